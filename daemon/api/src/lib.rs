@@ -1,0 +1,1 @@
+//! The wire between relctl and reld: requests, responses, events and a client

@@ -1,0 +1,1 @@
+//! The fence around foreign code: checks, loads and calls app libraries

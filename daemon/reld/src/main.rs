@@ -1,0 +1,3 @@
+//! The node daemon: hosts apps and upgrades them live.
+
+fn main() {}

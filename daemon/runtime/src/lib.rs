@@ -1,0 +1,1 @@
+//! The process world: processes, mailboxes, supervisors, applications, the code server

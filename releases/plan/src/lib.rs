@@ -1,0 +1,1 @@
+//! Release documents and the planner: pure code from appups to a script

@@ -1,0 +1,1 @@
+//! Releases on disk: tarballs, unpacking and the status table

@@ -1,0 +1,3 @@
+//! Benchmarks through the real daemon, as JSON lines.
+
+fn main() {}
