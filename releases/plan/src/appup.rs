@@ -1,0 +1,177 @@
+//! `appup.toml`: how an app moves from other versions to its own and back (OTP's `.appup`).
+
+use crate::doc_error::DocError;
+use crate::error::InstructionError;
+use crate::instr::{Instruction, Mode};
+use crate::instr_print;
+use crate::instr_read::{self, Bad};
+use crate::name::{AppName, ModuleName};
+use crate::print::Printer;
+use crate::read::{self, Fault, Fields, Node};
+use crate::version::{Vsn, VsnMatch};
+
+/// The appup of one app version. It lives with the newer version and serves both directions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Appup {
+    /// The app.
+    pub app: AppName,
+    /// The version it lives with. Another one than the app's own is a warning, as in OTP.
+    pub version: Vsn,
+    /// Versions one may come from.
+    pub up: Vec<Entry>,
+    /// Versions one may go back to.
+    pub down: Vec<Entry>,
+}
+
+/// The instructions for some other versions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The versions: `from` of an up entry, `to` of a down entry.
+    pub versions: VsnMatch,
+    /// The instructions in the author's order.
+    pub instructions: Vec<Written>,
+    /// Modules that stay on the old library though no instruction names them; all others of a replaced library are
+    /// loaded by implication.
+    pub keep: Vec<ModuleName>,
+}
+
+/// One instruction as it stands in a file.
+///
+/// A wrong one is a value too, because OTP reports it only where its entry is used, after the mistakes that come before it
+/// in the translation. [`Appup::mistakes`] lists them all.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// It can be planned.
+    Good(Instruction),
+    /// It cannot.
+    Wrong(WrongInstruction),
+}
+
+/// An instruction that cannot be planned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrongInstruction {
+    pub(crate) word: Option<String>,
+    text: String,
+    pub(crate) error: InstructionError,
+}
+
+impl Appup {
+    /// Returns the appup that the text of an `appup.toml` describes. `path` is only shown in errors.
+    ///
+    /// # Errors
+    /// Whatever is wrong outside of the instructions, with its place. Wrong instructions are kept, see [`Written`].
+    pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
+        let file = File { path, text };
+        file.read().map_err(|fault| DocError::new(path, text, &fault))
+    }
+
+    /// Returns the first entry for a version, going up from it or down to it.
+    pub fn entry(&self, mode: Mode, other: &Vsn) -> Option<&Entry> {
+        let entries = match mode {
+            Mode::Up => &self.up,
+            Mode::Down => &self.down,
+        };
+        entries.iter().find(|entry| entry.versions.matches(other))
+    }
+
+    /// Returns the mistakes of all instructions, in file order: what a packer has to refuse.
+    pub fn mistakes(&self) -> impl Iterator<Item = &InstructionError> {
+        let written = self.up.iter().chain(&self.down).flat_map(|entry| &entry.instructions);
+        written.filter_map(|written| match written {
+            Written::Good(_) => None,
+            Written::Wrong(wrong) => Some(&wrong.error),
+        })
+    }
+
+    /// Prints the appup as an `appup.toml` that parses back to the same value, wrong instructions verbatim.
+    pub fn to_toml(&self) -> String {
+        let mut printer = Printer::default();
+        printer.field("app", self.app.as_str()).field("version", self.version.to_string());
+        for entry in &self.up {
+            print_entry(&mut printer, "[[up]]", "from", entry);
+        }
+        for entry in &self.down {
+            print_entry(&mut printer, "[[down]]", "to", entry);
+        }
+        printer.finish()
+    }
+}
+
+impl Written {
+    /// Returns the instruction's word, if it has one, known or not.
+    pub(crate) fn word(&self) -> Option<&str> {
+        match self {
+            Self::Good(instruction) => Some(instruction.word()),
+            Self::Wrong(wrong) => wrong.word.as_deref(),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        match self {
+            Self::Good(instruction) => instr_print::instruction(instruction),
+            Self::Wrong(wrong) => wrong.text.clone(),
+        }
+    }
+}
+
+impl From<Instruction> for Written {
+    fn from(instruction: Instruction) -> Self {
+        Self::Good(instruction)
+    }
+}
+
+fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &Entry) {
+    printer.header(header).field(key, entry.versions.to_string()).names("keep", &entry.keep);
+    printer.line("instructions = [");
+    for written in &entry.instructions {
+        printer.line(&format!("  {},", written.to_toml()));
+    }
+    printer.line("]");
+}
+
+/// A file being read: wrong instructions need its text.
+struct File<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+impl<'a> File<'a> {
+    fn read(&self) -> Result<Appup, Fault> {
+        let mut fields = Fields::document(self.text, &["app", "version", "up", "down"])?;
+        Ok(Appup {
+            app: fields.required("app", AppName::read)?,
+            version: fields.required("version", Vsn::read)?,
+            up: fields.or_default("up", read::list(|node| self.entry(node, "from")))?,
+            down: fields.or_default("down", read::list(|node| self.entry(node, "to")))?,
+        })
+    }
+
+    fn entry(&self, node: Node<'a>, key: &str) -> Result<Entry, Fault> {
+        let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
+        Ok(Entry {
+            versions: fields.required(key, VsnMatch::read)?,
+            instructions: fields.required("instructions", read::list(|node| Ok(self.written(node))))?,
+            keep: fields.or_default("keep", read::list(ModuleName::read))?,
+        })
+    }
+
+    fn written(&self, node: Node<'a>) -> Written {
+        match instr_read::instruction(node.clone()) {
+            Ok(instruction) => Written::Good(instruction),
+            Err(bad) => Written::Wrong(self.wrong(&node, &bad)),
+        }
+    }
+
+    fn wrong(&self, node: &Node<'a>, bad: &Bad) -> WrongInstruction {
+        let Bad { class, value, fault } = bad;
+        WrongInstruction {
+            word: instr_read::word_of(node),
+            text: self.text[node.span()].to_owned(),
+            error: InstructionError {
+                class: *class,
+                value: value.clone(),
+                at: DocError::new(self.path, self.text, fault),
+            },
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The instruction set: what an appup's author writes (high level) and what the handler's script is made of (low level).
+//!
+//! OTP: appup(4). Every instruction keeps OTP's name, meaning and defaults; the spelling is TOML, see
+//! [`Appup`](crate::Appup). What carries data carries a [`serde_json::Value`].
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::name::{AppName, ModuleName};
+use crate::rel::StartType;
+use crate::version::Vsn;
+
+/// One instruction of an appup.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Instruction {
+    /// Translated into low-level ones.
+    High(HighLevel),
+    /// Copied as it is.
+    Low(LowLevel),
+}
+
+/// The instructions that say *what* is to change; the planner finds order and mechanism.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HighLevel {
+    /// Suspends the users of a module, loads it, converts their states, resumes them.
+    Update {
+        /// The module to update.
+        module: ModuleName,
+        /// What happens to the states.
+        change: Change,
+        /// Whether new code is needed for the conversion itself; `None` = what `change` implies.
+        mod_type: Option<ModType>,
+        /// How long each process may take to come to rest.
+        timeout: Timeout,
+        /// What to do with processes in old code.
+        purge: PurgeWords,
+        /// Modules that must be loaded before this one going up, after it going down.
+        deps: Vec<ModuleName>,
+    },
+    /// Loads a module; nobody is suspended.
+    LoadModule {
+        /// The module to load.
+        module: ModuleName,
+        /// What to do with processes in old code.
+        purge: PurgeWords,
+        /// See `Update`.
+        deps: Vec<ModuleName>,
+    },
+    /// Loads a module that the release left does not have.
+    AddModule {
+        /// The module to add.
+        module: ModuleName,
+        /// See `Update`.
+        deps: Vec<ModuleName>,
+    },
+    /// Removes a module that the release gone to does not have; ends every process that is still in it.
+    DeleteModule {
+        /// The module to delete.
+        module: ModuleName,
+        /// See `Update`.
+        deps: Vec<ModuleName>,
+    },
+    /// Loads and starts an app.
+    AddApplication {
+        /// The app to add.
+        app: AppName,
+        /// How it is started.
+        start_type: StartType,
+    },
+    /// Stops and removes an app.
+    RemoveApplication {
+        /// The app to remove.
+        app: AppName,
+    },
+    /// Stops an app, changes its code and starts it again. Its state is lost.
+    RestartApplication {
+        /// The app to restart.
+        app: AppName,
+    },
+}
+
+/// The instructions that say *how*.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LowLevel {
+    /// Reads the code of modules; loads nothing yet.
+    LoadObjectCode {
+        /// The library's app.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+        /// The modules needed of it.
+        modules: Vec<ModuleName>,
+    },
+    /// Ends the part of a script that may fail without consequence, in OTP's sense.
+    PointOfNoReturn,
+    /// Makes code that was read the current one.
+    Load {
+        /// The module to load.
+        module: ModuleName,
+        /// What to do with processes in old code.
+        purge: PurgeWords,
+    },
+    /// Makes the current code of a module old; none is current then.
+    Remove {
+        /// The module to remove.
+        module: ModuleName,
+        /// What to do with processes in old code.
+        purge: PurgeWords,
+    },
+    /// Ends the processes in old code of modules and drops it.
+    Purge {
+        /// The modules to purge.
+        modules: Vec<ModuleName>,
+    },
+    /// Brings the users of modules to rest.
+    Suspend {
+        /// The modules, in the order of suspension.
+        modules: Vec<Suspend>,
+    },
+    /// Lets suspended users of modules run again.
+    Resume {
+        /// The modules, in the order of resumption.
+        modules: Vec<ModuleName>,
+    },
+    /// Converts the states of suspended processes.
+    CodeChange {
+        /// The direction of the conversion.
+        mode: Mode,
+        /// The modules, in order.
+        modules: Vec<CodeChange>,
+    },
+    /// Lets supervisors terminate the children that use modules.
+    Stop {
+        /// The modules whose users are stopped.
+        modules: Vec<ModuleName>,
+    },
+    /// Restarts the children that `Stop` terminated.
+    Start {
+        /// The modules whose users are started.
+        modules: Vec<ModuleName>,
+    },
+    /// Waits until other nodes have reached the same point.
+    SyncNodes {
+        /// Names the point.
+        id: Value,
+        /// The nodes.
+        with: SyncWith,
+    },
+    /// Calls a function.
+    Apply(Apply),
+    /// OTP: `apply application:start(App, Type)`, as add_application and restart_application make it.
+    StartApplication {
+        /// The app to start.
+        app: AppName,
+        /// How it is started.
+        start_type: StartType,
+    },
+    /// OTP: `apply application:load(App)`.
+    LoadApplication {
+        /// The app to make known.
+        app: AppName,
+    },
+    /// OTP: `apply application:stop(App)`.
+    StopApplication {
+        /// The app to stop.
+        app: AppName,
+    },
+    /// OTP: `apply application:unload(App)`.
+    UnloadApplication {
+        /// The app to forget.
+        app: AppName,
+    },
+    /// OTP: `restart_new_emulator`. Restarts into the new daemon before anything else is done.
+    RestartNewDaemon,
+    /// OTP: `restart_emulator`. Restarts when everything else is done.
+    RestartDaemon,
+}
+
+/// What an update does with the states of the processes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Change {
+    /// Nothing: suspended and resumed around the load.
+    #[default]
+    Soft,
+    /// Every state goes through `change_code`, with this data as `extra`.
+    Advanced(Value),
+    /// The module answers `init` of supervisors: flags and child specs change, children stay.
+    Supervisor,
+}
+
+/// Where the code that converts a state is found when going down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModType {
+    /// Going down, the version that is left converts, before the load.
+    Dynamic,
+    /// The loaded version converts, after the load, in both directions.
+    Static,
+}
+
+/// How long a process may take to come to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Timeout {
+    /// The handler's own deadline.
+    #[default]
+    Default,
+    /// No deadline.
+    Infinity,
+    /// Milliseconds, never 0.
+    Ms(u64),
+}
+
+/// What becomes of processes that are still in old code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PurgeMethod {
+    /// They are left alone and listed.
+    Soft,
+    /// They are ended.
+    Brutal,
+}
+
+/// The purge words as the author wrote them; `None` = not written.
+///
+/// OTP's default is brutal, and the group form of a script prints it. Unlike OTP, an install takes soft where nothing is
+/// written, so that nobody is killed by a default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct PurgeWords {
+    /// For code that is old before the upgrade begins.
+    #[serde(rename = "pre_purge")]
+    pub pre: Option<PurgeMethod>,
+    /// For code that becomes old by it.
+    #[serde(rename = "post_purge")]
+    pub post: Option<PurgeMethod>,
+}
+
+impl PurgeWords {
+    /// Both words written as brutal.
+    pub const BRUTAL: Self = Self { pre: Some(PurgeMethod::Brutal), post: Some(PurgeMethod::Brutal) };
+}
+
+/// Direction of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// From the older state to the newer one.
+    #[default]
+    Up,
+    /// From the newer state to the older one.
+    Down,
+}
+
+/// One module of a `suspend`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspend {
+    /// The module whose users are suspended.
+    pub module: ModuleName,
+    /// How long each may take.
+    pub timeout: Timeout,
+}
+
+/// One module of a `code_change`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CodeChange {
+    /// The module whose users are converted.
+    pub module: ModuleName,
+    /// Handed to `change_code`.
+    pub extra: Value,
+}
+
+/// A call of a module's function.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Apply {
+    /// The module: an app's, or the built-in `supervisor` or `application`.
+    pub module: ModuleName,
+    /// The function.
+    pub function: String,
+    /// Its arguments.
+    pub args: Vec<Value>,
+    /// The call that takes it back when the upgrade is rolled back. Unlike OTP, which undoes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Self>>,
+}
+
+/// The nodes of a `sync_nodes`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncWith {
+    /// By name.
+    Nodes(Vec<String>),
+    /// By the answer of a call.
+    From(Apply),
+}
+
+impl HighLevel {
+    /// Returns the instruction's word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Update { .. } => "update",
+            Self::LoadModule { .. } => "load_module",
+            Self::AddModule { .. } => "add_module",
+            Self::DeleteModule { .. } => "delete_module",
+            Self::AddApplication { .. } => "add_application",
+            Self::RemoveApplication { .. } => "remove_application",
+            Self::RestartApplication { .. } => "restart_application",
+        }
+    }
+}
+
+impl LowLevel {
+    /// Returns the instruction's word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::LoadObjectCode { .. } => "load_object_code",
+            Self::PointOfNoReturn => "point_of_no_return",
+            Self::Load { .. } => "load",
+            Self::Remove { .. } => "remove",
+            Self::Purge { .. } => "purge",
+            Self::Suspend { .. } => "suspend",
+            Self::Resume { .. } => "resume",
+            Self::CodeChange { .. } => "code_change",
+            Self::Stop { .. } => "stop",
+            Self::Start { .. } => "start",
+            Self::SyncNodes { .. } => "sync_nodes",
+            Self::Apply(_) => "apply",
+            Self::StartApplication { .. } => "start_application",
+            Self::LoadApplication { .. } => "load_application",
+            Self::StopApplication { .. } => "stop_application",
+            Self::UnloadApplication { .. } => "unload_application",
+            Self::RestartNewDaemon => "restart_new_daemon",
+            Self::RestartDaemon => "restart_daemon",
+        }
+    }
+}
+
+impl Instruction {
+    /// Returns the instruction's word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::High(high) => high.word(),
+            Self::Low(low) => low.word(),
+        }
+    }
+}
+
+impl PurgeMethod {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [("soft", Self::Soft), ("brutal", Self::Brutal)];
+
+    /// Returns the word as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Brutal => "brutal",
+        }
+    }
+}
+
+impl ModType {
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("dynamic", Self::Dynamic), ("static", Self::Static)];
+
+    /// Returns the word as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic",
+            Self::Static => "static",
+        }
+    }
+}
+
+impl Mode {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [("up", Self::Up), ("down", Self::Down)];
+
+    /// Returns the word as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl Timeout {
+    /// Returns the time as data: milliseconds or a word.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Default => Value::from("default"),
+            Self::Infinity => Value::from("infinity"),
+            Self::Ms(ms) => Value::from(ms),
+        }
+    }
+}
+
+impl Serialize for Timeout {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}

@@ -1,0 +1,88 @@
+//! Names of apps and modules: types of their own, because the two are easily swapped.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::read::{self, Fault, Node};
+
+/// The text is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a name: a letter or `_`, then letters, digits, `_`, `-` or `.`")]
+pub struct NameError(pub String);
+
+/// Every name can become part of a path and of `module:function`, so the alphabet is small.
+fn checked(text: String) -> Result<String, NameError> {
+    let head = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let tail = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if head && tail { Ok(text) } else { Err(NameError(text)) }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Returns the name, or an error where the text holds other characters than a name may have.
+            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+                checked(text.into()).map(Self)
+            }
+
+            /// Returns the name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            pub(crate) fn read(node: Node<'_>) -> Result<Self, Fault> {
+                Self::new(read::string(node.clone())?).map_err(|error| Fault::at(&node, error.to_string()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+name! {
+    /// Name of an application.
+    AppName
+}
+
+name! {
+    /// Name of a module: one callback table inside an app's library, unique in a release.
+    ModuleName
+}

@@ -1,0 +1,148 @@
+//! `release.toml`: which apps make a release (OTP's `.rel`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::doc_error::DocError;
+use crate::name::AppName;
+use crate::print::Printer;
+use crate::read::{self, Fault, Fields, Node};
+use crate::version::Vsn;
+
+/// The release resource file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rel {
+    /// The release's name.
+    pub name: AppName,
+    /// The release's version.
+    pub version: Vsn,
+    /// The daemon's version: another value than the running release's plans `restart_new_daemon`.
+    pub daemon: Vsn,
+    /// The apps, in the order that decides the start order where dependencies do not.
+    pub apps: Vec<RelApp>,
+}
+
+/// One app of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelApp {
+    /// The app's name.
+    pub name: AppName,
+    /// The version that belongs to the release.
+    pub version: Vsn,
+    /// How the app is started.
+    pub start_type: StartType,
+    /// Overrides the app's own list of included apps, of which it must be a part.
+    pub included: Option<Vec<AppName>>,
+}
+
+/// How an app of a release is started, and what its end means to the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartType {
+    /// Its end takes the node down.
+    #[default]
+    Permanent,
+    /// Its abnormal end takes the node down.
+    Transient,
+    /// Its end is reported, no more.
+    Temporary,
+    /// Known to the node but not started.
+    Load,
+    /// Code only.
+    None,
+}
+
+impl StartType {
+    pub(crate) const WORDS: [(&'static str, Self); 5] = [
+        ("permanent", Self::Permanent),
+        ("transient", Self::Transient),
+        ("temporary", Self::Temporary),
+        ("load", Self::Load),
+        ("none", Self::None),
+    ];
+
+    /// Returns the word as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+            Self::Load => "load",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for StartType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Rel {
+    /// Returns the release that the text of a `release.toml` describes. `path` is only shown in errors.
+    ///
+    /// # Errors
+    /// Unknown keys, misspelt words, wrong types, missing keys and an app named twice, each with its place.
+    pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
+        Self::read(text).map_err(|fault| DocError::new(path, text, &fault))
+    }
+
+    /// Returns the release's entry for an app.
+    pub fn app(&self, name: &AppName) -> Option<&RelApp> {
+        self.apps.iter().find(|app| app.name == *name)
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let mut fields = Fields::document(text, &["name", "version", "daemon", "app"])?;
+        Ok(Self {
+            name: fields.required("name", AppName::read)?,
+            version: fields.required("version", Vsn::read)?,
+            daemon: fields.required("daemon", Vsn::read)?,
+            apps: fields.or_default("app", read_apps)?,
+        })
+    }
+
+    /// Prints the release as a `release.toml` that parses back to the same value.
+    pub fn to_toml(&self) -> String {
+        let mut printer = Printer::default();
+        printer
+            .field("name", self.name.as_str())
+            .field("version", self.version.to_string())
+            .field("daemon", self.daemon.to_string());
+        for app in &self.apps {
+            printer
+                .header("[[app]]")
+                .field("name", app.name.as_str())
+                .field("version", app.version.to_string())
+                .field("type", app.start_type.as_str());
+            if let Some(included) = &app.included {
+                printer.field("included", included.iter().map(ToString::to_string).collect::<Vec<_>>());
+            }
+        }
+        printer.finish()
+    }
+}
+
+fn read_apps(node: Node<'_>) -> Result<Vec<RelApp>, Fault> {
+    let mut apps: Vec<RelApp> = Vec::new();
+    for node in read::nodes(node)? {
+        let app = read_app(node.clone())?;
+        if apps.iter().any(|earlier| earlier.name == app.name) {
+            return Err(Fault::at(&node, format!("app `{}` is named twice", app.name)));
+        }
+        apps.push(app);
+    }
+    Ok(apps)
+}
+
+fn read_app(node: Node<'_>) -> Result<RelApp, Fault> {
+    let mut fields = Fields::of(node, &["name", "version", "type", "included"])?;
+    Ok(RelApp {
+        name: fields.required("name", AppName::read)?,
+        version: fields.required("version", Vsn::read)?,
+        start_type: fields.or_default("type", read::word(&StartType::WORDS))?,
+        included: fields.optional("included", read::list(AppName::read))?,
+    })
+}
