@@ -1,0 +1,390 @@
+//! What the handler needs of a node, in the handler's own words.
+//!
+//! The trait is the only road from releases to processes. Three rules make a saga over it short:
+//!
+//! - **A verb that answers an error has left nothing behind.** Only what answered `Ok` has to be undone. (`convert` alone
+//!   leaves the shadow states made so far, since [`discard`](Node::discard) drops all of them at once anyway.)
+//! - **Every verb that waits has a deadline** and answers an error when it passes. A thread of an app that never comes
+//!   back is the node's to replace; the verb does not wait for it longer.
+//! - **The old thing is kept until [`switch`](Node::switch)**, so undoing is putting back. The verbs that only put
+//!   back or flip tables in memory have no way to fail.
+//!
+//! The verbs are called from one thread, one at a time, in this order (in brackets what takes a verb back):
+//!
+//! ```text
+//! load [unload] .. stage [unstage]      staged code is seen by the script's own starts and conversions only
+//! start_application [stop_application]  added apps start beside the old code
+//! raise [lower]                         members come to rest, starts of their modules are held
+//! convert [discard]                     shadow states beside the live ones
+//! comparison                            nobody was forgotten
+//! switch                                the point of no return
+//! lower, sweep, kill, stop_application, purge, unload     can leave something over, never fail the upgrade
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, StartType, Vsn};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::NodeError;
+use crate::process::{Pid, Process};
+
+/// A node as the release handler sees it.
+pub trait Node {
+    /// Returns the modules that have old code, with who still runs it. OTP: `check_old_code`, `check_process_code`.
+    fn old_code(&self) -> Vec<OldCode>;
+
+    /// Returns the processes that use the current code of these modules but are no members of a gate over them.
+    ///
+    /// Unlike OTP, which never learns of them, a process outside every supervision tree is found here.
+    fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider>;
+
+    /// Returns what happened to the members since the last [`stage`](Node::stage).
+    ///
+    /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
+    fn comparison(&self) -> Comparison;
+
+    /// Returns the images that are mapped although no module of them is current, old or staged.
+    fn residents(&self) -> Vec<Resident>;
+
+    /// Loads the library of an app version; its modules are neither current nor staged yet. OTP: `load_object_code`.
+    ///
+    /// Everything that can fail about foreign code fails here: digest, ELF, ABI, build id, missing modules. A node may
+    /// answer with an image that it already has of the same app, version and digest.
+    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError>;
+
+    /// Gives an image back: after a rollback, or after its last module was purged.
+    ///
+    /// Whether and when it is unmapped is the node's affair ([`residents`](Node::residents) shows what is not).
+    fn unload(&mut self, image: Image) -> Result<(), NodeError>;
+
+    /// Makes modules, removals and app specs the next current ones, and begins the journal.
+    ///
+    /// Until the switch only conversions and starts that the handler asks for see them.
+    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError>;
+
+    /// Forgets what was staged.
+    fn unstage(&mut self);
+
+    /// Starts an app of the staged specs, or after the switch of the current ones; returns when it runs.
+    ///
+    /// An app that has no module to start, or the type `load` or `none`, only becomes known.
+    /// OTP: `application:start(App, Type)`.
+    fn start_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError>;
+
+    /// Stops an app and forgets it. OTP: `application:stop`, `application:unload`.
+    ///
+    /// Processes that do not end in their shutdown time are killed; an error means that some could not be, and says
+    /// which.
+    fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError>;
+
+    /// Raises the gate: holds starts of the members' modules, lets the members drain, returns when all are at rest.
+    ///
+    /// Members are the supervised processes of the gate's modules and the direct supervisors of those; processes that
+    /// were suspended by hand are members too and stay suspended afterwards. The deadline counts for members without
+    /// a time of their own.
+    ///
+    /// # Errors
+    /// [`NodeError::NotAtRest`] names every member under [`Unrest::Abort`] that did not come to rest in time.
+    fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError>;
+
+    /// Converts the states of all members of one module to shadow states. [gate raised] OTP: `code_change`.
+    ///
+    /// The live states are not touched, and what a conversion sends is kept until the switch.
+    ///
+    /// # Errors
+    /// [`NodeError::ChangeCode`] or [`NodeError::ChangeCodeTimedOut`], naming the process. Shadow states made before
+    /// the error, by this call too, stay until [`discard`](Node::discard).
+    fn convert(&mut self, conversion: &Conversion, deadline: Instant) -> Result<Converted, NodeError>;
+
+    /// Drops all shadow states and what their conversions sent.
+    fn discard(&mut self);
+
+    /// Makes everything that is staged current, and the shadow states the states. [gate raised]
+    ///
+    /// In memory, a few pointers. What was current becomes old; what was old already is *condemned*: it is no longer
+    /// found by name, and [`purge`](Node::purge) with [`Slot::Condemned`] ends it.
+    fn switch(&mut self);
+
+    /// Lowers the gate: held starts go on, members take their mail. Says how long each member was held.
+    fn lower(&mut self) -> Pause;
+
+    /// Moves the shadow states that nobody has taken yet into place and drops the old states. [switched]
+    ///
+    /// Returns when no member holds a state of old code, or at the deadline.
+    fn sweep(&mut self, deadline: Instant);
+
+    /// Kills processes; those that are gone already do not matter.
+    fn kill(&mut self, pids: &[Pid]);
+
+    /// Drops code that nobody runs; brutally, ends those first who do. OTP: `soft_purge`, `purge`.
+    ///
+    /// A module without code in that slot is purged already.
+    fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod, deadline: Instant)
+    -> Purged;
+}
+
+/// A loaded library, as the node numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Image(pub u64);
+
+/// The library of one app version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    /// Its app.
+    pub app: AppName,
+    /// Its version.
+    pub vsn: Vsn,
+    /// The app's folder, which its processes may read (`priv/`).
+    pub dir: PathBuf,
+    /// The library itself. The node loads a private copy, never this file.
+    pub file: PathBuf,
+    /// SHA-256 of the file, in 64 hexadecimal digits.
+    pub sha256: String,
+    /// The modules that the library must have.
+    pub modules: Vec<ModuleName>,
+}
+
+/// Everything that becomes current at the switch.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Staging {
+    /// New code, by module.
+    pub modules: BTreeMap<ModuleName, Image>,
+    /// Modules that will have no current code.
+    pub removals: Vec<ModuleName>,
+    /// Apps that are added, or run in another version or with another environment.
+    pub apps: Vec<AppSpec>,
+}
+
+/// An app as the node starts it. OTP: the application resource, with the environment that is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppSpec {
+    /// Its name.
+    pub name: AppName,
+    /// Its version.
+    pub vsn: Vsn,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The module with the application behaviour; `None` for a library app.
+    pub start: Option<ModuleName>,
+    /// What its end means to the node.
+    pub start_type: StartType,
+    /// The apps it needs.
+    pub applications: Vec<AppName>,
+    /// Its configuration: `app.toml`, overridden by the release's `config.toml`.
+    pub env: serde_json::Map<String, Value>,
+}
+
+/// Who is brought to rest, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// The modules whose processes are members.
+    pub members: Vec<Member>,
+    /// What is done about the modules' processes outside every tree.
+    pub orphans: OrphanPolicy,
+}
+
+/// One module of a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The module whose processes are brought to rest.
+    pub module: ModuleName,
+    /// How long each may take, where an instruction says so; else the gate's deadline counts.
+    pub timeout: Option<Duration>,
+    /// What is done about those that do not come to rest.
+    pub unrest: Unrest,
+}
+
+/// What is done about a member that does not come to rest in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrest {
+    /// The gate is not raised.
+    #[default]
+    Abort,
+    /// It is held where it is and killed right after the switch.
+    Kill,
+    /// It goes on in old code, and moves when its callback returns.
+    Leave,
+}
+
+/// What is done about behaviour processes outside every supervision tree that use an updated module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrphanPolicy {
+    /// The check refuses the upgrade; no gate ever sees this.
+    #[default]
+    Refuse,
+    /// They are held and killed right after the switch.
+    Kill,
+    /// They are members like others.
+    Include,
+    /// They are left alone: their next message meets new code with a state of the old. OTP does this.
+    Ignore,
+}
+
+/// What the gate brought to rest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Raised {
+    /// How many members are at rest.
+    pub at_rest: usize,
+    /// Members under [`Unrest::Leave`] that are not.
+    pub left: Vec<Process>,
+    /// Processes that are held to be killed right after the switch.
+    pub doomed: Vec<Process>,
+}
+
+/// How the states of one module's processes are converted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// The module.
+    pub module: ModuleName,
+    /// What is done to a state.
+    pub change: StateChange,
+}
+
+/// What is done to a state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StateChange {
+    /// It is written by the old code and read by the new one.
+    Soft,
+    /// It goes through the newer code's `change_code`, with this data as `extra`.
+    Advanced {
+        /// Up: the new code converts. Down: the code that is left converts, then the older code reads.
+        mode: Mode,
+        /// Up: the version the states come from. Down: the version they go to.
+        vsn: Vsn,
+        /// For the app.
+        extra: Value,
+    },
+    /// The new code's `init` is asked again with the original argument; child specs are merged, children stay.
+    Supervisor,
+}
+
+/// What a conversion did.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Converted {
+    /// How many processes have a shadow state now.
+    pub processes: usize,
+    /// Which children changed, for each supervisor where some did.
+    pub children: Vec<ChangedChildren>,
+}
+
+/// How the child specs of one supervisor changed. OTP: kept and new rows of a supervisor's code change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangedChildren {
+    /// The supervisor.
+    pub supervisor: Process,
+    /// Child ids that the new init does not name: their rows stay, and run on.
+    pub vanished: Vec<Value>,
+    /// Child ids that only the new init names: their rows are there, not started.
+    pub added: Vec<Value>,
+}
+
+/// What happened to the members since staging.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// Processes of staged modules that ended, whatever the reason.
+    pub exits: Vec<Exited>,
+    /// Processes of staged modules that were started or restarted.
+    pub starts: Vec<Process>,
+    /// Members at rest that are alive and have no shadow state.
+    pub unconverted: Vec<Process>,
+}
+
+/// A process that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exited {
+    /// The process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Its exit reason, for people.
+    pub reason: String,
+}
+
+/// How long members were held, in microseconds, and how many they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Pause {
+    /// Half of the members were held no longer than this.
+    pub p50_us: u64,
+    /// 99 of 100 members were held no longer than this.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+    /// How many members were held.
+    pub processes: usize,
+}
+
+/// Code that is not current and not gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Slot {
+    /// What the last switch replaced.
+    Old,
+    /// What was old already at the last switch.
+    Condemned,
+}
+
+/// What a purge did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Modules that have no code in the slot any more.
+    pub modules: Vec<ModuleName>,
+    /// Who was ended.
+    pub killed: Vec<Process>,
+    /// Who runs the code of the other modules.
+    pub lingering: Vec<Lingerer>,
+}
+
+/// A process that runs old code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Lingerer {
+    /// The process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// The version of the code it runs.
+    pub vsn: Vsn,
+}
+
+/// A module's old code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldCode {
+    /// The module.
+    pub module: ModuleName,
+    /// The version of the old code.
+    pub vsn: Vsn,
+    /// Who runs it.
+    pub lingering: Vec<Lingerer>,
+}
+
+/// A process that uses a module and is no member of a gate over it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outsider {
+    /// The process.
+    pub process: Process,
+    /// Why it is none.
+    pub kind: OutsiderKind,
+}
+
+/// Why a process is no member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsiderKind {
+    /// A behaviour process outside every supervision tree.
+    Orphan,
+    /// A task: its loop is its own, and it stays on its version until it ends or continues with a named entry.
+    Task,
+}
+
+/// An image that is still mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resident {
+    /// Its app.
+    pub app: AppName,
+    /// Its version.
+    pub vsn: Vsn,
+    /// Why it is still mapped, for people.
+    pub reason: String,
+}
