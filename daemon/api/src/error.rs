@@ -1,0 +1,195 @@
+//! What a failure looks like on the wire.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The body of every response that is not a success: `{"error": {…}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The failure.
+    pub error: ErrorReport,
+}
+
+/// A failure: what did not happen, what state the node is in now, where it failed, and why.
+///
+/// ```json
+/// {"kind": "change_code_failed", "message": "release 1.1.0 was not installed", "exit_code": 4,
+///  "node_state": "the node runs 1.0.0 as before",
+///  "step": {"number": 7, "of": 12, "text": "change_code counter in <41.1>"},
+///  "causes": ["app counter 1.1.0 answered: unknown state version 3"],
+///  "hint": "`relctl check 1.1.0` prints the script", "details": null}
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// A word for programs, such as `no_such_release`, `not_purged`, `already_started`. OTP's word where it has one.
+    pub kind: String,
+    /// What did not happen, in one line.
+    pub message: String,
+    /// How relctl ends.
+    pub exit_code: ExitCode,
+    /// What the node runs now; absent where the request could not have changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_state: Option<String>,
+    /// Where an upgrade stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<FailedStep>,
+    /// Why, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What belongs to this kind, such as the pid of the child that is `already_started`, or the report of an upgrade
+    /// that was rolled back.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub details: Value,
+}
+
+/// A step of a script that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedStep {
+    /// Counts from 1.
+    pub number: usize,
+    /// How many steps the script has.
+    pub of: usize,
+    /// The instruction, with the process where it was about one.
+    pub text: String,
+}
+
+impl ErrorReport {
+    /// Returns a report that says what did not happen and nothing more.
+    pub fn new(kind: &str, message: impl Into<String>, exit_code: ExitCode) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            message: message.into(),
+            exit_code,
+            node_state: None,
+            step: None,
+            causes: Vec::new(),
+            hint: None,
+            details: Value::Null,
+        }
+    }
+
+    /// Returns the report of a request that was refused, with nothing changed.
+    pub fn refused(kind: &str, message: impl Into<String>) -> Self {
+        Self::new(kind, message, ExitCode::Refused)
+    }
+
+    /// Adds why.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ErrorReport> for ErrorBody {
+    fn from(error: ErrorReport) -> Self {
+        Self { error }
+    }
+}
+
+impl fmt::Display for ErrorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.node_state {
+            Some(state) => write!(f, "; {state}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ErrorReport {}
+
+/// How relctl ends. Stands on the wire as its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum ExitCode {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: refused; nothing changed.
+    Refused,
+    /// 2: the command or request makes no sense.
+    Usage,
+    /// 3: no daemon answers.
+    NoDaemon,
+    /// 4: failed and rolled back; the node is as before.
+    RolledBack,
+    /// 5: the rollback is incomplete; the node restarts into the permanent release.
+    Incomplete,
+    /// 70: a bug of ours.
+    Bug,
+}
+
+const EXIT_CODES: [(ExitCode, u8); 7] = [
+    (ExitCode::Done, 0),
+    (ExitCode::Refused, 1),
+    (ExitCode::Usage, 2),
+    (ExitCode::NoDaemon, 3),
+    (ExitCode::RolledBack, 4),
+    (ExitCode::Incomplete, 5),
+    (ExitCode::Bug, 70),
+];
+
+impl ExitCode {
+    /// Returns the HTTP status of an error response with this exit code.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::Done => 200,
+            Self::Usage => 400,
+            Self::Refused => 409,
+            Self::NoDaemon => 503,
+            Self::RolledBack | Self::Incomplete | Self::Bug => 500,
+        }
+    }
+}
+
+impl From<ExitCode> for u8 {
+    fn from(code: ExitCode) -> Self {
+        EXIT_CODES.iter().find(|(known, _)| *known == code).map_or(70, |(_, number)| *number)
+    }
+}
+
+impl TryFrom<u8> for ExitCode {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        let known = EXIT_CODES.iter().find(|(_, known)| *known == number);
+        known.map(|(code, _)| *code).ok_or_else(|| format!("{number} is no exit code of relctl"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_exit_code_reads_back_from_its_number_and_other_numbers_are_refused() {
+        for (code, number) in EXIT_CODES {
+            assert_eq!(serde_json::to_value(code).unwrap(), json!(number));
+            assert_eq!(serde_json::from_value::<ExitCode>(json!(number)).unwrap(), code);
+        }
+        assert!(serde_json::from_value::<ExitCode>(json!(6)).is_err());
+    }
+
+    #[test]
+    fn an_error_shows_only_what_it_has() {
+        let body = ErrorBody::from(ErrorReport::refused("not_found", "there is no child 30000"));
+        let expected =
+            json!({"error": {"kind": "not_found", "message": "there is no child 30000", "exit_code": 1}});
+        assert_eq!(serde_json::to_value(&body).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<ErrorBody>(expected).unwrap(), body);
+    }
+}

@@ -1,0 +1,180 @@
+//! Every request and its route, on one page.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ErrorReport, ExitCode};
+use crate::response as r;
+
+mod look;
+mod release;
+mod touch;
+
+pub use look::{Apps, Code, Processes, State, Status, Tree};
+pub use release::{Check, Commit, Downgrade, End, Install, RebootOld, Releases, Remove, Unpack, Upgrade};
+pub use touch::{
+    AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
+    ChildTerminate, ChildType, Kill, Load, NewChild, Purge, Restart, Resume, Shutdown, SoftPurge, Spawn,
+    SpawnLink, Suspend,
+};
+
+/// How long a client waits for what the node can answer from its tables.
+const QUICK: Duration = Duration::from_secs(10);
+
+/// How long a client waits for what runs code of apps. The daemon bounds each step by itself and answers sooner.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// How a request travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`, the request as query; changes nothing. Members of the socket's group may.
+    Get,
+    /// `POST`, the request as JSON body. The daemon's own user and root may.
+    Post,
+    /// `POST` with a tarball as body instead of JSON. The daemon's own user and root may.
+    Upload,
+    /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document a line.
+    Follow,
+}
+
+/// What can be asked of a node.
+pub trait Request: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
+    /// How it travels.
+    const METHOD: Method;
+    /// Where to.
+    const PATH: &'static str;
+    /// How long a client waits for the answer where it has no opinion of its own.
+    const PATIENCE: Duration;
+    /// The answer; each line of it for [`Method::Follow`].
+    type Response: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $request:ident -> $response:ident within $patience:ident;)*) => {
+        $(impl Request for $request {
+            const METHOD: Method = Method::$method;
+            const PATH: &'static str = $path;
+            const PATIENCE: Duration = $patience;
+            type Response = r::$response;
+        })*
+
+        /// Every route, in the order of the table in this file.
+        pub const ROUTES: &[(Method, &str)] = &[$((Method::$method, $path)),*];
+    };
+}
+
+routes! {
+    Upload "/releases/unpack"     Unpack         -> Unpacked       within LONG;
+    Post   "/releases/check"      Check          -> Checked        within LONG;
+    Post   "/releases/install"    Install        -> Report         within LONG;
+    Post   "/releases/commit"     Commit         -> Committed      within LONG;
+    Post   "/releases/remove"     Remove         -> Removed        within LONG;
+    Post   "/releases/reboot_old" RebootOld      -> Rebooting      within LONG;
+    Post   "/releases/upgrade"    Upgrade        -> Report         within LONG;
+    Post   "/releases/downgrade"  Downgrade      -> Report         within LONG;
+    Get    "/releases"            Releases       -> ReleaseList    within QUICK;
+
+    Get    "/status"              Status         -> NodeStatus     within QUICK;
+    Get    "/tree"                Tree           -> Forest         within QUICK;
+    Get    "/processes"           Processes      -> ProcessList    within QUICK;
+    Get    "/apps"                Apps           -> AppList        within QUICK;
+    Get    "/code"                Code           -> CodeTable      within QUICK;
+    Get    "/state"               State          -> ProcessState   within QUICK;
+
+    Post   "/call"                Call           -> Replied        within QUICK;
+    Post   "/cast"                Cast           -> Sent           within QUICK;
+    Post   "/spawn"               Spawn          -> Spawned        within QUICK;
+    Follow "/spawn_link"          SpawnLink      -> LinkEvent      within QUICK;
+    Upload "/load"                Load           -> Loaded         within LONG;
+    Post   "/suspend"             Suspend        -> Suspended      within QUICK;
+    Post   "/resume"              Resume         -> Resumed        within QUICK;
+    Post   "/change_code"         ChangeCode     -> CodeChanged    within LONG;
+    Post   "/purge"               Purge          -> Purged         within LONG;
+    Post   "/soft_purge"          SoftPurge      -> SoftPurged     within LONG;
+    Post   "/kill"                Kill           -> ExitSent       within QUICK;
+    Post   "/children/start"      ChildStart     -> ChildStarted   within LONG;
+    Post   "/children/terminate"  ChildTerminate -> ChildTerminated within LONG;
+    Post   "/children/restart"    ChildRestart   -> ChildStarted   within LONG;
+    Post   "/children/delete"     ChildDelete    -> ChildDeleted   within QUICK;
+    Post   "/apps/start"          AppStart       -> AppStarted     within LONG;
+    Post   "/apps/stop"           AppStop        -> AppStopped     within LONG;
+}
+
+/// Reads a request from what came over the wire; for servers. An empty body counts as `{}`.
+///
+/// # Errors
+/// A report of kind `bad_request` that names the field.
+pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
+    let read = match R::METHOD {
+        Method::Get => serde_urlencoded::from_str(query).map_err(|fault| fault.to_string()),
+        Method::Upload => serde_json::from_str("{}").map_err(|fault| fault.to_string()),
+        Method::Post | Method::Follow => {
+            let body = if body.is_empty() { b"{}" } else { body };
+            serde_json::from_slice(body).map_err(|fault| fault.to_string())
+        }
+    };
+    read.map_err(|cause| {
+        let message = format!("{} cannot be answered: the request does not fit", R::PATH);
+        ErrorReport::new("bad_request", message, ExitCode::Usage).caused_by(cause)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check<R: Request + PartialEq>(query: &str, body: &str, expected: Result<R, &str>) {
+        let read = decode::<R>(query, body.as_bytes()).map_err(|report| report.causes.join("; "));
+        assert_eq!(read, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn no_two_verbs_share_a_path() {
+        let mut paths: Vec<_> = ROUTES.iter().map(|(_, path)| path).collect();
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn looking_reads_the_query_and_touching_the_body() {
+        check("app=counter", "", Ok(Tree { app: Some("counter".to_owned()), supervisor: None }));
+        check("process=%3C41.1%3E", "", Ok(State { process: "<41.1>".to_owned() }));
+        check("", r#"{"process": "c"}"#, Ok(Resume { process: "c".to_owned() }));
+    }
+
+    #[test]
+    fn an_empty_body_asks_with_every_default() {
+        check("", "", Ok(Commit { version: None }));
+        check::<Resume>("", "", Err("missing field `process` at line 1 column 2"));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused() {
+        check::<Commit>(
+            "",
+            r#"{"vsn": "1"}"#,
+            Err("unknown field `vsn`, expected `version` at line 1 column 6"),
+        );
+        check::<Tree>("sup=x", "", Err("unknown field `sup`, expected `app` or `supervisor`"));
+    }
+
+    #[test]
+    fn a_child_spec_needs_its_id_and_module_only() {
+        let body =
+            json!({"supervisor": "counter_sup", "child": {"spec": {"id": 30000, "module": "counter"}}});
+        let read: ChildStart = decode("", body.to_string().as_bytes()).unwrap();
+        let NewChild::Spec(spec) = read.child else { panic!("read as arguments") };
+        assert_eq!(
+            serde_json::to_value(&spec).unwrap(),
+            json!({"id": 30000, "module": "counter", "args": null, "restart": "permanent",
+                   "shutdown": null, "type": "worker"})
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Look verbs. They change nothing and run no code of apps, but for [`State`], which asks for the state's bytes.
+
+use serde::{Deserialize, Serialize};
+
+/// `relctl status`: how the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {}
+
+/// `relctl tree`: the supervision trees. Refused for an unknown supervisor, or a worker in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// Only this app's tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Only the part below this supervisor: a pid or a registered name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<String>,
+}
+
+/// `relctl ps`: every process, in a tree or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Processes {}
+
+/// `relctl apps`: the apps that are loaded, and those of them that run. OTP: `loaded_applications`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apps {}
+
+/// `relctl code [MODULE]`: current and old version of each module, who still runs old code, and what stays mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Only this module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+}
+
+/// `relctl state PID|NAME`: the state of a process, between two of its callbacks. OTP: `sys:get_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// A pid or a registered name.
+    pub process: String,
+}

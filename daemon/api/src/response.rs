@@ -1,0 +1,18 @@
+//! Every answer. Fields may be added to answers later; a client skips what it does not know.
+
+mod look;
+mod release;
+mod touch;
+
+pub use look::{
+    App, AppList, AppStatus, Behaviour, CodeAge, CodeTable, Forest, Module, NodeStatus, OldCode, Process,
+    ProcessList, ProcessState, ProcessStatus, Progress, Resident, RunningRelease, TreeNode,
+};
+pub use release::{
+    Checked, Committed, Ended, Lingerer, Outcome, Pauses, ProcessPause, Rebooting, ReleaseList, ReleaseRow,
+    ReleaseStatus, Removed, Report, Restarted, Step, StepRun, Unpacked,
+};
+pub use touch::{
+    AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,
+    Loaded, Purged, Replied, Resumed, Sent, SoftPurged, Spawned, Suspended,
+};

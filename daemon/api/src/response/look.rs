@@ -1,0 +1,308 @@
+//! Answers to look verbs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::release::{Lingerer, ReleaseStatus};
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Version of the daemon.
+    pub reld: String,
+    /// Process id of the daemon in the operating system.
+    pub os_pid: u32,
+    /// How long it has been up.
+    pub uptime_ms: u64,
+    /// The release that runs; absent on an idle node.
+    pub release: Option<RunningRelease>,
+    /// The release that a restart would boot.
+    pub permanent: Option<String>,
+    /// How many processes there are.
+    pub processes: u64,
+    /// Whether code was changed by hand since the node booted.
+    pub dirty: bool,
+    /// The upgrade that is under way.
+    pub upgrade: Option<Progress>,
+    /// Who runs old code.
+    pub lingering: Vec<Lingerer>,
+}
+
+/// The release that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningRelease {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `current` or `permanent`.
+    pub status: ReleaseStatus,
+}
+
+/// How far an upgrade is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Where it goes.
+    pub to: String,
+    /// The step under way, counted from 1.
+    pub step: usize,
+    /// How many steps the script has.
+    pub of: usize,
+    /// That step as people read it.
+    pub text: String,
+}
+
+/// Supervision trees, and the processes outside them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forest {
+    /// The root supervisor of each running app, or the one supervisor asked for.
+    pub roots: Vec<TreeNode>,
+    /// Processes outside every tree; empty where one app or supervisor was asked for.
+    pub outside: Vec<TreeNode>,
+}
+
+/// One place in a supervision tree.
+///
+/// ```json
+/// {"id": 10000, "pid": "<7.1>", "name": null, "behaviour": "gen_server", "root": false, "app": "counter",
+///  "module": "counter", "version": "0.1.1", "code": "current", "status": "running", "children": [], "links": ["<9.1>"]}
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TreeNode {
+    /// The child id; null for a root and outside a tree.
+    pub id: Value,
+    /// Absent for a child that is not started or restarting.
+    pub pid: Option<String>,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Supervisor, worker of which kind, or a task, which no upgrade manages.
+    pub behaviour: Behaviour,
+    /// Whether it is the root supervisor of its app.
+    pub root: bool,
+    /// The app whose library holds its module.
+    pub app: String,
+    /// Its module.
+    pub module: String,
+    /// The version of the code it runs; absent where no process runs.
+    pub version: Option<String>,
+    /// Whether that code is current or old; absent where no process runs.
+    pub code: Option<CodeAge>,
+    /// What it does.
+    pub status: ProcessStatus,
+    /// In the order in which they were started; empty for a worker.
+    pub children: Vec<Self>,
+    /// Pids it is linked to, other than its supervisor and its children.
+    pub links: Vec<String>,
+}
+
+/// What kind of process a module makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behaviour {
+    /// Callbacks and a state.
+    GenServer,
+    /// Starts, restarts and stops children.
+    Supervisor,
+    /// The callbacks of an app; its process is the app's master.
+    Application,
+    /// A home-brewed process: it stays on its version until it ends, and upgrades pass it by.
+    Task,
+}
+
+/// Which slot of the code server a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeAge {
+    /// The current one.
+    Current,
+    /// The old one.
+    Old,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessStatus {
+    /// It takes messages.
+    Running,
+    /// It was suspended and keeps its mail.
+    Suspended,
+    /// Its row has no process.
+    NotStarted,
+    /// Its supervisor tries to start it again.
+    Restarting,
+}
+
+/// Every process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessList {
+    /// By pid.
+    pub processes: Vec<Process>,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// What kind it is.
+    pub behaviour: Behaviour,
+    /// The app whose library holds its module.
+    pub app: String,
+    /// Its module.
+    pub module: String,
+    /// The version of the code it runs.
+    pub version: String,
+    /// Whether that code is current or old.
+    pub code: CodeAge,
+    /// What it does.
+    pub status: ProcessStatus,
+    /// Its supervisor: registered name or pid; absent outside a tree.
+    pub supervisor: Option<String>,
+    /// Its child id; null outside a tree.
+    pub id: Value,
+    /// Messages that wait in its mailbox.
+    pub queue: u64,
+}
+
+/// The apps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppList {
+    /// In the order in which they were started.
+    pub apps: Vec<App>,
+}
+
+/// One app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does.
+    pub status: AppStatus,
+    /// Its start type in the release: `permanent`, `transient`, `temporary`, `load` or `none`.
+    #[serde(rename = "type")]
+    pub start_type: String,
+    /// Its modules.
+    pub modules: Vec<String>,
+    /// How many processes run its modules.
+    pub processes: u64,
+}
+
+/// What an app does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppStatus {
+    /// Its code is there; it was not started, or has stopped.
+    Loaded,
+    /// It was started.
+    Running,
+}
+
+/// The code server's table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeTable {
+    /// By module.
+    pub modules: Vec<Module>,
+    /// Libraries that are purged, yet stay mapped into the daemon.
+    pub residents: Vec<Resident>,
+}
+
+/// One module and its two slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// The module.
+    pub module: String,
+    /// The app whose library holds it.
+    pub app: String,
+    /// The current version; absent for a module that was deleted while its old code is still there.
+    pub current: Option<String>,
+    /// How many processes run the current version.
+    pub current_processes: u64,
+    /// The old version and who still runs it.
+    pub old: Option<OldCode>,
+}
+
+/// The old slot of a module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldCode {
+    /// The old version.
+    pub version: String,
+    /// Who still runs it.
+    pub lingering: Vec<Lingerer>,
+}
+
+/// A library that is mapped though nothing refers to it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resident {
+    /// The app.
+    pub app: String,
+    /// The version.
+    pub version: String,
+    /// How much address space it takes.
+    pub bytes: u64,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// The state of a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessState {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Its module.
+    pub module: String,
+    /// The version of the code that built the state.
+    pub version: String,
+    /// What the process does.
+    pub status: ProcessStatus,
+    /// The state.
+    pub state: Value,
+}
+
+impl fmt::Display for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::GenServer => "gen_server",
+            Self::Supervisor => "supervisor",
+            Self::Application => "application",
+            Self::Task => "task",
+        })
+    }
+}
+
+impl fmt::Display for CodeAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Current => "current",
+            Self::Old => "old",
+        })
+    }
+}
+
+impl fmt::Display for ProcessStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Suspended => "suspended",
+            Self::NotStarted => "not started",
+            Self::Restarting => "restarting",
+        })
+    }
+}
+
+impl fmt::Display for AppStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Loaded => "loaded",
+            Self::Running => "running",
+        })
+    }
+}

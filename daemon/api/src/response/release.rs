@@ -1,0 +1,241 @@
+//! Answers to release verbs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A release has been taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpacked {
+    /// The release's name.
+    pub name: String,
+    /// The release's version, by which every other verb calls it.
+    pub version: String,
+    /// Its apps, as `counter-0.1.1`.
+    pub apps: Vec<String>,
+    /// False when exactly this release was there already.
+    pub changed: bool,
+}
+
+/// What an install would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The running release; absent on an idle node.
+    pub from: Option<String>,
+    /// The release asked for.
+    pub to: String,
+    /// False when it runs already.
+    pub changed: bool,
+    /// The script. Nothing has been executed.
+    pub script: Vec<Step>,
+    /// What to know before installing, such as lingerers or lost state; nothing that forbids it.
+    pub warnings: Vec<String>,
+}
+
+/// One instruction of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Counts from 1.
+    pub number: usize,
+    /// The instruction as people read it.
+    pub text: String,
+    /// The instruction as the planner prints it as JSON.
+    pub instruction: Value,
+}
+
+/// What an upgrade, a downgrade or an install did, from a node that compared before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The release that ran before; absent when the node was idle.
+    pub from: Option<String>,
+    /// The release asked for.
+    pub to: String,
+    /// False when it ran already.
+    pub changed: bool,
+    /// Whether the release is permanent now.
+    pub committed: bool,
+    /// What was carried out.
+    pub steps: Vec<StepRun>,
+    /// From the first step to the last.
+    pub took_us: u64,
+    /// How long processes stood still.
+    pub pauses: Pauses,
+    /// Processes that ended meanwhile, by the upgrade or by themselves, and did not come back.
+    pub killed: Vec<Ended>,
+    /// Processes that ended meanwhile and were restarted.
+    pub restarted: Vec<Restarted>,
+    /// Processes that still run old code.
+    pub lingering: Vec<Lingerer>,
+    /// Modules whose old code could not be purged.
+    pub unpurged: Vec<String>,
+    /// What else to know.
+    pub warnings: Vec<String>,
+}
+
+/// How an upgrade ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The release asked for runs.
+    Installed,
+    /// Code and state are exactly as before; stands in the details of an error with exit code 4.
+    RolledBack,
+    /// The rollback failed as well; stands in the details of an error with exit code 5.
+    NeedsRestart,
+}
+
+/// One step that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRun {
+    /// Counts from 1.
+    pub number: usize,
+    /// The instruction as people read it.
+    pub text: String,
+    /// How long it took.
+    pub took_us: u64,
+}
+
+/// How long processes stood still, from the gate's raise to its fall.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pauses {
+    /// How many processes were concerned.
+    pub processes: u64,
+    /// Half of them stood still for at most this.
+    pub p50_us: u64,
+    /// 99 % of them stood still for at most this.
+    pub p99_us: u64,
+    /// The longest of all.
+    pub max_us: u64,
+    /// The longest ones by name, longest first; at most twenty.
+    pub longest: Vec<ProcessPause>,
+}
+
+/// How long one process stood still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessPause {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Its module.
+    pub module: String,
+    /// How long.
+    pub pause_us: u64,
+}
+
+/// A process that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Its module.
+    pub module: String,
+    /// Its exit reason.
+    pub reason: String,
+}
+
+/// A process that ended and was replaced by its supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// The process that ended.
+    #[serde(flatten)]
+    pub ended: Ended,
+    /// The process in its place.
+    pub new_pid: String,
+}
+
+/// A process that still runs old code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lingerer {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Its supervisor: registered name or pid; absent outside a tree.
+    pub supervisor: Option<String>,
+    /// The module.
+    pub module: String,
+    /// The old version that it runs.
+    pub version: String,
+    /// How long its code has been old.
+    pub since_ms: u64,
+}
+
+/// A release is permanent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The release.
+    pub version: String,
+    /// False when it was permanent before.
+    pub changed: bool,
+    /// Who was killed because it still ran code that the script purges brutally.
+    pub killed: Vec<Ended>,
+    /// Who still runs old code.
+    pub lingering: Vec<Lingerer>,
+}
+
+/// A release is forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The release.
+    pub version: String,
+    /// App versions whose files went with it, as `counter-0.1.1`.
+    pub apps: Vec<String>,
+}
+
+/// The node restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebooting {
+    /// The release into which it boots.
+    pub version: String,
+}
+
+/// The releases that the node knows, latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseList {
+    /// One row each.
+    pub releases: Vec<ReleaseRow>,
+}
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRow {
+    /// The release's name.
+    pub name: String,
+    /// The release's version.
+    pub version: String,
+    /// Where it is in its life.
+    pub status: ReleaseStatus,
+    /// Its apps, as `counter-0.1.1`.
+    pub apps: Vec<String>,
+}
+
+/// Where a release is in its life. The running one is the current one, else the permanent one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseStatus {
+    /// On disk, never run since.
+    Unpacked,
+    /// Runs; a restart of the node leaves it.
+    Current,
+    /// A start of the node boots it.
+    Permanent,
+    /// Ran before.
+    Old,
+}
+
+impl fmt::Display for ReleaseStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unpacked => "unpacked",
+            Self::Current => "current",
+            Self::Permanent => "permanent",
+            Self::Old => "old",
+        })
+    }
+}
