@@ -1,8 +1,15 @@
 //! Why there is no plan.
 
-use serde_json::Value;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
+use crate::check::CheckError;
 use crate::doc_error::DocError;
+use crate::name::{AppName, ModuleName};
+use crate::reason::Reason;
+use crate::script::Names;
+use crate::version::Vsn;
 
 /// What is wrong with an instruction of an appup.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -70,4 +77,328 @@ syntax! {
     BadInstruction = "bad_instruction",
     /// `mnesia_backup`.
     NotYetImplemented = "not_yet_implemented",
+}
+
+/// Why there is no plan. Serialises as `{"class", "message", "args"}`, the class being OTP's name where OTP has one.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// A release.toml or app.toml cannot be parsed.
+    #[error(transparent)]
+    Document(#[from] DocError),
+    /// The release names an app version whose app.toml was not found.
+    #[error("the release needs {app}-{vsn}, {}", found_versions(found))]
+    NoValidVersion {
+        /// The app.
+        app: AppName,
+        /// The version that the release names.
+        vsn: Vsn,
+        /// The versions that were found.
+        found: Vec<Vsn>,
+    },
+    /// The release lets an app include another that the app's own list does not have.
+    #[error("the release lets {app} include {included}, which {app}'s app.toml does not")]
+    OverrideInclude {
+        /// The including app.
+        app: AppName,
+        /// The included one.
+        included: AppName,
+    },
+    /// Apps that are used or included, but not in the release.
+    #[error("not in the release: {}", pairs(missing))]
+    UndefinedApplications {
+        /// Which app needs which.
+        missing: Vec<(AppName, AppName)>,
+    },
+    /// Two apps register one name.
+    #[error("{} and {} both register the name {name}", apps[0], apps[1])]
+    DuplicateRegister {
+        /// The name.
+        name: String,
+        /// The apps.
+        apps: [AppName; 2],
+    },
+    /// Two apps include one app.
+    #[error("{} and {} both include {app}", apps[0], apps[1])]
+    DuplicateInclude {
+        /// The included app.
+        app: AppName,
+        /// The including ones.
+        apps: [AppName; 2],
+    },
+    /// Two apps have one module.
+    #[error("{} and {} both have a module {module}", apps[0], apps[1])]
+    DuplicateModules {
+        /// The module.
+        module: ModuleName,
+        /// The apps.
+        apps: [AppName; 2],
+    },
+    /// Apps that wait for each other to start.
+    #[error("these apps depend on each other and cannot start: {}", Names(apps))]
+    CircularDependencies {
+        /// The circle.
+        apps: Vec<AppName>,
+    },
+    /// An appup that is needed is missing.
+    #[error("{app} changes from {from} to {to} but {app}-{owner} has no appup.toml")]
+    NoAppup {
+        /// The app.
+        app: AppName,
+        /// The version left.
+        from: Vsn,
+        /// The version gone to.
+        to: Vsn,
+        /// The newer version, which has to have the appup.
+        owner: Vsn,
+    },
+    /// An appup that is needed cannot be used.
+    #[error("{app} changes, but its appup cannot be parsed: {at}")]
+    BrokenAppup {
+        /// The app.
+        app: AppName,
+        /// What is wrong, and where.
+        at: DocError,
+    },
+    /// An appup lies with another app.
+    #[error("the appup of {app} says that it belongs to {named}")]
+    ForeignAppup {
+        /// The app with which it lies.
+        app: AppName,
+        /// The app that it names.
+        named: AppName,
+    },
+    /// No entry of an appup is for the other version.
+    #[error("the appup of {app}-{owner} has no entry to go from {from} to {to}")]
+    NoRelup {
+        /// The app.
+        app: AppName,
+        /// The version left.
+        from: Vsn,
+        /// The version gone to.
+        to: Vsn,
+        /// The newer version, whose appup was read.
+        owner: Vsn,
+    },
+    /// Neither version of a changed app has an appup.
+    #[error("{app} changes from {from} to {to}, and neither version has an appup.toml")]
+    NoAppupFound {
+        /// The app.
+        app: AppName,
+        /// The version that runs.
+        from: Vsn,
+        /// The version asked for.
+        to: Vsn,
+    },
+    /// No appup leads from the running version to the target.
+    #[error(
+        "no appup leads {app} from {from} to {to}: {to} needs an up entry from {from}, or {from} a down entry to {to}"
+    )]
+    VersionNotInAppup {
+        /// The app.
+        app: AppName,
+        /// The version that runs.
+        from: Vsn,
+        /// The version asked for.
+        to: Vsn,
+    },
+    /// More than one point of no return in one appup entry.
+    #[error("{reason}: more than one point_of_no_return")]
+    TooManyPointOfNoReturn {
+        /// Whose entry.
+        reason: Reason,
+    },
+    /// Something else than load_object_code and apply before a point of no return.
+    #[error("{reason}: {word} stands before point_of_no_return, where only load_object_code and apply may")]
+    BadOpBeforePointOfNoReturn {
+        /// Whose entry.
+        reason: Reason,
+        /// The instruction.
+        word: String,
+    },
+    /// A wrong instruction.
+    #[error(transparent)]
+    Instruction(#[from] InstructionError),
+    /// A load whose code was never read.
+    #[error("load {module} without a load_object_code of it")]
+    NoObjectCode {
+        /// The module.
+        module: ModuleName,
+    },
+    /// Suspended for ever.
+    #[error("suspended but not resumed: {}", Names(modules))]
+    SuspendedNotResumed {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Resumed in vain.
+    #[error("resumed but not suspended: {}", Names(modules))]
+    ResumedNotSuspended {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Started in vain.
+    #[error("started but not stopped: {}", Names(modules))]
+    StartNotStop {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Stopped for ever.
+    #[error("stopped but not started: {}", Names(modules))]
+    StopNotStart {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// An instruction names an app that the release does not have.
+    #[error("no application {app} in the release")]
+    NoSuchApplication {
+        /// The app.
+        app: AppName,
+    },
+    /// An app is to be removed and is still in the release.
+    #[error("remove_application {app}, but the release gone to has it")]
+    RemovedApplicationPresent {
+        /// The app.
+        app: AppName,
+    },
+    /// Two instructions for one module.
+    #[error("module {module} has more than one instruction")]
+    MuldefModule {
+        /// The module.
+        module: ModuleName,
+    },
+    /// A dependency without instruction.
+    #[error("module {module} depends on {dependency}, which has no instruction of its own")]
+    UndefModule {
+        /// The module whose `deps` it is in.
+        module: ModuleName,
+        /// The dependency.
+        dependency: ModuleName,
+    },
+    /// A module that no app has.
+    #[error("no app of the release gone to has a module {module}")]
+    NoSuchModule {
+        /// The module.
+        module: ModuleName,
+    },
+    /// Two versions of one app are to be loaded.
+    #[error("{app} is to be loaded in two versions, {} and {}", vsns[0], vsns[1])]
+    ConflictingVersions {
+        /// The app.
+        app: AppName,
+        /// The versions.
+        vsns: [Vsn; 2],
+    },
+    /// Code of a library that the release gone to does not have, or that does not change.
+    #[error("load_object_code of {app}-{vsn}: the release gone to has no such library, or it runs already")]
+    BadLibVsn {
+        /// The app.
+        app: AppName,
+        /// The version.
+        vsn: Vsn,
+    },
+    /// An instruction for a module that the release left does not have.
+    #[error("{word} {module}: no app of the release that is left has this module")]
+    NoOldModule {
+        /// The instruction.
+        word: &'static str,
+        /// The module.
+        module: ModuleName,
+    },
+    /// The script breaks one of its own rules.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl PlanError {
+    /// Returns the error's class, OTP's name where OTP has one.
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Document(_) | Self::NoValidVersion { .. } => "error_reading",
+            Self::OverrideInclude { .. } => "override_include",
+            Self::UndefinedApplications { .. } => "undefined_applications",
+            Self::DuplicateRegister { .. } => "duplicate_register",
+            Self::DuplicateInclude { .. } => "duplicate_include",
+            Self::DuplicateModules { .. } => "duplicate_modules",
+            Self::CircularDependencies { .. } => "circular_dependencies",
+            Self::NoAppup { .. } | Self::BrokenAppup { .. } | Self::ForeignAppup { .. } => "file_problem",
+            Self::NoRelup { .. } => "no_relup",
+            Self::NoAppupFound { .. } => "no_appup_found",
+            Self::VersionNotInAppup { .. } => "version_not_in_appup",
+            Self::TooManyPointOfNoReturn { .. } => "too_many_point_of_no_return",
+            Self::BadOpBeforePointOfNoReturn { .. } => "bad_op_before_point_of_no_return",
+            Self::Instruction(error) => error.class.as_str(),
+            Self::NoObjectCode { .. } => "no_object_code",
+            Self::SuspendedNotResumed { .. } => "suspended_not_resumed",
+            Self::ResumedNotSuspended { .. } => "resumed_not_suspended",
+            Self::StartNotStop { .. } => "start_not_stop",
+            Self::StopNotStart { .. } => "stop_not_start",
+            Self::NoSuchApplication { .. } => "no_such_application",
+            Self::RemovedApplicationPresent { .. } => "removed_application_present",
+            Self::MuldefModule { .. } => "muldef_module",
+            Self::UndefModule { .. } => "undef_module",
+            Self::NoSuchModule { .. } => "no_such_module",
+            Self::ConflictingVersions { .. } => "conflicting_versions",
+            Self::BadLibVsn { .. } => "bad_lib_vsn",
+            Self::NoOldModule { .. } => "no_old_module",
+            Self::Check(_) => "bad_script",
+        }
+    }
+
+    /// Returns what the error is about: the names, versions or data of its message.
+    pub fn args(&self) -> Vec<Value> {
+        match self {
+            Self::Document(at) => vec![json!(at.path)],
+            Self::NoValidVersion { app, vsn, found } => vec![json!(app), json!(vsn), json!(found)],
+            Self::OverrideInclude { app, included } => vec![json!(app), json!(included)],
+            Self::UndefinedApplications { missing } => missing.iter().map(|pair| json!(pair)).collect(),
+            Self::DuplicateRegister { name, apps } => vec![json!(name), json!(apps)],
+            Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
+            Self::DuplicateModules { module, apps } => vec![json!(module), json!(apps)],
+            Self::CircularDependencies { apps } => vec![json!(apps)],
+            Self::NoAppup { app, owner, .. } => vec![json!(app), json!(owner)],
+            Self::BrokenAppup { app, at } => vec![json!(app), json!(at.path)],
+            Self::ForeignAppup { app, named } => vec![json!(app), json!(named)],
+            Self::NoRelup { app, from, to, .. }
+            | Self::NoAppupFound { app, from, to }
+            | Self::VersionNotInAppup { app, from, to } => vec![json!(app), json!(from), json!(to)],
+            Self::TooManyPointOfNoReturn { .. } => Vec::new(),
+            Self::BadOpBeforePointOfNoReturn { word, .. } => vec![json!(word)],
+            Self::Instruction(error) => vec![error.value.clone()],
+            Self::SuspendedNotResumed { modules }
+            | Self::ResumedNotSuspended { modules }
+            | Self::StartNotStop { modules }
+            | Self::StopNotStart { modules } => vec![json!(modules)],
+            Self::NoSuchApplication { app } | Self::RemovedApplicationPresent { app } => vec![json!(app)],
+            Self::NoObjectCode { module }
+            | Self::MuldefModule { module }
+            | Self::NoSuchModule { module }
+            | Self::NoOldModule { module, .. } => vec![json!(module)],
+            Self::UndefModule { module, dependency } => vec![json!(dependency), json!(module)],
+            Self::ConflictingVersions { app, vsns } => vec![json!(app), json!(vsns[0]), json!(vsns[1])],
+            Self::BadLibVsn { app, vsn } => vec![json!(app), json!(vsn)],
+            Self::Check(error) => vec![json!(error.step)],
+        }
+    }
+}
+
+impl Serialize for PlanError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("class", self.class())?;
+        map.serialize_entry("message", &self.to_string())?;
+        map.serialize_entry("args", &self.args())?;
+        map.end()
+    }
+}
+
+fn pairs(missing: &[(AppName, AppName)]) -> String {
+    let needs: Vec<_> = missing.iter().map(|(app, needed)| format!("{needed} (needed by {app})")).collect();
+    needs.join(", ")
+}
+
+fn found_versions(found: &[Vsn]) -> String {
+    if found.is_empty() {
+        return "whose app.toml was not found".to_owned();
+    }
+    format!("but only these versions were found: {}", Names(found))
 }

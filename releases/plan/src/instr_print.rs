@@ -14,10 +14,15 @@ type Entries = Vec<(&'static str, String)>;
 pub(crate) fn instruction(instruction: &Instruction) -> String {
     match instruction {
         Instruction::High(instruction) => table(high(instruction)),
-        Instruction::Low(instruction) => match low(instruction) {
-            entries if entries.is_empty() => quoted(instruction.word()),
-            entries => table(entries),
-        },
+        Instruction::Low(instruction) => low_level(instruction),
+    }
+}
+
+/// Prints a low-level instruction.
+pub(crate) fn low_level(instruction: &LowLevel) -> String {
+    match low(instruction) {
+        entries if entries.is_empty() => quoted(instruction.word()),
+        entries => table(entries),
     }
 }
 

@@ -1,26 +1,72 @@
-//! Release documents and the planner: pure code from appups to a script
+//! Release documents and the planner: pure code from appups to a script.
+//!
+//! **For**: `app.toml`, `appup.toml` and `release.toml` parsed and printed; the translation of appups into a relup as
+//! Erlang/OTP does it; one window for a whole release made of that; a check of every script.
+//! **Promises**: the same documents give the same plan, every time; a mistake is reported with its place, under OTP's
+//! name for it, and of several the one that OTP would report.
+//! **Must not know**: files, clocks, threads, processes. Whoever has files hands their texts in.
+//!
+//! ```
+//! use reld_plan::{AppDocs, Rel, Release, plan};
+//!
+//! let release = |vsn: &str, app_vsn: &str, appup: Option<&str>| {
+//!     let app = format!("name = 'counter'\nversion = '{app_vsn}'\nmodules = ['counter']");
+//!     let rel = format!(
+//!         "name = 'shop'\nversion = '{vsn}'\ndaemon = '1.0.0'\n[[app]]\nname = 'counter'\nversion = '{app_vsn}'"
+//!     );
+//!     let docs = AppDocs::parse(("app.toml", &app), appup.map(|text| ("appup.toml", text)))?;
+//!     Release::new(Rel::parse("release.toml", &rel)?, [docs])
+//! };
+//! let appup = "app = 'counter'\nversion = '0.1.1'\n[[up]]\nfrom = '0.1.0'\ninstructions = [{ update = 'counter' }]";
+//! let script = plan(&release("1.0.0", "0.1.0", None)?, &release("1.1.0", "0.1.1", Some(appup))?)?;
+//! let words: Vec<_> = script.steps.iter().map(|step| step.action.word()).collect();
+//! assert_eq!(words, ["load_object_code", "load", "suspend", "switch", "resume"]);
+//! # Ok::<(), reld_plan::PlanError>(())
+//! ```
 
 mod app;
+mod apply;
 mod appup;
+mod boot;
+mod check;
+mod coalesce;
+mod collect;
 mod doc_error;
 mod error;
+mod graph;
+mod group;
 mod instr;
 mod instr_print;
 mod instr_read;
 mod name;
+mod plan;
 mod print;
 mod read;
+mod reason;
 mod rel;
+mod release;
+mod relup;
+mod script;
+mod start_order;
+mod translate;
 mod version;
+mod warning;
 
 pub use app::App;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
+pub use check::{CheckError, Rule};
 pub use doc_error::DocError;
-pub use error::{InstructionError, Syntax};
+pub use error::{InstructionError, PlanError, Syntax};
 pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
 };
 pub use name::{AppName, ModuleName, NameError};
+pub use plan::{pick_direction, plan, plan_direction};
+pub use reason::{Cause, Reason};
 pub use rel::{Rel, RelApp, StartType};
+pub use release::{AppDocs, AppupFile, Release, ReleaseApp};
+pub use relup::{Line, Relup, RelupOptions, group_json, make_relup};
+pub use script::{Action, Mark, Member, MemberChange, Script, Step};
 pub use version::{Vsn, VsnError, VsnMatch};
+pub use warning::Warning;

@@ -1,0 +1,196 @@
+//! What every script must satisfy, whoever made it.
+
+use std::collections::BTreeSet;
+
+use crate::name::ModuleName;
+use crate::script::{Action, Mark, Script, Step};
+
+/// A script breaks a rule. Steps count from 1, as they are printed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {rule}")]
+pub struct CheckError {
+    /// The step that breaks the rule.
+    pub step: usize,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// The rules of a script, as they are broken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// There is exactly one switch.
+    #[error("the script has {count} switches instead of one")]
+    OneSwitch {
+        /// The number of switches.
+        count: usize,
+    },
+    /// Libraries have no module in common.
+    #[error("module {module} is in two libraries")]
+    ModuleTwice {
+        /// The module.
+        module: ModuleName,
+    },
+    /// A module is staged once.
+    #[error("module {module} is loaded twice")]
+    LoadedTwice {
+        /// The module.
+        module: ModuleName,
+    },
+    /// A module is loaded from a library that was opened before.
+    #[error("module {module} is loaded, but no load_object_code before it opens its library")]
+    NoObjectCode {
+        /// The module.
+        module: ModuleName,
+    },
+    /// What can fail comes before the switch.
+    #[error("{word} comes after the switch")]
+    AfterSwitch {
+        /// The instruction.
+        word: &'static str,
+    },
+    /// What cannot be taken back, and what lets processes go, comes after the switch.
+    #[error("{word} comes before the switch")]
+    BeforeSwitch {
+        /// The instruction.
+        word: &'static str,
+    },
+    /// A state is converted at rest.
+    #[error("code_change of module {module}, which is not suspended")]
+    NotSuspended {
+        /// The module.
+        module: ModuleName,
+    },
+    /// A state is converted for new code.
+    #[error("code_change of module {module}, which is not loaded: does its app's version change?")]
+    NotLoaded {
+        /// The module.
+        module: ModuleName,
+    },
+    /// Who is suspended is resumed or stopped.
+    #[error("module {module} is suspended, but neither resumed nor stopped")]
+    NotResumed {
+        /// The module.
+        module: ModuleName,
+    },
+    /// Only who is suspended is resumed.
+    #[error("module {module} is resumed, but not suspended")]
+    ResumedOnly {
+        /// The module.
+        module: ModuleName,
+    },
+    /// A restart is the first step or the last.
+    #[error("{word} stands amid other steps")]
+    RestartAmid {
+        /// The instruction.
+        word: &'static str,
+    },
+}
+
+impl Script {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first step that breaks one.
+    pub fn check(&self) -> Result<(), CheckError> {
+        let switch = self.one_switch()?;
+        let mut seen = Seen::default();
+        for (at, step) in self.steps.iter().enumerate() {
+            let placed = placed(step, at, switch, self.steps.len());
+            placed.and_then(|()| seen.step(step)).map_err(|rule| CheckError { step: at + 1, rule })?;
+        }
+        seen.all_resumed().map_err(|(at, rule)| CheckError { step: at + 1, rule })
+    }
+
+    fn one_switch(&self) -> Result<usize, CheckError> {
+        let is_switch = |step: &&Step| step.action == Action::Switch;
+        match (self.switch(), self.steps.iter().filter(is_switch).count()) {
+            (Some(at), 1) => Ok(at),
+            (at, count) => Err(CheckError { step: at.unwrap_or(0) + 1, rule: Rule::OneSwitch { count } }),
+        }
+    }
+}
+
+/// Checks on which side of the switch a step stands.
+fn placed(step: &Step, at: usize, switch: usize, len: usize) -> Result<(), Rule> {
+    let word = step.action.word();
+    match (&step.action, step.action.mark()) {
+        (Action::Switch, _) => Ok(()),
+        (Action::RestartNewDaemon, _) if at > 0 => Err(Rule::RestartAmid { word }),
+        (Action::RestartDaemon, _) if at + 1 < len => Err(Rule::RestartAmid { word }),
+        (Action::RestartNewDaemon | Action::RestartDaemon, _) => Ok(()),
+        (Action::Resume { .. }, _) | (_, Mark::Irreversible) if at < switch => {
+            Err(Rule::BeforeSwitch { word })
+        }
+        (Action::Resume { .. } | Action::Apply(_), _) | (_, Mark::Irreversible) => Ok(()),
+        _ if at > switch => Err(Rule::AfterSwitch { word }),
+        _ => Ok(()),
+    }
+}
+
+/// What the steps so far have done.
+#[derive(Default)]
+struct Seen<'a> {
+    at: usize,
+    opened: BTreeSet<&'a ModuleName>,
+    loaded: BTreeSet<&'a ModuleName>,
+    suspended: Vec<(usize, &'a ModuleName)>,
+    released: BTreeSet<&'a ModuleName>,
+}
+
+impl<'a> Seen<'a> {
+    fn step(&mut self, step: &'a Step) -> Result<(), Rule> {
+        match &step.action {
+            Action::LoadObjectCode { modules, .. } => self.open(modules)?,
+            Action::Load { module, .. } => self.load(module)?,
+            Action::Suspend { modules } => {
+                self.suspended.extend(modules.iter().map(|member| (self.at, &member.module)));
+            }
+            Action::CodeChange { module, .. } => self.code_change(module)?,
+            Action::Resume { modules } => self.resume(modules)?,
+            Action::Stop { modules } => self.released.extend(modules),
+            _ => {}
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn open(&mut self, modules: &'a [ModuleName]) -> Result<(), Rule> {
+        let twice = modules.iter().find(|module| !self.opened.insert(module));
+        twice.map_or(Ok(()), |module| Err(Rule::ModuleTwice { module: module.clone() }))
+    }
+
+    fn load(&mut self, module: &'a ModuleName) -> Result<(), Rule> {
+        if !self.opened.contains(module) {
+            return Err(Rule::NoObjectCode { module: module.clone() });
+        }
+        if !self.loaded.insert(module) {
+            return Err(Rule::LoadedTwice { module: module.clone() });
+        }
+        Ok(())
+    }
+
+    fn is_suspended(&self, module: &ModuleName) -> bool {
+        self.suspended.iter().any(|(_, suspended)| *suspended == module)
+    }
+
+    fn code_change(&self, module: &ModuleName) -> Result<(), Rule> {
+        if !self.is_suspended(module) {
+            return Err(Rule::NotSuspended { module: module.clone() });
+        }
+        if !self.loaded.contains(module) {
+            return Err(Rule::NotLoaded { module: module.clone() });
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, modules: &'a [ModuleName]) -> Result<(), Rule> {
+        let stray = modules.iter().find(|module| !self.is_suspended(module));
+        self.released.extend(modules);
+        stray.map_or(Ok(()), |module| Err(Rule::ResumedOnly { module: module.clone() }))
+    }
+
+    fn all_resumed(&self) -> Result<(), (usize, Rule)> {
+        let left = self.suspended.iter().find(|(_, module)| !self.released.contains(module));
+        left.map_or(Ok(()), |(at, module)| Err((*at, Rule::NotResumed { module: (*module).clone() })))
+    }
+}

@@ -1,0 +1,74 @@
+//! The front door: from the documents of two releases to a script.
+
+use crate::coalesce::coalesce;
+use crate::collect::Pair;
+use crate::error::PlanError;
+use crate::instr::Mode;
+use crate::name::AppName;
+use crate::release::{AppupFile, Release, ReleaseApp};
+use crate::relup::{RelupOptions, make_relup};
+use crate::script::Script;
+
+/// Returns the script that leads from the running release to another, in whichever direction the appups allow.
+///
+/// # Errors
+/// No direction, see [`pick_direction`]; a mistake in an appup, see [`make_relup`]; a script that breaks a rule, see
+/// [`Script::check`].
+pub fn plan(running: &Release, target: &Release) -> Result<Script, PlanError> {
+    match pick_direction(running, target)? {
+        Mode::Up => plan_direction(target, running, Mode::Up),
+        Mode::Down => plan_direction(running, target, Mode::Down),
+    }
+}
+
+/// Returns the script for one direction: up from `base` to `top`, or down from `top` to `base`.
+///
+/// # Errors
+/// A mistake in an appup, see [`make_relup`]; a script that breaks a rule, see [`Script::check`].
+pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Script, PlanError> {
+    let relup = make_relup(top, base, mode, RelupOptions::default())?;
+    let script = coalesce(&Pair { top, base, mode }, &relup)?;
+    script.check()?;
+    Ok(script)
+}
+
+/// Returns whether the target is reached by its own appups (up) or by those of the running release (down).
+///
+/// Up, if the appups of the target have an up entry for the running version of every app that changes; else down, if
+/// those of the running release have a down entry for the target. Version numbers are never compared.
+///
+/// # Errors
+/// `no_appup_found` or `version_not_in_appup` (OTP: release_handler:upgrade_app), naming the app and both versions.
+pub fn pick_direction(running: &Release, target: &Release) -> Result<Mode, PlanError> {
+    let changed: Vec<_> = Pair { top: target, base: running, mode: Mode::Up }.changed().collect();
+    if changed.iter().all(|(new, old)| leads(new, Mode::Up, old)) {
+        return Ok(Mode::Up);
+    }
+    if changed.iter().all(|(new, old)| leads(old, Mode::Down, new)) {
+        return Ok(Mode::Down);
+    }
+    Err(no_direction(&changed))
+}
+
+/// Returns whether the appup of an app has an entry for another version. A broken appup is tried, to be reported.
+fn leads(owner: &ReleaseApp, mode: Mode, other: &ReleaseApp) -> bool {
+    match &owner.docs.appup {
+        AppupFile::Found(appup) => appup.entry(mode, other.version()).is_some(),
+        AppupFile::Broken(_) => true,
+        AppupFile::Missing => false,
+    }
+}
+
+/// Names the first app that no direction leads anywhere, or else the first that the upward direction lacks.
+fn no_direction(changed: &[(&ReleaseApp, &ReleaseApp)]) -> PlanError {
+    let up = |(new, old): &&(&ReleaseApp, &ReleaseApp)| !leads(new, Mode::Up, old);
+    let neither = |pair: &&(&ReleaseApp, &ReleaseApp)| up(pair) && !leads(pair.1, Mode::Down, pair.0);
+    let blocked = changed.iter().find(neither).or_else(|| changed.iter().find(up));
+    let (new, old) = blocked.unwrap_or(&changed[0]);
+    let app: AppName = new.name().clone();
+    let (from, to) = (old.version().clone(), new.version().clone());
+    match (&new.docs.appup, &old.docs.appup) {
+        (AppupFile::Missing, AppupFile::Missing) => PlanError::NoAppupFound { app, from, to },
+        _ => PlanError::VersionNotInAppup { app, from, to },
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a step is in a script.
+
+use std::fmt;
+
+use crate::name::{AppName, ModuleName};
+use crate::version::Vsn;
+
+/// Everybody who wants a step, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reason(Vec<Cause>);
+
+/// One who wants a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// An instruction of the app's appup.
+    Appup(AppName),
+    /// The app is only in the release gone to.
+    AddedApplication(AppName),
+    /// The app is only in the release that is left.
+    RemovedApplication(AppName),
+    /// A module without instruction must not stay behind in a replaced library.
+    Implied {
+        /// The module.
+        module: ModuleName,
+        /// The replaced library's app.
+        app: AppName,
+        /// The version that replaces it.
+        vsn: Vsn,
+    },
+    /// The app's version changes.
+    Replaced {
+        /// The app.
+        app: AppName,
+        /// The version left.
+        from: Vsn,
+        /// The version gone to.
+        to: Vsn,
+    },
+    /// The releases name different daemons.
+    DaemonChanged,
+    /// The one who plans asked for a restart.
+    RestartAsked,
+    /// Every script has it.
+    Always,
+    /// The node boots this release.
+    Boot,
+}
+
+impl Reason {
+    /// Returns the causes, in the order in which they came up.
+    pub fn causes(&self) -> &[Cause] {
+        &self.0
+    }
+
+    /// Adds causes that are not there yet.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for cause in &other.0 {
+            if !self.0.contains(cause) {
+                self.0.push(cause.clone());
+            }
+        }
+    }
+
+    pub(crate) fn joined<'a>(reasons: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        reasons.into_iter().for_each(|reason| all.join(reason));
+        all
+    }
+}
+
+impl From<Cause> for Reason {
+    fn from(cause: Cause) -> Self {
+        Self(vec![cause])
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let causes: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&causes.join(", "))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Appup(app) => write!(f, "appup of {app}"),
+            Self::AddedApplication(app) => write!(f, "{app} is added"),
+            Self::RemovedApplication(app) => write!(f, "{app} is removed"),
+            Self::Implied { module, app, vsn } => {
+                write!(f, "implied: module {module} of replaced library {app}-{vsn} has no instruction")
+            }
+            Self::Replaced { app, from, to } => write!(f, "{app} goes from {from} to {to}"),
+            Self::DaemonChanged => f.write_str("the releases name different daemons"),
+            Self::RestartAsked => f.write_str("a restart was asked for"),
+            Self::Always => f.write_str("every script has it"),
+            Self::Boot => f.write_str("boot"),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One release with all its documents, checked, as the planner reads it.
+//!
+//! OTP: systools, reading of a release. The checks and their order are the same; the mandatory apps kernel, stdlib and
+//! sasl have no counterpart here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::app::App;
+use crate::appup::Appup;
+use crate::doc_error::DocError;
+use crate::error::PlanError;
+use crate::name::{AppName, ModuleName};
+use crate::rel::{Rel, RelApp, StartType};
+use crate::start_order::start_order;
+use crate::version::Vsn;
+
+/// The documents of one app version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppDocs {
+    /// Its `app.toml`.
+    pub app: App,
+    /// Its `appup.toml`.
+    pub appup: AppupFile,
+}
+
+/// What was found in the place of an appup. Only an upgrade that needs it cares.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AppupFile {
+    /// No file.
+    Missing,
+    /// A file that cannot be parsed.
+    Broken(DocError),
+    /// An appup.
+    Found(Appup),
+}
+
+impl AppDocs {
+    /// Returns the documents of an app from their texts, each with the path to be shown in errors.
+    ///
+    /// # Errors
+    /// The `app.toml` cannot be parsed. A broken appup is kept as such.
+    pub fn parse(app: (&str, &str), appup: Option<(&str, &str)>) -> Result<Self, DocError> {
+        let appup = match appup.map(|(path, text)| Appup::parse(path, text)) {
+            None => AppupFile::Missing,
+            Some(Err(error)) => AppupFile::Broken(error),
+            Some(Ok(appup)) => AppupFile::Found(appup),
+        };
+        Ok(Self { app: App::parse(app.0, app.1)?, appup })
+    }
+}
+
+/// A release whose documents belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Release {
+    rel: Rel,
+    apps: Vec<ReleaseApp>,
+    start_order: Vec<AppName>,
+}
+
+/// One app of a release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReleaseApp {
+    /// Its documents.
+    pub docs: AppDocs,
+    /// How it is started.
+    pub start_type: StartType,
+    /// The apps it includes: the release's list where there is one, else the app's own.
+    pub included: Vec<AppName>,
+}
+
+impl Release {
+    /// Returns the release, if the documents make one. Documents of apps or versions that it does not name are ignored.
+    ///
+    /// # Errors
+    /// In this order: `error_reading` (no app.toml, or none of the right version), `override_include`,
+    /// `undefined_applications`, `duplicate_register`, `duplicate_include`, `duplicate_modules`,
+    /// `circular_dependencies`.
+    pub fn new(rel: Rel, docs: impl IntoIterator<Item = AppDocs>) -> Result<Self, PlanError> {
+        let docs: Vec<_> = docs.into_iter().collect();
+        let apps = rel.apps.iter().map(|app| resolve(app, &docs)).collect::<Result<Vec<_>, _>>()?;
+        defined(&apps)?;
+        unique(
+            &apps,
+            |app| &app.docs.app.registered,
+            |name, apps| PlanError::DuplicateRegister { name, apps },
+        )?;
+        unique(&apps, |app| &app.included, |app, apps| PlanError::DuplicateInclude { app, apps })?;
+        unique(
+            &apps,
+            |app| &app.docs.app.modules,
+            |module, apps| PlanError::DuplicateModules { module, apps },
+        )?;
+        let start_order = start_order(&apps)?;
+        Ok(Self { rel, apps, start_order })
+    }
+
+    /// Returns the release resource file.
+    pub const fn rel(&self) -> &Rel {
+        &self.rel
+    }
+
+    /// Returns the release's version.
+    pub const fn version(&self) -> &Vsn {
+        &self.rel.version
+    }
+
+    /// Returns the apps in the order of the release file.
+    pub fn apps(&self) -> &[ReleaseApp] {
+        &self.apps
+    }
+
+    /// Returns an app of the release.
+    pub fn app(&self, name: &AppName) -> Option<&ReleaseApp> {
+        self.apps.iter().find(|app| app.name() == name)
+    }
+
+    /// Returns the apps in start order: each after those that it uses or includes, else in the order of the release file.
+    pub fn start_order(&self) -> impl Iterator<Item = &ReleaseApp> {
+        self.start_order.iter().filter_map(|name| self.app(name))
+    }
+
+    /// Returns the app that has a module.
+    pub fn owner(&self, module: &ModuleName) -> Option<&ReleaseApp> {
+        self.apps.iter().find(|app| app.docs.app.modules.contains(module))
+    }
+
+    /// Returns whether another app of the release includes this one, and so starts it.
+    pub fn is_included(&self, name: &AppName) -> bool {
+        self.apps.iter().any(|app| app.included.contains(name))
+    }
+}
+
+impl ReleaseApp {
+    /// Returns the app's name.
+    pub const fn name(&self) -> &AppName {
+        &self.docs.app.name
+    }
+
+    /// Returns the app's version.
+    pub const fn version(&self) -> &Vsn {
+        &self.docs.app.version
+    }
+
+    /// Returns the app's modules.
+    pub fn modules(&self) -> &[ModuleName] {
+        &self.docs.app.modules
+    }
+}
+
+/// Finds the documents of an app that a release names.
+fn resolve(wanted: &RelApp, docs: &[AppDocs]) -> Result<ReleaseApp, PlanError> {
+    let named = docs.iter().filter(|docs| docs.app.name == wanted.name);
+    let Some(docs) = named.clone().find(|docs| docs.app.version == wanted.version) else {
+        let found = named.map(|docs| docs.app.version.clone()).collect();
+        return Err(PlanError::NoValidVersion {
+            app: wanted.name.clone(),
+            vsn: wanted.version.clone(),
+            found,
+        });
+    };
+    let own = &docs.app.included_applications;
+    let included = wanted.included.clone().unwrap_or_else(|| own.clone());
+    if let Some(extra) = included.iter().find(|app| !own.contains(app)) {
+        return Err(PlanError::OverrideInclude { app: wanted.name.clone(), included: extra.clone() });
+    }
+    Ok(ReleaseApp { docs: docs.clone(), start_type: wanted.start_type, included })
+}
+
+/// Checks that every app that is used or included is in the release, less the optional ones.
+fn defined(apps: &[ReleaseApp]) -> Result<(), PlanError> {
+    let known: BTreeSet<_> = apps.iter().map(ReleaseApp::name).collect();
+    let missing = |app: &ReleaseApp| {
+        let optional = &app.docs.app.optional_applications;
+        let used = app.docs.app.applications.iter().filter(|used| !optional.contains(used));
+        used.chain(&app.included).filter(|name| !known.contains(name)).cloned().collect::<Vec<_>>()
+    };
+    let missing: Vec<_> =
+        apps.iter().flat_map(|app| missing(app).into_iter().map(|name| (app.name().clone(), name))).collect();
+    if missing.is_empty() { Ok(()) } else { Err(PlanError::UndefinedApplications { missing }) }
+}
+
+/// Checks that no two apps claim the same thing.
+fn unique<'a, T: Ord + Clone + 'a>(
+    apps: &'a [ReleaseApp],
+    claims: impl Fn(&'a ReleaseApp) -> &'a Vec<T>,
+    error: impl FnOnce(T, [AppName; 2]) -> PlanError,
+) -> Result<(), PlanError> {
+    let mut owners: BTreeMap<&T, &AppName> = BTreeMap::new();
+    for app in apps {
+        for claim in claims(app) {
+            if let Some(owner) = owners.insert(claim, app.name()) {
+                return Err(error(claim.clone(), [owner.clone(), app.name().clone()]));
+            }
+        }
+    }
+    Ok(())
+}

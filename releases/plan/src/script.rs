@@ -1,0 +1,407 @@
+//! What the release handler carries out for one release upgrade: one window, in an order that can be taken back.
+//!
+//! ```text
+//! restart_new_daemon                    only where the daemon's version changes
+//! load_object_code*                     everything of loading that can fail
+//! apply*                                those written before the point of no return
+//! load*                                 staged, nobody sees them yet
+//! start_application* load_application*  apps that the release adds, beside the old code
+//! suspend                               all members at once
+//! code_change* apply* sync_nodes* restart_application*    in the order of the translation
+//! SWITCH                                all staged code becomes current
+//! resume                                all members at once
+//! stop* start* remove* purge* ...       what cannot be taken back
+//! restart_daemon
+//! ```
+//!
+//! Unlike OTP, where a script suspends and resumes group by group and ends in a restart when something fails after its
+//! point of no return: here the switch comes after everything that can fail.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::instr::{Apply, Mode, PurgeWords, SyncWith, Timeout};
+use crate::name::{AppName, ModuleName};
+use crate::reason::Reason;
+use crate::rel::StartType;
+use crate::version::Vsn;
+use crate::warning::Warning;
+
+/// The script of one upgrade, downgrade or boot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Script {
+    /// The release that is left; `None` at boot.
+    pub from: Option<Vsn>,
+    /// The release gone to.
+    pub to: Vsn,
+    /// Whose appups were used: up = those of the release gone to, down = those of the release that is left.
+    pub mode: Mode,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What a person should know before.
+    pub warnings: Vec<Warning>,
+}
+
+/// One step of a script.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// What is done.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Who wants it.
+    pub reason: Reason,
+    /// Whether it can be taken back.
+    pub mark: Mark,
+}
+
+/// What a step does. The names are those of the instructions, see [`LowLevel`](crate::LowLevel).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Action {
+    /// Opens a library with all its modules. One step per library.
+    LoadObjectCode {
+        /// The library's app.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+        /// All modules of the library.
+        modules: Vec<ModuleName>,
+    },
+    /// Stages a module, to become current at the switch.
+    Load {
+        /// The module.
+        module: ModuleName,
+        /// The library it comes from.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+        /// No instruction names it: it moves because its library is replaced.
+        implied: bool,
+        /// The purge words the author wrote. `pre` is brutal too where a `purge` was written before the load.
+        #[serde(flatten)]
+        purge: PurgeWords,
+    },
+    /// Starts an app that the release adds.
+    StartApplication {
+        /// The app.
+        app: AppName,
+        /// How it is started.
+        start_type: StartType,
+    },
+    /// Makes an app known without starting it.
+    LoadApplication {
+        /// The app.
+        app: AppName,
+    },
+    /// Brings all members to rest.
+    Suspend {
+        /// What makes a process a member.
+        modules: Vec<Member>,
+    },
+    /// Converts the states of a module's members.
+    CodeChange {
+        /// The module.
+        module: ModuleName,
+        /// The module's app.
+        app: AppName,
+        /// The app's version that wrote the states.
+        from: Vsn,
+        /// The app's version that is to read them.
+        to: Vsn,
+        /// Whether the newer code reads (up) or writes (down) the older form.
+        mode: Mode,
+        /// What is converted.
+        change: MemberChange,
+        /// Handed to `change_code`.
+        extra: Value,
+        /// An apply stands before it, so that it cannot be converted before the gate.
+        inside: bool,
+    },
+    /// Calls a function.
+    Apply(Apply),
+    /// Waits for other nodes.
+    SyncNodes {
+        /// Names the point.
+        id: Value,
+        /// The nodes.
+        with: SyncWith,
+    },
+    /// Stops an app and starts it in its new version. Its state is lost, and a rollback starts the old version afresh.
+    RestartApplication {
+        /// The app.
+        app: AppName,
+        /// How it is started.
+        start_type: StartType,
+    },
+    /// The point of no return: every staged module becomes current, at once.
+    Switch,
+    /// Lets all members run again.
+    Resume {
+        /// The modules whose users are resumed.
+        modules: Vec<ModuleName>,
+    },
+    /// Lets supervisors terminate the children that use the modules.
+    Stop {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Restarts the children that were stopped.
+    Start {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Stops an app that the release drops.
+    StopApplication {
+        /// The app.
+        app: AppName,
+    },
+    /// Forgets an app that was stopped.
+    UnloadApplication {
+        /// The app.
+        app: AppName,
+    },
+    /// Leaves a module without current code and purges it as its words say.
+    Remove {
+        /// The module.
+        module: ModuleName,
+        /// The library that had it.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+        /// The purge words the author wrote.
+        #[serde(flatten)]
+        purge: PurgeWords,
+    },
+    /// Ends what is still in old code of the modules. Only written ones: what a load leaves behind is purged as the load's
+    /// own words say.
+    Purge {
+        /// The modules.
+        modules: Vec<ModuleName>,
+    },
+    /// Restarts into the new daemon first.
+    RestartNewDaemon,
+    /// Restarts when all is done.
+    RestartDaemon,
+}
+
+/// A module whose users are suspended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The module.
+    pub module: ModuleName,
+    /// How long each user may take to come to rest.
+    pub timeout: Timeout,
+    /// Why they are suspended.
+    pub change: MemberChange,
+}
+
+/// What happens to suspended processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberChange {
+    /// No `change_code`: new code reads the old state as it is.
+    Soft,
+    /// Their states go through `change_code`.
+    Advanced,
+    /// They are supervisors: `init` is asked again, children stay.
+    Supervisor,
+    /// They are terminated after the switch.
+    Stop,
+}
+
+/// What a rollback can do about a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// It is undone.
+    Undone,
+    /// It is not: the call names no undo, and none is known.
+    NoUndo,
+    /// The app runs again, in its old version, without its state.
+    StateLost,
+    /// Nothing. Such steps come after the switch only.
+    Irreversible,
+    /// The node restarts.
+    Restarts,
+}
+
+impl Action {
+    /// Returns the instruction's own name.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::LoadObjectCode { .. } => "load_object_code",
+            Self::Load { .. } => "load",
+            Self::StartApplication { .. } => "start_application",
+            Self::LoadApplication { .. } => "load_application",
+            Self::Suspend { .. } => "suspend",
+            Self::CodeChange { .. } => "code_change",
+            Self::Apply(_) => "apply",
+            Self::SyncNodes { .. } => "sync_nodes",
+            Self::RestartApplication { .. } => "restart_application",
+            Self::Switch => "switch",
+            Self::Resume { .. } => "resume",
+            Self::Stop { .. } => "stop",
+            Self::Start { .. } => "start",
+            Self::StopApplication { .. } => "stop_application",
+            Self::UnloadApplication { .. } => "unload_application",
+            Self::Remove { .. } => "remove",
+            Self::Purge { .. } => "purge",
+            Self::RestartNewDaemon => "restart_new_daemon",
+            Self::RestartDaemon => "restart_daemon",
+        }
+    }
+
+    /// Returns what a rollback can do about the step.
+    pub fn mark(&self) -> Mark {
+        match self {
+            Self::Apply(call) if call.ends_child() || call.ends_application() => Mark::Irreversible,
+            Self::Apply(call) if call.undo.is_none() && !call.has_known_undo() => Mark::NoUndo,
+            Self::RestartApplication { .. } => Mark::StateLost,
+            Self::RestartNewDaemon | Self::RestartDaemon => Mark::Restarts,
+            Self::Stop { .. }
+            | Self::Start { .. }
+            | Self::StopApplication { .. }
+            | Self::UnloadApplication { .. }
+            | Self::Remove { .. }
+            | Self::Purge { .. } => Mark::Irreversible,
+            _ => Mark::Undone,
+        }
+    }
+}
+
+impl Step {
+    pub(crate) fn new(action: Action, reason: Reason) -> Self {
+        Self { mark: action.mark(), action, reason }
+    }
+}
+
+impl Script {
+    /// Returns the number of the switch among the steps, counted from 0.
+    pub fn switch(&self) -> Option<usize> {
+        self.steps.iter().position(|step| step.action == Action::Switch)
+    }
+}
+
+/// Prints the script as a numbered list, each step with its reason.
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            Some(from) => writeln!(f, "{} from {from} to {}", self.mode.as_str(), self.to)?,
+            None => writeln!(f, "boot {}", self.to)?,
+        }
+        for (number, step) in (1..).zip(&self.steps) {
+            writeln!(f, "{number:>3}. {step}")?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, reason, mark } = self;
+        write!(f, "{action}  -- {reason}")?;
+        match mark {
+            Mark::Undone => Ok(()),
+            mark => write!(f, "; {mark}"),
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Undone => "undone by a rollback",
+            Self::NoUndo => "NOT UNDONE by a rollback",
+            Self::StateLost => "its state is LOST",
+            Self::Irreversible => "IRREVERSIBLE",
+            Self::Restarts => "the node RESTARTS",
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.word())?;
+        match self {
+            Self::LoadObjectCode { app, vsn, modules } => write!(f, " {app}-{vsn} {}", Names(modules)),
+            Self::Load { module, app, vsn, purge, .. } => {
+                write!(f, " {module} of {app}-{vsn}{}", Words(*purge))
+            }
+            Self::StartApplication { app, start_type } | Self::RestartApplication { app, start_type } => {
+                write!(f, " {app} {start_type}")
+            }
+            Self::LoadApplication { app }
+            | Self::StopApplication { app }
+            | Self::UnloadApplication { app } => {
+                write!(f, " {app}")
+            }
+            Self::Suspend { modules } => write!(f, " {}", Names(modules)),
+            Self::CodeChange { module, from, to, mode, change, extra, inside, .. } => {
+                write!(f, " {module} {} {from} to {to}, {change}, extra {extra}", mode.as_str())?;
+                f.write_str(if *inside { ", inside the pause" } else { "" })
+            }
+            Self::Apply(call) => write!(f, " {call}"),
+            Self::SyncNodes { id, with } => write!(f, " {id} {with}"),
+            Self::Resume { modules }
+            | Self::Stop { modules }
+            | Self::Start { modules }
+            | Self::Purge { modules } => write!(f, " {}", Names(modules)),
+            Self::Remove { module, app, vsn, purge } => {
+                write!(f, " {module} of {app}-{vsn}{}", Words(*purge))
+            }
+            Self::Switch | Self::RestartNewDaemon | Self::RestartDaemon => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { module, timeout, change } = self;
+        write!(f, "{module} ({change}")?;
+        match timeout {
+            Timeout::Default => f.write_str(")"),
+            Timeout::Infinity => f.write_str(", no deadline)"),
+            Timeout::Ms(ms) => write!(f, ", {ms} ms)"),
+        }
+    }
+}
+
+impl fmt::Display for MemberChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Soft => "soft",
+            Self::Advanced => "advanced",
+            Self::Supervisor => "supervisor",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// Prints a list: `[a b]`.
+pub(crate) struct Names<'a, T>(pub(crate) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Names<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "[{}]", names.join(" "))
+    }
+}
+
+/// Prints the purge words that were written.
+struct Words(PurgeWords);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PurgeWords { pre, post } = self.0;
+        pre.iter().try_for_each(|method| write!(f, ", pre_purge {}", method.as_str()))?;
+        post.iter().try_for_each(|method| write!(f, ", post_purge {}", method.as_str()))
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,95 @@
+//! What a person should know before an upgrade, though it stops nothing.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::name::{AppName, ModuleName};
+use crate::script::Names;
+use crate::version::Vsn;
+
+/// A remark of the planner. Serialises as `{"class", "message", "args"}`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// OTP: `bad_vsn`.
+    #[error("the appup of {app}-{version} says that it belongs to version {appup}")]
+    BadVsn {
+        /// The app.
+        app: AppName,
+        /// The app's version.
+        version: Vsn,
+        /// The appup's.
+        appup: Vsn,
+    },
+    /// OTP: `erts_vsn_changed`.
+    #[error("the daemon changes from {from} to {to}: the node restarts")]
+    DaemonChanged {
+        /// The daemon's version in the release left.
+        from: Vsn,
+        /// The daemon's version in the release gone to.
+        to: Vsn,
+    },
+    /// Legal in OTP without a word; file order decides what is loaded first.
+    #[error("{} depend on each other: their order is that of the appups", Names(modules))]
+    DependencyCycle {
+        /// The modules, in this order.
+        modules: Vec<ModuleName>,
+    },
+    /// A module kept on purpose keeps its library.
+    #[error("module {module} is kept: library {app}-{vsn} stays mapped for it")]
+    Kept {
+        /// The module.
+        module: ModuleName,
+        /// The library's app.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+    },
+    /// A forgotten `delete_module`.
+    #[error(
+        "module {module} is gone from {app} but no instruction deletes it: library {app}-{vsn} stays mapped"
+    )]
+    NotDeleted {
+        /// The module.
+        module: ModuleName,
+        /// The library's app.
+        app: AppName,
+        /// The library's version.
+        vsn: Vsn,
+    },
+}
+
+impl Warning {
+    /// Returns the warning's class, OTP's name where OTP has it.
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::BadVsn { .. } => "bad_vsn",
+            Self::DaemonChanged { .. } => "erts_vsn_changed",
+            Self::DependencyCycle { .. } => "dependency_cycle",
+            Self::Kept { .. } => "kept",
+            Self::NotDeleted { .. } => "not_deleted",
+        }
+    }
+
+    /// Returns what the warning is about.
+    pub fn args(&self) -> Vec<Value> {
+        match self {
+            Self::BadVsn { app, version, appup } => vec![json!(app), json!(version), json!(appup)],
+            Self::DaemonChanged { from, to } => vec![json!(from), json!(to)],
+            Self::DependencyCycle { modules } => vec![json!(modules)],
+            Self::Kept { module, app, vsn } | Self::NotDeleted { module, app, vsn } => {
+                vec![json!(module), json!(app), json!(vsn)]
+            }
+        }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("class", self.class())?;
+        map.serialize_entry("message", &self.to_string())?;
+        map.serialize_entry("args", &self.args())?;
+        map.end()
+    }
+}
