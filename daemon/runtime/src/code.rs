@@ -10,6 +10,7 @@ use std::fmt;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::supervisor::Supervisor;
 
 /// A MessagePack value in its bytes: states, messages, arguments, replies.
 pub type Bytes = Vec<u8>;
@@ -27,7 +28,7 @@ pub enum Behaviour {
     Task,
 }
 
-/// Names an open request of a process. Unique in the daemon's life.
+/// Names an open request of a process, or a monitor that it holds; never used twice by one process.
 pub type Ref = u64;
 
 /// Where the answer to a call goes. OTP: `From`.
@@ -160,6 +161,11 @@ pub trait Instance: Send + fmt::Debug {
     /// # Errors
     /// The app's encoder failed or panicked.
     fn export(&self) -> Result<Bytes, Exit>;
+
+    /// Returns the runtime's own supervisor, if that is what this is. No other implementation says so.
+    fn supervisor(&self) -> Option<&Supervisor> {
+        None
+    }
 }
 
 /// A callback that waits. Dropping it ends the callback at the point where it waits.

@@ -1,8 +1,70 @@
-//! The process world: processes, mailboxes, supervisors, applications, the code server.
-mod code;
-mod exit;
-mod pid;
+//! The process world: processes, mailboxes, links, timers, supervisors, applications, the code server.
+//!
+//! A process is an entry in a table; it runs on the node's own threads, whose number has nothing to do with the number
+//! of processes. Its code is a [`Module`], which the runtime knows only through the traits of [`code`](Module): from a
+//! library, or written in a test. Everything that crosses a process's border is bytes.
+//!
+//! **Promises.** A pid is never reused. A process runs one callback at a time. What is sent to a living process is
+//! handled once, in order. A state is only ever touched by the code that built it. Until the switch of an
+//! [`Upgrade`], nothing that a process can see has changed.
+//!
+//! **Does not know** tarballs, releases, `dlopen`, sockets. There is no `unsafe` here.
+//!
+//! ```
+//! use reld_runtime::{Answer, RequestKind, Runtime, Pid};
+//! use std::time::Duration;
+//!
+//! let node = Runtime::new(2);
+//! let nobody = Pid { slot: 7, generation: 1 };
+//! let answer = node.call(RequestKind::Call, nobody, Vec::new(), Some(Duration::from_secs(1)));
+//! assert_eq!(answer, Answer::Exit(reld_runtime::Exit::Noproc));
+//! ```
 
-pub use code::{Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step};
+mod application;
+mod child_spec;
+mod code;
+mod code_server;
+pub mod context;
+mod exit;
+mod gate;
+mod inspect;
+mod journal;
+mod link;
+mod native;
+mod pid;
+mod process;
+mod registry;
+mod request;
+mod rows;
+mod run;
+mod runtime;
+mod scheduler;
+mod slot;
+mod supervisor;
+mod sync;
+mod sys;
+mod table;
+pub mod term;
+mod timer;
+mod upgrade;
+mod world;
+
+pub use application::{AppError, AppSpec, AppStatus, PREP_STOP};
+pub use child_spec::{ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
+pub use code::{
+    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
+};
+pub use code_server::{CodeError, Place, Version};
 pub use exit::Exit;
+pub use gate::{Member, Unrest};
+pub use inspect::{Node, ProcessInfo, Status};
+pub use journal::{Death, Entries};
 pub use pid::{ParsePidError, Pid};
+pub use process::{Answer, Env, RequestKind};
+pub use request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
+pub use rows::Child;
+pub use runtime::{Purge, Runtime};
+pub use supervisor::{Change, Supervisor};
+pub use sys::SysError;
+pub use timer::TimerRef;
+pub use upgrade::{Conversion, ConvertError, Converted, Pause, Upgrade};

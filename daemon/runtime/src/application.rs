@@ -1,0 +1,385 @@
+//! Applications: named, versioned trees with an environment. OTP: application, application_controller.
+//!
+//! ```text
+//! stopped --start--> starting --init, root runs--> running --stop--> stopping --> stopped
+//!                        \\--init or root failed--> stopped    \\--root or process ended--> stopped (with the reason)
+//! ```
+//!
+//! An application is one process of its module (start, prep_stop, stop) and, below it, the root supervisor. Starting
+//! and stopping wait, with a deadline, so they are called from threads that may wait, never from a callback.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use thiserror::Error;
+
+use crate::code::Bytes;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Answer, Env, RequestKind, Signal, Watch};
+use crate::term;
+use crate::world::{OUTSIDE, Start, World};
+
+/// How long prep_stop may take. OTP has no bound; a stop must come to an end.
+pub const PREP_STOP: Duration = Duration::from_secs(5);
+
+/// What an application is. OTP: the application resource.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AppSpec {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The module with the application behaviour; `None` for a library application, which has no processes.
+    pub start: Option<String>,
+    /// The applications that must run before it.
+    pub applications: Vec<String>,
+    /// Its environment: MessagePack values by key.
+    pub env: BTreeMap<String, Bytes>,
+}
+
+/// Where an application stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppStatus {
+    /// Known, not running; the reason, if it ended.
+    Stopped(Option<Exit>),
+    /// Its start is under way.
+    Starting,
+    /// It runs.
+    Running {
+        /// The process of its application module; `None` for a library application.
+        process: Option<Pid>,
+        /// Its root supervisor.
+        root: Option<Pid>,
+    },
+    /// Its stop is under way.
+    Stopping,
+}
+
+/// Why an application was not started or stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppError {
+    /// No such application is loaded.
+    #[error("application {0} is not known to this node")]
+    Unknown(String),
+    /// It runs already.
+    #[error("already_started: application {0}")]
+    AlreadyStarted(String),
+    /// It does not run.
+    #[error("not_started: application {0}")]
+    NotStarted(String),
+    /// An application that it needs does not run. OTP: `{not_started, Dep}`.
+    #[error("application {app} needs {needs}, which is not started")]
+    Needs {
+        /// The application.
+        app: String,
+        /// What it needs.
+        needs: String,
+    },
+    /// Its start or stop is under way.
+    #[error("application {0} is being started or stopped")]
+    Busy(String),
+    /// Its module is not loaded.
+    #[error("application {app}: module {module} is not loaded")]
+    NoModule {
+        /// The application.
+        app: String,
+        /// Its module.
+        module: String,
+    },
+    /// Its start, or that of its root, failed.
+    #[error("application {app} did not start: {exit}")]
+    Failed {
+        /// The application.
+        app: String,
+        /// Why.
+        exit: Exit,
+    },
+    /// The deadline passed.
+    #[error("application {app}: {what} took too long")]
+    TimedOut {
+        /// The application.
+        app: String,
+        /// What took too long.
+        what: &'static str,
+    },
+}
+
+/// All applications of a node.
+#[derive(Default)]
+pub(crate) struct Applications {
+    apps: Mutex<BTreeMap<String, App>>,
+}
+
+struct App {
+    spec: AppSpec,
+    env: Arc<Env>,
+    status: AppStatus,
+}
+
+/// The argument of an application's init.
+#[derive(Serialize)]
+struct StartArgs<'a> {
+    r#type: &'a str,
+    env: BTreeMap<String, rmpv::Value>,
+}
+
+/// What an application's init answers.
+#[derive(Deserialize)]
+struct Root {
+    module: String,
+    args: ByteBuf,
+}
+
+impl Applications {
+    /// Makes an application known, or gives a known one another version and environment. OTP: `application:load/1`.
+    pub(crate) fn load(&self, spec: AppSpec) {
+        let mut apps = self.apps.lock();
+        let values = spec.env.clone().into_iter().collect();
+        match apps.get_mut(&spec.name) {
+            Some(app) => {
+                *app.env.values.write() = values;
+                app.spec = spec;
+            }
+            None => {
+                let env = Arc::new(Env { name: spec.name.clone(), values: parking_lot::RwLock::new(values) });
+                apps.insert(spec.name.clone(), App { spec, env, status: AppStatus::Stopped(None) });
+            }
+        }
+    }
+
+    /// Forgets an application that does not run. OTP: `application:unload/1`.
+    pub(crate) fn unload(&self, name: &str) {
+        let mut apps = self.apps.lock();
+        if apps.get(name).is_some_and(|app| matches!(app.status, AppStatus::Stopped(_))) {
+            apps.remove(name);
+        }
+    }
+
+    /// Returns all applications in order of name.
+    pub(crate) fn list(&self) -> Vec<(AppSpec, AppStatus)> {
+        self.apps.lock().values().map(|app| (app.spec.clone(), app.status.clone())).collect()
+    }
+
+    pub(crate) fn spec(&self, name: &str) -> Option<AppSpec> {
+        self.apps.lock().get(name).map(|app| app.spec.clone())
+    }
+
+    pub(crate) fn env(&self, name: &str) -> Option<Arc<Env>> {
+        self.apps.lock().get(name).map(|app| Arc::clone(&app.env))
+    }
+
+    fn set(&self, name: &str, status: AppStatus) {
+        if let Some(app) = self.apps.lock().get_mut(name) {
+            app.status = status;
+        }
+    }
+
+    /// Takes an application from stopped to starting.
+    fn begin_start(&self, name: &str) -> Result<(AppSpec, Arc<Env>), AppError> {
+        let mut apps = self.apps.lock();
+        let app = apps.get(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
+        match app.status {
+            AppStatus::Stopped(_) => {}
+            AppStatus::Running { .. } => return Err(AppError::AlreadyStarted(name.to_owned())),
+            AppStatus::Starting | AppStatus::Stopping => return Err(AppError::Busy(name.to_owned())),
+        }
+        let runs = |needs: &String| {
+            apps.get(needs).is_some_and(|app| matches!(app.status, AppStatus::Running { .. }))
+        };
+        if let Some(needs) = app.spec.applications.iter().find(|needs| !runs(needs)) {
+            return Err(AppError::Needs { app: name.to_owned(), needs: needs.clone() });
+        }
+        let begun = (app.spec.clone(), Arc::clone(&app.env));
+        if let Some(app) = apps.get_mut(name) {
+            app.status = AppStatus::Starting;
+        }
+        Ok(begun)
+    }
+
+    /// Takes an application from running to stopping.
+    fn begin_stop(&self, name: &str) -> Result<(Option<Pid>, Option<Pid>), AppError> {
+        let mut apps = self.apps.lock();
+        let app = apps.get_mut(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
+        match app.status {
+            AppStatus::Running { process, root } => {
+                app.status = AppStatus::Stopping;
+                Ok((process, root))
+            }
+            AppStatus::Stopped(_) => Err(AppError::NotStarted(name.to_owned())),
+            AppStatus::Starting | AppStatus::Stopping => Err(AppError::Busy(name.to_owned())),
+        }
+    }
+
+    /// Notes that the process of a running application has ended.
+    fn ended(&self, name: &str, ended: Pid, exit: Exit) {
+        let mut apps = self.apps.lock();
+        let Some(app) = apps.get_mut(name) else { return };
+        if matches!(app.status, AppStatus::Running { process: Some(pid), .. } if pid == ended) {
+            tracing::warn!(name: "application.ended", app = name, reason = %exit, "an application ended");
+            app.status = AppStatus::Stopped(Some(exit));
+        }
+    }
+}
+
+/// Starts an application; returns when its root runs. OTP: `application:start/1`.
+pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
+    let (spec, env) = world.apps.begin_start(name)?;
+    let started = match &spec.start {
+        None => Ok((None, None)),
+        Some(module) => {
+            start_processes(world, &spec, &env, module, deadline).map(|(p, root)| (Some(p), root))
+        }
+    };
+    match started {
+        Ok((process, root)) => {
+            world.apps.set(name, AppStatus::Running { process, root });
+            if let Some(pid) = process {
+                watch(world, name, pid);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            world.apps.set(name, AppStatus::Stopped(None));
+            Err(error)
+        }
+    }
+}
+
+fn start_processes(
+    world: &Arc<World>,
+    spec: &AppSpec,
+    env: &Arc<Env>,
+    module: &str,
+    deadline: Instant,
+) -> Result<(Pid, Option<Pid>), AppError> {
+    let values =
+        spec.env.iter().filter_map(|(key, value)| Some((key.clone(), term::decode(value).ok()?))).collect();
+    let args = term::encode(&StartArgs { r#type: "normal", env: values });
+    let (process, reply) = start_process(world, spec, env, Pid::NONE, module, args, deadline)?;
+    let root: Option<Root> = term::decode(&reply).map_err(|text| {
+        world.signal(process, Signal::End(Exit::Killed));
+        AppError::Failed { app: spec.name.clone(), exit: Exit::Undecodable(text) }
+    })?;
+    let Some(root) = root else { return Ok((process, None)) };
+    match start_process(world, spec, env, process, &root.module, root.args.into_vec(), deadline) {
+        Ok((root, _)) => {
+            world.signal(process, Signal::Link(root));
+            Ok((process, Some(root)))
+        }
+        Err(error) => {
+            // Its stop callback runs, for its start has; then it is gone.
+            end(world, process, Exit::shutdown(), deadline);
+            Err(error)
+        }
+    }
+}
+
+fn start_process(
+    world: &Arc<World>,
+    spec: &AppSpec,
+    env: &Arc<Env>,
+    parent: Pid,
+    module: &str,
+    args: Bytes,
+    deadline: Instant,
+) -> Result<(Pid, Bytes), AppError> {
+    let app = || spec.name.clone();
+    let code = world
+        .code
+        .resolve(module)
+        .ok_or_else(|| AppError::NoModule { app: app(), module: module.to_owned() })?;
+    let (done, answer) = mpsc::channel();
+    let reference = world.ask(None, Box::new(move |answer| done.send(answer).unwrap_or(())));
+    let app_env = Arc::clone(env);
+    let starter = Some((OUTSIDE, reference));
+    let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter });
+    match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Answer::Reply(reply)) => Ok((pid, reply)),
+        Ok(Answer::Exit(exit)) => Err(AppError::Failed { app: app(), exit }),
+        Ok(Answer::Timeout) | Err(_) => {
+            world.signal(pid, Signal::End(Exit::Killed));
+            Err(AppError::TimedOut { app: app(), what: "start" })
+        }
+    }
+}
+
+/// Notes when the process of an application ends by itself.
+fn watch(world: &Arc<World>, name: &str, pid: Pid) {
+    let (weak, name) = (Arc::downgrade(world), name.to_owned());
+    on_exit(world, pid, move |exit| {
+        if let Some(world) = weak.upgrade() {
+            world.apps.ended(&name, pid, exit);
+        }
+    });
+}
+
+/// Calls `done` once with the reason for which a process ended.
+pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 'static) {
+    let reference = world.ask(
+        None,
+        Box::new(move |answer| {
+            done(match answer {
+                Answer::Exit(exit) => exit,
+                Answer::Reply(_) | Answer::Timeout => Exit::Normal,
+            });
+        }),
+    );
+    world.signal(pid, Signal::Monitor(Watch { watcher: OUTSIDE, reference, as_answer: true }));
+}
+
+/// Stops an application: prep_stop, the tree, stop. OTP: `application:stop/1`.
+pub(crate) fn stop(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
+    let (process, root) = world.apps.begin_stop(name)?;
+    let gone = process.is_none_or(|process| {
+        prep_stop(world, name, process, root, deadline);
+        // The end of its root makes the process run its stop callback and end.
+        end(world, root.unwrap_or(process), Exit::shutdown(), deadline) && wait_gone(world, process, deadline)
+    });
+    if gone {
+        world.apps.set(name, AppStatus::Stopped(None));
+        return Ok(());
+    }
+    // Whatever is left is killed; it may not hold up the rest of the node.
+    for pid in [root, process].into_iter().flatten() {
+        world.signal(pid, Signal::End(Exit::Killed));
+    }
+    world.apps.set(name, AppStatus::Stopped(Some(Exit::Killed)));
+    Err(AppError::TimedOut { app: name.to_owned(), what: "stop" })
+}
+
+fn prep_stop(world: &Arc<World>, name: &str, process: Pid, root: Option<Pid>, deadline: Instant) {
+    let (done, answer) = mpsc::channel();
+    let bound = deadline.saturating_duration_since(Instant::now()).min(PREP_STOP);
+    let done = Box::new(move |answer| done.send(answer).unwrap_or(()));
+    world.call(RequestKind::PrepStop, process, term::encode(&root), Some(bound), done);
+    match answer.recv() {
+        Ok(Answer::Reply(_)) => {}
+        Ok(Answer::Timeout) => {
+            tracing::warn!(name: "application.prep_stop_timeout", app = name, "prep_stop did not answer; the tree stops all the same");
+        }
+        Ok(Answer::Exit(exit)) => {
+            tracing::warn!(name: "application.prep_stop_failed", app = name, reason = %exit, "prep_stop failed; the tree stops all the same");
+        }
+        Err(_) => {}
+    }
+}
+
+/// Ends a process like its parent would; says whether it is gone by the deadline.
+fn end(world: &Arc<World>, pid: Pid, exit: Exit, deadline: Instant) -> bool {
+    let parent = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
+    let from = parent.filter(|parent| *parent != Pid::NONE).unwrap_or(OUTSIDE);
+    world.signal(pid, Signal::Exit(from, exit));
+    wait_gone(world, pid, deadline)
+}
+
+fn wait_gone(world: &Arc<World>, pid: Pid, deadline: Instant) -> bool {
+    let (done, gone) = mpsc::channel();
+    on_exit(world, pid, move |exit| done.send(exit).unwrap_or(()));
+    gone.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+}

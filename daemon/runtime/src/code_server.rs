@@ -1,0 +1,267 @@
+//! The code server: per module at most one current and one old version, and who runs which.
+//!
+//! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+use thiserror::Error;
+
+use crate::code::{Behaviour, Module};
+use crate::pid::Pid;
+
+/// One version of one module in a node.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) module: Arc<dyn Module>,
+    /// No longer current: a behaviour process moves on at its next callback boundary.
+    stale: AtomicBool,
+    /// How many processes run it.
+    users: AtomicUsize,
+}
+
+impl Code {
+    fn new(module: Arc<dyn Module>) -> Arc<Self> {
+        Arc::new(Self { module, stale: AtomicBool::new(false), users: AtomicUsize::new(0) })
+    }
+
+    /// A version that the code server does not keep: what a supervisor test or a native process runs.
+    #[cfg(test)]
+    pub(crate) fn unlisted(module: Arc<dyn Module>) -> Arc<Self> {
+        Self::new(module)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.module.name()
+    }
+
+    pub(crate) fn behaviour(&self) -> Behaviour {
+        self.module.behaviour()
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn users(&self) -> usize {
+        self.users.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self) {
+        self.users.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.users.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The versions of one module.
+#[derive(Debug, Default, Clone)]
+struct Slots {
+    current: Option<Arc<Code>>,
+    old: Option<Arc<Code>>,
+    /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the module is removed then.
+    staged: Option<Option<Arc<Code>>>,
+    /// Versions that an upgrade pushed out of the old slot while somebody still ran them.
+    condemned: Vec<Arc<Code>>,
+}
+
+/// Which place a version has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// New processes and next callbacks take it.
+    Current,
+    /// Processes may still run it.
+    Old,
+    /// Becomes current at the switch.
+    Staged,
+    /// Pushed out of the old slot; the processes that run it are being ended.
+    Condemned,
+}
+
+/// One version of one module, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The module's name.
+    pub module: String,
+    /// The app it belongs to.
+    pub app: String,
+    /// The version of that app.
+    pub version: String,
+    /// What kind of process it makes.
+    pub behaviour: Behaviour,
+    /// Which place it has.
+    pub place: Place,
+    /// How many processes run it.
+    pub users: usize,
+}
+
+/// Why code was not loaded or purged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CodeError {
+    /// Both places are taken. OTP: `not_purged`, even when nobody runs the old version.
+    #[error("not_purged: module {module} has old code of version {old} already; purge it first")]
+    NotPurged {
+        /// The module.
+        module: String,
+        /// The version in its old slot.
+        old: String,
+    },
+    /// No module of that name has ever been loaded.
+    #[error("module {0} is not loaded")]
+    NotLoaded(String),
+    /// Processes still run the old version.
+    #[error("old code of module {module} is still in use by {}", list(.by))]
+    InUse {
+        /// The module.
+        module: String,
+        /// The processes that run it.
+        by: Vec<Pid>,
+    },
+    /// The very same version is current.
+    #[error("module {module} runs version {version} already")]
+    SameVersion {
+        /// The module.
+        module: String,
+        /// Its current version.
+        version: String,
+    },
+}
+
+fn list(pids: &[Pid]) -> String {
+    pids.iter().map(Pid::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// All modules of a node.
+#[derive(Debug, Default)]
+pub(crate) struct CodeServer {
+    modules: RwLock<BTreeMap<String, Slots>>,
+}
+
+impl CodeServer {
+    /// Returns the version that a new process takes: the current one, or a staged one of a module that is new.
+    pub(crate) fn resolve(&self, module: &str) -> Option<Arc<Code>> {
+        let modules = self.modules.read();
+        let slots = modules.get(module)?;
+        slots.current.clone().or_else(|| slots.staged.clone().flatten())
+    }
+
+    pub(crate) fn current(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.current.clone()
+    }
+
+    pub(crate) fn old(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.old.clone()
+    }
+
+    pub(crate) fn staged(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.staged.clone().flatten()
+    }
+
+    /// Makes versions current at once, by hand. All or none.
+    pub(crate) fn load(&self, new: Vec<Arc<dyn Module>>) -> Result<(), CodeError> {
+        let mut modules = self.modules.write();
+        for module in &new {
+            if let Some(old) = modules.get(module.name()).and_then(|slots| slots.old.as_ref()) {
+                let old = old.module.version().to_owned();
+                return Err(CodeError::NotPurged { module: module.name().to_owned(), old });
+            }
+        }
+        for module in new {
+            let name = module.name().to_owned();
+            modules.entry(name).or_default().replace(Some(Code::new(module)));
+        }
+        Ok(())
+    }
+
+    /// Notes what becomes current at the next switch, and which modules go then.
+    pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String]) {
+        let mut modules = self.modules.write();
+        for module in new {
+            let name = module.name().to_owned();
+            modules.entry(name).or_default().staged = Some(Some(Code::new(module)));
+        }
+        for module in removed {
+            modules.entry(module.clone()).or_default().staged = Some(None);
+        }
+    }
+
+    /// Forgets what was staged.
+    pub(crate) fn unstage(&self) {
+        let mut modules = self.modules.write();
+        modules.values_mut().for_each(|slots| slots.staged = None);
+        modules.retain(|_, slots| !slots.is_empty());
+    }
+
+    /// Flips all staged versions. In memory, cannot fail.
+    pub(crate) fn switch(&self) {
+        let mut modules = self.modules.write();
+        for slots in modules.values_mut() {
+            if let Some(staged) = slots.staged.take() {
+                slots.replace(staged);
+            }
+        }
+    }
+
+    /// Drops the old version and what was condemned. The caller made sure that nobody runs them.
+    pub(crate) fn forget_old(&self, module: &str) {
+        let mut modules = self.modules.write();
+        if let Some(slots) = modules.get_mut(module) {
+            slots.old = None;
+            slots.condemned.clear();
+        }
+        modules.retain(|_, slots| !slots.is_empty());
+    }
+
+    /// Returns the versions of a module that are neither current nor staged.
+    pub(crate) fn leftovers(&self, module: &str) -> Vec<Arc<Code>> {
+        let modules = self.modules.read();
+        let Some(slots) = modules.get(module) else { return Vec::new() };
+        slots.old.iter().chain(&slots.condemned).cloned().collect()
+    }
+
+    pub(crate) fn is_known(&self, module: &str) -> bool {
+        self.modules.read().contains_key(module)
+    }
+
+    /// Returns all versions, by module, current first.
+    pub(crate) fn list(&self) -> Vec<Version> {
+        self.modules.read().values().flat_map(Slots::versions).collect()
+    }
+}
+
+impl Slots {
+    fn replace(&mut self, new: Option<Arc<Code>>) {
+        if let Some(pushed_out) = std::mem::replace(&mut self.old, self.current.take()) {
+            self.condemned.push(pushed_out);
+        }
+        if let Some(old) = &self.old {
+            old.stale.store(true, Ordering::Relaxed);
+        }
+        self.current = new;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.old.is_none() && self.staged.is_none() && self.condemned.is_empty()
+    }
+
+    fn versions(&self) -> Vec<Version> {
+        let place = |code: &Arc<Code>, place| Version {
+            module: code.name().to_owned(),
+            app: code.module.app().to_owned(),
+            version: code.module.version().to_owned(),
+            behaviour: code.behaviour(),
+            place,
+            users: code.users(),
+        };
+        let mut versions = Vec::new();
+        versions.extend(self.current.iter().map(|code| place(code, Place::Current)));
+        versions.extend(self.old.iter().map(|code| place(code, Place::Old)));
+        versions.extend(self.staged.iter().flatten().map(|code| place(code, Place::Staged)));
+        versions.extend(self.condemned.iter().map(|code| place(code, Place::Condemned)));
+        versions
+    }
+}

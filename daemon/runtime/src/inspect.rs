@@ -1,0 +1,179 @@
+//! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
+
+use crate::code::{Behaviour, Bytes};
+use crate::code_server::Code;
+use crate::pid::Pid;
+use crate::process::{Card, Process};
+use crate::request::Listed;
+use crate::rows::Child;
+use crate::slot::{Glance, Hold};
+use crate::world::World;
+
+/// What a process is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing.
+    Idle,
+    /// A callback runs, or is about to.
+    Running,
+    /// A callback is parked at an await.
+    Waiting,
+    /// Suspended by hand.
+    Suspended,
+}
+
+/// A process, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Its pid.
+    pub pid: Pid,
+    /// Its registered names.
+    pub names: Vec<String>,
+    /// The application that it belongs to.
+    pub app: String,
+    /// Its module.
+    pub module: String,
+    /// The version of the code that it runs.
+    pub version: String,
+    /// Whether that code is no longer current.
+    pub is_old: bool,
+    /// What kind of process it is.
+    pub behaviour: Behaviour,
+    /// What it is doing.
+    pub status: Status,
+    /// How many messages wait.
+    pub queued: usize,
+    /// Its supervisor, or the process of its application.
+    pub parent: Option<Pid>,
+    /// The processes that it is linked to; empty while a callback runs.
+    pub links: Vec<Pid>,
+    /// Whether it traps exits; false while a callback runs.
+    pub traps_exits: bool,
+}
+
+/// One child in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its id, a MessagePack value; nil for the root and for children of a simple_one_for_one.
+    pub id: Option<Bytes>,
+    /// Where it stands.
+    pub child: Child,
+    /// The module it was started from.
+    pub module: String,
+    /// Whether it is a supervisor.
+    pub is_supervisor: bool,
+    /// Its process.
+    pub process: Option<ProcessInfo>,
+    /// Its children, in start order.
+    pub children: Vec<Self>,
+}
+
+impl World {
+    /// Returns one process.
+    pub(crate) fn process(&self, pid: Pid) -> Option<ProcessInfo> {
+        let slot = self.slot(pid)?;
+        let glance = slot.glance(pid.generation)?;
+        let inside = slot.peek(pid.generation, |body| {
+            let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
+            (links, body.trap_exit, body.inbox.len())
+        });
+        let (links, traps_exits, inbox) = inside.unwrap_or_default();
+        let Card { code, app, parent, .. } = &glance.card;
+        Some(ProcessInfo {
+            pid,
+            names: self.registry.names(pid),
+            app: app.name.clone(),
+            module: code.name().to_owned(),
+            version: code.module.version().to_owned(),
+            is_old: code.is_stale(),
+            behaviour: code.behaviour(),
+            status: status(&glance),
+            queued: glance.queued + inbox,
+            parent: (*parent != Pid::NONE).then_some(*parent),
+            links,
+            traps_exits,
+        })
+    }
+
+    /// Returns all processes, in order of place.
+    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
+        let pid = |(slot, place): (u32, &crate::slot::Slot<Process>)| {
+            place.card_any(|generation, _| Pid { slot, generation })
+        };
+        self.table.iter().filter_map(pid).filter_map(|pid| self.process(pid)).collect()
+    }
+
+    /// Returns the living processes for which `wanted` holds.
+    pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool) -> Vec<Pid> {
+        let mut found = Vec::new();
+        for (slot, place) in self.table.iter() {
+            place.card_any(|generation, card| {
+                let pid = Pid { slot, generation };
+                if wanted(pid, card) {
+                    found.push(pid);
+                }
+            });
+        }
+        found
+    }
+
+    /// Returns who runs this very code.
+    pub(crate) fn users(&self, code: &Code) -> Vec<Pid> {
+        if code.users() == 0 {
+            return Vec::new();
+        }
+        self.find(|_, card| std::ptr::eq(&*card.code, code))
+    }
+
+    /// Returns the tree below a process.
+    pub(crate) fn tree(&self, root: Pid) -> Option<Node> {
+        let process = self.process(root)?;
+        Some(Node {
+            id: None,
+            child: Child::Running(root),
+            module: process.module.clone(),
+            is_supervisor: process.behaviour == Behaviour::Supervisor,
+            children: self.children(root),
+            process: Some(process),
+        })
+    }
+
+    fn children(&self, supervisor: Pid) -> Vec<Node> {
+        let rows =
+            self.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
+        // Copied out first: below, other places are locked.
+        let Some(rows) = rows.flatten().map(|rows| rows.read().clone()) else { return Vec::new() };
+        rows.iter()
+            .map(|row| {
+                let pid = row.child.pid();
+                Node {
+                    id: rows.id(row).map(<[u8]>::to_vec),
+                    child: row.child,
+                    module: row.spec.module.clone(),
+                    is_supervisor: row.spec.kind == crate::child_spec::ChildType::Supervisor,
+                    process: pid.and_then(|pid| self.process(pid)),
+                    children: pid.map(|pid| self.children(pid)).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the children of a supervisor, latest started first. `None` for other processes.
+    pub(crate) fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
+        let rows = self.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
+        let rows = rows.read();
+        Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
+    }
+}
+
+fn status(glance: &Glance<Process>) -> Status {
+    if glance.hold.has(Hold::SUSPENDED) {
+        Status::Suspended
+    } else if glance.hold.has(Hold::WAITING) {
+        Status::Waiting
+    } else if glance.taken || glance.scheduled {
+        Status::Running
+    } else {
+        Status::Idle
+    }
+}

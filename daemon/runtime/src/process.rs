@@ -1,0 +1,246 @@
+//! What a process is made of.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+
+use crate::code::{Bytes, Callback, From, Instance, Ref};
+use crate::code_server::Code;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::rows::Rows;
+use crate::slot::Kind;
+use crate::upgrade::Shadow;
+
+/// The types that make up a process, for the claim protocol.
+pub(crate) struct Process;
+
+impl Kind for Process {
+    type Body = Box<Body>;
+    type Mail = Mail;
+    type Signal = Signal;
+    type Card = Card;
+}
+
+/// What may be read of a process while it runs.
+#[derive(Clone)]
+pub(crate) struct Card {
+    pub(crate) code: Arc<Code>,
+    pub(crate) app: Arc<Env>,
+    /// Who started it and is told when it ends; [`Pid::NONE`] for nobody.
+    pub(crate) parent: Pid,
+    /// The children of a supervisor.
+    pub(crate) rows: Option<Arc<RwLock<Rows>>>,
+}
+
+/// The application that a process belongs to, as far as processes can see.
+#[derive(Debug, Default)]
+pub struct Env {
+    /// The application's name.
+    pub name: String,
+    /// Its environment: MessagePack values by key.
+    pub values: RwLock<HashMap<String, Bytes>>,
+}
+
+/// Which kind of request a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// An ordinary request to the module's `handle_call`.
+    Call,
+    /// A request to the runtime's supervisor.
+    Supervisor,
+    /// OTP: `prep_stop`, to the process of an application.
+    PrepStop,
+}
+
+/// What a process takes one after the other, in the order of arrival.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Call(RequestKind, From, Bytes),
+    Cast(Pid, Bytes),
+    Info(Pid, Bytes),
+    Exit(Pid, Exit),
+    Down(Ref, Pid, Exit),
+}
+
+/// What an open request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The server replied; for a wait, the time is over.
+    Reply(Bytes),
+    /// The request's time ran out.
+    Timeout,
+    /// The server ended, or was never there.
+    Exit(Exit),
+}
+
+/// A request of the daemon to a process, done by the process's own thread at a callback boundary. OTP: system message.
+pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
+
+/// What reaches a process whatever holds it.
+pub(crate) enum Signal {
+    Answer(Ref, Answer),
+    /// An exit signal from a link, a parent or `exit/2`.
+    Exit(Pid, Exit),
+    /// The end, whatever the process traps. OTP: `exit(Pid, kill)`, for the reason [`Exit::Killed`].
+    End(Exit),
+    Link(Pid),
+    Unlink(Pid),
+    /// Watch the process: `Down` mail, or the answer to an open request.
+    Monitor(Watch),
+    Demonitor(Pid, Ref),
+    System(System),
+    /// An open request may be due.
+    Deadline,
+}
+
+/// Who is told when a process ends, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watch {
+    pub(crate) watcher: Pid,
+    pub(crate) reference: Ref,
+    /// As the answer to an open request rather than as mail.
+    pub(crate) as_answer: bool,
+}
+
+/// A request that a process has open.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) reference: Ref,
+    /// Whom it waits for; [`Pid::NONE`] for a sleep.
+    pub(crate) target: Pid,
+    pub(crate) due: Option<Instant>,
+}
+
+/// Where a process stands. See `run.rs` for the moves.
+#[derive(Debug)]
+pub(crate) enum Actor {
+    /// Its init has not been called yet; the start argument.
+    Unborn(Bytes),
+    /// No callback is under way.
+    Resting(Box<dyn Instance>),
+    /// A callback is parked at an await.
+    Waiting(Box<dyn Callback>),
+    /// A callback runs on this thread.
+    Running,
+}
+
+/// What the callback under way is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum During {
+    Init,
+    /// A request that its outcome may answer.
+    Call(From),
+    PrepStop(From),
+    /// A cast, info, exit or down.
+    Message,
+    /// The last callback; then the process exits with this reason.
+    Terminate(Exit),
+}
+
+/// A process, as its claimer has it.
+pub(crate) struct Body {
+    pub(crate) pid: Pid,
+    pub(crate) card: Card,
+    pub(crate) actor: Actor,
+    pub(crate) during: During,
+    /// Who waits for the end of init.
+    pub(crate) starter: Option<(Pid, Ref)>,
+    /// Mail taken from the slot and not handled yet.
+    pub(crate) inbox: VecDeque<Mail>,
+    pub(crate) open: Vec<Open>,
+    pub(crate) answers: Vec<(Ref, Answer)>,
+    pub(crate) next_ref: Ref,
+    pub(crate) trap_exit: bool,
+    pub(crate) suspended: bool,
+    /// The parent's order to end, which waits for the callback under way.
+    pub(crate) ending: Option<Exit>,
+    /// System messages that wait for the callback under way.
+    pub(crate) system: Vec<System>,
+    /// When the armed deadline timer fires.
+    pub(crate) alarm: Option<Instant>,
+    pub(crate) ties: Option<Box<Ties>>,
+    pub(crate) shadow: Option<Box<Shadow>>,
+}
+
+/// What binds a process to others; most have none of it.
+#[derive(Debug, Default)]
+pub(crate) struct Ties {
+    pub(crate) links: Vec<Pid>,
+    pub(crate) watchers: Vec<Watch>,
+    /// Monitors that this process holds.
+    pub(crate) watching: Vec<(Ref, Pid)>,
+    /// Calls that were taken and not answered yet.
+    pub(crate) unanswered: Vec<From>,
+}
+
+impl Body {
+    pub(crate) fn new(pid: Pid, card: Card, args: Bytes, starter: Option<(Pid, Ref)>) -> Self {
+        Self {
+            pid,
+            card,
+            actor: Actor::Unborn(args),
+            during: During::Init,
+            starter,
+            inbox: VecDeque::new(),
+            open: Vec::new(),
+            answers: Vec::new(),
+            next_ref: 1,
+            trap_exit: false,
+            suspended: false,
+            ending: None,
+            system: Vec::new(),
+            alarm: None,
+            ties: None,
+            shadow: None,
+        }
+    }
+
+    pub(crate) fn ties(&mut self) -> &mut Ties {
+        self.ties.get_or_insert_default()
+    }
+
+    /// Returns a reference that no other open request or monitor of this process has or had.
+    pub(crate) fn new_ref(&mut self) -> Ref {
+        let reference = self.next_ref;
+        self.next_ref += 1;
+        reference
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.actor, Actor::Waiting(_))
+    }
+
+    pub(crate) fn instance(&self) -> Option<&dyn Instance> {
+        match &self.actor {
+            Actor::Resting(instance) => Some(&**instance),
+            _ => None,
+        }
+    }
+
+    /// Notes the answer to an open request; a late one finds none and is dropped.
+    pub(crate) fn answer(&mut self, reference: Ref, answer: Answer) {
+        if let Some(at) = self.open.iter().position(|open| open.reference == reference) {
+            self.open.swap_remove(at);
+            self.answers.push((reference, answer));
+        }
+    }
+
+    /// Says whether there is something to do that no mail in the slot shows.
+    pub(crate) fn has_work(&self) -> bool {
+        match self.actor {
+            Actor::Unborn(_) => true,
+            Actor::Waiting(_) => false,
+            Actor::Resting(_) | Actor::Running => !self.inbox.is_empty(),
+        }
+    }
+
+    /// Forgets a request that was answered or given up.
+    pub(crate) fn settle(&mut self, from: From) {
+        if let Some(ties) = &mut self.ties {
+            ties.unanswered.retain(|open| *open != from);
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! Running a process: what a worker does with a number from its queue.
+//!
+//! ```text
+//!  Unborn --init--> Resting <--+            Waiting: a callback is parked at an await
+//!                     |        |            every callback may park; what it is about stays in `During`
+//!                  callback    | done
+//!                     v        |
+//!                  Running ----+--- stop ---> Terminate callback ---> dead
+//!                     |  ^                         ^
+//!                waits|  |answers                  | parent's exit signal, when it traps exits
+//!                     v  |                         |
+//!                  Waiting ---- crash, kill, exit signal ------------> dead
+//! ```
+//!
+//! Between two callbacks lies a *boundary*: there system messages are done, a shadow of a committed upgrade is taken,
+//! and a process whose code is no longer current moves on.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
+use crate::context;
+use crate::exit::Exit;
+use crate::gate::Admission;
+use crate::journal::Death;
+use crate::link::{OnExit, on_exit};
+use crate::pid::Pid;
+use crate::process::{Actor, Answer, Body, During, Mail, Process, RequestKind, Signal, Ties};
+use crate::slot::{Hold, Slot};
+use crate::supervisor;
+use crate::term;
+use crate::world::{Fire, World};
+
+/// How many callbacks a process runs before others get their turn.
+const BUDGET: usize = 64;
+
+/// Runs the process in that place, if nobody else has it.
+pub(crate) fn activate(world: &Arc<World>, number: u32) {
+    let Some(slot) = world.table.slot(number) else { return };
+    let Ok(claim) = slot.claim_any() else { return };
+    let mut body = claim.body;
+    if body.inbox.is_empty() {
+        body.inbox = claim.mail;
+    } else {
+        body.inbox.extend(claim.mail);
+    }
+    let mut run = Run { world, slot, body: Some(body) };
+    match run.turn(claim.signals) {
+        Ok(hold) => run.put_back(hold),
+        Err(exit) => run.die(exit),
+    }
+}
+
+/// A claimed process on its worker.
+struct Run<'a> {
+    world: &'a Arc<World>,
+    slot: &'a Slot<Process>,
+    /// `None` only while a callback has it.
+    body: Option<Box<Body>>,
+}
+
+impl Deref for Run<'_> {
+    type Target = Body;
+
+    fn deref(&self) -> &Body {
+        self.body.as_ref().expect("the body is only away while a callback runs")
+    }
+}
+
+impl DerefMut for Run<'_> {
+    fn deref_mut(&mut self) -> &mut Body {
+        self.body.as_mut().expect("the body is only away while a callback runs")
+    }
+}
+
+impl Run<'_> {
+    /// Does what there is to do. `Err` is the end of the process.
+    fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
+        self.settle_shadow();
+        self.signals(signals)?;
+        self.go_on()?;
+        for _ in 0..BUDGET {
+            if self.slot.wants_attention() {
+                let signals = self.slot.more_signals();
+                self.signals(signals)?;
+                self.go_on()?;
+            }
+            if self.is_waiting() {
+                break;
+            }
+            self.boundary()?;
+            if self.is_waiting() || self.suspended {
+                break;
+            }
+            match self.world.gate.admit(self.slot, self) {
+                Admission::Free => {}
+                Admission::Only(from) => self.bring_forward(from),
+                Admission::Parked => return Ok(self.hold() | Hold::PARKED),
+            }
+            if !self.one()? {
+                break;
+            }
+        }
+        Ok(self.hold())
+    }
+
+    fn hold(&self) -> Hold {
+        let mut hold = Hold::NONE;
+        // A task reads its mail inside its one callback, so mail has to wake it.
+        if self.is_waiting() && self.card.code.behaviour() != Behaviour::Task {
+            hold |= Hold::WAITING;
+        }
+        if self.suspended {
+            hold |= Hold::SUSPENDED;
+        }
+        hold
+    }
+
+    fn put_back(mut self, hold: Hold) {
+        let pid = self.pid;
+        self.arm();
+        let mut body = self.body.take().expect("the body is only away while a callback runs");
+        if body.inbox.is_empty() {
+            // An idle process keeps no buffer.
+            body.inbox = Default::default();
+        }
+        let left = body.has_work();
+        let put = self.slot.put_back(body, hold, left);
+        self.world.act_last(pid, put.wake);
+        if put.rested {
+            self.world.gate.rested(pid);
+        }
+        if hold.has(Hold::PARKED) {
+            self.world.gate.parked(self.world, pid);
+        }
+    }
+
+    // --- signals -------------------------------------------------------------------------------------------------
+
+    fn signals(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
+        signals.into_iter().try_for_each(|signal| self.signal(signal))
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Exit> {
+        match signal {
+            Signal::Answer(reference, answer) => self.answer(reference, answer),
+            Signal::End(exit) => return Err(exit),
+            Signal::Exit(from, exit) => return self.exit_signal(from, exit),
+            Signal::Link(with) => {
+                let links = &mut self.ties().links;
+                if !links.contains(&with) {
+                    links.push(with);
+                }
+            }
+            Signal::Unlink(with) => self.ties().links.retain(|pid| *pid != with),
+            Signal::Monitor(watch) => self.ties().watchers.push(watch),
+            Signal::Demonitor(watcher, reference) => {
+                self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference))
+            }
+            Signal::System(system) => self.system.push(system),
+            Signal::Deadline => self.deadline(),
+        }
+        Ok(())
+    }
+
+    fn exit_signal(&mut self, from: Pid, exit: Exit) -> Result<(), Exit> {
+        if let Some(ties) = &mut self.ties {
+            ties.links.retain(|pid| *pid != from);
+        }
+        let from_parent = from == self.card.parent && from != Pid::NONE;
+        let traps = self.trap_exit && !matches!(self.actor, Actor::Unborn(_));
+        match on_exit(from_parent, traps, exit) {
+            OnExit::Nothing => {}
+            OnExit::Deliver(exit) => self.inbox.push_back(Mail::Exit(from, exit)),
+            OnExit::Die(exit) => return Err(exit),
+            OnExit::Terminate(exit) => self.ending = Some(exit),
+        }
+        Ok(())
+    }
+
+    /// Answers the open requests whose time has run out.
+    fn deadline(&mut self) {
+        self.alarm = None;
+        let now = Instant::now();
+        let due: Vec<_> = self
+            .open
+            .iter()
+            .filter(|open| open.due.is_some_and(|due| due <= now))
+            .map(|open| open.reference)
+            .collect();
+        for reference in due {
+            self.answer(reference, Answer::Timeout);
+        }
+    }
+
+    /// Makes sure that a timer fires when the first open request is due. It is never cancelled: a call costs no timer
+    /// as long as an earlier one is still armed.
+    fn arm(&mut self) {
+        let Some(due) = self.open.iter().filter_map(|open| open.due).min() else { return };
+        if self.alarm.is_none_or(|alarm| due < alarm) {
+            self.alarm = Some(due);
+            let after = due.saturating_duration_since(Instant::now());
+            self.world.timers.set(after, Fire::Deadline(self.pid));
+        }
+    }
+
+    // --- the boundary --------------------------------------------------------------------------------------------
+
+    fn boundary(&mut self) -> Result<(), Exit> {
+        for system in std::mem::take(&mut self.system) {
+            system(self);
+        }
+        if let Some(exit) = self.ending.take() {
+            return self.terminate(exit);
+        }
+        if self.card.code.is_stale() && !self.suspended {
+            self.move_on()?;
+        }
+        Ok(())
+    }
+
+    /// Carries the state to the current version of its module, by bytes.
+    fn move_on(&mut self) -> Result<(), Exit> {
+        crate::upgrade::move_on(self.world, self)
+    }
+
+    /// Takes the shadow of a committed upgrade, drops that of a failed one.
+    fn settle_shadow(&mut self) {
+        crate::upgrade::settle(self.world, self);
+    }
+
+    // --- callbacks -----------------------------------------------------------------------------------------------
+
+    /// Lets a parked callback go on, if there is something for it.
+    fn go_on(&mut self) -> Result<(), Exit> {
+        let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
+        if !self.is_waiting() || (self.answers.is_empty() && !mail) {
+            return Ok(());
+        }
+        let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
+            return Ok(());
+        };
+        let mut completed: Vec<_> = self.answers.iter().map(|(reference, _)| *reference).collect();
+        if mail {
+            completed.push(context::MAIL);
+        }
+        let step = self.inside(move || match callback.poll(&completed) {
+            Some(outcome) => Step::Ready(outcome),
+            None => Step::Pending(callback),
+        });
+        self.finish(step)
+    }
+
+    /// Runs the init, or the callback for the next message; `false` when there is nothing to do.
+    fn one(&mut self) -> Result<bool, Exit> {
+        if matches!(self.actor, Actor::Unborn(_)) {
+            self.init()?;
+            return Ok(true);
+        }
+        let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
+        self.deliver(mail)?;
+        Ok(true)
+    }
+
+    fn init(&mut self) -> Result<(), Exit> {
+        let Actor::Unborn(args) = std::mem::replace(&mut self.actor, Actor::Running) else { return Ok(()) };
+        self.during = During::Init;
+        let code = Arc::clone(&self.card.code);
+        let supervisor = code.behaviour() == Behaviour::Supervisor;
+        // The ends of others are their work: these two always trap exits.
+        self.trap_exit |= supervisor || code.behaviour() == Behaviour::Application;
+        let pid = self.pid;
+        let step = self
+            .inside(|| if supervisor { supervisor::init(pid, code, args) } else { code.module.init(&args) });
+        self.finish(step)
+    }
+
+    fn deliver(&mut self, mail: Mail) -> Result<(), Exit> {
+        match mail {
+            Mail::Call(kind, from, body) => self.request(kind, from, &body),
+            Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(&body)),
+            Mail::Info(_, body) => self.callback(During::Message, &Event::Info(&body)),
+            // The end of its root is the end of an application.
+            Mail::Exit(_, exit) if self.card.code.behaviour() == Behaviour::Application => {
+                self.terminate(exit)
+            }
+            Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
+            Mail::Down(reference, pid, exit) => {
+                self.ties().watching.retain(|(r, _)| *r != reference);
+                self.callback(During::Message, &Event::Down(reference, pid, &exit))
+            }
+        }
+    }
+
+    fn request(&mut self, kind: RequestKind, from: crate::code::From, body: &Bytes) -> Result<(), Exit> {
+        let wanted = match kind {
+            RequestKind::Call => Behaviour::GenServer,
+            RequestKind::Supervisor => Behaviour::Supervisor,
+            RequestKind::PrepStop => Behaviour::Application,
+        };
+        if self.card.code.behaviour() != wanted {
+            let text =
+                format!("{} is a {:?} and takes no such request", self.pid, self.card.code.behaviour());
+            self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
+            return Ok(());
+        }
+        if kind == RequestKind::PrepStop {
+            let root = term::decode(body).unwrap_or(None);
+            return self.callback(During::PrepStop(from), &Event::PrepStop(root));
+        }
+        self.callback(During::Call(from), &Event::Call(from, body))
+    }
+
+    fn terminate(&mut self, exit: Exit) -> Result<(), Exit> {
+        if matches!(self.actor, Actor::Resting(_)) {
+            self.callback(During::Terminate(exit.clone()), &Event::Terminate(&exit))
+        } else {
+            Err(exit)
+        }
+    }
+
+    fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
+        let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
+            return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
+        };
+        self.during = during;
+        let step = self.inside(|| instance.callback(event));
+        self.finish(step)
+    }
+
+    fn inside(&mut self, code: impl FnOnce() -> Step) -> Step {
+        let body = self.body.take().expect("callbacks do not nest");
+        let (body, step) = context::run(self.world, body, code);
+        self.body = Some(body);
+        step
+    }
+
+    fn finish(&mut self, step: Step) -> Result<(), Exit> {
+        match step {
+            Step::Pending(callback) => {
+                self.actor = Actor::Waiting(callback);
+                if self.during == During::Init && self.card.code.behaviour() == Behaviour::Task {
+                    self.tell_starter(Answer::Reply(context::started(Some(self.pid))));
+                }
+                Ok(())
+            }
+            Step::Ready(outcome) => self.done(outcome),
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) -> Result<(), Exit> {
+        self.open.clear();
+        self.answers.clear();
+        let Outcome { instance, next, reply } = outcome;
+        let ended = instance.is_none();
+        if let Some(instance) = instance {
+            self.actor = Actor::Resting(instance);
+        }
+        match std::mem::replace(&mut self.during, During::Message) {
+            During::Init => self.born(&next, reply)?,
+            During::Call(from) => self.replied(from, reply),
+            During::PrepStop(from) => self.replied(from, Some(term::encode(&()))),
+            During::Message => {}
+            During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
+        }
+        match next {
+            Next::Crash(exit) => Err(exit),
+            Next::Stop(exit) if ended => Err(exit),
+            Next::Stop(exit) => self.terminate(exit),
+            Next::Continue | Next::Ignore if ended => Err(Exit::Normal),
+            Next::Continue | Next::Ignore => Ok(()),
+        }
+    }
+
+    fn born(&mut self, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
+        let answer = match (next, self.card.code.behaviour()) {
+            (Next::Ignore, _) => Answer::Reply(context::started(None)),
+            (
+                Next::Stop(exit) | Next::Crash(exit),
+                Behaviour::GenServer | Behaviour::Supervisor | Behaviour::Application,
+            ) => Answer::Exit(exit.clone()),
+            (_, Behaviour::Application) => Answer::Reply(reply.unwrap_or_else(|| term::encode(&()))),
+            _ => Answer::Reply(context::started(Some(self.pid))),
+        };
+        self.tell_starter(answer);
+        match next {
+            // A failed start is told to its starter and no crash of its own.
+            Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
+            Next::Ignore => Err(Exit::Normal),
+            Next::Continue => Ok(()),
+        }
+    }
+
+    fn tell_starter(&mut self, answer: Answer) {
+        if let Some((starter, reference)) = self.starter.take() {
+            self.world.answer(starter, reference, answer);
+        }
+    }
+
+    fn replied(&mut self, from: crate::code::From, reply: Option<Bytes>) {
+        match reply {
+            Some(reply) => self.world.answer(from.caller, from.reference, Answer::Reply(reply)),
+            None => self.ties().unanswered.push(from),
+        }
+    }
+
+    /// Puts the one message that others wait for before all others.
+    fn bring_forward(&mut self, from: crate::code::From) {
+        let is_it = |mail: &Mail| matches!(mail, Mail::Call(_, f, _) if *f == from);
+        if let Some(at) = self.inbox.iter().position(is_it)
+            && let Some(mail) = self.inbox.remove(at)
+        {
+            self.inbox.push_front(mail);
+        }
+    }
+
+    // --- the end -------------------------------------------------------------------------------------------------
+
+    fn die(mut self, exit: Exit) {
+        let (world, slot) = (self.world, self.slot);
+        let mut body = self.body.take().expect("the body is only away while a callback runs");
+        let pid = body.pid;
+        report_crash(&body, &exit);
+        world.journal.died(|| Death {
+            pid,
+            module: body.card.code.name().to_owned(),
+            name: world.registry.names(pid).into_iter().next(),
+            exit: exit.clone(),
+        });
+        world.registry.forget(pid);
+        let (mail, signals, counted) = slot.close();
+        world.table.release(pid.slot);
+        body.card.code.leave();
+        if counted {
+            world.gate.rested(pid);
+        }
+        tell(world, &mut body, &exit);
+        mail.into_iter().for_each(|mail| world.refuse_mail(mail, &exit));
+        signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, &exit));
+        // What is left of the app's values drops here, on a pool thread and outside any callback.
+        drop(body);
+    }
+}
+
+/// Tells everyone who is bound to a process that it has ended.
+fn tell(world: &World, body: &mut Body, exit: &Exit) {
+    let pid = body.pid;
+    if let Some((starter, reference)) = body.starter.take() {
+        world.answer(starter, reference, Answer::Exit(exit.clone()));
+    }
+    if let During::Call(from) | During::PrepStop(from) = &body.during {
+        world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
+    }
+    for mail in body.inbox.drain(..) {
+        world.refuse_mail(mail, exit);
+    }
+    let Ties { links, watchers, watching, unanswered } =
+        body.ties.take().map(|ties| *ties).unwrap_or_default();
+    for from in unanswered {
+        world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
+    }
+    if body.card.parent != Pid::NONE && !links.contains(&body.card.parent) {
+        world.signal(body.card.parent, Signal::Exit(pid, exit.clone()));
+    }
+    // OTP's supervisors are linked to their children; ours know them by their rows.
+    if let Some(rows) = &body.card.rows {
+        for child in rows.read().iter().filter_map(|row| row.child.pid()) {
+            world.signal(child, Signal::Exit(pid, exit.clone()));
+        }
+    }
+    for link in links {
+        world.signal(link, Signal::Exit(pid, exit.clone()));
+    }
+    for watch in watchers {
+        world.tell_watcher(watch, pid, exit);
+    }
+    for (reference, watched) in watching {
+        world.signal(watched, Signal::Demonitor(pid, reference));
+    }
+}
+
+fn report_crash(body: &Body, exit: &Exit) {
+    if exit.is_abnormal() {
+        let module = &body.card.code.module;
+        tracing::warn!(
+            name: "process.crash",
+            pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),
+            during = ?body.during, reason = %exit, "a process ended"
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! The face of the process world to the daemon.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::application::{self, AppError, AppSpec, AppStatus};
+use crate::code::{Behaviour, Bytes, Module};
+use crate::code_server::{CodeError, Version};
+use crate::exit::Exit;
+use crate::gate::Member;
+use crate::inspect::{Node, ProcessInfo};
+use crate::pid::Pid;
+use crate::process::{Answer, Env, Mail, RequestKind, Signal};
+use crate::request::Listed;
+use crate::sys::{self, SysError};
+use crate::timer::TimerRef;
+use crate::upgrade::{self, Upgrade};
+use crate::world::{Fire, OUTSIDE, Start, World};
+
+/// How long a killed process may take to be gone before it is called stuck.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// A node's process world. Cloning gives another handle to the same one.
+///
+/// Methods that wait say so and take a deadline or a time-out; they must not be called from callbacks.
+#[derive(Clone)]
+pub struct Runtime {
+    world: Arc<World>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// What a purge came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purge {
+    /// Who was ended.
+    pub killed: Vec<Pid>,
+    /// Who still runs the code; the code stays while there is somebody.
+    pub lingering: Vec<Pid>,
+}
+
+impl Runtime {
+    /// Starts an empty node whose pool has `width` threads.
+    pub fn new(width: usize) -> Self {
+        Self { world: World::new(width) }
+    }
+
+    // --- messages --------------------------------------------------------------------------------------------------
+
+    /// Calls a process; `done` gets exactly one answer, on whatever thread that comes from.
+    pub fn call_then(
+        &self,
+        kind: RequestKind,
+        to: Pid,
+        body: Bytes,
+        timeout: Option<Duration>,
+        done: impl FnOnce(Answer) + Send + 'static,
+    ) {
+        self.world.call(kind, to, body, timeout, Box::new(done));
+    }
+
+    /// Calls a process and waits for the answer. OTP: `gen_server:call/3`.
+    pub fn call(&self, kind: RequestKind, to: Pid, body: Bytes, timeout: Option<Duration>) -> Answer {
+        let (done, answer) = mpsc::channel();
+        self.call_then(kind, to, body, timeout, move |answer| done.send(answer).unwrap_or(()));
+        answer.recv().unwrap_or(Answer::Exit(Exit::Noproc))
+    }
+
+    /// Sends a message to `handle_cast`.
+    pub fn cast(&self, to: Pid, body: Bytes) {
+        self.world.post(to, Mail::Cast(OUTSIDE, body));
+    }
+
+    /// Sends a message to `handle_info`.
+    pub fn send(&self, to: Pid, body: Bytes) {
+        self.world.post(to, Mail::Info(OUTSIDE, body));
+    }
+
+    /// Sends an exit signal as a stranger would; [`Exit::Killed`] cannot be trapped. Says whether there was a process.
+    pub fn exit(&self, to: Pid, exit: Exit) -> bool {
+        let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(OUTSIDE, exit) };
+        self.world.signal(to, signal)
+    }
+
+    /// Calls `done` once with the reason for which a process ends; with `noproc` when it has ended already.
+    pub fn on_exit(&self, pid: Pid, done: impl FnOnce(Exit) + Send + 'static) {
+        application::on_exit(&self.world, pid, done);
+    }
+
+    /// Starts a process of a module's current code outside every tree, and waits for its init. `Ok(None)` is `ignore`.
+    ///
+    /// # Errors
+    /// [`CodeError::NotLoaded`] inside `Ok`'s place is not possible, so the module's absence is an exit of its own:
+    /// the reason says which module is not loaded, or why init failed.
+    pub fn spawn(&self, module: &str, args: Bytes, timeout: Duration) -> Result<Option<Pid>, Exit> {
+        let code = self
+            .world
+            .code
+            .resolve(module)
+            .ok_or_else(|| Exit::Error(format!("module {module} is not loaded")))?;
+        let app = self
+            .world
+            .apps
+            .env(code.module.app())
+            .unwrap_or_else(|| Arc::new(Env { name: code.module.app().to_owned(), ..Env::default() }));
+        let (done, answer) = mpsc::channel();
+        let reference =
+            self.world.ask(Some(timeout), Box::new(move |answer| done.send(answer).unwrap_or(())));
+        let starter = Some((OUTSIDE, reference));
+        let pid = self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter });
+        match answer.recv() {
+            Ok(Answer::Reply(reply)) => crate::term::decode(&reply).map_err(Exit::Undecodable),
+            Ok(Answer::Exit(exit)) => Err(exit),
+            Ok(Answer::Timeout) | Err(_) => {
+                self.world.signal(pid, Signal::End(Exit::Killed));
+                Err(Exit::Error(format!("init of {module} took longer than {} ms", timeout.as_millis())))
+            }
+        }
+    }
+
+    // --- system messages -------------------------------------------------------------------------------------------
+
+    /// Suspends a process. Waits. OTP: `sys:suspend/2`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn suspend(&self, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+        sys::suspend(&self.world, pid, timeout)
+    }
+
+    /// Resumes a process. Waits. OTP: `sys:resume/2`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn resume(&self, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+        sys::resume(&self.world, pid, timeout)
+    }
+
+    /// Converts a suspended process to its module's current code. Waits. OTP: `sys:change_code/5`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn change_code(&self, pid: Pid, from: &str, extra: Bytes, timeout: Duration) -> Result<(), SysError> {
+        sys::change_code(&self.world, pid, from.to_owned(), extra, timeout)
+    }
+
+    /// Returns the state of a process as MessagePack. Waits. OTP: `sys:get_state/2`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn get_state(&self, pid: Pid, timeout: Duration) -> Result<Bytes, SysError> {
+        sys::get_state(&self.world, pid, timeout)
+    }
+
+    // --- looking ---------------------------------------------------------------------------------------------------
+
+    /// Returns the process of a name.
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.world.registry.whereis(name)
+    }
+
+    /// Returns one process.
+    pub fn process(&self, pid: Pid) -> Option<ProcessInfo> {
+        self.world.process(pid)
+    }
+
+    /// Returns all processes.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        self.world.processes()
+    }
+
+    /// Returns the tree below a process.
+    pub fn tree(&self, root: Pid) -> Option<Node> {
+        self.world.tree(root)
+    }
+
+    /// Returns a supervisor's children, latest started first; `None` for other processes.
+    pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
+        self.world.which_children(supervisor)
+    }
+
+    /// Returns the timers that are about to send to this process, with what they send.
+    pub fn timers(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
+        let mut timers = Vec::new();
+        self.world.timers.each(|timer, what| {
+            if let Fire::Info(to, body) = what
+                && *to == pid
+            {
+                timers.push((timer, body.clone()));
+            }
+        });
+        timers
+    }
+
+    /// Returns how many pool threads are inside one callback for too long.
+    pub fn stuck_threads(&self) -> usize {
+        self.world.scheduler.stuck()
+    }
+
+    // --- code ------------------------------------------------------------------------------------------------------
+
+    /// Returns all versions of all modules.
+    pub fn code(&self) -> Vec<Version> {
+        self.world.code.list()
+    }
+
+    /// Makes modules current by hand, all or none; idle processes of them move at once. Waits for those.
+    ///
+    /// # Errors
+    /// [`CodeError::NotPurged`] when one of them has old code already.
+    pub fn load(&self, modules: Vec<Arc<dyn Module>>, deadline: Instant) -> Result<(), CodeError> {
+        self.world.code.load(modules)?;
+        let users =
+            self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task);
+        upgrade::sweep(&self.world, &users, deadline);
+        Ok(())
+    }
+
+    /// Returns who runs code of this module that is neither current nor staged.
+    pub fn lingering(&self, module: &str) -> Vec<Pid> {
+        self.world.code.leftovers(module).iter().flat_map(|code| self.world.users(code)).collect()
+    }
+
+    /// Drops the old code of a module if nobody runs it. OTP: `code:soft_purge/1`.
+    ///
+    /// # Errors
+    /// [`CodeError::NotLoaded`] for a module that this node does not have.
+    pub fn soft_purge(&self, module: &str) -> Result<Purge, CodeError> {
+        self.known(module)?;
+        let lingering = self.lingering(module);
+        if lingering.is_empty() {
+            self.world.code.forget_old(module);
+        }
+        Ok(Purge { killed: Vec::new(), lingering })
+    }
+
+    /// Drops the old code of a module and ends who runs it. Waits a little for those. OTP: `code:purge/1`.
+    ///
+    /// A process that computes without end cannot be ended; it is named as lingering, and its code stays.
+    ///
+    /// # Errors
+    /// [`CodeError::NotLoaded`] for a module that this node does not have.
+    pub fn purge(&self, module: &str) -> Result<Purge, CodeError> {
+        self.known(module)?;
+        let lingering = self.lingering(module);
+        self.kill(&lingering, Instant::now() + KILL_GRACE);
+        let after = self.soft_purge(module)?;
+        let killed = lingering.into_iter().filter(|pid| !after.lingering.contains(pid)).collect();
+        Ok(Purge { killed, lingering: after.lingering })
+    }
+
+    fn known(&self, module: &str) -> Result<(), CodeError> {
+        if self.world.code.is_known(module) { Ok(()) } else { Err(CodeError::NotLoaded(module.to_owned())) }
+    }
+
+    /// Kills processes and waits for their ends, until the deadline.
+    pub fn kill(&self, pids: &[Pid], deadline: Instant) {
+        let (done, gone) = mpsc::channel();
+        for pid in pids {
+            let done = done.clone();
+            self.on_exit(*pid, move |_| done.send(()).unwrap_or(()));
+            self.world.signal(*pid, Signal::End(Exit::Killed));
+        }
+        for _ in pids {
+            if gone.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Stages an upgrade: `new` and `removed` take effect at its switch, the processes of `members` are held for it.
+    ///
+    /// `include` says of a process without a parent whether it is a member all the same.
+    pub fn stage(
+        &self,
+        new: Vec<Arc<dyn Module>>,
+        removed: &[String],
+        members: HashMap<String, Member>,
+        include: impl Fn(&ProcessInfo) -> bool,
+    ) -> Upgrade {
+        let is_member = |pid: Pid, parent: Pid| {
+            parent != Pid::NONE || self.process(pid).is_some_and(|info| include(&info))
+        };
+        Upgrade::stage(&self.world, new, removed, members, is_member)
+    }
+
+    /// Makes modules current at once although they have old code; for the boot of an empty node.
+    pub fn current_version(&self, module: &str) -> Option<String> {
+        self.world.code.current(module).map(|code| code.module.version().to_owned())
+    }
+
+    /// Returns the version in a module's old slot.
+    pub fn old_version(&self, module: &str) -> Option<String> {
+        self.world.code.old(module).map(|code| code.module.version().to_owned())
+    }
+
+    // --- applications ----------------------------------------------------------------------------------------------
+
+    /// Makes an application known, or gives it another version and environment.
+    pub fn load_application(&self, spec: AppSpec) {
+        self.world.apps.load(spec);
+    }
+
+    /// Forgets an application that does not run.
+    pub fn unload_application(&self, name: &str) {
+        self.world.apps.unload(name);
+    }
+
+    /// Starts an application. Waits. OTP: `application:start/1`.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing of it runs then.
+    pub fn start_application(&self, name: &str, deadline: Instant) -> Result<(), AppError> {
+        application::start(&self.world, name, deadline)
+    }
+
+    /// Stops an application. Waits. OTP: `application:stop/1`.
+    ///
+    /// # Errors
+    /// See [`AppError`]; on a time-out what is left of it was killed.
+    pub fn stop_application(&self, name: &str, deadline: Instant) -> Result<(), AppError> {
+        application::stop(&self.world, name, deadline)
+    }
+
+    /// Returns all applications.
+    pub fn applications(&self) -> Vec<(AppSpec, AppStatus)> {
+        self.world.apps.list()
+    }
+
+    /// Returns what an application is.
+    pub fn application(&self, name: &str) -> Option<AppSpec> {
+        self.world.apps.spec(name)
+    }
+
+    /// Returns the environment of a known application as it is now.
+    pub fn environment(&self, name: &str) -> Option<BTreeMap<String, Bytes>> {
+        let env = self.world.apps.env(name)?;
+        let values = env.values.read();
+        Some(values.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}

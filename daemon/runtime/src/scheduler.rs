@@ -1,0 +1,389 @@
+//! The pool: own, replaceable threads that run processes and jobs.
+//!
+//! A run queue carries process *numbers*; running a number twice is harmless, since the second run finds the body
+//! taken. That makes every rescue simple: the watchdog copies a number out of the slot of a worker that computes too
+//! long, and starts another worker beside it. No thread is ever killed; the slow one retires when its callback
+//! returns.
+//!
+//! App code runs, and app values drop, on these threads only, so that each of them can be replaced.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Weak};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
+use parking_lot::{Mutex, RwLock};
+
+/// Work on the pool that belongs to no process.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs one process; called on pool threads.
+pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
+
+/// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
+/// fairness of a queue; ARCHITECTURE.md has the figures.
+const LIFO_BUDGET: u32 = 3;
+/// Every so many picks a worker looks at what came from outside first.
+const INJECTOR_EVERY: u32 = 61;
+/// How often the watchdog looks.
+const WATCH_EVERY: Duration = Duration::from_millis(5);
+/// A callback that computes longer gets its worker compensated.
+const COMPUTE_LIMIT: Duration = Duration::from_millis(20);
+/// Rounds of looking before a worker sleeps.
+const SPINS: u32 = 32;
+
+/// Nothing in a worker's slot. Numbers are stored plus one.
+const EMPTY: u32 = 0;
+
+/// The pool of a node.
+pub(crate) struct Scheduler {
+    shared: Arc<Shared>,
+    width: usize,
+}
+
+struct Shared {
+    run: OnceCellSync<Runner>,
+    injector: Injector<u32>,
+    jobs: Injector<Job>,
+    workers: RwLock<Vec<Arc<Worker>>>,
+    sleepers: Mutex<Vec<Thread>>,
+    /// Length of `sleepers`, readable without its lock.
+    sleeping: AtomicUsize,
+    next_worker: AtomicU64,
+    stopping: AtomicBool,
+}
+
+type OnceCellSync<T> = std::sync::OnceLock<T>;
+
+/// What others see of a worker.
+struct Worker {
+    id: u64,
+    stealer: Stealer<u32>,
+    /// The process made runnable last, plus one. Written by its owner; others only copy it.
+    lifo: AtomicU32,
+    /// Counts runs; odd while one is going on.
+    runs: AtomicU64,
+    /// Set when another worker has taken its place.
+    retired: AtomicBool,
+}
+
+thread_local! {
+    static HERE: OnceCell<Here> = const { OnceCell::new() };
+}
+
+/// What a worker thread knows of itself.
+struct Here {
+    shared: Weak<Shared>,
+    worker: Arc<Worker>,
+    deque: Deque<u32>,
+    picks: Cell<u32>,
+    lifo_hits: Cell<u32>,
+}
+
+impl Scheduler {
+    /// Starts `width` workers and the watchdog. They run nothing until [`Scheduler::start`].
+    pub(crate) fn new(width: usize) -> Self {
+        let shared = Arc::new(Shared {
+            run: OnceCellSync::new(),
+            injector: Injector::new(),
+            jobs: Injector::new(),
+            workers: RwLock::new(Vec::new()),
+            sleepers: Mutex::new(Vec::new()),
+            sleeping: AtomicUsize::new(0),
+            next_worker: AtomicU64::new(1),
+            stopping: AtomicBool::new(false),
+        });
+        Self { shared, width }
+    }
+
+    /// Says how processes are run, and starts.
+    pub(crate) fn start(&self, run: Runner) {
+        if self.shared.run.set(run).is_err() {
+            return;
+        }
+        for _ in 0..self.width {
+            self.shared.add_worker();
+        }
+        let shared = Arc::downgrade(&self.shared);
+        spawn_thread("reld-watchdog", move || watch(&shared));
+    }
+
+    /// Makes a process run. On a worker it goes into that worker's slot, else to the injector.
+    pub(crate) fn schedule(&self, number: u32) {
+        self.push(number, |here| here.push(number, &self.shared));
+    }
+
+    /// Makes a process run behind everything that waits on this worker.
+    pub(crate) fn schedule_last(&self, number: u32) {
+        self.push(number, |here| {
+            here.deque.push(number);
+            self.shared.wake_one();
+        });
+    }
+
+    fn push(&self, number: u32, local: impl FnOnce(&Here)) {
+        HERE.with(|here| match here.get() {
+            Some(here) if std::ptr::eq(here.shared.as_ptr(), Arc::as_ptr(&self.shared)) => local(here),
+            _ => {
+                self.shared.injector.push(number);
+                self.shared.wake_one();
+            }
+        });
+    }
+
+    /// Runs a job on some worker, soon.
+    pub(crate) fn job(&self, job: Job) {
+        self.shared.jobs.push(job);
+        self.shared.wake_one();
+    }
+
+    /// Returns how many workers the pool aims at.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Returns how many workers are inside one callback for longer than the limit.
+    pub(crate) fn stuck(&self) -> usize {
+        self.shared.workers.read().iter().filter(|w| w.retired.load(Ordering::Relaxed)).count()
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        let sleepers = std::mem::take(&mut *self.shared.sleepers.lock());
+        sleepers.iter().for_each(Thread::unpark);
+    }
+}
+
+impl Shared {
+    fn add_worker(self: &Arc<Self>) {
+        let deque = Deque::new_fifo();
+        let worker = Arc::new(Worker {
+            id: self.next_worker.fetch_add(1, Ordering::Relaxed),
+            stealer: deque.stealer(),
+            lifo: AtomicU32::new(EMPTY),
+            runs: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+        });
+        self.workers.write().push(Arc::clone(&worker));
+        let here = Here {
+            shared: Arc::downgrade(self),
+            worker,
+            deque,
+            picks: Cell::new(0),
+            lifo_hits: Cell::new(0),
+        };
+        let shared = Arc::clone(self);
+        spawn_thread(&format!("reld-pool-{}", here.worker.id), move || work(&shared, here));
+    }
+
+    fn remove_worker(&self, id: u64) {
+        self.workers.write().retain(|w| w.id != id);
+    }
+
+    /// Wakes a sleeping worker, if there is one.
+    fn wake_one(&self) {
+        // Pairs with the fence in `sleep`: either this sees the sleeper, or the sleeper sees the work.
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut sleepers = self.sleepers.lock();
+        if let Some(thread) = sleepers.pop() {
+            self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+            thread.unpark();
+        }
+    }
+
+    fn sleep(&self, here: &Here) {
+        {
+            let mut sleepers = self.sleepers.lock();
+            sleepers.push(thread::current());
+            self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        if !self.has_work(here) && !self.stopping.load(Ordering::Acquire) {
+            thread::park();
+        }
+        let mut sleepers = self.sleepers.lock();
+        sleepers.retain(|t| t.id() != thread::current().id());
+        self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+    }
+
+    fn has_work(&self, here: &Here) -> bool {
+        !self.injector.is_empty()
+            || !self.jobs.is_empty()
+            || !here.deque.is_empty()
+            || here.worker.lifo.load(Ordering::Relaxed) != EMPTY
+            || self.workers.read().iter().any(|w| !w.stealer.is_empty())
+    }
+
+    fn steal(&self, own: &Deque<u32>, id: u64) -> Option<u32> {
+        settle(|| self.injector.steal_batch_and_pop(own)).or_else(|| {
+            self.workers.read().iter().filter(|w| w.id != id).find_map(|w| settle(|| w.stealer.steal()))
+        })
+    }
+}
+
+/// Repeats a steal that met another thief.
+fn settle<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(item) => return Some(item),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
+impl Here {
+    /// Puts a number into the slot. What it displaces is offered to others; the slot itself is not, for waking a
+    /// thread costs more than most callbacks.
+    fn push(&self, number: u32, shared: &Shared) {
+        let displaced = self.worker.lifo.load(Ordering::Relaxed);
+        self.worker.lifo.store(number + 1, Ordering::Relaxed);
+        if displaced != EMPTY {
+            self.deque.push(displaced - 1);
+            shared.wake_one();
+        }
+    }
+
+    fn take_lifo(&self) -> Option<u32> {
+        let number = self.worker.lifo.load(Ordering::Relaxed);
+        (number != EMPTY).then(|| {
+            self.worker.lifo.store(EMPTY, Ordering::Relaxed);
+            number - 1
+        })
+    }
+
+    fn next(&self, shared: &Shared) -> Option<u32> {
+        let picks = self.picks.get().wrapping_add(1);
+        self.picks.set(picks);
+        if picks.is_multiple_of(INJECTOR_EVERY)
+            && let Some(number) = settle(|| shared.injector.steal())
+        {
+            return Some(number);
+        }
+        if self.lifo_hits.get() < LIFO_BUDGET
+            && let Some(number) = self.take_lifo()
+        {
+            self.lifo_hits.set(self.lifo_hits.get() + 1);
+            return Some(number);
+        }
+        self.lifo_hits.set(0);
+        self.deque.pop().or_else(|| shared.steal(&self.deque, self.worker.id)).or_else(|| self.take_lifo())
+    }
+
+    /// Hands everything over before the thread ends.
+    fn give_up(&self, shared: &Shared) {
+        while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
+            shared.injector.push(number);
+            shared.wake_one();
+        }
+    }
+}
+
+fn work(shared: &Arc<Shared>, here: Here) {
+    let worker = Arc::clone(&here.worker);
+    HERE.with(|cell| {
+        let here = cell.get_or_init(|| here);
+        while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
+            work_once(shared, here);
+        }
+        here.give_up(shared);
+    });
+    shared.remove_worker(worker.id);
+}
+
+fn work_once(shared: &Shared, here: &Here) {
+    for _ in 0..SPINS {
+        // Jobs share the pool with processes: one look at them for each look at the injector.
+        let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
+        if job_first && run_job(shared, here) {
+            here.picks.set(here.picks.get().wrapping_add(1));
+            return;
+        }
+        if let Some(number) = here.next(shared) {
+            return here.worker.busy(|| shared.run.get().map_or((), |run| run(number)));
+        }
+        if run_job(shared, here) {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    shared.sleep(here);
+}
+
+fn run_job(shared: &Shared, here: &Here) -> bool {
+    match settle(|| shared.jobs.steal()) {
+        Some(job) => {
+            here.worker.busy(job);
+            true
+        }
+        None => false,
+    }
+}
+
+impl Worker {
+    /// Runs something, visibly to the watchdog.
+    fn busy(&self, work: impl FnOnce()) {
+        let runs = self.runs.load(Ordering::Relaxed);
+        self.runs.store(runs + 1, Ordering::Relaxed);
+        work();
+        self.runs.store(runs + 2, Ordering::Relaxed);
+    }
+
+    fn running(&self) -> Option<u64> {
+        let runs = self.runs.load(Ordering::Relaxed);
+        (!runs.is_multiple_of(2)).then_some(runs)
+    }
+}
+
+/// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
+/// another worker takes their place.
+fn watch(shared: &Weak<Shared>) {
+    let mut seen: Vec<(u64, u64, Instant)> = Vec::new();
+    loop {
+        thread::sleep(WATCH_EVERY);
+        let Some(shared) = shared.upgrade() else { return };
+        if shared.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        seen = look(&shared, &seen);
+    }
+}
+
+fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, Instant)> {
+    let now = Instant::now();
+    let workers = shared.workers.read().clone();
+    let mut running = Vec::new();
+    for worker in workers {
+        let Some(run) = worker.running() else { continue };
+        let since =
+            seen.iter().find(|(id, r, _)| (*id, *r) == (worker.id, run)).map_or(now, |&(_, _, since)| since);
+        running.push((worker.id, run, since));
+        if since == now {
+            continue;
+        }
+        let trapped = worker.lifo.load(Ordering::Relaxed);
+        if trapped != EMPTY {
+            shared.injector.push(trapped - 1);
+            shared.wake_one();
+        }
+        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
+            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
+            shared.add_worker();
+        }
+    }
+    running
+}
+
+fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
+    if let Err(error) = spawned {
+        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+    }
+}

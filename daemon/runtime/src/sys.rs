@@ -1,0 +1,119 @@
+//! System messages: what an operator may ask of any behaviour process. OTP: sys.
+//!
+//! | request     | running                | suspended                     |
+//! |-------------|------------------------|-------------------------------|
+//! | suspend     | suspends               | nothing changes, ok           |
+//! | resume      | nothing changes, ok    | goes on; moves to current code |
+//! | change_code | refused                | converts                      |
+//! | get_state   | its state as bytes     | its state as bytes            |
+//!
+//! They are done by the process's own thread at its next callback boundary. Unlike OTP, they overtake the messages
+//! that are queued already: an operator does not wait for a backlog.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::code::{Behaviour, Bytes};
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Body, Signal};
+use crate::upgrade;
+use crate::world::World;
+
+/// Why a system message was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SysError {
+    /// The process has ended, or never was.
+    #[error("noproc: {0} is not alive")]
+    Noproc(Pid),
+    /// It is inside a callback and did not come to a boundary in time.
+    #[error("{pid} did not answer within {} ms: it is inside a callback", .after.as_millis())]
+    TimedOut {
+        /// The process.
+        pid: Pid,
+        /// How long it had.
+        after: Duration,
+    },
+    /// It is a task: its loop is its own.
+    #[error("{0} is a task and takes no system messages")]
+    Task(Pid),
+    /// Code is changed only while the process is suspended. OTP: unknown system message.
+    #[error("{0} is running; suspend it first")]
+    NotSuspended(Pid),
+    /// The app's code refused.
+    #[error("{pid}: {exit}")]
+    Refused {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        exit: Exit,
+    },
+}
+
+/// Asks a process for something at its next boundary, and waits.
+fn ask<R: Send + 'static>(
+    world: &Arc<World>,
+    pid: Pid,
+    timeout: Duration,
+    work: impl FnOnce(&Arc<World>, &mut Body) -> R + Send + 'static,
+) -> Result<R, SysError> {
+    let behaviour = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.code.behaviour()));
+    match behaviour {
+        None => return Err(SysError::Noproc(pid)),
+        Some(Behaviour::Task) => return Err(SysError::Task(pid)),
+        Some(_) => {}
+    }
+    let (done, answer) = mpsc::channel();
+    let weak = Arc::downgrade(world);
+    let system = move |body: &mut Body| {
+        // An asker that gave up has dropped its end, and nothing is done behind its back.
+        if let Some(world) = weak.upgrade()
+            && done.send(None).is_ok()
+        {
+            done.send(Some(work(&world, body))).unwrap_or(());
+        }
+    };
+    world.signal(pid, Signal::System(Box::new(system)));
+    match answer.recv_timeout(timeout) {
+        Ok(_begun) => answer.recv().ok().flatten().ok_or(SysError::Noproc(pid)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(SysError::Noproc(pid)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(SysError::TimedOut { pid, after: timeout }),
+    }
+}
+
+/// OTP: `sys:suspend/2`.
+pub(crate) fn suspend(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, timeout, |_, body| body.suspended = true)
+}
+
+/// OTP: `sys:resume/2`. A process that was suspended over a load moves to the current code now.
+pub(crate) fn resume(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, timeout, |_, body| body.suspended = false)
+}
+
+/// OTP: `sys:change_code/5`. On an error the state stays as it is and the process stays suspended.
+pub(crate) fn change_code(
+    world: &Arc<World>,
+    pid: Pid,
+    from: String,
+    extra: Bytes,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, timeout, move |world, body| {
+        if !body.suspended {
+            return Err(SysError::NotSuspended(pid));
+        }
+        upgrade::change_by_hand(world, body, &from, &extra).map_err(|exit| SysError::Refused { pid, exit })
+    })?
+}
+
+/// OTP: `sys:get_state/2`.
+pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Bytes, SysError> {
+    ask(world, pid, timeout, move |_, body| match body.instance() {
+        Some(instance) => instance.export().map_err(|exit| SysError::Refused { pid, exit }),
+        None => Err(SysError::Noproc(pid)),
+    })?
+}

@@ -1,0 +1,618 @@
+//! An upgrade as the process world sees it: stage, raise, convert, switch, lower, sweep; or abort.
+//!
+//! Until the switch nothing that a process can see has changed: new code is *staged*, new states are *shadows* beside
+//! the live ones. The switch flips the tables and the fate of all shadows with two stores; a process takes its shadow
+//! at its next activation, or the sweep does it for it. So aborting is forgetting.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::code::{Behaviour, Bytes, Instance, Module};
+use crate::code_server::Code;
+use crate::context;
+use crate::exit::Exit;
+use crate::gate::{Gate, Member};
+use crate::journal::Entries;
+use crate::pid::Pid;
+use crate::process::{Actor, Body, Process, Signal};
+use crate::slot::{Slot, Unclaimed};
+use crate::supervisor;
+use crate::world::World;
+
+/// How many processes a pool job converts before it lets others run.
+const CHUNK: usize = 128;
+
+/// What has become of an upgrade.
+#[derive(Debug)]
+struct Fate(AtomicU8);
+
+impl Fate {
+    const OPEN: u8 = 0;
+    const COMMITTED: u8 = 1;
+    const ABORTED: u8 = 2;
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, fate: u8) {
+        self.0.store(fate, Ordering::Release);
+    }
+}
+
+/// A converted state beside the live one.
+pub(crate) struct Shadow {
+    fate: Arc<Fate>,
+    code: Arc<Code>,
+    instance: Box<dyn Instance>,
+}
+
+/// How the states of a module's processes are converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conversion {
+    /// Written by the old code, read by the new.
+    Soft,
+    /// The new code converts from this version.
+    Up {
+        /// The version the states come from.
+        from: String,
+        /// MessagePack for the app.
+        extra: Bytes,
+    },
+    /// The code that is left converts to this version, then the older code reads.
+    Down {
+        /// The version the states go to.
+        to: String,
+        /// MessagePack for the app.
+        extra: Bytes,
+    },
+    /// The new code's init is asked again with the original argument; specs are merged, children stay.
+    Supervisor,
+}
+
+/// A conversion that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// A process's state was not accepted.
+    #[error("{pid}: {exit}")]
+    Refused {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        exit: Exit,
+    },
+    /// These conversions did not come back in time; their threads are left to themselves.
+    #[error("no answer in time from the conversion of {}", .0.iter().map(Pid::to_string).collect::<Vec<_>>().join(", "))]
+    TimedOut(Vec<Pid>),
+}
+
+/// What a conversion did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Converted {
+    /// How many processes have a shadow now.
+    pub processes: usize,
+    /// What changed for supervisors.
+    pub children: Vec<(Pid, supervisor::Change)>,
+}
+
+/// How long members were held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// Median.
+    pub p50: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+    /// Longest.
+    pub max: Duration,
+    /// How many were held.
+    pub processes: usize,
+}
+
+/// One upgrade under way. One at a time per node.
+pub struct Upgrade {
+    world: Arc<World>,
+    gate: Arc<Gate>,
+    fate: Arc<Fate>,
+    /// The members found at staging, and those born since.
+    members: Vec<Pid>,
+    /// Which of `members` came to rest, and when (from the raise on).
+    rested: Vec<Duration>,
+    raised: Option<Instant>,
+    left: Vec<Pid>,
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade")
+            .field("fate", &self.fate)
+            .field("members", &self.members.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Upgrade {
+    /// Stages new code and the removal of modules, and finds the members. Opens the journal.
+    ///
+    /// `include` says which processes of a members' module are members; orphans may not be.
+    pub(crate) fn stage(
+        world: &Arc<World>,
+        new: Vec<Arc<dyn Module>>,
+        removed: &[String],
+        members: HashMap<String, Member>,
+        include: impl Fn(Pid, Pid) -> bool,
+    ) -> Self {
+        world.code.stage(new, removed);
+        world.journal.open();
+        let gate = world.gate.build(members);
+        let mut found = Vec::new();
+        for (slot, place) in world.table.iter() {
+            place.card_any(|generation, card| {
+                let pid = Pid { slot, generation };
+                if gate.is_member(card) && include(pid, card.parent) {
+                    found.push(pid);
+                }
+            });
+        }
+        Self {
+            world: Arc::clone(world),
+            gate,
+            fate: Arc::new(Fate(AtomicU8::new(Fate::OPEN))),
+            members: found,
+            rested: Vec::new(),
+            raised: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// Returns what happened since staging.
+    pub fn journal(&self) -> Entries {
+        self.world.journal.read()
+    }
+
+    /// Returns the members, those born since staging included.
+    pub fn members(&self) -> &[Pid] {
+        &self.members
+    }
+
+    /// Returns the members that did not come to rest and are not converted.
+    pub fn left(&self) -> &[Pid] {
+        &self.left
+    }
+
+    /// Raises the gate and brings all members to rest.
+    ///
+    /// # Errors
+    /// The members that did not come to rest in their time and whose module does not allow that. The gate stays up
+    /// until [`Upgrade::lower`] or [`Upgrade::abort`].
+    pub fn raise(&mut self) -> Result<(), Vec<Pid>> {
+        let raised = Instant::now();
+        self.raised = Some(raised);
+        let mut rested = Vec::with_capacity(self.members.len());
+        let result = self.gate.raise(&self.world, &self.members, |_| rested.push(raised.elapsed()));
+        // Those that drained first came to rest by now at the latest; each of them is held from then on.
+        let drained = self.members.len().saturating_sub(rested.len());
+        rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
+        self.rested = rested;
+        let newborn = self.gate.newborn();
+        self.members.extend(newborn);
+        self.left = result?;
+        Ok(())
+    }
+
+    /// Converts the states of all members of one module to shadows. [raised]
+    ///
+    /// # Errors
+    /// The first process whose conversion failed, or those whose conversion did not come back. What was converted
+    /// stays until the switch or [`Upgrade::discard`].
+    pub fn convert(
+        &self,
+        module: &str,
+        how: Conversion,
+        deadline: Instant,
+    ) -> Result<Converted, ConvertError> {
+        let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
+        let work = Arc::new(Work {
+            world: Arc::clone(&self.world),
+            fate: Arc::clone(&self.fate),
+            pids: self.members_of(module),
+            code,
+            how,
+            next: AtomicUsize::new(0),
+            at: (0..self.world.scheduler.width()).map(|_| Mutex::new(None)).collect(),
+            state: Mutex::new(WorkState::default()),
+            done: Condvar::new(),
+        });
+        (0..work.at.len()).for_each(|job| Work::spawn(&work, job));
+        work.wait(deadline)
+    }
+
+    fn members_of(&self, module: &str) -> Vec<Pid> {
+        let is_user = |pid: &&Pid| {
+            let name = |slot: &Slot<Process>| slot.card(pid.generation, |card| card.code.name() == module);
+            self.world.slot(**pid).and_then(name) == Some(true) && !self.left.contains(pid)
+        };
+        self.members.iter().filter(is_user).copied().collect()
+    }
+
+    /// Returns the members of these modules that live, rest, and have no shadow.
+    pub fn unconverted(&self, modules: &[&str]) -> Vec<Pid> {
+        let lacks = |pid: &Pid| {
+            let slot = self.world.slot(*pid)?;
+            slot.peek(pid.generation, |body| {
+                body.shadow.is_none() && body.instance().is_some() && modules.contains(&body.card.code.name())
+            })
+        };
+        self.members.iter().filter(|pid| lacks(pid) == Some(true)).copied().collect()
+    }
+
+    /// Drops all shadows; a conversion may begin anew.
+    pub fn discard(&mut self) {
+        self.fate.set(Fate::ABORTED);
+        self.fate = Arc::new(Fate(AtomicU8::new(Fate::OPEN)));
+        self.sweep_soon();
+    }
+
+    /// Makes the staged code current and the shadows the states. Cannot fail, writes a few words. [raised]
+    pub fn switch(&mut self) {
+        self.world.code.switch();
+        self.fate.set(Fate::COMMITTED);
+    }
+
+    /// Lowers the gate and says how long each member was held.
+    pub fn lower(&mut self) -> Pause {
+        let Some(raised) = self.raised.take() else { return Pause::default() };
+        self.gate.lower(&self.world);
+        let lowered = raised.elapsed();
+        Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
+    }
+
+    /// Moves every shadow into place, and users of stale code that have none on to the current code. Returns when all
+    /// idle processes are done, or at the deadline.
+    pub fn sweep(&self, deadline: Instant) {
+        sweep(&self.world, &self.users_of_stale_code(), deadline);
+    }
+
+    fn users_of_stale_code(&self) -> Vec<Pid> {
+        let mut pids = self.members.clone();
+        for (slot, place) in self.world.table.iter() {
+            place.card_any(|generation, card| {
+                if card.code.is_stale() && !self.gate.is_member(card) {
+                    pids.push(Pid { slot, generation });
+                }
+            });
+        }
+        pids
+    }
+
+    /// Drops shadows in the background: nobody waits for memory.
+    fn sweep_soon(&self) {
+        sweep(&self.world, &self.members, Instant::now());
+    }
+
+    /// Ends the upgrade, whatever came of it: closes the journal, takes the gate away.
+    pub fn finish(mut self) -> Entries {
+        self.end()
+    }
+
+    fn end(&mut self) -> Entries {
+        if self.raised.is_some() {
+            self.lower();
+        }
+        if self.fate.get() == Fate::OPEN {
+            self.fate.set(Fate::ABORTED);
+            self.world.code.unstage();
+            self.sweep_soon();
+        }
+        self.world.gate.tear_down();
+        self.world.journal.close()
+    }
+}
+
+impl Drop for Upgrade {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Pause {
+    fn of(mut held: Vec<Duration>) -> Self {
+        held.sort_unstable();
+        let Some(last) = held.len().checked_sub(1) else { return Self::default() };
+        let at = |per_cent: usize| held[last * per_cent / 100];
+        Self { p50: at(50), p99: at(99), max: held[last], processes: held.len() }
+    }
+}
+
+// --- conversion on the pool ------------------------------------------------------------------------------------------
+
+/// One conversion, shared by the jobs that do it.
+struct Work {
+    world: Arc<World>,
+    fate: Arc<Fate>,
+    pids: Vec<Pid>,
+    code: Arc<Code>,
+    how: Conversion,
+    next: AtomicUsize,
+    /// Which process each job is at; read when one does not come back.
+    at: Vec<Mutex<Option<Pid>>>,
+    state: Mutex<WorkState>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct WorkState {
+    /// Jobs that have ended.
+    ended: usize,
+    converted: Converted,
+    error: Option<ConvertError>,
+}
+
+impl Work {
+    fn spawn(work: &Arc<Self>, job: usize) {
+        let next = Arc::clone(work);
+        work.world.scheduler.job(Box::new(move || Self::chunk(&next, job)));
+    }
+
+    /// Converts some processes, then queues up again behind what else the pool has to do.
+    fn chunk(work: &Arc<Self>, job: usize) {
+        let mut converted = Converted::default();
+        let mut ended = false;
+        for _ in 0..CHUNK {
+            let pid = work.pids.get(work.next.fetch_add(1, Ordering::Relaxed)).copied();
+            ended = pid.is_none() || work.fate.get() != Fate::OPEN;
+            let Some(pid) = pid.filter(|_| !ended) else { break };
+            *work.at[job].lock() = Some(pid);
+            match convert_one(&work.world, pid, &work.code, &work.how, &work.fate) {
+                Ok(One::Converted(change)) => {
+                    converted.processes += 1;
+                    converted.children.extend(change.map(|change| (pid, change)));
+                }
+                Ok(One::Gone) => {}
+                Err(exit) => {
+                    ended = true;
+                    work.state.lock().error.get_or_insert(ConvertError::Refused { pid, exit });
+                    break;
+                }
+            }
+        }
+        *work.at[job].lock() = None;
+        work.note(converted, ended);
+        if !ended {
+            Self::spawn(work, job);
+        }
+    }
+
+    fn note(&self, converted: Converted, ended: bool) {
+        let mut state = self.state.lock();
+        state.converted.processes += converted.processes;
+        state.converted.children.extend(converted.children);
+        if ended {
+            state.ended += 1;
+            self.done.notify_all();
+        }
+    }
+
+    fn wait(&self, deadline: Instant) -> Result<Converted, ConvertError> {
+        let mut state = self.state.lock();
+        while state.ended < self.at.len() && state.error.is_none() {
+            if self.done.wait_until(&mut state, deadline).timed_out() {
+                let late = self.at.iter().filter_map(|at| *at.lock()).collect();
+                state.error.get_or_insert(ConvertError::TimedOut(late));
+            }
+        }
+        match state.error.clone() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut state.converted)),
+        }
+    }
+}
+
+enum One {
+    Converted(Option<supervisor::Change>),
+    /// The process has ended, or has not been born.
+    Gone,
+}
+
+/// Gives one resting process a shadow. The conversion itself runs while nobody has the process claimed, so a slow one
+/// blocks no sender and no inspector.
+fn convert_one(
+    world: &World,
+    pid: Pid,
+    new: &Arc<Code>,
+    how: &Conversion,
+    fate: &Arc<Fate>,
+) -> Result<One, Exit> {
+    let read = visit(world, pid, |body| match (&body.actor, how) {
+        (Actor::Resting(instance), Conversion::Supervisor) => instance
+            .supervisor()
+            .map(|old| supervisor::change(old, new))
+            .transpose()
+            .map(|made| made.map(Made::Supervisor)),
+        // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.
+        (Actor::Resting(_), _) if body.card.code.behaviour() == Behaviour::Supervisor => Ok(None),
+        (Actor::Resting(instance), _) => {
+            instance.export().map(|bytes| Some(Made::State(bytes, Arc::clone(&body.card.code))))
+        }
+        _ => Ok(None),
+    });
+    let (instance, change) = match read {
+        None => return Ok(One::Gone),
+        Some(made) => match made? {
+            None => return Ok(One::Gone),
+            Some(Made::Supervisor((instance, change))) => (instance, Some(change)),
+            Some(Made::State(bytes, old)) => (change_state(&old, new, &bytes, how)?, None),
+        },
+    };
+    let shadow = Box::new(Shadow { fate: Arc::clone(fate), code: Arc::clone(new), instance });
+    let placed = visit(world, pid, |body| {
+        if shadow.fate.get() == Fate::OPEN {
+            body.shadow = Some(shadow);
+        }
+    });
+    Ok(placed.map_or(One::Gone, |()| One::Converted(change)))
+}
+
+enum Made {
+    Supervisor((Box<dyn Instance>, supervisor::Change)),
+    State(Bytes, Arc<Code>),
+}
+
+fn change_state(old: &Code, new: &Code, state: &[u8], how: &Conversion) -> Result<Box<dyn Instance>, Exit> {
+    match how {
+        Conversion::Soft | Conversion::Supervisor => new.module.import(state),
+        Conversion::Up { from, extra } => new.module.change_code(from, state, extra),
+        Conversion::Down { to, extra } => {
+            let state = old.module.change_code_down(to, state, extra)?;
+            new.module.import(&state)
+        }
+    }
+}
+
+/// Visits a process at rest; `None` when it has ended.
+fn visit<R>(world: &World, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Option<R> {
+    let slot = world.slot(pid)?;
+    let mut body = loop {
+        match slot.visit(pid.generation) {
+            Ok(body) => break body,
+            Err(Unclaimed::Dead) => return None,
+            // A worker is handling a signal or parking it: a matter of microseconds for a process at rest.
+            Err(Unclaimed::Taken) => std::thread::yield_now(),
+        }
+    };
+    let result = work(&mut body);
+    leave(world, slot, body);
+    Some(result)
+}
+
+fn leave(world: &World, slot: &Slot<Process>, body: Box<Body>) {
+    let (pid, left) = (body.pid, body.has_work());
+    let put = slot.leave(body, left);
+    world.act_last(pid, put.wake);
+    if put.rested {
+        world.gate.rested(pid);
+    }
+}
+
+// --- taking shadows --------------------------------------------------------------------------------------------------
+
+/// Takes the shadow of a committed upgrade, drops that of a failed one. For the claimer of the process.
+pub(crate) fn settle(world: &World, body: &mut Body) {
+    let Some(shadow) = body.shadow.take() else { return };
+    match shadow.fate.get() {
+        Fate::OPEN => body.shadow = Some(shadow),
+        Fate::COMMITTED => {
+            let Shadow { code, instance, .. } = *shadow;
+            take_rows(world, body, &*instance);
+            body.actor = Actor::Resting(instance);
+            enter(world, body, code);
+        }
+        _ => {}
+    }
+}
+
+/// Carries a process to the current version of its module, by bytes. For the claimer of the process, at a boundary.
+pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
+    let Some(new) = world.code.current(body.card.code.name()) else { return Ok(()) };
+    if Arc::ptr_eq(&new, &body.card.code) {
+        return Ok(());
+    }
+    if body.card.code.behaviour() != Behaviour::Supervisor
+        && let Some(instance) = body.instance()
+    {
+        let state = instance.export()?;
+        body.actor = Actor::Resting(new.module.import(&state)?);
+    }
+    enter(world, body, new);
+    Ok(())
+}
+
+/// Converts a suspended process by hand. OTP: `sys:change_code/4`.
+pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: &[u8]) -> Result<(), Exit> {
+    let module = body.card.code.name().to_owned();
+    let new = world
+        .code
+        .current(&module)
+        .ok_or_else(|| Exit::Error(format!("module {module} has no current code")))?;
+    let Actor::Resting(instance) = &body.actor else {
+        return Err(Exit::Error(format!("{} has no state", body.pid)));
+    };
+    let changed = match instance.supervisor() {
+        Some(old) => supervisor::change(old, &new)?.0,
+        None => new.module.change_code(from, &instance.export()?, extra)?,
+    };
+    take_rows(world, body, &*changed);
+    body.actor = Actor::Resting(changed);
+    enter(world, body, new);
+    Ok(())
+}
+
+/// A changed supervisor has a table of its own.
+fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
+    if let Some(supervisor) = instance.supervisor() {
+        context::publish(world, body, supervisor.rows());
+    }
+}
+
+fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
+    code.enter();
+    body.card.code.leave();
+    body.card.code = Arc::clone(&code);
+    if let Some(slot) = world.slot(body.pid) {
+        slot.edit_card(body.pid.generation, |card| card.code = code);
+    }
+}
+
+/// Makes each of these processes take its shadow or move on, as far as they rest, and waits for that.
+pub(crate) fn sweep(world: &Arc<World>, pids: &[Pid], deadline: Instant) {
+    let countdown = Arc::new(Countdown::default());
+    for chunk in pids.chunks(CHUNK) {
+        let (world_, chunk, left) = (Arc::clone(world), chunk.to_vec(), Arc::clone(&countdown));
+        left.add();
+        world.scheduler.job(Box::new(move || {
+            chunk.iter().for_each(|pid| nudge(&world_, *pid));
+            left.sub();
+        }));
+    }
+    countdown.wait(deadline);
+}
+
+/// Does for a resting process what its next boundary would. One that is in a callback does it by itself there.
+fn nudge(world: &World, pid: Pid) {
+    let Some(slot) = world.slot(pid) else { return };
+    let Ok(mut body) = slot.visit(pid.generation) else { return };
+    settle(world, &mut body);
+    let moves = body.card.code.is_stale() && !body.suspended && body.instance().is_some();
+    let moved = if moves { move_on(world, &mut body) } else { Ok(()) };
+    leave(world, slot, body);
+    if let Err(exit) = moved {
+        world.signal(pid, Signal::End(exit));
+    }
+}
+
+/// Counts jobs that are still to end.
+#[derive(Default)]
+struct Countdown {
+    left: Mutex<usize>,
+    zero: Condvar,
+}
+
+impl Countdown {
+    fn add(&self) {
+        *self.left.lock() += 1;
+    }
+
+    fn sub(&self) {
+        *self.left.lock() -= 1;
+        self.zero.notify_all();
+    }
+
+    fn wait(&self, deadline: Instant) {
+        let mut left = self.left.lock();
+        while *left > 0 && !self.zero.wait_until(&mut left, deadline).timed_out() {}
+    }
+}

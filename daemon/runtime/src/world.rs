@@ -1,0 +1,243 @@
+//! What all parts of a node share, and how processes reach each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::application::Applications;
+use crate::code::{Bytes, From, Ref};
+use crate::code_server::{Code, CodeServer};
+use crate::exit::Exit;
+use crate::gate::GateHouse;
+use crate::journal::Journal;
+use crate::pid::Pid;
+use crate::process::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
+use crate::registry::Registry;
+use crate::scheduler::Scheduler;
+use crate::slot::{Slot, Wake};
+use crate::table::Table;
+use crate::timer::{TimerRef, Timers};
+
+/// Who asks from outside the process world: the API, the release handler.
+pub(crate) const OUTSIDE: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
+
+/// What is done with the answer to a request from outside.
+pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
+
+/// What a timer does when it fires.
+pub(crate) enum Fire {
+    Info(Pid, Bytes),
+    Wait(Pid, Ref),
+    Deadline(Pid),
+    Outside(Ref),
+}
+
+/// A node's process world.
+pub(crate) struct World {
+    pub(crate) table: Table<Process>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) timers: Timers<Fire>,
+    pub(crate) registry: Registry,
+    pub(crate) code: CodeServer,
+    pub(crate) gate: GateHouse,
+    pub(crate) journal: Journal,
+    pub(crate) apps: Applications,
+    outside: Mutex<HashMap<Ref, Outside>>,
+    next_outside: AtomicU64,
+}
+
+/// How a process is to be started.
+pub(crate) struct Start {
+    pub(crate) code: Arc<Code>,
+    pub(crate) app: Arc<Env>,
+    pub(crate) args: Bytes,
+    pub(crate) parent: Pid,
+    /// Linked to this process from the beginning.
+    pub(crate) link: Option<Pid>,
+    /// Who waits for the end of init, and by which reference.
+    pub(crate) starter: Option<(Pid, Ref)>,
+}
+
+impl World {
+    pub(crate) fn new(width: usize) -> Arc<Self> {
+        let world = Arc::new(Self {
+            table: Table::new(),
+            scheduler: Scheduler::new(width),
+            timers: Timers::new(),
+            registry: Registry::default(),
+            code: CodeServer::default(),
+            gate: GateHouse::default(),
+            journal: Journal::default(),
+            apps: Applications::default(),
+            outside: Mutex::new(HashMap::new()),
+            next_outside: AtomicU64::new(1),
+        });
+        let weak = Arc::downgrade(&world);
+        world.scheduler.start(Box::new(move |number| {
+            if let Some(world) = weak.upgrade() {
+                crate::run::activate(&world, number);
+            }
+        }));
+        let weak = Arc::downgrade(&world);
+        world.timers.start(move |fire| {
+            if let Some(world) = weak.upgrade() {
+                world.fire(fire);
+            }
+        });
+        world
+    }
+
+    /// Returns the place of a pid that this node gave out.
+    pub(crate) fn slot(&self, pid: Pid) -> Option<&Slot<Process>> {
+        self.table.slot(pid.slot)
+    }
+
+    pub(crate) fn act(&self, pid: Pid, wake: Wake) {
+        if wake == Wake::Schedule {
+            self.scheduler.schedule(pid.slot);
+        }
+    }
+
+    /// As [`World::act`], behind everything that waits already: the process has just had its turn.
+    pub(crate) fn act_last(&self, pid: Pid, wake: Wake) {
+        if wake == Wake::Schedule {
+            self.scheduler.schedule_last(pid.slot);
+        }
+    }
+
+    /// Sends mail; a call to nobody is answered at once.
+    pub(crate) fn post(&self, to: Pid, mail: Mail) {
+        let pushed = match self.slot(to) {
+            Some(slot) => slot.push_mail(to.generation, mail),
+            None => Err(mail),
+        };
+        match pushed {
+            Ok(wake) => self.act(to, wake),
+            Err(mail) => self.refuse_mail(mail, &Exit::Noproc),
+        }
+    }
+
+    /// Answers mail that nobody will take.
+    pub(crate) fn refuse_mail(&self, mail: Mail, why: &Exit) {
+        if let Mail::Call(_, from, _) = mail {
+            self.answer(from.caller, from.reference, Answer::Exit(why.clone()));
+        }
+    }
+
+    /// Sends a signal; says whether the process was there.
+    pub(crate) fn signal(&self, to: Pid, signal: Signal) -> bool {
+        let pushed = match self.slot(to) {
+            Some(slot) => slot.push_signal(to.generation, signal),
+            None => Err(signal),
+        };
+        match pushed {
+            Ok(wake) => {
+                self.act(to, wake);
+                true
+            }
+            Err(signal) => {
+                self.refuse_signal(to, signal, &Exit::Noproc);
+                false
+            }
+        }
+    }
+
+    /// Tells the sender of a signal that nobody will take it.
+    pub(crate) fn refuse_signal(&self, to: Pid, signal: Signal, why: &Exit) {
+        match signal {
+            Signal::Link(with) => {
+                self.signal(with, Signal::Exit(to, why.clone()));
+            }
+            Signal::Monitor(watch) => self.tell_watcher(watch, to, why),
+            // A system message that is dropped tells its asker by the channel it holds.
+            Signal::System(_)
+            | Signal::Answer(..)
+            | Signal::Exit(..)
+            | Signal::End(_)
+            | Signal::Unlink(_)
+            | Signal::Demonitor(..)
+            | Signal::Deadline => {}
+        }
+    }
+
+    /// Tells a watcher that `dead` has ended.
+    pub(crate) fn tell_watcher(&self, watch: Watch, dead: Pid, why: &Exit) {
+        if watch.as_answer {
+            self.answer(watch.watcher, watch.reference, Answer::Exit(why.clone()));
+        } else {
+            self.post(watch.watcher, Mail::Down(watch.reference, dead, why.clone()));
+        }
+    }
+
+    /// Answers an open request.
+    pub(crate) fn answer(&self, caller: Pid, reference: Ref, answer: Answer) {
+        if caller == OUTSIDE {
+            let waiting = self.outside.lock().remove(&reference);
+            if let Some(done) = waiting {
+                done(answer);
+            }
+        } else {
+            self.signal(caller, Signal::Answer(reference, answer));
+        }
+    }
+
+    /// Opens a request from outside; `done` gets exactly one answer, on whatever thread it comes from.
+    pub(crate) fn ask(&self, timeout: Option<Duration>, done: Outside) -> Ref {
+        let reference = self.next_outside.fetch_add(1, Ordering::Relaxed);
+        self.outside.lock().insert(reference, done);
+        if let Some(timeout) = timeout {
+            self.timers.set(timeout, Fire::Outside(reference));
+        }
+        reference
+    }
+
+    /// Calls a process from outside.
+    pub(crate) fn call(
+        &self,
+        kind: RequestKind,
+        to: Pid,
+        body: Bytes,
+        timeout: Option<Duration>,
+        done: Outside,
+    ) {
+        let reference = self.ask(timeout, done);
+        self.post(to, Mail::Call(kind, From { caller: OUTSIDE, server: to, reference }, body));
+    }
+
+    /// Starts a process. Its starter is answered when init is done.
+    pub(crate) fn start(&self, start: Start) -> Pid {
+        let Start { code, app, args, parent, link, starter } = start;
+        code.enter();
+        let card = Card { code, app, parent, rows: None };
+        let pid = self.table.open(card.clone(), |pid| {
+            let mut body = Box::new(Body::new(pid, card, args, starter));
+            if let Some(with) = link {
+                body.ties().links.push(with);
+            }
+            body
+        });
+        self.journal.started(pid);
+        self.gate.born(self, pid);
+        self.scheduler.schedule(pid.slot);
+        pid
+    }
+
+    /// Starts a timer that sends a message.
+    pub(crate) fn send_after(&self, to: Pid, after: Duration, body: Bytes) -> TimerRef {
+        self.timers.set(after, Fire::Info(to, body))
+    }
+
+    fn fire(&self, fire: Fire) {
+        match fire {
+            Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
+            Fire::Wait(pid, reference) => self.answer(pid, reference, Answer::Reply(Vec::new())),
+            Fire::Deadline(pid) => {
+                self.signal(pid, Signal::Deadline);
+            }
+            Fire::Outside(reference) => self.answer(OUTSIDE, reference, Answer::Timeout),
+        }
+    }
+}
