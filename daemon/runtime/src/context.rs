@@ -1,1 +1,385 @@
+//! What a callback may ask of the node. OTP: the functions of `erlang`, `gen_server` and `supervisor` that apps call.
+//!
+//! Every function speaks for the process whose callback the calling thread is running. Outside a callback (in a drop
+//! of an old state, say) there is no such process, and each answers [`Refused`] and does nothing.
 
+use std::cell::{OnceCell, RefCell};
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use thiserror::Error;
+
+use crate::code::{Behaviour, Bytes, From, Ref};
+use crate::code_server::Code;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Answer, Body, Mail, Open, RequestKind, Signal, Watch};
+use crate::rows::Rows;
+use crate::term;
+use crate::timer::TimerRef;
+use crate::world::{Fire, Start, World};
+
+/// The reference under which a poll is told that a task has mail.
+pub const MAIL: Ref = 0;
+
+/// The request was not made: no callback runs on this thread, or it names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("refused: not in a callback, or there is no such name, timer or request")]
+pub struct Refused;
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendKind {
+    /// To `handle_cast`.
+    Cast,
+    /// To `handle_info`.
+    Info,
+}
+
+/// A message that a task takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A request that wants a reply.
+    Call(From, Bytes),
+    /// A request without reply, and its sender.
+    Cast(Pid, Bytes),
+    /// Any other message, and its sender.
+    Info(Pid, Bytes),
+    /// A linked process ended while this one traps exits.
+    Exit(Pid, Exit),
+    /// A monitored process ended.
+    Down(Ref, Pid, Exit),
+}
+
+thread_local! {
+    static WORLD: OnceCell<Weak<World>> = const { OnceCell::new() };
+    static CURRENT: RefCell<Option<Box<Body>>> = const { RefCell::new(None) };
+}
+
+/// Runs app code as a process: its body stands behind the functions of this module meanwhile.
+pub(crate) fn run<R>(world: &Arc<World>, body: Box<Body>, code: impl FnOnce() -> R) -> (Box<Body>, R) {
+    WORLD.with(|cell| {
+        cell.get_or_init(|| Arc::downgrade(world));
+    });
+    CURRENT.set(Some(body));
+    let result = code();
+    let body = CURRENT.take().expect("nothing else takes the body of the running process");
+    (body, result)
+}
+
+fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
+    CURRENT.with(|current| {
+        let mut current = current.try_borrow_mut().map_err(|_| Refused)?;
+        let body = current.as_mut().ok_or(Refused)?;
+        let world = WORLD.with(|cell| cell.get().and_then(Weak::upgrade)).ok_or(Refused)?;
+        Ok(ask(&world, body))
+    })
+}
+
+/// Returns the running process. OTP: `self/0`.
+pub fn self_pid() -> Option<Pid> {
+    with(|_, body| body.pid).ok()
+}
+
+/// Sends a message; to a dead process it is dropped.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
+    with(|world, own| {
+        let mail = match kind {
+            SendKind::Cast => Mail::Cast(own.pid, body),
+            SendKind::Info => Mail::Info(own.pid, body),
+        };
+        world.post(to, mail);
+    })
+}
+
+/// Opens a request; [`take`] has its answer. `None` waits for ever.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn call(kind: RequestKind, to: Pid, body: Bytes, timeout: Option<Duration>) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = open(own, to, timeout);
+        world.post(to, Mail::Call(kind, From { caller: own.pid, server: to, reference }, body));
+        reference
+    })
+}
+
+fn open(own: &mut Body, target: Pid, timeout: Option<Duration>) -> Ref {
+    let reference = own.new_ref();
+    let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    own.open.push(Open { reference, target, due });
+    reference
+}
+
+/// Takes the answer to an open request; `Ok(None)` while there is none.
+///
+/// # Errors
+/// [`Refused`] for a reference that is not open, and outside a callback.
+pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
+    with(|_, own| {
+        if let Some(at) = own.answers.iter().position(|(r, _)| *r == reference) {
+            return Ok(Some(own.answers.swap_remove(at).1));
+        }
+        let is_open = own.open.iter().any(|open| open.reference == reference);
+        if is_open { Ok(None) } else { Err(Refused) }
+    })?
+}
+
+/// Gives an open request up; a late answer is dropped.
+pub fn forget(reference: Ref) {
+    // Outside a callback there is nothing open any more, so a refusal means that the work is done.
+    let _ = with(|_, own| {
+        own.open.retain(|open| open.reference != reference);
+        own.answers.retain(|(r, _)| *r != reference);
+    });
+}
+
+/// Answers a call. OTP: `gen_server:reply/2`. An answer that comes too late is dropped.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn reply(to: From, body: Bytes) -> Result<(), Refused> {
+    with(|world, own| {
+        own.settle(to);
+        world.answer(to.caller, to.reference, Answer::Reply(body));
+    })
+}
+
+/// Sends a message later. OTP: `erlang:send_after/3`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn send_after(to: Pid, after: Duration, body: Bytes) -> Result<TimerRef, Refused> {
+    with(|world, _| world.send_after(to, after, body))
+}
+
+/// Stops a timer; says whether it had not fired yet.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn cancel_timer(timer: TimerRef) -> Result<bool, Refused> {
+    with(|world, _| world.timers.cancel(timer).is_some())
+}
+
+/// Opens a wait that is answered after that time.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn sleep(after: Duration) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = open(own, Pid::NONE, None);
+        world.timers.set(after, Fire::Wait(own.pid, reference));
+        reference
+    })
+}
+
+/// Takes the next message of the running task; `Ok(None)` while there is none.
+///
+/// # Errors
+/// [`Refused`] outside a task.
+pub fn recv() -> Result<Option<Message>, Refused> {
+    with(|_, own| {
+        if own.card.code.behaviour() != Behaviour::Task {
+            return Err(Refused);
+        }
+        Ok(own.inbox.pop_front().map(|mail| match mail {
+            Mail::Call(_, from, body) => {
+                own.ties().unanswered.push(from);
+                Message::Call(from, body)
+            }
+            Mail::Cast(from, body) => Message::Cast(from, body),
+            Mail::Info(from, body) => Message::Info(from, body),
+            Mail::Exit(from, exit) => Message::Exit(from, exit),
+            Mail::Down(reference, pid, exit) => {
+                own.ties().watching.retain(|(r, _)| *r != reference);
+                Message::Down(reference, pid, exit)
+            }
+        }))
+    })?
+}
+
+/// Starts a process of the current version of `module`; the request is answered with its pid when init is done, with
+/// nil when it answered `ignore`.
+///
+/// # Errors
+/// [`Refused`] outside a callback, and for a module that is not loaded.
+pub fn spawn(module: &str, args: Bytes, link: bool) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let code = world.code.resolve(module).ok_or(Refused)?;
+        Ok(start(world, own, code, args, Pid::NONE, link).1)
+    })?
+}
+
+/// Starts a child of the running supervisor.
+pub(crate) fn start_child(module: &str, args: Bytes) -> Result<(Pid, Ref), Refused> {
+    with(|world, own| {
+        let code = world.code.resolve(module).ok_or(Refused)?;
+        let parent = own.pid;
+        Ok(start(world, own, code, args, parent, false))
+    })?
+}
+
+fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pid, link: bool) -> (Pid, Ref) {
+    let reference = open(own, Pid::NONE, None);
+    let link = link.then_some(own.pid);
+    let starter = Some((own.pid, reference));
+    let pid = world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter });
+    if let Some(open) = own.open.last_mut() {
+        open.target = pid;
+    }
+    if link.is_some() {
+        own.ties().links.push(pid);
+    }
+    (pid, reference)
+}
+
+/// Opens a request that is answered with [`Answer::Exit`] when the process ends.
+pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = open(own, pid, timeout);
+        let watch = Watch { watcher: own.pid, reference, as_answer: true };
+        world.signal(pid, Signal::Monitor(watch));
+        reference
+    })
+}
+
+/// Waits for the answer to an open request of the running process.
+pub(crate) async fn answer(reference: Ref) -> Answer {
+    poll_fn(|_| match take(reference) {
+        Ok(Some(answer)) => Poll::Ready(answer),
+        Ok(None) => Poll::Pending,
+        Err(Refused) => Poll::Ready(Answer::Exit(Exit::Noproc)),
+    })
+    .await
+}
+
+/// Gives the running process a name. OTP: `register/2`.
+///
+/// # Errors
+/// [`Refused`] when the name is taken, and outside a callback.
+pub fn register(name: &str) -> Result<(), Refused> {
+    with(|world, own| world.registry.register(name, own.pid).map_err(|_| Refused))?
+}
+
+/// Frees a name of the running process.
+///
+/// # Errors
+/// [`Refused`] when the name is not its own.
+pub fn unregister(name: &str) -> Result<(), Refused> {
+    with(|world, own| if world.registry.unregister(name, own.pid) { Ok(()) } else { Err(Refused) })?
+}
+
+/// Returns the process of that name. OTP: `whereis/1`.
+pub fn whereis(name: &str) -> Option<Pid> {
+    WORLD.with(|cell| cell.get().and_then(Weak::upgrade))?.registry.whereis(name)
+}
+
+/// Links the running process with another. With a dead one it gets the exit signal `noproc`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn link(with_pid: Pid) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        let links = &mut own.ties().links;
+        if with_pid != pid && !links.contains(&with_pid) {
+            links.push(with_pid);
+            world.signal(with_pid, Signal::Link(pid));
+        }
+    })
+}
+
+/// Removes a link.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn unlink(with_pid: Pid) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        own.ties().links.retain(|p| *p != with_pid);
+        world.signal(with_pid, Signal::Unlink(pid));
+    })
+}
+
+/// Watches a process: one `Down` with the returned reference when it ends.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn monitor(pid: Pid) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = own.new_ref();
+        own.ties().watching.push((reference, pid));
+        let watch = Watch { watcher: own.pid, reference, as_answer: false };
+        world.signal(pid, Signal::Monitor(watch));
+        reference
+    })
+}
+
+/// Stops watching; a `Down` that is queued already is removed, as by OTP's `flush`.
+///
+/// # Errors
+/// [`Refused`] for a reference that is no monitor of the running process.
+pub fn demonitor(reference: Ref) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        let watching = &mut own.ties().watching;
+        let at = watching.iter().position(|(r, _)| *r == reference).ok_or(Refused)?;
+        let (_, watched) = watching.swap_remove(at);
+        own.inbox.retain(|mail| !matches!(mail, Mail::Down(r, ..) if *r == reference));
+        world.signal(watched, Signal::Demonitor(pid, reference));
+        Ok(())
+    })?
+}
+
+/// Sends an exit signal. [`Exit::Killed`] cannot be trapped. OTP: `exit/2`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn exit(to: Pid, exit: Exit) -> Result<(), Refused> {
+    with(|world, own| {
+        let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(own.pid, exit) };
+        world.signal(to, signal);
+    })
+}
+
+/// Turns exit signals into messages, or not. OTP: `process_flag(trap_exit, _)`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn trap_exit(on: bool) -> Result<(), Refused> {
+    with(|_, own| own.trap_exit = on)
+}
+
+/// Reads a key of the environment of the running process's application.
+pub fn get_env(key: &str) -> Option<Bytes> {
+    with(|_, own| own.card.app.values.read().get(key).cloned()).ok()?
+}
+
+/// Writes a pid as the answer to a start.
+pub(crate) fn started(pid: Option<Pid>) -> Bytes {
+    term::encode(&pid)
+}
+
+/// Returns what kind of process a loaded module makes.
+pub(crate) fn behaviour(module: &str) -> Option<Behaviour> {
+    with(|world, _| world.code.resolve(module).map(|code| code.behaviour())).ok()?
+}
+
+/// Makes the running supervisor's children readable by everybody.
+pub(crate) fn publish_rows(rows: &Arc<RwLock<Rows>>) {
+    let _ = with(|world, own| publish(world, own, rows));
+}
+
+/// Makes a supervisor's children readable by everybody. For its claimer.
+pub(crate) fn publish(world: &World, own: &mut Body, rows: &Arc<RwLock<Rows>>) {
+    own.card.rows = Some(Arc::clone(rows));
+    if let Some(slot) = world.slot(own.pid) {
+        slot.edit_card(own.pid.generation, |card| card.rows = Some(Arc::clone(rows)));
+    }
+}
