@@ -27,12 +27,6 @@ impl Code {
         Arc::new(Self { module, stale: AtomicBool::new(false), users: AtomicUsize::new(0) })
     }
 
-    /// A version that the code server does not keep: what a supervisor test or a native process runs.
-    #[cfg(test)]
-    pub(crate) fn unlisted(module: Arc<dyn Module>) -> Arc<Self> {
-        Self::new(module)
-    }
-
     pub(crate) fn name(&self) -> &str {
         self.module.name()
     }

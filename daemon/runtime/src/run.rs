@@ -156,7 +156,7 @@ impl Run<'_> {
             Signal::Unlink(with) => self.ties().links.retain(|pid| *pid != with),
             Signal::Monitor(watch) => self.ties().watchers.push(watch),
             Signal::Demonitor(watcher, reference) => {
-                self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference))
+                self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference));
             }
             Signal::System(system) => self.system.push(system),
             Signal::Deadline => self.deadline(),
