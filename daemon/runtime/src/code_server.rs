@@ -175,8 +175,8 @@ impl CodeServer {
     pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String]) {
         let mut modules = self.modules.write();
         for module in new {
-            let name = module.name().to_owned();
-            modules.entry(name).or_default().staged = Some(Some(Code::new(module)));
+            let slots = modules.entry(module.name().to_owned()).or_default();
+            slots.staged = Some(Some(slots.known(&module).unwrap_or_else(|| Code::new(module))));
         }
         for module in removed {
             modules.entry(module.clone()).or_default().staged = Some(None);
@@ -200,21 +200,30 @@ impl CodeServer {
         }
     }
 
-    /// Drops the old version and what was condemned. The caller made sure that nobody runs them.
-    pub(crate) fn forget_old(&self, module: &str) {
+    /// Drops what is in that place. The caller made sure that nobody runs it.
+    pub(crate) fn forget(&self, module: &str, place: Place) {
         let mut modules = self.modules.write();
         if let Some(slots) = modules.get_mut(module) {
-            slots.old = None;
-            slots.condemned.clear();
+            match place {
+                Place::Current => slots.current = None,
+                Place::Old => slots.old = None,
+                Place::Staged => slots.staged = None,
+                Place::Condemned => slots.condemned.clear(),
+            }
         }
         modules.retain(|_, slots| !slots.is_empty());
     }
 
-    /// Returns the versions of a module that are neither current nor staged.
-    pub(crate) fn leftovers(&self, module: &str) -> Vec<Arc<Code>> {
+    /// Returns what is in that place of a module.
+    pub(crate) fn at(&self, module: &str, place: Place) -> Vec<Arc<Code>> {
         let modules = self.modules.read();
         let Some(slots) = modules.get(module) else { return Vec::new() };
-        slots.old.iter().chain(&slots.condemned).cloned().collect()
+        match place {
+            Place::Current => slots.current.iter().cloned().collect(),
+            Place::Old => slots.old.iter().cloned().collect(),
+            Place::Staged => slots.staged.iter().flatten().cloned().collect(),
+            Place::Condemned => slots.condemned.clone(),
+        }
     }
 
     pub(crate) fn is_known(&self, module: &str) -> bool {
@@ -228,7 +237,18 @@ impl CodeServer {
 }
 
 impl Slots {
+    /// Returns the old code when it is of this very image: going back to it swaps the slots.
+    fn known(&self, module: &Arc<dyn Module>) -> Option<Arc<Code>> {
+        self.old.as_ref().filter(|old| Arc::ptr_eq(&old.module, module)).cloned()
+    }
+
     fn replace(&mut self, new: Option<Arc<Code>>) {
+        if let (Some(old), Some(new)) = (&self.old, &new)
+            && Arc::ptr_eq(old, new)
+        {
+            new.stale.store(false, Ordering::Relaxed);
+            self.old = None;
+        }
         if let Some(pushed_out) = std::mem::replace(&mut self.old, self.current.take()) {
             self.condemned.push(pushed_out);
         }

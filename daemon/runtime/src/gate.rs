@@ -6,7 +6,7 @@
 //! call each other come to rest without deadlock. What it cannot see (a deferred reply, a socket) meets the deadline.
 //!
 //! ```text
-//! stage: listen for births -> raise: up, count who is busy -> drain until nobody is counted -> closed
+//! build: listen for births -> raise: up, count who is busy -> drain until nobody is counted -> closed
 //!                                                        \-> deadline: named, lowered
 //! closed: nothing of a member moves; states are converted -> lower: parked members go on
 //! ```

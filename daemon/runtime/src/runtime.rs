@@ -1,15 +1,14 @@
 //! The face of the process world to the daemon.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus};
 use crate::code::{Behaviour, Bytes, Module};
-use crate::code_server::{CodeError, Version};
+use crate::code_server::{CodeError, Place, Version};
 use crate::exit::Exit;
-use crate::gate::Member;
 use crate::inspect::{Node, ProcessInfo};
 use crate::pid::Pid;
 use crate::process::{Answer, Env, Mail, RequestKind, Signal};
@@ -18,9 +17,6 @@ use crate::sys::{self, SysError};
 use crate::timer::TimerRef;
 use crate::upgrade::{self, Upgrade};
 use crate::world::{Fire, OUTSIDE, Start, World};
-
-/// How long a killed process may take to be gone before it is called stuck.
-const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// A node's process world. Cloning gives another handle to the same one.
 ///
@@ -222,36 +218,37 @@ impl Runtime {
         Ok(())
     }
 
-    /// Returns who runs code of this module that is neither current nor staged.
-    pub fn lingering(&self, module: &str) -> Vec<Pid> {
-        self.world.code.leftovers(module).iter().flat_map(|code| self.world.users(code)).collect()
+    /// Returns who runs the code in that place of a module.
+    pub fn users(&self, module: &str, place: Place) -> Vec<Pid> {
+        self.world.code.at(module, place).iter().flat_map(|code| self.world.users(code)).collect()
     }
 
-    /// Drops the old code of a module if nobody runs it. OTP: `code:soft_purge/1`.
+    /// Drops old or condemned code of a module if nobody runs it. OTP: `code:soft_purge/1`.
     ///
     /// # Errors
     /// [`CodeError::NotLoaded`] for a module that this node does not have.
-    pub fn soft_purge(&self, module: &str) -> Result<Purge, CodeError> {
+    pub fn soft_purge(&self, module: &str, place: Place) -> Result<Purge, CodeError> {
         self.known(module)?;
-        let lingering = self.lingering(module);
+        let lingering = self.users(module, place);
         if lingering.is_empty() {
-            self.world.code.forget_old(module);
+            self.world.code.forget(module, place);
         }
         Ok(Purge { killed: Vec::new(), lingering })
     }
 
-    /// Drops the old code of a module and ends who runs it. Waits a little for those. OTP: `code:purge/1`.
+    /// Drops old or condemned code of a module and ends who runs it. Waits for those until the deadline. OTP:
+    /// `code:purge/1`.
     ///
     /// A process that computes without end cannot be ended; it is named as lingering, and its code stays.
     ///
     /// # Errors
     /// [`CodeError::NotLoaded`] for a module that this node does not have.
-    pub fn purge(&self, module: &str) -> Result<Purge, CodeError> {
+    pub fn purge(&self, module: &str, place: Place, deadline: Instant) -> Result<Purge, CodeError> {
         self.known(module)?;
-        let lingering = self.lingering(module);
-        self.kill(&lingering, Instant::now() + KILL_GRACE);
-        let after = self.soft_purge(module)?;
-        let killed = lingering.into_iter().filter(|pid| !after.lingering.contains(pid)).collect();
+        let users = self.users(module, place);
+        self.kill(&users, deadline);
+        let after = self.soft_purge(module, place)?;
+        let killed = users.into_iter().filter(|pid| !after.lingering.contains(pid)).collect();
         Ok(Purge { killed, lingering: after.lingering })
     }
 
@@ -274,23 +271,12 @@ impl Runtime {
         }
     }
 
-    /// Stages an upgrade: `new` and `removed` take effect at its switch, the processes of `members` are held for it.
-    ///
-    /// `include` says of a process without a parent whether it is a member all the same.
-    pub fn stage(
-        &self,
-        new: Vec<Arc<dyn Module>>,
-        removed: &[String],
-        members: HashMap<String, Member>,
-        include: impl Fn(&ProcessInfo) -> bool,
-    ) -> Upgrade {
-        let is_member = |pid: Pid, parent: Pid| {
-            parent != Pid::NONE || self.process(pid).is_some_and(|info| include(&info))
-        };
-        Upgrade::stage(&self.world, new, removed, members, is_member)
+    /// Stages an upgrade: `new` and `removed` take effect at its switch. One at a time.
+    pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String]) -> Upgrade {
+        Upgrade::stage(&self.world, new, removed)
     }
 
-    /// Makes modules current at once although they have old code; for the boot of an empty node.
+    /// Returns the version in a module's current slot.
     pub fn current_version(&self, module: &str) -> Option<String> {
         self.world.code.current(module).map(|code| code.module.version().to_owned())
     }

@@ -4,7 +4,7 @@
 //! the live ones. The switch flips the tables and the fate of all shadows with two stores; a process takes its shadow
 //! at its next activation, or the sweep does it for it. So aborting is forgetting.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -116,9 +116,9 @@ pub struct Pause {
 /// One upgrade under way. One at a time per node.
 pub struct Upgrade {
     world: Arc<World>,
-    gate: Arc<Gate>,
+    gate: Option<Arc<Gate>>,
     fate: Arc<Fate>,
-    /// The members found at staging, and those born since.
+    /// Who is held while the gate is up.
     members: Vec<Pid>,
     /// Which of `members` came to rest, and when (from the raise on).
     rested: Vec<Duration>,
@@ -136,33 +136,15 @@ impl fmt::Debug for Upgrade {
 }
 
 impl Upgrade {
-    /// Stages new code and the removal of modules, and finds the members. Opens the journal.
-    ///
-    /// `include` says which processes of a members' module are members; orphans may not be.
-    pub(crate) fn stage(
-        world: &Arc<World>,
-        new: Vec<Arc<dyn Module>>,
-        removed: &[String],
-        members: HashMap<String, Member>,
-        include: impl Fn(Pid, Pid) -> bool,
-    ) -> Self {
+    /// Stages new code and the removal of modules, and opens the journal.
+    pub(crate) fn stage(world: &Arc<World>, new: Vec<Arc<dyn Module>>, removed: &[String]) -> Self {
         world.code.stage(new, removed);
         world.journal.open();
-        let gate = world.gate.build(members);
-        let mut found = Vec::new();
-        for (slot, place) in world.table.iter() {
-            place.card_any(|generation, card| {
-                let pid = Pid { slot, generation };
-                if gate.is_member(card) && include(pid, card.parent) {
-                    found.push(pid);
-                }
-            });
-        }
         Self {
             world: Arc::clone(world),
-            gate,
+            gate: None,
             fate: Arc::new(Fate(AtomicU8::new(Fate::OPEN))),
-            members: found,
+            members: Vec::new(),
             rested: Vec::new(),
             raised: None,
             left: Vec::new(),
@@ -184,24 +166,48 @@ impl Upgrade {
         &self.left
     }
 
-    /// Raises the gate and brings all members to rest.
+    /// Raises the gate and brings all processes of these modules to rest.
+    ///
+    /// `include` says of a process and its parent whether it is a member; orphans may not be.
     ///
     /// # Errors
-    /// The members that did not come to rest in their time and whose module does not allow that. The gate stays up
-    /// until [`Upgrade::lower`] or [`Upgrade::abort`].
-    pub fn raise(&mut self) -> Result<(), Vec<Pid>> {
+    /// The members that did not come to rest in their time and whose module does not allow that; the gate is down
+    /// again then.
+    pub fn raise(
+        &mut self,
+        members: HashMap<String, Member>,
+        include: impl Fn(Pid, Option<Pid>) -> bool,
+    ) -> Result<(), Vec<Pid>> {
+        let gate = self.world.gate.build(members);
+        // Found before the gate is up; whoever is born meanwhile makes itself known to the gate.
+        self.members = self.world.find(|pid, card| {
+            gate.is_member(card) && include(pid, (card.parent != Pid::NONE).then_some(card.parent))
+        });
+        self.gate = Some(Arc::clone(&gate));
         let raised = Instant::now();
         self.raised = Some(raised);
         let mut rested = Vec::with_capacity(self.members.len());
-        let result = self.gate.raise(&self.world, &self.members, |_| rested.push(raised.elapsed()));
+        let result = gate.raise(&self.world, &self.members, |_| rested.push(raised.elapsed()));
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
         let drained = self.members.len().saturating_sub(rested.len());
         rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
         self.rested = rested;
-        let newborn = self.gate.newborn();
-        self.members.extend(newborn);
-        self.left = result?;
-        Ok(())
+        match result {
+            Ok(left) => {
+                self.members.extend(gate.newborn());
+                self.left = left;
+                Ok(())
+            }
+            Err(late) => {
+                self.lower();
+                Err(late)
+            }
+        }
+    }
+
+    /// Leaves these members out of all conversions: they are to be killed after the switch.
+    pub fn give_up(&mut self, pids: &[Pid]) {
+        self.left.extend(pids);
     }
 
     /// Converts the states of all members of one module to shadows. [raised]
@@ -244,10 +250,13 @@ impl Upgrade {
         let lacks = |pid: &Pid| {
             let slot = self.world.slot(*pid)?;
             slot.peek(pid.generation, |body| {
-                body.shadow.is_none() && body.instance().is_some() && modules.contains(&body.card.code.name())
+                // A supervisor's state is the daemon's own; without a new init nothing of it changes.
+                let stateful = body.instance().is_some_and(|instance| instance.supervisor().is_none());
+                stateful && body.shadow.is_none() && modules.contains(&body.card.code.name())
             })
         };
-        self.members.iter().filter(|pid| lacks(pid) == Some(true)).copied().collect()
+        let lacks = |pid: &&Pid| lacks(pid) == Some(true) && !self.left.contains(pid);
+        self.members.iter().filter(lacks).copied().collect()
     }
 
     /// Drops all shadows; a conversion may begin anew.
@@ -265,8 +274,11 @@ impl Upgrade {
 
     /// Lowers the gate and says how long each member was held.
     pub fn lower(&mut self) -> Pause {
-        let Some(raised) = self.raised.take() else { return Pause::default() };
-        self.gate.lower(&self.world);
+        let (Some(raised), Some(gate)) = (self.raised.take(), self.gate.take()) else {
+            return Pause::default();
+        };
+        gate.lower(&self.world);
+        self.world.gate.tear_down();
         let lowered = raised.elapsed();
         Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
     }
@@ -279,13 +291,10 @@ impl Upgrade {
 
     fn users_of_stale_code(&self) -> Vec<Pid> {
         let mut pids = self.members.clone();
-        for (slot, place) in self.world.table.iter() {
-            place.card_any(|generation, card| {
-                if card.code.is_stale() && !self.gate.is_member(card) {
-                    pids.push(Pid { slot, generation });
-                }
-            });
-        }
+        let stale =
+            self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task);
+        let known: HashSet<Pid> = pids.iter().copied().collect();
+        pids.extend(stale.into_iter().filter(|pid| !known.contains(pid)));
         pids
     }
 
@@ -308,7 +317,6 @@ impl Upgrade {
             self.world.code.unstage();
             self.sweep_soon();
         }
-        self.world.gate.tear_down();
         self.world.journal.close()
     }
 }
