@@ -1,7 +1,13 @@
 //! What can go wrong, by name.
 
-use reld_plan::{AppName, ModuleName, Vsn};
+use std::fmt;
 
+use reld_plan::{AppName, ModuleName, PlanError, Vsn};
+use reld_store::Refusal;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::node::Lingerer;
 use crate::process::{Listed, Process};
 
 /// Why a node did not do what a verb of [`Node`](crate::Node) asked for.
@@ -62,7 +68,7 @@ pub enum NodeError {
         after_ms: u64,
     },
     /// A state was not converted.
-    #[error("change_code {process}: app {} {vsn} answered: {reason}", process.app)]
+    #[error("change_code {process}: app {} {vsn} answered: {reason}", .process.app)]
     ChangeCode {
         /// Whose state.
         process: Process,
@@ -72,7 +78,7 @@ pub enum NodeError {
         reason: String,
     },
     /// A conversion did not return.
-    #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", process.app)]
+    #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", .process.app)]
     ChangeCodeTimedOut {
         /// Whose state.
         process: Process,
@@ -81,4 +87,153 @@ pub enum NodeError {
         /// How long was waited.
         after_ms: u64,
     },
+}
+
+/// What stands in the way of an install. A check tells all that it finds.
+///
+/// Serialises as `{"class", "message"}`, the class being OTP's word where OTP has one.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Obstacle {
+    /// The release's status does not allow it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The release's files can not be used.
+    #[error("{0}")]
+    Files(String),
+    /// There is no script.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Somebody wrote the script by hand; deriving another one in its place would be no service.
+    #[error("release {0} has a relup.toml, which this version of reld does not carry out; pack it without")]
+    HandWritten(Vsn),
+    /// A step that this version of reld does not carry out.
+    #[error(
+        "step {step}: this version of reld does not carry out `{instruction}`; write the appup without it"
+    )]
+    Unsupported {
+        /// The step, counted from 1 as the script prints it.
+        step: usize,
+        /// The instruction as the script prints it.
+        instruction: String,
+    },
+    /// OTP: `old_processes`. Code from an earlier upgrade still runs, and its purge is soft.
+    #[error(
+        "module {module} has old code {vsn} that still runs: {}; purge it, or write pre_purge = \"brutal\"",
+        ListedLingerers(.lingering)
+    )]
+    OldProcesses {
+        /// The module.
+        module: ModuleName,
+        /// The version of its old code.
+        vsn: Vsn,
+        /// Who runs it.
+        lingering: Vec<Lingerer>,
+    },
+    /// Behaviour processes outside every supervision tree use a module that is to be updated.
+    #[error("outside every supervision tree, so not upgraded: {}; choose --orphans=kill, include or ignore", Listed(.processes))]
+    Orphans {
+        /// Who.
+        processes: Vec<Process>,
+    },
+}
+
+impl Obstacle {
+    /// Returns the obstacle's class, OTP's word where OTP has one.
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Refused(Refusal::NoSuchRelease(_)) => "no_such_release",
+            Self::Refused(Refusal::ExistingRelease(_)) => "existing_release",
+            Self::Refused(Refusal::AlreadyInstalled(_)) => "already_installed",
+            Self::Refused(Refusal::BadStatus { .. }) => "bad_status",
+            Self::Refused(Refusal::Permanent(_)) => "permanent",
+            Self::Refused(Refusal::Current(_)) => "current",
+            Self::Files(_) => "files",
+            Self::Plan(error) => error.class(),
+            Self::HandWritten(_) | Self::Unsupported { .. } => "unsupported",
+            Self::OldProcesses { .. } => "old_processes",
+            Self::Orphans { .. } => "orphans",
+        }
+    }
+}
+
+impl Serialize for Obstacle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("class", self.class())?;
+        map.serialize_entry("message", &self.to_string())?;
+        map.end()
+    }
+}
+
+/// Lingerers in one line.
+struct ListedLingerers<'a>(&'a [Lingerer]);
+
+impl fmt::Display for ListedLingerers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let processes: Vec<Process> = self.0.iter().map(|lingerer| lingerer.process.clone()).collect();
+        Listed(&processes).fmt(f)
+    }
+}
+
+/// Why the release handler did nothing. The node runs as before.
+///
+/// An upgrade that began and failed is no error of the handler: its [`Report`](crate::Report) tells how it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The check found obstacles.
+    #[error("release {vsn} was not installed; {}{}", State(.running.as_ref()), Lines(.obstacles))]
+    Refused {
+        /// The release.
+        vsn: Vsn,
+        /// What the node runs.
+        running: Option<Vsn>,
+        /// All that was found.
+        obstacles: Vec<Obstacle>,
+    },
+    /// The store refused, or could not do, its part.
+    #[error(transparent)]
+    Store(#[from] reld_store::Error),
+    /// There is no release to go back to, or more than one.
+    #[error("which release to go back to is not known{}; name one", Candidates(.candidates))]
+    NoPrevious {
+        /// The releases that once ran.
+        candidates: Vec<Vsn>,
+    },
+    /// An earlier rollback was not complete, or another release is to be booted.
+    #[error("the node must restart before anything else is installed")]
+    NeedsRestart,
+}
+
+/// What the node runs, for a text.
+pub(crate) struct State<'a>(pub(crate) Option<&'a Vsn>);
+
+impl fmt::Display for State<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(vsn) => write!(f, "the node runs {vsn} as before"),
+            None => f.write_str("the node is idle as before"),
+        }
+    }
+}
+
+/// Obstacles, one a line.
+struct Lines<'a>(&'a [Obstacle]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|obstacle| write!(f, "\n  {obstacle}"))
+    }
+}
+
+/// Releases to choose from.
+struct Candidates<'a>(&'a [Vsn]);
+
+impl fmt::Display for Candidates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(": none ran before");
+        }
+        let names: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, ": {} ran before", names.join(", "))
+    }
 }

@@ -1,13 +1,59 @@
-//! The release handler: carries a script out as a transaction over trait Node
+//! The release handler: carries a script out on a node as a transaction.
+//!
+//! It promises that an upgrade ends in one of three ways: *installed*; *rolled back*, code and state exactly as before;
+//! or, only where a rollback itself failed, *needs restart*. It knows a node only through [`Node`], so that every
+//! failure can be played on a fake one; it must not know runtime, loader or API.
+//!
+//! ```text
+//! store (status table, documents) --> check --> plan (script) --> step (program) --> saga (forward, back) --> Node
+//! ```
+//!
+//! ```no_run
+//! use reld_handler::{InstallOptions, Limits, Node, Platform, ReleaseHandler, Store, Target};
+//!
+//! fn upgrade(node: impl Node, platform: Platform) -> Result<(), reld_handler::Error> {
+//!     let store = Store::open("/var/lib/reld")?;
+//!     let mut handler = ReleaseHandler::new(node, store, platform, Limits::default());
+//!     handler.boot(&mut |_| ())?;
+//!     let target = Target::Tarball("shop-1.1.0.tar.gz".into());
+//!     let report = handler.upgrade(&target, InstallOptions::default(), &mut |_| ())?;
+//!     println!("{report}");
+//!     Ok(())
+//! }
+//! ```
+
+mod check;
 mod error;
+mod handler;
 mod node;
 mod process;
+mod report;
+mod saga;
+mod step;
 
-pub use error::NodeError;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod handler_test;
+#[cfg(test)]
+mod saga_property;
+#[cfg(test)]
+mod saga_test;
+
+pub use check::Check;
+pub use error::{Error, NodeError, Obstacle};
+pub use handler::{ReleaseHandler, Target};
 pub use node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
     Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot,
     Staging, StateChange, Unrest,
 };
 pub use process::{Pid, Process};
-pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, StartType, Vsn};
+// The words of the crates below that a user of this one needs.
+pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Vsn};
+pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
+pub use report::{Failure, Outcome, Report, StepReport};
+pub use saga::{Limits, Progress};
+pub use step::InstallOptions;

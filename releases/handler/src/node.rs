@@ -18,7 +18,7 @@
 //! convert [discard]                     shadow states beside the live ones
 //! comparison                            nobody was forgotten
 //! switch                                the point of no return
-//! lower, sweep, kill, stop_application, purge, unload     can leave something over, never fail the upgrade
+//! kill, lower, sweep, stop_application, purge           can leave something over, never fail the upgrade
 //! ```
 
 use std::collections::BTreeMap;
@@ -56,9 +56,10 @@ pub trait Node {
     /// answer with an image that it already has of the same app, version and digest.
     fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError>;
 
-    /// Gives an image back: after a rollback, or after its last module was purged.
+    /// Takes a [`load`](Node::load) back: gives an image back that is not staged. One that has current or old code stays.
     ///
-    /// Whether and when it is unmapped is the node's affair ([`residents`](Node::residents) shows what is not).
+    /// After a purge the node gives images back by itself. Whether and when one is unmapped is its own affair
+    /// ([`residents`](Node::residents) shows what is not).
     fn unload(&mut self, image: Image) -> Result<(), NodeError>;
 
     /// Makes modules, removals and app specs the next current ones, and begins the journal.
@@ -106,7 +107,10 @@ pub trait Node {
     /// Makes everything that is staged current, and the shadow states the states. [gate raised]
     ///
     /// In memory, a few pointers. What was current becomes old; what was old already is *condemned*: it is no longer
-    /// found by name, and [`purge`](Node::purge) with [`Slot::Condemned`] ends it.
+    /// found by name, and [`purge`](Node::purge) of [`Slot::Condemned`] ends it. Where the very image in the old slot
+    /// becomes current again, the slots are swapped and nothing is condemned.
+    ///
+    /// At boot there is no gate, and nobody who could be at rest.
     fn switch(&mut self);
 
     /// Lowers the gate: held starts go on, members take their mail. Says how long each member was held.
@@ -122,7 +126,7 @@ pub trait Node {
 
     /// Drops code that nobody runs; brutally, ends those first who do. OTP: `soft_purge`, `purge`.
     ///
-    /// A module without code in that slot is purged already.
+    /// Images that have no code left are given back. A module without code in that slot is purged already.
     fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod, deadline: Instant)
     -> Purged;
 }
@@ -153,9 +157,9 @@ pub struct Library {
 pub struct Staging {
     /// New code, by module.
     pub modules: BTreeMap<ModuleName, Image>,
-    /// Modules that will have no current code.
+    /// Modules that will have no current code. Processes that run it become lingerers.
     pub removals: Vec<ModuleName>,
-    /// Apps that are added, or run in another version or with another environment.
+    /// The apps of the release gone to. One that is not among them keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
 }
 
@@ -291,7 +295,8 @@ pub struct Comparison {
     pub exits: Vec<Exited>,
     /// Processes of staged modules that were started or restarted.
     pub starts: Vec<Process>,
-    /// Members at rest that are alive and have no shadow state.
+    /// Members at rest, of staged modules, that are alive and have no shadow state. Who was left or is doomed is no
+    /// member.
     pub unconverted: Vec<Process>,
 }
 

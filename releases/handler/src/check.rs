@@ -1,0 +1,238 @@
+//! The check before an install: everything that can be known from documents, files and tables, told at once.
+
+use reld_plan::{PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, plan};
+use reld_store::{Action, Documents, Manifest, Store, next};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Obstacle};
+use crate::node::{AppSpec, Library, Node, OrphanPolicy, OutsiderKind};
+use crate::process::Process;
+use crate::step::{InstallOptions, Material, Program, pre_purges, program};
+
+/// What an install would do, and what stands in its way.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// What the node runs; `None` = it is idle, and the install would be a boot.
+    pub from: Option<Vsn>,
+    /// What it would run.
+    pub to: Vsn,
+    /// Whether there is anything to do: false where the release runs already.
+    pub changed: bool,
+    /// The script, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
+    /// Everything that stands in the way; an install is refused while there is anything.
+    pub obstacles: Vec<Obstacle>,
+    /// What a person should know before.
+    pub warnings: Vec<String>,
+}
+
+/// A check, and the program that carries its script out.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) check: Check,
+    pub(crate) program: Program,
+}
+
+impl Prepared {
+    pub(crate) fn new(from: Option<&Vsn>, to: &Vsn) -> Self {
+        let check = Check {
+            from: from.cloned(),
+            to: to.clone(),
+            changed: from != Some(to),
+            script: None,
+            obstacles: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Self { check, program: Program::default() }
+    }
+}
+
+/// Looks at everything that an install of `to` would need. Looks only.
+///
+/// # Errors
+/// The release that runs can not be read, so that nothing can be said about a way from it.
+pub(crate) fn prepare<N: Node>(
+    node: &N,
+    store: &Store,
+    from: Option<&Vsn>,
+    to: &Vsn,
+    options: InstallOptions,
+) -> Result<Prepared, Error> {
+    let mut prepared = Prepared::new(from, to);
+    if let Err(obstacle) = allowed(store, from, to) {
+        prepared.check.obstacles.push(obstacle);
+        return Ok(prepared);
+    }
+    let old = from.map(|vsn| store.docs(vsn)).transpose()?.map(|documents| documents.release);
+    match candidate(store, to) {
+        Ok((new, material)) => prepared.plan(node, old.as_ref(), &new, material, options),
+        Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
+    }
+    Ok(prepared)
+}
+
+/// Asks the status table. An idle node boots what it is told, its permanent release too.
+fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> {
+    match from {
+        Some(_) => {
+            next(store.releases(), &Action::Install(to.clone())).map(|_| ()).map_err(Obstacle::Refused)
+        }
+        None => store.release(to).map(|_| ()).map_err(files),
+    }
+}
+
+/// Reads the release that is to be installed, every byte of it.
+fn candidate(store: &Store, vsn: &Vsn) -> Result<(Release, Material), Vec<Obstacle>> {
+    let manifest = store.verify(vsn).map_err(files);
+    let documents = store.docs(vsn).map_err(files);
+    let (manifest, documents) = match (manifest, documents) {
+        (Ok(manifest), Ok(documents)) => (manifest, documents),
+        (manifest, documents) => return Err(manifest.err().into_iter().chain(documents.err()).collect()),
+    };
+    if documents.relup.is_some() {
+        return Err(vec![Obstacle::HandWritten(vsn.clone())]);
+    }
+    let material = material(store, &manifest, &documents);
+    Ok((documents.release, material))
+}
+
+fn files(error: reld_store::Error) -> Obstacle {
+    match error {
+        reld_store::Error::Refused(refusal) => Obstacle::Refused(refusal),
+        reld_store::Error::Release(error) => Obstacle::Plan(*error),
+        error => Obstacle::Files(chain(&error)),
+    }
+}
+
+/// Returns an error with what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn material(store: &Store, manifest: &Manifest, documents: &Documents) -> Material {
+    let new = &documents.release;
+    let libraries = new.apps().iter().filter_map(|app| library(store, manifest, app));
+    let specs = new.start_order().filter(|app| app.start_type != StartType::None);
+    Material {
+        replaceable: Default::default(),
+        libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
+        apps: specs.map(|app| spec(store, documents, app)).collect(),
+    }
+}
+
+fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> Option<Library> {
+    let (name, vsn) = (app.name(), app.version());
+    let file = store.root().library(name, vsn);
+    let below_root = file.strip_prefix(store.root().path()).ok()?.to_str()?;
+    Some(Library {
+        app: name.clone(),
+        vsn: vsn.clone(),
+        dir: store.root().app_dir(name, vsn),
+        sha256: manifest.file(below_root)?.sha256.to_string(),
+        modules: app.modules().to_vec(),
+        file,
+    })
+}
+
+fn spec(store: &Store, documents: &Documents, app: &ReleaseApp) -> AppSpec {
+    let doc = &app.docs.app;
+    AppSpec {
+        name: doc.name.clone(),
+        vsn: doc.version.clone(),
+        dir: store.root().app_dir(&doc.name, &doc.version),
+        start: doc.start.clone(),
+        start_type: app.start_type,
+        applications: doc.applications.clone(),
+        env: environment(documents, app),
+    }
+}
+
+/// OTP: the priority of an app's environment, `.app` below `sys.config`.
+fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
+    let mut env = app.docs.app.env.clone();
+    let config = documents.config.get(app.name().as_str());
+    // TOML has no value that JSON lacks but dates, which become strings.
+    if let Some(Ok(Value::Object(overrides))) = config.map(serde_json::to_value) {
+        env.extend(overrides);
+    }
+    env
+}
+
+impl Prepared {
+    /// Derives script and program, and looks at the processes that they are about.
+    fn plan<N: Node>(
+        &mut self,
+        node: &N,
+        old: Option<&Release>,
+        new: &Release,
+        mut material: Material,
+        options: InstallOptions,
+    ) {
+        let script = match old {
+            Some(old) => plan(old, new),
+            None => Ok(Script::boot(new)),
+        };
+        let script = match script {
+            Ok(script) => script,
+            Err(error) => return self.check.obstacles.push(Obstacle::Plan(error)),
+        };
+        material.replaceable = old.map(Material::modules_of).unwrap_or_default();
+        self.check.warnings.extend(script.warnings.iter().map(ToString::to_string));
+        match program(&script, &material, options) {
+            Ok(program) => self.program = program,
+            Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
+        }
+        self.old_processes(node, &script);
+        self.outsiders(node, &script, &material, options);
+        self.check.script = Some(script);
+    }
+
+    /// OTP: a soft pre-purge is looked at once, before anything is done.
+    fn old_processes<N: Node>(&mut self, node: &N, script: &Script) {
+        let old_code = node.old_code();
+        for (module, vsn, _) in pre_purges(script).filter(|(_, _, method)| *method == PurgeMethod::Soft) {
+            // Going back to the very version in the old slot swaps the slots, so that its processes do not matter.
+            let old = old_code.iter().find(|old| old.module == *module && Some(&old.vsn) != vsn);
+            if let Some(old) = old.filter(|old| !old.lingering.is_empty()) {
+                self.check.obstacles.push(Obstacle::OldProcesses {
+                    module: old.module.clone(),
+                    vsn: old.vsn.clone(),
+                    lingering: old.lingering.clone(),
+                });
+            }
+        }
+    }
+
+    fn outsiders<N: Node>(
+        &mut self,
+        node: &N,
+        script: &Script,
+        material: &Material,
+        options: InstallOptions,
+    ) {
+        let modules: Vec<_> = pre_purges(script)
+            .map(|(module, _, _)| module.clone())
+            .filter(|module| material.replaceable.contains(module))
+            .collect();
+        let outsiders = node.outsiders(&modules);
+        let of = |kind| -> Vec<Process> {
+            let wanted = outsiders.iter().filter(|outsider| outsider.kind == kind);
+            wanted.map(|outsider| outsider.process.clone()).collect()
+        };
+        let (orphans, tasks) = (of(OutsiderKind::Orphan), of(OutsiderKind::Task));
+        if options.orphans == OrphanPolicy::Refuse && !orphans.is_empty() {
+            self.check.obstacles.push(Obstacle::Orphans { processes: orphans });
+        }
+        let stays = |task: &Process| format!("task {task} stays on its version until it ends");
+        self.check.warnings.extend(tasks.iter().map(stays));
+    }
+}

@@ -1,0 +1,435 @@
+//! A node that is a value: everything observable of it can be compared, and every fallible call can be made to fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use reld_plan::{AppName, ModuleName, PurgeMethod, Vsn};
+
+use crate::error::NodeError;
+use crate::node::{
+    AppSpec, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer, Node, OldCode,
+    OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot, Staging, StateChange,
+    Unrest,
+};
+use crate::process::{Pid, Process};
+
+/// A fake node: its world, what is to go wrong, and what was asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fake {
+    pub(crate) world: World,
+    /// Numbers of the fallible calls that fail, counted from 0.
+    pub(crate) failing: BTreeSet<usize>,
+    /// Before which fallible call which process dies.
+    pub(crate) deaths: BTreeMap<usize, Pid>,
+    /// Whether a message for every process arrives before each fallible call.
+    pub(crate) has_traffic: bool,
+    /// Processes that do not come to rest.
+    pub(crate) restless: BTreeSet<Pid>,
+    /// Modules whose processes the conversion passes over, as a faulty node might.
+    pub(crate) forgets: BTreeSet<ModuleName>,
+    /// The fallible calls so far.
+    pub(crate) calls: Vec<&'static str>,
+    pub(crate) spawned: u32,
+    sent: u32,
+    images: u64,
+    exits: Vec<Exited>,
+    doomed: BTreeSet<Pid>,
+}
+
+/// Everything that can be observed of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct World {
+    pub(crate) images: BTreeMap<Image, (AppName, Vsn)>,
+    pub(crate) modules: BTreeMap<ModuleName, Slots>,
+    pub(crate) staged: Option<Staged>,
+    pub(crate) apps: BTreeMap<AppName, (Vsn, serde_json::Map<String, serde_json::Value>)>,
+    pub(crate) running_apps: BTreeSet<AppName>,
+    pub(crate) processes: BTreeMap<Pid, Proc>,
+    pub(crate) gate: BTreeSet<ModuleName>,
+}
+
+/// The code of one module.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Slots {
+    pub(crate) current: Option<Image>,
+    pub(crate) old: Option<Image>,
+    pub(crate) condemned: Option<Image>,
+}
+
+/// What a [`Staging`] became.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Staged {
+    modules: BTreeMap<ModuleName, Image>,
+    removals: Vec<ModuleName>,
+    apps: Vec<(AppName, Vsn, serde_json::Map<String, serde_json::Value>)>,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proc {
+    pub(crate) module: ModuleName,
+    pub(crate) app: AppName,
+    pub(crate) image: Image,
+    pub(crate) state: String,
+    pub(crate) kind: Option<OutsiderKind>,
+    pub(crate) is_held: bool,
+    pub(crate) shadow: Option<(Image, String)>,
+    pub(crate) mail: Vec<u32>,
+    pub(crate) handled: Vec<u32>,
+}
+
+impl Fake {
+    /// Starts a process of a module's current (or else staged) code.
+    pub(crate) fn spawn(&mut self, module: &str, kind: Option<OutsiderKind>) -> Pid {
+        let module: ModuleName = module.parse().unwrap();
+        let image = self.world.modules.get(&module).and_then(|slots| slots.current);
+        let staged = || self.world.staged.as_ref().and_then(|staged| staged.modules.get(&module).copied());
+        let image = image.or_else(staged).unwrap();
+        self.spawned += 1;
+        let slot = self.spawned;
+        let pid = Pid { slot, generation: 1 };
+        let (app, _) = self.world.images[&image].clone();
+        let state = format!("state {slot}");
+        let process = Proc {
+            module,
+            app,
+            image,
+            state,
+            kind,
+            is_held: false,
+            shadow: None,
+            mail: vec![],
+            handled: vec![],
+        };
+        self.world.processes.insert(pid, process);
+        pid
+    }
+
+    /// Notes a fallible call; lets mail arrive and processes die; answers whether the call is to fail.
+    fn fails(&mut self, call: &'static str) -> bool {
+        let number = self.calls.len();
+        self.calls.push(call);
+        if let Some(pid) = self.deaths.get(&number).copied() {
+            self.die(pid, "died");
+        }
+        if self.has_traffic {
+            self.send();
+        }
+        self.failing.contains(&number)
+    }
+
+    fn die(&mut self, pid: Pid, reason: &str) {
+        if self.world.processes.contains_key(&pid) {
+            let process = self.process(pid);
+            self.world.processes.remove(&pid);
+            self.exits.push(Exited { process, reason: reason.to_owned() });
+        }
+    }
+
+    fn send(&mut self) {
+        self.sent += 1;
+        for process in self.world.processes.values_mut() {
+            process.mail.push(self.sent);
+            process.serve();
+        }
+    }
+
+    pub(crate) fn process(&self, pid: Pid) -> Process {
+        let Proc { module, app, .. } = self.world.processes[&pid].clone();
+        Process { pid, name: None, module, app }
+    }
+
+    fn listed(&self, wanted: impl Fn(&Pid, &Proc) -> bool) -> Vec<Process> {
+        let found = self.world.processes.iter().filter(|(pid, process)| wanted(pid, process));
+        found.map(|(pid, _)| self.process(*pid)).collect()
+    }
+
+    fn lingering(&self, module: &ModuleName, image: Image) -> Vec<Lingerer> {
+        let vsn = self.world.images[&image].1.clone();
+        let processes = self.listed(|_, process| process.module == *module && process.image == image);
+        processes.into_iter().map(|process| Lingerer { process, vsn: vsn.clone() }).collect()
+    }
+
+    fn is_used(&self, image: Image) -> bool {
+        let slots = self.world.modules.values();
+        let staged = self.world.staged.iter().flat_map(|staged| staged.modules.values().copied());
+        slots
+            .flat_map(|slots| [slots.current, slots.old, slots.condemned])
+            .flatten()
+            .chain(staged)
+            .chain(self.world.processes.values().map(|process| process.image))
+            .any(|used| used == image)
+    }
+
+    fn collect(&mut self) {
+        let used: BTreeSet<Image> =
+            self.world.images.keys().copied().filter(|image| self.is_used(*image)).collect();
+        self.world.images.retain(|image, _| used.contains(image));
+        self.world.modules.retain(|_, slots| *slots != Slots::default());
+    }
+
+    fn flip(&mut self, module: &ModuleName, new: Option<Image>) {
+        let slots = self.world.modules.entry(module.clone()).or_default();
+        assert_eq!(slots.condemned, None, "the condemned code of {module} was never purged");
+        let replaced = std::mem::replace(&mut slots.current, new);
+        let before = std::mem::replace(&mut slots.old, replaced);
+        // The very image in the old slot becomes current again: a swap.
+        slots.condemned = before.filter(|image| Some(*image) != new);
+    }
+}
+
+impl Proc {
+    fn serve(&mut self) {
+        if !self.is_held {
+            self.handled.append(&mut self.mail);
+        }
+    }
+}
+
+impl Node for Fake {
+    fn old_code(&self) -> Vec<OldCode> {
+        let old = |(module, slots): (&ModuleName, &Slots)| {
+            let image = slots.old?;
+            let vsn = self.world.images[&image].1.clone();
+            Some(OldCode { module: module.clone(), vsn, lingering: self.lingering(module, image) })
+        };
+        self.world.modules.iter().filter_map(old).collect()
+    }
+
+    fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider> {
+        let users = self.world.processes.iter().filter(|(_, process)| modules.contains(&process.module));
+        users
+            .filter_map(|(pid, process)| Some(Outsider { process: self.process(*pid), kind: process.kind? }))
+            .collect()
+    }
+
+    fn comparison(&self) -> Comparison {
+        let unconverted = |pid: &Pid, process: &Proc| {
+            process.is_held
+                && process.shadow.is_none()
+                && !self.doomed.contains(pid)
+                && self.world.staged.is_some()
+        };
+        Comparison { exits: self.exits.clone(), starts: vec![], unconverted: self.listed(unconverted) }
+    }
+
+    fn residents(&self) -> Vec<Resident> {
+        vec![]
+    }
+
+    fn load(&mut self, library: &Library, _: Instant) -> Result<Image, NodeError> {
+        let Library { app, vsn, .. } = library.clone();
+        if self.fails("load") {
+            return Err(NodeError::Load { app, vsn, reason: "no such file".to_owned() });
+        }
+        let known = self.world.images.iter().find(|(_, known)| **known == (app.clone(), vsn.clone()));
+        if let Some((image, _)) = known {
+            return Ok(*image);
+        }
+        self.images += 1;
+        self.world.images.insert(Image(self.images), (app, vsn));
+        Ok(Image(self.images))
+    }
+
+    fn unload(&mut self, image: Image) -> Result<(), NodeError> {
+        let (app, vsn) = self.world.images[&image].clone();
+        if self.fails("unload") {
+            return Err(NodeError::Unload { app, vsn, reason: "busy".to_owned() });
+        }
+        if !self.is_used(image) {
+            self.world.images.remove(&image);
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
+        if self.fails("stage") {
+            let module = staging.modules.keys().next().cloned().unwrap_or_else(|| "none".parse().unwrap());
+            return Err(NodeError::Stage { module, reason: "name taken".to_owned() });
+        }
+        let app = |app: &AppSpec| (app.name.clone(), app.vsn.clone(), app.env.clone());
+        self.exits.clear();
+        self.world.staged = Some(Staged {
+            modules: staging.modules.clone(),
+            removals: staging.removals.clone(),
+            apps: staging.apps.iter().map(app).collect(),
+        });
+        Ok(())
+    }
+
+    fn unstage(&mut self) {
+        self.world.staged = None;
+    }
+
+    fn start_application(&mut self, app: &AppName, _: Instant) -> Result<(), NodeError> {
+        let staged = self.world.staged.clone().unwrap();
+        let (_, vsn, _) = staged.apps.iter().find(|(name, ..)| name == app).unwrap();
+        if self.fails("start_application") {
+            return Err(NodeError::StartApplication {
+                app: app.clone(),
+                vsn: vsn.clone(),
+                reason: "port taken".to_owned(),
+            });
+        }
+        self.world.running_apps.insert(app.clone());
+        let module = staged.modules.iter().find(|(_, image)| self.world.images[image].0 == *app);
+        if let Some((module, _)) = module {
+            self.spawn(module.as_str(), None);
+        }
+        Ok(())
+    }
+
+    fn stop_application(&mut self, app: &AppName, _: Instant) -> Result<(), NodeError> {
+        let processes = self.listed(|_, process| process.app == *app && process.kind.is_none());
+        if self.fails("stop_application") {
+            return Err(NodeError::StopApplication { app: app.clone(), left: processes });
+        }
+        assert!(
+            processes.iter().all(|process| !self.world.processes[&process.pid].is_held),
+            "{app} stopped at rest"
+        );
+        processes.iter().for_each(|process| self.die(process.pid, "shutdown"));
+        self.world.running_apps.remove(app);
+        if self.world.staged.is_none() {
+            self.world.apps.remove(app);
+        }
+        Ok(())
+    }
+
+    fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
+        assert!(self.world.gate.is_empty(), "the gate is raised twice");
+        let unrest = |process: &Proc| {
+            let member = gate.members.iter().find(|member| member.module == process.module)?;
+            (process.kind.is_none() || process.kind == Some(OutsiderKind::Orphan)).then_some(member.unrest)
+        };
+        let is_restless =
+            |pid: &Pid, how| self.restless.contains(pid) && unrest(&self.world.processes[pid]) == Some(how);
+        let aborting = self.listed(|pid, _| is_restless(pid, Unrest::Abort));
+        let left = self.listed(|pid, _| is_restless(pid, Unrest::Leave));
+        let is_orphan = |process: &Proc| process.kind == Some(OutsiderKind::Orphan);
+        let doomed = self.listed(|pid, process| {
+            let by_orphans =
+                is_orphan(process) && gate.orphans == OrphanPolicy::Kill && unrest(process).is_some();
+            by_orphans || is_restless(pid, Unrest::Kill)
+        });
+        let spared = |pid: &Pid, process: &Proc| {
+            left.iter().any(|left| left.pid == *pid)
+                || (is_orphan(process) && gate.orphans == OrphanPolicy::Ignore)
+        };
+        let held = self.listed(|pid, process| unrest(process).is_some() && !spared(pid, process));
+        if self.fails("raise") || !aborting.is_empty() {
+            return Err(NodeError::NotAtRest { processes: aborting, after_ms: 1000 });
+        }
+        for process in &held {
+            if let Some(process) = self.world.processes.get_mut(&process.pid) {
+                process.is_held = true;
+            }
+        }
+        self.world.gate = gate.members.iter().map(|member| member.module.clone()).collect();
+        self.doomed = doomed.iter().map(|process| process.pid).collect();
+        Ok(Raised { at_rest: held.len() - doomed.len(), left, doomed })
+    }
+
+    /// Fails half-way: all but the last process are converted by then.
+    fn convert(&mut self, conversion: &Conversion, _: Instant) -> Result<Converted, NodeError> {
+        let Conversion { module, change } = conversion;
+        assert!(self.world.gate.contains(module), "{module} is converted outside the gate");
+        let fails = self.fails("convert");
+        let image = self.world.staged.as_ref().unwrap().modules[module];
+        let vsn = self.world.images[&image].1.clone();
+        let doomed = self.doomed.clone();
+        let mut members: Vec<(Pid, &mut Proc)> = self
+            .world
+            .processes
+            .iter_mut()
+            .filter(|(pid, process)| process.module == *module && process.is_held && !doomed.contains(*pid))
+            .map(|(pid, process)| (*pid, process))
+            .collect();
+        let failed = if fails { Some(members.pop().map(|(pid, _)| pid)) } else { None };
+        if !self.forgets.contains(module) {
+            for (_, process) in &mut members {
+                process.shadow = Some((image, format!("{}, {}", process.state, converted(change))));
+            }
+        }
+        let processes = members.len();
+        match failed {
+            None => Ok(Converted { processes, children: vec![] }),
+            Some(Some(pid)) if pid.slot % 2 == 0 => Err(NodeError::ChangeCode {
+                process: self.process(pid),
+                vsn,
+                reason: "unknown state".to_owned(),
+            }),
+            Some(Some(pid)) => {
+                Err(NodeError::ChangeCodeTimedOut { process: self.process(pid), vsn, after_ms: 5000 })
+            }
+            Some(None) => {
+                Err(NodeError::Stage { module: module.clone(), reason: "nobody to convert".to_owned() })
+            }
+        }
+    }
+
+    fn discard(&mut self) {
+        self.world.processes.values_mut().for_each(|process| process.shadow = None);
+    }
+
+    fn switch(&mut self) {
+        let Staged { modules, removals, apps } = self.world.staged.take().unwrap();
+        for (module, image) in &modules {
+            self.flip(module, Some(*image));
+        }
+        removals.iter().for_each(|module| self.flip(module, None));
+        self.world.apps.extend(apps.into_iter().map(|(app, vsn, env)| (app, (vsn, env))));
+        for process in self.world.processes.values_mut() {
+            if let Some((image, state)) = process.shadow.take() {
+                (process.image, process.state) = (image, state);
+            }
+        }
+    }
+
+    fn lower(&mut self) -> Pause {
+        assert!(!self.world.gate.is_empty(), "the gate is lowered without being raised");
+        self.world.gate.clear();
+        self.doomed.clear();
+        let held = self.world.processes.values_mut().filter(|process| process.is_held);
+        let processes = held.map(|process| {
+            process.is_held = false;
+            process.serve();
+        });
+        Pause { p50_us: 10, p99_us: 20, max_us: 30, processes: processes.count() }
+    }
+
+    fn sweep(&mut self, _: Instant) {
+        assert!(self.world.processes.values().all(|process| !process.is_held), "swept inside the pause");
+    }
+
+    fn kill(&mut self, pids: &[Pid]) {
+        pids.iter().for_each(|pid| self.die(*pid, "killed"));
+    }
+
+    fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod, _: Instant) -> Purged {
+        assert_eq!(self.world.staged, None, "purged before the switch");
+        let mut purged = Purged::default();
+        for module in modules {
+            let slots = self.world.modules.get(module).cloned().unwrap_or_default();
+            let Some(image) = (if slot == Slot::Old { slots.old } else { slots.condemned }) else { continue };
+            let mut lingering = self.lingering(module, image);
+            if method == PurgeMethod::Brutal {
+                purged.killed.extend(lingering.drain(..).map(|lingerer| lingerer.process));
+            }
+            if lingering.is_empty() {
+                let slots = self.world.modules.get_mut(module).unwrap();
+                *(if slot == Slot::Old { &mut slots.old } else { &mut slots.condemned }) = None;
+                purged.modules.push(module.clone());
+            }
+            purged.lingering.append(&mut lingering);
+        }
+        let killed: Vec<Pid> = purged.killed.iter().map(|process| process.pid).collect();
+        self.kill(&killed);
+        self.collect();
+        purged
+    }
+}
+
+fn converted(change: &StateChange) -> String {
+    change.to_string()
+}

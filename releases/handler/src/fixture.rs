@@ -1,0 +1,126 @@
+//! Releases written down in a few words, for tests.
+
+use std::path::PathBuf;
+
+use reld_plan::{AppDocs, Rel, Release, Script, StartType, plan};
+
+use crate::fake::{Fake, World};
+use crate::node::{AppSpec, Library};
+use crate::report::Report;
+use crate::saga::{self, Limits};
+use crate::step::{InstallOptions, Material, Program, program};
+
+/// One app of a release: name, version, modules, appup entries.
+pub(crate) type AppText<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
+
+pub(crate) fn release_toml(version: &str, apps: &[(String, String)]) -> String {
+    let apps: String =
+        apps.iter().map(|(name, vsn)| format!("[[app]]\nname = \"{name}\"\nversion = \"{vsn}\"\n")).collect();
+    format!("name = \"shop\"\nversion = \"{version}\"\ndaemon = \"1.0.0\"\n{apps}")
+}
+
+pub(crate) fn app_toml(name: &str, vsn: &str, modules: &[&str]) -> String {
+    format!("name = \"{name}\"\nversion = \"{vsn}\"\nmodules = {modules:?}\nenv = {{ vsn = \"{vsn}\" }}\n")
+}
+
+pub(crate) fn appup_toml(name: &str, vsn: &str, entries: &str) -> String {
+    format!("app = \"{name}\"\nversion = \"{vsn}\"\n{entries}")
+}
+
+pub(crate) fn release(version: &str, apps: &[AppText<'_>]) -> Release {
+    let docs = |(name, vsn, modules, entries): &AppText<'_>| {
+        let appup = appup_toml(name, vsn, entries);
+        AppDocs::parse(("app.toml", &app_toml(name, vsn, modules)), Some(("appup.toml", &appup))).unwrap()
+    };
+    let named: Vec<(String, String)> = apps.iter().map(|app| (app.0.to_owned(), app.1.to_owned())).collect();
+    let rel = Rel::parse("release.toml", &release_toml(version, &named)).unwrap();
+    Release::new(rel, apps.iter().map(docs)).unwrap()
+}
+
+/// The shop as it is first: a counter with its supervisor, a helper that no appup names, and a till.
+pub(crate) fn shop_1_0() -> Release {
+    release(
+        "1.0.0",
+        &[("shop", "0.1.0", &["counter", "counter_sup", "helper"], ""), ("till", "1.0.0", &["till"], "")],
+    )
+}
+
+/// The shop with new counters, one module more, a bank, and without the till.
+pub(crate) fn shop_1_1() -> Release {
+    shop_1_1_with(", change = { advanced = { interval_ms = 250 } }")
+}
+
+/// The same, with other words in the counter's update.
+pub(crate) fn shop_1_1_with(words: &str) -> Release {
+    let entries = format!(
+        "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{{ update = \"counter\"{words} }}, \
+         {{ update = \"counter_sup\", change = \"supervisor\" }}, {{ add_module = \"extra\" }}]\n\
+         [[down]]\nto = \"0.1.0\"\ninstructions = [{{ update = \"counter\"{words} }}, \
+         {{ update = \"counter_sup\", change = \"supervisor\" }}, {{ delete_module = \"extra\" }}]\n"
+    );
+    let shop: AppText<'_> = ("shop", "0.1.1", &["counter", "counter_sup", "helper", "extra"], &entries);
+    release("1.1.0", &[shop, ("bank", "1.0.0", &["bank"], "")])
+}
+
+pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
+    let library = |app: &reld_plan::ReleaseApp| Library {
+        app: app.name().clone(),
+        vsn: app.version().clone(),
+        dir: PathBuf::from("lib"),
+        file: PathBuf::from("lib/app.so"),
+        sha256: "0".repeat(64),
+        modules: app.modules().to_vec(),
+    };
+    let spec = |app: &reld_plan::ReleaseApp| AppSpec {
+        name: app.name().clone(),
+        vsn: app.version().clone(),
+        dir: PathBuf::from("lib"),
+        start: None,
+        start_type: StartType::Permanent,
+        applications: vec![],
+        env: app.docs.app.env.clone(),
+    };
+    Material {
+        replaceable: old.map(Material::modules_of).unwrap_or_default(),
+        libraries: new.apps().iter().map(|app| (app.name().clone(), library(app))).collect(),
+        apps: new.apps().iter().map(spec).collect(),
+    }
+}
+
+/// Returns the program that leads from one release to another, or boots it.
+pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions) -> Program {
+    let script = old.map_or_else(|| Script::boot(new), |old| plan(old, new).unwrap());
+    program(&script, &material(old, new), options).unwrap()
+}
+
+/// Runs a program on a fake node.
+pub(crate) fn run(fake: &mut Fake, program: &Program) -> Report {
+    let mut report = Report::new(None, "9.9.9".parse().unwrap());
+    fake.calls.clear();
+    saga::run(fake, program, Limits::default(), &mut report, &mut |_| ());
+    report
+}
+
+/// Returns a fake node that has booted a release, without any process yet.
+pub(crate) fn booted(release: &Release) -> Fake {
+    let mut fake = Fake::default();
+    run(&mut fake, &road(None, release, InstallOptions::default()));
+    fake.world.processes.clear();
+    fake.spawned = 0;
+    fake
+}
+
+/// The world without its traffic, after a look at that: nobody is held, nobody missed a message or got one twice.
+#[track_caller]
+pub(crate) fn quiet(fake: &Fake) -> World {
+    let mut world = fake.world.clone();
+    for (pid, process) in &mut world.processes {
+        assert!(!process.is_held, "{pid} is still held");
+        assert_eq!(process.mail, [], "{pid} has unread mail");
+        let first = process.handled.first().copied().unwrap_or(1);
+        let expected: Vec<u32> = (first..).take(process.handled.len()).collect();
+        assert_eq!(process.handled, expected, "{pid} missed a message, or got one twice");
+        process.handled.clear();
+    }
+    world
+}

@@ -1,0 +1,400 @@
+//! The release handler over a real root and a fake node.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use reld_plan::Vsn;
+use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store};
+
+use crate::error::{Error, Obstacle};
+use crate::fake::Fake;
+use crate::fixture::{app_toml, appup_toml, release_toml};
+use crate::handler::{ReleaseHandler, Target};
+use crate::node::{Image, OrphanPolicy, OutsiderKind};
+use crate::report::{Outcome, Report};
+use crate::saga::Limits;
+use crate::step::InstallOptions;
+
+const ABI: Abi = Abi { major: 1, minor: 0 };
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A folder with tarballs and a root.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts a daemon's handler on the root, with a fresh node, as after a crash.
+    fn handler(&self) -> ReleaseHandler<Fake> {
+        let store = Store::open(self.root()).unwrap();
+        let platform = Platform { target: TARGET.to_owned(), abi: ABI, reld: Vsn::new(1, 0, 0) };
+        ReleaseHandler::new(Fake::default(), store, platform, Limits::default())
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR and these appup entries.
+    fn pack(&self, minor: u64, entries: &str) -> Target {
+        let vsn = format!("0.1.{minor}");
+        let lib = format!("lib/shop-{vsn}");
+        let rel = release_toml(&format!("1.{minor}.0"), &[("shop".to_owned(), vsn.clone())]);
+        let files = [
+            (format!("{lib}/app.toml"), app_toml("shop", &vsn, &["counter"])),
+            (format!("{lib}/appup.toml"), appup_toml("shop", &vsn, entries)),
+            (format!("{lib}/shop.so"), format!("library {minor}")),
+            (format!("releases/1.{minor}.0/config.toml"), format!("[shop]\nminor = {minor}\n")),
+            (format!("releases/1.{minor}.0/release.toml"), rel),
+        ];
+        let path = self.folder.path().join(format!("shop-1.{minor}.0.tar.gz"));
+        tarball(&path, Vsn::new(1, minor, 0), &files);
+        Target::Tarball(path)
+    }
+
+    /// Packs 1.0.0, 1.1.0 and 1.2.0, each a step up from the one before and a step down to it.
+    fn three(&self) -> [Target; 3] {
+        [0, 1, 2].map(|minor| {
+            self.pack(
+                minor,
+                &if minor == 0 { String::new() } else { both_ways(minor, "{ update = \"counter\" }") },
+            )
+        })
+    }
+}
+
+fn both_ways(minor: u64, instruction: &str) -> String {
+    let before = minor - 1;
+    format!(
+        "[[up]]\nfrom = \"0.1.{before}\"\ninstructions = [{instruction}]\n\
+         [[down]]\nto = \"0.1.{before}\"\ninstructions = [{instruction}]\n"
+    )
+}
+
+fn tarball(path: &Path, version: Vsn, files: &[(String, String)]) {
+    let entry = |(path, text): &(String, String)| FileEntry {
+        path: path.clone(),
+        size: text.len() as u64,
+        sha256: Digest::of(text.as_bytes()),
+        executable: false,
+        not_carried: false,
+    };
+    let manifest = Manifest {
+        name: "shop".to_owned(),
+        version,
+        target: TARGET.to_owned(),
+        reld: Vsn::new(1, 0, 0),
+        abi: ABI,
+        files: files.iter().map(entry).collect(),
+    };
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    let manifest = ("manifest.toml".to_owned(), toml::to_string(&manifest).unwrap());
+    for (path, text) in [&manifest].into_iter().chain(files) {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::Regular);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    let bytes = tar.into_inner().unwrap().finish().unwrap();
+    std::fs::File::create(path).unwrap().write_all(&bytes).unwrap();
+}
+
+fn vsn(minor: u64) -> Vsn {
+    Vsn::new(1, minor, 0)
+}
+
+fn options() -> InstallOptions {
+    InstallOptions::default()
+}
+
+impl ReleaseHandler<Fake> {
+    /// Upgrades and expects the road to end as told.
+    #[track_caller]
+    fn goes(&mut self, target: &Target, expected: Outcome) -> Report {
+        let report = self.upgrade(target, options(), &mut |_| ()).unwrap();
+        assert_eq!(report.outcome, expected, "{report}");
+        report
+    }
+
+    #[track_caller]
+    fn refuses(&mut self, vsn: &Vsn) -> Vec<Obstacle> {
+        match self.install(vsn, options(), &mut |_| ()) {
+            Err(Error::Refused { obstacles, .. }) => obstacles,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+/// Compares the status table, printed as `1.1.0 current, 1.0.0 permanent`.
+#[track_caller]
+fn check(handler: &ReleaseHandler<Fake>, expected: &str) {
+    let entry = |release: &reld_store::KnownRelease| format!("{} {}", release.version, release.status);
+    let entries: Vec<String> = handler.releases().releases.iter().map(entry).collect();
+    assert_eq!(entries.join(", "), expected);
+}
+
+fn classes(obstacles: &[Obstacle]) -> Vec<&'static str> {
+    obstacles.iter().map(Obstacle::class).collect()
+}
+
+#[test]
+fn an_empty_root_is_idle_and_the_first_upgrade_boots_it() {
+    let site = Site::new();
+    let [first, ..] = site.three();
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap(), None);
+    assert_eq!(handler.running(), None);
+    let report = handler.goes(&first, Outcome::Installed);
+    assert_eq!((report.from, report.changed, report.permanent), (None, true, true));
+    check(&handler, "1.0.0 permanent");
+    let (vsn, env) = &handler.node().world.apps[&"shop".parse().unwrap()];
+    assert_eq!(
+        (vsn.to_string().as_str(), env["vsn"].as_str(), env["minor"].as_u64()),
+        ("0.1.0", Some("0.1.0"), Some(0))
+    );
+}
+
+#[test]
+fn a_release_is_unpacked_then_current_then_permanent_and_a_crash_boots_the_permanent_one() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let Target::Tarball(path) = &second else { panic!("a tarball") };
+    assert!(handler.unpack(path).unwrap().is_new);
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+    let report = handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false));
+    check(&handler, "1.1.0 current, 1.0.0 permanent");
+
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().map(|report| report.to), Some(vsn(0)));
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    handler.make_permanent(&vsn(1)).unwrap();
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+
+    drop(handler);
+    let mut handler = site.handler();
+    let report = handler.boot(&mut |_| ()).unwrap().unwrap();
+    assert_eq!((report.from, report.to, report.permanent), (None, vsn(1), true));
+    assert_eq!(handler.running(), Some(&vsn(1)));
+}
+
+#[test]
+fn asking_for_the_release_that_runs_is_nothing_to_do() {
+    let site = Site::new();
+    let [first, ..] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let before = handler.node().world.clone();
+    let report = handler.goes(&first, Outcome::Installed);
+    assert_eq!((report.changed, report.permanent), (false, true));
+    assert!(!handler.check_install(&vsn(0), options()).unwrap().changed);
+    assert_eq!(handler.node().world, before);
+}
+
+#[test]
+fn the_observer_is_told_each_step_before_it_is_done() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let mut titles = Vec::new();
+    let report =
+        handler.upgrade(&second, options(), &mut |progress| titles.push(progress.title.to_owned())).unwrap();
+    let done: Vec<String> = report.steps.into_iter().map(|step| step.title).collect();
+    assert_eq!(titles, done);
+    let expected = [
+        "load_object_code shop-0.1.1",
+        "load [counter]",
+        "suspend [counter]",
+        "code_change counter (soft)",
+        "compare",
+        "switch",
+        "kill",
+        "resume",
+        "sweep",
+        "pre_purge [counter]",
+        "soft_purge [counter]",
+    ];
+    assert_eq!(done, expected);
+}
+
+#[test]
+fn a_failed_upgrade_leaves_node_and_table_as_they_were() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let world = handler.node().world.clone();
+    handler.fail([handler.node().calls.len() + 2]);
+    let report = handler.goes(&second, Outcome::RolledBack);
+    assert!(
+        report
+            .to_string()
+            .starts_with("release 1.1.0 was not installed; the node runs 1.0.0 as before\n  step 3 of")
+    );
+    assert_eq!((handler.running(), &handler.node().world), (Some(&vsn(0)), &world));
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+    handler.fail([]);
+    handler.goes(&Target::Version(vsn(1)), Outcome::Installed);
+}
+
+#[test]
+fn after_an_incomplete_rollback_nothing_is_installed_until_the_node_restarts() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let next = handler.node().calls.len();
+    handler.fail([next + 2, next + 3]);
+    handler.goes(&second, Outcome::NeedsRestart);
+    assert!(matches!(handler.install(&vsn(1), options(), &mut |_| ()), Err(Error::NeedsRestart)));
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+}
+
+#[test]
+fn a_boot_that_fails_leaves_the_node_idle_and_another_release_can_be_booted() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    site.handler().goes(&first, Outcome::Installed);
+    let mut handler = site.handler();
+    handler.fail([0]);
+    let report = handler.boot(&mut |_| ()).unwrap().unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::RolledBack, false));
+    assert!(report.to_string().starts_with("release 1.0.0 was not installed; the node is idle as before"));
+    assert_eq!(handler.running(), None);
+    handler.goes(&second, Outcome::Installed);
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+}
+
+#[test]
+fn a_downgrade_without_a_version_goes_to_the_release_before() {
+    let site = Site::new();
+    let [first, second, third] = site.three();
+    let mut handler = site.handler();
+    for target in [&first, &second, &third] {
+        handler.goes(target, Outcome::Installed);
+    }
+    let report = handler.downgrade(None, options(), &mut |_| ()).unwrap();
+    assert_eq!((report.outcome, report.from, report.to), (Outcome::Installed, Some(vsn(2)), vsn(1)));
+    check(&handler, "1.2.0 old, 1.1.0 permanent, 1.0.0 old");
+
+    drop(handler);
+    let mut handler = site.handler();
+    handler.boot(&mut |_| ()).unwrap();
+    let error = handler.downgrade(None, options(), &mut |_| ()).unwrap_err();
+    assert!(matches!(&error, Error::NoPrevious { candidates } if *candidates == [vsn(2), vsn(0)]), "{error}");
+    handler.downgrade(Some(&vsn(0)), options(), &mut |_| ()).unwrap();
+    check(&handler, "1.2.0 old, 1.1.0 old, 1.0.0 permanent");
+}
+
+#[test]
+fn an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    handler.goes(&second, Outcome::Installed);
+    handler.reboot_old(&vsn(0)).unwrap();
+    assert!(matches!(handler.check_install(&vsn(1), options()), Err(Error::NeedsRestart)));
+    drop(handler);
+    let mut handler = site.handler();
+    handler.boot(&mut |_| ()).unwrap();
+    check(&handler, "1.1.0 old, 1.0.0 permanent");
+    handler.remove(&vsn(1)).unwrap();
+    check(&handler, "1.0.0 permanent");
+    assert!(!site.root().join("lib/shop-0.1.1").exists());
+    assert_eq!(classes(&handler.refuses(&vsn(1))), ["no_such_release"]);
+}
+
+#[test]
+fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
+    let site = Site::new();
+    let [first, ..] = site.three();
+    let instruction = "{ update = \"counter\" }, { apply = \"counter:warm\", args = [] }";
+    let second = site.pack(1, &both_ways(1, instruction));
+    let Target::Tarball(path) = second else { panic!("a tarball") };
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    handler.unpack(&path).unwrap();
+    handler.with_outsiders();
+    let before = handler.node().world.clone();
+
+    let found = handler.check_install(&vsn(1), options()).unwrap();
+    assert_eq!(classes(&found.obstacles), ["unsupported", "old_processes", "orphans"]);
+    assert!(found.obstacles[0].to_string().contains("apply counter:warm()"), "{}", found.obstacles[0]);
+    assert_eq!(found.warnings, ["task <4.1> (shop:counter) stays on its version until it ends"]);
+    assert!(found.script.is_some());
+    let ignoring = InstallOptions { orphans: OrphanPolicy::Ignore, ..options() };
+    let found = handler.check_install(&vsn(1), ignoring).unwrap();
+    assert_eq!(classes(&found.obstacles), ["unsupported", "old_processes"]);
+
+    assert_eq!(classes(&handler.refuses(&vsn(1))), ["unsupported", "old_processes", "orphans"]);
+    assert_eq!(handler.node().world, before);
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+}
+
+#[test]
+fn without_a_way_between_two_releases_the_check_names_the_app() {
+    let site = Site::new();
+    let [first, _, third] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let Target::Tarball(path) = third else { panic!("a tarball") };
+    handler.unpack(&path).unwrap();
+    let obstacles = handler.refuses(&vsn(2));
+    assert_eq!(classes(&obstacles), ["version_not_in_appup"]);
+    assert!(obstacles[0].to_string().contains("shop"), "{}", obstacles[0]);
+}
+
+#[test]
+fn a_release_that_was_changed_on_disk_is_refused() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let Target::Tarball(path) = second else { panic!("a tarball") };
+    handler.unpack(&path).unwrap();
+    std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
+    assert_eq!(classes(&handler.refuses(&vsn(1))), ["files"]);
+    assert_eq!(handler.running(), Some(&vsn(0)));
+}
+
+#[test]
+fn a_refusal_says_what_did_not_happen_what_runs_and_why() {
+    let site = Site::new();
+    let error = site.handler().install(&vsn(7), options(), &mut |_| ()).unwrap_err();
+    let expected = "release 1.7.0 was not installed; the node is idle as before\n  \
+                    no_such_release: release 1.7.0 is not on this node";
+    assert_eq!(error.to_string(), expected);
+}
+
+impl ReleaseHandler<Fake> {
+    fn fail<const N: usize>(&mut self, calls: [usize; N]) {
+        self.node_mut().failing = calls.into();
+    }
+
+    /// Starts a server in the tree, an orphan, a task, and one that lingers in older code.
+    fn with_outsiders(&mut self) {
+        let fake = self.node_mut();
+        fake.spawn("counter", None);
+        fake.spawn("counter", Some(OutsiderKind::Orphan));
+        fake.spawn("counter", Some(OutsiderKind::Task));
+        let old = fake.spawn("counter", None);
+        let image = Image(99);
+        fake.world.images.insert(image, ("shop".parse().unwrap(), "0.0.9".parse().unwrap()));
+        fake.world.modules.get_mut(&"counter".parse().unwrap()).unwrap().old = Some(image);
+        fake.world.processes.get_mut(&old).unwrap().image = image;
+    }
+}

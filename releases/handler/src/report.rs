@@ -1,0 +1,260 @@
+//! What an upgrade did: a contract as JSON, and a text that says what did not happen, what state the node is in, and
+//! where it failed.
+
+use std::fmt;
+
+use reld_plan::{Script, Vsn};
+use serde::Serialize;
+
+use crate::error::State;
+use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Resident};
+use crate::process::{Listed, Process};
+
+/// How an upgrade ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The release runs.
+    Installed,
+    /// Something failed; code and state are exactly as before.
+    RolledBack,
+    /// Something failed, and taking it back failed too: the node restarts into the permanent release.
+    NeedsRestart,
+}
+
+/// What an upgrade, a downgrade or a boot did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What the node ran before; `None` = it was idle.
+    pub from: Option<Vsn>,
+    /// What it was to run.
+    pub to: Vsn,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether anything was done at all; false where the release ran already.
+    pub changed: bool,
+    /// Whether the release is what the node boots now.
+    pub permanent: bool,
+    /// Why the release, which runs, could not be made permanent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_error: Option<String>,
+    /// The script; `None` where nothing was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
+    /// Where and why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What a rollback could not take back.
+    pub not_undone: Vec<String>,
+    /// What was done, in order.
+    pub steps: Vec<StepReport>,
+    /// How long the members were held.
+    pub pause: Pause,
+    /// How many states were converted.
+    pub converted: usize,
+    /// Supervisors whose children differ from what the new init says: added rows are not started, vanished ones run on.
+    pub children: Vec<ChangedChildren>,
+    /// Who was ended by the upgrade.
+    pub killed: Vec<Process>,
+    /// Processes of changed modules that ended meanwhile.
+    pub exits: Vec<Exited>,
+    /// Processes of changed modules that were started or restarted meanwhile.
+    pub restarted: Vec<Process>,
+    /// Members that did not come to rest and were left alone.
+    pub left: Vec<Process>,
+    /// Who still runs old code.
+    pub lingering: Vec<Lingerer>,
+    /// Images that are still mapped without need.
+    pub residents: Vec<Resident>,
+    /// What else a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// One step that was done or tried.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// The step of the script, counted from 1.
+    pub step: usize,
+    /// What was done.
+    pub title: String,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// Where and why an upgrade failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The step of the script, counted from 1.
+    pub step: usize,
+    /// How many steps the script has.
+    pub steps: usize,
+    /// What was tried.
+    pub title: String,
+    /// What the node answered.
+    pub cause: String,
+    /// The process it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+impl Report {
+    /// Returns the report of an upgrade that has done nothing yet.
+    pub(crate) fn new(from: Option<Vsn>, to: Vsn) -> Self {
+        Self {
+            from,
+            to,
+            outcome: Outcome::Installed,
+            changed: false,
+            permanent: false,
+            commit_error: None,
+            script: None,
+            failure: None,
+            not_undone: Vec::new(),
+            steps: Vec::new(),
+            pause: Pause::default(),
+            converted: 0,
+            children: Vec::new(),
+            killed: Vec::new(),
+            exits: Vec::new(),
+            restarted: Vec::new(),
+            left: Vec::new(),
+            lingering: Vec::new(),
+            residents: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// The text for people. A failure's first line says what did not happen and what state the node is in.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, .. } = self;
+        match self.outcome {
+            Outcome::Installed if !self.changed => write!(f, "release {to} runs already; nothing to do"),
+            Outcome::Installed => self.installed(f),
+            Outcome::RolledBack => {
+                write!(f, "release {to} was not installed; {}", State(from.as_ref()))?;
+                self.failed(f)
+            }
+            Outcome::NeedsRestart => {
+                write!(
+                    f,
+                    "release {to} was not installed; the rollback is not complete, the node must restart"
+                )?;
+                self.failed(f)?;
+                self.not_undone.iter().try_for_each(|line| write!(f, "\n  not undone: {line}"))
+            }
+        }
+    }
+}
+
+impl Report {
+    fn installed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pause { processes, max_us, .. } = self.pause;
+        write!(f, "release {} runs", self.to)?;
+        if processes > 0 {
+            write!(f, "; {processes} processes held, none longer than {max_us} us")?;
+        }
+        if let Some(error) = &self.commit_error {
+            write!(f, "\n  not made permanent: {error}")?;
+        }
+        list(f, "killed", &self.killed)?;
+        list(f, "not at rest, left on old code", &self.left)?;
+        let lingering: Vec<Process> =
+            self.lingering.iter().map(|lingerer| lingerer.process.clone()).collect();
+        list(f, "still in old code", &lingering)?;
+        self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+    }
+
+    fn failed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Failure { step, steps, title, cause, .. }) = &self.failure else { return Ok(()) };
+        write!(f, "\n  step {step} of {steps}: {title}\n  caused by: {cause}")?;
+        write!(f, "\n\nhint: `relctl check {}` prints the script", self.to)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, what: &str, processes: &[Process]) -> fmt::Result {
+    if processes.is_empty() { Ok(()) } else { write!(f, "\n  {what}: {}", Listed(processes)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(outcome: Outcome) -> Report {
+        let mut report = Report::new(Some(Vsn::new(1, 0, 0)), Vsn::new(1, 1, 0));
+        report.outcome = outcome;
+        report.changed = true;
+        report.failure = Some(Failure {
+            step: 7,
+            steps: 12,
+            title: "code_change counter (up from 0.1.0)".to_owned(),
+            cause: "change_code <41.1> (shop:counter): app shop 1.1.0 answered: unknown state version 3"
+                .to_owned(),
+            process: None,
+        });
+        report
+    }
+
+    #[track_caller]
+    fn check(report: &Report, expected: &str) {
+        assert_eq!(report.to_string(), expected);
+    }
+
+    #[test]
+    fn a_rollback_says_what_did_not_happen_what_runs_and_where_it_failed() {
+        check(
+            &failed(Outcome::RolledBack),
+            "release 1.1.0 was not installed; the node runs 1.0.0 as before\n  \
+             step 7 of 12: code_change counter (up from 0.1.0)\n  \
+             caused by: change_code <41.1> (shop:counter): app shop 1.1.0 answered: unknown state version 3\n\n\
+             hint: `relctl check 1.1.0` prints the script",
+        );
+    }
+
+    #[test]
+    fn an_incomplete_rollback_says_what_is_left_and_that_the_node_restarts() {
+        let mut report = failed(Outcome::NeedsRestart);
+        report.failure = None;
+        report.not_undone = vec!["stop_application till: app till did not stop".to_owned()];
+        check(
+            &report,
+            "release 1.1.0 was not installed; the rollback is not complete, the node must restart\n  \
+             not undone: stop_application till: app till did not stop",
+        );
+    }
+
+    #[test]
+    fn a_success_says_what_runs_and_what_is_left_over() {
+        let mut report = Report::new(None, Vsn::new(1, 1, 0));
+        check(&report, "release 1.1.0 runs already; nothing to do");
+        report.changed = true;
+        check(&report, "release 1.1.0 runs");
+        report.pause = Pause { p50_us: 80, p99_us: 110, max_us: 120, processes: 3 };
+        report.commit_error = Some("disk full".to_owned());
+        check(
+            &report,
+            "release 1.1.0 runs; 3 processes held, none longer than 120 us\n  not made permanent: disk full",
+        );
+    }
+
+    #[test]
+    fn the_json_of_a_report_is_a_contract() {
+        let mut report = failed(Outcome::RolledBack);
+        report.steps =
+            vec![StepReport { step: 1, title: "load_object_code shop-0.1.1".to_owned(), duration_us: 40 }];
+        let expected = serde_json::json!({
+            "from": "1.0.0", "to": "1.1.0", "outcome": "rolled_back", "changed": true, "permanent": false,
+            "failure": {
+                "step": 7, "steps": 12, "title": "code_change counter (up from 0.1.0)",
+                "cause": "change_code <41.1> (shop:counter): app shop 1.1.0 answered: unknown state version 3",
+            },
+            "not_undone": [],
+            "steps": [{ "step": 1, "title": "load_object_code shop-0.1.1", "duration_us": 40 }],
+            "pause": { "p50_us": 0, "p99_us": 0, "max_us": 0, "processes": 0 },
+            "converted": 0, "children": [], "killed": [], "exits": [], "restarted": [], "left": [],
+            "lingering": [], "residents": [], "warnings": [],
+        });
+        assert_eq!(serde_json::to_value(&report).unwrap(), expected);
+    }
+}

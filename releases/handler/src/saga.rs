@@ -1,0 +1,276 @@
+//! Forward and back: carries a program out on a node, and takes back what was done when something fails.
+//!
+//! ```text
+//!   effect 1, 2, .. n   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
+//!      | fails                                       (leftovers are listed)
+//!      v
+//!   undo of k-1, .. 1   ---all done--->  RolledBack
+//!      | one fails: noted, the others are still done
+//!      +------------------------------>  NeedsRestart
+//! ```
+//!
+//! Plain sequential code in the caller's thread; nothing can stop it half-way.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use reld_plan::{AppName, ModuleName, PurgeMethod};
+
+use crate::error::NodeError;
+use crate::node::{Conversion, Gate, Image, Node, Slot, Staging};
+use crate::process::{Listed, Process};
+use crate::report::{Failure, Outcome, Report, StepReport};
+use crate::step::{Blueprint, Effect, Finish, Numbered, Program, Undo};
+
+/// How long each kind of step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Loading one library.
+    pub load: Duration,
+    /// Starting one app.
+    pub start: Duration,
+    /// Bringing a member to rest, where no instruction gives a time.
+    pub rest: Duration,
+    /// Converting all states of one module.
+    pub convert: Duration,
+    /// Stopping one app, its children's own shutdown times included.
+    pub stop: Duration,
+    /// Moving the shadow states in, and each purge.
+    pub sweep: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            load: Duration::from_secs(30),
+            start: Duration::from_secs(60),
+            rest: Duration::from_secs(1),
+            convert: Duration::from_secs(5),
+            stop: Duration::from_secs(60),
+            sweep: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What is about to be done; told before each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The step of the script, counted from 1.
+    pub step: usize,
+    /// How many steps the script has.
+    pub steps: usize,
+    /// What is done.
+    pub title: &'a str,
+}
+
+/// Who is told. Called inside the pause too, so it must not wait.
+pub(crate) type Observer<'a> = &'a mut dyn FnMut(Progress<'_>);
+
+/// Why an effect did not come about.
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error("at rest, alive and not converted: {}", Listed(.0))]
+    Forgotten(Vec<Process>),
+}
+
+/// Carries a program out and notes in the report what happened.
+pub(crate) fn run<N: Node>(
+    node: &mut N,
+    program: &Program,
+    limits: Limits,
+    report: &mut Report,
+    observer: Observer<'_>,
+) {
+    report.changed = true;
+    let saga = Saga {
+        node,
+        program,
+        limits,
+        report,
+        observer,
+        images: BTreeMap::new(),
+        undos: Vec::new(),
+        doomed: Vec::new(),
+    };
+    saga.run();
+}
+
+struct Saga<'a, N> {
+    node: &'a mut N,
+    program: &'a Program,
+    limits: Limits,
+    report: &'a mut Report,
+    observer: Observer<'a>,
+    images: BTreeMap<AppName, Image>,
+    undos: Vec<Undo>,
+    doomed: Vec<Process>,
+}
+
+impl<N: Node> Saga<'_, N> {
+    fn run(mut self) {
+        let program = self.program;
+        for effect in &program.effects {
+            let title = effect.what.to_string();
+            if let Err(cause) = self.timed(effect.step, &title, |saga| saga.forward(&effect.what)) {
+                self.failed(effect, title, &cause);
+                return self.back();
+            }
+        }
+        self.timed(program.switch, "switch", |saga| saga.node.switch());
+        for Numbered { step, what } in &program.finishes {
+            self.timed(*step, &what.to_string(), |saga| saga.finish(what));
+        }
+        self.compare();
+        self.report.outcome = Outcome::Installed;
+    }
+
+    /// Tells the observer, does it, and notes how long it took.
+    fn timed<T>(&mut self, step: usize, title: &str, what: impl FnOnce(&mut Self) -> T) -> T {
+        (self.observer)(Progress { step, steps: self.program.steps, title });
+        let begin = Instant::now();
+        let answer = what(self);
+        let duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        tracing::info!(name: "release.install.step", vsn = %self.report.to, step, title, duration_us);
+        self.report.steps.push(StepReport { step, title: title.to_owned(), duration_us });
+        answer
+    }
+
+    /// Does one effect; its undo is noted as soon as the effect exists.
+    fn forward(&mut self, effect: &Effect) -> Result<(), Cause> {
+        match effect {
+            Effect::Load(library) => {
+                let image = self.node.load(library, deadline(self.limits.load))?;
+                self.images.insert(library.app.clone(), image);
+                self.undos.push(Undo::Unload(image));
+            }
+            Effect::Stage(blueprint) => {
+                self.node.stage(&staging(blueprint, &self.images))?;
+                self.undos.push(Undo::Unstage);
+            }
+            Effect::StartApplication(app) => {
+                self.node.start_application(app, deadline(self.limits.start))?;
+                self.undos.push(Undo::StopApplication(app.clone()));
+            }
+            Effect::Raise(gate) => self.raise(gate)?,
+            Effect::Convert(conversion) => self.convert(conversion)?,
+            Effect::Compare => self.nobody_is_forgotten()?,
+        }
+        Ok(())
+    }
+
+    fn raise(&mut self, gate: &Gate) -> Result<(), Cause> {
+        let raised = self.node.raise(gate, deadline(self.limits.rest))?;
+        // A conversion that fails half-way leaves shadow states, so their undo is noted before the first of them.
+        self.undos.extend([Undo::Lower, Undo::Discard]);
+        self.report.left = raised.left;
+        self.doomed = raised.doomed;
+        Ok(())
+    }
+
+    fn convert(&mut self, conversion: &Conversion) -> Result<(), Cause> {
+        let mut converted = self.node.convert(conversion, deadline(self.limits.convert))?;
+        self.report.converted += converted.processes;
+        self.report.children.append(&mut converted.children);
+        Ok(())
+    }
+
+    /// A process that died is a recorded fact; one that lives, rests and has no new state would meet new code with it.
+    fn nobody_is_forgotten(&self) -> Result<(), Cause> {
+        let unconverted = self.node.comparison().unconverted;
+        if unconverted.is_empty() { Ok(()) } else { Err(Cause::Forgotten(unconverted)) }
+    }
+
+    fn failed(&mut self, effect: &Numbered<Effect>, title: String, cause: &Cause) {
+        tracing::error!(name: "release.install.failed", vsn = %self.report.to, step = effect.step, title, %cause);
+        let process = match cause {
+            Cause::Node(
+                NodeError::ChangeCode { process, .. } | NodeError::ChangeCodeTimedOut { process, .. },
+            ) => Some(process.clone()),
+            Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
+                processes.first().cloned()
+            }
+            Cause::Node(_) => None,
+        };
+        let (step, steps) = (effect.step, self.program.steps);
+        self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });
+    }
+
+    /// Takes everything back, newest first. One that fails does not stop the others.
+    fn back(mut self) {
+        self.compare();
+        self.report.outcome = Outcome::RolledBack;
+        self.report.left.clear();
+        self.report.children.clear();
+        self.report.converted = 0;
+        while let Some(undo) = self.undos.pop() {
+            tracing::info!(name: "release.install.undo", vsn = %self.report.to, %undo);
+            if let Err(error) = self.undo(&undo) {
+                tracing::error!(name: "release.install.not_undone", vsn = %self.report.to, %undo, %error);
+                self.report.not_undone.push(format!("{undo}: {error}"));
+                self.report.outcome = Outcome::NeedsRestart;
+            }
+        }
+    }
+
+    fn undo(&mut self, undo: &Undo) -> Result<(), NodeError> {
+        match undo {
+            Undo::Unload(image) => self.node.unload(*image)?,
+            Undo::Unstage => self.node.unstage(),
+            Undo::StopApplication(app) => self.node.stop_application(app, deadline(self.limits.stop))?,
+            Undo::Lower => self.report.pause = self.node.lower(),
+            Undo::Discard => self.node.discard(),
+        }
+        Ok(())
+    }
+
+    /// Does what can not fail the upgrade any more. What it can not do is listed.
+    fn finish(&mut self, finish: &Finish) {
+        match finish {
+            Finish::KillDoomed => self.kill_doomed(),
+            Finish::Lower => self.report.pause = self.node.lower(),
+            Finish::Sweep => self.node.sweep(deadline(self.limits.sweep)),
+            Finish::StopApplication(app) => {
+                if let Err(error) = self.node.stop_application(app, deadline(self.limits.stop)) {
+                    self.report.warnings.push(error.to_string());
+                }
+            }
+            Finish::Purge { slot, modules, method } => self.purge(*slot, modules, *method),
+        }
+    }
+
+    fn kill_doomed(&mut self) {
+        let pids: Vec<_> = self.doomed.iter().map(|process| process.pid).collect();
+        if !pids.is_empty() {
+            self.node.kill(&pids);
+            self.report.killed.append(&mut self.doomed);
+        }
+    }
+
+    fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod) {
+        let mut purged = self.node.purge(slot, modules, method, deadline(self.limits.sweep));
+        self.report.killed.append(&mut purged.killed);
+        self.report.lingering.append(&mut purged.lingering);
+    }
+
+    /// Notes what the node's journal says.
+    fn compare(&mut self) {
+        let comparison = self.node.comparison();
+        self.report.exits = comparison.exits;
+        self.report.restarted = comparison.starts;
+    }
+}
+
+/// Every load has its load_object_code before it, which is a rule of `Script::check`.
+fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging {
+    Staging {
+        modules: blueprint.modules.iter().map(|(module, app)| (module.clone(), images[app])).collect(),
+        removals: blueprint.removals.clone(),
+        apps: blueprint.apps.clone(),
+    }
+}
+
+fn deadline(after: Duration) -> Instant {
+    Instant::now() + after
+}

@@ -1,0 +1,149 @@
+//! Whatever releases, processes and faults: an upgrade ends installed, or with the node as before.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+use reld_plan::Release;
+
+use crate::fake::Fake;
+use crate::fixture::{AppText, booted, quiet, release, road, run};
+use crate::process::Pid;
+use crate::report::Outcome;
+use crate::step::InstallOptions;
+
+/// What becomes of an app between two releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unchanged,
+    Changed,
+    Added,
+    Removed,
+}
+
+/// An app: its fate, and for each module the instruction and how many processes use it.
+#[derive(Debug, Clone)]
+struct RandomApp {
+    fate: Fate,
+    modules: Vec<(&'static str, usize)>,
+}
+
+/// The instruction of a module `M`; an empty one makes its load an implied one.
+const INSTRUCTIONS: [&str; 5] = [
+    "",
+    "{ load_module = \"M\" }",
+    "{ update = \"M\" }",
+    "{ update = \"M\", change = { advanced = 1 }, post_purge = \"brutal\" }",
+    "{ update = \"M\", change = \"supervisor\", timeout = \"2s\" }",
+];
+
+fn apps() -> impl Strategy<Value = Vec<RandomApp>> {
+    let fate = prop_oneof![
+        3 => Just(Fate::Changed),
+        1 => Just(Fate::Unchanged),
+        1 => Just(Fate::Added),
+        1 => Just(Fate::Removed),
+    ];
+    let module = (prop::sample::select(INSTRUCTIONS.to_vec()), 0..4_usize);
+    let app = (fate, vec(module, 1..4)).prop_map(|(fate, modules)| RandomApp { fate, modules });
+    vec(app, 1..5)
+}
+
+/// Returns the release before (`is_new` false) or after.
+fn side(apps: &[RandomApp], is_new: bool) -> Release {
+    let gone = if is_new { Fate::Removed } else { Fate::Added };
+    let texts: Vec<(String, &str, Vec<String>, String)> = (0..)
+        .zip(apps)
+        .filter(|(_, app)| app.fate != gone)
+        .map(|(number, app)| text(number, app, is_new))
+        .collect();
+    let names: Vec<Vec<&str>> =
+        texts.iter().map(|text| text.2.iter().map(String::as_str).collect()).collect();
+    let apps: Vec<AppText<'_>> = texts
+        .iter()
+        .zip(&names)
+        .map(|((name, vsn, _, entries), modules)| (name.as_str(), *vsn, modules.as_slice(), entries.as_str()))
+        .collect();
+    release(if is_new { "2.0.0" } else { "1.0.0" }, &apps)
+}
+
+fn text(number: usize, app: &RandomApp, is_new: bool) -> (String, &'static str, Vec<String>, String) {
+    let modules: Vec<String> = (0..app.modules.len()).map(|module| format!("m{number}_{module}")).collect();
+    let words: Vec<String> = app
+        .modules
+        .iter()
+        .zip(&modules)
+        .filter(|((instruction, _), _)| !instruction.is_empty())
+        .map(|((instruction, _), module)| instruction.replace('M', module))
+        .collect();
+    let entries = format!("[[up]]\nfrom = \"1.0.0\"\ninstructions = [{}]\n", words.join(", "));
+    let is_changed = is_new && app.fate == Fate::Changed;
+    let (vsn, entries) = if is_changed { ("2.0.0", entries) } else { ("1.0.0", String::new()) };
+    (format!("app{number}"), vsn, modules, entries)
+}
+
+/// Returns a node that runs the release before.
+fn node(apps: &[RandomApp]) -> Fake {
+    let mut fake = booted(&side(apps, false));
+    for (number, app) in (0..).zip(apps).filter(|(_, app)| app.fate != Fate::Added) {
+        for (module, (_, processes)) in app.modules.iter().enumerate() {
+            for _ in 0..*processes {
+                fake.spawn(&format!("m{number}_{module}"), None);
+            }
+        }
+    }
+    fake.has_traffic = true;
+    fake
+}
+
+fn check_installed(fake: &Fake) -> Result<(), TestCaseError> {
+    let world = quiet(fake);
+    prop_assert_eq!(world.staged, None);
+    for slots in world.modules.values() {
+        prop_assert!(slots.condemned.is_none());
+        // Only an app that did not stop can keep old code, that of a removed module.
+        prop_assert!(slots.old.is_none() || slots.current.is_none());
+    }
+    for (pid, process) in &world.processes {
+        let current = world.modules.get(&process.module).and_then(|slots| slots.current);
+        prop_assert!(current.is_none() || current == Some(process.image), "{} is in old code", pid);
+        prop_assert!(process.shadow.is_none());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_upgrade_ends_installed_or_with_the_node_as_before(
+        apps in apps(),
+        failing in btree_set(0..40_usize, 0..3),
+        deaths in btree_map(0..40_usize, 1..20_u32, 0..4),
+    ) {
+        let mut fake = node(&apps);
+        fake.failing = failing;
+        let deaths: BTreeMap<usize, Pid> =
+            deaths.into_iter().map(|(call, slot)| (call, Pid { slot, generation: 1 })).collect();
+        fake.deaths = deaths;
+        let mut before = quiet(&fake);
+        let program = road(Some(&side(&apps, false)), &side(&apps, true), InstallOptions::default());
+        let report = run(&mut fake, &program);
+        match report.outcome {
+            Outcome::Installed => check_installed(&fake)?,
+            Outcome::RolledBack => {
+                let after = quiet(&fake);
+                let died = |pid: &Pid| fake.deaths.iter().any(|(call, dead)| dead == pid && *call < fake.calls.len());
+                before.processes.retain(|pid, _| !died(pid));
+                prop_assert_eq!(after, before);
+                prop_assert!(report.failure.is_some());
+            }
+            Outcome::NeedsRestart => {
+                let undone = fake.failing.iter().filter_map(|call| fake.calls.get(*call));
+                let failed = undone.filter(|call| matches!(**call, "unload" | "stop_application")).count();
+                prop_assert_eq!(report.not_undone.len(), failed);
+                prop_assert_eq!(quiet(&fake).staged, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The saga over a fake node: whatever fails, the node is as before.
+
+use std::collections::BTreeSet;
+
+use reld_plan::ModuleName;
+
+use crate::fake::{Fake, World};
+use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with};
+use crate::node::{OrphanPolicy, OutsiderKind, Unrest};
+use crate::process::Pid;
+use crate::report::{Outcome, Report};
+use crate::step::{InstallOptions, Program};
+
+/// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
+fn shop() -> Fake {
+    let mut fake = booted(&shop_1_0());
+    for module in ["counter_sup", "counter", "counter", "helper", "till"] {
+        fake.spawn(module, None);
+    }
+    fake
+}
+
+fn up() -> Program {
+    up_with(InstallOptions::default())
+}
+
+fn up_with(options: InstallOptions) -> Program {
+    road(Some(&shop_1_0()), &shop_1_1(), options)
+}
+
+fn module(name: &str) -> ModuleName {
+    name.parse().unwrap()
+}
+
+fn pid(slot: u32) -> Pid {
+    Pid { slot, generation: 1 }
+}
+
+/// Runs `program` on `fake` and expects a rollback to exactly the world before.
+#[track_caller]
+fn check_rolled_back(mut fake: Fake, program: &Program) -> Report {
+    let mut before = quiet(&fake);
+    let report = run(&mut fake, program);
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
+    before.processes.retain(|pid, _| !fake.deaths.values().any(|dead| dead == pid));
+    assert_eq!(quiet(&fake), before, "{report}");
+    assert!(report.failure.is_some() && report.not_undone.is_empty(), "{report}");
+    report
+}
+
+/// Runs `program` on `fake` and expects it to arrive.
+#[track_caller]
+fn check_installed(fake: &mut Fake, program: &Program) -> Report {
+    let report = run(fake, program);
+    assert_eq!(report.outcome, Outcome::Installed, "{report}");
+    assert_eq!(quiet(fake).staged, None);
+    report
+}
+
+/// The fallible calls of an upgrade that goes well.
+fn calls() -> Vec<&'static str> {
+    let mut fake = shop();
+    run(&mut fake, &up());
+    fake.calls
+}
+
+#[test]
+fn an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old() {
+    let mut fake = shop();
+    fake.has_traffic = true;
+    let report = check_installed(&mut fake, &up());
+    let state = |slot| fake.world.processes[&pid(slot)].state.as_str();
+    assert_eq!(state(1), "state 1, supervisor");
+    assert_eq!([state(2), state(3)], ["state 2, up from 0.1.0", "state 3, up from 0.1.0"]);
+    assert_eq!(state(4), "state 4, soft");
+    assert!(fake.world.modules.values().all(|slots| slots.old.is_none() && slots.condemned.is_none()));
+    assert!(!fake.world.modules.contains_key(&module("till")));
+    let vsn = |app: &str| fake.world.apps.get(&app.parse().unwrap()).map(|(vsn, _)| vsn.to_string());
+    assert_eq!([vsn("shop"), vsn("bank"), vsn("till")], [Some("0.1.1".into()), Some("1.0.0".into()), None]);
+    assert_eq!((report.converted, report.pause.processes), (4, 4));
+    assert_eq!(report.exits.len(), 1, "the till's process ended: {:?}", report.exits);
+}
+
+#[test]
+fn a_downgrade_leads_back_to_the_code_that_was() {
+    let mut fake = shop();
+    check_installed(&mut fake, &up());
+    check_installed(&mut fake, &road(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
+    assert_eq!(fake.world.processes[&pid(2)].state, "state 2, up from 0.1.0, down to 0.1.0");
+    let names = |world: &World| world.modules.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&fake.world), names(&shop().world));
+    assert_eq!(fake.world.images.len(), 2);
+}
+
+#[test]
+fn whatever_fails_before_the_switch_the_node_is_as_before() {
+    let calls = calls();
+    let last = calls.iter().position(|call| *call == "stop_application").unwrap();
+    for number in 0..last {
+        for has_traffic in [false, true] {
+            let mut fake = shop();
+            fake.failing = BTreeSet::from([number]);
+            fake.has_traffic = has_traffic;
+            check_rolled_back(fake, &up());
+        }
+    }
+    let expected = ["load", "load", "stage", "start_application", "raise", "convert", "convert", "convert"];
+    assert_eq!(calls[..last], expected);
+}
+
+#[test]
+fn whatever_fails_after_the_switch_is_listed_and_the_upgrade_stands() {
+    let mut fake = shop();
+    fake.failing = BTreeSet::from([calls().len() - 1]);
+    let report = check_installed(&mut fake, &up());
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(report.lingering.len(), 1, "the till, which did not stop, is in removed code");
+}
+
+#[test]
+fn a_conversion_that_fails_names_the_process_the_app_and_the_answer() {
+    let mut fake = shop();
+    fake.failing = BTreeSet::from([calls().iter().position(|call| *call == "convert").unwrap() + 1]);
+    let failure = check_rolled_back(fake, &up()).failure.unwrap();
+    assert_eq!(failure.title, "code_change counter (up from 0.1.0)");
+    assert_eq!(
+        failure.cause,
+        "change_code <3.1> (shop:counter): app shop 0.1.1 did not return within 5000 ms"
+    );
+    assert_eq!(failure.process.map(|process| process.pid), Some(pid(3)));
+}
+
+#[test]
+fn a_failed_undo_does_not_stop_the_others_and_restarts_the_node() {
+    let at = calls().iter().position(|call| *call == "convert").unwrap();
+    let mut fallible_undos = 0;
+    for undo in at + 1..at + 4 {
+        let mut fake = shop();
+        let before = fake.world.clone();
+        fake.failing = BTreeSet::from([at, undo]);
+        let report = run(&mut fake, &up());
+        assert_eq!(report.outcome, Outcome::NeedsRestart);
+        assert_eq!(report.not_undone.len(), 1, "{report}");
+        fallible_undos += fake.calls.len() - at - 1;
+        assert_eq!(fake.calls[at + 1..], ["stop_application", "unload", "unload"]);
+        let after = quiet(&fake);
+        assert_eq!((after.staged, after.modules), (None, before.modules));
+        assert!(after.processes.values().all(|process| process.shadow.is_none()));
+    }
+    assert_eq!(fallible_undos, 9);
+}
+
+#[test]
+fn a_process_that_dies_in_the_window_is_a_recorded_fact() {
+    let calls = calls();
+    for number in 0..calls.len() {
+        for slot in 1..=5 {
+            let mut fake = shop();
+            fake.deaths.insert(number, pid(slot));
+            let report = check_installed(&mut fake, &up());
+            assert!(!fake.world.processes.contains_key(&pid(slot)));
+            // The journal begins at staging.
+            let is_recorded = report.exits.iter().any(|exited| exited.process.pid == pid(slot));
+            assert!(is_recorded || number <= 2, "{slot} before {}", calls[number]);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_dies_in_a_window_that_fails_is_all_that_differs() {
+    let last = calls().iter().rposition(|call| *call == "convert").unwrap();
+    for number in 0..last {
+        for slot in 1..=5 {
+            let mut fake = shop();
+            fake.has_traffic = true;
+            fake.deaths.insert(number, pid(slot));
+            fake.failing = BTreeSet::from([last]);
+            check_rolled_back(fake, &up());
+        }
+    }
+}
+
+#[test]
+fn a_member_that_does_not_come_to_rest_aborts_and_is_named() {
+    let mut fake = shop();
+    fake.restless = BTreeSet::from([pid(2)]);
+    let report = check_rolled_back(fake, &up());
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.cause, "not at rest after 1000 ms: <2.1> (shop:counter)");
+}
+
+#[test]
+fn a_user_of_a_merely_loaded_module_that_does_not_come_to_rest_lingers() {
+    let mut fake = shop();
+    fake.restless = BTreeSet::from([pid(4)]);
+    let report = check_installed(&mut fake, &up());
+    let pids = |processes: Vec<Pid>| processes.into_iter().map(|pid| pid.slot).collect::<Vec<_>>();
+    assert_eq!(pids(report.left.iter().map(|process| process.pid).collect()), [4]);
+    assert_eq!(pids(report.lingering.iter().map(|lingerer| lingerer.process.pid).collect()), [4]);
+    assert_eq!(fake.world.processes[&pid(4)].state, "state 4");
+}
+
+#[test]
+fn a_restless_member_that_may_be_killed_is_killed_after_the_switch_only() {
+    let options = InstallOptions { unrest: Unrest::Kill, ..InstallOptions::default() };
+    let mut fake = shop();
+    fake.restless = BTreeSet::from([pid(2)]);
+    let mut failing = fake.clone();
+    let report = check_installed(&mut fake, &up_with(options));
+    assert_eq!(report.killed.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid(2)]);
+    assert!(!fake.world.processes.contains_key(&pid(2)));
+    failing.failing = BTreeSet::from([calls().iter().rposition(|call| *call == "convert").unwrap()]);
+    check_rolled_back(failing, &up_with(options));
+}
+
+#[test]
+fn a_member_that_the_node_forgot_to_convert_takes_the_upgrade_back() {
+    let mut fake = shop();
+    fake.forgets = BTreeSet::from([module("counter")]);
+    let failure = check_rolled_back(fake, &up()).failure.unwrap();
+    assert_eq!(failure.title, "compare");
+    assert!(
+        failure.cause.ends_with("not converted: <2.1> (shop:counter), <3.1> (shop:counter)"),
+        "{}",
+        failure.cause
+    );
+}
+
+#[track_caller]
+fn check_orphan(orphans: OrphanPolicy, expected: Option<&str>) {
+    let mut fake = shop();
+    let orphan = fake.spawn("counter", Some(OutsiderKind::Orphan));
+    let report =
+        check_installed(&mut fake, &up_with(InstallOptions { orphans, ..InstallOptions::default() }));
+    assert_eq!(fake.world.processes.get(&orphan).map(|process| process.state.as_str()), expected);
+    assert_eq!(report.killed.iter().any(|process| process.pid == orphan), expected.is_none());
+}
+
+#[test]
+fn an_orphan_is_killed_included_or_ignored_as_was_chosen() {
+    check_orphan(OrphanPolicy::Kill, None);
+    check_orphan(OrphanPolicy::Include, Some("state 6, up from 0.1.0"));
+    check_orphan(OrphanPolicy::Ignore, Some("state 6"));
+}
+
+/// A node whose counter module has old code of 0.0.9, in which a task (process 6) lingers.
+fn with_lingerer() -> Fake {
+    let mut fake = shop();
+    let task = fake.spawn("counter", Some(OutsiderKind::Task));
+    let image = crate::node::Image(99);
+    fake.world.images.insert(image, ("shop".parse().unwrap(), "0.0.9".parse().unwrap()));
+    fake.world.modules.get_mut(&module("counter")).unwrap().old = Some(image);
+    fake.world.processes.get_mut(&task).unwrap().image = image;
+    fake
+}
+
+#[test]
+fn the_kills_of_a_brutal_pre_purge_are_held_back_until_after_the_switch() {
+    let road = road(
+        Some(&shop_1_0()),
+        &shop_1_1_with(", change = { advanced = 1 }, pre_purge = \"brutal\""),
+        InstallOptions::default(),
+    );
+    for number in 0..calls().len() - 1 {
+        let mut fake = with_lingerer();
+        fake.failing = BTreeSet::from([number]);
+        check_rolled_back(fake, &road);
+    }
+    let mut fake = with_lingerer();
+    let report = check_installed(&mut fake, &road);
+    assert_eq!(report.killed.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid(6)]);
+    assert!(!fake.world.images.contains_key(&crate::node::Image(99)));
+}
+
+#[test]
+fn a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them() {
+    for (words, is_killed) in [("", false), (", post_purge = \"brutal\"", true)] {
+        let mut fake = shop();
+        let task = fake.spawn("counter", Some(OutsiderKind::Task));
+        let report = check_installed(
+            &mut fake,
+            &road(Some(&shop_1_0()), &shop_1_1_with(words), InstallOptions::default()),
+        );
+        assert_eq!(fake.world.processes.contains_key(&task), !is_killed);
+        assert_eq!((report.killed.len(), report.lingering.len()), if is_killed { (1, 0) } else { (0, 1) });
+    }
+}
+
+#[test]
+fn going_back_to_the_version_in_the_old_slot_swaps_the_slots() {
+    let mut fake = shop();
+    let task = fake.spawn("counter", Some(OutsiderKind::Task));
+    let first = fake.world.processes[&task].image;
+    check_installed(&mut fake, &up());
+    check_installed(&mut fake, &road(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
+    assert_eq!(fake.world.modules[&module("counter")].current, Some(first));
+    assert_eq!(fake.world.processes[&task].image, first);
+}
