@@ -1,1 +1,44 @@
-//! Releases on disk: tarballs, unpacking and the status table
+//! Releases on disk: packing, unpacking, and which of them a node knows, boots and runs.
+//!
+//! It promises that a root is consistent whenever the machine stops: the status table names only releases whose files
+//! are all there, and a file that no known release uses is deleted at the next start. It knows nothing of processes,
+//! and of documents only whether they belong together.
+//!
+//! ```no_run
+//! # fn example(node: &reld_store::Platform) -> Result<(), reld_store::Error> {
+//! let mut store = reld_store::Store::open("/var/lib/reld")?;
+//! let vsn = store.unpack("shop-1.1.0.tar.gz".as_ref(), node)?.release.version;
+//! store.verify(&vsn)?;
+//! let documents = store.docs(&vsn)?; // for the planner; then the node is moved, and:
+//! store.install(&vsn)?; // a restart goes back to the permanent release
+//! store.make_permanent(&vsn)?; // a restart goes to this one
+//! # Ok(())
+//! # }
+//! ```
+
+mod cargo;
+mod digest;
+mod disk;
+mod documents;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod layout;
+mod lifecycle;
+mod manifest;
+mod pack;
+mod package;
+mod releases_file;
+mod store;
+mod unpack;
+mod verify;
+
+pub use digest::{Digest, NotADigest};
+pub use documents::{Documents, docs, docs_of_tarball};
+pub use error::{Error, Fault};
+pub use layout::{Root, RootLock};
+pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable, next};
+pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
+pub use pack::{Order, Packed, Probe, Probed, pack};
+pub use store::Store;
+pub use unpack::Unpacked;

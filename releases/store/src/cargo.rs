@@ -1,0 +1,111 @@
+//! Building an app's library with cargo.
+//!
+//! A library holds paths of the machine that built it, in the messages of its panics and in its debug information.
+//! They are replaced by fixed ones, so that two builders make the same bytes: cargo's home (the sources of
+//! dependencies) becomes `/cargo`, the package's workspace `/build`. The compiler's flags are the only stable way to
+//! say so. They are *added* to the author's, from wherever cargo takes these; cargo builds the dependencies once more
+//! when it first sees the added flags, and finds them built from then on.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cargo_metadata::{CrateType, Message};
+
+use crate::error::Error;
+
+/// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
+const UNIT_SEPARATOR: &str = "\x1f";
+
+/// Builds the package in `folder` with a cargo profile, and returns the path of its shared library.
+///
+/// Cargo's own messages go to stderr; `CARGO_TARGET_DIR` and the other variables of the environment are respected.
+///
+/// # Errors
+/// [`Error::NoCargoPackage`], [`Error::CargoFailed`], [`Error::NoLibrary`], [`Error::Io`].
+pub(crate) fn build(folder: &Path, profile: &str) -> Result<PathBuf, Error> {
+    let cargo_toml = folder.join("Cargo.toml");
+    if !cargo_toml.is_file() {
+        return Err(Error::NoCargoPackage { folder: folder.to_owned() });
+    }
+    let cargo_toml = cargo_toml.canonicalize().map_err(Error::io("read", &cargo_toml))?;
+    let output = command(&cargo_toml, profile)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(Error::io("run cargo for", folder))?;
+    if !output.status.success() {
+        return Err(Error::CargoFailed { folder: folder.to_owned() });
+    }
+    library(&output.stdout, &cargo_toml).ok_or_else(|| Error::NoLibrary { folder: folder.to_owned() })
+}
+
+fn command(cargo_toml: &Path, profile: &str) -> Command {
+    let mut command = Command::new(cargo());
+    command.args(["build", "--lib", "--message-format", "json-render-diagnostics", "--profile", profile]);
+    command.arg("--manifest-path").arg(cargo_toml);
+    remap(&mut command, &flags(cargo_toml));
+    command
+}
+
+/// Adds flags where cargo will read them: the variables of the environment replace each other and all configuration
+/// files, a setting on the command line is joined with that of the configuration files.
+fn remap(command: &mut Command, flags: &[String]) {
+    let joined = |name: &str, separator: &str| {
+        let given = env::var(name).ok().filter(|given| !given.is_empty())?;
+        Some(given + separator + &flags.join(separator))
+    };
+    if let Some(value) = joined("CARGO_ENCODED_RUSTFLAGS", UNIT_SEPARATOR) {
+        command.env("CARGO_ENCODED_RUSTFLAGS", value);
+    } else if let Some(value) = joined("RUSTFLAGS", " ") {
+        command.env("RUSTFLAGS", value);
+    } else {
+        let list = toml::Value::from(flags.to_vec());
+        command.arg("--config").arg(format!("build.rustflags={list}"));
+    }
+}
+
+fn flags(cargo_toml: &Path) -> Vec<String> {
+    let remap = |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
+    // The compiler takes the last one that fits, so the longer path would have to come later; neither holds the other
+    // in practice.
+    let home = cargo_home().map(|home| (home, "/cargo"));
+    home.into_iter().chain([(workspace(cargo_toml), "/build")]).map(remap).collect()
+}
+
+/// Returns the workspace of a package, or its own folder where cargo can not tell: the build will say why.
+fn workspace(cargo_toml: &Path) -> PathBuf {
+    let own = || cargo_toml.parent().unwrap_or(cargo_toml).to_owned();
+    let located = Command::new(cargo())
+        .args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
+        .arg(cargo_toml)
+        .stderr(Stdio::null())
+        .output();
+    let text = located.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let path = text.and_then(|text| String::from_utf8(text).ok()).map(|text| PathBuf::from(text.trim_end()));
+    path.and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_else(own)
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
+}
+
+/// Cargo says in `CARGO` where it is itself, to what it runs; elsewhere it is looked up in the path.
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Finds the library of one package among cargo's messages.
+fn library(messages: &[u8], cargo_toml: &Path) -> Option<PathBuf> {
+    let artifacts = Message::parse_stream(messages).filter_map(|message| match message {
+        Ok(Message::CompilerArtifact(artifact)) => Some(artifact),
+        _ => None,
+    });
+    artifacts
+        .filter(|artifact| artifact.manifest_path == cargo_toml)
+        .filter(|artifact| artifact.target.crate_types.contains(&CrateType::CDyLib))
+        .flat_map(|artifact| artifact.filenames)
+        .find(|file| file.extension() == Some("so"))
+        .map(PathBuf::from)
+}

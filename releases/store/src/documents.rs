@@ -1,0 +1,159 @@
+//! Reading the documents of a release: from a node, from a tarball, or while it is unpacked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use reld_plan::{AppDocs, AppupFile, Rel, RelApp, Release, Vsn};
+
+use crate::error::{Error, Failure};
+use crate::layout::{self, Root};
+use crate::manifest::{FileEntry, Manifest};
+use crate::package::Tarball;
+
+/// All documents of one release, each about what its place says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Documents {
+    /// `release.toml` with the `app.toml` and `appup.toml` of every app, checked to belong together.
+    pub release: Release,
+    /// `config.toml`: one table per app; empty where there is none.
+    pub config: toml::Table,
+    /// The text of `relup.toml`, where somebody wrote the script by hand.
+    pub relup: Option<String>,
+}
+
+/// Reads the documents of a release that is on a node. Reads only, so no lock is needed.
+///
+/// # Errors
+/// [`Error::NoDocument`], [`Error::OtherDocument`], [`Error::Document`], [`Error::Release`] and [`Error::Io`].
+pub fn docs(root: &Root, vsn: &Vsn) -> Result<Documents, Error> {
+    read(&Folders(&[root.path()]), vsn)
+}
+
+/// Reads the manifest and the documents of a tarball, and verifies all of the tarball on the way.
+///
+/// # Errors
+/// [`Error::Tarball`], and those of [`docs`]. [`Error::NoDocument`] where the tarball leaves an app out: planning
+/// with it needs a node that has the app.
+pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
+    let manifest = Tarball::open(tarball)?.manifest()?;
+    let mut texts = BTreeMap::new();
+    Tarball::open(tarball)?.files(&manifest, |file, content| {
+        if is_document(file) {
+            texts.insert(file.path.clone(), text(content, &tarball.join(&file.path))?);
+            Ok(())
+        } else {
+            io::copy(content, &mut io::sink())?;
+            Ok(())
+        }
+    })?;
+    let documents = read(&Carried { tarball, texts }, &manifest.version)?;
+    Ok((manifest, documents))
+}
+
+/// The largest document that is read, in bytes.
+const DOCUMENT_SIZE_MAX: u64 = 16 << 20;
+
+fn is_document(file: &FileEntry) -> bool {
+    file.path.ends_with(".toml") && file.path.split('/').count() == 3
+}
+
+fn text(content: &mut dyn Read, shown: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    content.take(DOCUMENT_SIZE_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8(bytes).map_err(|_| Error::NotText { path: shown.to_owned() })?)
+}
+
+/// A place to look documents up in.
+pub(crate) trait Texts {
+    /// Returns the text of a document below the root, with the path by which people know it.
+    fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error>;
+}
+
+/// Folders laid out as a root; the first that has a document wins.
+pub(crate) struct Folders<'a>(pub(crate) &'a [&'a Path]);
+
+impl Texts for Folders<'_> {
+    fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error> {
+        for folder in self.0 {
+            let full = folder.join(path);
+            match fs::read_to_string(&full) {
+                Ok(text) => return Ok((full, Some(text))),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => (),
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                    return Err(Error::NotText { path: full });
+                }
+                Err(e) => return Err(Error::io("read", &full)(e)),
+            }
+        }
+        Ok((self.0[0].join(path), None))
+    }
+}
+
+/// The documents that a tarball carries.
+struct Carried<'a> {
+    tarball: &'a Path,
+    texts: BTreeMap<String, String>,
+}
+
+impl Texts for Carried<'_> {
+    fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error> {
+        Ok((self.tarball.join(path), self.texts.get(path).cloned()))
+    }
+}
+
+/// Reads the documents of release `vsn`.
+pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
+    let folder = layout::release_dir(vsn);
+    let (path, rel) = required(texts, &format!("{folder}/release.toml"))?;
+    let rel = Rel::parse(&path.to_string_lossy(), &rel)?;
+    expect(&path, &format!("release {vsn}"), &format!("release {}", rel.version))?;
+    let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
+    let config = config(texts.find(&format!("{folder}/config.toml"))?)?;
+    let (_, relup) = texts.find(&format!("{folder}/relup.toml"))?;
+    Ok(Documents { release: Release::new(rel, apps)?, config, relup })
+}
+
+fn read_app(texts: &dyn Texts, app: &RelApp) -> Result<AppDocs, Error> {
+    let folder = layout::app_dir(&app.name, &app.version);
+    let (path, text) = required(texts, &format!("{folder}/app.toml"))?;
+    let (appup_path, appup) = texts.find(&format!("{folder}/appup.toml"))?;
+    let (shown, appup_shown) = (path.to_string_lossy(), appup_path.to_string_lossy());
+    let docs = AppDocs::parse((&shown, &text), appup.as_deref().map(|text| (&*appup_shown, text)))?;
+    let expected = format!("{} {}", app.name, app.version);
+    expect(&path, &expected, &format!("{} {}", docs.app.name, docs.app.version))?;
+    if let AppupFile::Found(appup) = &docs.appup {
+        expect(&appup_path, &expected, &format!("{} {}", appup.app, appup.version))?;
+    }
+    Ok(docs)
+}
+
+fn required(texts: &dyn Texts, path: &str) -> Result<(PathBuf, String), Error> {
+    match texts.find(path)? {
+        (path, Some(text)) => Ok((path, text)),
+        (path, None) => Err(Error::NoDocument { path }),
+    }
+}
+
+fn config((path, text): (PathBuf, Option<String>)) -> Result<toml::Table, Error> {
+    parse_config(&path, text.as_deref().unwrap_or_default())
+}
+
+/// Parses a `config.toml`.
+pub(crate) fn parse_config(path: &Path, text: &str) -> Result<toml::Table, Error> {
+    toml::from_str(text)
+        .map_err(|source| Error::BadConfig { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// Refuses a document that is about something else than its place.
+pub(crate) fn expect(path: &Path, expected: &str, found: &str) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::OtherDocument {
+        path: path.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    })
+}

@@ -1,0 +1,375 @@
+//! What can go wrong on disk, by name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use reld_plan::{AppName, DocError, PlanError, Vsn};
+
+use crate::lifecycle::Refusal;
+use crate::manifest::Abi;
+
+/// Why the store did not do what it was asked to.
+///
+/// Whatever the variant, the status table and the files of every known release are as they were before, unless
+/// the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused a step.
+    #[error("can not {step} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        step: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// Another daemon works on this root.
+    #[error("{} is in use by another reld{}; stop that one or choose another --root", root.display(), holder(*pid))]
+    Locked {
+        /// The root.
+        root: PathBuf,
+        /// The other daemon's process id, where it could be read.
+        pid: Option<u32>,
+    },
+    /// The status table is missing although the root holds releases.
+    #[error("{} is missing although releases are unpacked there; restore it, or start with an empty root", path.display())]
+    NoStatusTable {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The status table can not be read.
+    #[error("{} is damaged", path.display())]
+    BadStatusTable {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<toml::de::Error>,
+    },
+    /// The status table names two releases where there can be one.
+    #[error("{} is damaged: it has {what}", path.display())]
+    ImpossibleStatusTable {
+        /// Where it is.
+        path: PathBuf,
+        /// What can not be.
+        what: &'static str,
+    },
+    /// The release's status does not allow the action.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A release's files are not those that were unpacked.
+    #[error("release {vsn} was changed on disk after it was unpacked: {}", path.display())]
+    Tampered {
+        /// The release.
+        vsn: Vsn,
+        /// The first file that differs, is missing or is too many.
+        path: PathBuf,
+    },
+    /// The release is out of the table, but some of its files could not be deleted; the next start does that.
+    #[error("release {vsn} is removed, but not all of its files are; the next start of reld deletes them")]
+    Leftover {
+        /// The removed release.
+        vsn: Vsn,
+        /// What stood in the way.
+        source: Box<Self>,
+    },
+    /// A tarball can not be taken.
+    #[error("{} can not be unpacked", path.display())]
+    Tarball {
+        /// The tarball.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Fault,
+    },
+    /// A document is missing.
+    #[error("{} is missing", path.display())]
+    NoDocument {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A document is not what it should be; the error points into it.
+    #[error(transparent)]
+    Document(#[from] DocError),
+    /// The documents of a release do not belong together.
+    #[error(transparent)]
+    Release(Box<PlanError>),
+    /// A `config.toml` is not TOML.
+    #[error("{} is not TOML", path.display())]
+    BadConfig {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong, with the place.
+        source: Box<toml::de::Error>,
+    },
+    /// A document is not UTF-8 text.
+    #[error("{} is not UTF-8 text", path.display())]
+    NotText {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A document speaks of something else than the place where it lies.
+    #[error("{} is about {found}, expected {expected}", path.display())]
+    OtherDocument {
+        /// Where it is.
+        path: PathBuf,
+        /// Name and version that belong there.
+        expected: String,
+        /// Name and version that it has.
+        found: String,
+    },
+    /// A release without apps.
+    #[error("{} names no app", path.display())]
+    NoApps {
+        /// The `release.toml`.
+        path: PathBuf,
+    },
+    /// No app folder has this name and version.
+    #[error("no app.toml below {} has name \"{name}\" and version \"{version}\"{}", apps.display(), others(found))]
+    NoApp {
+        /// Where was looked.
+        apps: PathBuf,
+        /// The app.
+        name: AppName,
+        /// The version that the release wants.
+        version: Vsn,
+        /// The versions of this app that are there.
+        found: Vec<Vsn>,
+    },
+    /// Two app folders have the same name and version.
+    #[error("{name} {version} is both in {} and in {}", folders[0].display(), folders[1].display())]
+    AppTwice {
+        /// The app.
+        name: AppName,
+        /// Its version.
+        version: Vsn,
+        /// The two folders.
+        folders: [PathBuf; 2],
+    },
+    /// An app to be left out is not in the release.
+    #[error("app {name} can not be left out: it is not in the release")]
+    NotInRelease {
+        /// The app.
+        name: AppName,
+    },
+    /// An app folder is not a cargo package.
+    #[error("{} has no Cargo.toml: only apps that cargo builds can be packed", folder.display())]
+    NoCargoPackage {
+        /// The app's folder.
+        folder: PathBuf,
+    },
+    /// `cargo build` failed.
+    #[error("cargo could not build {}", folder.display())]
+    CargoFailed {
+        /// The app's folder.
+        folder: PathBuf,
+    },
+    /// The package made no library.
+    #[error("{} makes no shared library; its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`", folder.display())]
+    NoLibrary {
+        /// The app's folder.
+        folder: PathBuf,
+    },
+    /// A library could not be looked into.
+    #[error("{} can not be probed", library.display())]
+    Probe {
+        /// The library.
+        library: PathBuf,
+        /// What the probe answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A library says that it is another app than its `app.toml` does.
+    #[error("the library of {} is {library}, its app.toml says {document}", folder.display())]
+    OtherLibrary {
+        /// The app's folder.
+        folder: PathBuf,
+        /// Name and version in the library.
+        library: String,
+        /// Name and version in `app.toml`.
+        document: String,
+    },
+    /// Two libraries of one release need different nodes.
+    #[error("{} was built for {found}, the other apps of the release for {expected}", folder.display())]
+    MixedPlatforms {
+        /// The app's folder.
+        folder: PathBuf,
+        /// What it needs.
+        found: String,
+        /// What those before it need.
+        expected: String,
+    },
+    /// A file's path does not fit into a tarball's header.
+    #[error("the path {path} is too long for a tarball")]
+    PathTooLong {
+        /// The path below the root.
+        path: String,
+    },
+    /// A file that is to be packed is neither a file nor a folder, or has a name that no tarball may hold.
+    #[error("{} can not be packed: only plain files and folders with plain UTF-8 names can", path.display())]
+    NotPackable {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file was changed while it was packed.
+    #[error("{} changed while it was packed; pack again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What is wrong with a tarball.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It is cut short, no gzip file or no tar archive.
+    #[error("it is no complete gzip-compressed tar archive")]
+    NotATarball(#[from] io::Error),
+    /// Its first entry is not a manifest.
+    #[error("its first entry is not manifest.toml; make tarballs with `relctl pack`")]
+    NoManifest,
+    /// Its manifest can not be read.
+    #[error("its manifest.toml is damaged")]
+    BadManifest(#[source] Box<toml::de::Error>),
+    /// Something claims more room than is granted.
+    #[error("it claims {size} bytes where at most {max} are taken")]
+    TooLarge {
+        /// The claim.
+        size: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// A path that would leave the root or lies where no release may write.
+    #[error("it names the path {0:?}, which is not below lib/ or releases/")]
+    UnsafePath(String),
+    /// A path that belongs to no app of the release and is not the release's own.
+    #[error("it names {0}, which belongs to no app of the release")]
+    Misplaced(String),
+    /// The manifest's list is not sorted, or names a path twice.
+    #[error("its manifest.toml lists {0} twice or out of order")]
+    Unsorted(String),
+    /// An entry that is not a plain file: link, device, folder, extension.
+    #[error("its entry {path:?} is not a plain file (tar type {kind:?})")]
+    NotAFile {
+        /// The entry.
+        path: String,
+        /// Its type in the tar header.
+        kind: char,
+    },
+    /// An entry that the manifest does not list as carried.
+    #[error("its entry {0:?} is not listed in its manifest.toml")]
+    Unlisted(String),
+    /// An entry that comes twice.
+    #[error("its entry {0:?} comes twice")]
+    Twice(String),
+    /// A listed file that does not come.
+    #[error("{0} is listed in its manifest.toml and missing")]
+    Missing(String),
+    /// An entry of another size than listed.
+    #[error("{path} has {found} bytes, its manifest.toml says {listed}")]
+    OtherSize {
+        /// The file.
+        path: String,
+        /// Its size.
+        found: u64,
+        /// Its listed size.
+        listed: u64,
+    },
+    /// An entry of another content than listed.
+    #[error("{0} has another SHA-256 digest than its manifest.toml says")]
+    OtherDigest(String),
+    /// Something follows the end of the archive.
+    #[error("something follows its end")]
+    Trailing,
+    /// It was built for another machine.
+    #[error("it was built for {target}, this node is {node}")]
+    OtherTarget {
+        /// Its target triple.
+        target: String,
+        /// The node's.
+        node: String,
+    },
+    /// Its libraries speak another boundary.
+    #[error("its libraries speak ABI {abi}, this node speaks {node}")]
+    OtherAbi {
+        /// Theirs.
+        abi: Abi,
+        /// The node's.
+        node: Abi,
+    },
+    /// It needs a newer daemon.
+    #[error("it needs reld {least} or newer, this node is reld {node}")]
+    NeedsReld {
+        /// The least version.
+        least: Vsn,
+        /// The node's version.
+        node: Vsn,
+    },
+    /// The node has a release of this version, or an app of this version, with other content.
+    #[error("{0} is on this node with other content; new content needs a new version")]
+    OtherContent(String),
+    /// A part that the tarball leaves out is not on the node.
+    #[error("it does not carry {0}, and the node does not have it; pack it with that app")]
+    NotHere(String),
+}
+
+impl Error {
+    /// Returns a closure for `map_err` that names the step and its object.
+    pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { step, path: path.to_owned(), source }
+    }
+}
+
+/// What stops the reading of a tarball: the tarball, or the node that takes it.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The tarball is at fault.
+    Tarball(Fault),
+    /// The node is.
+    Node(Error),
+}
+
+impl Failure {
+    /// Returns a closure for `map_err` that names the tarball.
+    pub(crate) fn of(path: &Path) -> impl FnOnce(Self) -> Error {
+        move |failure| match failure {
+            Self::Tarball(source) => Error::Tarball { path: path.to_owned(), source },
+            Self::Node(error) => error,
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Tarball(fault)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Tarball(Fault::NotATarball(error))
+    }
+}
+
+// By hand, since the variant holds it boxed: it is large and rare.
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Self::Release(Box::new(error))
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+fn others(found: &[Vsn]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    format!("; that app is there as {}", found.join(", "))
+}

@@ -1,0 +1,115 @@
+//! Releases made of data, for tests: no cargo, no libraries.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::disk::double::FaultyDisk;
+use crate::error::Error;
+use crate::manifest::{Abi, MANIFEST, Manifest, Platform};
+use crate::package::{self, Source};
+use crate::store::Store;
+use crate::verify;
+
+/// Opens a root on a sound disk.
+pub(crate) fn open(root: &Path) -> Result<Store, Error> {
+    Store::open_on(root, Arc::new(FaultyDisk::sound()))
+}
+
+/// The files of a release by path: `apps` are (name, version, content of the library).
+pub(crate) fn files(version: &str, apps: &[(&str, &str, &str)]) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut rel = format!("name = \"shop\"\nversion = \"{version}\"\ndaemon = \"1.0.0\"\n");
+    for (name, vsn, library) in apps {
+        rel += &format!("[[app]]\nname = \"{name}\"\nversion = \"{vsn}\"\n");
+        let mut add = |file: &str, text: String| files.insert(format!("lib/{name}-{vsn}/{file}"), text);
+        add("app.toml", format!("name = \"{name}\"\nversion = \"{vsn}\"\n"));
+        add("appup.toml", format!("app = \"{name}\"\nversion = \"{vsn}\"\n"));
+        add(&format!("{name}.so"), (*library).to_owned());
+        add("priv/www/index.html", "<p>hello".to_owned());
+    }
+    files.insert(format!("releases/{version}/release.toml"), rel);
+    files.insert(format!("releases/{version}/config.toml"), "[counter]\nlimit = 5\n".to_owned());
+    files
+}
+
+pub(crate) fn manifest(version: &str, files: &BTreeMap<String, String>) -> Manifest {
+    let entry = |(path, text): (&String, &String)| Source::Text(text.clone()).entry(path, false).unwrap();
+    Manifest {
+        name: "shop".parse().unwrap(),
+        version: version.parse().unwrap(),
+        target: platform().target,
+        reld: platform().reld,
+        abi: platform().abi,
+        files: files.iter().map(entry).collect(),
+    }
+}
+
+pub(crate) fn platform() -> Platform {
+    Platform {
+        target: "x86_64-unknown-linux-gnu".to_owned(),
+        abi: Abi { major: 1, minor: 0 },
+        reld: "1.0.0".parse().unwrap(),
+    }
+}
+
+/// Writes the tarball of a release as the packer does.
+pub(crate) fn tarball(folder: &Path, version: &str, apps: &[(&str, &str, &str)]) -> PathBuf {
+    let files = files(version, apps);
+    write(folder, &manifest(version, &files), &files)
+}
+
+pub(crate) fn write(folder: &Path, manifest: &Manifest, files: &BTreeMap<String, String>) -> PathBuf {
+    let path = folder.join(format!("shop-{}.tar.gz", manifest.version));
+    let sources = files.iter().map(|(path, text)| (path.clone(), Source::Text(text.clone()))).collect();
+    package::write(&path, manifest, &sources).unwrap();
+    path
+}
+
+/// An entry of a tarball as somebody else might write it.
+#[derive(Debug, Clone)]
+pub(crate) struct RawEntry {
+    pub(crate) path: String,
+    pub(crate) kind: u8,
+    pub(crate) content: Vec<u8>,
+    /// What the header says, where it lies.
+    pub(crate) size: Option<u64>,
+}
+
+pub(crate) fn raw(path: &str, content: &str) -> RawEntry {
+    RawEntry { path: path.to_owned(), kind: b'0', content: content.as_bytes().to_vec(), size: None }
+}
+
+pub(crate) fn raw_entries(manifest: &Manifest, files: &BTreeMap<String, String>) -> Vec<RawEntry> {
+    let files = files.iter().map(|(path, text)| raw(path, text));
+    [raw(MANIFEST, &manifest.print())].into_iter().chain(files).collect()
+}
+
+/// Returns the bytes of a tarball with these entries, however wrong.
+pub(crate) fn raw_tarball(entries: &[RawEntry]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for entry in entries {
+        let mut header = tar::Header::new_ustar();
+        // Straight into the header: the library would refuse the paths that the tests are about.
+        header.as_old_mut().name[..entry.path.len()].copy_from_slice(entry.path.as_bytes());
+        header.set_entry_type(tar::EntryType::new(entry.kind));
+        header.set_size(entry.size.unwrap_or(entry.content.len() as u64));
+        header.set_cksum();
+        tar.append(&header, &*entry.content).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// Returns every file below a folder with its content, but for the daemon's lock.
+pub(crate) fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let path_and_content = |path: String| {
+        let content = fs::read(folder.join(&path)).unwrap();
+        (path, content)
+    };
+    let folders = ["lib", "releases", "run", "staging"];
+    folders.iter().flat_map(|top| verify::files(folder, top).unwrap()).map(path_and_content).collect()
+}

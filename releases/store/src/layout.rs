@@ -1,0 +1,285 @@
+//! Where everything lies below `--root`.
+//!
+//! ```text
+//! ROOT/
+//!   lib/counter-0.1.1/        one folder per app version, shared by the releases that use it
+//!     app.toml  appup.toml  counter.so  priv/
+//!   releases/
+//!     RELEASES.toml           the status table
+//!     1.1.0/                  manifest.toml  release.toml  config.toml  relup.toml
+//!   run/                      private copies of libraries, made by the loader
+//!   staging/                  half-unpacked releases
+//!   reld.lock                 held by the daemon that works here
+//! ```
+//!
+//! `lib/`, `releases/`, `run/` and `staging/` belong to the daemon: what no known release uses is deleted.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reld_plan::{AppName, Vsn};
+
+use crate::disk::{Disk, RealDisk};
+use crate::error::Error;
+use crate::lifecycle::StatusTable;
+use crate::manifest::MANIFEST;
+
+/// Name of the status table.
+pub(crate) const RELEASES: &str = "RELEASES.toml";
+
+/// A node's root folder: the paths below it.
+#[derive(Debug, Clone)]
+pub struct Root {
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+/// The right to change a root; ends when it is dropped, or with the process.
+#[derive(Debug)]
+pub struct RootLock {
+    // Holding the open file is holding the lock.
+    _file: File,
+}
+
+impl Root {
+    /// Names the root; nothing is touched.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::on(path, Arc::new(RealDisk))
+    }
+
+    pub(crate) fn on(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
+        Self { path: path.into(), disk }
+    }
+
+    /// Returns the root folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder of an app version.
+    pub fn app_dir(&self, app: &AppName, vsn: &Vsn) -> PathBuf {
+        self.path.join(app_dir(app, vsn))
+    }
+
+    /// Returns the library of an app version. The code server opens a private copy, never this file.
+    pub fn library(&self, app: &AppName, vsn: &Vsn) -> PathBuf {
+        self.path.join(library(app, vsn))
+    }
+
+    /// Returns the folder of a release.
+    pub fn release_dir(&self, vsn: &Vsn) -> PathBuf {
+        self.path.join(release_dir(vsn))
+    }
+
+    /// Returns the folder for private copies of libraries. It is empty when the daemon starts.
+    pub fn run_dir(&self) -> PathBuf {
+        self.path.join("run")
+    }
+
+    /// Returns the path of the status table.
+    pub fn releases_file(&self) -> PathBuf {
+        self.path.join("releases").join(RELEASES)
+    }
+
+    pub(crate) fn manifest_file(&self, vsn: &Vsn) -> PathBuf {
+        self.release_dir(vsn).join(MANIFEST)
+    }
+
+    pub(crate) fn staging_dir(&self, vsn: &Vsn) -> PathBuf {
+        self.path.join("staging").join(vsn.to_string())
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Makes the folders that are not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        for folder in ["lib", "releases", "run", "staging"] {
+            let path = self.path.join(folder);
+            self.disk.create_dir(&path).map_err(Error::io("make", &path))?;
+        }
+        self.sync(&self.path)
+    }
+
+    /// Takes the root for this process.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where another daemon works here, with its pid.
+    pub fn lock(&self) -> Result<RootLock, Error> {
+        let path = self.path.join("reld.lock");
+        let failed = || Error::io("lock", &path);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed())?;
+        match file.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { root: self.path.clone(), pid: read_pid(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed()(source)),
+        }
+        write_pid(&mut file).map_err(failed())?;
+        Ok(RootLock { _file: file })
+    }
+
+    /// Deletes what no release of the table uses: half-done unpacks and half-done removes.
+    ///
+    /// It is the one way back after a failure, a crash or a power cut. To be called with the lock held.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; calling it again goes on.
+    pub(crate) fn sweep(&self, table: &StatusTable) -> Result<(), Error> {
+        let apps = table.releases.iter().flat_map(|release| &release.apps).map(|app| app.dir.clone());
+        let releases = table.releases.iter().map(|release| release_dir(&release.version));
+        let mut kept: BTreeSet<PathBuf> = apps.chain(releases).map(PathBuf::from).collect();
+        kept.insert(Path::new("releases").join(RELEASES));
+        ["staging", "lib", "releases"].iter().try_for_each(|folder| self.clear(folder, &kept))
+    }
+
+    /// Deletes the private copies that an earlier daemon left. To be called before a library is loaded.
+    pub(crate) fn clear_run(&self) -> Result<(), Error> {
+        self.clear("run", &BTreeSet::new())
+    }
+
+    fn clear(&self, folder: &str, kept: &BTreeSet<PathBuf>) -> Result<(), Error> {
+        for name in names(&self.path.join(folder))? {
+            let below_root = Path::new(folder).join(name);
+            if !kept.contains(&below_root) {
+                let path = self.path.join(below_root);
+                self.disk.remove(&path).map_err(Error::io("delete", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn create_dir(&self, path: &Path) -> Result<(), Error> {
+        self.disk.create_dir(path).map_err(Error::io("make", path))
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.disk.rename(from, to).map_err(Error::io("put in place", to))
+    }
+
+    pub(crate) fn sync(&self, path: &Path) -> Result<(), Error> {
+        self.disk.sync(path).map_err(Error::io("bring to the disk", path))
+    }
+
+    /// Writes a whole file that is not there yet.
+    pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
+        let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("make", path))?;
+        self.disk.write(&mut file, content.as_bytes()).map_err(Error::io("write", path))
+    }
+}
+
+/// Access mode of a file, before the daemon's umask.
+pub(crate) const MODE_PLAIN: u32 = 0o644;
+
+/// Access mode of a program, before the daemon's umask.
+pub(crate) const MODE_EXECUTABLE: u32 = 0o755;
+
+/// Returns the folder of an app version, as a path below the root.
+pub(crate) fn app_dir(app: &AppName, vsn: &Vsn) -> String {
+    format!("lib/{app}-{vsn}")
+}
+
+/// Returns the library of an app version, as a path below the root.
+pub(crate) fn library(app: &AppName, vsn: &Vsn) -> String {
+    format!("{}/{app}.so", app_dir(app, vsn))
+}
+
+/// Returns the folder of a release, as a path below the root.
+pub(crate) fn release_dir(vsn: &Vsn) -> String {
+    format!("releases/{vsn}")
+}
+
+/// Returns the names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+    let mut names = read().map_err(Error::io("read", folder))?;
+    names.sort();
+    Ok(names)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path().join("not/yet/there"));
+        root.create().unwrap();
+        (folder, root)
+    }
+
+    #[test]
+    fn a_missing_root_is_made() {
+        let (_folder, root) = root();
+        assert_eq!(names(root.path()).unwrap(), ["lib", "releases", "run", "staging"]);
+        root.create().unwrap();
+    }
+
+    #[test]
+    fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+        let (_folder, root) = root();
+        let lock = root.lock().unwrap();
+        let refused = root.lock().unwrap_err();
+        assert!(matches!(refused, Error::Locked { pid, .. } if pid == Some(std::process::id())), "{refused}");
+        drop(lock);
+        root.lock().unwrap();
+    }
+
+    #[test]
+    fn a_longer_pid_of_an_earlier_daemon_is_overwritten() {
+        let (_folder, root) = root();
+        fs::write(root.path().join("reld.lock"), "99999999999999\n").unwrap();
+        let _lock = root.lock().unwrap();
+        assert_eq!(
+            fs::read_to_string(root.path().join("reld.lock")).unwrap(),
+            format!("{}\n", std::process::id())
+        );
+    }
+
+    #[test]
+    fn a_sweep_deletes_what_no_release_uses_and_follows_no_link() {
+        let (folder, root) = root();
+        let outside = folder.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), "kept").unwrap();
+        for left in ["lib/a-1.0.0/priv", "releases/1.0.0", "staging/1.0.0/lib"] {
+            fs::create_dir_all(root.path().join(left)).unwrap();
+        }
+        fs::write(root.path().join("releases/RELEASES.toml.new"), "half").unwrap();
+        fs::write(root.releases_file(), "").unwrap();
+        std::os::unix::fs::symlink(&outside, root.path().join("lib/link")).unwrap();
+
+        root.sweep(&StatusTable::default()).unwrap();
+
+        assert_eq!(names(&root.path().join("lib")).unwrap().len(), 0);
+        assert_eq!(names(&root.path().join("staging")).unwrap().len(), 0);
+        assert_eq!(names(&root.path().join("releases")).unwrap(), [RELEASES]);
+        assert!(outside.join("file").exists());
+    }
+}

@@ -1,0 +1,292 @@
+//! `manifest.toml`: what a tarball holds and what it needs of a node.
+//!
+//! It is the first entry of a tarball, so that everything after it can be verified as it streams by, and it stays
+//! beside the release on the node, where the code server finds the digest of every library.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use reld_plan::{AppName, Vsn};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Hasher};
+use crate::error::Fault;
+
+/// The manifest's name, in a tarball and in the folder of an unpacked release.
+pub const MANIFEST: &str = "manifest.toml";
+
+/// The longest manifest that is read, in bytes.
+pub(crate) const MANIFEST_SIZE_MAX: u64 = 16 << 20;
+
+/// The most that one release may take on disk, in bytes.
+pub(crate) const RELEASE_SIZE_MAX: u64 = 16 << 30;
+
+/// What a tarball holds and what it needs of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The release's name.
+    pub name: AppName,
+    /// The release's version.
+    pub version: Vsn,
+    /// The target triple that its libraries were built for.
+    pub target: String,
+    /// The least version of reld that can run it.
+    pub reld: Vsn,
+    /// The boundary that its libraries speak.
+    pub abi: Abi,
+    /// Every file of the release, sorted by path.
+    #[serde(rename = "file", default)]
+    pub files: Vec<FileEntry>,
+}
+
+/// A version of the boundary between the daemon and its libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abi {
+    /// Must be equal on both sides.
+    pub major: u32,
+    /// The daemon's must be at least the library's.
+    pub minor: u32,
+}
+
+impl fmt::Display for Abi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// One file of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Where it belongs below the root, with `/` between the parts.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of its content.
+    pub sha256: Digest,
+    /// Whether the node may run it as a program (ports in `priv/`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub executable: bool,
+    /// Whether the tarball does not hold it: the node must have it already, with this digest.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_carried: bool,
+}
+
+// The shape serde's `skip_serializing_if` asks for.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What a node offers to the libraries of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// The daemon's target triple.
+    pub target: String,
+    /// The boundary that the daemon speaks.
+    pub abi: Abi,
+    /// The daemon's version.
+    pub reld: Vsn,
+}
+
+impl Manifest {
+    /// Reads a manifest and checks that its list of files is one that can be laid out below a root.
+    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+        let manifest: Self = toml::from_str(text).map_err(|e| Fault::BadManifest(Box::new(e)))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Returns the manifest's text.
+    pub(crate) fn print(&self) -> String {
+        toml::to_string(self).expect("a manifest has only strings, numbers and tables")
+    }
+
+    /// Returns what the release *is*: the digest over the sorted list of (path, digest).
+    ///
+    /// Two tarballs of one version with equal identity are the same release, whatever they carry.
+    pub fn identity(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        for file in &self.files {
+            // A path holds no line break, so no two lists make the same text.
+            hasher.update(format!("{}\n{}\n", file.path, file.sha256).as_bytes());
+        }
+        hasher.digest()
+    }
+
+    /// Returns what is listed for a path below the root.
+    pub fn file(&self, path: &str) -> Option<&FileEntry> {
+        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|i| &self.files[i])
+    }
+
+    /// Returns the files below a folder, which is given as a path below the root.
+    pub fn files_below(&self, folder: &str) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(move |file| is_below(&file.path, folder))
+    }
+
+    /// Refuses a release that this node can not run.
+    pub(crate) fn check_platform(&self, node: &Platform) -> Result<(), Fault> {
+        if self.target != node.target {
+            return Err(Fault::OtherTarget { target: self.target.clone(), node: node.target.clone() });
+        }
+        if self.abi.major != node.abi.major || self.abi.minor > node.abi.minor {
+            return Err(Fault::OtherAbi { abi: self.abi, node: node.abi });
+        }
+        if self.reld > node.reld {
+            return Err(Fault::NeedsReld { least: self.reld.clone(), node: node.reld.clone() });
+        }
+        Ok(())
+    }
+
+    /// Refuses files outside the folders that the manifest's release owns.
+    pub(crate) fn check_folders(&self, folders: &BTreeSet<String>) -> Result<(), Fault> {
+        let owned = |file: &&FileEntry| folders.iter().any(|folder| is_below(&file.path, folder));
+        match self.files.iter().find(|file| !owned(file)) {
+            Some(file) => Err(Fault::Misplaced(file.path.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a list of files that can not be laid out below a root.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if let Some(file) = self.files.iter().find(|file| !is_safe(&file.path)) {
+            return Err(Fault::UnsafePath(file.path.clone()));
+        }
+        if let Some(pair) = self.files.windows(2).find(|pair| pair[0].path >= pair[1].path) {
+            return Err(Fault::Unsorted(pair[1].path.clone()));
+        }
+        let size = self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+        if size > RELEASE_SIZE_MAX { Err(Fault::TooLarge { size, max: RELEASE_SIZE_MAX }) } else { Ok(()) }
+    }
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a path stays below the root: relative, in `lib/` or `releases/`, every part a plain name.
+fn is_safe(path: &str) -> bool {
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
+    let parts: Vec<&str> = path.split('/').collect();
+    // Three parts at least: a folder of the root, an app or release version, and what is in it.
+    parts.len() >= 3 && matches!(parts[0], "lib" | "releases") && parts.into_iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, content: &[u8]) -> FileEntry {
+        FileEntry {
+            path: path.to_owned(),
+            size: content.len() as u64,
+            sha256: Digest::of(content),
+            executable: false,
+            not_carried: false,
+        }
+    }
+
+    fn manifest(files: Vec<FileEntry>) -> Manifest {
+        Manifest {
+            name: "shop".parse().unwrap(),
+            version: "1.1.0".parse().unwrap(),
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            reld: "0.2.0".parse().unwrap(),
+            abi: Abi { major: 1, minor: 3 },
+            files,
+        }
+    }
+
+    #[track_caller]
+    fn check_path(path: &str, is_accepted: bool) {
+        let parsed = Manifest::parse(&manifest(vec![file(path, b"")]).print());
+        assert_eq!(parsed.is_ok(), is_accepted, "{path}: {parsed:?}");
+    }
+
+    #[test]
+    fn a_manifest_prints_and_parses() {
+        let mut written =
+            manifest(vec![file("lib/a-1.0.0/a.so", b"a"), file("releases/1.1.0/release.toml", b"r")]);
+        written.files[0].executable = true;
+        written.files[1].not_carried = true;
+        assert_eq!(Manifest::parse(&written.print()).unwrap(), written);
+    }
+
+    #[test]
+    fn only_paths_of_plain_names_in_lib_and_releases_are_accepted() {
+        for path in ["lib/a-1.0.0/a.so", "lib/a-1.0.0/priv/deep/..hidden", "releases/1.1.0/release.toml"] {
+            check_path(path, true);
+        }
+        for path in [
+            "",
+            "/etc/passwd",
+            "../a/b",
+            "lib/../x/y",
+            "lib/a/..",
+            "lib/./a/b",
+            "lib//a/b",
+            "lib/a",
+            "lib/a/",
+            "run/a/b",
+            "releases/RELEASES.toml",
+            "lib/a/b\nc",
+            "lib/a/b\0",
+        ] {
+            check_path(path, false);
+        }
+    }
+
+    #[test]
+    fn a_path_listed_twice_or_out_of_order_is_refused() {
+        for paths in [["lib/a/x", "lib/a/x"], ["lib/b/x", "lib/a/x"]] {
+            let text = manifest(paths.iter().map(|path| file(path, b"")).collect()).print();
+            assert!(matches!(Manifest::parse(&text), Err(Fault::Unsorted(_))), "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_that_claims_more_than_the_bound_is_refused() {
+        let mut huge = manifest(vec![file("lib/a/x", b""), file("lib/a/y", b"")]);
+        huge.files[0].size = i64::MAX as u64;
+        huge.files[1].size = i64::MAX as u64;
+        assert!(matches!(Manifest::parse(&huge.print()), Err(Fault::TooLarge { .. })));
+    }
+
+    #[test]
+    fn the_identity_depends_on_paths_and_digests_only() {
+        let plain = manifest(vec![file("lib/a/x", b"1")]);
+        let mut left_out = plain.clone();
+        left_out.files[0].not_carried = true;
+        assert_eq!(plain.identity(), left_out.identity());
+        for other in [file("lib/a/x", b"2"), file("lib/a/y", b"1")] {
+            assert_ne!(plain.identity(), manifest(vec![other]).identity());
+        }
+    }
+
+    #[track_caller]
+    fn check_platform(change: impl FnOnce(&mut Platform), expected: Option<&str>) {
+        let mut node = Platform {
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            abi: Abi { major: 1, minor: 3 },
+            reld: "0.2.0".parse().unwrap(),
+        };
+        change(&mut node);
+        let answer = manifest(vec![]).check_platform(&node).err().map(|fault| fault.to_string());
+        assert_eq!(answer.as_deref(), expected);
+    }
+
+    #[test]
+    fn a_node_must_have_the_target_the_boundary_and_a_new_enough_reld() {
+        check_platform(|_| (), None);
+        check_platform(|node| node.abi.minor = 4, None);
+        check_platform(|node| node.reld = "1.0.0".parse().unwrap(), None);
+        check_platform(
+            |node| node.target = "aarch64-unknown-linux-gnu".to_owned(),
+            Some("it was built for x86_64-unknown-linux-gnu, this node is aarch64-unknown-linux-gnu"),
+        );
+        check_platform(|node| node.abi.minor = 2, Some("its libraries speak ABI 1.3, this node speaks 1.2"));
+        check_platform(|node| node.abi.major = 2, Some("its libraries speak ABI 1.3, this node speaks 2.3"));
+        check_platform(
+            |node| node.reld = "0.1.9".parse().unwrap(),
+            Some("it needs reld 0.2.0 or newer, this node is reld 0.1.9"),
+        );
+    }
+}

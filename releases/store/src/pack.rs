@@ -1,0 +1,304 @@
+//! From app folders to a tarball.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reld_plan::{App, AppDocs, AppName, Appup, AppupFile, ModuleName, Rel, RelApp, Release, Vsn};
+
+use crate::error::Error;
+use crate::manifest::{Abi, FileEntry, Manifest};
+use crate::package::{self, Source};
+use crate::{cargo, documents, layout, verify};
+
+/// How deep below the folder of all apps an `app.toml` may lie, in folders.
+const DEPTH_MAX: usize = 8;
+
+/// What is to be packed, and where to.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The `release.toml`; `config.toml` and `relup.toml` are taken from beside it where they are there.
+    pub release: PathBuf,
+    /// The folder below which the app folders lie.
+    pub apps: PathBuf,
+    /// The tarball; by default `NAME-VSN.tar.gz` in the working folder.
+    pub output: Option<PathBuf>,
+    /// The cargo profile, such as `release`.
+    pub profile: String,
+    /// The apps to be left out: nodes that have them already take the tarball, others refuse it.
+    pub without: BTreeSet<AppName>,
+    /// The least version of reld that may run the release.
+    pub reld: Vsn,
+}
+
+/// What was packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The tarball.
+    pub tarball: PathBuf,
+    /// What it says about itself.
+    pub manifest: Manifest,
+}
+
+/// What a library says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The app that it is the library of.
+    pub name: AppName,
+    /// The app's version.
+    pub version: Vsn,
+    /// All its modules.
+    pub modules: Vec<ModuleName>,
+    /// The boundary that it speaks.
+    pub abi: Abi,
+    /// The target triple that it was built for.
+    pub target: String,
+}
+
+/// Looks into libraries. Foreign code runs when a library is opened, so this is done in a process of its own, and by
+/// somebody who may: the store only reads and writes files.
+pub trait Probe {
+    /// Returns what the library in a file says about itself.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being looked into, in words for people.
+    fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// Builds the apps of a release with cargo and packs them. Equal sources make an equal tarball.
+///
+/// # Errors
+/// Those about documents, app folders, cargo and libraries in [`Error`]. Nothing is written then.
+pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
+    let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
+    check_without(order, &rel)?;
+    let folders = find(&order.apps)?;
+    let mut contents = Contents::default();
+    let mut platform = None;
+    let mut apps = Vec::new();
+    for app in &rel.apps {
+        let folder = choose(order, &folders, app)?;
+        let library = contents.add_app(order, app, &folder, probe)?;
+        check_platform(&folder, &library, &mut platform)?;
+        apps.push(App { modules: library.modules, ..folder.app });
+    }
+    check_release(&rel, apps)?;
+    contents.add_release(order, &rel)?;
+    write(order, rel, platform, contents)
+}
+
+fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
+    match order.without.iter().find(|name| rel.app(name).is_none()) {
+        Some(name) => Err(Error::NotInRelease { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses apps that do not make a release: what a node would refuse later shows where the author sits.
+fn check_release(rel: &Rel, apps: Vec<App>) -> Result<(), Error> {
+    let docs = apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing });
+    Release::new(rel.clone(), docs)?;
+    Ok(())
+}
+
+/// An app folder: where it is and what its `app.toml` says.
+#[derive(Debug, Clone)]
+struct Folder {
+    path: PathBuf,
+    app: App,
+}
+
+/// Finds all app folders below `top`: names and versions stand in their `app.toml`, never in the folder's name.
+fn find(top: &Path) -> Result<Vec<Folder>, Error> {
+    let mut found = Vec::new();
+    let mut open = vec![(top.to_owned(), 0)];
+    while let Some((path, depth)) = open.pop() {
+        let document = path.join("app.toml");
+        if document.is_file() {
+            let app = App::parse(&document.to_string_lossy(), &read(&document)?)?;
+            found.push(Folder { path, app });
+        } else if depth < DEPTH_MAX {
+            open.extend(subfolders(&path)?.into_iter().map(|folder| (folder, depth + 1)));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the folders in a folder, without links, hidden ones and what cargo builds.
+fn subfolders(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let is_searched = |name: &str| !name.starts_with('.') && name != "target";
+    let names = layout::names(path)?.into_iter().filter(|name| name.to_str().is_some_and(is_searched));
+    let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    Ok(names.map(|name| path.join(name)).filter(is_folder).collect())
+}
+
+fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
+    let named = || folders.iter().filter(|folder| folder.app.name == wanted.name);
+    let mut fitting = named().filter(|folder| folder.app.version == wanted.version);
+    match (fitting.next(), fitting.next()) {
+        (Some(folder), None) => Ok(folder.clone()),
+        (Some(one), Some(other)) => Err(Error::AppTwice {
+            name: wanted.name.clone(),
+            version: wanted.version.clone(),
+            folders: [one.path.clone(), other.path.clone()],
+        }),
+        (None, _) => Err(Error::NoApp {
+            apps: order.apps.clone(),
+            name: wanted.name.clone(),
+            version: wanted.version.clone(),
+            found: named().map(|folder| folder.app.version.clone()).collect(),
+        }),
+    }
+}
+
+fn check_platform(folder: &Folder, library: &Probed, platform: &mut Option<Probed>) -> Result<(), Error> {
+    let first = platform.get_or_insert_with(|| library.clone());
+    if first.target != library.target || first.abi.major != library.abi.major {
+        let print = |probed: &Probed| format!("{} with ABI {}", probed.target, probed.abi);
+        return Err(Error::MixedPlatforms {
+            folder: folder.path.clone(),
+            found: print(library),
+            expected: print(first),
+        });
+    }
+    first.abi.minor = first.abi.minor.max(library.abi.minor);
+    Ok(())
+}
+
+/// The files of a release, by their path below the root.
+#[derive(Debug, Default)]
+struct Contents {
+    sources: BTreeMap<String, Source>,
+    // By the same paths, so that the manifest comes out sorted.
+    entries: BTreeMap<String, FileEntry>,
+}
+
+impl Contents {
+    /// Adds an app: its library under its final name, `app.toml` with the modules that the library has, `appup.toml`
+    /// and `priv/`. An app that is left out is built all the same, since its digests belong into the manifest.
+    fn add_app(
+        &mut self,
+        order: &Order,
+        app: &RelApp,
+        folder: &Folder,
+        probe: &dyn Probe,
+    ) -> Result<Probed, Error> {
+        let built = cargo::build(&folder.path, &order.profile)?;
+        let library =
+            probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
+        check_library(folder, &library)?;
+        let document = App { modules: library.modules.clone(), ..folder.app.clone() };
+        let below = layout::app_dir(&app.name, &app.version);
+        let not_carried = order.without.contains(&app.name);
+        self.add(layout::library(&app.name, &app.version), Source::File(built), not_carried)?;
+        self.add(format!("{below}/app.toml"), Source::Text(document.to_toml()), not_carried)?;
+        self.add_appup(app, folder, &below, not_carried)?;
+        self.add_priv(folder, &below, not_carried)?;
+        Ok(library)
+    }
+
+    fn add_appup(
+        &mut self,
+        app: &RelApp,
+        folder: &Folder,
+        below: &str,
+        not_carried: bool,
+    ) -> Result<(), Error> {
+        let path = folder.path.join("appup.toml");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = read(&path)?;
+        let appup = Appup::parse(&path.to_string_lossy(), &text)?;
+        let expected = format!("{} {}", app.name, app.version);
+        documents::expect(&path, &expected, &format!("{} {}", appup.app, appup.version))?;
+        self.add(format!("{below}/appup.toml"), Source::Text(text), not_carried)
+    }
+
+    fn add_priv(&mut self, folder: &Folder, below: &str, not_carried: bool) -> Result<(), Error> {
+        if !folder.path.join("priv").is_dir() {
+            return Ok(());
+        }
+        for path in verify::files(&folder.path, "priv")? {
+            self.add(format!("{below}/{path}"), Source::File(folder.path.join(&path)), not_carried)?;
+        }
+        Ok(())
+    }
+
+    fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<(), Error> {
+        let below = layout::release_dir(&rel.version);
+        self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
+        for name in ["config.toml", "relup.toml"] {
+            let path = order.release.with_file_name(name);
+            if path.exists() {
+                let text = read(&path)?;
+                documents::parse_config(&path, &text)?;
+                self.add(format!("{below}/{name}"), Source::Text(text), false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, source: Source, not_carried: bool) -> Result<(), Error> {
+        self.entries.insert(path.clone(), source.entry(&path, not_carried)?);
+        self.sources.insert(path, source);
+        Ok(())
+    }
+}
+
+fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {
+    let said = format!("{} {}", library.name, library.version);
+    let written = format!("{} {}", folder.app.name, folder.app.version);
+    if said == written {
+        return Ok(());
+    }
+    Err(Error::OtherLibrary { folder: folder.path.clone(), library: said, document: written })
+}
+
+fn write(order: &Order, rel: Rel, platform: Option<Probed>, contents: Contents) -> Result<Packed, Error> {
+    let platform = platform.ok_or_else(|| Error::NoApps { path: order.release.clone() })?;
+    let default = || PathBuf::from(format!("{}-{}.tar.gz", rel.name, rel.version));
+    let tarball = order.output.clone().unwrap_or_else(default);
+    let manifest = Manifest {
+        name: rel.name.clone(),
+        version: rel.version.clone(),
+        target: platform.target,
+        reld: order.reld.clone(),
+        abi: platform.abi,
+        files: contents.entries.into_values().collect(),
+    };
+    manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;
+    package::write(&tarball, &manifest, &contents.sources)?;
+    Ok(Packed { tarball, manifest })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_for_different_machines_are_not_mixed() {
+        let folder = Folder {
+            path: "app".into(),
+            app: App::parse("app.toml", "name = \"a\"\nversion = \"1.0.0\"").unwrap(),
+        };
+        let mut platform = None;
+        let mut library = Probed {
+            name: folder.app.name.clone(),
+            version: folder.app.version.clone(),
+            modules: vec![],
+            abi: Abi { major: 1, minor: 2 },
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+        };
+        check_platform(&folder, &library, &mut platform).unwrap();
+        library.abi.minor = 7;
+        check_platform(&folder, &library, &mut platform).unwrap();
+        assert_eq!(platform.as_ref().map(|first| first.abi), Some(Abi { major: 1, minor: 7 }));
+        library.abi.major = 2;
+        assert!(check_platform(&folder, &library, &mut platform).is_err());
+    }
+}

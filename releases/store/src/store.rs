@@ -1,0 +1,502 @@
+//! The releases of one node: the status table and the files below its root, changed together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reld_plan::Vsn;
+
+use crate::disk::{Disk, RealDisk};
+use crate::documents::{self, Documents};
+use crate::error::{Error, Failure, Fault};
+use crate::layout::{Root, RootLock};
+use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
+use crate::manifest::{Manifest, Platform};
+use crate::package::Tarball;
+use crate::unpack::{self, Unpacked};
+use crate::{releases_file, verify};
+
+/// The releases of one node. There is one of it per root: it holds the root's lock.
+///
+/// Every method that changes something either does all of it or, on an error, leaves the table and the files of every
+/// known release as they were; after a crash at any point [`Store::open`] finds one of the two.
+#[derive(Debug)]
+pub struct Store {
+    root: Root,
+    table: StatusTable,
+    _lock: RootLock,
+}
+
+impl Store {
+    /// Opens a root: makes what is missing, takes the lock, reads the status table and deletes what a crash left.
+    ///
+    /// No release is current afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], those about a damaged status table, and [`Error::Io`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open_on(path, Arc::new(RealDisk))
+    }
+
+    pub(crate) fn open_on(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Result<Self, Error> {
+        let root = Root::on(path, disk);
+        root.create()?;
+        let lock = root.lock()?;
+        let table = match releases_file::read(&root)? {
+            Some(table) => table,
+            None => create_table(&root)?,
+        };
+        root.sweep(&table)?;
+        root.clear_run()?;
+        Ok(Self { root, table, _lock: lock })
+    }
+
+    /// Returns the paths below the root.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Returns the status table, with the current release in it.
+    pub fn releases(&self) -> &StatusTable {
+        &self.table
+    }
+
+    /// Returns a known release.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRelease`].
+    pub fn release(&self, vsn: &Vsn) -> Result<&KnownRelease, Error> {
+        self.table.get(vsn).ok_or_else(|| Refusal::NoSuchRelease(vsn.clone()).into())
+    }
+
+    /// Unpacks a tarball that fits this node. Its release is unpacked afterwards; one that is known already, with the
+    /// same content, stays what it is.
+    ///
+    /// # Errors
+    /// [`Error::Tarball`] with what is wrong with it, those of [`docs`](documents::docs), and [`Error::Io`].
+    pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
+        let manifest = Tarball::open(tarball)?.manifest()?;
+        if let Some(known) = self.table.get(&manifest.version) {
+            return same_release(known, &manifest).map_err(Failure::of(tarball));
+        }
+        manifest.check_platform(node).map_err(Failure::from).map_err(Failure::of(tarball))?;
+        self.root.sweep(&self.table)?;
+        self.unpack_new(tarball, &manifest).inspect_err(|_| self.recover())
+    }
+
+    /// Notes that the node runs another release now. Nothing is written: a restart goes back to the permanent one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn install(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.table = next(&self.table, &Action::Install(vsn.clone()))?;
+        Ok(())
+    }
+
+    /// Makes the current release the one that the node boots.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Io`].
+    pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.change(&Action::MakePermanent(vsn.clone()))
+    }
+
+    /// Makes an old release the one that the node boots; the caller restarts the node.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Io`].
+    pub fn reboot_old(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.change(&Action::RebootOld(vsn.clone()))
+    }
+
+    /// Forgets a release and deletes its files, but for the apps that other known releases use.
+    ///
+    /// The table is written first: a crash leaves files without a release, never a release without files.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Io`], and [`Error::Leftover`] where the release is gone and some file is not.
+    pub fn remove(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.change(&Action::Remove(vsn.clone()))?;
+        self.root
+            .sweep(&self.table)
+            .map_err(|source| Error::Leftover { vsn: vsn.clone(), source: Box::new(source) })
+    }
+
+    /// Notes that the node restarts into the permanent release.
+    pub fn restart(&mut self) {
+        self.table = self.table.without_current();
+    }
+
+    /// Reads the documents of a known release.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRelease`] and those of [`docs`](documents::docs).
+    pub fn docs(&self, vsn: &Vsn) -> Result<Documents, Error> {
+        self.release(vsn)?;
+        documents::docs(&self.root, vsn)
+    }
+
+    /// Returns the manifest of a known release, with the digest of every library.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] where it is not the one that was unpacked.
+    pub fn manifest(&self, vsn: &Vsn) -> Result<Manifest, Error> {
+        verify::manifest(&self.root, self.release(vsn)?)
+    }
+
+    /// Compares every file of a known release with its manifest. To be called before the release is booted or
+    /// installed; it reads all files of the release.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that differs.
+    pub fn verify(&self, vsn: &Vsn) -> Result<Manifest, Error> {
+        verify::verify(&self.root, self.release(vsn)?)
+    }
+
+    fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {
+        let release = unpack::unpack(&self.root, tarball, manifest)?;
+        self.change(&Action::Unpack(release.clone()))?;
+        // The folder of the staged release is empty now; failing to delete it is no failure of the unpack.
+        let _ = self.root.sweep(&self.table);
+        Ok(Unpacked { release, is_new: true })
+    }
+
+    fn change(&mut self, action: &Action) -> Result<(), Error> {
+        let table = next(&self.table, action)?;
+        let written = releases_file::write(&self.root, &table);
+        if written.is_ok() || self.is_on_disk(&table) {
+            self.table = table;
+        }
+        written
+    }
+
+    /// Where only the last step of writing failed, the new table is what a restart would read, so it is the one to
+    /// go by: sweeping by the other would delete files of a release that the disk knows.
+    fn is_on_disk(&self, table: &StatusTable) -> bool {
+        releases_file::read(&self.root).is_ok_and(|read| read == Some(table.without_current()))
+    }
+
+    /// Deletes what a failed unpack left; what can not be deleted now is deleted by the next sweep.
+    fn recover(&self) {
+        let _ = self.root.sweep(&self.table);
+    }
+}
+
+fn create_table(root: &Root) -> Result<StatusTable, Error> {
+    let table = StatusTable::default();
+    releases_file::write(root, &table)?;
+    Ok(table)
+}
+
+fn same_release(known: &KnownRelease, manifest: &Manifest) -> Result<Unpacked, Failure> {
+    if known.identity == manifest.identity() {
+        return Ok(Unpacked { release: known.clone(), is_new: false });
+    }
+    Err(Fault::OtherContent(format!("release {}", known.version)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::disk::double::{Fault as DiskFault, FaultyDisk};
+    use crate::fixture;
+    use crate::lifecycle::Status;
+
+    const OLD: [(&str, &str, &str); 2] = [("counter", "0.1.0", "code 1"), ("regis", "1.0.0", "regis code")];
+    const NEW: [(&str, &str, &str); 2] = [("counter", "0.1.1", "code 2"), ("regis", "1.0.0", "regis code")];
+
+    /// A folder with tarballs of releases 1.0.0 and 1.1.0, which share an app, and a place for a root.
+    struct Place {
+        folder: tempfile::TempDir,
+        old: PathBuf,
+        new: PathBuf,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let old = fixture::tarball(folder.path(), "1.0.0", &OLD);
+            let new = fixture::tarball(folder.path(), "1.1.0", &NEW);
+            Self { folder, old, new }
+        }
+
+        fn root(&self) -> PathBuf {
+            self.folder.path().join("root")
+        }
+
+        fn open(&self) -> Store {
+            fixture::open(&self.root()).unwrap()
+        }
+
+        /// Opens the root with release 1.0.0 as the permanent one.
+        fn with_old(&self) -> Store {
+            let mut store = self.open();
+            store.unpack(&self.old, &fixture::platform()).unwrap();
+            store.install(&vsn("1.0.0")).unwrap();
+            store.make_permanent(&vsn("1.0.0")).unwrap();
+            store
+        }
+    }
+
+    fn vsn(text: &str) -> Vsn {
+        text.parse().unwrap()
+    }
+
+    fn statuses(store: &Store) -> Vec<(String, Status)> {
+        store
+            .releases()
+            .releases
+            .iter()
+            .map(|release| (release.version.to_string(), release.status))
+            .collect()
+    }
+
+    /// Every known release is whole and there is nothing else.
+    #[track_caller]
+    fn check_consistent(store: &Store) {
+        let mut listed = 1; // RELEASES.toml
+        let mut apps = std::collections::BTreeSet::new();
+        for release in &store.releases().releases {
+            let manifest = store.verify(&release.version).unwrap();
+            listed += 1 + manifest.files_below(&format!("releases/{}", release.version)).count();
+            for app in release.apps.iter().filter(|app| apps.insert(app.dir.clone())) {
+                listed += manifest.files_below(&app.dir).count();
+            }
+        }
+        let tree = fixture::tree(store.root().path());
+        assert_eq!(tree.len(), listed, "{:?}", tree.keys());
+    }
+
+    #[test]
+    fn an_unpacked_release_is_whole_and_has_its_documents() {
+        let place = Place::new();
+        let mut store = place.open();
+        let unpacked = store.unpack(&place.old, &fixture::platform()).unwrap();
+        assert!(unpacked.is_new);
+        assert_eq!(statuses(&store), [("1.0.0".to_owned(), Status::Unpacked)]);
+        check_consistent(&store);
+        let documents = store.docs(&vsn("1.0.0")).unwrap();
+        assert_eq!(documents.release.apps().len(), 2);
+        assert_eq!(documents.config["counter"]["limit"].as_integer(), Some(5));
+        let library = store.root().library(&"counter".parse().unwrap(), &vsn("0.1.0"));
+        assert_eq!(fs::read_to_string(library).unwrap(), "code 1");
+    }
+
+    #[test]
+    fn unpacking_the_same_release_again_changes_nothing() {
+        let place = Place::new();
+        let mut store = place.with_old();
+        let before = fixture::tree(&place.root());
+        let unpacked = store.unpack(&place.old, &fixture::platform()).unwrap();
+        assert!(!unpacked.is_new);
+        assert_eq!(unpacked.release.status, Status::Permanent);
+        assert_eq!(fixture::tree(&place.root()), before);
+    }
+
+    #[test]
+    fn the_status_survives_a_restart_but_for_the_current_release() {
+        let place = Place::new();
+        let mut store = place.with_old();
+        store.unpack(&place.new, &fixture::platform()).unwrap();
+        store.install(&vsn("1.1.0")).unwrap();
+        assert_eq!(store.releases().running().unwrap().version, vsn("1.1.0"));
+        drop(store);
+
+        let mut store = place.open();
+        let expected = [("1.1.0".to_owned(), Status::Unpacked), ("1.0.0".to_owned(), Status::Permanent)];
+        assert_eq!(statuses(&store), expected);
+        store.install(&vsn("1.1.0")).unwrap();
+        store.restart();
+        assert_eq!(statuses(&store), expected);
+        store.install(&vsn("1.1.0")).unwrap();
+        store.make_permanent(&vsn("1.1.0")).unwrap();
+        drop(store);
+
+        let mut store = place.open();
+        assert_eq!(
+            statuses(&store),
+            [("1.1.0".to_owned(), Status::Permanent), ("1.0.0".to_owned(), Status::Old)]
+        );
+        store.reboot_old(&vsn("1.0.0")).unwrap();
+        drop(store);
+        let expected = [("1.1.0".to_owned(), Status::Old), ("1.0.0".to_owned(), Status::Permanent)];
+        assert_eq!(statuses(&place.open()), expected);
+    }
+
+    #[test]
+    fn remove_deletes_what_no_other_release_uses() {
+        let place = Place::new();
+        let mut store = place.with_old();
+        let before = fixture::tree(&place.root());
+        store.unpack(&place.new, &fixture::platform()).unwrap();
+        store.remove(&vsn("1.1.0")).unwrap();
+        assert_eq!(fixture::tree(&place.root()), before);
+        assert!(matches!(store.remove(&vsn("1.0.0")), Err(Error::Refused(Refusal::Permanent(_)))));
+        assert!(matches!(store.remove(&vsn("1.1.0")), Err(Error::Refused(Refusal::NoSuchRelease(_)))));
+        check_consistent(&store);
+    }
+
+    #[test]
+    fn a_changed_added_or_missing_file_is_found() {
+        let changes: [fn(&Path); 4] = [
+            |lib| fs::write(lib.join("counter.so"), "code X").unwrap(),
+            |lib| fs::write(lib.join("more"), "").unwrap(),
+            |lib| fs::remove_file(lib.join("priv/www/index.html")).unwrap(),
+            |lib| {
+                fs::remove_file(lib.join("appup.toml")).unwrap();
+                std::os::unix::fs::symlink("app.toml", lib.join("appup.toml")).unwrap();
+            },
+        ];
+        for change in changes {
+            let place = Place::new();
+            let store = place.with_old();
+            change(&place.root().join("lib/counter-0.1.0"));
+            assert!(matches!(store.verify(&vsn("1.0.0")), Err(Error::Tampered { .. })));
+        }
+    }
+
+    #[test]
+    fn a_second_store_on_the_same_root_is_refused() {
+        let place = Place::new();
+        let _first = place.open();
+        assert!(matches!(fixture::open(&place.root()), Err(Error::Locked { .. })));
+    }
+
+    type Statuses = Vec<(String, Status)>;
+
+    /// Runs `action` with the disk failing at its first step, its second step, and so on until it succeeds. After
+    /// each failure the node restarts, must find one of the two tables with all files, and must be able to go on.
+    #[track_caller]
+    fn check_every_step(
+        fault: DiskFault,
+        prepare: fn(&Place),
+        action: fn(&Place, &mut Store) -> Result<(), Error>,
+    ) {
+        let (before, after) = before_and_after(prepare, action);
+        for step in 0.. {
+            let place = Place::new();
+            prepare(&place);
+            let is_done = run_on(FaultyDisk::new(fault, step), &place, action).is_ok();
+            let mut store = place.open();
+            check_consistent(&store);
+            let found = statuses(&store);
+            if is_done {
+                assert_eq!(found, after);
+                assert!(step > 5, "only {step} steps were seen");
+                return;
+            }
+            assert!(found == before || found == after, "step {step}: {found:?}");
+            if found == before {
+                action(&place, &mut store).unwrap();
+                check_consistent(&store);
+            }
+        }
+    }
+
+    /// Returns what a restart finds when nothing fails.
+    fn before_and_after(
+        prepare: fn(&Place),
+        action: fn(&Place, &mut Store) -> Result<(), Error>,
+    ) -> (Statuses, Statuses) {
+        let place = Place::new();
+        prepare(&place);
+        let before = statuses(&place.open());
+        action(&place, &mut place.open()).unwrap();
+        (before, statuses(&place.open()))
+    }
+
+    fn run_on(
+        disk: FaultyDisk,
+        place: &Place,
+        action: fn(&Place, &mut Store) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let fault = disk.fault;
+        let mut store = Store::open_on(place.root(), Arc::new(disk))?;
+        let result = action(place, &mut store);
+        if matches!(fault, DiskFault::Once) {
+            check_memory(&store);
+        }
+        result
+    }
+
+    /// The store in memory knows the same releases as the disk, so that it can go on without a restart.
+    #[track_caller]
+    fn check_memory(store: &Store) {
+        let on_disk = releases_file::read(store.root()).unwrap();
+        assert_eq!(on_disk, Some(store.releases().without_current()));
+        for release in &store.releases().releases {
+            store.verify(&release.version).unwrap();
+        }
+    }
+
+    fn with_old(place: &Place) {
+        place.with_old();
+    }
+
+    fn with_both(place: &Place) {
+        place.with_old().unpack(&place.new, &fixture::platform()).unwrap();
+    }
+
+    fn unpack(place: &Place, store: &mut Store) -> Result<(), Error> {
+        store.unpack(&place.new, &fixture::platform()).map(drop)
+    }
+
+    fn remove(_: &Place, store: &mut Store) -> Result<(), Error> {
+        store.remove(&vsn("1.1.0"))
+    }
+
+    fn commit(_: &Place, store: &mut Store) -> Result<(), Error> {
+        store.install(&vsn("1.1.0"))?;
+        store.make_permanent(&vsn("1.1.0"))
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_the_first_unpack_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, |_| (), unpack);
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_an_unpack_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, with_old, unpack);
+    }
+
+    #[test]
+    fn a_full_disk_at_any_step_of_an_unpack_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Once, with_old, unpack);
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_a_remove_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, with_both, remove);
+    }
+
+    #[test]
+    fn a_full_disk_at_any_step_of_a_remove_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Once, with_both, remove);
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_a_commit_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, with_both, commit);
+    }
+
+    #[test]
+    fn a_full_disk_at_any_step_of_a_commit_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Once, with_both, commit);
+    }
+
+    #[test]
+    fn an_unpack_that_failed_leaves_nothing_without_a_restart() {
+        let place = Place::new();
+        drop(place.with_old());
+        let before = fixture::tree(&place.root());
+        // The steps of opening come first, those of the last write are the table's: the ones between are unpack's.
+        for step in 8..30 {
+            let mut store =
+                Store::open_on(place.root(), Arc::new(FaultyDisk::new(DiskFault::Once, step))).unwrap();
+            store.unpack(&place.new, &fixture::platform()).unwrap_err();
+            assert_eq!(fixture::tree(&place.root()), before, "step {step}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! From a tarball to folders below the root: stage, compare, move.
+//!
+//! Everything is verified as it streams into `staging/`; only then whole folders are renamed into place, and last of
+//! all the release is written into the status table. A failure in between, or a crash, leaves folders that no known
+//! release uses, and [`Root::sweep`] deletes exactly these.
+//! (OTP extracts over the root without overwriting, so that a failure leaves files and an app version that is there
+//! already silently keeps its own.)
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use reld_plan::Rel;
+
+use crate::digest;
+use crate::documents::{self, Folders};
+use crate::error::{Error, Failure, Fault};
+use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
+use crate::lifecycle::{KnownApp, KnownRelease, Status};
+use crate::manifest::{FileEntry, MANIFEST, Manifest};
+use crate::package::Tarball;
+use crate::verify;
+
+/// What an unpack led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The release.
+    pub release: KnownRelease,
+    /// Whether the node did not have it before.
+    pub is_new: bool,
+}
+
+/// Brings the files of a release into place, and returns its line for the status table.
+///
+/// The root must have been swept, so that every folder that is there belongs to a known release.
+pub(crate) fn unpack(root: &Root, tarball: &Path, manifest: &Manifest) -> Result<KnownRelease, Error> {
+    let staged = root.staging_dir(&manifest.version);
+    stage(root, tarball, manifest, &staged)?;
+    let documents = documents::read(&Folders(&[&staged, root.path()]), &manifest.version)?;
+    let moves = decide(root, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
+    // One barrier for all files: what is renamed into place is complete whenever the power goes.
+    root.disk().sync_filesystem(&staged).map_err(Error::io("bring to the disk", &staged))?;
+    for folder in moves {
+        root.rename(&staged.join(&folder), &root.path().join(&folder))?;
+    }
+    root.sync(&root.path().join("lib"))?;
+    root.sync(&root.path().join("releases"))?;
+    Ok(known(manifest, documents.release.rel()))
+}
+
+fn stage(root: &Root, tarball: &Path, manifest: &Manifest, staged: &Path) -> Result<(), Error> {
+    let release = staged.join(layout::release_dir(&manifest.version));
+    root.create_dir(&staged.join("lib"))?;
+    root.create_dir(&release)?;
+    root.write(&release.join(MANIFEST), &manifest.print())?;
+    Tarball::open(tarball)?
+        .files(manifest, |file, content| write(root, &staged.join(&file.path), file, content))
+}
+
+fn write(root: &Root, path: &Path, file: &FileEntry, content: &mut dyn Read) -> Result<(), Failure> {
+    if let Some(folder) = path.parent() {
+        root.create_dir(folder)?;
+    }
+    let mode = if file.executable { MODE_EXECUTABLE } else { MODE_PLAIN };
+    let mut output = root.disk().create(path, mode).map_err(Error::io("make", path))?;
+    digest::copy(content, |block| {
+        root.disk().write(&mut output, block).map_err(Error::io("write", path)).map_err(Failure::from)
+    })?;
+    Ok(())
+}
+
+/// Returns the folders that are to be moved into place: all that the node does not have yet.
+fn decide(root: &Root, manifest: &Manifest, rel: &Rel) -> Result<Vec<PathBuf>, Failure> {
+    check_rel(manifest, rel)?;
+    let mut moves = Vec::new();
+    for app in &rel.apps {
+        let folder = layout::app_dir(&app.name, &app.version);
+        if root.path().join(&folder).exists() {
+            check_content(root, manifest, &folder)?;
+        } else if manifest.files_below(&folder).any(|file| file.not_carried) {
+            return Err(Fault::NotHere(folder).into());
+        } else {
+            moves.push(folder.into());
+        }
+    }
+    moves.push(layout::release_dir(&rel.version).into());
+    Ok(moves)
+}
+
+/// Compares the manifest with the release that it is about: each app with its folder, and nothing beside them.
+fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
+    let apps = rel.apps.iter().map(|app| layout::app_dir(&app.name, &app.version));
+    let folders: BTreeSet<String> = apps.chain([layout::release_dir(&rel.version)]).collect();
+    manifest.check_folders(&folders)?;
+    let libraries = rel.apps.iter().map(|app| layout::library(&app.name, &app.version));
+    let documents = rel.apps.iter().map(|app| layout::app_dir(&app.name, &app.version) + "/app.toml");
+    match libraries.chain(documents).find(|path| manifest.file(path).is_none()) {
+        Some(path) => Err(Fault::Missing(path)),
+        None => Ok(()),
+    }
+}
+
+fn check_content(root: &Root, manifest: &Manifest, folder: &str) -> Result<(), Failure> {
+    match verify::difference(root, folder, manifest)? {
+        Some(_) => Err(Fault::OtherContent(folder.to_owned()).into()),
+        None => Ok(()),
+    }
+}
+
+fn known(manifest: &Manifest, rel: &Rel) -> KnownRelease {
+    let known_app = |app: &reld_plan::RelApp| KnownApp {
+        name: app.name.clone(),
+        version: app.version.clone(),
+        dir: layout::app_dir(&app.name, &app.version),
+    };
+    KnownRelease {
+        name: rel.name.clone(),
+        version: rel.version.clone(),
+        status: Status::Unpacked,
+        identity: manifest.identity(),
+        apps: rel.apps.iter().map(known_app).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::error::Error as _;
+    use std::fs;
+
+    use super::*;
+    use crate::fixture::{self, RawEntry, raw};
+
+    type Files = BTreeMap<String, String>;
+
+    const APPS: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code 1")];
+
+    /// Unpacks bytes as a tarball into a root that knows release 1.0.0: it must be refused and change nothing.
+    #[track_caller]
+    fn check_refused(bytes: &[u8], expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = fixture::open(&folder.path().join("root")).unwrap();
+        let good = fixture::tarball(folder.path(), "1.0.0", &APPS);
+        store.unpack(&good, &fixture::platform()).unwrap();
+        let before = fixture::tree(store.root().path());
+        let hostile = folder.path().join("hostile.tar.gz");
+        fs::write(&hostile, bytes).unwrap();
+
+        let error = store.unpack(&hostile, &fixture::platform()).unwrap_err();
+
+        let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        assert!(words.contains(expected), "{words}");
+        assert_eq!(fixture::tree(store.root().path()), before);
+        assert!(!folder.path().join("evil").exists());
+    }
+
+    /// The same with the entries of a good tarball of release 1.1.0, changed.
+    #[track_caller]
+    fn check_entries(change: impl FnOnce(&mut Vec<RawEntry>), expected: &str) {
+        let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
+        let mut entries = fixture::raw_entries(&fixture::manifest("1.1.0", &files), &files);
+        change(&mut entries);
+        check_refused(&fixture::raw_tarball(&entries), expected);
+    }
+
+    /// The same with its files changed before the manifest is made.
+    #[track_caller]
+    fn check_files(change: impl FnOnce(&mut Files), expected: &str) {
+        let mut files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
+        change(&mut files);
+        let entries = fixture::raw_entries(&fixture::manifest("1.1.0", &files), &files);
+        check_refused(&fixture::raw_tarball(&entries), expected);
+    }
+
+    /// The same with its manifest changed.
+    #[track_caller]
+    fn check_manifest(change: impl FnOnce(&mut Manifest), expected: &str) {
+        let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
+        let mut manifest = fixture::manifest("1.1.0", &files);
+        change(&mut manifest);
+        check_refused(&fixture::raw_tarball(&fixture::raw_entries(&manifest, &files)), expected);
+    }
+
+    #[test]
+    fn entries_that_the_manifest_does_not_list_are_refused() {
+        for path in ["../evil", "/tmp/evil", "lib/counter-0.1.1/more", "lib/counter-0.1.1/../../../evil"] {
+            check_entries(|entries| entries.push(raw(path, "x")), "is not listed in its manifest.toml");
+        }
+    }
+
+    #[test]
+    fn a_manifest_with_a_path_that_leaves_the_root_is_refused() {
+        for path in ["../evil", "/tmp/evil", "lib/../../evil", "run/a/b"] {
+            let add = |files: &mut Files| {
+                files.insert(path.to_owned(), "x".to_owned());
+            };
+            check_files(add, "which is not below lib/ or releases/");
+        }
+    }
+
+    #[test]
+    fn links_devices_folders_and_extensions_are_refused() {
+        for kind in *b"123456LKxgSV" {
+            let change = |entries: &mut Vec<RawEntry>| entries[1].kind = kind;
+            check_entries(change, "is not a plain file");
+        }
+    }
+
+    #[test]
+    fn the_manifest_must_come_first_once_and_be_readable() {
+        check_entries(|entries| drop(entries.remove(0)), "its first entry is not manifest.toml");
+        check_entries(|entries| entries.swap(0, 1), "its first entry is not manifest.toml");
+        check_entries(|entries| entries.push(entries[0].clone()), "\"manifest.toml\" comes twice");
+        check_entries(
+            |entries| entries[0] = raw("manifest.toml", "name = 1"),
+            "its manifest.toml is damaged",
+        );
+        check_refused(&fixture::raw_tarball(&[]), "its first entry is not manifest.toml");
+    }
+
+    #[test]
+    fn a_missing_a_double_and_a_changed_entry_are_refused() {
+        check_entries(|entries| drop(entries.pop()), "is listed in its manifest.toml and missing");
+        check_entries(|entries| entries.push(entries[1].clone()), "comes twice");
+        check_entries(|entries| entries[1].content[0] ^= 1, "has another SHA-256 digest");
+        check_entries(|entries| entries[1].content.push(b' '), "bytes, its manifest.toml says");
+    }
+
+    #[test]
+    fn huge_claims_are_refused_before_anything_is_written() {
+        check_entries(|entries| entries[0].size = Some(1 << 40), "it claims 1099511627776 bytes");
+        check_entries(
+            |entries| entries[1].size = Some(1 << 40),
+            "has 1099511627776 bytes, its manifest.toml says",
+        );
+        check_manifest(|manifest| manifest.files[0].size = 1 << 40, "it claims");
+    }
+
+    #[test]
+    fn a_tarball_that_is_cut_short_anywhere_is_refused() {
+        let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
+        let whole = fixture::raw_tarball(&fixture::raw_entries(&fixture::manifest("1.1.0", &files), &files));
+        for length in (0..whole.len()).step_by(29).chain([whole.len() - 1]) {
+            let mut cut = whole.clone();
+            cut.truncate(length);
+            check_refused(&cut, "it is");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_refused() {
+        let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
+        let whole = fixture::raw_tarball(&fixture::raw_entries(&fixture::manifest("1.1.0", &files), &files));
+        check_refused(&[&whole[..], &whole[..]].concat(), "something follows its end");
+        check_refused(&[&whole[..], b"junk"].concat(), "no complete gzip-compressed tar archive");
+        check_refused(b"junk", "no complete gzip-compressed tar archive");
+    }
+
+    #[test]
+    fn a_release_must_hold_its_apps_and_nothing_beside_them() {
+        check_files(
+            |files| drop(files.remove("lib/counter-0.1.1/counter.so")),
+            "counter.so is listed in its",
+        );
+        check_files(|files| drop(files.remove("lib/counter-0.1.1/app.toml")), "app.toml is missing");
+        check_files(|files| drop(files.remove("releases/1.1.0/release.toml")), "release.toml is missing");
+        for path in ["lib/other-1.0.0/other.so", "releases/1.2.0/release.toml"] {
+            let add = |files: &mut Files| {
+                files.insert(path.to_owned(), "x".to_owned());
+            };
+            check_files(add, "belongs to no app of the release");
+        }
+    }
+
+    #[test]
+    fn documents_must_be_about_what_their_place_says() {
+        let replace = |path: &'static str, from: &'static str, to: &'static str| {
+            move |files: &mut Files| {
+                let text = files[path].replace(from, to);
+                files.insert(path.to_owned(), text);
+            }
+        };
+        let app = "lib/counter-0.1.1/app.toml";
+        check_files(replace(app, "0.1.1", "0.1.2"), "is about counter 0.1.2, expected counter 0.1.1");
+        let appup = "lib/counter-0.1.1/appup.toml";
+        check_files(
+            replace(appup, "\"counter\"", "\"regis\""),
+            "is about regis 0.1.1, expected counter 0.1.1",
+        );
+        let rel = "releases/1.1.0/release.toml";
+        check_files(replace(rel, "\"1.1.0\"", "\"1.2.0\""), "is about release 1.2.0, expected release 1.1.0");
+        check_files(replace(rel, "daemon", "demon"), "demon");
+        check_files(replace("releases/1.1.0/config.toml", "=", "is"), "expected");
+    }
+
+    #[test]
+    fn the_same_version_with_other_content_is_refused() {
+        let other = |version: &str, vsn: &str| {
+            let files = fixture::files(version, &[("counter", vsn, "other code")]);
+            fixture::raw_tarball(&fixture::raw_entries(&fixture::manifest(version, &files), &files))
+        };
+        check_refused(&other("1.0.0", "0.1.0"), "release 1.0.0 is on this node with other content");
+        check_refused(&other("1.1.0", "0.1.0"), "lib/counter-0.1.0 is on this node with other content");
+    }
+
+    #[test]
+    fn a_release_for_another_machine_is_refused() {
+        check_manifest(|manifest| manifest.target = "riscv64".to_owned(), "it was built for riscv64");
+    }
+
+    #[test]
+    fn an_app_that_is_left_out_must_be_on_the_node_with_its_digest() {
+        let left_out = |library: &str| {
+            let mut files =
+                fixture::files("1.1.0", &[("counter", "0.1.0", library), ("regis", "1.0.0", "r")]);
+            let mut manifest = fixture::manifest("1.1.0", &files);
+            for file in manifest.files.iter_mut().filter(|file| file.path.starts_with("lib/counter")) {
+                file.not_carried = true;
+                files.remove(&file.path);
+            }
+            (manifest, files)
+        };
+        let (manifest, files) = left_out("other code");
+        let bytes = fixture::raw_tarball(&fixture::raw_entries(&manifest, &files));
+        check_refused(&bytes, "lib/counter-0.1.0 is on this node with other content");
+
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, files) = left_out("code 1");
+        let tarball = fixture::write(folder.path(), &manifest, &files);
+        let mut store = fixture::open(&folder.path().join("root")).unwrap();
+        let error = store.unpack(&tarball, &fixture::platform()).unwrap_err();
+        assert!(matches!(error, Error::Tarball { source: Fault::NotHere(_), .. }), "{error:?}");
+        store.unpack(&fixture::tarball(folder.path(), "1.0.0", &APPS), &fixture::platform()).unwrap();
+        store.unpack(&tarball, &fixture::platform()).unwrap();
+        store.verify(&"1.1.0".parse().unwrap()).unwrap();
+    }
+}

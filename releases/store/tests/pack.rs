@@ -1,0 +1,154 @@
+//! Packing real packages with cargo. A test binary of its own: starting processes beside tests that take and give
+//! back locks would make these fail at random, since a child holds its parent's files for a moment.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use reld_plan::ModuleName;
+use reld_store::{Abi, Error, Order, Platform, Probe, Probed, Store, docs_of_tarball, pack};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Answers what the test wants it to, for any library that is there.
+struct Says(Probed);
+
+impl Probe for Says {
+    fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>> {
+        fs::metadata(library)?;
+        Ok(self.0.clone())
+    }
+}
+
+fn says(name: &str, version: &str) -> Says {
+    Says(Probed {
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        modules: vec![format!("{name}_sup").parse().unwrap(), name.parse().unwrap()],
+        abi: Abi { major: 1, minor: 2 },
+        target: TARGET.to_owned(),
+    })
+}
+
+/// A workspace of an author: one app, and the release that it makes.
+fn author(app: &str) -> (tempfile::TempDir, Order) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: String| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let names = format!("name = \"{app}\"\nversion = \"0.1.0\"\n");
+    let release = "name = \"shop\"\nversion = \"1.0.0\"\ndaemon = \"1.0.0\"\n";
+    write("release/release.toml", format!("{release}[[app]]\n{names}"));
+    write("release/config.toml", "[counter]\nlimit = 5\n".to_owned());
+    write("apps/some/folder/app.toml", format!("{names}modules = [\"wrong\"]\n"));
+    write("apps/some/folder/appup.toml", format!("app = \"{app}\"\nversion = \"0.1.0\"\n"));
+    write("apps/some/folder/priv/www/index.html", "<p>hello".to_owned());
+    let library = "[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n";
+    write("apps/some/folder/Cargo.toml", format!("[package]\n{names}edition = \"2024\"\n{library}"));
+    let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn f(i: usize) -> u8 { [1, 2, 3][i] }\n";
+    write("apps/some/folder/src/lib.rs", source.to_owned());
+    let order = Order {
+        release: folder.path().join("release/release.toml"),
+        apps: folder.path().join("apps"),
+        output: Some(folder.path().join("out.tar.gz")),
+        profile: "dev".to_owned(),
+        without: BTreeSet::new(),
+        reld: "1.0.0".parse().unwrap(),
+    };
+    (folder, order)
+}
+
+#[track_caller]
+fn check_refused(order: &Order, probe: &dyn Probe, expected: &str) {
+    let error = pack(order, probe).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+    assert!(!order.output.as_ref().unwrap().exists());
+}
+
+#[test]
+fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
+    let (folder, order) = author("packed");
+    let packed = pack(&order, &says("packed", "0.1.0")).unwrap();
+    let paths: Vec<&str> = packed.manifest.files.iter().map(|file| file.path.as_str()).collect();
+    let expected = [
+        "lib/packed-0.1.0/app.toml",
+        "lib/packed-0.1.0/appup.toml",
+        "lib/packed-0.1.0/packed.so",
+        "lib/packed-0.1.0/priv/www/index.html",
+        "releases/1.0.0/config.toml",
+        "releases/1.0.0/release.toml",
+    ];
+    assert_eq!(paths, expected);
+
+    let (manifest, documents) = docs_of_tarball(&packed.tarball).unwrap();
+    assert_eq!(manifest, packed.manifest);
+    let modules = &documents.release.apps()[0].docs.app.modules;
+    assert_eq!(modules.iter().map(ModuleName::as_str).collect::<Vec<_>>(), ["packed_sup", "packed"]);
+
+    let node = Platform { target: TARGET.to_owned(), abi: manifest.abi, reld: manifest.reld.clone() };
+    let mut store = Store::open(folder.path().join("root")).unwrap();
+    store.unpack(&packed.tarball, &node).unwrap();
+    assert_eq!(store.docs(&manifest.version).unwrap(), documents);
+}
+
+#[test]
+fn two_authors_in_two_folders_make_the_same_bytes() {
+    let tarballs = [(); 2].map(|()| {
+        let (_folder, order) = author("reproducible");
+        let packed = pack(&order, &says("reproducible", "0.1.0")).unwrap();
+        fs::read(packed.tarball).unwrap()
+    });
+    assert!(tarballs[0] == tarballs[1]);
+}
+
+#[test]
+fn an_app_that_is_left_out_is_listed_and_not_carried() {
+    let (_folder, mut order) = author("left_out");
+    order.without.insert("left_out".parse().unwrap());
+    let packed = pack(&order, &says("left_out", "0.1.0")).unwrap();
+    for file in &packed.manifest.files {
+        assert_eq!(file.not_carried, file.path.starts_with("lib/"), "{}", file.path);
+    }
+    assert!(matches!(docs_of_tarball(&packed.tarball), Err(Error::NoDocument { .. })));
+    order.without.insert("other".parse().unwrap());
+    assert!(matches!(pack(&order, &says("left_out", "0.1.0")), Err(Error::NotInRelease { .. })));
+}
+
+#[test]
+fn a_library_that_is_another_app_than_its_document_says_is_refused() {
+    let (_folder, order) = author("honest");
+    check_refused(&order, &says("other", "0.1.0"), "is other 0.1.0, its app.toml says honest 0.1.0");
+    check_refused(&order, &says("honest", "0.1.1"), "is honest 0.1.1, its app.toml says honest 0.1.0");
+}
+
+#[test]
+fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
+    let (_folder, order) = author("broken");
+    fs::write(order.apps.join("some/folder/src/lib.rs"), "fn").unwrap();
+    check_refused(&order, &says("broken", "0.1.0"), "cargo could not build");
+    let (_folder, order) = author("plain");
+    let cargo_toml = order.apps.join("some/folder/Cargo.toml");
+    let text = fs::read_to_string(&cargo_toml).unwrap();
+    fs::write(&cargo_toml, text.replace("cdylib", "rlib")).unwrap();
+    check_refused(&order, &says("plain", "0.1.0"), "makes no shared library");
+    fs::remove_file(&cargo_toml).unwrap();
+    check_refused(&order, &says("plain", "0.1.0"), "has no Cargo.toml");
+}
+
+#[test]
+fn an_app_is_found_by_name_and_version_once() {
+    let (_folder, order) = author("found");
+    let document = order.apps.join("some/folder/app.toml");
+    let copy = order.apps.join("other");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(&document, copy.join("app.toml")).unwrap();
+    check_refused(&order, &says("found", "0.1.0"), "found 0.1.0 is both in");
+    for path in [&document, &copy.join("app.toml")] {
+        fs::write(path, "name = \"found\"\nversion = \"0.2.0\"\n").unwrap();
+    }
+    check_refused(&order, &says("found", "0.1.0"), "; that app is there as 0.2.0, 0.2.0");
+}
