@@ -1,0 +1,64 @@
+//! A look at the process's own address space, by the kernel's files and therefore without unsafe code.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Reads `length` bytes at an address. An address that is not mapped is an error, not a fault.
+pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, address)?;
+    Ok(bytes)
+}
+
+/// Returns how many bytes of the address space are mapped from the file at `path`, which may be removed by now.
+pub(crate) fn mapped_bytes(path: &Path) -> io::Result<u64> {
+    let maps = fs::read("/proc/self/maps")?;
+    Ok(maps.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum())
+}
+
+/// Returns the size of the mapping that a line of maps describes, if it is one of that file.
+///
+/// ```text
+/// 7f1c2a000000-7f1c2a021000 r-xp 00001000 fd:01 1234      /run/reld/000001-ab.loaded.so (deleted)
+/// ```
+fn bytes_from(line: &[u8], path: &Path) -> Option<u64> {
+    let line = line.strip_suffix(b" (deleted)").unwrap_or(line);
+    let rest = line.strip_suffix(path.as_os_str().as_bytes()).filter(|rest| rest.ends_with(b" "))?;
+    let range = rest.split(|byte| *byte == b' ').next()?;
+    let (from, to) = str::from_utf8(range).ok()?.split_once('-')?;
+    u64::from_str_radix(to, 16).ok()?.checked_sub(u64::from_str_radix(from, 16).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<u64>) {
+        assert_eq!(bytes_from(line.as_bytes(), Path::new("/run/a.so")), expected);
+    }
+
+    #[test]
+    fn only_mappings_of_the_file_count() {
+        check("1000-3000 r-xp 00001000 fd:01 12                 /run/a.so", Some(0x2000));
+        check("1000-3000 r-xp 00001000 fd:01 12                 /run/a.so (deleted)", Some(0x2000));
+        check("1000-3000 r-xp 00001000 fd:01 12                 /run/b.so", None);
+        check("1000-3000 r-xp 00001000 fd:01 12                 /other/run/a.so", None);
+        check("1000-3000 rw-p 00000000 00:00 0", None);
+        check("", None);
+    }
+
+    #[test]
+    fn reading_where_nothing_is_mapped_is_an_error() {
+        assert!(read(1, 8).is_err());
+    }
+
+    #[test]
+    fn reading_a_known_place_gives_its_bytes() {
+        let known = *b"a build id";
+        assert_eq!(read(known.as_ptr().addr() as u64, known.len()).unwrap(), known);
+    }
+}

@@ -1,0 +1,217 @@
+//! The magic block and the module tables of a library, compared member by member before any other call.
+//!
+//! Reads no more of a table than its `size` allows and no member before those that say whether it is there. What
+//! passes is *parsed*: a [`Table`] holds the functions that its behaviour needs, so that nobody has to look again.
+
+use std::collections::BTreeSet;
+use std::ffi::c_void;
+
+use reld_abi as abi;
+use reld_runtime::Behaviour;
+
+use crate::error::Refusal;
+use crate::wire;
+
+/// More modules than any app has: a count above it is garbage.
+const MODULES_MAX: usize = 4096;
+
+pub(crate) type CallbackFn =
+    unsafe extern "C" fn(*mut c_void, *const abi::Event, *mut abi::Outcome) -> abi::Verdict;
+pub(crate) type AcceptsFn = unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Exit) -> abi::Status;
+pub(crate) type ExportFn = unsafe extern "C" fn(*const c_void, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
+pub(crate) type ImportFn = unsafe extern "C" fn(abi::Bytes, *mut *mut c_void, *mut abi::Exit) -> abi::Status;
+pub(crate) type ChangeFn =
+    unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut *mut c_void, *mut abi::Exit) -> abi::Status;
+pub(crate) type ChangeDownFn =
+    unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
+pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
+pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
+
+/// A library's magic block, compared. Its functions are valid as long as the library is mapped.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) built_by: String,
+    pub(crate) abi: (u32, u32),
+    pub(crate) modules: Vec<Table>,
+    pub(crate) load: LoadFn,
+}
+
+/// One callback table with what its behaviour needs.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) callback: CallbackFn,
+    pub(crate) accepts: AcceptsFn,
+    /// `None` for the behaviours that keep no state of the app's.
+    pub(crate) state: Option<StateFns>,
+}
+
+/// What a module does with states.
+#[derive(Debug)]
+pub(crate) struct StateFns {
+    pub(crate) export: ExportFn,
+    pub(crate) import: ImportFn,
+    pub(crate) change: ChangeFn,
+    pub(crate) change_down: ChangeDownFn,
+    pub(crate) drop: DropFn,
+}
+
+/// Compares a library's block with this daemon, then takes it in.
+///
+/// # Safety
+/// `block` is null or what a library's entry returned; that library stays mapped while the result is used.
+pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
+    if block.is_null() || !block.is_aligned() {
+        return Err(wrong("address", format!("is {block:p}")));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { check_head(block) }?;
+    // SAFETY: the head says that the whole block is there.
+    let app = unsafe { block.read() };
+    if app.flags & abi::FLAG_PANIC_UNWIND == 0 {
+        return Err(Refusal::PanicAbort);
+    }
+    Ok(Block {
+        // SAFETY: the caller's promise.
+        name: unsafe { text("name", app.name) }?,
+        // SAFETY: the caller's promise.
+        version: unsafe { text("vsn", app.vsn) }?,
+        // SAFETY: the caller's promise.
+        built_by: unsafe { text("built_by", app.built_by) }?,
+        abi: (app.abi_major, app.abi_minor),
+        // SAFETY: the caller's promise.
+        modules: unsafe { tables(app.modules, app.module_count) }?,
+        load: app.load.ok_or_else(|| wrong("load", "is null".into()))?,
+    })
+}
+
+/// Compares the members that say how to read the others, each before the next is looked at.
+///
+/// # Safety
+/// As for [`read`]; `block` is not null.
+unsafe fn check_head(block: *const abi::App) -> Result<(), Refusal> {
+    // SAFETY: every block of every version begins with eight bytes of magic.
+    let magic = unsafe { (&raw const (*block).magic).read() };
+    if magic != abi::MAGIC {
+        return Err(wrong("magic", format!("is {:?}", String::from_utf8_lossy(&magic))));
+    }
+    // SAFETY: size and versions follow the magic in every version.
+    let (size, major, minor) = unsafe { ((*block).size, (*block).abi_major, (*block).abi_minor) };
+    check_version(major, minor)?;
+    check_size::<abi::App>(size).map_err(|problem| wrong("size", problem))
+}
+
+/// Another major is another boundary. A newer minor may call what this daemon does not offer.
+fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
+    let field = match (major, minor) {
+        (abi::ABI_MAJOR, ..=abi::ABI_MINOR) => return Ok(()),
+        (abi::ABI_MAJOR, _) => "abi_minor",
+        _ => "abi_major",
+    };
+    let daemon = format!("{}.{}", abi::ABI_MAJOR, abi::ABI_MINOR);
+    Err(Refusal::Abi { field, library: format!("{major}.{minor}"), daemon })
+}
+
+/// A table may be larger than the daemon's (what lies beyond is not read), but not smaller than its first version.
+fn check_size<T>(size: u32) -> Result<(), String> {
+    let least = size_of::<T>();
+    if size as usize >= least { Ok(()) } else { Err(format!("is {size}, less than the {least} of ABI 1.0")) }
+}
+
+/// # Safety
+/// As for [`read`]; the bytes are the library's.
+unsafe fn text(field: &'static str, bytes: abi::Bytes) -> Result<String, Refusal> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { wire::borrow_str(bytes) }.map_err(|problem| wrong(field, format!("is {problem}")))?;
+    Ok(text.to_owned())
+}
+
+/// # Safety
+/// As for [`read`]; the table of tables is the library's.
+unsafe fn tables(tables: *const *const abi::Module, count: usize) -> Result<Vec<Table>, Refusal> {
+    if count > MODULES_MAX || (count > 0 && (tables.is_null() || !tables.is_aligned())) {
+        return Err(wrong("modules", format!("are {count} at {tables:p}")));
+    }
+    let mut names = BTreeSet::new();
+    let mut parsed = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: the block says that there are `count` pointers.
+        let table = unsafe { tables.add(index).read() };
+        // SAFETY: the caller's promise.
+        let table = unsafe { self::table(index, table) }?;
+        if !names.insert(table.name.clone()) {
+            return Err(bad(&table.name, "another module of the library has that name"));
+        }
+        parsed.push(table);
+    }
+    Ok(parsed)
+}
+
+/// # Safety
+/// As for [`read`]; `table` is one of the library's.
+unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusal> {
+    let place = format!("number {index}");
+    if table.is_null() || !table.is_aligned() {
+        return Err(bad(&place, &format!("its table is at {table:p}")));
+    }
+    // SAFETY: every table of every version begins with its size.
+    let size = unsafe { (&raw const (*table).size).read() };
+    check_size::<abi::Module>(size).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
+    // SAFETY: its size says that the whole table is there.
+    let table = unsafe { table.read() };
+    // SAFETY: the caller's promise.
+    let name = unsafe { wire::borrow_str(table.name) }
+        .map_err(|problem| bad(&place, &format!("its name is {problem}")))?;
+    parse(name, &table)
+}
+
+fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
+    let behaviour = behaviour(table.behaviour)
+        .ok_or_else(|| bad(name, &format!("{} is no behaviour", table.behaviour)))?;
+    let state = match behaviour {
+        Behaviour::GenServer | Behaviour::Application => Some(state_fns(name, table)?),
+        Behaviour::Supervisor | Behaviour::Task => None,
+    };
+    Ok(Table {
+        name: name.to_owned(),
+        behaviour,
+        callback: needed(name, "callback", table.callback)?,
+        accepts: needed(name, "accepts", table.accepts)?,
+        state,
+    })
+}
+
+fn state_fns(name: &str, table: &abi::Module) -> Result<StateFns, Refusal> {
+    Ok(StateFns {
+        export: needed(name, "export_state", table.export_state)?,
+        import: needed(name, "import_state", table.import_state)?,
+        change: needed(name, "change_code", table.change_code)?,
+        change_down: needed(name, "change_code_down", table.change_code_down)?,
+        drop: needed(name, "drop_state", table.drop_state)?,
+    })
+}
+
+fn behaviour(number: u32) -> Option<Behaviour> {
+    match number {
+        abi::BEHAVIOUR_GEN_SERVER => Some(Behaviour::GenServer),
+        abi::BEHAVIOUR_SUPERVISOR => Some(Behaviour::Supervisor),
+        abi::BEHAVIOUR_APPLICATION => Some(Behaviour::Application),
+        abi::BEHAVIOUR_TASK => Some(Behaviour::Task),
+        _ => None,
+    }
+}
+
+fn needed<F>(module: &str, member: &str, function: Option<F>) -> Result<F, Refusal> {
+    function.ok_or_else(|| bad(module, &format!("its {member} is null")))
+}
+
+fn wrong(field: &'static str, problem: String) -> Refusal {
+    Refusal::Block { field, problem }
+}
+
+fn bad(module: &str, problem: &str) -> Refusal {
+    Refusal::Module { module: module.to_owned(), problem: problem.to_owned() }
+}

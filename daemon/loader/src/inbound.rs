@@ -1,0 +1,380 @@
+//! Calls from a library: the daemon's table, each function of it a translation to [`reld_runtime::context`].
+//!
+//! The one door in is [`enter`]: no panic of the daemon crosses into a library. Each function takes over what it is
+//! given before it does anything else, so that a refusal leaks nothing, and writes an out parameter only after it was
+//! seen not to be null. Whether a callback runs on the calling thread is the context's business.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use reld_abi as abi;
+use reld_runtime::Exit;
+use reld_runtime::context::{self, Answer, Message, Refused, RequestKind, SendKind, TimerRef};
+
+use crate::wire::{self, Malformed};
+
+static HOST: abi::Host = abi::Host {
+    size: size_of::<abi::Host>() as u32,
+    abi_major: abi::ABI_MAJOR,
+    abi_minor: abi::ABI_MINOR,
+    reserved: 0,
+    self_pid,
+    send,
+    call,
+    take,
+    forget,
+    reply,
+    send_after,
+    cancel_timer,
+    sleep,
+    recv,
+    spawn,
+    register,
+    unregister,
+    whereis,
+    link,
+    unlink,
+    monitor,
+    demonitor,
+    exit,
+    trap_exit,
+    get_env,
+    log,
+};
+
+/// Returns the table that every library receives when it is loaded.
+pub fn host() -> &'static abi::Host {
+    &HOST
+}
+
+/// What a function of the table came to when it did nothing.
+#[derive(Debug)]
+struct No;
+
+impl From<Refused> for No {
+    fn from(_: Refused) -> Self {
+        Self
+    }
+}
+
+impl From<Malformed> for No {
+    fn from(malformed: Malformed) -> Self {
+        tracing::warn!(%malformed, "a library called the daemon with something that names nothing");
+        Self
+    }
+}
+
+/// Runs the inside of a function of the table; a panic of the daemon is a refusal to the library.
+fn enter<T>(inside: impl FnOnce() -> Result<T, No>) -> Result<T, No> {
+    // The panic hook has reported it. What the context guards is put back by its own guards.
+    catch_unwind(AssertUnwindSafe(inside)).unwrap_or(Err(No))
+}
+
+fn status(result: Result<(), No>) -> abi::Status {
+    result.map_or(abi::REFUSED, |()| abi::OK)
+}
+
+/// A reference of 0 names nothing.
+fn reference(result: Result<u64, No>) -> u64 {
+    result.unwrap_or(0)
+}
+
+unsafe extern "C" fn self_pid() -> abi::Pid {
+    enter(|| context::self_pid().map(wire::pid_out).ok_or(No)).unwrap_or(NO_PID)
+}
+
+unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Status {
+    status(enter(|| {
+        let body = wire::take_buf(body)?;
+        let kind = match kind {
+            abi::EVENT_CAST => SendKind::Cast,
+            abi::EVENT_INFO => SendKind::Info,
+            _ => return Err(No),
+        };
+        Ok(context::send(kind, wire::pid_in(to), body)?)
+    }))
+}
+
+unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u64) -> u64 {
+    reference(enter(|| {
+        let body = wire::take_buf(body)?;
+        let kind = match kind {
+            abi::REQUEST_CALL => RequestKind::Call,
+            abi::REQUEST_SUPERVISOR => RequestKind::Supervisor,
+            _ => return Err(No),
+        };
+        let timeout = (timeout_ms != abi::INFINITY).then(|| Duration::from_millis(timeout_ms));
+        Ok(context::call(kind, wire::pid_in(to), body, timeout)?)
+    }))
+}
+
+unsafe extern "C" fn take(reference: u64, out: *mut abi::Answer) -> abi::Status {
+    let taken = enter(|| {
+        if out.is_null() {
+            return Err(No);
+        }
+        Ok(context::take(reference)?.map(answer))
+    });
+    // SAFETY: not null, or nothing was taken; writable by the contract of the table.
+    unsafe { deliver(taken, out) }
+}
+
+unsafe extern "C" fn forget(reference: u64) {
+    // There is no status to answer a panic with; the hook has reported it.
+    let _ = enter(|| {
+        context::forget(reference);
+        Ok(())
+    });
+}
+
+unsafe extern "C" fn reply(to: abi::From, body: abi::Buf) -> abi::Status {
+    status(enter(|| Ok(context::reply(wire::from_in(to), wire::take_buf(body)?)?)))
+}
+
+unsafe extern "C" fn send_after(to: abi::Pid, after_ms: u64, body: abi::Buf) -> abi::Timer {
+    let timer = enter(|| {
+        let body = wire::take_buf(body)?;
+        Ok(context::send_after(wire::pid_in(to), Duration::from_millis(after_ms), body)?)
+    });
+    timer.map_or(abi::Timer { id: 0, at_ns: 0 }, |TimerRef { id, at_ns }| abi::Timer { id, at_ns })
+}
+
+unsafe extern "C" fn cancel_timer(timer: abi::Timer) -> abi::Status {
+    status(enter(|| {
+        let was_open = context::cancel_timer(TimerRef { id: timer.id, at_ns: timer.at_ns })?;
+        if was_open { Ok(()) } else { Err(No) }
+    }))
+}
+
+unsafe extern "C" fn sleep(after_ms: u64) -> u64 {
+    reference(enter(|| Ok(context::sleep(Duration::from_millis(after_ms))?)))
+}
+
+unsafe extern "C" fn recv(out: *mut abi::Message) -> abi::Status {
+    let taken = enter(|| {
+        if out.is_null() {
+            return Err(No);
+        }
+        Ok(context::recv()?.map(message))
+    });
+    // SAFETY: not null, or nothing was taken; writable by the contract of the table.
+    unsafe { deliver(taken, out) }
+}
+
+unsafe extern "C" fn spawn(module: abi::Bytes, args: abi::Buf, link: u32) -> u64 {
+    reference(enter(|| {
+        let args = wire::take_buf(args)?;
+        // SAFETY: the library lends the name for this call.
+        let module = unsafe { wire::borrow_str(module) }?;
+        Ok(context::spawn(module, args, link != 0)?)
+    }))
+}
+
+unsafe extern "C" fn register(name: abi::Bytes) -> abi::Status {
+    // SAFETY: the library lends the name for this call.
+    status(enter(|| Ok(context::register(unsafe { wire::borrow_str(name) }?)?)))
+}
+
+unsafe extern "C" fn unregister(name: abi::Bytes) -> abi::Status {
+    // SAFETY: the library lends the name for this call.
+    status(enter(|| Ok(context::unregister(unsafe { wire::borrow_str(name) }?)?)))
+}
+
+unsafe extern "C" fn whereis(name: abi::Bytes) -> abi::Pid {
+    let found = enter(|| {
+        // SAFETY: the library lends the name for this call.
+        let name = unsafe { wire::borrow_str(name) }?;
+        context::whereis(name).map(wire::pid_out).ok_or(No)
+    });
+    found.unwrap_or(NO_PID)
+}
+
+unsafe extern "C" fn link(with: abi::Pid) -> abi::Status {
+    status(enter(|| Ok(context::link(wire::pid_in(with))?)))
+}
+
+unsafe extern "C" fn unlink(with: abi::Pid) -> abi::Status {
+    status(enter(|| Ok(context::unlink(wire::pid_in(with))?)))
+}
+
+unsafe extern "C" fn monitor(pid: abi::Pid) -> u64 {
+    reference(enter(|| Ok(context::monitor(wire::pid_in(pid))?)))
+}
+
+unsafe extern "C" fn demonitor(reference: u64) -> abi::Status {
+    status(enter(|| Ok(context::demonitor(reference)?)))
+}
+
+unsafe extern "C" fn exit(to: abi::Pid, exit: abi::Exit) -> abi::Status {
+    status(enter(|| Ok(context::exit(wire::pid_in(to), wire::take_exit(exit)?)?)))
+}
+
+unsafe extern "C" fn trap_exit(on: u32) -> abi::Status {
+    status(enter(|| Ok(context::trap_exit(on != 0)?)))
+}
+
+unsafe extern "C" fn get_env(key: abi::Bytes, out: *mut abi::Buf) -> abi::Status {
+    let value = enter(|| {
+        if out.is_null() {
+            return Err(No);
+        }
+        // SAFETY: the library lends the key for this call.
+        let key = unsafe { wire::borrow_str(key) }?;
+        context::get_env(key).map(|value| Some(wire::give_buf(value))).ok_or(No)
+    });
+    // SAFETY: not null, or there is nothing to give; writable by the contract of the table.
+    unsafe { deliver(value, out) }
+}
+
+unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
+    // There is no status to answer a refusal with.
+    let _ = enter(|| {
+        // SAFETY: the library lends both for this call.
+        let target = String::from_utf8_lossy(unsafe { wire::borrow(target) }?);
+        // SAFETY: as above.
+        let message = String::from_utf8_lossy(unsafe { wire::borrow(message) }?);
+        write_log(level, &target, &message);
+        Ok(())
+    });
+}
+
+/// Writes a line of an app. A target of tracing is a constant, so the app's own goes into a field.
+fn write_log(level: u32, target: &str, message: &str) {
+    let pid = context::self_pid().map(tracing::field::display);
+    match level {
+        ..=1 => tracing::error!(target: "app", from = target, pid, "{message}"),
+        2 => tracing::warn!(target: "app", from = target, pid, "{message}"),
+        3 => tracing::info!(target: "app", from = target, pid, "{message}"),
+        4 => tracing::debug!(target: "app", from = target, pid, "{message}"),
+        _ => tracing::trace!(target: "app", from = target, pid, "{message}"),
+    }
+}
+
+/// Writes what was taken to the library's out parameter.
+///
+/// # Safety
+/// `out` is writable if something was taken.
+unsafe fn deliver<T>(taken: Result<Option<T>, No>, out: *mut T) -> abi::Status {
+    match taken {
+        Ok(Some(value)) => {
+            // SAFETY: the caller's promise. The old content is the library's and owns nothing.
+            unsafe { out.write(value) };
+            abi::OK
+        }
+        Ok(None) => abi::PENDING,
+        Err(No) => abi::REFUSED,
+    }
+}
+
+fn answer(answer: Answer) -> abi::Answer {
+    let (kind, reply, exit) = match answer {
+        Answer::Reply(body) => (abi::ANSWER_REPLY, body, Exit::Normal),
+        Answer::Timeout => (abi::ANSWER_TIMEOUT, Vec::new(), Exit::Normal),
+        Answer::Exit(exit) => (abi::ANSWER_EXIT, Vec::new(), exit),
+    };
+    abi::Answer { kind, reserved: 0, reply: wire::give_buf(reply), exit: wire::give_exit(exit) }
+}
+
+fn message(message: Message) -> abi::Message {
+    let (kind, exit_kind, from, reference, body) = match message {
+        Message::Call(from, body) => (abi::EVENT_CALL, 0, from.caller, from.reference, body),
+        Message::Cast(from, body) => (abi::EVENT_CAST, 0, from, 0, body),
+        Message::Info(from, body) => (abi::EVENT_INFO, 0, from, 0, body),
+        Message::Exit(from, exit) => (abi::EVENT_EXIT, wire::exit_kind(&exit), from, 0, text(exit)),
+        Message::Down(reference, from, exit) => {
+            (abi::EVENT_DOWN, wire::exit_kind(&exit), from, reference, text(exit))
+        }
+    };
+    abi::Message { kind, exit_kind, from: wire::pid_out(from), reference, body: wire::give_buf(body) }
+}
+
+fn text(exit: Exit) -> Vec<u8> {
+    wire::into_text(exit).into_bytes()
+}
+
+const NO_PID: abi::Pid = abi::Pid { slot: 0, generation: 0 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every function of the table, called outside a callback with arguments that would be legal inside.
+    fn outside() -> Vec<(&'static str, bool)> {
+        let host = host();
+        let pid = abi::Pid { slot: 1, generation: 1 };
+        let from = abi::From { caller: pid, server: pid, reference: 1 };
+        let timer = abi::Timer { id: 1, at_ns: 1 };
+        let body = || wire::give_buf(b"\xc0".to_vec());
+        let name = wire::lend(b"name");
+        let (mut got, mut mail, mut value) = (answer(Answer::Timeout), empty(), abi::Buf::EMPTY);
+        // SAFETY: every argument keeps the contract of the table.
+        #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one list of calls")]
+        unsafe {
+            vec![
+                ("self_pid", (host.self_pid)() == NO_PID),
+                ("send", (host.send)(abi::EVENT_CAST, pid, body()) == abi::REFUSED),
+                ("call", (host.call)(abi::REQUEST_CALL, pid, body(), abi::INFINITY) == 0),
+                ("take", (host.take)(1, &raw mut got) == abi::REFUSED),
+                ("reply", (host.reply)(from, body()) == abi::REFUSED),
+                ("send_after", (host.send_after)(pid, 1, body()).id == 0),
+                ("cancel_timer", (host.cancel_timer)(timer) == abi::REFUSED),
+                ("sleep", (host.sleep)(1) == 0),
+                ("recv", (host.recv)(&raw mut mail) == abi::REFUSED),
+                ("spawn", (host.spawn)(name, body(), 1) == 0),
+                ("register", (host.register)(name) == abi::REFUSED),
+                ("unregister", (host.unregister)(name) == abi::REFUSED),
+                ("whereis", (host.whereis)(name) == NO_PID),
+                ("link", (host.link)(pid) == abi::REFUSED),
+                ("unlink", (host.unlink)(pid) == abi::REFUSED),
+                ("monitor", (host.monitor)(pid) == 0),
+                ("demonitor", (host.demonitor)(1) == abi::REFUSED),
+                ("exit", (host.exit)(pid, wire::give_exit(Exit::Killed)) == abi::REFUSED),
+                ("trap_exit", (host.trap_exit)(1) == abi::REFUSED),
+                ("get_env", (host.get_env)(name, &raw mut value) == abi::REFUSED),
+            ]
+        }
+    }
+
+    fn empty() -> abi::Message {
+        message(Message::Info(wire::pid_in(NO_PID), Vec::new()))
+    }
+
+    #[test]
+    fn outside_a_callback_every_function_refuses() {
+        let accepted: Vec<_> = outside().into_iter().filter(|(_, refused)| !refused).collect();
+        assert_eq!(accepted, []);
+    }
+
+    #[test]
+    fn a_panic_of_the_daemon_is_a_refusal() {
+        let result = enter(|| -> Result<(), No> { std::panic::resume_unwind(Box::new("a bug")) });
+        assert_eq!(status(result), abi::REFUSED);
+    }
+
+    #[test]
+    fn an_out_parameter_of_null_is_refused() {
+        let null = std::ptr::null_mut();
+        // SAFETY: a null out parameter is never written.
+        assert_eq!(unsafe { (host().take)(1, null) }, abi::REFUSED);
+        // SAFETY: as above.
+        assert_eq!(unsafe { (host().recv)(std::ptr::null_mut()) }, abi::REFUSED);
+    }
+
+    #[track_caller]
+    fn check(taken: Message, kind: u32, exit_kind: u32, reference: u64, body: &[u8]) {
+        let sent = message(taken);
+        assert_eq!((sent.kind, sent.exit_kind, sent.reference), (kind, exit_kind, reference));
+        assert_eq!(wire::take_buf(sent.body).unwrap(), body);
+    }
+
+    #[test]
+    fn a_task_sees_each_kind_of_message_as_the_boundary_says() {
+        let pid = reld_runtime::Pid { slot: 4, generation: 2 };
+        let from = reld_runtime::From { caller: pid, server: pid, reference: 9 };
+        check(Message::Call(from, b"a".to_vec()), abi::EVENT_CALL, 0, 9, b"a");
+        check(Message::Cast(pid, b"b".to_vec()), abi::EVENT_CAST, 0, 0, b"b");
+        check(Message::Info(pid, b"c".to_vec()), abi::EVENT_INFO, 0, 0, b"c");
+        check(Message::Exit(pid, Exit::Error("d".into())), abi::EVENT_EXIT, abi::EXIT_ERROR, 0, b"d");
+        check(Message::Down(3, pid, Exit::Noproc), abi::EVENT_DOWN, abi::EXIT_NOPROC, 3, b"");
+    }
+}

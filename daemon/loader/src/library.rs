@@ -1,0 +1,115 @@
+//! Opening a library: everything that can fail about it, in one go.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reld_abi as abi;
+use reld_runtime::Module;
+use sha2::{Digest as _, Sha256};
+
+use crate::block::Block;
+use crate::check;
+use crate::error::Refusal;
+use crate::image::{Image, hex};
+use crate::inbound;
+use crate::outbound::ForeignModule;
+use crate::private_copy::PrivateCopy;
+use crate::unload::Residents;
+
+/// A sha256.
+pub type Digest = [u8; 32];
+
+/// Which library is to be opened, and what it has to be.
+#[derive(Debug, Clone)]
+pub struct OpenRequest {
+    /// The file of the release. It is read once and never mapped.
+    pub source: PathBuf,
+    /// What the file's content has to be; `None` when nobody has recorded it.
+    pub sha256: Option<Digest>,
+    /// The app's name, which the library has to confirm.
+    pub app: String,
+    /// The app's version, which the library has to confirm.
+    pub version: String,
+}
+
+/// A library that was opened and has received the daemon's table. Every module of it keeps its image reachable.
+#[derive(Debug, Clone)]
+pub struct Library {
+    image: Arc<Image>,
+    modules: Vec<Arc<dyn Module>>,
+}
+
+impl Library {
+    /// Returns the app's name.
+    pub fn app(&self) -> &str {
+        &self.image.app
+    }
+
+    /// Returns the app's version.
+    pub fn version(&self) -> &str {
+        &self.image.version
+    }
+
+    /// Returns the GNU build id, in hexadecimal digits, of the code in memory.
+    pub fn build_id(&self) -> &str {
+        &self.image.build_id
+    }
+
+    /// Returns the path that the library is mapped from.
+    pub fn path(&self) -> PathBuf {
+        self.image.path()
+    }
+
+    /// Returns the library's modules, in its own order.
+    pub fn modules(&self) -> &[Arc<dyn Module>] {
+        &self.modules
+    }
+}
+
+/// Opens a library. `[loader thread]`
+pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) -> Result<Library, Refusal> {
+    let mut bytes = fs::read(&request.source).map_err(Refusal::Read)?;
+    let digest = verify(&bytes, request.sha256)?;
+    let facts = check::check(&bytes)?;
+    check::clear_nodelete(&mut bytes)?;
+    let copy = PrivateCopy::write(run_dir, &digest, &bytes)?;
+    let image = Arc::new(Image::new(request.app, request.version, &facts, copy)?);
+    residents.add(&image);
+    let block = image.mapping.block()?;
+    check_identity(&image, &block)?;
+    load(&block)?;
+    let modules = block.modules.into_iter().map(|table| ForeignModule::shared(table, Arc::clone(&image)));
+    Ok(Library { modules: modules.collect(), image })
+}
+
+/// Compares the content with what was recorded, and returns its digest in hexadecimal digits.
+fn verify(bytes: &[u8], expected: Option<Digest>) -> Result<String, Refusal> {
+    let found: Digest = Sha256::digest(bytes).into();
+    match expected {
+        Some(expected) if expected != found => {
+            Err(Refusal::Digest { expected: hex(&expected), found: hex(&found) })
+        }
+        _ => Ok(hex(&found)),
+    }
+}
+
+fn check_identity(image: &Image, block: &Block) -> Result<(), Refusal> {
+    let compare = |field, asked: &str, found: &str| {
+        if asked == found {
+            return Ok(());
+        }
+        Err(Refusal::Identity { field, asked: asked.to_owned(), found: found.to_owned() })
+    };
+    compare("name", &image.app, &block.name)?;
+    compare("vsn", &image.version, &block.version)
+}
+
+/// Hands the daemon's table over.
+fn load(block: &Block) -> Result<(), Refusal> {
+    // SAFETY: the library's image is mapped, and the table lives as long as the process.
+    match unsafe { (block.load)(inbound::host()) } {
+        abi::OK => Ok(()),
+        status => Err(Refusal::LoadRefused { status }),
+    }
+}

@@ -1,0 +1,90 @@
+//! The loader thread.
+//!
+//! All libraries are opened on one thread: the system's loader is then never entered twice at once, and a constructor
+//! that hangs or binds something to its thread meets this one and not a worker. Requests wait in a bounded queue, and
+//! whoever asks waits no longer than the deadline that it brings.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{LoadError, Refusal};
+use crate::library::{self, Library, OpenRequest};
+use crate::private_copy;
+use crate::unload::{Resident, Residents};
+
+/// How many requests may wait. Upgrades run one at a time, so more than a few mean that the thread hangs.
+const QUEUE_MAX: usize = 64;
+
+/// Opens libraries, and knows which are mapped.
+#[derive(Debug)]
+pub struct Loader {
+    jobs: SyncSender<Job>,
+    residents: Residents,
+}
+
+#[derive(Debug)]
+struct Job {
+    request: OpenRequest,
+    answer: SyncSender<Result<Library, Refusal>>,
+}
+
+impl Loader {
+    /// Starts the loader thread with `run_dir` as the folder of the private copies, which it makes and empties.
+    ///
+    /// The folder must be this daemon's alone. The thread ends when the loader is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal::Copy`] when the folder cannot be made, read or emptied; [`Refusal::LoaderGone`] when the system
+    /// gives no thread.
+    pub fn start(run_dir: &Path) -> Result<Self, LoadError> {
+        let error = |refusal| LoadError::new(run_dir, refusal);
+        let run_dir = private_copy::prepare(run_dir).map_err(error)?;
+        let (jobs, queue) = mpsc::sync_channel(QUEUE_MAX);
+        let residents = Residents::default();
+        let registered = residents.clone();
+        thread::Builder::new()
+            .name("reld-loader".into())
+            .spawn(move || serve(&queue, &run_dir, &registered))
+            .map_err(|_| error(Refusal::LoaderGone))?;
+        Ok(Self { jobs, residents })
+    }
+
+    /// Opens a library and hands the daemon's table to it. Blocks the caller for at most `deadline`.
+    ///
+    /// A library that passes the check of its file stays mapped for the life of the process, whatever comes after.
+    ///
+    /// # Errors
+    /// Every [`Refusal`]; the error names `request.source`.
+    pub fn open(&self, request: OpenRequest, deadline: Duration) -> Result<Library, LoadError> {
+        let source = request.source.clone();
+        self.ask(request, deadline).map_err(|refusal| LoadError::new(&source, refusal))
+    }
+
+    /// Lists the libraries that are in the address space, oldest first.
+    pub fn residents(&self) -> Vec<Resident> {
+        self.residents.list()
+    }
+
+    fn ask(&self, request: OpenRequest, deadline: Duration) -> Result<Library, Refusal> {
+        // Room for the answer, so that the loader never waits for an asker that has gone.
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.jobs.try_send(Job { request, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Deadline(Duration::ZERO),
+            TrySendError::Disconnected(_) => Refusal::LoaderGone,
+        })?;
+        match answered.recv_timeout(deadline) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(Refusal::Deadline(deadline)),
+            Err(RecvTimeoutError::Disconnected) => Err(Refusal::LoaderGone),
+        }
+    }
+}
+
+fn serve(queue: &Receiver<Job>, run_dir: &PathBuf, residents: &Residents) {
+    for Job { request, answer } in queue {
+        // An asker whose deadline has passed takes no answer: the library is dropped, which purges it.
+        let _ = answer.send(library::open(request, run_dir, residents));
+    }
+}

@@ -1,0 +1,383 @@
+//! Calls into a library: its tables as the runtime's [`Module`], [`Instance`] and [`Callback`].
+//!
+//! The one door out. No call here is wrapped in `catch_unwind`: a panic cannot leave an `extern "C"` function (the
+//! library's shim catches it and answers with an exit; one that gets past the shim aborts inside the library), so
+//! there would be nothing to catch. What comes back is looked at before it is used: an answer that the boundary does
+//! not know ends the process with [`Exit::Error`] naming app, version and module.
+//!
+//! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] is the same box before
+//! and after, so a callback that does not wait allocates nothing here.
+
+use std::ffi::c_void;
+use std::fmt::Display;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use reld_abi as abi;
+use reld_runtime::{
+    Behaviour, BodyKind, Bytes, Callback, Event, Exit, Instance, Module, Next, Outcome, Pid, Ref, Step,
+};
+
+use crate::block::{StateFns, Table};
+use crate::image::Image;
+use crate::wire::{self, Malformed};
+
+/// A module of a library.
+#[derive(Debug, Clone)]
+pub(crate) struct ForeignModule {
+    inner: Arc<Inner>,
+}
+
+/// Functions, and the image that they are in.
+#[derive(Debug)]
+struct Inner {
+    table: Table,
+    image: Arc<Image>,
+}
+
+/// Where in a process's life a callback runs; it decides which answers are legal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Init,
+    Running,
+    Ending,
+}
+
+/// A state of a library with the module that built it.
+#[derive(Debug)]
+struct ForeignInstance {
+    module: ForeignModule,
+    /// `None` while a callback has it, and once the process has ended.
+    state: Option<NonNull<c_void>>,
+}
+
+// SAFETY: by the contract of the boundary a state may be used and freed by any thread of the pool, one at a time.
+unsafe impl Send for ForeignInstance {}
+
+/// A callback of a library that waits.
+#[derive(Debug)]
+struct ForeignCallback {
+    /// Without its state, which the future has; `None` once the callback has ended.
+    instance: Option<Box<ForeignInstance>>,
+    future: ForeignFuture,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ForeignFuture {
+    data: *mut c_void,
+    poll: unsafe extern "C" fn(*mut c_void, *const u64, usize, *mut abi::Outcome) -> abi::Verdict,
+    drop: unsafe extern "C" fn(*mut c_void),
+}
+
+// SAFETY: by the contract of the boundary a future may be polled and dropped by any thread of the pool, one at a time.
+unsafe impl Send for ForeignFuture {}
+
+impl ForeignModule {
+    pub(crate) fn shared(table: Table, image: Arc<Image>) -> Arc<dyn Module> {
+        Arc::new(Self { inner: Arc::new(Inner { table, image }) })
+    }
+
+    fn state_fns(&self) -> Result<&StateFns, Exit> {
+        self.inner.table.state.as_ref().ok_or_else(|| self.broken("keeps no state"))
+    }
+
+    fn instance(&self, state: *mut c_void) -> Result<Box<dyn Instance>, Exit> {
+        let state = NonNull::new(state).ok_or_else(|| self.broken("answered a null state"))?;
+        Ok(Box::new(ForeignInstance { module: self.clone(), state: Some(state) }))
+    }
+
+    /// Returns the exit of a process whose library broke the contract.
+    fn broken(&self, problem: impl Display) -> Exit {
+        let Inner { table, image } = &*self.inner;
+        Exit::Error(format!(
+            "app {} {}, module {}: the library {problem}",
+            image.app, image.version, table.name
+        ))
+    }
+
+    fn malformed(&self, malformed: Malformed) -> Exit {
+        self.broken(format_args!("answered {malformed}, which ABI {} does not know", abi::ABI_MAJOR))
+    }
+
+    /// Turns the answer of a plain function into a result; `why` is taken over in any case.
+    fn check(&self, status: abi::Status, why: abi::Exit) -> Result<(), Exit> {
+        let why = wire::take_exit(why).map_err(|malformed| self.malformed(malformed));
+        match status {
+            abi::OK => why.map(drop),
+            abi::FAILED => Err(match why? {
+                Exit::Normal => self.broken("failed without saying why"),
+                why => why,
+            }),
+            status => Err(self.malformed(Malformed::Status(status))),
+        }
+    }
+
+    fn take(&self, buf: abi::Buf) -> Result<Bytes, Exit> {
+        wire::take_buf(buf).map_err(|malformed| self.malformed(malformed))
+    }
+}
+
+impl Module for ForeignModule {
+    fn name(&self) -> &str {
+        &self.inner.table.name
+    }
+
+    fn version(&self) -> &str {
+        &self.inner.image.version
+    }
+
+    fn app(&self) -> &str {
+        &self.inner.image.app
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.inner.table.behaviour
+    }
+
+    fn init(&self, args: &[u8]) -> Step {
+        let event = abi::Event { body: wire::lend(args), ..event(abi::EVENT_INIT) };
+        run(Box::new(ForeignInstance { module: self.clone(), state: None }), &event, Stage::Init)
+    }
+
+    fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let import = self.state_fns()?.import;
+        let (mut made, mut why) = (ptr::null_mut(), EMPTY_EXIT);
+        // SAFETY: the image is mapped, the bytes are lent for the call, and both out parameters are writable.
+        let status = unsafe { import(wire::lend(state), &raw mut made, &raw mut why) };
+        self.check(status, why)?;
+        self.instance(made)
+    }
+
+    fn change_code(&self, from: &str, state: &[u8], extra: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let change = self.state_fns()?.change;
+        let (from, state, extra) = (wire::lend(from.as_bytes()), wire::lend(state), wire::lend(extra));
+        let (mut made, mut why) = (ptr::null_mut(), EMPTY_EXIT);
+        // SAFETY: as for import.
+        let status = unsafe { change(from, state, extra, &raw mut made, &raw mut why) };
+        self.check(status, why)?;
+        self.instance(made)
+    }
+
+    fn change_code_down(&self, to: &str, state: &[u8], extra: &[u8]) -> Result<Bytes, Exit> {
+        let change_down = self.state_fns()?.change_down;
+        let (to, state, extra) = (wire::lend(to.as_bytes()), wire::lend(state), wire::lend(extra));
+        let (mut made, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        // SAFETY: as for import.
+        let status = unsafe { change_down(to, state, extra, &raw mut made, &raw mut why) };
+        let made = self.take(made);
+        self.check(status, why)?;
+        made
+    }
+
+    fn accepts(&self, kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        let kind = match kind {
+            BodyKind::Init => abi::EVENT_INIT,
+            BodyKind::Call => abi::EVENT_CALL,
+            BodyKind::Cast => abi::EVENT_CAST,
+            BodyKind::Info => abi::EVENT_INFO,
+            // The boundary asks by event, and a state is none; making one and dropping it decodes the same.
+            BodyKind::State => return self.import(body).map(drop),
+        };
+        let mut why = EMPTY_EXIT;
+        // SAFETY: as for import.
+        let status = unsafe { (self.inner.table.accepts)(kind, wire::lend(body), &raw mut why) };
+        self.check(status, why)
+    }
+}
+
+impl Instance for ForeignInstance {
+    fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
+        let stage = if matches!(event, Event::Terminate(_)) { Stage::Ending } else { Stage::Running };
+        with_event(event, |event| run(self, event, stage))
+    }
+
+    fn export(&self) -> Result<Bytes, Exit> {
+        let export = self.module.state_fns()?.export;
+        let state = self.state.map_or(ptr::null(), |state| state.as_ptr().cast_const());
+        let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        // SAFETY: the image is mapped, the state is of this module, and both out parameters are writable.
+        let status = unsafe { export(state, &raw mut bytes, &raw mut why) };
+        let bytes = self.module.take(bytes);
+        self.module.check(status, why)?;
+        bytes
+    }
+}
+
+impl Drop for ForeignInstance {
+    fn drop(&mut self) {
+        let (Some(state), Ok(fns)) = (self.state.take(), self.module.state_fns()) else { return };
+        // SAFETY: the image is mapped, the state is of this module, and nobody else has it.
+        unsafe { (fns.drop)(state.as_ptr()) }
+    }
+}
+
+impl Callback for ForeignCallback {
+    fn poll(&mut self, completed: &[Ref]) -> Option<Outcome> {
+        let ForeignFuture { data, poll, .. } = self.future;
+        let instance = self.instance.take().expect("a callback that has ended is not polled again");
+        let mut out = EMPTY_OUTCOME;
+        // SAFETY: the image is mapped (the instance holds it), and the future has not ended, since it holds it still.
+        let verdict = unsafe { poll(data, completed.as_ptr(), completed.len(), &raw mut out) };
+        if verdict == abi::VERDICT_PENDING {
+            self.instance = Some(instance);
+            return None;
+        }
+        Some(finish(instance, verdict, out, self.stage))
+    }
+}
+
+impl Drop for ForeignCallback {
+    fn drop(&mut self) {
+        // Once the callback has ended, the library has freed its future.
+        if self.instance.is_some() {
+            // SAFETY: the image is mapped (the instance holds it), and the future is ours and has not ended.
+            unsafe { (self.future.drop)(self.future.data) }
+        }
+    }
+}
+
+/// Runs a callback up to its first wait.
+fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> Step {
+    let state = instance.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
+    let mut out = EMPTY_OUTCOME;
+    // SAFETY: the image is mapped (the instance holds it), the state is of this module and moves into the call, and
+    // the event and the outcome live until it returns.
+    let verdict = unsafe { (instance.module.inner.table.callback)(state, event, &raw mut out) };
+    if verdict == abi::VERDICT_PENDING {
+        return wait(instance, out.future, stage);
+    }
+    Step::Ready(finish(instance, verdict, out, stage))
+}
+
+fn wait(instance: Box<ForeignInstance>, future: abi::Future, stage: Stage) -> Step {
+    let (Some(poll), Some(drop)) = (future.poll, future.drop) else {
+        return Step::Ready(crashed(instance.module.broken("answered a future without poll or drop")));
+    };
+    let future = ForeignFuture { data: future.data_app, poll, drop };
+    Step::Pending(Box::new(ForeignCallback { instance: Some(instance), future, stage }))
+}
+
+/// Turns the outcome of a callback that has ended into the runtime's. Takes over all that it owns.
+fn finish(
+    mut instance: Box<ForeignInstance>,
+    verdict: abi::Verdict,
+    out: abi::Outcome,
+    stage: Stage,
+) -> Outcome {
+    let module = instance.module.clone();
+    let result = match verdict {
+        abi::VERDICT_READY => ready(&mut instance, out, stage),
+        abi::VERDICT_CRASHED => Err(crash(&module, out)),
+        verdict => Err(module.malformed(Malformed::Verdict(verdict))),
+    };
+    match result {
+        Ok((next, reply)) => Outcome {
+            instance: instance.state.is_some().then_some(instance as Box<dyn Instance>),
+            next,
+            reply,
+        },
+        Err(exit) => crashed(exit),
+    }
+}
+
+/// Takes over what a callback that is done answers; the state goes to the instance first, so that it is dropped when
+/// the rest is wrong.
+fn ready(
+    instance: &mut ForeignInstance,
+    out: abi::Outcome,
+    stage: Stage,
+) -> Result<(Next, Option<Bytes>), Exit> {
+    instance.state = NonNull::new(out.state_app);
+    let module = &instance.module;
+    let reply = module.take(out.reply);
+    let exit = wire::take_exit(out.exit).map_err(|malformed| module.malformed(malformed));
+    let next = match out.next {
+        abi::NEXT_CONTINUE => Next::Continue,
+        abi::NEXT_STOP => Next::Stop(exit?),
+        abi::NEXT_IGNORE if stage == Stage::Init => Next::Ignore,
+        next => return Err(module.malformed(Malformed::Next(next))),
+    };
+    check_state(instance, &next, stage)?;
+    Ok((next, (out.has_reply != 0).then_some(reply?)))
+}
+
+/// Sees that a process that goes on has what it goes on with.
+fn check_state(instance: &ForeignInstance, next: &Next, stage: Stage) -> Result<(), Exit> {
+    let module = &instance.module;
+    let keeps_state = module.inner.table.state.is_some();
+    match (keeps_state, instance.state.is_some()) {
+        (true, false) if *next == Next::Continue && stage != Stage::Ending => {
+            Err(module.broken("answered a null state for a process that goes on"))
+        }
+        (false, true) => Err(module.broken("answered a state, but its behaviour keeps none")),
+        _ => Ok(()),
+    }
+}
+
+fn crash(module: &ForeignModule, out: abi::Outcome) -> Exit {
+    // The state is gone and a reply has no meaning, but its bytes are ours to free.
+    drop(wire::take_buf(out.reply));
+    wire::take_exit(out.exit).unwrap_or_else(|malformed| module.malformed(malformed))
+}
+
+fn crashed(exit: Exit) -> Outcome {
+    Outcome { instance: None, next: Next::Crash(exit), reply: None }
+}
+
+/// Calls `run` with the boundary's form of an event, whose bytes live for that call.
+fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step {
+    match *event {
+        Event::Call(from, body) => run(&abi::Event {
+            from: wire::pid_out(from.caller),
+            reference: from.reference,
+            body: wire::lend(body),
+            ..self::event(abi::EVENT_CALL)
+        }),
+        Event::Cast(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CAST) }),
+        Event::Info(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_INFO) }),
+        Event::Exit(from, exit) => run(&ended(abi::EVENT_EXIT, from, 0, exit)),
+        Event::Down(reference, from, exit) => run(&ended(abi::EVENT_DOWN, from, reference, exit)),
+        Event::Terminate(exit) => run(&ended(abi::EVENT_TERMINATE, Pid::NONE, 0, exit)),
+        Event::PrepStop(root) => {
+            let body = pid_body(root);
+            run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
+        }
+    }
+}
+
+fn ended(kind: u32, from: Pid, reference: Ref, exit: &Exit) -> abi::Event {
+    abi::Event {
+        from: wire::pid_out(from),
+        reference,
+        body: wire::lend(wire::exit_text(exit).as_bytes()),
+        exit_kind: wire::exit_kind(exit),
+        ..event(kind)
+    }
+}
+
+fn pid_body(pid: Option<Pid>) -> Bytes {
+    rmp_serde::to_vec_named(&pid).expect("two numbers always encode")
+}
+
+fn event(kind: u32) -> abi::Event {
+    abi::Event {
+        kind,
+        reserved: 0,
+        from: wire::pid_out(Pid::NONE),
+        reference: 0,
+        body: wire::lend(&[]),
+        exit_kind: 0,
+    }
+}
+
+const EMPTY_EXIT: abi::Exit = abi::Exit { kind: 0, text: abi::Buf::EMPTY };
+
+const EMPTY_OUTCOME: abi::Outcome = abi::Outcome {
+    state_app: ptr::null_mut(),
+    next: 0,
+    has_reply: 0,
+    reply: abi::Buf::EMPTY,
+    exit: EMPTY_EXIT,
+    future: abi::Future { data_app: ptr::null_mut(), poll: None, drop: None },
+};

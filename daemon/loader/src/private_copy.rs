@@ -1,0 +1,100 @@
+//! The private copies that libraries are opened from.
+//!
+//! A release's file is never opened itself: glibc knows libraries by their path first, so a path used twice may give
+//! the old code without any error, and a file that shrinks while it is mapped ends the daemon with a SIGBUS. A copy's
+//! name holds a number that the process never uses again, and its file is new, read-only, and the daemon's own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Refusal;
+
+const SUFFIX: &str = ".loaded.so";
+
+/// The number of the next copy. One for the process, as glibc's list of libraries is.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A file that one library is opened from. Removed when dropped; a mapping of it stays valid.
+#[derive(Debug)]
+pub(crate) struct PrivateCopy {
+    path: PathBuf,
+}
+
+impl PrivateCopy {
+    /// Writes a copy below `folder`, an absolute path; `digest` is that of the source, to find it by.
+    pub(crate) fn write(folder: &Path, digest: &str, bytes: &[u8]) -> Result<Self, Refusal> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{number:06}-{}{SUFFIX}", &digest[..digest.len().min(16)]));
+        match write_new(&path, bytes) {
+            Ok(()) => Ok(Self { path }),
+            Err(error) => Err(Refusal::Copy { copy: path, error }),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a private copy was not removed");
+        }
+    }
+}
+
+/// Makes the folder of the copies, removes what an earlier daemon left there, and returns its absolute path.
+pub(crate) fn prepare(folder: &Path) -> Result<PathBuf, Refusal> {
+    sweep(folder).map_err(|error| Refusal::Copy { copy: folder.to_owned(), error })
+}
+
+fn sweep(folder: &Path) -> io::Result<PathBuf> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(SUFFIX) {
+            fs::remove_file(path)?;
+        }
+    }
+    folder.canonicalize()
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
+    file.write_all(bytes).inspect_err(|_| {
+        // Best effort: the failure to write is what the caller hears of.
+        let _ = fs::remove_file(path);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_never_get_the_same_path_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = PrivateCopy::write(folder.path(), "0123456789abcdef0123", b"code").unwrap();
+        let used = first.path().to_owned();
+        drop(first);
+        assert!(!used.exists());
+        let second = PrivateCopy::write(folder.path(), "0123456789abcdef0123", b"code").unwrap();
+        assert_ne!(used, second.path());
+        assert!(fs::metadata(second.path()).unwrap().permissions().readonly());
+    }
+
+    #[test]
+    fn copies_of_an_earlier_daemon_are_removed_and_other_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (left, other) =
+            (folder.path().join(format!("000007-ab{SUFFIX}")), folder.path().join("notes.txt"));
+        fs::write(&left, "").unwrap();
+        fs::write(&other, "").unwrap();
+        prepare(folder.path()).unwrap();
+        assert_eq!((left.exists(), other.exists()), (false, true));
+    }
+}

@@ -1,0 +1,82 @@
+//! What a library says about itself, for whoever wants to know without running a node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reld_runtime::Behaviour;
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Block, Table};
+use crate::check::{self, Facts};
+use crate::error::{LoadError, Refusal};
+use crate::image::{Mapping, hex};
+
+/// What a library says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The app's name.
+    pub app: String,
+    /// The app's version.
+    pub version: String,
+    /// The version of the boundary it was built for, as `major.minor`.
+    pub abi: String,
+    /// What built it, for people.
+    pub built_by: String,
+    /// The GNU build id in hexadecimal digits.
+    pub build_id: String,
+    /// The shared libraries that it needs.
+    pub needed: Vec<String>,
+    /// Its modules, in its own order.
+    pub modules: Vec<ProbedModule>,
+}
+
+/// A module of a probed library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedModule {
+    /// The module's name.
+    pub name: String,
+    /// OTP's word for its behaviour; `task` for a home-brewed process.
+    pub behaviour: String,
+}
+
+/// Reads what a library says about itself. Runs its constructors and its entry, nothing else of it.
+///
+/// To be called in a process that may die of it, since constructors are foreign code: `reld probe FILE` as a child.
+/// The file must not change meanwhile, and a path can be probed once in a process.
+///
+/// # Errors
+/// Every [`Refusal`] of the file's check and of its magic block.
+pub fn probe(path: &Path) -> Result<ProbeReport, LoadError> {
+    look(path).map_err(|refusal| LoadError::new(path, refusal))
+}
+
+fn look(path: &Path) -> Result<ProbeReport, Refusal> {
+    // Absolute, since the system's loader searches its own folders for a bare name.
+    let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
+    let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
+    let block = Mapping::open(&path, &facts)?.block()?;
+    Ok(report(block, facts))
+}
+
+fn report(block: Block, facts: Facts) -> ProbeReport {
+    let (major, minor) = block.abi;
+    ProbeReport {
+        app: block.name,
+        version: block.version,
+        abi: format!("{major}.{minor}"),
+        built_by: block.built_by,
+        build_id: hex(&facts.build_id),
+        needed: facts.needed,
+        modules: block.modules.into_iter().map(module).collect(),
+    }
+}
+
+fn module(table: Table) -> ProbedModule {
+    let behaviour = match table.behaviour {
+        Behaviour::GenServer => "gen_server",
+        Behaviour::Supervisor => "supervisor",
+        Behaviour::Application => "application",
+        Behaviour::Task => "task",
+    };
+    ProbedModule { name: table.name, behaviour: behaviour.to_owned() }
+}

@@ -1,0 +1,89 @@
+//! Libraries whose magic block or module table is not what the boundary says.
+
+use reld_loader::Refusal;
+
+use crate::fixture::{Bench, run_with};
+
+#[track_caller]
+fn check(flags: &[&str], expected: &str) {
+    let bench = Bench::new();
+    let text = bench.refusal(flags).to_string();
+    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+    // Its constructors ran, so it stays and is listed.
+    assert_eq!(bench.loader.residents().len(), 1);
+}
+
+#[test]
+fn another_abi_is_refused_with_both_versions() {
+    check(
+        &["-DMAJOR=2", "-DMINOR=3"],
+        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.0",
+    );
+    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.0, this daemon offers ABI 1.0");
+    check(&["-DMINOR=3"], "abi_minor differs: it was built for ABI 1.3, this daemon offers ABI 1.0");
+}
+
+#[test]
+fn of_another_abi_nothing_but_the_versions_is_looked_at() {
+    check(&["-DMAJOR=2", "-DAPP_GROWTH=-100", "-DFLAGS=0", "-DLOAD=0"], "abi_major differs");
+}
+
+#[test]
+fn a_wrong_magic_is_refused() {
+    check(&[r#"-DMAGIC="other""#], "magic is \"other");
+    check(&["-DBLOCK=0"], "address is 0x0");
+}
+
+#[test]
+fn a_block_smaller_than_the_first_version_is_refused() {
+    check(&["-DAPP_GROWTH=-8"], "size is 104, less than the 112 of ABI 1.0");
+    check(&["-DMODULE_GROWTH=-8"], "module number 0 is wrong: its size is 72, less than the 80 of ABI 1.0");
+}
+
+#[test]
+fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
+    let bench = Bench::new();
+    let library = bench.open(&bench.build(&["-DAPP_GROWTH=64", "-DMODULE_GROWTH=64"])).unwrap();
+    let names: Vec<_> = library.modules().iter().map(|module| module.name()).collect();
+    assert_eq!(names, ["echo", "echo_sup"]);
+}
+
+#[test]
+fn a_library_that_does_not_unwind_is_refused() {
+    check(&["-DFLAGS=0"], "panic=abort");
+}
+
+#[test]
+fn another_app_or_version_than_asked_for_is_refused() {
+    check(&[r#"-DNAME="other""#], r#"its name is "other", but "echo" was asked for"#);
+    check(&[r#"-DVSN="9.0.0""#], r#"its vsn is "9.0.0", but "0.1.0" was asked for"#);
+}
+
+#[test]
+fn a_module_without_what_its_behaviour_needs_is_refused_by_name() {
+    check(&["-DCALLBACK=0"], "its module echo is wrong: its callback is null");
+    check(&["-DDROP_STATE=0"], "its module echo is wrong: its drop_state is null");
+    check(&["-DBEHAVIOUR=9"], "its module echo is wrong: 9 is no behaviour");
+    check(&[r#"-DSECOND="echo""#], "its module echo is wrong: another module of the library has that name");
+    check(&["-DMODULES=0"], "modules are 2 at 0x0");
+}
+
+#[test]
+fn a_load_function_that_is_missing_or_says_no_is_an_error() {
+    check(&["-DLOAD=0"], "load is null");
+    check(&["-DLOAD_STATUS=RELD_FAILED"], "its load function answered status 1");
+}
+
+#[test]
+fn a_load_that_hangs_meets_its_deadline_and_the_next_one_is_served_when_it_is_over() {
+    let bench = Bench::new();
+    let fifo = bench.folder.path().join("fifo");
+    run_with("mkfifo", &fifo);
+    let blocking = bench.build(&[&format!("-DBLOCK_ON=\"{}\"", fifo.display())]);
+    let request = crate::fixture::request(&blocking);
+    let error = bench.loader.open(request, std::time::Duration::from_millis(50)).unwrap_err();
+    assert!(matches!(error.refusal, Refusal::Deadline(_)), "{error}");
+    // Opening for writing waits for the reader and lets it go.
+    std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    bench.echo();
+}

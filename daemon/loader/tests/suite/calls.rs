@@ -1,0 +1,263 @@
+//! An echo server driven through the runtime's traits: every answer that a library may give, and those it may not.
+
+use std::sync::Arc;
+
+use reld_loader::Library;
+use reld_runtime::{BodyKind, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid, Step};
+
+use crate::fixture::Bench;
+
+const FROM: From = From { caller: PID, server: PID, reference: 5 };
+const PID: Pid = Pid { slot: 4, generation: 2 };
+
+/// The echo library's modules; the bench keeps its files.
+struct Echo {
+    library: Library,
+    _bench: Bench,
+}
+
+impl Echo {
+    fn new() -> Self {
+        let bench = Bench::new();
+        Self { library: bench.echo(), _bench: bench }
+    }
+
+    fn server(&self) -> &Arc<dyn Module> {
+        &self.library.modules()[0]
+    }
+
+    fn supervisor(&self) -> &Arc<dyn Module> {
+        &self.library.modules()[1]
+    }
+
+    fn started(&self) -> Box<dyn Instance> {
+        ready(self.server().init(b"")).instance.unwrap()
+    }
+
+    /// Calls a fresh server.
+    fn call(&self, body: &[u8]) -> Outcome {
+        ready(self.started().callback(&Event::Call(FROM, body)))
+    }
+
+    fn waiting(&self) -> Box<dyn Callback> {
+        match self.started().callback(&Event::Call(FROM, b"wait")) {
+            Step::Pending(callback) => callback,
+            Step::Ready(outcome) => panic!("did not wait: {outcome:?}"),
+        }
+    }
+}
+
+#[track_caller]
+fn ready(step: Step) -> Outcome {
+    match step {
+        Step::Ready(outcome) => outcome,
+        Step::Pending(_) => panic!("waits"),
+    }
+}
+
+#[track_caller]
+fn reply(outcome: &Outcome) -> &str {
+    str::from_utf8(outcome.reply.as_deref().unwrap()).unwrap()
+}
+
+/// Casts to a fresh server what makes it break the contract.
+#[track_caller]
+fn check_lie(body: &[u8], expected: &str) {
+    let echo = Echo::new();
+    check_broken(&ready(echo.started().callback(&Event::Cast(body))), expected);
+}
+
+#[track_caller]
+fn check_broken(outcome: &Outcome, expected: &str) {
+    let Next::Crash(Exit::Error(text)) = &outcome.next else { panic!("no crash: {outcome:?}") };
+    assert!(text.starts_with("app echo 0.1.0, module echo"), "{text}");
+    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+    assert!(outcome.instance.is_none() && outcome.reply.is_none());
+}
+
+#[test]
+fn a_module_says_what_it_is() {
+    let echo = Echo::new();
+    let server = echo.server();
+    assert_eq!((server.app(), server.version(), server.name()), ("echo", "0.1.0", "echo"));
+    assert_eq!((echo.library.app(), echo.library.version()), ("echo", "0.1.0"));
+}
+
+#[test]
+fn a_call_is_answered_and_the_state_goes_on() {
+    let echo = Echo::new();
+    let first = echo.call(b"some bytes");
+    assert_eq!((reply(&first), &first.next), ("some bytes", &Next::Continue));
+    let second = ready(first.instance.unwrap().callback(&Event::Call(FROM, b"calls")));
+    assert_eq!(reply(&second), "2");
+    assert_eq!(reply(&echo.call(b"")), "");
+}
+
+#[test]
+fn an_init_may_stop_or_ignore_but_not_go_on_without_a_state() {
+    let echo = Echo::new();
+    let stopped = ready(echo.server().init(b"stop"));
+    assert_eq!(stopped.next, Next::Stop(Exit::Error("not today".into())));
+    assert!(stopped.instance.is_none());
+    assert_eq!(ready(echo.server().init(b"ignore")).next, Next::Ignore);
+    check_broken(&ready(echo.server().init(b"no state")), "a null state for a process that goes on");
+}
+
+#[test]
+fn a_process_that_stops_keeps_its_state_for_terminate() {
+    let stopping = Echo::new().call(b"stop");
+    assert_eq!(stopping.next, Next::Stop(Exit::Shutdown("enough".into())));
+    assert_eq!(reply(&stopping), "stop");
+    let ended = ready(stopping.instance.unwrap().callback(&Event::Terminate(&Exit::shutdown())));
+    assert_eq!(ended.next, Next::Continue);
+    assert!(ended.instance.is_none());
+}
+
+#[test]
+fn s85_a_crash_gives_the_exit_as_the_library_wrote_it() {
+    let crashed = Echo::new().call(b"crash");
+    assert_eq!(crashed.next, Next::Crash(Exit::Panic("as asked".into())));
+    assert!(crashed.instance.is_none());
+}
+
+#[test]
+fn every_kind_of_event_arrives_as_the_boundary_says() {
+    let echo = Echo::new();
+    let check = |event: &Event<'_>, expected: &str| {
+        assert_eq!(reply(&ready(echo.started().callback(event))), expected);
+    };
+    check(&Event::Info(b"tick"), "3 0.0 0 0 tick");
+    check(&Event::Exit(PID, &Exit::Error("oh".into())), "4 4.2 0 4 oh");
+    check(&Event::Down(9, PID, &Exit::Killed), "5 4.2 9 2 ");
+    check(&Event::PrepStop(None), "7 0.0 0 0 \u{c0}");
+}
+
+#[test]
+fn a_callback_that_waits_goes_on_when_its_answer_is_there() {
+    let echo = Echo::new();
+    let mut callback = echo.waiting();
+    assert!(callback.poll(&[]).is_none());
+    assert!(callback.poll(&[]).is_none());
+    let done = callback.poll(&[77, 78]).unwrap();
+    drop(callback);
+    assert_eq!((reply(&done), &done.next), ("77", &Next::Continue));
+    let after = ready(done.instance.unwrap().callback(&Event::Call(FROM, b"dropped futures")));
+    assert_eq!(reply(&after), "0");
+}
+
+#[test]
+fn s85_a_crash_while_waiting_is_an_exit_and_frees_the_future_once() {
+    let echo = Echo::new();
+    let mut callback = echo.waiting();
+    let crashed = callback.poll(&[666]).unwrap();
+    drop(callback);
+    assert_eq!(crashed.next, Next::Crash(Exit::Panic("panicked while it waited".into())));
+    assert_eq!(reply(&echo.call(b"dropped futures")), "0");
+}
+
+#[test]
+fn dropping_a_callback_that_waits_ends_it_there() {
+    let echo = Echo::new();
+    drop(echo.waiting());
+    assert_eq!(reply(&echo.call(b"dropped futures")), "1");
+}
+
+#[test]
+fn dropping_an_instance_drops_the_state_once_and_a_used_up_state_never() {
+    let echo = Echo::new();
+    drop(echo.started());
+    drop(echo.call(b"x").instance);
+    drop(echo.call(b"crash"));
+    drop(echo.waiting());
+    drop(ready(echo.started().callback(&Event::Terminate(&Exit::Normal))));
+    assert_eq!(reply(&echo.call(b"dropped states")), "2");
+}
+
+#[test]
+fn answers_that_the_boundary_does_not_know_end_the_process_and_say_whose_they_are() {
+    check_lie(b"unknown verdict", "answered the verdict 99, which ABI 1 does not know");
+    check_lie(b"unknown next", "answered the next step 99");
+    check_lie(b"unknown exit", "answered the exit kind 99");
+    check_lie(b"ignore", "answered the next step 2");
+    check_lie(b"no buffer", "answered a buffer of 3 bytes in 0 at 0x0");
+    check_lie(b"no state", "a null state for a process that goes on");
+    check_lie(b"no poll", "a future without poll or drop");
+}
+
+#[test]
+fn a_broken_answer_with_a_state_drops_that_state() {
+    let echo = Echo::new();
+    drop(echo.started().callback(&Event::Cast(b"unknown next")));
+    assert_eq!(reply(&echo.call(b"dropped states")), "1");
+}
+
+#[test]
+fn a_state_goes_out_and_comes_back_as_bytes() {
+    let echo = Echo::new();
+    let state = echo.server().import(b"41").unwrap();
+    assert_eq!(state.export(), Ok(b"41".to_vec()));
+    let after = ready(state.callback(&Event::Call(FROM, b"calls")));
+    assert_eq!(reply(&after), "42");
+    let thirteen = echo.server().import(b"13").unwrap();
+    assert_eq!(thirteen.export(), Err(Exit::Panic("13 cannot be written".into())));
+}
+
+#[test]
+fn a_state_that_does_not_decode_says_why() {
+    let echo = Echo::new();
+    let check = |state: &[u8], expected: Exit| {
+        assert_eq!(echo.server().import(state).map(drop), Err(expected.clone()));
+        assert_eq!(echo.server().accepts(BodyKind::State, state), Err(expected));
+    };
+    let broken = |problem: &str| Exit::Error(format!("app echo 0.1.0, module echo: the library {problem}"));
+    check(b"x", Exit::Undecodable("field calls: no number".into()));
+    check(b"silent", broken("failed without saying why"));
+    check(b"null", broken("answered a null state"));
+    check(b"unknown", broken("answered the status 99, which ABI 1 does not know"));
+}
+
+#[test]
+fn change_code_up_makes_a_state_and_down_makes_bytes() {
+    let echo = Echo::new();
+    let server = echo.server();
+    let exported = |from| server.change_code(from, b"1", b"").unwrap().export();
+    assert_eq!(exported("0.0.9"), Ok(b"1001".to_vec()));
+    assert_eq!(exported("0.0.8"), Ok(b"1".to_vec()));
+    assert_eq!(server.change_code_down("0.0.9", b"1", b""), Ok(b"1 for 0.0.9".to_vec()));
+    let failed = Exit::Error("asked to fail".into());
+    assert_eq!(server.change_code("0.0.9", b"1", b"fail").map(drop), Err(failed.clone()));
+    assert_eq!(server.change_code_down("0.0.9", b"1", b"fail"), Err(failed));
+}
+
+#[test]
+fn accepts_asks_by_the_kind_of_the_event() {
+    let echo = Echo::new();
+    let check = |kind, number| {
+        let expected = Exit::Undecodable(format!("kind {number}: strange"));
+        assert_eq!(echo.server().accepts(kind, b"strange"), Err(expected));
+        assert_eq!(echo.server().accepts(kind, b"usual"), Ok(()));
+    };
+    check(BodyKind::Init, 0);
+    check(BodyKind::Call, 1);
+    check(BodyKind::Cast, 2);
+    check(BodyKind::Info, 3);
+}
+
+#[test]
+fn a_supervisor_answers_its_spec_and_has_no_state() {
+    let echo = Echo::new();
+    let spec = ready(echo.supervisor().init(b""));
+    assert_eq!((reply(&spec), spec.instance.is_none()), ("spec", true));
+    check_broken(&ready(echo.supervisor().init(b"state")), "answered a state, but its behaviour keeps none");
+    let Err(Exit::Error(text)) = echo.supervisor().import(b"1") else { panic!("a supervisor took a state") };
+    assert!(text.contains("keeps no state"), "{text}");
+}
+
+#[test]
+fn instances_and_callbacks_keep_their_image_when_all_else_is_gone() {
+    let echo = Echo::new();
+    let (state, callback) = (echo.started(), echo.waiting());
+    drop(echo);
+    assert_eq!(reply(&ready(state.callback(&Event::Call(FROM, b"still here")))), "still here");
+    drop(callback);
+}

@@ -1,0 +1,127 @@
+//! Files that are refused before anything of them runs, and those that are not.
+
+use std::fs;
+use std::process::Command;
+
+use reld_loader::{Refusal, probe, verify_exports};
+
+use crate::fixture::{self, Bench, DEADLINE};
+
+/// Changes a good library's bytes, and compares what the loader says of it.
+#[track_caller]
+fn check_bytes(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
+    let bench = Bench::new();
+    let library = bench.build(&[]);
+    let mut bytes = fs::read(&library).unwrap();
+    change(&mut bytes);
+    fs::write(&library, bytes).unwrap();
+    check_text(&bench.open(&library).unwrap_err().refusal, expected);
+}
+
+#[track_caller]
+fn check_text(refusal: &Refusal, expected: &str) {
+    let text = refusal.to_string();
+    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+}
+
+#[test]
+fn a_file_that_is_no_whole_elf_file_is_refused() {
+    check_bytes(Vec::clear, "no whole ELF file");
+    check_bytes(|bytes| bytes.truncate(5), "too short");
+    check_bytes(|bytes| bytes[0] = b'X', "does not begin with the ELF magic");
+    check_bytes(|bytes| bytes.truncate(40), "no whole ELF file");
+    check_bytes(|bytes| bytes.truncate(bytes.len() / 2), "no whole ELF file");
+    check_bytes(|bytes| bytes.truncate(bytes.len() - 1), "no whole ELF file");
+}
+
+#[test]
+fn a_file_for_another_target_is_refused_by_the_field_that_differs() {
+    check_bytes(|bytes| bytes[4] = 1, "class is 1, this daemon needs 2");
+    check_bytes(|bytes| bytes[5] = 2, "byte order is 2, this daemon needs 1");
+    check_bytes(|bytes| bytes[16] = 2, "type is 2, this daemon needs 3");
+    check_bytes(|bytes| bytes[18] = 0xf3, "machine is 243, this daemon needs");
+}
+
+#[test]
+fn a_missing_file_is_refused_with_the_systems_words() {
+    let bench = Bench::new();
+    let error = bench.open(&bench.folder.path().join("nobody.so")).unwrap_err();
+    assert!(matches!(error.refusal, Refusal::Read(_)), "{error}");
+    assert!(error.to_string().contains("nobody.so was not loaded"), "{error}");
+}
+
+#[test]
+fn a_library_without_the_entry_is_refused() {
+    let refusal = Bench::new().refusal(&["-DENTRY=other_entry"]);
+    assert!(matches!(refusal, Refusal::NoEntry), "{refusal}");
+}
+
+#[test]
+fn static_tls_is_refused() {
+    let refusal = Bench::new().refusal(&["-DSTATIC_TLS"]);
+    assert!(matches!(refusal, Refusal::StaticTls), "{refusal}");
+}
+
+#[test]
+fn a_library_without_a_build_id_is_refused() {
+    let refusal = Bench::new().refusal(&["-Wl,--build-id=none"]);
+    assert!(matches!(refusal, Refusal::NoBuildId), "{refusal}");
+}
+
+#[test]
+fn a_library_that_needs_others_is_refused_by_their_name() {
+    let bench = Bench::new();
+    let other = bench.folder.path().join("libother.so");
+    let source = bench.folder.path().join("other.c");
+    fs::write(&source, "int other(void) { return 1; }\n").unwrap();
+    fixture::run(
+        Command::new("cc")
+            .args(["-shared", "-fPIC", "-Wl,-soname,libother.so", "-o"])
+            .arg(&other)
+            .arg(&source),
+    );
+    let refusal = bench.refusal(&["-Wl,--no-as-needed", other.to_str().unwrap()]);
+    assert!(matches!(&refusal, Refusal::Needs { library } if library == "libother.so"), "{refusal}");
+    assert_eq!(bench.loader.residents(), []);
+}
+
+#[test]
+fn another_content_than_the_recorded_one_is_refused_before_it_is_looked_at() {
+    let bench = Bench::new();
+    let mut request = fixture::request(&bench.build(&[]));
+    request.sha256 = Some([7; 32]);
+    let error = bench.loader.open(request, DEADLINE).unwrap_err();
+    check_text(&error.refusal, "not 07070707");
+    assert_eq!(bench.loader.residents(), []);
+}
+
+#[test]
+fn an_undefined_symbol_is_refused_by_its_name() {
+    let refusal = Bench::new().refusal(&["-DCALLBACK=nobody_defines_this"]);
+    check_text(&refusal, "nobody_defines_this");
+}
+
+#[test]
+fn a_library_that_never_wants_to_leave_is_opened_from_a_copy_without_that_wish() {
+    let bench = Bench::new();
+    let library = bench.open(&bench.build(&["-Wl,-z,nodelete"])).unwrap();
+    let flags = Command::new("readelf").arg("-d").arg(library.path()).output().unwrap();
+    let flags = String::from_utf8(flags.stdout).unwrap();
+    assert!(flags.contains("FLAGS_1") && !flags.contains("NODELETE"), "{flags}");
+}
+
+#[test]
+fn a_probe_reports_what_the_library_says_and_does_not_load_it() {
+    let bench = Bench::new();
+    let report = probe(&bench.build(&["-DLOAD_STATUS=RELD_FAILED"])).unwrap();
+    let modules: Vec<_> = report.modules.iter().map(|m| (m.name.as_str(), m.behaviour.as_str())).collect();
+    assert_eq!((report.app.as_str(), report.version.as_str(), report.abi.as_str()), ("echo", "0.1.0", "1.0"));
+    assert_eq!(modules, [("echo", "gen_server"), ("echo_sup", "supervisor")]);
+    assert_eq!((report.built_by.as_str(), report.needed), ("cc", vec!["libc.so.6".to_owned()]));
+    assert_eq!(report.build_id.len(), 40);
+}
+
+#[test]
+fn this_program_exports_the_allocator_to_libraries() {
+    verify_exports().unwrap();
+}

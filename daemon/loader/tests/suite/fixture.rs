@@ -1,0 +1,95 @@
+//! Libraries made of `fixtures/echo.c`, and a loader to open them with.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use reld_loader::{Library, LoadError, Loader, OpenRequest, Refusal};
+use tempfile::TempDir;
+
+/// Longer than any load takes, even under valgrind on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Built once: each test that opens it gets an image of its own anyway.
+static TRUTHFUL: LazyLock<PathBuf> = LazyLock::new(|| {
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("echo.so");
+    compile(&library, &["-Wl,--build-id"]);
+    library
+});
+
+/// A folder with libraries, and a loader of its own.
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    pub(crate) loader: Loader,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let loader = Loader::start(&folder.path().join("run")).unwrap();
+        Self { folder, loader }
+    }
+
+    /// Builds echo.c with these flags for the compiler.
+    pub(crate) fn build(&self, flags: &[&str]) -> PathBuf {
+        let library = self.folder.path().join("echo.so");
+        compile(&library, &[&["-Wl,--build-id"], flags].concat());
+        library
+    }
+
+    pub(crate) fn open(&self, library: &Path) -> Result<Library, LoadError> {
+        self.loader.open(request(library), DEADLINE)
+    }
+
+    /// Opens a truthful echo library.
+    pub(crate) fn echo(&self) -> Library {
+        self.open(&TRUTHFUL).unwrap()
+    }
+
+    /// Builds echo.c with these flags and returns why it was not loaded.
+    pub(crate) fn refusal(&self, flags: &[&str]) -> Refusal {
+        let library = self.build(flags);
+        let error = self.open(&library).expect_err("the library lies");
+        assert_eq!(error.path, library, "the error names the file that was asked for");
+        error.refusal
+    }
+}
+
+/// The request for a truthful echo library.
+pub(crate) fn request(source: &Path) -> OpenRequest {
+    OpenRequest { source: source.to_owned(), sha256: None, app: "echo".into(), version: "0.1.0".into() }
+}
+
+/// Compiles echo.c into a new file and moves it to `library`, as an installer would: never writing in place.
+pub(crate) fn compile(library: &Path, flags: &[&str]) {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fresh = library.with_extension("new");
+    let mut cc = Command::new("cc");
+    cc.args([
+        "-std=c11",
+        "-D_POSIX_C_SOURCE=200809L",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused",
+        "-shared",
+        "-fPIC",
+        "-g",
+    ]);
+    cc.arg("-I").arg(package.join("../abi")).arg("-o").arg(&fresh).arg(package.join("tests/fixtures/echo.c"));
+    run(cc.args(flags));
+    std::fs::rename(fresh, library).unwrap();
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a program with one argument.
+pub(crate) fn run_with(program: &str, argument: impl AsRef<OsStr>) {
+    run(Command::new(program).arg(argument));
+}
