@@ -1,1 +1,168 @@
-//! What an app author uses: behaviours, supervisors, calls, timers and export_app!
+//! What an app author uses: behaviours, supervisors, calls, timers and [`export_app!`].
+//!
+//! An app is a `cdylib` crate whose library a reld node loads, runs, and replaces by a newer version while it runs. A
+//! whole one, with a server that counts and a supervisor that keeps it alive:
+//!
+//! ```rust,standalone_crate
+//! #![forbid(unsafe_code)]
+//!
+//! use std::time::Duration;
+//!
+//! use reld_sdk::{
+//!     Answer, Application, ChildSpec, Exit, From, GenServer, Info, Next, NotStarted, Root, StartArgs, Supervisor,
+//!     SupervisorSpec, self_pid, send_after,
+//! };
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// The state: plain data that can be written and read, since it moves to the next version as bytes.
+//! #[derive(Serialize, Deserialize)]
+//! struct Counter {
+//!     n: u64,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! enum Request {
+//!     Get,
+//! }
+//!
+//! /// What the server sends itself.
+//! #[derive(Serialize, Deserialize)]
+//! struct Tick;
+//!
+//! impl GenServer for Counter {
+//!     type Args = u64;
+//!     type Call = Request;
+//!     type Reply = u64;
+//!     type Cast = ();
+//!     type Message = Tick;
+//!
+//!     async fn init(n: u64) -> Result<Self, NotStarted> {
+//!         tick()?;
+//!         Ok(Self { n })
+//!     }
+//!
+//!     async fn handle_call(&mut self, request: Request, _from: From) -> Answer<u64> {
+//!         match request {
+//!             Request::Get => Answer::Reply(self.n),
+//!         }
+//!     }
+//!
+//!     async fn handle_info(&mut self, info: Info<Tick>) -> Next {
+//!         if let Info::Message(Tick) = info {
+//!             self.n += 1;
+//!             if let Err(exit) = tick() {
+//!                 return Next::Stop(exit);
+//!             }
+//!         }
+//!         Next::Continue
+//!     }
+//! }
+//!
+//! fn tick() -> Result<(), Exit> {
+//!     if let Some(me) = self_pid() {
+//!         send_after(me, Duration::from_millis(100), &Tick)?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! struct CounterSup;
+//!
+//! impl Supervisor for CounterSup {
+//!     type Args = ();
+//!
+//!     fn init((): ()) -> SupervisorSpec {
+//!         SupervisorSpec::one_for_one().child(ChildSpec::worker("first", "counter", 10_000_u64))
+//!     }
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct CounterApp;
+//!
+//! impl Application for CounterApp {
+//!     async fn start(_args: StartArgs) -> Result<(Self, Root), NotStarted> {
+//!         Ok((Self, Root::new("counter_sup", &())?))
+//!     }
+//! }
+//!
+//! reld_sdk::export_app! {
+//!     app: "counter",
+//!     version: "0.1.0",
+//!     modules: {
+//!         counter: gen_server Counter,
+//!         counter_sup: supervisor CounterSup,
+//!         counter_app: application CounterApp,
+//!     },
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! Its `Cargo.toml` says `crate-type = ["cdylib"]` and `panic = "unwind"` (the default), `app.toml` beside it says how
+//! the app is called and which module starts it, and from the second version on `appup.toml` says how to get there.
+//!
+//! # What an author must know
+//!
+//! * **States are bytes.** Between two versions a state, a message or an argument travels as MessagePack with field
+//!   names. An added field needs `#[serde(default)]`, a renamed one `#[serde(alias)]`, and what else changed is the work
+//!   of [`GenServer::change_code`]. A field of the old state that the new version reads nowhere fails the upgrade,
+//!   unless it stands in [`GenServer::DROPPED`]. Literals, closures and pointers cannot be in a state.
+//! * **Messages outlive versions, too.** What an older version sent may be handled by a newer one: keep reading the old
+//!   form for one release.
+//! * **[`Pid`], [`From`], [`Timer`] and [`MonitorRef`] are plain values** that a state may hold. Dropping them does
+//!   nothing: a timer goes on, a caller keeps waiting.
+//! * **`Drop` has no effects on the node.** States and futures are dropped outside callbacks, copies of a state among
+//!   them. There, everything in this crate is refused.
+//! * **tokio is not available in an app**, nor any crate that needs a runtime of its own: it would keep thread-locals and
+//!   threads that forbid unloading the library. Wait with [`call()`], [`sleep`] and timers; the combinators of the
+//!   `futures` crate work on them. A future that is woken from another thread is not polled again.
+//! * **Do not block and do not spin.** A callback that computes or blocks for long keeps one of the node's few threads,
+//!   and its process cannot be upgraded meanwhile.
+//! * **A panic ends the process, not the node.** A panic during a panic aborts the node, like a stack overflow: the
+//!   language offers nothing to catch them.
+//! * **`cargo test` needs no node**: see [`harness`].
+//!
+//! `[callback]` in a function's documentation says that it works inside callbacks only and is refused elsewhere.
+
+mod alloc;
+mod application;
+mod behaviour;
+mod bytes;
+mod call;
+mod callback;
+mod child_spec;
+mod codec;
+mod exit;
+#[doc(hidden)]
+pub mod export;
+mod ffi;
+mod gen_server;
+mod guard;
+pub mod harness;
+mod host;
+mod logger;
+mod names;
+mod process;
+pub mod supervisor;
+mod table;
+pub mod task;
+mod time;
+mod value;
+mod wait;
+mod waker;
+
+pub use application::{Application, Root, StartArgs, StartType};
+pub use call::{CallError, call, sleep, spawn, spawn_link};
+pub use child_spec::{ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
+pub use codec::Undecodable;
+pub use exit::{Exit, NotStarted};
+pub use gen_server::{Answer, GenServer, Info, Next};
+pub use host::Refused;
+pub use log;
+pub use names::{From, MonitorRef, Pid, Timer, To};
+pub use process::{
+    SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply, self_pid, send, send_after,
+    trap_exit, unlink, unregister, whereis,
+};
+pub use supervisor::Supervisor;
+pub use task::Task;
+pub use time::INFINITY;
+pub use value::{State, Value};

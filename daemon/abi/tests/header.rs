@@ -1,0 +1,163 @@
+//! `reld.h` says what `lib.rs` says: a C and a C++ compiler print every size, offset and constant, and so do we.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reld_abi::*;
+
+/// What both sides must agree on: C expressions of type `unsigned long long`, and our value of each.
+#[derive(Default)]
+struct Facts(Vec<(String, u64)>);
+
+impl Facts {
+    fn add(&mut self, expression: String, value: u64) {
+        self.0.push((expression, value));
+    }
+
+    /// Returns a program that prints one line for each fact.
+    fn program(&self) -> String {
+        let mut source = String::from("#include \"reld.h\"\n#include <stdio.h>\nint main(void) {\n");
+        for (expression, _) in &self.0 {
+            let text = expression.replace('"', "\\\"");
+            writeln!(source, "printf(\"%s %llu\\n\", \"{text}\", (unsigned long long)({expression}));")
+                .expect("a String takes all");
+        }
+        source + "return 0; }\n"
+    }
+
+    /// Returns what that program should print.
+    fn expected(&self) -> String {
+        self.0.iter().map(|(expression, value)| format!("{expression} {value}\n")).collect()
+    }
+}
+
+/// Returns the size of a member, from a function that reaches it.
+fn member_size<T, M>(_: fn(&T) -> &M) -> u64 {
+    size_of::<M>() as u64
+}
+
+/// Adds a struct's size, alignment, and the offset and size of each member. Does not compile when a member is left out.
+macro_rules! structs {
+    ($facts:ident; $($c:ident = $rust:ident { $($member:ident $(= $c_member:ident)?),+ $(,)? })+) => {$(
+        let _all_members = |value: $rust| { let $rust { $($member: _),+ } = value; };
+        $facts.add(format!("sizeof({})", stringify!($c)), size_of::<$rust>() as u64);
+        $(
+            let name = [$(stringify!($c_member),)? stringify!($member)][0];
+            let offset = std::mem::offset_of!($rust, $member) as u64;
+            $facts.add(format!("offsetof({}, {name})", stringify!($c)), offset);
+            let size = member_size::<$rust, _>(|value| &value.$member);
+            $facts.add(format!("sizeof((({} *)0)->{name})", stringify!($c)), size);
+        )+
+    )+};
+}
+
+macro_rules! constants {
+    ($facts:ident; $($c:ident = $rust:ident),+ $(,)?) => {$(
+        $facts.add(stringify!($c).to_owned(), u64::try_from($rust).expect("not negative"));
+    )+};
+}
+
+fn facts() -> Facts {
+    let mut facts = Facts::default();
+    add_structs(&mut facts);
+    add_constants(&mut facts);
+    for (i, byte) in MAGIC.iter().enumerate() {
+        facts.add(format!("RELD_MAGIC[{i}]"), u64::from(*byte));
+    }
+    add_text(&mut facts, "RELD_ENTRY_SYMBOL", ENTRY_SYMBOL);
+    add_text(&mut facts, "RELD_ALLOCATOR_SYMBOL", ALLOCATOR_SYMBOL);
+    facts
+}
+
+fn add_text(facts: &mut Facts, name: &str, text: &str) {
+    for (i, byte) in text.bytes().chain([0]).enumerate() {
+        facts.add(format!("{name}[{i}]"), u64::from(byte));
+    }
+}
+
+fn add_structs(facts: &mut Facts) {
+    structs! { facts;
+        reld_bytes = Bytes { ptr, len }
+        reld_buf = Buf { ptr, len, cap }
+        reld_pid = Pid { slot, generation }
+        reld_exit = Exit { kind, text }
+        reld_from = From { caller, server, reference }
+        reld_timer = Timer { id, at_ns }
+        reld_event = Event { kind, reserved, from, reference, body, exit_kind }
+        reld_future = Future { data_app, poll, drop }
+        reld_outcome = Outcome { state_app, next, has_reply, reply, exit, future }
+        reld_module = Module {
+            size, behaviour, name, callback, export_state, import_state, change_code, change_code_down, accepts,
+            drop_state,
+        }
+        reld_app = App {
+            magic, size, abi_major, abi_minor, flags, name, vsn, built_by, modules, module_count, load, unload,
+        }
+        reld_allocator = Allocator { size, reserved, alloc, alloc_zeroed, realloc, dealloc }
+        reld_message = Message { kind, exit_kind, from, reference, body }
+        reld_answer = Answer { kind, reserved, reply, exit }
+        reld_host = Host {
+            size, abi_major, abi_minor, reserved, self_pid, send, call, take, forget, reply, send_after, cancel_timer,
+            sleep, recv, spawn, register = register_name, unregister = unregister_name, whereis, link, unlink, monitor,
+            demonitor, exit, trap_exit, get_env, log,
+        }
+    }
+    facts.add("sizeof(reld_verdict)".to_owned(), size_of::<Verdict>() as u64);
+    facts.add("sizeof(reld_status)".to_owned(), size_of::<Status>() as u64);
+}
+
+fn add_constants(facts: &mut Facts) {
+    constants! { facts;
+        RELD_ABI_MAJOR = ABI_MAJOR, RELD_ABI_MINOR = ABI_MINOR,
+        RELD_EXIT_NORMAL = EXIT_NORMAL, RELD_EXIT_SHUTDOWN = EXIT_SHUTDOWN, RELD_EXIT_KILLED = EXIT_KILLED,
+        RELD_EXIT_NOPROC = EXIT_NOPROC, RELD_EXIT_ERROR = EXIT_ERROR, RELD_EXIT_PANIC = EXIT_PANIC,
+        RELD_EXIT_UNDECODABLE = EXIT_UNDECODABLE,
+        RELD_EVENT_INIT = EVENT_INIT, RELD_EVENT_CALL = EVENT_CALL, RELD_EVENT_CAST = EVENT_CAST,
+        RELD_EVENT_INFO = EVENT_INFO, RELD_EVENT_EXIT = EVENT_EXIT, RELD_EVENT_DOWN = EVENT_DOWN,
+        RELD_EVENT_TERMINATE = EVENT_TERMINATE, RELD_EVENT_PREP_STOP = EVENT_PREP_STOP,
+        RELD_VERDICT_READY = VERDICT_READY, RELD_VERDICT_PENDING = VERDICT_PENDING,
+        RELD_VERDICT_CRASHED = VERDICT_CRASHED,
+        RELD_NEXT_CONTINUE = NEXT_CONTINUE, RELD_NEXT_STOP = NEXT_STOP, RELD_NEXT_IGNORE = NEXT_IGNORE,
+        RELD_OK = OK, RELD_FAILED = FAILED, RELD_PENDING = PENDING, RELD_REFUSED = REFUSED,
+        RELD_BEHAVIOUR_GEN_SERVER = BEHAVIOUR_GEN_SERVER, RELD_BEHAVIOUR_SUPERVISOR = BEHAVIOUR_SUPERVISOR,
+        RELD_BEHAVIOUR_APPLICATION = BEHAVIOUR_APPLICATION, RELD_BEHAVIOUR_TASK = BEHAVIOUR_TASK,
+        RELD_FLAG_PANIC_UNWIND = FLAG_PANIC_UNWIND,
+        RELD_ANSWER_REPLY = ANSWER_REPLY, RELD_ANSWER_TIMEOUT = ANSWER_TIMEOUT, RELD_ANSWER_EXIT = ANSWER_EXIT,
+        RELD_REQUEST_CALL = REQUEST_CALL, RELD_REQUEST_SUPERVISOR = REQUEST_SUPERVISOR,
+        RELD_INFINITY = INFINITY,
+    }
+}
+
+/// Compiles the facts with `compiler`, runs the program and compares what it prints.
+#[track_caller]
+fn check(compiler: &str, language: &[&str]) {
+    let facts = facts();
+    let source = write_source(compiler, &facts.program());
+    let program = source.with_extension("exe");
+    let compiled = Command::new(compiler)
+        .args(language)
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", env!("CARGO_MANIFEST_DIR"), "-o"])
+        .args([&program, &source])
+        .output()
+        .unwrap_or_else(|error| panic!("the header test needs the compiler {compiler}: {error}"));
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let printed = Command::new(&program).output().expect("what was compiled runs");
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), facts.expected());
+}
+
+fn write_source(compiler: &str, source: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("header-{compiler}.c"));
+    std::fs::write(&path, source).expect("the target's folder is writable");
+    path
+}
+
+#[test]
+fn c_sees_the_boundary_as_rust_does() {
+    check("cc", &["-std=c11", "-x", "c"]);
+}
+
+#[test]
+fn cpp_sees_the_boundary_as_rust_does() {
+    check("g++", &["-std=c++11", "-x", "c++"]);
+}

@@ -1,0 +1,190 @@
+//! application: starts the tree of an app, and is told when it is about to stop and when it has.
+
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read};
+use crate::callback::{After, Done, Work};
+use crate::codec::{self, Undecodable};
+use crate::exit::{Exit, NotStarted};
+use crate::names::Pid;
+use crate::value::{State, Value};
+
+/// An app's start and stop. `Self` is what it remembers in between. OTP: `application`.
+pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
+    /// Fields of an older version's state that this version means to lose, as in
+    /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
+    const DROPPED: &'static [&'static str] = &[];
+
+    /// Says which root supervisor to start, if any. OTP: `start/2`.
+    fn start(args: StartArgs) -> impl Future<Output = Result<(Self, Root), NotStarted>> + Send;
+
+    /// Called before the tree is stopped, while all of it still runs, within a time that the daemon bounds. Children
+    /// that end `normal` here, and are transient or temporary, are not started again. OTP: `prep_stop/1`.
+    fn prep_stop(&mut self, root: Option<Pid>) -> impl Future<Output = ()> + Send {
+        let _ = root;
+        ready(())
+    }
+
+    /// Called after the tree has stopped. OTP: `stop/1`.
+    fn stop(&mut self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// As [`GenServer::change_code`](crate::GenServer::change_code).
+    ///
+    /// # Errors
+    /// An error takes the whole upgrade back.
+    fn change_code(from: &str, state: State, extra: Value) -> Result<Self, Exit> {
+        drop((from, extra));
+        Ok(state.read_without(Self::DROPPED)?)
+    }
+
+    /// As [`GenServer::change_code_down`](crate::GenServer::change_code_down).
+    ///
+    /// # Errors
+    /// An error takes the whole downgrade back.
+    fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
+        drop((to, extra));
+        Ok(State::write(self)?)
+    }
+}
+
+/// How an app is started. OTP: start type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StartType {
+    /// On this node, with nothing to take over.
+    Normal,
+}
+
+/// What an app is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartArgs {
+    start_type: StartType,
+    body: Value,
+}
+
+impl StartArgs {
+    /// Returns how the app is started.
+    pub fn start_type(&self) -> StartType {
+        self.start_type
+    }
+
+    /// Reads the app's environment: `[env]` of app.toml, with the release's configuration on top.
+    ///
+    /// # Errors
+    /// A key that `T` needs is missing or of another type.
+    pub fn env<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
+        #[derive(Deserialize)]
+        struct Body<T> {
+            env: T,
+        }
+        self.body.read::<Body<T>>().map(|body| body.env)
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, Undecodable> {
+        #[derive(Deserialize)]
+        struct Body {
+            #[serde(rename = "type")]
+            start_type: StartType,
+        }
+        let Body { start_type } = read("start argument", body)?;
+        Ok(Self { start_type, body: Value::from_bytes(body) })
+    }
+}
+
+/// The root supervisor that an app's start names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Root(Option<Start>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Start {
+    module: String,
+    args: Value,
+}
+
+impl Root {
+    /// A supervisor of `module`, started with `args`.
+    ///
+    /// # Errors
+    /// The `Serialize` of `args` refused.
+    pub fn new(module: &str, args: &impl Serialize) -> Result<Self, Undecodable> {
+        Ok(Self(Some(Start { module: module.to_owned(), args: Value::write(args)? })))
+    }
+
+    /// None: an app without processes of its own.
+    pub fn none() -> Self {
+        Self(None)
+    }
+}
+
+/// The application behaviour of a callback type.
+#[derive(Debug)]
+pub(crate) struct App<A>(PhantomData<fn() -> A>);
+
+impl<A: Application> Behaviour for App<A> {
+    const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_APPLICATION;
+
+    type State = A;
+
+    fn init(args: &[u8]) -> Result<Work<A>, Exit> {
+        Ok(Box::pin(start(StartArgs::parse(args)?)))
+    }
+
+    fn handle(state: Box<A>, event: Event<'_>) -> Result<Work<A>, Exit> {
+        Ok(match event {
+            Event::PrepStop(root) => Box::pin(prep_stop(state, read("root supervisor", root)?)),
+            Event::Terminate(_) => Box::pin(stop(state)),
+            other => return Err(other.unexpected()),
+        })
+    }
+
+    fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::Init => Ok(StartArgs::parse(body).map(drop)?),
+            _ => Err(Exit::error("an application takes no messages")),
+        }
+    }
+}
+
+impl<A: Application> Stateful for App<A> {
+    fn export(state: &A) -> Result<Vec<u8>, Exit> {
+        Ok(codec::encode(state).map_err(|error| error.of("state"))?)
+    }
+
+    fn import(state: &[u8]) -> Result<A, Exit> {
+        Ok(codec::decode_all(state, A::DROPPED).map_err(|error| error.of("state"))?)
+    }
+
+    fn change_code(from: &str, state: State, extra: Value) -> Result<A, Exit> {
+        A::change_code(from, state, extra)
+    }
+
+    fn change_code_down(state: &A, to: &str, extra: Value) -> Result<State, Exit> {
+        state.change_code_down(to, extra)
+    }
+}
+
+async fn start<A: Application>(args: StartArgs) -> Result<Done<A>, Exit> {
+    let (state, root) = match A::start(args).await {
+        Ok(started) => started,
+        Err(not_started) => return Ok(Done::not_started(not_started)),
+    };
+    let reply = codec::encode(&root).map_err(|error| error.of("root supervisor"))?;
+    Ok(Done { state: Some(Box::new(state)), next: After::Continue, reply: Some(reply) })
+}
+
+async fn prep_stop<A: Application>(mut state: Box<A>, root: Option<Pid>) -> Result<Done<A>, Exit> {
+    state.prep_stop(root).await;
+    Ok(Done::go_on(state))
+}
+
+async fn stop<A: Application>(mut state: Box<A>) -> Result<Done<A>, Exit> {
+    state.stop().await;
+    Ok(Done::go_on(state))
+}

@@ -1,0 +1,109 @@
+//! Requests that wait for an answer: call, spawn, sleep.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::behaviour::read;
+use crate::codec::{self, Undecodable};
+use crate::exit::Exit;
+use crate::host::{self, Closed, Refused, RequestKind};
+use crate::names::{Pid, To};
+use crate::process::find;
+use crate::time::milliseconds;
+use crate::wait::Wait;
+
+/// Why a call got no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The time ran out. The server may still do what it was asked for; its late reply is dropped.
+    #[error("the call timed out")]
+    Timeout,
+    /// The server ended before it replied, or was not there.
+    #[error("the server ended: {0}")]
+    Exit(Exit),
+    /// The request could not be written, or the reply was something else.
+    #[error(transparent)]
+    Undecodable(#[from] Undecodable),
+    /// Not inside a callback.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl From<CallError> for Exit {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Exit(exit) => exit,
+            CallError::Undecodable(error) => error.into(),
+            other => Self::error(other),
+        }
+    }
+}
+
+/// Asks a gen_server or a task, and waits for the reply. Unlike OTP, an error is a value and does not end the caller.
+///
+/// Nothing is sent before the first poll. Dropping the future gives the call up. `[callback]`
+///
+/// # Errors
+/// See [`CallError`].
+pub async fn call<R: DeserializeOwned>(
+    to: impl Into<To>,
+    request_body: &impl Serialize,
+    timeout: Duration,
+) -> Result<R, CallError> {
+    let body = codec::encode(request_body).map_err(|error| error.of("call"))?;
+    let reply = request(RequestKind::Call, to.into(), body, timeout).await?;
+    Ok(read("reply", &reply)?)
+}
+
+/// Opens a request and waits for its answer.
+pub(crate) async fn request(
+    kind: RequestKind,
+    to: To,
+    body: Vec<u8>,
+    timeout: Duration,
+) -> Result<Vec<u8>, CallError> {
+    let to = find(&to).ok_or(CallError::Exit(Exit::Noproc))?;
+    let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
+    answer(reference).await
+}
+
+/// Starts a process of `module` outside any supervisor, and waits for its init. `[callback]`
+///
+/// # Errors
+/// [`CallError::Exit`] with the reason of an init that failed.
+pub async fn spawn(module: &str, args: &impl Serialize) -> Result<Pid, CallError> {
+    start(module, args, false).await
+}
+
+/// As [`spawn`], linked to the caller. `[callback]`
+///
+/// # Errors
+/// As [`spawn`].
+pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, CallError> {
+    start(module, args, true).await
+}
+
+async fn start(module: &str, args: &impl Serialize, link: bool) -> Result<Pid, CallError> {
+    let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
+    let reference = host::ask(|host| host.spawn(module, args, link))??;
+    Ok(read("pid", &answer(reference).await?)?)
+}
+
+/// Waits. The process takes no message meanwhile; to be told later instead, use
+/// [`send_after`](crate::send_after). Returns at once outside a callback. `[callback]`
+pub async fn sleep(time: Duration) {
+    if let Ok(Ok(reference)) = host::ask(|host| host.sleep(milliseconds(time))) {
+        // Whatever ends the wait, it is over.
+        let _ = Wait::new(reference).await;
+    }
+}
+
+async fn answer(reference: u64) -> Result<Vec<u8>, CallError> {
+    match Wait::new(reference).await? {
+        Closed::Reply(reply) => Ok(reply),
+        Closed::Timeout => Err(CallError::Timeout),
+        Closed::Exit(exit) => Err(CallError::Exit(exit)),
+    }
+}

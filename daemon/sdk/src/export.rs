@@ -1,0 +1,169 @@
+//! The tables of a library, and the macro that exports them.
+
+use reld_abi::{ABI_MAJOR, ABI_MINOR, FLAG_PANIC_UNWIND, Host, MAGIC, Status};
+pub use reld_abi::{App, Module};
+
+pub use crate::alloc::DaemonAllocator;
+use crate::application::{self, Application};
+use crate::behaviour::{Behaviour, Stateful};
+use crate::bytes::lend;
+use crate::ffi;
+pub use crate::ffi::Named;
+use crate::gen_server::{self, GenServer};
+use crate::guard;
+use crate::logger;
+use crate::supervisor::{self, Supervisor};
+use crate::table;
+use crate::task::{self, Task};
+
+/// Who built the library, for people.
+const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env!("RELD_SDK_RUSTC"));
+
+/// Exports an app: once, in the root of a `cdylib` crate.
+///
+/// `version` is the app's semantic version, by which appups name it. Each module is `name: behaviour Type`; the names
+/// are unique in a release. A behaviour is `gen_server`, `supervisor`, `application` or `task`.
+///
+/// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have another. Works in crates
+/// that `#![forbid(unsafe_code)]`.
+///
+/// See the [crate's documentation](crate) for a whole app.
+#[macro_export]
+macro_rules! export_app {
+    (
+        app: $app:expr,
+        version: $version:expr,
+        modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? } $(,)?
+    ) => {
+        const _: () = {
+            static MODULES: &[&$crate::export::Module] = &[$({
+                struct ReldModule;
+                impl $crate::export::Named for ReldModule {
+                    const NAME: &'static str = stringify!($module);
+                    const VERSION: &'static str = $version;
+                }
+                static TABLE: $crate::export::Module = $crate::export::$behaviour::<ReldModule, $callback>();
+                &TABLE
+            }),+];
+
+            static APP: $crate::export::App =
+                $crate::export::app($app, $version, &[$(stringify!($module)),+], MODULES);
+
+            #[global_allocator]
+            static ALLOCATOR: $crate::export::DaemonAllocator = $crate::export::DaemonAllocator;
+
+            #[unsafe(no_mangle)]
+            extern "C" fn reld_app_v1() -> *const $crate::export::App {
+                &raw const APP
+            }
+        };
+    };
+}
+
+/// Builds the magic block. Fails to compile when two modules have one name.
+pub const fn app(
+    name: &'static str,
+    version: &'static str,
+    names: &[&str],
+    modules: &'static [&'static Module],
+) -> App {
+    assert!(are_unique(names), "two modules have the same name");
+    App {
+        magic: MAGIC,
+        size: size_of::<App>() as u32,
+        abi_major: ABI_MAJOR,
+        abi_minor: ABI_MINOR,
+        flags: if cfg!(panic = "unwind") { FLAG_PANIC_UNWIND } else { 0 },
+        name: lend(name.as_bytes()),
+        vsn: lend(version.as_bytes()),
+        built_by: lend(BUILT_BY.as_bytes()),
+        modules: modules.as_ptr().cast(),
+        module_count: modules.len(),
+        load: Some(load),
+        unload: None,
+    }
+}
+
+/// Builds the table of a gen_server.
+pub const fn gen_server<N: Named, S: GenServer>() -> Module {
+    stateful::<N, gen_server::Server<S>>()
+}
+
+/// Builds the table of a supervisor.
+pub const fn supervisor<N: Named, S: Supervisor>() -> Module {
+    stateless::<N, supervisor::Tree<S>>()
+}
+
+/// Builds the table of an application.
+pub const fn application<N: Named, A: Application>() -> Module {
+    stateful::<N, application::App<A>>()
+}
+
+/// Builds the table of a task.
+pub const fn task<N: Named, T: Task>() -> Module {
+    stateless::<N, task::Run<T>>()
+}
+
+const fn stateful<N: Named, B: Stateful>() -> Module {
+    Module {
+        export_state: Some(ffi::export_state::<B, N>),
+        import_state: Some(ffi::import_state::<B, N>),
+        change_code: Some(ffi::change_code::<B, N>),
+        change_code_down: Some(ffi::change_code_down::<B, N>),
+        drop_state: Some(ffi::drop_state::<B>),
+        ..stateless::<N, B>()
+    }
+}
+
+const fn stateless<N: Named, B: Behaviour>() -> Module {
+    Module {
+        size: size_of::<Module>() as u32,
+        behaviour: B::BEHAVIOUR,
+        name: lend(N::NAME.as_bytes()),
+        callback: Some(ffi::callback::<B, N>),
+        export_state: None,
+        import_state: None,
+        change_code: None,
+        change_code_down: None,
+        accepts: Some(ffi::accepts::<B, N>),
+        drop_state: None,
+    }
+}
+
+/// `App::load`.
+#[expect(unsafe_code, reason = "the daemon hands its table over")]
+unsafe extern "C" fn load(host: *const Host) -> Status {
+    let loaded = guard::catch(|| {
+        // SAFETY: the daemon's promise: null or a table that stays.
+        let fits = unsafe { table::load(host) };
+        if fits {
+            guard::install_hook();
+            logger::install();
+        }
+        fits
+    });
+    if loaded == Ok(true) { reld_abi::OK } else { reld_abi::FAILED }
+}
+
+const fn are_unique(names: &[&str]) -> bool {
+    let mut i = 0;
+    while i < names.len() {
+        let mut j = i + 1;
+        while j < names.len() {
+            if are_equal(names[i].as_bytes(), names[j].as_bytes()) {
+                return false;
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    true
+}
+
+const fn are_equal(left: &[u8], right: &[u8]) -> bool {
+    let mut i = 0;
+    while i < left.len() && i < right.len() && left[i] == right[i] {
+        i += 1;
+    }
+    i == left.len() && i == right.len()
+}

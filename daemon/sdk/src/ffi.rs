@@ -1,0 +1,334 @@
+//! The fence: what the daemon calls, for any behaviour.
+//!
+//! Each function turns pointers into owned values or borrows first, does its work in [`catch`], and writes the result.
+//! A state or future that comes in by pointer is owned from that moment, and dropped here if it cannot be given back.
+#![expect(unsafe_code, reason = "the daemon's pointers become values here")]
+
+use std::ffi::c_void;
+use std::task::Poll;
+
+use reld_abi::{Bytes, Future, Outcome, Status, Verdict};
+
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful};
+use crate::bytes::{borrow, give, give_exit, read_exit};
+use crate::callback::{After, Callback, Done, Work};
+use crate::exit::Exit;
+use crate::guard::{catch, discard};
+use crate::names::{From, MonitorRef, Pid};
+use crate::value::{State, Value};
+
+/// What a table is called in errors.
+pub trait Named: 'static {
+    /// The module's name.
+    const NAME: &'static str;
+    /// The app's version.
+    const VERSION: &'static str;
+}
+
+/// `Module::callback`.
+pub(crate) unsafe extern "C" fn callback<B: Behaviour, N: Named>(
+    state_app: *mut c_void,
+    event: *const reld_abi::Event,
+    out: *mut Outcome,
+) -> Verdict {
+    // SAFETY: the daemon gives back a state that this table handed out, or null.
+    let state = unsafe { own::<B::State>(state_app) };
+    // SAFETY: the event and its body are readable for the call.
+    let occasion = unsafe { read_event(event) };
+    // SAFETY: `out` is writable for the call, or null.
+    let Some(out) = (unsafe { out.as_mut() }) else {
+        discard(state);
+        return reld_abi::VERDICT_CRASHED;
+    };
+    match catch(|| begin::<B>(state, occasion)).and_then(|begun| begun) {
+        Ok(work) => first_poll::<B, N>(Callback::new(work), out),
+        Err(exit) => crash::<N>(exit, out),
+    }
+}
+
+/// `Future::poll`.
+unsafe extern "C" fn poll<B: Behaviour, N: Named>(
+    data_app: *mut c_void,
+    completed: *const u64,
+    count: usize,
+    out: *mut Outcome,
+) -> Verdict {
+    // SAFETY: the daemon gives a future that this library handed out and that was not freed.
+    let Some(mut callback) = (unsafe { own::<Callback<B::State>>(data_app) }) else {
+        return reld_abi::VERDICT_CRASHED;
+    };
+    // SAFETY: `out` is writable for the call, or null.
+    let Some(out) = (unsafe { out.as_mut() }) else {
+        discard(callback);
+        return reld_abi::VERDICT_CRASHED;
+    };
+    let completed = if count == 0 || completed.is_null() {
+        &[]
+    } else {
+        // SAFETY: the daemon lends `count` references for the call.
+        unsafe { std::slice::from_raw_parts(completed, count) }
+    };
+    match catch(|| callback.poll(completed)) {
+        Ok(Poll::Pending) => park::<B, N>(callback, out),
+        Ok(Poll::Ready(ended)) => end::<B, N>(callback, ended, out),
+        Err(exit) => end::<B, N>(callback, Err(exit), out),
+    }
+}
+
+/// `Future::drop`.
+unsafe extern "C" fn drop_future<B: Behaviour>(data_app: *mut c_void) {
+    // SAFETY: as in `poll`.
+    discard(unsafe { own::<Callback<B::State>>(data_app) });
+}
+
+/// `Module::export_state`.
+pub(crate) unsafe extern "C" fn export_state<B: Stateful, N: Named>(
+    state_app: *const c_void,
+    out: *mut reld_abi::Buf,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: the daemon lends a state of this table for the call, or null.
+    let state = unsafe { state_app.cast::<B::State>().as_ref() };
+    let exported = catch(|| B::export(state.ok_or_else(|| Exit::error("no state was given"))?));
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(exported.and_then(|bytes| bytes).map(give), out, why) }
+}
+
+/// `Module::import_state`.
+pub(crate) unsafe extern "C" fn import_state<B: Stateful, N: Named>(
+    state: Bytes,
+    out_app: *mut *mut c_void,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: lent for the call.
+    let state = unsafe { borrow(state) };
+    let imported = catch(|| B::import(state).map(Box::new).map(hand_out));
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(imported.and_then(|state| state), out_app, why) }
+}
+
+/// `Module::change_code`.
+pub(crate) unsafe extern "C" fn change_code<B: Stateful, N: Named>(
+    from: Bytes,
+    state: Bytes,
+    extra: Bytes,
+    out_app: *mut *mut c_void,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: lent for the call, like the other two.
+    let from = unsafe { borrow(from) };
+    // SAFETY: see above.
+    let state = unsafe { borrow(state) };
+    // SAFETY: see above.
+    let extra = unsafe { borrow(extra) };
+    let changed = catch(|| {
+        let state = State::from_bytes(state);
+        B::change_code(version(from)?, state, Value::from_bytes(extra)).map(Box::new).map(hand_out)
+    });
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(changed.and_then(|state| state), out_app, why) }
+}
+
+/// `Module::change_code_down`.
+pub(crate) unsafe extern "C" fn change_code_down<B: Stateful, N: Named>(
+    to: Bytes,
+    state: Bytes,
+    extra: Bytes,
+    out: *mut reld_abi::Buf,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: lent for the call, like the other two.
+    let to = unsafe { borrow(to) };
+    // SAFETY: see above.
+    let state = unsafe { borrow(state) };
+    // SAFETY: see above.
+    let extra = unsafe { borrow(extra) };
+    let changed = catch(|| {
+        let state = B::import(state)?;
+        B::change_code_down(&state, version(to)?, Value::from_bytes(extra))
+    });
+    let changed = changed.and_then(|state| state).map(|state| give(state.into_bytes()));
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(changed, out, why) }
+}
+
+/// `Module::accepts`.
+pub(crate) unsafe extern "C" fn accepts<B: Behaviour, N: Named>(
+    kind: u32,
+    body: Bytes,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: lent for the call.
+    let body = unsafe { borrow(body) };
+    let accepted = catch(|| B::accepts(body_kind(kind)?, body)).and_then(|accepted| accepted);
+    // SAFETY: the daemon's out parameter; the other is a local.
+    unsafe { answer::<N, _>(accepted, &mut (), why) }
+}
+
+/// `Module::drop_state`.
+pub(crate) unsafe extern "C" fn drop_state<B: Behaviour>(state_app: *mut c_void) {
+    // SAFETY: the daemon gives back a state that this table handed out, or null.
+    discard(unsafe { own::<B::State>(state_app) });
+}
+
+/// Takes ownership of what [`hand_out`] gave.
+///
+/// # Safety
+/// The pointer is null, or came from `hand_out` for a `T` and was not owned again since.
+unsafe fn own<T>(pointer: *mut c_void) -> Option<Box<T>> {
+    // SAFETY: the caller's promise.
+    (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer.cast()) })
+}
+
+/// Gives ownership to the daemon.
+fn hand_out<T>(value: Box<T>) -> *mut c_void {
+    Box::into_raw(value).cast()
+}
+
+/// Writes a plain function's result.
+///
+/// # Safety
+/// Both pointers are null or writable.
+unsafe fn answer<N: Named, T>(result: Result<T, Exit>, out: *mut T, why: *mut reld_abi::Exit) -> Status {
+    match result {
+        Ok(value) if !out.is_null() => {
+            // SAFETY: the caller's promise; what was there needs no drop.
+            unsafe { out.write(value) };
+            reld_abi::OK
+        }
+        Ok(_) => reld_abi::FAILED,
+        Err(exit) => {
+            if !why.is_null() {
+                // SAFETY: the caller's promise; what was there needs no drop.
+                unsafe { why.write(give_exit(blame::<N>(exit))) };
+            }
+            reld_abi::FAILED
+        }
+    }
+}
+
+/// What a callback is for.
+enum Occasion<'a> {
+    Init(&'a [u8]),
+    Event(Event<'a>),
+    Unknown(u32),
+}
+
+/// Reads an event; a null one is unknown.
+///
+/// # Safety
+/// The event is null, or readable, with its body, for `'a`.
+unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
+    // SAFETY: the caller's promise.
+    let Some(event) = (unsafe { event.as_ref() }) else { return Occasion::Unknown(u32::MAX) };
+    // SAFETY: the caller's promise.
+    let body = unsafe { borrow(event.body) };
+    let from = Pid::new(event.from.slot, event.from.generation);
+    let exit = || read_exit(event.exit_kind, body);
+    Occasion::Event(match event.kind {
+        reld_abi::EVENT_INIT => return Occasion::Init(body),
+        reld_abi::EVENT_CALL => Event::Call(caller(from, event.reference), body),
+        reld_abi::EVENT_CAST => Event::Cast(body),
+        reld_abi::EVENT_INFO => Event::Info(body),
+        reld_abi::EVENT_EXIT => Event::Exit(from, exit()),
+        reld_abi::EVENT_DOWN => Event::Down(MonitorRef(event.reference), from, exit()),
+        reld_abi::EVENT_TERMINATE => Event::Terminate(exit()),
+        reld_abi::EVENT_PREP_STOP => Event::PrepStop(body),
+        unknown => return Occasion::Unknown(unknown),
+    })
+}
+
+/// Completes a call's origin by the process that was called, which is the running one.
+fn caller(caller: Pid, reference: u64) -> From {
+    From { caller, server: crate::process::self_pid().unwrap_or(Pid::NONE), reference }
+}
+
+/// Begins a callback.
+fn begin<B: Behaviour>(state: Option<Box<B::State>>, occasion: Occasion<'_>) -> Result<Work<B::State>, Exit> {
+    match (occasion, state) {
+        (Occasion::Init(args), None) => B::init(args),
+        (Occasion::Event(event), Some(state)) => B::handle(state, event),
+        (Occasion::Init(_), Some(_)) => Err(Exit::error("an init was asked for a process that has a state")),
+        (Occasion::Event(event), None) => {
+            Err(Exit::error(format!("{event:?} came for a process without state")))
+        }
+        (Occasion::Unknown(kind), _) => {
+            Err(Exit::error(format!("event kind {kind} is unknown to this version of the SDK")))
+        }
+    }
+}
+
+/// Polls while the callback is still on the stack: most end here and need no box.
+fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mut Outcome) -> Verdict {
+    match catch(|| callback.poll(&[])) {
+        Ok(Poll::Pending) => park::<B, N>(Box::new(callback), out),
+        Ok(Poll::Ready(ended)) => end::<B, N>(callback, ended, out),
+        Err(exit) => end::<B, N>(callback, Err(exit), out),
+    }
+}
+
+/// Hands a waiting callback to the daemon.
+fn park<B: Behaviour, N: Named>(callback: Box<Callback<B::State>>, out: &mut Outcome) -> Verdict {
+    out.future = Future {
+        data_app: hand_out(callback),
+        poll: Some(poll::<B, N>),
+        drop: Some(drop_future::<B>),
+    };
+    reld_abi::VERDICT_PENDING
+}
+
+/// Drops what is left of a callback and writes how it ended.
+fn end<B: Behaviour, N: Named>(
+    callback: impl Sized,
+    ended: Result<Done<B::State>, Exit>,
+    out: &mut Outcome,
+) -> Verdict {
+    discard(callback);
+    let done = match ended {
+        Ok(done) => done,
+        Err(exit) => return crash::<N>(exit, out),
+    };
+    if let Some(state) = done.state {
+        out.state_app = hand_out(state);
+    }
+    if let Some(reply) = done.reply {
+        out.has_reply = 1;
+        out.reply = give(reply);
+    }
+    out.next = match done.next {
+        After::Continue => reld_abi::NEXT_CONTINUE,
+        After::Ignore => reld_abi::NEXT_IGNORE,
+        After::Stop(exit) => {
+            out.exit = give_exit(blame::<N>(exit));
+            reld_abi::NEXT_STOP
+        }
+    };
+    reld_abi::VERDICT_READY
+}
+
+fn crash<N: Named>(exit: Exit, out: &mut Outcome) -> Verdict {
+    out.exit = give_exit(blame::<N>(exit));
+    reld_abi::VERDICT_CRASHED
+}
+
+/// Names module and version in front of a field that did not fit.
+fn blame<N: Named>(exit: Exit) -> Exit {
+    match exit {
+        Exit::Undecodable(text) => Exit::Undecodable(format!("{} {}: {text}", N::NAME, N::VERSION)),
+        other => other,
+    }
+}
+
+fn version(text: &[u8]) -> Result<&str, Exit> {
+    std::str::from_utf8(text).map_err(|error| Exit::error(format!("the other version is not UTF-8: {error}")))
+}
+
+fn body_kind(kind: u32) -> Result<BodyKind, Exit> {
+    match kind {
+        reld_abi::EVENT_INIT => Ok(BodyKind::Init),
+        reld_abi::EVENT_CALL => Ok(BodyKind::Call),
+        reld_abi::EVENT_CAST => Ok(BodyKind::Cast),
+        reld_abi::EVENT_INFO => Ok(BodyKind::Info),
+        other => Err(Exit::error(format!("event kind {other} has no body to decode"))),
+    }
+}

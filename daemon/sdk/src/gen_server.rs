@@ -1,0 +1,261 @@
+//! gen_server: a process with a state, driven by the daemon's loop.
+
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::callback::{After, Done, Work};
+use crate::codec;
+use crate::exit::{Exit, NotStarted};
+use crate::names::{From, MonitorRef, Pid};
+use crate::value::{State, Value};
+
+/// A server process. `Self` is its state. OTP: `gen_server`.
+///
+/// Write the callbacks as plain `async fn`. While one waits, the process takes no other message; the thread is free.
+/// A panic in a callback ends the process with [`Exit::Panic`], and its supervisor decides. Unlike OTP, `terminate` is
+/// not called then: the state went down with the callback.
+///
+/// An upgrade needs the process to be between two callbacks. So a callback should not wait for long; reply later with
+/// [`Answer::NoReply`] and [`reply`](crate::reply) instead.
+pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
+    /// The start argument.
+    type Args: DeserializeOwned + Send;
+    /// Requests that want a reply.
+    type Call: DeserializeOwned + Send;
+    /// The reply to them.
+    type Reply: Serialize + Send;
+    /// Requests without reply.
+    type Cast: DeserializeOwned + Send;
+    /// Any other message: of [`send`](crate::send), of timers.
+    type Message: DeserializeOwned + Send;
+
+    /// Fields of an older version's state, by path (`"limits.max"`), that this version means to lose.
+    ///
+    /// A field that is neither read nor named here fails the upgrade.
+    const DROPPED: &'static [&'static str] = &[];
+
+    /// Makes the first state. OTP: `init/1`.
+    fn init(args: Self::Args) -> impl Future<Output = Result<Self, NotStarted>> + Send;
+
+    /// Handles a request that wants a reply. By default the process ends with an error that says so.
+    fn handle_call(
+        &mut self,
+        request: Self::Call,
+        from: From,
+    ) -> impl Future<Output = Answer<Self::Reply>> + Send {
+        drop((request, from));
+        ready(Answer::stop(Exit::error("a call came, but there is no handle_call")))
+    }
+
+    /// Handles a request without reply. By default the process ends with an error that says so.
+    fn handle_cast(&mut self, request: Self::Cast) -> impl Future<Output = Next> + Send {
+        drop(request);
+        ready(Next::Stop(Exit::error("a cast came, but there is no handle_cast")))
+    }
+
+    /// Handles any other message. By default it is logged and dropped, as a stray message is no reason to end.
+    fn handle_info(&mut self, info: Info<Self::Message>) -> impl Future<Output = Next> + Send {
+        log::warn!("dropped, as there is no handle_info: {}", info.kind());
+        drop(info);
+        ready(Next::Continue)
+    }
+
+    /// Ends in order: called before a [`Next::Stop`], and before its supervisor's `shutdown` if it traps exits.
+    fn terminate(&mut self, reason: Exit) -> impl Future<Output = ()> + Send {
+        drop(reason);
+        ready(())
+    }
+
+    /// Makes a state of this version from one of the older version `from`. `extra` is the appup's.
+    ///
+    /// Reads the state as it is by default, so new fields need a `#[serde(default)]` and renamed ones an alias. May run
+    /// several times for one upgrade, whose last result counts. OTP: `code_change/3`.
+    ///
+    /// # Errors
+    /// An error takes the whole upgrade back.
+    fn change_code(from: &str, state: State, extra: Value) -> Result<Self, Exit> {
+        drop((from, extra));
+        Ok(state.read_without(Self::DROPPED)?)
+    }
+
+    /// Makes a state that the older version `to` can read. `extra` is the appup's.
+    ///
+    /// Writes the state as it is by default. OTP: `code_change({down, Vsn}, ..)`.
+    ///
+    /// # Errors
+    /// An error takes the whole downgrade back.
+    fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
+        drop((to, extra));
+        Ok(State::write(self)?)
+    }
+}
+
+/// How a call is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<R> {
+    /// Now. OTP: `{reply, R, S}`.
+    Reply(R),
+    /// Later, by [`reply`](crate::reply). OTP: `{noreply, S}`.
+    NoReply,
+    /// Now or never, and the process ends. OTP: `{stop, Reason, Reply, S}`.
+    Stop {
+        /// Why it ends.
+        exit: Exit,
+        /// What the caller gets; without one it gets the exit.
+        reply: Option<R>,
+    },
+}
+
+impl<R> Answer<R> {
+    /// Ends the process; the caller gets the exit.
+    pub fn stop(exit: Exit) -> Self {
+        Self::Stop { exit, reply: None }
+    }
+
+    /// Ends the process after a last reply.
+    pub fn stop_with(exit: Exit, reply: R) -> Self {
+        Self::Stop { exit, reply: Some(reply) }
+    }
+}
+
+/// What a server does after a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Takes its next message. OTP: `{noreply, S}`.
+    Continue,
+    /// Ends, after terminate. OTP: `{stop, Reason, S}`.
+    Stop(Exit),
+}
+
+/// A message that is neither call nor cast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Info<M> {
+    /// Sent by [`send`](crate::send) or a timer.
+    Message(M),
+    /// A linked process ended, and this one traps exits.
+    Exit {
+        /// The process that ended.
+        from: Pid,
+        /// Why.
+        reason: Exit,
+    },
+    /// A monitored process ended.
+    Down {
+        /// The monitor, which is used up.
+        monitor: MonitorRef,
+        /// The process that ended.
+        from: Pid,
+        /// Why.
+        reason: Exit,
+    },
+}
+
+impl<M> Info<M> {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "a message",
+            Self::Exit { .. } => "an exit signal",
+            Self::Down { .. } => "the end of a monitored process",
+        }
+    }
+}
+
+/// The gen_server behaviour of a callback type.
+#[derive(Debug)]
+pub(crate) struct Server<S>(PhantomData<fn() -> S>);
+
+impl<S: GenServer> Behaviour for Server<S> {
+    const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_GEN_SERVER;
+
+    type State = S;
+
+    fn init(args: &[u8]) -> Result<Work<S>, Exit> {
+        Ok(Box::pin(init(read("start argument", args)?)))
+    }
+
+    fn handle(state: Box<S>, event: Event<'_>) -> Result<Work<S>, Exit> {
+        Ok(match event {
+            Event::Call(from, body) => Box::pin(call(state, read("call", body)?, from)),
+            Event::Cast(body) => Box::pin(cast(state, read("cast", body)?)),
+            Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
+            Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
+            Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
+            Event::Terminate(reason) => Box::pin(terminate(state, reason)),
+            Event::PrepStop(_) => return Err(event.unexpected()),
+        })
+    }
+
+    fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::Init => readable::<S::Args>("start argument", body),
+            BodyKind::Call => readable::<S::Call>("call", body),
+            BodyKind::Cast => readable::<S::Cast>("cast", body),
+            BodyKind::Info => readable::<S::Message>("message", body),
+        }
+    }
+}
+
+impl<S: GenServer> Stateful for Server<S> {
+    fn export(state: &S) -> Result<Vec<u8>, Exit> {
+        Ok(codec::encode(state).map_err(|error| error.of("state"))?)
+    }
+
+    fn import(state: &[u8]) -> Result<S, Exit> {
+        Ok(codec::decode_all(state, S::DROPPED).map_err(|error| error.of("state"))?)
+    }
+
+    fn change_code(from: &str, state: State, extra: Value) -> Result<S, Exit> {
+        S::change_code(from, state, extra)
+    }
+
+    fn change_code_down(state: &S, to: &str, extra: Value) -> Result<State, Exit> {
+        state.change_code_down(to, extra)
+    }
+}
+
+// Each callback is its own small future: one with all of them would be as large as the largest.
+
+async fn init<S: GenServer>(args: S::Args) -> Result<Done<S>, Exit> {
+    Ok(match S::init(args).await {
+        Ok(state) => Done::go_on(Box::new(state)),
+        Err(not_started) => Done::not_started(not_started),
+    })
+}
+
+async fn call<S: GenServer>(mut state: Box<S>, request: S::Call, from: From) -> Result<Done<S>, Exit> {
+    let (next, reply) = match state.handle_call(request, from).await {
+        Answer::Reply(reply) => (After::Continue, Some(reply)),
+        Answer::NoReply => (After::Continue, None),
+        Answer::Stop { exit, reply } => (After::Stop(exit), reply),
+    };
+    let reply = reply.as_ref().map(codec::encode).transpose().map_err(|error| error.of("reply"))?;
+    Ok(Done { state: Some(state), next, reply })
+}
+
+async fn cast<S: GenServer>(mut state: Box<S>, request: S::Cast) -> Result<Done<S>, Exit> {
+    let next = state.handle_cast(request).await;
+    Ok(Done { state: Some(state), next: next.into(), reply: None })
+}
+
+async fn info<S: GenServer>(mut state: Box<S>, info: Info<S::Message>) -> Result<Done<S>, Exit> {
+    let next = state.handle_info(info).await;
+    Ok(Done { state: Some(state), next: next.into(), reply: None })
+}
+
+async fn terminate<S: GenServer>(mut state: Box<S>, reason: Exit) -> Result<Done<S>, Exit> {
+    state.terminate(reason).await;
+    Ok(Done::go_on(state))
+}
+
+impl std::convert::From<Next> for After {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Continue => Self::Continue,
+            Next::Stop(exit) => Self::Stop(exit),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A process under test.
+
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::world::{ME, Sent, TESTER, World};
+use crate::behaviour::{Behaviour, Event, read};
+use crate::callback::{After, Callback, Done, Work};
+use crate::codec;
+use crate::exit::{Exit, NotStarted};
+use crate::gen_server::{GenServer, Server};
+use crate::guard::catch;
+use crate::host::{Host, with_harness};
+use crate::names::{From, MonitorRef, Pid};
+use crate::time::milliseconds;
+use crate::value::Value;
+
+/// A daemon for one process, to be set up before it is started.
+#[derive(Default)]
+pub struct Node {
+    world: World,
+}
+
+impl Node {
+    /// Makes a node without environment, in which every call of the process ends with [`Exit::Noproc`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key of the app's environment.
+    #[must_use]
+    pub fn env(self, key: &str, value: Value) -> Self {
+        self.world.set_env(key, value);
+        self
+    }
+
+    /// Answers the calls that the process makes: whom it calls, and with what.
+    #[must_use]
+    pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
+        self.world.answer_calls_with(Box::new(responder));
+        self
+    }
+
+    /// Starts the process under test.
+    ///
+    /// # Errors
+    /// What its init answered, or its panic.
+    pub fn start<S: GenServer>(self, args: &impl Serialize) -> Result<Running<S>, NotStarted> {
+        let mut running = Running { world: Rc::new(self.world), state: None, ended: None };
+        let args = codec::encode(args)?;
+        let done = running.run(|| Server::<S>::init(&args))?;
+        match (done.next, done.state) {
+            (After::Continue, Some(state)) => {
+                running.state = Some(state);
+                Ok(running)
+            }
+            (After::Stop(exit), _) => Err(exit.into()),
+            _ => Err(NotStarted::Ignore),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+/// A process under test, between two callbacks.
+pub struct Running<S> {
+    world: Rc<World>,
+    state: Option<Box<S>>,
+    ended: Option<Exit>,
+}
+
+impl<S: GenServer> Running<S> {
+    /// Returns the state; `None` once the process ended.
+    pub fn state(&self) -> Option<&S> {
+        self.state.as_deref()
+    }
+
+    /// Returns why the process ended, if it did.
+    pub fn ended(&self) -> Option<&Exit> {
+        self.ended.as_ref()
+    }
+
+    /// Returns the process's pid.
+    pub fn pid(&self) -> Pid {
+        ME
+    }
+
+    /// Says whether the process traps exits.
+    pub fn is_trapping_exits(&self) -> bool {
+        self.world.is_trapping()
+    }
+
+    /// Calls and expects the reply at once.
+    ///
+    /// # Errors
+    /// Why the process ended instead; [`Exit::Error`] when it will reply later.
+    pub fn call<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
+        let from = self.open_call(request)?;
+        let why = self.ended.clone().unwrap_or_else(|| Exit::error("it has not replied yet"));
+        self.reply(from)?.ok_or(why)
+    }
+
+    /// Calls without expecting the reply yet; see [`Running::reply`].
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn open_call(&mut self, request: &impl Serialize) -> Result<From, Exit> {
+        let body = codec::encode(request)?;
+        let from = self.world.open_call();
+        self.handle(Event::Call(from, &body), Some(from))?;
+        Ok(from)
+    }
+
+    /// Takes the reply to a call, if there is one yet.
+    ///
+    /// # Errors
+    /// It is not an `R`.
+    pub fn reply<R: DeserializeOwned>(&mut self, to: From) -> Result<Option<R>, Exit> {
+        let reply = self.world.take_reply(to);
+        Ok(reply.map(|bytes| read("reply", &bytes)).transpose()?)
+    }
+
+    /// Casts.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn cast(&mut self, request: &impl Serialize) -> Result<(), Exit> {
+        let body = codec::encode(request)?;
+        self.handle(Event::Cast(&body), None)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn send(&mut self, message: &impl Serialize) -> Result<(), Exit> {
+        let body = codec::encode(message)?;
+        self.handle(Event::Info(&body), None)
+    }
+
+    /// Tells that a linked process ended; one that does not trap exits ends with it, unless that was `normal`.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn exit(&mut self, reason: Exit) -> Result<(), Exit> {
+        if self.world.is_trapping() {
+            return self.handle(Event::Exit(TESTER, reason), None);
+        }
+        if reason != Exit::Normal {
+            self.state = None;
+            self.ended.get_or_insert(reason);
+        }
+        Ok(())
+    }
+
+    /// Tells that a monitored process ended.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn down(&mut self, monitor: MonitorRef, from: Pid, reason: Exit) -> Result<(), Exit> {
+        self.handle(Event::Down(monitor, from, reason), None)
+    }
+
+    /// Lets time pass: timers fire in their order, until the process ends.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn advance(&mut self, time: Duration) -> Result<(), Exit> {
+        self.alive()?;
+        let end_ms = self.world.now_ms().saturating_add(milliseconds(time));
+        while self.ended.is_none()
+            && let Some(body) = self.world.fire_until(end_ms)
+        {
+            self.handle(Event::Info(&body), None)?;
+        }
+        self.world.move_to(end_ms);
+        Ok(())
+    }
+
+    /// Takes what the process sent since this was asked last.
+    pub fn sent(&mut self) -> Vec<Sent> {
+        self.world.take_sent()
+    }
+
+    /// Stops the process as its supervisor would, if it traps exits: terminate runs.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn stop(&mut self, reason: Exit) -> Result<(), Exit> {
+        if self.world.is_trapping() {
+            self.terminate(reason.clone())?;
+        }
+        self.ended.get_or_insert(reason);
+        self.state = None;
+        Ok(())
+    }
+
+    fn alive(&self) -> Result<(), Exit> {
+        self.ended.clone().map_or(Ok(()), Err)
+    }
+
+    fn handle(&mut self, event: Event<'_>, from: Option<From>) -> Result<(), Exit> {
+        self.alive()?;
+        let Some(state) = self.state.take() else { return Err(Exit::Noproc) };
+        let done = match self.run(|| Server::<S>::handle(state, event)) {
+            Ok(done) => done,
+            Err(crash) => {
+                self.ended = Some(crash);
+                return Ok(());
+            }
+        };
+        if let (Some(from), Some(reply)) = (from, done.reply) {
+            // The harness takes every reply.
+            let _ = self.world.reply(from, reply);
+        }
+        self.state = done.state;
+        match done.next {
+            After::Stop(exit) => self.end(exit),
+            After::Continue | After::Ignore => Ok(()),
+        }
+    }
+
+    fn end(&mut self, exit: Exit) -> Result<(), Exit> {
+        self.terminate(exit.clone())?;
+        self.ended.get_or_insert(exit);
+        self.state = None;
+        Ok(())
+    }
+
+    fn terminate(&mut self, reason: Exit) -> Result<(), Exit> {
+        self.handle(Event::Terminate(reason), None)
+    }
+
+    /// Runs one callback to its end. What it waits for happens at once, in the order of its time.
+    fn run(&self, begin: impl FnOnce() -> Result<Work<S>, Exit>) -> Result<Done<S>, Exit> {
+        let world: Rc<dyn Host> = Rc::<World>::clone(&self.world);
+        with_harness(world, || {
+            catch(|| {
+                let mut callback = Callback::new(begin()?);
+                let mut completed = None;
+                loop {
+                    match callback.poll(completed.as_slice()) {
+                        Poll::Ready(ended) => return ended,
+                        Poll::Pending => completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?),
+                    }
+                }
+            })
+            .and_then(|ended| ended)
+        })
+    }
+}
+
+fn waits_for_ever() -> Exit {
+    Exit::error("the callback waits, and nothing is open that could wake it")
+}
+
+impl<S> std::fmt::Debug for Running<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! The harness's side of the boundary: a daemon with one process, in which nothing happens by itself.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::codec;
+use crate::exit::Exit;
+use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
+use crate::names::{From, MonitorRef, Pid, Timer};
+use crate::value::Value;
+
+/// The process under test.
+pub(super) const ME: Pid = Pid::new(1, 1);
+/// Whoever calls it in a test.
+pub(super) const TESTER: Pid = Pid::new(2, 1);
+/// The first process that it spawns; the next have the slots after it.
+const FIRST_SPAWNED: u32 = 3;
+
+/// A message that the process under test sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// By [`cast`](crate::cast).
+    Cast(Pid, Value),
+    /// By [`send`](crate::send), or by a timer for another process.
+    Info(Pid, Value),
+    /// By [`exit`](crate::exit()).
+    Exit(Pid, Exit),
+}
+
+/// Answers the calls of the process under test.
+pub(super) type Responder = Box<dyn FnMut(Pid, Value) -> Result<Value, Exit>>;
+
+/// What the daemon would know. The clock counts milliseconds from 0.
+#[derive(Default)]
+pub(super) struct World {
+    inner: RefCell<Inner>,
+    responder: RefCell<Option<Responder>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    now_ms: u64,
+    last: u64,
+    /// Requests that wait: when they close, and how. Known at once, told later.
+    open: BTreeMap<u64, (u64, Closed)>,
+    closed: BTreeMap<u64, Closed>,
+    timers: BTreeMap<u64, (u64, Pid, Vec<u8>)>,
+    replies: BTreeMap<u64, Vec<u8>>,
+    sent: Vec<Sent>,
+    names: BTreeSet<String>,
+    env: BTreeMap<String, Vec<u8>>,
+    monitors: BTreeSet<u64>,
+    spawned: u32,
+    trapping: bool,
+}
+
+impl Inner {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn open(&mut self, closes_at_ms: u64, closed: Closed) -> u64 {
+        let reference = self.next();
+        self.open.insert(reference, (closes_at_ms, closed));
+        reference
+    }
+}
+
+impl World {
+    pub(super) fn answer_calls_with(&self, responder: Responder) {
+        *self.responder.borrow_mut() = Some(responder);
+    }
+
+    pub(super) fn set_env(&self, key: &str, value: Value) {
+        self.inner.borrow_mut().env.insert(key.to_owned(), value.bytes().to_vec());
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.inner.borrow().now_ms
+    }
+
+    pub(super) fn move_to(&self, now_ms: u64) {
+        let mut inner = self.inner.borrow_mut();
+        inner.now_ms = inner.now_ms.max(now_ms);
+    }
+
+    pub(super) fn is_trapping(&self) -> bool {
+        self.inner.borrow().trapping
+    }
+
+    /// Opens a call from the tester.
+    pub(super) fn open_call(&self) -> From {
+        From { caller: TESTER, server: ME, reference: self.inner.borrow_mut().next() }
+    }
+
+    pub(super) fn take_reply(&self, to: From) -> Option<Vec<u8>> {
+        self.inner.borrow_mut().replies.remove(&to.reference)
+    }
+
+    pub(super) fn take_sent(&self) -> Vec<Sent> {
+        std::mem::take(&mut self.inner.borrow_mut().sent)
+    }
+
+    /// Closes the request that is due first, moving the clock there.
+    pub(super) fn close_next(&self) -> Option<u64> {
+        let mut inner = self.inner.borrow_mut();
+        let (&reference, _) = inner.open.iter().min_by_key(|(reference, (at_ms, _))| (*at_ms, **reference))?;
+        let (at_ms, closed) = inner.open.remove(&reference)?;
+        inner.now_ms = inner.now_ms.max(at_ms);
+        inner.closed.insert(reference, closed);
+        Some(reference)
+    }
+
+    /// Takes the next timer that fires until then, moving the clock there. One for another process counts as sent.
+    pub(super) fn fire_until(&self, end_ms: u64) -> Option<Vec<u8>> {
+        loop {
+            let mut inner = self.inner.borrow_mut();
+            let next = inner.timers.iter().min_by_key(|(id, (at_ms, ..))| (*at_ms, **id));
+            let (&id, _) = next.filter(|(_, (at_ms, ..))| *at_ms <= end_ms)?;
+            let (at_ms, to, body) = inner.timers.remove(&id)?;
+            inner.now_ms = inner.now_ms.max(at_ms);
+            if to == ME {
+                return Some(body);
+            }
+            inner.sent.push(Sent::Info(to, Value::from_bytes(&body)));
+        }
+    }
+}
+
+impl Host for World {
+    fn self_pid(&self) -> Option<Pid> {
+        Some(ME)
+    }
+
+    fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused> {
+        let body = Value::from_bytes(&body);
+        self.inner.borrow_mut().sent.push(match kind {
+            SendKind::Cast => Sent::Cast(to, body),
+            SendKind::Info => Sent::Info(to, body),
+        });
+        Ok(())
+    }
+
+    fn call(&self, _: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
+        let closed = match self.responder.borrow_mut().as_mut() {
+            Some(responder) => match responder(to, Value::from_bytes(&body)) {
+                Ok(reply) => Closed::Reply(reply.bytes().to_vec()),
+                Err(exit) => Closed::Exit(exit),
+            },
+            None => Closed::Exit(Exit::Noproc),
+        };
+        let mut inner = self.inner.borrow_mut();
+        let now_ms = inner.now_ms;
+        Ok(inner.open(now_ms, closed))
+    }
+
+    fn take(&self, reference: u64) -> Result<Option<Closed>, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        match inner.closed.remove(&reference) {
+            Some(closed) => Ok(Some(closed)),
+            None if inner.open.contains_key(&reference) => Ok(None),
+            None => Err(Refused),
+        }
+    }
+
+    fn forget(&self, reference: u64) {
+        let mut inner = self.inner.borrow_mut();
+        inner.open.remove(&reference);
+        inner.closed.remove(&reference);
+    }
+
+    fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused> {
+        self.inner.borrow_mut().replies.insert(to.reference, body);
+        Ok(())
+    }
+
+    fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        let id = inner.next();
+        let at_ms = inner.now_ms.saturating_add(after_ms);
+        inner.timers.insert(id, (at_ms, to, body));
+        Ok(Timer { id, at_ns: at_ms.saturating_mul(1_000_000) })
+    }
+
+    fn cancel_timer(&self, timer: Timer) -> bool {
+        self.inner.borrow_mut().timers.remove(&timer.id).is_some()
+    }
+
+    fn sleep(&self, after_ms: u64) -> Result<u64, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        let at_ms = inner.now_ms.saturating_add(after_ms);
+        Ok(inner.open(at_ms, Closed::Reply(Vec::new())))
+    }
+
+    fn recv(&self) -> Result<Option<Mail>, Refused> {
+        Err(Refused)
+    }
+
+    fn spawn(&self, _: &str, _: Vec<u8>, _: bool) -> Result<u64, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        let pid = codec::encode(&Pid::new(FIRST_SPAWNED + inner.spawned, 1)).map_err(|_| Refused)?;
+        inner.spawned += 1;
+        let now_ms = inner.now_ms;
+        Ok(inner.open(now_ms, Closed::Reply(pid)))
+    }
+
+    fn register(&self, name: &str) -> Result<(), Refused> {
+        self.inner.borrow_mut().names.insert(name.to_owned()).then_some(()).ok_or(Refused)
+    }
+
+    fn unregister(&self, name: &str) -> Result<(), Refused> {
+        self.inner.borrow_mut().names.remove(name).then_some(()).ok_or(Refused)
+    }
+
+    fn whereis(&self, name: &str) -> Option<Pid> {
+        self.inner.borrow().names.contains(name).then_some(ME)
+    }
+
+    fn link(&self, _: Pid) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn unlink(&self, _: Pid) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn monitor(&self, _: Pid) -> Result<MonitorRef, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        let reference = inner.next();
+        inner.monitors.insert(reference);
+        Ok(MonitorRef(reference))
+    }
+
+    fn demonitor(&self, monitor: MonitorRef) -> Result<(), Refused> {
+        self.inner.borrow_mut().monitors.remove(&monitor.0).then_some(()).ok_or(Refused)
+    }
+
+    fn exit(&self, to: Pid, exit: Exit) -> Result<(), Refused> {
+        self.inner.borrow_mut().sent.push(Sent::Exit(to, exit));
+        Ok(())
+    }
+
+    fn trap_exit(&self, on: bool) -> Result<(), Refused> {
+        self.inner.borrow_mut().trapping = on;
+        Ok(())
+    }
+
+    fn env(&self, key: &str) -> Option<Vec<u8>> {
+        self.inner.borrow().env.get(key).cloned()
+    }
+
+    /// A test asserts on states and messages; its log is the test runner's business.
+    fn log(&self, _: log::Level, _: &str, _: &str) {}
+}

@@ -1,0 +1,104 @@
+//! What the SDK asks of the daemon, in safe Rust.
+//!
+//! The daemon's table (`table.rs`) is one host; the harness, for an author's unit tests, is the other.
+
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
+
+use crate::exit::Exit;
+use crate::names::{From, MonitorRef, Pid, Timer};
+use crate::table;
+
+/// The daemon said no: not inside a callback, or an argument that names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("refused: not inside a callback, or there is no such thing")]
+pub struct Refused;
+
+/// What an open request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Closed {
+    Reply(Vec<u8>),
+    Timeout,
+    Exit(Exit),
+}
+
+/// A message taken by a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mail {
+    Call(From, Vec<u8>),
+    Cast(Pid, Vec<u8>),
+    Info(Pid, Vec<u8>),
+    Exit(Pid, Exit),
+    Down(MonitorRef, Pid, Exit),
+}
+
+/// How a message without reply arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendKind {
+    Cast,
+    Info,
+}
+
+/// Whom a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    Call,
+    Supervisor,
+}
+
+/// The daemon. Bodies are MessagePack, times in milliseconds.
+pub(crate) trait Host {
+    fn self_pid(&self) -> Option<Pid>;
+    fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
+    fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused>;
+    fn take(&self, reference: u64) -> Result<Option<Closed>, Refused>;
+    fn forget(&self, reference: u64);
+    fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused>;
+    fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused>;
+    fn cancel_timer(&self, timer: Timer) -> bool;
+    fn sleep(&self, after_ms: u64) -> Result<u64, Refused>;
+    fn recv(&self) -> Result<Option<Mail>, Refused>;
+    fn spawn(&self, module: &str, args: Vec<u8>, link: bool) -> Result<u64, Refused>;
+    fn register(&self, name: &str) -> Result<(), Refused>;
+    fn unregister(&self, name: &str) -> Result<(), Refused>;
+    fn whereis(&self, name: &str) -> Option<Pid>;
+    fn link(&self, with: Pid) -> Result<(), Refused>;
+    fn unlink(&self, with: Pid) -> Result<(), Refused>;
+    fn monitor(&self, pid: Pid) -> Result<MonitorRef, Refused>;
+    fn demonitor(&self, monitor: MonitorRef) -> Result<(), Refused>;
+    fn exit(&self, to: Pid, exit: Exit) -> Result<(), Refused>;
+    fn trap_exit(&self, on: bool) -> Result<(), Refused>;
+    fn env(&self, key: &str) -> Option<Vec<u8>>;
+    fn log(&self, level: log::Level, target: &str, message: &str);
+}
+
+thread_local! {
+    /// The harness's host while it runs a callback on this thread. `ManuallyDrop`, so that no destructor is registered
+    /// with the thread: that would keep the library mapped after its purge, or crash the thread.
+    static HARNESS: Cell<ManuallyDrop<Option<Rc<dyn Host>>>> = const { Cell::new(ManuallyDrop::new(None)) };
+}
+
+/// Asks the host of the callback that runs here.
+pub(crate) fn ask<R>(question: impl FnOnce(&dyn Host) -> R) -> Result<R, Refused> {
+    if let Some(daemon) = table::daemon() {
+        return Ok(question(daemon));
+    }
+    let harness = HARNESS.replace(ManuallyDrop::new(None));
+    let asked = harness.clone();
+    HARNESS.set(harness);
+    ManuallyDrop::into_inner(asked).as_deref().map(question).ok_or(Refused)
+}
+
+/// Runs `work` with the harness in the daemon's place.
+pub(crate) fn with_harness<R>(harness: Rc<dyn Host>, work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Rc<dyn Host>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            drop(ManuallyDrop::into_inner(HARNESS.replace(ManuallyDrop::new(self.0.take()))));
+        }
+    }
+    let before = HARNESS.replace(ManuallyDrop::new(Some(harness)));
+    let _restore = Restore(ManuallyDrop::into_inner(before));
+    work()
+}

@@ -1,0 +1,179 @@
+//! What a callback may do to its own process and to others, without waiting.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{self, Undecodable};
+use crate::exit::Exit;
+use crate::host::{self, Host, Refused, SendKind};
+use crate::names::{From, MonitorRef, Pid, Timer, To};
+use crate::time::milliseconds;
+
+/// Why a message could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The message's `Serialize` refused.
+    #[error(transparent)]
+    Undecodable(#[from] Undecodable),
+    /// Not inside a callback.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl std::convert::From<SendError> for Exit {
+    fn from(error: SendError) -> Self {
+        Self::error(error)
+    }
+}
+
+impl std::convert::From<Refused> for Exit {
+    fn from(error: Refused) -> Self {
+        Self::error(error)
+    }
+}
+
+fn ask<T>(question: impl FnOnce(&dyn Host) -> Result<T, Refused>) -> Result<T, Refused> {
+    host::ask(question).and_then(|answer| answer)
+}
+
+/// Returns the process that a message would reach.
+pub(crate) fn find(to: &To) -> Option<Pid> {
+    match to {
+        To::Pid(pid) => Some(*pid),
+        To::Name(name) => whereis(name),
+    }
+}
+
+/// Returns the running process; `None` outside a callback. OTP: `self/0`.
+pub fn self_pid() -> Option<Pid> {
+    host::ask(|host| host.self_pid()).ok().flatten()
+}
+
+/// Sends a request without reply. To nobody, it is dropped. OTP: `gen_server:cast/2`. `[callback]`
+///
+/// # Errors
+/// See [`SendError`]; that nobody is there is none.
+pub fn cast(to: impl Into<To>, request: &impl Serialize) -> Result<(), SendError> {
+    deliver(SendKind::Cast, &to.into(), request)
+}
+
+/// Sends a message that arrives in handle_info. To nobody, it is dropped. OTP: `!`. `[callback]`
+///
+/// # Errors
+/// See [`SendError`]; that nobody is there is none.
+pub fn send(to: impl Into<To>, message: &impl Serialize) -> Result<(), SendError> {
+    deliver(SendKind::Info, &to.into(), message)
+}
+
+fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), SendError> {
+    let body = codec::encode(message)?;
+    match find(to) {
+        Some(pid) => Ok(ask(|host| host.send(kind, pid, body))?),
+        None => Ok(()),
+    }
+}
+
+/// Answers a call that was left open by [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late is
+/// dropped. OTP: `gen_server:reply/2`. `[callback]`
+///
+/// # Errors
+/// See [`SendError`].
+pub fn reply(to: From, reply: &impl Serialize) -> Result<(), SendError> {
+    let body = codec::encode(reply)?;
+    Ok(ask(|host| host.reply(to, body))?)
+}
+
+/// Sends a message after a time. The timer outlives upgrades, not its target. OTP: `erlang:send_after/3`. `[callback]`
+///
+/// # Errors
+/// See [`SendError`].
+pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<Timer, SendError> {
+    let body = codec::encode(message)?;
+    Ok(ask(|host| host.send_after(to, milliseconds(after), body))?)
+}
+
+/// Stops a timer; says whether it had not fired yet. Its message may already be in the mailbox. `[callback]`
+pub fn cancel_timer(timer: Timer) -> bool {
+    host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
+}
+
+/// Gives the running process a name. `[callback]`
+///
+/// # Errors
+/// The name is taken.
+pub fn register(name: &str) -> Result<(), Refused> {
+    ask(|host| host.register(name))
+}
+
+/// Frees a name of the running process. `[callback]`
+///
+/// # Errors
+/// It does not have that name.
+pub fn unregister(name: &str) -> Result<(), Refused> {
+    ask(|host| host.unregister(name))
+}
+
+/// Returns the process of that name.
+pub fn whereis(name: &str) -> Option<Pid> {
+    host::ask(|host| host.whereis(name)).ok().flatten()
+}
+
+/// Links the running process with another: when one ends abnormally, so does the other. `[callback]`
+///
+/// # Errors
+/// Not inside a callback.
+pub fn link(with: Pid) -> Result<(), Refused> {
+    ask(|host| host.link(with))
+}
+
+/// Removes a link. `[callback]`
+///
+/// # Errors
+/// Not inside a callback.
+pub fn unlink(with: Pid) -> Result<(), Refused> {
+    ask(|host| host.unlink(with))
+}
+
+/// Watches a process: one `Down` with the returned reference when it ends, or at once if it is not there. `[callback]`
+///
+/// # Errors
+/// Not inside a callback.
+pub fn monitor(pid: Pid) -> Result<MonitorRef, Refused> {
+    ask(|host| host.monitor(pid))
+}
+
+/// Stops watching. `[callback]`
+///
+/// # Errors
+/// Not a monitor of the running process.
+pub fn demonitor(monitor: MonitorRef) -> Result<(), Refused> {
+    ask(|host| host.demonitor(monitor))
+}
+
+/// Sends an exit signal. [`Exit::Killed`] cannot be trapped. OTP: `exit/2`. `[callback]`
+///
+/// # Errors
+/// Not inside a callback.
+pub fn exit(to: Pid, reason: Exit) -> Result<(), Refused> {
+    ask(|host| host.exit(to, reason))
+}
+
+/// Turns exit signals of linked processes into [`Info::Exit`](crate::Info::Exit), or back, and lets terminate run when
+/// the supervisor stops the process. OTP: `process_flag(trap_exit, _)`. `[callback]`
+///
+/// # Errors
+/// Not inside a callback.
+pub fn trap_exit(on: bool) -> Result<(), Refused> {
+    ask(|host| host.trap_exit(on))
+}
+
+/// Reads one key of the app's environment; `None` when it is not set. OTP: `application:get_env/1`. `[callback]`
+///
+/// # Errors
+/// The value is not a `T`.
+pub fn env<T: DeserializeOwned>(key: &str) -> Result<Option<T>, Undecodable> {
+    let value = host::ask(|host| host.env(key)).ok().flatten();
+    value.map(|bytes| codec::decode(&bytes).map_err(|error| error.of(key))).transpose()
+}

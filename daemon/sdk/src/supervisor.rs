@@ -1,0 +1,310 @@
+//! supervisor: the daemon's own loop; the module only says what to supervise.
+//!
+//! The functions here ask a running supervisor; they wait as long as it takes, as in OTP.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::behaviour::{Behaviour, BodyKind, Event, read, readable};
+use crate::call::{CallError, request};
+use crate::callback::{After, Done, Work};
+use crate::child_spec::{ChildSpec, ChildType, SupervisorSpec};
+use crate::codec::{self, Undecodable};
+use crate::exit::Exit;
+use crate::host::RequestKind;
+use crate::names::{Pid, To};
+use crate::time::INFINITY;
+use crate::value::Value;
+
+/// A supervisor. OTP: `supervisor`.
+pub trait Supervisor: 'static {
+    /// The start argument.
+    type Args: DeserializeOwned + Send;
+
+    /// Says what to supervise. Called at the start, and again with the same argument by an appup's
+    /// `change = "supervisor"`, so it should do nothing else.
+    fn init(args: Self::Args) -> SupervisorSpec;
+}
+
+/// A row of [`which_children`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Child {
+    /// The child's id.
+    pub id: Value,
+    /// The process, while there is one.
+    pub pid: Option<Pid>,
+    /// Whether it is about to be started again.
+    pub restarting: bool,
+    /// Whether it is a supervisor.
+    #[serde(rename = "type")]
+    pub child_type: ChildType,
+    /// Its callback module.
+    pub module: String,
+}
+
+/// The answer of [`count_children`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Counts {
+    /// Child specs.
+    pub specs: usize,
+    /// Children that run.
+    pub active: usize,
+    /// Specs of supervisors, running or not.
+    pub supervisors: usize,
+    /// Specs of workers, running or not.
+    pub workers: usize,
+}
+
+/// Why a supervisor did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SupervisorError {
+    /// A child of that id runs.
+    #[error("a child with that id runs as {0}")]
+    AlreadyStarted(Pid),
+    /// A child of that id is known, but does not run. Restart or delete it.
+    #[error("a child with that id is known and does not run: restart or delete it")]
+    AlreadyPresent,
+    /// No child of that id or pid.
+    #[error("there is no such child")]
+    NotFound,
+    /// The child runs.
+    #[error("the child runs")]
+    Running,
+    /// The child is about to be started again.
+    #[error("the child is being restarted")]
+    Restarting,
+    /// Two children have one id.
+    #[error("two children have one id: {0}")]
+    DuplicateId(String),
+    /// The child's init failed.
+    #[error("the child did not start: {0}")]
+    StartFailed(String),
+    /// The child spec was refused.
+    #[error("bad child spec: {0}")]
+    BadSpec(String),
+    /// The node has no such module.
+    #[error("unknown module: {0}")]
+    UnknownModule(String),
+    /// A reason of a newer daemon.
+    #[error("{0}")]
+    Other(String),
+    /// The supervisor did not answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl From<Undecodable> for SupervisorError {
+    fn from(error: Undecodable) -> Self {
+        Self::Call(error.into())
+    }
+}
+
+/// Adds a child and starts it. Returns `None` when its init said [`Ignore`](crate::NotStarted::Ignore).
+///
+/// # Errors
+/// `AlreadyStarted`, `AlreadyPresent`, `StartFailed`, `BadSpec`, `UnknownModule`, `Call`.
+pub async fn start_child(supervisor: impl Into<To>, child: ChildSpec) -> Result<Option<Pid>, SupervisorError> {
+    ask(supervisor.into(), &Request::StartChild(child)).await
+}
+
+/// Starts one more child of a simple_one_for_one supervisor. `args` is appended to the template's.
+///
+/// # Errors
+/// `StartFailed`, `UnknownModule`, `Call`.
+pub async fn start_child_of(
+    supervisor: impl Into<To>,
+    args: &impl Serialize,
+) -> Result<Option<Pid>, SupervisorError> {
+    let request = Request::StartChildArgs(Value::write(args)?);
+    ask(supervisor.into(), &request).await
+}
+
+/// Stops a child; its spec stays.
+///
+/// # Errors
+/// `NotFound`, `Call`.
+pub async fn terminate_child(supervisor: impl Into<To>, id: &impl Serialize) -> Result<(), SupervisorError> {
+    let request = Request::TerminateChild(Value::write(id)?);
+    done(ask(supervisor.into(), &request).await)
+}
+
+/// Stops a child of a simple_one_for_one supervisor.
+///
+/// # Errors
+/// `NotFound`, `Call`.
+pub async fn terminate_child_pid(supervisor: impl Into<To>, child: Pid) -> Result<(), SupervisorError> {
+    done(ask(supervisor.into(), &Request::TerminatePid(child)).await)
+}
+
+/// Starts a child that does not run. Returns `None` when its init said [`Ignore`](crate::NotStarted::Ignore).
+///
+/// # Errors
+/// `NotFound`, `Running`, `Restarting`, `StartFailed`, `Call`.
+pub async fn restart_child(
+    supervisor: impl Into<To>,
+    id: &impl Serialize,
+) -> Result<Option<Pid>, SupervisorError> {
+    let request = Request::RestartChild(Value::write(id)?);
+    ask(supervisor.into(), &request).await
+}
+
+/// Forgets a child that does not run.
+///
+/// # Errors
+/// `NotFound`, `Running`, `Restarting`, `Call`.
+pub async fn delete_child(supervisor: impl Into<To>, id: &impl Serialize) -> Result<(), SupervisorError> {
+    let request = Request::DeleteChild(Value::write(id)?);
+    done(ask(supervisor.into(), &request).await)
+}
+
+/// Returns the children, the latest started first.
+///
+/// # Errors
+/// `Call`.
+pub async fn which_children(supervisor: impl Into<To>) -> Result<Vec<Child>, SupervisorError> {
+    ask(supervisor.into(), &Request::WhichChildren).await
+}
+
+/// Counts the children.
+///
+/// # Errors
+/// `Call`.
+pub async fn count_children(supervisor: impl Into<To>) -> Result<Counts, SupervisorError> {
+    ask(supervisor.into(), &Request::CountChildren).await
+}
+
+/// The body of a request to a supervisor.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    StartChild(ChildSpec),
+    StartChildArgs(Value),
+    TerminateChild(Value),
+    TerminatePid(Pid),
+    RestartChild(Value),
+    DeleteChild(Value),
+    WhichChildren,
+    CountChildren,
+}
+
+/// The body of its reply.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Response<T> {
+    Ok(T),
+    Error(Refusal),
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    reason: String,
+    #[serde(default)]
+    pid: Option<Pid>,
+    #[serde(default)]
+    text: String,
+}
+
+async fn ask<T: DeserializeOwned>(supervisor: To, body: &Request) -> Result<T, SupervisorError> {
+    let body = codec::encode(body)?;
+    let reply = request(RequestKind::Supervisor, supervisor, body, INFINITY).await?;
+    match read("supervisor's reply", &reply)? {
+        Response::Ok(value) => Ok(value),
+        Response::Error(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Drops the value of a reply that only says ok.
+fn done(reply: Result<serde::de::IgnoredAny, SupervisorError>) -> Result<(), SupervisorError> {
+    reply.map(|_| ())
+}
+
+impl From<Refusal> for SupervisorError {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { reason, pid, text } = refusal;
+        match (reason.as_str(), pid) {
+            ("already_started", Some(pid)) => Self::AlreadyStarted(pid),
+            ("already_present", _) => Self::AlreadyPresent,
+            ("not_found", _) => Self::NotFound,
+            ("running", _) => Self::Running,
+            ("restarting", _) => Self::Restarting,
+            ("duplicate_id", _) => Self::DuplicateId(text),
+            ("start_failed", _) => Self::StartFailed(text),
+            ("bad_spec", _) => Self::BadSpec(text),
+            ("unknown_module", _) => Self::UnknownModule(text),
+            (other, _) => Self::Other(format!("{other}: {text}")),
+        }
+    }
+}
+
+/// The supervisor behaviour of a callback type.
+#[derive(Debug)]
+pub(crate) struct Tree<S>(PhantomData<fn() -> S>);
+
+impl<S: Supervisor> Behaviour for Tree<S> {
+    const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_SUPERVISOR;
+
+    type State = std::convert::Infallible;
+
+    fn init(args: &[u8]) -> Result<Work<Self::State>, Exit> {
+        let args = read("start argument", args)?;
+        Ok(Box::pin(async move {
+            let spec = S::init(args);
+            let reply = codec::encode(&spec).map_err(|error| error.of("supervisor spec"))?;
+            Ok(Done { state: None, next: After::Continue, reply: Some(reply) })
+        }))
+    }
+
+    fn handle(_: Box<Self::State>, event: Event<'_>) -> Result<Work<Self::State>, Exit> {
+        Err(event.unexpected())
+    }
+
+    fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::Init => readable::<S::Args>("start argument", body),
+            _ => Err(Exit::error("a supervisor's module has only an init")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_refusal(refusal: &serde_json::Value, expected: SupervisorError) {
+        let bytes = codec::encode(&json!({ "error": refusal })).expect("encodes");
+        let Ok(Response::<()>::Error(refusal)) = codec::decode(&bytes) else { panic!("not read") };
+        assert_eq!(SupervisorError::from(refusal), expected);
+    }
+
+    #[track_caller]
+    fn check_request(request: &Request, expected: &serde_json::Value) {
+        let bytes = codec::encode(request).expect("encodes");
+        assert_eq!(&codec::decode::<serde_json::Value>(&bytes).expect("decodes"), expected);
+    }
+
+    #[test]
+    fn refusals_keep_what_they_name() {
+        let pid = json!({"slot": 3, "generation": 1});
+        let started = json!({"reason": "already_started", "pid": pid, "text": "x"});
+        check_refusal(&started, SupervisorError::AlreadyStarted(Pid::new(3, 1)));
+        check_refusal(&json!({"reason": "already_present", "text": ""}), SupervisorError::AlreadyPresent);
+        let failed = json!({"reason": "start_failed", "pid": null, "text": "why"});
+        check_refusal(&failed, SupervisorError::StartFailed("why".into()));
+        check_refusal(&json!({"reason": "moved", "text": "x"}), SupervisorError::Other("moved: x".into()));
+    }
+
+    #[test]
+    fn requests_are_written_as_the_daemon_reads_them() {
+        let id = Value::write(&7_u8).expect("encodes");
+        check_request(&Request::WhichChildren, &json!("which_children"));
+        check_request(&Request::TerminateChild(id.clone()), &json!({"terminate_child": [7]}));
+        check_request(&Request::StartChildArgs(id), &json!({"start_child_args": [7]}));
+        let pid = json!({"terminate_pid": {"slot": 1, "generation": 2}});
+        check_request(&Request::TerminatePid(Pid::new(1, 2)), &pid);
+    }
+}

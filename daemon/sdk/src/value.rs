@@ -1,0 +1,94 @@
+//! Values whose type the SDK does not know: states on their way between versions, start arguments, child ids.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, Undecodable};
+
+/// Some value, as bytes: a child's id, a start argument, the `extra` of an appup.
+///
+/// Two values are equal when their bytes are.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Value(#[serde(with = "serde_bytes")] Vec<u8>);
+
+impl Value {
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// Its `Serialize` refused.
+    pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, Undecodable> {
+        codec::encode(value).map(Self)
+    }
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// It is not a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
+        codec::decode(&self.0)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value({} bytes)", self.0.len())
+    }
+}
+
+/// The state of a process on its way from one version to another.
+///
+/// Reading is strict: a field that nobody reads is an error, since it is a forgotten rename or a value about to be
+/// lost. serde cannot see fields below `#[serde(flatten)]`, `#[serde(tag)]` and `#[serde(untagged)]`; read a state
+/// that has them with a type that spells them out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct State(Vec<u8>);
+
+impl State {
+    /// Writes a state.
+    ///
+    /// # Errors
+    /// Its `Serialize` refused.
+    pub fn write<T: Serialize + ?Sized>(state: &T) -> Result<Self, Undecodable> {
+        codec::encode(state).map(Self)
+    }
+
+    /// Reads all of the state.
+    ///
+    /// # Errors
+    /// A field is missing, of another type, or not in `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
+        self.read_without(&[])
+    }
+
+    /// Reads the state except the fields named by their paths, such as `"limits.max"`.
+    ///
+    /// # Errors
+    /// As [`State::read`], for the other fields.
+    pub fn read_without<T: DeserializeOwned>(&self, dropped: &[&str]) -> Result<T, Undecodable> {
+        codec::decode_all(&self.0, dropped).map_err(|error| error.of("state"))
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State({} bytes)", self.0.len())
+    }
+}

@@ -1,0 +1,45 @@
+//! The future of an open request: the one leaf that all waiting is made of.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::host::{self, Closed, Refused};
+use crate::waker;
+
+/// Waits for the answer to a reference. Dropped before that, it gives the reference up.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    reference: u64,
+    open: bool,
+}
+
+impl Wait {
+    pub(crate) fn new(reference: u64) -> Self {
+        Self { reference, open: true }
+    }
+}
+
+impl Future for Wait {
+    type Output = Result<Closed, Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let taken = host::ask(|host| host.take(self.reference)).and_then(|taken| taken);
+        if taken == Ok(None) {
+            waker::park(self.reference, context.waker());
+            return Poll::Pending;
+        }
+        self.open = false;
+        Poll::Ready(taken.and_then(|closed| closed.ok_or(Refused)))
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if self.open {
+            waker::unpark(self.reference);
+            // Refused when the process is being killed: its references go with it.
+            let _ = host::ask(|host| host.forget(self.reference));
+        }
+    }
+}

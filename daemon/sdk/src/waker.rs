@@ -1,0 +1,120 @@
+//! Wakers stay in the library.
+//!
+//! The daemon wakes a process, never a future: it polls the process's callback and says which references were answered.
+//! Futures that wait put their waker into a table that belongs to the callback; it is lent to the thread for the length
+//! of one poll. So combinators with wakers of their own (`join_all`, `select`, `FuturesUnordered`) work, and no code of
+//! this library hangs in a queue of the daemon, where it would forbid unmapping.
+//!
+//! Thread-locals here are `Cell`s of values without destructor: a destructor registered with a daemon's thread would
+//! run library code when that thread ends, after the library was unmapped.
+#![expect(unsafe_code, reason = "a waker without data or allocation can only be made from its function table")]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+/// The wakers of a callback's waiting futures.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    by_reference: BTreeMap<u64, Waker>,
+    /// Those that wait for the next message of a task.
+    for_mail: Vec<Waker>,
+}
+
+impl Wakers {
+    const NEW: Self = Self { by_reference: BTreeMap::new(), for_mail: Vec::new() };
+
+    /// Wakes whoever waits for an answered reference, and whoever waits for mail: each poll may have brought some.
+    pub(crate) fn wake(&mut self, completed: &[u64]) {
+        for reference in completed {
+            if let Some(waker) = self.by_reference.remove(reference) {
+                waker.wake();
+            }
+        }
+        for waker in self.for_mail.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+thread_local! {
+    static LENT: Cell<ManuallyDrop<Wakers>> = const { Cell::new(ManuallyDrop::new(Wakers::NEW)) };
+    /// Whether the root future was woken during the poll that runs here.
+    static WOKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lends the table to the futures polled by `poll`, and takes it back even if that panics.
+pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
+    struct Lease<'a> {
+        wakers: &'a mut Wakers,
+        outer: Wakers,
+    }
+    impl Drop for Lease<'_> {
+        fn drop(&mut self) {
+            *self.wakers = swap(std::mem::take(&mut self.outer));
+        }
+    }
+    let outer = swap(std::mem::take(wakers));
+    let _lease = Lease { wakers, outer };
+    poll()
+}
+
+/// Keeps the waker of a future that waits for a reference. The root's need not be kept: the root is always polled.
+pub(crate) fn park(reference: u64, waker: &Waker) {
+    if !waker.will_wake(root()) {
+        with_lent(|wakers| wakers.by_reference.insert(reference, waker.clone()));
+    }
+}
+
+/// Forgets the waker of a future that no longer waits.
+pub(crate) fn unpark(reference: u64) {
+    drop(with_lent(|wakers| wakers.by_reference.remove(&reference)));
+}
+
+/// Keeps the waker of a future that waits for a task's mail.
+pub(crate) fn park_for_mail(waker: &Waker) {
+    if !waker.will_wake(root()) {
+        with_lent(|wakers| wakers.for_mail.push(waker.clone()));
+    }
+}
+
+/// Returns the waker that root futures are polled with: it notes that there is more to do now.
+pub(crate) fn root() -> &'static Waker {
+    &ROOT
+}
+
+/// Says whether the root was woken since [`clear_woken`].
+pub(crate) fn is_woken() -> bool {
+    WOKEN.get()
+}
+
+/// Forgets earlier wakes: the root is about to be polled.
+pub(crate) fn clear_woken() {
+    WOKEN.set(false);
+}
+
+fn with_lent<R>(change: impl FnOnce(&mut Wakers) -> R) -> R {
+    let mut wakers = swap(Wakers::NEW);
+    let result = change(&mut wakers);
+    drop(swap(wakers));
+    result
+}
+
+fn swap(wakers: Wakers) -> Wakers {
+    ManuallyDrop::into_inner(LENT.replace(ManuallyDrop::new(wakers)))
+}
+
+// SAFETY: the functions ignore the data pointer, need no thread and keep nothing alive.
+static ROOT: Waker = unsafe { Waker::new(std::ptr::null(), &ROOT_TABLE) };
+static ROOT_TABLE: RawWakerVTable = RawWakerVTable::new(clone_root, wake_root, wake_root, drop_root);
+
+fn clone_root(_: *const ()) -> RawWaker {
+    RawWaker::new(std::ptr::null(), &ROOT_TABLE)
+}
+
+fn wake_root(_: *const ()) {
+    WOKEN.set(true);
+}
+
+fn drop_root(_: *const ()) {}
