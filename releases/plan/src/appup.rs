@@ -1,13 +1,13 @@
 //! `appup.toml`: how an app moves from other versions to its own and back (OTP's `.appup`).
 
 use crate::doc_error::DocError;
-use crate::error::InstructionError;
 use crate::instr::{Instruction, Mode};
 use crate::instr_print;
 use crate::instr_read::{self, Bad};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::read::{self, Fault, Fields, Node};
+use crate::syntax::InstructionError;
 use crate::version::{Vsn, VsnMatch};
 
 /// The appup of one app version. It lives with the newer version and serves both directions.

@@ -8,76 +8,9 @@ use crate::check::CheckError;
 use crate::doc_error::DocError;
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
-use crate::script::Names;
+use crate::script_print::Names;
+use crate::syntax::InstructionError;
 use crate::version::Vsn;
-
-/// What is wrong with an instruction of an appup.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{class}: {at}", class = class.as_str())]
-pub struct InstructionError {
-    /// OTP's name for it.
-    pub class: Syntax,
-    /// The value that is wrong.
-    pub value: Value,
-    /// Where it stands, and what is allowed there.
-    pub at: DocError,
-}
-
-macro_rules! syntax {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
-        /// OTP's names for what can be wrong with an instruction.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Syntax {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Syntax {
-            /// Returns OTP's name.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-        }
-    };
-}
-
-syntax! {
-    /// Not a module's name.
-    BadModule = "bad_module",
-    /// Neither soft, nor supervisor, nor advanced.
-    BadChange = "bad_change",
-    /// Neither dynamic nor static.
-    BadModType = "bad_mod_type",
-    /// Neither soft nor brutal.
-    BadPurgeMethod = "bad_purge_method",
-    /// Not a time above 0.
-    BadTimeout = "bad_timeout",
-    /// Not a list.
-    BadList = "bad_list",
-    /// Not a list of arguments.
-    BadArgsList = "bad_args_list",
-    /// Not a function.
-    BadFunc = "bad_func",
-    /// Not a node's name.
-    BadNode = "bad_node",
-    /// Not a library's name.
-    BadLib = "bad_lib",
-    /// Not a library's version.
-    BadLibVsn = "bad_lib_vsn",
-    /// Neither up nor down.
-    BadMode = "bad_mode",
-    /// Not a module with its extra data.
-    BadCodeChange = "bad_code_change",
-    /// Not an app's name.
-    BadApplication = "bad_application",
-    /// None of the start types.
-    BadStartType = "bad_start_type",
-    /// Unknown, or with too few or unknown keys.
-    BadInstruction = "bad_instruction",
-    /// `mnesia_backup`.
-    NotYetImplemented = "not_yet_implemented",
-}
 
 /// Why there is no plan. Serialises as `{"class", "message", "args"}`, the class being OTP's name where OTP has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -296,14 +229,6 @@ pub enum PlanError {
         /// The version.
         vsn: Vsn,
     },
-    /// An instruction for a module that the release left does not have.
-    #[error("{word} {module}: no app of the release that is left has this module")]
-    NoOldModule {
-        /// The instruction.
-        word: &'static str,
-        /// The module.
-        module: ModuleName,
-    },
     /// The script breaks one of its own rules.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -339,7 +264,6 @@ impl PlanError {
             Self::NoSuchModule { .. } => "no_such_module",
             Self::ConflictingVersions { .. } => "conflicting_versions",
             Self::BadLibVsn { .. } => "bad_lib_vsn",
-            Self::NoOldModule { .. } => "no_old_module",
             Self::Check(_) => "bad_script",
         }
     }
@@ -369,10 +293,9 @@ impl PlanError {
             | Self::StartNotStop { modules }
             | Self::StopNotStart { modules } => vec![json!(modules)],
             Self::NoSuchApplication { app } | Self::RemovedApplicationPresent { app } => vec![json!(app)],
-            Self::NoObjectCode { module }
-            | Self::MuldefModule { module }
-            | Self::NoSuchModule { module }
-            | Self::NoOldModule { module, .. } => vec![json!(module)],
+            Self::NoObjectCode { module } | Self::MuldefModule { module } | Self::NoSuchModule { module } => {
+                vec![json!(module)]
+            }
             Self::UndefModule { module, dependency } => vec![json!(dependency), json!(module)],
             Self::ConflictingVersions { app, vsns } => vec![json!(app), json!(vsns[0]), json!(vsns[1])],
             Self::BadLibVsn { app, vsn } => vec![json!(app), json!(vsn)],

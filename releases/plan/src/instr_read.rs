@@ -6,7 +6,6 @@
 use serde_json::Value;
 use toml::de::DeValue;
 
-use crate::error::Syntax;
 use crate::instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
@@ -14,6 +13,7 @@ use crate::instr::{
 use crate::name::{AppName, ModuleName};
 use crate::read::{self, Fault, Fields, Node, ticked};
 use crate::rel::StartType;
+use crate::syntax::Syntax;
 use crate::version::Vsn;
 
 /// A mistake in an instruction: its class, the value that is wrong, and where it stands.
@@ -99,10 +99,13 @@ fn table(node: Node<'_>) -> Read<Instruction> {
     };
     fields.only(keys).map_err(whole)?;
     let mut parts = Parts { whole: &node, fields: &mut fields };
-    if let Some(high) = high(word, &mut parts)? {
-        return Ok(Instruction::High(high));
-    }
-    low(word, &mut parts).map(Instruction::Low)
+    let instruction = match high(word, &mut parts)? {
+        Some(high) => Instruction::High(high),
+        None => Instruction::Low(low(word, &mut parts)?),
+    };
+    // A sync_nodes has either nodes or a call.
+    fields.only(&[]).map_err(whole)?;
+    Ok(instruction)
 }
 
 fn unknown(node: &Node<'_>, fields: &Fields<'_>) -> Fault {

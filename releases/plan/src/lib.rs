@@ -33,6 +33,7 @@ mod coalesce;
 mod collect;
 mod doc_error;
 mod error;
+mod facts;
 mod graph;
 mod group;
 mod instr;
@@ -47,16 +48,19 @@ mod rel;
 mod release;
 mod relup;
 mod script;
+mod script_print;
 mod start_order;
+mod syntax;
 mod translate;
 mod version;
 mod warning;
+mod window;
 
 pub use app::App;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
 pub use doc_error::DocError;
-pub use error::{InstructionError, PlanError, Syntax};
+pub use error::PlanError;
 pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
@@ -68,5 +72,6 @@ pub use rel::{Rel, RelApp, StartType};
 pub use release::{AppDocs, AppupFile, Release, ReleaseApp};
 pub use relup::{Line, Relup, RelupOptions, group_json, make_relup};
 pub use script::{Action, Mark, Member, MemberChange, Script, Step};
+pub use syntax::{InstructionError, Syntax};
 pub use version::{Vsn, VsnError, VsnMatch};
 pub use warning::Warning;

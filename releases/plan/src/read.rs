@@ -80,7 +80,11 @@ impl<'a> Fields<'a> {
         else {
             return Ok(());
         };
-        let message = format!("unknown key `{}`, allowed are {}", key.get_ref(), ticked(allowed));
+        let key_name = key.get_ref();
+        let message = match allowed {
+            [] => format!("key `{key_name}` has no meaning here"),
+            allowed => format!("unknown key `{key_name}`, allowed are {}", ticked(allowed)),
+        };
         Err(Fault { span: key.span(), message })
     }
 

@@ -17,9 +17,7 @@
 //! Unlike OTP, where a script suspends and resumes group by group and ends in a restart when something fails after its
 //! point of no return: here the switch comes after everything that can fail.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::instr::{Apply, Mode, PurgeWords, SyncWith, Timeout};
@@ -281,127 +279,5 @@ impl Script {
     /// Returns the number of the switch among the steps, counted from 0.
     pub fn switch(&self) -> Option<usize> {
         self.steps.iter().position(|step| step.action == Action::Switch)
-    }
-}
-
-/// Prints the script as a numbered list, each step with its reason.
-impl fmt::Display for Script {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.from {
-            Some(from) => writeln!(f, "{} from {from} to {}", self.mode.as_str(), self.to)?,
-            None => writeln!(f, "boot {}", self.to)?,
-        }
-        for (number, step) in (1..).zip(&self.steps) {
-            writeln!(f, "{number:>3}. {step}")?;
-        }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, reason, mark } = self;
-        write!(f, "{action}  -- {reason}")?;
-        match mark {
-            Mark::Undone => Ok(()),
-            mark => write!(f, "; {mark}"),
-        }
-    }
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Undone => "undone by a rollback",
-            Self::NoUndo => "NOT UNDONE by a rollback",
-            Self::StateLost => "its state is LOST",
-            Self::Irreversible => "IRREVERSIBLE",
-            Self::Restarts => "the node RESTARTS",
-        })
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.word())?;
-        match self {
-            Self::LoadObjectCode { app, vsn, modules } => write!(f, " {app}-{vsn} {}", Names(modules)),
-            Self::Load { module, app, vsn, purge, .. } => {
-                write!(f, " {module} of {app}-{vsn}{}", Words(*purge))
-            }
-            Self::StartApplication { app, start_type } | Self::RestartApplication { app, start_type } => {
-                write!(f, " {app} {start_type}")
-            }
-            Self::LoadApplication { app }
-            | Self::StopApplication { app }
-            | Self::UnloadApplication { app } => {
-                write!(f, " {app}")
-            }
-            Self::Suspend { modules } => write!(f, " {}", Names(modules)),
-            Self::CodeChange { module, from, to, mode, change, extra, inside, .. } => {
-                write!(f, " {module} {} {from} to {to}, {change}, extra {extra}", mode.as_str())?;
-                f.write_str(if *inside { ", inside the pause" } else { "" })
-            }
-            Self::Apply(call) => write!(f, " {call}"),
-            Self::SyncNodes { id, with } => write!(f, " {id} {with}"),
-            Self::Resume { modules }
-            | Self::Stop { modules }
-            | Self::Start { modules }
-            | Self::Purge { modules } => write!(f, " {}", Names(modules)),
-            Self::Remove { module, app, vsn, purge } => {
-                write!(f, " {module} of {app}-{vsn}{}", Words(*purge))
-            }
-            Self::Switch | Self::RestartNewDaemon | Self::RestartDaemon => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Member {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { module, timeout, change } = self;
-        write!(f, "{module} ({change}")?;
-        match timeout {
-            Timeout::Default => f.write_str(")"),
-            Timeout::Infinity => f.write_str(", no deadline)"),
-            Timeout::Ms(ms) => write!(f, ", {ms} ms)"),
-        }
-    }
-}
-
-impl fmt::Display for MemberChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Soft => "soft",
-            Self::Advanced => "advanced",
-            Self::Supervisor => "supervisor",
-            Self::Stop => "stop",
-        })
-    }
-}
-
-/// Prints a list: `[a b]`.
-pub(crate) struct Names<'a, T>(pub(crate) &'a [T]);
-
-impl<T: fmt::Display> fmt::Display for Names<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        write!(f, "[{}]", names.join(" "))
-    }
-}
-
-/// Prints the purge words that were written.
-struct Words(PurgeWords);
-
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PurgeWords { pre, post } = self.0;
-        pre.iter().try_for_each(|method| write!(f, ", pre_purge {}", method.as_str()))?;
-        post.iter().try_for_each(|method| write!(f, ", post_purge {}", method.as_str()))
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

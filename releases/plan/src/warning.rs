@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::name::{AppName, ModuleName};
-use crate::script::Names;
+use crate::script_print::Names;
 use crate::version::Vsn;
 
 /// A remark of the planner. Serialises as `{"class", "message", "args"}`.
@@ -34,6 +34,14 @@ pub enum Warning {
     DependencyCycle {
         /// The modules, in this order.
         modules: Vec<ModuleName>,
+    },
+    /// An update or removal of a module that does not run: legal in OTP, where nothing happens.
+    #[error("{word} {module}: the release that is left has no such module, so there is nothing to do")]
+    NothingToDo {
+        /// The instruction.
+        word: &'static str,
+        /// The module.
+        module: ModuleName,
     },
     /// A module kept on purpose keeps its library.
     #[error("module {module} is kept: library {app}-{vsn} stays mapped for it")]
@@ -66,6 +74,7 @@ impl Warning {
             Self::BadVsn { .. } => "bad_vsn",
             Self::DaemonChanged { .. } => "erts_vsn_changed",
             Self::DependencyCycle { .. } => "dependency_cycle",
+            Self::NothingToDo { .. } => "nothing_to_do",
             Self::Kept { .. } => "kept",
             Self::NotDeleted { .. } => "not_deleted",
         }
@@ -77,6 +86,7 @@ impl Warning {
             Self::BadVsn { app, version, appup } => vec![json!(app), json!(version), json!(appup)],
             Self::DaemonChanged { from, to } => vec![json!(from), json!(to)],
             Self::DependencyCycle { modules } => vec![json!(modules)],
+            Self::NothingToDo { word, module } => vec![json!(word), json!(module)],
             Self::Kept { module, app, vsn } | Self::NotDeleted { module, app, vsn } => {
                 vec![json!(module), json!(app), json!(vsn)]
             }

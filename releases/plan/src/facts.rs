@@ -1,0 +1,147 @@
+//! What a relup and its two releases say, looked up while a window is filled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::collect::Pair;
+use crate::error::PlanError;
+use crate::instr::{LowLevel, PurgeWords};
+use crate::name::{AppName, ModuleName};
+use crate::release::{Release, ReleaseApp};
+use crate::relup::Relup;
+use crate::script::MemberChange;
+use crate::version::Vsn;
+use crate::warning::Warning;
+
+/// A relup with its releases.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) relup: &'a Relup,
+    from: &'a Release,
+    to: &'a Release,
+    loaded: BTreeSet<&'a ModuleName>,
+    removed: BTreeMap<&'a ModuleName, PurgeWords>,
+    converted: BTreeSet<&'a ModuleName>,
+    restarted: BTreeSet<&'a AppName>,
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) fn new(pair: &Pair<'a>, relup: &'a Relup) -> Self {
+        let mut facts = Self {
+            relup,
+            from: pair.from(),
+            to: pair.to(),
+            loaded: BTreeSet::new(),
+            removed: BTreeMap::new(),
+            converted: BTreeSet::new(),
+            restarted: BTreeSet::new(),
+        };
+        let mut stopped: BTreeSet<&AppName> = BTreeSet::new();
+        for line in &relup.lines {
+            match &line.instruction {
+                LowLevel::Load { module, .. } => facts.loaded.extend([module]),
+                LowLevel::Remove { module, purge } => facts.removed.extend([(module, *purge)]),
+                LowLevel::CodeChange { modules, .. } => {
+                    facts.converted.extend(modules.iter().map(|change| &change.module));
+                }
+                LowLevel::StopApplication { app } => stopped.extend([app]),
+                LowLevel::StartApplication { app, .. } if stopped.contains(app) => {
+                    facts.restarted.extend([app])
+                }
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    /// Returns the library of the release left that has a module.
+    pub(crate) fn old_owner(&self, module: &ModuleName) -> Option<&'a ReleaseApp> {
+        self.from.owner(module)
+    }
+
+    /// Returns the library of the release gone to that has a module.
+    pub(crate) fn new_owner(&self, module: &ModuleName) -> Result<&'a ReleaseApp, PlanError> {
+        self.to.owner(module).ok_or_else(|| PlanError::NoSuchModule { module: module.clone() })
+    }
+
+    /// Returns a library that the release gone to has and the running one has not.
+    pub(crate) fn new_library(&self, app: &AppName, vsn: &Vsn) -> Result<&'a ReleaseApp, PlanError> {
+        let runs = self.from.app(app).is_some_and(|old| old.version() == vsn);
+        let library = self.to.app(app).filter(|new| new.version() == vsn && !runs);
+        library.ok_or_else(|| PlanError::BadLibVsn { app: app.clone(), vsn: vsn.clone() })
+    }
+
+    /// Returns the libraries that are replaced, old and new, in start order.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = (&'a ReleaseApp, &'a ReleaseApp)> {
+        let from = self.from;
+        let both = self.to.start_order().filter_map(move |new| Some((from.app(new.name())?, new)));
+        both.filter(|(old, new)| old.version() != new.version())
+    }
+
+    /// Returns whether a module moves with its replaced library, though no instruction names it.
+    pub(crate) fn is_implied(&self, module: &ModuleName) -> bool {
+        !self.loaded.contains(module)
+            && !self.removed.contains_key(module)
+            && !self.relup.keep.contains(module)
+    }
+
+    /// Returns whether the code of a module is replaced, not only removed.
+    pub(crate) fn is_loaded(&self, module: &ModuleName) -> bool {
+        self.loaded.contains(module)
+    }
+
+    /// Returns whether the app is stopped and started again, as `restart_application` does it.
+    pub(crate) fn is_restarted(&self, app: &AppName) -> bool {
+        self.restarted.contains(app)
+    }
+
+    /// Returns what happens to the users of a suspended module; by hand, a code_change is an advanced one.
+    pub(crate) fn change(&self, module: &ModuleName) -> MemberChange {
+        let by_hand = self.converted.contains(module);
+        let usual = if by_hand { MemberChange::Advanced } else { MemberChange::Soft };
+        self.relup.changes.get(module).copied().unwrap_or(usual)
+    }
+
+    /// Returns whether a purge is the second half of a remove without purge words: those words decide then.
+    pub(crate) fn is_part_of_remove(&self, module: &ModuleName) -> bool {
+        self.removed.get(module).is_some_and(|words| words.post.is_none())
+    }
+
+    /// Returns whether a purge is written before the load of its module, and so is about older code.
+    pub(crate) fn is_purged_before_load(&self, module: &ModuleName) -> bool {
+        let position =
+            |is: &dyn Fn(&LowLevel) -> bool| self.relup.lines.iter().position(|line| is(&line.instruction));
+        let purge = position(&|low| matches!(low, LowLevel::Purge { modules } if modules.contains(module)));
+        let load = position(&|low| matches!(low, LowLevel::Load { module: loaded, .. } if loaded == module));
+        let before = matches!((purge, load), (Some(purge), Some(load)) if purge < load);
+        before && !self.removed.contains_key(module)
+    }
+
+    /// Returns what a person should know of modules that do nothing, and of those that stay behind.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let absent = |module: &&&ModuleName| self.old_owner(module).is_none();
+        let nothing =
+            |word| move |module: &&ModuleName| Warning::NothingToDo { word, module: (*module).clone() };
+        let converted = self.converted.iter().filter(absent).map(nothing("code_change"));
+        let removed: Vec<_> = self.removed.keys().filter(absent).map(nothing("remove")).collect();
+        converted
+            .chain(removed)
+            .chain(self.replaced().flat_map(|(old, new)| self.left_behind(old, new)))
+            .collect()
+    }
+
+    /// Returns the modules that hold a replaced library.
+    fn left_behind(&self, old: &ReleaseApp, new: &ReleaseApp) -> Vec<Warning> {
+        let warning = |module: &ModuleName| {
+            let (app, vsn) = (old.name().clone(), old.version().clone());
+            let kept = self.relup.keep.contains(module);
+            let module = module.clone();
+            if kept { Warning::Kept { module, app, vsn } } else { Warning::NotDeleted { module, app, vsn } }
+        };
+        let moves = |module: &ModuleName| {
+            self.loaded.contains(module)
+                || self.removed.contains_key(module)
+                || (new.modules().contains(module) && self.is_implied(module))
+        };
+        old.modules().iter().filter(|module| !moves(module)).map(warning).collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! The window under construction: the parts of a script, each in its own order.
+
+use crate::error::PlanError;
+use crate::facts::Facts;
+use crate::instr::{Apply, CodeChange, LowLevel, Mode, PurgeMethod, PurgeWords, Suspend, Timeout};
+use crate::name::ModuleName;
+use crate::reason::{Cause, Reason};
+use crate::release::ReleaseApp;
+use crate::script::{Action, Member, MemberChange, Step};
+
+/// The parts of a script, in the order in which they are carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    first: Vec<Step>,
+    object_code: Vec<Step>,
+    before: Vec<Step>,
+    staged: Vec<Step>,
+    started: Vec<Step>,
+    members: Vec<Member>,
+    inside: Vec<Step>,
+    resumed: Vec<ModuleName>,
+    held: Vec<Step>,
+    last: Vec<Step>,
+    /// Who wants the members suspended and resumed.
+    reason: Reason,
+    /// The point of no return of the relup has passed.
+    passed: bool,
+}
+
+impl Window {
+    /// One load_object_code per library: those that the relup reads, in its order, then the other replaced ones.
+    pub(crate) fn open_libraries(&mut self, facts: &Facts<'_>) -> Result<(), PlanError> {
+        for line in &facts.relup.lines {
+            if let LowLevel::LoadObjectCode { app, vsn, .. } = &line.instruction {
+                self.object_code.push(open(facts.new_library(app, vsn)?, line.reason.clone()));
+            }
+        }
+        for (old, new) in facts.replaced() {
+            let opens =
+                |step: &Step| matches!(&step.action, Action::LoadObjectCode { app, .. } if app == new.name());
+            if !self.object_code.iter().any(opens) && !new.modules().is_empty() {
+                self.object_code.push(open(new, replaced(old, new)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the modules of replaced libraries that no instruction names and no appup keeps.
+    pub(crate) fn load_implied(&mut self, facts: &Facts<'_>) {
+        for (_, new) in facts.replaced() {
+            for module in new.modules().iter().filter(|module| facts.is_implied(module)) {
+                let (app, vsn) = (new.name().clone(), new.version().clone());
+                let cause = Cause::Implied { module: module.clone(), app, vsn };
+                self.staged.push(load(module, new, true, PurgeWords::default(), cause.into()));
+            }
+        }
+    }
+
+    /// Puts one instruction into the part where it belongs.
+    pub(crate) fn put(
+        &mut self,
+        facts: &Facts<'_>,
+        low: &LowLevel,
+        reason: &Reason,
+    ) -> Result<(), PlanError> {
+        match low {
+            LowLevel::LoadObjectCode { .. } => {}
+            LowLevel::PointOfNoReturn => self.passed = true,
+            LowLevel::Load { module, purge } => self.load(facts, module, *purge, reason)?,
+            LowLevel::Suspend { modules } => {
+                modules.iter().for_each(|each| self.suspend(facts, each, reason))
+            }
+            LowLevel::Resume { modules } => modules.iter().for_each(|module| self.resume(facts, module)),
+            LowLevel::CodeChange { mode, modules } => {
+                for change in modules {
+                    self.code_change(facts, *mode, change, reason)?;
+                }
+            }
+            LowLevel::Apply(call) => self.apply(call, reason),
+            LowLevel::StartApplication { app, start_type } => {
+                let (app, start_type) = (app.clone(), *start_type);
+                if facts.is_restarted(&app) {
+                    self.inside.push(step(Action::RestartApplication { app, start_type }, reason));
+                } else {
+                    self.started.push(step(Action::StartApplication { app, start_type }, reason));
+                }
+            }
+            LowLevel::LoadApplication { app } => {
+                self.started.push(step(Action::LoadApplication { app: app.clone() }, reason));
+            }
+            LowLevel::StopApplication { app } if facts.is_restarted(app) => {}
+            LowLevel::StopApplication { app } => {
+                self.hold(Action::StopApplication { app: app.clone() }, reason)
+            }
+            LowLevel::UnloadApplication { app } => {
+                self.hold(Action::UnloadApplication { app: app.clone() }, reason);
+            }
+            LowLevel::Stop { modules } => self.stop(modules, reason),
+            LowLevel::Start { modules } => self.hold(Action::Start { modules: modules.clone() }, reason),
+            LowLevel::Remove { module, purge } => self.remove(facts, module, *purge, reason),
+            LowLevel::Purge { modules } => self.purge(facts, modules, reason),
+            LowLevel::SyncNodes { id, with } => {
+                self.inside.push(step(Action::SyncNodes { id: id.clone(), with: with.clone() }, reason));
+            }
+            LowLevel::RestartNewDaemon => self.first.push(step(Action::RestartNewDaemon, reason)),
+            LowLevel::RestartDaemon => self.last.push(step(Action::RestartDaemon, reason)),
+        }
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        facts: &Facts<'_>,
+        module: &ModuleName,
+        mut purge: PurgeWords,
+        reason: &Reason,
+    ) -> Result<(), PlanError> {
+        if facts.is_purged_before_load(module) {
+            purge.pre = Some(PurgeMethod::Brutal);
+        }
+        self.staged.push(load(module, facts.new_owner(module)?, false, purge, reason.clone()));
+        Ok(())
+    }
+
+    /// Nobody uses a module that the release left does not have.
+    fn suspend(&mut self, facts: &Facts<'_>, suspend: &Suspend, reason: &Reason) {
+        let Suspend { module, timeout } = suspend;
+        if facts.old_owner(module).is_some() {
+            let (module, timeout, change) = (module.clone(), *timeout, facts.change(module));
+            self.member(Member { module, timeout, change }, reason);
+        }
+    }
+
+    /// Adds a member once; a time-out that somebody wrote replaces the default.
+    fn member(&mut self, member: Member, reason: &Reason) {
+        self.reason.join(reason);
+        match self.members.iter_mut().find(|known| known.module == member.module) {
+            Some(known) if known.timeout == Timeout::Default => known.timeout = member.timeout,
+            Some(_) => {}
+            None => self.members.push(member),
+        }
+    }
+
+    fn resume(&mut self, facts: &Facts<'_>, module: &ModuleName) {
+        if facts.old_owner(module).is_some() && !self.resumed.contains(module) {
+            self.resumed.push(module.clone());
+        }
+    }
+
+    fn code_change(
+        &mut self,
+        facts: &Facts<'_>,
+        mode: Mode,
+        change: &CodeChange,
+        reason: &Reason,
+    ) -> Result<(), PlanError> {
+        let CodeChange { module, extra } = change;
+        let new = facts.new_owner(module)?;
+        let Some(old) = facts.old_owner(module) else { return Ok(()) };
+        let action = Action::CodeChange {
+            module: module.clone(),
+            app: new.name().clone(),
+            from: old.version().clone(),
+            to: new.version().clone(),
+            mode,
+            change: facts.change(module),
+            extra: extra.clone(),
+            inside: self.inside.iter().any(|step| matches!(step.action, Action::Apply(_))),
+        };
+        self.inside.push(step(action, reason));
+        Ok(())
+    }
+
+    fn apply(&mut self, call: &Apply, reason: &Reason) {
+        let held = call.ends_child() || call.ends_application() || self.holds_object_of(call);
+        let part = match (self.passed, held) {
+            (_, true) => &mut self.held,
+            (false, false) => &mut self.before,
+            (true, false) => &mut self.inside,
+        };
+        part.push(step(Action::Apply(call.clone()), reason));
+    }
+
+    /// Returns whether a call about the same supervisor or app waits for the switch already.
+    fn holds_object_of(&self, call: &Apply) -> bool {
+        let Some(object) = call.object() else { return false };
+        self.held.iter().any(|step| match &step.action {
+            Action::Apply(earlier) => earlier.module == call.module && earlier.object() == Some(object),
+            _ => false,
+        })
+    }
+
+    /// The users of a stopped module rest until they can be stopped: new code must not see their state.
+    fn stop(&mut self, modules: &[ModuleName], reason: &Reason) {
+        for module in modules {
+            let (module, timeout) = (module.clone(), Timeout::Default);
+            self.member(Member { module, timeout, change: MemberChange::Stop }, reason);
+        }
+        self.hold(Action::Stop { modules: modules.to_vec() }, reason);
+    }
+
+    /// Removes what is not replaced. OTP: that a module is not loaded is no error.
+    fn remove(&mut self, facts: &Facts<'_>, module: &ModuleName, purge: PurgeWords, reason: &Reason) {
+        if let Some(owner) = facts.old_owner(module).filter(|_| !facts.is_loaded(module)) {
+            let (app, vsn) = (owner.name().clone(), owner.version().clone());
+            self.hold(Action::Remove { module: module.clone(), app, vsn, purge }, reason);
+        }
+    }
+
+    /// Keeps the written purges only: a remove is followed by a purge as its own words say.
+    fn purge(&mut self, facts: &Facts<'_>, modules: &[ModuleName], reason: &Reason) {
+        let written =
+            |module: &&ModuleName| !facts.is_part_of_remove(module) && !facts.is_purged_before_load(module);
+        let modules: Vec<_> = modules.iter().filter(written).cloned().collect();
+        if !modules.is_empty() {
+            self.hold(Action::Purge { modules }, reason);
+        }
+    }
+
+    fn hold(&mut self, action: Action, reason: &Reason) {
+        self.held.push(step(action, reason));
+    }
+
+    /// Returns the steps of all parts.
+    pub(crate) fn steps(self) -> Vec<Step> {
+        let Self {
+            first, object_code, before, staged, started, members, inside, resumed, held, last, ..
+        } = self;
+        let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }, &self.reason));
+        let resume = (!resumed.is_empty()).then(|| step(Action::Resume { modules: resumed }, &self.reason));
+        let switch = Step::new(Action::Switch, Cause::Always.into());
+        let prepared = [first, object_code, before, staged, started].into_iter().flatten();
+        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(resume);
+        prepared.chain(paused).chain(held).chain(last).collect()
+    }
+}
+
+fn step(action: Action, reason: &Reason) -> Step {
+    Step::new(action, reason.clone())
+}
+
+fn load(module: &ModuleName, owner: &ReleaseApp, implied: bool, purge: PurgeWords, reason: Reason) -> Step {
+    let (app, vsn) = (owner.name().clone(), owner.version().clone());
+    Step::new(Action::Load { module: module.clone(), app, vsn, implied, purge }, reason)
+}
+
+fn open(library: &ReleaseApp, reason: Reason) -> Step {
+    let (app, vsn) = (library.name().clone(), library.version().clone());
+    Step::new(Action::LoadObjectCode { app, vsn, modules: library.modules().to_vec() }, reason)
+}
+
+fn replaced(old: &ReleaseApp, new: &ReleaseApp) -> Reason {
+    let (from, to) = (old.version().clone(), new.version().clone());
+    Cause::Replaced { app: new.name().clone(), from, to }.into()
+}

@@ -1,0 +1,129 @@
+//! The golden cases: `documents.txt`, what OTP makes of them (`group.txt`, written by hand from OTP's documented
+//! behaviour) and the one window that we make of it (`script.txt`).
+//!
+//! `RELD_BLESS=1 cargo test -p reld-plan` rewrites `script.txt`; read the difference before committing it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use reld_plan::{
+    LowLevel, Mode, PurgeMethod, PurgeWords, Relup, Suspend, Timeout, make_relup, plan_direction,
+};
+
+use crate::documents::Documents;
+
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_folder_is_a_case() {
+            let mut folders: Vec<_> =
+                fs::read_dir(folder("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            folders.sort();
+            let mut names = vec![$(stringify!($name)),*];
+            names.sort();
+            assert_eq!(folders, names);
+        }
+    };
+}
+
+cases! {
+    e01_chain_with_conversion
+    e02_static_dynamic_and_timeouts
+    e03_a_group_keeps_the_first_place
+    e04_a_cycle_with_an_outside_user
+    e05_several_apps
+    e06_an_app_replaced_an_app_changed
+    e07_restart_application
+    e08_another_daemon
+    e09_parts_before
+    e10_delete_with_dependency
+    implied_loads_and_keep
+    s40_counter
+    s47_children_added_and_deleted
+    s62_process_quest
+    written_by_hand
+}
+
+fn folder(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name)
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let read = |file: &str| fs::read_to_string(folder(name).join(file)).unwrap_or_default();
+    let documents = Documents::parse(&read("documents.txt"));
+    let (top, base) = (documents.release("to").unwrap(), documents.release("from").unwrap());
+    let (mut group, mut script) = (String::new(), String::new());
+    for mode in [Mode::Up, Mode::Down] {
+        let relup = make_relup(&top, &base, mode, documents.options()).unwrap();
+        writeln!(group, "{}\n{}", mode.as_str(), in_short(&relup)).unwrap();
+        writeln!(script, "{}", plan_direction(&top, &base, mode).unwrap()).unwrap();
+    }
+    assert_eq!(group.trim_end(), read("group.txt").trim_end(), "group.txt of {name}");
+    if std::env::var_os("RELD_BLESS").is_some() {
+        fs::write(folder(name).join("script.txt"), script.trim_end().to_owned() + "\n").unwrap();
+    }
+    assert_eq!(script.trim_end(), read("script.txt").trim_end(), "script.txt of {name}");
+}
+
+/// One line per instruction, in the notation of OTP's documentation.
+fn in_short(relup: &Relup) -> String {
+    let lines = relup.lines.iter().map(|line| low(&line.instruction));
+    let warnings = relup.warnings.iter().map(|warning| format!("warning {}", warning.class()));
+    lines.chain(warnings).map(|line| line + "\n").collect()
+}
+
+fn low(instruction: &LowLevel) -> String {
+    let word = instruction.word();
+    match instruction {
+        LowLevel::LoadObjectCode { app, vsn, modules } => format!("loc({app},{vsn},{})", list(modules)),
+        LowLevel::PointOfNoReturn => "PONR".to_owned(),
+        LowLevel::Load { module, purge } | LowLevel::Remove { module, purge } => {
+            format!("{word} {module}{}", words(*purge))
+        }
+        LowLevel::Suspend { modules } => {
+            format!("{word} {}", list(&modules.iter().map(suspend).collect::<Vec<_>>()))
+        }
+        LowLevel::Purge { modules }
+        | LowLevel::Resume { modules }
+        | LowLevel::Stop { modules }
+        | LowLevel::Start { modules } => format!("{word} {}", list(modules)),
+        LowLevel::CodeChange { mode, modules } => {
+            let pair = |change: &reld_plan::CodeChange| match &change.extra {
+                extra if *extra == serde_json::json!([]) => change.module.to_string(),
+                extra => format!("{{{},{extra}}}", change.module),
+            };
+            format!("{word} {} {}", mode.as_str(), list(&modules.iter().map(pair).collect::<Vec<_>>()))
+        }
+        LowLevel::SyncNodes { id, with } => format!("{word} {id} {with}"),
+        LowLevel::Apply(call) => {
+            let args: Vec<_> = call.args.iter().map(ToString::to_string).collect();
+            format!("{word} {}:{}({})", call.module, call.function, args.join(","))
+        }
+        LowLevel::StartApplication { app, start_type } => format!("{word} {app} {start_type}"),
+        LowLevel::LoadApplication { app }
+        | LowLevel::StopApplication { app }
+        | LowLevel::UnloadApplication { app } => format!("{word} {app}"),
+        LowLevel::RestartNewDaemon | LowLevel::RestartDaemon => word.to_owned(),
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    format!("[{}]", items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+}
+
+/// Brutal is OTP's default and is not shown.
+fn words(purge: PurgeWords) -> String {
+    let soft = Some(PurgeMethod::Soft);
+    if purge.pre == soft && purge.post == soft { "(soft,soft)".to_owned() } else { String::new() }
+}
+
+fn suspend(suspend: &Suspend) -> String {
+    match suspend.timeout {
+        Timeout::Default => suspend.module.to_string(),
+        timeout => format!("{{{},{}}}", suspend.module, timeout.to_value()),
+    }
+}
