@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use reld_plan::{
-    LowLevel, Mode, PurgeMethod, PurgeWords, Relup, Suspend, Timeout, make_relup, plan_direction,
+    LowLevel, Mode, PurgeMethod, PurgeWords, Relup, Script, Suspend, Timeout, make_relup, plan_direction,
 };
 
 use crate::documents::Documents;
@@ -126,4 +126,35 @@ fn suspend(suspend: &Suspend) -> String {
         Timeout::Default => suspend.module.to_string(),
         timeout => format!("{{{},{}}}", suspend.module, timeout.to_value()),
     }
+}
+
+#[test]
+fn a_boot_starts_apps_in_start_order_and_leaves_included_ones_to_others() {
+    let documents = Documents::parse(
+        "--- to/release.toml\nname = 'shop'\nversion = '1.0.0'\ndaemon = '1.0.0'\n\
+         [[app]]\nname = 'a'\nversion = '1.0.0'\ntype = 'temporary'\n\
+         [[app]]\nname = 'b'\nversion = '1.0.0'\n\
+         [[app]]\nname = 'inner'\nversion = '1.0.0'\n\
+         [[app]]\nname = 'tool'\nversion = '1.0.0'\ntype = 'none'\n\
+         --- to/a/app.toml\nname = 'a'\nversion = '1.0.0'\nmodules = ['a1']\napplications = ['inner']\n\
+         --- to/b/app.toml\nname = 'b'\nversion = '1.0.0'\nincluded_applications = ['inner']\n\
+         --- to/inner/app.toml\nname = 'inner'\nversion = '1.0.0'\nmodules = ['i1']\n\
+         --- to/tool/app.toml\nname = 'tool'\nversion = '1.0.0'\n",
+    );
+    let script = Script::boot(&documents.release("to").unwrap());
+    script.check().unwrap();
+    let steps: Vec<_> = script.steps.iter().map(|step| step.action.to_string()).collect();
+    assert_eq!(
+        steps,
+        [
+            "load_object_code inner-1.0.0 [i1]",
+            "load_object_code a-1.0.0 [a1]",
+            "load i1 of inner-1.0.0",
+            "load a1 of a-1.0.0",
+            "load_application inner",
+            "start_application b permanent",
+            "start_application a temporary",
+            "switch",
+        ]
+    );
 }
