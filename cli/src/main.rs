@@ -1,3 +1,66 @@
-//! The command line of reld.
+//! The command line of reld: packs, plans and upgrades releases, looks into a node and touches it.
+//!
+//! About a node it asks the daemon, the only truth; offline it packs and plans with the same crates as the daemon.
+//! Data goes to stdout, everything else to stderr.
 
-fn main() {}
+mod args;
+mod commands;
+mod error;
+mod json_arg;
+mod render;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use reld_api::ErrorBody;
+
+use args::Args;
+use commands::Shown;
+use error::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let json = args.global.json;
+    let code = match run(args).and_then(|shown| print(&shown, json)) {
+        Ok(code) => code,
+        Err(failure) => complain(&failure, json),
+    };
+    ExitCode::from(u8::from(code))
+}
+
+fn run(args: Args) -> Result<Shown, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| Failure::io("start", "the event loop", &fault))?;
+    runtime.block_on(commands::run(args))
+}
+
+fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {
+    let mut out = io::stdout().lock();
+    let text = match json {
+        true if shown.json.is_null() => String::new(),
+        true => format!("{:#}\n", shown.json),
+        false => shown.text.clone(),
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has seen enough, as in `relctl ps | head`.
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(shown.exit_code),
+        Err(fault) => Err(Failure::io("write", "stdout", &fault)),
+        Ok(()) => Ok(shown.exit_code),
+    }
+}
+
+fn complain(failure: &Failure, json: bool) -> reld_api::ExitCode {
+    let report = failure.report().clone();
+    let code = report.exit_code;
+    let text = if json {
+        serde_json::to_string_pretty(&ErrorBody::from(report)).unwrap_or_default() + "\n"
+    } else {
+        render::failure(&report)
+    };
+    // With stderr gone there is nobody left to tell; the exit code stays.
+    let _ = io::stderr().write_all(text.as_bytes());
+    code
+}

@@ -1,0 +1,370 @@
+//! The command line as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use crate::json_arg;
+
+/// Live upgrades of native code: pack, upgrade, look, touch.
+#[derive(Debug, Parser)]
+#[command(name = "relctl", version, max_term_width = 110)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 refused, nothing changed; 2 usage; 3 no daemon; 4 failed and rolled back; \
+                        5 rollback incomplete, node restarts; 70 bug"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// The daemon's socket
+    #[arg(
+        long,
+        global = true,
+        env = "RELD_SOCKET",
+        default_value = "/run/reld/reld.sock",
+        value_name = "PATH"
+    )]
+    pub(crate) socket: PathBuf,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build the apps of a release and pack them into a tarball
+    Pack(Pack),
+    /// Print the script from one tarball's release to another's; needs no daemon
+    Plan(Plan),
+    /// Hand a tarball to the node
+    Unpack {
+        /// The tarball
+        file: PathBuf,
+    },
+    /// Say what an install would do, and everything that stands against it
+    Check(Version),
+    /// Make a release current; a restart of the node still goes back
+    Install(Install),
+    /// Make a release permanent
+    Commit {
+        /// The release; by default the one that runs
+        version: Option<String>,
+    },
+    /// Forget a release
+    Remove(Version),
+    /// Restart the node into an old release
+    RebootOld(Version),
+    /// List the releases the node knows
+    Releases,
+    /// Unpack, check, install and commit a release
+    Upgrade(Upgrade),
+    /// Go back to a release that ran before
+    Downgrade(Downgrade),
+    /// Say how the node is
+    Status,
+    /// Draw the supervision trees
+    Tree(Tree),
+    /// List the processes
+    Ps,
+    /// List the apps
+    Apps,
+    /// List current and old code of modules, and who runs old code
+    Code {
+        /// Only this module
+        module: Option<String>,
+    },
+    /// Print the state of a process
+    State(Process),
+    /// Send a request to a process and print its reply
+    Call(Call),
+    /// Send a message to a process
+    Cast {
+        /// Pid or registered name
+        process: String,
+        /// The message: JSON, or a bare word for a string
+        #[arg(value_parser = json_arg::parse)]
+        message: Value,
+    },
+    /// Start a process outside every tree
+    Spawn(Spawn),
+    /// Build one app and load it by hand
+    Load(Load),
+    /// Let a process take no further message
+    Suspend(Process),
+    /// Let a suspended process go on
+    Resume(Process),
+    /// Have current code take over the state of a suspended process
+    ChangeCode(ChangeCode),
+    /// Free the old slot of a module, and kill who still runs old code
+    Purge {
+        /// The module
+        module: String,
+    },
+    /// Free the old slot of a module unless somebody still runs old code
+    SoftPurge {
+        /// The module
+        module: String,
+    },
+    /// Send an exit signal to a process
+    Kill {
+        /// Pid or registered name
+        process: String,
+        /// kill, shutdown, normal, or any other text
+        #[arg(default_value = "kill")]
+        reason: String,
+    },
+    /// Start, stop and forget children of a supervisor
+    #[command(subcommand)]
+    Child(Child),
+    /// Start and stop apps
+    #[command(subcommand)]
+    App(App),
+    /// Show a live upgrade and downgrade of the example on a node of its own
+    Demo,
+    /// Run a program with the limits of a probe
+    #[command(hide = true)]
+    Limited {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Version {
+    /// The release's version
+    pub(crate) version: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Process {
+    /// Pid or registered name
+    pub(crate) process: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Build {
+    /// The cargo profile to build with
+    #[arg(long, default_value = "release")]
+    pub(crate) profile: String,
+    /// The daemon to look into libraries with; by default the one beside relctl
+    #[arg(long, value_name = "PATH")]
+    pub(crate) reld: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Pack {
+    /// The release.toml
+    pub(crate) release: PathBuf,
+    /// The folder below which the apps are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) apps: PathBuf,
+    /// The tarball; by default NAME-VSN.tar.gz
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Leave this app out of the tarball; nodes must have it already
+    #[arg(long, value_name = "APP")]
+    pub(crate) without: Vec<String>,
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Plan {
+    /// The tarball of the release that runs
+    pub(crate) from: PathBuf,
+    /// The tarball of the release to go to
+    pub(crate) to: PathBuf,
+    /// One window for the whole release, or OTP's windows group by group, as JSON
+    #[arg(long, default_value = "release")]
+    pub(crate) window: Window,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Window {
+    Release,
+    Group,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Suspending {
+    /// Milliseconds the processes concerned may take to come to rest
+    #[arg(long, value_name = "MS")]
+    pub(crate) suspend_timeout: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Install {
+    /// The release's version
+    pub(crate) version: String,
+    #[command(flatten)]
+    pub(crate) suspending: Suspending,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Going {
+    /// Print the script and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not make the release permanent: a restart of the node goes back
+    #[arg(long)]
+    pub(crate) no_commit: bool,
+    #[command(flatten)]
+    pub(crate) suspending: Suspending,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Upgrade {
+    /// A tarball, or the version of a release that the node knows
+    #[arg(value_name = "FILE|VSN")]
+    pub(crate) release: String,
+    #[command(flatten)]
+    pub(crate) going: Going,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Downgrade {
+    /// The release's version; by default the one that ran before
+    pub(crate) version: Option<String>,
+    /// Do not make the release permanent: a restart of the node goes back
+    #[arg(long)]
+    pub(crate) no_commit: bool,
+    #[command(flatten)]
+    pub(crate) suspending: Suspending,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Tree {
+    /// Only this app
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// Only what is below this supervisor
+    #[arg(long = "sup", value_name = "PID|NAME")]
+    pub(crate) supervisor: Option<String>,
+    /// How to draw
+    #[arg(long, default_value = "text")]
+    pub(crate) format: TreeFormat,
+    /// Where a mermaid drawing grows to
+    #[arg(long, default_value = "top-down")]
+    pub(crate) direction: Direction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TreeFormat {
+    Text,
+    Mermaid,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    TopDown,
+    LeftRight,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Call {
+    /// Pid or registered name
+    pub(crate) process: String,
+    /// The request: JSON, or a bare word for a string
+    #[arg(value_parser = json_arg::parse)]
+    pub(crate) request: Value,
+    /// Milliseconds to wait for the reply
+    #[arg(long, default_value_t = 5000, value_name = "MS")]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Spawn {
+    /// The module
+    pub(crate) module: String,
+    /// The start arguments: JSON, or a bare word for a string
+    #[arg(value_parser = json_arg::parse, default_value = "null")]
+    pub(crate) args: Value,
+    /// Stay linked: wait for its end, and end it with this command
+    #[arg(long)]
+    pub(crate) link: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Load {
+    /// The app's folder
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ChangeCode {
+    /// Pid or registered name
+    pub(crate) process: String,
+    /// The module that it runs
+    pub(crate) module: String,
+    /// The version its state is of
+    pub(crate) from_version: String,
+    /// Handed to change_code: JSON, or a bare word for a string
+    #[arg(value_parser = json_arg::parse, default_value = "null")]
+    pub(crate) extra: Value,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Child {
+    /// Start a child
+    Start {
+        /// The supervisor: pid or registered name
+        supervisor: String,
+        /// {"id": ID, "module": NAME, "args": …, "restart": …, "shutdown": …, "type": …}
+        #[arg(value_parser = json_arg::parse, required_unless_present = "args")]
+        spec: Option<Value>,
+        /// One more child of a simple_one_for_one supervisor, with these arguments
+        #[arg(long, value_parser = json_arg::parse, value_name = "JSON", conflicts_with = "spec")]
+        args: Option<Value>,
+    },
+    /// End a child and keep its row
+    Terminate(ChildId),
+    /// Start a child again that was terminated
+    Restart(ChildId),
+    /// Remove the row of a child that does not run
+    Delete(ChildId),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ChildId {
+    /// The supervisor: pid or registered name
+    pub(crate) supervisor: String,
+    /// The child's id: JSON, or a bare word for a string
+    #[arg(value_parser = json_arg::parse)]
+    pub(crate) id: Value,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum App {
+    /// Start an app, and the apps it needs first
+    Start {
+        /// The app
+        app: String,
+    },
+    /// Stop an app
+    Stop {
+        /// The app
+        app: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,92 @@
+//! One function per command: from parsed arguments to what is shown.
+
+mod app;
+mod child;
+mod code;
+mod demo;
+mod limited;
+mod load;
+mod look;
+mod message;
+mod pack;
+mod plan;
+mod probe;
+mod release;
+mod spawn;
+mod sys;
+mod upgrade;
+
+use reld_api::{Client, ExitCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::{Args, Command};
+use crate::error::Failure;
+
+/// What a command has to show, in both forms.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// For people; ends with a line break unless empty.
+    pub(crate) text: String,
+    /// For `--json`: the answer as it came over the wire.
+    pub(crate) json: Value,
+    /// How relctl ends.
+    pub(crate) exit_code: ExitCode,
+}
+
+impl Shown {
+    /// Shows an answer as `text` to people.
+    pub(crate) fn new(answer: &impl Serialize, text: impl Into<String>) -> Self {
+        let json = serde_json::to_value(answer).expect("answers came from JSON");
+        Self { text: text.into(), json, exit_code: ExitCode::Done }
+    }
+
+    /// Shows an answer in one line.
+    pub(crate) fn line(answer: &impl Serialize, line: impl std::fmt::Display) -> Self {
+        Self::new(answer, format!("{line}\n"))
+    }
+
+    /// Shows nothing: the command has printed what there was while it ran.
+    pub(crate) fn nothing() -> Self {
+        Self { text: String::new(), json: Value::Null, exit_code: ExitCode::Done }
+    }
+}
+
+/// Carries out a command.
+pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
+    let json = args.global.json;
+    let client = &Client::new(args.global.socket);
+    match args.command {
+        Command::Pack(args) => pack::pack(args).await,
+        Command::Plan(args) => plan::plan(&args),
+        Command::Unpack { file } => release::unpack(client, &file).await,
+        Command::Check(args) => release::check(client, args.version).await,
+        Command::Install(args) => upgrade::install(client, args).await,
+        Command::Commit { version } => release::commit(client, version).await,
+        Command::Remove(args) => release::remove(client, args.version).await,
+        Command::RebootOld(args) => release::reboot_old(client, args.version).await,
+        Command::Releases => release::releases(client).await,
+        Command::Upgrade(args) => upgrade::upgrade(client, args).await,
+        Command::Downgrade(args) => upgrade::downgrade(client, args).await,
+        Command::Status => look::status(client).await,
+        Command::Tree(args) => look::tree(client, args).await,
+        Command::Ps => look::ps(client).await,
+        Command::Apps => look::apps(client).await,
+        Command::Code { module } => look::code(client, module).await,
+        Command::State(args) => look::state(client, args.process).await,
+        Command::Call(args) => message::call(client, args).await,
+        Command::Cast { process, message } => message::cast(client, process, message).await,
+        Command::Spawn(args) => spawn::spawn(client, args, json).await,
+        Command::Load(args) => load::load(client, args).await,
+        Command::Suspend(args) => sys::suspend(client, args.process).await,
+        Command::Resume(args) => sys::resume(client, args.process).await,
+        Command::ChangeCode(args) => sys::change_code(client, args).await,
+        Command::Purge { module } => code::purge(client, module).await,
+        Command::SoftPurge { module } => code::soft_purge(client, module).await,
+        Command::Kill { process, reason } => message::kill(client, process, reason).await,
+        Command::Child(args) => child::run(client, args).await,
+        Command::App(args) => app::run(client, args).await,
+        Command::Demo => demo::demo().await,
+        Command::Limited { program } => Err(limited::exec(&program)),
+    }
+}

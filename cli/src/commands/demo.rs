@@ -1,0 +1,112 @@
+//! `relctl demo`: a live upgrade and downgrade of the example, on a node of its own, under traffic.
+
+mod build;
+mod node;
+mod traffic;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use reld_api::response::{Behaviour, Forest, TreeNode};
+use reld_api::{Client, ErrorReport, ExitCode, request as q};
+use tempfile::TempDir;
+
+use super::{Shown, upgrade};
+use crate::args::{Downgrade, Going, Suspending, Upgrade};
+use crate::error::Failure;
+use crate::render;
+use build::Built;
+use node::Node;
+use traffic::{Tally, Traffic};
+
+/// The app whose processes are called.
+const APP: &str = "counter";
+
+/// Builds, plays, and leaves nothing behind, whatever happens.
+pub(super) async fn demo() -> Result<Shown, Failure> {
+    let folder = TempDir::with_prefix("reld-demo-");
+    let folder = folder.map_err(|fault| Failure::io("make", "a temporary folder", &fault))?;
+    say("building the daemon and both releases of the example")?;
+    let built = build::build(folder.path()).await?;
+    say("starting a node in a temporary folder")?;
+    let node = Node::start(&built.reld, folder.path()).await?;
+    let played = play(&node.client(), &built).await;
+    let stopped = node.stop().await;
+    played?;
+    stopped?;
+    say("the node has stopped, its folder is gone")?;
+    Ok(Shown::nothing())
+}
+
+/// Up and down again, with calls all the time.
+async fn play(client: &Client, built: &Built) -> Result<(), Failure> {
+    show("boot release 1.0.0", &go(client, &built.first, false).await?)?;
+    let before = tree(client).await?;
+    let traffic = Traffic::start(client, &pids(&before.roots));
+    let ran = up_and_down(client, built, &before).await;
+    let tally = traffic.stop().await;
+    ran?;
+    say(&format!("{} calls were made meanwhile, {} were lost", tally.calls, tally.lost))?;
+    judge(&tally)
+}
+
+async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<(), Failure> {
+    show("what an upgrade to 1.1.0 would do", &go(client, &built.second, true).await?)?;
+    show("upgrade to 1.1.0", &go(client, &built.second, false).await?)?;
+    same_processes(before, &tree(client).await?)?;
+    let back = Downgrade { version: None, no_commit: false, suspending: Suspending::default() };
+    show("downgrade to 1.0.0", &upgrade::downgrade(client, back).await?)?;
+    same_processes(before, &tree(client).await?)
+}
+
+async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Failure> {
+    let going = Going { dry_run, ..Going::default() };
+    upgrade::upgrade(client, Upgrade { release: tarball.display().to_string(), going }).await
+}
+
+async fn tree(client: &Client) -> Result<Forest, Failure> {
+    let forest = client.call(&q::Tree { app: Some(APP.to_owned()), supervisor: None }).await?;
+    write(&render::tree::text(&forest))?;
+    Ok(forest)
+}
+
+/// Returns the pids of the workers, in the tree's order.
+fn pids(nodes: &[TreeNode]) -> Vec<String> {
+    let own = |node: &TreeNode| node.pid.clone().filter(|_| node.behaviour == Behaviour::GenServer);
+    nodes.iter().flat_map(|node| own(node).into_iter().chain(pids(&node.children))).collect()
+}
+
+fn same_processes(before: &Forest, after: &Forest) -> Result<(), Failure> {
+    let (before, after) = (pids(&before.roots), pids(&after.roots));
+    if before == after {
+        return Ok(());
+    }
+    Err(failed(format!("the processes are others than before: {before:?} became {after:?}")))
+}
+
+fn judge(tally: &Tally) -> Result<(), Failure> {
+    if tally.calls == 0 {
+        return Err(failed("no call was made".to_owned()));
+    }
+    match &tally.complaint {
+        Some(complaint) => Err(failed(complaint.clone())),
+        None => Ok(()),
+    }
+}
+
+fn failed(message: String) -> Failure {
+    ErrorReport::new("demo", message, ExitCode::Bug).into()
+}
+
+fn show(title: &str, shown: &Shown) -> Result<(), Failure> {
+    say(title)?;
+    write(&shown.text)
+}
+
+fn say(title: &str) -> Result<(), Failure> {
+    write(&format!("\n== {title}\n"))
+}
+
+fn write(text: &str) -> Result<(), Failure> {
+    io::stdout().write_all(text.as_bytes()).map_err(|fault| Failure::io("write", "stdout", &fault))
+}

@@ -1,0 +1,107 @@
+//! Builds what the demo needs: `cargo run --bin relctl` builds neither the daemon nor the example's libraries.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use reld_store::Order;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::commands::pack;
+use crate::commands::probe::ReldProbe;
+use crate::error::Failure;
+
+/// As relctl was built itself, so that cargo finds most of it done.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+
+/// What the demo plays with.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The daemon.
+    pub(super) reld: PathBuf,
+    /// The tarball to boot.
+    pub(super) first: PathBuf,
+    /// The tarball to upgrade to.
+    pub(super) second: PathBuf,
+}
+
+/// Builds the daemon, and packs both releases into the folder.
+pub(super) async fn build(folder: &Path) -> Result<Built, Failure> {
+    let workspace = workspace().await?;
+    let reld = daemon(&workspace).await?;
+    let examples = workspace.join("examples");
+    let first = release(&examples, "shop-1.0.0", folder, &reld).await?;
+    let second = release(&examples, "shop-1.1.0", folder, &reld).await?;
+    Ok(Built { reld, first, second })
+}
+
+async fn workspace() -> Result<PathBuf, Failure> {
+    let located =
+        cargo(&["locate-project", "--workspace", "--message-format", "plain"], Path::new(".")).await?;
+    let cargo_toml = PathBuf::from(located.trim_end());
+    let workspace = cargo_toml.parent().unwrap_or(Path::new(".")).to_owned();
+    if workspace.join("examples/releases").is_dir() {
+        return Ok(workspace);
+    }
+    Err(Failure::usage("the demo builds the example of reld's own sources")
+        .or_hint("run it in a clone of reld"))
+}
+
+async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
+    let args = ["build", "--package", "reld", "--bin", "reld", "--profile", PROFILE];
+    let format = ["--message-format", "json-render-diagnostics"];
+    let messages = cargo(&[&args[..], &format[..]].concat(), workspace).await?;
+    let found = messages.lines().filter_map(executable).last();
+    found.ok_or_else(|| super::failed("cargo built the daemon and did not say where".to_owned()))
+}
+
+/// Returns the program that one of cargo's messages is about.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    message.get("executable")?.as_str().map(PathBuf::from)
+}
+
+async fn release(examples: &Path, name: &str, folder: &Path, reld: &Path) -> Result<PathBuf, Failure> {
+    let order = Order {
+        release: examples.join("releases").join(format!("{name}.toml")),
+        apps: examples.to_owned(),
+        output: Some(folder.join(format!("{name}.tar.gz"))),
+        profile: PROFILE.to_owned(),
+        without: [].into(),
+        reld: pack::least_reld(),
+    };
+    Ok(pack::build(order, ReldProbe::new(Some(reld.to_owned()))).await?.tarball)
+}
+
+/// Runs cargo and returns what it printed; what it says on the way goes to stderr.
+async fn cargo(args: &[&str], folder: &Path) -> Result<String, Failure> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let running = Command::new(cargo)
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output();
+    let output = running.await.map_err(|fault| Failure::io("run", "cargo", &fault))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(super::failed(format!("`cargo {}` failed", args.join(" "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_daemon_is_found_among_cargos_messages() {
+        assert_eq!(
+            executable(r#"{"reason": "compiler-artifact", "executable": "/t/reld"}"#),
+            Some("/t/reld".into())
+        );
+        assert_eq!(executable(r#"{"reason": "compiler-artifact", "executable": null}"#), None);
+        assert_eq!(executable("warning"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! A node for the demo's time.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reld_api::Client;
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::error::Failure;
+
+/// How long the daemon may take to start, and to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much of the daemon's log an error shows, in lines.
+const LOG_LINES: usize = 20;
+
+/// A running daemon. Dropped without [`stop`](Node::stop) it is killed.
+#[derive(Debug)]
+pub(super) struct Node {
+    child: Child,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Node {
+    /// Starts a daemon with its root, socket and log in the folder, and waits until it says that it is ready, in the
+    /// way in which it tells systemd.
+    pub(super) async fn start(reld: &Path, folder: &Path) -> Result<Self, Failure> {
+        let (socket, log, notify) =
+            (folder.join("reld.sock"), folder.join("reld.log"), folder.join("notify.sock"));
+        let ready = UnixDatagram::bind(&notify)
+            .map_err(|fault| Failure::io("listen on", notify.display(), &fault))?;
+        let output = File::create(&log).map_err(|fault| Failure::io("write", log.display(), &fault))?;
+        let error = output.try_clone().map_err(|fault| Failure::io("write", log.display(), &fault))?;
+        let child = Command::new(reld)
+            .arg("--root")
+            .arg(folder.join("root"))
+            .arg("--socket")
+            .arg(&socket)
+            .env("NOTIFY_SOCKET", &notify)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(error)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|fault| Failure::io("start", reld.display(), &fault))?;
+        let mut node = Self { child, socket, log };
+        node.wait_until_ready(&ready).await?;
+        Ok(node)
+    }
+
+    /// Returns a client for the node.
+    pub(super) fn client(&self) -> Client {
+        Client::new(&self.socket)
+    }
+
+    /// Asks the daemon to stop and waits until it has.
+    pub(super) async fn stop(mut self) -> Result<(), Failure> {
+        // No pid: it has ended already, and waiting says how.
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            kill(Pid::from_raw(pid), Signal::SIGTERM)
+                .map_err(|errno| Failure::io("stop", "the node", &errno.into()))?;
+        }
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(self.complain(&format!("the node ended with {status}"))),
+            Ok(Err(fault)) => Err(Failure::io("wait for", "the node", &fault)),
+            Err(_) => Err(self.complain(&format!("the node did not stop within {PATIENCE:?}"))),
+        }
+    }
+
+    async fn wait_until_ready(&mut self, notify: &UnixDatagram) -> Result<(), Failure> {
+        let outcome = tokio::select! {
+            ready = timeout(PATIENCE, ready(notify)) => ready.map_err(|_| format!("it was not ready within {PATIENCE:?}")),
+            ended = self.child.wait() => Err(ended.map_or_else(|fault| fault.to_string(), |status| format!("it ended with {status}"))),
+        };
+        outcome.map_err(|why| self.complain(&format!("the node did not start: {why}")))
+    }
+
+    /// Returns a failure with the end of the daemon's log.
+    fn complain(&self, message: &str) -> Failure {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        super::failed(format!("{message}\n{tail}"))
+    }
+}
+
+/// Waits for systemd's word. A socket that cannot be read any more never says it, and the deadline ends the wait.
+async fn ready(notify: &UnixDatagram) {
+    let mut buffer = [0; 1024];
+    while let Ok(size) = notify.recv(&mut buffer).await {
+        if buffer[..size].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+            return;
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,50 @@
+//! `relctl pack`.
+
+use reld_plan::Vsn;
+use reld_store::{Order, Packed};
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use super::Shown;
+use super::probe::ReldProbe;
+use crate::args::Pack;
+use crate::error::Failure;
+use crate::render;
+
+pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
+    let without = args.without.iter().map(|name| name.parse()).collect::<Result<_, reld_plan::NameError>>();
+    let order = Order {
+        release: args.release,
+        apps: args.apps,
+        output: args.output,
+        profile: args.build.profile,
+        without: without.map_err(|fault| Failure::usage(fault.to_string()))?,
+        reld: least_reld(),
+    };
+    Ok(show(&build(order, ReldProbe::new(args.build.reld)).await?))
+}
+
+/// Builds and packs on a thread of its own: cargo takes its time.
+pub(super) async fn build(order: Order, probe: ReldProbe) -> Result<Packed, Failure> {
+    let packing = spawn_blocking(move || reld_store::pack(&order, &probe));
+    Ok(packing.await.expect("packing neither panics nor is it aborted")?)
+}
+
+/// Releases may use everything that the packer's own version of the daemon can do.
+pub(super) fn least_reld() -> Vsn {
+    env!("CARGO_PKG_VERSION").parse().expect("cargo takes semver only")
+}
+
+fn show(packed: &Packed) -> Shown {
+    let manifest = &packed.manifest;
+    let carried = manifest.files.iter().filter(|file| !file.not_carried);
+    let bytes: u64 = carried.clone().map(|file| file.size).sum();
+    let answer = json!({
+        "tarball": packed.tarball, "name": manifest.name, "version": manifest.version,
+        "files": carried.count(), "bytes": bytes,
+    });
+    let release = format!("{} {}", manifest.name, manifest.version);
+    let line =
+        format!("packed {release} into {}, {} unpacked", packed.tarball.display(), render::size(bytes));
+    Shown::line(&answer, line)
+}

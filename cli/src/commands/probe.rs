@@ -1,0 +1,125 @@
+//! Looks into a library with `reld probe FILE --json`, in a child process that may crash or hang.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use reld_plan::{AppName, ModuleName, Vsn};
+use reld_store::{Abi, Probe, Probed};
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a probe may take, however little it computes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A probe that runs the daemon's own look into libraries.
+#[derive(Debug)]
+pub(super) struct ReldProbe {
+    runtime: Handle,
+    reld: PathBuf,
+}
+
+/// What `reld probe --json` prints, as far as a packer needs it.
+#[derive(Debug, Deserialize)]
+struct Printed {
+    app: AppName,
+    version: Vsn,
+    abi: String,
+    modules: Vec<PrintedModule>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PrintedModule {
+    name: ModuleName,
+}
+
+impl ReldProbe {
+    /// Returns a probe that runs this daemon, by default the one beside relctl itself. To be called inside the event
+    /// loop, and used from its blocking threads only.
+    pub(super) fn new(reld: Option<PathBuf>) -> Self {
+        let beside = || env::current_exe().ok().map(|relctl| relctl.with_file_name("reld"));
+        let reld = reld.or_else(|| beside().filter(|reld| reld.exists())).unwrap_or_else(|| "reld".into());
+        Self { runtime: Handle::current(), reld }
+    }
+
+    async fn output(&self, library: &Path) -> Result<Output, Fault> {
+        let args = [OsStr::new("limited"), OsStr::new("--"), self.reld.as_os_str(), OsStr::new("probe")];
+        let child = Command::new(env::current_exe()?)
+            .args(args)
+            .arg(library)
+            .arg("--json")
+            .kill_on_drop(true)
+            .output();
+        let late = |_| format!("looking into it took longer than {} s", PATIENCE.as_secs());
+        Ok(timeout(PATIENCE, child).await.map_err(late)??)
+    }
+}
+
+impl Probe for ReldProbe {
+    fn probe(&self, library: &Path) -> Result<Probed, Fault> {
+        let output = self.runtime.block_on(self.output(library))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!(
+                "`{} probe` failed, {}\n{}",
+                self.reld.display(),
+                output.status,
+                said.trim_end()
+            )
+            .into());
+        }
+        probed(serde_json::from_slice(&output.stdout)?)
+    }
+}
+
+fn probed(printed: Printed) -> Result<Probed, Fault> {
+    Ok(Probed {
+        name: printed.app,
+        version: printed.version,
+        modules: printed.modules.into_iter().map(|module| module.name).collect(),
+        abi: abi(&printed.abi)?,
+        // The probe has opened the library on this machine, so it is of this machine's kind.
+        target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
+    })
+}
+
+fn abi(text: &str) -> Result<Abi, Fault> {
+    let (major, minor) = text.split_once('.').ok_or_else(|| format!("{text:?} is no version of the ABI"))?;
+    Ok(Abi { major: major.parse()?, minor: minor.parse()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(printed: &str, expected: Result<Probed, &str>) {
+        let answer = serde_json::from_str(printed).map_err(Fault::from).and_then(probed);
+        assert_eq!(answer.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn what_the_daemon_prints_becomes_what_the_packer_asks_for() {
+        check(
+            r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [],
+                "modules": [{"name": "counter", "behaviour": "gen_server"}]}"#,
+            Ok(Probed {
+                name: "counter".parse().unwrap(),
+                version: "0.1.1".parse().unwrap(),
+                modules: vec!["counter".parse().unwrap()],
+                abi: Abi { major: 1, minor: 3 },
+                target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
+            }),
+        );
+        check(
+            r#"{"app": "a", "version": "1.0.0", "abi": "one", "modules": []}"#,
+            Err(r#""one" is no version of the ABI"#),
+        );
+    }
+}

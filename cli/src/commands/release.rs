@@ -1,0 +1,57 @@
+//! The verbs of a release's life, one by one: unpack, check, commit, remove, reboot-old, releases.
+
+use std::path::Path;
+
+use reld_api::response::Unpacked;
+use reld_api::{Client, request as q};
+use tokio::fs::File;
+
+use super::Shown;
+use crate::error::Failure;
+use crate::render;
+
+pub(super) async fn unpack(client: &Client, file: &Path) -> Result<Shown, Failure> {
+    let answer = upload(client, file).await?;
+    let release = format!("{} {}", answer.name, answer.version);
+    let line =
+        if answer.changed { format!("unpacked {release}") } else { format!("{release} was there already") };
+    Ok(Shown::line(&answer, line))
+}
+
+/// Hands a tarball to the node.
+pub(super) async fn upload(client: &Client, file: &Path) -> Result<Unpacked, Failure> {
+    let tarball = File::open(file).await.map_err(|fault| Failure::io("read", file.display(), &fault))?;
+    Ok(client.upload::<q::Unpack>(tarball).await?)
+}
+
+pub(super) async fn check(client: &Client, version: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Check { version }).await?;
+    Ok(Shown::new(&answer, render::checked(&answer)))
+}
+
+pub(super) async fn commit(client: &Client, version: Option<String>) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Commit { version }).await?;
+    let what = if answer.changed { "is permanent" } else { "was permanent already" };
+    let killed = render::ended("killed", &answer.killed);
+    let lingering = render::lingering(&answer.lingering);
+    Ok(Shown::new(&answer, format!("{} {what}\n{killed}{lingering}", answer.version)))
+}
+
+pub(super) async fn remove(client: &Client, version: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Remove { version }).await?;
+    let apps = match answer.apps.as_slice() {
+        [] => String::new(),
+        apps => format!(" with {}", apps.join(", ")),
+    };
+    Ok(Shown::line(&answer, format_args!("removed {}{apps}", answer.version)))
+}
+
+pub(super) async fn reboot_old(client: &Client, version: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::RebootOld { version }).await?;
+    Ok(Shown::line(&answer, format_args!("the node restarts into {}", answer.version)))
+}
+
+pub(super) async fn releases(client: &Client) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Releases {}).await?;
+    Ok(Shown::new(&answer, render::releases(&answer)))
+}

@@ -1,0 +1,38 @@
+//! `relctl spawn [--link]`.
+
+use std::io::{self, Write};
+
+use reld_api::response::LinkEvent;
+use reld_api::{Client, request as q};
+
+use super::Shown;
+use crate::args::Spawn;
+use crate::error::Failure;
+
+pub(super) async fn spawn(client: &Client, args: Spawn, json: bool) -> Result<Shown, Failure> {
+    if args.link {
+        return linked(client, q::SpawnLink { module: args.module, args: args.args }, json).await;
+    }
+    let answer = client.call(&q::Spawn { module: args.module, args: args.args }).await?;
+    Ok(Shown::line(&answer, &answer.pid))
+}
+
+/// Prints the pid at once, and the reason when the process has ended. Being interrupted hangs up, which ends it.
+async fn linked(client: &Client, request: q::SpawnLink, json: bool) -> Result<Shown, Failure> {
+    let mut events = client.follow(&request).await?;
+    loop {
+        let event = events.next().await?;
+        match &event {
+            LinkEvent::Spawned { pid } => tell(&event, pid, json)?,
+            LinkEvent::Exited { pid, reason } => {
+                return Ok(Shown::line(&event, format_args!("{pid} exited: {reason}")));
+            }
+        }
+    }
+}
+
+fn tell(event: &LinkEvent, pid: &str, json: bool) -> Result<(), Failure> {
+    let line =
+        if json { serde_json::to_string(event).expect("answers came from JSON") } else { pid.to_owned() };
+    writeln!(io::stdout(), "{line}").map_err(|fault| Failure::io("write", "stdout", &fault))
+}

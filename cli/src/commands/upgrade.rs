@@ -1,0 +1,127 @@
+//! `relctl upgrade`, `downgrade` and `install`, with progress while they run.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reld_api::request::{self as q, End};
+use reld_api::response::{Checked, Report};
+use reld_api::{Client, Request};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Shown, release};
+use crate::args::{Downgrade, Going, Install, Upgrade};
+use crate::error::Failure;
+use crate::render;
+
+/// How often the line of progress is renewed.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Failure> {
+    match tarball(&args.release) {
+        Some(file) if args.going.dry_run => dry_run_of_file(client, &file).await,
+        Some(file) => {
+            let unpacked = release::upload(client, &file).await?;
+            go(client, unpacked.version, &args.going).await
+        }
+        None if args.going.dry_run => release::check(client, args.release).await,
+        None => go(client, args.release, &args.going).await,
+    }
+}
+
+pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
+    let request = q::Downgrade {
+        version: args.version,
+        end: end(args.no_commit),
+        suspend_timeout_ms: args.suspending.suspend_timeout,
+    };
+    watched(client, &request).await
+}
+
+pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
+    let request = q::Install { version: args.version, suspend_timeout_ms: args.suspending.suspend_timeout };
+    watched(client, &request).await
+}
+
+async fn go(client: &Client, version: String, going: &Going) -> Result<Shown, Failure> {
+    let request = q::Upgrade {
+        version,
+        end: end(going.no_commit),
+        suspend_timeout_ms: going.suspending.suspend_timeout,
+    };
+    watched(client, &request).await
+}
+
+/// Whoever names a file means it; a version has neither a slash nor this ending.
+fn tarball(release: &str) -> Option<PathBuf> {
+    let path = Path::new(release);
+    let is_file = release.contains('/') || release.ends_with(".tar.gz") || path.is_file();
+    is_file.then(|| path.to_owned())
+}
+
+fn end(no_commit: bool) -> End {
+    if no_commit { End::Current } else { End::Commit }
+}
+
+/// The node can only plan with what it has: the release is taken in, and leaves again if it was not there before.
+async fn dry_run_of_file(client: &Client, file: &Path) -> Result<Shown, Failure> {
+    let unpacked = release::upload(client, file).await?;
+    let version = unpacked.version;
+    let checked = client.call(&q::Check { version: version.clone() }).await;
+    if unpacked.changed {
+        client.call(&q::Remove { version }).await?;
+    }
+    let checked: Checked = checked?;
+    Ok(Shown::new(&checked, render::checked(&checked)))
+}
+
+/// Asks, and shows how far the node is while it works; people only, logs want no moving line.
+async fn watched<R: Request<Response = Report>>(client: &Client, request: &R) -> Result<Shown, Failure> {
+    let work = client.call(request);
+    let report = if io::stderr().is_terminal() { with_progress(client, work).await } else { work.await }?;
+    Ok(Shown::new(&report, render::report(&report)))
+}
+
+async fn with_progress<T>(client: &Client, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            _ = ticks.tick() => show_progress(client).await,
+        }
+    };
+    line("");
+    done
+}
+
+async fn show_progress(client: &Client) {
+    // Progress is a courtesy: a node too busy to tell goes on unwatched.
+    let status = client.call_within(&q::Status {}, TICK).await;
+    if let Some(progress) = status.ok().and_then(|status| status.upgrade) {
+        line(&format!("step {} of {}: {}", progress.step, progress.of, progress.text));
+    }
+}
+
+/// Replaces the current line of the terminal.
+fn line(text: &str) {
+    let _ = write!(io::stderr(), "\r\x1b[K{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(release: &str, is_file: bool) {
+        assert_eq!(tarball(release).is_some(), is_file);
+    }
+
+    #[test]
+    fn a_version_is_not_taken_for_a_file() {
+        check("1.1.0", false);
+        check("shop-1.1.0.tar.gz", true);
+        check("./1.1.0", true);
+    }
+}

@@ -1,0 +1,89 @@
+//! What relctl says when it fails: always an [`ErrorReport`], whether the daemon, the planner or the disk said no.
+
+use std::error::Error;
+use std::io;
+
+use reld_api::{ClientError, ErrorReport, ExitCode};
+use reld_plan::{DocError, PlanError};
+
+/// A command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<ErrorReport>);
+
+impl Failure {
+    /// Returns what to print.
+    pub(crate) fn report(&self) -> &ErrorReport {
+        &self.0
+    }
+
+    /// The command makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        ErrorReport::new("usage", message, ExitCode::Usage).into()
+    }
+
+    /// The operating system refused something; nothing of the node was changed.
+    pub(crate) fn io(verb: &str, object: impl std::fmt::Display, fault: &io::Error) -> Self {
+        ErrorReport::refused("io", format!("cannot {verb} {object}")).caused_by(fault.to_string()).into()
+    }
+
+    /// Adds what to do about it, unless the daemon knew better.
+    pub(crate) fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+}
+
+impl From<ErrorReport> for Failure {
+    fn from(report: ErrorReport) -> Self {
+        Self(Box::new(report))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let (kind, code) = match error {
+            ClientError::Refused(report) => return Self(report),
+            ClientError::NoDaemon { .. } => ("no_daemon", ExitCode::NoDaemon),
+            ClientError::Deadline { .. } => ("deadline", ExitCode::NoDaemon),
+            ClientError::Broken { .. } | ClientError::Ended { .. } => ("broken", ExitCode::NoDaemon),
+            ClientError::Shape { .. } => ("shape", ExitCode::Bug),
+        };
+        let hint = match error {
+            ClientError::NoDaemon { .. } => {
+                Some("start one with `reld --root DIR`, or name its socket with --socket")
+            }
+            ClientError::Shape { .. } => Some("use the relctl of the daemon's version"),
+            _ => Some("`relctl status` shows what became of it"),
+        };
+        let mut report = with_causes(ErrorReport::new(kind, error.to_string(), code), &error);
+        report.hint = hint.map(str::to_owned);
+        report.into()
+    }
+}
+
+impl From<reld_store::Error> for Failure {
+    fn from(error: reld_store::Error) -> Self {
+        with_causes(ErrorReport::refused("store", error.to_string()), &error).into()
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        with_causes(ErrorReport::refused(error.class(), error.to_string()), &error).into()
+    }
+}
+
+impl From<DocError> for Failure {
+    fn from(error: DocError) -> Self {
+        ErrorReport::refused("bad_document", error.to_string()).into()
+    }
+}
+
+fn with_causes(mut report: ErrorReport, error: &dyn Error) -> ErrorReport {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        report.causes.push(cause.to_string());
+        source = cause.source();
+    }
+    report
+}

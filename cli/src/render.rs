@@ -1,0 +1,165 @@
+//! What people read: pure functions from the API's types to text. Colour carries no meaning here, so there is none.
+
+pub(crate) mod duration;
+mod report;
+mod table;
+pub(crate) mod tree;
+
+use std::fmt::Write as _;
+
+use reld_api::ErrorReport;
+use reld_api::response::{AppList, CodeTable, Loaded, NodeStatus, ProcessList, ReleaseList};
+use serde_json::Value;
+
+pub(crate) use report::{checked, ended, lingering, report};
+use table::table;
+
+/// Draws an error: what did not happen and how the node is, where it failed, why, and what to do about it.
+pub(crate) fn failure(report: &ErrorReport) -> String {
+    let mut text = format!("error: {report}\n");
+    if let Some(step) = &report.step {
+        line(&mut text, format_args!("  step {} of {}: {}", step.number, step.of, step.text));
+    }
+    for cause in &report.causes {
+        line(&mut text, format_args!("  caused by: {}", cause.replace('\n', "\n    ")));
+    }
+    if let Some(hint) = &report.hint {
+        line(&mut text, format_args!("\nhint: {hint}"));
+    }
+    text
+}
+
+/// Lists releases.
+pub(crate) fn releases(list: &ReleaseList) -> String {
+    let rows = list.releases.iter().map(|release| {
+        vec![
+            release.name.clone(),
+            release.version.clone(),
+            release.status.to_string(),
+            release.apps.join(" "),
+        ]
+    });
+    table(&["name", "version", "status", "apps"], rows)
+}
+
+/// Lists processes.
+pub(crate) fn processes(list: &ProcessList) -> String {
+    let rows = list.processes.iter().map(|process| {
+        vec![
+            process.pid.clone(),
+            process.name.clone().unwrap_or_default(),
+            process.behaviour.to_string(),
+            process.module.clone(),
+            process.version.clone(),
+            process.code.to_string(),
+            process.status.to_string(),
+            process.queue.to_string(),
+            place(process.supervisor.as_deref(), &process.id),
+        ]
+    });
+    table(&["pid", "name", "type", "module", "version", "code", "status", "queue", "child of"], rows)
+}
+
+/// Says below which supervisor a process is, and under which id.
+fn place(supervisor: Option<&str>, id: &Value) -> String {
+    match (supervisor, id) {
+        (None, _) => String::new(),
+        (Some(supervisor), Value::Null) => supervisor.to_owned(),
+        (Some(supervisor), id) => format!("{supervisor} {id}"),
+    }
+}
+
+/// Lists apps.
+pub(crate) fn apps(list: &AppList) -> String {
+    let rows = list.apps.iter().map(|app| {
+        let (status, processes) = (app.status.to_string(), app.processes.to_string());
+        vec![
+            app.name.clone(),
+            app.version.clone(),
+            status,
+            app.start_type.clone(),
+            processes,
+            app.modules.join(" "),
+        ]
+    });
+    table(&["name", "version", "status", "type", "processes", "modules"], rows)
+}
+
+/// Lists the slots of modules, then who runs old code, then what stays mapped.
+pub(crate) fn code(code: &CodeTable) -> String {
+    let rows = code.modules.iter().map(|module| {
+        let old = module.old.as_ref().map_or_else(|| "-".to_owned(), |old| old.version.clone());
+        let current = module.current.clone().unwrap_or_else(|| "-".to_owned());
+        let processes = module.current_processes.to_string();
+        vec![module.module.clone(), module.app.clone(), current, processes, old]
+    });
+    let mut text = table(&["module", "app", "current", "processes", "old"], rows);
+    for old in code.modules.iter().filter_map(|module| module.old.as_ref()) {
+        text += &lingering(&old.lingering);
+    }
+    for resident in &code.residents {
+        let (app, size) = (format!("{} {}", resident.app, resident.version), size(resident.bytes));
+        line(&mut text, format_args!("stays mapped: {app}, {size}: {}", resident.reason));
+    }
+    text
+}
+
+/// Says how the node is.
+pub(crate) fn status(status: &NodeStatus) -> String {
+    let mut text = String::new();
+    let release = status.release.as_ref();
+    let release = release.map_or_else(
+        || "none, the node is idle".to_owned(),
+        |release| format!("{} {} ({})", release.name, release.version, release.status),
+    );
+    line(&mut text, format_args!("release    {release}"));
+    line(&mut text, format_args!("permanent  {}", status.permanent.as_deref().unwrap_or("none")));
+    line(&mut text, format_args!("processes  {}", status.processes));
+    let up = duration::us(status.uptime_ms.saturating_mul(1000));
+    line(&mut text, format_args!("daemon     reld {}, process {}, up {up}", status.reld, status.os_pid));
+    if status.dirty {
+        text += "dirty      code was changed by hand since the node booted\n";
+    }
+    if let Some(to) = &status.upgrade {
+        line(&mut text, format_args!("upgrade    to {}: step {} of {}: {}", to.to, to.step, to.of, to.text));
+    }
+    text + &lingering(&status.lingering)
+}
+
+/// Says what a load by hand did.
+pub(crate) fn loaded(loaded: &Loaded) -> String {
+    let Loaded { app, version, modules, converted, .. } = loaded;
+    let mut text = format!("loaded {app} {version}: {}\n", modules.join(" "));
+    if *converted > 0 {
+        line(&mut text, format_args!("{converted} processes took it over at once"));
+    }
+    text + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
+}
+
+/// Prints a number of bytes.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let power = (bytes.max(1).ilog2() / 10).min(3);
+    // Rounded for people, so the float's loss is meant.
+    let scaled = bytes as f64 / f64::from(1_u32 << (10 * power));
+    let unit = UNITS[power as usize];
+    if power == 0 { format!("{bytes} B") } else { format!("{scaled:.1} {unit}") }
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(text, "{line}").expect("a String takes every line");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_in_the_unit_in_which_it_is_short() {
+        for (bytes, expected) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (50 << 20, "50.0 MiB"), (5 << 40, "5120.0 GiB")]
+        {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+}

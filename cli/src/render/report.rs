@@ -1,0 +1,157 @@
+//! What an upgrade would do, and what it did.
+
+use reld_api::response::{Checked, Ended, Lingerer, Pauses, Report};
+
+use super::{duration, line};
+
+/// Draws what an install would do.
+pub(crate) fn checked(checked: &Checked) -> String {
+    if !checked.changed {
+        return format!("{} runs already; nothing to do\n", checked.to);
+    }
+    let from = checked.from.as_deref().unwrap_or("nothing");
+    let mut text = format!("from {from} to {}; nothing was executed\n", checked.to);
+    for step in &checked.script {
+        line(&mut text, format_args!("{:>3}. {}", step.number, step.text));
+    }
+    text + &warnings(&checked.warnings)
+}
+
+/// Draws what an upgrade did.
+pub(crate) fn report(report: &Report) -> String {
+    if !report.changed {
+        return format!("{} runs already; nothing to do\n", report.to);
+    }
+    let mut text = String::new();
+    for step in &report.steps {
+        let took = duration::us(step.took_us);
+        line(&mut text, format_args!("{:>3}. {} ({took})", step.number, step.text));
+    }
+    text += &headline(report);
+    text += &pauses(&report.pauses);
+    text += &ended("killed", &report.killed);
+    for restarted in &report.restarted {
+        let (who, new) = (who(&restarted.ended.pid, restarted.ended.name.as_deref()), &restarted.new_pid);
+        let Ended { module, reason, .. } = &restarted.ended;
+        line(&mut text, format_args!("restarted: {who} {module} as {new} after {reason}"));
+    }
+    text += &lingering(&report.lingering);
+    if !report.unpurged.is_empty() {
+        line(&mut text, format_args!("not purged: {}", report.unpurged.join(", ")));
+    }
+    text + &warnings(&report.warnings)
+}
+
+fn headline(report: &Report) -> String {
+    let from = report.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+    let kept = if report.committed { "permanent" } else { "current, not committed" };
+    format!("installed {}{from} in {}; it is {kept}\n", report.to, duration::us(report.took_us))
+}
+
+fn pauses(pauses: &Pauses) -> String {
+    let Pauses { processes, p50_us, p99_us, max_us, longest } = pauses;
+    if *processes == 0 {
+        return "pause: none\n".to_owned();
+    }
+    let [p50, p99, max] = [*p50_us, *p99_us, *max_us].map(duration::us);
+    let mut text = format!("pause of {processes} processes: p50 {p50}, p99 {p99}, max {max}\n");
+    for pause in longest {
+        let (who, took) = (who(&pause.pid, pause.name.as_deref()), duration::us(pause.pause_us));
+        line(&mut text, format_args!("  {took}  {who} {}", pause.module));
+    }
+    text
+}
+
+/// Lists processes that ended, each behind `what` happened to it.
+pub(crate) fn ended(what: &str, processes: &[Ended]) -> String {
+    let mut text = String::new();
+    for Ended { pid, name, module, reason } in processes {
+        let who = who(pid, name.as_deref());
+        line(&mut text, format_args!("{what}: {who} {module}, reason {reason}"));
+    }
+    text
+}
+
+/// Lists processes in old code.
+pub(crate) fn lingering(lingerers: &[Lingerer]) -> String {
+    let mut text = String::new();
+    for lingerer in lingerers {
+        let who = who(&lingerer.pid, lingerer.name.as_deref());
+        let place = lingerer
+            .supervisor
+            .as_deref()
+            .map_or("outside every tree".to_owned(), |sup| format!("under {sup}"));
+        let since = duration::us(lingerer.since_ms.saturating_mul(1000));
+        let code = format!("{} {}", lingerer.module, lingerer.version);
+        line(&mut text, format_args!("lingering: {who} in {code}, {place}, old for {since}"));
+    }
+    text
+}
+
+fn warnings(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+}
+
+fn who(pid: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| pid.to_owned(), |name| format!("{name} {pid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use reld_api::response::{Outcome, ProcessPause, Restarted, StepRun};
+
+    use super::*;
+
+    fn ended_process(pid: &str) -> Ended {
+        Ended { pid: pid.to_owned(), name: None, module: "pi".to_owned(), reason: "killed".to_owned() }
+    }
+
+    #[test]
+    fn a_report_lists_everything_that_did_not_just_go_on() {
+        let text = report(&Report {
+            outcome: Outcome::Installed,
+            from: Some("1.0.0".to_owned()),
+            to: "1.1.0".to_owned(),
+            changed: true,
+            committed: false,
+            steps: vec![StepRun { number: 1, text: "suspend [counter]".to_owned(), took_us: 120 }],
+            took_us: 15_300,
+            pauses: Pauses {
+                processes: 2,
+                p50_us: 900,
+                p99_us: 1900,
+                max_us: 1900,
+                longest: vec![ProcessPause {
+                    pid: "<7.1>".to_owned(),
+                    name: Some("front".to_owned()),
+                    module: "counter".to_owned(),
+                    pause_us: 1900,
+                }],
+            },
+            killed: vec![ended_process("<8.1>")],
+            restarted: vec![Restarted { ended: ended_process("<9.1>"), new_pid: "<9.2>".to_owned() }],
+            lingering: vec![Lingerer {
+                pid: "<5.1>".to_owned(),
+                name: None,
+                supervisor: None,
+                module: "loopy".to_owned(),
+                version: "0.1.0".to_owned(),
+                since_ms: 20,
+            }],
+            unpurged: vec!["loopy".to_owned()],
+            warnings: vec!["counter_sup is new".to_owned()],
+        });
+        assert_snapshot!(text, @r"
+          1. suspend [counter] (120 us)
+        installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
+        pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
+          1.90 ms  front <7.1> counter
+        killed: <8.1> pi, reason killed
+        restarted: <9.1> pi as <9.2> after killed
+        lingering: <5.1> in loopy 0.1.0, outside every tree, old for 20.0 ms
+        not purged: loopy
+        warning: counter_sup is new
+        ");
+    }
+}

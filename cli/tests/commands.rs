@@ -1,0 +1,612 @@
+//! Every command against a node that says what it is told to say: what is asked, stdout, stderr and exit code.
+
+#[cfg(test)]
+mod fake_node;
+
+use fake_node::{answer, lines, refuse, relctl};
+use insta::assert_snapshot;
+use reld_api::request as q;
+use reld_api::response as r;
+use reld_api::{ErrorReport, ExitCode, FailedStep};
+use serde_json::{Value, json};
+
+fn ended() -> r::Ended {
+    r::Ended {
+        pid: "<7.1>".to_owned(),
+        name: Some("loop".to_owned()),
+        module: "counter".to_owned(),
+        reason: "killed".to_owned(),
+    }
+}
+
+fn lingerer() -> r::Lingerer {
+    r::Lingerer {
+        pid: "<7.1>".to_owned(),
+        name: None,
+        supervisor: Some("counter_sup".to_owned()),
+        module: "counter".to_owned(),
+        version: "0.1.0".to_owned(),
+        since_ms: 2500,
+    }
+}
+
+fn report() -> r::Report {
+    r::Report {
+        outcome: r::Outcome::Installed,
+        from: Some("1.0.0".to_owned()),
+        to: "1.1.0".to_owned(),
+        changed: true,
+        committed: true,
+        steps: vec![r::StepRun { number: 1, text: "switch".to_owned(), took_us: 7 }],
+        took_us: 21_000,
+        pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200, longest: Vec::new() },
+        killed: Vec::new(),
+        restarted: Vec::new(),
+        lingering: Vec::new(),
+        unpurged: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn checked() -> r::Checked {
+    let step =
+        |number, text: &str| r::Step { number, text: text.to_owned(), instruction: json!({"op": text}) };
+    r::Checked {
+        from: Some("1.0.0".to_owned()),
+        to: "1.1.0".to_owned(),
+        changed: true,
+        script: vec![step(1, "suspend [counter]"), step(2, "switch")],
+        warnings: vec!["loopy lingers".to_owned()],
+    }
+}
+
+fn node(id: Value, pid: &str) -> r::TreeNode {
+    r::TreeNode {
+        id,
+        pid: Some(pid.to_owned()),
+        name: None,
+        behaviour: r::Behaviour::GenServer,
+        root: false,
+        app: "counter".to_owned(),
+        module: "counter".to_owned(),
+        version: Some("0.1.1".to_owned()),
+        code: Some(r::CodeAge::Current),
+        status: r::ProcessStatus::Running,
+        children: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+fn forest() -> r::Forest {
+    let root = r::TreeNode {
+        name: Some("counter_sup".to_owned()),
+        behaviour: r::Behaviour::Supervisor,
+        root: true,
+        module: "counter_sup".to_owned(),
+        children: vec![node(json!(10000), "<7.1>")],
+        ..node(Value::Null, "<6.1>")
+    };
+    r::Forest { roots: vec![root], outside: Vec::new() }
+}
+
+#[test]
+fn without_a_daemon_the_exit_code_is_3() {
+    let seen = relctl(Vec::new(), &["--socket", "/nonexistent/reld.sock", "status"]);
+    assert_snapshot!(seen, @r"
+    ! error: no daemon answers on /nonexistent/reld.sock
+    !   caused by: No such file or directory (os error 2)
+    ! 
+    ! hint: start one with `reld --root DIR`, or name its socket with --socket
+    exit 3
+    ");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_exits_with_2() {
+    let seen = relctl(Vec::new(), &["child", "start", "counter_sup", r#"{"id": 1}"#]);
+    assert_snapshot!(seen, @r#"
+    ! error: this is no child spec: missing field `module`
+    ! 
+    ! hint: for example {"id": 30000, "module": "counter", "args": 30000}
+    exit 2
+    "#);
+}
+
+#[test]
+fn an_upgrade_that_was_rolled_back_says_what_where_and_why_and_exits_with_4() {
+    let report = ErrorReport {
+        node_state: Some("the node runs 1.0.0 as before".to_owned()),
+        step: Some(FailedStep { number: 7, of: 12, text: "change_code counter in <41.1>".to_owned() }),
+        ..ErrorReport::new("change_code_failed", "release 1.1.0 was not installed", ExitCode::RolledBack)
+            .caused_by("app counter 1.1.0 answered: unknown state version 3")
+            .with_hint("`relctl check 1.1.0` prints the script")
+    };
+    let seen = relctl(vec![refuse::<q::Upgrade>(report)], &["upgrade", "1.1.0"]);
+    assert_snapshot!(seen, @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit"}
+    ! error: release 1.1.0 was not installed; the node runs 1.0.0 as before
+    !   step 7 of 12: change_code counter in <41.1>
+    !   caused by: app counter 1.1.0 answered: unknown state version 3
+    ! 
+    ! hint: `relctl check 1.1.0` prints the script
+    exit 4
+    "#);
+}
+
+#[test]
+fn with_json_an_error_is_json_as_well() {
+    let report = ErrorReport::refused("not_purged", "counter still has old code");
+    let seen = relctl(vec![refuse::<q::Suspend>(report)], &["--json", "suspend", "<7.1>"]);
+    assert_snapshot!(seen, @r#"
+    -> POST /suspend {"process":"<7.1>"}
+    ! {
+    !   "error": {
+    !     "kind": "not_purged",
+    !     "message": "counter still has old code",
+    !     "exit_code": 1
+    !   }
+    ! }
+    exit 1
+    "#);
+}
+
+#[test]
+fn upgrade_prints_the_steps_the_pause_and_how_it_ended() {
+    let seen = relctl(vec![answer::<q::Upgrade>(&report())], &["upgrade", "1.1.0", "--no-commit"]);
+    assert_snapshot!(seen, @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"current"}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    "#);
+}
+
+#[test]
+fn upgrading_to_what_runs_is_nothing_to_do() {
+    let report = r::Report { changed: false, ..report() };
+    let seen = relctl(vec![answer::<q::Upgrade>(&report)], &["upgrade", "1.1.0"]);
+    assert_snapshot!(seen, @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit"}
+    1.1.0 runs already; nothing to do
+    exit 0
+    "#);
+}
+
+#[test]
+fn upgrading_to_a_file_unpacks_it_first() {
+    let unpacked = r::Unpacked {
+        name: "shop".to_owned(),
+        version: "1.1.0".to_owned(),
+        apps: vec!["counter-0.1.1".to_owned()],
+        changed: true,
+    };
+    let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
+    std::fs::write(file.path(), "a tarball").unwrap();
+    let answers = vec![answer::<q::Unpack>(&unpacked), answer::<q::Upgrade>(&report())];
+    let seen = relctl(answers, &["upgrade", file.path().to_str().unwrap(), "--suspend-timeout", "500"]);
+    assert_snapshot!(seen, @r#"
+    -> POST /releases/unpack a tarball
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","suspend_timeout_ms":500}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    "#);
+}
+
+#[test]
+fn a_dry_run_of_a_file_leaves_nothing_on_the_node() {
+    let unpacked =
+        r::Unpacked { name: "shop".to_owned(), version: "1.1.0".to_owned(), apps: Vec::new(), changed: true };
+    let removed = r::Removed { version: "1.1.0".to_owned(), apps: Vec::new() };
+    let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
+    std::fs::write(file.path(), "a tarball").unwrap();
+    let answers =
+        vec![answer::<q::Unpack>(&unpacked), answer::<q::Check>(&checked()), answer::<q::Remove>(&removed)];
+    let seen = relctl(answers, &["upgrade", "--dry-run", file.path().to_str().unwrap()]);
+    assert_snapshot!(seen, @r#"
+    -> POST /releases/unpack a tarball
+    -> POST /releases/check {"version":"1.1.0"}
+    -> POST /releases/remove {"version":"1.1.0"}
+    from 1.0.0 to 1.1.0; nothing was executed
+      1. suspend [counter]
+      2. switch
+    warning: loopy lingers
+    exit 0
+    "#);
+}
+
+#[test]
+fn install_downgrade_check_commit_remove_and_reboot_old_ask_one_thing_each() {
+    assert_snapshot!(relctl(vec![answer::<q::Install>(&r::Report { committed: false, ..report() })], &["install", "1.1.0"]), @r#"
+    -> POST /releases/install {"version":"1.1.0"}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is current, not committed
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    "#);
+    assert_snapshot!(relctl(vec![answer::<q::Downgrade>(&report())], &["downgrade"]), @r#"
+    -> POST /releases/downgrade {"end":"commit"}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    "#);
+    assert_snapshot!(relctl(vec![answer::<q::Check>(&checked())], &["check", "1.1.0"]), @r#"
+    -> POST /releases/check {"version":"1.1.0"}
+    from 1.0.0 to 1.1.0; nothing was executed
+      1. suspend [counter]
+      2. switch
+    warning: loopy lingers
+    exit 0
+    "#);
+    let committed = r::Committed {
+        version: "1.1.0".to_owned(),
+        changed: true,
+        killed: vec![ended()],
+        lingering: vec![lingerer()],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Commit>(&committed)], &["commit"]), @r"
+    -> POST /releases/commit {}
+    1.1.0 is permanent
+    killed: loop <7.1> counter, reason killed
+    lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
+    exit 0
+    ");
+    let removed = r::Removed { version: "1.0.0".to_owned(), apps: vec!["counter-0.1.0".to_owned()] };
+    assert_snapshot!(relctl(vec![answer::<q::Remove>(&removed)], &["remove", "1.0.0"]), @r#"
+    -> POST /releases/remove {"version":"1.0.0"}
+    removed 1.0.0 with counter-0.1.0
+    exit 0
+    "#);
+    let rebooting = r::Rebooting { version: "1.0.0".to_owned() };
+    assert_snapshot!(relctl(vec![answer::<q::RebootOld>(&rebooting)], &["reboot-old", "1.0.0"]), @r#"
+    -> POST /releases/reboot_old {"version":"1.0.0"}
+    the node restarts into 1.0.0
+    exit 0
+    "#);
+}
+
+#[test]
+fn releases_are_listed_with_their_status() {
+    let row = |version: &str, status| r::ReleaseRow {
+        name: "shop".to_owned(),
+        version: version.to_owned(),
+        status,
+        apps: vec![format!("counter-{version}")],
+    };
+    let list = r::ReleaseList {
+        releases: vec![row("1.1.0", r::ReleaseStatus::Current), row("1.0.0", r::ReleaseStatus::Permanent)],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Releases>(&list)], &["releases"]), @r"
+    -> GET /releases
+    name  version  status     apps
+    shop  1.1.0    current    counter-1.1.0
+    shop  1.0.0    permanent  counter-1.0.0
+    exit 0
+    ");
+}
+
+#[test]
+fn status_says_what_runs_and_what_is_unusual() {
+    let status = r::NodeStatus {
+        reld: "0.1.0".to_owned(),
+        os_pid: 4711,
+        uptime_ms: 90_000,
+        release: Some(r::RunningRelease {
+            name: "shop".to_owned(),
+            version: "1.1.0".to_owned(),
+            status: r::ReleaseStatus::Current,
+        }),
+        permanent: Some("1.0.0".to_owned()),
+        processes: 12,
+        dirty: true,
+        upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
+        lingering: vec![lingerer()],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
+    -> GET /status
+    release    shop 1.1.0 (current)
+    permanent  1.0.0
+    processes  12
+    daemon     reld 0.1.0, process 4711, up 90.0 s
+    dirty      code was changed by hand since the node booted
+    upgrade    to 1.2.0: step 3 of 9: switch
+    lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
+    exit 0
+    ");
+}
+
+#[test]
+fn tree_asks_for_the_part_wanted_and_draws_it() {
+    assert_snapshot!(relctl(vec![answer::<q::Tree>(&forest())], &["tree", "--app", "counter"]), @r"
+    -> GET /tree?app=counter
+    counter_sup <6.1>  supervisor counter_sup 0.1.1, root of counter
+    └─ 10000 = <7.1>  worker counter 0.1.1
+    exit 0
+    ");
+    let args = ["tree", "--sup", "<6.1>", "--format", "mermaid", "--direction", "left-right"];
+    assert_snapshot!(relctl(vec![answer::<q::Tree>(&forest())], &args), @r#"
+    -> GET /tree?supervisor=%3C6.1%3E
+    flowchart LR
+        n0{{"counter_sup<br/>counter_sup 0.1.1<br/>root of counter"}}
+        n1("10000<br/>#lt;7.1#gt;<br/>counter 0.1.1")
+        n0 --> n1
+    exit 0
+    "#);
+}
+
+#[test]
+fn ps_apps_and_code_are_tables() {
+    let processes = r::ProcessList {
+        processes: vec![r::Process {
+            pid: "<7.1>".to_owned(),
+            name: None,
+            behaviour: r::Behaviour::GenServer,
+            app: "counter".to_owned(),
+            module: "counter".to_owned(),
+            version: "0.1.1".to_owned(),
+            code: r::CodeAge::Current,
+            status: r::ProcessStatus::Suspended,
+            supervisor: Some("counter_sup".to_owned()),
+            id: json!(10000),
+            queue: 4,
+        }],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Processes>(&processes)], &["ps"]), @r"
+    -> GET /processes
+    pid    name  type        module   version  code     status     queue  child of
+    <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      counter_sup 10000
+    exit 0
+    ");
+    let apps = r::AppList {
+        apps: vec![r::App {
+            name: "counter".to_owned(),
+            version: "0.1.1".to_owned(),
+            status: r::AppStatus::Running,
+            start_type: "permanent".to_owned(),
+            modules: vec!["counter".to_owned(), "counter_sup".to_owned()],
+            processes: 3,
+        }],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Apps>(&apps)], &["apps"]), @r"
+    -> GET /apps
+    name     version  status   type       processes  modules
+    counter  0.1.1    running  permanent  3          counter counter_sup
+    exit 0
+    ");
+    let code = r::CodeTable {
+        modules: vec![r::Module {
+            module: "counter".to_owned(),
+            app: "counter".to_owned(),
+            current: Some("0.1.1".to_owned()),
+            current_processes: 1,
+            old: Some(r::OldCode { version: "0.1.0".to_owned(), lingering: vec![lingerer()] }),
+        }],
+        residents: vec![r::Resident {
+            app: "pi".to_owned(),
+            version: "0.0.9".to_owned(),
+            bytes: 1_572_864,
+            reason: "unmapping is switched off".to_owned(),
+        }],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Code>(&code)], &["code", "counter"]), @r"
+    -> GET /code?module=counter
+    module   app      current  processes  old
+    counter  counter  0.1.1    1          0.1.0
+    lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
+    stays mapped: pi 0.0.9, 1.5 MiB: unmapping is switched off
+    exit 0
+    ");
+}
+
+#[test]
+fn state_prints_the_state_and_with_json_all_that_is_known() {
+    let state = r::ProcessState {
+        pid: "<7.1>".to_owned(),
+        name: None,
+        module: "counter".to_owned(),
+        version: "0.1.1".to_owned(),
+        status: r::ProcessStatus::Running,
+        state: json!({"n": 5}),
+    };
+    assert_snapshot!(relctl(vec![answer::<q::State>(&state)], &["state", "<7.1>"]), @r#"
+    -> GET /state?process=%3C7.1%3E
+    {
+      "n": 5
+    }
+    exit 0
+    "#);
+    assert_snapshot!(relctl(vec![answer::<q::State>(&state)], &["--json", "state", "<7.1>"]), @r#"
+    -> GET /state?process=%3C7.1%3E
+    {
+      "module": "counter",
+      "name": null,
+      "pid": "<7.1>",
+      "state": {
+        "n": 5
+      },
+      "status": "running",
+      "version": "0.1.1"
+    }
+    exit 0
+    "#);
+}
+
+#[test]
+fn messages_are_json_or_bare_words() {
+    let replied = r::Replied { pid: "<7.1>".to_owned(), reply: json!(10017), took_us: 9 };
+    assert_snapshot!(relctl(vec![answer::<q::Call>(&replied)], &["call", "front", "get"]), @r#"
+    -> POST /call {"process":"front","request":"get","timeout_ms":5000}
+    10017
+    exit 0
+    "#);
+    let sent = r::Sent { pid: "<7.1>".to_owned() };
+    assert_snapshot!(relctl(vec![answer::<q::Cast>(&sent)], &["cast", "front", r#"{"add": 1}"#]), @r#"
+    -> POST /cast {"process":"front","message":{"add":1}}
+    sent to <7.1>
+    exit 0
+    "#);
+    let sent = r::ExitSent { pid: "<7.1>".to_owned() };
+    assert_snapshot!(relctl(vec![answer::<q::Kill>(&sent)], &["kill", "front", "shutdown"]), @r#"
+    -> POST /kill {"process":"front","reason":"shutdown"}
+    sent exit shutdown to <7.1>
+    exit 0
+    "#);
+}
+
+#[test]
+fn spawn_prints_the_pid_and_with_link_the_end() {
+    let spawned = r::Spawned { pid: "<9.1>".to_owned() };
+    assert_snapshot!(relctl(vec![answer::<q::Spawn>(&spawned)], &["spawn", "loopy", "5"]), @r#"
+    -> POST /spawn {"module":"loopy","args":5}
+    <9.1>
+    exit 0
+    "#);
+    let events = [
+        r::LinkEvent::Spawned { pid: "<9.1>".to_owned() },
+        r::LinkEvent::Exited { pid: "<9.1>".to_owned(), reason: "killed".to_owned() },
+    ];
+    assert_snapshot!(relctl(vec![lines::<q::SpawnLink>(&events)], &["spawn", "loopy", "--link"]), @r#"
+    -> POST /spawn_link {"module":"loopy","args":null}
+    <9.1>
+    <9.1> exited: killed
+    exit 0
+    "#);
+    assert_snapshot!(relctl(vec![lines::<q::SpawnLink>(&events[..1])], &["spawn", "loopy", "--link"]), @r#"
+    -> POST /spawn_link {"module":"loopy","args":null}
+    <9.1>
+    ! error: the answer to /spawn_link ended early
+    ! 
+    ! hint: `relctl status` shows what became of it
+    exit 3
+    "#);
+}
+
+#[test]
+fn suspend_change_code_and_resume_are_three_commands() {
+    let suspended = r::Suspended { pid: "<7.1>".to_owned() };
+    assert_snapshot!(relctl(vec![answer::<q::Suspend>(&suspended)], &["suspend", "front"]), @r#"
+    -> POST /suspend {"process":"front"}
+    suspended <7.1>
+    exit 0
+    "#);
+    let changed =
+        r::CodeChanged { pid: "<7.1>".to_owned(), module: "counter".to_owned(), version: "0.1.1".to_owned() };
+    let args = ["change-code", "front", "counter", "0.1.0", r#"{"interval_ms": 250}"#];
+    assert_snapshot!(relctl(vec![answer::<q::ChangeCode>(&changed)], &args), @r#"
+    -> POST /change_code {"process":"front","module":"counter","from_version":"0.1.0","extra":{"interval_ms":250}}
+    <7.1> runs counter 0.1.1
+    exit 0
+    "#);
+    let resumed = r::Resumed { pid: "<7.1>".to_owned(), queue: 4 };
+    assert_snapshot!(relctl(vec![answer::<q::Resume>(&resumed)], &["resume", "front"]), @r#"
+    -> POST /resume {"process":"front"}
+    resumed <7.1>, 4 messages waiting
+    exit 0
+    "#);
+}
+
+#[test]
+fn s4_a_soft_purge_that_purged_nothing_says_who_lingers_and_exits_with_1() {
+    let kept = r::SoftPurged { module: "counter".to_owned(), purged: false, lingering: vec![lingerer()] };
+    assert_snapshot!(relctl(vec![answer::<q::SoftPurge>(&kept)], &["soft-purge", "counter"]), @r#"
+    -> POST /soft_purge {"module":"counter"}
+    counter was not purged
+    lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
+    exit 1
+    "#);
+}
+
+#[test]
+fn s5_a_purge_says_whom_it_killed() {
+    let purged = |killed| r::Purged { module: "counter".to_owned(), killed };
+    assert_snapshot!(relctl(vec![answer::<q::Purge>(&purged(vec![ended()]))], &["purge", "counter"]), @r#"
+    -> POST /purge {"module":"counter"}
+    purged counter
+    killed: loop <7.1> counter, reason killed
+    exit 0
+    "#);
+    assert_snapshot!(relctl(vec![answer::<q::Purge>(&purged(Vec::new()))], &["purge", "counter"]), @r#"
+    -> POST /purge {"module":"counter"}
+    purged counter; nobody ran old code
+    exit 0
+    "#);
+}
+
+#[test]
+fn s26_a_child_is_started_from_its_spec() {
+    let started = r::ChildStarted { id: json!(30000), pid: Some("<8.1>".to_owned()) };
+    let args = ["child", "start", "counter_sup", r#"{"id": 30000, "module": "counter", "args": 30000}"#];
+    assert_snapshot!(relctl(vec![answer::<q::ChildStart>(&started)], &args), @r#"
+    -> POST /children/start {"supervisor":"counter_sup","child":{"spec":{"id":30000,"module":"counter","args":30000,"restart":"permanent","shutdown":null,"type":"worker"}}}
+    started 30000 as <8.1>
+    exit 0
+    "#);
+}
+
+#[test]
+fn s27_children_are_terminated_restarted_and_deleted_by_id() {
+    let terminated = r::ChildTerminated { id: json!(10000) };
+    let args = ["child", "terminate", "counter_sup", "10000"];
+    assert_snapshot!(relctl(vec![answer::<q::ChildTerminate>(&terminated)], &args), @r#"
+    -> POST /children/terminate {"supervisor":"counter_sup","id":10000}
+    terminated 10000
+    exit 0
+    "#);
+    let restarted = r::ChildStarted { id: json!("front"), pid: Some("<7.2>".to_owned()) };
+    let args = ["child", "restart", "counter_sup", "front"];
+    assert_snapshot!(relctl(vec![answer::<q::ChildRestart>(&restarted)], &args), @r#"
+    -> POST /children/restart {"supervisor":"counter_sup","id":"front"}
+    started "front" as <7.2>
+    exit 0
+    "#);
+    let deleted = r::ChildDeleted { id: json!(10000) };
+    let args = ["child", "delete", "counter_sup", "10000"];
+    assert_snapshot!(relctl(vec![answer::<q::ChildDelete>(&deleted)], &args), @r#"
+    -> POST /children/delete {"supervisor":"counter_sup","id":10000}
+    deleted 10000
+    exit 0
+    "#);
+}
+
+#[test]
+fn s28_a_pid_in_the_place_of_an_id_is_told_its_id() {
+    let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
+    let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];
+    assert_snapshot!(relctl(answers, &["child", "terminate", "counter_sup", "<7.1>"]), @r#"
+    -> POST /children/terminate {"supervisor":"counter_sup","id":"<7.1>"}
+    -> GET /tree
+    ! error: counter_sup has no child "<7.1>"
+    ! 
+    ! hint: <7.1> is a pid; the child's id is 10000
+    exit 1
+    "#);
+}
+
+#[test]
+fn apps_are_started_and_stopped() {
+    let started =
+        r::AppStarted { app: "counter".to_owned(), started: vec!["regis".to_owned(), "counter".to_owned()] };
+    assert_snapshot!(relctl(vec![answer::<q::AppStart>(&started)], &["app", "start", "counter"]), @r#"
+    -> POST /apps/start {"app":"counter"}
+    started regis, counter
+    exit 0
+    "#);
+    let stopped = r::AppStopped { app: "counter".to_owned(), took_us: 950_000 };
+    assert_snapshot!(relctl(vec![answer::<q::AppStop>(&stopped)], &["app", "stop", "counter"]), @r#"
+    -> POST /apps/stop {"app":"counter"}
+    stopped counter in 950 ms
+    exit 0
+    "#);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_within_limits_is_named() {
+    assert_snapshot!(relctl(Vec::new(), &["limited", "--", "/nonexistent/reld", "probe"]), @r"
+    ! error: cannot run /nonexistent/reld
+    !   caused by: No such file or directory (os error 2)
+    exit 1
+    ");
+}
