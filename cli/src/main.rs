@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use reld_api::ErrorBody;
+use serde_json::Value;
 
 use args::Args;
 use commands::Shown;
@@ -39,17 +40,18 @@ fn run(args: Args) -> Result<Shown, Failure> {
 
 fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {
     let mut out = io::stdout().lock();
-    let text = match json {
-        true if shown.json.is_null() => String::new(),
-        true => format!("{:#}\n", shown.json),
-        false => shown.text.clone(),
-    };
+    let text = if json { pretty(&shown.json) } else { shown.text.clone() };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has seen enough, as in `relctl ps | head`.
         Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(shown.exit_code),
         Err(fault) => Err(Failure::io("write", "stdout", &fault)),
         Ok(()) => Ok(shown.exit_code),
     }
+}
+
+/// Prints JSON; a command that printed while it ran has none left.
+fn pretty(json: &Value) -> String {
+    if json.is_null() { String::new() } else { format!("{json:#}\n") }
 }
 
 fn complain(failure: &Failure, json: bool) -> reld_api::ExitCode {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reld_plan::{AppDocs, AppupFile, Release, group_json};
-use reld_store::{Documents, docs_of_tarball};
+use reld_plan::{Release, group_json};
+use reld_store::docs_of_tarball;
 
 use super::Shown;
 use crate::args::{Plan, Window};
@@ -20,10 +20,6 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
 }
 
 fn release(tarball: &Path) -> Result<Release, Failure> {
-    let (_, Documents { rel, apps, .. }) = docs_of_tarball(tarball)?;
-    let docs = apps.into_iter().map(|docs| AppDocs {
-        app: docs.app,
-        appup: docs.appup.map_or(AppupFile::Missing, AppupFile::Found),
-    });
-    Ok(Release::new(rel, docs)?)
+    let (_, documents) = docs_of_tarball(tarball)?;
+    Ok(documents.release)
 }
