@@ -2,7 +2,10 @@
 //!
 //! So a buffer that changes owner at the boundary needs no copy, and what a purged library leaves behind can be freed.
 //! Found once, at the first allocation, which may be before `load`: static initialisers allocate too.
-#![expect(unsafe_code, reason = "an allocator is unsafe by its trait, and forwards through function pointers")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator is unsafe by its trait, and forwards through function pointers"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, c_char, c_void};

@@ -2,7 +2,10 @@
 //!
 //! The library's allocator is the daemon's, so a `Vec` and a [`reld_abi::Buf`] are the same memory and nothing is
 //! copied when one becomes the other.
-#![expect(unsafe_code, reason = "pointers and lengths of the boundary become slices and vectors here, nowhere else")]
+#![expect(
+    unsafe_code,
+    reason = "pointers and lengths of the boundary become slices and vectors here, nowhere else"
+)]
 
 use std::mem::ManuallyDrop;
 

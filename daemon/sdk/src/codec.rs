@@ -40,14 +40,15 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
 /// A field that nobody reads is a forgotten rename or a lost value; neither may become a default in silence.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
     let mut unread = Vec::new();
-    let value = whole(bytes, |reader| {
-        serde_ignored::deserialize(reader, |path| unread.push(path.to_string()))
-    })
-    .map_err(|error| locate::<T>(bytes, error))?;
+    let value =
+        whole(bytes, |reader| serde_ignored::deserialize(reader, |path| unread.push(path.to_string())))
+            .map_err(|error| locate::<T>(bytes, error))?;
     unread.retain(|field| !dropped.contains(&field.as_str()));
     match unread.as_slice() {
         [] => Ok(value),
-        fields => Err(Undecodable(format!("read by nobody and not declared in DROPPED: `{}`", fields.join("`, `")))),
+        fields => {
+            Err(Undecodable(format!("read by nobody and not declared in DROPPED: `{}`", fields.join("`, `"))))
+        }
     }
 }
 
@@ -137,7 +138,10 @@ mod tests {
         check::<Limits>(&map(&[("max", 1)]), "missing field `names`");
         check::<Limits>(&encode(&("x", ["n"])).expect("encodes"), "field `[0]`");
         check::<Limits>(&encode(&BTreeMap::from([("max", "x")])).expect("encodes"), "field `max`");
-        check::<BTreeMap<String, Limits>>(&encode(&BTreeMap::from([("a", ())])).expect("encodes"), "field `a`");
+        check::<BTreeMap<String, Limits>>(
+            &encode(&BTreeMap::from([("a", ())])).expect("encodes"),
+            "field `a`",
+        );
     }
 
     #[test]

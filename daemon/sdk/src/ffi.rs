@@ -269,11 +269,8 @@ fn first_poll<B: Behaviour, N: Named>(mut callback: Callback<B::State>, out: &mu
 
 /// Hands a waiting callback to the daemon.
 fn park<B: Behaviour, N: Named>(callback: Box<Callback<B::State>>, out: &mut Outcome) -> Verdict {
-    out.future = Future {
-        data_app: hand_out(callback),
-        poll: Some(poll::<B, N>),
-        drop: Some(drop_future::<B>),
-    };
+    out.future =
+        Future { data_app: hand_out(callback), poll: Some(poll::<B, N>), drop: Some(drop_future::<B>) };
     reld_abi::VERDICT_PENDING
 }
 

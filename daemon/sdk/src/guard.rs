@@ -56,7 +56,9 @@ fn take_place() -> Option<String> {
 
 fn message_of(payload: &(dyn Any + Send)) -> String {
     let literal = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    literal.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a value without text".to_owned())
+    literal
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value without text".to_owned())
 }
 
 /// Drops a payload. One that panics in turn is leaked with its successor: there is nobody left to tell.
@@ -96,7 +98,10 @@ mod tests {
     fn the_place_of_an_earlier_panic_is_not_told_again() {
         PLACE.set(ManuallyDrop::new(Some("x.rs:1:2".to_owned())));
         check(|| std::panic::resume_unwind(Box::new("first")), "first, x.rs:1:2");
-        assert_eq!(catch(|| std::panic::resume_unwind(Box::new("second"))), Err::<(), _>(Exit::Panic("second".into())));
+        assert_eq!(
+            catch(|| std::panic::resume_unwind(Box::new("second"))),
+            Err::<(), _>(Exit::Panic("second".into()))
+        );
     }
 
     #[test]

@@ -159,8 +159,8 @@ pub use host::Refused;
 pub use log;
 pub use names::{From, MonitorRef, Pid, Timer, To};
 pub use process::{
-    SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply, self_pid, send, send_after,
-    trap_exit, unlink, unregister, whereis,
+    SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply, self_pid, send,
+    send_after, trap_exit, unlink, unregister, whereis,
 };
 pub use supervisor::Supervisor;
 pub use task::Task;

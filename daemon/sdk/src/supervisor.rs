@@ -105,7 +105,10 @@ impl From<Undecodable> for SupervisorError {
 ///
 /// # Errors
 /// `AlreadyStarted`, `AlreadyPresent`, `StartFailed`, `BadSpec`, `UnknownModule`, `Call`.
-pub async fn start_child(supervisor: impl Into<To>, child: ChildSpec) -> Result<Option<Pid>, SupervisorError> {
+pub async fn start_child(
+    supervisor: impl Into<To>,
+    child: ChildSpec,
+) -> Result<Option<Pid>, SupervisorError> {
     ask(supervisor.into(), &Request::StartChild(child)).await
 }
 

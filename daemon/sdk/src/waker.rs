@@ -7,7 +7,10 @@
 //!
 //! Thread-locals here are `Cell`s of values without destructor: a destructor registered with a daemon's thread would
 //! run library code when that thread ends, after the library was unmapped.
-#![expect(unsafe_code, reason = "a waker without data or allocation can only be made from its function table")]
+#![expect(
+    unsafe_code,
+    reason = "a waker without data or allocation can only be made from its function table"
+)]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -249,7 +249,9 @@ impl<S: GenServer> Running<S> {
                 loop {
                     match callback.poll(completed.as_slice()) {
                         Poll::Ready(ended) => return ended,
-                        Poll::Pending => completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?),
+                        Poll::Pending => {
+                            completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?)
+                        }
                     }
                 }
             })

@@ -105,7 +105,8 @@ impl World {
     /// Closes the request that is due first, moving the clock there.
     pub(super) fn close_next(&self) -> Option<u64> {
         let mut inner = self.inner.borrow_mut();
-        let (&reference, _) = inner.open.iter().min_by_key(|(reference, (at_ms, _))| (*at_ms, **reference))?;
+        let (&reference, _) =
+            inner.open.iter().min_by_key(|(reference, (at_ms, _))| (*at_ms, **reference))?;
         let (at_ms, closed) = inner.open.remove(&reference)?;
         inner.now_ms = inner.now_ms.max(at_ms);
         inner.closed.insert(reference, closed);

@@ -1,0 +1,40 @@
+//! Starts the app, and lets the counters finish before it stops.
+
+use futures::future::join_all;
+use reld_sdk::supervisor::which_children;
+use reld_sdk::{Application, INFINITY, NotStarted, Pid, Root, StartArgs, call, log};
+use serde::{Deserialize, Serialize};
+
+use crate::counter::{Request, Response};
+
+/// Nothing to remember between start and stop.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CounterApp;
+
+impl Application for CounterApp {
+    async fn start(_args: StartArgs) -> Result<(Self, Root), NotStarted> {
+        Ok((Self, Root::new("counter_sup", &())?))
+    }
+
+    async fn prep_stop(&mut self, root: Option<Pid>) {
+        let Some(root) = root else { return };
+        match which_children(root).await {
+            // All at once: it takes as long as the slowest, not as long as all together.
+            Ok(children) => {
+                join_all(children.into_iter().filter_map(|child| child.pid).map(stop_gracefully)).await;
+            }
+            Err(error) => log::error!("the counters cannot be asked to stop: {error}"),
+        }
+    }
+
+    async fn stop(&mut self) {
+        log::info!("counter has stopped");
+    }
+}
+
+async fn stop_gracefully(counter: Pid) {
+    match call::<Response>(counter, &Request::StopGracefully, INFINITY).await {
+        Ok(response) => log::info!("counter {counter}: {response:?}"),
+        Err(error) => log::warn!("counter {counter} did not stop gracefully: {error}"),
+    }
+}
