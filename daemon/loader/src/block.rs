@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
+use std::mem::offset_of;
+use std::slice;
 
 use reld_abi as abi;
 use reld_runtime::Behaviour;
@@ -26,6 +28,18 @@ pub(crate) type ChangeDownFn =
     unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
 pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
+
+/// What every version of the magic block begins with.
+#[repr(C)]
+struct Head {
+    magic: [u8; 8],
+    size: u32,
+    abi_major: u32,
+    abi_minor: u32,
+}
+
+const _: () = assert!(offset_of!(Head, size) == offset_of!(abi::App, size));
+const _: () = assert!(offset_of!(Head, abi_minor) == offset_of!(abi::App, abi_minor));
 
 /// A library's magic block, compared. Its functions are valid as long as the library is mapped.
 #[derive(Debug)]
@@ -93,14 +107,12 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
 /// # Safety
 /// As for [`read`]; `block` is not null.
 unsafe fn check_head(block: *const abi::App) -> Result<(), Refusal> {
-    // SAFETY: every block of every version begins with eight bytes of magic.
-    let magic = unsafe { (&raw const (*block).magic).read() };
+    // SAFETY: a block of any version begins with these members.
+    let Head { magic, size, abi_major, abi_minor } = unsafe { block.cast::<Head>().read() };
     if magic != abi::MAGIC {
         return Err(wrong("magic", format!("is {:?}", String::from_utf8_lossy(&magic))));
     }
-    // SAFETY: size and versions follow the magic in every version.
-    let (size, major, minor) = unsafe { ((*block).size, (*block).abi_major, (*block).abi_minor) };
-    check_version(major, minor)?;
+    check_version(abi_major, abi_minor)?;
     check_size::<abi::App>(size).map_err(|problem| wrong("size", problem))
 }
 
@@ -135,11 +147,14 @@ unsafe fn tables(tables: *const *const abi::Module, count: usize) -> Result<Vec<
     if count > MODULES_MAX || (count > 0 && (tables.is_null() || !tables.is_aligned())) {
         return Err(wrong("modules", format!("are {count} at {tables:p}")));
     }
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the block says that there are `count` pointers, and it is a possible number of them.
+    let tables = unsafe { slice::from_raw_parts(tables, count) };
     let mut names = BTreeSet::new();
     let mut parsed = Vec::with_capacity(count);
-    for index in 0..count {
-        // SAFETY: the block says that there are `count` pointers.
-        let table = unsafe { tables.add(index).read() };
+    for (index, &table) in tables.iter().enumerate() {
         // SAFETY: the caller's promise.
         let table = unsafe { self::table(index, table) }?;
         if !names.insert(table.name.clone()) {
@@ -158,7 +173,7 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
         return Err(bad(&place, &format!("its table is at {table:p}")));
     }
     // SAFETY: every table of every version begins with its size.
-    let size = unsafe { (&raw const (*table).size).read() };
+    let size = unsafe { (*table).size };
     check_size::<abi::Module>(size).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
     // SAFETY: its size says that the whole table is there.
     let table = unsafe { table.read() };

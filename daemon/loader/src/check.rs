@@ -103,8 +103,7 @@ fn check_segments(file: &File<'_>) -> Result<(), Refusal> {
 }
 
 fn check_flags(dynamic: &DynamicTable<'_, Header>) -> Result<(), Refusal> {
-    let is_static = |flags: u64| flags & u64::from(elf::DF_STATIC_TLS.0) != 0;
-    if dynamic.iter().any(|entry| entry.tag == elf::DT_FLAGS && is_static(entry.val)) {
+    if dynamic.iter().any(|entry| entry.tag == elf::DT_FLAGS && entry.val & elf::DF_STATIC_TLS.0 != 0) {
         return Err(Refusal::StaticTls);
     }
     Ok(())

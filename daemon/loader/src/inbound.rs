@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use reld_abi as abi;
-use reld_runtime::Exit;
-use reld_runtime::context::{self, Answer, Message, Refused, RequestKind, SendKind, TimerRef};
+use reld_runtime::context::{self, Message, Refused, SendKind};
+use reld_runtime::{Answer, Exit, RequestKind, TimerRef};
 
 use crate::wire::{self, Malformed};
 

@@ -4,7 +4,7 @@
 //! that hangs or binds something to its thread meets this one and not a worker. Requests wait in a bounded queue, and
 //! whoever asks waits no longer than the deadline that it brings.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Loader {
     }
 }
 
-fn serve(queue: &Receiver<Job>, run_dir: &PathBuf, residents: &Residents) {
+fn serve(queue: &Receiver<Job>, run_dir: &Path, residents: &Residents) {
     for Job { request, answer } in queue {
         // An asker whose deadline has passed takes no answer: the library is dropped, which purges it.
         let _ = answer.send(library::open(request, run_dir, residents));

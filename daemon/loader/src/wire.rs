@@ -185,13 +185,11 @@ mod tests {
 
     #[test]
     fn bytes_at_null_are_refused_unless_there_are_none() {
-        let null = std::ptr::null();
+        let ptr = std::ptr::null();
         // SAFETY: nothing is read at null.
-        assert_eq!(unsafe { borrow(abi::Bytes { ptr: null, len: 0 }) }, Ok(&b""[..]));
-        // SAFETY: nothing is read at null.
-        assert_eq!(
-            unsafe { borrow(abi::Bytes { ptr: null, len: 3 }) },
-            Err(Malformed::Bytes { ptr: 0, len: 3 })
-        );
+        let none = unsafe { borrow(abi::Bytes { ptr, len: 0 }) };
+        // SAFETY: as above.
+        let three = unsafe { borrow(abi::Bytes { ptr, len: 3 }) };
+        assert_eq!((none, three), (Ok(&b""[..]), Err(Malformed::Bytes { ptr: 0, len: 3 })));
     }
 }

@@ -36,7 +36,7 @@ fn a_wrong_magic_is_refused() {
 
 #[test]
 fn a_block_smaller_than_the_first_version_is_refused() {
-    check(&["-DAPP_GROWTH=-8"], "size is 104, less than the 112 of ABI 1.0");
+    check(&["-DAPP_GROWTH=-8"], "size is 96, less than the 104 of ABI 1.0");
     check(&["-DMODULE_GROWTH=-8"], "module number 0 is wrong: its size is 72, less than the 80 of ABI 1.0");
 }
 
