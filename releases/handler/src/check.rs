@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Obstacle};
 use crate::node::{AppSpec, Library, Node, OrphanPolicy, OutsiderKind};
 use crate::process::Process;
-use crate::step::{InstallOptions, Material, Program, pre_purges, program};
+use crate::program::{InstallOptions, Material, pre_purges, program};
+use crate::step::Program;
 
 /// What an install would do, and what stands in its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -280,8 +280,9 @@ impl Node for Fake {
     }
 
     fn stop_application(&mut self, app: &AppName, _: Instant) -> Result<(), NodeError> {
+        let fails = self.fails("stop_application");
         let processes = self.listed(|_, process| process.app == *app && process.kind.is_none());
-        if self.fails("stop_application") {
+        if fails {
             return Err(NodeError::StopApplication { app: app.clone(), left: processes });
         }
         assert!(
@@ -298,6 +299,7 @@ impl Node for Fake {
 
     fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
         assert!(self.world.gate.is_empty(), "the gate is raised twice");
+        let fails = self.fails("raise");
         let unrest = |process: &Proc| {
             let member = gate.members.iter().find(|member| member.module == process.module)?;
             (process.kind.is_none() || process.kind == Some(OutsiderKind::Orphan)).then_some(member.unrest)
@@ -317,7 +319,7 @@ impl Node for Fake {
                 || (is_orphan(process) && gate.orphans == OrphanPolicy::Ignore)
         };
         let held = self.listed(|pid, process| unrest(process).is_some() && !spared(pid, process));
-        if self.fails("raise") || !aborting.is_empty() {
+        if fails || !aborting.is_empty() {
             return Err(NodeError::NotAtRest { processes: aborting, after_ms: 1000 });
         }
         for process in &held {

@@ -6,9 +6,10 @@ use reld_plan::{AppDocs, Rel, Release, Script, StartType, plan};
 
 use crate::fake::{Fake, World};
 use crate::node::{AppSpec, Library};
+use crate::program::{InstallOptions, Material, program};
 use crate::report::Report;
 use crate::saga::{self, Limits};
-use crate::step::{InstallOptions, Material, Program, program};
+use crate::step::Program;
 
 /// One app of a release: name, version, modules, appup entries.
 pub(crate) type AppText<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
@@ -116,7 +117,7 @@ pub(crate) fn quiet(fake: &Fake) -> World {
     let mut world = fake.world.clone();
     for (pid, process) in &mut world.processes {
         assert!(!process.is_held, "{pid} is still held");
-        assert_eq!(process.mail, [], "{pid} has unread mail");
+        assert!(process.mail.is_empty(), "{pid} has unread mail");
         let first = process.handled.first().copied().unwrap_or(1);
         let expected: Vec<u32> = (first..).take(process.handled.len()).collect();
         assert_eq!(process.handled, expected, "{pid} missed a message, or got one twice");

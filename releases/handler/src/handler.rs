@@ -8,9 +8,9 @@ use reld_store::{Platform, Status, StatusTable, Store, Unpacked};
 use crate::check::{Check, Prepared, chain, prepare};
 use crate::error::Error;
 use crate::node::Node;
+use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::saga::{self, Limits, Progress};
-use crate::step::InstallOptions;
 
 /// The release handler of one node. OTP: release_handler.
 ///

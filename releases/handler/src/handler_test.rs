@@ -11,9 +11,9 @@ use crate::fake::Fake;
 use crate::fixture::{app_toml, appup_toml, release_toml};
 use crate::handler::{ReleaseHandler, Target};
 use crate::node::{Image, OrphanPolicy, OutsiderKind};
+use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::saga::Limits;
-use crate::step::InstallOptions;
 
 const ABI: Abi = Abi { major: 1, minor: 0 };
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -84,7 +84,7 @@ fn tarball(path: &Path, version: Vsn, files: &[(String, String)]) {
         not_carried: false,
     };
     let manifest = Manifest {
-        name: "shop".to_owned(),
+        name: "shop".parse().unwrap(),
         version,
         target: TARGET.to_owned(),
         reld: Vsn::new(1, 0, 0),

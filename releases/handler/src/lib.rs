@@ -5,7 +5,7 @@
 //! failure can be played on a fake one; it must not know runtime, loader or API.
 //!
 //! ```text
-//! store (status table, documents) --> check --> plan (script) --> step (program) --> saga (forward, back) --> Node
+//! store (status table, documents) --> check --> plan (script) --> program --> saga (forward, back) --> Node
 //! ```
 //!
 //! ```no_run
@@ -27,6 +27,7 @@ mod error;
 mod handler;
 mod node;
 mod process;
+mod program;
 mod report;
 mod saga;
 mod step;
@@ -52,8 +53,8 @@ pub use node::{
 };
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
+pub use program::InstallOptions;
 pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Vsn};
 pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};
-pub use step::InstallOptions;

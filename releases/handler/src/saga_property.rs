@@ -9,8 +9,8 @@ use reld_plan::Release;
 use crate::fake::Fake;
 use crate::fixture::{AppText, booted, quiet, release, road, run};
 use crate::process::Pid;
+use crate::program::InstallOptions;
 use crate::report::Outcome;
-use crate::step::InstallOptions;
 
 /// What becomes of an app between two releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use crate::fake::{Fake, World};
 use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with};
 use crate::node::{OrphanPolicy, OutsiderKind, Unrest};
 use crate::process::Pid;
+use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
-use crate::step::{InstallOptions, Program};
+use crate::step::Program;
 
 /// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
 fn shop() -> Fake {

@@ -1,0 +1,310 @@
+//! From a script's steps to what is done on a node.
+//!
+//! A script says what a reader wants to know; a node is told a little more: loads are staged together, and who uses a
+//! replaced module without being suspended by name (`load_module`, written or implied) is brought to rest too, if it
+//! lets itself, since its state has to move. [`program`] computes all of that before anything is done:
+//!
+//! ```text
+//! script                                  program
+//! load_object_code counter-0.1.1          Load
+//! load counter, load counter_sup          Stage
+//! start_application shop                  StartApplication
+//! suspend [counter counter_sup]           Raise, Convert (soft) of what has no code_change
+//! code_change counter                     Convert
+//! switch                                  Compare | the switch | KillDoomed, Lower, Sweep, Purge of condemned code
+//! resume [..]                             (done by Lower)
+//! stop_application till, remove, purge    StopApplication, Purge
+//! ```
+//!
+//! The bar is the point of no return: an [`Effect`] can fail and be undone, a [`Finish`] neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use reld_plan::{
+    Action, AppName, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Release,
+    Script, Timeout, Vsn,
+};
+use serde_json::Value;
+
+use crate::error::Obstacle;
+use crate::node::{AppSpec, Conversion, Gate, Library, Member, OrphanPolicy, Slot, StateChange, Unrest};
+use crate::step::{Blueprint, Effect, Finish, Numbered, Program};
+
+/// What OTP calls `infinity`: every wait of the handler has a bound, and this is its largest.
+pub(crate) const INFINITY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a script does not say: the release that is left, and what the files of the release gone to say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Material {
+    /// The modules of the release that is left.
+    pub(crate) replaceable: BTreeSet<ModuleName>,
+    /// The libraries of the release gone to.
+    pub(crate) libraries: BTreeMap<AppName, Library>,
+    /// The apps of the release gone to.
+    pub(crate) apps: Vec<AppSpec>,
+}
+
+/// What the one who installs chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InstallOptions {
+    /// What is done about processes outside every supervision tree.
+    pub orphans: OrphanPolicy,
+    /// What is done about members that do not come to rest in time.
+    pub unrest: Unrest,
+}
+
+impl Material {
+    pub(crate) fn modules_of(release: &Release) -> BTreeSet<ModuleName> {
+        release.apps().iter().flat_map(|app| app.modules().iter().cloned()).collect()
+    }
+}
+
+/// Returns what carries the script out.
+///
+/// # Errors
+/// Every step that this version of reld can not carry out.
+pub(crate) fn program(
+    script: &Script,
+    material: &Material,
+    options: InstallOptions,
+) -> Result<Program, Vec<Obstacle>> {
+    let numbered = || (1..).zip(&script.steps);
+    let unsupported: Vec<Obstacle> = numbered()
+        .filter(|(_, step)| !is_supported(&step.action, material))
+        .map(|(number, step)| Obstacle::Unsupported { step: number, instruction: step.action.to_string() })
+        .collect();
+    if !unsupported.is_empty() {
+        return Err(unsupported);
+    }
+    let mut builder = Builder::new(script, material, options);
+    for (number, step) in numbered() {
+        builder.step = number;
+        builder.put(&step.action);
+    }
+    Ok(builder.finish())
+}
+
+/// Returns the modules with which a script does what their pre-purge word says, written or not.
+pub(crate) fn pre_purges(script: &Script) -> impl Iterator<Item = (&ModuleName, Option<&Vsn>, PurgeMethod)> {
+    script.steps.iter().filter_map(|step| match &step.action {
+        Action::Load { module, vsn, purge, .. } => Some((module, Some(vsn), pre(*purge))),
+        Action::Remove { module, purge, .. } => Some((module, None, pre(*purge))),
+        _ => None,
+    })
+}
+
+fn is_supported(action: &Action, material: &Material) -> bool {
+    match action {
+        Action::LoadObjectCode { app, vsn, .. } => {
+            material.libraries.get(app).is_some_and(|library| library.vsn == *vsn)
+        }
+        Action::Load { .. }
+        | Action::StartApplication { .. }
+        | Action::LoadApplication { .. }
+        | Action::Suspend { .. }
+        | Action::CodeChange { .. }
+        | Action::Switch
+        | Action::Resume { .. }
+        | Action::StopApplication { .. }
+        | Action::UnloadApplication { .. }
+        | Action::Remove { .. }
+        | Action::Purge { .. } => true,
+        Action::Apply(_)
+        | Action::SyncNodes { .. }
+        | Action::RestartApplication { .. }
+        | Action::Stop { .. }
+        | Action::Start { .. }
+        | Action::RestartNewDaemon
+        | Action::RestartDaemon => false,
+    }
+}
+
+/// Unlike OTP, where a purge word that is not written means brutal: nobody is killed by a default.
+fn pre(words: PurgeWords) -> PurgeMethod {
+    words.pre.unwrap_or(PurgeMethod::Soft)
+}
+
+fn post(words: PurgeWords) -> PurgeMethod {
+    words.post.unwrap_or(PurgeMethod::Soft)
+}
+
+/// Goes through a script once and lays the program down.
+struct Builder<'a> {
+    script: &'a Script,
+    material: &'a Material,
+    options: InstallOptions,
+    program: Program,
+    step: usize,
+    is_staged: bool,
+    is_raised: bool,
+}
+
+impl<'a> Builder<'a> {
+    fn new(script: &'a Script, material: &'a Material, options: InstallOptions) -> Self {
+        let program = Program { steps: script.steps.len(), ..Program::default() };
+        Self { script, material, options, program, step: 0, is_staged: false, is_raised: false }
+    }
+
+    fn put(&mut self, action: &Action) {
+        match action {
+            Action::LoadObjectCode { app, .. } => self.load(app),
+            Action::Load { .. } => self.stage(),
+            Action::StartApplication { app, .. } | Action::LoadApplication { app } => self.start(app),
+            Action::Suspend { modules } => self.raise(modules),
+            Action::CodeChange { module, from, to, mode, change, extra, .. } => {
+                let vsn = if *mode == Mode::Up { from } else { to };
+                self.convert(module, state_change(*change, *mode, vsn, extra));
+            }
+            Action::Switch => self.switch(),
+            Action::StopApplication { app } => self.after(Finish::StopApplication(app.clone())),
+            Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
+            Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
+            // Resume is the gate's being lowered, and a stopped app is forgotten. The rest is not supported.
+            _ => {}
+        }
+    }
+
+    fn finish(mut self) -> Program {
+        for method in [PurgeMethod::Soft, PurgeMethod::Brutal] {
+            let modules = self.replaced(|words| post(words) == method);
+            self.purge(Slot::Old, modules, method);
+        }
+        self.program
+    }
+
+    fn load(&mut self, app: &AppName) {
+        if let Some(library) = self.material.libraries.get(app) {
+            self.before(Effect::Load(library.clone()));
+        }
+    }
+
+    /// Stages everything at the first step that wants something staged.
+    fn stage(&mut self) {
+        if !std::mem::replace(&mut self.is_staged, true) {
+            let modules = self.loads().map(|(module, app, _)| (module.clone(), app.clone())).collect();
+            let apps = self.material.apps.clone();
+            self.before(Effect::Stage(Blueprint { modules, removals: self.removals(), apps }));
+        }
+    }
+
+    fn start(&mut self, app: &AppName) {
+        self.stage();
+        self.before(Effect::StartApplication(app.clone()));
+    }
+
+    /// Raises the gate over those that are suspended by name and those that merely have to move.
+    fn raise(&mut self, suspended: &[Suspended]) {
+        self.stage();
+        let unrest = self.options.unrest;
+        let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, unrest)).collect();
+        for module in self.replaced(|_| true) {
+            if !members.iter().any(|member| member.module == module) {
+                members.push(Member { module, timeout: None, unrest: Unrest::Leave });
+            }
+        }
+        if members.is_empty() {
+            return;
+        }
+        self.is_raised = true;
+        self.before(Effect::Raise(Gate { members, orphans: self.options.orphans }));
+        for module in self.replaced(|_| true) {
+            if !self.has_code_change(&module) {
+                self.convert(&module, StateChange::Soft);
+            }
+        }
+    }
+
+    fn convert(&mut self, module: &ModuleName, change: StateChange) {
+        self.before(Effect::Convert(Conversion { module: module.clone(), change }));
+    }
+
+    fn switch(&mut self) {
+        self.stage();
+        if !self.is_raised {
+            self.raise(&[]);
+        }
+        self.program.switch = self.step;
+        if self.is_raised {
+            self.before(Effect::Compare);
+            [Finish::KillDoomed, Finish::Lower, Finish::Sweep]
+                .into_iter()
+                .for_each(|finish| self.after(finish));
+        }
+        for method in [PurgeMethod::Soft, PurgeMethod::Brutal] {
+            let modules = self.condemned(method);
+            self.purge(Slot::Condemned, modules, method);
+        }
+    }
+
+    fn purge(&mut self, slot: Slot, modules: Vec<ModuleName>, method: PurgeMethod) {
+        if !modules.is_empty() {
+            self.after(Finish::Purge { slot, modules, method });
+        }
+    }
+
+    fn before(&mut self, what: Effect) {
+        self.program.effects.push(Numbered { step: self.step, what });
+    }
+
+    fn after(&mut self, what: Finish) {
+        self.program.finishes.push(Numbered { step: self.step, what });
+    }
+
+    fn loads(&self) -> impl Iterator<Item = (&'a ModuleName, &'a AppName, PurgeWords)> + use<'a> {
+        self.script.steps.iter().filter_map(|step| match &step.action {
+            Action::Load { module, app, purge, .. } => Some((module, app, *purge)),
+            _ => None,
+        })
+    }
+
+    /// Returns the loaded modules that replace code of the release that is left.
+    fn replaced(&self, wanted: impl Fn(PurgeWords) -> bool) -> Vec<ModuleName> {
+        self.loads()
+            .filter(|(module, _, words)| self.material.replaceable.contains(*module) && wanted(*words))
+            .map(|(module, _, _)| module.clone())
+            .collect()
+    }
+
+    fn removals(&self) -> Vec<ModuleName> {
+        let removed = |action: &Action| match action {
+            Action::Remove { module, .. } => Some(module.clone()),
+            _ => None,
+        };
+        self.script.steps.iter().filter_map(|step| removed(&step.action)).collect()
+    }
+
+    fn condemned(&self, wanted: PurgeMethod) -> Vec<ModuleName> {
+        pre_purges(self.script)
+            .filter(|(module, _, method)| self.material.replaceable.contains(*module) && *method == wanted)
+            .map(|(module, _, _)| module.clone())
+            .collect()
+    }
+
+    fn has_code_change(&self, wanted: &ModuleName) -> bool {
+        self.script
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::CodeChange { module, .. } if module == wanted))
+    }
+}
+
+fn by_name(suspended: &Suspended, unrest: Unrest) -> Member {
+    let timeout = match suspended.timeout {
+        Timeout::Default => None,
+        Timeout::Infinity => Some(INFINITY),
+        Timeout::Ms(ms) => Some(Duration::from_millis(ms)),
+    };
+    Member { module: suspended.module.clone(), timeout, unrest }
+}
+
+fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {
+    match change {
+        MemberChange::Supervisor => StateChange::Supervisor,
+        MemberChange::Soft => StateChange::Soft,
+        // Who is to be stopped has no code_change; by hand, a code_change is an advanced one.
+        MemberChange::Advanced | MemberChange::Stop => {
+            StateChange::Advanced { mode, vsn: vsn.clone(), extra: extra.clone() }
+        }
+    }
+}
