@@ -188,7 +188,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
         if own.card.code.behaviour() != Behaviour::Task {
             return Err(Refused);
         }
-        Ok(own.inbox.pop_front().map(|mail| match mail {
+        Ok(next_mail(own).map(|mail| match mail {
             Mail::Call(_, from, body) => {
                 own.ties().unanswered.push(from);
                 Message::Call(from, body)
@@ -196,12 +196,19 @@ pub fn recv() -> Result<Option<Message>, Refused> {
             Mail::Cast(from, body) => Message::Cast(from, body),
             Mail::Info(from, body) => Message::Info(from, body),
             Mail::Exit(from, exit) => Message::Exit(from, exit),
-            Mail::Down(reference, pid, exit) => {
-                own.ties().watching.retain(|(r, _)| *r != reference);
-                Message::Down(reference, pid, exit)
-            }
+            Mail::Down(reference, pid, exit) => Message::Down(reference, pid, exit),
         }))
     })?
+}
+
+/// Takes the next mail; a `Down` that was sent before its monitor was removed is none.
+fn next_mail(own: &mut Body) -> Option<Mail> {
+    loop {
+        match own.inbox.pop_front()? {
+            Mail::Down(reference, ..) if !own.stop_watching(reference) => {}
+            mail => return Some(mail),
+        }
+    }
 }
 
 /// Starts a process of the current version of `module`; the request is answered with its pid when init is done, with
@@ -321,7 +328,7 @@ pub fn monitor(pid: Pid) -> Result<Ref, Refused> {
     })
 }
 
-/// Stops watching; a `Down` that is queued already is removed, as by OTP's `flush`.
+/// Stops watching; a `Down` that is queued already does not come any more, as with OTP's `flush`.
 ///
 /// # Errors
 /// [`Refused`] for a reference that is no monitor of the running process.
@@ -331,7 +338,6 @@ pub fn demonitor(reference: Ref) -> Result<(), Refused> {
         let watching = &mut own.ties().watching;
         let at = watching.iter().position(|(r, _)| *r == reference).ok_or(Refused)?;
         let (_, watched) = watching.swap_remove(at);
-        own.inbox.retain(|mail| !matches!(mail, Mail::Down(r, ..) if *r == reference));
         world.signal(watched, Signal::Demonitor(pid, reference));
         Ok(())
     })?

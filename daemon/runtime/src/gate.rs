@@ -15,7 +15,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::code::{Behaviour, From};
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Mail, Process};
-use crate::slot::{Rest, Slot, Wake};
+use crate::slot::{GateNumber, Rest, Slot, Wake};
 use crate::world::World;
 
 /// How often a gate looks anew at what draining members wait for.
@@ -68,10 +68,13 @@ pub(crate) struct GateHouse {
     /// The gate is up.
     up: AtomicBool,
     gate: RwLock<Option<Arc<Gate>>>,
+    /// How many gates there were.
+    built: AtomicU64,
 }
 
 /// The gate of one upgrade.
 pub(crate) struct Gate {
+    number: GateNumber,
     members: HashMap<String, Member>,
     state: Mutex<State>,
     changed: Condvar,
@@ -108,7 +111,12 @@ enum Need {
 
 impl GateHouse {
     pub(crate) fn build(&self, members: HashMap<String, Member>) -> Arc<Gate> {
-        let gate = Arc::new(Gate { members, state: Mutex::new(State::default()), changed: Condvar::new() });
+        let gate = Arc::new(Gate {
+            number: self.built.fetch_add(1, Ordering::Relaxed),
+            members,
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+        });
         *self.gate.write() = Some(Arc::clone(&gate));
         self.listening.store(true, Ordering::SeqCst);
         gate
@@ -141,9 +149,9 @@ impl GateHouse {
         }
     }
 
-    /// A counted process came to rest, or ended.
-    pub(crate) fn rested(&self, pid: Pid) {
-        if let Some(gate) = self.gate(&self.listening) {
+    /// A process that this gate counted came to rest, or ended.
+    pub(crate) fn rested(&self, pid: Pid, number: GateNumber) {
+        if let Some(gate) = self.gate(&self.listening).filter(|gate| gate.number == number) {
             gate.rested(pid);
         }
     }
@@ -182,7 +190,7 @@ impl Gate {
         // One that is left in old code moves on by itself when the gate is down; until then it waits like others.
         let Some(need) = state.need(body) else { return Admission::Parked };
         state.needed.remove(&need);
-        if slot.count() {
+        if slot.count(self.number) {
             state.open += 1;
             state.counted.push(body.pid);
         }
@@ -232,7 +240,7 @@ impl Gate {
 
     /// Says whether a member rests; else it is counted.
     fn look_at(&self, world: &World, pid: Pid) -> bool {
-        match world.slot(pid).map_or(Rest::Dead, |slot| slot.rest(pid.generation)) {
+        match world.slot(pid).map_or(Rest::Dead, |slot| slot.rest(pid.generation, self.number)) {
             Rest::Quiet => true,
             Rest::Dead => false,
             Rest::Counted => {
@@ -284,7 +292,7 @@ impl Gate {
             .filter(|pid| !given_up.contains(pid))
             .filter_map(|pid| {
                 let slot = world.slot(pid)?;
-                if !slot.is_counted(pid.generation) {
+                if !slot.is_counted(pid.generation, self.number) {
                     return None;
                 }
                 let member = slot.card(pid.generation, terms)?;

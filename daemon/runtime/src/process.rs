@@ -237,8 +237,20 @@ impl Body {
         }
     }
 
-    /// Forgets a request that was answered or given up.
+    /// Forgets a monitor; says whether it was there.
+    pub(crate) fn stop_watching(&mut self, reference: Ref) -> bool {
+        let Some(ties) = &mut self.ties else { return false };
+        let before = ties.watching.len();
+        ties.watching.retain(|(held, _)| *held != reference);
+        ties.watching.len() < before
+    }
+
+    /// Forgets a call that was answered.
     pub(crate) fn settle(&mut self, from: From) {
+        if self.during == During::Call(from) {
+            // Its outcome has nobody to answer any more.
+            self.during = During::Message;
+        }
         if let Some(ties) = &mut self.ties {
             ties.unanswered.retain(|open| *open != from);
         }

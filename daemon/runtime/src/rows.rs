@@ -116,6 +116,11 @@ impl Rows {
         Some((seq, self.rows.get(&seq)?))
     }
 
+    /// Returns the number of the first row, in start order, for which `wanted` holds.
+    pub(crate) fn first(&self, wanted: impl Fn(&Row) -> bool) -> Option<Seq> {
+        self.rows.iter().find(|(_, row)| wanted(row)).map(|(seq, _)| *seq)
+    }
+
     /// Returns the numbers of all rows, in start order.
     pub(crate) fn seqs(&self) -> Vec<Seq> {
         self.rows.keys().copied().collect()

@@ -128,8 +128,8 @@ impl Run<'_> {
         let left = body.has_work();
         let put = self.slot.put_back(body, hold, left);
         self.world.act_last(pid, put.wake);
-        if put.rested {
-            self.world.gate.rested(pid);
+        if let Some(gate) = put.rested {
+            self.world.gate.rested(pid, gate);
         }
         if hold.has(Hold::PARKED) {
             self.world.gate.parked(self.world, pid);
@@ -208,16 +208,25 @@ impl Run<'_> {
     // --- the boundary --------------------------------------------------------------------------------------------
 
     fn boundary(&mut self) -> Result<(), Exit> {
+        if matches!(self.actor, Actor::Unborn(_)) {
+            // Whoever asks an unborn process waits for its init.
+            return self.keep_up();
+        }
+        // The switch may have come while this process was claimed.
+        self.settle_shadow();
         for system in std::mem::take(&mut self.system) {
             system(self);
         }
-        if let Some(exit) = self.ending.take() {
-            return self.terminate(exit);
+        match self.ending.take() {
+            Some(exit) => self.terminate(exit),
+            None => self.keep_up(),
         }
-        if self.card.code.is_stale() && !self.suspended {
-            self.move_on()?;
-        }
-        Ok(())
+    }
+
+    fn keep_up(&mut self) -> Result<(), Exit> {
+        // One with an undecided shadow stands at a switch that is under way: the shadow is its new state.
+        let moves = self.card.code.is_stale() && !self.suspended && self.shadow.is_none();
+        if moves { self.move_on() } else { Ok(()) }
     }
 
     /// Carries the state to the current version of its module, by bytes.
@@ -286,8 +295,9 @@ impl Run<'_> {
                 self.terminate(exit)
             }
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
+            // One that was sent before its monitor was removed is not delivered any more.
+            Mail::Down(reference, ..) if !self.stop_watching(reference) => Ok(()),
             Mail::Down(reference, pid, exit) => {
-                self.ties().watching.retain(|(r, _)| *r != reference);
                 self.callback(During::Message, &Event::Down(reference, pid, &exit))
             }
         }
@@ -432,8 +442,8 @@ impl Run<'_> {
         let (mail, signals, counted) = slot.close();
         world.table.release(pid.slot);
         body.card.code.leave();
-        if counted {
-            world.gate.rested(pid);
+        if let Some(gate) = counted {
+            world.gate.rested(pid, gate);
         }
         tell(world, &mut body, &exit);
         mail.into_iter().for_each(|mail| world.refuse_mail(mail, &exit));

@@ -74,6 +74,9 @@ impl BitOrAssign for Hold {
     }
 }
 
+/// Tells one upgrade's gate from another's.
+pub(crate) type GateNumber = u64;
+
 /// One place of the process table.
 pub(crate) struct Slot<K: Kind> {
     inner: Mutex<Inner<K>>,
@@ -93,8 +96,8 @@ struct Live<K: Kind> {
     signals: Vec<K::Signal>,
     scheduled: bool,
     hold: Hold,
-    /// Counted by a gate as not yet at rest.
-    counted: bool,
+    /// The gate that counts it as not yet at rest. A number, for an older gate may have left its count behind.
+    counted: Option<GateNumber>,
 }
 
 /// A body taken out, with what has arrived for it.
@@ -138,8 +141,8 @@ pub(crate) enum Rest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PutBack {
     pub(crate) wake: Wake,
-    /// The process was counted by a gate and has come to rest.
-    pub(crate) rested: bool,
+    /// The gate that counted the process, which has come to rest now.
+    pub(crate) rested: Option<GateNumber>,
 }
 
 impl<K: Kind> Slot<K> {
@@ -167,7 +170,7 @@ impl<K: Kind> Slot<K> {
             signals: Vec::new(),
             scheduled: true,
             hold: Hold::NONE,
-            counted: false,
+            counted: None,
         });
         Some(generation)
     }
@@ -234,21 +237,18 @@ impl<K: Kind> Slot<K> {
         let mut guard = self.inner.lock();
         let Some(live) = guard.live.as_mut() else {
             debug_assert!(false, "only a closed slot has no life, and its claimer closed it");
-            return PutBack { wake: Wake::Nothing, rested: false };
+            return PutBack { wake: Wake::Nothing, rested: None };
         };
         live.body = Some(body);
         live.hold = hold.unwrap_or(live.hold);
         live.scheduled = false;
-        let rested = live.counted && !live.hold.has(Hold::WAITING);
-        if rested {
-            live.counted = false;
-        }
+        let rested = if live.hold.has(Hold::WAITING) { None } else { live.counted.take() };
         let work = !live.signals.is_empty() || (live.hold == Hold::NONE && (left || !live.mail.is_empty()));
         PutBack { wake: if work { live.schedule() } else { Wake::Nothing }, rested }
     }
 
-    /// Ends a claim and the process. Returns what arrived too late, and whether a gate had counted it.
-    pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, bool) {
+    /// Ends a claim and the process. Returns what arrived too late, and the gate that had counted it.
+    pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, Option<GateNumber>) {
         let live = self.inner.lock().live.take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
     }
@@ -261,18 +261,18 @@ impl<K: Kind> Slot<K> {
         live.schedule()
     }
 
-    /// Asks whether the process rests, and counts it if not.
-    pub(crate) fn rest(&self, generation: u32) -> Rest {
+    /// Asks whether the process rests, and counts it for that gate if not.
+    pub(crate) fn rest(&self, generation: u32, gate: GateNumber) -> Rest {
         let Some(mut live) = self.live(generation) else { return Rest::Dead };
         let at_rest = live.body.is_some() && !live.hold.has(Hold::WAITING);
-        live.counted = !at_rest;
+        live.counted = (!at_rest).then_some(gate);
         if at_rest { Rest::Quiet } else { Rest::Counted }
     }
 
     /// Counts a process that its claimer is about to run although the gate is raised; says whether it was not yet.
-    pub(crate) fn count(&self) -> bool {
+    pub(crate) fn count(&self, gate: GateNumber) -> bool {
         let mut guard = self.inner.lock();
-        guard.live.as_mut().is_some_and(|live| !std::mem::replace(&mut live.counted, true))
+        guard.live.as_mut().is_some_and(|live| live.counted.replace(gate) != Some(gate))
     }
 
     /// Lets `look` read the card of whoever lives here now.
@@ -286,9 +286,9 @@ impl<K: Kind> Slot<K> {
         self.live(generation).map(|live| look(&live.card))
     }
 
-    /// Says whether a gate waits for this process.
-    pub(crate) fn is_counted(&self, generation: u32) -> bool {
-        self.live(generation).is_some_and(|live| live.counted)
+    /// Says whether that gate waits for this process.
+    pub(crate) fn is_counted(&self, generation: u32, gate: GateNumber) -> bool {
+        self.live(generation).is_some_and(|live| live.counted == Some(gate))
     }
 
     /// Looks at one process.
@@ -343,3 +343,6 @@ impl<K: Kind> std::ops::DerefMut for LiveGuard<'_, K> {
         self.0.live.as_mut().expect("checked when the guard was made")
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod model;

@@ -92,8 +92,9 @@ pub struct Supervisor {
 /// A message of a supervisor to itself.
 #[derive(Debug, Serialize, Deserialize)]
 enum Own {
-    /// Start that row again. OTP: `try_again_restart`.
-    TryAgain(Seq),
+    /// Start the first row again that waits for it. No row is named, for a code change numbers them anew. OTP:
+    /// `try_again_restart`.
+    TryAgain,
 }
 
 /// Asks a module's init. `Ok(None)` is `ignore`.
@@ -307,16 +308,19 @@ impl Supervisor {
             self.rows.write().set(seq, Child::Restarting);
             tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
             // Not in a loop: between two attempts the supervisor answers requests.
-            let own = term::encode(&Own::TryAgain(seq));
+            let own = term::encode(&Own::TryAgain);
             let _ = context::send(context::SendKind::Cast, self.pid, own);
         }
         Ok(())
     }
 
     async fn try_again(&mut self, own: &[u8]) -> Result<(), Exit> {
-        let Ok(Own::TryAgain(seq)) = term::decode(own) else { return Ok(()) };
-        let restarting = self.rows.read().get(seq).is_some_and(|row| row.child == Child::Restarting);
-        if restarting { self.restart_row(seq).await } else { Ok(()) }
+        let Ok(Own::TryAgain) = term::decode(own) else { return Ok(()) };
+        let restarting = self.rows.read().first(|row| row.child == Child::Restarting);
+        match restarting {
+            Some(seq) => self.restart_row(seq).await,
+            None => Ok(()),
+        }
     }
 
     // --- requests --------------------------------------------------------------------------------------------------

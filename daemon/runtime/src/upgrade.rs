@@ -180,9 +180,7 @@ impl Upgrade {
     ) -> Result<(), Vec<Pid>> {
         let gate = self.world.gate.build(members);
         // Found before the gate is up; whoever is born meanwhile makes itself known to the gate.
-        self.members = self.world.find(|pid, card| {
-            gate.is_member(card) && include(pid, (card.parent != Pid::NONE).then_some(card.parent))
-        });
+        self.members = self.find_members(&gate, include);
         self.gate = Some(Arc::clone(&gate));
         let raised = Instant::now();
         self.raised = Some(raised);
@@ -203,6 +201,16 @@ impl Upgrade {
                 Err(late)
             }
         }
+    }
+
+    /// `include` is asked when no process is locked: it may look at them.
+    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> Vec<Pid> {
+        let mut members = self.world.find(|_, card| gate.is_member(card));
+        members.retain(|pid| {
+            let parent = self.world.slot(*pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
+            parent.is_some_and(|parent| include(*pid, (parent != Pid::NONE).then_some(parent)))
+        });
+        members
     }
 
     /// Leaves these members out of all conversions: they are to be killed after the switch.
@@ -501,8 +509,8 @@ fn leave(world: &World, slot: &Slot<Process>, body: Box<Body>) {
     let (pid, left) = (body.pid, body.has_work());
     let put = slot.leave(body, left);
     world.act_last(pid, put.wake);
-    if put.rested {
-        world.gate.rested(pid);
+    if let Some(gate) = put.rested {
+        world.gate.rested(pid, gate);
     }
 }
 
@@ -592,9 +600,18 @@ pub(crate) fn sweep(world: &Arc<World>, pids: &[Pid], deadline: Instant) {
 /// Does for a resting process what its next boundary would. One that is in a callback does it by itself there.
 fn nudge(world: &World, pid: Pid) {
     let Some(slot) = world.slot(pid) else { return };
-    let Ok(mut body) = slot.visit(pid.generation) else { return };
+    let mut body = match slot.visit(pid.generation) {
+        Ok(body) => body,
+        Err(Unclaimed::Dead) => return,
+        Err(Unclaimed::Taken) => {
+            // It may be past its last boundary: this makes it come to another one.
+            world.signal(pid, Signal::System(Box::new(|_| {})));
+            return;
+        }
+    };
     settle(world, &mut body);
-    let moves = body.card.code.is_stale() && !body.suspended && body.instance().is_some();
+    let undecided = body.shadow.is_some();
+    let moves = body.card.code.is_stale() && !body.suspended && !undecided && body.instance().is_some();
     let moved = if moves { move_on(world, &mut body) } else { Ok(()) };
     leave(world, slot, body);
     if let Err(exit) = moved {
