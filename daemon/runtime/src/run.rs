@@ -384,18 +384,18 @@ impl Run<'_> {
     }
 
     fn born(&mut self, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
-        let answer = match (next, self.card.code.behaviour()) {
+        let behaviour = self.card.code.behaviour();
+        let answer = match (next, behaviour) {
             (Next::Ignore, _) => Answer::Reply(context::started(None)),
-            (
-                Next::Stop(exit) | Next::Crash(exit),
-                Behaviour::GenServer | Behaviour::Supervisor | Behaviour::Application,
-            ) => Answer::Exit(exit.clone()),
+            // The starter is told by the end of the process: then nothing of it is left.
+            (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
+                return Err(exit.clone());
+            }
             (_, Behaviour::Application) => Answer::Reply(reply.unwrap_or_else(|| term::encode(&()))),
             _ => Answer::Reply(context::started(Some(self.pid))),
         };
         self.tell_starter(answer);
         match next {
-            // A failed start is told to its starter and no crash of its own.
             Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
             Next::Ignore => Err(Exit::Normal),
             Next::Continue => Ok(()),
