@@ -120,6 +120,8 @@ struct App {
     spec: AppSpec,
     env: Arc<Env>,
     status: AppStatus,
+    /// Counts starts: what was started last is stopped first.
+    started: u64,
 }
 
 /// The argument of an application's init.
@@ -148,7 +150,10 @@ impl Applications {
             }
             None => {
                 let env = Arc::new(Env { name: spec.name.clone(), values: parking_lot::RwLock::new(values) });
-                apps.insert(spec.name.clone(), App { spec, env, status: AppStatus::Stopped(None) });
+                apps.insert(
+                    spec.name.clone(),
+                    App { spec, env, status: AppStatus::Stopped(None), started: 0 },
+                );
             }
         }
     }
@@ -161,9 +166,12 @@ impl Applications {
         }
     }
 
-    /// Returns all applications in order of name.
+    /// Returns all applications in the order in which they were started, those never started first.
     pub(crate) fn list(&self) -> Vec<(AppSpec, AppStatus)> {
-        self.apps.lock().values().map(|app| (app.spec.clone(), app.status.clone())).collect()
+        let apps = self.apps.lock();
+        let mut apps: Vec<&App> = apps.values().collect();
+        apps.sort_by_key(|app| app.started);
+        apps.into_iter().map(|app| (app.spec.clone(), app.status.clone())).collect()
     }
 
     pub(crate) fn spec(&self, name: &str) -> Option<AppSpec> {
@@ -196,8 +204,10 @@ impl Applications {
             return Err(AppError::Needs { app: name.to_owned(), needs: needs.clone() });
         }
         let begun = (app.spec.clone(), Arc::clone(&app.env));
+        let last = apps.values().map(|app| app.started).max().unwrap_or_default();
         if let Some(app) = apps.get_mut(name) {
             app.status = AppStatus::Starting;
+            app.started = last + 1;
         }
         Ok(begun)
     }
@@ -249,6 +259,51 @@ pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result
             Err(error)
         }
     }
+}
+
+/// Starts an application after those that it needs. Returns what was started, in order. OTP: `ensure_all_started/1`.
+pub(crate) fn ensure_all_started(
+    world: &Arc<World>,
+    name: &str,
+    deadline: Instant,
+) -> Result<Vec<String>, AppError> {
+    let mut started = Vec::new();
+    ensure_started(world, name, deadline, &mut Vec::new(), &mut started)?;
+    Ok(started)
+}
+
+fn ensure_started(
+    world: &Arc<World>,
+    name: &str,
+    deadline: Instant,
+    above: &mut Vec<String>,
+    started: &mut Vec<String>,
+) -> Result<(), AppError> {
+    // Release documents have no cycles; applications loaded by hand might.
+    if above.iter().any(|app| app == name) {
+        return Err(AppError::Busy(name.to_owned()));
+    }
+    let needs = world.apps.spec(name).map(|spec| spec.applications).unwrap_or_default();
+    above.push(name.to_owned());
+    for needed in needs {
+        ensure_started(world, &needed, deadline, above, started)?;
+    }
+    above.pop();
+    match start(world, name, deadline) {
+        Ok(()) => {
+            started.push(name.to_owned());
+            Ok(())
+        }
+        Err(AppError::AlreadyStarted(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stops all applications, the one started last first. Returns what went wrong.
+pub(crate) fn stop_all(world: &Arc<World>, deadline: Instant) -> Vec<AppError> {
+    let running =
+        world.apps.list().into_iter().rev().filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
+    running.filter_map(|(spec, _)| stop(world, &spec.name, deadline).err()).collect()
 }
 
 fn start_processes(
@@ -337,9 +392,16 @@ pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 
 pub(crate) fn stop(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
     let (process, root) = world.apps.begin_stop(name)?;
     let gone = process.is_none_or(|process| {
-        prep_stop(world, name, process, root, deadline);
-        // The end of its root makes the process run its stop callback and end.
-        end(world, root.unwrap_or(process), Exit::shutdown(), deadline) && wait_gone(world, process, deadline)
+        let prepared = prep_stop(world, name, process, root, deadline);
+        let ended = root.is_none_or(|root| end(world, root, Exit::shutdown(), deadline));
+        match (prepared, root) {
+            // It may wait in prep_stop for ever, and would never come to its stop callback.
+            (false, _) => world.signal(process, Signal::End(Exit::Killed)),
+            (true, None) => world.signal(process, Signal::Exit(OUTSIDE, Exit::shutdown())),
+            // The end of its root made it run its stop callback and end.
+            (true, Some(_)) => true,
+        };
+        ended && wait_gone(world, process, deadline)
     });
     if gone {
         world.apps.set(name, AppStatus::Stopped(None));
@@ -353,20 +415,23 @@ pub(crate) fn stop(world: &Arc<World>, name: &str, deadline: Instant) -> Result<
     Err(AppError::TimedOut { app: name.to_owned(), what: "stop" })
 }
 
-fn prep_stop(world: &Arc<World>, name: &str, process: Pid, root: Option<Pid>, deadline: Instant) {
+/// Runs prep_stop; says whether it came to its end in time.
+fn prep_stop(world: &Arc<World>, name: &str, process: Pid, root: Option<Pid>, deadline: Instant) -> bool {
     let (done, answer) = mpsc::channel();
-    let bound = deadline.saturating_duration_since(Instant::now()).min(PREP_STOP);
+    // Half of the time is the tree's.
+    let bound = (deadline.saturating_duration_since(Instant::now()) / 2).min(PREP_STOP);
     let done = Box::new(move |answer| done.send(answer).unwrap_or(()));
     world.call(RequestKind::PrepStop, process, term::encode(&root), Some(bound), done);
     match answer.recv() {
-        Ok(Answer::Reply(_)) => {}
         Ok(Answer::Timeout) => {
             tracing::warn!(name: "application.prep_stop_timeout", app = name, "prep_stop did not answer; the tree stops all the same");
+            false
         }
         Ok(Answer::Exit(exit)) => {
             tracing::warn!(name: "application.prep_stop_failed", app = name, reason = %exit, "prep_stop failed; the tree stops all the same");
+            true
         }
-        Err(_) => {}
+        Ok(Answer::Reply(_)) | Err(_) => true,
     }
 }
 

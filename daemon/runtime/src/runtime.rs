@@ -306,6 +306,20 @@ impl Runtime {
         application::start(&self.world, name, deadline)
     }
 
+    /// Starts an application after those that it needs, and returns what was started, in order. Waits. OTP:
+    /// `application:ensure_all_started/1`.
+    ///
+    /// # Errors
+    /// See [`AppError`]; what was started before stays so.
+    pub fn ensure_all_started(&self, name: &str, deadline: Instant) -> Result<Vec<String>, AppError> {
+        application::ensure_all_started(&self.world, name, deadline)
+    }
+
+    /// Stops all applications, the one started last first, and returns what went wrong. Waits.
+    pub fn stop_all_applications(&self, deadline: Instant) -> Vec<AppError> {
+        application::stop_all(&self.world, deadline)
+    }
+
     /// Stops an application. Waits. OTP: `application:stop/1`.
     ///
     /// # Errors
@@ -314,7 +328,7 @@ impl Runtime {
         application::stop(&self.world, name, deadline)
     }
 
-    /// Returns all applications.
+    /// Returns all applications, in the order in which they were started.
     pub fn applications(&self) -> Vec<(AppSpec, AppStatus)> {
         self.world.apps.list()
     }
