@@ -1,0 +1,196 @@
+//! Applications: start, prep_stop, stop, and how they end by themselves.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::kit::words::{Do, Said, text};
+use crate::kit::{Kit, child, one_for_one, soon};
+use reld_runtime::{AppError, AppSpec, AppStatus, ChildSpec, Exit, Pid, Restart, SupervisorSpec, term};
+use serde_bytes::ByteBuf;
+
+#[derive(serde::Serialize)]
+struct Root {
+    module: String,
+    args: ByteBuf,
+}
+
+/// An application `a` with this root.
+fn app(root: Option<&SupervisorSpec>) -> AppSpec {
+    let root = root.map(|spec| Root { module: text("sup"), args: ByteBuf::from(term::encode(spec)) });
+    let env = BTreeMap::from([(text("root"), term::encode(&root))]);
+    AppSpec { name: text("a"), version: text("1"), start: Some(text("app")), applications: vec![], env }
+}
+
+fn status(kit: &Kit, name: &str) -> AppStatus {
+    let apps = kit.node.applications();
+    apps.into_iter().find(|(spec, _)| spec.name == name).expect("it is loaded").1
+}
+
+#[track_caller]
+fn start(kit: &Kit, app: AppSpec) -> Pid {
+    let name = app.name.clone();
+    kit.node.load_application(app);
+    kit.node.start_application(&name, soon()).expect("it starts");
+    match status(kit, &name) {
+        AppStatus::Running { root: Some(root), .. } => root,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_application_starts_its_tree_and_stops_it_between_prep_stop_and_stop() {
+    let kit = Kit::new();
+    let children = vec![child("x", &[Do::Trap(true), Do::Add(1)]), child("y", &[Do::Trap(true), Do::Add(2)])];
+    let root = start(&kit, app(Some(&one_for_one(children))));
+    assert_eq!(kit.node.which_children(root).expect("a supervisor").len(), 2);
+    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    let expected = [
+        "start",
+        "prep_stop true",
+        "terminate shutdown at 2",
+        "terminate shutdown at 1",
+        "terminate shutdown at 0",
+    ];
+    assert_eq!(kit.notes(), expected);
+    assert_eq!(status(&kit, "a"), AppStatus::Stopped(None));
+    assert!(kit.node.processes().is_empty());
+    kit.node.start_application("a", soon()).expect("it starts again");
+}
+
+#[test]
+fn a_library_application_runs_without_processes() {
+    let kit = Kit::new();
+    kit.node.load_application(AppSpec { start: None, ..app(None) });
+    assert_eq!(kit.node.start_application("a", soon()), Ok(()));
+    assert_eq!(status(&kit, "a"), AppStatus::Running { process: None, root: None });
+    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+}
+
+#[test]
+fn an_application_without_a_tree_stops_too() {
+    let kit = Kit::new();
+    kit.node.load_application(app(None));
+    kit.node.start_application("a", soon()).expect("it starts");
+    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    assert_eq!(kit.notes(), ["start", "prep_stop false", "terminate shutdown at 0"]);
+}
+
+#[test]
+fn an_application_needs_those_that_it_names() {
+    let kit = Kit::new();
+    let needs = AppSpec { name: text("b"), applications: vec![text("a")], start: None, ..app(None) };
+    kit.node.load_application(needs);
+    let refused = AppError::Needs { app: text("b"), needs: text("a") };
+    assert_eq!(kit.node.start_application("b", soon()), Err(refused));
+    start(&kit, app(Some(&one_for_one(vec![]))));
+    assert_eq!(kit.node.start_application("b", soon()), Ok(()));
+}
+
+#[test]
+fn starts_and_stops_out_of_order_say_why_not() {
+    let kit = Kit::new();
+    let unknown = || Err(AppError::Unknown(text("a")));
+    assert_eq!(kit.node.start_application("a", soon()), unknown());
+    assert_eq!(kit.node.stop_application("a", soon()), unknown());
+    kit.node.load_application(app(None));
+    assert_eq!(kit.node.stop_application("a", soon()), Err(AppError::NotStarted(text("a"))));
+    kit.node.start_application("a", soon()).expect("it starts");
+    assert_eq!(kit.node.start_application("a", soon()), Err(AppError::AlreadyStarted(text("a"))));
+    kit.node.unload_application("a");
+    assert!(matches!(status(&kit, "a"), AppStatus::Running { .. }));
+    let missing = AppSpec { name: text("m"), start: Some(text("nobody")), ..app(None) };
+    kit.node.load_application(missing);
+    let refused = AppError::NoModule { app: text("m"), module: text("nobody") };
+    assert_eq!(kit.node.start_application("m", soon()), Err(refused));
+    kit.node.unload_application("m");
+    assert_eq!(kit.node.start_application("m", soon()), Err(AppError::Unknown(text("m"))));
+}
+
+#[test]
+fn a_root_that_does_not_start_stops_the_application_again() {
+    let kit = Kit::new();
+    let spec = one_for_one(vec![child("x", &[Do::Crash(text("no"))])]);
+    kit.node.load_application(app(Some(&spec)));
+    let exit = Exit::Shutdown(text("failed_to_start_child \"x\": panic: no"));
+    assert_eq!(kit.node.start_application("a", soon()), Err(AppError::Failed { app: text("a"), exit }));
+    assert!(kit.node.processes().is_empty());
+    assert_eq!(kit.notes(), ["start", "terminate shutdown at 0"]);
+    assert_eq!(status(&kit, "a"), AppStatus::Stopped(None));
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_given_up() {
+    let kit = Kit::new();
+    kit.node.load_application(app(Some(&one_for_one(vec![child("x", &[Do::Hang])]))));
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let late = AppError::TimedOut { app: text("a"), what: "start" };
+    assert_eq!(kit.node.start_application("a", deadline), Err(late));
+    kit.until(|| kit.node.processes().is_empty());
+}
+
+#[test]
+fn when_its_root_gives_up_the_application_ends_with_that_reason_and_others_go_on() {
+    let kit = Kit::new();
+    let spec = SupervisorSpec { intensity: 0, ..one_for_one(vec![child("x", &[])]) };
+    let root = start(&kit, app(Some(&spec)));
+    let other = kit.counter(&[]);
+    kit.node.exit(kit.child(root, "x").expect("it runs"), Exit::Killed);
+    let why = Exit::Shutdown(text("reached_max_restart_intensity"));
+    kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(why.clone())));
+    kit.expect("terminate shutdown: reached_max_restart_intensity at 0");
+    assert_eq!(kit.ask(other, Do::Get), Said::Number(0));
+    assert_eq!(kit.node.stop_application("a", soon()), Err(AppError::NotStarted(text("a"))));
+}
+
+#[test]
+fn children_that_end_normally_in_prep_stop_stay_down_when_they_are_transient() {
+    let kit = Kit::new();
+    let transient = |name: &str| ChildSpec {
+        restart: Restart::Transient,
+        ..child(name, &[Do::Trap(true), Do::Register(text(name))])
+    };
+    let mut spec = app(Some(&one_for_one(vec![transient("x"), transient("y")])));
+    spec.env.insert(text("prep_stop"), term::encode(&Do::StopNamed(vec![text("x"), text("y")])));
+    start(&kit, spec);
+    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    let notes = kit.notes();
+    assert_eq!(notes.iter().filter(|note| *note == "terminate normal at 0").count(), 2, "{notes:?}");
+    assert_eq!(notes.last().map(String::as_str), Some("terminate shutdown at 0"));
+}
+
+#[test]
+fn an_application_whose_prep_stop_never_ends_is_stopped_all_the_same() {
+    let kit = Kit::new();
+    let mut spec = app(Some(&one_for_one(vec![child("x", &[Do::Trap(true)])])));
+    spec.env.insert(text("prep_stop"), term::encode(&Do::Hang));
+    start(&kit, spec);
+    // prep_stop gets half of the time, the tree the rest.
+    assert_eq!(kit.node.stop_application("a", Instant::now() + Duration::from_secs(4)), Ok(()));
+    let expected = ["start", "prep_stop", "terminate shutdown at 0", "dropped None"];
+    assert_eq!(kit.notes(), expected);
+    assert!(kit.node.processes().is_empty());
+}
+
+#[test]
+fn a_tree_that_does_not_stop_by_the_deadline_is_killed() {
+    let kit = Kit::new();
+    let init = [Do::Trap(true), Do::AtTerminate(Box::new(Do::Hang))];
+    start(&kit, app(Some(&one_for_one(vec![child("x", &init)]))));
+    let deadline = Instant::now() + Duration::from_millis(30);
+    let late = AppError::TimedOut { app: text("a"), what: "stop" };
+    assert_eq!(kit.node.stop_application("a", deadline), Err(late));
+    assert_eq!(status(&kit, "a"), AppStatus::Stopped(Some(Exit::Killed)));
+}
+
+#[test]
+fn processes_read_the_environment_of_their_application_as_it_is_now() {
+    let kit = Kit::new();
+    let mut spec = app(Some(&one_for_one(vec![child("x", &[])])));
+    let root = start(&kit, spec.clone());
+    let pid = kit.child(root, "x").expect("it runs");
+    assert_eq!(kit.ask(pid, Do::Env(text("key"))), Said::Flag(false));
+    spec.env.insert(text("key"), term::encode(&1));
+    kit.node.load_application(spec.clone());
+    assert_eq!(kit.ask(pid, Do::Env(text("key"))), Said::Flag(true));
+    assert_eq!(kit.node.environment("a"), Some(spec.env));
+}

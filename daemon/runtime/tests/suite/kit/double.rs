@@ -1,0 +1,470 @@
+//! Modules whose code is written here: what a library would be, without one.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use reld_runtime::context::{self, Message, Refused, SendKind};
+use reld_runtime::{
+    Answer, Behaviour, BodyKind, Bytes, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid,
+    Ref, RequestKind, Step, SupervisorSpec, TimerRef, term,
+};
+use serde::{Deserialize, Serialize};
+
+use super::latch;
+use super::words::{Do, Said, text};
+
+/// What a conversion of a version does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Works,
+    /// Fails for states with this count.
+    FailsAt(u64),
+    /// Blocks for states with this count until the latch opens.
+    BlocksAt(u64, u64),
+}
+
+/// One version of one module.
+#[derive(Debug, Clone)]
+pub(crate) struct Double {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) change: Change,
+    /// What a supervisor of this version makes of the spec it was started with.
+    pub(crate) respec: fn(SupervisorSpec) -> SupervisorSpec,
+    pub(crate) notes: Sender<String>,
+}
+
+/// The state of every gen_server. Version 1 calls the count `n`, later ones `count`.
+#[derive(Debug, Default)]
+struct State {
+    count: u64,
+    log: Vec<String>,
+    deferred: Vec<(Pid, Pid, Ref)>,
+    timer: Option<TimerRef>,
+    at_terminate: Option<Do>,
+}
+
+/// A state as bytes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Portable<C> {
+    #[serde(flatten)]
+    count: C,
+    log: Vec<String>,
+    deferred: Vec<(Pid, Pid, Ref)>,
+    timer: Option<TimerRef>,
+    at_terminate: Option<Do>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Old {
+    n: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct New {
+    count: u64,
+}
+
+impl State {
+    fn write(&self, version: u32) -> Bytes {
+        if version == 1 {
+            term::encode(&self.portable(Old { n: self.count }))
+        } else {
+            term::encode(&self.portable(New { count: self.count }))
+        }
+    }
+
+    fn portable<C>(&self, count: C) -> Portable<C> {
+        Portable {
+            count,
+            log: self.log.clone(),
+            deferred: self.deferred.clone(),
+            timer: self.timer,
+            at_terminate: self.at_terminate.clone(),
+        }
+    }
+
+    fn read(version: u32, bytes: &[u8]) -> Result<Self, Exit> {
+        let state = if version == 1 {
+            term::decode::<Portable<Old>>(bytes).map(|old| Self::of(old.count.n, old))
+        } else {
+            term::decode::<Portable<New>>(bytes).map(|new| Self::of(new.count.count, new))
+        };
+        state.map_err(Exit::Undecodable)
+    }
+
+    fn of<C>(count: u64, from: Portable<C>) -> Self {
+        let Portable { log, deferred, timer, at_terminate, .. } = from;
+        Self { count, log, deferred, timer, at_terminate }
+    }
+}
+
+impl Module for Double {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> &str {
+        ["0", "1", "2", "3"][self.version as usize]
+    }
+
+    fn app(&self) -> &str {
+        "test"
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.behaviour
+    }
+
+    fn init(&self, args: &[u8]) -> Step {
+        match self.behaviour {
+            Behaviour::Supervisor => self.supervisor(args),
+            Behaviour::Application => self.application(args),
+            Behaviour::GenServer | Behaviour::Task => {
+                let list: Vec<Do> = term::decode(args).expect("start arguments are words");
+                let server = Server { code: Arc::new(self.clone()), state: State::default() };
+                run(server.born(list))
+            }
+        }
+    }
+
+    fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let state = State::read(self.version, state)?;
+        Ok(Box::new(Server { code: Arc::new(self.clone()), state }))
+    }
+
+    fn change_code(&self, from: &str, state: &[u8], _extra: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let state = State::read(from.parse().expect("versions are numbers"), state)?;
+        self.twist(&state)?;
+        Ok(Box::new(Server { code: Arc::new(self.clone()), state }))
+    }
+
+    fn change_code_down(&self, to: &str, state: &[u8], _extra: &[u8]) -> Result<Bytes, Exit> {
+        let state = State::read(self.version, state)?;
+        self.twist(&state)?;
+        Ok(state.write(to.parse().expect("versions are numbers")))
+    }
+
+    fn accepts(&self, kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::State => State::read(self.version, body).map(|_| ()),
+            _ => term::decode::<Do>(body).map(|_| ()).map_err(Exit::Undecodable),
+        }
+    }
+}
+
+impl Double {
+    /// A supervisor's init answers with its own argument.
+    fn supervisor(&self, args: &[u8]) -> Step {
+        let spec = match term::decode::<SupervisorSpec>(args) {
+            Ok(spec) => spec,
+            Err(why) => return ready(None, Next::Crash(Exit::Undecodable(why)), None),
+        };
+        ready(None, Next::Continue, Some(term::encode(&(self.respec)(spec))))
+    }
+
+    /// An application's init answers with the value of the key `root`.
+    fn application(&self, args: &[u8]) -> Step {
+        #[derive(Deserialize)]
+        struct Args {
+            env: std::collections::BTreeMap<String, rmpv::Value>,
+        }
+        let mut args: Args = term::decode(args).expect("the runtime says how an application starts");
+        let root = args.env.remove("root").unwrap_or(rmpv::Value::Nil);
+        let server = Server { code: Arc::new(self.clone()), state: State::default() };
+        server.note("start");
+        ready(Some(Box::new(server)), Next::Continue, Some(term::encode(&root)))
+    }
+
+    fn twist(&self, state: &State) -> Result<(), Exit> {
+        match self.change {
+            Change::FailsAt(count) if count == state.count => Err(Exit::Error(format!("no {count}"))),
+            Change::BlocksAt(count, latch) if count == state.count => {
+                latch::wait(latch);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A process of the test.
+#[derive(Debug)]
+struct Server {
+    code: Arc<Double>,
+    state: State,
+}
+
+impl Instance for Server {
+    fn callback(mut self: Box<Self>, event: &Event<'_>) -> Step {
+        let (from, what) = match event {
+            Event::Call(from, body) => (Some(*from), word(body)),
+            Event::Cast(body) | Event::Info(body) => (None, word(body)),
+            Event::Exit(pid, exit) => (None, Do::Note(format!("exit {pid} {exit}"))),
+            Event::Down(reference, pid, exit) => (None, Do::Note(format!("down {reference} {pid} {exit}"))),
+            Event::Terminate(exit) => {
+                let note = Do::Note(format!("terminate {exit} at {}", self.state.count));
+                let last = self.state.at_terminate.take().into_iter();
+                (None, Do::All(std::iter::once(note).chain(last).collect()))
+            }
+            Event::PrepStop(root) => match context::get_env("prep_stop") {
+                Some(body) => (None, Do::All(vec![Do::Note(text("prep_stop")), word(&body)])),
+                None => (None, Do::Note(format!("prep_stop {}", root.is_some()))),
+            },
+        };
+        run(async move {
+            let said = self.act(from, what).await;
+            let (next, reply) = match said {
+                Ok(Said::Nothing) => (Next::Continue, None),
+                Ok(said) => (Next::Continue, from.map(|_| term::encode(&said))),
+                Err(next) => (next, None),
+            };
+            let instance = (!matches!(next, Next::Crash(_))).then_some(self as Box<dyn Instance>);
+            Outcome { instance, next, reply }
+        })
+    }
+
+    fn export(&self) -> Result<Bytes, Exit> {
+        Ok(self.state.write(self.code.version))
+    }
+}
+
+fn word(body: &[u8]) -> Do {
+    term::decode(body).expect("messages of the test are words")
+}
+
+impl Server {
+    fn note(&self, note: &str) {
+        self.code.notes.send(note.to_owned()).unwrap_or(());
+    }
+
+    async fn born(mut self, list: Vec<Do>) -> Outcome {
+        let result = self.act(None, Do::All(list)).await;
+        let next = result.err().unwrap_or(Next::Continue);
+        let lives = next == Next::Continue && self.code.behaviour == Behaviour::GenServer;
+        Outcome { instance: lives.then(|| Box::new(self) as Box<dyn Instance>), next, reply: None }
+    }
+
+    fn act(
+        &mut self,
+        from: Option<From>,
+        what: Do,
+    ) -> Pin<Box<dyn Future<Output = Result<Said, Next>> + Send + '_>> {
+        Box::pin(async move {
+            Ok(match what {
+                Do::Add(by) => {
+                    self.state.count += by;
+                    Said::Number(self.state.count)
+                }
+                Do::Get => Said::Number(self.state.count),
+                Do::Version => Said::Number(self.code.version.into()),
+                Do::Log => Said::Texts(self.state.log.clone()),
+                Do::Note(note) => {
+                    self.note(&note);
+                    Said::Flag(true)
+                }
+                Do::Remember(word) => {
+                    self.state.log.push(format!("{word}@{}", self.code.version));
+                    Said::Flag(true)
+                }
+                Do::Block(latch) => {
+                    self.note("blocked");
+                    latch::wait(latch);
+                    Said::Flag(true)
+                }
+                Do::Once(latch) => {
+                    self.note("once");
+                    if !latch::open(latch) {
+                        return Err(Next::Crash(Exit::Panic(text("once more"))));
+                    }
+                    Said::Flag(true)
+                }
+                Do::Sleep(ms) => said(wait(context::sleep(Duration::from_millis(ms))).await),
+                Do::Hang => {
+                    let _dropped = Dropped(self.code.notes.clone());
+                    said(wait(context::sleep(Duration::MAX)).await)
+                }
+                Do::Call(to, what, ms) => {
+                    let body = term::encode(&*what);
+                    said(
+                        wait(context::call(RequestKind::Call, to, body, ms.map(Duration::from_millis))).await,
+                    )
+                }
+                Do::CallMany(to, count, ms) => Said::Number(call_many(to, count, ms).await),
+                Do::Cast(to, what) => done(context::send(SendKind::Cast, to, term::encode(&*what))),
+                Do::Info(to, what) => done(context::send(SendKind::Info, to, term::encode(&*what))),
+                Do::Defer => {
+                    self.state.deferred.extend(from.map(|from| (from.caller, from.server, from.reference)));
+                    Said::Nothing
+                }
+                Do::Settle(value) => {
+                    let (caller, server, reference) = self.state.deferred.remove(0);
+                    let reply = term::encode(&Said::Number(value));
+                    done(context::reply(From { caller, server, reference }, reply))
+                }
+                Do::Early(value) => {
+                    let from = from.expect("only a call can be answered");
+                    let _ = context::reply(from, term::encode(&Said::Number(value)));
+                    Said::Nothing
+                }
+                Do::Crash(why) => return Err(Next::Crash(Exit::Panic(why))),
+                Do::Stop(exit) => return Err(Next::Stop(exit)),
+                Do::Ignore => return Err(Next::Ignore),
+                Do::Trap(on) => done(context::trap_exit(on)),
+                Do::Link(pid) => done(context::link(pid)),
+                Do::Unlink(pid) => done(context::unlink(pid)),
+                Do::Monitor(pid) => Said::Number(context::monitor(pid).expect("in a callback")),
+                Do::Demonitor(reference) => done(context::demonitor(reference)),
+                Do::Register(name) => done(context::register(&name)),
+                Do::Claim(name) => match context::register(&name) {
+                    Ok(()) => Said::Flag(true),
+                    Err(Refused) => return Err(Next::Crash(Exit::Error(format!("{name} is taken")))),
+                },
+                Do::Unregister(name) => done(context::unregister(&name)),
+                Do::Whereis(name) => Said::Pid(context::whereis(&name)),
+                Do::After(ms, what) => {
+                    let me = context::self_pid().expect("in a callback");
+                    let after = Duration::from_millis(ms);
+                    self.state.timer = context::send_after(me, after, term::encode(&*what)).ok();
+                    Said::Flag(true)
+                }
+                Do::Cancel => {
+                    let timer = self.state.timer.take().expect("a timer was started");
+                    Said::Flag(context::cancel_timer(timer).expect("in a callback"))
+                }
+                Do::Exit(pid, exit) => done(context::exit(pid, exit)),
+                Do::Spawn(module, list, link) => match context::spawn(&module, term::encode(&list), link) {
+                    Ok(reference) => match wait(Ok(reference)).await {
+                        Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
+                        other => said(other),
+                    },
+                    Err(Refused) => Said::Flag(false),
+                },
+                Do::StopNamed(names) => {
+                    for pid in names.iter().filter_map(|name| context::whereis(name)) {
+                        let stop = Do::Call(pid, Box::new(Do::Stop(Exit::Normal)), None);
+                        self.act(None, stop).await?;
+                    }
+                    Said::Flag(true)
+                }
+                Do::Env(key) => Said::Flag(context::get_env(&key).is_some()),
+                Do::Recv => {
+                    let message = poll_fn(|_| match context::recv() {
+                        Ok(Some(message)) => Poll::Ready(message),
+                        Ok(None) => Poll::Pending,
+                        Err(Refused) => panic!("only tasks receive"),
+                    });
+                    match message.await {
+                        Message::Call(from, body) => {
+                            let said = self.act(Some(from), word(&body)).await?;
+                            done(context::reply(from, term::encode(&said)))
+                        }
+                        Message::Cast(_, body) | Message::Info(_, body) => {
+                            self.act(None, word(&body)).await?
+                        }
+                        Message::Exit(pid, exit) => {
+                            self.act(None, Do::Note(format!("exit {pid} {exit}"))).await?
+                        }
+                        Message::Down(_, pid, exit) => {
+                            self.act(None, Do::Note(format!("down {pid} {exit}"))).await?
+                        }
+                    }
+                }
+                Do::AtTerminate(what) => {
+                    self.state.at_terminate = Some(*what);
+                    Said::Flag(true)
+                }
+                Do::Me => Said::Pid(context::self_pid()),
+                Do::All(list) => {
+                    let mut last = Said::Flag(true);
+                    for what in list {
+                        last = self.act(from, what).await?;
+                    }
+                    last
+                }
+            })
+        })
+    }
+}
+
+/// Tells the test when a callback that waits is dropped.
+struct Dropped(Sender<String>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        // Outside a callback, so the runtime refuses everything.
+        self.0.send(format!("dropped {:?}", context::self_pid())).unwrap_or(());
+    }
+}
+
+fn done(result: Result<(), Refused>) -> Said {
+    Said::Flag(result.is_ok())
+}
+
+fn said(answer: Answer) -> Said {
+    match answer {
+        Answer::Reply(reply) if reply.is_empty() => Said::Flag(true),
+        answer => Said::of(answer),
+    }
+}
+
+async fn wait(opened: Result<Ref, Refused>) -> Answer {
+    let reference = opened.expect("in a callback");
+    poll_fn(|_| match context::take(reference) {
+        Ok(Some(answer)) => Poll::Ready(answer),
+        Ok(None) => Poll::Pending,
+        Err(Refused) => panic!("an open request is known"),
+    })
+    .await
+}
+
+async fn call_many(to: Pid, count: u64, ms: u64) -> u64 {
+    let open = |n: u64| {
+        let timeout = Duration::from_millis(ms + n);
+        context::call(RequestKind::Call, to, term::encode(&Do::Get), Some(timeout))
+    };
+    let opened: Vec<_> = (0..count).map(open).collect();
+    let mut timed_out = 0;
+    for reference in opened {
+        if wait(reference).await == Answer::Timeout {
+            timed_out += 1;
+        }
+    }
+    timed_out
+}
+
+/// A callback written as an `async` block, whose leaves ask the runtime whenever they are polled.
+struct Native(Pin<Box<dyn Future<Output = Outcome> + Send>>);
+
+impl std::fmt::Debug for Native {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Native")
+    }
+}
+
+fn run(future: impl Future<Output = Outcome> + Send + 'static) -> Step {
+    let mut native = Native(Box::pin(future));
+    match native.poll(&[]) {
+        Some(outcome) => Step::Ready(outcome),
+        None => Step::Pending(Box::new(native)),
+    }
+}
+
+impl Callback for Native {
+    fn poll(&mut self, _completed: &[Ref]) -> Option<Outcome> {
+        match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+}
+
+fn ready(instance: Option<Box<dyn Instance>>, next: Next, reply: Option<Bytes>) -> Step {
+    Step::Ready(Outcome { instance, next, reply })
+}

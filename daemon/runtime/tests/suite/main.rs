@@ -1,0 +1,8 @@
+//! The process world by its public face, with modules written here instead of loaded ones.
+
+mod applications;
+mod kit;
+mod processes;
+mod supervisors;
+mod sys;
+mod upgrades;

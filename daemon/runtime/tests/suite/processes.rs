@@ -1,0 +1,408 @@
+//! Processes: messages, calls, names, links, monitors, timers, and how they end.
+
+use crate::kit::words::{Do, Said, text};
+use crate::kit::{Kit, SOON, latch};
+use reld_runtime::{Answer, Exit, Pid, RequestKind, Status, term};
+
+// --- messages --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_call_is_answered_and_casts_and_infos_are_handled_before_it_in_order() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    kit.cast(pid, Do::Remember(text("cast")));
+    kit.info(pid, Do::Remember(text("info")));
+    kit.cast(pid, Do::Add(2));
+    assert_eq!(kit.ask(pid, Do::Add(1)), Said::Number(3));
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(vec![text("cast@1"), text("info@1")]));
+}
+
+#[test]
+fn a_call_to_nobody_is_answered_with_noproc() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    kit.cast(pid, Do::Stop(Exit::Normal));
+    kit.gone(pid);
+    let strangers = [Pid { slot: 4000, generation: 1 }, Pid { slot: pid.slot, generation: 99 }, Pid::NONE];
+    for nobody in strangers.into_iter().chain([pid]) {
+        assert_eq!(kit.ask(nobody, Do::Get), Said::Ended(Exit::Noproc), "{nobody}");
+    }
+    let caller = kit.counter(&[]);
+    assert_eq!(kit.ask(caller, Do::Call(pid, Box::new(Do::Get), None)), Said::Ended(Exit::Noproc));
+}
+
+#[test]
+fn a_deferred_reply_answers_its_caller() {
+    let kit = Kit::new();
+    let server = kit.counter(&[]);
+    let caller = kit.counter(&[]);
+    kit.cast(caller, Do::All(vec![Do::Call(server, Box::new(Do::Defer), None), Do::Note(text("answered"))]));
+    kit.until(|| kit.node.process(caller).is_some_and(|p| p.status == Status::Waiting));
+    kit.until(|| kit.ask(server, Do::Settle(5)) == Said::Flag(true));
+    kit.expect("answered");
+}
+
+#[test]
+fn a_reply_before_the_end_of_the_callback_is_the_only_one() {
+    let kit = Kit::new();
+    let server = kit.counter(&[]);
+    assert_eq!(kit.ask(server, Do::Early(7)), Said::Number(7));
+    assert_eq!(kit.ask(server, Do::Get), Said::Number(0));
+}
+
+#[test]
+fn a_server_that_ends_answers_all_its_callers_with_its_reason() {
+    let kit = Kit::new();
+    let server = kit.counter(&[]);
+    let why = Exit::Panic(text("enough"));
+    let (answers, answered) = std::sync::mpsc::channel();
+    // The first is kept open, the second crashes, the third is still queued.
+    for what in [Do::Defer, Do::Crash(text("enough")), Do::Get] {
+        let answers = answers.clone();
+        let done = move |answer| answers.send(answer).unwrap_or(());
+        kit.node.call_then(RequestKind::Call, server, term::encode(&what), None, done);
+    }
+    for _ in 0..3 {
+        let answer = answered.recv_timeout(SOON).expect("every call is answered");
+        assert!(answer == Answer::Exit(why.clone()) || answer == Answer::Exit(Exit::Noproc), "{answer:?}");
+    }
+}
+
+#[test]
+fn calls_time_out_each_at_its_own_time() {
+    let kit = Kit::new();
+    let deaf = kit.counter(&[]);
+    let latch = kit.block(deaf);
+    let caller = kit.counter(&[]);
+    assert_eq!(kit.ask(caller, Do::CallMany(deaf, 100, 5)), Said::Number(100));
+    assert_eq!(kit.ask(caller, Do::Call(deaf, Box::new(Do::Get), Some(1))), Said::TimedOut);
+    latch::open(latch);
+    assert_eq!(kit.ask(caller, Do::Call(deaf, Box::new(Do::Get), Some(60_000))), Said::Number(0));
+}
+
+#[test]
+fn a_late_answer_is_dropped() {
+    let kit = Kit::new();
+    let (server, caller) = (kit.counter(&[]), kit.counter(&[]));
+    let late = Do::Call(server, Box::new(Do::Defer), Some(1));
+    assert_eq!(kit.ask(caller, late), Said::TimedOut);
+    assert_eq!(kit.ask(server, Do::Settle(1)), Said::Flag(true));
+    assert_eq!(kit.ask(caller, Do::Call(server, Box::new(Do::Add(4)), None)), Said::Number(4));
+}
+
+#[test]
+fn a_callback_that_waits_lets_its_mail_wait() {
+    let kit = Kit::new();
+    let (slow, server) = (kit.counter(&[]), kit.counter(&[]));
+    kit.cast(slow, Do::All(vec![Do::Call(server, Box::new(Do::Defer), None), Do::Add(1)]));
+    kit.until(|| kit.node.process(slow).is_some_and(|p| p.status == Status::Waiting));
+    kit.cast(slow, Do::Add(10));
+    let queued = kit.node.process(slow).expect("it lives").queued;
+    assert_eq!(queued, 1);
+    kit.until(|| kit.ask(server, Do::Settle(0)) == Said::Flag(true));
+    assert_eq!(kit.ask(slow, Do::Get), Said::Number(11));
+}
+
+#[test]
+fn a_thousand_messages_from_one_sender_arrive_in_order() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let words: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
+    words.iter().for_each(|word| kit.cast(pid, Do::Remember(word.clone())));
+    let expected = words.iter().map(|word| format!("{word}@1")).collect();
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(expected));
+}
+
+#[test]
+fn a_process_with_much_mail_lets_others_run() {
+    let kit = Kit::new();
+    let (busy, other) = (kit.counter(&[]), kit.counter(&[]));
+    // One worker is in a callback, so both share the other one; the busy process gives up its turn between two messages.
+    let latch = kit.block(kit.counter(&[]));
+    for _ in 0..10_000 {
+        kit.cast(busy, Do::Add(1));
+    }
+    assert_eq!(kit.ask(other, Do::Get), Said::Number(0));
+    assert_eq!(kit.ask(busy, Do::Get), Said::Number(10_000));
+    latch::open(latch);
+}
+
+#[test]
+fn pids_are_never_used_again() {
+    let kit = Kit::new();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let pid = kit.counter(&[]);
+        assert!(seen.insert(pid), "{pid} came back");
+        kit.node.exit(pid, Exit::Killed);
+        kit.gone(pid);
+    }
+}
+
+// --- birth -----------------------------------------------------------------------------------------------------------
+
+#[track_caller]
+fn check_start(init: Do, expected: Result<bool, Exit>) {
+    let kit = Kit::new();
+    let started = kit.node.spawn("counter", term::encode(&vec![init]), SOON);
+    assert_eq!(started.map(|pid| pid.is_some()), expected);
+    kit.until(|| kit.node.processes().len() == usize::from(expected == Ok(true)));
+}
+
+#[test]
+fn a_start_tells_how_init_ended() {
+    check_start(Do::Add(1), Ok(true));
+    check_start(Do::Sleep(1), Ok(true));
+    check_start(Do::Ignore, Ok(false));
+    check_start(Do::Crash(text("no")), Err(Exit::Panic(text("no"))));
+    check_start(Do::Stop(Exit::Error(text("bad"))), Err(Exit::Error(text("bad"))));
+}
+
+#[test]
+fn a_start_of_an_unknown_module_names_it() {
+    let kit = Kit::new();
+    let error = kit.node.spawn("nobody", term::encode(&Vec::<Do>::new()), SOON);
+    assert_eq!(error, Err(Exit::Error(text("module nobody is not loaded"))));
+    let starter = kit.counter(&[]);
+    assert_eq!(kit.ask(starter, Do::Spawn(text("nobody"), vec![], false)), Said::Flag(false));
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_given_up_and_the_process_killed() {
+    let kit = Kit::new();
+    let started =
+        kit.node.spawn("counter", term::encode(&vec![Do::Hang]), std::time::Duration::from_millis(20));
+    assert_eq!(started, Err(Exit::Error(text("init of counter took longer than 20 ms"))));
+    kit.until(|| kit.node.processes().is_empty());
+}
+
+// --- links, monitors, exit signals -----------------------------------------------------------------------------------
+
+#[test]
+fn an_exit_signal_acts_by_reason_and_trap() {
+    let kit = Kit::new();
+    let plain = || kit.counter(&[]);
+    let trapping = || kit.counter(&[Do::Trap(true)]);
+    #[track_caller]
+    fn check(kit: &Kit, pid: Pid, exit: Exit, dies: bool) {
+        assert!(kit.node.exit(pid, exit.clone()), "{pid} is there");
+        if dies {
+            kit.gone(pid);
+        } else {
+            assert_eq!(kit.ask(pid, Do::Get), Said::Number(0), "{exit}");
+        }
+    }
+    check(&kit, plain(), Exit::Normal, false);
+    check(&kit, plain(), Exit::shutdown(), true);
+    check(&kit, plain(), Exit::Error(text("x")), true);
+    check(&kit, plain(), Exit::Killed, true);
+    check(&kit, trapping(), Exit::Normal, false);
+    check(&kit, trapping(), Exit::shutdown(), false);
+    check(&kit, trapping(), Exit::Error(text("x")), false);
+    check(&kit, trapping(), Exit::Killed, true);
+}
+
+#[test]
+fn a_link_carries_the_end_of_one_to_the_other() {
+    let kit = Kit::new();
+    let (one, two) = (kit.counter(&[]), kit.counter(&[]));
+    let watcher = kit.counter(&[Do::Trap(true), Do::Link(two)]);
+    kit.ask(one, Do::Link(two));
+    kit.cast(one, Do::Crash(text("x")));
+    kit.gone(one);
+    kit.gone(two);
+    kit.expect(&format!("exit {two} panic: x"));
+    assert_eq!(kit.ask(watcher, Do::Get), Said::Number(0));
+}
+
+#[test]
+fn a_link_to_the_dead_is_an_exit_with_noproc() {
+    let kit = Kit::new();
+    let dead = kit.counter(&[]);
+    kit.node.exit(dead, Exit::Killed);
+    kit.gone(dead);
+    kit.counter(&[Do::Trap(true), Do::Link(dead)]);
+    kit.expect(&format!("exit {dead} noproc"));
+    let plain = kit.counter(&[]);
+    kit.cast(plain, Do::Link(dead));
+    kit.gone(plain);
+}
+
+#[test]
+fn an_unlinked_process_lives_on() {
+    let kit = Kit::new();
+    let (one, two) = (kit.counter(&[]), kit.counter(&[]));
+    kit.ask(one, Do::Link(two));
+    kit.ask(one, Do::Unlink(two));
+    kit.node.exit(two, Exit::Killed);
+    kit.gone(two);
+    assert_eq!(kit.ask(one, Do::Get), Said::Number(0));
+}
+
+#[test]
+fn a_monitor_tells_once_why_a_process_ended() {
+    let kit = Kit::new();
+    let (server, watcher) = (kit.counter(&[]), kit.counter(&[]));
+    let Said::Number(reference) = kit.ask(watcher, Do::Monitor(server)) else { panic!("a reference") };
+    kit.cast(server, Do::Stop(Exit::shutdown()));
+    kit.expect("terminate shutdown at 0");
+    kit.expect(&format!("down {reference} {server} shutdown"));
+    let Said::Number(late) = kit.ask(watcher, Do::Monitor(server)) else { panic!("a reference") };
+    kit.expect(&format!("down {late} {server} noproc"));
+}
+
+#[test]
+fn after_demonitor_no_down_comes_even_if_it_was_queued() {
+    let kit = Kit::new();
+    let (server, watcher) = (kit.counter(&[]), kit.counter(&[]));
+    let Said::Number(reference) = kit.ask(watcher, Do::Monitor(server)) else { panic!("a reference") };
+    let latch = latch::new();
+    kit.cast(watcher, Do::All(vec![Do::Block(latch), Do::Demonitor(reference)]));
+    kit.expect("blocked");
+    kit.node.exit(server, Exit::Killed);
+    kit.until(|| kit.node.process(watcher).is_some_and(|p| p.queued == 1));
+    latch::open(latch);
+    assert_eq!(kit.ask(watcher, Do::Get), Said::Number(0));
+    assert_eq!(kit.notes(), Vec::<String>::new());
+}
+
+#[test]
+fn stop_runs_terminate_and_a_kill_does_not() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    kit.cast(pid, Do::Stop(Exit::Normal));
+    kit.expect("terminate normal at 3");
+    let pid = kit.counter(&[Do::Trap(true)]);
+    kit.node.exit(pid, Exit::Killed);
+    kit.gone(pid);
+    assert_eq!(kit.notes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_kill_drops_the_callback_that_waits_outside_every_callback() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    kit.cast(pid, Do::Hang);
+    kit.until(|| kit.node.process(pid).is_some_and(|p| p.status == Status::Waiting));
+    kit.node.exit(pid, Exit::Killed);
+    kit.expect("dropped None");
+}
+
+#[test]
+fn on_exit_tells_the_reason_once_and_noproc_for_the_dead() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    for expected in [Exit::Error(text("x")), Exit::Noproc] {
+        let (done, told) = std::sync::mpsc::channel();
+        kit.node.on_exit(pid, move |exit| done.send(exit).unwrap_or(()));
+        kit.node.exit(pid, Exit::Error(text("x")));
+        assert_eq!(told.recv_timeout(SOON), Ok(expected));
+        kit.gone(pid);
+    }
+}
+
+// --- names and timers ------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_name_leads_to_its_process_while_that_lives() {
+    let kit = Kit::new();
+    let (one, two) = (kit.counter(&[Do::Register(text("a"))]), kit.counter(&[]));
+    assert_eq!(kit.node.whereis("a"), Some(one));
+    assert_eq!(kit.ask(two, Do::Register(text("a"))), Said::Flag(false));
+    assert_eq!(kit.ask(two, Do::Unregister(text("a"))), Said::Flag(false));
+    kit.node.exit(one, Exit::Killed);
+    kit.gone(one);
+    assert_eq!(kit.ask(two, Do::Whereis(text("a"))), Said::Pid(None));
+    assert_eq!(kit.ask(two, Do::Register(text("a"))), Said::Flag(true));
+    assert_eq!(kit.node.process(two).expect("it lives").names, ["a"]);
+}
+
+#[test]
+fn a_timer_sends_its_message_and_a_cancelled_one_does_not() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::After(1, Box::new(Do::Note(text("tick"))))]);
+    kit.expect("tick");
+    assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(false));
+    kit.ask(pid, Do::After(60_000, Box::new(Do::Note(text("never")))));
+    assert_eq!(kit.node.timers(pid).len(), 1);
+    assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(true));
+    assert_eq!(kit.node.timers(pid).len(), 0);
+}
+
+#[test]
+fn a_sleep_ends() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    assert_eq!(kit.ask(pid, Do::All(vec![Do::Sleep(2), Do::Add(1)])), Said::Number(1));
+}
+
+// --- starting from callbacks -----------------------------------------------------------------------------------------
+
+#[test]
+fn a_callback_starts_processes_and_is_told_their_pids() {
+    let kit = Kit::new();
+    let starter = kit.counter(&[]);
+    let Said::Pid(Some(pid)) = kit.ask(starter, Do::Spawn(text("counter"), vec![Do::Add(9)], false)) else {
+        panic!("a pid")
+    };
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(9));
+    assert_eq!(kit.ask(starter, Do::Spawn(text("counter"), vec![Do::Ignore], false)), Said::Pid(None));
+    let crash = Do::Spawn(text("counter"), vec![Do::Crash(text("x"))], false);
+    assert_eq!(kit.ask(starter, crash), Said::Ended(Exit::Panic(text("x"))));
+}
+
+#[test]
+fn a_linked_start_binds_both() {
+    let kit = Kit::new();
+    let starter = kit.counter(&[]);
+    let Said::Pid(Some(pid)) = kit.ask(starter, Do::Spawn(text("counter"), vec![], true)) else {
+        panic!("a pid")
+    };
+    kit.cast(pid, Do::Crash(text("x")));
+    kit.gone(starter);
+}
+
+// --- tasks -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_task_receives_in_order_and_ends_when_its_function_does() {
+    let kit = Kit::new();
+    let task = kit.spawn("task", &[Do::Recv, Do::Recv, Do::Recv]);
+    kit.cast(task, Do::Note(text("one")));
+    kit.info(task, Do::Note(text("two")));
+    assert_eq!((kit.note(), kit.note()), (text("one"), text("two")));
+    assert_eq!(kit.ask(task, Do::Add(5)), Said::Number(5));
+    kit.gone(task);
+}
+
+#[test]
+fn mail_that_comes_while_a_task_waits_for_an_answer_is_kept_for_its_next_receive() {
+    let kit = Kit::new();
+    let server = kit.counter(&[]);
+    let call = Do::Call(server, Box::new(Do::Defer), None);
+    let task = kit.spawn("task", &[call, Do::Note(text("answered")), Do::Recv, Do::Recv]);
+    kit.cast(task, Do::Note(text("one")));
+    kit.cast(task, Do::Note(text("two")));
+    kit.until(|| kit.ask(server, Do::Settle(0)) == Said::Flag(true));
+    assert_eq!([kit.note(), kit.note(), kit.note()], ["answered", "one", "two"]);
+    kit.gone(task);
+}
+
+#[test]
+fn a_call_that_a_task_took_is_answered_when_it_ends() {
+    let kit = Kit::new();
+    let task = kit.spawn("task", &[Do::Recv]);
+    assert_eq!(kit.ask(task, Do::Stop(Exit::Error(text("x")))), Said::Ended(Exit::Error(text("x"))));
+}
+
+// --- the pool --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn endless_callbacks_on_every_worker_do_not_stop_others() {
+    let kit = Kit::new();
+    let blocked: Vec<_> = (0..4).map(|_| kit.block(kit.counter(&[]))).collect();
+    assert_eq!(kit.ask(kit.counter(&[]), Do::Add(1)), Said::Number(1));
+    kit.until(|| kit.node.stuck_threads() > 0);
+    blocked.into_iter().for_each(|latch| assert!(latch::open(latch)));
+    kit.until(|| kit.node.stuck_threads() == 0);
+}

@@ -1,0 +1,258 @@
+//! System messages, line by line of the table in `sys.rs`, and code loaded by hand.
+
+use std::time::Duration;
+
+use crate::kit::double::Change;
+use crate::kit::words::{Do, Said, text};
+use crate::kit::{Kit, SOON, latch, soon};
+use reld_runtime::{Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, term};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+#[derive(serde::Deserialize)]
+struct Count {
+    #[serde(alias = "n")]
+    count: u64,
+}
+
+/// Returns the count in the state that `get_state` shows.
+#[track_caller]
+fn count(kit: &Kit, pid: Pid) -> u64 {
+    let state = kit.node.get_state(pid, SOON).expect("it has a state");
+    term::decode::<Count>(&state).expect("a state with a count").count
+}
+
+fn load(kit: &Kit, version: u32) -> Result<(), CodeError> {
+    kit.node.load(vec![kit.module("counter", version)], soon())
+}
+
+// --- the table -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_suspended_process_keeps_its_mail_and_handles_it_in_order_when_resumed() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+    assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+    let (answered, answer) = std::sync::mpsc::channel();
+    let call = term::encode(&Do::Remember(text("call")));
+    kit.node.call_then(RequestKind::Call, pid, call, None, move |answer| answered.send(answer).unwrap_or(()));
+    kit.cast(pid, Do::Remember(text("cast")));
+    kit.info(pid, Do::Remember(text("info")));
+    let info = kit.node.process(pid).expect("it lives");
+    assert_eq!((info.status, info.queued), (Status::Suspended, 3));
+    assert_eq!(count(&kit, pid), 0);
+    assert_eq!(kit.node.resume(pid, SOON), Ok(()));
+    assert!(answer.recv_timeout(SOON).is_ok());
+    let log = ["call@1", "cast@1", "info@1"].map(text).to_vec();
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
+}
+
+#[test]
+fn resuming_a_running_process_changes_nothing() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    assert_eq!(kit.node.resume(pid, SOON), Ok(()));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(3));
+}
+
+#[test]
+fn the_code_of_a_running_process_is_not_changed() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    let refused = kit.node.change_code(pid, "1", Vec::new(), SOON);
+    assert_eq!(refused, Err(SysError::NotSuspended(pid)));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(3));
+}
+
+#[test]
+fn suspend_load_change_code_and_resume_by_hand_carry_the_state_over() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    kit.node.suspend(pid, SOON).expect("it runs");
+    load(&kit, 2).expect("there is room");
+    kit.cast(pid, Do::Remember(text("late")));
+    kit.node.change_code(pid, "1", Vec::new(), SOON).expect("it is suspended");
+    kit.node.resume(pid, SOON).expect("it is suspended");
+    assert_eq!(kit.ask(pid, Do::All(vec![Do::Add(1)])), Said::Number(4));
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(vec![text("late@2")]));
+}
+
+#[test]
+fn a_change_code_by_hand_that_fails_leaves_the_process_suspended_with_its_state() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    kit.node.suspend(pid, SOON).expect("it runs");
+    let mut new = kit.double("counter", 2);
+    new.change = Change::FailsAt(3);
+    kit.node.load(vec![std::sync::Arc::new(new)], soon()).expect("there is room");
+    let exit = Exit::Error(text("no 3"));
+    let refused = kit.node.change_code(pid, "1", Vec::new(), SOON);
+    assert_eq!(refused, Err(SysError::Refused { pid, exit }));
+    assert_eq!(count(&kit, pid), 3);
+    let info = kit.node.process(pid).expect("it lives");
+    assert_eq!((info.status, info.version.as_str()), (Status::Suspended, "1"));
+}
+
+#[test]
+fn system_messages_to_the_dead_to_tasks_and_into_callbacks_say_why_not() {
+    let kit = Kit::new();
+    let dead = Pid { slot: 900, generation: 1 };
+    assert_eq!(kit.node.suspend(dead, SOON), Err(SysError::Noproc(dead)));
+    let task = kit.spawn("task", &[Do::Recv]);
+    assert_eq!(kit.node.get_state(task, SOON), Err(SysError::Task(task)));
+    let pid = kit.counter(&[]);
+    let latch = kit.block(pid);
+    assert_eq!(kit.node.suspend(pid, SHORT), Err(SysError::TimedOut { pid, after: SHORT }));
+    latch::open(latch);
+    // Nothing is done for an asker that has gone away.
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(0));
+    assert_ne!(kit.node.process(pid).expect("it lives").status, Status::Suspended);
+}
+
+#[test]
+fn a_system_message_overtakes_the_mail_that_waits() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let latch = kit.block(pid);
+    for _ in 0..100 {
+        kit.cast(pid, Do::Add(1));
+    }
+    let node = kit.node.clone();
+    let suspended = std::thread::spawn(move || node.suspend(pid, SOON));
+    // The message is in the process's signals before the callback ends, or the callback ends before it: then some of
+    // the mail is handled, never all of it twice.
+    latch::open(latch);
+    assert_eq!(suspended.join().expect("no panic"), Ok(()));
+    let before = count(&kit, pid);
+    assert_eq!(count(&kit, pid), before);
+    kit.node.resume(pid, SOON).expect("it is suspended");
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(100));
+}
+
+#[test]
+fn a_process_in_its_init_is_asked_after_it() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let starter = kit.counter(&[]);
+    kit.cast(starter, Do::Spawn(text("counter"), vec![Do::Add(8), Do::Block(latch)], false));
+    kit.expect("blocked");
+    let unborn =
+        kit.node.processes().into_iter().map(|p| p.pid).find(|pid| *pid != starter).expect("it is there");
+    let node = kit.node.clone();
+    let state = std::thread::spawn(move || node.get_state(unborn, SOON).is_ok());
+    latch::open(latch);
+    assert!(state.join().expect("no panic"));
+}
+
+// --- code by hand ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_load_beside_old_code_is_refused_even_if_nobody_runs_it() {
+    let kit = Kit::new();
+    load(&kit, 2).expect("there is room");
+    let refused = CodeError::NotPurged { module: text("counter"), old: text("1") };
+    assert_eq!(load(&kit, 3), Err(refused));
+    assert_eq!(kit.node.current_version("counter"), Some(text("2")));
+    assert_eq!(kit.node.old_version("counter"), Some(text("1")));
+}
+
+#[test]
+fn a_load_of_several_modules_is_all_or_nothing() {
+    let kit = Kit::new();
+    load(&kit, 2).expect("there is room");
+    let both = vec![kit.module("task", 2), kit.module("counter", 3)];
+    assert!(kit.node.load(both, soon()).is_err());
+    assert_eq!(kit.node.current_version("task"), Some(text("1")));
+}
+
+#[test]
+fn a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends() {
+    let kit = Kit::new();
+    let task = kit.spawn("task", &[Do::Recv, Do::Version]);
+    kit.node.load(vec![kit.module("task", 2)], soon()).expect("there is room");
+    let refused = Purge { killed: vec![], lingering: vec![task] };
+    assert_eq!(kit.node.soft_purge("task", Place::Old), Ok(refused));
+    assert_eq!(kit.ask(task, Do::Version), Said::Number(1));
+    kit.gone(task);
+    assert_eq!(kit.node.soft_purge("task", Place::Old), Ok(Purge::default()));
+    assert_eq!(kit.node.old_version("task"), None);
+}
+
+#[test]
+fn a_purge_kills_who_runs_old_code_and_nobody_else() {
+    let kit = Kit::new();
+    let old = kit.spawn("task", &[Do::Recv]);
+    let other = kit.counter(&[]);
+    kit.node.load(vec![kit.module("task", 2)], soon()).expect("there is room");
+    let new = kit.spawn("task", &[Do::Recv]);
+    let (done, told) = std::sync::mpsc::channel();
+    kit.node.on_exit(old, move |exit| done.send(exit).unwrap_or(()));
+    let killed = Purge { killed: vec![old], lingering: vec![] };
+    assert_eq!(kit.node.purge("task", Place::Old, soon()), Ok(killed));
+    assert_eq!(told.recv_timeout(SOON), Ok(Exit::Killed));
+    assert_eq!(kit.node.purge("task", Place::Old, soon()), Ok(Purge::default()));
+    assert!([new, other].iter().all(|pid| kit.node.process(*pid).is_some()));
+    let unknown = kit.node.purge("nobody", Place::Old, soon());
+    assert_eq!(unknown, Err(CodeError::NotLoaded(text("nobody"))));
+}
+
+#[test]
+fn a_process_that_computes_without_end_is_named_and_its_code_stays() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let task = kit.spawn("task", &[Do::Recv]);
+    kit.cast(task, Do::Block(latch));
+    kit.expect("blocked");
+    kit.node.load(vec![kit.module("task", 2)], soon()).expect("there is room");
+    let deadline = std::time::Instant::now() + SHORT;
+    let lingering = Purge { killed: vec![], lingering: vec![task] };
+    assert_eq!(kit.node.purge("task", Place::Old, deadline), Ok(lingering));
+    assert_eq!(kit.node.old_version("task"), Some(text("1")));
+    latch::open(latch);
+    kit.gone(task);
+    assert_eq!(kit.node.soft_purge("task", Place::Old), Ok(Purge::default()));
+}
+
+#[test]
+fn after_a_load_a_server_of_the_same_shape_moves_before_its_next_message() {
+    let kit = Kit::new();
+    load(&kit, 2).expect("there is room");
+    kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    let idle = kit.counter(&[Do::Add(2)]);
+    let busy = kit.counter(&[Do::Add(5)]);
+    let latch = kit.block(busy);
+    load(&kit, 3).expect("there is room");
+    // Idle ones have moved when the load returns.
+    assert_eq!(kit.node.process(idle).expect("it lives").version, "3");
+    assert_eq!(kit.node.process(busy).expect("it lives").version, "2");
+    kit.cast(busy, Do::Remember(text("next")));
+    latch::open(latch);
+    assert_eq!(kit.ask(busy, Do::Log), Said::Texts(vec![text("next@3")]));
+    assert_eq!(kit.ask(idle, Do::Add(1)), Said::Number(3));
+    assert_eq!(kit.node.soft_purge("counter", Place::Old), Ok(Purge::default()));
+}
+
+#[test]
+fn after_a_load_a_server_whose_state_has_another_shape_crashes_and_names_the_field() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(2)]);
+    let (done, told) = std::sync::mpsc::channel();
+    kit.node.on_exit(pid, move |exit| done.send(exit).unwrap_or(()));
+    load(&kit, 2).expect("there is room");
+    let exit = told.recv_timeout(SOON).expect("it ends");
+    assert!(matches!(&exit, Exit::Undecodable(why) if why.contains("count")), "{exit}");
+}
+
+#[test]
+fn code_lists_every_version_with_its_place_and_users() {
+    let kit = Kit::new();
+    let pid = kit.spawn("task", &[Do::Recv]);
+    kit.node.load(vec![kit.module("task", 2)], soon()).expect("there is room");
+    let list = kit.node.code();
+    let tasks: Vec<_> = list.iter().filter(|v| v.module == "task").collect();
+    let seen: Vec<_> = tasks.iter().map(|v| (v.version.as_str(), v.place, v.users)).collect();
+    assert_eq!(seen, [("2", Place::Current, 0), ("1", Place::Old, 1)]);
+    assert!(tasks.iter().all(|v| v.behaviour == Behaviour::Task && v.app == "test"));
+    assert_eq!(kit.node.users("task", Place::Old), [pid]);
+}

@@ -1,0 +1,599 @@
+//! Upgrades of running processes: stage, raise, convert, switch, lower, sweep; and back from each of these.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::kit::double::{Change, Double};
+use crate::kit::words::{Do, Said, text};
+use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
+use reld_runtime::{
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, ProcessInfo, Reply, Request,
+    RequestKind, Restart, Status, SupervisorSpec, Unrest, Upgrade, term,
+};
+use serde_bytes::ByteBuf;
+
+const SHORT: Duration = Duration::from_millis(30);
+
+fn up() -> Conversion {
+    Conversion::Up { from: text("1"), extra: Vec::new() }
+}
+
+fn down() -> Conversion {
+    Conversion::Down { to: text("1"), extra: Vec::new() }
+}
+
+/// Stages a version of the counter and raises the gate over all counters.
+#[track_caller]
+fn raised(kit: &Kit, new: Double) -> Upgrade {
+    let mut upgrade = kit.stage(vec![new]);
+    upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
+    upgrade
+}
+
+/// Goes on from a raised gate to the end.
+#[track_caller]
+fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
+    let converted = upgrade.convert("counter", how, soon()).expect("all states are converted");
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    converted
+}
+
+fn version(kit: &Kit, pid: Pid) -> String {
+    kit.node.process(pid).expect("it lives").version
+}
+
+/// Calls without waiting; the answer comes on the channel.
+fn call(kit: &Kit, pid: Pid, what: &Do) -> std::sync::mpsc::Receiver<Said> {
+    let (done, answer) = std::sync::mpsc::channel();
+    let done = move |answer| done.send(Said::of(answer)).unwrap_or(());
+    kit.node.call_then(RequestKind::Call, pid, term::encode(what), None, done);
+    answer
+}
+
+// --- the way through -------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_state_goes_up_to_the_new_code_and_down_again() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5), Do::Register(text("it"))]);
+    let converted = complete(raised(&kit, kit.double("counter", 2)), up());
+    assert_eq!(converted.processes, 1);
+    assert_eq!(version(&kit, pid), "2");
+    assert_eq!(kit.ask(pid, Do::Add(1)), Said::Number(6));
+    assert_eq!(kit.node.soft_purge("counter", Place::Old).expect("it is known").lingering, []);
+
+    complete(raised(&kit, kit.double("counter", 1)), down());
+    assert_eq!(version(&kit, pid), "1");
+    assert_eq!(kit.ask(pid, Do::Add(1)), Said::Number(7));
+    assert_eq!(kit.node.whereis("it"), Some(pid));
+}
+
+#[test]
+fn until_the_switch_nothing_has_changed_and_after_it_everything() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5)]);
+    let mut upgrade = raised(&kit, kit.double("counter", 2));
+    let before = kit.node.get_state(pid, SOON);
+    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    assert_eq!(kit.node.get_state(pid, SOON), before);
+    assert_eq!((version(&kit, pid), kit.node.current_version("counter")), (text("1"), Some(text("1"))));
+    upgrade.switch();
+    assert_eq!(kit.node.current_version("counter"), Some(text("2")));
+    upgrade.lower();
+    upgrade.sweep(soon());
+    assert_ne!(kit.node.get_state(pid, SOON), before);
+    assert_eq!(version(&kit, pid), "2");
+}
+
+#[test]
+fn mail_of_the_window_is_handled_once_in_order_by_the_new_code() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let upgrade = raised(&kit, kit.double("counter", 2));
+    kit.cast(pid, Do::Remember(text("cast")));
+    let called = call(&kit, pid, &Do::Remember(text("call")));
+    kit.info(pid, Do::Remember(text("info")));
+    complete(upgrade, up());
+    assert_eq!(called.recv_timeout(SOON), Ok(Said::Flag(true)));
+    let log = ["cast@2", "call@2", "info@2"].map(text).to_vec();
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
+}
+
+#[test]
+fn timers_links_monitors_and_open_calls_outlive_the_upgrade() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Trap(true), Do::After(60_000, Box::new(Do::Get))]);
+    let friend = kit.counter(&[Do::Link(pid)]);
+    let watched = kit.spawn("task", &[Do::Recv]);
+    let Said::Number(reference) = kit.ask(pid, Do::Monitor(watched)) else { panic!("a reference") };
+    let deferred = call(&kit, pid, &Do::Defer);
+    kit.until(|| kit.ask(pid, Do::Get) == Said::Number(0));
+    let timers = kit.node.timers(pid);
+    complete(raised(&kit, kit.double("counter", 2)), up());
+    assert_eq!(kit.node.timers(pid), timers);
+    assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(true));
+    assert_eq!(kit.ask(pid, Do::Settle(3)), Said::Flag(true));
+    assert_eq!(deferred.recv_timeout(SOON), Ok(Said::Number(3)));
+    kit.node.exit(watched, Exit::Killed);
+    kit.expect(&format!("down {reference} {watched} killed"));
+    kit.node.exit(friend, Exit::Killed);
+    kit.expect(&format!("exit {friend} killed"));
+}
+
+#[test]
+fn a_process_suspended_by_hand_is_converted_and_stays_suspended() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(2)]);
+    kit.node.suspend(pid, SOON).expect("it runs");
+    let answer = call(&kit, pid, &Do::Add(1));
+    complete(raised(&kit, kit.double("counter", 2)), up());
+    let info = kit.node.process(pid).expect("it lives");
+    assert_eq!((info.status, info.version.as_str(), info.queued), (Status::Suspended, "2", 1));
+    assert!(answer.try_recv().is_err());
+    kit.node.resume(pid, SOON).expect("it is suspended");
+    assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(3)));
+}
+
+#[test]
+fn a_soft_conversion_carries_a_state_of_the_same_shape() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5)]);
+    complete(raised(&kit, kit.double("counter", 2)), up());
+    kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    complete(raised(&kit, kit.double("counter", 3)), Conversion::Soft);
+    assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("3"), Said::Number(5)));
+}
+
+#[test]
+fn orphans_that_are_no_members_are_not_held() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[])]));
+    let member = kit.child(supervisor, "a").expect("it runs");
+    kit.counter(&[]);
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    // The daemon looks at processes here; none of them is locked.
+    let include = |pid: Pid, parent: Option<Pid>| kit.node.process(pid).is_some() && parent.is_some();
+    upgrade.raise(members(&["counter"], SOON, Unrest::Abort), include).expect("all come to rest");
+    assert_eq!(upgrade.members(), [member]);
+    assert_eq!(upgrade.unconverted(&["counter"]), [member]);
+    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    assert_eq!(upgrade.unconverted(&["counter"]), []);
+}
+
+#[test]
+fn the_pause_counts_every_member() {
+    let kit = Kit::new();
+    for _ in 0..10 {
+        kit.counter(&[]);
+    }
+    let mut upgrade = raised(&kit, kit.double("counter", 2));
+    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.switch();
+    let pause = upgrade.lower();
+    assert_eq!(pause.processes, 10);
+    assert!(pause.p50 <= pause.p99 && pause.p99 <= pause.max && pause.max < SOON, "{pause:?}");
+    assert_eq!(upgrade.lower().processes, 0);
+}
+
+// --- failures --------------------------------------------------------------------------------------------------------
+
+/// What can be seen of a node. Whether a process runs at the very moment is not part of it.
+fn picture(kit: &Kit) -> Vec<(ProcessInfo, Option<Vec<u8>>, usize)> {
+    let see = |info: ProcessInfo| {
+        let state = kit.node.get_state(info.pid, SOON).ok();
+        let timers = kit.node.timers(info.pid).len();
+        (ProcessInfo { status: Status::Idle, ..info }, state, timers)
+    };
+    kit.node.processes().into_iter().map(see).collect()
+}
+
+#[test]
+fn a_change_code_that_fails_leaves_the_node_as_it_was() {
+    let kit = Kit::new();
+    let pids: Vec<_> = (0..20).map(|n| kit.counter(&[Do::Add(n), Do::Register(n.to_string())])).collect();
+    kit.ask(pids[3], Do::Link(pids[4]));
+    kit.ask(pids[5], Do::After(60_000, Box::new(Do::Get)));
+    kit.node.suspend(pids[6], SOON).expect("it runs");
+    kit.cast(pids[6], Do::Add(100));
+    let before = picture(&kit);
+    let new = Double { change: Change::FailsAt(13), ..kit.double("counter", 2) };
+    let upgrade = raised(&kit, new);
+    let failed = upgrade.convert("counter", up(), soon());
+    let exit = Exit::Error(text("no 13"));
+    assert_eq!(failed, Err(ConvertError::Refused { pid: pids[13], exit }));
+    let entries = upgrade.finish();
+    assert_eq!((entries.started, entries.died), (vec![], vec![]));
+    assert_eq!(picture(&kit), before);
+    assert!(kit.node.code().iter().all(|version| version.place == Place::Current));
+    assert_eq!(kit.ask(pids[7], Do::Add(1)), Said::Number(8));
+    // Nothing of the failed one is left in the way of the next.
+    kit.node.resume(pids[6], SOON).expect("it is suspended");
+    complete(raised(&kit, kit.double("counter", 2)), up());
+    assert_eq!(kit.ask(pids[6], Do::Get), Said::Number(106));
+    assert_eq!(kit.ask(pids[13], Do::Get), Said::Number(13));
+}
+
+#[test]
+fn a_downgrade_that_fails_leaves_the_node_as_it_was() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5)]);
+    let newer = Double { change: Change::FailsAt(6), ..kit.double("counter", 2) };
+    complete(raised(&kit, newer), up());
+    kit.ask(pid, Do::Add(1));
+    kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    let before = picture(&kit);
+    let upgrade = raised(&kit, kit.double("counter", 1));
+    assert!(upgrade.convert("counter", down(), soon()).is_err());
+    drop(upgrade);
+    assert_eq!(picture(&kit), before);
+}
+
+#[test]
+fn a_change_code_that_never_returns_is_named_and_the_node_goes_on() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let pids: Vec<_> = (0..5).map(|n| kit.counter(&[Do::Add(n)])).collect();
+    let upgrade = raised(&kit, Double { change: Change::BlocksAt(3, latch), ..kit.double("counter", 2) });
+    let failed = upgrade.convert("counter", up(), Instant::now() + SHORT);
+    assert_eq!(failed, Err(ConvertError::TimedOut(vec![pids[3]])));
+    upgrade.finish();
+    for (n, pid) in pids.iter().enumerate() {
+        assert_eq!(kit.ask(*pid, Do::Get), Said::Number(n as u64));
+    }
+    // The one that comes back late changes nothing.
+    latch::open(latch);
+    kit.until(|| kit.node.stuck_threads() == 0);
+    assert_eq!(kit.ask(pids[3], Do::Version), Said::Number(1));
+}
+
+#[test]
+fn discarded_states_can_be_converted_anew() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5)]);
+    let mut upgrade = raised(&kit, kit.double("counter", 2));
+    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.discard();
+    kit.until(|| upgrade.unconverted(&["counter"]) == [pid]);
+    complete(upgrade, up());
+    assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("2"), Said::Number(5)));
+}
+
+#[test]
+fn an_upgrade_that_is_dropped_has_never_been() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    let upgrade = raised(&kit, kit.double("counter", 2));
+    let answer = call(&kit, pid, &Do::Add(1));
+    drop(upgrade);
+    assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(1)));
+    assert_eq!(kit.node.code().len(), 4);
+}
+
+// --- members that do not come to rest --------------------------------------------------------------------------------
+
+#[test]
+fn a_member_that_does_not_come_to_rest_is_named_and_the_gate_is_down_again() {
+    let kit = Kit::new();
+    let (busy, idle) = (kit.counter(&[]), kit.counter(&[]));
+    let latch = kit.block(busy);
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    let late = upgrade.raise(members(&["counter"], SHORT, Unrest::Abort), |_, _| true);
+    assert_eq!(late, Err(vec![busy]));
+    assert_eq!(kit.ask(idle, Do::Add(1)), Said::Number(1));
+    latch::open(latch);
+    assert_eq!(kit.ask(busy, Do::Add(1)), Said::Number(1));
+    // What was counted then does not count now.
+    let latch = kit.block(idle);
+    upgrade.raise(members(&["counter"], SHORT, Unrest::Abort), |_, _| true).expect_err("one is busy again");
+    latch::open(latch);
+    upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
+    complete(upgrade, up());
+    assert_eq!([version(&kit, busy), version(&kit, idle)], ["2", "2"]);
+}
+
+#[test]
+fn a_member_that_may_be_left_moves_when_its_callback_returns() {
+    let kit = Kit::new();
+    let (busy, idle) = (kit.counter(&[]), kit.counter(&[]));
+    complete(raised(&kit, kit.double("counter", 2)), up());
+    kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    let latch = kit.block(busy);
+    let mut upgrade = kit.stage(vec![kit.double("counter", 3)]);
+    upgrade.raise(members(&["counter"], SHORT, Unrest::Leave), |_, _| true).expect("one may be left");
+    assert_eq!(upgrade.left(), [busy]);
+    complete(upgrade, Conversion::Soft);
+    assert_eq!([version(&kit, busy), version(&kit, idle)], ["2", "3"]);
+    latch::open(latch);
+    assert_eq!(kit.ask(busy, Do::Version), Said::Number(3));
+}
+
+#[test]
+fn a_member_that_is_to_be_killed_is_not_converted() {
+    let kit = Kit::new();
+    let busy = kit.counter(&[]);
+    kit.cast(busy, Do::Hang);
+    kit.until(|| kit.node.process(busy).is_some_and(|p| p.status == Status::Waiting));
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    upgrade.raise(members(&["counter"], SHORT, Unrest::Kill), |_, _| true).expect("it may be killed");
+    assert_eq!(upgrade.left(), [busy]);
+    assert_eq!(upgrade.convert("counter", up(), soon()).map(|c| c.processes), Ok(0));
+    upgrade.switch();
+    upgrade.lower();
+    kit.node.kill(&[busy], soon());
+    upgrade.sweep(soon());
+    assert_eq!(kit.node.process(busy), None);
+    assert_eq!(upgrade.finish().died.len(), 1);
+}
+
+#[test]
+fn members_that_wait_for_each_other_come_to_rest() {
+    let kit = Kit::new();
+    let last = kit.counter(&[]);
+    let middle = kit.counter(&[]);
+    let first = kit.counter(&[]);
+    // The last is in a callback, so first and middle wait; behind it the call of the middle one is queued.
+    let latch = kit.block(last);
+    let through = Do::Call(middle, Box::new(Do::Call(last, Box::new(Do::Add(1)), None)), None);
+    let answer = call(&kit, first, &through);
+    kit.until(|| kit.node.process(middle).is_some_and(|p| p.status == Status::Waiting));
+    kit.cast(last, Do::Remember(text("later")));
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    let opener = std::thread::spawn(move || latch::open(latch));
+    upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
+    assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(1)));
+    complete(upgrade, up());
+    opener.join().expect("no panic");
+    // What nobody waited for has waited.
+    assert_eq!(kit.ask(last, Do::Log), Said::Texts(vec![text("later@2")]));
+}
+
+#[test]
+fn a_member_that_waits_for_the_birth_of_another_comes_to_rest() {
+    let kit = Kit::new();
+    let starter = kit.counter(&[]);
+    let latch = latch::new();
+    let spawn = Do::Spawn(text("counter"), vec![Do::Add(4)], false);
+    let answer = call(&kit, starter, &Do::All(vec![Do::Block(latch), spawn]));
+    kit.expect("blocked");
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    let raise = std::thread::scope(|scope| {
+        let raise = scope.spawn(|| upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true));
+        latch::open(latch);
+        raise.join().expect("no panic")
+    });
+    assert_eq!(raise, Ok(()));
+    let Ok(Said::Pid(Some(born))) = answer.recv_timeout(SOON) else { panic!("it was born") };
+    complete(upgrade, up());
+    assert_eq!((version(&kit, born), kit.ask(born, Do::Get)), (text("2"), Said::Number(4)));
+}
+
+// --- what happens in the window --------------------------------------------------------------------------------------
+
+#[test]
+fn a_process_that_is_killed_in_the_window_is_gone_and_its_supervisor_restarts_it_afterwards() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)])]));
+    let killed = kit.child(supervisor, "a").expect("it runs");
+    let mut upgrade = raised(&kit, kit.double("counter", 2));
+    kit.node.exit(killed, Exit::Killed);
+    kit.gone(killed);
+    assert_eq!(upgrade.convert("counter", up(), soon()).map(|c| c.processes), Ok(0));
+    assert_eq!(kit.child(supervisor, "a"), Some(killed), "its supervisor is held");
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    kit.until(|| kit.child(supervisor, "a").is_some_and(|pid| pid != killed));
+    let reborn = kit.child(supervisor, "a").expect("it was restarted");
+    assert_eq!(kit.ask(reborn, Do::Version), Said::Number(2));
+    let entries = upgrade.finish();
+    assert_eq!(entries.died.iter().map(|death| death.pid).collect::<Vec<_>>(), [killed]);
+    assert_eq!(entries.started, [reborn]);
+}
+
+#[test]
+fn a_process_that_is_born_in_the_window_starts_in_the_new_code() {
+    let kit = Kit::new();
+    let starter = kit.spawn("task", &[Do::Recv, Do::Recv]);
+    let upgrade = raised(&kit, kit.double("counter", 2));
+    let answer =
+        call(&kit, starter, &Do::Spawn(text("counter"), vec![Do::Add(1), Do::Remember(text("born"))], false));
+    kit.until(|| kit.node.processes().len() == 2);
+    assert!(answer.try_recv().is_err());
+    complete(upgrade, up());
+    let Ok(Said::Pid(Some(born))) = answer.recv_timeout(SOON) else { panic!("it is born after the window") };
+    assert_eq!(kit.ask(born, Do::Log), Said::Texts(vec![text("born@2")]));
+}
+
+#[test]
+fn a_process_of_a_module_that_the_release_brings_can_be_started_in_the_window() {
+    let kit = Kit::new();
+    let starter = kit.spawn("task", &[Do::Recv]);
+    let upgrade = kit.stage(vec![kit.double("fresh", 2)]);
+    let Said::Pid(Some(born)) = kit.ask(starter, Do::Spawn(text("fresh"), vec![], false)) else {
+        panic!("it is born")
+    };
+    assert_eq!(kit.ask(born, Do::Version), Said::Number(2));
+    drop(upgrade);
+}
+
+#[test]
+fn a_removed_module_is_old_after_the_switch_and_cannot_be_started() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(1)]);
+    let mut upgrade = kit.node.stage(Vec::new(), &[text("counter")]);
+    assert!(kit.node.spawn("counter", term::encode(&Vec::<Do>::new()), SOON).is_ok());
+    upgrade.switch();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    let refused = kit.node.spawn("counter", term::encode(&Vec::<Do>::new()), SOON);
+    assert_eq!(refused, Err(Exit::Error(text("module counter is not loaded"))));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(1));
+    assert_eq!(kit.node.purge("counter", Place::Old, soon()).expect("it is known").killed.len(), 2);
+    assert_eq!(kit.node.current_version("counter"), None);
+}
+
+// --- supervisors -----------------------------------------------------------------------------------------------------
+
+fn respec(spec: SupervisorSpec) -> SupervisorSpec {
+    SupervisorSpec {
+        intensity: 9,
+        children: vec![child("c", &[Do::Add(9)]), child("b", &[Do::Add(8)])],
+        ..spec
+    }
+}
+
+#[test]
+fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)]), child("b", &[Do::Add(2)])]));
+    let (a, b) = (kit.child(supervisor, "a"), kit.child(supervisor, "b"));
+    let mut upgrade = kit.stage(vec![Double { respec, ..kit.double("sup", 2) }]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    let converted = upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    let (changed, change) = &converted.children[0];
+    assert_eq!(
+        (*changed, &change.vanished, &change.added),
+        (supervisor, &vec![name("a").into_vec()], &vec![name("c").into_vec()])
+    );
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    let rows = kit.node.which_children(supervisor).expect("it lives");
+    let ids: Vec<_> = rows.iter().map(|row| (row.id.clone(), row.pid)).collect();
+    // Latest first: what vanished comes behind what the new init names.
+    assert_eq!(ids, [(name("a"), a), (name("b"), b), (name("c"), None)]);
+    // Children keep their state, and restart by their new spec.
+    let b = b.expect("it runs");
+    assert_eq!(kit.ask(b, Do::Get), Said::Number(2));
+    kit.node.exit(b, Exit::Killed);
+    kit.until(|| kit.child(supervisor, "b").is_some_and(|pid| pid != b));
+    assert_eq!(kit.ask(kit.child(supervisor, "b").expect("it runs"), Do::Get), Said::Number(8));
+    let started: Reply<Option<Pid>> = kit.request(supervisor, &Request::RestartChild(name("c")));
+    assert!(matches!(started, Reply::Ok(Some(_))));
+}
+
+#[test]
+fn an_update_keeps_the_children_of_a_simple_one_for_one() {
+    fn retemplate(spec: SupervisorSpec) -> SupervisorSpec {
+        let template = ChildSpec { restart: Restart::Temporary, ..spec.children[0].clone() };
+        SupervisorSpec { children: vec![template], ..spec }
+    }
+    let kit = Kit::new();
+    let strategy = reld_runtime::Strategy::SimpleOneForOne;
+    let supervisor = kit.supervisor(&SupervisorSpec { strategy, ..one_for_one(vec![child("t", &[])]) });
+    let start = Request::StartChildArgs(ByteBuf::from(term::encode(&vec![Do::Add(4)])));
+    let Reply::Ok(Some(pid)) = kit.request::<Option<Pid>>(supervisor, &start) else { panic!("it starts") };
+    let mut upgrade = kit.stage(vec![Double { respec: retemplate, ..kit.double("sup", 2) }]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(4));
+    kit.node.exit(pid, Exit::Killed);
+    kit.until(|| kit.node.which_children(supervisor).is_some_and(|rows| rows.is_empty()));
+}
+
+#[test]
+fn a_supervisor_whose_new_init_fails_refuses_the_upgrade() {
+    fn broken(spec: SupervisorSpec) -> SupervisorSpec {
+        SupervisorSpec { period_ms: 0, ..spec }
+    }
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[])]));
+    let before = picture(&kit);
+    let mut upgrade = kit.stage(vec![Double { respec: broken, ..kit.double("sup", 2) }]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    let refused = upgrade.convert("sup", Conversion::Supervisor, soon());
+    let exit = Exit::Error(text("supervisor sup: period_ms is 0; it must be greater"));
+    assert_eq!(refused, Err(ConvertError::Refused { pid: supervisor, exit }));
+    drop(upgrade);
+    assert_eq!(picture(&kit), before);
+}
+
+#[test]
+fn a_row_that_waits_for_its_restart_is_restarted_after_an_update_of_its_supervisor() {
+    fn reversed(spec: SupervisorSpec) -> SupervisorSpec {
+        SupervisorSpec { children: spec.children.into_iter().rev().collect(), ..spec }
+    }
+    let kit = Kit::new();
+    // It starts once; the restart fails until the name is free.
+    let holder = kit.counter(&[]);
+    let claim = child("claim", &[Do::Claim(text("n"))]);
+    let supervisor = kit
+        .supervisor(&SupervisorSpec { intensity: 100_000_000, ..one_for_one(vec![child("z", &[]), claim]) });
+    let first = kit.child(supervisor, "claim").expect("it runs");
+    kit.cast(
+        first,
+        Do::All(vec![
+            Do::Unregister(text("n")),
+            Do::Call(holder, Box::new(Do::Register(text("n"))), None),
+            Do::Crash(text("x")),
+        ]),
+    );
+    kit.until(|| kit.node.which_children(supervisor).is_some_and(|rows| rows[0].restarting));
+    let mut upgrade = kit.stage(vec![Double { respec: reversed, ..kit.double("sup", 2) }]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    kit.ask(holder, Do::Unregister(text("n")));
+    kit.until(|| kit.child(supervisor, "claim").is_some_and(|pid| kit.node.whereis("n") == Some(pid)));
+}
+
+// --- traffic ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn no_call_is_lost_or_answered_twice_under_traffic_up_and_down() {
+    let kit = Kit::new();
+    let servers: Vec<_> = (0..8).map(|_| kit.counter(&[])).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicU64::new(0));
+    let drive = |from: usize| {
+        let (node, stop, asked, servers) =
+            (kit.node.clone(), Arc::clone(&stop), Arc::clone(&asked), servers.clone());
+        std::thread::spawn(move || {
+            let mut at = from;
+            while !stop.load(Ordering::Relaxed) {
+                // Members wait for members, but never in a ring.
+                let [from, to] = [at % 8, (at * 3 + 1) % 8];
+                let (one, two) = (servers[from.min(to)], servers[from.max(to)]);
+                let what = if one == two { Do::Add(1) } else { Do::Call(two, Box::new(Do::Add(1)), None) };
+                let answer = node.call(RequestKind::Call, one, term::encode(&what), Some(SOON));
+                assert!(matches!(answer, Answer::Reply(_)), "{answer:?}");
+                asked.fetch_add(1, Ordering::Relaxed);
+                at += 1;
+            }
+        })
+    };
+    let drivers: Vec<_> = (0..3).map(drive).collect();
+    for round in 0..6 {
+        let before = asked.load(Ordering::Relaxed);
+        kit.until(|| asked.load(Ordering::Relaxed) > before + 50);
+        let (version, how) = if round % 2 == 0 { (2, up()) } else { (1, down()) };
+        complete(raised(&kit, kit.double("counter", version)), how);
+        kit.until(|| {
+            kit.node
+                .purge("counter", Place::Old, soon())
+                .is_ok_and(|purge| purge == reld_runtime::Purge::default())
+        });
+    }
+    stop.store(true, Ordering::Relaxed);
+    drivers.into_iter().for_each(|driver| driver.join().expect("every call was answered"));
+    let total: u64 = servers
+        .iter()
+        .map(|pid| match kit.ask(*pid, Do::Get) {
+            Said::Number(count) => count,
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert_eq!(total, asked.load(Ordering::Relaxed));
+}
