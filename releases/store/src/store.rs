@@ -225,6 +225,10 @@ mod tests {
             self.folder.path().join("root")
         }
 
+        fn clear(&self) {
+            fs::remove_dir_all(self.root()).unwrap();
+        }
+
         fn open(&self) -> Store {
             fixture::open(&self.root()).unwrap()
         }
@@ -373,9 +377,10 @@ mod tests {
         prepare: fn(&Place),
         action: fn(&Place, &mut Store) -> Result<(), Error>,
     ) {
-        let (before, after) = before_and_after(prepare, action);
+        let place = Place::new();
+        let (before, after) = before_and_after(&place, prepare, action);
         for step in 0.. {
-            let place = Place::new();
+            place.clear();
             prepare(&place);
             let is_done = run_on(FaultyDisk::new(fault, step), &place, action).is_ok();
             let mut store = place.open();
@@ -396,13 +401,13 @@ mod tests {
 
     /// Returns what a restart finds when nothing fails.
     fn before_and_after(
+        place: &Place,
         prepare: fn(&Place),
         action: fn(&Place, &mut Store) -> Result<(), Error>,
     ) -> (Statuses, Statuses) {
-        let place = Place::new();
-        prepare(&place);
+        prepare(place);
         let before = statuses(&place.open());
-        action(&place, &mut place.open()).unwrap();
+        action(place, &mut place.open()).unwrap();
         (before, statuses(&place.open()))
     }
 
