@@ -121,10 +121,10 @@ fn appup<'a>(mode: Mode, top: &'a ReleaseApp, base: &ReleaseApp) -> Result<&'a A
         AppupFile::Found(appup) => {
             Err(PlanError::ForeignAppup { app: app.clone(), named: appup.app.clone() })
         }
-        AppupFile::Broken(at) => Err(PlanError::BrokenAppup { app: app.clone(), at: at.clone() }),
+        AppupFile::Broken(at) => Err(PlanError::BrokenAppup { app: app.clone(), at: Box::new(at.clone()) }),
         AppupFile::Missing => {
             let (from, to) = directed(mode, top, base);
-            Err(PlanError::NoAppup { app: app.clone(), from, to, owner: top.version().clone() })
+            Err(PlanError::NoAppup { app: app.clone(), from, to, mode })
         }
     }
 }
@@ -137,7 +137,7 @@ fn entry<'a>(
 ) -> Result<&'a Entry, PlanError> {
     appup.entry(mode, base.version()).ok_or_else(|| {
         let (from, to) = directed(mode, top, base);
-        PlanError::NoRelup { app: top.name().clone(), from, to, owner: top.version().clone() }
+        PlanError::NoRelup { app: top.name().clone(), from, to, mode }
     })
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::check::CheckError;
 use crate::doc_error::DocError;
+use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
 use crate::script_print::Names;
@@ -73,7 +74,7 @@ pub enum PlanError {
         apps: Vec<AppName>,
     },
     /// An appup that is needed is missing.
-    #[error("{app} changes from {from} to {to} but {app}-{owner} has no appup.toml")]
+    #[error("{app} changes from {from} to {to} but {app}-{} has no appup.toml", owner(*mode, from, to))]
     NoAppup {
         /// The app.
         app: AppName,
@@ -81,8 +82,8 @@ pub enum PlanError {
         from: Vsn,
         /// The version gone to.
         to: Vsn,
-        /// The newer version, which has to have the appup.
-        owner: Vsn,
+        /// Up: the version gone to has to have the appup. Down: the version left.
+        mode: Mode,
     },
     /// An appup that is needed cannot be used.
     #[error("{app} changes, but its appup cannot be parsed: {at}")]
@@ -90,7 +91,7 @@ pub enum PlanError {
         /// The app.
         app: AppName,
         /// What is wrong, and where.
-        at: DocError,
+        at: Box<DocError>,
     },
     /// An appup lies with another app.
     #[error("the appup of {app} says that it belongs to {named}")]
@@ -101,7 +102,7 @@ pub enum PlanError {
         named: AppName,
     },
     /// No entry of an appup is for the other version.
-    #[error("the appup of {app}-{owner} has no entry to go from {from} to {to}")]
+    #[error("the appup of {app}-{} has no entry to go from {from} to {to}", owner(*mode, from, to))]
     NoRelup {
         /// The app.
         app: AppName,
@@ -109,8 +110,8 @@ pub enum PlanError {
         from: Vsn,
         /// The version gone to.
         to: Vsn,
-        /// The newer version, whose appup was read.
-        owner: Vsn,
+        /// Up: the appup of the version gone to was read. Down: that of the version left.
+        mode: Mode,
     },
     /// Neither version of a changed app has an appup.
     #[error("{app} changes from {from} to {to}, and neither version has an appup.toml")]
@@ -150,7 +151,7 @@ pub enum PlanError {
     },
     /// A wrong instruction.
     #[error(transparent)]
-    Instruction(#[from] InstructionError),
+    Instruction(Box<InstructionError>),
     /// A load whose code was never read.
     #[error("load {module} without a load_object_code of it")]
     NoObjectCode {
@@ -279,7 +280,7 @@ impl PlanError {
             Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
             Self::DuplicateModules { module, apps } => vec![json!(module), json!(apps)],
             Self::CircularDependencies { apps } => vec![json!(apps)],
-            Self::NoAppup { app, owner, .. } => vec![json!(app), json!(owner)],
+            Self::NoAppup { app, mode, from, to } => vec![json!(app), json!(owner(*mode, from, to))],
             Self::BrokenAppup { app, at } => vec![json!(app), json!(at.path)],
             Self::ForeignAppup { app, named } => vec![json!(app), json!(named)],
             Self::NoRelup { app, from, to, .. }
@@ -311,6 +312,14 @@ impl Serialize for PlanError {
         map.serialize_entry("message", &self.to_string())?;
         map.serialize_entry("args", &self.args())?;
         map.end()
+    }
+}
+
+/// Returns the version whose appup is read.
+fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
+    match mode {
+        Mode::Up => to,
+        Mode::Down => from,
     }
 }
 

@@ -45,7 +45,7 @@ impl<'a> Facts<'a> {
                 }
                 LowLevel::StopApplication { app } => stopped.extend([app]),
                 LowLevel::StartApplication { app, .. } if stopped.contains(app) => {
-                    facts.restarted.extend([app])
+                    facts.restarted.extend([app]);
                 }
                 _ => {}
             }

@@ -42,8 +42,8 @@ pub enum Cause {
     DaemonChanged,
     /// The one who plans asked for a restart.
     RestartAsked,
-    /// Every script has it.
-    Always,
+    /// Every script has one.
+    PointOfNoReturn,
     /// The node boots this release.
     Boot,
 }
@@ -101,7 +101,7 @@ impl fmt::Display for Cause {
             Self::Replaced { app, from, to } => write!(f, "{app} goes from {from} to {to}"),
             Self::DaemonChanged => f.write_str("the releases name different daemons"),
             Self::RestartAsked => f.write_str("a restart was asked for"),
-            Self::Always => f.write_str("every script has it"),
+            Self::PointOfNoReturn => f.write_str("the point of no return"),
             Self::Boot => f.write_str("boot"),
         }
     }

@@ -84,7 +84,7 @@ fn split(script: Vec<Line<Written>>) -> Result<Parts<Written>, PlanError> {
 fn syntax(lines: Vec<Line<Written>>) -> Result<Vec<Line<Instruction>>, PlanError> {
     let checked = |Line { instruction, reason }| match instruction {
         Written::Good(instruction) => Ok(Line { instruction, reason }),
-        Written::Wrong(wrong) => Err(PlanError::from(wrong.error)),
+        Written::Wrong(wrong) => Err(PlanError::Instruction(Box::new(wrong.error))),
     };
     lines.into_iter().map(checked).collect()
 }
@@ -268,7 +268,7 @@ fn restarts(mode: Mode, before: Vec<Line>, after: Vec<Line>) -> Vec<Line> {
         let reason = Reason::joined(lines.iter().map(|line| &line.reason));
         (!lines.is_empty()).then_some(Line { instruction, reason })
     };
-    let switch = Line { instruction: LowLevel::PointOfNoReturn, reason: Cause::Always.into() };
+    let switch = Line { instruction: LowLevel::PointOfNoReturn, reason: Cause::PointOfNoReturn.into() };
     let middle = before.into_iter().chain([switch]).chain(after);
     once(first, LowLevel::RestartNewDaemon)
         .into_iter()

@@ -68,7 +68,7 @@ impl Window {
             LowLevel::PointOfNoReturn => self.passed = true,
             LowLevel::Load { module, purge } => self.load(facts, module, *purge, reason)?,
             LowLevel::Suspend { modules } => {
-                modules.iter().for_each(|each| self.suspend(facts, each, reason))
+                modules.iter().for_each(|each| self.suspend(facts, each, reason));
             }
             LowLevel::Resume { modules } => modules.iter().for_each(|module| self.resume(facts, module)),
             LowLevel::CodeChange { mode, modules } => {
@@ -90,7 +90,7 @@ impl Window {
             }
             LowLevel::StopApplication { app } if facts.is_restarted(app) => {}
             LowLevel::StopApplication { app } => {
-                self.hold(Action::StopApplication { app: app.clone() }, reason)
+                self.hold(Action::StopApplication { app: app.clone() }, reason);
             }
             LowLevel::UnloadApplication { app } => {
                 self.hold(Action::UnloadApplication { app: app.clone() }, reason);
@@ -228,7 +228,7 @@ impl Window {
         } = self;
         let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }, &self.reason));
         let resume = (!resumed.is_empty()).then(|| step(Action::Resume { modules: resumed }, &self.reason));
-        let switch = Step::new(Action::Switch, Cause::Always.into());
+        let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, staged, started].into_iter().flatten();
         let paused = suspend.into_iter().chain(inside).chain([switch]).chain(resume);
         prepared.chain(paused).chain(held).chain(last).collect()

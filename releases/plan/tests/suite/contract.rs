@@ -112,7 +112,7 @@ fn a_step_of_a_script_has_its_fields_its_reason_and_its_mark() {
                   "reason": "appup of a", "mark": "undone" },
                 { "op": "code_change", "module": "m1", "app": "a", "from": "1.0.0", "to": "2.0.0", "mode": "up",
                   "change": "supervisor", "extra": [], "inside": false, "reason": "appup of a", "mark": "undone" },
-                { "op": "switch", "reason": "every script has it", "mark": "undone" },
+                { "op": "switch", "reason": "the point of no return", "mark": "undone" },
                 { "op": "resume", "modules": ["m1"], "reason": "appup of a", "mark": "undone" },
             ],
         })

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use reld_plan::{AppDocs, PlanError, Rel, Release, RelupOptions};
 
 /// The documents of a case, by path.
-pub struct Documents(BTreeMap<String, String>);
+pub(crate) struct Documents(BTreeMap<String, String>);
 
 impl Documents {
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut files: BTreeMap<String, String> = BTreeMap::new();
         let mut path = String::new();
         for line in text.lines() {
@@ -20,7 +20,7 @@ impl Documents {
         Self(files)
     }
 
-    pub fn release(&self, side: &str) -> Result<Release, PlanError> {
+    pub(crate) fn release(&self, side: &str) -> Result<Release, PlanError> {
         let rel = format!("{side}/release.toml");
         let docs = self.0.iter().filter(|(path, _)| path.starts_with(side) && path.ends_with("/app.toml"));
         let docs = docs.map(|(path, text)| self.app(path, text)).collect::<Result<Vec<_>, _>>()?;
@@ -33,7 +33,7 @@ impl Documents {
         Ok(AppDocs::parse((path, text), appup)?)
     }
 
-    pub fn options(&self) -> RelupOptions {
+    pub(crate) fn options(&self) -> RelupOptions {
         let options = self.0.get("options").map_or("", String::as_str);
         RelupOptions { restart_daemon: options.contains("restart_daemon") }
     }

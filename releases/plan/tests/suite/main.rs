@@ -1,5 +1,7 @@
 //! Tests of the planner: documents in, scripts or errors out.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod cases;
 mod contract;
 mod documents;
