@@ -81,6 +81,13 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     }
 }
 
+/// Shows how a value is written, for tests; runs of bytes as lists of numbers.
+#[cfg(test)]
+pub(crate) fn shown<T: Serialize>(value: &T) -> String {
+    let bytes = encode(value).expect("encodes");
+    rmpv::decode::read_value(&mut bytes.as_slice()).expect("reads").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -22,8 +22,9 @@ thread_local! {
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Exit> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = message_of(payload.as_ref());
+        let place = take_place();
         swallow(payload);
-        Exit::Panic(match take_place() {
+        Exit::Panic(match place {
             Some(place) => format!("{message}, {place}"),
             None => message,
         })
@@ -64,6 +65,7 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
 /// Drops a payload. One that panics in turn is leaked with its successor: there is nobody left to tell.
 fn swallow(payload: Box<dyn Any + Send>) {
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        take_place();
         std::mem::forget(worse);
     }
 }

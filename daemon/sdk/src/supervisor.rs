@@ -285,9 +285,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_request(request: &Request, expected: &serde_json::Value) {
-        let bytes = codec::encode(request).expect("encodes");
-        assert_eq!(&codec::decode::<serde_json::Value>(&bytes).expect("decodes"), expected);
+    fn check_request(request: &Request, expected: &str) {
+        assert_eq!(codec::shown(request), expected);
     }
 
     #[test]
@@ -304,10 +303,10 @@ mod tests {
     #[test]
     fn requests_are_written_as_the_daemon_reads_them() {
         let id = Value::write(&7_u8).expect("encodes");
-        check_request(&Request::WhichChildren, &json!("which_children"));
-        check_request(&Request::TerminateChild(id.clone()), &json!({"terminate_child": [7]}));
-        check_request(&Request::StartChildArgs(id), &json!({"start_child_args": [7]}));
-        let pid = json!({"terminate_pid": {"slot": 1, "generation": 2}});
-        check_request(&Request::TerminatePid(Pid::new(1, 2)), &pid);
+        check_request(&Request::WhichChildren, r#""which_children""#);
+        check_request(&Request::TerminateChild(id.clone()), r#"{"terminate_child": [7]}"#);
+        check_request(&Request::StartChildArgs(id), r#"{"start_child_args": [7]}"#);
+        let pid = Request::TerminatePid(Pid::new(1, 2));
+        check_request(&pid, r#"{"terminate_pid": {"slot": 1, "generation": 2}}"#);
     }
 }

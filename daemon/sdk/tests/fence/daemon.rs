@@ -171,7 +171,12 @@ impl Table {
         result(status, why).map(|()| out)
     }
 
-    pub(crate) fn change_code(self, from: &[u8], state: &[u8], extra: &[u8]) -> Result<*mut c_void, (u32, String)> {
+    pub(crate) fn change_code(
+        self,
+        from: &[u8],
+        state: &[u8],
+        extra: &[u8],
+    ) -> Result<*mut c_void, (u32, String)> {
         let (mut out, mut why) = (std::ptr::null_mut(), no_exit());
         let change = self.0.change_code.expect("the SDK fills it");
         // SAFETY: the bytes are lent.
@@ -179,7 +184,12 @@ impl Table {
         result(status, why).map(|()| out)
     }
 
-    pub(crate) fn change_code_down(self, to: &[u8], state: &[u8], extra: &[u8]) -> Result<Vec<u8>, (u32, String)> {
+    pub(crate) fn change_code_down(
+        self,
+        to: &[u8],
+        state: &[u8],
+        extra: &[u8],
+    ) -> Result<Vec<u8>, (u32, String)> {
         let (mut out, mut why) = (Buf::EMPTY, no_exit());
         let change = self.0.change_code_down.expect("the SDK fills it");
         // SAFETY: the bytes are lent.

@@ -12,7 +12,7 @@ use app::{Request, Response, Start, dropped};
 use daemon::{Parked, Table, Turn, event, table, world};
 use reld_abi::*;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Writes a value as the daemon would get it: MessagePack with field names.
 fn bytes(value: &impl Serialize) -> Vec<u8> {
@@ -22,8 +22,9 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> Value {
-    rmp_serde::from_slice(bytes).expect("reads")
+/// Shows MessagePack as text; runs of bytes as lists of numbers.
+fn shown(bytes: &[u8]) -> String {
+    rmpv::decode::read_value(&mut &*bytes).expect("reads").to_string()
 }
 
 fn probe(n: u64) -> (Table, *mut c_void) {
@@ -43,9 +44,9 @@ fn call(request: &Request) -> Turn {
 }
 
 #[track_caller]
-fn ready(turn: Turn) -> (*mut c_void, u32, Option<Value>) {
+fn ready(turn: Turn) -> (*mut c_void, u32, Option<String>) {
     let Turn::Ready { state, next, reply, .. } = turn else { panic!("not ready: {turn:?}") };
-    (state, next, reply.as_deref().map(read))
+    (state, next, reply.as_deref().map(shown))
 }
 
 #[track_caller]
@@ -79,7 +80,7 @@ fn answer(reference: u64, number: u64) {
 #[track_caller]
 fn check_reply(turn: Turn, expected: &Response) {
     let (state, next, reply) = ready(turn);
-    assert_eq!((next, reply), (NEXT_CONTINUE, Some(read(&bytes(expected)))));
+    assert_eq!((next, reply), (NEXT_CONTINUE, Some(shown(&bytes(expected)))));
     table("probe").drop_state(state);
 }
 
@@ -116,7 +117,7 @@ fn init_answers_ignores_fails_or_panics() {
 fn a_callback_changes_the_state_and_replies() {
     check_reply(call(&Request::Add(4)), &Response::Number(5));
     let (state, next, reply) = ready(call(&Request::Stop));
-    assert_eq!((next, reply), (NEXT_STOP, Some(json!({"Number": 1}))));
+    assert_eq!((next, reply), (NEXT_STOP, Some(r#"{"Number": 1}"#.to_owned())));
     table("probe").drop_state(state);
     let (state, _, reply) = ready(call(&Request::Later));
     assert_eq!(reply, None);
@@ -127,7 +128,7 @@ fn a_callback_changes_the_state_and_replies() {
 fn casts_infos_exits_downs_and_terminate_reach_their_callbacks() {
     let (probe, state) = probe(1);
     let (state, ..) = ready(probe.callback(state, &event(EVENT_CAST, &bytes(&4_u64))));
-    assert_eq!(probe.export(state).map(|state| read(&state)), Ok(json!({"n": 5})));
+    assert_eq!(probe.export(state).map(|state| shown(&state)), Ok(r#"{"n": 5}"#.to_owned()));
     assert_eq!(world(|world| world.log.pop()).as_deref(), Some("cast 4"));
     let (state, next, _) = ready(probe.callback(state, &event(EVENT_INFO, &bytes(&"stop"))));
     assert_eq!(next, NEXT_STOP);
@@ -216,7 +217,7 @@ fn accepts_decodes_and_runs_nothing() {
 fn a_state_is_read_whole_or_not_at_all() {
     let probe = table("probe");
     let state = probe.import(&bytes(&json!({"n": 4}))).expect("reads");
-    assert_eq!(probe.export(state).map(|state| read(&state)), Ok(json!({"n": 4})));
+    assert_eq!(probe.export(state).map(|state| shown(&state)), Ok(r#"{"n": 4}"#.to_owned()));
     probe.drop_state(state);
     let declared = probe.import(&bytes(&json!({"n": 4, "forgotten": true}))).expect("is declared dropped");
     probe.drop_state(declared);
@@ -315,8 +316,8 @@ fn a_supervisor_answers_its_spec() {
     let (state, next, reply) = ready(table("sup").init(&bytes(&5)));
     assert_eq!((state, next), (null_mut(), NEXT_CONTINUE));
     let reply = reply.expect("a spec");
-    assert_eq!(reply["strategy"], json!("one_for_one"));
-    assert_eq!(reply["children"][0]["module"], json!("probe"));
+    assert!(reply.starts_with(r#"{"strategy": "one_for_one""#), "{reply}");
+    assert!(reply.contains(r#"{"id": [5], "module": "probe""#), "{reply}");
 }
 
 #[test]
@@ -324,10 +325,10 @@ fn an_application_reads_its_environment_and_remembers_its_root() {
     let root = table("root");
     let args = bytes(&json!({"type": "normal", "env": {"first": 5, "other": []}}));
     let (state, _, reply) = ready(root.init(&args));
-    assert_eq!(reply, Some(json!({"module": "sup", "args": [5]})));
+    assert_eq!(reply.as_deref(), Some(r#"{"module": "sup", "args": [5]}"#));
     let pid = json!({"slot": 3, "generation": 4});
     let (state, ..) = ready(root.callback(state, &event(EVENT_PREP_STOP, &bytes(&pid))));
-    assert_eq!(root.export(state).map(|state| read(&state)), Ok(json!({"root": pid})));
+    assert_eq!(root.export(state), Ok(bytes(&json!({"root": pid}))));
     let (state, ..) = ready(root.callback(state, &event(EVENT_TERMINATE, &[])));
     root.drop_state(state);
     fails(root.accepts(EVENT_INIT, &bytes(&json!({"env": {}}))), EXIT_UNDECODABLE, "missing field `type`");
@@ -347,7 +348,7 @@ fn a_task_takes_its_mail_until_it_ends() {
     let (state, next, _) = ready(parked.poll(&[]));
     assert_eq!((state, next), (null_mut(), NEXT_STOP));
     let (to, sum) = world(|world| world.casts.remove(0));
-    assert_eq!((to.slot, read(&sum)), (9, json!(6)));
+    assert_eq!((to.slot, shown(&sum).as_str()), (9, "6"));
 }
 
 #[test]
