@@ -39,7 +39,7 @@ fn report() -> r::Report {
         committed: true,
         steps: vec![r::StepRun { number: 1, text: "switch".to_owned(), took_us: 7 }],
         took_us: 21_000,
-        pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200, longest: Vec::new() },
+        pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200 },
         killed: Vec::new(),
         restarted: Vec::new(),
         lingering: Vec::new(),

@@ -1,6 +1,6 @@
 //! What an upgrade would do, and what it did.
 
-use reld_api::response::{Checked, Ended, Lingerer, Pauses, Report};
+use reld_api::response::{Started, Checked, Ended, Lingerer, Pauses, Report};
 
 use super::{duration, line};
 
@@ -30,10 +30,9 @@ pub(crate) fn report(report: &Report) -> String {
     text += &headline(report);
     text += &pauses(&report.pauses);
     text += &ended("killed", &report.killed);
-    for restarted in &report.restarted {
-        let (who, new) = (who(&restarted.ended.pid, restarted.ended.name.as_deref()), &restarted.new_pid);
-        let Ended { module, reason, .. } = &restarted.ended;
-        line(&mut text, format_args!("restarted: {who} {module} as {new} after {reason}"));
+    for Started { pid, name, module } in &report.restarted {
+        let who = who(pid, name.as_deref());
+        line(&mut text, format_args!("started: {who} {module}"));
     }
     text += &lingering(&report.lingering);
     if !report.unpurged.is_empty() {
@@ -49,17 +48,12 @@ fn headline(report: &Report) -> String {
 }
 
 fn pauses(pauses: &Pauses) -> String {
-    let Pauses { processes, p50_us, p99_us, max_us, longest } = pauses;
+    let Pauses { processes, p50_us, p99_us, max_us } = pauses;
     if *processes == 0 {
         return "pause: none\n".to_owned();
     }
     let [p50, p99, max] = [*p50_us, *p99_us, *max_us].map(duration::us);
-    let mut text = format!("pause of {processes} processes: p50 {p50}, p99 {p99}, max {max}\n");
-    for pause in longest {
-        let (who, took) = (who(&pause.pid, pause.name.as_deref()), duration::us(pause.pause_us));
-        line(&mut text, format_args!("  {took}  {who} {}", pause.module));
-    }
-    text
+    format!("pause of {processes} processes: p50 {p50}, p99 {p99}, max {max}\n")
 }
 
 /// Lists processes that ended, each behind `what` happened to it.
@@ -99,7 +93,7 @@ fn who(pid: &str, name: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use reld_api::response::{Outcome, ProcessPause, Restarted, StepRun};
+    use reld_api::response::{Outcome, StepRun};
 
     use super::*;
 
@@ -117,20 +111,9 @@ mod tests {
             committed: false,
             steps: vec![StepRun { number: 1, text: "suspend [counter]".to_owned(), took_us: 120 }],
             took_us: 15_300,
-            pauses: Pauses {
-                processes: 2,
-                p50_us: 900,
-                p99_us: 1900,
-                max_us: 1900,
-                longest: vec![ProcessPause {
-                    pid: "<7.1>".to_owned(),
-                    name: Some("front".to_owned()),
-                    module: "counter".to_owned(),
-                    pause_us: 1900,
-                }],
-            },
+            pauses: Pauses { processes: 2, p50_us: 900, p99_us: 1900, max_us: 1900 },
             killed: vec![ended_process("<8.1>")],
-            restarted: vec![Restarted { ended: ended_process("<9.1>"), new_pid: "<9.2>".to_owned() }],
+            restarted: vec![Started { pid: "<9.2>".to_owned(), name: None, module: "pi".to_owned() }],
             lingering: vec![Lingerer {
                 pid: "<5.1>".to_owned(),
                 name: None,
@@ -146,9 +129,8 @@ mod tests {
           1. suspend [counter] (120 us)
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
-          1.90 ms  front <7.1> counter
         killed: <8.1> pi, reason killed
-        restarted: <9.1> pi as <9.2> after killed
+        started: <9.2> pi
         lingering: <5.1> in loopy 0.1.0, outside every tree, old for 20.0 ms
         not purged: loopy
         warning: counter_sup is new

@@ -1,3 +1,32 @@
 //! The node daemon: hosts apps and upgrades them live.
+//!
+//! `reld --root DIR` runs in the foreground until SIGTERM or SIGINT; `reld probe FILE` says what a library is. This
+//! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
 
-fn main() {}
+mod api_server;
+mod config;
+mod daemon;
+mod node;
+mod operator;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{Arguments, Command};
+
+/// Libraries forward their allocations here, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Some(Command::Probe { file, json }) => config::probe(&file, json),
+        None => daemon::run(arguments.daemon),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => config::fail(&error),
+    }
+}

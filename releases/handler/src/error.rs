@@ -71,7 +71,7 @@ pub enum NodeError {
     #[error("change_code {process}: app {} {vsn} answered: {reason}", .process.app)]
     ChangeCode {
         /// Whose state.
-        process: Process,
+        process: Box<Process>,
         /// The version of the code that answered.
         vsn: Vsn,
         /// What the app answered, or its panic.
@@ -81,7 +81,7 @@ pub enum NodeError {
     #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", .process.app)]
     ChangeCodeTimedOut {
         /// Whose state.
-        process: Process,
+        process: Box<Process>,
         /// The version of the code that does not return.
         vsn: Vsn,
         /// How long was waited.

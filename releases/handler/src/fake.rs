@@ -357,12 +357,12 @@ impl Node for Fake {
         match failed {
             None => Ok(Converted { processes, children: vec![] }),
             Some(Some(pid)) if pid.slot % 2 == 0 => Err(NodeError::ChangeCode {
-                process: self.process(pid),
+                process: Box::new(self.process(pid)),
                 vsn,
                 reason: "unknown state".to_owned(),
             }),
             Some(Some(pid)) => {
-                Err(NodeError::ChangeCodeTimedOut { process: self.process(pid), vsn, after_ms: 5000 })
+                Err(NodeError::ChangeCodeTimedOut { process: Box::new(self.process(pid)), vsn, after_ms: 5000 })
             }
             Some(None) => {
                 Err(NodeError::Stage { module: module.clone(), reason: "nobody to convert".to_owned() })

@@ -239,8 +239,11 @@ impl<N: Node> ReleaseHandler<N> {
         self.releases().permanent().is_some_and(|release| release.version == *vsn)
     }
 
-    /// The release before: the one last left, else the permanent one beside a current one, else the only old one.
-    fn previous(&self) -> Result<Vsn, Error> {
+    /// Returns the release before: the one last left, else the permanent one beside a current one, else the only old one.
+    ///
+    /// # Errors
+    /// [`Error::NoPrevious`] where it is not known which was before.
+    pub fn previous(&self) -> Result<Vsn, Error> {
         let is_other = |vsn: &&Vsn| self.running() != Some(*vsn);
         let known = |vsn: &&Vsn| self.releases().get(vsn).is_some();
         let permanent = || self.releases().permanent().map(|release| &release.version).filter(is_other);

@@ -54,7 +54,7 @@ pub use node::{
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
-pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Vsn};
+pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
 pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};

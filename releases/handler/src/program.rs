@@ -52,6 +52,8 @@ pub struct InstallOptions {
     pub orphans: OrphanPolicy,
     /// What is done about members that do not come to rest in time.
     pub unrest: Unrest,
+    /// How long each member may take to come to rest, whatever the script says. OTP: `suspend_timeout`.
+    pub rest: Option<Duration>,
 }
 
 impl Material {
@@ -196,8 +198,8 @@ impl<'a> Builder<'a> {
     /// Raises the gate over those that are suspended by name and those that merely have to move.
     fn raise(&mut self, suspended: &[Suspended]) {
         self.stage();
-        let unrest = self.options.unrest;
-        let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, unrest)).collect();
+        let options = self.options;
+        let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, options)).collect();
         for module in self.replaced(|_| true) {
             if !members.iter().any(|member| member.module == module) {
                 members.push(Member { module, timeout: None, unrest: Unrest::Leave });
@@ -289,13 +291,13 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn by_name(suspended: &Suspended, unrest: Unrest) -> Member {
-    let timeout = match suspended.timeout {
+fn by_name(suspended: &Suspended, options: InstallOptions) -> Member {
+    let written = match suspended.timeout {
         Timeout::Default => None,
         Timeout::Infinity => Some(INFINITY),
         Timeout::Ms(ms) => Some(Duration::from_millis(ms)),
     };
-    Member { module: suspended.module.clone(), timeout, unrest }
+    Member { module: suspended.module.clone(), timeout: options.rest.or(written), unrest: options.unrest }
 }
 
 fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {

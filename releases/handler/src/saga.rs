@@ -187,7 +187,7 @@ impl<N: Node> Saga<'_, N> {
         let process = match cause {
             Cause::Node(
                 NodeError::ChangeCode { process, .. } | NodeError::ChangeCodeTimedOut { process, .. },
-            ) => Some(process.clone()),
+            ) => Some((**process).clone()),
             Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
                 processes.first().cloned()
             }

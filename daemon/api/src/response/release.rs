@@ -63,10 +63,10 @@ pub struct Report {
     pub took_us: u64,
     /// How long processes stood still.
     pub pauses: Pauses,
-    /// Processes that ended meanwhile, by the upgrade or by themselves, and did not come back.
+    /// Processes that ended meanwhile, by the upgrade or by themselves.
     pub killed: Vec<Ended>,
-    /// Processes that ended meanwhile and were restarted.
-    pub restarted: Vec<Restarted>,
+    /// Processes that were started or restarted meanwhile.
+    pub restarted: Vec<Started>,
     /// Processes that still run old code.
     pub lingering: Vec<Lingerer>,
     /// Modules whose old code could not be purged.
@@ -109,21 +109,6 @@ pub struct Pauses {
     pub p99_us: u64,
     /// The longest of all.
     pub max_us: u64,
-    /// The longest ones by name, longest first; at most twenty.
-    pub longest: Vec<ProcessPause>,
-}
-
-/// How long one process stood still.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessPause {
-    /// The process.
-    pub pid: String,
-    /// Its registered name.
-    pub name: Option<String>,
-    /// Its module.
-    pub module: String,
-    /// How long.
-    pub pause_us: u64,
 }
 
 /// A process that ended.
@@ -139,14 +124,15 @@ pub struct Ended {
     pub reason: String,
 }
 
-/// A process that ended and was replaced by its supervisor.
+/// A process that was started meanwhile, by its supervisor after an end or by request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restarted {
-    /// The process that ended.
-    #[serde(flatten)]
-    pub ended: Ended,
-    /// The process in its place.
-    pub new_pid: String,
+pub struct Started {
+    /// The process.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// Its module.
+    pub module: String,
 }
 
 /// A process that still runs old code.

@@ -1,0 +1,223 @@
+//! The control API: decode, one call, encode.
+//!
+//! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
+//! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
+
+mod look;
+mod release;
+mod report;
+mod touch;
+
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, FromRequest, RawQuery, Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use parking_lot::Mutex;
+use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
+use reld_handler::Platform;
+use reld_runtime::{Pid, Runtime};
+use serde::Serialize;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use crate::daemon::Next;
+use crate::node::Shared;
+use crate::operator::Operator;
+
+/// The longest JSON request. A message larger than that does not belong on a command line.
+const BODY_MAX: usize = 16 << 20;
+
+/// What the answers are made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) runtime: Runtime,
+    pub(crate) operator: Operator,
+    pub(crate) shared: Arc<Mutex<Shared>>,
+    pub(crate) platform: Platform,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) started: Instant,
+    pub(crate) next: watch::Sender<Next>,
+}
+
+type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
+
+/// Opens the socket. The lock on the node's root is held, so a file that is in the way has no daemon behind it.
+pub(crate) fn bind(socket: &Path) -> std::io::Result<UnixListener> {
+    if let Some(folder) = socket.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves until the daemon ends.
+pub(crate) async fn serve(listener: UnixListener, api: Api) {
+    let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
+    if let Err(error) = axum::serve(listener, app.into_make_service_with_connect_info::<Peer>()).await {
+        tracing::error!(name: "api.ended", %error, "the control API ended");
+    }
+}
+
+fn routes(router: Router<Api>) -> Router<Api> {
+    let router = touch::routes(look::routes(release::routes(router)));
+    router.fallback(|| async {
+        refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))
+    })
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let stream: &UnixStream = stream.io();
+        Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
+    }
+}
+
+impl Peer {
+    /// Refuses who may only look.
+    fn may_change<R: Request>(self) -> Result<(), ErrorReport> {
+        let own = nix::unistd::geteuid().as_raw();
+        match (R::METHOD, self.uid) {
+            (Method::Get, _) => Ok(()),
+            (_, Some(uid)) if uid == own || uid == 0 => {
+                tracing::info!(name: "api.change", path = R::PATH, uid, "changed by hand");
+                Ok(())
+            }
+            (_, uid) => {
+                let who = uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("user {uid}"));
+                let message =
+                    format!("{} is not for {who}: only user {own} and root may change the node", R::PATH);
+                Err(ErrorReport::refused("forbidden", message))
+            }
+        }
+    }
+}
+
+/// Adds the route of a request that fits into memory.
+fn on<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
+where
+    R: Request,
+    F: Fn(Api, R) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer<R>> + Send,
+{
+    let handler = move |State(api): State<Api>,
+                        ConnectInfo(peer): ConnectInfo<Peer>,
+                        query: RawQuery,
+                        body: Bytes| async move {
+        let request =
+            peer.may_change::<R>().and_then(|()| decode(query.0.as_deref().unwrap_or_default(), &body));
+        match request {
+            Ok(request) => respond::<R>(answer(api, request).await),
+            Err(error) => refuse(error),
+        }
+    };
+    match R::METHOD {
+        Method::Get => router.route(R::PATH, get(handler)),
+        Method::Post | Method::Upload | Method::Follow => router.route(R::PATH, post(handler)),
+    }
+}
+
+/// Adds the route of a request that brings a file.
+fn on_upload<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
+where
+    R: Request,
+    F: Fn(Api, Body) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer<R>> + Send,
+{
+    let handler = move |State(api): State<Api>,
+                        ConnectInfo(peer): ConnectInfo<Peer>,
+                        request: HttpRequest| async move {
+        match peer.may_change::<R>() {
+            Ok(()) => respond::<R>(answer(api, request.into_body()).await),
+            Err(error) => refuse(error),
+        }
+    };
+    router.route(R::PATH, post(handler).layer(DefaultBodyLimit::disable()))
+}
+
+/// Adds the route of a request that is answered by a stream.
+fn on_follow<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
+where
+    R: Request,
+    F: Fn(Api, R) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Body, ErrorReport>> + Send,
+{
+    let handler = move |State(api): State<Api>,
+                        ConnectInfo(peer): ConnectInfo<Peer>,
+                        request: HttpRequest| async move {
+        let read = async {
+            peer.may_change::<R>()?;
+            let body =
+                Bytes::from_request(request, &()).await.map_err(|error| bad_body::<R>(&error.to_string()))?;
+            answer(api, decode("", &body)?).await
+        };
+        match read.await {
+            Ok(body) => body.into_response(),
+            Err(error) => refuse(error),
+        }
+    };
+    router.route(R::PATH, post(handler))
+}
+
+fn bad_body<R: Request>(cause: &str) -> ErrorReport {
+    ErrorReport::new("bad_request", format!("{} was not read", R::PATH), ExitCode::Usage).caused_by(cause)
+}
+
+fn respond<R: Request>(answer: Answer<R>) -> Response {
+    match answer {
+        Ok(answer) => json(StatusCode::OK, &answer),
+        Err(error) => refuse(error),
+    }
+}
+
+fn refuse(error: ErrorReport) -> Response {
+    let status =
+        StatusCode::from_u16(error.exit_code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json(status, &ErrorBody::from(error))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    (status, axum::Json(body)).into_response()
+}
+
+impl Api {
+    /// Runs something that waits on a thread that may.
+    async fn wait<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Runtime) -> Result<R, ErrorReport> + Send + 'static,
+    ) -> Result<R, ErrorReport> {
+        let runtime = self.runtime.clone();
+        let bug = |error| ErrorReport::new("bug", format!("the daemon panicked: {error}"), ExitCode::Bug);
+        tokio::task::spawn_blocking(move || work(&runtime)).await.map_err(bug)?
+    }
+
+    /// Finds a process by pid or registered name.
+    fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
+        let pid = process.parse::<Pid>().ok().or_else(|| self.runtime.whereis(process));
+        let alive = pid.filter(|pid| self.runtime.process(*pid).is_some());
+        alive.ok_or_else(|| {
+            ErrorReport::refused("noproc", format!("there is no process {process}"))
+                .with_hint("`relctl ps` lists the processes")
+        })
+    }
+}

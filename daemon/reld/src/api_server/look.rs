@@ -1,0 +1,310 @@
+//! Look verbs: read from the daemon's own tables.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use reld_api::request as q;
+use reld_api::response as r;
+use reld_api::{ErrorReport, term};
+use reld_runtime::{self as runtime, Behaviour, Child, Node, Pid, Place, ProcessInfo, Status};
+use serde_json::Value;
+
+use super::{Api, on};
+use crate::node::{STAYS, Shared};
+
+/// How long a process may take to come to a callback boundary before it is said to be busy.
+const BOUNDARY: Duration = Duration::from_secs(5);
+
+pub(super) fn routes(router: Router<Api>) -> Router<Api> {
+    let router = on(router, |api: Api, _: q::Status| async move { Ok(status(&api)) });
+    let router = on(router, |api: Api, request: q::Tree| async move { tree(&api, &request) });
+    let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
+    let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
+    let router =
+        on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
+    on(router, |api: Api, request: q::State| async move { state(api, &request).await })
+}
+
+fn status(api: &Api) -> r::NodeStatus {
+    let board = api.operator.board();
+    let release =
+        board.running.as_ref().and_then(|vsn| board.releases.get(vsn)).map(|known| r::RunningRelease {
+            name: known.name.to_string(),
+            version: known.version.to_string(),
+            status: super::release::status(known.status),
+        });
+    r::NodeStatus {
+        reld: env!("CARGO_PKG_VERSION").to_owned(),
+        os_pid: std::process::id(),
+        uptime_ms: millis(api.started.elapsed()),
+        release,
+        permanent: board.releases.permanent().map(|known| known.version.to_string()),
+        processes: api.runtime.processes().len() as u64,
+        dirty: api.shared.lock().dirty,
+        upgrade: board.progress,
+        lingering: lingering(api, |_| true),
+    }
+}
+
+// --- the tree --------------------------------------------------------------------------------------------------------
+
+fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
+    if let Some(supervisor) = &request.supervisor {
+        let pid = api.find(supervisor)?;
+        let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
+            ErrorReport::refused(
+                "not_a_supervisor",
+                format!("process {supervisor} is a worker, no supervisor"),
+            )
+        })?;
+        return Ok(r::Forest { roots: vec![place(&node, false)], outside: Vec::new() });
+    }
+    let apps = api.runtime.applications();
+    if let Some(app) = &request.app
+        && !apps.iter().any(|(spec, _)| spec.name == *app)
+    {
+        return Err(ErrorReport::refused("no_such_application", format!("there is no app {app}"))
+            .with_hint("`relctl apps` lists the apps"));
+    }
+    let roots = apps.iter().filter(|(spec, _)| request.app.as_ref().is_none_or(|app| spec.name == *app));
+    let roots = roots.filter_map(|(_, status)| match status {
+        runtime::AppStatus::Running { root: Some(root), .. } => api.runtime.tree(*root),
+        _ => None,
+    });
+    let outside = if request.app.is_none() { outside(api) } else { Vec::new() };
+    Ok(r::Forest { roots: roots.map(|node| place(&node, true)).collect(), outside })
+}
+
+/// Processes that no supervisor knows. The processes of applications stand for their trees and are not shown.
+fn outside(api: &Api) -> Vec<r::TreeNode> {
+    let without = |info: &ProcessInfo| info.parent.is_none() && info.behaviour != Behaviour::Application;
+    let loose = api.runtime.processes().into_iter().filter(without);
+    loose.filter_map(|info| api.runtime.tree(info.pid)).map(|node| place(&node, false)).collect()
+}
+
+fn place(node: &Node, root: bool) -> r::TreeNode {
+    let process = node.process.as_ref();
+    let children: Vec<r::TreeNode> = node.children.iter().map(|child| place(child, false)).collect();
+    let related = |pid: &Pid| {
+        process.and_then(|info| info.parent) == Some(*pid)
+            || node.children.iter().any(|child| child.child.pid() == Some(*pid))
+    };
+    r::TreeNode {
+        id: node.id.as_deref().map_or(Value::Null, json),
+        pid: node.child.pid().map(|pid| pid.to_string()),
+        name: process.and_then(|info| info.names.first().cloned()),
+        behaviour: process.map_or(
+            if node.is_supervisor { r::Behaviour::Supervisor } else { r::Behaviour::GenServer },
+            |info| behaviour(info.behaviour),
+        ),
+        root,
+        app: process.map(|info| info.app.clone()).unwrap_or_default(),
+        module: node.module.clone(),
+        version: process.map(|info| info.version.clone()),
+        code: process.map(age),
+        status: match node.child {
+            Child::Stopped => r::ProcessStatus::NotStarted,
+            Child::Restarting => r::ProcessStatus::Restarting,
+            Child::Starting(_) | Child::Running(_) => {
+                process.map_or(r::ProcessStatus::Running, process_status)
+            }
+        },
+        links: process
+            .map(|info| info.links.iter().filter(|pid| !related(pid)).map(Pid::to_string).collect())
+            .unwrap_or_default(),
+        children,
+    }
+}
+
+// --- processes -------------------------------------------------------------------------------------------------------
+
+fn processes(api: &Api) -> r::ProcessList {
+    let mut ids = Ids::default();
+    let list = api.runtime.processes();
+    r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
+}
+
+/// Child ids, read once for each supervisor.
+#[derive(Default)]
+struct Ids {
+    supervisors: HashMap<Pid, HashMap<Pid, Value>>,
+}
+
+impl Ids {
+    fn of(&mut self, api: &Api, supervisor: Pid, child: Pid) -> Value {
+        let children = self.supervisors.entry(supervisor).or_insert_with(|| {
+            let rows = api.runtime.which_children(supervisor).unwrap_or_default();
+            rows.into_iter().filter_map(|row| Some((row.pid?, json(&row.id)))).collect()
+        });
+        children.get(&child).cloned().unwrap_or_default()
+    }
+}
+
+fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
+    r::Process {
+        pid: info.pid.to_string(),
+        name: info.names.first().cloned(),
+        behaviour: behaviour(info.behaviour),
+        app: info.app.clone(),
+        module: info.module.clone(),
+        version: info.version.clone(),
+        code: age(info),
+        status: process_status(info),
+        supervisor: info.parent.map(|parent| called(api, parent)),
+        id: info.parent.map_or(Value::Null, |parent| ids.of(api, parent, info.pid)),
+        queue: info.queued as u64,
+    }
+}
+
+/// A process by the name that people know it by.
+pub(super) fn called(api: &Api, pid: Pid) -> String {
+    let name = api.runtime.process(pid).and_then(|info| info.names.into_iter().next());
+    name.unwrap_or_else(|| pid.to_string())
+}
+
+async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let bytes =
+        api.wait(move |runtime| runtime.get_state(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
+    let info = api.runtime.process(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
+    Ok(r::ProcessState {
+        pid: pid.to_string(),
+        name: info.names.first().cloned(),
+        module: info.module.clone(),
+        version: info.version.clone(),
+        status: process_status(&info),
+        state: json(&bytes),
+    })
+}
+
+pub(super) fn sys_error(error: &runtime::SysError) -> ErrorReport {
+    let kind = match error {
+        runtime::SysError::Noproc(_) => "noproc",
+        runtime::SysError::TimedOut { .. } => "timeout",
+        runtime::SysError::Task(_) => "task",
+        runtime::SysError::NotSuspended(_) => "not_suspended",
+        runtime::SysError::Refused { .. } => "refused",
+    };
+    ErrorReport::refused(kind, error.to_string())
+}
+
+// --- apps and code ---------------------------------------------------------------------------------------------------
+
+fn apps(api: &Api) -> r::AppList {
+    let (specs, code, processes) =
+        (api.shared.lock().apps.clone(), api.runtime.code(), api.runtime.processes());
+    let app = |(spec, status): (runtime::AppSpec, runtime::AppStatus)| r::App {
+        status: match status {
+            runtime::AppStatus::Running { .. } => r::AppStatus::Running,
+            _ => r::AppStatus::Loaded,
+        },
+        start_type: specs
+            .iter()
+            .find(|(name, _)| name.as_str() == spec.name)
+            .map_or_else(|| "permanent".to_owned(), |(_, spec)| spec.start_type.to_string()),
+        modules: code
+            .iter()
+            .filter(|version| version.app == spec.name && version.place == Place::Current)
+            .map(|version| version.module.clone())
+            .collect(),
+        processes: processes.iter().filter(|info| info.app == spec.name).count() as u64,
+        name: spec.name,
+        version: spec.version,
+    };
+    r::AppList { apps: api.runtime.applications().into_iter().map(app).collect() }
+}
+
+fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
+    let versions = api.runtime.code();
+    let wanted = |name: &str| module.is_none_or(|module| module == name);
+    let mut names: Vec<&str> =
+        versions.iter().map(|version| version.module.as_str()).filter(|n| wanted(n)).collect();
+    names.dedup();
+    if let (Some(module), true) = (module, names.is_empty()) {
+        return Err(not_loaded(module));
+    }
+    let modules = names.iter().map(|name| module_row(api, name, &versions)).collect();
+    let shared = api.shared.lock();
+    let residents = shared.residents.iter().map(|image| r::Resident {
+        app: image.app.clone(),
+        version: image.version.clone(),
+        bytes: image.bytes,
+        reason: STAYS.to_owned(),
+    });
+    Ok(r::CodeTable { modules, residents: residents.collect() })
+}
+
+pub(super) fn not_loaded(module: &str) -> ErrorReport {
+    ErrorReport::refused("not_loaded", format!("module {module} is not loaded"))
+        .with_hint("`relctl code` lists the modules")
+}
+
+fn module_row(api: &Api, name: &str, versions: &[runtime::Version]) -> r::Module {
+    let at = |place| versions.iter().find(|version| version.module == name && version.place == place);
+    let current = at(Place::Current);
+    r::Module {
+        module: name.to_owned(),
+        app: versions
+            .iter()
+            .find(|version| version.module == name)
+            .map(|version| version.app.clone())
+            .unwrap_or_default(),
+        current: current.map(|version| version.version.clone()),
+        current_processes: current.map_or(0, |version| version.users as u64),
+        old: at(Place::Old).map(|version| r::OldCode {
+            version: version.version.clone(),
+            lingering: lingering(api, |info| info.module == name),
+        }),
+    }
+}
+
+/// Returns who runs old code.
+pub(super) fn lingering(api: &Api, wanted: impl Fn(&ProcessInfo) -> bool) -> Vec<r::Lingerer> {
+    let old = api.runtime.processes().into_iter().filter(|info| info.is_old && wanted(info));
+    let shared = api.shared.lock();
+    old.map(|info| lingerer(api, &shared, &info)).collect()
+}
+
+fn lingerer(api: &Api, shared: &Shared, info: &ProcessInfo) -> r::Lingerer {
+    let since = shared.old_since.get(&info.module).copied().unwrap_or_else(Instant::now);
+    r::Lingerer {
+        pid: info.pid.to_string(),
+        name: info.names.first().cloned(),
+        supervisor: info.parent.map(|parent| called(api, parent)),
+        module: info.module.clone(),
+        version: info.version.clone(),
+        since_ms: millis(since.elapsed()),
+    }
+}
+
+// --- words -----------------------------------------------------------------------------------------------------------
+
+/// A value in JSON; what is no MessagePack came from a library that broke its promise, and is shown as bytes.
+pub(super) fn json(bytes: &[u8]) -> Value {
+    term::to_json(bytes).unwrap_or_else(|_| Value::String(format!("{bytes:02x?}")))
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn behaviour(behaviour: Behaviour) -> r::Behaviour {
+    match behaviour {
+        Behaviour::GenServer => r::Behaviour::GenServer,
+        Behaviour::Supervisor => r::Behaviour::Supervisor,
+        Behaviour::Application => r::Behaviour::Application,
+        Behaviour::Task => r::Behaviour::Task,
+    }
+}
+
+fn age(info: &ProcessInfo) -> r::CodeAge {
+    if info.is_old { r::CodeAge::Old } else { r::CodeAge::Current }
+}
+
+fn process_status(info: &ProcessInfo) -> r::ProcessStatus {
+    match info.status {
+        Status::Suspended => r::ProcessStatus::Suspended,
+        Status::Idle | Status::Running | Status::Waiting => r::ProcessStatus::Running,
+    }
+}

@@ -1,0 +1,193 @@
+//! What the release handler says, in the words of the API.
+
+use std::collections::HashSet;
+
+use reld_api::response as r;
+use reld_api::{ErrorReport, ExitCode, FailedStep};
+use reld_handler::{self as handler, Check, Outcome, Process};
+
+use crate::node::chain;
+
+/// Translates a check that found nothing in the way.
+pub(super) fn checked(check: &Check) -> r::Checked {
+    let steps = check.script.iter().flat_map(|script| (1..).zip(&script.steps));
+    let step = |(number, step): (usize, &handler::Step)| r::Step {
+        number,
+        text: step.to_string(),
+        instruction: serde_json::to_value(step).unwrap_or_default(),
+    };
+    r::Checked {
+        from: check.from.as_ref().map(ToString::to_string),
+        to: check.to.to_string(),
+        changed: check.changed,
+        script: steps.map(step).collect(),
+        warnings: check.warnings.clone(),
+    }
+}
+
+/// Translates a check that found obstacles: all of them, the first one naming the kind.
+pub(super) fn check_error(check: &Check) -> ErrorReport {
+    refused(&check.to, check.from.as_ref(), &check.obstacles)
+}
+
+fn refused(
+    to: &handler::Vsn,
+    running: Option<&handler::Vsn>,
+    obstacles: &[handler::Obstacle],
+) -> ErrorReport {
+    let kind = obstacles.first().map_or("refused", handler::Obstacle::class);
+    let mut report = ErrorReport::refused(kind, format!("release {to} was not installed"));
+    report.node_state = Some(runs(running));
+    report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
+    report.details = serde_json::to_value(obstacles).unwrap_or_default();
+    report
+}
+
+fn runs(running: Option<&handler::Vsn>) -> String {
+    running.map_or_else(
+        || "the node is idle as before".to_owned(),
+        |vsn| format!("the node runs {vsn} as before"),
+    )
+}
+
+/// Translates what the handler refused; nothing was changed.
+pub(super) fn error(error: &handler::Error) -> ErrorReport {
+    match error {
+        handler::Error::Refused { vsn, running, obstacles } => refused(vsn, running.as_ref(), obstacles),
+        handler::Error::Store(store) => ErrorReport::refused(store.class(), chain(store)),
+        handler::Error::Release { .. } => ErrorReport::refused("bad_release", chain(error)),
+        handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
+            .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
+        handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
+    }
+}
+
+/// Translates how an upgrade ended; one that was rolled back is an error with the report as its details.
+pub(super) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport> {
+    let answer = r::Report {
+        outcome: outcome(report.outcome),
+        from: report.from.as_ref().map(ToString::to_string),
+        to: report.to.to_string(),
+        changed: report.changed,
+        committed: report.permanent,
+        steps: report.steps.iter().map(step_run).collect(),
+        took_us: report.steps.iter().map(|step| step.duration_us).sum(),
+        pauses: pauses(report),
+        killed: ended(report),
+        restarted: restarted(report),
+        lingering: report.lingering.iter().map(lingerer).collect(),
+        unpurged: unpurged(report),
+        warnings: warnings(report),
+    };
+    match report.outcome {
+        Outcome::Installed => Ok(answer),
+        Outcome::RolledBack => Err(failed(report, &answer, ExitCode::RolledBack)),
+        Outcome::NeedsRestart => Err(failed(report, &answer, ExitCode::Incomplete)),
+    }
+}
+
+fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> ErrorReport {
+    let kind = if exit_code == ExitCode::RolledBack { "rolled_back" } else { "needs_restart" };
+    let mut error = ErrorReport::new(kind, format!("release {} was not installed", report.to), exit_code);
+    error.node_state = Some(match exit_code {
+        ExitCode::RolledBack => runs(report.from.as_ref()),
+        _ => "the rollback is not complete; the node restarts into its permanent release".to_owned(),
+    });
+    if let Some(failure) = &report.failure {
+        error.step =
+            Some(FailedStep { number: failure.step, of: failure.steps, text: failure.title.clone() });
+        error.causes.push(failure.cause.clone());
+    }
+    error.causes.extend(report.not_undone.iter().map(|line| format!("not undone: {line}")));
+    error.hint = Some(format!("`relctl check {}` prints the script", report.to));
+    error.details = serde_json::to_value(answer).unwrap_or_default();
+    error
+}
+
+fn outcome(outcome: Outcome) -> r::Outcome {
+    match outcome {
+        Outcome::Installed => r::Outcome::Installed,
+        Outcome::RolledBack => r::Outcome::RolledBack,
+        Outcome::NeedsRestart => r::Outcome::NeedsRestart,
+    }
+}
+
+fn step_run(step: &handler::StepReport) -> r::StepRun {
+    r::StepRun { number: step.step, text: step.title.clone(), took_us: step.duration_us }
+}
+
+fn pauses(report: &handler::Report) -> r::Pauses {
+    r::Pauses {
+        processes: report.pause.processes as u64,
+        p50_us: report.pause.p50_us,
+        p99_us: report.pause.p99_us,
+        max_us: report.pause.max_us,
+    }
+}
+
+/// Who ended and did not come back: what the upgrade killed, and what ended by itself meanwhile.
+fn ended(report: &handler::Report) -> Vec<r::Ended> {
+    let killed = report.killed.iter().map(|process| end_of(process, "killed"));
+    let exits = report.exits.iter().map(|exited| end_of(&exited.process, &exited.reason));
+    let mut seen = HashSet::new();
+    killed.chain(exits).filter(|ended| seen.insert(ended.pid.clone())).collect()
+}
+
+fn end_of(process: &Process, reason: &str) -> r::Ended {
+    r::Ended {
+        pid: process.pid.to_string(),
+        name: process.name.clone(),
+        module: process.module.to_string(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn restarted(report: &handler::Report) -> Vec<r::Started> {
+    let started = |process: &Process| r::Started {
+        pid: process.pid.to_string(),
+        name: process.name.clone(),
+        module: process.module.to_string(),
+    };
+    report.restarted.iter().map(started).collect()
+}
+
+fn lingerer(lingerer: &handler::Lingerer) -> r::Lingerer {
+    r::Lingerer {
+        pid: lingerer.process.pid.to_string(),
+        name: lingerer.process.name.clone(),
+        supervisor: None,
+        module: lingerer.process.module.to_string(),
+        version: lingerer.vsn.to_string(),
+        since_ms: 0,
+    }
+}
+
+fn unpurged(report: &handler::Report) -> Vec<String> {
+    let mut modules: Vec<String> = report.lingering.iter().map(|l| l.process.module.to_string()).collect();
+    modules.sort();
+    modules.dedup();
+    modules
+}
+
+fn warnings(report: &handler::Report) -> Vec<String> {
+    let mut warnings = report.warnings.clone();
+    let ids = |ids: &[serde_json::Value]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    for changed in &report.children {
+        if !changed.vanished.is_empty() {
+            let ids = ids(&changed.vanished);
+            warnings
+                .push(format!("{}: children {ids} are not in the new spec; they run on", changed.supervisor));
+        }
+        if !changed.added.is_empty() {
+            let ids = ids(&changed.added);
+            warnings.push(format!("{}: children {ids} are new and not started", changed.supervisor));
+        }
+    }
+    warnings.extend(
+        report.left.iter().map(|process| format!("{process} did not come to rest and was left alone")),
+    );
+    warnings.extend(
+        report.commit_error.iter().map(|error| format!("the release runs but is not permanent: {error}")),
+    );
+    warnings
+}

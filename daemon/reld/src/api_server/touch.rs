@@ -1,0 +1,477 @@
+//! Touch verbs: reach into the running node.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use reld_api::request as q;
+use reld_api::response as r;
+use reld_api::{ErrorReport, ExitCode, Request as _, term};
+use reld_handler::{Library, Store};
+use reld_runtime::{
+    Answer, AppError, ChildSpec, ChildType, Exit, Pid, Place, Reason, Reply, Request, RequestKind, Restart,
+    Shutdown,
+};
+use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
+use serde_json::{Value, json};
+use tokio::sync::mpsc as channel;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::look::{called, json, lingering, millis, not_loaded, sys_error};
+use super::release::receive;
+use super::{Api, on, on_follow, on_upload};
+use crate::node::{chain, library_file};
+
+/// OTP: the default of `gen_server:call`.
+const CALL: Duration = Duration::from_secs(5);
+/// How long a process may take to come to a callback boundary.
+const BOUNDARY: Duration = Duration::from_secs(5);
+/// How long an init or a library may take.
+const START: Duration = Duration::from_secs(30);
+/// How long an application may take to start or to stop.
+const APPLICATION: Duration = Duration::from_secs(60);
+/// How long killed processes are waited for.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+pub(super) fn routes(router: Router<Api>) -> Router<Api> {
+    let router = on(router, |api: Api, request: q::Call| async move { call(api, request).await });
+    let router = on(router, |api: Api, request: q::Cast| async move { cast(&api, &request) });
+    let router =
+        on(
+            router,
+            |api: Api, request: q::Spawn| async move { spawn(&api, request.module, &request.args).await },
+        );
+    let router =
+        on_follow(router, |api: Api, request: q::SpawnLink| async move { spawn_link(api, request).await });
+    let router = on_upload::<q::Load, _, _>(router, load);
+    let router = on(router, |api: Api, request: q::Suspend| async move { suspend(api, request).await });
+    let router = on(router, |api: Api, request: q::Resume| async move { resume(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ChangeCode| async move { change_code(api, request).await });
+    let router = on(router, |api: Api, request: q::Purge| async move { purge(api, request.module).await });
+    let router =
+        on(router, |api: Api, request: q::SoftPurge| async move { soft_purge(api, request.module).await });
+    let router = on(router, |api: Api, request: q::Kill| async move { kill(&api, &request) });
+    let router =
+        on(router, |api: Api, request: q::ChildStart| async move { child_start(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ChildTerminate| async move { child_terminate(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ChildRestart| async move { child_restart(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ChildDelete| async move { child_delete(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::AppStart| async move { app_start(api, request.app).await });
+    on(router, |api: Api, request: q::AppStop| async move { app_stop(api, request.app).await })
+}
+
+// --- messages --------------------------------------------------------------------------------------------------------
+
+fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
+    let refuse = |error: term::TermError| {
+        ErrorReport::new("bad_request", "the value cannot be sent", ExitCode::Usage)
+            .caused_by(error.to_string())
+    };
+    term::to_msgpack(value).map_err(refuse)
+}
+
+/// Calls a process without holding a thread.
+async fn ask(
+    api: &Api,
+    kind: RequestKind,
+    pid: Pid,
+    body: Vec<u8>,
+    timeout: Option<Duration>,
+) -> Result<Vec<u8>, ErrorReport> {
+    let (done, answer) = tokio::sync::oneshot::channel();
+    api.runtime.call_then(kind, pid, body, timeout, move |answer| {
+        // A client that hung up has no use for the answer.
+        let _ = done.send(answer);
+    });
+    match answer.await {
+        Ok(Answer::Reply(reply)) => Ok(reply),
+        Ok(Answer::Timeout) => {
+            let after = timeout.map_or(0, millis);
+            Err(ErrorReport::refused(
+                "timeout",
+                format!("{} did not reply within {after} ms", called(api, pid)),
+            ))
+        }
+        Ok(Answer::Exit(exit)) => {
+            Err(ErrorReport::refused("exit", format!("{pid} ended without a reply"))
+                .caused_by(exit.to_string()))
+        }
+        Err(_) => Err(ErrorReport::refused("stopping", "the node stops")),
+    }
+}
+
+async fn call(api: Api, request: q::Call) -> Result<r::Replied, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let timeout = request.timeout_ms.map_or(CALL, Duration::from_millis);
+    let began = Instant::now();
+    let reply = ask(&api, RequestKind::Call, pid, bytes(&request.request)?, Some(timeout)).await?;
+    let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(r::Replied { pid: pid.to_string(), reply: json(&reply), took_us })
+}
+
+fn cast(api: &Api, request: &q::Cast) -> Result<r::Sent, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    api.runtime.cast(pid, bytes(&request.message)?);
+    Ok(r::Sent { pid: pid.to_string() })
+}
+
+async fn spawn(api: &Api, module: String, args: &Value) -> Result<r::Spawned, ErrorReport> {
+    let pid = start(api, module, bytes(args)?).await?;
+    Ok(r::Spawned { pid: pid.to_string() })
+}
+
+async fn start(api: &Api, module: String, args: Vec<u8>) -> Result<Pid, ErrorReport> {
+    if api.runtime.current_version(&module).is_none() {
+        return Err(not_loaded(&module));
+    }
+    let failed = format!("no process of {module} was started");
+    let started = api.wait(move |runtime| {
+        let why =
+            |exit: Exit| ErrorReport::refused("start_failed", failed.clone()).caused_by(exit.to_string());
+        runtime.spawn(&module, args, START).map_err(why)
+    });
+    started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the process's init answered ignore"))
+}
+
+/// Two lines: one when the process has started, one when it has ended. A client that hangs up ends it.
+async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport> {
+    let pid = start(&api, request.module, bytes(&request.args)?).await?;
+    let (events, stream) = channel::unbounded_channel();
+    let exited = events.clone();
+    // Nobody reads when the client is gone.
+    let _ = events.send(r::LinkEvent::Spawned { pid: pid.to_string() });
+    api.runtime.on_exit(pid, move |exit| {
+        let _ = exited.send(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() });
+    });
+    let runtime = api.runtime.clone();
+    tokio::spawn(async move {
+        events.closed().await;
+        runtime.exit(pid, Exit::shutdown());
+    });
+    let last = |event: &r::LinkEvent| matches!(event, r::LinkEvent::Exited { .. });
+    let mut over = false;
+    let lines = UnboundedReceiverStream::new(stream)
+        .take_while(move |event| !std::mem::replace(&mut over, last(event)));
+    Ok(Body::from_stream(lines.map(line)))
+}
+
+fn line(event: r::LinkEvent) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(&event)?;
+    line.push(b'\n');
+    Ok(line.into())
+}
+
+// --- code by hand ----------------------------------------------------------------------------------------------------
+
+async fn load(api: Api, body: Body) -> Result<r::Loaded, ErrorReport> {
+    let file = receive(&api, body).await?;
+    let (platform, folder) = (api.platform.clone(), api.run_dir.clone());
+    let before = api.runtime.processes();
+    let (name, version, modules) = api
+        .operator
+        .order(move |handler| {
+            let refuse = |error: &dyn std::error::Error| ErrorReport::refused("not_loaded", chain(error));
+            // A root of its own, only to verify and lay out the tarball; it goes when the private copy is made.
+            let scratch = tempfile::tempdir_in(folder).map_err(|e| refuse(&e))?;
+            let mut store = Store::open(scratch.path()).map_err(|e| refuse(&e))?;
+            let unpacked = store.unpack(file.path(), &platform).map_err(|e| refuse(&e))?;
+            let library = only_library(&store, &unpacked)?;
+            handler.node_mut().load_by_hand(&library, Instant::now() + START).map_err(|e| by_hand(&e))?;
+            Ok::<_, ErrorReport>((library.app, library.vsn, library.modules))
+        })
+        .await??;
+    let concerned = |module: &str| modules.iter().any(|m| m.as_str() == module);
+    let was = before.iter().filter(|info| concerned(&info.module));
+    let now: Vec<_> = was.clone().filter_map(|info| api.runtime.process(info.pid)).collect();
+    let gone = was.filter(|info| !now.iter().any(|now| now.pid == info.pid)).map(|info| r::Ended {
+        pid: info.pid.to_string(),
+        name: info.names.first().cloned(),
+        module: info.module.clone(),
+        reason: "its state was not accepted by the new code, or it ended by itself".to_owned(),
+    });
+    Ok(r::Loaded {
+        app: name.to_string(),
+        version: version.to_string(),
+        modules: modules.iter().map(ToString::to_string).collect(),
+        converted: now.iter().filter(|info| !info.is_old).count() as u64,
+        killed: gone.collect(),
+        lingering: lingering(&api, |info| concerned(&info.module)),
+    })
+}
+
+fn only_library(store: &Store, unpacked: &reld_handler::Unpacked) -> Result<Library, ErrorReport> {
+    let refuse = |error: &dyn std::error::Error| ErrorReport::refused("not_loaded", chain(error));
+    let [app] = unpacked.release.apps.as_slice() else {
+        return Err(ErrorReport::refused(
+            "not_loaded",
+            "the tarball holds more than one app; load one at a time",
+        ));
+    };
+    let manifest = store.manifest(&unpacked.release.version).map_err(|e| refuse(&e))?;
+    let documents = store.docs(&unpacked.release.version).map_err(|e| refuse(&e))?;
+    let dir = store.root().app_dir(&app.name, &app.version);
+    let file = library_file(&dir, app.name.as_str());
+    let listed = format!("lib/{}-{}/{}.so", app.name, app.version, app.name);
+    let entry = manifest.file(&listed);
+    let entry =
+        entry.ok_or_else(|| ErrorReport::refused("not_loaded", format!("the tarball has no {listed}")))?;
+    let docs = documents.release.apps().iter().find(|docs| docs.name() == &app.name);
+    Ok(Library {
+        app: app.name.clone(),
+        vsn: app.version.clone(),
+        dir,
+        file,
+        sha256: entry.sha256.to_string(),
+        modules: docs.map(|docs| docs.modules().to_vec()).unwrap_or_default(),
+    })
+}
+
+fn by_hand(error: &crate::node::LoadByHandError) -> ErrorReport {
+    use crate::node::LoadByHandError::{Code, Node};
+    use reld_runtime::CodeError::NotPurged;
+    let kind = match error {
+        Code(NotPurged { .. }) => "not_purged",
+        Code(_) | Node(_) => "not_loaded",
+    };
+    ErrorReport::refused(kind, chain(error))
+}
+
+async fn suspend(api: Api, request: q::Suspend) -> Result<r::Suspended, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    api.wait(move |runtime| runtime.suspend(pid, BOUNDARY).map_err(|e| sys_error(&e))).await?;
+    Ok(r::Suspended { pid: pid.to_string() })
+}
+
+async fn resume(api: Api, request: q::Resume) -> Result<r::Resumed, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let queue = api.runtime.process(pid).map_or(0, |info| info.queued as u64);
+    api.wait(move |runtime| runtime.resume(pid, BOUNDARY).map_err(|e| sys_error(&e))).await?;
+    Ok(r::Resumed { pid: pid.to_string(), queue })
+}
+
+async fn change_code(api: Api, request: q::ChangeCode) -> Result<r::CodeChanged, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let runs = api.runtime.process(pid).map(|info| info.module).unwrap_or_default();
+    if runs != request.module {
+        let message = format!("{pid} runs module {runs}, not {}", request.module);
+        return Err(ErrorReport::refused("other_module", message));
+    }
+    let (from, extra) = (request.from_version, bytes(&request.extra)?);
+    api.wait(move |runtime| runtime.change_code(pid, &from, extra, BOUNDARY).map_err(|e| sys_error(&e)))
+        .await?;
+    api.shared.lock().dirty = true;
+    let version = api.runtime.process(pid).map(|info| info.version).unwrap_or_default();
+    Ok(r::CodeChanged { pid: pid.to_string(), module: request.module, version })
+}
+
+async fn purge(api: Api, module: String) -> Result<r::Purged, ErrorReport> {
+    let who = lingering(&api, |info| info.module == module);
+    let name = module.clone();
+    let purged = purge_by_hand(&api, module.clone(), move |runtime| {
+        runtime.purge(&name, Place::Old, Instant::now() + KILL_GRACE)
+    });
+    let purged = purged.await?;
+    if !purged.lingering.is_empty() {
+        let stuck: Vec<String> = purged.lingering.iter().map(Pid::to_string).collect();
+        let message = format!("module {module} was not purged: {} computes without end", stuck.join(", "));
+        return Err(ErrorReport::refused("lingering", message));
+    }
+    let killed = who.into_iter().filter(|who| purged.killed.iter().any(|pid| pid.to_string() == who.pid));
+    let killed = killed.map(|who| r::Ended {
+        pid: who.pid,
+        name: who.name,
+        module: who.module,
+        reason: Exit::Killed.to_string(),
+    });
+    Ok(r::Purged { module, killed: killed.collect() })
+}
+
+async fn soft_purge(api: Api, module: String) -> Result<r::SoftPurged, ErrorReport> {
+    let name = module.clone();
+    let purge = move |runtime: &reld_runtime::Runtime| runtime.soft_purge(&name, Place::Old);
+    let purged = purge_by_hand(&api, module.clone(), purge).await?.lingering.is_empty();
+    let lingering = if purged { Vec::new() } else { lingering(&api, |info| info.module == module) };
+    Ok(r::SoftPurged { module, purged, lingering })
+}
+
+/// Changes of code by hand wait for an upgrade that is under way.
+async fn purge_by_hand(
+    api: &Api,
+    module: String,
+    purge: impl FnOnce(&reld_runtime::Runtime) -> Result<reld_runtime::Purge, reld_runtime::CodeError>
+    + Send
+    + 'static,
+) -> Result<reld_runtime::Purge, ErrorReport> {
+    let runtime = api.runtime.clone();
+    let done = api.operator.order(move |handler| {
+        let purged = purge(&runtime);
+        handler.node_mut().purged_by_hand();
+        purged
+    });
+    done.await?.map_err(|_| not_loaded(&module))
+}
+
+fn kill(api: &Api, request: &q::Kill) -> Result<r::ExitSent, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let exit = match request.reason.as_str() {
+        "kill" => Exit::Killed,
+        "shutdown" => Exit::shutdown(),
+        "normal" => Exit::Normal,
+        text => Exit::Error(text.to_owned()),
+    };
+    api.runtime.exit(pid, exit);
+    Ok(r::ExitSent { pid: pid.to_string() })
+}
+
+// --- children --------------------------------------------------------------------------------------------------------
+
+/// Asks a supervisor.
+async fn supervise<T: DeserializeOwned>(
+    api: &Api,
+    supervisor: &str,
+    request: &Request,
+    id: &Value,
+) -> Result<T, ErrorReport> {
+    let pid = api.find(supervisor)?;
+    let body = reld_runtime::term::encode(request);
+    let reply = ask(api, RequestKind::Supervisor, pid, body, Some(q::ChildStart::PATIENCE)).await?;
+    match reld_runtime::term::decode(&reply) {
+        Ok(Reply::Ok(value)) => Ok(value),
+        Ok(Reply::Error(error)) => Err(child_error(api, pid, id, &error)),
+        Err(text) => {
+            Err(ErrorReport::new("bug", "a supervisor's answer cannot be read", ExitCode::Bug)
+                .caused_by(text))
+        }
+    }
+}
+
+fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &reld_runtime::RequestError) -> ErrorReport {
+    let kind = serde_json::to_value(error.reason).ok().and_then(|kind| kind.as_str().map(str::to_owned));
+    let kind = kind.unwrap_or_default();
+    let mut report = ErrorReport::refused(&kind, format!("{kind}: {}", error.text));
+    report.details = json!({ "id": id, "pid": error.pid.map(|pid| pid.to_string()) });
+    if error.reason == Reason::NotFound {
+        report.hint = pid_hint(api, supervisor, id);
+    }
+    report
+}
+
+/// Somebody copied a pid from the tree where a child id is wanted.
+fn pid_hint(api: &Api, supervisor: Pid, id: &Value) -> Option<String> {
+    let pid: Pid = id.as_str()?.parse().ok()?;
+    let rows = api.runtime.which_children(supervisor)?;
+    Some(match rows.iter().find(|row| row.pid == Some(pid)) {
+        Some(row) => format!("{pid} is a pid; the child's id is {}", json(&row.id)),
+        None => format!("{pid} is a pid, where a child id is wanted; `relctl tree` shows both"),
+    })
+}
+
+fn id_bytes(id: &Value) -> Result<ByteBuf, ErrorReport> {
+    bytes(id).map(ByteBuf::from)
+}
+
+async fn child_start(api: Api, request: q::ChildStart) -> Result<r::ChildStarted, ErrorReport> {
+    let (id, asked) = match &request.child {
+        q::NewChild::Spec(spec) => (spec.id.clone(), Request::StartChild(child_spec(spec)?)),
+        q::NewChild::Args(args) => (Value::Null, Request::StartChildArgs(id_bytes(args)?)),
+    };
+    let pid: Option<Pid> = supervise(&api, &request.supervisor, &asked, &id).await?;
+    Ok(r::ChildStarted { id, pid: pid.map(|pid| pid.to_string()) })
+}
+
+fn child_spec(spec: &q::ChildSpec) -> Result<ChildSpec, ErrorReport> {
+    let kind = match spec.kind {
+        q::ChildType::Worker => ChildType::Worker,
+        q::ChildType::Supervisor => ChildType::Supervisor,
+    };
+    let shutdown = match (spec.shutdown, kind) {
+        (Some(q::Shutdown::BrutalKill), _) => Shutdown::BrutalKill,
+        (Some(q::Shutdown::Infinity), _) | (None, ChildType::Supervisor) => Shutdown::Infinity,
+        (Some(q::Shutdown::Ms(ms)), _) => Shutdown::Ms(ms),
+        (None, ChildType::Worker) => Shutdown::Ms(5000),
+    };
+    Ok(ChildSpec {
+        id: id_bytes(&spec.id)?,
+        module: spec.module.clone(),
+        args: id_bytes(&spec.args)?,
+        restart: match spec.restart {
+            q::Restart::Permanent => Restart::Permanent,
+            q::Restart::Transient => Restart::Transient,
+            q::Restart::Temporary => Restart::Temporary,
+        },
+        shutdown,
+        kind,
+    })
+}
+
+async fn child_terminate(api: Api, request: q::ChildTerminate) -> Result<r::ChildTerminated, ErrorReport> {
+    let id = request.id;
+    let asked = match simple_child(&api, &request.supervisor, &id) {
+        Some(pid) => Request::TerminatePid(pid),
+        None => Request::TerminateChild(id_bytes(&id)?),
+    };
+    let () = supervise(&api, &request.supervisor, &asked, &id).await?;
+    Ok(r::ChildTerminated { id })
+}
+
+/// Children of a simple_one_for_one are named by their pids.
+fn simple_child(api: &Api, supervisor: &str, id: &Value) -> Option<Pid> {
+    let pid: Pid = id.as_str()?.parse().ok()?;
+    let rows = api.runtime.which_children(api.find(supervisor).ok()?)?;
+    rows.iter().find(|row| row.pid == Some(pid) && json(&row.id).is_null()).map(|_| pid)
+}
+
+async fn child_restart(api: Api, request: q::ChildRestart) -> Result<r::ChildStarted, ErrorReport> {
+    let id = request.id;
+    let asked = Request::RestartChild(id_bytes(&id)?);
+    let pid: Option<Pid> = supervise(&api, &request.supervisor, &asked, &id).await?;
+    Ok(r::ChildStarted { id, pid: pid.map(|pid| pid.to_string()) })
+}
+
+async fn child_delete(api: Api, request: q::ChildDelete) -> Result<r::ChildDeleted, ErrorReport> {
+    let id = request.id;
+    let () = supervise(&api, &request.supervisor, &Request::DeleteChild(id_bytes(&id)?), &id).await?;
+    Ok(r::ChildDeleted { id })
+}
+
+// --- applications ----------------------------------------------------------------------------------------------------
+
+fn app_error(error: &AppError) -> ErrorReport {
+    let kind = match error {
+        AppError::Unknown(_) => "no_such_application",
+        AppError::AlreadyStarted(_) => "already_started",
+        AppError::NotStarted(_) | AppError::Needs { .. } => "not_started",
+        AppError::Busy(_) => "busy",
+        AppError::NoModule { .. } => "not_loaded",
+        AppError::Failed { .. } => "start_failed",
+        AppError::TimedOut { .. } => "timeout",
+    };
+    ErrorReport::refused(kind, error.to_string())
+}
+
+/// Starts an app, and what it needs first. OTP: `application:ensure_all_started/1`.
+async fn app_start(api: Api, app: String) -> Result<r::AppStarted, ErrorReport> {
+    let name = app.clone();
+    let started = api.wait(move |runtime| {
+        runtime.ensure_all_started(&name, Instant::now() + APPLICATION).map_err(|e| app_error(&e))
+    });
+    Ok(r::AppStarted { app, started: started.await? })
+}
+
+async fn app_stop(api: Api, app: String) -> Result<r::AppStopped, ErrorReport> {
+    let name = app.clone();
+    let took = api.wait(move |runtime| {
+        let began = Instant::now();
+        runtime.stop_application(&name, began + APPLICATION).map_err(|e| app_error(&e))?;
+        Ok(began.elapsed())
+    });
+    let took_us = u64::try_from(took.await?.as_micros()).unwrap_or(u64::MAX);
+    Ok(r::AppStopped { app, took_us })
+}

@@ -1,0 +1,61 @@
+//! The command line of the daemon.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+/// The node daemon.
+#[derive(Debug, Parser)]
+#[command(name = "reld", version, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) daemon: Daemon,
+}
+
+/// How the daemon runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Daemon {
+    /// The folder of the node: releases, apps, status table. Made when it is missing.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/reld")]
+    pub(crate) root: PathBuf,
+    /// The socket of the control API.
+    #[arg(long, value_name = "PATH", default_value = "/run/reld/reld.sock")]
+    pub(crate) socket: PathBuf,
+    /// How many threads run app code; as many as there are cores when absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Writes the log as JSON lines.
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Says what a library is, without running a node. Runs the library's constructors.
+    Probe {
+        /// The library.
+        file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Prints what a library says about itself.
+pub(crate) fn probe(file: &Path, json: bool) -> anyhow::Result<()> {
+    let report = reld_loader::probe(file)?;
+    let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
+    writeln!(std::io::stdout(), "{text}").context("the report cannot be written")
+}
+
+/// Ends with an error text on stderr.
+pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
+}

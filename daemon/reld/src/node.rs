@@ -1,0 +1,660 @@
+//! The node: where the houses meet. Translates the release handler's words into the runtime's and the loader's.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use reld_api::term;
+use reld_handler::{
+    AppName, AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library,
+    Lingerer, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Pid,
+    Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+};
+use reld_loader::{Digest, Loader, OpenRequest};
+use reld_runtime::{self as runtime, Behaviour, ConvertError, Module, Place, ProcessInfo, Runtime, Upgrade};
+
+/// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The apps of the release that runs.
+    pub(crate) apps: BTreeMap<AppName, AppSpec>,
+    /// Images that are mapped without need.
+    pub(crate) residents: Vec<MappedImage>,
+    /// When a module's code became old.
+    pub(crate) old_since: HashMap<String, Instant>,
+    /// Whether code was changed by hand since the boot.
+    pub(crate) dirty: bool,
+}
+
+/// An image that is mapped without need.
+#[derive(Debug, Clone)]
+pub(crate) struct MappedImage {
+    pub(crate) app: String,
+    pub(crate) version: String,
+    pub(crate) bytes: u64,
+}
+
+/// Why a purged image stays. Unlike a closed library, it is taken again when the same version is loaded again.
+pub(crate) const STAYS: &str =
+    "purged; this version of reld does not unmap, and takes the image again when it is loaded again";
+
+/// The node of this daemon.
+#[derive(Debug)]
+pub(crate) struct RuntimeNode {
+    runtime: Runtime,
+    loader: Arc<Loader>,
+    shared: Arc<Mutex<Shared>>,
+    images: BTreeMap<Image, Mapped>,
+    next_image: u64,
+    staging: Staging,
+    /// The staged apps in the runtime's words, made before the gate is up.
+    specs: Vec<runtime::AppSpec>,
+    upgrade: Option<Upgrade>,
+}
+
+/// A library that was opened. It stays mapped, so it is kept to be taken again.
+#[derive(Debug)]
+struct Mapped {
+    library: reld_loader::Library,
+    sha256: String,
+}
+
+impl RuntimeNode {
+    pub(crate) fn new(runtime: Runtime, loader: Arc<Loader>, shared: Arc<Mutex<Shared>>) -> Self {
+        Self {
+            runtime,
+            loader,
+            shared,
+            images: BTreeMap::new(),
+            next_image: 1,
+            staging: Staging::default(),
+            specs: Vec::new(),
+            upgrade: None,
+        }
+    }
+
+    /// Loads one app's library by hand: its modules become current at once.
+    pub(crate) fn load_by_hand(
+        &mut self,
+        library: &Library,
+        deadline: Instant,
+    ) -> Result<(), LoadByHandError> {
+        let image = self.load(library, deadline)?;
+        let modules = self.images[&image].library.modules().to_vec();
+        let names: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
+        self.runtime.load(modules, deadline)?;
+        let mut shared = self.shared.lock();
+        shared.dirty = true;
+        shared.old_since.extend(names.into_iter().map(|name| (name, Instant::now())));
+        Ok(())
+    }
+
+    /// Notes that the code server was changed by hand.
+    pub(crate) fn purged_by_hand(&mut self) {
+        self.shared.lock().dirty = true;
+        self.note_residents();
+    }
+
+    fn process(&self, pid: runtime::Pid) -> Option<Process> {
+        self.runtime.process(pid).map(|info| process(&info))
+    }
+
+    fn processes(&self, pids: &[runtime::Pid]) -> Vec<Process> {
+        pids.iter().filter_map(|pid| self.process(*pid)).collect()
+    }
+
+    fn lingerers(&self, pids: &[runtime::Pid]) -> Vec<Lingerer> {
+        let infos = pids.iter().filter_map(|pid| self.runtime.process(*pid));
+        infos.map(|info| Lingerer { process: process(&info), vsn: vsn(&info.version) }).collect()
+    }
+
+    fn staged_modules(&self) -> Result<Vec<Arc<dyn Module>>, NodeError> {
+        self.staging.modules.iter().map(|(name, image)| self.staged_module(name, *image)).collect()
+    }
+
+    fn staged_module(&self, name: &ModuleName, image: Image) -> Result<Arc<dyn Module>, NodeError> {
+        let library = self.images.get(&image).map(|mapped| &mapped.library);
+        let found = library.and_then(|library| library.modules().iter().find(|m| m.name() == name.as_str()));
+        let module = found.cloned().ok_or_else(|| NodeError::Stage {
+            module: name.clone(),
+            reason: "no loaded library has it".to_owned(),
+        })?;
+        self.same_behaviour(name, module)
+    }
+
+    /// A process cannot become one of another kind.
+    fn same_behaviour(&self, name: &ModuleName, new: Arc<dyn Module>) -> Result<Arc<dyn Module>, NodeError> {
+        let current =
+            self.runtime.code().into_iter().find(|v| v.module == name.as_str() && v.place == Place::Current);
+        match current {
+            Some(current) if current.behaviour != new.behaviour() && current.users > 0 => {
+                Err(NodeError::Stage {
+                    module: name.clone(),
+                    reason: format!(
+                        "it is a {:?} in version {} and a {:?} in version {}; stop its processes first",
+                        current.behaviour,
+                        current.version,
+                        new.behaviour(),
+                        new.version()
+                    ),
+                })
+            }
+            _ => Ok(new),
+        }
+    }
+
+    /// Returns the spec under which an app is to be started.
+    fn spec(&self, app: &AppName) -> Option<AppSpec> {
+        let staged = self.staging.apps.iter().find(|spec| spec.name == *app);
+        staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
+    }
+
+    fn open(&self, library: &Library, deadline: Instant) -> Result<reld_loader::Library, NodeError> {
+        let refuse =
+            |reason: String| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
+        let request = OpenRequest {
+            source: library.file.clone(),
+            sha256: Some(
+                digest(&library.sha256).ok_or_else(|| refuse("its digest is no sha256".to_owned()))?,
+            ),
+            app: library.app.to_string(),
+            version: library.vsn.to_string(),
+        };
+        let opened = self.loader.open(request, left(deadline)).map_err(|error| refuse(chain(&error)))?;
+        let has: BTreeSet<&str> = opened.modules().iter().map(|module| module.name()).collect();
+        match library.modules.iter().find(|name| !has.contains(name.as_str())) {
+            Some(missing) => {
+                Err(refuse(format!("app.toml lists module {missing}, which the library does not have")))
+            }
+            None => Ok(opened),
+        }
+    }
+
+    /// Notes which images nobody needs: no module of theirs is in any slot, and no process runs them.
+    fn note_residents(&self) {
+        let mapped = self.loader.residents();
+        let unused = self.images.values().filter(|mapped| is_unused(&mapped.library));
+        let residents = unused.map(|image| {
+            let path = image.library.path();
+            let bytes = mapped.iter().find(|r| r.path == path).and_then(|r| r.bytes).unwrap_or_default();
+            MappedImage {
+                app: image.library.app().to_owned(),
+                version: image.library.version().to_owned(),
+                bytes,
+            }
+        });
+        self.shared.lock().residents = residents.collect();
+    }
+
+    fn app_of(&self, module: &str) -> (AppName, Vsn) {
+        let version =
+            self.runtime.code().into_iter().find(|v| v.module == module && v.place == Place::Staged);
+        version.map_or_else(|| (app(module), vsn("0.0.0")), |v| (app(&v.app), vsn(&v.version)))
+    }
+
+    fn change_code_error(&self, error: ConvertError, module: &ModuleName, after: Duration) -> NodeError {
+        let (app, staged) = self.app_of(module.as_str());
+        let unknown = |pid: runtime::Pid| Process {
+            pid: self::pid(pid),
+            name: None,
+            module: module.clone(),
+            app: app.clone(),
+        };
+        match error {
+            ConvertError::Refused { pid, exit } => NodeError::ChangeCode {
+                process: Box::new(self.process(pid).unwrap_or_else(|| unknown(pid))),
+                vsn: staged,
+                reason: exit.to_string(),
+            },
+            ConvertError::TimedOut(pids) => {
+                let pid = pids.first().copied().unwrap_or(runtime::Pid::NONE);
+                NodeError::ChangeCodeTimedOut {
+                    process: Box::new(self.process(pid).unwrap_or_else(|| unknown(pid))),
+                    vsn: staged,
+                    after_ms: millis(after),
+                }
+            }
+        }
+    }
+}
+
+/// Why a library was not loaded by hand.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadByHandError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Code(#[from] runtime::CodeError),
+}
+
+impl Node for RuntimeNode {
+    fn old_code(&self) -> Vec<OldCode> {
+        let old = self.runtime.code().into_iter().filter(|version| version.place == Place::Old);
+        old.map(|version| OldCode {
+            lingering: self.lingerers(&self.runtime.users(&version.module, Place::Old)),
+            module: module(&version.module),
+            vsn: vsn(&version.version),
+        })
+        .collect()
+    }
+
+    fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider> {
+        let concerned = |info: &ProcessInfo| modules.iter().any(|m| m.as_str() == info.module);
+        let kind = |info: &ProcessInfo| match info.behaviour {
+            Behaviour::Task => Some(OutsiderKind::Task),
+            _ if is_orphan(info) => Some(OutsiderKind::Orphan),
+            _ => None,
+        };
+        let outsiders = self.runtime.processes().into_iter().filter(concerned);
+        outsiders.filter_map(|info| Some(Outsider { process: process(&info), kind: kind(&info)? })).collect()
+    }
+
+    fn comparison(&self) -> Comparison {
+        let Some(upgrade) = &self.upgrade else { return Comparison::default() };
+        let staged: Vec<&str> = self.staging.modules.keys().map(ModuleName::as_str).collect();
+        let journal = upgrade.journal();
+        let concerned = journal.died.into_iter().filter(|death| staged.contains(&death.module.as_str()));
+        let exits = concerned.map(|death| Exited {
+            process: Process {
+                pid: pid(death.pid),
+                name: death.name,
+                app: self.app_of(&death.module).0,
+                module: module(&death.module),
+            },
+            reason: death.exit.to_string(),
+        });
+        let started = self.processes(&journal.started).into_iter();
+        Comparison {
+            exits: exits.collect(),
+            starts: started.filter(|process| staged.contains(&process.module.as_str())).collect(),
+            unconverted: self.processes(&upgrade.unconverted(&staged)),
+        }
+    }
+
+    fn residents(&self) -> Vec<Resident> {
+        let residents = self.shared.lock().residents.clone();
+        let resident = |mapped: MappedImage| Resident {
+            app: app(&mapped.app),
+            vsn: vsn(&mapped.version),
+            reason: STAYS.to_owned(),
+        };
+        residents.into_iter().map(resident).collect()
+    }
+
+    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {
+        let same = |mapped: &&Mapped| {
+            mapped.sha256 == library.sha256
+                && mapped.library.app() == library.app.as_str()
+                && mapped.library.version() == library.vsn.to_string()
+        };
+        if let Some((image, _)) = self.images.iter().find(|(_, mapped)| same(mapped)) {
+            return Ok(*image);
+        }
+        let opened = self.open(library, deadline)?;
+        let image = Image(self.next_image);
+        self.next_image += 1;
+        self.images.insert(image, Mapped { library: opened, sha256: library.sha256.clone() });
+        Ok(image)
+    }
+
+    fn unload(&mut self, _image: Image) -> Result<(), NodeError> {
+        // It stays mapped in any case, so it is kept to be taken again, and shown.
+        self.note_residents();
+        Ok(())
+    }
+
+    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
+        self.specs = staging.apps.iter().map(runtime_spec).collect::<Result<_, _>>()?;
+        self.staging = staging.clone();
+        let modules = match self.staged_modules() {
+            Ok(modules) => modules,
+            Err(error) => {
+                self.staging = Staging::default();
+                return Err(error);
+            }
+        };
+        let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
+        self.upgrade = Some(self.runtime.stage(modules, &removals));
+        Ok(())
+    }
+
+    fn unstage(&mut self) {
+        self.staging = Staging::default();
+        if let Some(upgrade) = self.upgrade.take() {
+            upgrade.finish();
+        }
+    }
+
+    fn start_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
+        let spec = self.spec(app);
+        let refuse = |reason: String| NodeError::StartApplication {
+            app: app.clone(),
+            vsn: spec.as_ref().map_or_else(|| vsn("0.0.0"), |spec| spec.vsn.clone()),
+            reason,
+        };
+        let Some(spec) = &spec else {
+            return Err(refuse("no release that runs or is staged has it".to_owned()));
+        };
+        self.runtime.load_application(runtime_spec(spec)?);
+        if !starts(spec) {
+            return Ok(());
+        }
+        self.runtime.start_application(app.as_str(), deadline).map_err(|error| {
+            self.runtime.unload_application(app.as_str());
+            refuse(error.to_string())
+        })
+    }
+
+    fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
+        let result = self.runtime.stop_application(app.as_str(), deadline);
+        self.runtime.unload_application(app.as_str());
+        self.shared.lock().apps.remove(app);
+        match result {
+            // One that ended by itself before, or never had anything to start, is stopped.
+            Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
+            Err(_) => {
+                let left = self.runtime.processes().into_iter().filter(|info| info.app == app.as_str());
+                Err(NodeError::StopApplication {
+                    app: app.clone(),
+                    left: left.map(|info| process(&info)).collect(),
+                })
+            }
+        }
+    }
+
+    fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError> {
+        let Some(upgrade) = &mut self.upgrade else { return Ok(Raised::default()) };
+        let began = Instant::now();
+        let rest = left(deadline);
+        let members: HashMap<String, runtime::Member> = gate
+            .members
+            .iter()
+            .map(|member| (member.module.to_string(), member_terms(member, rest)))
+            .collect();
+        let (runtime, orphans) = (&self.runtime, gate.orphans);
+        // Processes of applications have no parent and are no orphans.
+        let is_member = |pid, parent: Option<_>| {
+            parent.is_some()
+                || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
+                || runtime.process(pid).is_some_and(|info| !is_orphan(&info))
+        };
+        if let Err(late) = upgrade.raise(members, is_member) {
+            return Err(NodeError::NotAtRest {
+                processes: self.processes(&late),
+                after_ms: millis(began.elapsed()),
+            });
+        }
+        let doomed_orphans: Vec<runtime::Pid> = match orphans {
+            OrphanPolicy::Kill => {
+                upgrade.members().iter().copied().filter(|pid| is_orphan_pid(runtime, *pid)).collect()
+            }
+            OrphanPolicy::Refuse | OrphanPolicy::Include | OrphanPolicy::Ignore => Vec::new(),
+        };
+        let unrested = upgrade.left().to_vec();
+        upgrade.give_up(&doomed_orphans);
+        let at_rest = upgrade.members().len() - upgrade.left().len().min(upgrade.members().len());
+        let (killed, stay): (Vec<Process>, Vec<Process>) =
+            self.processes(&unrested).into_iter().partition(|process| unrest(gate, process) == Unrest::Kill);
+        let doomed = self.processes(&doomed_orphans).into_iter().chain(killed).collect();
+        Ok(Raised { at_rest, left: stay, doomed })
+    }
+
+    fn convert(&mut self, conversion: &Conversion, deadline: Instant) -> Result<Converted, NodeError> {
+        let Some(upgrade) = &self.upgrade else { return Ok(Converted::default()) };
+        let began = Instant::now();
+        let how = how(conversion)?;
+        match upgrade.convert(conversion.module.as_str(), how, deadline) {
+            Ok(converted) => Ok(Converted {
+                processes: converted.processes,
+                children: converted
+                    .children
+                    .into_iter()
+                    .filter_map(|(pid, c)| self.changed(pid, &c))
+                    .collect(),
+            }),
+            Err(error) => Err(self.change_code_error(error, &conversion.module, began.elapsed())),
+        }
+    }
+
+    fn discard(&mut self) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.discard();
+        }
+    }
+
+    fn switch(&mut self) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.switch();
+        }
+        let mut shared = self.shared.lock();
+        let now = Instant::now();
+        let replaced = self.staging.modules.keys().chain(&self.staging.removals);
+        shared.old_since.extend(replaced.map(|module| (module.to_string(), now)));
+        for spec in self.specs.drain(..) {
+            self.runtime.load_application(spec);
+        }
+        shared.apps.extend(self.staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
+    }
+
+    fn lower(&mut self) -> Pause {
+        let pause = self.upgrade.as_mut().map(Upgrade::lower).unwrap_or_default();
+        Pause {
+            p50_us: micros(pause.p50),
+            p99_us: micros(pause.p99),
+            max_us: micros(pause.max),
+            processes: pause.processes,
+        }
+    }
+
+    fn sweep(&mut self, deadline: Instant) {
+        self.staging = Staging::default();
+        if let Some(upgrade) = self.upgrade.take() {
+            upgrade.sweep(deadline);
+            upgrade.finish();
+        }
+    }
+
+    fn kill(&mut self, pids: &[Pid]) {
+        let pids: Vec<runtime::Pid> = pids.iter().map(|pid| runtime_pid(*pid)).collect();
+        self.runtime.kill(&pids, Instant::now() + KILL_GRACE);
+    }
+
+    fn purge(
+        &mut self,
+        slot: Slot,
+        modules: &[ModuleName],
+        method: PurgeMethod,
+        deadline: Instant,
+    ) -> Purged {
+        let place = match slot {
+            Slot::Old => Place::Old,
+            Slot::Condemned => Place::Condemned,
+        };
+        let mut purged = Purged::default();
+        for name in modules {
+            let before = self.runtime.users(name.as_str(), place);
+            let who = self.processes(&before);
+            let result = match method {
+                PurgeMethod::Soft => self.runtime.soft_purge(name.as_str(), place),
+                PurgeMethod::Brutal => self.runtime.purge(name.as_str(), place, deadline),
+            };
+            // A module that the node does not have is purged.
+            let result = result.unwrap_or_default();
+            let killed: Vec<Pid> = result.killed.iter().map(|killed| pid(*killed)).collect();
+            purged.killed.extend(who.into_iter().filter(|process| killed.contains(&process.pid)));
+            if result.lingering.is_empty() {
+                purged.modules.push(name.clone());
+            }
+            purged.lingering.extend(self.lingerers(&result.lingering));
+        }
+        self.note_residents();
+        purged
+    }
+}
+
+/// How long killed processes are waited for.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+impl RuntimeNode {
+    fn changed(&self, pid: runtime::Pid, change: &runtime::Change) -> Option<ChangedChildren> {
+        if change.vanished.is_empty() && change.added.is_empty() {
+            return None;
+        }
+        let ids = |ids: &[Vec<u8>]| ids.iter().map(|id| term::to_json(id).unwrap_or_default()).collect();
+        Some(ChangedChildren {
+            supervisor: self.process(pid)?,
+            vanished: ids(&change.vanished),
+            added: ids(&change.added),
+        })
+    }
+}
+
+fn how(conversion: &Conversion) -> Result<runtime::Conversion, NodeError> {
+    let bytes = |extra| {
+        let refuse = |error: term::TermError| NodeError::Stage {
+            module: conversion.module.clone(),
+            reason: format!("the data of its instruction cannot be handed over: {error}"),
+        };
+        term::to_msgpack(extra).map_err(refuse)
+    };
+    Ok(match &conversion.change {
+        StateChange::Soft => runtime::Conversion::Soft,
+        StateChange::Supervisor => runtime::Conversion::Supervisor,
+        StateChange::Advanced { mode: Mode::Up, vsn, extra } => {
+            runtime::Conversion::Up { from: vsn.to_string(), extra: bytes(extra)? }
+        }
+        StateChange::Advanced { mode: Mode::Down, vsn, extra } => {
+            runtime::Conversion::Down { to: vsn.to_string(), extra: bytes(extra)? }
+        }
+    })
+}
+
+fn member_terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {
+    runtime::Member {
+        timeout: member.timeout.unwrap_or(rest),
+        unrest: match member.unrest {
+            Unrest::Abort => runtime::Unrest::Abort,
+            Unrest::Kill => runtime::Unrest::Kill,
+            Unrest::Leave => runtime::Unrest::Leave,
+        },
+    }
+}
+
+fn unrest(gate: &Gate, process: &Process) -> Unrest {
+    gate.members.iter().find(|member| member.module == process.module).map(|m| m.unrest).unwrap_or_default()
+}
+
+/// Says an app in the runtime's words.
+///
+/// # Errors
+/// A key of its environment that cannot be handed over.
+fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
+    let refuse = |key: &str, error: term::TermError| NodeError::StartApplication {
+        app: spec.name.clone(),
+        vsn: spec.vsn.clone(),
+        reason: format!("env.{key} cannot be handed over: {error}"),
+    };
+    let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
+        Ok(bytes) => Ok((key.clone(), bytes)),
+        Err(error) => Err(refuse(key, error)),
+    };
+    Ok(runtime::AppSpec {
+        name: spec.name.to_string(),
+        version: spec.vsn.to_string(),
+        start: if starts(spec) { spec.start.as_ref().map(ToString::to_string) } else { None },
+        applications: spec.applications.iter().map(ToString::to_string).collect(),
+        env: spec.env.iter().map(value).collect::<Result<_, _>>()?,
+    })
+}
+
+/// OTP: an app of type load or none is known, and not started.
+fn starts(spec: &AppSpec) -> bool {
+    use reld_handler::StartType::{Load, None, Permanent, Temporary, Transient};
+    match spec.start_type {
+        Permanent | Transient | Temporary => true,
+        Load | None => false,
+    }
+}
+
+fn is_orphan_pid(runtime: &Runtime, pid: runtime::Pid) -> bool {
+    runtime.process(pid).is_some_and(|info| is_orphan(&info))
+}
+
+/// A behaviour process outside every tree.
+pub(crate) fn is_orphan(info: &ProcessInfo) -> bool {
+    info.parent.is_none() && !matches!(info.behaviour, Behaviour::Application | Behaviour::Task)
+}
+
+/// Returns whether no module of a library is in any slot. Here each is held once more, by the library's own list.
+fn is_unused(library: &reld_loader::Library) -> bool {
+    library.modules().iter().all(|module| Arc::strong_count(module) == 1)
+}
+
+fn process(info: &ProcessInfo) -> Process {
+    Process {
+        pid: pid(info.pid),
+        name: info.names.first().cloned(),
+        module: module(&info.module),
+        app: app(&info.app),
+    }
+}
+
+fn pid(pid: runtime::Pid) -> Pid {
+    Pid { slot: pid.slot, generation: pid.generation }
+}
+
+fn runtime_pid(pid: Pid) -> runtime::Pid {
+    runtime::Pid { slot: pid.slot, generation: pid.generation }
+}
+
+// Names in the tables come from documents and from libraries whose names were compared with documents.
+
+fn module(name: &str) -> ModuleName {
+    name.parse().expect("a loaded module's name was checked when it was loaded")
+}
+
+fn app(name: &str) -> AppName {
+    name.parse().expect("a loaded app's name was checked when it was loaded")
+}
+
+fn vsn(version: &str) -> Vsn {
+    version.parse().expect("a loaded app's version was checked when it was loaded")
+}
+
+fn digest(hex: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    (hex.len() == 64).then_some(digest)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// Returns the library's file of an app's folder.
+pub(crate) fn library_file(dir: &Path, app: &str) -> std::path::PathBuf {
+    dir.join(format!("{app}.so"))
+}
