@@ -1,1 +1,17 @@
-//! The test kit and the suite that drives the real daemon
+//! The test kit: real daemons in roots of their own, driven by the real relctl.
+//!
+//! ```no_run
+//! use reld_tests::{Node, release};
+//!
+//! let node = Node::start();
+//! node.ok(&["upgrade", &release("shop-1.0.0")]);
+//! assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+//! ```
+
+mod build;
+mod node;
+mod run;
+
+pub use build::{folder, release};
+pub use node::Node;
+pub use run::{Run, eventually};

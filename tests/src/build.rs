@@ -1,0 +1,72 @@
+//! Builds what the suite runs: `cargo test` builds neither the programs of other packages nor any library to load.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use crate::run::Run;
+
+/// The programs under test.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    pub(crate) reld: PathBuf,
+    pub(crate) relctl: PathBuf,
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the kit is a member of the workspace")
+}
+
+/// Returns a folder of the workspace.
+pub fn folder(relative: &str) -> PathBuf {
+    workspace().join(relative)
+}
+
+/// Builds the programs once, into the folder that this test was built into.
+pub(crate) fn programs() -> &'static Programs {
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let status = Command::new(env!("CARGO"))
+            .current_dir(workspace())
+            .args(["build", "--package", "reld", "--package", "relctl", "--target-dir"])
+            .arg(target().parent().expect("the profile's folder lies in the target folder"))
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "cargo did not build reld and relctl");
+        Programs { reld: target().join("reld"), relctl: target().join("relctl") }
+    })
+}
+
+/// The profile's folder: a test runs from `target/debug/deps`.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a file");
+    test.ancestors().nth(2).expect("a test lies two folders deep").to_owned()
+}
+
+/// Packs a release once and returns the tarball's path.
+///
+/// `shop-…` are the releases of `examples/`, all others those of `tests/fixtures/`.
+pub fn release(name: &str) -> String {
+    static PACKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(tarball) = packed.get(name) {
+        return tarball.clone();
+    }
+    let tarball = pack(name);
+    packed.insert(name.to_owned(), tarball.clone());
+    tarball
+}
+
+fn pack(name: &str) -> String {
+    let home = workspace().join(if name.starts_with("shop-") { "examples" } else { "tests/fixtures" });
+    let tarballs = target().join("reld-tests");
+    std::fs::create_dir_all(&tarballs).expect("the target folder can be written");
+    // Test programs of several packages may pack at the same time.
+    let tarball = tarballs.join(format!("{name}-{}.tar.gz", std::process::id()));
+    let mut relctl = Command::new(&programs().relctl);
+    relctl.env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
+    relctl.arg("pack").arg(home.join(format!("releases/{name}.toml"))).arg("--apps").arg(&home);
+    relctl.arg("--output").arg(&tarball).args(["--profile", "dev"]);
+    Run::of(&mut relctl).expect(0);
+    tarball.to_string_lossy().into_owned()
+}

@@ -1,0 +1,148 @@
+//! A node of its own for one test.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::build::programs;
+use crate::run::{Run, eventually};
+
+/// A daemon in a root of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Node {
+    folder: TempDir,
+    daemon: Child,
+}
+
+impl Node {
+    /// Starts an idle node and waits until it answers.
+    pub fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder can be made"))
+    }
+
+    fn start_in(folder: TempDir) -> Self {
+        let daemon = spawn(folder.path());
+        let mut node = Self { folder, daemon };
+        node.await_answer();
+        node
+    }
+
+    fn await_answer(&mut self) {
+        eventually("the daemon answers", || {
+            let ended = self.daemon.try_wait().expect("the daemon can be watched");
+            assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
+            let status = self.run(&["status", "--json"]);
+            // A booting daemon answers before its permanent release runs.
+            (status.code == 0 && (status.json()["permanent"].is_null() || !status.json()["release"].is_null())).then_some(())
+        });
+    }
+
+    /// Kills the daemon like a power cut, and starts it again.
+    pub fn kill_9_and_restart(&mut self) {
+        self.daemon.kill().expect("the daemon is ours to kill");
+        self.daemon.wait().expect("a killed daemon ends");
+        self.daemon = spawn(self.folder.path());
+        self.await_answer();
+    }
+
+    /// Asks the daemon to stop, and waits for it.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = self.daemon.id().to_string();
+        Run::of(Command::new("kill").args(["-TERM", &pid])).expect(0);
+        self.daemon.wait().expect("a daemon that was told to stop ends")
+    }
+
+    /// Runs relctl against this node.
+    pub fn run(&self, args: &[&str]) -> Run {
+        Run::of(Command::new(&programs().relctl).env("RELD_SOCKET", self.socket()).args(args))
+    }
+
+    /// Runs relctl, which has to succeed.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> Run {
+        self.run(args).expect(0)
+    }
+
+    /// Runs relctl, which has to succeed, and reads what it prints as JSON.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        self.ok(&[&["--json"], args].concat()).json()
+    }
+
+    /// Returns the node's root.
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Returns the path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// Returns what the daemon has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
+    }
+
+    /// Returns the root supervisor's place in the tree of an app.
+    #[track_caller]
+    pub fn tree(&self, app: &str) -> Value {
+        self.json(&["tree", "--app", app])["roots"][0].clone()
+    }
+
+    /// Returns the place of a child, by its id, anywhere in the tree of an app.
+    #[track_caller]
+    pub fn child(&self, app: &str, id: &Value) -> Value {
+        let tree = self.tree(app);
+        find(&tree, id).unwrap_or_else(|| panic!("no child {id} in {tree:#}"))
+    }
+
+    /// Returns the pid of a child that runs.
+    #[track_caller]
+    pub fn pid(&self, app: &str, id: &Value) -> String {
+        let child = self.child(app, id);
+        child["pid"].as_str().unwrap_or_else(|| panic!("{child:#} has no pid")).to_owned()
+    }
+
+    /// Returns the state of a process.
+    #[track_caller]
+    pub fn state(&self, process: &str) -> Value {
+        self.json(&["state", process])["state"].clone()
+    }
+}
+
+fn find(place: &Value, id: &Value) -> Option<Value> {
+    if place["id"] == *id {
+        return Some(place.clone());
+    }
+    place["children"].as_array()?.iter().find_map(|child| find(child, id))
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
+    Command::new(&programs().reld)
+        .arg("--root")
+        .arg(folder.join("root"))
+        .arg("--socket")
+        .arg(folder.join("socket"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("the daemon can be run")
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A test that failed half-way may have ended it already.
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}

@@ -1,0 +1,45 @@
+//! The house: which crate may depend on which. A new edge is a decision, written in DECISIONS.md in the same change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Every crate with the crates of ours that it may use.
+const EDGES: &[(&str, &[&str])] = &[
+    ("reld-abi", &[]),
+    ("reld-sdk", &["reld-abi"]),
+    ("reld-runtime", &[]),
+    ("reld-loader", &["reld-abi", "reld-runtime"]),
+    ("reld-plan", &[]),
+    ("reld-store", &["reld-plan"]),
+    ("reld-handler", &["reld-plan", "reld-store"]),
+    ("reld-api", &[]),
+    ("reld", &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store"]),
+    ("relctl", &["reld-api", "reld-plan", "reld-store"]),
+    ("reld-tests", &["reld-api"]),
+    ("reld-bench", &["reld-api"]),
+];
+
+#[test]
+fn every_crate_uses_exactly_the_crates_that_the_table_allows() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace");
+    let ours: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
+    let mut found = BTreeMap::new();
+    for package in &metadata.packages {
+        let edges: BTreeSet<&str> = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal)
+            .map(|dependency| dependency.name.as_str())
+            .filter(|name| ours.contains(name))
+            .collect();
+        found.insert(package.name.as_str(), edges);
+    }
+    for (name, allowed) in EDGES {
+        assert_eq!(found.remove(name), Some(allowed.iter().copied().collect()), "edges of {name}");
+    }
+    // What is left are apps: they see the SDK and nothing else of ours.
+    for (app, edges) in found {
+        assert_eq!(edges, BTreeSet::from(["reld-sdk"]), "edges of the app {app}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Supervisors and applications (S20 to S35).
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn shop() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    node
+}
+
+fn counter_sup(node: &Node) -> String {
+    node.tree("counter")["pid"].as_str().expect("the root runs").to_owned()
+}
+
+fn ids(node: &Node) -> Vec<Value> {
+    let tree = node.tree("counter");
+    tree["children"].as_array().expect("a supervisor has children").iter().map(|c| c["id"].clone()).collect()
+}
+
+fn value(node: &Node, pid: &str) -> u64 {
+    node.json(&["call", pid, "get"])["reply"]["value"].as_u64().expect("a counter answers its value")
+}
+
+#[test]
+fn s20_the_tree_shows_id_pid_type_and_module_of_each_child_and_the_counters_tick() {
+    let node = shop();
+    let tree = node.tree("counter");
+    assert_eq!((&tree["behaviour"], &tree["module"]), (&json!("supervisor"), &json!("counter_sup")));
+    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+    let child = node.child("counter", &json!(10_000));
+    assert_eq!((&child["behaviour"], &child["module"]), (&json!("gen_server"), &json!("counter")));
+    let pid = node.pid("counter", &json!(10_000));
+    eventually("the counter has ticked ten times", || (value(&node, &pid) >= 10_010).then_some(()));
+}
+
+#[test]
+fn s21_a_killed_child_comes_back_in_its_row_with_its_first_value() {
+    let node = shop();
+    let pid = node.pid("counter", &json!(20_000));
+    eventually("the counter has ticked", || (value(&node, &pid) > 20_001).then_some(()));
+    node.ok(&["kill", &pid]);
+    let new = eventually("the child is back", || {
+        let new = node.child("counter", &json!(20_000))["pid"].as_str()?.to_owned();
+        (new != pid).then_some(new)
+    });
+    assert!(value(&node, &new) < 20_010);
+}
+
+#[test]
+fn s26_s27_children_are_added_and_removed_at_run_time_with_otp_s_answers() {
+    let node = shop();
+    let sup = counter_sup(&node);
+    let spec = r#"{"id": 30000, "module": "counter", "args": 30000}"#;
+    let pid = node.json(&["child", "start", &sup, spec])["pid"].clone();
+    assert_eq!(node.pid("counter", &json!(30_000)), pid.as_str().expect("it was started"));
+    let again = node.run(&["child", "start", &sup, spec]).expect(1);
+    assert!(again.stderr.contains("already_started"), "{}", again.stderr);
+    let running = node.run(&["child", "delete", &sup, "30000"]).expect(1);
+    assert!(running.stderr.contains("running"), "{}", running.stderr);
+
+    node.ok(&["child", "terminate", &sup, "30000"]);
+    assert_eq!(node.child("counter", &json!(30_000))["pid"], Value::Null);
+    let present = node.run(&["child", "start", &sup, spec]).expect(1);
+    assert!(present.stderr.contains("already_present"), "{}", present.stderr);
+    node.ok(&["child", "restart", &sup, "30000"]);
+    node.ok(&["child", "terminate", &sup, "30000"]);
+    node.ok(&["child", "delete", &sup, "30000"]);
+    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+    let gone = node.run(&["child", "delete", &sup, "30000"]).expect(1);
+    assert!(gone.stderr.contains("not_found"), "{}", gone.stderr);
+}
+
+#[test]
+fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
+    let node = shop();
+    let text = node.ok(&["tree"]).stdout;
+    assert!(text.contains("counter_sup") && text.contains("0.1.0"), "{text}");
+    let mermaid = node.ok(&["tree", "--format", "mermaid"]).stdout;
+    assert!(mermaid.contains("-->"), "{mermaid}");
+    node.run(&["tree", "--sup", "nobody"]).expect(1);
+    let worker = node.pid("counter", &json!(10_000));
+    node.run(&["tree", "--sup", &worker]).expect(1);
+}
+
+#[test]
+fn s32_stopping_a_supervisor_runs_terminate_in_the_children_that_trap_exits_last_first() {
+    let mut node = shop();
+    for id in [10_000, 20_000] {
+        node.ok(&["cast", &node.pid("counter", &json!(id)), r#"{"trap_exit": true}"#]);
+        // The cast was handled when a later call is answered.
+        value(&node, &node.pid("counter", &json!(id)));
+    }
+    node.ok(&["kill", &counter_sup(&node), "kill"]);
+    let log = eventually("both counters have logged their end", || {
+        let log = node.log();
+        (log.matches("counter terminates at").count() >= 2).then_some(log)
+    });
+    assert!(log.contains("counter terminates at 1") && log.contains("counter terminates at 2"), "{log}");
+    assert!(node.terminate().success());
+}
+
+#[test]
+fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_nobody_is_restarted() {
+    let node = shop();
+    let stopped = node.json(&["app", "stop", "counter"]);
+    let took_us = stopped["took_us"].as_u64().expect("the time is told");
+    assert!(took_us < 5_000_000, "both counters are asked at once: {took_us} us");
+    assert!(node.json(&["tree", "--app", "counter"])["roots"].as_array().is_some_and(Vec::is_empty));
+    assert!(node.json(&["ps"])["processes"].as_array().is_some_and(Vec::is_empty));
+    node.ok(&["app", "start", "counter"]);
+    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+}

@@ -1,0 +1,124 @@
+//! The code server by hand (S1 to S18).
+
+use reld_tests::{Node, eventually, folder, release};
+use serde_json::{Value, json};
+
+fn stage() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node
+}
+
+fn load(node: &Node, version: &str) {
+    let dir = folder(&format!("tests/fixtures/lib/stage-{version}"));
+    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+}
+
+fn step(node: &Node, pid: &str) -> Value {
+    node.json(&["call", pid, "step"])["reply"].clone()
+}
+
+fn spawn(node: &Node, module: &str, args: &str) -> String {
+    node.json(&["spawn", module, args])["pid"].as_str().expect("a pid").to_owned()
+}
+
+fn slots(node: &Node, module: &str) -> (Value, Value) {
+    let row = node.json(&["code", module])["modules"][0].clone();
+    (row["current"].clone(), row["old"]["version"].clone())
+}
+
+#[test]
+fn s1_s4_s5_two_versions_run_side_by_side_soft_purge_names_who_lingers_and_purge_ends_it() {
+    let node = stage();
+    let a = spawn(&node, "looper", "0");
+    load(&node, "0.2.0");
+    let b = spawn(&node, "looper", "0");
+    assert_eq!((step(&node, &a), step(&node, &b)), (json!(0), json!(2)));
+    assert_eq!(slots(&node, "looper"), (json!("0.2.0"), json!("0.1.0")));
+    let old = node.json(&["code", "looper"])["modules"][0]["old"]["lingering"].clone();
+    assert_eq!((old.as_array().map(Vec::len), &old[0]["pid"]), (Some(1), &json!(a)));
+
+    let refused = node.run(&["soft-purge", "looper"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!((refused.stdout + &refused.stderr).contains(&a));
+    let purged = node.json(&["purge", "looper"]);
+    assert_eq!(purged["killed"][0]["pid"], json!(a));
+    assert_eq!(step(&node, &b), json!(2));
+    assert!(node.json(&["purge", "looper"])["killed"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn s3_a_third_version_is_refused_while_the_old_one_was_not_purged() {
+    let node = stage();
+    load(&node, "0.2.0");
+    let dir = folder("tests/fixtures/lib/stage-0.3.0");
+    let third = node.run(&["load", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
+    assert!(third.stderr.contains("not_purged"), "{}", third.stderr);
+    assert_eq!(slots(&node, "count_server").0, json!("0.2.0"));
+}
+
+#[test]
+fn s7_a_behaviour_server_takes_new_code_at_its_next_message_and_keeps_pid_and_state() {
+    let node = stage();
+    let pid = node.pid("stage", &json!("b"));
+    assert_eq!(step(&node, &pid), json!(0));
+    load(&node, "0.2.0");
+    assert_eq!(node.pid("stage", &json!("b")), pid);
+    assert_eq!(step(&node, &pid), json!(2));
+    assert!(node.state(&pid)["n"].as_i64().is_some_and(|n| n >= 1_000));
+}
+
+#[test]
+fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
+    let node = stage();
+    let pid = spawn(&node, "count_server", "5");
+    node.ok(&["kill", &pid]);
+    eventually("it is gone", || (node.run(&["call", &pid, "get"]).code == 1).then_some(()));
+}
+
+#[test]
+fn s10_suspend_change_code_resume_by_hand_turns_an_odd_value_even() {
+    let node = stage();
+    let pid = node.pid("stage", &json!("a"));
+    node.ok(&["suspend", &pid]);
+    load(&node, "0.2.0");
+    assert_eq!(node.state(&pid)["n"], json!(1));
+    node.ok(&["change-code", &pid, "count_server", "0.1.0"]);
+    assert_eq!(node.state(&pid)["n"], json!(0));
+    node.ok(&["resume", &pid]);
+    let n = eventually("it grows", || node.json(&["call", &pid, "get"])["reply"].as_i64().filter(|n| *n > 0));
+    assert_eq!(n % 2, 0);
+    let running = node.run(&["change-code", &pid, "count_server", "0.1.0"]).expect(1);
+    assert!(running.stderr.contains("suspend"), "{}", running.stderr);
+    assert_eq!(node.json(&["status"])["dirty"], json!(true));
+}
+
+#[test]
+fn s11_a_suspended_process_keeps_its_mail_and_handles_it_once_when_resumed() {
+    let node = stage();
+    let pid = spawn(&node, "count_server", "0");
+    node.ok(&["suspend", &pid]);
+    for by in ["1", "10", "100"] {
+        node.ok(&["cast", &pid, &format!("{{\"bump\": {by}}}")]);
+    }
+    let late = node.run(&["call", &pid, "get", "--timeout", "50"]).expect(1);
+    assert!(late.stderr.contains("50 ms"), "{}", late.stderr);
+    let queue = node.json(&["resume", &pid])["queue"].as_u64().expect("the queue is told");
+    assert!(queue >= 4, "three casts, a call and ticks waited: {queue}");
+    assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(111));
+}
+
+#[test]
+fn s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
+    let node = stage();
+    let pid = node.pid("stage", &json!("pi"));
+    for version in ["0.2.0", "0.3.0", "0.1.0", "0.2.0"] {
+        load(&node, version);
+        for module in ["pi_gen", "count_server", "looper", "stage_sup", "stage_app"] {
+            let purged = node.json(&["purge", module]);
+            assert!(purged["killed"].as_array().is_some_and(Vec::is_empty), "{purged:#}");
+        }
+        assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(3.14));
+    }
+    assert_eq!(node.pid("stage", &json!("pi")), pid);
+}

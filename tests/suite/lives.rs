@@ -1,0 +1,78 @@
+//! How processes end (S22, S85).
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn stage() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node
+}
+
+fn root(node: &Node) -> String {
+    node.tree("stage")["pid"].as_str().expect("the root runs").to_owned()
+}
+
+/// What became of a child after its end.
+#[derive(Debug, PartialEq)]
+enum After {
+    Restarted,
+    Stopped,
+    Gone,
+}
+
+fn after(node: &Node, id: &Value, pid: &str) -> After {
+    eventually("the child's end is seen", || {
+        let tree = node.tree("stage");
+        let row = tree["children"].as_array().and_then(|rows| rows.iter().find(|row| row["id"] == *id)).cloned();
+        match row {
+            None => Some(After::Gone),
+            Some(row) if row["pid"].is_null() => Some(After::Stopped),
+            Some(row) if row["pid"] != json!(pid) => Some(After::Restarted),
+            Some(_) => None,
+        }
+    })
+}
+
+#[track_caller]
+fn check(node: &Node, restart: &str, end: &[&str], expected: After) {
+    let spec = json!({"id": restart, "module": "count_server", "args": 0, "restart": restart}).to_string();
+    let sup = root(node);
+    node.ok(&["child", "start", &sup, &spec]);
+    let id = json!(restart);
+    let pid = node.pid("stage", &id);
+    // A call that ends its server is answered with that.
+    node.run(&[&[end[0], &pid], &end[1..]].concat());
+    let became = after(node, &id, &pid);
+    assert_eq!(became, expected, "{restart} after {end:?}");
+    if became != After::Gone {
+        node.run(&["child", "terminate", &sup, restart]).expect(0);
+        node.run(&["child", "delete", &sup, restart]).expect(0);
+    }
+}
+
+#[test]
+fn s22_restart_types_act_on_each_kind_of_end_as_in_otp() {
+    let node = stage();
+    let normal: &[&str] = &["cast", "stop"];
+    let [shutdown, crash, kill]: [&[&str]; 3] = [&["kill", "shutdown"], &["call", "fail"], &["kill"]];
+    for end in [normal, shutdown, crash, kill] {
+        check(&node, "permanent", end, After::Restarted);
+        check(&node, "temporary", end, After::Gone);
+    }
+    check(&node, "transient", normal, After::Stopped);
+    check(&node, "transient", shutdown, After::Stopped);
+    check(&node, "transient", crash, After::Restarted);
+    check(&node, "transient", kill, After::Restarted);
+}
+
+#[test]
+fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
+    let node = stage();
+    let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let answer = node.run(&["call", &a, "panic"]).expect(1);
+    assert!(answer.stderr.contains("asked to panic"), "{}", answer.stderr);
+    assert_eq!(after(&node, &json!("a"), &a), After::Restarted);
+    assert_eq!(node.pid("stage", &json!("b")), b);
+    assert!(node.log().contains("asked to panic"));
+}

@@ -1,0 +1,9 @@
+//! The suite: scenarios through the real daemon, real libraries, real tarballs and real sockets; each test that shows
+//! a numbered scenario is named after its number.
+
+mod architecture;
+mod children;
+mod code;
+mod lives;
+mod upgrade;
+mod store;

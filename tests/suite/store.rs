@@ -1,0 +1,82 @@
+//! Releases on disk and restarts (S65, S66, S68).
+
+use reld_tests::{Node, release};
+use serde_json::{Value, json};
+
+fn statuses(node: &Node) -> Vec<(Value, Value)> {
+    let releases = node.json(&["releases"])["releases"].clone();
+    let mut rows: Vec<_> = releases
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| (row["version"].clone(), row["status"].clone()))
+        .collect();
+    rows.sort_by_key(|(version, _)| version.to_string());
+    rows
+}
+
+#[track_caller]
+fn check(node: &Node, expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected.iter().map(|(version, status)| (json!(version), json!(status))).collect();
+    assert_eq!(statuses(node), expected);
+}
+
+fn running(node: &Node) -> Value {
+    node.json(&["status"])["release"]["version"].clone()
+}
+
+#[test]
+fn s65_unpacking_is_idempotent_and_a_damaged_tarball_leaves_nothing() {
+    let node = Node::start();
+    let tarball = release("shop-1.0.0");
+    assert_eq!(node.json(&["unpack", &tarball])["changed"], json!(true));
+    assert_eq!(node.json(&["unpack", &tarball])["changed"], json!(false));
+    let mut bytes = std::fs::read(release("shop-1.1.0")).expect("it was packed");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let damaged = node.root().join("damaged.tar.gz");
+    std::fs::write(&damaged, bytes).expect("the root can be written");
+    node.run(&["unpack", &damaged.to_string_lossy()]).expect(1);
+    check(&node, &[("1.0.0", "unpacked")]);
+    assert!(!node.root().join("releases/1.1.0").exists());
+}
+
+#[test]
+fn s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    check(&node, &[("1.0.0", "permanent")]);
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    node.run(&["commit", "1.1.0"]).expect(1);
+    node.run(&["reboot-old", "1.1.0"]).expect(1);
+    node.run(&["remove", "1.0.0"]).expect(1);
+    node.ok(&["install", "1.1.0"]);
+    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "current")]);
+    node.ok(&["commit"]);
+    check(&node, &[("1.0.0", "old"), ("1.1.0", "permanent")]);
+    node.ok(&["remove", "1.0.0"]);
+    check(&node, &[("1.1.0", "permanent")]);
+    assert!(!node.root().join("lib/counter-0.1.0").exists());
+}
+
+#[test]
+fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
+    let mut node = Node::start();
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), Value::Null);
+    node.ok(&["unpack", &release("shop-1.0.0")]);
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), Value::Null);
+    node.ok(&["upgrade", "1.0.0"]);
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), json!("1.0.0"));
+    node.ok(&["upgrade", &release("shop-1.1.0"), "--no-commit"]);
+    assert_eq!(running(&node), json!("1.1.0"));
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), json!("1.0.0"));
+    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "unpacked")]);
+    node.ok(&["upgrade", "1.1.0"]);
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), json!("1.1.0"));
+    assert!(node.terminate().success());
+}

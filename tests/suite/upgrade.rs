@@ -1,0 +1,178 @@
+//! Upgrades of a whole release (S40 to S51, S87).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn shop() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    node
+}
+
+fn counters(node: &Node) -> [String; 2] {
+    [10_000, 20_000].map(|id| node.pid("counter", &json!(id)))
+}
+
+fn n(node: &Node, pid: &str) -> u64 {
+    node.state(pid)["n"].as_u64().expect("a counter has a number")
+}
+
+#[test]
+fn s40_a_dry_run_prints_the_script_and_changes_nothing() {
+    let node = shop();
+    let text = node.ok(&["upgrade", &release("shop-1.1.0"), "--dry-run"]).stdout;
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in:\n{text}"));
+    let order = ["load_object_code counter", "suspend", "code_change", "resume"].map(at);
+    assert!(order.is_sorted(), "{text}");
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+}
+
+#[test]
+fn s41_an_upgrade_keeps_pids_and_values_and_changes_the_state() {
+    let node = shop();
+    let pids = counters(&node);
+    let before = pids.each_ref().map(|pid| n(&node, pid));
+    let report = node.json(&["upgrade", &release("shop-1.1.0")]);
+    assert_eq!((&report["outcome"], &report["committed"]), (&json!("installed"), &json!(true)));
+    assert!(report["pauses"]["processes"].as_u64().is_some_and(|processes| processes >= 2), "{report:#}");
+    assert_eq!(report["killed"], json!([]));
+    assert_eq!(counters(&node), pids);
+    for (pid, before) in pids.iter().zip(before) {
+        let state = node.state(pid);
+        assert_eq!(state["interval_ms"], json!(250));
+        assert!((before..before + 1_000).contains(&n(&node, pid)), "{state:#} after {before}");
+    }
+    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!("0.1.1"));
+    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
+        assert_eq!((&module["current"], &module["old"]), (&json!("0.1.1"), &Value::Null), "{module:#}");
+    }
+    let again = node.json(&["upgrade", "1.1.0"]);
+    assert_eq!(again["changed"], json!(false));
+}
+
+#[test]
+fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
+    let node = shop();
+    let pids = counters(&node);
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    for _ in 0..50 {
+        node.ok(&["upgrade", "1.1.0"]);
+        node.ok(&["downgrade"]);
+    }
+    assert_eq!(counters(&node), pids);
+    let state = node.state(&pids[0]);
+    assert_eq!(state.get("interval_ms"), None, "{state:#}");
+    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!("0.1.0"));
+    let residents = node.json(&["code"])["residents"].as_array().map_or(0, Vec::len);
+    assert!(residents <= 2, "a purged image is taken again when its version comes back: {residents}");
+}
+
+/// Everything of a node that a failed upgrade must leave alone.
+fn snapshot(node: &Node, pids: &[String]) -> Value {
+    let states: Vec<Value> = pids.iter().map(|pid| node.state(pid)).collect();
+    json!({
+        "states": states,
+        "code": node.json(&["code"])["modules"],
+        "release": node.json(&["status"])["release"],
+        "tree": node.tree("stage"),
+        "apps": node.json(&["apps"]),
+    })
+}
+
+/// Brings a stage node to the brink: of two counters, the conversion of one goes wrong.
+fn troubled(trouble: &str) -> (Node, Vec<String>) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let pids: Vec<String> = ["a", "b", "pi"].iter().map(|id| node.pid("stage", &json!(id))).collect();
+    node.ok(&["cast", &pids[1], &json!({ "trouble": trouble }).to_string()]);
+    for pid in &pids[..2] {
+        // With step 0 only the count of ticks moves; suspended, it stands still.
+        node.ok(&["suspend", pid]);
+    }
+    (node, pids)
+}
+
+#[track_caller]
+fn check_rolled_back(trouble: &str, words: &[&str]) {
+    let (node, pids) = troubled(trouble);
+    let before = snapshot(&node, &pids);
+    let failed = node.run(&["upgrade", "2.0.0"]).expect(4);
+    for word in words.iter().chain(&[pids[1].as_str(), "the node runs 1.0.0 as before"]) {
+        assert!(failed.stderr.contains(word), "no {word} in:\n{}", failed.stderr);
+    }
+    assert_eq!(snapshot(&node, &pids), before);
+    // The node is as before, and lives: the same upgrade goes well once the trouble is gone.
+    for pid in &pids[..2] {
+        node.ok(&["resume", pid]);
+    }
+    node.ok(&["cast", &pids[1], r#"{"trouble": null}"#]);
+    node.ok(&["upgrade", "2.0.0"]);
+    assert_eq!(node.json(&["call", &pids[1], "step"])["reply"], json!(2));
+}
+
+#[test]
+fn s51_a_change_code_that_fails_leaves_code_and_states_as_before_and_names_the_process() {
+    check_rolled_back("fail", &["unknown state version 3"]);
+}
+
+#[test]
+fn s51_a_change_code_that_panics_leaves_code_and_states_as_before_and_names_the_process() {
+    check_rolled_back("panic", &["a conversion that panics"]);
+}
+
+#[test]
+fn s51_a_change_code_that_never_returns_leaves_code_and_states_as_before_and_names_the_process() {
+    check_rolled_back("spin", &["did not return"]);
+}
+
+#[test]
+fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgraded() {
+    let node = Arc::new(Node::start());
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let over = Arc::new(AtomicBool::new(false));
+    let relays: Vec<_> = [(a.clone(), b.clone()), (a, b)]
+        .into_iter()
+        .map(|(from, to)| {
+            let (node, over) = (Arc::clone(&node), Arc::clone(&over));
+            let (slot, generation) = to.trim_matches(['<', '>']).split_once('.').map(|(s, g)| (s.to_owned(), g.to_owned())).expect("a pid");
+            let ask = format!("{{\"relay\": {{\"slot\": {slot}, \"generation\": {generation}}}}}");
+            std::thread::spawn(move || {
+                let mut calls = 0;
+                while !over.load(Ordering::Relaxed) {
+                    node.json(&["call", &from, &ask]);
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        node.ok(&["upgrade", "2.0.0"]);
+        node.ok(&["downgrade", "1.0.0"]);
+    }
+    over.store(true, Ordering::Relaxed);
+    for relay in relays {
+        assert!(relay.join().expect("no call was lost") > 0);
+    }
+}
+
+#[test]
+fn s87_the_release_s_own_file_is_never_mapped_so_who_writes_to_it_reaches_no_running_code() {
+    let node = shop();
+    let library = node.root().join("lib/counter-0.1.0/counter.so");
+    std::fs::write(&library, b"no library").expect("the root can be written");
+    let [pid, _] = counters(&node);
+    let before = n(&node, &pid);
+    eventually("the counter goes on", || (n(&node, &pid) > before).then_some(()));
+    // What is installed from now on is compared with its digest.
+    node.ok(&["upgrade", &release("shop-1.1.0")]);
+    let refused = node.run(&["downgrade", "1.0.0"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.1.0");
+}
