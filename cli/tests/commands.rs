@@ -95,7 +95,7 @@ fn without_a_daemon_the_exit_code_is_3() {
     assert_snapshot!(seen, @r"
     ! error: no daemon answers on /nonexistent/reld.sock
     !   caused by: No such file or directory (os error 2)
-    ! 
+    !
     ! hint: start one with `reld --root DIR`, or name its socket with --socket
     exit 3
     ");
@@ -106,7 +106,7 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
     let seen = relctl(Vec::new(), &["child", "start", "counter_sup", r#"{"id": 1}"#]);
     assert_snapshot!(seen, @r#"
     ! error: this is no child spec: missing field `module`
-    ! 
+    !
     ! hint: for example {"id": 30000, "module": "counter", "args": 30000}
     exit 2
     "#);
@@ -127,7 +127,7 @@ fn an_upgrade_that_was_rolled_back_says_what_where_and_why_and_exits_with_4() {
     ! error: release 1.1.0 was not installed; the node runs 1.0.0 as before
     !   step 7 of 12: change_code counter in <41.1>
     !   caused by: app counter 1.1.0 answered: unknown state version 3
-    ! 
+    !
     ! hint: `relctl check 1.1.0` prints the script
     exit 4
     "#);
@@ -478,7 +478,7 @@ fn spawn_prints_the_pid_and_with_link_the_end() {
     -> POST /spawn_link {"module":"loopy","args":null}
     <9.1>
     ! error: the answer to /spawn_link ended early
-    ! 
+    !
     ! hint: `relctl status` shows what became of it
     exit 3
     "#);
@@ -579,7 +579,7 @@ fn s28_a_pid_in_the_place_of_an_id_is_told_its_id() {
     -> POST /children/terminate {"supervisor":"counter_sup","id":"<7.1>"}
     -> GET /tree
     ! error: counter_sup has no child "<7.1>"
-    ! 
+    !
     ! hint: <7.1> is a pid; the child's id is 10000
     exit 1
     "#);

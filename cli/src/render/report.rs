@@ -1,6 +1,6 @@
 //! What an upgrade would do, and what it did.
 
-use reld_api::response::{Started, Checked, Ended, Lingerer, Pauses, Report};
+use reld_api::response::{Checked, Ended, Lingerer, Pauses, Report, Started};
 
 use super::{duration, line};
 

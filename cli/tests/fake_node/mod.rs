@@ -59,7 +59,7 @@ fn run(socket: &Path, args: &[&str]) -> Output {
 
 fn seen(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-    let err: String = err.lines().map(|line| format!("! {line}\n")).collect();
+    let err: String = err.lines().map(|line| format!("! {line}").trim_end().to_owned() + "\n").collect();
     format!("{out}{err}exit {}", output.status.code().unwrap())
 }
 

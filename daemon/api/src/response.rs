@@ -9,8 +9,8 @@ pub use look::{
     ProcessList, ProcessState, ProcessStatus, Progress, Resident, RunningRelease, TreeNode,
 };
 pub use release::{
-    Checked, Committed, Ended, Lingerer, Outcome, Pauses, Rebooting, ReleaseList, ReleaseRow,
-    ReleaseStatus, Removed, Report, Started, Step, StepRun, Unpacked,
+    Checked, Committed, Ended, Lingerer, Outcome, Pauses, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus,
+    Removed, Report, Started, Step, StepRun, Unpacked,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,
