@@ -54,11 +54,20 @@ fn runs(running: Option<&handler::Vsn>) -> String {
 pub(super) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { vsn, running, obstacles } => refused(vsn, running.as_ref(), obstacles),
-        handler::Error::Store(store) => ErrorReport::refused(store.class(), chain(store)),
-        handler::Error::Release { .. } => ErrorReport::refused("bad_release", chain(error)),
+        handler::Error::Store(store) => ErrorReport::refused(store_kind(store), chain(store)),
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
             .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
+    }
+}
+
+/// A word for programs; OTP's where the status table refused.
+fn store_kind(error: &reld_store::Error) -> &'static str {
+    match error {
+        reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
+        reld_store::Error::Io { .. } => "io",
+        reld_store::Error::Tarball { .. } => "bad_tarball",
+        _ => "bad_release",
     }
 }
 
