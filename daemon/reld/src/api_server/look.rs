@@ -34,6 +34,7 @@ fn status(api: &Api) -> r::NodeStatus {
             version: known.version.to_string(),
             status: super::release::status(known.status),
         });
+    let dirty = api.shared.lock().dirty;
     r::NodeStatus {
         reld: env!("CARGO_PKG_VERSION").to_owned(),
         os_pid: std::process::id(),
@@ -41,7 +42,7 @@ fn status(api: &Api) -> r::NodeStatus {
         release,
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
         processes: api.runtime.processes().len() as u64,
-        dirty: api.shared.lock().dirty,
+        dirty,
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
     }
