@@ -64,7 +64,8 @@ fn pack(name: &str) -> String {
     // Test programs of several packages may pack at the same time.
     let tarball = tarballs.join(format!("{name}-{}.tar.gz", std::process::id()));
     let mut relctl = Command::new(&programs().relctl);
-    relctl.env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
+    relctl
+        .env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
     relctl.arg("pack").arg(home.join(format!("releases/{name}.toml"))).arg("--apps").arg(&home);
     relctl.arg("--output").arg(&tarball).args(["--profile", "dev"]);
     Run::of(&mut relctl).expect(0);

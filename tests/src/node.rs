@@ -36,7 +36,9 @@ impl Node {
             assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
             let status = self.run(&["status", "--json"]);
             // A booting daemon answers before its permanent release runs.
-            (status.code == 0 && (status.json()["permanent"].is_null() || !status.json()["release"].is_null())).then_some(())
+            (status.code == 0
+                && (status.json()["permanent"].is_null() || !status.json()["release"].is_null()))
+            .then_some(())
         });
     }
 

@@ -24,7 +24,8 @@ enum After {
 fn after(node: &Node, id: &Value, pid: &str) -> After {
     eventually("the child's end is seen", || {
         let tree = node.tree("stage");
-        let row = tree["children"].as_array().and_then(|rows| rows.iter().find(|row| row["id"] == *id)).cloned();
+        let row =
+            tree["children"].as_array().and_then(|rows| rows.iter().find(|row| row["id"] == *id)).cloned();
         match row {
             None => Some(After::Gone),
             Some(row) if row["pid"].is_null() => Some(After::Stopped),

@@ -5,5 +5,5 @@ mod architecture;
 mod children;
 mod code;
 mod lives;
-mod upgrade;
 mod store;
+mod upgrade;

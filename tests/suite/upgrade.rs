@@ -140,7 +140,11 @@ fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgrade
         .into_iter()
         .map(|(from, to)| {
             let (node, over) = (Arc::clone(&node), Arc::clone(&over));
-            let (slot, generation) = to.trim_matches(['<', '>']).split_once('.').map(|(s, g)| (s.to_owned(), g.to_owned())).expect("a pid");
+            let (slot, generation) = to
+                .trim_matches(['<', '>'])
+                .split_once('.')
+                .map(|(s, g)| (s.to_owned(), g.to_owned()))
+                .expect("a pid");
             let ask = format!("{{\"relay\": {{\"slot\": {slot}, \"generation\": {generation}}}}}");
             std::thread::spawn(move || {
                 let mut calls = 0;

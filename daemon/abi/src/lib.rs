@@ -179,7 +179,12 @@ pub struct Future {
     pub data_app: *mut c_void,
     /// `[pool]` Polls again; `completed` are the references whose answers wait for [`Host::take`].
     pub poll: Option<
-        unsafe extern "C" fn(data_app: *mut c_void, completed: *const u64, count: usize, out: *mut Outcome) -> Verdict,
+        unsafe extern "C" fn(
+            data_app: *mut c_void,
+            completed: *const u64,
+            count: usize,
+            out: *mut Outcome,
+        ) -> Verdict,
     >,
     /// `[pool]` Ends the callback at the point where it waits. Called outside any callback.
     pub drop: Option<unsafe extern "C" fn(data_app: *mut c_void)>,
@@ -241,8 +246,9 @@ pub struct Module {
     /// UTF-8, unique in a release.
     pub name: Bytes,
     /// `[pool]` Runs one callback. Takes `state_app` (null for [`EVENT_INIT`]) and gives a state back in `out`.
-    pub callback:
-        Option<unsafe extern "C" fn(state_app: *mut c_void, event: *const Event, out: *mut Outcome) -> Verdict>,
+    pub callback: Option<
+        unsafe extern "C" fn(state_app: *mut c_void, event: *const Event, out: *mut Outcome) -> Verdict,
+    >,
     /// `[pool]` Writes the state as MessagePack. The state stays as it is. Null for supervisors and tasks.
     pub export_state:
         Option<unsafe extern "C" fn(state_app: *const c_void, out: *mut Buf, why: *mut Exit) -> Status>,

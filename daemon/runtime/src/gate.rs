@@ -403,8 +403,13 @@ fn waits_for(world: &World, pid: Pid) -> Vec<(Pid, Need)> {
         .collect()
 }
 
-/// Returns the direct supervisors of these processes.
+/// Returns the direct supervisors of these processes that are not among them.
 fn supervisors_of(world: &World, members: &[Pid]) -> HashSet<Pid> {
     let parent = |pid: &Pid| world.slot(*pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
-    members.iter().filter_map(parent).filter(|pid| *pid != Pid::NONE).collect()
+    let mut supervisors: HashSet<Pid> =
+        members.iter().filter_map(parent).filter(|pid| *pid != Pid::NONE).collect();
+    members.iter().for_each(|member| {
+        supervisors.remove(member);
+    });
+    supervisors
 }

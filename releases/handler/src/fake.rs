@@ -361,9 +361,11 @@ impl Node for Fake {
                 vsn,
                 reason: "unknown state".to_owned(),
             }),
-            Some(Some(pid)) => {
-                Err(NodeError::ChangeCodeTimedOut { process: Box::new(self.process(pid)), vsn, after_ms: 5000 })
-            }
+            Some(Some(pid)) => Err(NodeError::ChangeCodeTimedOut {
+                process: Box::new(self.process(pid)),
+                vsn,
+                after_ms: 5000,
+            }),
             Some(None) => {
                 Err(NodeError::Stage { module: module.clone(), reason: "nobody to convert".to_owned() })
             }
