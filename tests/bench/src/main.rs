@@ -1,3 +1,0 @@
-//! Benchmarks through the real daemon, as JSON lines.
-
-fn main() {}
