@@ -583,29 +583,35 @@ fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
     }
 }
 
+/// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one
+/// that stays inside its callback moves on by itself when that returns.
+const PASSING: Duration = Duration::from_millis(100);
+
 /// Makes each of these processes take its shadow or move on, as far as they rest, and waits for that.
 pub(crate) fn sweep(world: &Arc<World>, pids: &[Pid], deadline: Instant) {
-    let countdown = Arc::new(Countdown::default());
+    let (chunks, passing) = (Arc::new(Countdown::default()), Arc::new(Countdown::default()));
     for chunk in pids.chunks(CHUNK) {
-        let (world_, chunk, left) = (Arc::clone(world), chunk.to_vec(), Arc::clone(&countdown));
-        left.add();
+        let (world_, chunk) = (Arc::clone(world), chunk.to_vec());
+        let (left, passing) = (Pending::of(&chunks), Arc::clone(&passing));
         world.scheduler.job(Box::new(move || {
-            chunk.iter().for_each(|pid| nudge(&world_, *pid));
-            left.sub();
+            chunk.iter().for_each(|pid| nudge(&world_, *pid, &passing));
+            drop(left);
         }));
     }
-    countdown.wait(deadline);
+    chunks.wait(deadline);
+    passing.wait(deadline.min(Instant::now() + PASSING));
 }
 
 /// Does for a resting process what its next boundary would. One that is in a callback does it by itself there.
-fn nudge(world: &World, pid: Pid) {
+fn nudge(world: &World, pid: Pid, passing: &Arc<Countdown>) {
     let Some(slot) = world.slot(pid) else { return };
     let mut body = match slot.visit(pid.generation) {
         Ok(body) => body,
         Err(Unclaimed::Dead) => return,
         Err(Unclaimed::Taken) => {
             // It may be past its last boundary: this makes it come to another one.
-            world.signal(pid, Signal::System(Box::new(|_| {})));
+            let passed = Pending::of(passing);
+            world.signal(pid, Signal::System(Box::new(|_| drop(passed))));
             return;
         }
     };
@@ -619,7 +625,24 @@ fn nudge(world: &World, pid: Pid) {
     }
 }
 
-/// Counts jobs that are still to end.
+/// One thing that a countdown waits for; done, or given up, when it is dropped.
+struct Pending(Arc<Countdown>);
+
+impl Pending {
+    fn of(countdown: &Arc<Countdown>) -> Self {
+        *countdown.left.lock() += 1;
+        Self(Arc::clone(countdown))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        *self.0.left.lock() -= 1;
+        self.0.zero.notify_all();
+    }
+}
+
+/// Counts what is still to come.
 #[derive(Default)]
 struct Countdown {
     left: Mutex<usize>,
@@ -627,15 +650,6 @@ struct Countdown {
 }
 
 impl Countdown {
-    fn add(&self) {
-        *self.left.lock() += 1;
-    }
-
-    fn sub(&self) {
-        *self.left.lock() -= 1;
-        self.zero.notify_all();
-    }
-
     fn wait(&self, deadline: Instant) {
         let mut left = self.left.lock();
         while *left > 0 && !self.zero.wait_until(&mut left, deadline).timed_out() {}

@@ -34,6 +34,7 @@ pub struct Unpacked {
 ///
 /// The root must have been swept, so that every folder that is there belongs to a known release.
 pub(crate) fn unpack(root: &Root, tarball: &Path, manifest: &Manifest) -> Result<KnownRelease, Error> {
+    check_left_out(root, manifest).map_err(|fault| Failure::of(tarball)(fault.into()))?;
     let staged = root.staging_dir(&manifest.version);
     stage(root, tarball, manifest, &staged)?;
     let documents = documents::read(&Folders(&[&staged, root.path()]), &manifest.version)?;
@@ -77,14 +78,22 @@ fn decide(root: &Root, manifest: &Manifest, rel: &Rel) -> Result<Vec<PathBuf>, F
         let folder = layout::app_dir(&app.name, &app.version);
         if root.path().join(&folder).exists() {
             check_content(root, manifest, &folder)?;
-        } else if manifest.files_below(&folder).any(|file| file.not_carried) {
-            return Err(Fault::NotHere(folder).into());
         } else {
             moves.push(folder.into());
         }
     }
     moves.push(layout::release_dir(&rel.version).into());
     Ok(moves)
+}
+
+/// What a tarball does not carry has to be here already.
+fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
+    let left_out = manifest.files.iter().filter(|file| file.not_carried);
+    let mut folders = left_out.map(|file| file.path.split('/').take(2).collect::<Vec<_>>().join("/"));
+    match folders.find(|folder| !root.path().join(folder).exists()) {
+        Some(folder) => Err(Fault::NotHere(folder)),
+        None => Ok(()),
+    }
 }
 
 /// Compares the manifest with the release that it is about: each app with its folder, and nothing beside them.
