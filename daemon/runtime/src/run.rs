@@ -138,8 +138,9 @@ impl Run<'_> {
 
     // --- signals -------------------------------------------------------------------------------------------------
 
+    /// Takes all signals, those behind a fatal one too: who monitors or links in the moment of the end is told like others.
     fn signals(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
-        signals.into_iter().try_for_each(|signal| self.signal(signal))
+        signals.into_iter().fold(Ok(()), |result, signal| result.and(self.signal(signal)))
     }
 
     fn signal(&mut self, signal: Signal) -> Result<(), Exit> {
@@ -441,6 +442,10 @@ impl Run<'_> {
         world.registry.forget(pid);
         let (mail, signals, counted) = slot.close();
         world.table.release(pid.slot);
+        // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is
+        // told: who hears of the end may purge the code.
+        body.actor = Actor::Running;
+        body.shadow = None;
         body.card.code.leave();
         if let Some(gate) = counted {
             world.gate.rested(pid, gate);
@@ -448,8 +453,6 @@ impl Run<'_> {
         tell(world, &mut body, &exit);
         mail.into_iter().for_each(|mail| world.refuse_mail(mail, &exit));
         signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, &exit));
-        // What is left of the app's values drops here, on a pool thread and outside any callback.
-        drop(body);
     }
 }
 
