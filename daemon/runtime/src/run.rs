@@ -459,9 +459,6 @@ impl Run<'_> {
 /// Tells everyone who is bound to a process that it has ended.
 fn tell(world: &World, body: &mut Body, exit: &Exit) {
     let pid = body.pid;
-    if let Some((starter, reference)) = body.starter.take() {
-        world.answer(starter, reference, Answer::Exit(exit.clone()));
-    }
     if let During::Call(from) | During::PrepStop(from) = &body.during {
         world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
     }
@@ -490,6 +487,10 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
     }
     for (reference, watched) in watching {
         world.signal(watched, Signal::Demonitor(pid, reference));
+    }
+    // Last: whoever waits for the start goes on when everybody else knows.
+    if let Some((starter, reference)) = body.starter.take() {
+        world.answer(starter, reference, Answer::Exit(exit.clone()));
     }
 }
 

@@ -114,7 +114,9 @@ fn a_root_that_does_not_start_stops_the_application_again() {
     let exit = Exit::Shutdown(text("failed_to_start_child \"x\": panic: no"));
     assert_eq!(kit.node.start_application("a", soon()), Err(AppError::Failed { app: text("a"), exit }));
     assert!(kit.node.processes().is_empty());
-    assert_eq!(kit.notes(), ["start", "terminate shutdown at 0"]);
+    // Its stop callback is told why.
+    let why = "terminate shutdown: failed_to_start_child \"x\": panic: no at 0";
+    assert_eq!(kit.notes(), ["start", why]);
     assert_eq!(status(&kit, "a"), AppStatus::Stopped(None));
 }
 
