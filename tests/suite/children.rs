@@ -84,7 +84,7 @@ fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
 }
 
 #[test]
-fn s32_stopping_a_supervisor_runs_terminate_in_the_children_that_trap_exits_last_first() {
+fn s32_the_end_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits() {
     let mut node = shop();
     for id in [10_000, 20_000] {
         node.ok(&["cast", &node.pid("counter", &json!(id)), r#"{"trap_exit": true}"#]);

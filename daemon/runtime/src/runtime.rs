@@ -92,8 +92,7 @@ impl Runtime {
     /// Starts a process of a module's current code outside every tree, and waits for its init. `Ok(None)` is `ignore`.
     ///
     /// # Errors
-    /// [`CodeError::NotLoaded`] inside `Ok`'s place is not possible, so the module's absence is an exit of its own:
-    /// the reason says which module is not loaded, or why init failed.
+    /// Why there is no process: the module is not loaded, or what its init ended with.
     pub fn spawn(&self, module: &str, args: Bytes, timeout: Duration) -> Result<Option<Pid>, Exit> {
         let code = self
             .world

@@ -23,7 +23,7 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
 /// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
-/// fairness of a queue; ARCHITECTURE.md has the figures.
+/// fairness of a queue.
 const LIFO_BUDGET: u32 = 3;
 /// Every so many picks a worker looks at what came from outside first.
 const INJECTOR_EVERY: u32 = 61;
