@@ -109,6 +109,7 @@ fn s11_a_suspended_process_keeps_its_mail_and_handles_it_once_when_resumed() {
 }
 
 #[test]
+#[expect(clippy::approx_constant, reason = "it is the number of the story, not of the circle")]
 fn s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
     let node = stage();
     let pid = node.pid("stage", &json!("pi"));

@@ -41,13 +41,20 @@ pub struct ProcessInfo {
     pub behaviour: Behaviour,
     /// What it is doing.
     pub status: Status,
-    /// How many messages wait.
+    /// How many messages wait; without those that it has taken in, while a callback runs.
     pub queued: usize,
     /// Its supervisor, or the process of its application.
     pub parent: Option<Pid>,
-    /// The processes that it is linked to; empty while a callback runs.
+    /// What only the process itself knows; `None` while a callback runs.
+    pub ties: Option<TiesInfo>,
+}
+
+/// How a process is tied to others, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TiesInfo {
+    /// The processes that it is linked to.
     pub links: Vec<Pid>,
-    /// Whether it traps exits; false while a callback runs.
+    /// Whether it traps exits.
     pub traps_exits: bool,
 }
 
@@ -72,12 +79,11 @@ impl World {
     /// Returns one process.
     pub(crate) fn process(&self, pid: Pid) -> Option<ProcessInfo> {
         let slot = self.slot(pid)?;
-        let glance = slot.glance(pid.generation)?;
-        let inside = slot.peek(pid.generation, |body| {
+        let (glance, inside) = slot.glance(pid.generation, |body| {
             let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
-            (links, body.trap_exit, body.inbox.len())
-        });
-        let (links, traps_exits, inbox) = inside.unwrap_or_default();
+            (TiesInfo { links, traps_exits: body.trap_exit }, body.inbox.len())
+        })?;
+        let (ties, inbox) = inside.unzip();
         let Card { code, app, parent, .. } = &glance.card;
         Some(ProcessInfo {
             pid,
@@ -88,10 +94,9 @@ impl World {
             is_old: code.is_stale(),
             behaviour: code.behaviour(),
             status: status(&glance),
-            queued: glance.queued + inbox,
+            queued: glance.queued + inbox.unwrap_or_default(),
             parent: (*parent != Pid::NONE).then_some(*parent),
-            links,
-            traps_exits,
+            ties,
         })
     }
 

@@ -57,7 +57,7 @@ pub use code::{
 pub use code_server::{CodeError, Place, Version};
 pub use exit::Exit;
 pub use gate::{Member, Unrest};
-pub use inspect::{Node, ProcessInfo, Status};
+pub use inspect::{Node, ProcessInfo, Status, TiesInfo};
 pub use journal::{Death, Entries};
 pub use pid::{ParsePidError, Pid};
 pub use process::{Answer, Env, RequestKind};

@@ -140,7 +140,11 @@ impl Run<'_> {
 
     /// Takes all signals, those behind a fatal one too: who monitors or links in the moment of the end is told like others.
     fn signals(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
-        signals.into_iter().fold(Ok(()), |result, signal| result.and(self.signal(signal)))
+        let mut first = Ok(());
+        for signal in signals {
+            first = first.and(self.signal(signal));
+        }
+        first
     }
 
     fn signal(&mut self, signal: Signal) -> Result<(), Exit> {

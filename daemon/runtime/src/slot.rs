@@ -291,9 +291,14 @@ impl<K: Kind> Slot<K> {
         self.live(generation).is_some_and(|live| live.counted == Some(gate))
     }
 
-    /// Looks at one process.
-    pub(crate) fn glance(&self, generation: u32) -> Option<Glance<K>> {
-        self.live(generation).map(|live| Glance::of(&live))
+    /// Looks at one process, and lets `look` read the body unless it is taken: both at the same moment.
+    pub(crate) fn glance<R>(
+        &self,
+        generation: u32,
+        look: impl FnOnce(&K::Body) -> R,
+    ) -> Option<(Glance<K>, Option<R>)> {
+        let live = self.live(generation)?;
+        Some((Glance::of(&live), live.body.as_ref().map(look)))
     }
 
     /// Lets `look` read the body, unless it is taken.

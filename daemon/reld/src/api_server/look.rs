@@ -112,7 +112,8 @@ fn place(node: &Node, root: bool) -> r::TreeNode {
             }
         },
         links: process
-            .map(|info| info.links.iter().filter(|pid| !related(pid)).map(Pid::to_string).collect())
+            .and_then(|info| info.ties.as_ref())
+            .map(|ties| ties.links.iter().filter(|pid| !related(pid)).map(Pid::to_string).collect())
             .unwrap_or_default(),
         children,
     }

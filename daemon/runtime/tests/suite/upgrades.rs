@@ -188,7 +188,13 @@ fn picture(kit: &Kit) -> Vec<(ProcessInfo, Option<Vec<u8>>, usize)> {
         let timers = kit.node.timers(info.pid).len();
         (ProcessInfo { status: Status::Idle, ..info }, state, timers)
     };
-    kit.node.processes().into_iter().map(see).collect()
+    // A worker that is just putting one back hides what is inside.
+    let mut seen = kit.node.processes();
+    while seen.iter().any(|info| info.ties.is_none()) {
+        std::thread::yield_now();
+        seen = kit.node.processes();
+    }
+    seen.into_iter().map(see).collect()
 }
 
 #[test]

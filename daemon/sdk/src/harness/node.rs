@@ -250,7 +250,7 @@ impl<S: GenServer> Running<S> {
                     match callback.poll(completed.as_slice()) {
                         Poll::Ready(ended) => return ended,
                         Poll::Pending => {
-                            completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?)
+                            completed = Some(self.world.close_next().ok_or_else(waits_for_ever)?);
                         }
                     }
                 }
