@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Tree(Tree),
     /// List the processes
     Ps,
+    /// Show one process in full: mailbox, timers, links, monitors
+    Proc(Process),
     /// List the apps
     Apps,
     /// List current and old code of modules, and who runs old code
@@ -177,9 +179,9 @@ pub(crate) struct Pack {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Plan {
-    /// The tarball of the release that runs
+    /// The release that runs: a tarball, or a folder laid out like one
     pub(crate) from: PathBuf,
-    /// The tarball of the release to go to
+    /// The release to go to: a tarball, or a folder laid out like one
     pub(crate) to: PathBuf,
     /// One window for the whole release, or OTP's windows group by group, as JSON
     #[arg(long, default_value = "release")]

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Status => look::status(client).await,
         Command::Tree(args) => look::tree(client, args).await,
         Command::Ps => look::ps(client).await,
+        Command::Proc(args) => look::proc(client, args.process).await,
         Command::Apps => look::apps(client).await,
         Command::Code { module } => look::code(client, module).await,
         Command::State(args) => look::state(client, args.process).await,

@@ -8,7 +8,7 @@ pub(crate) mod tree;
 use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
-use reld_api::response::{AppList, CodeTable, Loaded, NodeStatus, ProcessList, ReleaseList};
+use reld_api::response::{AppList, CodeTable, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList};
 use serde_json::Value;
 
 pub(crate) use report::{checked, ended, lingering, report};
@@ -58,6 +58,42 @@ pub(crate) fn processes(list: &ProcessList) -> String {
         ]
     });
     table(&["pid", "name", "type", "module", "version", "code", "status", "queue", "child of"], rows)
+}
+
+/// Shows one process in full; what it has none of is left out.
+pub(crate) fn process(details: &ProcessDetails) -> String {
+    let process = &details.process;
+    let mut text = String::new();
+    line(&mut text, format_args!("pid           {}", process.pid));
+    let runs = format_args!("{} {} ({})", process.module, process.version, process.code);
+    line(&mut text, format_args!("{:<14}{runs}", process.behaviour));
+    line(&mut text, format_args!("status        {}", process.status));
+    for (title, list) in [
+        ("names", details.names.join(" ")),
+        ("child of", place(process.supervisor.as_deref(), &process.id)),
+        ("links", details.links.join(" ")),
+        ("monitors", details.monitors.join(" ")),
+        ("monitored by", details.monitored_by.join(" ")),
+        ("to answer", details.unanswered.join(" ")),
+    ] {
+        if !list.is_empty() {
+            line(&mut text, format_args!("{title:<14}{list}"));
+        }
+    }
+    if details.traps_exits {
+        line(&mut text, format_args!("traps exits"));
+    }
+    if details.in_callback {
+        line(&mut text, format_args!("a callback runs: links, monitors and mailbox cannot be seen now"));
+    }
+    for letter in &details.mailbox {
+        line(&mut text, format_args!("{:<14}from {}: {}", letter.kind, letter.from, letter.body));
+    }
+    for timer in &details.timers {
+        let at = duration::us(timer.at_us);
+        line(&mut text, format_args!("{:<14}at {at} of the node's life: {}", "timer", timer.message));
+    }
+    text
 }
 
 /// Says below which supervisor a process is, and under which id.

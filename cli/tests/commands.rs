@@ -337,23 +337,50 @@ fn tree_asks_for_the_part_wanted_and_draws_it() {
     "#);
 }
 
+fn process() -> r::Process {
+    r::Process {
+        pid: "<7.1>".to_owned(),
+        name: None,
+        behaviour: r::Behaviour::GenServer,
+        app: "counter".to_owned(),
+        module: "counter".to_owned(),
+        version: "0.1.1".to_owned(),
+        code: r::CodeAge::Current,
+        status: r::ProcessStatus::Suspended,
+        supervisor: Some("counter_sup".to_owned()),
+        id: json!(10000),
+        queue: 4,
+    }
+}
+
+#[test]
+fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
+    let mut details = r::ProcessDetails {
+        process: process(),
+        names: Vec::new(),
+        in_callback: false,
+        traps_exits: true,
+        links: vec!["<6.1>".to_owned()],
+        monitors: Vec::new(),
+        monitored_by: vec!["<9.1>".to_owned(), "<9.2>".to_owned()],
+        mailbox: vec![r::Letter {
+            kind: r::LetterKind::Cast,
+            from: "<9.1>".to_owned(),
+            body: json!({"bump": 5}),
+        }],
+        unanswered: Vec::new(),
+        timers: vec![r::PendingTimer { at_us: 2_500_000, message: json!("tick") }],
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @"");
+    details.in_callback = true;
+    details.mailbox.clear();
+    details.timers.clear();
+    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @"");
+}
+
 #[test]
 fn ps_apps_and_code_are_tables() {
-    let processes = r::ProcessList {
-        processes: vec![r::Process {
-            pid: "<7.1>".to_owned(),
-            name: None,
-            behaviour: r::Behaviour::GenServer,
-            app: "counter".to_owned(),
-            module: "counter".to_owned(),
-            version: "0.1.1".to_owned(),
-            code: r::CodeAge::Current,
-            status: r::ProcessStatus::Suspended,
-            supervisor: Some("counter_sup".to_owned()),
-            id: json!(10000),
-            queue: 4,
-        }],
-    };
+    let processes = r::ProcessList { processes: vec![process()] };
     assert_snapshot!(relctl(vec![answer::<q::Processes>(&processes)], &["ps"]), @r"
     -> GET /processes
     pid    name  type        module   version  code     status     queue  child of
@@ -368,6 +395,7 @@ fn ps_apps_and_code_are_tables() {
             start_type: "permanent".to_owned(),
             modules: vec!["counter".to_owned(), "counter_sup".to_owned()],
             processes: 3,
+            env: [("interval_ms".to_owned(), json!(250))].into(),
         }],
     };
     assert_snapshot!(relctl(vec![answer::<q::Apps>(&apps)], &["apps"]), @r"

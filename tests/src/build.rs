@@ -23,13 +23,16 @@ pub fn folder(relative: &str) -> PathBuf {
     workspace().join(relative)
 }
 
-/// Builds the programs once, into the folder that this test was built into.
+/// As this kit was built itself, so that cargo finds most of it done.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+
+/// Builds the programs once, into the folder that this program was built into.
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let status = Command::new(env!("CARGO"))
             .current_dir(workspace())
-            .args(["build", "--package", "reld", "--package", "relctl", "--target-dir"])
+            .args(["build", "--package", "reld", "--package", "relctl", "--profile", PROFILE, "--target-dir"])
             .arg(target().parent().expect("the profile's folder lies in the target folder"))
             .status();
         assert!(status.is_ok_and(|status| status.success()), "cargo did not build reld and relctl");
@@ -37,15 +40,16 @@ pub(crate) fn programs() -> &'static Programs {
     })
 }
 
-/// The profile's folder: a test runs from `target/debug/deps`.
+/// The profile's folder: a program lies in it, a test in its `deps`.
 fn target() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a file");
-    test.ancestors().nth(2).expect("a test lies two folders deep").to_owned()
+    let program = std::env::current_exe().expect("a running program has a file");
+    let folder = program.parent().expect("a file lies in a folder");
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder }.to_owned()
 }
 
 /// Packs a release once and returns the tarball's path.
 ///
-/// `shop-…` are the releases of `examples/`, all others those of `tests/fixtures/`.
+/// `shop-…` are the releases of `examples/`, `bench-…` those of `tests/bench/`, all others those of `tests/fixtures/`.
 pub fn release(name: &str) -> String {
     static PACKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -58,7 +62,11 @@ pub fn release(name: &str) -> String {
 }
 
 fn pack(name: &str) -> String {
-    let home = workspace().join(if name.starts_with("shop-") { "examples" } else { "tests/fixtures" });
+    let home = workspace().join(match name.split('-').next() {
+        Some("shop") => "examples",
+        Some("bench") => "tests/bench",
+        _ => "tests/fixtures",
+    });
     let tarballs = target().join("reld-tests");
     std::fs::create_dir_all(&tarballs).expect("the target folder can be written");
     // Test programs of several packages may pack at the same time.
@@ -67,7 +75,7 @@ fn pack(name: &str) -> String {
     relctl
         .env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
     relctl.arg("pack").arg(home.join(format!("releases/{name}.toml"))).arg("--apps").arg(&home);
-    relctl.arg("--output").arg(&tarball).args(["--profile", "dev"]);
+    relctl.arg("--output").arg(&tarball).args(["--profile", PROFILE]);
     Run::of(&mut relctl).expect(0);
     tarball.to_string_lossy().into_owned()
 }

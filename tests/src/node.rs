@@ -57,9 +57,16 @@ impl Node {
         self.daemon.wait().expect("a daemon that was told to stop ends")
     }
 
+    /// Returns a relctl against this node, for a test that does not wait for it.
+    pub fn relctl(&self, args: &[&str]) -> Command {
+        let mut relctl = Command::new(&programs().relctl);
+        relctl.env("RELD_SOCKET", self.socket()).args(args).stdin(Stdio::null());
+        relctl
+    }
+
     /// Runs relctl against this node.
     pub fn run(&self, args: &[&str]) -> Run {
-        Run::of(Command::new(&programs().relctl).env("RELD_SOCKET", self.socket()).args(args))
+        Run::of(&mut self.relctl(args))
     }
 
     /// Runs relctl, which has to succeed.

@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld", &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store"]),
     ("relctl", &["reld-api", "reld-plan", "reld-store"]),
     ("reld-tests", &["reld-api"]),
+    ("reld-bench", &["reld-tests"]),
 ];
 
 #[test]

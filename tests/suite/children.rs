@@ -84,20 +84,30 @@ fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
 }
 
 #[test]
-fn s32_the_end_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits() {
-    let mut node = shop();
-    for id in [10_000, 20_000] {
-        node.ok(&["cast", &node.pid("counter", &json!(id)), r#"{"trap_exit": true}"#]);
-        // The cast was handled when a later call is answered.
-        value(&node, &node.pid("counter", &json!(id)));
+fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_in_reverse_order() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    let sup = node.tree("stage")["pid"].as_str().expect("the root runs").to_owned();
+    for (id, n) in [("c", 3_000), ("quiet", 9_000)] {
+        let spec = json!({"id": id, "module": "count_server", "args": n}).to_string();
+        node.ok(&["child", "start", &sup, &spec]);
     }
-    node.ok(&["kill", &counter_sup(&node), "kill"]);
-    let log = eventually("both counters have logged their end", || {
-        let log = node.log();
-        (log.matches("counter terminates at").count() >= 2).then_some(log)
-    });
-    assert!(log.contains("counter terminates at 1") && log.contains("counter terminates at 2"), "{log}");
-    assert!(node.terminate().success());
+    for id in ["a", "b", "c"] {
+        let pid = node.pid("stage", &json!(id));
+        node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
+        // The cast was handled when a later call is answered.
+        node.ok(&["call", &pid, "get"]);
+    }
+    node.ok(&["app", "stop", "stage"]);
+    let log = node.log();
+    let ends: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once("count_server terminates at "))
+        .map(|(_, end)| end)
+        .collect();
+    let expected = ["3000: shutdown", "1000: shutdown", "1: shutdown"];
+    assert_eq!(ends.len(), 3, "{ends:?}");
+    assert!(ends.iter().zip(expected).all(|(end, expected)| end.starts_with(expected)), "{ends:?}");
 }
 
 #[test]

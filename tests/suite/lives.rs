@@ -77,3 +77,42 @@ fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
     assert_eq!(node.pid("stage", &json!("b")), b);
     assert!(node.log().contains("asked to panic"));
 }
+
+/// Starts one more count_server, as a temporary child.
+fn temporary(node: &Node, id: &str) -> String {
+    let spec = json!({"id": id, "module": "count_server", "args": 0, "restart": "temporary"}).to_string();
+    node.ok(&["child", "start", &root(node), &spec]);
+    node.pid("stage", &json!(id))
+}
+
+#[test]
+fn s85_a_panic_in_init_is_the_answer_to_who_starts_the_process() {
+    let node = stage();
+    let spec = json!({"id": "c", "module": "count_server", "args": -1}).to_string();
+    let refused = node.run(&["child", "start", &root(&node), &spec]).expect(1);
+    assert!(refused.stderr.contains("a count that starts below zero"), "{}", refused.stderr);
+    assert!(node.tree("stage")["children"].as_array().is_some_and(|rows| rows.len() == 3));
+}
+
+#[track_caller]
+fn check_end_that_panics(trouble: &str, words: &str) {
+    let node = stage();
+    let b = node.pid("stage", &json!("b"));
+    let pid = temporary(&node, "c");
+    node.ok(&["cast", &pid, &json!({ "trouble": trouble }).to_string()]);
+    node.ok(&["cast", &pid, "stop"]);
+    assert_eq!(after(&node, &json!("c"), &pid), After::Gone);
+    eventually("the panic is in the log", || node.log().contains(words).then_some(()));
+    assert_eq!(node.pid("stage", &json!("b")), b);
+    node.ok(&["call", &b, "get"]);
+}
+
+#[test]
+fn s85_a_panic_in_terminate_ends_its_process_and_nothing_else() {
+    check_end_that_panics("terminate", "a terminate that panics");
+}
+
+#[test]
+fn s85_a_panic_in_the_drop_of_a_state_ends_its_process_and_nothing_else() {
+    check_end_that_panics("drop", "a state that panics when dropped");
+}

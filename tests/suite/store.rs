@@ -1,5 +1,8 @@
 //! Releases on disk and restarts (S65, S66, S68).
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use reld_tests::{Node, release};
 use serde_json::{Value, json};
 
@@ -79,4 +82,49 @@ fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
     node.kill_9_and_restart();
     assert_eq!(running(&node), json!("1.1.0"));
     assert!(node.terminate().success());
+}
+
+/// Starts an upgrade by tarball, kills the daemon after a while, and says whether the upgrade had reported success.
+fn kill_during_upgrade(node: &mut Node, after: Duration) -> bool {
+    let mut upgrade = node.relctl(&["upgrade", &release("shop-1.1.0")]);
+    let mut upgrade =
+        upgrade.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("relctl can be run");
+    std::thread::sleep(after);
+    node.kill_9_and_restart();
+    upgrade.wait().expect("relctl ends with its daemon").success()
+}
+
+/// Checks that a node runs one of two releases with nothing of the other, and returns which.
+fn check_whole(node: &Node) -> String {
+    let version = running(node).as_str().expect("the node boots a release").to_owned();
+    let app = if version == "1.0.0" { "0.1.0" } else { "0.1.1" };
+    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!(app));
+    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
+        assert_eq!((&module["current"], &module["old"]), (&json!(app), &Value::Null), "{module:#}");
+    }
+    let permanent = (json!(version), json!("permanent"));
+    assert!(statuses(node).contains(&permanent), "{:?}", statuses(node));
+    node.ok(&["call", &node.pid("counter", &json!(10_000)), "get"]);
+    version
+}
+
+#[test]
+fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases_whole() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let start = Instant::now();
+    node.ok(&["upgrade", &release("shop-1.1.0")]);
+    let whole = start.elapsed();
+    for part in 0..=16 {
+        if running(&node) == json!("1.1.0") {
+            node.ok(&["downgrade", "1.0.0"]);
+        }
+        if statuses(&node).len() == 2 {
+            node.ok(&["remove", "1.1.0"]);
+        }
+        let succeeded = kill_during_upgrade(&mut node, whole * part / 14);
+        let version = check_whole(&node);
+        // What was reported is kept, whatever comes after.
+        assert!(!succeeded || version == "1.1.0", "part {part}: {version}");
+    }
 }

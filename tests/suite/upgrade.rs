@@ -70,28 +70,50 @@ fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
     assert!(residents <= 2, "a purged image is taken again when its version comes back: {residents}");
 }
 
-/// Everything of a node that a failed upgrade must leave alone.
-fn snapshot(node: &Node, pids: &[String]) -> Value {
-    let states: Vec<Value> = pids.iter().map(|pid| node.state(pid)).collect();
+/// Everything of a quiet node that a failed upgrade must leave alone: states byte for byte as relctl prints them,
+/// mailboxes, timers, links, monitors, names, environments, code, trees.
+fn snapshot(node: &Node) -> Value {
+    let pids = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
+    let processes = pids.iter().filter_map(|process| process["pid"].as_str()).map(|pid| details(node, pid));
     json!({
-        "states": states,
+        "processes": processes.collect::<Vec<_>>(),
         "code": node.json(&["code"])["modules"],
         "release": node.json(&["status"])["release"],
-        "tree": node.tree("stage"),
+        "tree": node.json(&["tree"]),
         "apps": node.json(&["apps"]),
     })
 }
 
-/// Brings a stage node to the brink: of two counters, the conversion of one goes wrong.
+fn details(node: &Node, pid: &str) -> Value {
+    let details = eventually("nobody touches the process", || {
+        let details = node.json(&["proc", pid]);
+        (details["in_callback"] == json!(false)).then_some(details)
+    });
+    // Those of the runtime itself have no state to show, before as after.
+    json!({"details": details, "state": node.run(&["state", pid, "--json"]).stdout})
+}
+
+/// A pid as an app reads it.
+fn pid_value(pid: &str) -> Value {
+    let numbers: Vec<u64> = pid.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
+    json!({"slot": numbers[0], "generation": numbers[1]})
+}
+
+/// Brings a stage node to the brink: of two counters, the conversion of one goes wrong. Both are suspended, with mail
+/// in their mailboxes; one is bound to others in every way there is.
 fn troubled(trouble: &str) -> (Node, Vec<String>) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
     let pids: Vec<String> = ["a", "b", "pi"].iter().map(|id| node.pid("stage", &json!(id))).collect();
+    node.ok(&["cast", &pids[0], &json!({"bind": pid_value(&pids[2])}).to_string()]);
     node.ok(&["cast", &pids[1], &json!({ "trouble": trouble }).to_string()]);
     for pid in &pids[..2] {
-        // With step 0 only the count of ticks moves; suspended, it stands still.
         node.ok(&["suspend", pid]);
+        node.ok(&["cast", pid, r#"{"bump": 5}"#]);
+        eventually("the last tick waits beside the cast", || {
+            (node.json(&["proc", pid])["mailbox"].as_array()?.len() == 2).then_some(())
+        });
     }
     (node, pids)
 }
@@ -99,12 +121,15 @@ fn troubled(trouble: &str) -> (Node, Vec<String>) {
 #[track_caller]
 fn check_rolled_back(trouble: &str, words: &[&str]) {
     let (node, pids) = troubled(trouble);
-    let before = snapshot(&node, &pids);
+    let before = snapshot(&node);
+    let bound = &details(&node, &pids[0])["details"];
+    assert_eq!((&bound["names"], &bound["monitors"]), (&json!(["bound"]), &json!([pids[2]])), "{bound:#}");
+    assert_eq!(bound["timers"].as_array().map(Vec::len), Some(1), "{bound:#}");
     let failed = node.run(&["upgrade", "2.0.0"]).expect(4);
     for word in words.iter().chain(&[pids[1].as_str(), "the node runs 1.0.0 as before"]) {
         assert!(failed.stderr.contains(word), "no {word} in:\n{}", failed.stderr);
     }
-    assert_eq!(snapshot(&node, &pids), before);
+    assert_eq!(snapshot(&node), before);
     // The node is as before, and lives: the same upgrade goes well once the trouble is gone.
     for pid in &pids[..2] {
         node.ok(&["resume", pid]);
@@ -140,12 +165,7 @@ fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgrade
         .into_iter()
         .map(|(from, to)| {
             let (node, over) = (Arc::clone(&node), Arc::clone(&over));
-            let (slot, generation) = to
-                .trim_matches(['<', '>'])
-                .split_once('.')
-                .map(|(s, g)| (s.to_owned(), g.to_owned()))
-                .expect("a pid");
-            let ask = format!("{{\"relay\": {{\"slot\": {slot}, \"generation\": {generation}}}}}");
+            let ask = json!({"relay": pid_value(&to)}).to_string();
             std::thread::spawn(move || {
                 let mut calls = 0;
                 while !over.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Commands that look: status, tree, ps, apps, code, state.
+//! Commands that look: status, tree, ps, proc, apps, code, state.
 
 use reld_api::{Client, request as q};
 
@@ -25,6 +25,11 @@ pub(super) async fn tree(client: &Client, args: Tree) -> Result<Shown, Failure> 
 pub(super) async fn ps(client: &Client) -> Result<Shown, Failure> {
     let answer = client.call(&q::Processes {}).await?;
     Ok(Shown::new(&answer, render::processes(&answer)))
+}
+
+pub(super) async fn proc(client: &Client, process: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Process { process }).await?;
+    Ok(Shown::new(&answer, render::process(&answer)))
 }
 
 pub(super) async fn apps(client: &Client) -> Result<Shown, Failure> {

@@ -1,25 +1,39 @@
-//! `relctl plan FROM TO`: the script from one tarball to another, without a node.
+//! `relctl plan FROM TO`: the script from one release to another, each a tarball or a folder, without a node.
+
+mod folder;
 
 use std::path::Path;
 
-use reld_plan::{Release, group_json};
-use reld_store::docs_of_tarball;
+use reld_plan::{PlanError, Release, group_json};
+use reld_store::{Error, docs_of_tarball};
 
 use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
 
+/// A release, or what OTP would call wrong with its documents: a part of the answer where both directions are shown.
+type Read = Result<Release, PlanError>;
+
 pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
     let (from, to) = (release(&args.from)?, release(&args.to)?);
     if args.window == Window::Group {
-        let both = group_json(Ok(&to), Ok(&from));
+        let both = group_json(to.as_ref(), from.as_ref());
         return Ok(Shown::new(&both, format!("{both:#}\n")));
     }
-    let script = reld_plan::plan(&from, &to)?;
+    let script = reld_plan::plan(&from?, &to?)?;
     Ok(Shown::new(&script, script.to_string()))
 }
 
-fn release(tarball: &Path) -> Result<Release, Failure> {
-    let (_, documents) = docs_of_tarball(tarball)?;
-    Ok(documents.release)
+/// Reads the documents of a release; nothing else is looked at in a folder.
+fn release(path: &Path) -> Result<Read, Failure> {
+    if path.is_dir() { folder::release(path) } else { of_tarball(path) }
+}
+
+fn of_tarball(path: &Path) -> Result<Read, Failure> {
+    match docs_of_tarball(path) {
+        Ok((_, documents)) => Ok(Ok(documents.release)),
+        Err(Error::Release(error)) => Ok(Err(*error)),
+        Err(Error::Document(error)) => Ok(Err(error.into())),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -13,7 +13,7 @@ mod look;
 mod release;
 mod touch;
 
-pub use look::{Apps, Code, Processes, State, Status, Tree};
+pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
 pub use release::{Check, Commit, Downgrade, End, Install, RebootOld, Releases, Remove, Unpack, Upgrade};
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
@@ -80,6 +80,7 @@ routes! {
     Get    "/status"              Status         -> NodeStatus     within QUICK;
     Get    "/tree"                Tree           -> Forest         within QUICK;
     Get    "/processes"           Processes      -> ProcessList    within QUICK;
+    Get    "/process"             Process        -> ProcessDetails within QUICK;
     Get    "/apps"                Apps           -> AppList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;

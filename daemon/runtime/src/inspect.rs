@@ -79,7 +79,7 @@ impl World {
     /// Returns one process.
     pub(crate) fn process(&self, pid: Pid) -> Option<ProcessInfo> {
         let slot = self.slot(pid)?;
-        let (glance, inside) = slot.glance(pid.generation, |body| {
+        let (glance, inside) = slot.glance(pid.generation, |body, _| {
             let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
             (TiesInfo { links, traps_exits: body.trap_exit }, body.inbox.len())
         })?;

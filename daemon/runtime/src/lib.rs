@@ -25,6 +25,7 @@ mod child_spec;
 mod code;
 mod code_server;
 pub mod context;
+mod details;
 mod exit;
 mod gate;
 mod inspect;
@@ -55,6 +56,7 @@ pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
 };
 pub use code_server::{CodeError, Place, Version};
+pub use details::{Inside, Letter, ProcessDetails};
 pub use exit::Exit;
 pub use gate::{Member, Unrest};
 pub use inspect::{Node, ProcessInfo, Status, TiesInfo};

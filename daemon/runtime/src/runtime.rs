@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use crate::application::{self, AppError, AppSpec, AppStatus};
 use crate::code::{Behaviour, Bytes, Module};
 use crate::code_server::{CodeError, Place, Version};
+use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};
 use crate::pid::Pid;
 use crate::process::{Answer, Env, Mail, RequestKind, Signal};
 use crate::request::Listed;
 use crate::sys::{self, SysError};
-use crate::timer::TimerRef;
 use crate::upgrade::{self, Upgrade};
-use crate::world::{Fire, OUTSIDE, Start, World};
+use crate::world::{OUTSIDE, Start, World};
 
 /// A node's process world. Cloning gives another handle to the same one.
 ///
@@ -165,6 +165,11 @@ impl Runtime {
         self.world.process(pid)
     }
 
+    /// Returns one process in full.
+    pub fn details(&self, pid: Pid) -> Option<ProcessDetails> {
+        self.world.details(pid)
+    }
+
     /// Returns all processes.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.world.processes()
@@ -178,19 +183,6 @@ impl Runtime {
     /// Returns a supervisor's children, latest started first; `None` for other processes.
     pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
         self.world.which_children(supervisor)
-    }
-
-    /// Returns the timers that are about to send to this process, with what they send.
-    pub fn timers(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
-        let mut timers = Vec::new();
-        self.world.timers.each(|timer, what| {
-            if let Fire::Info(to, body) = what
-                && *to == pid
-            {
-                timers.push((timer, body.clone()));
-            }
-        });
-        timers
     }
 
     /// Returns how many pool threads are inside one callback for too long.

@@ -291,14 +291,14 @@ impl<K: Kind> Slot<K> {
         self.live(generation).is_some_and(|live| live.counted == Some(gate))
     }
 
-    /// Looks at one process, and lets `look` read the body unless it is taken: both at the same moment.
+    /// Looks at one process, and lets `look` read body and mail unless it is taken: all at the same moment.
     pub(crate) fn glance<R>(
         &self,
         generation: u32,
-        look: impl FnOnce(&K::Body) -> R,
+        look: impl FnOnce(&K::Body, &VecDeque<K::Mail>) -> R,
     ) -> Option<(Glance<K>, Option<R>)> {
         let live = self.live(generation)?;
-        Some((Glance::of(&live), live.body.as_ref().map(look)))
+        Some((Glance::of(&live), live.body.as_ref().map(|body| look(body, &live.mail))))
     }
 
     /// Lets `look` read the body, unless it is taken.

@@ -112,7 +112,8 @@ pub async fn start_child(
     ask(supervisor.into(), &Request::StartChild(child)).await
 }
 
-/// Starts one more child of a simple_one_for_one supervisor. `args` is appended to the template's.
+/// Starts one more child of a simple_one_for_one supervisor. Unlike OTP, `args` is its whole start argument: nothing of
+/// the template's is added.
 ///
 /// # Errors
 /// `StartFailed`, `UnknownModule`, `Call`.

@@ -154,7 +154,7 @@ fn a_failed_undo_does_not_stop_the_others_and_restarts_the_node() {
 #[test]
 fn a_process_that_dies_in_the_window_is_a_recorded_fact() {
     let calls = calls();
-    for number in 0..calls.len() {
+    for (number, call) in calls.iter().enumerate() {
         for slot in 1..=5 {
             let mut fake = shop();
             fake.deaths.insert(number, pid(slot));
@@ -162,7 +162,7 @@ fn a_process_that_dies_in_the_window_is_a_recorded_fact() {
             assert!(!fake.world.processes.contains_key(&pid(slot)));
             // The journal begins at staging.
             let is_recorded = report.exits.iter().any(|exited| exited.process.pid == pid(slot));
-            assert!(is_recorded || number <= 2, "{slot} before {}", calls[number]);
+            assert!(is_recorded || number <= 2, "{slot} before {call}");
         }
     }
 }

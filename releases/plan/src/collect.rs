@@ -71,10 +71,9 @@ fn only_in<'a>(one: &'a Release, other: &'a Release) -> impl Iterator<Item = &'a
 /// Collects the scripts of a pair of releases.
 pub(crate) fn collect(pair: &Pair<'_>, options: RelupOptions) -> Result<Collected, PlanError> {
     let mut collected = Collected::default();
-    if pair.top.rel().daemon != pair.base.rel().daemon {
+    let daemon_changed = pair.top.rel().daemon != pair.base.rel().daemon;
+    if daemon_changed {
         collected.push(Cause::DaemonChanged, Instruction::Low(LowLevel::RestartNewDaemon));
-        let (from, to) = (pair.from().rel().daemon.clone(), pair.to().rel().daemon.clone());
-        collected.warnings.push(Warning::DaemonChanged { from, to });
     }
     for app in pair.added() {
         let add = HighLevel::AddApplication { app: app.name().clone(), start_type: app.start_type };
@@ -90,6 +89,12 @@ pub(crate) fn collect(pair: &Pair<'_>, options: RelupOptions) -> Result<Collecte
     if options.restart_daemon {
         collected.push(Cause::RestartAsked, Instruction::Low(LowLevel::RestartDaemon));
     }
+    if daemon_changed {
+        let (from, to) = (pair.from().rel().daemon.clone(), pair.to().rel().daemon.clone());
+        collected.warnings.push(Warning::DaemonChanged { from, to });
+    }
+    // The latest comes first, as in OTP.
+    collected.warnings.reverse();
     Ok(collected)
 }
 

@@ -25,9 +25,15 @@ pub struct DocError {
     pub message: String,
     text: String,
     width: usize,
+    class: &'static str,
 }
 
 impl DocError {
+    /// Returns OTP's name for it, where the document is one of a release: an appup's mistakes have names of their own.
+    pub const fn class(&self) -> &'static str {
+        self.class
+    }
+
     pub(crate) fn new(path: &str, text: &str, fault: &Fault) -> Self {
         let Span { start, end } = clamp(text, &fault.span);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -39,7 +45,12 @@ impl DocError {
             message: fault.message.clone(),
             text: text[line_start..line_end].trim_end().to_owned(),
             width: text[start..end.min(line_end).max(start)].chars().count().max(1),
+            class: "error_reading",
         }
+    }
+
+    pub(crate) fn with_class(self, class: &'static str) -> Self {
+        Self { class, ..self }
     }
 }
 
@@ -54,7 +65,7 @@ fn clamp(text: &str, span: &Span) -> Span {
 
 impl fmt::Display for DocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, column, message, text, width } = self;
+        let Self { path, line, column, message, text, width, .. } = self;
         let number = line.to_string();
         let margin = " ".repeat(number.len());
         // Tabs stay tabs, so that the caret stands below the mistake whatever their width.

@@ -43,6 +43,13 @@ pub enum PlanError {
         /// Which app needs which.
         missing: Vec<(AppName, AppName)>,
     },
+    /// Apps that are in the release, but not where they are needed: used twice by one app, or included by an app that is
+    /// included itself and used by what it includes.
+    #[error("not to be found when the start order is made: {}", pairs(missing))]
+    UnreachableApplications {
+        /// Which app needs which.
+        missing: Vec<(AppName, AppName)>,
+    },
     /// Two apps register one name.
     #[error("{} and {} both register the name {name}", apps[0], apps[1])]
     DuplicateRegister {
@@ -239,9 +246,12 @@ impl PlanError {
     /// Returns the error's class, OTP's name where OTP has one.
     pub const fn class(&self) -> &'static str {
         match self {
-            Self::Document(_) | Self::NoValidVersion { .. } => "error_reading",
-            Self::OverrideInclude { .. } => "override_include",
-            Self::UndefinedApplications { .. } => "undefined_applications",
+            Self::Document(at) => at.class(),
+            // OTP wraps its override_include.
+            Self::NoValidVersion { .. } | Self::OverrideInclude { .. } => "error_reading",
+            Self::UndefinedApplications { .. } | Self::UnreachableApplications { .. } => {
+                "undefined_applications"
+            }
             Self::DuplicateRegister { .. } => "duplicate_register",
             Self::DuplicateInclude { .. } => "duplicate_include",
             Self::DuplicateModules { .. } => "duplicate_modules",
@@ -275,7 +285,9 @@ impl PlanError {
             Self::Document(at) => vec![json!(at.path)],
             Self::NoValidVersion { app, vsn, found } => vec![json!(app), json!(vsn), json!(found)],
             Self::OverrideInclude { app, included } => vec![json!(app), json!(included)],
-            Self::UndefinedApplications { missing } => missing.iter().map(|pair| json!(pair)).collect(),
+            Self::UndefinedApplications { missing } | Self::UnreachableApplications { missing } => {
+                missing.iter().map(|pair| json!(pair)).collect()
+            }
             Self::DuplicateRegister { name, apps } => vec![json!(name), json!(apps)],
             Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
             Self::DuplicateModules { module, apps } => vec![json!(module), json!(apps)],

@@ -168,8 +168,10 @@ fn low(word: &str, parts: &mut Parts<'_, '_>) -> Read<LowLevel> {
         "stop" => LowLevel::Stop { modules: parts.of(word, modules)? },
         "start" => LowLevel::Start { modules: parts.of(word, modules)? },
         "code_change" => {
+            // Whether there is a list is asked before the mode, what is in it after.
+            let nodes = parts.of(word, |node| part(Syntax::BadList, node, read::nodes))?;
             let mode = parts.or_default("mode", mode)?;
-            LowLevel::CodeChange { mode, modules: parts.of(word, |node| each(node, code_change))? }
+            LowLevel::CodeChange { mode, modules: nodes.into_iter().map(code_change).collect::<Read<_>>()? }
         }
         "apply" => LowLevel::Apply(apply(word, parts)?),
         _ => LowLevel::SyncNodes { id: parts.of("sync_nodes", data)?, with: sync_with(parts)? },
@@ -335,8 +337,10 @@ fn suspend(node: Node<'_>) -> Read<Suspend> {
         return Ok(Suspend { module: module(node)?, timeout: Timeout::Default });
     }
     let mut fields = part(Syntax::BadModule, node.clone(), |node| Fields::of(node, &["module", "timeout"]))?;
-    let mut parts = Parts { whole: &node, fields: &mut fields };
-    Ok(Suspend { module: parts.of("module", module)?, timeout: parts.or_default("timeout", timeout)? })
+    let named = part(Syntax::BadModule, node, |_| fields.take_required("module"))?;
+    let module = module(named)?;
+    let timeout = fields.take("timeout").map(timeout).transpose()?.unwrap_or_default();
+    Ok(Suspend { module, timeout })
 }
 
 fn code_change(node: Node<'_>) -> Read<CodeChange> {
@@ -356,12 +360,11 @@ fn pair(node: Node<'_>) -> Result<(), Fault> {
 
 fn call(node: Node<'_>) -> Read<(ModuleName, String)> {
     let text = part(Syntax::BadFunc, node.clone(), read::string)?;
-    let Some((module, function)) = text.split_once(':').filter(|(_, function)| is_function(function)) else {
-        let fault = Fault::at(&node, "a function is written \"module:function\"");
-        return Err(bad(Syntax::BadFunc, &node, fault));
-    };
-    let module = ModuleName::new(module).map_err(|error| Fault::at(&node, error.to_string()));
-    Ok((module.map_err(|fault| bad(Syntax::BadModule, &node, fault))?, function.to_owned()))
+    let form = || bad(Syntax::BadFunc, &node, Fault::at(&node, "a function is written \"module:function\""));
+    let (module, function) = text.split_once(':').ok_or_else(form)?;
+    let module = ModuleName::new(module)
+        .map_err(|error| bad(Syntax::BadModule, &node, Fault::at(&node, error.to_string())))?;
+    if is_function(function) { Ok((module, function.to_owned())) } else { Err(form()) }
 }
 
 fn is_function(text: &str) -> bool {

@@ -86,7 +86,15 @@ impl Rel {
     /// # Errors
     /// Unknown keys, misspelt words, wrong types, missing keys and an app named twice, each with its place.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
-        Self::read(text).map_err(|fault| DocError::new(path, text, &fault))
+        let error = |fault| DocError::new(path, text, &fault);
+        let illegal = |fault| error(fault).with_class("illegal_applications");
+        let mut fields = Fields::document(text, &["name", "version", "daemon", "app"]).map_err(error)?;
+        let mut rel = Self::head(&mut fields).map_err(error)?;
+        let nodes = fields.or_default("app", read::nodes).map_err(illegal)?;
+        rel.apps = nodes.iter().cloned().map(read_app).collect::<Result<_, _>>().map_err(illegal)?;
+        // OTP finds the modules of such an app twice.
+        named_once(&nodes, &rel.apps).map_err(|fault| error(fault).with_class("duplicate_modules"))?;
+        Ok(rel)
     }
 
     /// Returns the release's entry for an app.
@@ -94,13 +102,13 @@ impl Rel {
         self.apps.iter().find(|app| app.name == *name)
     }
 
-    fn read(text: &str) -> Result<Self, Fault> {
-        let mut fields = Fields::document(text, &["name", "version", "daemon", "app"])?;
+    /// Reads all but the apps.
+    fn head(fields: &mut Fields<'_>) -> Result<Self, Fault> {
         Ok(Self {
             name: fields.required("name", AppName::read)?,
             version: fields.required("version", Vsn::read)?,
             daemon: fields.required("daemon", Vsn::read)?,
-            apps: fields.or_default("app", read_apps)?,
+            apps: Vec::new(),
         })
     }
 
@@ -125,16 +133,13 @@ impl Rel {
     }
 }
 
-fn read_apps(node: Node<'_>) -> Result<Vec<RelApp>, Fault> {
-    let mut apps: Vec<RelApp> = Vec::new();
-    for node in read::nodes(node)? {
-        let app = read_app(node.clone())?;
-        if apps.iter().any(|earlier| earlier.name == app.name) {
-            return Err(Fault::at(&node, format!("app `{}` is named twice", app.name)));
+fn named_once(nodes: &[Node<'_>], apps: &[RelApp]) -> Result<(), Fault> {
+    for (at, app) in apps.iter().enumerate() {
+        if apps[..at].iter().any(|earlier| earlier.name == app.name) {
+            return Err(Fault::at(&nodes[at], format!("app `{}` is named twice", app.name)));
         }
-        apps.push(app);
     }
-    Ok(apps)
+    Ok(())
 }
 
 fn read_app(node: Node<'_>) -> Result<RelApp, Fault> {

@@ -72,8 +72,8 @@ impl Release {
     /// Returns the release, if the documents make one. Documents of apps or versions that it does not name are ignored.
     ///
     /// # Errors
-    /// In this order: `error_reading` (no app.toml, or none of the right version), `override_include`,
-    /// `undefined_applications`, `duplicate_register`, `duplicate_include`, `duplicate_modules`,
+    /// In this order: `error_reading` (no app.toml, or none of the right version, or an included app that it does not
+    /// have), `undefined_applications`, `duplicate_register`, `duplicate_include`, `duplicate_modules`,
     /// `circular_dependencies`.
     pub fn new(rel: Rel, docs: impl IntoIterator<Item = AppDocs>) -> Result<Self, PlanError> {
         let docs: Vec<_> = docs.into_iter().collect();
@@ -171,12 +171,29 @@ fn defined(apps: &[ReleaseApp]) -> Result<(), PlanError> {
     let known: BTreeSet<_> = apps.iter().map(ReleaseApp::name).collect();
     let missing = |app: &ReleaseApp| {
         let optional = &app.docs.app.optional_applications;
-        let used = app.docs.app.applications.iter().filter(|used| !optional.contains(used));
-        used.chain(&app.included).filter(|name| !known.contains(name)).cloned().collect::<Vec<_>>()
+        let used = without(app.docs.app.applications.iter().collect(), optional);
+        used.into_iter()
+            .chain(&app.included)
+            .filter(|name| !known.contains(name))
+            .cloned()
+            .collect::<Vec<_>>()
     };
     let missing: Vec<_> =
         apps.iter().flat_map(|app| missing(app).into_iter().map(|name| (app.name().clone(), name))).collect();
     if missing.is_empty() { Ok(()) } else { Err(PlanError::UndefinedApplications { missing }) }
+}
+
+/// Returns names less others, of which each takes one name away.
+pub(crate) fn without<'a>(
+    mut names: Vec<&'a AppName>,
+    less: impl IntoIterator<Item = &'a AppName>,
+) -> Vec<&'a AppName> {
+    for name in less {
+        if let Some(at) = names.iter().position(|other| *other == name) {
+            names.remove(at);
+        }
+    }
+    names
 }
 
 /// Checks that no two apps claim the same thing.

@@ -1,78 +1,130 @@
 //! The order in which the apps of a release start; also the order of their appups in a script.
 //!
 //! OTP: systools, sorting of applications. An app goes out when all apps that it uses or includes are out; those that are
-//! not are tried first, the used ones before the included ones, each in the order of the release file.
+//! not are put in front of it, the used ones before the included ones, each in the order of the release file.
 
 use crate::error::PlanError;
 use crate::name::AppName;
-use crate::release::ReleaseApp;
+use crate::release::{ReleaseApp, without};
 
 /// Returns the names of the apps in start order.
 pub(crate) fn start_order(apps: &[ReleaseApp]) -> Result<Vec<AppName>, PlanError> {
-    let mut walk = Walk { apps, waiting: Vec::new(), out: Vec::new() };
-    for app in apps {
-        walk.visit(app)?;
+    let queue = apps.iter().map(|app| Needs::of(app, apps)).collect();
+    let mut sorting = Sorting { queue, ..Sorting::default() };
+    sorting.run();
+    let Sorting { out, missing, circular, .. } = sorting;
+    match (circular.is_empty(), missing.is_empty()) {
+        (true, true) => Ok(out),
+        (true, false) => Err(PlanError::UnreachableApplications { missing }),
+        (false, _) => Err(PlanError::CircularDependencies { apps: circular }),
     }
-    Ok(walk.out)
 }
 
-/// A walk in depth: `waiting` are the apps from the root to the current one.
-struct Walk<'a> {
-    apps: &'a [ReleaseApp],
-    waiting: Vec<&'a AppName>,
-    out: Vec<AppName>,
+/// What must be out before an app.
+#[derive(Debug)]
+struct Needs<'a> {
+    app: &'a ReleaseApp,
+    uses: Vec<&'a AppName>,
+    includes: Vec<&'a AppName>,
 }
 
-impl<'a> Walk<'a> {
-    fn visit(&mut self, app: &'a ReleaseApp) -> Result<(), PlanError> {
-        if self.out.contains(app.name()) {
-            return Ok(());
-        }
-        if let Some(at) = self.waiting.iter().position(|name| *name == app.name()) {
-            let apps = self.waiting[at..].iter().map(|name| (*name).clone()).collect();
-            return Err(PlanError::CircularDependencies { apps });
-        }
-        self.waiting.push(app.name());
-        for needed in self.needed(app) {
-            self.visit(needed)?;
-        }
-        self.waiting.pop();
-        self.out.push(app.name().clone());
-        Ok(())
+impl<'a> Needs<'a> {
+    fn of(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Self {
+        let position =
+            |name: &&AppName| apps.iter().position(|app| app.name() == *name).unwrap_or(apps.len());
+        let (mut uses, mut includes) = (uses(app, apps), app.included.iter().collect::<Vec<_>>());
+        uses.sort_by_key(position);
+        includes.sort_by_key(position);
+        Self { app, uses, includes }
     }
+}
 
-    fn needed(&self, app: &ReleaseApp) -> Vec<&'a ReleaseApp> {
-        let uses = self.uses(app);
-        let used = self.apps.iter().filter(|other| uses.contains(&other.name()));
-        let included = self.apps.iter().filter(|other| app.included.contains(other.name()));
-        used.chain(included).filter(|other| other.name() != app.name()).collect()
-    }
-
-    /// Returns what an app uses, where an app included elsewhere stands for the one that starts it.
-    fn uses(&self, app: &'_ ReleaseApp) -> Vec<&'a AppName> {
-        let top = self.top(app.name());
-        let names = self.apps.iter().map(ReleaseApp::name);
-        let used = names.filter(|name| app.docs.app.applications.contains(name));
-        let starts = |name: &'a AppName| match self.top(name) {
-            other if other != top => Some(other),
+/// Returns what an app uses, where an app included elsewhere stands for the one that starts it.
+///
+/// OTP goes through the list while it changes it, so that the order in which an app.toml names apps can matter.
+fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
+    let top = top(app.name(), apps);
+    let named = &app.docs.app.applications;
+    let mut uses: Vec<_> = named.iter().collect();
+    for name in named {
+        let starter = self::top(name, apps);
+        if name == top {
             // An included app may say that it uses the one that includes it.
-            other if other == name => None,
-            _ => Some(name),
-        };
-        used.filter_map(starts).collect()
+            uses = without(uses, [top]);
+        } else if starter != name && uses.contains(&starter) {
+            uses = without(uses, [name]);
+        } else if starter != name && starter != top {
+            uses = without(uses, [name]);
+            uses.push(starter);
+        }
+    }
+    uses
+}
+
+/// Returns the outermost app that includes an app, or the app itself.
+fn top<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName {
+    let mut top = name;
+    // Bounded, because apps may include each other in a circle.
+    for _ in apps {
+        let Some(outer) = apps.iter().find(|app| app.included.contains(top)) else { break };
+        top = outer.name();
+    }
+    top
+}
+
+/// The apps that are not out yet, and what became of the others.
+#[derive(Debug, Default)]
+struct Sorting<'a> {
+    queue: Vec<Needs<'a>>,
+    visited: Vec<&'a AppName>,
+    out: Vec<AppName>,
+    missing: Vec<(AppName, AppName)>,
+    circular: Vec<AppName>,
+}
+
+impl<'a> Sorting<'a> {
+    fn run(&mut self) {
+        while !self.queue.is_empty() {
+            let next = self.queue.remove(0);
+            let name = next.app.name();
+            let (mut first, unused) = self.take(name, &next.uses);
+            let (included, unfound) = self.take(name, &next.includes);
+            first.extend(included);
+            let unused = without(unused, &next.app.docs.app.optional_applications);
+            let missing = unused.into_iter().chain(unfound);
+            self.missing.extend(missing.map(|needed| (name.clone(), needed.clone())));
+            if first.is_empty() {
+                self.out.push(name.clone());
+            } else {
+                self.put_in_front(first, next);
+            }
+            self.visited.push(name);
+        }
     }
 
-    /// Returns the outermost app that includes an app, or the app itself.
-    fn top<'n>(&self, name: &'n AppName) -> &'n AppName
-    where
-        'a: 'n,
-    {
-        let mut top = name;
-        // Bounded, because apps may include each other in a circle, which is reported elsewhere.
-        for _ in self.apps {
-            let Some(outer) = self.apps.iter().find(|app| app.included.contains(top)) else { break };
-            top = outer.name();
+    /// Takes those of the named apps out of the queue that are still in it; returns them, and those that are nowhere.
+    fn take(&mut self, user: &AppName, names: &[&'a AppName]) -> (Vec<Needs<'a>>, Vec<&'a AppName>) {
+        let (mut taken, mut missing) = (Vec::new(), Vec::new());
+        for name in names.iter().copied() {
+            match self.queue.iter().position(|needs| needs.app.name() == name) {
+                // Whoever includes the user starts it, and so comes after it.
+                Some(at) if !self.queue[at].app.included.contains(user) => taken.push(self.queue.remove(at)),
+                _ if self.visited.contains(&name) => {}
+                _ => missing.push(name),
+            }
         }
-        top
+        (taken, missing)
+    }
+
+    /// Puts an app and before it what it needs in front of the queue, less what waits for the app itself.
+    fn put_in_front(&mut self, first: Vec<Needs<'a>>, next: Needs<'a>) {
+        let waits = |needs: &Needs<'a>| self.visited.contains(&needs.app.name());
+        let (circle, first): (Vec<_>, Vec<_>) = first.into_iter().partition(waits);
+        if !circle.is_empty() {
+            let members = [&next].into_iter().chain(&circle).map(|needs| needs.app.name().clone());
+            self.circular.extend(members);
+        }
+        let before = first.into_iter().chain([next]);
+        self.queue.splice(0..0, before);
     }
 }

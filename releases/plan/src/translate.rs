@@ -199,58 +199,55 @@ fn stop_and_remove(app: &ReleaseApp) -> impl Iterator<Item = Part> {
 
 /// Puts the library code that is needed before everything else: one instruction per library, at the place of its first.
 fn locate(before: Vec<Line>, needed: Vec<Line<group::ObjectCode>>) -> Result<Vec<Line>, PlanError> {
-    let mut libraries = Libraries::default();
-    let mut rest = Vec::new();
+    let (mut code, mut rest) = (Vec::new(), Vec::new());
     for Line { instruction, reason } in before {
         match instruction {
-            LowLevel::LoadObjectCode { app, vsn, modules } => libraries.add(&app, &vsn, modules, &reason)?,
+            LowLevel::LoadObjectCode { app, vsn, modules } => code.push(Code { app, vsn, modules, reason }),
             instruction => rest.push(Line { instruction, reason }),
         }
     }
-    for Line { instruction: code, reason } in needed {
-        libraries.add(&code.app, &code.vsn, vec![code.module], &reason)?;
+    code.extend(needed.into_iter().map(
+        |Line { instruction: group::ObjectCode { app, vsn, module }, reason }| Code {
+            app,
+            vsn,
+            modules: vec![module],
+            reason,
+        },
+    ));
+    let mut lines = Vec::new();
+    while let Some(first) = code.first() {
+        let app = first.app.clone();
+        let (same, other): (Vec<_>, Vec<_>) = code.into_iter().partition(|code| code.app == app);
+        lines.push(library(same)?);
+        code = other;
     }
-    Ok(libraries.lines().chain(rest).collect())
+    lines.extend(rest);
+    Ok(lines)
 }
 
-/// The library code that a script reads, in order.
-#[derive(Debug, Default)]
-struct Libraries(Vec<(AppName, Vsn, Vec<ModuleName>, Reason)>);
+/// Modules of a library that a script reads.
+#[derive(Debug)]
+struct Code {
+    app: AppName,
+    vsn: Vsn,
+    modules: Vec<ModuleName>,
+    reason: Reason,
+}
 
-impl Libraries {
-    fn add(
-        &mut self,
-        app: &AppName,
-        vsn: &Vsn,
-        modules: Vec<ModuleName>,
-        reason: &Reason,
-    ) -> Result<(), PlanError> {
-        let Some((_, known, read, reasons)) = self.0.iter_mut().find(|(name, ..)| name == app) else {
-            self.0.push((app.clone(), vsn.clone(), modules, reason.clone()));
-            return Ok(());
-        };
-        if known != vsn {
-            return Err(PlanError::ConflictingVersions {
-                app: app.clone(),
-                vsns: [known.clone(), vsn.clone()],
-            });
-        }
-        for module in modules {
-            if !read.contains(&module) {
-                read.push(module);
-            }
-        }
-        reasons.join(reason);
-        Ok(())
+/// Makes one instruction of all that a script reads of an app. A module that is read several times keeps its last place,
+/// and one that an author wrote twice in a list stays there twice.
+fn library(all: Vec<Code>) -> Result<Line, PlanError> {
+    let (app, vsn) = (all[0].app.clone(), all[0].vsn.clone());
+    if let Some(other) = all.iter().rfind(|code| code.vsn != vsn) {
+        return Err(PlanError::ConflictingVersions { app, vsns: [vsn, other.vsn.clone()] });
     }
-
-    fn lines(self) -> impl Iterator<Item = Line> {
-        let line = |(app, vsn, modules, reason)| Line {
-            instruction: LowLevel::LoadObjectCode { app, vsn, modules },
-            reason,
-        };
-        self.0.into_iter().map(line)
+    let reason = Reason::joined(all.iter().map(|code| &code.reason));
+    let mut modules = Vec::new();
+    for mut code in all.into_iter().rev() {
+        code.modules.retain(|module| !modules.contains(module));
+        modules.splice(0..0, code.modules);
     }
+    Ok(Line { instruction: LowLevel::LoadObjectCode { app, vsn, modules }, reason })
 }
 
 /// Joins the parts around the point of no return and moves restarts to their places.

@@ -53,7 +53,7 @@ async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
     let args = ["build", "--package", "reld", "--bin", "reld", "--profile", PROFILE];
     let format = ["--message-format", "json-render-diagnostics"];
     let messages = cargo(&[&args[..], &format[..]].concat(), workspace).await?;
-    let found = messages.lines().filter_map(executable).last();
+    let found = messages.lines().filter_map(executable).next_back();
     found.ok_or_else(|| super::failed("cargo built the daemon and did not say where".to_owned()))
 }
 

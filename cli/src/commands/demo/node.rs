@@ -100,5 +100,5 @@ async fn ready(notify: &UnixDatagram) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -24,6 +24,14 @@ pub struct Tree {
 #[serde(deny_unknown_fields)]
 pub struct Processes {}
 
+/// `relctl proc PID|NAME`: one process in full. OTP: `process_info`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// A pid or a registered name.
+    pub process: String,
+}
+
 /// `relctl apps`: the apps that are loaded, and those of them that run. OTP: `loaded_applications`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -136,7 +136,7 @@ pub struct ChildStart {
 pub enum NewChild {
     /// A child of its own.
     Spec(ChildSpec),
-    /// One more child of the supervisor's only spec, with these arguments appended.
+    /// One more child of the supervisor's only spec, with these arguments in place of the spec's.
     Args(Value),
 }
 

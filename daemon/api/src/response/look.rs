@@ -1,5 +1,6 @@
 //! Answers to look verbs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -169,15 +170,77 @@ pub struct Process {
     pub queue: u64,
 }
 
+/// One process in full. What only the process itself knows is empty while a callback runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessDetails {
+    /// What the list of processes says about it.
+    #[serde(flatten)]
+    pub process: Process,
+    /// All its registered names.
+    pub names: Vec<String>,
+    /// Whether a callback runs at this moment.
+    pub in_callback: bool,
+    /// Whether it traps exits.
+    pub traps_exits: bool,
+    /// Pids it is linked to.
+    pub links: Vec<String>,
+    /// Pids it monitors.
+    pub monitors: Vec<String>,
+    /// Pids that monitor it.
+    pub monitored_by: Vec<String>,
+    /// Messages that wait, oldest first.
+    pub mailbox: Vec<Letter>,
+    /// Pids whose calls it has taken and not answered yet.
+    pub unanswered: Vec<String>,
+    /// What will be sent to it, in the order of firing.
+    pub timers: Vec<PendingTimer>,
+}
+
+/// One message in a mailbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Letter {
+    /// What kind it is.
+    pub kind: LetterKind,
+    /// Who sent it, or ended.
+    pub from: String,
+    /// The message, or the exit reason as text; null for requests of the daemon itself.
+    pub body: Value,
+}
+
+/// What kind of message waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterKind {
+    /// Wants an answer.
+    Call,
+    /// Wants none.
+    Cast,
+    /// Neither.
+    Info,
+    /// A linked process ended.
+    Exit,
+    /// A monitored process ended.
+    Down,
+}
+
+/// A message that is not sent yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingTimer {
+    /// When, in microseconds since the node was started.
+    pub at_us: u64,
+    /// What.
+    pub message: Value,
+}
+
 /// The apps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppList {
     /// In the order in which they were started.
     pub apps: Vec<App>,
 }
 
 /// One app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct App {
     /// Its name.
     pub name: String,
@@ -192,6 +255,8 @@ pub struct App {
     pub modules: Vec<String>,
     /// How many processes run its modules.
     pub processes: u64,
+    /// Its environment.
+    pub env: BTreeMap<String, Value>,
 }
 
 /// What an app does.
@@ -294,6 +359,18 @@ impl fmt::Display for ProcessStatus {
             Self::Suspended => "suspended",
             Self::NotStarted => "not started",
             Self::Restarting => "restarting",
+        })
+    }
+}
+
+impl fmt::Display for LetterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Call => "call",
+            Self::Cast => "cast",
+            Self::Info => "info",
+            Self::Exit => "exit",
+            Self::Down => "down",
         })
     }
 }

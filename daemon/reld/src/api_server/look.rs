@@ -1,13 +1,13 @@
 //! Look verbs: read from the daemon's own tables.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, term};
-use reld_runtime::{self as runtime, Behaviour, Child, Node, Pid, Place, ProcessInfo, Status};
+use reld_runtime::{self as runtime, Behaviour, Child, Letter, Node, Pid, Place, ProcessInfo, Status};
 use serde_json::Value;
 
 use super::{Api, on};
@@ -20,6 +20,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Status| async move { Ok(status(&api)) });
     let router = on(router, |api: Api, request: q::Tree| async move { tree(&api, &request) });
     let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
+    let router = on(router, |api: Api, request: q::Process| async move { details(&api, &request.process) });
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
         on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
@@ -159,6 +160,46 @@ fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
     }
 }
 
+fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
+    let pid = api.find(name)?;
+    let found = api.runtime.details(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
+    let (info, ties) = (&found.info, found.info.ties.as_ref());
+    let inside = found.inside.as_ref();
+    Ok(r::ProcessDetails {
+        process: process(api, info, &mut Ids::default()),
+        names: info.names.clone(),
+        in_callback: inside.is_none(),
+        traps_exits: ties.is_some_and(|ties| ties.traps_exits),
+        links: ties.map_or_else(Vec::new, |ties| texts(&ties.links)),
+        monitors: inside.map_or_else(Vec::new, |i| texts(i.monitors.iter().map(|(_, pid)| pid))),
+        monitored_by: inside.map_or_else(Vec::new, |inside| texts(&inside.monitored_by)),
+        mailbox: inside.map_or_else(Vec::new, |inside| inside.mailbox.iter().map(letter).collect()),
+        unanswered: inside.map_or_else(Vec::new, |i| texts(i.unanswered.iter().map(|from| &from.caller))),
+        timers: found.timers.iter().map(|(timer, body)| pending(timer.at_ns, body)).collect(),
+    })
+}
+
+fn texts<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> Vec<String> {
+    pids.into_iter().map(Pid::to_string).collect()
+}
+
+fn pending(at_ns: u64, body: &[u8]) -> r::PendingTimer {
+    r::PendingTimer { at_us: at_ns / 1_000, message: json(body) }
+}
+
+fn letter(letter: &Letter) -> r::Letter {
+    let (kind, from, body) = match letter {
+        Letter::Call(from, body) => {
+            (r::LetterKind::Call, &from.caller, body.as_deref().map_or(Value::Null, json))
+        }
+        Letter::Cast(from, body) => (r::LetterKind::Cast, from, json(body)),
+        Letter::Info(from, body) => (r::LetterKind::Info, from, json(body)),
+        Letter::Exit(from, exit) => (r::LetterKind::Exit, from, Value::String(exit.to_string())),
+        Letter::Down(_, from, exit) => (r::LetterKind::Down, from, Value::String(exit.to_string())),
+    };
+    r::Letter { kind, from: from.to_string(), body }
+}
+
 /// A process by the name that people know it by.
 pub(super) fn called(api: &Api, pid: Pid) -> String {
     let name = api.runtime.process(pid).and_then(|info| info.names.into_iter().next());
@@ -211,10 +252,16 @@ fn apps(api: &Api) -> r::AppList {
             .map(|version| version.module.clone())
             .collect(),
         processes: processes.iter().filter(|info| info.app == spec.name).count() as u64,
+        env: environment(api, &spec.name),
         name: spec.name,
         version: spec.version,
     };
     r::AppList { apps: api.runtime.applications().into_iter().map(app).collect() }
+}
+
+fn environment(api: &Api, app: &str) -> BTreeMap<String, Value> {
+    let values = api.runtime.environment(app).unwrap_or_default();
+    values.iter().map(|(key, value)| (key.clone(), json(value))).collect()
 }
 
 fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {

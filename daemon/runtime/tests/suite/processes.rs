@@ -324,9 +324,9 @@ fn a_timer_sends_its_message_and_a_cancelled_one_does_not() {
     kit.expect("tick");
     assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(false));
     kit.ask(pid, Do::After(60_000, Box::new(Do::Note(text("never")))));
-    assert_eq!(kit.node.timers(pid).len(), 1);
+    assert_eq!(kit.timers(pid).len(), 1);
     assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(true));
-    assert_eq!(kit.node.timers(pid).len(), 0);
+    assert_eq!(kit.timers(pid).len(), 0);
 }
 
 #[test]

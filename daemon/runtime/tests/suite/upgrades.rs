@@ -8,7 +8,7 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
-    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, ProcessInfo, Reply, Request,
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, ProcessDetails, Reply, Request,
     RequestKind, Restart, Status, SupervisorSpec, Unrest, Upgrade, term,
 };
 use serde_bytes::ByteBuf;
@@ -112,9 +112,9 @@ fn timers_links_monitors_and_open_calls_outlive_the_upgrade() {
     let Said::Number(reference) = kit.ask(pid, Do::Monitor(watched)) else { panic!("a reference") };
     let deferred = call(&kit, pid, &Do::Defer);
     kit.until(|| kit.ask(pid, Do::Get) == Said::Number(0));
-    let timers = kit.node.timers(pid);
+    let timers = kit.timers(pid);
     complete(raised(&kit, kit.double("counter", 2)), up());
-    assert_eq!(kit.node.timers(pid), timers);
+    assert_eq!(kit.timers(pid), timers);
     assert_eq!(kit.ask(pid, Do::Cancel), Said::Flag(true));
     assert_eq!(kit.ask(pid, Do::Settle(3)), Said::Flag(true));
     assert_eq!(deferred.recv_timeout(SOON), Ok(Said::Number(3)));
@@ -181,20 +181,20 @@ fn the_pause_counts_every_member() {
 
 // --- failures --------------------------------------------------------------------------------------------------------
 
-/// What can be seen of a node. Whether a process runs at the very moment is not part of it.
-fn picture(kit: &Kit) -> Vec<(ProcessInfo, Option<Vec<u8>>, usize)> {
-    let see = |info: ProcessInfo| {
-        let state = kit.node.get_state(info.pid, SOON).ok();
-        let timers = kit.node.timers(info.pid).len();
-        (ProcessInfo { status: Status::Idle, ..info }, state, timers)
+/// All that can be seen of a node. Whether a process runs at the very moment is not part of it.
+fn picture(kit: &Kit) -> Vec<(ProcessDetails, Option<Vec<u8>>)> {
+    let see = |pid: Pid| {
+        // A worker that is just putting one back hides what is inside.
+        let mut seen = kit.node.details(pid);
+        while seen.as_ref().is_some_and(|details| details.inside.is_none() || details.info.ties.is_none()) {
+            std::thread::yield_now();
+            seen = kit.node.details(pid);
+        }
+        let mut details = seen.expect("nobody ends");
+        details.info.status = Status::Idle;
+        (details, kit.node.get_state(pid, SOON).ok())
     };
-    // A worker that is just putting one back hides what is inside.
-    let mut seen = kit.node.processes();
-    while seen.iter().any(|info| info.ties.is_none()) {
-        std::thread::yield_now();
-        seen = kit.node.processes();
-    }
-    seen.into_iter().map(see).collect()
+    kit.node.processes().into_iter().map(|info| see(info.pid)).collect()
 }
 
 #[test]

@@ -20,6 +20,14 @@ fn documents(instructions: &str) -> Documents {
     Documents::parse(&(side("from", "1.0.0") + &side("to", "2.0.0") + &appup))
 }
 
+/// Compares the modules that are read of a.
+#[track_caller]
+fn check_read(instructions: &str, expected: &[&str]) {
+    let documents = documents(instructions);
+    let (top, base) = (documents.release("to"), documents.release("from"));
+    assert_eq!(group_json(top.as_ref(), base.as_ref())["up"]["script"][0]["modules"], json!(expected));
+}
+
 /// Compares the instructions after the point of no return.
 #[track_caller]
 fn check(instructions: &str, expected: Value) {
@@ -65,6 +73,37 @@ fn a_call_of_application_has_the_form_of_a_generated_one() {
             { "op": "stop_application", "app": "b" },
         ]),
     );
+}
+
+#[test]
+fn a_module_that_is_read_several_times_keeps_its_last_place() {
+    let code = |modules: &str| format!("{{ load_object_code = [{modules}], app = 'a', vsn = '2.0.0' }}");
+    let (m1, m1_m2, m1_m1) = (code("'m1'"), code("'m1', 'm2'"), code("'m1', 'm1', 'm2'"));
+    check_read(&format!("{m1_m2}, {{ load_module = 'm1' }}"), &["m2", "m1"]);
+    check_read(&format!("{m1}, {m1_m2}"), &["m1", "m2"]);
+    check_read(&m1_m1, &["m1", "m1", "m2"]);
+}
+
+#[test]
+fn the_latest_warning_comes_first() {
+    let side = |side: &str, vsn: &str| {
+        let app = |name: &str| {
+            format!("--- {side}/{name}/app.toml\nname = '{name}'\nversion = '{vsn}'\n")
+                + &format!("--- {side}/{name}/appup.toml\napp = '{name}'\nversion = '3.0.0'\n")
+                + "[[up]]\nfrom = '1.0.0'\ninstructions = []\n"
+        };
+        format!(
+            "--- {side}/release.toml\nname = 'shop'\nversion = '{vsn}'\ndaemon = '{vsn}'\n\
+             [[app]]\nname = 'a'\nversion = '{vsn}'\n[[app]]\nname = 'b'\nversion = '{vsn}'\n"
+        ) + &app("a")
+            + &app("b")
+    };
+    let documents = Documents::parse(&(side("from", "1.0.0") + &side("to", "2.0.0")));
+    let (top, base) = (documents.release("to"), documents.release("from"));
+    let warnings = &group_json(top.as_ref(), base.as_ref())["up"]["warnings"];
+    let shown: Vec<_> = warnings.as_array().unwrap().iter().map(|w| (&w["class"], &w["args"][0])).collect();
+    let expected = [("erts_vsn_changed", "1.0.0"), ("bad_vsn", "b"), ("bad_vsn", "a")];
+    assert_eq!(json!(shown), json!(expected));
 }
 
 #[test]

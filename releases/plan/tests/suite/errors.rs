@@ -66,6 +66,7 @@ fn every_part_of_an_instruction_has_its_class() {
         ("{ code_change = [], mode = 'sideways' }", "bad_mode"),
         ("{ code_change = ['m1'] }", "bad_code_change"),
         ("{ code_change = [{ module = 'm1' }] }", "bad_code_change"),
+        ("{ suspend = [{ timeout = 100 }] }", "bad_module"),
         ("{ remove_application = 1 }", "bad_application"),
         ("{ add_application = 'b', type = 'eternal' }", "bad_start_type"),
         ("{ upgrade = 'm1' }", "bad_instruction"),
@@ -103,6 +104,23 @@ fn every_rule_of_the_translation_has_its_class() {
         ),
     ] {
         check(instructions, class);
+    }
+}
+
+#[test]
+fn of_several_mistakes_in_one_instruction_the_first_that_is_looked_for_counts() {
+    for (instruction, class) in [
+        ("{ code_change = 'm1', mode = 'sideways' }", "bad_list"),
+        ("{ code_change = ['m1'], mode = 'sideways' }", "bad_mode"),
+        ("{ apply = '9:9', args = 1 }", "bad_module"),
+        ("{ apply = 'x:9', args = 1 }", "bad_func"),
+        ("{ load_object_code = 'm1', app = 'a', vsn = 2 }", "bad_lib_vsn"),
+        (
+            "{ update = 'm1', deps = 1, post_purge = 'x', pre_purge = 'x', change = 'x', timeout = 0 }",
+            "bad_timeout",
+        ),
+    ] {
+        check(instruction, class);
     }
 }
 
@@ -145,8 +163,18 @@ fn every_mistake_of_a_release_has_its_class() {
         (app("modules = ", "registered = ['srv']\nmodules = "), "duplicate_register"),
         (
             app("name = 'b'\nversion = '1.0.0'\n---", "name = 'b'\nversion = '1.0.0'\nincluded = ['a']\n---"),
-            "override_include",
+            "error_reading",
         ),
+        (
+            app("name = 'b'\nversion = '1.0.0'\n---", "name = 'b'\nversion = '1.0.0'\ntype = 'x'\n---"),
+            "illegal_applications",
+        ),
+        (
+            app("[[app]]\nname = 'b'\nversion = '1.0.0'", "[[app]]\nname = 'a'\nversion = '2.0.0'"),
+            "duplicate_modules",
+        ),
+        (app("daemon = '1.0.0'", "daemon = 1"), "error_reading"),
+        (app(modules, "modules = ['m1']\napplications = ['b', 'b']"), "undefined_applications"),
         (
             app(modules, "modules = ['m1']\napplications = ['b']")
                 .replace("modules = ['b1']", "applications = ['a']"),

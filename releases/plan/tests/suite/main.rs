@@ -9,3 +9,4 @@ mod errors;
 mod mistakes;
 mod properties;
 mod rules;
+mod start_order;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reld_runtime::{
     Behaviour, ChildSpec, ChildType, Member, Module, Pid, Reply, Request, RequestKind, Restart, Runtime,
-    Shutdown, Strategy, SupervisorSpec, Unrest, Upgrade, term,
+    Shutdown, Strategy, SupervisorSpec, TimerRef, Unrest, Upgrade, term,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -94,6 +94,11 @@ impl Kit {
         self.cast(pid, Do::Block(latch));
         self.expect("blocked");
         latch
+    }
+
+    /// Returns the timers that are about to send to a process.
+    pub(crate) fn timers(&self, pid: Pid) -> Vec<(TimerRef, Vec<u8>)> {
+        self.node.details(pid).expect("it lives").timers
     }
 
     /// Waits for the end of a process.

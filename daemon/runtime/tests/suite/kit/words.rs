@@ -26,11 +26,11 @@ pub(crate) enum Do {
     /// Waits for ever, telling the test when the wait is dropped.
     Hang,
     /// Calls another process and says what it said.
-    Call(Pid, Box<Do>, Option<u64>),
+    Call(Pid, Box<Self>, Option<u64>),
     /// Opens that many calls at once and says how many of them timed out.
     CallMany(Pid, u64, u64),
-    Cast(Pid, Box<Do>),
-    Info(Pid, Box<Do>),
+    Cast(Pid, Box<Self>),
+    Info(Pid, Box<Self>),
     /// Keeps the call open.
     Defer,
     /// Answers the oldest call that was kept open.
@@ -51,20 +51,20 @@ pub(crate) enum Do {
     Unregister(String),
     Whereis(String),
     /// Sends to itself after so many milliseconds and keeps the timer.
-    After(u64, Box<Do>),
+    After(u64, Box<Self>),
     /// Cancels the kept timer and says whether it was in time.
     Cancel,
     Exit(Pid, Exit),
-    Spawn(String, Vec<Do>, bool),
+    Spawn(String, Vec<Self>, bool),
     Env(String),
     /// Asks the processes of these names to stop normally.
     StopNamed(Vec<String>),
     /// Takes the next message of a task and tells the test.
     Recv,
     /// What the terminate callback does.
-    AtTerminate(Box<Do>),
+    AtTerminate(Box<Self>),
     Me,
-    All(Vec<Do>),
+    All(Vec<Self>),
 }
 
 /// What a process of the test answers.

@@ -1,0 +1,137 @@
+//! `relctl plan`: releases that lie in folders, and what is said where they cannot be read.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`; up only.
+fn releases() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (side, vsn) in [("from", "1.0.0"), ("to", "2.0.0")] {
+        let app = format!("lib/a-{vsn}");
+        let rel = format!(
+            "name = 's'\nversion = '{vsn}'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '{vsn}'\n"
+        );
+        write(&folder, &format!("{side}/releases/{vsn}/release.toml"), &rel);
+        write(
+            &folder,
+            &format!("{side}/{app}/app.toml"),
+            &format!("name = 'a'\nversion = '{vsn}'\nmodules = ['m']\n"),
+        );
+    }
+    let entry = "[[up]]\nfrom = '1.0.0'\ninstructions = [{ load_module = 'm' }]\n";
+    write(&folder, "to/lib/a-2.0.0/appup.toml", &format!("app = 'a'\nversion = '2.0.0'\n{entry}"));
+    folder
+}
+
+fn write(folder: &TempDir, path: &str, text: &str) {
+    let path = folder.path().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Runs `relctl plan from to` in a folder, and returns stdout, stderr and exit code.
+fn plan(folder: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relctl"));
+    let output = command.current_dir(folder).args(["plan", "from", "to"]).args(args).output().unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    let err: String = err.lines().map(|line| format!("! {line}").trim_end().to_owned() + "\n").collect();
+    format!("{out}{err}exit {}", output.status.code().unwrap())
+}
+
+/// Returns both directions.
+#[track_caller]
+fn group(folder: &TempDir) -> Value {
+    let shown = plan(folder.path(), &["--window", "group", "--json"]);
+    serde_json::from_str(shown.strip_suffix("exit 0").unwrap_or_else(|| panic!("{shown}"))).unwrap()
+}
+
+/// Compares the error's class of both directions.
+#[track_caller]
+fn check(path: &str, text: &str, classes: [&str; 2]) {
+    let folder = releases();
+    write(&folder, path, text);
+    let shown = group(&folder);
+    assert_eq!(json!([shown["up"]["error"]["class"], shown["down"]["error"]["class"]]), json!(classes));
+}
+
+#[test]
+fn both_directions_between_two_folders_are_shown() {
+    let shown = group(&releases());
+    assert_eq!(
+        shown["up"],
+        json!({ "script": [
+            { "op": "load_object_code", "app": "a", "vsn": "2.0.0", "modules": ["m"] },
+            { "op": "point_of_no_return" },
+            { "op": "load", "module": "m", "pre_purge": "brutal", "post_purge": "brutal" },
+        ], "warnings": [] })
+    );
+    assert_eq!(shown["down"]["error"]["class"], "no_relup");
+}
+
+#[test]
+fn one_window_between_two_folders_is_a_numbered_list() {
+    assert_snapshot!(plan(releases().path(), &[]), @r"
+    up from 1.0.0 to 2.0.0
+      1. load_object_code a-2.0.0 [m]  -- appup of a
+      2. load m of a-2.0.0  -- appup of a
+      3. switch  -- the point of no return
+    exit 0
+    ");
+}
+
+#[test]
+fn a_mistake_in_a_document_is_the_answer_of_both_directions() {
+    let (app, appup) = ("to/lib/a-2.0.0/app.toml", "to/lib/a-2.0.0/appup.toml");
+    check(app, "nonsense", ["error_reading"; 2]);
+    check(app, "name = 'a'\nversion = '2.0.0'\nmodule = ['m']\n", ["error_reading"; 2]);
+    check(app, "name = 'a'\nversion = '2.0.1'\n", ["error_reading"; 2]);
+    check(appup, "app = 'a'\nversion = '2.0.0'\nups = []\n", ["file_problem"; 2]);
+    check("from/lib/a-1.0.0/app.toml", "name = 3", ["error_reading"; 2]);
+    check("to/releases/2.0.0/release.toml", "nonsense", ["error_reading"; 2]);
+    let rel = "name = 's'\nversion = '2.0.0'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '2.0.0'\ntype = 'x'\n";
+    check("to/releases/2.0.0/release.toml", rel, ["illegal_applications"; 2]);
+}
+
+#[test]
+fn a_document_that_is_missing_is_the_answer_as_well() {
+    let folder = releases();
+    fs::remove_file(folder.path().join("to/lib/a-2.0.0/appup.toml")).unwrap();
+    assert_eq!(group(&folder)["up"]["error"]["class"], "file_problem");
+    fs::remove_dir_all(folder.path().join("to/lib/a-2.0.0")).unwrap();
+    assert_eq!(group(&folder)["up"]["error"]["class"], "error_reading");
+}
+
+#[test]
+fn an_appup_of_another_version_is_a_warning() {
+    let folder = releases();
+    let appup = "app = 'a'\nversion = '2.1.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = []\n";
+    write(&folder, "to/lib/a-2.0.0/appup.toml", appup);
+    assert_eq!(group(&folder)["up"]["warnings"][0]["class"], "bad_vsn");
+}
+
+#[test]
+fn a_folder_without_one_release_is_refused() {
+    let folder = releases();
+    write(&folder, "to/releases/2.1.0/release.toml", "");
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    ! error: to/releases holds more than one release; a plan needs a folder with one
+    exit 1
+    ");
+    fs::remove_dir_all(folder.path().join("to/releases/2.1.0")).unwrap();
+    fs::remove_dir_all(folder.path().join("to/releases/2.0.0")).unwrap();
+    assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r"
+    ! error: to/releases/VSN/release.toml is missing
+    exit 1
+    ");
+    fs::remove_dir_all(folder.path().join("to")).unwrap();
+    assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r"
+    ! error: can not open to
+    !   caused by: No such file or directory (os error 2)
+    exit 1
+    ");
+}

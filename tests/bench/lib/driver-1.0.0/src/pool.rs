@@ -1,0 +1,77 @@
+//! The servers that are upgraded.
+
+use std::time::Duration;
+
+use reld_sdk::{ChildSpec, Exit, Pid, call, supervisor};
+use serde::{Deserialize, Serialize};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The tree that servers live in.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Shape {
+    /// One simple_one_for_one.
+    Simple,
+    /// One one_for_one.
+    One,
+    /// As many simple_one_for_one as each has servers.
+    Tree,
+}
+
+/// All servers, by id less one.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    pub(crate) servers: Vec<Pid>,
+}
+
+#[derive(Debug, Serialize)]
+enum Ask {
+    Check,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Checked(u64, u64, u64);
+
+impl Pool {
+    pub(crate) async fn fill(
+        &mut self,
+        root: Pid,
+        servers: u64,
+        state: &str,
+        shape: Shape,
+    ) -> Result<(), Exit> {
+        let mut supervisors = Vec::new();
+        let module = if shape == Shape::One { "static_sup" } else { "dynamic_sup" };
+        let groups = if shape == Shape::Tree { servers.isqrt().max(1) } else { 1 };
+        for group in 0..groups {
+            let started = supervisor::start_child(root, ChildSpec::supervisor(group, module, ())).await;
+            supervisors.push(running(started)?);
+        }
+        for (id, supervisor) in (1..=servers).zip(supervisors.iter().cycle()) {
+            let args = (id, state);
+            let started = match shape {
+                Shape::One => {
+                    supervisor::start_child(*supervisor, ChildSpec::worker(id, "server", args)).await
+                }
+                Shape::Simple | Shape::Tree => supervisor::start_child_of(*supervisor, &args).await,
+            };
+            self.servers.push(running(started)?);
+        }
+        Ok(())
+    }
+
+    /// Counts the servers that run a version and have the state that belongs to it.
+    pub(crate) async fn check(&self, version: u64) -> Result<u64, Exit> {
+        let mut right = 0;
+        for (id, server) in (1..).zip(&self.servers) {
+            let checked: Checked = call(*server, &Ask::Check, TIMEOUT).await?;
+            right += u64::from(checked == Checked(version, id, id + version - 1));
+        }
+        Ok(right)
+    }
+}
+
+fn running(started: Result<Option<Pid>, supervisor::SupervisorError>) -> Result<Pid, Exit> {
+    started.map_err(Exit::error)?.ok_or_else(|| Exit::error("a child said ignore"))
+}

@@ -1,0 +1,104 @@
+//! Clients that go on asking while their server is upgraded.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reld_sdk::{Exit, Pid, Task, self_pid, send, send_after, spawn, task};
+use serde::{Deserialize, Serialize};
+
+/// The time between two pings.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// A ping that nobody answers within this is given up, when the probe is stopped.
+const PATIENCE_NS: u64 = 10_000_000_000;
+
+/// When a ping was sent, in nanoseconds since 1970, and how long its answer took. `None`: it never came.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Latency(u64, Option<u64>);
+
+#[derive(Debug, Serialize)]
+struct Ping {
+    from: Pid,
+    number: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Word {
+    /// The server's answer.
+    Pong { number: usize },
+    /// The probe's own timer.
+    Tick,
+    /// From who wants to know the latencies.
+    Stop(Pid),
+}
+
+/// Pings a server each millisecond, whether or not the earlier pings were answered, as independent clients would.
+pub(crate) struct Probe;
+
+impl Task for Probe {
+    type Args = Pid;
+
+    async fn run(server: Pid) -> Result<(), Exit> {
+        let me = self_pid().ok_or(Exit::Noproc)?;
+        let (mut latencies, mut open, mut stop) = (Vec::new(), 0_usize, None);
+        let start = now();
+        send(me, &Word::Tick)?;
+        loop {
+            let task::Message::Info(_, word) = task::recv::<Word>().await? else { continue };
+            match word {
+                Word::Tick => {
+                    // A late tick makes up for those that it missed.
+                    let due = (now() - start) / INTERVAL.as_nanos() as u64;
+                    while stop.is_none() && latencies.len() as u64 <= due {
+                        latencies.push(Latency(now(), None));
+                        send(server, &Ping { from: me, number: latencies.len() - 1 })?;
+                        open += 1;
+                    }
+                    send_after(me, INTERVAL, &Word::Tick)?;
+                }
+                Word::Pong { number } => {
+                    let Latency(sent, latency) = &mut latencies[number];
+                    *latency = Some(now() - *sent);
+                    open -= 1;
+                }
+                Word::Stop(asker) => stop = Some(asker),
+            }
+            let is_late = |last: &Latency| now() > last.0 + PATIENCE_NS;
+            if let Some(asker) = stop
+                && (open == 0 || latencies.last().is_some_and(is_late))
+            {
+                return Ok(send(asker, &latencies)?);
+            }
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Starts a probe of the first server, of the last, and of two between.
+pub(crate) async fn start(servers: &[Pid]) -> Result<Vec<Pid>, Exit> {
+    let n = servers.len();
+    let places = BTreeSet::from([0, n / 3, 2 * n / 3, n.saturating_sub(1)]);
+    let mut probes = Vec::new();
+    for place in places {
+        probes.push(spawn("probe", servers.get(place).ok_or(Exit::Noproc)?).await?);
+    }
+    Ok(probes)
+}
+
+/// Stops the probes and returns what they have seen.
+pub(crate) async fn stop(probes: Vec<Pid>) -> Result<Vec<Latency>, Exit> {
+    let me = self_pid().ok_or(Exit::Noproc)?;
+    for probe in &probes {
+        send(*probe, &Word::Stop(me))?;
+    }
+    let mut all = Vec::new();
+    for _ in probes {
+        if let task::Message::Info(_, mut latencies) = task::recv::<Vec<Latency>>().await? {
+            all.append(&mut latencies);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,58 @@
+//! Figures of a real node: the real daemon, real libraries, real tarballs. One JSON line each on stdout.
+//!
+//! ```text
+//! cargo run --release -p reld-bench -- call upgrade
+//! ```
+//!
+//! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
+//! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
+//! ran on the same machine in the same hour.
+#![expect(clippy::print_stdout, reason = "figures are what this program is for")]
+
+mod call;
+mod line;
+mod upgrade;
+
+use clap::{Parser, ValueEnum};
+
+/// Prints what a node can do, as JSON lines.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure; everything when nothing is named.
+    sections: Vec<Section>,
+    /// How often each figure is taken.
+    #[arg(long, default_value_t = 5)]
+    reps: usize,
+    /// How many processes are upgraded.
+    #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
+    n: Vec<u64>,
+    /// How large their states are: a few words, or 1 KB that is all rewritten.
+    #[arg(long, value_delimiter = ',', default_value = "small,kb1")]
+    state: Vec<String>,
+    /// The tree they live in: one simple_one_for_one, one one_for_one, or as many of the first as each has children.
+    #[arg(long, value_delimiter = ',', default_value = "simple,one,tree")]
+    shape: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Calls between processes of a loaded library.
+    Call,
+    /// An upgrade and a downgrade of many processes, watched by clients.
+    Upgrade,
+}
+
+fn main() {
+    let args = Args::parse();
+    let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
+    if wanted(Section::Call) {
+        call::run(args.reps);
+    }
+    if wanted(Section::Upgrade) {
+        for shape in &args.shape {
+            for state in &args.state {
+                args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape));
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! An upgrade and a downgrade of N servers, each of which converts its state, while probes ping some of them.
+//!
+//! `upgrade_install_total` is the whole life of the command `relctl install`. A ping counts when its answer came after
+//! the command was started and it was sent before the command ended.
+
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reld_tests::{Node, release};
+use serde_json::{Value, json};
+
+use crate::line;
+
+/// An answer later than OTP's default for a call, or none, is a failed call.
+const CALL_TIMEOUT_MS: f64 = 5_000.0;
+
+const MS: f64 = 1e6;
+
+/// What was seen of one install.
+struct Seen {
+    install: f64,
+    pause: f64,
+    latencies: Vec<f64>,
+}
+
+pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("bench-1.0.0")]);
+    fill(&node, n, state, shape);
+    node.ok(&["unpack", &release("bench-1.1.0")]);
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    for _ in 0..reps {
+        up.push(install(&node, n, "1.1.0", 2));
+        down.push(install(&node, n, "1.0.0", 1));
+    }
+    for (dir, seen) in [("up", up), ("down", down)] {
+        report(&json!({"dir": dir, "n": n, "state": state, "shape": shape}), &seen);
+    }
+}
+
+fn fill(node: &Node, n: u64, state: &str, shape: &str) {
+    let root = node.tree("pool")["pid"].as_str().map(pid).expect("the pool has a root");
+    let order_ = json!({"fill": {"supervisor": root, "servers": n, "state": state, "shape": shape}});
+    assert_eq!(order(node, &order_), json!(n));
+}
+
+/// A pid as an app reads it.
+fn pid(text: &str) -> Value {
+    let numbers: Vec<u64> = text.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
+    json!({"slot": numbers[0], "generation": numbers[1]})
+}
+
+/// Has the driver do something, and returns its reply.
+pub(crate) fn order(node: &Node, order: &Value) -> Value {
+    let order = order.to_string();
+    node.json(&["call", "driver", &order, "--timeout", "600000"])["reply"].clone()
+}
+
+fn install(node: &Node, n: u64, release: &str, version: u64) -> Seen {
+    order(node, &json!("watch"));
+    sleep(Duration::from_millis(100));
+    let start = now();
+    let report = node.json(&["install", release]);
+    let end = now();
+    sleep(Duration::from_millis(50));
+    let pings = order(node, &json!("unwatch"));
+    let checked = order(node, &json!({"check": {"version": version}}));
+    assert_eq!(checked, json!(n), "servers of version {version} with the right state");
+    let latencies =
+        pings.as_array().into_iter().flatten().filter_map(|ping| latency(ping, start, end)).collect();
+    let pause = report["pauses"]["max_us"].as_f64().expect("a report has the longest pause") / 1e3;
+    Seen { install: (end - start) / MS, pause, latencies }
+}
+
+/// Returns a ping's latency in milliseconds if it belongs to the time from `start` to `end`.
+fn latency(ping: &Value, start: f64, end: f64) -> Option<f64> {
+    let sent = ping[0].as_f64().expect("a ping has a time");
+    let took = ping[1].as_f64().unwrap_or(f64::INFINITY);
+    (sent + took >= start && sent <= end).then_some(took / MS)
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_nanos() as f64
+}
+
+fn report(parameters: &Value, seen: &[Seen]) {
+    let of = |figure: &dyn Fn(&Seen) -> f64| seen.iter().map(figure).collect();
+    let probe = |per_cent: usize| {
+        let at = move |seen: &Seen| {
+            let mut sorted = seen.latencies.clone();
+            sorted.sort_by(f64::total_cmp);
+            line::percentile(&sorted, per_cent)
+        };
+        seen.iter().map(at).collect::<Vec<_>>()
+    };
+    let failed = |seen: &Seen| seen.latencies.iter().filter(|took| **took > CALL_TIMEOUT_MS).count() as f64;
+    line::print("upgrade_install_total", parameters, "ms", of(&|seen| seen.install));
+    line::print("upgrade_suspend_to_resume", parameters, "ms", of(&|seen| seen.pause));
+    line::print("upgrade_probe_max", parameters, "ms", probe(100));
+    line::print("upgrade_probe_p99", parameters, "ms", probe(99));
+    line::print("upgrade_probe_p50", parameters, "ms", probe(50));
+    line::print("upgrade_failed_calls", parameters, "calls over 5 s or dead", of(&failed));
+}
