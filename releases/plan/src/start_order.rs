@@ -108,7 +108,10 @@ impl<'a> Sorting<'a> {
         for name in names.iter().copied() {
             match self.queue.iter().position(|needs| needs.app.name() == name) {
                 // Whoever includes the user starts it, and so comes after it.
-                Some(at) if !self.queue[at].app.included.contains(user) => taken.push(self.queue.remove(at)),
+                Some(at) if !self.queue[at].app.included.contains(user) => {
+                    self.note_circle(user, at);
+                    taken.push(self.queue.remove(at));
+                }
                 _ if self.visited.contains(&name) => {}
                 _ => missing.push(name),
             }
@@ -116,15 +119,19 @@ impl<'a> Sorting<'a> {
         (taken, missing)
     }
 
+    /// Notes the first circle there is: what an app needs waits for that app, as does all that waits in between.
+    fn note_circle(&mut self, user: &AppName, needed: usize) {
+        let waits = |needs: &&Needs<'a>| self.visited.contains(&needs.app.name());
+        if self.circular.is_empty() && waits(&&self.queue[needed]) {
+            let waiting = self.queue[..=needed].iter().filter(waits).map(|needs| needs.app.name());
+            self.circular = waiting.rev().chain([user]).cloned().collect();
+        }
+    }
+
     /// Puts an app and before it what it needs in front of the queue, less what waits for the app itself.
     fn put_in_front(&mut self, first: Vec<Needs<'a>>, next: Needs<'a>) {
         let waits = |needs: &Needs<'a>| self.visited.contains(&needs.app.name());
-        let (circle, first): (Vec<_>, Vec<_>) = first.into_iter().partition(waits);
-        if !circle.is_empty() {
-            let members = [&next].into_iter().chain(&circle).map(|needs| needs.app.name().clone());
-            self.circular.extend(members);
-        }
-        let before = first.into_iter().chain([next]);
+        let before = first.into_iter().filter(|needs| !waits(needs)).chain([next]);
         self.queue.splice(0..0, before);
     }
 }

@@ -1,10 +1,9 @@
 //! The start order of apps, by what they say about each other. What is expected was seen in OTP.
 
-use reld_plan::{App, AppDocs, AppupFile, Rel, Release};
+use reld_plan::{App, AppDocs, AppupFile, PlanError, Rel, Release};
 
 /// Apps in the order of the release file, each `name: key = [...]; key = [...]`.
-#[track_caller]
-fn check(apps: &[&str], expected: Result<&str, &str>) {
+fn order(apps: &[&str]) -> Result<String, PlanError> {
     let apps: Vec<_> = apps.iter().map(|app| app.split_once(':').unwrap()).collect();
     let rel = apps.iter().map(|(name, _)| format!("[[app]]\nname = '{name}'\nversion = '1.0.0'\n"));
     let rel = "name = 'shop'\nversion = '1.0.0'\ndaemon = '1.0.0'\n".to_owned() + &rel.collect::<String>();
@@ -12,11 +11,14 @@ fn check(apps: &[&str], expected: Result<&str, &str>) {
         let text = format!("name = '{name}'\nversion = '1.0.0'\n{}", keys.replace(';', "\n"));
         AppDocs { app: App::parse("app.toml", &text).unwrap(), appup: AppupFile::Missing }
     });
-    let order = Release::new(Rel::parse("release.toml", &rel).unwrap(), docs).map(|release| {
-        let names: Vec<_> = release.start_order().map(|app| app.name().to_string()).collect();
-        names.join(" ")
-    });
-    assert_eq!(order.as_deref().map_err(reld_plan::PlanError::class), expected);
+    let release = Release::new(Rel::parse("release.toml", &rel).unwrap(), docs)?;
+    let names: Vec<_> = release.start_order().map(|app| app.name().to_string()).collect();
+    Ok(names.join(" "))
+}
+
+#[track_caller]
+fn check(apps: &[&str], expected: Result<&str, &str>) {
+    assert_eq!(order(apps).as_deref().map_err(PlanError::class), expected);
 }
 
 #[test]
@@ -52,6 +54,10 @@ fn an_app_included_twice_over_may_use_the_one_between_if_that_comes_first() {
 fn apps_that_wait_for_each_other_cannot_start() {
     let (b, c) = ("b:applications = ['c']", "c:applications = ['a']");
     check(&["a:applications = ['b']", b, c], Err("circular_dependencies"));
+    assert_eq!(
+        order(&["x:applications = ['a']", "a:applications = ['b']", b, c]).unwrap_err().to_string(),
+        "these apps depend on each other and cannot start: [a b c]"
+    );
 }
 
 #[test]
