@@ -87,8 +87,7 @@ fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
 /// Starts an upgrade by tarball, kills the daemon after a while, and says whether the upgrade had reported success.
 fn kill_during_upgrade(node: &mut Node, after: Duration) -> bool {
     let mut upgrade = node.relctl(&["upgrade", &release("shop-1.1.0")]);
-    let mut upgrade =
-        upgrade.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("relctl can be run");
+    let mut upgrade = upgrade.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("relctl can be run");
     std::thread::sleep(after);
     node.kill_9_and_restart();
     upgrade.wait().expect("relctl ends with its daemon").success()

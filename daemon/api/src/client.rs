@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::channel::Channel;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
@@ -108,8 +109,8 @@ impl Client {
         request: &R,
         patience: Duration,
     ) -> Result<R::Response, ClientError> {
-        let answer = async { read::<R>(self.send::<R, _>(query(request)?, body(request)?).await?).await };
-        within::<R, _>(patience, answer).await
+        let answer = self.ask(Sending::of(request)?, patience).await?;
+        parse(R::PATH, &answer)
     }
 
     /// Sends a tarball and waits for the answer. A tarball that cannot be read to its end is cut off on the way, and
@@ -128,12 +129,11 @@ impl Client {
                 Err(fault) => sender.abort(fault),
             }
         });
-        let answer = async {
-            read::<R>(self.send::<R, Channel<Bytes, std::io::Error>>(String::new(), body).await?).await
-        };
-        let answer = within::<R, _>(R::PATIENCE, answer).await;
+        let sending =
+            Sending { method: R::METHOD, path: R::PATH, query: String::new(), body: body.boxed_unsync() };
+        let answer = self.ask(sending, R::PATIENCE).await;
         feed.abort();
-        answer
+        parse(R::PATH, &answer?)
     }
 
     /// Asks a route that answers by several lines. The first must come within the route's patience, the others may
@@ -142,29 +142,72 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn follow<R: Request>(&self, request: &R) -> Result<Lines<R>, ClientError> {
-        let answer = async { accepted::<R>(self.send::<R, _>(query(request)?, body(request)?).await?).await };
-        let body = within::<R, _>(R::PATIENCE, answer).await?;
+        let sending = Sending::of(request)?;
+        let body = within(R::PATH, R::PATIENCE, self.send(sending)).await?;
         Ok(Lines { body, buffer: Vec::new(), route: std::marker::PhantomData })
     }
 
-    async fn send<R: Request, B>(
-        &self,
-        query: String,
-        body: B,
-    ) -> Result<hyper::Response<Incoming>, ClientError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    /// Sends a request and reads the whole answer.
+    async fn ask(&self, sending: Sending, patience: Duration) -> Result<Bytes, ClientError> {
+        let path = sending.path;
+        within(path, patience, async { collect(path, self.send(sending).await?).await }).await
+    }
+
+    /// Sends a request; returns the body of a success, and reads that of a failure.
+    async fn send(&self, sending: Sending) -> Result<Incoming, ClientError> {
+        let path = sending.path;
         let no_daemon = |source| ClientError::NoDaemon { socket: self.socket.clone(), source };
         let connected = timeout(CONNECT, UnixStream::connect(&self.socket)).await;
         let stream = connected.map_err(|late| no_daemon(late.into()))?.map_err(no_daemon)?;
-        let broken = |source| ClientError::Broken { path: R::PATH, source };
+        let broken = |source| ClientError::Broken { path, source };
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // Ends by itself when the response is read or dropped; its error comes back through the response as well.
         tokio::spawn(connection);
-        sender.send_request(http_request::<R, B>(&query, body)).await.map_err(broken)
+        let response = sender.send_request(sending.into_http()).await.map_err(broken)?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let body = collect(path, response.into_body()).await?;
+        Err(ClientError::Refused(Box::new(parse::<ErrorBody>(path, &body)?.error)))
+    }
+}
+
+/// A request as the wire sees it. What handles it is compiled once, not once for each kind of request.
+struct Sending {
+    method: Method,
+    path: &'static str,
+    query: String,
+    body: UnsyncBoxBody<Bytes, std::io::Error>,
+}
+
+impl Sending {
+    fn of<R: Request>(request: &R) -> Result<Self, ClientError> {
+        let shape = |source| ClientError::Shape { path: R::PATH, source };
+        let (mut query, mut body) = (String::new(), Bytes::new());
+        if R::METHOD == Method::Get {
+            query = serde_urlencoded::to_string(request)
+                .map_err(|fault| shape(serde::ser::Error::custom(fault)))?;
+        } else {
+            body = serde_json::to_vec(request).map_err(shape)?.into();
+        }
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        Ok(Self { method: R::METHOD, path: R::PATH, query, body })
+    }
+
+    fn into_http(self) -> hyper::Request<UnsyncBoxBody<Bytes, std::io::Error>> {
+        let (method, content) = match self.method {
+            Method::Get => (hyper::Method::GET, "application/json"),
+            Method::Post | Method::Follow => (hyper::Method::POST, "application/json"),
+            Method::Upload => (hyper::Method::POST, "application/gzip"),
+        };
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        hyper::Request::builder()
+            .method(method)
+            .uri(format!("{}{mark}{}", self.path, self.query))
+            .header(HOST, "reld")
+            .header(CONTENT_TYPE, content)
+            .body(self.body)
+            .expect("routes are literals and queries are percent-encoded")
     }
 }
 
@@ -185,7 +228,7 @@ impl<R: Request> Lines<R> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return parse::<R, _>(&line);
+                return parse(R::PATH, &line);
             }
             let frame = self.body.frame().await.ok_or(ClientError::Ended { path: R::PATH })?;
             let frame = frame.map_err(|source| ClientError::Broken { path: R::PATH, source })?;
@@ -196,69 +239,21 @@ impl<R: Request> Lines<R> {
     }
 }
 
-async fn within<R: Request, T>(
+async fn within<T>(
+    path: &'static str,
     patience: Duration,
     answer: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    let late = |_| ClientError::Deadline { path: R::PATH, after: patience };
-    timeout(patience, answer).await.map_err(late)?
+    timeout(patience, answer).await.map_err(|_| ClientError::Deadline { path, after: patience })?
 }
 
-fn http_request<R: Request, B>(query: &str, body: B) -> hyper::Request<B> {
-    let (method, content) = match R::METHOD {
-        Method::Get => (hyper::Method::GET, "application/json"),
-        Method::Post | Method::Follow => (hyper::Method::POST, "application/json"),
-        Method::Upload => (hyper::Method::POST, "application/gzip"),
-    };
-    let mark = if query.is_empty() { "" } else { "?" };
-    hyper::Request::builder()
-        .method(method)
-        .uri(format!("{}{mark}{query}", R::PATH))
-        .header(HOST, "reld")
-        .header(CONTENT_TYPE, content)
-        .body(body)
-        .expect("routes are literals and queries are percent-encoded")
-}
-
-fn query<R: Request>(request: &R) -> Result<String, ClientError> {
-    if R::METHOD != Method::Get {
-        return Ok(String::new());
-    }
-    let shape = |fault: serde_urlencoded::ser::Error| serde::ser::Error::custom(fault);
-    serde_urlencoded::to_string(request)
-        .map_err(|fault| ClientError::Shape { path: R::PATH, source: shape(fault) })
-}
-
-fn body<R: Request>(request: &R) -> Result<Full<Bytes>, ClientError> {
-    if R::METHOD == Method::Get {
-        return Ok(Full::default());
-    }
-    let shape = |source| ClientError::Shape { path: R::PATH, source };
-    serde_json::to_vec(request).map(|json| Full::new(json.into())).map_err(shape)
-}
-
-/// Reads a whole answer.
-async fn read<R: Request>(response: hyper::Response<Incoming>) -> Result<R::Response, ClientError> {
-    let body = collect::<R>(accepted::<R>(response).await?).await?;
-    parse::<R, _>(&body)
-}
-
-/// Returns the body of a success, and reads that of a failure.
-async fn accepted<R: Request>(response: hyper::Response<Incoming>) -> Result<Incoming, ClientError> {
-    if response.status().is_success() {
-        return Ok(response.into_body());
-    }
-    let body = collect::<R>(response.into_body()).await?;
-    Err(ClientError::Refused(Box::new(parse::<R, ErrorBody>(&body)?.error)))
-}
-
-async fn collect<R: Request>(body: Incoming) -> Result<Bytes, ClientError> {
-    let collected = body.collect().await.map_err(|source| ClientError::Broken { path: R::PATH, source })?;
+async fn collect(path: &'static str, body: Incoming) -> Result<Bytes, ClientError> {
+    let collected = body.collect().await.map_err(|source| ClientError::Broken { path, source })?;
     Ok(collected.to_bytes())
 }
 
-fn parse<R: Request, T: DeserializeOwned>(json: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(json).map_err(|source| ClientError::Shape { path: R::PATH, source })
+fn parse<T: DeserializeOwned>(path: &'static str, json: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(json).map_err(|source| ClientError::Shape { path, source })
 }
 
 async fn chunks(

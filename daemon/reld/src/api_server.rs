@@ -11,13 +11,14 @@ mod touch;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::{DefaultBodyLimit, FromRequest, RawQuery, Request as HttpRequest, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -95,21 +96,35 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 impl Peer {
     /// Refuses who may only look.
-    fn may_change<R: Request>(self) -> Result<(), ErrorReport> {
+    fn may(self, method: Method, path: &'static str) -> Result<(), ErrorReport> {
         let own = nix::unistd::geteuid().as_raw();
-        match (R::METHOD, self.uid) {
+        match (method, self.uid) {
             (Method::Get, _) => Ok(()),
             (_, Some(uid)) if uid == own || uid == 0 => {
-                tracing::info!(name: "api.change", path = R::PATH, uid, "changed by hand");
+                tracing::info!(name: "api.change", path, uid, "changed by hand");
                 Ok(())
             }
             (_, uid) => {
                 let who = uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("user {uid}"));
                 let message =
-                    format!("{} is not for {who}: only user {own} and root may change the node", R::PATH);
+                    format!("{path} is not for {who}: only user {own} and root may change the node");
                 Err(ErrorReport::refused("forbidden", message))
             }
         }
+    }
+}
+
+/// What answers a route. Boxed, so that the way from the socket to it is compiled once and not once for each route.
+type Handler = Arc<dyn Fn(Api, Peer, HttpRequest) -> Answering + Send + Sync>;
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+fn add(router: Router<Api>, method: Method, path: &str, handler: Handler) -> Router<Api> {
+    let answer = move |State(api), ConnectInfo(peer): ConnectInfo<Peer>, request: HttpRequest| {
+        handler(api, peer, request)
+    };
+    match method {
+        Method::Get => router.route(path, get(answer)),
+        Method::Post | Method::Upload | Method::Follow => router.route(path, post(answer)),
     }
 }
 
@@ -120,21 +135,17 @@ where
     F: Fn(Api, R) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer<R>> + Send,
 {
-    let handler = move |State(api): State<Api>,
-                        ConnectInfo(peer): ConnectInfo<Peer>,
-                        query: RawQuery,
-                        body: Bytes| async move {
-        let request =
-            peer.may_change::<R>().and_then(|()| decode(query.0.as_deref().unwrap_or_default(), &body));
-        match request {
-            Ok(request) => respond::<R>(answer(api, request).await),
-            Err(error) => refuse(error),
-        }
+    let handler = move |api, peer: Peer, request: HttpRequest| -> Answering {
+        let answer = answer.clone();
+        Box::pin(async move {
+            let request = read(R::METHOD, R::PATH, peer, request).await;
+            match request.and_then(|(query, body)| decode(&query, &body)) {
+                Ok(request) => respond::<R>(answer(api, request).await),
+                Err(error) => refuse(error),
+            }
+        })
     };
-    match R::METHOD {
-        Method::Get => router.route(R::PATH, get(handler)),
-        Method::Post | Method::Upload | Method::Follow => router.route(R::PATH, post(handler)),
-    }
+    add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
 /// Adds the route of a request that brings a file.
@@ -144,15 +155,16 @@ where
     F: Fn(Api, Body) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer<R>> + Send,
 {
-    let handler = move |State(api): State<Api>,
-                        ConnectInfo(peer): ConnectInfo<Peer>,
-                        request: HttpRequest| async move {
-        match peer.may_change::<R>() {
-            Ok(()) => respond::<R>(answer(api, request.into_body()).await),
-            Err(error) => refuse(error),
-        }
+    let handler = move |api, peer: Peer, request: HttpRequest| -> Answering {
+        let answer = answer.clone();
+        Box::pin(async move {
+            match peer.may(R::METHOD, R::PATH) {
+                Ok(()) => respond::<R>(answer(api, request.into_body()).await),
+                Err(error) => refuse(error),
+            }
+        })
     };
-    router.route(R::PATH, post(handler).layer(DefaultBodyLimit::disable()))
+    add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
 /// Adds the route of a request that is answered by a stream.
@@ -162,25 +174,33 @@ where
     F: Fn(Api, R) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Body, ErrorReport>> + Send,
 {
-    let handler = move |State(api): State<Api>,
-                        ConnectInfo(peer): ConnectInfo<Peer>,
-                        request: HttpRequest| async move {
-        let read = async {
-            peer.may_change::<R>()?;
-            let body =
-                Bytes::from_request(request, &()).await.map_err(|error| bad_body::<R>(&error.to_string()))?;
-            answer(api, decode("", &body)?).await
-        };
-        match read.await {
-            Ok(body) => body.into_response(),
-            Err(error) => refuse(error),
-        }
+    let handler = move |api, peer: Peer, request: HttpRequest| -> Answering {
+        let answer = answer.clone();
+        Box::pin(async move {
+            let answered = async {
+                let (query, body) = read(R::METHOD, R::PATH, peer, request).await?;
+                answer(api, decode(&query, &body)?).await
+            };
+            answered.await.map_or_else(refuse, IntoResponse::into_response)
+        })
     };
-    router.route(R::PATH, post(handler))
+    add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-fn bad_body<R: Request>(cause: &str) -> ErrorReport {
-    ErrorReport::new("bad_request", format!("{} was not read", R::PATH), ExitCode::Usage).caused_by(cause)
+/// Reads a request of somebody who may make it: its query and its body.
+async fn read(
+    method: Method,
+    path: &'static str,
+    peer: Peer,
+    request: HttpRequest,
+) -> Result<(String, Bytes), ErrorReport> {
+    peer.may(method, path)?;
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let body = Bytes::from_request(request, &()).await.map_err(|error| {
+        ErrorReport::new("bad_request", format!("{path} was not read"), ExitCode::Usage)
+            .caused_by(error.to_string())
+    })?;
+    Ok((query, body))
 }
 
 fn respond<R: Request>(answer: Answer<R>) -> Response {

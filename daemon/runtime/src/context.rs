@@ -146,7 +146,11 @@ pub fn forget(reference: Ref) {
 /// [`Refused`] outside a callback.
 pub fn reply(to: From, body: Bytes) -> Result<(), Refused> {
     with(|world, own| {
-        own.settle(to);
+        if to.server == own.pid {
+            own.settle(to);
+        } else {
+            world.signal(to.server, Signal::Settled(to));
+        }
         world.answer(to.caller, to.reference, Answer::Reply(body));
     })
 }

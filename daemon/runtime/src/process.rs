@@ -91,6 +91,8 @@ pub(crate) enum Signal {
     /// Watch the process: `Down` mail, or the answer to an open request.
     Monitor(Watch),
     Demonitor(Pid, Ref),
+    /// Another process has answered a call of this one.
+    Settled(From),
     System(System),
     /// An open request may be due.
     Deadline,

@@ -163,6 +163,7 @@ impl Run<'_> {
             Signal::Demonitor(watcher, reference) => {
                 self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference));
             }
+            Signal::Settled(from) => self.settle(from),
             Signal::System(system) => self.system.push(system),
             Signal::Deadline => self.deadline(),
         }

@@ -35,6 +35,12 @@ pub(crate) enum Fire {
     Outside(Ref),
 }
 
+/// A request from outside that is open.
+struct Asker {
+    done: Outside,
+    timer: Option<TimerRef>,
+}
+
 /// A node's process world.
 pub(crate) struct World {
     pub(crate) table: Table<Process>,
@@ -45,7 +51,7 @@ pub(crate) struct World {
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
     pub(crate) apps: Applications,
-    outside: Mutex<HashMap<Ref, Outside>>,
+    outside: Mutex<HashMap<Ref, Asker>>,
     next_outside: AtomicU64,
 }
 
@@ -159,6 +165,7 @@ impl World {
             | Signal::End(_)
             | Signal::Unlink(_)
             | Signal::Demonitor(..)
+            | Signal::Settled(_)
             | Signal::Deadline => {}
         }
     }
@@ -176,7 +183,8 @@ impl World {
     pub(crate) fn answer(&self, caller: Pid, reference: Ref, answer: Answer) {
         if caller == OUTSIDE {
             let waiting = self.outside.lock().remove(&reference);
-            if let Some(done) = waiting {
+            if let Some(Asker { done, timer }) = waiting {
+                timer.map(|timer| self.timers.cancel(timer));
                 done(answer);
             }
         } else {
@@ -187,10 +195,10 @@ impl World {
     /// Opens a request from outside; `done` gets exactly one answer, on whatever thread it comes from.
     pub(crate) fn ask(&self, timeout: Option<Duration>, done: Outside) -> Ref {
         let reference = self.next_outside.fetch_add(1, Ordering::Relaxed);
-        self.outside.lock().insert(reference, done);
-        if let Some(timeout) = timeout {
-            self.timers.set(timeout, Fire::Outside(reference));
-        }
+        // Locked first: a timer that is due at once waits until it finds its asker.
+        let mut outside = self.outside.lock();
+        let timer = timeout.map(|timeout| self.timers.set(timeout, Fire::Outside(reference)));
+        outside.insert(reference, Asker { done, timer });
         reference
     }
 

@@ -43,6 +43,19 @@ fn a_deferred_reply_answers_its_caller() {
 }
 
 #[test]
+fn a_call_may_be_answered_by_another_process_than_its_server() {
+    let kit = Kit::new();
+    let [server, caller, other] = [(); 3].map(|()| kit.counter(&[]));
+    let unanswered =
+        || kit.node.details(server).and_then(|all| all.inside).map(|inside| inside.unanswered.len());
+    kit.cast(caller, Do::All(vec![Do::Call(server, Box::new(Do::Defer), None), Do::Note(text("answered"))]));
+    kit.until(|| unanswered() == Some(1));
+    kit.cast(server, Do::Delegate(other));
+    kit.expect("answered");
+    kit.until(|| unanswered() == Some(0));
+}
+
+#[test]
 fn a_reply_before_the_end_of_the_callback_is_the_only_one() {
     let kit = Kit::new();
     let server = kit.counter(&[]);

@@ -74,8 +74,10 @@ unsafe extern "C" {
 /// Returns the app, loaded. Its panic hook is told about panics before the test runner's.
 pub(crate) fn app() -> &'static App {
     static LOADED: Once = Once::new();
-    // SAFETY: this binary defines it by `export_app!`; the block is a static.
-    let app = unsafe { &*reld_app_v1() };
+    // SAFETY: this binary defines it by `export_app!`; it takes nothing and always returns.
+    let app = unsafe { reld_app_v1() };
+    // SAFETY: what it returns is a static.
+    let app = unsafe { &*app };
     LOADED.call_once(|| {
         let print = std::panic::take_hook();
         assert_eq!(load(app, &HOST), OK);

@@ -303,10 +303,11 @@ impl Server {
                     self.state.deferred.extend(from.map(|from| (from.caller, from.server, from.reference)));
                     Said::Nothing
                 }
-                Do::Settle(value) => {
-                    let (caller, server, reference) = self.state.deferred.remove(0);
-                    let reply = term::encode(&Said::Number(value));
-                    done(context::reply(From { caller, server, reference }, reply))
+                Do::Settle(value) => settle(self.state.deferred.remove(0), value),
+                Do::SettleFor(from, value) => settle(from, value),
+                Do::Delegate(to) => {
+                    let what = Do::SettleFor(self.state.deferred.remove(0), 0);
+                    done(context::send(SendKind::Cast, to, term::encode(&what)))
                 }
                 Do::Early(value) => {
                     let from = from.expect("only a call can be answered");
@@ -401,6 +402,11 @@ impl Drop for Dropped {
         // Outside a callback, so the runtime refuses everything.
         self.0.send(format!("dropped {:?}", context::self_pid())).unwrap_or(());
     }
+}
+
+/// Answers a call that was kept open: its caller, server and reference.
+fn settle((caller, server, reference): (Pid, Pid, Ref), value: u64) -> Said {
+    done(context::reply(From { caller, server, reference }, term::encode(&Said::Number(value))))
 }
 
 fn done(result: Result<(), Refused>) -> Said {

@@ -35,6 +35,10 @@ pub(crate) enum Do {
     Defer,
     /// Answers the oldest call that was kept open.
     Settle(u64),
+    /// Has another process answer the oldest call that was kept open.
+    Delegate(Pid),
+    /// Answers a call of another process: its caller, server and reference.
+    SettleFor((Pid, Pid, u64), u64),
     /// Answers the call under way, before the callback ends.
     Early(u64),
     Crash(String),

@@ -109,7 +109,7 @@ pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u12
     }
     let took = start.elapsed().as_nanos();
     for echo in echoes {
-        exit(echo, Exit::Kill)?;
+        exit(echo, Exit::Killed)?;
     }
     Ok(took)
 }
