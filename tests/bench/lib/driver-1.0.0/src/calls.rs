@@ -92,7 +92,7 @@ impl Task for Caller {
 }
 
 /// Returns how long all pairs took together, in nanoseconds.
-pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u128, Exit> {
+pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u64, Exit> {
     let me = self_pid().ok_or(Exit::Noproc)?;
     let (mut echoes, mut callers) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
@@ -107,7 +107,7 @@ pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u12
     for _ in &callers {
         task::recv::<Finished>().await?;
     }
-    let took = start.elapsed().as_nanos();
+    let took = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     for echo in echoes {
         exit(echo, Exit::Killed)?;
     }
