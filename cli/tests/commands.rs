@@ -371,11 +371,34 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
         unanswered: Vec::new(),
         timers: vec![r::PendingTimer { at_us: 2_500_000, message: json!("tick") }],
     };
-    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @"");
-    details.in_callback = true;
+    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @r#"
+    -> GET /process?process=%3C7.1%3E
+    pid           <7.1>
+    gen_server    counter 0.1.1 (current)
+    status        suspended
+    child of      counter_sup 10000
+    links         <6.1>
+    monitored by  <9.1> <9.2>
+    traps exits
+    cast          from <9.1>: {"bump":5}
+    timer         at 2.50 s of the node's life: "tick"
+    exit 0
+    "#);
+    (details.in_callback, details.traps_exits) = (true, false);
+    for seen_inside in [&mut details.links, &mut details.monitored_by] {
+        seen_inside.clear();
+    }
     details.mailbox.clear();
     details.timers.clear();
-    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @"");
+    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @r"
+    -> GET /process?process=%3C7.1%3E
+    pid           <7.1>
+    gen_server    counter 0.1.1 (current)
+    status        suspended
+    child of      counter_sup 10000
+    a callback runs: links, monitors and mailbox cannot be seen now
+    exit 0
+    ");
 }
 
 #[test]

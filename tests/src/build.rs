@@ -26,13 +26,23 @@ pub fn folder(relative: &str) -> PathBuf {
 /// As this kit was built itself, so that cargo finds most of it done.
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
+/// The features of a dependency hang on what cargo is asked to build. Tests ask for what `cargo test --workspace` has
+/// built already; the benchmark asks for the programs alone.
+const SELECTION: &[&str] = if cfg!(debug_assertions) {
+    &["--workspace", "--bins", "--tests"]
+} else {
+    &["--package", "reld", "--package", "relctl"]
+};
+
 /// Builds the programs once, into the folder that this program was built into.
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let status = Command::new(env!("CARGO"))
             .current_dir(workspace())
-            .args(["build", "--package", "reld", "--package", "relctl", "--profile", PROFILE, "--target-dir"])
+            .args(["build", "--profile", PROFILE])
+            .args(SELECTION)
+            .arg("--target-dir")
             .arg(target().parent().expect("the profile's folder lies in the target folder"))
             .status();
         assert!(status.is_ok_and(|status| status.success()), "cargo did not build reld and relctl");
