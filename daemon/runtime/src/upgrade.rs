@@ -218,7 +218,7 @@ impl Upgrade {
         self.left.extend(pids);
     }
 
-    /// Converts the states of all members of one module to shadows. [raised]
+    /// Converts the states of all members of one module to shadows. `[raised]`
     ///
     /// # Errors
     /// The first process whose conversion failed, or those whose conversion did not come back. What was converted
@@ -274,7 +274,7 @@ impl Upgrade {
         self.sweep_soon();
     }
 
-    /// Makes the staged code current and the shadows the states. Cannot fail, writes a few words. [raised]
+    /// Makes the staged code current and the shadows the states. Cannot fail, writes a few words. `[raised]`
     pub fn switch(&mut self) {
         self.world.code.switch();
         self.fate.set(Fate::COMMITTED);

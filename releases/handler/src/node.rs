@@ -116,7 +116,7 @@ pub trait Node {
     /// Lowers the gate: held starts go on, members take their mail. Says how long each member was held.
     fn lower(&mut self) -> Pause;
 
-    /// Moves the shadow states that nobody has taken yet into place and drops the old states. [switched]
+    /// Moves the shadow states that nobody has taken yet into place and drops the old states. `[switched]`
     ///
     /// Returns when no member holds a state of old code, or at the deadline.
     fn sweep(&mut self, deadline: Instant);
