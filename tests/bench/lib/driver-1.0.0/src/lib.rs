@@ -1,6 +1,6 @@
 //! What measures from inside a node, so that the way through the control API is not part of a figure.
 //!
-//! `driver` carries out one [`Order`] after the other. `caller` calls an `echo` as fast as it is answered. `probe` sends a
+//! `driver` carries out one order after the other. `caller` calls an `echo` as fast as it is answered. `probe` sends a
 //! server one ping each millisecond, answered or not.
 #![forbid(unsafe_code)]
 
