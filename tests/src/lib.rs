@@ -13,5 +13,5 @@ mod node;
 mod run;
 
 pub use build::{folder, release};
-pub use node::Node;
+pub use node::{Node, pid_value};
 pub use run::{Run, eventually};

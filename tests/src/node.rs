@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::build::programs;
@@ -121,6 +121,12 @@ impl Node {
     pub fn state(&self, process: &str) -> Value {
         self.json(&["state", process])["state"].clone()
     }
+}
+
+/// Returns a pid as an app reads it.
+pub fn pid_value(pid: &str) -> Value {
+    let numbers: Vec<u64> = pid.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
+    json!({"slot": numbers[0], "generation": numbers[1]})
 }
 
 fn find(place: &Value, id: &Value) -> Option<Value> {

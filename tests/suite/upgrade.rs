@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reld_tests::{Node, eventually, release};
+use reld_tests::{Node, eventually, pid_value, release};
 use serde_json::{Value, json};
 
 fn shop() -> Node {
@@ -91,12 +91,6 @@ fn details(node: &Node, pid: &str) -> Value {
     });
     // Those of the runtime itself have no state to show, before as after.
     json!({"details": details, "state": node.run(&["state", pid, "--json"]).stdout})
-}
-
-/// A pid as an app reads it.
-fn pid_value(pid: &str) -> Value {
-    let numbers: Vec<u64> = pid.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
-    json!({"slot": numbers[0], "generation": numbers[1]})
 }
 
 /// Brings a stage node to the brink: of two counters, the conversion of one goes wrong. Both are suspended, with mail

@@ -6,7 +6,7 @@
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reld_tests::{Node, release};
+use reld_tests::{Node, pid_value, release};
 use serde_json::{Value, json};
 
 use crate::line;
@@ -39,15 +39,9 @@ pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str) {
 }
 
 fn fill(node: &Node, n: u64, state: &str, shape: &str) {
-    let root = node.tree("pool")["pid"].as_str().map(pid).expect("the pool has a root");
+    let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
     let order_ = json!({"fill": {"supervisor": root, "servers": n, "state": state, "shape": shape}});
     assert_eq!(order(node, &order_), json!(n));
-}
-
-/// A pid as an app reads it.
-fn pid(text: &str) -> Value {
-    let numbers: Vec<u64> = text.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
-    json!({"slot": numbers[0], "generation": numbers[1]})
 }
 
 /// Has the driver do something, and returns its reply.
