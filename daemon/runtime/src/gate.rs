@@ -12,19 +12,22 @@
 //! ```
 //!
 //! Who is *counted* was found inside a callback; a count ends when the body is put back at rest ([`crate::slot`]).
+//!
+//! The gate sees processes through two traits ([`Processes`], [`Entrant`]), so that shuttle can run this very code over
+//! processes of its own (`gate/model.rs`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, RwLock};
-
-use crate::code::{Behaviour, From};
+use crate::code::From;
 use crate::pid::Pid;
-use crate::process::{Actor, Body, Card, Mail, Process};
-use crate::slot::{GateNumber, Rest, Slot, Wake};
-use crate::world::World;
+use crate::slot::{GateNumber, Rest};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock, nap};
+
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
+mod world;
 
 /// How often a gate looks anew at what draining members wait for.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
@@ -47,6 +50,35 @@ pub struct Member {
     pub timeout: Duration,
     /// What is done about those that take longer.
     pub unrest: Unrest,
+}
+
+/// What a gate sees of the process world.
+pub(crate) trait Processes {
+    /// Asks whether a process rests, and counts it for that gate if not.
+    fn rest(&self, pid: Pid, gate: GateNumber) -> Rest;
+    /// Says whether that gate waits for a process.
+    fn is_counted(&self, pid: Pid, gate: GateNumber) -> bool;
+    /// Lets `look` read the name of a process's module; `None` for one whose state cannot be converted.
+    fn module<R>(&self, pid: Pid, look: impl FnOnce(Option<&str>) -> R) -> Option<R>;
+    /// Returns who started a process.
+    fn parent(&self, pid: Pid) -> Option<Pid>;
+    /// Returns the calls that a parked callback of a process waits for.
+    fn waits_for(&self, pid: Pid) -> Vec<From>;
+    /// Lets a parked process look again.
+    fn unpark(&self, pid: Pid);
+}
+
+/// A claimed process that is about to run its next callback.
+pub(crate) trait Entrant {
+    fn pid(&self) -> Pid;
+    /// The name of its module; `None` for one whose state cannot be converted.
+    fn module(&self) -> Option<&str>;
+    /// Its next callback is its init.
+    fn is_unborn(&self) -> bool;
+    /// The calls that wait in its mailbox, oldest first.
+    fn calls(&self) -> impl Iterator<Item = From>;
+    /// Counts it for that gate; says whether it was not yet.
+    fn count(&self, gate: GateNumber) -> bool;
 }
 
 /// Whether a process may run its next callback.
@@ -132,19 +164,17 @@ impl GateHouse {
     }
 
     /// Says whether the claimed process may run its next callback.
-    pub(crate) fn admit(&self, slot: &Slot<Process>, body: &Body) -> Admission {
+    pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
         match self.gate(&self.up) {
-            Some(gate) => gate.admit(slot, body),
+            Some(gate) => gate.admit(entrant),
             None => Admission::Free,
         }
     }
 
     /// A process was started.
-    pub(crate) fn born(&self, world: &World, pid: Pid) {
+    pub(crate) fn born(&self, processes: &impl Processes, pid: Pid) {
         let Some(gate) = self.gate(&self.listening) else { return };
-        let is_member =
-            world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| gate.is_member(card)));
-        if is_member == Some(true) {
+        if processes.module(pid, |module| gate.is_member(module)) == Some(true) {
             gate.state.lock().newborn.push(pid);
         }
     }
@@ -157,42 +187,44 @@ impl GateHouse {
     }
 
     /// A process was put back because of the gate.
-    pub(crate) fn parked(&self, world: &World, pid: Pid) {
+    pub(crate) fn parked(&self, processes: &impl Processes, pid: Pid) {
         let parked = self.gate(&self.up).is_some_and(|gate| gate.park(pid));
         if !parked {
-            world.unpark(pid);
+            processes.unpark(pid);
         }
-    }
-}
-
-impl World {
-    pub(crate) fn unpark(&self, pid: Pid) {
-        let wake = self.slot(pid).map_or(Wake::Nothing, |slot| slot.unpark(pid.generation));
-        self.act_last(pid, wake);
     }
 }
 
 impl Gate {
-    /// Says whether the processes of this code are members.
-    pub(crate) fn is_member(&self, card: &Card) -> bool {
-        card.code.behaviour() != Behaviour::Task && self.members.contains_key(card.code.name())
+    /// Says whether the processes of that module are members.
+    pub(crate) fn is_member(&self, module: Option<&str>) -> bool {
+        module.is_some_and(|module| self.members.contains_key(module))
     }
 
-    pub(crate) fn newborn(&self) -> Vec<Pid> {
-        self.state.lock().newborn.clone()
+    /// Returns the members born since the gate was built that are not `known`: who looked for members meanwhile may
+    /// have found some of them.
+    pub(crate) fn newborn<'a>(&self, known: impl Iterator<Item = &'a Pid>) -> HashSet<Pid> {
+        let mut newborn: HashSet<Pid> = self.state.lock().newborn.iter().copied().collect();
+        if !newborn.is_empty() {
+            known.for_each(|pid| {
+                newborn.remove(pid);
+            });
+        }
+        newborn
     }
 
-    fn admit(&self, slot: &Slot<Process>, body: &Body) -> Admission {
+    fn admit(&self, entrant: &impl Entrant) -> Admission {
         let mut state = self.state.lock();
-        if state.lowered || !(self.is_member(&body.card) || state.supervisors.contains(&body.pid)) {
+        let is_held = self.is_member(entrant.module()) || state.supervisors.contains(&entrant.pid());
+        if state.lowered || !is_held {
             return Admission::Free;
         }
         // One that is left in old code moves on by itself when the gate is down; until then it waits like others.
-        let Some(need) = state.need(body) else { return Admission::Parked };
+        let Some(need) = state.need(entrant) else { return Admission::Parked };
         state.needed.remove(&need);
-        if slot.count(self.number) {
+        if entrant.count(self.number) {
             state.open += 1;
-            state.counted.push(body.pid);
+            state.counted.push(entrant.pid());
         }
         match need {
             Need::Birth(_) => Admission::Free,
@@ -221,26 +253,28 @@ impl Gate {
     /// `rests` hears of each member found at rest. Returns who was left or doomed.
     pub(crate) fn raise(
         &self,
-        world: &World,
+        house: &GateHouse,
+        processes: &impl Processes,
         members: &[Pid],
         mut rests: impl FnMut(Pid),
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
-        let supervisors = supervisors_of(world, members);
+        let supervisors = supervisors_of(processes, members);
         self.state.lock().supervisors.clone_from(&supervisors);
-        world.gate.up.store(true, Ordering::SeqCst);
-        let newborn = self.newborn();
+        house.up.store(true, Ordering::SeqCst);
+        // Each is looked at once: a count that is opened twice would never end.
+        let newborn = self.newborn(members.iter().chain(&supervisors));
         for pid in members.iter().chain(&supervisors).chain(&newborn).copied() {
-            if self.look_at(world, pid) {
+            if self.look_at(processes, pid) {
                 rests(pid);
             }
         }
-        self.drain(world, raised)
+        self.drain(processes, raised)
     }
 
     /// Says whether a member rests; else it is counted.
-    fn look_at(&self, world: &World, pid: Pid) -> bool {
-        match world.slot(pid).map_or(Rest::Dead, |slot| slot.rest(pid.generation, self.number)) {
+    fn look_at(&self, processes: &impl Processes, pid: Pid) -> bool {
+        match processes.rest(pid, self.number) {
             Rest::Quiet => true,
             Rest::Dead => false,
             Rest::Counted => {
@@ -252,7 +286,7 @@ impl Gate {
         }
     }
 
-    fn drain(&self, world: &World, raised: Instant) -> Result<Vec<Pid>, Vec<Pid>> {
+    fn drain(&self, processes: &impl Processes, raised: Instant) -> Result<Vec<Pid>, Vec<Pid>> {
         loop {
             {
                 let mut state = self.state.lock();
@@ -262,40 +296,40 @@ impl Gate {
                     return Ok(state.given_up.iter().copied().collect());
                 }
             }
-            let late = self.late(world, raised);
+            let late = self.late(processes, raised);
             let refused: Vec<Pid> =
                 late.iter().filter(|(_, unrest)| *unrest == Unrest::Abort).map(|(pid, _)| *pid).collect();
             if !refused.is_empty() {
                 return Err(refused);
             }
             self.give_up(late.into_iter().map(|(pid, _)| pid));
-            self.let_through(world);
-            let mut state = self.state.lock();
+            self.let_through(processes);
+            let state = self.state.lock();
             if state.open > 0 {
-                self.changed.wait_for(&mut state, LOOK_EVERY);
+                nap(&self.changed, state, LOOK_EVERY);
             }
         }
     }
 
     /// Returns the counted processes that have had their time.
-    fn late(&self, world: &World, raised: Instant) -> Vec<(Pid, Unrest)> {
+    fn late(&self, processes: &impl Processes, raised: Instant) -> Vec<(Pid, Unrest)> {
         let (counted, given_up) = {
             let state = self.state.lock();
             (state.counted.clone(), state.given_up.clone())
         };
         let waited = raised.elapsed();
-        let terms = |card: &Card| {
-            self.members.get(card.code.name()).copied().unwrap_or_else(|| self.supervisors_terms())
+        let terms = |module: Option<&str>| {
+            let member = module.and_then(|module| self.members.get(module)).copied();
+            member.unwrap_or_else(|| self.supervisors_terms())
         };
         counted
             .into_iter()
             .filter(|pid| !given_up.contains(pid))
             .filter_map(|pid| {
-                let slot = world.slot(pid)?;
-                if !slot.is_counted(pid.generation, self.number) {
+                if !processes.is_counted(pid, self.number) {
                     return None;
                 }
-                let member = slot.card(pid.generation, terms)?;
+                let member = processes.module(pid, terms)?;
                 (waited >= member.timeout).then_some((pid, member.unrest))
             })
             .collect()
@@ -321,15 +355,15 @@ impl Gate {
     }
 
     /// Follows the open requests of draining members and lets through what holds them up.
-    fn let_through(&self, world: &World) {
+    fn let_through(&self, processes: &impl Processes) {
         let mut seen: HashSet<Pid> = HashSet::new();
         let mut follow = self.state.lock().counted.clone();
         let mut needs = Vec::new();
         while let Some(pid) = follow.pop() {
             if seen.insert(pid) {
-                for (target, need) in waits_for(world, pid) {
-                    needs.push(need);
-                    follow.push(target);
+                for call in processes.waits_for(pid) {
+                    needs.extend([Need::Call(call.server, call), Need::Birth(call.server)]);
+                    follow.push(call.server);
                 }
             }
         }
@@ -338,7 +372,7 @@ impl Gate {
             let (Need::Call(pid, _) | Need::Birth(pid)) = need;
             // Waking one that cannot use it only makes it look and park again.
             if self.is_parked(pid) {
-                world.unpark(pid);
+                processes.unpark(pid);
             }
         }
     }
@@ -351,63 +385,38 @@ impl Gate {
     }
 
     /// Lowers the gate: whoever was parked goes on.
-    pub(crate) fn lower(&self, world: &World) {
-        world.gate.up.store(false, Ordering::SeqCst);
+    pub(crate) fn lower(&self, house: &GateHouse, processes: &impl Processes) {
+        house.up.store(false, Ordering::SeqCst);
         let parked = {
             let mut state = self.state.lock();
             state.lowered = true;
             std::mem::take(&mut state.parked)
         };
         for pid in parked {
-            world.unpark(pid);
+            processes.unpark(pid);
         }
     }
 }
 
 impl State {
     /// Returns what of the needed things this process can do next.
-    fn need(&self, body: &Body) -> Option<Need> {
+    fn need(&self, entrant: &impl Entrant) -> Option<Need> {
         if self.closed {
             return None;
         }
-        if matches!(body.actor, Actor::Unborn(_)) {
-            let birth = Need::Birth(body.pid);
-            return self.needed.contains(&birth).then_some(birth);
+        let pid = entrant.pid();
+        let is_needed = |need: &Need| self.needed.contains(need);
+        if entrant.is_unborn() {
+            return Some(Need::Birth(pid)).filter(is_needed);
         }
-        body.inbox.iter().find_map(|mail| match mail {
-            Mail::Call(_, from, _) => {
-                let need = Need::Call(body.pid, *from);
-                self.needed.contains(&need).then_some(need)
-            }
-            _ => None,
-        })
+        entrant.calls().map(|from| Need::Call(pid, from)).find(is_needed)
     }
 }
 
-/// Returns what a parked callback of that process waits for.
-fn waits_for(world: &World, pid: Pid) -> Vec<(Pid, Need)> {
-    let Some(slot) = world.slot(pid) else { return Vec::new() };
-    let open = slot.peek(pid.generation, |body| {
-        if !body.is_waiting() {
-            return Vec::new();
-        }
-        body.open
-            .iter()
-            .map(|open| (open.target, From { caller: pid, server: open.target, reference: open.reference }))
-            .collect()
-    });
-    open.unwrap_or_default()
-        .into_iter()
-        .filter(|(target, _)| *target != Pid::NONE)
-        .flat_map(|(target, from)| [(target, Need::Call(target, from)), (target, Need::Birth(target))])
-        .collect()
-}
-
 /// Returns the direct supervisors of these processes that are not among them.
-fn supervisors_of(world: &World, members: &[Pid]) -> HashSet<Pid> {
-    let parent = |pid: &Pid| world.slot(*pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
+fn supervisors_of(processes: &impl Processes, members: &[Pid]) -> HashSet<Pid> {
     let mut supervisors: HashSet<Pid> =
-        members.iter().filter_map(parent).filter(|pid| *pid != Pid::NONE).collect();
+        members.iter().filter_map(|pid| processes.parent(*pid)).filter(|pid| *pid != Pid::NONE).collect();
     members.iter().for_each(|member| {
         supervisors.remove(member);
     });

@@ -22,12 +22,12 @@ use std::time::Instant;
 use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
 use crate::context;
 use crate::exit::Exit;
-use crate::gate::Admission;
+use crate::gate::{Admission, Entrant};
 use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;
 use crate::process::{Actor, Answer, Body, During, Mail, Process, RequestKind, Signal, Ties};
-use crate::slot::{Hold, Slot};
+use crate::slot::{GateNumber, Hold, Slot};
 use crate::supervisor;
 use crate::term;
 use crate::world::{Fire, World};
@@ -74,6 +74,30 @@ impl DerefMut for Run<'_> {
     }
 }
 
+impl Entrant for Run<'_> {
+    fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    fn module(&self) -> Option<&str> {
+        self.card.stateful_module()
+    }
+
+    fn is_unborn(&self) -> bool {
+        matches!(self.actor, Actor::Unborn(_))
+    }
+
+    fn calls(&self) -> impl Iterator<Item = crate::code::From> {
+        self.inbox
+            .iter()
+            .filter_map(|mail| if let Mail::Call(_, from, _) = mail { Some(*from) } else { None })
+    }
+
+    fn count(&self, gate: GateNumber) -> bool {
+        self.slot.count(gate)
+    }
+}
+
 impl Run<'_> {
     /// Does what there is to do. `Err` is the end of the process.
     fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
@@ -93,7 +117,7 @@ impl Run<'_> {
             if self.is_waiting() || self.suspended {
                 break;
             }
-            match self.world.gate.admit(self.slot, self) {
+            match self.world.gate.admit(self) {
                 Admission::Free => {}
                 Admission::Only(from) => self.bring_forward(from),
                 Admission::Parked => return Ok(self.hold() | Hold::PARKED),
@@ -132,7 +156,7 @@ impl Run<'_> {
             self.world.gate.rested(pid, gate);
         }
         if hold.has(Hold::PARKED) {
-            self.world.gate.parked(self.world, pid);
+            self.world.gate.parked(&**self.world, pid);
         }
     }
 

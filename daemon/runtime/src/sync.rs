@@ -1,32 +1,67 @@
-//! The locks and atomics of the protocols that loom checks: one name, two makers.
+//! The locks and atomics of the protocols that loom and shuttle check: one name, two makers.
 
-#[cfg(not(feature = "loom"))]
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod real {
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
-    pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
-}
+    use std::time::Duration;
 
-#[cfg(feature = "loom")]
-mod model {
-    pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    /// loom's mutex with parking_lot's face: a panic in a model ends the model, so there is no poison to see.
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-        }
+    /// Gives the lock back and waits for a change, for so long at most.
+    pub(crate) fn nap<T>(changed: &Condvar, mut guard: MutexGuard<'_, T>, at_most: Duration) {
+        changed.wait_for(&mut guard, at_most);
     }
 }
 
-#[cfg(feature = "loom")]
+/// parking_lot's face: a panic in a model ends the model, so there is no poison to see.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod model {
+    use std::sync::PoisonError;
+    use std::time::Duration;
+
+    #[cfg(feature = "loom")]
+    use loom as checker;
+    #[cfg(not(feature = "loom"))]
+    use shuttle as checker;
+
+    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(crate) use checker::sync::{Condvar, MutexGuard};
+    use checker::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(checker::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct RwLock<T>(checker::sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    /// Neither checker knows time: a nap is a moment in which others run.
+    pub(crate) fn nap<T>(_changed: &Condvar, guard: MutexGuard<'_, T>, _at_most: Duration) {
+        drop(guard);
+        checker::thread::yield_now();
+    }
+}
+
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) use model::*;
-#[cfg(not(feature = "loom"))]
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub(crate) use real::*;

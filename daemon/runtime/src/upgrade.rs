@@ -185,14 +185,16 @@ impl Upgrade {
         let raised = Instant::now();
         self.raised = Some(raised);
         let mut rested = Vec::with_capacity(self.members.len());
-        let result = gate.raise(&self.world, &self.members, |_| rested.push(raised.elapsed()));
+        let result =
+            gate.raise(&self.world.gate, &*self.world, &self.members, |_| rested.push(raised.elapsed()));
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
         let drained = self.members.len().saturating_sub(rested.len());
         rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
         self.rested = rested;
         match result {
             Ok(left) => {
-                self.members.extend(gate.newborn());
+                let newborn = gate.newborn(self.members.iter());
+                self.members.extend(newborn);
                 self.left = left;
                 Ok(())
             }
@@ -205,7 +207,7 @@ impl Upgrade {
 
     /// `include` is asked when no process is locked: it may look at them.
     fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> Vec<Pid> {
-        let mut members = self.world.find(|_, card| gate.is_member(card));
+        let mut members = self.world.find(|_, card| gate.is_member(card.stateful_module()));
         members.retain(|pid| {
             let parent = self.world.slot(*pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
             parent.is_some_and(|parent| include(*pid, (parent != Pid::NONE).then_some(parent)))
@@ -285,7 +287,7 @@ impl Upgrade {
         let (Some(raised), Some(gate)) = (self.raised.take(), self.gate.take()) else {
             return Pause::default();
         };
-        gate.lower(&self.world);
+        gate.lower(&self.world.gate, &*self.world);
         self.world.gate.tear_down();
         let lowered = raised.elapsed();
         Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
