@@ -241,14 +241,13 @@ impl Node for RuntimeNode {
     }
 
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider> {
-        let concerned = |info: &ProcessInfo| modules.iter().any(|m| m.as_str() == info.module);
+        let modules: Vec<&str> = modules.iter().map(ModuleName::as_str).collect();
         let kind = |info: &ProcessInfo| match info.behaviour {
-            Behaviour::Task => Some(OutsiderKind::Task),
-            _ if is_orphan(info) => Some(OutsiderKind::Orphan),
-            _ => None,
+            Behaviour::Task => OutsiderKind::Task,
+            _ => OutsiderKind::Orphan,
         };
-        let outsiders = self.runtime.processes().into_iter().filter(concerned);
-        outsiders.filter_map(|info| Some(Outsider { process: process(&info), kind: kind(&info)? })).collect()
+        let outsiders = self.runtime.outsiders(&modules).into_iter();
+        outsiders.map(|info| Outsider { process: process(&info), kind: kind(&info) }).collect()
     }
 
     fn comparison(&self) -> Comparison {
@@ -378,7 +377,7 @@ impl Node for RuntimeNode {
         let is_member = |pid, parent: Option<_>| {
             parent.is_some()
                 || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
-                || runtime.process(pid).is_some_and(|info| !is_orphan(&info))
+                || runtime.process(pid).is_some_and(|info| !info.is_orphan())
         };
         if let Err(late) = upgrade.raise(members, is_member) {
             return Err(NodeError::NotAtRest {
@@ -388,13 +387,13 @@ impl Node for RuntimeNode {
         }
         let doomed_orphans: Vec<runtime::Pid> = match orphans {
             OrphanPolicy::Kill => {
-                upgrade.members().iter().copied().filter(|pid| is_orphan_pid(runtime, *pid)).collect()
+                upgrade.members().filter(|pid| is_orphan_pid(runtime, *pid)).collect()
             }
             OrphanPolicy::Refuse | OrphanPolicy::Include | OrphanPolicy::Ignore => Vec::new(),
         };
         let unrested = upgrade.left().to_vec();
         upgrade.give_up(&doomed_orphans);
-        let at_rest = upgrade.members().len() - upgrade.left().len().min(upgrade.members().len());
+        let at_rest = upgrade.members().count().saturating_sub(upgrade.left().len());
         let (killed, stay): (Vec<Process>, Vec<Process>) =
             self.processes(&unrested).into_iter().partition(|process| unrest(gate, process) == Unrest::Kill);
         let doomed = self.processes(&doomed_orphans).into_iter().chain(killed).collect();
@@ -579,12 +578,7 @@ fn starts(spec: &AppSpec) -> bool {
 }
 
 fn is_orphan_pid(runtime: &Runtime, pid: runtime::Pid) -> bool {
-    runtime.process(pid).is_some_and(|info| is_orphan(&info))
-}
-
-/// A behaviour process outside every tree.
-pub(crate) fn is_orphan(info: &ProcessInfo) -> bool {
-    info.parent.is_none() && !matches!(info.behaviour, Behaviour::Application | Behaviour::Task)
+    runtime.process(pid).is_some_and(|info| info.is_orphan())
 }
 
 /// Returns whether no module of a library is in any slot. Here each is held once more, by the library's own list.

@@ -203,11 +203,11 @@ impl Gate {
 
     /// Returns the members born since the gate was built that are not `known`: who looked for members meanwhile may
     /// have found some of them.
-    pub(crate) fn newborn<'a>(&self, known: impl Iterator<Item = &'a Pid>) -> HashSet<Pid> {
+    pub(crate) fn newborn(&self, known: impl Iterator<Item = Pid>) -> HashSet<Pid> {
         let mut newborn: HashSet<Pid> = self.state.lock().newborn.iter().copied().collect();
         if !newborn.is_empty() {
             known.for_each(|pid| {
-                newborn.remove(pid);
+                newborn.remove(&pid);
             });
         }
         newborn
@@ -255,16 +255,17 @@ impl Gate {
         &self,
         house: &GateHouse,
         processes: &impl Processes,
-        members: &[Pid],
+        members: impl Iterator<Item = Pid> + Clone,
         mut rests: impl FnMut(Pid),
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
-        let supervisors = supervisors_of(processes, members);
+        let supervisors = supervisors_of(processes, members.clone());
         self.state.lock().supervisors.clone_from(&supervisors);
         house.up.store(true, Ordering::SeqCst);
         // Each is looked at once: a count that is opened twice would never end.
-        let newborn = self.newborn(members.iter().chain(&supervisors));
-        for pid in members.iter().chain(&supervisors).chain(&newborn).copied() {
+        let known = members.chain(supervisors.iter().copied());
+        let newborn = self.newborn(known.clone());
+        for pid in known.chain(newborn) {
             if self.look_at(processes, pid) {
                 rests(pid);
             }
@@ -414,11 +415,11 @@ impl State {
 }
 
 /// Returns the direct supervisors of these processes that are not among them.
-fn supervisors_of(processes: &impl Processes, members: &[Pid]) -> HashSet<Pid> {
+fn supervisors_of(processes: &impl Processes, members: impl Iterator<Item = Pid> + Clone) -> HashSet<Pid> {
     let mut supervisors: HashSet<Pid> =
-        members.iter().filter_map(|pid| processes.parent(*pid)).filter(|pid| *pid != Pid::NONE).collect();
-    members.iter().for_each(|member| {
-        supervisors.remove(member);
+        members.clone().filter_map(|pid| processes.parent(pid)).filter(|pid| *pid != Pid::NONE).collect();
+    members.for_each(|member| {
+        supervisors.remove(&member);
     });
     supervisors
 }

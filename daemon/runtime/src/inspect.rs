@@ -6,7 +6,7 @@ use crate::pid::Pid;
 use crate::process::{Card, Process};
 use crate::request::Listed;
 use crate::rows::Child;
-use crate::slot::{Glance, Hold};
+use crate::slot::{Glance, Hold, Slot};
 use crate::world::World;
 
 /// What a process is doing.
@@ -47,6 +47,23 @@ pub struct ProcessInfo {
     pub parent: Option<Pid>,
     /// What only the process itself knows; `None` while a callback runs.
     pub ties: Option<TiesInfo>,
+}
+
+impl ProcessInfo {
+    /// Says whether it is a behaviour process outside every tree.
+    pub fn is_orphan(&self) -> bool {
+        is_orphan(self.parent, self.behaviour)
+    }
+}
+
+impl Card {
+    fn is_orphan(&self) -> bool {
+        is_orphan((self.parent != Pid::NONE).then_some(self.parent), self.code.behaviour())
+    }
+}
+
+fn is_orphan(parent: Option<Pid>, behaviour: Behaviour) -> bool {
+    parent.is_none() && !matches!(behaviour, Behaviour::Application | Behaviour::Task)
 }
 
 /// How a process is tied to others, for people.
@@ -102,24 +119,27 @@ impl World {
 
     /// Returns all processes, in order of place.
     pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
-        let pid = |(slot, place): (u32, &crate::slot::Slot<Process>)| {
-            place.card_any(|generation, _| Pid { slot, generation })
-        };
-        self.table.iter().filter_map(pid).filter_map(|pid| self.process(pid)).collect()
+        self.find(|_, _| true).into_iter().filter_map(|pid| self.process(pid)).collect()
+    }
+
+    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks and orphans.
+    pub(crate) fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
+        let is_outsider = |card: &Card| card.code.behaviour() == Behaviour::Task || card.is_orphan();
+        let found = self.find(|_, card| modules.contains(&card.code.name()) && is_outsider(card));
+        found.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
     /// Returns the living processes for which `wanted` holds.
     pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool) -> Vec<Pid> {
-        let mut found = Vec::new();
-        for (slot, place) in self.table.iter() {
-            place.card_any(|generation, card| {
-                let pid = Pid { slot, generation };
-                if wanted(pid, card) {
-                    found.push(pid);
-                }
-            });
-        }
-        found
+        self.collect(|pid, card| wanted(pid, card).then_some(pid))
+    }
+
+    /// Returns what `look` finds worth having of the living processes.
+    pub(crate) fn collect<R>(&self, look: impl Fn(Pid, &Card) -> Option<R>) -> Vec<R> {
+        let look = |(slot, place): (u32, &Slot<Process>)| {
+            place.card_any(|generation, card| look(Pid { slot, generation }, card)).flatten()
+        };
+        self.table.iter().filter_map(look).collect()
     }
 
     /// Returns who runs this very code.

@@ -175,6 +175,12 @@ impl Runtime {
         self.world.processes()
     }
 
+    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that
+    /// nobody supervises. Quick where there are none, however many processes there are.
+    pub fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
+        self.world.outsiders(modules)
+    }
+
     /// Returns the tree below a process.
     pub fn tree(&self, root: Pid) -> Option<Node> {
         self.world.tree(root)

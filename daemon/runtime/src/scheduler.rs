@@ -9,7 +9,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -44,18 +44,25 @@ pub(crate) struct Scheduler {
 }
 
 struct Shared {
-    run: OnceCellSync<Runner>,
+    run: OnceLock<Runner>,
     injector: Injector<u32>,
     jobs: Injector<Job>,
     workers: RwLock<Vec<Arc<Worker>>>,
-    sleepers: Mutex<Vec<Thread>>,
-    /// Length of `sleepers`, readable without its lock.
+    asleep: Mutex<Asleep>,
+    /// How many workers are asleep, readable without its lock.
     sleeping: AtomicUsize,
     next_worker: AtomicU64,
     stopping: AtomicBool,
+    watchdog: OnceLock<Thread>,
 }
 
-type OnceCellSync<T> = std::sync::OnceLock<T>;
+/// Who waits to be woken.
+#[derive(Default)]
+struct Asleep {
+    workers: Vec<Thread>,
+    /// The watchdog sleeps too, as long as all workers do: an idle node wakes up for nothing.
+    watchdog: bool,
+}
 
 /// What others see of a worker.
 struct Worker {
@@ -86,14 +93,15 @@ impl Scheduler {
     /// Starts `width` workers and the watchdog. They run nothing until [`Scheduler::start`].
     pub(crate) fn new(width: usize) -> Self {
         let shared = Arc::new(Shared {
-            run: OnceCellSync::new(),
+            run: OnceLock::new(),
             injector: Injector::new(),
             jobs: Injector::new(),
             workers: RwLock::new(Vec::new()),
-            sleepers: Mutex::new(Vec::new()),
+            asleep: Mutex::default(),
             sleeping: AtomicUsize::new(0),
             next_worker: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
+            watchdog: OnceLock::new(),
         });
         Self { shared, width }
     }
@@ -107,7 +115,9 @@ impl Scheduler {
             self.shared.add_worker();
         }
         let shared = Arc::downgrade(&self.shared);
-        spawn_thread("reld-watchdog", move || watch(&shared));
+        if let Some(watchdog) = spawn_thread("reld-watchdog", move || watch(&shared)) {
+            self.shared.watchdog.get_or_init(|| watchdog);
+        }
     }
 
     /// Makes a process run. On a worker it goes into that worker's slot, else to the injector.
@@ -153,8 +163,8 @@ impl Scheduler {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
-        let sleepers = std::mem::take(&mut *self.shared.sleepers.lock());
-        sleepers.iter().for_each(Thread::unpark);
+        let asleep = std::mem::take(&mut *self.shared.asleep.lock());
+        asleep.workers.iter().chain(self.shared.watchdog.get()).for_each(Thread::unpark);
     }
 }
 
@@ -191,26 +201,45 @@ impl Shared {
         if self.sleeping.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut sleepers = self.sleepers.lock();
-        if let Some(thread) = sleepers.pop() {
-            self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+        let mut asleep = self.asleep.lock();
+        if let Some(thread) = asleep.workers.pop() {
+            self.awoke(&mut asleep);
             thread.unpark();
         }
     }
 
+    /// A worker is not asleep any more.
+    fn awoke(&self, asleep: &mut Asleep) {
+        self.sleeping.store(asleep.workers.len(), Ordering::Relaxed);
+        if std::mem::take(&mut asleep.watchdog)
+            && let Some(watchdog) = self.watchdog.get()
+        {
+            watchdog.unpark();
+        }
+    }
+
+    /// Says whether the watchdog may sleep until a worker awakes.
+    fn watchdog_sleeps(&self) -> bool {
+        let awake =
+            self.workers.read().iter().filter(|worker| !worker.retired.load(Ordering::Relaxed)).count();
+        let mut asleep = self.asleep.lock();
+        asleep.watchdog = asleep.workers.len() >= awake;
+        asleep.watchdog
+    }
+
     fn sleep(&self, here: &Here) {
         {
-            let mut sleepers = self.sleepers.lock();
-            sleepers.push(thread::current());
-            self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+            let mut asleep = self.asleep.lock();
+            asleep.workers.push(thread::current());
+            self.sleeping.store(asleep.workers.len(), Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
         if !self.has_work(here) && !self.stopping.load(Ordering::Acquire) {
             thread::park();
         }
-        let mut sleepers = self.sleepers.lock();
-        sleepers.retain(|t| t.id() != thread::current().id());
-        self.sleeping.store(sleepers.len(), Ordering::Relaxed);
+        let mut asleep = self.asleep.lock();
+        asleep.workers.retain(|t| t.id() != thread::current().id());
+        self.awoke(&mut asleep);
     }
 
     fn has_work(&self, here: &Here) -> bool {
@@ -346,13 +375,14 @@ impl Worker {
 /// another worker takes their place.
 fn watch(shared: &Weak<Shared>) {
     let mut seen: Vec<(u64, u64, Instant)> = Vec::new();
-    loop {
-        thread::sleep(WATCH_EVERY);
-        let Some(shared) = shared.upgrade() else { return };
-        if shared.stopping.load(Ordering::Acquire) {
-            return;
-        }
+    while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
         seen = look(&shared, &seen);
+        let sleeps = shared.watchdog_sleeps();
+        drop(shared);
+        if sleeps {
+            thread::park();
+        }
+        thread::sleep(WATCH_EVERY);
     }
 }
 
@@ -381,9 +411,12 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
     running
 }
 
-fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
-    if let Err(error) = spawned {
-        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Option<Thread> {
+    match thread::Builder::new().name(name.to_owned()).spawn(body) {
+        Ok(handle) => Some(handle.thread().clone()),
+        Err(error) => {
+            tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+            None
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! the live ones. The switch flips the tables and the fate of all shadows with two stores; a process takes its shadow
 //! at its next activation, or the sweep does it for it. So aborting is forgetting.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::code::{Behaviour, Bytes, Instance, Module};
 use crate::code_server::Code;
 use crate::context;
 use crate::exit::Exit;
-use crate::gate::{Gate, Member};
+use crate::gate::{Gate, Member, Processes};
 use crate::journal::Entries;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Process, Signal};
@@ -119,18 +119,43 @@ pub struct Upgrade {
     gate: Option<Arc<Gate>>,
     fate: Arc<Fate>,
     /// Who is held while the gate is up.
-    members: Vec<Pid>,
+    members: Members,
     /// Which of `members` came to rest, and when (from the raise on).
     rested: Vec<Duration>,
     raised: Option<Instant>,
     left: Vec<Pid>,
 }
 
+/// The members of an upgrade, by module.
+#[derive(Default)]
+struct Members(HashMap<String, Vec<Pid>>);
+
+impl Members {
+    /// Adds a process of that module; one whose state cannot be converted is none.
+    fn add(&mut self, module: Option<&str>, pid: Pid) {
+        let Some(module) = module else { return };
+        match self.0.get_mut(module) {
+            Some(pids) => pids.push(pid),
+            None => {
+                self.0.insert(module.to_owned(), vec![pid]);
+            }
+        }
+    }
+
+    fn of(&self, module: &str) -> &[Pid] {
+        self.0.get(module).map_or(&[], Vec::as_slice)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Pid> + Clone {
+        self.0.values().flatten().copied()
+    }
+}
+
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
             .field("fate", &self.fate)
-            .field("members", &self.members.len())
+            .field("members", &self.members.iter().count())
             .finish_non_exhaustive()
     }
 }
@@ -144,7 +169,7 @@ impl Upgrade {
             world: Arc::clone(world),
             gate: None,
             fate: Arc::new(Fate(AtomicU8::new(Fate::OPEN))),
-            members: Vec::new(),
+            members: Members::default(),
             rested: Vec::new(),
             raised: None,
             left: Vec::new(),
@@ -157,8 +182,8 @@ impl Upgrade {
     }
 
     /// Returns the members, those born since staging included.
-    pub fn members(&self) -> &[Pid] {
-        &self.members
+    pub fn members(&self) -> impl Iterator<Item = Pid> {
+        self.members.iter()
     }
 
     /// Returns the members that did not come to rest and are not converted.
@@ -184,17 +209,18 @@ impl Upgrade {
         self.gate = Some(Arc::clone(&gate));
         let raised = Instant::now();
         self.raised = Some(raised);
-        let mut rested = Vec::with_capacity(self.members.len());
-        let result =
-            gate.raise(&self.world.gate, &*self.world, &self.members, |_| rested.push(raised.elapsed()));
+        let mut rested = Vec::with_capacity(self.members.iter().count());
+        let result = gate
+            .raise(&self.world.gate, &*self.world, self.members.iter(), |_| rested.push(raised.elapsed()));
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
-        let drained = self.members.len().saturating_sub(rested.len());
+        let drained = self.members.iter().count().saturating_sub(rested.len());
         rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
         self.rested = rested;
         match result {
             Ok(left) => {
-                let newborn = gate.newborn(self.members.iter());
-                self.members.extend(newborn);
+                for pid in gate.newborn(self.members.iter()) {
+                    self.world.module(pid, |module| self.members.add(module, pid));
+                }
                 self.left = left;
                 Ok(())
             }
@@ -206,12 +232,17 @@ impl Upgrade {
     }
 
     /// `include` is asked when no process is locked: it may look at them.
-    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> Vec<Pid> {
-        let mut members = self.world.find(|_, card| gate.is_member(card.stateful_module()));
-        members.retain(|pid| {
-            let parent = self.world.slot(*pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
-            parent.is_some_and(|parent| include(*pid, (parent != Pid::NONE).then_some(parent)))
+    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> Members {
+        let candidates = self.world.collect(|pid, card| {
+            let module = card.stateful_module();
+            gate.is_member(module).then(|| (pid, card.parent, Arc::clone(&card.code)))
         });
+        let mut members = Members::default();
+        for (pid, parent, code) in candidates {
+            if include(pid, (parent != Pid::NONE).then_some(parent)) {
+                members.add(Some(code.name()), pid);
+            }
+        }
         members
     }
 
@@ -248,11 +279,7 @@ impl Upgrade {
     }
 
     fn members_of(&self, module: &str) -> Vec<Pid> {
-        let is_user = |pid: &&Pid| {
-            let name = |slot: &Slot<Process>| slot.card(pid.generation, |card| card.code.name() == module);
-            self.world.slot(**pid).and_then(name) == Some(true) && !self.left.contains(pid)
-        };
-        self.members.iter().filter(is_user).copied().collect()
+        self.members.of(module).iter().filter(|pid| !self.left.contains(pid)).copied().collect()
     }
 
     /// Returns the members of these modules that live, rest, and have no shadow.
@@ -262,11 +289,11 @@ impl Upgrade {
             slot.peek(pid.generation, |body| {
                 // A supervisor's state is the daemon's own; without a new init nothing of it changes.
                 let stateful = body.instance().is_some_and(|instance| instance.supervisor().is_none());
-                stateful && body.shadow.is_none() && modules.contains(&body.card.code.name())
+                stateful && body.shadow.is_none()
             })
         };
-        let lacks = |pid: &&Pid| lacks(pid) == Some(true) && !self.left.contains(pid);
-        self.members.iter().filter(lacks).copied().collect()
+        let members = modules.iter().flat_map(|module| self.members.of(module)).copied();
+        members.filter(|pid| lacks(pid) == Some(true) && !self.left.contains(pid)).collect()
     }
 
     /// Drops all shadows; a conversion may begin anew.
@@ -293,24 +320,20 @@ impl Upgrade {
         Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
     }
 
-    /// Moves every shadow into place, and users of stale code that have none on to the current code. Returns when all
+    /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on to the current code. Returns when all
     /// idle processes are done, or at the deadline.
     pub fn sweep(&self, deadline: Instant) {
         sweep(&self.world, &self.users_of_stale_code(), deadline);
     }
 
     fn users_of_stale_code(&self) -> Vec<Pid> {
-        let mut pids = self.members.clone();
-        let stale =
-            self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task);
-        let known: HashSet<Pid> = pids.iter().copied().collect();
-        pids.extend(stale.into_iter().filter(|pid| !known.contains(pid)));
-        pids
+        self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task)
     }
 
     /// Drops shadows in the background: nobody waits for memory.
     fn sweep_soon(&self) {
-        sweep(&self.world, &self.members, Instant::now());
+        let members: Vec<Pid> = self.members.iter().collect();
+        sweep(&self.world, &members, Instant::now());
     }
 
     /// Ends the upgrade, whatever came of it: closes the journal, takes the gate away.

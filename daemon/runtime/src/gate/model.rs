@@ -306,10 +306,10 @@ impl House {
     fn upgrade(&self, member: Member) -> Result<(), Vec<Pid>> {
         let gate = self.gate.build(HashMap::from([(MEMBER.to_owned(), member)]));
         let members = self.members();
-        let raised = gate.raise(&self.gate, self, &members, |_| {});
+        let raised = gate.raise(&self.gate, self, members.iter().copied(), |_| {});
         if raised.is_ok() {
             self.at_rest.store(true, std::sync::atomic::Ordering::SeqCst);
-            let newborn = gate.newborn(members.iter());
+            let newborn = gate.newborn(members.iter().copied());
             members.iter().chain(&newborn).for_each(|pid| self.convert(*pid));
             self.at_rest.store(false, std::sync::atomic::Ordering::SeqCst);
         }

@@ -158,7 +158,7 @@ fn orphans_that_are_no_members_are_not_held() {
     // The daemon looks at processes here; none of them is locked.
     let include = |pid: Pid, parent: Option<Pid>| kit.node.process(pid).is_some() && parent.is_some();
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), include).expect("all come to rest");
-    assert_eq!(upgrade.members(), [member]);
+    assert_eq!(upgrade.members().collect::<Vec<_>>(), [member]);
     assert_eq!(upgrade.unconverted(&["counter"]), [member]);
     upgrade.convert("counter", up(), soon()).expect("all states are converted");
     assert_eq!(upgrade.unconverted(&["counter"]), []);
