@@ -57,6 +57,18 @@ impl Node {
         self.daemon.wait().expect("a daemon that was told to stop ends")
     }
 
+    /// Returns the process id of the daemon.
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// Returns another daemon on this node's root, which lacks a socket.
+    pub fn daemon(&self) -> Command {
+        let mut reld = Command::new(&programs().reld);
+        reld.arg("--root").arg(self.root()).stdin(Stdio::null());
+        reld
+    }
+
     /// Returns a relctl against this node, for a test that does not wait for it.
     pub fn relctl(&self, args: &[&str]) -> Command {
         let mut relctl = Command::new(&programs().relctl);

@@ -4,6 +4,7 @@
 mod architecture;
 mod children;
 mod code;
+mod daemon;
 mod lives;
 mod store;
 mod upgrade;

@@ -241,3 +241,24 @@ impl Api {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_who_may_connect_may_look_and_only_the_own_user_and_root_may_change() {
+        let own = nix::unistd::geteuid().as_raw();
+        let other = own.wrapping_add(1).max(1);
+        let may = |uid, method| Peer { uid }.may(method, "/processes/kill").is_ok();
+        for uid in [Some(own), Some(0), Some(other), None] {
+            assert!(may(uid, Method::Get), "{uid:?} looks");
+            for method in [Method::Post, Method::Upload, Method::Follow] {
+                assert_eq!(may(uid, method), uid == Some(own) || uid == Some(0), "{uid:?} changes");
+            }
+        }
+        let refusal = Peer { uid: Some(other) }.may(Method::Post, "/processes/kill").unwrap_err();
+        assert_eq!(refusal.kind, "forbidden");
+        assert!(refusal.message.contains(&format!("not for user {other}")), "{}", refusal.message);
+    }
+}

@@ -386,9 +386,7 @@ impl Node for RuntimeNode {
             });
         }
         let doomed_orphans: Vec<runtime::Pid> = match orphans {
-            OrphanPolicy::Kill => {
-                upgrade.members().filter(|pid| is_orphan_pid(runtime, *pid)).collect()
-            }
+            OrphanPolicy::Kill => upgrade.members().filter(|pid| is_orphan_pid(runtime, *pid)).collect(),
             OrphanPolicy::Refuse | OrphanPolicy::Include | OrphanPolicy::Ignore => Vec::new(),
         };
         let unrested = upgrade.left().to_vec();

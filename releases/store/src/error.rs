@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppName, DocError, PlanError, Vsn};
+use reld_plan::{AppName, DocError, InstructionError, PlanError, Vsn};
 
 use crate::lifecycle::Refusal;
 use crate::manifest::Abi;
@@ -90,6 +90,12 @@ pub enum Error {
     /// A document is not what it should be; the error points into it.
     #[error(transparent)]
     Document(#[from] DocError),
+    /// Instructions of an appup cannot be planned; each error points into it.
+    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Instructions {
+        /// What is wrong, in file order.
+        mistakes: Vec<InstructionError>,
+    },
     /// The documents of a release do not belong together.
     #[error(transparent)]
     Release(Box<PlanError>),

@@ -73,12 +73,14 @@ pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
     check_without(order, &rel)?;
     let folders = find(&order.apps)?;
+    // A build takes long: whatever is wrong with a document is told before the first one.
+    let chosen: Vec<Chosen> =
+        rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
     let mut contents = Contents::default();
     let mut platform = None;
     let mut apps = Vec::new();
-    for app in &rel.apps {
-        let folder = choose(order, &folders, app)?;
-        let library = contents.add_app(order, app, &folder, probe)?;
+    for Chosen { folder, appup } in chosen {
+        let library = contents.add_app(order, &folder, appup, probe)?;
         check_platform(&folder, &library, &mut platform)?;
         apps.push(App { modules: library.modules, ..folder.app });
     }
@@ -108,6 +110,12 @@ struct Folder {
     app: App,
 }
 
+/// The folder of an app of the release, and the text of its `appup.toml` if it has one.
+struct Chosen {
+    folder: Folder,
+    appup: Option<String>,
+}
+
 /// Finds all app folders below `top`: names and versions stand in their `app.toml`, never in the folder's name.
 fn find(top: &Path) -> Result<Vec<Folder>, Error> {
     let mut found = Vec::new();
@@ -132,7 +140,12 @@ fn subfolders(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(names.map(|name| path.join(name)).filter(is_folder).collect())
 }
 
-fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
+fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Chosen, Error> {
+    let folder = choose_folder(order, folders, wanted)?;
+    Ok(Chosen { appup: read_appup(&folder)?, folder })
+}
+
+fn choose_folder(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Folder, Error> {
     let named = || folders.iter().filter(|folder| folder.app.name == wanted.name);
     let mut fitting = named().filter(|folder| folder.app.version == wanted.version);
     match (fitting.next(), fitting.next()) {
@@ -149,6 +162,19 @@ fn choose(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<Folder, 
             found: named().map(|folder| folder.app.version.clone()).collect(),
         }),
     }
+}
+
+fn read_appup(folder: &Folder) -> Result<Option<String>, Error> {
+    let path = folder.path.join("appup.toml");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read(&path)?;
+    let appup = Appup::parse(&path.to_string_lossy(), &text)?;
+    let expected = format!("{} {}", folder.app.name, folder.app.version);
+    documents::expect(&path, &expected, &format!("{} {}", appup.app, appup.version))?;
+    let mistakes: Vec<_> = appup.mistakes().cloned().collect();
+    if mistakes.is_empty() { Ok(Some(text)) } else { Err(Error::Instructions { mistakes }) }
 }
 
 fn check_platform(folder: &Folder, library: &Probed, platform: &mut Option<Probed>) -> Result<(), Error> {
@@ -179,10 +205,11 @@ impl Contents {
     fn add_app(
         &mut self,
         order: &Order,
-        app: &RelApp,
         folder: &Folder,
+        appup: Option<String>,
         probe: &dyn Probe,
     ) -> Result<Probed, Error> {
+        let app = &folder.app;
         let built = cargo::build(&folder.path, &order.profile)?;
         let library =
             probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
@@ -192,27 +219,11 @@ impl Contents {
         let not_carried = order.without.contains(&app.name);
         self.add(layout::library(&app.name, &app.version), Source::File(built), not_carried)?;
         self.add(format!("{below}/app.toml"), Source::Text(document.to_toml()), not_carried)?;
-        self.add_appup(app, folder, &below, not_carried)?;
+        if let Some(appup) = appup {
+            self.add(format!("{below}/appup.toml"), Source::Text(appup), not_carried)?;
+        }
         self.add_priv(folder, &below, not_carried)?;
         Ok(library)
-    }
-
-    fn add_appup(
-        &mut self,
-        app: &RelApp,
-        folder: &Folder,
-        below: &str,
-        not_carried: bool,
-    ) -> Result<(), Error> {
-        let path = folder.path.join("appup.toml");
-        if !path.exists() {
-            return Ok(());
-        }
-        let text = read(&path)?;
-        let appup = Appup::parse(&path.to_string_lossy(), &text)?;
-        let expected = format!("{} {}", app.name, app.version);
-        documents::expect(&path, &expected, &format!("{} {}", appup.app, appup.version))?;
-        self.add(format!("{below}/appup.toml"), Source::Text(text), not_carried)
     }
 
     fn add_priv(&mut self, folder: &Folder, below: &str, not_carried: bool) -> Result<(), Error> {

@@ -140,6 +140,21 @@ fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
 }
 
 #[test]
+fn wrong_instructions_are_all_named_before_anything_is_built() {
+    let (_folder, order) = author("appup");
+    fs::write(order.apps.join("some/folder/src/lib.rs"), "fn").unwrap();
+    let path = order.apps.join("some/folder/appup.toml");
+    let appup = fs::read_to_string(&path).unwrap();
+    let wrong =
+        "[[up]]\nfrom = \"0.0.1\"\ninstructions = [\n  { frobnicate = \"a\" },\n  { update = 7 },\n]\n";
+    fs::write(&path, format!("{appup}{wrong}")).unwrap();
+    let error = pack(&order, &says("appup", "0.1.0")).unwrap_err();
+    assert!(matches!(&error, Error::Instructions { mistakes } if mistakes.len() == 2), "{error}");
+    check_refused(&order, &says("appup", "0.1.0"), "appup.toml:6:");
+    check_refused(&order, &says("appup", "0.1.0"), "appup.toml:7:");
+}
+
+#[test]
 fn an_app_is_found_by_name_and_version_once() {
     let (_folder, order) = author("found");
     let document = order.apps.join("some/folder/app.toml");

@@ -87,6 +87,42 @@ fn an_application_needs_those_that_it_names() {
 }
 
 #[test]
+fn what_an_application_needs_is_started_before_it() {
+    let kit = Kit::new();
+    for (name, needs) in [("x", vec!["y", "z"]), ("y", vec!["z"]), ("z", vec![])] {
+        let applications = needs.into_iter().map(text).collect();
+        kit.node.load_application(AppSpec { name: text(name), applications, ..app(None) });
+    }
+    kit.node.start_application("z", soon()).expect("it starts");
+    assert_eq!(kit.node.ensure_all_started("x", soon()), Ok(vec![text("y"), text("x")]));
+    assert_eq!(kit.node.ensure_all_started("x", soon()), Ok(vec![]));
+    let ring = |name, needs| AppSpec { name: text(name), applications: vec![text(needs)], ..app(None) };
+    kit.node.load_application(ring("r", "s"));
+    kit.node.load_application(ring("s", "r"));
+    assert_eq!(kit.node.ensure_all_started("r", soon()), Err(AppError::Busy(text("r"))));
+    let lost = AppError::Unknown(text("nowhere"));
+    kit.node.load_application(ring("t", "nowhere"));
+    assert_eq!(kit.node.ensure_all_started("t", soon()), Err(lost));
+}
+
+#[test]
+fn all_applications_stop_the_one_started_last_first() {
+    let kit = Kit::new();
+    // By name the order would be another one.
+    for (name, n) in [("y", 1), ("z", 2), ("x", 3)] {
+        let root = one_for_one(vec![child("c", &[Do::Trap(true), Do::Add(n)])]);
+        kit.node.load_application(AppSpec { name: text(name), ..app(Some(&root)) });
+        kit.node.start_application(name, soon()).expect("it starts");
+    }
+    kit.node.load_application(AppSpec { name: text("never_started"), ..app(None) });
+    assert_eq!(kit.node.stop_all_applications(soon()), []);
+    let ends: Vec<String> = kit.notes().into_iter().filter(|note| note.starts_with("terminate")).collect();
+    let child = |n| format!("terminate shutdown at {n}");
+    assert_eq!(ends, [3, 0, 2, 0, 1, 0].map(child));
+    assert!(kit.node.processes().is_empty());
+}
+
+#[test]
 fn starts_and_stops_out_of_order_say_why_not() {
     let kit = Kit::new();
     let unknown = || Err(AppError::Unknown(text("a")));

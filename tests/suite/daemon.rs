@@ -1,0 +1,83 @@
+//! The daemon as its machine sees it: one for each root, quiet when idle, reached by whom its socket lets in.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::time::Duration;
+
+use reld_tests::{Node, Run, release};
+use serde_json::json;
+
+/// How often any thread of a process has given up its processor to wait for something.
+fn waits(pid: u32) -> u64 {
+    let waits = |task: &Path| {
+        let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon lives");
+    tasks.filter_map(|task| waits(&task.expect("a folder can be read").path())).sum()
+}
+
+#[test]
+fn an_idle_node_wakes_up_for_nothing() {
+    let node = Node::start();
+    // The last client's connection is closed, and threads that had work find none.
+    std::thread::sleep(Duration::from_millis(500));
+    let before = waits(node.id());
+    std::thread::sleep(Duration::from_secs(2));
+    // A thread that looks for work at an interval would have waited hundreds of times.
+    assert!(waits(node.id()) - before < 20, "{} waits", waits(node.id()) - before);
+}
+
+#[test]
+fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
+    let node = Node::start();
+    let mut second = node.daemon();
+    second.arg("--socket").arg(node.root().join("other-socket"));
+    let refused = Run::of(&mut second).expect(1);
+    assert!(refused.stderr.contains(&*node.root().to_string_lossy()), "{}", refused.stderr);
+    assert!(refused.stderr.contains("another reld"), "{}", refused.stderr);
+    assert!(!node.root().join("other-socket").exists());
+    node.ok(&["status"]);
+}
+
+#[test]
+fn sigterm_stops_the_apps_in_order() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    for id in ["a", "b"] {
+        let pid = node.pid("stage", &json!(id));
+        node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
+        // The cast was handled when a later call is answered.
+        node.ok(&["call", &pid, "get"]);
+    }
+    assert!(node.terminate().success());
+    assert_eq!(node.log().matches("count_server terminates at ").count(), 2, "{}", node.log());
+    assert!(!node.socket().exists());
+}
+
+#[test]
+fn another_user_who_may_connect_may_look_and_change_nothing() {
+    let node = Node::start();
+    let mode = fs::metadata(node.socket()).expect("the socket is there").mode() & 0o777;
+    assert_eq!(mode, 0o660, "its owner and its group may connect");
+    // Only root can become another user.
+    if fs::metadata(node.root()).expect("the root is there").uid() != 0 {
+        return;
+    }
+    let folder = node.socket().parent().expect("a socket lies in a folder").to_owned();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the folder is ours");
+    fs::set_permissions(node.socket(), Permissions::from_mode(0o666)).expect("the socket is ours");
+    // The build's folder may be hidden from others.
+    let relctl = node.socket().with_file_name("relctl");
+    fs::copy(node.relctl(&[]).get_program(), &relctl).expect("relctl can be copied");
+    let as_nobody = |args: &[&str]| {
+        let mut command = std::process::Command::new(&relctl);
+        Run::of(command.uid(65_534).gid(65_534).env("RELD_SOCKET", node.socket()).args(args))
+    };
+    as_nobody(&["status"]).expect(0);
+    let refused = as_nobody(&["kill", "<0.1>"]).expect(1);
+    assert!(refused.stderr.contains("user 65534"), "{}", refused.stderr);
+}
