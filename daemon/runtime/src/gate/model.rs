@@ -19,7 +19,7 @@ use super::*;
 use crate::slot::{Hold, Kind, Slot, Wake};
 
 /// Schedules per model. More for a longer look: `RELD_SCHEDULES=100000 cargo test ...`.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 1_000;
 
 /// How many preemptions the schedules of the second kind have.
 const PREEMPTIONS: usize = 4;
@@ -234,7 +234,7 @@ impl House {
         claim.signals.into_iter().for_each(|answer| self.go_on(&mut station, answer));
         let hold = self.turn(slot, &mut station);
         let pid = station.pid;
-        let left = station.is_unborn || (station.serving.is_none() && !station.inbox.is_empty());
+        let left = station.has_work();
         let put = slot.put_back(station, hold, left);
         self.act(pid, put.wake);
         if let Some(gate) = put.rested {
@@ -315,6 +315,10 @@ impl House {
         }
         gate.lower(&self.gate, self);
         self.gate.tear_down();
+        // The sweep comes by while processes are let go.
+        members.into_iter().for_each(|pid| {
+            self.visit(pid, |_| {});
+        });
         raised.map(|_| ())
     }
 
@@ -324,19 +328,22 @@ impl House {
     }
 
     fn convert(&self, pid: Pid) {
+        while !self.visit(pid, |station| station.converted += 1) {
+            thread::yield_now();
+        }
+    }
+
+    /// Lets `work` at a station at rest; says whether nobody else had it.
+    fn visit(&self, pid: Pid, work: impl FnOnce(&mut Station)) -> bool {
         let slot = self.slot(pid);
-        let mut station = loop {
-            match slot.visit(pid.generation) {
-                Ok(station) => break station,
-                Err(_) => thread::yield_now(),
-            }
-        };
-        assert!(station.serving.is_none(), "{pid} waits in a callback");
-        station.converted += 1;
-        let left = station.is_unborn || !station.inbox.is_empty();
+        let Ok(mut station) = slot.visit(pid.generation) else { return false };
+        assert!(!self.at_rest() || station.serving.is_none(), "{pid} waits in a callback");
+        work(&mut station);
+        let left = station.has_work();
         let put = slot.leave(station, left);
         self.act(pid, put.wake);
         assert_eq!(put.rested, None, "{pid} was counted still");
+        true
     }
 
     fn converted(&self, pid: Pid) -> u32 {
@@ -345,6 +352,10 @@ impl House {
 }
 
 impl Station {
+    fn has_work(&self) -> bool {
+        self.is_unborn || (self.serving.is_none() && !self.inbox.is_empty())
+    }
+
     fn bring_forward(&mut self, from: From) {
         let at = self.inbox.iter().position(|call| call.from == from).expect("it was among the calls");
         let call = self.inbox.remove(at).expect("it is there");
