@@ -223,7 +223,8 @@ impl Shared {
         let awake =
             self.workers.read().iter().filter(|worker| !worker.retired.load(Ordering::Relaxed)).count();
         let mut asleep = self.asleep.lock();
-        asleep.watchdog = asleep.workers.len() >= awake;
+        // Before it is known here nobody could wake it.
+        asleep.watchdog = self.watchdog.get().is_some() && asleep.workers.len() >= awake;
         asleep.watchdog
     }
 
