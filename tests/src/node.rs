@@ -62,10 +62,10 @@ impl Node {
         self.daemon.id()
     }
 
-    /// Returns another daemon on this node's root, which lacks a socket.
-    pub fn daemon(&self) -> Command {
+    /// Returns another daemon on a root, which lacks a socket.
+    pub fn daemon_in(&self, root: &Path) -> Command {
         let mut reld = Command::new(&programs().reld);
-        reld.arg("--root").arg(self.root()).stdin(Stdio::null());
+        reld.arg("--root").arg(root).stdin(Stdio::null());
         reld
     }
 

@@ -34,12 +34,21 @@ fn an_idle_node_wakes_up_for_nothing() {
 #[test]
 fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     let node = Node::start();
-    let mut second = node.daemon();
+    let mut second = node.daemon_in(&node.root());
     second.arg("--socket").arg(node.root().join("other-socket"));
     let refused = Run::of(&mut second).expect(1);
     assert!(refused.stderr.contains(&*node.root().to_string_lossy()), "{}", refused.stderr);
     assert!(refused.stderr.contains("another reld"), "{}", refused.stderr);
     assert!(!node.root().join("other-socket").exists());
+    node.ok(&["status"]);
+}
+
+#[test]
+fn a_daemon_does_not_take_the_socket_of_another_one() {
+    let node = Node::start();
+    let mut second = node.daemon_in(&node.root().with_file_name("other-root"));
+    let refused = Run::of(second.arg("--socket").arg(node.socket())).expect(1);
+    assert!(refused.stderr.contains("another daemon answers"), "{}", refused.stderr);
     node.ok(&["status"]);
 }
 

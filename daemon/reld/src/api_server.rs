@@ -52,8 +52,15 @@ pub(crate) struct Api {
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
 
-/// Opens the socket. The lock on the node's root is held, so a file that is in the way has no daemon behind it.
+/// Opens the socket in place of what a dead daemon left there.
+///
+/// # Errors
+/// Those of the file system; `AddrInUse` when somebody answers at the socket, a daemon of another root.
 pub(crate) fn bind(socket: &Path) -> std::io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+        let why = "another daemon answers there; stop that one or choose another --socket";
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why));
+    }
     if let Some(folder) = socket.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -48,7 +48,7 @@ pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
 async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
-    // The lock on the root is held from here on, so a socket that is in the way is a dead daemon's.
+    // The lock on the root is held from here on: nobody else changes it.
     let loader = Arc::new(Loader::start(&store.root().run_dir())?);
     reld_loader::verify_exports()?;
     let runtime = Runtime::new(pool_width(config));
