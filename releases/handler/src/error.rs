@@ -130,7 +130,7 @@ pub enum Obstacle {
         lingering: Vec<Lingerer>,
     },
     /// Behaviour processes outside every supervision tree use a module that is to be updated.
-    #[error("outside every supervision tree, so not upgraded: {}; choose --orphans=kill, include or ignore", Listed(.processes))]
+    #[error("outside every supervision tree, so not upgraded: {}; end them with `relctl kill`, or start them below a supervisor", Listed(.processes))]
     Orphans {
         /// Who.
         processes: Vec<Process>,
