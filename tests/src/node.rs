@@ -62,8 +62,8 @@ impl Node {
         self.daemon.id()
     }
 
-    /// Returns another daemon on a root, which lacks a socket.
-    pub fn daemon_in(&self, root: &Path) -> Command {
+    /// Returns a daemon on that root, yet without a socket.
+    pub fn daemon_in(root: &Path) -> Command {
         let mut reld = Command::new(&programs().reld);
         reld.arg("--root").arg(root).stdin(Stdio::null());
         reld

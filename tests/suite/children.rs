@@ -83,6 +83,13 @@ fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
     node.run(&["tree", "--sup", &worker]).expect(1);
 }
 
+/// Returns at which number each count_server that traps exits has ended and why, the first one first.
+pub(crate) fn ends(node: &Node) -> Vec<String> {
+    let log = node.log();
+    let end = |line: &str| line.split_once("count_server terminates at ").map(|(_, end)| end.to_owned());
+    log.lines().filter_map(end).collect()
+}
+
 #[test]
 fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_in_reverse_order() {
     let node = Node::start();
@@ -99,12 +106,7 @@ fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_i
         node.ok(&["call", &pid, "get"]);
     }
     node.ok(&["app", "stop", "stage"]);
-    let log = node.log();
-    let ends: Vec<&str> = log
-        .lines()
-        .filter_map(|line| line.split_once("count_server terminates at "))
-        .map(|(_, end)| end)
-        .collect();
+    let ends = ends(&node);
     let expected = ["3000: shutdown", "1000: shutdown", "1: shutdown"];
     assert_eq!(ends.len(), 3, "{ends:?}");
     assert!(ends.iter().zip(expected).all(|(end, expected)| end.starts_with(expected)), "{ends:?}");

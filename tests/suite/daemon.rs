@@ -9,6 +9,8 @@ use std::time::Duration;
 use reld_tests::{Node, Run, release};
 use serde_json::json;
 
+use crate::children::ends;
+
 /// How often any thread of a process has given up its processor to wait for something.
 fn waits(pid: u32) -> u64 {
     let waits = |task: &Path| {
@@ -27,14 +29,15 @@ fn an_idle_node_wakes_up_for_nothing() {
     std::thread::sleep(Duration::from_millis(500));
     let before = waits(node.id());
     std::thread::sleep(Duration::from_secs(2));
+    let waits = waits(node.id()) - before;
     // A thread that looks for work at an interval would have waited hundreds of times.
-    assert!(waits(node.id()) - before < 20, "{} waits", waits(node.id()) - before);
+    assert!(waits < 20, "{waits} waits");
 }
 
 #[test]
 fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     let node = Node::start();
-    let mut second = node.daemon_in(&node.root());
+    let mut second = Node::daemon_in(&node.root());
     second.arg("--socket").arg(node.root().join("other-socket"));
     let refused = Run::of(&mut second).expect(1);
     assert!(refused.stderr.contains(&*node.root().to_string_lossy()), "{}", refused.stderr);
@@ -46,7 +49,7 @@ fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
 #[test]
 fn a_daemon_does_not_take_the_socket_of_another_one() {
     let node = Node::start();
-    let mut second = node.daemon_in(&node.root().with_file_name("other-root"));
+    let mut second = Node::daemon_in(&node.root().with_file_name("other-root"));
     let refused = Run::of(second.arg("--socket").arg(node.socket())).expect(1);
     assert!(refused.stderr.contains("another daemon answers"), "{}", refused.stderr);
     node.ok(&["status"]);
@@ -63,7 +66,9 @@ fn sigterm_stops_the_apps_in_order() {
         node.ok(&["call", &pid, "get"]);
     }
     assert!(node.terminate().success());
-    assert_eq!(node.log().matches("count_server terminates at ").count(), 2, "{}", node.log());
+    let ends = ends(&node);
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    assert!(ends[0].starts_with("1000: shutdown") && ends[1].starts_with("1: shutdown"), "{ends:?}");
     assert!(!node.socket().exists());
 }
 

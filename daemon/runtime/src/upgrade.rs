@@ -146,6 +146,10 @@ impl Members {
         self.0.get(module).map_or(&[], Vec::as_slice)
     }
 
+    fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
     fn iter(&self) -> impl Iterator<Item = Pid> + Clone {
         self.0.values().flatten().copied()
     }
@@ -155,7 +159,7 @@ impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
             .field("fate", &self.fate)
-            .field("members", &self.members.iter().count())
+            .field("members", &self.members.len())
             .finish_non_exhaustive()
     }
 }
@@ -209,11 +213,11 @@ impl Upgrade {
         self.gate = Some(Arc::clone(&gate));
         let raised = Instant::now();
         self.raised = Some(raised);
-        let mut rested = Vec::with_capacity(self.members.iter().count());
+        let mut rested = Vec::with_capacity(self.members.len());
         let result = gate
             .raise(&self.world.gate, &*self.world, self.members.iter(), |_| rested.push(raised.elapsed()));
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
-        let drained = self.members.iter().count().saturating_sub(rested.len());
+        let drained = self.members.len().saturating_sub(rested.len());
         rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
         self.rested = rested;
         match result {

@@ -1,8 +1,8 @@
 //! An upgrade and a downgrade of N servers, each of which converts its state, while probes ping some of them.
 //!
 //! `upgrade_install_total` is the whole life of the command `relctl install`, `upgrade_install_steps` the node's part of
-//! it, from the first step to the last. A ping counts when its answer came after
-//! the command was started and it was sent before the command ended.
+//! it, from the first step to the last. A ping counts when its answer came after the command was started and it was sent
+//! before the command ended.
 
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
