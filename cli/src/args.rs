@@ -194,11 +194,14 @@ pub(crate) enum Window {
     Group,
 }
 
-#[derive(Debug, Default, ClapArgs)]
-pub(crate) struct Suspending {
-    /// Milliseconds the processes concerned may take to come to rest
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub(crate) struct Timeouts {
+    /// How long the processes concerned may take to come to rest [default: what the appup says, else 1000]
     #[arg(long, value_name = "MS")]
     pub(crate) suspend_timeout: Option<u64>,
+    /// How long the conversion of each state may take [default: 5000]
+    #[arg(long, value_name = "MS")]
+    pub(crate) code_change_timeout: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -206,7 +209,7 @@ pub(crate) struct Install {
     /// The release's version
     pub(crate) version: String,
     #[command(flatten)]
-    pub(crate) suspending: Suspending,
+    pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -218,7 +221,7 @@ pub(crate) struct Going {
     #[arg(long)]
     pub(crate) no_commit: bool,
     #[command(flatten)]
-    pub(crate) suspending: Suspending,
+    pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -238,7 +241,7 @@ pub(crate) struct Downgrade {
     #[arg(long)]
     pub(crate) no_commit: bool,
     #[command(flatten)]
-    pub(crate) suspending: Suspending,
+    pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Debug, ClapArgs)]

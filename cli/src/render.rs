@@ -8,7 +8,9 @@ pub(crate) mod tree;
 use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
-use reld_api::response::{AppList, CodeTable, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList};
+use reld_api::response::{
+    AppList, CodeTable, EndedApp, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList, StuckCode,
+};
 use serde_json::Value;
 
 pub(crate) use report::{checked, ended, lingering, report};
@@ -118,7 +120,13 @@ pub(crate) fn apps(list: &AppList) -> String {
             app.modules.join(" "),
         ]
     });
-    table(&["name", "version", "status", "type", "processes", "modules"], rows)
+    let mut text = table(&["name", "version", "status", "type", "processes", "modules"], rows);
+    for app in &list.apps {
+        if let Some(reason) = &app.reason {
+            line(&mut text, format_args!("{} ended: {reason}", app.name));
+        }
+    }
+    text
 }
 
 /// Lists the slots of modules, then who runs old code, then what stays mapped.
@@ -144,10 +152,11 @@ pub(crate) fn code(code: &CodeTable) -> String {
 pub(crate) fn status(status: &NodeStatus) -> String {
     let mut text = String::new();
     let release = status.release.as_ref();
-    let release = release.map_or_else(
-        || "none, the node is idle".to_owned(),
-        |release| format!("{} {} ({})", release.name, release.version, release.status),
-    );
+    let release = match (release, &status.permanent) {
+        (Some(release), _) => format!("{} {} ({})", release.name, release.version, release.status),
+        (None, Some(permanent)) => format!("none yet, {permanent} is being booted"),
+        (None, None) => "none, the node is idle".to_owned(),
+    };
     line(&mut text, format_args!("release    {release}"));
     line(&mut text, format_args!("permanent  {}", status.permanent.as_deref().unwrap_or("none")));
     line(&mut text, format_args!("processes  {}", status.processes));
@@ -158,6 +167,21 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     }
     if let Some(to) = &status.upgrade {
         line(&mut text, format_args!("upgrade    to {}: step {} of {}: {}", to.to, to.step, to.of, to.text));
+    }
+    for EndedApp { app, version, reason } in &status.ended {
+        line(
+            &mut text,
+            format_args!("ended      {app} {version}: {reason}; `relctl app start {app}` starts it again"),
+        );
+    }
+    for stuck in &status.stuck {
+        let StuckCode { pid, module, version, .. } = stuck;
+        let name = stuck.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        let for_ = duration::us(stuck.for_ms.saturating_mul(1000));
+        line(
+            &mut text,
+            format_args!("stuck      {module} {version} at {pid}{name} has not returned for {for_}"),
+        );
     }
     text + &lingering(&status.lingering)
 }

@@ -123,7 +123,7 @@ fn an_upgrade_that_was_rolled_back_says_what_where_and_why_and_exits_with_4() {
     };
     let seen = relctl(vec![refuse::<q::Upgrade>(report)], &["upgrade", "1.1.0"]);
     assert_snapshot!(seen, @r#"
-    -> POST /releases/upgrade {"version":"1.1.0","end":"commit"}
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{}}
     ! error: release 1.1.0 was not installed; the node runs 1.0.0 as before
     !   step 7 of 12: change_code counter in <41.1>
     !   caused by: app counter 1.1.0 answered: unknown state version 3
@@ -154,7 +154,7 @@ fn with_json_an_error_is_json_as_well() {
 fn upgrade_prints_the_steps_the_pause_and_how_it_ended() {
     let seen = relctl(vec![answer::<q::Upgrade>(&report())], &["upgrade", "1.1.0", "--no-commit"]);
     assert_snapshot!(seen, @r#"
-    -> POST /releases/upgrade {"version":"1.1.0","end":"current"}
+    -> POST /releases/upgrade {"version":"1.1.0","end":"current","timeouts":{}}
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
@@ -167,7 +167,7 @@ fn upgrading_to_what_runs_is_nothing_to_do() {
     let report = r::Report { changed: false, ..report() };
     let seen = relctl(vec![answer::<q::Upgrade>(&report)], &["upgrade", "1.1.0"]);
     assert_snapshot!(seen, @r#"
-    -> POST /releases/upgrade {"version":"1.1.0","end":"commit"}
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{}}
     1.1.0 runs already; nothing to do
     exit 0
     "#);
@@ -187,7 +187,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
     let seen = relctl(answers, &["upgrade", file.path().to_str().unwrap(), "--suspend-timeout", "500"]);
     assert_snapshot!(seen, @r#"
     -> POST /releases/unpack a tarball
-    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","suspend_timeout_ms":500}
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{"suspend_ms":500}}
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
@@ -220,14 +220,14 @@ fn a_dry_run_of_a_file_leaves_nothing_on_the_node() {
 #[test]
 fn install_downgrade_check_commit_remove_and_reboot_old_ask_one_thing_each() {
     assert_snapshot!(relctl(vec![answer::<q::Install>(&r::Report { committed: false, ..report() })], &["install", "1.1.0"]), @r#"
-    -> POST /releases/install {"version":"1.1.0"}
+    -> POST /releases/install {"version":"1.1.0","timeouts":{}}
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is current, not committed
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
     exit 0
     "#);
     assert_snapshot!(relctl(vec![answer::<q::Downgrade>(&report())], &["downgrade"]), @r#"
-    -> POST /releases/downgrade {"end":"commit"}
+    -> POST /releases/downgrade {"end":"commit","timeouts":{}}
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
@@ -304,6 +304,18 @@ fn status_says_what_runs_and_what_is_unusual() {
         dirty: true,
         upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
         lingering: vec![lingerer()],
+        ended: vec![r::EndedApp {
+            app: "till".to_owned(),
+            version: "2.0.0".to_owned(),
+            reason: "shutdown".to_owned(),
+        }],
+        stuck: vec![r::StuckCode {
+            pid: "<8.1>".to_owned(),
+            name: Some("pi".to_owned()),
+            module: "pi".to_owned(),
+            version: "0.0.9".to_owned(),
+            for_ms: 3_000,
+        }],
     };
     assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
     -> GET /status
@@ -313,6 +325,8 @@ fn status_says_what_runs_and_what_is_unusual() {
     daemon     reld 0.1.0, process 4711, up 90.0 s
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch
+    ended      till 2.0.0: shutdown; `relctl app start till` starts it again
+    stuck      pi 0.0.9 at <8.1> pi has not returned for 3.00 s
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
     exit 0
     ");
@@ -415,6 +429,7 @@ fn ps_apps_and_code_are_tables() {
             name: "counter".to_owned(),
             version: "0.1.1".to_owned(),
             status: r::AppStatus::Running,
+            reason: None,
             start_type: "permanent".to_owned(),
             modules: vec!["counter".to_owned(), "counter_sup".to_owned()],
             processes: 3,

@@ -68,6 +68,40 @@ fn s22_restart_types_act_on_each_kind_of_end_as_in_otp() {
 }
 
 #[test]
+fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody() {
+    let node = stage();
+    let a = node.pid("stage", &json!("a"));
+    for verb in ["call", "cast"] {
+        let refused = node.run(&[verb, &a, "gett"]).expect(1);
+        for words in ["nothing was sent", "count_server", "gett"] {
+            assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
+        }
+        let refused = node.run(&[verb, &root(&node), "get"]).expect(1);
+        assert!(refused.stderr.contains("is a supervisor"), "{}", refused.stderr);
+    }
+    assert_eq!(node.pid("stage", &json!("a")), a);
+    node.ok(&["call", &a, "get"]);
+}
+
+#[test]
+fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again() {
+    let node = stage();
+    node.ok(&["kill", &root(&node)]);
+    let ended = eventually("the app's end is seen", || {
+        let ended = node.json(&["status"])["ended"].clone();
+        (ended != json!([])).then_some(ended)
+    });
+    assert_eq!(ended, json!([{"app": "stage", "version": "0.1.0", "reason": "killed"}]));
+    let app = &node.json(&["apps"])["apps"][0];
+    assert_eq!((&app["status"], &app["reason"]), (&json!("ended"), &json!("killed")));
+    node.ok(&["app", "start", "stage"]);
+    assert_eq!(node.json(&["status"])["ended"], json!([]));
+    // One that was stopped by hand has no reason to tell.
+    node.ok(&["app", "stop", "stage"]);
+    assert_eq!(node.json(&["status"])["ended"], json!([]));
+}
+
+#[test]
 fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
     let node = stage();
     let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));

@@ -151,6 +151,36 @@ fn s51_a_change_code_that_never_returns_leaves_code_and_states_as_before_and_nam
 }
 
 #[test]
+fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_shown() {
+    let (node, pids) = troubled("spin");
+    let failed = node.run(&["upgrade", "2.0.0", "--code-change-timeout", "300"]).expect(4);
+    assert!(failed.stderr.contains("0.2.0 did not return within 300 ms"), "{}", failed.stderr);
+    let stuck = eventually("it is stuck for a second", || {
+        node.json(&["status"])["stuck"].as_array().and_then(|stuck| stuck.first()).cloned()
+    });
+    let what = [&stuck["pid"], &stuck["module"], &stuck["version"]];
+    assert_eq!(what, [&json!(pids[1]), &json!("count_server"), &json!("0.2.0")]);
+    assert!(node.log().contains("app code does not come back"));
+}
+
+#[test]
+fn a_second_downgrade_does_not_go_up_again_and_no_release_that_never_ran_is_gone_back_to() {
+    let mut node = shop();
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    let refused = node.run(&["downgrade", "1.1.0"]).expect(1);
+    assert!(refused.stderr.contains("only one that ran before"), "{}", refused.stderr);
+    node.ok(&["upgrade", "1.1.0"]);
+    node.kill_9_and_restart();
+    node.ok(&["downgrade"]);
+    for _ in 0..2 {
+        let refused = node.run(&["downgrade"]).expect(1);
+        assert!(refused.stderr.contains("1.1.0"), "{}", refused.stderr);
+        node.kill_9_and_restart();
+        assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    }
+}
+
+#[test]
 fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgraded() {
     let node = Arc::new(Node::start());
     node.ok(&["upgrade", &release("stage-1.0.0")]);

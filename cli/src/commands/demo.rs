@@ -12,7 +12,7 @@ use reld_api::{Client, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
 use super::{Shown, upgrade};
-use crate::args::{Downgrade, Going, Suspending, Upgrade};
+use crate::args::{Downgrade, Going, Timeouts, Upgrade};
 use crate::error::Failure;
 use crate::render;
 use build::Built;
@@ -54,7 +54,7 @@ async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<
     show("what an upgrade to 1.1.0 would do", &go(client, &built.second, true).await?)?;
     show("upgrade to 1.1.0", &go(client, &built.second, false).await?)?;
     same_processes(before, &tree(client).await?)?;
-    let back = Downgrade { version: None, no_commit: false, suspending: Suspending::default() };
+    let back = Downgrade { version: None, no_commit: false, timeouts: Timeouts::default() };
     show("downgrade to 1.0.0", &upgrade::downgrade(client, back).await?)?;
     same_processes(before, &tree(client).await?)
 }

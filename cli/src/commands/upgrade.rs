@@ -10,7 +10,7 @@ use reld_api::{Client, Request};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, release};
-use crate::args::{Downgrade, Going, Install, Upgrade};
+use crate::args::{Downgrade, Going, Install, Timeouts, Upgrade};
 use crate::error::Failure;
 use crate::render;
 
@@ -30,26 +30,23 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
 }
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
-    let request = q::Downgrade {
-        version: args.version,
-        end: end(args.no_commit),
-        suspend_timeout_ms: args.suspending.suspend_timeout,
-    };
+    let request =
+        q::Downgrade { version: args.version, end: end(args.no_commit), timeouts: timeouts(args.timeouts) };
     watched(client, &request).await
 }
 
 pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
-    let request = q::Install { version: args.version, suspend_timeout_ms: args.suspending.suspend_timeout };
+    let request = q::Install { version: args.version, timeouts: timeouts(args.timeouts) };
     watched(client, &request).await
 }
 
 async fn go(client: &Client, version: String, going: &Going) -> Result<Shown, Failure> {
-    let request = q::Upgrade {
-        version,
-        end: end(going.no_commit),
-        suspend_timeout_ms: going.suspending.suspend_timeout,
-    };
+    let request = q::Upgrade { version, end: end(going.no_commit), timeouts: timeouts(going.timeouts) };
     watched(client, &request).await
+}
+
+fn timeouts(args: Timeouts) -> q::Timeouts {
+    q::Timeouts { suspend_ms: args.suspend_timeout, code_change_ms: args.code_change_timeout }
 }
 
 /// Whoever names a file means it; a version has neither a slash nor this ending.

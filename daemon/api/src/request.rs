@@ -14,7 +14,9 @@ mod release;
 mod touch;
 
 pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
-pub use release::{Check, Commit, Downgrade, End, Install, RebootOld, Releases, Remove, Unpack, Upgrade};
+pub use release::{
+    Check, Commit, Downgrade, End, Install, RebootOld, Releases, Remove, Timeouts, Unpack, Upgrade,
+};
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
     ChildTerminate, ChildType, Kill, Load, NewChild, Purge, Restart, Resume, Shutdown, SoftPurge, Spawn,

@@ -5,9 +5,9 @@ mod release;
 mod touch;
 
 pub use look::{
-    App, AppList, AppStatus, Behaviour, CodeAge, CodeTable, Forest, Letter, LetterKind, Module, NodeStatus,
-    OldCode, PendingTimer, Process, ProcessDetails, ProcessList, ProcessState, ProcessStatus, Progress,
-    Resident, RunningRelease, TreeNode,
+    App, AppList, AppStatus, Behaviour, CodeAge, CodeTable, EndedApp, Forest, Letter, LetterKind, Module,
+    NodeStatus, OldCode, PendingTimer, Process, ProcessDetails, ProcessList, ProcessState, ProcessStatus,
+    Progress, Resident, RunningRelease, StuckCode, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus,

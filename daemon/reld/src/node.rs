@@ -194,28 +194,25 @@ impl RuntimeNode {
         version.map_or_else(|| (app(module), vsn("0.0.0")), |v| (app(&v.app), vsn(&v.version)))
     }
 
-    fn change_code_error(&self, error: ConvertError, module: &ModuleName, after: Duration) -> NodeError {
-        let (app, staged) = self.app_of(module.as_str());
+    fn change_code_error(&self, error: ConvertError, module: &ModuleName, limit: Duration) -> NodeError {
+        let (app, _) = self.app_of(module.as_str());
         let unknown = |pid: runtime::Pid| Process {
             pid: self::pid(pid),
             name: None,
             module: module.clone(),
             app: app.clone(),
         };
+        let who = |pid: runtime::Pid| Box::new(self.process(pid).unwrap_or_else(|| unknown(pid)));
         match error {
-            ConvertError::Refused { pid, exit } => NodeError::ChangeCode {
-                process: Box::new(self.process(pid).unwrap_or_else(|| unknown(pid))),
-                vsn: staged,
-                reason: exit.to_string(),
-            },
-            ConvertError::TimedOut(pids) => {
-                let pid = pids.first().copied().unwrap_or(runtime::Pid::NONE);
-                NodeError::ChangeCodeTimedOut {
-                    process: Box::new(self.process(pid).unwrap_or_else(|| unknown(pid))),
-                    vsn: staged,
-                    after_ms: millis(after),
-                }
+            ConvertError::Refused { pid, version, exit } => {
+                NodeError::ChangeCode { process: who(pid), vsn: vsn(&version), reason: exit.to_string() }
             }
+            ConvertError::TimedOut { pid, version } => NodeError::ChangeCodeTimedOut {
+                process: who(pid),
+                vsn: vsn(&version),
+                after_ms: millis(limit),
+            },
+            ConvertError::Starved => NodeError::Starved { module: module.clone(), after_ms: millis(limit) },
         }
     }
 }
@@ -398,11 +395,10 @@ impl Node for RuntimeNode {
         Ok(Raised { at_rest, left: stay, doomed })
     }
 
-    fn convert(&mut self, conversion: &Conversion, deadline: Instant) -> Result<Converted, NodeError> {
+    fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError> {
         let Some(upgrade) = &self.upgrade else { return Ok(Converted::default()) };
-        let began = Instant::now();
         let how = how(conversion)?;
-        match upgrade.convert(conversion.module.as_str(), how, deadline) {
+        match upgrade.convert(conversion.module.as_str(), how, limit) {
             Ok(converted) => Ok(Converted {
                 processes: converted.processes,
                 children: converted
@@ -411,7 +407,7 @@ impl Node for RuntimeNode {
                     .filter_map(|(pid, c)| self.changed(pid, &c))
                     .collect(),
             }),
-            Err(error) => Err(self.change_code_error(error, &conversion.module, began.elapsed())),
+            Err(error) => Err(self.change_code_error(error, &conversion.module, limit)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::code::{Behaviour, Bytes};
 use crate::code_server::Code;
+use crate::convert::Stuck;
 use crate::pid::Pid;
 use crate::process::{Card, Process};
 use crate::request::Listed;
@@ -140,6 +141,20 @@ impl World {
             place.card_any(|generation, card| look(Pid { slot, generation }, card)).flatten()
         };
         self.table.iter().filter_map(look).collect()
+    }
+
+    /// Returns all app code that computes without a break for longer than the pool waits.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        let callbacks = self.scheduler.stuck().into_iter().filter_map(|(slot, since)| {
+            let look = |generation, card: &Card| Stuck {
+                pid: Pid { slot, generation },
+                module: card.code.name().to_owned(),
+                version: card.code.module.version().to_owned(),
+                since,
+            };
+            self.table.slot(slot)?.card_any(look)
+        });
+        callbacks.chain(self.stuck.lock().iter().cloned()).collect()
     }
 
     /// Returns who runs this very code.

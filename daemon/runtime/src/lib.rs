@@ -25,6 +25,7 @@ mod child_spec;
 mod code;
 mod code_server;
 pub mod context;
+mod convert;
 mod details;
 mod exit;
 mod gate;
@@ -56,6 +57,7 @@ pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
 };
 pub use code_server::{CodeError, Place, Version};
+pub use convert::{Conversion, ConvertError, Converted, Stuck};
 pub use details::{Inside, Letter, ProcessDetails};
 pub use exit::Exit;
 pub use gate::{Member, Unrest};
@@ -69,4 +71,4 @@ pub use runtime::{Purge, Runtime};
 pub use supervisor::{Change, Supervisor};
 pub use sys::SysError;
 pub use timer::TimerRef;
-pub use upgrade::{Conversion, ConvertError, Converted, Pause, Upgrade};
+pub use upgrade::{Pause, Upgrade};

@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus};
-use crate::code::{Behaviour, Bytes, Module};
+use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{CodeError, Place, Version};
+use crate::convert::Stuck;
 use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};
@@ -66,6 +67,18 @@ impl Runtime {
         let (done, answer) = mpsc::channel();
         self.call_then(kind, to, body, timeout, move |answer| done.send(answer).unwrap_or(()));
         answer.recv().unwrap_or(Answer::Exit(Exit::Noproc))
+    }
+
+    /// Says whether the code that a process runs would decode a message. Decodes with the app's own code, on the calling
+    /// thread; no callback runs. An upgrade in between may change the answer.
+    ///
+    /// # Errors
+    /// [`Exit::Undecodable`], naming what does not fit; [`Exit::Noproc`].
+    pub fn accepts(&self, to: Pid, kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        let slot = self.world.slot(to).ok_or(Exit::Noproc)?;
+        // Copied out first: app code runs under no lock.
+        let code = slot.card(to.generation, |card| card.code.clone()).ok_or(Exit::Noproc)?;
+        code.module.accepts(kind, body)
     }
 
     /// Sends a message to `handle_cast`.
@@ -191,9 +204,13 @@ impl Runtime {
         self.world.which_children(supervisor)
     }
 
-    /// Returns how many pool threads are inside one callback for too long.
-    pub fn stuck_threads(&self) -> usize {
-        self.world.scheduler.stuck()
+    /// Returns the app code that has computed without a break for longer than this, oldest first: callbacks, and
+    /// conversions that were given up. Their threads were replaced and end when that code returns.
+    pub fn stuck(&self, longer: Duration) -> Vec<Stuck> {
+        let mut stuck = self.world.stuck();
+        stuck.retain(|stuck| stuck.since.elapsed() >= longer);
+        stuck.sort_by_key(|stuck| stuck.since);
+        stuck
     }
 
     // --- code ------------------------------------------------------------------------------------------------------

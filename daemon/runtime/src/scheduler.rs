@@ -72,8 +72,12 @@ struct Worker {
     lifo: AtomicU32,
     /// Counts runs; odd while one is going on.
     runs: AtomicU64,
+    /// The process that it runs or ran last, plus one; empty for a job.
+    at: AtomicU32,
     /// Set when another worker has taken its place.
     retired: AtomicBool,
+    /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
+    since: OnceLock<Instant>,
 }
 
 thread_local! {
@@ -154,9 +158,15 @@ impl Scheduler {
         self.width
     }
 
-    /// Returns how many workers are inside one callback for longer than the limit.
-    pub(crate) fn stuck(&self) -> usize {
-        self.shared.workers.read().iter().filter(|w| w.retired.load(Ordering::Relaxed)).count()
+    /// Returns the processes whose callbacks were compensated and have not come back, and since when each computes.
+    pub(crate) fn stuck(&self) -> Vec<(u32, Instant)> {
+        let workers = self.shared.workers.read();
+        let stuck = workers.iter().filter_map(|worker| {
+            let since = *worker.since.get()?;
+            let at = worker.at.load(Ordering::Relaxed);
+            (at != EMPTY).then(|| (at - 1, since))
+        });
+        stuck.collect()
     }
 }
 
@@ -176,6 +186,8 @@ impl Shared {
             stealer: deque.stealer(),
             lifo: AtomicU32::new(EMPTY),
             runs: AtomicU64::new(0),
+            at: AtomicU32::new(EMPTY),
+            since: OnceLock::new(),
             retired: AtomicBool::new(false),
         });
         self.workers.write().push(Arc::clone(&worker));
@@ -337,7 +349,7 @@ fn work_once(shared: &Shared, here: &Here) {
             return;
         }
         if let Some(number) = here.next(shared) {
-            return here.worker.busy(|| shared.run.get().map_or((), |run| run(number)));
+            return here.worker.busy(number + 1, || shared.run.get().map_or((), |run| run(number)));
         }
         if run_job(shared, here) {
             return;
@@ -350,7 +362,7 @@ fn work_once(shared: &Shared, here: &Here) {
 fn run_job(shared: &Shared, here: &Here) -> bool {
     match settle(|| shared.jobs.steal()) {
         Some(job) => {
-            here.worker.busy(job);
+            here.worker.busy(EMPTY, job);
             true
         }
         None => false,
@@ -359,7 +371,8 @@ fn run_job(shared: &Shared, here: &Here) -> bool {
 
 impl Worker {
     /// Runs something, visibly to the watchdog.
-    fn busy(&self, work: impl FnOnce()) {
+    fn busy(&self, at: u32, work: impl FnOnce()) {
+        self.at.store(at, Ordering::Relaxed);
         let runs = self.runs.load(Ordering::Relaxed);
         self.runs.store(runs + 1, Ordering::Relaxed);
         work();
@@ -405,6 +418,7 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
             shared.wake_one();
         }
         if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
+            worker.since.get_or_init(|| since);
             tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
             shared.add_worker();
         }

@@ -7,36 +7,37 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::code::{Behaviour, Bytes, Instance, Module};
+use crate::code::{Behaviour, Instance, Module};
 use crate::code_server::Code;
 use crate::context;
+use crate::convert::{self, Conversion, ConvertError, Converted, leave};
 use crate::exit::Exit;
 use crate::gate::{Gate, Member, Processes};
 use crate::journal::Entries;
 use crate::pid::Pid;
-use crate::process::{Actor, Body, Process, Signal};
-use crate::slot::{Slot, Unclaimed};
+use crate::process::{Actor, Body, Signal};
+use crate::slot::Unclaimed;
 use crate::supervisor;
 use crate::world::World;
 
-/// How many processes a pool job converts before it lets others run.
+/// How many processes a pool job sweeps before it lets others run.
 const CHUNK: usize = 128;
 
 /// What has become of an upgrade.
 #[derive(Debug)]
-struct Fate(AtomicU8);
+pub(crate) struct Fate(AtomicU8);
 
 impl Fate {
-    const OPEN: u8 = 0;
+    pub(crate) const OPEN: u8 = 0;
     const COMMITTED: u8 = 1;
     const ABORTED: u8 = 2;
 
-    fn get(&self) -> u8 {
+    pub(crate) fn get(&self) -> u8 {
         self.0.load(Ordering::Acquire)
     }
 
@@ -47,57 +48,9 @@ impl Fate {
 
 /// A converted state beside the live one.
 pub(crate) struct Shadow {
-    fate: Arc<Fate>,
-    code: Arc<Code>,
-    instance: Box<dyn Instance>,
-}
-
-/// How the states of a module's processes are converted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Conversion {
-    /// Written by the old code, read by the new.
-    Soft,
-    /// The new code converts from this version.
-    Up {
-        /// The version the states come from.
-        from: String,
-        /// MessagePack for the app.
-        extra: Bytes,
-    },
-    /// The code that is left converts to this version, then the older code reads.
-    Down {
-        /// The version the states go to.
-        to: String,
-        /// MessagePack for the app.
-        extra: Bytes,
-    },
-    /// The new code's init is asked again with the original argument; specs are merged, children stay.
-    Supervisor,
-}
-
-/// A conversion that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConvertError {
-    /// A process's state was not accepted.
-    #[error("{pid}: {exit}")]
-    Refused {
-        /// The process.
-        pid: Pid,
-        /// Why.
-        exit: Exit,
-    },
-    /// These conversions did not come back in time; their threads are left to themselves.
-    #[error("no answer in time from the conversion of {}", .0.iter().map(Pid::to_string).collect::<Vec<_>>().join(", "))]
-    TimedOut(Vec<Pid>),
-}
-
-/// What a conversion did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Converted {
-    /// How many processes have a shadow now.
-    pub processes: usize,
-    /// What changed for supervisors.
-    pub children: Vec<(Pid, supervisor::Change)>,
+    pub(crate) fate: Arc<Fate>,
+    pub(crate) code: Arc<Code>,
+    pub(crate) instance: Box<dyn Instance>,
 }
 
 /// How long members were held.
@@ -255,31 +208,14 @@ impl Upgrade {
         self.left.extend(pids);
     }
 
-    /// Converts the states of all members of one module to shadows. `[raised]`
+    /// Converts the states of all members of one module to shadows; each may take `limit`. `[raised]`
     ///
     /// # Errors
-    /// The first process whose conversion failed, or those whose conversion did not come back. What was converted
-    /// stays until the switch or [`Upgrade::discard`].
-    pub fn convert(
-        &self,
-        module: &str,
-        how: Conversion,
-        deadline: Instant,
-    ) -> Result<Converted, ConvertError> {
+    /// The first process whose conversion failed or did not come back. What was converted stays until the switch or
+    /// [`Upgrade::discard`].
+    pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
-        let work = Arc::new(Work {
-            world: Arc::clone(&self.world),
-            fate: Arc::clone(&self.fate),
-            pids: self.members_of(module),
-            code,
-            how,
-            next: AtomicUsize::new(0),
-            at: (0..self.world.scheduler.width()).map(|_| Mutex::new(None)).collect(),
-            state: Mutex::new(WorkState::default()),
-            done: Condvar::new(),
-        });
-        (0..work.at.len()).for_each(|job| Work::spawn(&work, job));
-        work.wait(deadline)
+        convert::convert(&self.world, self.members_of(module), code, how, &self.fate, limit)
     }
 
     fn members_of(&self, module: &str) -> Vec<Pid> {
@@ -324,8 +260,8 @@ impl Upgrade {
         Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
     }
 
-    /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on to the current code. Returns when all
-    /// idle processes are done, or at the deadline.
+    /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on
+    /// to the current code. Returns when all idle processes are done, or at the deadline.
     pub fn sweep(&self, deadline: Instant) {
         sweep(&self.world, &self.users_of_stale_code(), deadline);
     }
@@ -370,176 +306,6 @@ impl Pause {
         let Some(last) = held.len().checked_sub(1) else { return Self::default() };
         let at = |per_cent: usize| held[last * per_cent / 100];
         Self { p50: at(50), p99: at(99), max: held[last], processes: held.len() }
-    }
-}
-
-// --- conversion on the pool ------------------------------------------------------------------------------------------
-
-/// One conversion, shared by the jobs that do it.
-struct Work {
-    world: Arc<World>,
-    fate: Arc<Fate>,
-    pids: Vec<Pid>,
-    code: Arc<Code>,
-    how: Conversion,
-    next: AtomicUsize,
-    /// Which process each job is at; read when one does not come back.
-    at: Vec<Mutex<Option<Pid>>>,
-    state: Mutex<WorkState>,
-    done: Condvar,
-}
-
-#[derive(Default)]
-struct WorkState {
-    /// Jobs that have ended.
-    ended: usize,
-    converted: Converted,
-    error: Option<ConvertError>,
-}
-
-impl Work {
-    fn spawn(work: &Arc<Self>, job: usize) {
-        let next = Arc::clone(work);
-        work.world.scheduler.job(Box::new(move || Self::chunk(&next, job)));
-    }
-
-    /// Converts some processes, then queues up again behind what else the pool has to do.
-    fn chunk(work: &Arc<Self>, job: usize) {
-        let mut converted = Converted::default();
-        let mut ended = false;
-        for _ in 0..CHUNK {
-            let pid = work.pids.get(work.next.fetch_add(1, Ordering::Relaxed)).copied();
-            ended = pid.is_none() || work.fate.get() != Fate::OPEN;
-            let Some(pid) = pid.filter(|_| !ended) else { break };
-            *work.at[job].lock() = Some(pid);
-            match convert_one(&work.world, pid, &work.code, &work.how, &work.fate) {
-                Ok(One::Converted(change)) => {
-                    converted.processes += 1;
-                    converted.children.extend(change.map(|change| (pid, change)));
-                }
-                Ok(One::Gone) => {}
-                Err(exit) => {
-                    ended = true;
-                    work.state.lock().error.get_or_insert(ConvertError::Refused { pid, exit });
-                    break;
-                }
-            }
-        }
-        *work.at[job].lock() = None;
-        work.note(converted, ended);
-        if !ended {
-            Self::spawn(work, job);
-        }
-    }
-
-    fn note(&self, converted: Converted, ended: bool) {
-        let mut state = self.state.lock();
-        state.converted.processes += converted.processes;
-        state.converted.children.extend(converted.children);
-        if ended {
-            state.ended += 1;
-            self.done.notify_all();
-        }
-    }
-
-    fn wait(&self, deadline: Instant) -> Result<Converted, ConvertError> {
-        let mut state = self.state.lock();
-        while state.ended < self.at.len() && state.error.is_none() {
-            if self.done.wait_until(&mut state, deadline).timed_out() {
-                let late = self.at.iter().filter_map(|at| *at.lock()).collect();
-                state.error.get_or_insert(ConvertError::TimedOut(late));
-            }
-        }
-        match state.error.clone() {
-            Some(error) => Err(error),
-            None => Ok(std::mem::take(&mut state.converted)),
-        }
-    }
-}
-
-enum One {
-    Converted(Option<supervisor::Change>),
-    /// The process has ended, or has not been born.
-    Gone,
-}
-
-/// Gives one resting process a shadow. The conversion itself runs while nobody has the process claimed, so a slow one
-/// blocks no sender and no inspector.
-fn convert_one(
-    world: &World,
-    pid: Pid,
-    new: &Arc<Code>,
-    how: &Conversion,
-    fate: &Arc<Fate>,
-) -> Result<One, Exit> {
-    let read = visit(world, pid, |body| match (&body.actor, how) {
-        (Actor::Resting(instance), Conversion::Supervisor) => instance
-            .supervisor()
-            .map(|old| supervisor::change(old, new))
-            .transpose()
-            .map(|made| made.map(Made::Supervisor)),
-        // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.
-        (Actor::Resting(_), _) if body.card.code.behaviour() == Behaviour::Supervisor => Ok(None),
-        (Actor::Resting(instance), _) => {
-            instance.export().map(|bytes| Some(Made::State(bytes, Arc::clone(&body.card.code))))
-        }
-        _ => Ok(None),
-    });
-    let (instance, change) = match read {
-        None => return Ok(One::Gone),
-        Some(made) => match made? {
-            None => return Ok(One::Gone),
-            Some(Made::Supervisor((instance, change))) => (instance, Some(change)),
-            Some(Made::State(bytes, old)) => (change_state(&old, new, &bytes, how)?, None),
-        },
-    };
-    let shadow = Box::new(Shadow { fate: Arc::clone(fate), code: Arc::clone(new), instance });
-    let placed = visit(world, pid, |body| {
-        if shadow.fate.get() == Fate::OPEN {
-            body.shadow = Some(shadow);
-        }
-    });
-    Ok(placed.map_or(One::Gone, |()| One::Converted(change)))
-}
-
-enum Made {
-    Supervisor((Box<dyn Instance>, supervisor::Change)),
-    State(Bytes, Arc<Code>),
-}
-
-fn change_state(old: &Code, new: &Code, state: &[u8], how: &Conversion) -> Result<Box<dyn Instance>, Exit> {
-    match how {
-        Conversion::Soft | Conversion::Supervisor => new.module.import(state),
-        Conversion::Up { from, extra } => new.module.change_code(from, state, extra),
-        Conversion::Down { to, extra } => {
-            let state = old.module.change_code_down(to, state, extra)?;
-            new.module.import(&state)
-        }
-    }
-}
-
-/// Visits a process at rest; `None` when it has ended.
-fn visit<R>(world: &World, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Option<R> {
-    let slot = world.slot(pid)?;
-    let mut body = loop {
-        match slot.visit(pid.generation) {
-            Ok(body) => break body,
-            Err(Unclaimed::Dead) => return None,
-            // A worker is handling a signal or parking it: a matter of microseconds for a process at rest.
-            Err(Unclaimed::Taken) => std::thread::yield_now(),
-        }
-    };
-    let result = work(&mut body);
-    leave(world, slot, body);
-    Some(result)
-}
-
-fn leave(world: &World, slot: &Slot<Process>, body: Box<Body>) {
-    let (pid, left) = (body.pid, body.has_work());
-    let put = slot.leave(body, left);
-    world.act_last(pid, put.wake);
-    if let Some(gate) = put.rested {
-        world.gate.rested(pid, gate);
     }
 }
 

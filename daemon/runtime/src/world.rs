@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::application::Applications;
 use crate::code::{Bytes, From, Ref};
 use crate::code_server::{Code, CodeServer};
+use crate::convert::Stuck;
 use crate::exit::Exit;
 use crate::gate::GateHouse;
 use crate::journal::Journal;
@@ -51,6 +52,8 @@ pub(crate) struct World {
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
     pub(crate) apps: Applications,
+    /// Conversions that were given up and have not come back.
+    pub(crate) stuck: Mutex<Vec<Stuck>>,
     outside: Mutex<HashMap<Ref, Asker>>,
     next_outside: AtomicU64,
 }
@@ -78,6 +81,7 @@ impl World {
             gate: GateHouse::default(),
             journal: Journal::default(),
             apps: Applications::default(),
+            stuck: Mutex::default(),
             outside: Mutex::new(HashMap::new()),
             next_outside: AtomicU64::new(1),
         });

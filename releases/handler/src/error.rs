@@ -77,6 +77,16 @@ pub enum NodeError {
         /// What the app answered, or its panic.
         reason: String,
     },
+    /// No thread of the node was free to convert anything.
+    #[error(
+        "change_code {module}: for {after_ms} ms no thread was free; `relctl status` lists the code that does not return"
+    )]
+    Starved {
+        /// The module whose states were to be converted.
+        module: ModuleName,
+        /// How long was waited.
+        after_ms: u64,
+    },
     /// A conversion did not return.
     #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", .process.app)]
     ChangeCodeTimedOut {

@@ -1,7 +1,7 @@
 //! A node that is a value: everything observable of it can be compared, and every fallible call can be made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, ModuleName, PurgeMethod, Vsn};
 
@@ -333,7 +333,7 @@ impl Node for Fake {
     }
 
     /// Fails half-way: all but the last process are converted by then.
-    fn convert(&mut self, conversion: &Conversion, _: Instant) -> Result<Converted, NodeError> {
+    fn convert(&mut self, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
         let Conversion { module, change } = conversion;
         assert!(self.world.gate.contains(module), "{module} is converted outside the gate");
         let fails = self.fails("convert");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reld_plan::Vsn;
-use reld_store::{Platform, Status, StatusTable, Store, Unpacked};
+use reld_store::{Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
 use crate::check::{Check, Prepared, chain, prepare};
 use crate::error::Error;
@@ -24,7 +24,6 @@ pub struct ReleaseHandler<N> {
     platform: Platform,
     limits: Limits,
     life: Life,
-    previous: Option<Vsn>,
 }
 
 /// What the node does.
@@ -50,7 +49,7 @@ pub enum Target {
 impl<N: Node> ReleaseHandler<N> {
     /// Returns the handler of an idle node over an opened root.
     pub const fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
-        Self { node, store, platform, limits, life: Life::Idle, previous: None }
+        Self { node, store, platform, limits, life: Life::Idle }
     }
 
     /// Returns the node.
@@ -128,7 +127,9 @@ impl<N: Node> ReleaseHandler<N> {
         report.script = check.script;
         report.warnings = check.warnings;
         if check.changed {
-            saga::run(&mut self.node, &program, self.limits, &mut report, observer);
+            let limits =
+                Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
+            saga::run(&mut self.node, &program, limits, &mut report, observer);
             self.note(&mut report);
         }
         report.permanent = self.is_permanent(vsn) && report.outcome == Outcome::Installed;
@@ -164,18 +165,29 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(report)
     }
 
-    /// Goes back to a release, or to the one before, by the road of [`upgrade`](Self::upgrade).
+    /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
+    /// running one. It is gone to by the road of [`upgrade`](Self::upgrade) or [`install`](Self::install).
     ///
     /// # Errors
-    /// [`Error::NoPrevious`] where none is named and it is not known which was before; else as `upgrade`.
-    pub fn downgrade(
-        &mut self,
-        vsn: Option<&Vsn>,
-        options: InstallOptions,
-        observer: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Report, Error> {
-        let vsn = vsn.cloned().map_or_else(|| self.previous(), Ok)?;
-        self.upgrade(&Target::Version(vsn), options, observer)
+    /// [`Error::NoPrevious`] where none is named and none was before; [`Refusal::BadStatus`] for one that never ran.
+    pub fn way_back(&self, named: Option<Vsn>) -> Result<Vsn, Error> {
+        let Some(vsn) = named else { return self.previous() };
+        match self.releases().get(&vsn).map(|release| release.status) {
+            Some(status @ Status::Unpacked) => {
+                let refusal = Refusal::BadStatus { vsn, status, needed: "one that ran before" };
+                Err(reld_store::Error::from(refusal).into())
+            }
+            // One that is not here at all is told by the check.
+            _ => Ok(vsn),
+        }
+    }
+
+    fn previous(&self) -> Result<Vsn, Error> {
+        if let Some(vsn) = self.running().and_then(|running| self.releases().previous(running)) {
+            return Ok(vsn.clone());
+        }
+        let old = self.releases().releases.iter().filter(|release| release.status == Status::Old);
+        Err(Error::NoPrevious { candidates: old.map(|release| release.version.clone()).collect() })
     }
 
     /// Makes an old release the one that the node boots; the caller restarts the node. OTP: `reboot_old_release`.
@@ -218,7 +230,6 @@ impl<N: Node> ReleaseHandler<N> {
     fn installed(&mut self, report: &mut Report) {
         let was_idle = self.life == Life::Idle;
         self.life = Life::Running;
-        self.previous.clone_from(&report.from);
         // The permanent release of a node that was idle is its running one in the table already.
         if was_idle && self.is_permanent(&report.to) {
             return;
@@ -237,24 +248,5 @@ impl<N: Node> ReleaseHandler<N> {
 
     fn is_permanent(&self, vsn: &Vsn) -> bool {
         self.releases().permanent().is_some_and(|release| release.version == *vsn)
-    }
-
-    /// Returns the release before: the one last left, else the permanent one beside a current one, else the only old one.
-    ///
-    /// # Errors
-    /// [`Error::NoPrevious`] where it is not known which was before.
-    pub fn previous(&self) -> Result<Vsn, Error> {
-        let is_other = |vsn: &&Vsn| self.running() != Some(*vsn);
-        let known = |vsn: &&Vsn| self.releases().get(vsn).is_some();
-        let permanent = || self.releases().permanent().map(|release| &release.version).filter(is_other);
-        if let Some(vsn) = self.previous.as_ref().filter(known).filter(is_other).or_else(permanent) {
-            return Ok(vsn.clone());
-        }
-        let old = self.releases().releases.iter().filter(|release| release.status == Status::Old);
-        let candidates: Vec<Vsn> = old.map(|release| release.version.clone()).collect();
-        match candidates.as_slice() {
-            [only] => Ok(only.clone()),
-            _ => Err(Error::NoPrevious { candidates }),
-        }
     }
 }

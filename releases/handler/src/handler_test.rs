@@ -279,24 +279,41 @@ fn a_boot_that_fails_leaves_the_node_idle_and_another_release_can_be_booted() {
 }
 
 #[test]
-fn a_downgrade_without_a_version_goes_to_the_release_before() {
+fn a_downgrade_goes_back_the_way_the_node_came_a_restart_between_or_not() {
     let site = Site::new();
     let [first, second, third] = site.three();
     let mut handler = site.handler();
-    for target in [&first, &second, &third] {
-        handler.goes(target, Outcome::Installed);
-    }
-    let report = handler.downgrade(None, options(), &mut |_| ()).unwrap();
-    assert_eq!((report.outcome, report.from, report.to), (Outcome::Installed, Some(vsn(2)), vsn(1)));
+    handler.goes(&first, Outcome::Installed);
+    assert!(matches!(handler.way_back(None), Err(Error::NoPrevious { candidates }) if candidates.is_empty()));
+    handler.goes(&second, Outcome::Installed);
+    handler.goes(&third, Outcome::Installed);
+    handler.goes(&Target::Version(handler.way_back(None).unwrap()), Outcome::Installed);
     check(&handler, "1.2.0 old, 1.1.0 permanent, 1.0.0 old");
 
     drop(handler);
     let mut handler = site.handler();
     handler.boot(&mut |_| ()).unwrap();
-    let error = handler.downgrade(None, options(), &mut |_| ()).unwrap_err();
-    assert!(matches!(&error, Error::NoPrevious { candidates } if *candidates == [vsn(2), vsn(0)]), "{error}");
-    handler.downgrade(Some(&vsn(0)), options(), &mut |_| ()).unwrap();
-    check(&handler, "1.2.0 old, 1.1.0 old, 1.0.0 permanent");
+    assert_eq!(handler.way_back(None).unwrap(), vsn(0));
+    handler.goes(&Target::Version(vsn(0)), Outcome::Installed);
+    // There is nothing further back, and a second downgrade does not go up again.
+    let error = handler.way_back(None).unwrap_err();
+    assert!(matches!(&error, Error::NoPrevious { candidates } if *candidates == [vsn(2), vsn(1)]), "{error}");
+    assert_eq!(handler.way_back(Some(vsn(2))).unwrap(), vsn(2));
+}
+
+#[test]
+fn a_downgrade_goes_to_no_release_that_never_ran() {
+    let site = Site::new();
+    let [first, second, _] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let Target::Tarball(path) = second else { panic!("a tarball") };
+    handler.unpack(&path).unwrap();
+    let error = handler.way_back(Some(vsn(1))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "bad_status: release 1.1.0 is unpacked, only one that ran before is allowed here"
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub trait Node {
     /// # Errors
     /// [`NodeError::ChangeCode`] or [`NodeError::ChangeCodeTimedOut`], naming the process. Shadow states made before
     /// the error, by this call too, stay until [`discard`](Node::discard).
-    fn convert(&mut self, conversion: &Conversion, deadline: Instant) -> Result<Converted, NodeError>;
+    fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError>;
 
     /// Drops all shadow states and what their conversions sent.
     fn discard(&mut self);

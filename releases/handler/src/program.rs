@@ -54,6 +54,9 @@ pub struct InstallOptions {
     pub unrest: Unrest,
     /// How long each member may take to come to rest, whatever the script says. OTP: `suspend_timeout`.
     pub rest: Option<Duration>,
+    /// How long the conversion of each state may take, in place of the handler's own limit. OTP:
+    /// `code_change_timeout`.
+    pub code_change: Option<Duration>,
 }
 
 impl Material {

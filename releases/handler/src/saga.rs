@@ -31,7 +31,7 @@ pub struct Limits {
     pub start: Duration,
     /// Bringing a member to rest, where no instruction gives a time.
     pub rest: Duration,
-    /// Converting all states of one module.
+    /// Converting the state of one process. OTP: `code_change_timeout`.
     pub convert: Duration,
     /// Stopping one app, its children's own shutdown times included.
     pub stop: Duration,
@@ -170,7 +170,7 @@ impl<N: Node> Saga<'_, N> {
     }
 
     fn convert(&mut self, conversion: &Conversion) -> Result<(), Cause> {
-        let mut converted = self.node.convert(conversion, deadline(self.limits.convert))?;
+        let mut converted = self.node.convert(conversion, self.limits.convert)?;
         self.report.converted += converted.processes;
         self.report.children.append(&mut converted.children);
         Ok(())

@@ -30,6 +30,10 @@ pub struct KnownRelease {
     pub status: Status,
     /// What it is: the digest over the sorted list of (path, digest) of its files.
     pub identity: Digest,
+    /// The release that ran when the node first came to this one; `None` for the one that it booted first. Going back
+    /// does not change it, so these lead back step by step and never in a circle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Vsn>,
     /// Its apps.
     #[serde(rename = "app", default)]
     pub apps: Vec<KnownApp>,
@@ -137,10 +141,22 @@ impl StatusTable {
         self.with_status(Status::Current).or_else(|| self.permanent())
     }
 
+    /// Returns the release that ran before another one and is still here.
+    pub fn previous(&self, vsn: &Vsn) -> Option<&Vsn> {
+        self.get(vsn)?.previous.as_ref()
+    }
+
+    /// Says whether the way back from one release leads over another.
+    fn leads_back(&self, from: &Vsn, to: &Vsn) -> bool {
+        std::iter::successors(self.previous(from), |vsn| self.previous(vsn)).any(|vsn| vsn == to)
+    }
+
     /// Returns the table as it is written: nothing in it is current.
     pub(crate) fn without_current(&self) -> Self {
         let mut table = self.clone();
-        table.replace(Status::Current, Status::Unpacked);
+        for release in table.releases.iter_mut().filter(|release| release.status == Status::Current) {
+            (release.status, release.previous) = (Status::Unpacked, None);
+        }
         table
     }
 
@@ -155,6 +171,17 @@ impl StatusTable {
     fn set(&mut self, vsn: &Vsn, status: Status) {
         for release in self.releases.iter_mut().filter(|release| release.version == *vsn) {
             release.status = status;
+        }
+    }
+
+    /// Notes where the node came from, unless it went back.
+    fn came(&mut self, to: &Vsn) {
+        let Some(from) = self.running().map(|release| release.version.clone()) else { return };
+        if self.leads_back(&from, to) {
+            return;
+        }
+        for release in self.releases.iter_mut().filter(|release| release.version == *to) {
+            release.previous = Some(from.clone());
         }
     }
 
@@ -195,7 +222,7 @@ pub fn next(table: &StatusTable, action: &Action) -> Result<StatusTable, Refusal
         Action::MakePermanent(vsn) => make_permanent(&mut next, vsn)?,
         Action::RebootOld(vsn) => reboot_old(&mut next, vsn)?,
         Action::Remove(vsn) => remove(&mut next, vsn)?,
-        Action::Restart => next.replace(Status::Current, Status::Unpacked),
+        Action::Restart => next = table.without_current(),
     }
     Ok(next)
 }
@@ -213,6 +240,7 @@ fn install(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
         return Err(Refusal::AlreadyInstalled(vsn.clone()));
     }
     let status = known(table, vsn)?;
+    table.came(vsn);
     table.replace(Status::Current, Status::Old);
     if status != Status::Permanent {
         table.set(vsn, Status::Current);
@@ -234,6 +262,7 @@ fn make_permanent(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     match known(table, vsn)? {
         Status::Old => {
+            table.came(vsn);
             boot(table, vsn);
             Ok(())
         }
@@ -246,7 +275,12 @@ fn remove(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
         Status::Permanent => Err(Refusal::Permanent(vsn.clone())),
         Status::Current => Err(Refusal::Current(vsn.clone())),
         Status::Unpacked | Status::Old => {
+            let before = table.previous(vsn).cloned();
             table.releases.retain(|release| release.version != *vsn);
+            for release in table.releases.iter_mut().filter(|release| release.previous.as_ref() == Some(vsn))
+            {
+                release.previous.clone_from(&before);
+            }
             Ok(())
         }
     }
@@ -275,6 +309,7 @@ mod tests {
             version: vsn(minor),
             status,
             identity: Digest::of(&minor.to_be_bytes()),
+            previous: None,
             apps: vec![],
         }
     }
@@ -372,6 +407,39 @@ mod tests {
         check("2 permanent, 1 old", remove(), "2 permanent");
     }
 
+    /// Carries moves out and returns where each release came from: `2<1 1` for 1.2.0 that came from 1.1.0.
+    #[track_caller]
+    fn came(moves: &[Action]) -> String {
+        let mut now = table("3 unpacked, 2 unpacked, 1 unpacked");
+        for action in moves {
+            now = next(&now, action).unwrap();
+        }
+        let minor = |vsn: &Vsn| vsn.to_string()[2..3].to_owned();
+        let one = |release: &KnownRelease| match &release.previous {
+            Some(previous) => format!("{}<{}", minor(&release.version), minor(previous)),
+            None => minor(&release.version),
+        };
+        now.releases.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_way_back_is_the_way_by_which_the_node_came() {
+        let to = |minor| [Action::Install(vsn(minor)), Action::MakePermanent(vsn(minor))];
+        let road = |minors: &[u32]| minors.iter().flat_map(|minor| to(*minor)).collect::<Vec<_>>();
+        assert_eq!(came(&road(&[1])), "3 2 1");
+        assert_eq!(came(&road(&[1, 2, 3])), "3<2 2<1 1");
+        // Back and up again: nothing is forgotten, and back from 1 there is nothing.
+        assert_eq!(came(&road(&[1, 2, 3, 2, 1])), "3<2 2<1 1");
+        assert_eq!(came(&road(&[1, 2, 1, 3])), "3<1 2<1 1");
+        assert_eq!(came(&road(&[1, 3, 1, 2, 3])), "3<2 2<1 1");
+        let mut removed = road(&[1, 2, 3]);
+        removed.push(Action::Remove(vsn(2)));
+        assert_eq!(came(&removed), "3<1 1");
+        let mut rebooted = road(&[1, 2, 3]);
+        rebooted.push(Action::RebootOld(vsn(1)));
+        assert_eq!(came(&rebooted), "3<2 2<1 1");
+    }
+
     #[test]
     fn a_restart_takes_the_node_back_to_the_permanent_release() {
         check("", Action::Restart, "");
@@ -399,6 +467,9 @@ mod tests {
         let count =
             |table: &StatusTable, status| table.releases.iter().filter(|r| r.status == status).count();
         for table in &tables {
+            for release in &table.releases {
+                assert!(!table.leads_back(&release.version, &release.version), "{table:?}");
+            }
             assert!(
                 count(table, Status::Current) <= 1 && count(table, Status::Permanent) == 1,
                 "{}",

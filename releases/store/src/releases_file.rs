@@ -93,6 +93,7 @@ mod tests {
             version: version.parse().unwrap(),
             status,
             identity: Digest::of(version.as_bytes()),
+            previous: None,
             apps: vec![app],
         }
     }

@@ -127,6 +127,7 @@ fn known(manifest: &Manifest, rel: &Rel) -> KnownRelease {
         version: rel.version.clone(),
         status: Status::Unpacked,
         identity: manifest.identity(),
+        previous: None,
         apps: rel.apps.iter().map(known_app).collect(),
     }
 }

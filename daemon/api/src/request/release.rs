@@ -24,9 +24,9 @@ pub struct Check {
 pub struct Install {
     /// The release to go to.
     pub version: String,
-    /// How long the processes concerned may take to come to rest; absent: what the script says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspend_timeout_ms: Option<u64>,
+    /// How long its parts may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
 }
 
 /// `relctl commit [VSN]`: makes a release permanent. OTP: `make_permanent`.
@@ -63,25 +63,36 @@ pub struct Upgrade {
     /// Whether the release becomes permanent.
     #[serde(default)]
     pub end: End,
-    /// As in [`Install`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspend_timeout_ms: Option<u64>,
+    /// How long its parts may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
 }
 
 /// `relctl downgrade [VSN]`: like [`Upgrade`], to the release that ran before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Downgrade {
-    /// The release to go to; absent: the latest one with the status `old`, or `permanent` where the running one is
-    /// `current`.
+    /// The release to go to, which must have run before; absent: the one from which the node came to the running one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Whether the release becomes permanent.
     #[serde(default)]
     pub end: End,
-    /// As in [`Install`].
+    /// How long its parts may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// How long the parts of an upgrade may take, in milliseconds. It is rolled back when one takes longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For the processes concerned to come to rest; absent: what the appup says, else 1000. OTP: `suspend_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspend_timeout_ms: Option<u64>,
+    pub suspend_ms: Option<u64>,
+    /// For the conversion of each single state; absent: 5000. OTP: `code_change_timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_change_ms: Option<u64>,
 }
 
 /// How an upgrade ends when it went well.

@@ -29,6 +29,36 @@ pub struct NodeStatus {
     pub upgrade: Option<Progress>,
     /// Who runs old code.
     pub lingering: Vec<Lingerer>,
+    /// Apps that ended by themselves: their root supervisor gave up, or their process crashed.
+    pub ended: Vec<EndedApp>,
+    /// App code that does not return. It keeps a thread and its library until it does.
+    pub stuck: Vec<StuckCode>,
+}
+
+/// An app that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedApp {
+    /// The app.
+    pub app: String,
+    /// Its version.
+    pub version: String,
+    /// The exit reason.
+    pub reason: String,
+}
+
+/// App code that does not return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckCode {
+    /// The process whose callback or conversion it is.
+    pub pid: String,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// The module.
+    pub module: String,
+    /// The version of the code; that of an upgrade which was rolled back, if it is a conversion.
+    pub version: String,
+    /// For how long.
+    pub for_ms: u64,
 }
 
 /// The release that runs.
@@ -248,6 +278,9 @@ pub struct App {
     pub version: String,
     /// What it does.
     pub status: AppStatus,
+    /// Why it ended, where it did so by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Its start type in the release: `permanent`, `transient`, `temporary`, `load` or `none`.
     #[serde(rename = "type")]
     pub start_type: String,
@@ -263,10 +296,12 @@ pub struct App {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppStatus {
-    /// Its code is there; it was not started, or has stopped.
+    /// Its code is there; it was not started, or was stopped.
     Loaded,
     /// It was started.
     Running,
+    /// It was started and ended by itself.
+    Ended,
 }
 
 /// The code server's table.
@@ -380,6 +415,7 @@ impl fmt::Display for AppStatus {
         f.pad(match self {
             Self::Loaded => "loaded",
             Self::Running => "running",
+            Self::Ended => "ended",
         })
     }
 }

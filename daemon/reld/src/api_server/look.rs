@@ -16,6 +16,9 @@ use crate::node::{STAYS, Shared};
 /// How long a process may take to come to a callback boundary before it is said to be busy.
 const BOUNDARY: Duration = Duration::from_secs(5);
 
+/// App code that computes for so long without a break is told in the node's status.
+const STUCK: Duration = Duration::from_secs(1);
+
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Status| async move { Ok(status(&api)) });
     let router = on(router, |api: Api, request: q::Tree| async move { tree(&api, &request) });
@@ -46,7 +49,30 @@ fn status(api: &Api) -> r::NodeStatus {
         dirty,
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
+        ended: ended(api),
+        stuck: stuck(api),
     }
+}
+
+fn ended(api: &Api) -> Vec<r::EndedApp> {
+    let ended = |(spec, status): (runtime::AppSpec, runtime::AppStatus)| match status {
+        runtime::AppStatus::Stopped(Some(exit)) => {
+            Some(r::EndedApp { app: spec.name, version: spec.version, reason: exit.to_string() })
+        }
+        _ => None,
+    };
+    api.runtime.applications().into_iter().filter_map(ended).collect()
+}
+
+fn stuck(api: &Api) -> Vec<r::StuckCode> {
+    let stuck = |stuck: runtime::Stuck| r::StuckCode {
+        pid: stuck.pid.to_string(),
+        name: api.runtime.process(stuck.pid).and_then(|info| info.names.into_iter().next()),
+        module: stuck.module,
+        version: stuck.version,
+        for_ms: millis(stuck.since.elapsed()),
+    };
+    api.runtime.stuck(STUCK).into_iter().map(stuck).collect()
 }
 
 // --- the tree --------------------------------------------------------------------------------------------------------
@@ -238,9 +264,14 @@ fn apps(api: &Api) -> r::AppList {
     let (specs, code, processes) =
         (api.shared.lock().apps.clone(), api.runtime.code(), api.runtime.processes());
     let app = |(spec, status): (runtime::AppSpec, runtime::AppStatus)| r::App {
-        status: match status {
+        status: match &status {
             runtime::AppStatus::Running { .. } => r::AppStatus::Running,
+            runtime::AppStatus::Stopped(Some(_)) => r::AppStatus::Ended,
             _ => r::AppStatus::Loaded,
+        },
+        reason: match status {
+            runtime::AppStatus::Stopped(exit) => exit.map(|exit| exit.to_string()),
+            _ => None,
         },
         start_type: specs
             .iter()

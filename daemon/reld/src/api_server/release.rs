@@ -1,5 +1,7 @@
 //! Release verbs: orders to the operator thread.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use reld_api::request as q;
@@ -76,38 +78,48 @@ async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {
     let vsn = version(&request.version)?;
     let mut observer = api.operator.observer(vsn.to_string());
-    let options = options(request.suspend_timeout_ms);
+    let options = options(request.timeouts);
     carry_out(&api, move |handler| handler.install(&vsn, options, &mut observer)).await
 }
 
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
     let vsn = version(&request.version)?;
     let mut observer = api.operator.observer(vsn.to_string());
-    let options = options(request.suspend_timeout_ms);
-    carry_out(&api, move |handler| match request.end {
-        q::End::Commit => handler.upgrade(&Target::Version(vsn), options, &mut observer),
-        q::End::Current => handler.install(&vsn, options, &mut observer),
-    })
-    .await
+    let options = options(request.timeouts);
+    carry_out(&api, move |handler| go(handler, vsn, request.end, options, &mut observer)).await
 }
 
 async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorReport> {
-    let vsn = request.version.as_deref().map(version).transpose()?;
+    let named = request.version.as_deref().map(version).transpose()?;
     let to = request.version.unwrap_or_else(|| "the previous release".to_owned());
     let mut observer = api.operator.observer(to);
-    let options = options(request.suspend_timeout_ms);
-    carry_out(&api, move |handler| match request.end {
-        q::End::Commit => handler.downgrade(vsn.as_ref(), options, &mut observer),
-        q::End::Current => {
-            let vsn = vsn.map_or_else(|| handler.previous(), Ok)?;
-            handler.install(&vsn, options, &mut observer)
-        }
+    let options = options(request.timeouts);
+    carry_out(&api, move |handler| {
+        let vsn = handler.way_back(named)?;
+        go(handler, vsn, request.end, options, &mut observer)
     })
     .await
 }
 
-fn options(rest_ms: Option<u64>) -> InstallOptions {
-    InstallOptions { rest: rest_ms.map(std::time::Duration::from_millis), ..InstallOptions::default() }
+fn go(
+    handler: &mut Handler,
+    vsn: Vsn,
+    end: q::End,
+    options: InstallOptions,
+    observer: &mut dyn FnMut(reld_handler::Progress<'_>),
+) -> Result<reld_handler::Report, reld_handler::Error> {
+    match end {
+        q::End::Commit => handler.upgrade(&Target::Version(vsn), options, observer),
+        q::End::Current => handler.install(&vsn, options, observer),
+    }
+}
+
+fn options(timeouts: q::Timeouts) -> InstallOptions {
+    InstallOptions {
+        rest: timeouts.suspend_ms.map(Duration::from_millis),
+        code_change: timeouts.code_change_ms.map(Duration::from_millis),
+        ..InstallOptions::default()
+    }
 }
 
 /// Has an upgrade done, and restarts the node where the upgrade says so.

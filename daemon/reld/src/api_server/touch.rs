@@ -9,8 +9,8 @@ use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
 use reld_handler::{Library, Store};
 use reld_runtime::{
-    Answer, AppError, ChildSpec, ChildType, Exit, Pid, Place, Reason, Reply, Request, RequestKind, Restart,
-    Shutdown,
+    Answer, AppError, Behaviour, BodyKind, ChildSpec, ChildType, Exit, Pid, Place, Reason, Reply, Request,
+    RequestKind, Restart, Shutdown,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -37,7 +37,7 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, request: q::Call| async move { call(api, request).await });
-    let router = on(router, |api: Api, request: q::Cast| async move { cast(&api, &request) });
+    let router = on(router, |api: Api, request: q::Cast| async move { cast(api, request).await });
     let router =
         on(
             router,
@@ -107,18 +107,49 @@ async fn ask(
     }
 }
 
+/// Returns the bytes of a message that its receiver takes and can decode. OTP delivers any term, and one that no clause
+/// matches ends the server; a typo at a terminal is no reason to lose a state.
+async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<Vec<u8>, ErrorReport> {
+    let name = called(api, pid);
+    match api.runtime.process(pid).map(|info| info.behaviour) {
+        Some(Behaviour::Supervisor) => {
+            return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor"))
+                .with_hint("`relctl child` asks supervisors, `relctl tree --sup` shows their children"));
+        }
+        Some(Behaviour::Application) => {
+            let message = format!("{name} is the process of an app, which takes no messages");
+            return Err(
+                ErrorReport::refused("not_a_server", message).with_hint("`relctl app` starts and stops apps")
+            );
+        }
+        Some(Behaviour::GenServer | Behaviour::Task) | None => {}
+    }
+    let body = bytes(value)?;
+    api.wait(move |runtime| match runtime.accepts(pid, kind, &body) {
+        Ok(()) => Ok(body),
+        Err(why) => Err(ErrorReport::refused(
+            "undecodable",
+            format!("{name} would not understand this; nothing was sent"),
+        )
+        .caused_by(why.to_string())),
+    })
+    .await
+}
+
 async fn call(api: Api, request: q::Call) -> Result<r::Replied, ErrorReport> {
     let pid = api.find(&request.process)?;
+    let body = message(&api, pid, BodyKind::Call, &request.request).await?;
     let timeout = request.timeout_ms.map_or(CALL, Duration::from_millis);
     let began = Instant::now();
-    let reply = ask(&api, RequestKind::Call, pid, bytes(&request.request)?, Some(timeout)).await?;
+    let reply = ask(&api, RequestKind::Call, pid, body, Some(timeout)).await?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(r::Replied { pid: pid.to_string(), reply: json(&reply), took_us })
 }
 
-fn cast(api: &Api, request: &q::Cast) -> Result<r::Sent, ErrorReport> {
+async fn cast(api: Api, request: q::Cast) -> Result<r::Sent, ErrorReport> {
     let pid = api.find(&request.process)?;
-    api.runtime.cast(pid, bytes(&request.message)?);
+    let body = message(&api, pid, BodyKind::Cast, &request.message).await?;
+    api.runtime.cast(pid, body);
     Ok(r::Sent { pid: pid.to_string() })
 }
 

@@ -1,5 +1,7 @@
 //! Processes: messages, calls, names, links, monitors, timers, and how they end.
 
+use std::time::Duration;
+
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch};
 use reld_runtime::{Answer, Exit, Pid, RequestKind, Status, term};
@@ -415,7 +417,7 @@ fn endless_callbacks_on_every_worker_do_not_stop_others() {
     let kit = Kit::new();
     let blocked: Vec<_> = (0..4).map(|_| kit.block(kit.counter(&[]))).collect();
     assert_eq!(kit.ask(kit.counter(&[]), Do::Add(1)), Said::Number(1));
-    kit.until(|| kit.node.stuck_threads() > 0);
+    kit.until(|| !kit.node.stuck(Duration::ZERO).is_empty());
     blocked.into_iter().for_each(|latch| assert!(latch::open(latch)));
-    kit.until(|| kit.node.stuck_threads() == 0);
+    kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
@@ -34,7 +34,7 @@ fn raised(kit: &Kit, new: Double) -> Upgrade {
 /// Goes on from a raised gate to the end.
 #[track_caller]
 fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
-    let converted = upgrade.convert("counter", how, soon()).expect("all states are converted");
+    let converted = upgrade.convert("counter", how, SOON).expect("all states are converted");
     upgrade.switch();
     upgrade.lower();
     upgrade.sweep(soon());
@@ -78,7 +78,7 @@ fn until_the_switch_nothing_has_changed_and_after_it_everything() {
     let pid = kit.counter(&[Do::Add(5)]);
     let mut upgrade = raised(&kit, kit.double("counter", 2));
     let before = kit.node.get_state(pid, SOON);
-    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.convert("counter", up(), SOON).expect("all states are converted");
     assert_eq!(kit.node.get_state(pid, SOON), before);
     assert_eq!((version(&kit, pid), kit.node.current_version("counter")), (text("1"), Some(text("1"))));
     upgrade.switch();
@@ -160,7 +160,7 @@ fn orphans_that_are_no_members_are_not_held() {
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), include).expect("all come to rest");
     assert_eq!(upgrade.members().collect::<Vec<_>>(), [member]);
     assert_eq!(upgrade.unconverted(&["counter"]), [member]);
-    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.convert("counter", up(), SOON).expect("all states are converted");
     assert_eq!(upgrade.unconverted(&["counter"]), []);
 }
 
@@ -171,7 +171,7 @@ fn the_pause_counts_every_member() {
         kit.counter(&[]);
     }
     let mut upgrade = raised(&kit, kit.double("counter", 2));
-    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.convert("counter", up(), SOON).expect("all states are converted");
     upgrade.switch();
     let pause = upgrade.lower();
     assert_eq!(pause.processes, 10);
@@ -208,9 +208,9 @@ fn a_change_code_that_fails_leaves_the_node_as_it_was() {
     let before = picture(&kit);
     let new = Double { change: Change::FailsAt(13), ..kit.double("counter", 2) };
     let upgrade = raised(&kit, new);
-    let failed = upgrade.convert("counter", up(), soon());
+    let failed = upgrade.convert("counter", up(), SOON);
     let exit = Exit::Error(text("no 13"));
-    assert_eq!(failed, Err(ConvertError::Refused { pid: pids[13], exit }));
+    assert_eq!(failed, Err(ConvertError::Refused { pid: pids[13], version: "2".into(), exit }));
     let entries = upgrade.finish();
     assert_eq!((entries.started, entries.died), (vec![], vec![]));
     assert_eq!(picture(&kit), before);
@@ -233,7 +233,7 @@ fn a_downgrade_that_fails_leaves_the_node_as_it_was() {
     kit.node.purge("counter", Place::Old, soon()).expect("it is known");
     let before = picture(&kit);
     let upgrade = raised(&kit, kit.double("counter", 1));
-    assert!(upgrade.convert("counter", down(), soon()).is_err());
+    assert!(upgrade.convert("counter", down(), SOON).is_err());
     drop(upgrade);
     assert_eq!(picture(&kit), before);
 }
@@ -244,15 +244,17 @@ fn a_change_code_that_never_returns_is_named_and_the_node_goes_on() {
     let latch = latch::new();
     let pids: Vec<_> = (0..5).map(|n| kit.counter(&[Do::Add(n)])).collect();
     let upgrade = raised(&kit, Double { change: Change::BlocksAt(3, latch), ..kit.double("counter", 2) });
-    let failed = upgrade.convert("counter", up(), Instant::now() + SHORT);
-    assert_eq!(failed, Err(ConvertError::TimedOut(vec![pids[3]])));
+    let failed = upgrade.convert("counter", up(), SHORT);
+    assert_eq!(failed, Err(ConvertError::TimedOut { pid: pids[3], version: "2".into() }));
     upgrade.finish();
+    let stuck: Vec<_> = kit.node.stuck(SHORT).into_iter().map(|s| (s.pid, s.module, s.version)).collect();
+    assert_eq!(stuck, [(pids[3], "counter".to_owned(), "2".to_owned())]);
     for (n, pid) in pids.iter().enumerate() {
         assert_eq!(kit.ask(*pid, Do::Get), Said::Number(n as u64));
     }
     // The one that comes back late changes nothing.
     latch::open(latch);
-    kit.until(|| kit.node.stuck_threads() == 0);
+    kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
     assert_eq!(kit.ask(pids[3], Do::Version), Said::Number(1));
 }
 
@@ -261,7 +263,7 @@ fn discarded_states_can_be_converted_anew() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(5)]);
     let mut upgrade = raised(&kit, kit.double("counter", 2));
-    upgrade.convert("counter", up(), soon()).expect("all states are converted");
+    upgrade.convert("counter", up(), SOON).expect("all states are converted");
     upgrade.discard();
     kit.until(|| upgrade.unconverted(&["counter"]) == [pid]);
     complete(upgrade, up());
@@ -326,7 +328,7 @@ fn a_member_that_is_to_be_killed_is_not_converted() {
     let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
     upgrade.raise(members(&["counter"], SHORT, Unrest::Kill), |_, _| true).expect("it may be killed");
     assert_eq!(upgrade.left(), [busy]);
-    assert_eq!(upgrade.convert("counter", up(), soon()).map(|c| c.processes), Ok(0));
+    assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(0));
     upgrade.switch();
     upgrade.lower();
     kit.node.kill(&[busy], soon());
@@ -387,7 +389,7 @@ fn a_process_that_is_killed_in_the_window_is_gone_and_its_supervisor_restarts_it
     let mut upgrade = raised(&kit, kit.double("counter", 2));
     kit.node.exit(killed, Exit::Killed);
     kit.gone(killed);
-    assert_eq!(upgrade.convert("counter", up(), soon()).map(|c| c.processes), Ok(0));
+    assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(0));
     assert_eq!(kit.child(supervisor, "a"), Some(killed), "its supervisor is held");
     upgrade.switch();
     upgrade.lower();
@@ -459,7 +461,7 @@ fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
     let (a, b) = (kit.child(supervisor, "a"), kit.child(supervisor, "b"));
     let mut upgrade = kit.stage(vec![Double { respec, ..kit.double("sup", 2) }]);
     upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
-    let converted = upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    let converted = upgrade.convert("sup", Conversion::Supervisor, SOON).expect("its init answers");
     let (changed, change) = &converted.children[0];
     assert_eq!(
         (*changed, &change.vanished, &change.added),
@@ -496,7 +498,7 @@ fn an_update_keeps_the_children_of_a_simple_one_for_one() {
     let Reply::Ok(Some(pid)) = kit.request::<Option<Pid>>(supervisor, &start) else { panic!("it starts") };
     let mut upgrade = kit.stage(vec![Double { respec: retemplate, ..kit.double("sup", 2) }]);
     upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
-    upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    upgrade.convert("sup", Conversion::Supervisor, SOON).expect("its init answers");
     upgrade.switch();
     upgrade.lower();
     upgrade.sweep(soon());
@@ -516,9 +518,9 @@ fn a_supervisor_whose_new_init_fails_refuses_the_upgrade() {
     let before = picture(&kit);
     let mut upgrade = kit.stage(vec![Double { respec: broken, ..kit.double("sup", 2) }]);
     upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
-    let refused = upgrade.convert("sup", Conversion::Supervisor, soon());
+    let refused = upgrade.convert("sup", Conversion::Supervisor, SOON);
     let exit = Exit::Error(text("supervisor sup: period_ms is 0; it must be greater"));
-    assert_eq!(refused, Err(ConvertError::Refused { pid: supervisor, exit }));
+    assert_eq!(refused, Err(ConvertError::Refused { pid: supervisor, version: "2".into(), exit }));
     drop(upgrade);
     assert_eq!(picture(&kit), before);
 }
@@ -546,7 +548,7 @@ fn a_row_that_waits_for_its_restart_is_restarted_after_an_update_of_its_supervis
     kit.until(|| kit.node.which_children(supervisor).is_some_and(|rows| rows[0].restarting));
     let mut upgrade = kit.stage(vec![Double { respec: reversed, ..kit.double("sup", 2) }]);
     upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
-    upgrade.convert("sup", Conversion::Supervisor, soon()).expect("its init answers");
+    upgrade.convert("sup", Conversion::Supervisor, SOON).expect("its init answers");
     upgrade.switch();
     upgrade.lower();
     upgrade.sweep(soon());
