@@ -207,7 +207,7 @@ fn a_dry_run_of_a_file_leaves_nothing_on_the_node() {
     let seen = relctl(answers, &["upgrade", "--dry-run", file.path().to_str().unwrap()]);
     assert_snapshot!(seen, @r#"
     -> POST /releases/unpack a tarball
-    -> POST /releases/check {"version":"1.1.0"}
+    -> GET /releases/check?version=1.1.0
     -> POST /releases/remove {"version":"1.1.0"}
     from 1.0.0 to 1.1.0; nothing was executed
       1. suspend [counter]
@@ -234,7 +234,7 @@ fn install_downgrade_check_commit_remove_and_reboot_old_ask_one_thing_each() {
     exit 0
     "#);
     assert_snapshot!(relctl(vec![answer::<q::Check>(&checked())], &["check", "1.1.0"]), @r#"
-    -> POST /releases/check {"version":"1.1.0"}
+    -> GET /releases/check?version=1.1.0
     from 1.0.0 to 1.1.0; nothing was executed
       1. suspend [counter]
       2. switch

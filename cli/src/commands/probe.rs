@@ -37,6 +37,7 @@ struct Printed {
 #[derive(Debug, Deserialize)]
 struct PrintedModule {
     name: ModuleName,
+    behaviour: String,
 }
 
 impl ReldProbe {
@@ -79,7 +80,9 @@ impl Probe for ReldProbe {
 }
 
 fn probed(printed: Printed) -> Result<Probed, Fault> {
+    let applications = printed.modules.iter().filter(|module| module.behaviour == "application");
     Ok(Probed {
+        applications: applications.map(|module| module.name.clone()).collect(),
         name: printed.app,
         version: printed.version,
         modules: printed.modules.into_iter().map(|module| module.name).collect(),
@@ -108,11 +111,12 @@ mod tests {
     fn what_the_daemon_prints_becomes_what_the_packer_asks_for() {
         check(
             r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [],
-                "modules": [{"name": "counter", "behaviour": "gen_server"}]}"#,
+                "modules": [{"name": "counter", "behaviour": "gen_server"}, {"name": "app", "behaviour": "application"}]}"#,
             Ok(Probed {
                 name: "counter".parse().unwrap(),
                 version: "0.1.1".parse().unwrap(),
-                modules: vec!["counter".parse().unwrap()],
+                modules: vec!["counter".parse().unwrap(), "app".parse().unwrap()],
+                applications: vec!["app".parse().unwrap()],
                 abi: Abi { major: 1, minor: 3 },
                 target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
             }),

@@ -20,7 +20,11 @@ pub(super) async fn unpack(client: &Client, file: &Path) -> Result<Shown, Failur
 
 /// Hands a tarball to the node.
 pub(super) async fn upload(client: &Client, file: &Path) -> Result<Unpacked, Failure> {
-    let tarball = File::open(file).await.map_err(|fault| Failure::io("read", file.display(), &fault))?;
+    let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
+    let tarball = File::open(file).await.map_err(unreadable)?;
+    if tarball.metadata().await.map_err(unreadable)?.is_dir() {
+        return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
+    }
     Ok(client.upload::<q::Unpack>(tarball).await?)
 }
 

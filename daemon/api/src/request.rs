@@ -70,7 +70,7 @@ macro_rules! routes {
 
 routes! {
     Upload "/releases/unpack"     Unpack         -> Unpacked       within LONG;
-    Post   "/releases/check"      Check          -> Checked        within LONG;
+    Get    "/releases/check"      Check          -> Checked        within LONG;
     Post   "/releases/install"    Install        -> Report         within LONG;
     Post   "/releases/commit"     Commit         -> Committed      within LONG;
     Post   "/releases/remove"     Remove         -> Removed        within LONG;

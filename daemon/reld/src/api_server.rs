@@ -108,7 +108,7 @@ impl Peer {
         match (method, self.uid) {
             (Method::Get, _) => Ok(()),
             (_, Some(uid)) if uid == own || uid == 0 => {
-                tracing::info!(name: "api.change", path, uid, "changed by hand");
+                tracing::info!(name: "api.change", path, uid, "a request that may change the node");
                 Ok(())
             }
             (_, uid) => {

@@ -75,14 +75,9 @@ pub enum NotStarted {
     Stop(#[source] Exit),
 }
 
-impl From<Exit> for NotStarted {
-    fn from(exit: Exit) -> Self {
-        Self::Stop(exit)
-    }
-}
-
-impl From<Undecodable> for NotStarted {
-    fn from(error: Undecodable) -> Self {
+/// Whatever can end a process can keep it from being started: `?` works in init as in every callback.
+impl<E: Into<Exit>> From<E> for NotStarted {
+    fn from(error: E) -> Self {
         Self::Stop(error.into())
     }
 }

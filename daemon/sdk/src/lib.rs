@@ -99,6 +99,34 @@
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]` and `panic = "unwind"` (the default), `app.toml` beside it says how
 //! the app is called and which module starts it, and from the second version on `appup.toml` says how to get there.
 //!
+//! # From one version to the next
+//!
+//! `appup.toml` lies with the newer version and serves both directions. Its first `[[up]]` entry whose `from` fits the
+//! version left, or `[[down]]` entry whose `to` fits the version gone to, counts: a full version such as `1.2.0` is that
+//! very one, anything shorter or with an operator (`1.2`, `>=1, <3`) a requirement as in `Cargo.toml`.
+//!
+//! | instruction | what it does | further keys |
+//! |---|---|---|
+//! | `{ update = "m" }` | suspends the processes of `m`, loads it, converts their states, resumes them | `change`, `timeout`, `deps`, `pre_purge`, `post_purge`, `mod_type` |
+//! | `{ load_module = "m" }` | loads it; nobody is suspended by name | `deps`, `pre_purge`, `post_purge` |
+//! | `{ add_module = "m" }` | loads a module that is new | `deps` |
+//! | `{ delete_module = "m" }` | removes a module, and ends who still runs it | `deps` |
+//!
+//! * `change`: `"soft"` (the default) reads the state as it is; `{ advanced = DATA }` calls `change_code` with that data
+//!   as `extra`; `"supervisor"` asks init for new child specs: children stay, and new ones are not started.
+//! * `timeout`: milliseconds, or `"infinity"`, for the processes to come to rest; without it one second, and
+//!   `relctl upgrade --suspend-timeout` overrides both.
+//! * `deps`: modules that must be loaded before this one going up, and after it going down.
+//! * `pre_purge`, `post_purge`: `"soft"` (the default: code that somebody runs stays, and is listed) or `"brutal"` (who
+//!   still runs it is killed). OTP's default is `"brutal"`.
+//! * `keep = ["m"]`, beside `instructions`: modules that stay on the old library. All others of the app move, with or
+//!   without an instruction.
+//!
+//! While states are converted nobody runs: two upgraded modules never talk across versions inside the window. What was
+//! sent before it is handled after it, by the newer code. Converting one state may take five seconds
+//! (`--code-change-timeout`); then, as when a conversion fails, everything is as before. Ending `relctl` ends no
+//! upgrade: the node finishes or takes back what it began, and `relctl status` shows it.
+//!
 //! # What an author must know
 //!
 //! * **States are bytes.** Between two versions a state, a message or an argument travels as MessagePack with field
@@ -107,6 +135,8 @@
 //!   unless it stands in [`GenServer::DROPPED`]. Literals, closures and pointers cannot be in a state.
 //! * **Messages outlive versions, too.** What an older version sent may be handled by a newer one: keep reading the old
 //!   form for one release.
+//! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`
+//!   ask first and send nothing that would; other apps' messages are delivered as they are.
 //! * **[`Pid`], [`From`], [`Timer`] and [`MonitorRef`] are plain values** that a state may hold. Dropping them does
 //!   nothing: a timer goes on, a caller keeps waiting.
 //! * **`Drop` has no effects on the node.** States and futures are dropped outside callbacks, copies of a state among
@@ -120,7 +150,8 @@
 //!   language offers nothing to catch them.
 //! * **`cargo test` needs no node**: see [`harness`].
 //!
-//! `[callback]` in a function's documentation says that it works inside callbacks only and is refused elsewhere.
+//! `[callback]` in a function's documentation says that it works inside callbacks only and is refused elsewhere; `[task]`,
+//! that it works in the one function of a [`Task`] only.
 
 mod alloc;
 mod application;
@@ -159,8 +190,8 @@ pub use host::Refused;
 pub use log;
 pub use names::{From, MonitorRef, Pid, Timer, To};
 pub use process::{
-    SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply, self_pid, send,
-    send_after, trap_exit, unlink, unregister, whereis,
+    RegisterError, SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply,
+    self_pid, send, send_after, trap_exit, unlink, unregister, whereis,
 };
 pub use supervisor::Supervisor;
 pub use task::Task;

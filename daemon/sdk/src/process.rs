@@ -99,12 +99,37 @@ pub fn cancel_timer(timer: Timer) -> bool {
     host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
 }
 
-/// Gives the running process a name. `[callback]`
+/// Why a process did not get a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// Another process has it, or this one.
+    #[error("the name {name:?} is taken by {holder}")]
+    Taken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        holder: Pid,
+    },
+    /// Not inside a callback.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl std::convert::From<RegisterError> for Exit {
+    fn from(error: RegisterError) -> Self {
+        Self::error(error)
+    }
+}
+
+/// Gives the running process a name. OTP: `erlang:register/2`. `[callback]`
 ///
 /// # Errors
-/// The name is taken.
-pub fn register(name: &str) -> Result<(), Refused> {
-    ask(|host| host.register(name))
+/// See [`RegisterError`].
+pub fn register(name: &str) -> Result<(), RegisterError> {
+    ask(|host| host.register(name)).map_err(|refused| match whereis(name) {
+        Some(holder) => RegisterError::Taken { name: name.to_owned(), holder },
+        None => refused.into(),
+    })
 }
 
 /// Frees a name of the running process. `[callback]`

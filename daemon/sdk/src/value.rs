@@ -25,9 +25,9 @@ impl Value {
     /// Reads the value.
     ///
     /// # Errors
-    /// It is not a `T`.
+    /// It is not a `T`; the error calls it `value`, to tell it from a state.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
-        codec::decode(&self.0)
+        codec::decode(&self.0).map_err(|error| error.of("value"))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {

@@ -117,14 +117,14 @@ pub enum Obstacle {
     #[error("release {0} has a relup.toml, which this version of reld does not carry out; pack it without")]
     HandWritten(Vsn),
     /// A step that this version of reld does not carry out.
-    #[error(
-        "step {step}: this version of reld does not carry out `{instruction}`; write the appup without it"
-    )]
+    #[error("step {step}: this version of reld does not carry out `{instruction}`; {remedy}")]
     Unsupported {
         /// The step, counted from 1 as the script prints it.
         step: usize,
         /// The instruction as the script prints it.
         instruction: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// OTP: `old_processes`. Code from an earlier upgrade still runs, and its purge is soft.
     #[error(

@@ -77,7 +77,16 @@ pub(crate) fn program(
     let numbered = || (1..).zip(&script.steps);
     let unsupported: Vec<Obstacle> = numbered()
         .filter(|(_, step)| !is_supported(&step.action, material))
-        .map(|(number, step)| Obstacle::Unsupported { step: number, instruction: step.action.to_string() })
+        .map(|(number, step)| Obstacle::Unsupported {
+            step: number,
+            instruction: step.action.to_string(),
+            remedy: match step.action {
+                Action::RestartNewDaemon => {
+                    "the release.toml of both releases must name the same daemon, or the node be stopped and started anew"
+                }
+                _ => "write the appup without it",
+            },
+        })
         .collect();
     if !unsupported.is_empty() {
         return Err(unsupported);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppName, DocError, InstructionError, PlanError, Vsn};
+use reld_plan::{AppName, DocError, InstructionError, ModuleName, PlanError, Vsn};
 
 use crate::lifecycle::Refusal;
 use crate::manifest::Abi;
@@ -193,6 +193,32 @@ pub enum Error {
         /// Name and version in `app.toml`.
         document: String,
     },
+    /// `start` of an `app.toml` names no application module of the app's library, or is missing though there is one.
+    #[error("{}: {}", document.display(), start(named.as_ref(), applications))]
+    Start {
+        /// The `app.toml`.
+        document: PathBuf,
+        /// What it names.
+        named: Option<ModuleName>,
+        /// What it may name.
+        applications: Vec<ModuleName>,
+    },
+    /// Instructions of an appup name modules that no app of the release has; each error points into it.
+    #[error("{}", places.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Strangers {
+        /// Where, in file order.
+        places: Vec<DocError>,
+    },
+    /// The release is for another daemon than the packer's.
+    #[error("{} names daemon {named}; this is the packer of reld {packer}: write daemon = \"{packer}\", or use that of {named}", release.display())]
+    OtherDaemon {
+        /// The `release.toml`.
+        release: PathBuf,
+        /// The daemon that it names.
+        named: Vsn,
+        /// The packer's own version.
+        packer: Vsn,
+    },
     /// Two libraries of one release need different nodes.
     #[error("{} was built for {found}, the other apps of the release for {expected}", folder.display())]
     MixedPlatforms {
@@ -370,6 +396,17 @@ impl From<PlanError> for Error {
 
 fn holder(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+fn start(named: Option<&ModuleName>, applications: &[ModuleName]) -> String {
+    let has: Vec<&str> = applications.iter().map(ModuleName::as_str).collect();
+    match (named, has.as_slice()) {
+        (Some(named), []) => format!("start names {named}, and the library has no application module"),
+        (Some(named), has) => {
+            format!("start names {named}, which is no application module; the library has {}", has.join(", "))
+        }
+        (None, has) => format!("start is missing; the library has the application module {}", has.join(", ")),
+    }
 }
 
 fn others(found: &[Vsn]) -> String {

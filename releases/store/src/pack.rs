@@ -49,6 +49,8 @@ pub struct Probed {
     pub version: Vsn,
     /// All its modules.
     pub modules: Vec<ModuleName>,
+    /// Those of them that are applications: what `start` of an `app.toml` may name.
+    pub applications: Vec<ModuleName>,
     /// The boundary that it speaks.
     pub abi: Abi,
     /// The target triple that it was built for.
@@ -72,6 +74,7 @@ pub trait Probe {
 pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
     check_without(order, &rel)?;
+    check_daemon(order, &rel)?;
     let folders = find(&order.apps)?;
     // A build takes long: whatever is wrong with a document is told before the first one.
     let chosen: Vec<Chosen> =
@@ -79,11 +82,12 @@ pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let mut contents = Contents::default();
     let mut platform = None;
     let mut apps = Vec::new();
-    for Chosen { folder, appup } in chosen {
-        let library = contents.add_app(order, &folder, appup, probe)?;
-        check_platform(&folder, &library, &mut platform)?;
-        apps.push(App { modules: library.modules, ..folder.app });
+    for Chosen { folder, appup } in &chosen {
+        let library = contents.add_app(order, folder, appup.as_ref(), probe)?;
+        check_platform(folder, &library, &mut platform)?;
+        apps.push(App { modules: library.modules, ..folder.app.clone() });
     }
+    check_appups(&chosen, &apps)?;
     check_release(&rel, apps)?;
     contents.add_release(order, &rel)?;
     write(order, rel, platform, contents)
@@ -94,6 +98,30 @@ fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
         Some(name) => Err(Error::NotInRelease { name: name.clone() }),
         None => Ok(()),
     }
+}
+
+/// A node may be led to another daemon only by a packer that knows it.
+fn check_daemon(order: &Order, rel: &Rel) -> Result<(), Error> {
+    if rel.daemon == order.reld {
+        return Ok(());
+    }
+    Err(Error::OtherDaemon {
+        release: order.release.clone(),
+        named: rel.daemon.clone(),
+        packer: order.reld.clone(),
+    })
+}
+
+/// Refuses instructions for modules that no app of the release has.
+fn check_appups(chosen: &[Chosen], apps: &[App]) -> Result<(), Error> {
+    let is_known = |module: &ModuleName| apps.iter().any(|app| app.modules.contains(module));
+    let mut strangers = Vec::new();
+    for Chosen { folder, appup } in chosen {
+        let path = folder.path.join("appup.toml");
+        let text = appup.as_deref().unwrap_or_default();
+        strangers.extend(Appup::strangers(&path.to_string_lossy(), text, is_known)?);
+    }
+    if strangers.is_empty() { Ok(()) } else { Err(Error::Strangers { places: strangers }) }
 }
 
 /// Refuses apps that do not make a release: what a node would refuse later shows where the author sits.
@@ -206,7 +234,7 @@ impl Contents {
         &mut self,
         order: &Order,
         folder: &Folder,
-        appup: Option<String>,
+        appup: Option<&String>,
         probe: &dyn Probe,
     ) -> Result<Probed, Error> {
         let app = &folder.app;
@@ -214,13 +242,14 @@ impl Contents {
         let library =
             probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
         check_library(folder, &library)?;
+        check_start(folder, &library)?;
         let document = App { modules: library.modules.clone(), ..folder.app.clone() };
         let below = layout::app_dir(&app.name, &app.version);
         let not_carried = order.without.contains(&app.name);
         self.add(layout::library(&app.name, &app.version), Source::File(built), not_carried)?;
         self.add(format!("{below}/app.toml"), Source::Text(document.to_toml()), not_carried)?;
         if let Some(appup) = appup {
-            self.add(format!("{below}/appup.toml"), Source::Text(appup), not_carried)?;
+            self.add(format!("{below}/appup.toml"), Source::Text(appup.clone()), not_carried)?;
         }
         self.add_priv(folder, &below, not_carried)?;
         Ok(library)
@@ -266,6 +295,22 @@ fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {
     Err(Error::OtherLibrary { folder: folder.path.clone(), library: said, document: written })
 }
 
+/// An app is started by its application module, or has none: a slip in `start` would show on the node only.
+fn check_start(folder: &Folder, library: &Probed) -> Result<(), Error> {
+    let fits = match &folder.app.start {
+        Some(start) => library.applications.contains(start),
+        None => library.applications.is_empty(),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::Start {
+        document: folder.path.join("app.toml"),
+        named: folder.app.start.clone(),
+        applications: library.applications.clone(),
+    })
+}
+
 fn write(order: &Order, rel: Rel, platform: Option<Probed>, contents: Contents) -> Result<Packed, Error> {
     let platform = platform.ok_or_else(|| Error::NoApps { path: order.release.clone() })?;
     let default = || PathBuf::from(format!("{}-{}.tar.gz", rel.name, rel.version));
@@ -302,6 +347,7 @@ mod tests {
             name: folder.app.name.clone(),
             version: folder.app.version.clone(),
             modules: vec![],
+            applications: vec![],
             abi: Abi { major: 1, minor: 2 },
             target: "x86_64-unknown-linux-gnu".to_owned(),
         };

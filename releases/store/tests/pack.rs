@@ -27,6 +27,7 @@ fn says(name: &str, version: &str) -> Says {
         name: name.parse().unwrap(),
         version: version.parse().unwrap(),
         modules: vec![format!("{name}_sup").parse().unwrap(), name.parse().unwrap()],
+        applications: vec![],
         abi: Abi { major: 1, minor: 2 },
         target: TARGET.to_owned(),
     })
@@ -123,6 +124,54 @@ fn a_library_that_is_another_app_than_its_document_says_is_refused() {
     let (_folder, order) = author("honest");
     check_refused(&order, &says("other", "0.1.0"), "is other 0.1.0, its app.toml says honest 0.1.0");
     check_refused(&order, &says("honest", "0.1.1"), "is honest 0.1.1, its app.toml says honest 0.1.0");
+}
+
+#[test]
+fn a_start_that_is_no_application_module_or_is_missing_is_refused() {
+    let (_folder, order) = author("start");
+    let says = Says(Probed { applications: vec!["start_app".parse().unwrap()], ..says("start", "0.1.0").0 });
+    check_refused(
+        &order,
+        &says,
+        "app.toml: start is missing; the library has the application module start_app",
+    );
+    let path = order.apps.join("some/folder/app.toml");
+    let document = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{document}start = \"start_sup\"\n")).unwrap();
+    check_refused(
+        &order,
+        &says,
+        "start names start_sup, which is no application module; the library has start_app",
+    );
+    fs::write(&path, format!("{document}start = \"start_app\"\n")).unwrap();
+    pack(&order, &says).unwrap();
+}
+
+#[test]
+fn instructions_for_modules_that_nobody_has_are_named_with_their_place() {
+    let (_folder, order) = author("stranger");
+    let path = order.apps.join("some/folder/appup.toml");
+    let appup = fs::read_to_string(&path).unwrap();
+    // Modules that only the older version has are not known here.
+    let up = "[[up]]\nfrom = \"0.0.1\"\ninstructions = [\n  { delete_module = \"old\" },\n  { update = \"strangre\" },\n]\n";
+    let down = "[[down]]\nto = \"0.0.1\"\ninstructions = [{ add_module = \"old\" }, { load_module = \"stranger\" }]\n";
+    fs::write(&path, format!("{appup}{up}{down}")).unwrap();
+    check_refused(
+        &order,
+        &says("stranger", "0.1.0"),
+        "appup.toml:7:3: no app of the release has a module strangre",
+    );
+}
+
+#[test]
+fn a_release_for_another_daemon_than_the_packer_s_is_refused() {
+    let (_folder, mut order) = author("daemon");
+    order.reld = "1.1.0".parse().unwrap();
+    check_refused(
+        &order,
+        &says("daemon", "0.1.0"),
+        "release.toml names daemon 1.0.0; this is the packer of reld 1.1.0",
+    );
 }
 
 #[test]

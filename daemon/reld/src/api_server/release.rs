@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio_stream::StreamExt;
 
-use super::report::{check_error, checked, error, report};
+use super::report::{check_error, checked, error, not_unpacked, report};
 use super::{Api, on, on_upload};
 use crate::daemon::Next;
 use crate::operator::Handler;
@@ -50,7 +50,7 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
 async fn unpack(api: Api, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
     let unpacked = api.operator.order(move |handler| handler.unpack(file.path())).await?;
-    let unpacked = unpacked.map_err(|e| error(&e))?;
+    let unpacked = unpacked.map_err(|e| not_unpacked(&e))?;
     let apps = unpacked.release.apps.iter().map(|app| format!("{}-{}", app.name, app.version));
     Ok(r::Unpacked {
         name: unpacked.release.name.to_string(),

@@ -27,7 +27,10 @@ pub(super) fn checked(check: &Check) -> r::Checked {
 
 /// Translates a check that found obstacles: all of them, the first one naming the kind.
 pub(super) fn check_error(check: &Check) -> ErrorReport {
-    refused(&check.to, check.from.as_ref(), &check.obstacles)
+    let mut report = refused(&check.to, check.from.as_ref(), &check.obstacles);
+    report.message = format!("release {} can not be installed", check.to);
+    report.node_state = None;
+    report
 }
 
 fn refused(
@@ -58,6 +61,20 @@ pub(super) fn error(error: &handler::Error) -> ErrorReport {
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
             .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
+    }
+}
+
+/// Translates what is wrong with a tarball; where it lay while it was read is nobody's business.
+pub(super) fn not_unpacked(error: &handler::Error) -> ErrorReport {
+    let handler::Error::Store(reld_store::Error::Tarball { source, .. }) = error else {
+        return self::error(error);
+    };
+    let report = ErrorReport::refused("bad_tarball", "the tarball was not unpacked").caused_by(chain(source));
+    match source {
+        reld_store::Fault::OtherContent(_) => report.with_hint(
+            "pack it with a new version, or forget what the node has: `relctl releases`, `relctl remove VSN`",
+        ),
+        _ => report,
     }
 }
 

@@ -38,7 +38,16 @@ impl Node {
         self
     }
 
-    /// Answers the calls that the process makes: whom it calls, and with what.
+    /// Registers a name for another process, so that it can be called by it; `pid` is what a
+    /// [responder](Self::answer_calls) is told then.
+    #[must_use]
+    pub fn name(self, name: &str, pid: Pid) -> Self {
+        self.world.set_name(name, pid);
+        self
+    }
+
+    /// Answers the calls that the process makes: whom it calls, and with what. One by [name](Self::name) ends with
+    /// [`Exit::Noproc`] unless the name is registered, as on a node.
     #[must_use]
     pub fn answer_calls(self, responder: impl FnMut(Pid, Value) -> Result<Value, Exit> + 'static) -> Self {
         self.world.answer_calls_with(Box::new(responder));
@@ -267,5 +276,56 @@ fn waits_for_ever() -> Exit {
 impl<S> std::fmt::Debug for Running<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{Answer, call, register};
+
+    /// Asks the process named `bank` for what it has.
+    #[derive(Serialize, Deserialize)]
+    struct Till;
+
+    impl GenServer for Till {
+        type Args = ();
+        type Call = ();
+        type Reply = u64;
+        type Cast = ();
+        type Message = ();
+
+        async fn init((): ()) -> Result<Self, NotStarted> {
+            register("till")?;
+            Ok(Self)
+        }
+
+        async fn handle_call(&mut self, (): (), _: From) -> Answer<u64> {
+            match call("bank", &(), Duration::from_secs(1)).await {
+                Ok(n) => Answer::Reply(n),
+                Err(error) => Answer::stop(error.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_by_name_is_answered_once_the_name_is_registered() {
+        let bank = Pid::new(9, 1);
+        let node = Node::new().name("bank", bank).answer_calls(move |pid, _| {
+            assert_eq!(pid, bank);
+            Ok(Value::write(&7_u64)?)
+        });
+        let mut till = node.start::<Till>(&()).expect("it starts");
+        assert_eq!(till.call::<u64>(&()), Ok(7));
+        let mut alone = Node::new().start::<Till>(&()).expect("it starts");
+        assert_eq!(alone.call::<u64>(&()), Err(Exit::Noproc));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_told_with_its_holder() {
+        let refused = Node::new().name("till", Pid::new(9, 1)).start::<Till>(&()).expect_err("it is taken");
+        assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
     }
 }

@@ -47,7 +47,7 @@ struct Inner {
     timers: BTreeMap<u64, (u64, Pid, Vec<u8>)>,
     replies: BTreeMap<u64, Vec<u8>>,
     sent: Vec<Sent>,
-    names: BTreeSet<String>,
+    names: BTreeMap<String, Pid>,
     env: BTreeMap<String, Vec<u8>>,
     monitors: BTreeSet<u64>,
     spawned: u32,
@@ -74,6 +74,10 @@ impl World {
 
     pub(super) fn set_env(&self, key: &str, value: Value) {
         self.inner.borrow_mut().env.insert(key.to_owned(), value.bytes().to_vec());
+    }
+
+    pub(super) fn set_name(&self, name: &str, pid: Pid) {
+        self.inner.borrow_mut().names.insert(name.to_owned(), pid);
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -207,15 +211,25 @@ impl Host for World {
     }
 
     fn register(&self, name: &str) -> Result<(), Refused> {
-        self.inner.borrow_mut().names.insert(name.to_owned()).then_some(()).ok_or(Refused)
+        let mut inner = self.inner.borrow_mut();
+        if inner.names.contains_key(name) {
+            return Err(Refused);
+        }
+        inner.names.insert(name.to_owned(), ME);
+        Ok(())
     }
 
     fn unregister(&self, name: &str) -> Result<(), Refused> {
-        self.inner.borrow_mut().names.remove(name).then_some(()).ok_or(Refused)
+        let mut inner = self.inner.borrow_mut();
+        if inner.names.get(name) != Some(&ME) {
+            return Err(Refused);
+        }
+        inner.names.remove(name);
+        Ok(())
     }
 
     fn whereis(&self, name: &str) -> Option<Pid> {
-        self.inner.borrow().names.contains(name).then_some(ME)
+        self.inner.borrow().names.get(name).copied()
     }
 
     fn link(&self, _: Pid) -> Result<(), Refused> {
