@@ -129,7 +129,10 @@ impl RuntimeNode {
         let current =
             self.runtime.code().into_iter().find(|v| v.module == name.as_str() && v.place == Place::Current);
         match current {
-            Some(current) if current.behaviour != new.behaviour() && current.users > 0 => {
+            Some(current)
+                if current.behaviour != new.behaviour()
+                    && !self.runtime.users(name.as_str(), Place::Current).is_empty() =>
+            {
                 Err(NodeError::Stage {
                     module: name.clone(),
                     reason: format!(

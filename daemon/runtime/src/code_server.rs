@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -18,13 +18,11 @@ pub(crate) struct Code {
     pub(crate) module: Arc<dyn Module>,
     /// No longer current: a behaviour process moves on at its next callback boundary.
     stale: AtomicBool,
-    /// How many processes run it.
-    users: AtomicUsize,
 }
 
 impl Code {
     fn new(module: Arc<dyn Module>) -> Arc<Self> {
-        Arc::new(Self { module, stale: AtomicBool::new(false), users: AtomicUsize::new(0) })
+        Arc::new(Self { module, stale: AtomicBool::new(false) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -37,18 +35,6 @@ impl Code {
 
     pub(crate) fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn users(&self) -> usize {
-        self.users.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn enter(&self) {
-        self.users.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn leave(&self) {
-        self.users.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -89,8 +75,6 @@ pub struct Version {
     pub behaviour: Behaviour,
     /// Which place it has.
     pub place: Place,
-    /// How many processes run it.
-    pub users: usize,
 }
 
 /// Why code was not loaded or purged.
@@ -269,7 +253,6 @@ impl Slots {
             version: code.module.version().to_owned(),
             behaviour: code.behaviour(),
             place,
-            users: code.users(),
         };
         let mut versions = Vec::new();
         versions.extend(self.current.iter().map(|code| place(code, Place::Current)));

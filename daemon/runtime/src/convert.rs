@@ -109,12 +109,12 @@ pub(crate) fn convert(
     pids: Vec<Pid>,
     code: Arc<Code>,
     how: Conversion,
-    fate: &Arc<Fate>,
+    upgrade: usize,
     limit: Duration,
 ) -> Result<Converted, ConvertError> {
     let work = Arc::new(Work {
         world: Arc::clone(world),
-        fate: Arc::clone(fate),
+        upgrade,
         pids,
         code,
         how,
@@ -130,7 +130,7 @@ pub(crate) fn convert(
 /// One conversion, shared by the jobs that do it.
 struct Work {
     world: Arc<World>,
-    fate: Arc<Fate>,
+    upgrade: usize,
     pids: Vec<Pid>,
     code: Arc<Code>,
     how: Conversion,
@@ -174,11 +174,14 @@ impl Work {
     /// Converts some processes, then queues up again behind what else the pool has to do.
     fn chunk(work: &Arc<Self>, job: usize) {
         let mut converted = Converted::default();
-        let mut ended = false;
-        for _ in 0..CHUNK {
-            let pid = work.pids.get(work.next.fetch_add(1, Ordering::Relaxed)).copied();
-            ended = pid.is_none() || work.fate.get() != Fate::OPEN;
-            let Some(pid) = pid.filter(|_| !ended) else { break };
+        // Neighbours go to one worker: their places lie side by side.
+        let pids = work.pids.chunks(CHUNK).nth(work.next.fetch_add(1, Ordering::Relaxed));
+        let mut ended = pids.is_none();
+        for pid in pids.unwrap_or_default().iter().copied() {
+            if !work.is_open() {
+                ended = true;
+                break;
+            }
             match work.one(job, pid) {
                 Ok(One::Converted(change)) => {
                     converted.processes += 1;
@@ -197,6 +200,10 @@ impl Work {
         if !ended {
             Self::spawn(work, job);
         }
+    }
+
+    fn is_open(&self) -> bool {
+        self.world.fates.of(self.upgrade) == Fate::Open
     }
 
     /// Notes where a job is now. One that was given up has come back.
@@ -270,12 +277,8 @@ impl Work {
         };
         let (instance, change) = match made {
             Made::Supervisor((instance, change)) => (instance, Some(change)),
-            Made::State(bytes, old) => {
-                let bytes = match &self.how {
-                    Conversion::Down { to, extra } => old.module.change_code_down(to, &bytes, extra),
-                    _ => Ok(bytes),
-                };
-                let bytes = bytes.map_err(|exit| self.refused(pid, Some(&old), exit))?;
+            Made::State(bytes) => {
+                let bytes = self.lower(pid, bytes)?;
                 at(Side::New);
                 let instance = match &self.how {
                     Conversion::Up { from, extra } => self.code.module.change_code(from, &bytes, extra),
@@ -287,12 +290,19 @@ impl Work {
         Ok(self.place(pid, instance).map_or(One::Gone, |()| One::Converted(change)))
     }
 
+    /// Going down, the code that is left makes the state that the other can read.
+    fn lower(&self, pid: Pid, state: Bytes) -> Result<Bytes, ConvertError> {
+        let Conversion::Down { to, extra } = &self.how else { return Ok(state) };
+        let card = |slot: &Slot<Process>| slot.card(pid.generation, |card| Arc::clone(&card.code));
+        let Some(old) = self.world.slot(pid).and_then(card) else { return Ok(state) };
+        old.module.change_code_down(to, &state, extra).map_err(|exit| self.refused(pid, Some(&old), exit))
+    }
+
     /// Puts a shadow beside the live state, unless the upgrade was given up meanwhile.
     fn place(&self, pid: Pid, instance: Box<dyn Instance>) -> Option<()> {
-        let shadow =
-            Box::new(Shadow { fate: Arc::clone(&self.fate), code: Arc::clone(&self.code), instance });
+        let shadow = Box::new(Shadow { upgrade: self.upgrade, code: Arc::clone(&self.code), instance });
         visit(&self.world, pid, |body| {
-            if shadow.fate.get() == Fate::OPEN {
+            if self.is_open() {
                 body.shadow = Some(shadow);
             }
         })
@@ -316,7 +326,7 @@ enum One {
 
 enum Made {
     Supervisor((Box<dyn Instance>, supervisor::Change)),
-    State(Bytes, Arc<Code>),
+    State(Bytes),
 }
 
 /// Reads the state of a process at rest; `None` where nothing of it is to be converted.
@@ -330,7 +340,7 @@ fn read(body: &Body, how: &Conversion, new: &Arc<Code>) -> Result<Option<Made>, 
     if body.card.code.behaviour() == Behaviour::Supervisor {
         return Ok(None);
     }
-    instance.export().map(|bytes| Some(Made::State(bytes, Arc::clone(&body.card.code))))
+    instance.export().map(|bytes| Some(Made::State(bytes)))
 }
 
 /// Visits a process at rest; `None` when it has ended.

@@ -60,8 +60,6 @@ pub(crate) trait Processes {
     fn is_counted(&self, pid: Pid, gate: GateNumber) -> bool;
     /// Lets `look` read the name of a process's module; `None` for one whose state cannot be converted.
     fn module<R>(&self, pid: Pid, look: impl FnOnce(Option<&str>) -> R) -> Option<R>;
-    /// Returns who started a process.
-    fn parent(&self, pid: Pid) -> Option<Pid>;
     /// Returns the calls that a parked callback of a process waits for.
     fn waits_for(&self, pid: Pid) -> Vec<From>;
     /// Lets a parked process look again.
@@ -248,7 +246,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Raises the gate over `members` and waits until all of them rest.
+    /// Raises the gate over `members` and their direct supervisors, and waits until all of them rest.
     ///
     /// `rests` hears of each member found at rest. Returns who was left or doomed.
     pub(crate) fn raise(
@@ -256,11 +254,11 @@ impl Gate {
         house: &GateHouse,
         processes: &impl Processes,
         members: impl Iterator<Item = Pid> + Clone,
+        supervisors: &[Pid],
         mut rests: impl FnMut(Pid),
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
-        let supervisors = supervisors_of(processes, members.clone());
-        self.state.lock().supervisors.clone_from(&supervisors);
+        self.state.lock().supervisors.extend(supervisors);
         house.up.store(true, Ordering::SeqCst);
         // Each is looked at once: a count that is opened twice would never end.
         let known = members.chain(supervisors.iter().copied());
@@ -414,12 +412,24 @@ impl State {
     }
 }
 
-/// Returns the direct supervisors of these processes that are not among them.
-fn supervisors_of(processes: &impl Processes, members: impl Iterator<Item = Pid> + Clone) -> HashSet<Pid> {
-    let mut supervisors: HashSet<Pid> =
-        members.clone().filter_map(|pid| processes.parent(pid)).filter(|pid| *pid != Pid::NONE).collect();
-    members.for_each(|member| {
-        supervisors.remove(&member);
-    });
+/// Returns the parents that are no members themselves, each once. Children of one parent mostly come in a row.
+pub(crate) fn supervisors_of(
+    parents: impl Iterator<Item = Pid>,
+    members: impl Iterator<Item = Pid>,
+) -> Vec<Pid> {
+    let mut supervisors: Vec<Pid> = Vec::new();
+    for parent in parents.filter(|parent| *parent != Pid::NONE) {
+        if supervisors.last() != Some(&parent) {
+            supervisors.push(parent);
+        }
+    }
+    supervisors.sort_unstable();
+    supervisors.dedup();
+    let mut is_member = vec![false; supervisors.len()];
+    for at in members.filter_map(|member| supervisors.binary_search(&member).ok()) {
+        is_member[at] = true;
+    }
+    let mut is_member = is_member.into_iter();
+    supervisors.retain(|_| is_member.next() == Some(false));
     supervisors
 }

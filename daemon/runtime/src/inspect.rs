@@ -1,5 +1,7 @@
 //! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
 
+use std::sync::Arc;
+
 use crate::code::{Behaviour, Bytes};
 use crate::code_server::Code;
 use crate::convert::Stuck;
@@ -136,7 +138,7 @@ impl World {
     }
 
     /// Returns what `look` finds worth having of the living processes.
-    pub(crate) fn collect<R>(&self, look: impl Fn(Pid, &Card) -> Option<R>) -> Vec<R> {
+    pub(crate) fn collect<R>(&self, mut look: impl FnMut(Pid, &Card) -> Option<R>) -> Vec<R> {
         let look = |(slot, place): (u32, &Slot<Process>)| {
             place.card_any(|generation, card| look(Pid { slot, generation }, card)).flatten()
         };
@@ -158,11 +160,13 @@ impl World {
     }
 
     /// Returns who runs this very code.
-    pub(crate) fn users(&self, code: &Code) -> Vec<Pid> {
-        if code.users() == 0 {
+    pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
+        // The table holds it, and the caller; everybody else who does is a process. A counter would be one that all
+        // workers write to.
+        if Arc::strong_count(code) <= 2 {
             return Vec::new();
         }
-        self.find(|_, card| std::ptr::eq(&*card.code, code))
+        self.find(|_, card| Arc::ptr_eq(&card.code, code))
     }
 
     /// Returns the tree below a process.

@@ -475,7 +475,6 @@ impl Run<'_> {
         // told: who hears of the end may purge the code.
         body.actor = Actor::Running;
         body.shadow = None;
-        body.card.code.leave();
         if let Some(gate) = counted {
             world.gate.rested(pid, gate);
         }

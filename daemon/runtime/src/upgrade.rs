@@ -17,10 +17,10 @@ use crate::code_server::Code;
 use crate::context;
 use crate::convert::{self, Conversion, ConvertError, Converted, leave};
 use crate::exit::Exit;
-use crate::gate::{Gate, Member, Processes};
+use crate::gate::{self, Gate, Member, Processes};
 use crate::journal::Entries;
 use crate::pid::Pid;
-use crate::process::{Actor, Body, Signal};
+use crate::process::{Actor, Body, Card, Signal};
 use crate::slot::Unclaimed;
 use crate::supervisor;
 use crate::world::World;
@@ -29,26 +29,42 @@ use crate::world::World;
 const CHUNK: usize = 128;
 
 /// What has become of an upgrade.
-#[derive(Debug)]
-pub(crate) struct Fate(AtomicU8);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Open = 0,
+    Committed = 1,
+    Aborted = 2,
+}
 
-impl Fate {
-    pub(crate) const OPEN: u8 = 0;
-    const COMMITTED: u8 = 1;
-    const ABORTED: u8 = 2;
+/// The fates of all upgrades of a node, by number: a byte each, for the node's life. Shadows carry the number, for a
+/// counted reference would be one that all workers write to.
+#[derive(Debug, Default)]
+pub(crate) struct Fates(boxcar::Vec<AtomicU8>);
 
-    pub(crate) fn get(&self) -> u8 {
-        self.0.load(Ordering::Acquire)
+impl Fates {
+    /// Begins an upgrade and returns its number.
+    fn begin(&self) -> usize {
+        self.0.push(AtomicU8::new(Fate::Open as u8))
     }
 
-    fn set(&self, fate: u8) {
-        self.0.store(fate, Ordering::Release);
+    pub(crate) fn of(&self, upgrade: usize) -> Fate {
+        match self.0.get(upgrade).map(|fate| fate.load(Ordering::Acquire)) {
+            Some(0) => Fate::Open,
+            Some(1) => Fate::Committed,
+            _ => Fate::Aborted,
+        }
+    }
+
+    fn set(&self, upgrade: usize, fate: Fate) {
+        if let Some(slot) = self.0.get(upgrade) {
+            slot.store(fate as u8, Ordering::Release);
+        }
     }
 }
 
 /// A converted state beside the live one.
 pub(crate) struct Shadow {
-    pub(crate) fate: Arc<Fate>,
+    pub(crate) upgrade: usize,
     pub(crate) code: Arc<Code>,
     pub(crate) instance: Box<dyn Instance>,
 }
@@ -70,7 +86,8 @@ pub struct Pause {
 pub struct Upgrade {
     world: Arc<World>,
     gate: Option<Arc<Gate>>,
-    fate: Arc<Fate>,
+    /// Its number among the [`Fates`]; another one after each discard.
+    number: usize,
     /// Who is held while the gate is up.
     members: Members,
     /// Which of `members` came to rest, and when (from the raise on).
@@ -87,12 +104,7 @@ impl Members {
     /// Adds a process of that module; one whose state cannot be converted is none.
     fn add(&mut self, module: Option<&str>, pid: Pid) {
         let Some(module) = module else { return };
-        match self.0.get_mut(module) {
-            Some(pids) => pids.push(pid),
-            None => {
-                self.0.insert(module.to_owned(), vec![pid]);
-            }
-        }
+        self.0.entry(module.to_owned()).or_default().push(pid);
     }
 
     fn of(&self, module: &str) -> &[Pid] {
@@ -108,10 +120,31 @@ impl Members {
     }
 }
 
+/// The codes met while members are looked for. Thousands of processes share a few, so each name is looked up once.
+struct Codes<'a> {
+    gate: &'a Gate,
+    met: Vec<(Arc<Code>, bool)>,
+    last: usize,
+}
+
+impl Codes<'_> {
+    /// Returns the number of a process's code, if such processes are members.
+    fn number(&mut self, card: &Card) -> Option<usize> {
+        let is_its = |(code, _): &(Arc<Code>, bool)| Arc::ptr_eq(code, &card.code);
+        if !self.met.get(self.last).is_some_and(is_its) {
+            self.last = self.met.iter().position(is_its).unwrap_or_else(|| {
+                self.met.push((Arc::clone(&card.code), self.gate.is_member(card.stateful_module())));
+                self.met.len() - 1
+            });
+        }
+        self.met[self.last].1.then_some(self.last)
+    }
+}
+
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
-            .field("fate", &self.fate)
+            .field("fate", &self.world.fates.of(self.number))
             .field("members", &self.members.len())
             .finish_non_exhaustive()
     }
@@ -125,7 +158,7 @@ impl Upgrade {
         Self {
             world: Arc::clone(world),
             gate: None,
-            fate: Arc::new(Fate(AtomicU8::new(Fate::OPEN))),
+            number: world.fates.begin(),
             members: Members::default(),
             rested: Vec::new(),
             raised: None,
@@ -162,13 +195,15 @@ impl Upgrade {
     ) -> Result<(), Vec<Pid>> {
         let gate = self.world.gate.build(members);
         // Found before the gate is up; whoever is born meanwhile makes itself known to the gate.
-        self.members = self.find_members(&gate, include);
+        let (members, supervisors) = self.find_members(&gate, include);
+        self.members = members;
         self.gate = Some(Arc::clone(&gate));
         let raised = Instant::now();
         self.raised = Some(raised);
         let mut rested = Vec::with_capacity(self.members.len());
-        let result = gate
-            .raise(&self.world.gate, &*self.world, self.members.iter(), |_| rested.push(raised.elapsed()));
+        let result = gate.raise(&self.world.gate, &*self.world, self.members.iter(), &supervisors, |_| {
+            rested.push(raised.elapsed());
+        });
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
         let drained = self.members.len().saturating_sub(rested.len());
         rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
@@ -188,19 +223,23 @@ impl Upgrade {
         }
     }
 
-    /// `include` is asked when no process is locked: it may look at them.
-    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> Members {
-        let candidates = self.world.collect(|pid, card| {
-            let module = card.stateful_module();
-            gate.is_member(module).then(|| (pid, card.parent, Arc::clone(&card.code)))
-        });
-        let mut members = Members::default();
-        for (pid, parent, code) in candidates {
-            if include(pid, (parent != Pid::NONE).then_some(parent)) {
-                members.add(Some(code.name()), pid);
-            }
+    /// Returns the members and their direct supervisors. `include` is asked when no process is locked: it may look at
+    /// them.
+    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> (Members, Vec<Pid>) {
+        let mut codes = Codes { gate, met: Vec::new(), last: 0 };
+        let mut found = self.world.collect(|pid, card| Some((pid, card.parent, codes.number(card)?)));
+        found.retain(|(pid, parent, _)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
+        let mut pids = vec![Vec::new(); codes.met.len()];
+        for (pid, _, code) in &found {
+            pids[*code].push(*pid);
         }
-        members
+        let mut members = Members::default();
+        for ((code, _), pids) in codes.met.iter().zip(pids).filter(|(_, pids)| !pids.is_empty()) {
+            members.0.entry(code.name().to_owned()).or_default().extend(pids);
+        }
+        let parents = found.iter().map(|(_, parent, _)| *parent);
+        let supervisors = gate::supervisors_of(parents, members.iter());
+        (members, supervisors)
     }
 
     /// Leaves these members out of all conversions: they are to be killed after the switch.
@@ -215,7 +254,7 @@ impl Upgrade {
     /// [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
-        convert::convert(&self.world, self.members_of(module), code, how, &self.fate, limit)
+        convert::convert(&self.world, self.members_of(module), code, how, self.number, limit)
     }
 
     fn members_of(&self, module: &str) -> Vec<Pid> {
@@ -238,15 +277,15 @@ impl Upgrade {
 
     /// Drops all shadows; a conversion may begin anew.
     pub fn discard(&mut self) {
-        self.fate.set(Fate::ABORTED);
-        self.fate = Arc::new(Fate(AtomicU8::new(Fate::OPEN)));
+        self.world.fates.set(self.number, Fate::Aborted);
+        self.number = self.world.fates.begin();
         self.sweep_soon();
     }
 
     /// Makes the staged code current and the shadows the states. Cannot fail, writes a few words. `[raised]`
     pub fn switch(&mut self) {
         self.world.code.switch();
-        self.fate.set(Fate::COMMITTED);
+        self.world.fates.set(self.number, Fate::Committed);
     }
 
     /// Lowers the gate and says how long each member was held.
@@ -285,8 +324,8 @@ impl Upgrade {
         if self.raised.is_some() {
             self.lower();
         }
-        if self.fate.get() == Fate::OPEN {
-            self.fate.set(Fate::ABORTED);
+        if self.world.fates.of(self.number) == Fate::Open {
+            self.world.fates.set(self.number, Fate::Aborted);
             self.world.code.unstage();
             self.sweep_soon();
         }
@@ -314,15 +353,15 @@ impl Pause {
 /// Takes the shadow of a committed upgrade, drops that of a failed one. For the claimer of the process.
 pub(crate) fn settle(world: &World, body: &mut Body) {
     let Some(shadow) = body.shadow.take() else { return };
-    match shadow.fate.get() {
-        Fate::OPEN => body.shadow = Some(shadow),
-        Fate::COMMITTED => {
+    match world.fates.of(shadow.upgrade) {
+        Fate::Open => body.shadow = Some(shadow),
+        Fate::Committed => {
             let Shadow { code, instance, .. } = *shadow;
             take_rows(world, body, &*instance);
             body.actor = Actor::Resting(instance);
             enter(world, body, code);
         }
-        _ => {}
+        Fate::Aborted => {}
     }
 }
 
@@ -370,8 +409,6 @@ fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
 }
 
 fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
-    code.enter();
-    body.card.code.leave();
     body.card.code = Arc::clone(&code);
     if let Some(slot) = world.slot(body.pid) {
         slot.edit_card(body.pid.generation, |card| card.code = code);

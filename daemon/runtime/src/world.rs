@@ -21,6 +21,7 @@ use crate::scheduler::Scheduler;
 use crate::slot::{Slot, Wake};
 use crate::table::Table;
 use crate::timer::{TimerRef, Timers};
+use crate::upgrade::Fates;
 
 /// Who asks from outside the process world: the API, the release handler.
 pub(crate) const OUTSIDE: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
@@ -52,6 +53,7 @@ pub(crate) struct World {
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
     pub(crate) apps: Applications,
+    pub(crate) fates: Fates,
     /// Conversions that were given up and have not come back.
     pub(crate) stuck: Mutex<Vec<Stuck>>,
     outside: Mutex<HashMap<Ref, Asker>>,
@@ -81,6 +83,7 @@ impl World {
             gate: GateHouse::default(),
             journal: Journal::default(),
             apps: Applications::default(),
+            fates: Fates::default(),
             stuck: Mutex::default(),
             outside: Mutex::new(HashMap::new()),
             next_outside: AtomicU64::new(1),
@@ -222,7 +225,6 @@ impl World {
     /// Starts a process. Its starter is answered when init is done.
     pub(crate) fn start(&self, start: Start) -> Pid {
         let Start { code, app, args, parent, link, starter } = start;
-        code.enter();
         let card = Card { code, app, parent, rows: None };
         let pid = self.table.open(card.clone(), |pid| {
             let mut body = Box::new(Body::new(pid, card, args, starter));

@@ -84,7 +84,7 @@ impl StartArgs {
         struct Body<T> {
             env: T,
         }
-        self.body.read::<Body<T>>().map(|body| body.env)
+        codec::decode::<Body<T>>(self.body.bytes()).map(|body| body.env)
     }
 
     fn parse(body: &[u8]) -> Result<Self, Undecodable> {

@@ -19,9 +19,12 @@ impl Undecodable {
     }
 }
 
+/// Room for a usual message or state: a vector that grows byte by byte asks the daemon's allocator five times.
+const USUAL: usize = 128;
+
 /// Writes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undecodable> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     let mut serializer = rmp_serde::Serializer::new(&mut bytes)
         .with_bytes(BytesMode::ForceAll)
         .with_struct_map()

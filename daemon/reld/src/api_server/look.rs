@@ -304,7 +304,13 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
     if let (Some(module), true) = (module, names.is_empty()) {
         return Err(not_loaded(module));
     }
-    let modules = names.iter().map(|name| module_row(api, name, &versions)).collect();
+    let processes = api.runtime.processes();
+    let mut users: HashMap<&str, u64> = HashMap::new();
+    for info in processes.iter().filter(|info| !info.is_old) {
+        *users.entry(&info.module).or_default() += 1;
+    }
+    let current_users = |name: &str| users.get(name).copied().unwrap_or_default();
+    let modules = names.iter().map(|name| module_row(api, name, &versions, current_users(name))).collect();
     let shared = api.shared.lock();
     let residents = shared.residents.iter().map(|image| r::Resident {
         app: image.app.clone(),
@@ -320,7 +326,7 @@ pub(super) fn not_loaded(module: &str) -> ErrorReport {
         .with_hint("`relctl code` lists the modules")
 }
 
-fn module_row(api: &Api, name: &str, versions: &[runtime::Version]) -> r::Module {
+fn module_row(api: &Api, name: &str, versions: &[runtime::Version], current_processes: u64) -> r::Module {
     let at = |place| versions.iter().find(|version| version.module == name && version.place == place);
     let current = at(Place::Current);
     r::Module {
@@ -331,7 +337,7 @@ fn module_row(api: &Api, name: &str, versions: &[runtime::Version]) -> r::Module
             .map(|version| version.app.clone())
             .unwrap_or_default(),
         current: current.map(|version| version.version.clone()),
-        current_processes: current.map_or(0, |version| version.users as u64),
+        current_processes,
         old: at(Place::Old).map(|version| r::OldCode {
             version: version.version.clone(),
             lingering: lingering(api, |info| info.module == name),

@@ -122,10 +122,6 @@ impl Processes for House {
         self.slot(pid).card(pid.generation, |(module, _)| look(Some(module)))
     }
 
-    fn parent(&self, pid: Pid) -> Option<Pid> {
-        self.slot(pid).card(pid.generation, |(_, parent)| *parent)
-    }
-
     fn waits_for(&self, pid: Pid) -> Vec<From> {
         let open = |station: &Station| station.serving.map(|(_, request)| request);
         self.slot(pid).peek(pid.generation, open).flatten().into_iter().collect()
@@ -306,7 +302,9 @@ impl House {
     fn upgrade(&self, member: Member) -> Result<(), Vec<Pid>> {
         let gate = self.gate.build(HashMap::from([(MEMBER.to_owned(), member)]));
         let members = self.members();
-        let raised = gate.raise(&self.gate, self, members.iter().copied(), |_| {});
+        let parents = members.iter().filter_map(|pid| self.parent(*pid));
+        let supervisors = supervisors_of(parents, members.iter().copied());
+        let raised = gate.raise(&self.gate, self, members.iter().copied(), &supervisors, |_| {});
         if raised.is_ok() {
             self.at_rest.store(true, std::sync::atomic::Ordering::SeqCst);
             let newborn = gate.newborn(members.iter().copied());
@@ -320,6 +318,10 @@ impl House {
             self.visit(pid, |_| {});
         });
         raised.map(|_| ())
+    }
+
+    fn parent(&self, pid: Pid) -> Option<Pid> {
+        self.slot(pid).card(pid.generation, |(_, parent)| *parent)
     }
 
     fn members(&self) -> Vec<Pid> {

@@ -27,10 +27,6 @@ impl Processes for World {
         self.slot(pid)?.card(pid.generation, |card| look(card.stateful_module()))
     }
 
-    fn parent(&self, pid: Pid) -> Option<Pid> {
-        self.slot(pid)?.card(pid.generation, |card| card.parent)
-    }
-
     fn waits_for(&self, pid: Pid) -> Vec<From> {
         let open_calls = |body: &Body| {
             let open = if body.is_waiting() { &body.open[..] } else { &[] };
