@@ -69,16 +69,24 @@ impl Runtime {
         answer.recv().unwrap_or(Answer::Exit(Exit::Noproc))
     }
 
-    /// Says whether the code that a process runs would decode a message. Decodes with the app's own code, on the calling
-    /// thread; no callback runs. An upgrade in between may change the answer.
+    /// Asks whether the code that a process runs would decode a message, and gives the message back if so. Decodes with
+    /// the app's own code, on the pool like all of it; no callback runs. An upgrade in between may change the answer.
     ///
-    /// # Errors
-    /// [`Exit::Undecodable`], naming what does not fit; [`Exit::Noproc`].
-    pub fn accepts(&self, to: Pid, kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
-        let slot = self.world.slot(to).ok_or(Exit::Noproc)?;
-        // Copied out first: app code runs under no lock.
-        let code = slot.card(to.generation, |card| card.code.clone()).ok_or(Exit::Noproc)?;
-        code.module.accepts(kind, body)
+    /// `done` gets [`Exit::Undecodable`], naming what does not fit, or [`Exit::Noproc`].
+    pub fn accepts_then(
+        &self,
+        to: Pid,
+        kind: BodyKind,
+        body: Bytes,
+        done: impl FnOnce(Result<Bytes, Exit>) + Send + 'static,
+    ) {
+        // Copied out: app code runs under no lock.
+        let code =
+            self.world.slot(to).and_then(|slot| slot.card(to.generation, |card| Arc::clone(&card.code)));
+        self.world.scheduler.job(Box::new(move || {
+            let accepted = code.map_or(Err(Exit::Noproc), |code| code.module.accepts(kind, &body));
+            done(accepted.map(|()| body));
+        }));
     }
 
     /// Sends a message to `handle_cast`.

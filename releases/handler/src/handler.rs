@@ -1,6 +1,7 @@
 //! The release handler: the status table, and the road from one release to another.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use reld_plan::Vsn;
 use reld_store::{Platform, Refusal, Status, StatusTable, Store, Unpacked};
@@ -118,6 +119,7 @@ impl<N: Node> ReleaseHandler<N> {
         options: InstallOptions,
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
+        let begin = Instant::now();
         let Prepared { check, program } = self.prepare(vsn, options)?;
         let Check { from, to, obstacles, .. } = check;
         if !obstacles.is_empty() {
@@ -133,6 +135,7 @@ impl<N: Node> ReleaseHandler<N> {
             self.note(&mut report);
         }
         report.permanent = self.is_permanent(vsn) && report.outcome == Outcome::Installed;
+        report.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
         Ok(report)
     }
 

@@ -48,6 +48,8 @@ pub struct Report {
     pub not_undone: Vec<String>,
     /// What was done, in order.
     pub steps: Vec<StepReport>,
+    /// How long all of it took, the check included, in microseconds.
+    pub duration_us: u64,
     /// How long the members were held.
     pub pause: Pause,
     /// How many states were converted.
@@ -111,6 +113,7 @@ impl Report {
             failure: None,
             not_undone: Vec::new(),
             steps: Vec::new(),
+            duration_us: 0,
             pause: Pause::default(),
             converted: 0,
             children: Vec::new(),

@@ -59,7 +59,7 @@ pub struct Report {
     pub committed: bool,
     /// What was carried out.
     pub steps: Vec<StepRun>,
-    /// From the first step to the last.
+    /// How long all of it took, the check included.
     pub took_us: u64,
     /// How long processes stood still.
     pub pauses: Pauses,

@@ -97,7 +97,7 @@ pub(super) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport>
         changed: report.changed,
         committed: report.permanent,
         steps: report.steps.iter().map(step_run).collect(),
-        took_us: report.steps.iter().map(|step| step.duration_us).sum(),
+        took_us: report.duration_us,
         pauses: pauses(report),
         killed: ended(report),
         restarted: restarted(report),

@@ -124,16 +124,23 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
         }
         Some(Behaviour::GenServer | Behaviour::Task) | None => {}
     }
-    let body = bytes(value)?;
-    api.wait(move |runtime| match runtime.accepts(pid, kind, &body) {
-        Ok(()) => Ok(body),
-        Err(why) => Err(ErrorReport::refused(
-            "undecodable",
-            format!("{name} would not understand this; nothing was sent"),
-        )
-        .caused_by(why.to_string())),
-    })
-    .await
+    let (done, answer) = tokio::sync::oneshot::channel();
+    api.runtime.accepts_then(pid, kind, bytes(value)?, move |accepted| {
+        // A client that hung up has no use for the answer.
+        let _ = done.send(accepted);
+    });
+    let refuse = |kind: &str, why: String| {
+        ErrorReport::refused(kind, format!("{name} would not understand this; nothing was sent"))
+            .caused_by(why)
+    };
+    match tokio::time::timeout(BOUNDARY, answer).await {
+        Ok(Ok(accepted)) => accepted.map_err(|why| refuse("undecodable", why.to_string())),
+        Ok(Err(_)) => Err(ErrorReport::refused("stopping", "the node stops")),
+        Err(_) => Err(refuse(
+            "timeout",
+            format!("its code has not read the message within {} ms", millis(BOUNDARY)),
+        )),
+    }
 }
 
 async fn call(api: Api, request: q::Call) -> Result<r::Replied, ErrorReport> {
