@@ -5,30 +5,12 @@
 //! [`crate::host`] is handed over; that is why it is a symbol of the executable and not a member of that table.
 
 use std::alloc::{self, Layout};
-use std::ffi::{c_long, c_void};
+use std::ffi::c_void;
 use std::ptr;
 
-use libmimalloc_sys as mimalloc_sys;
-/// What the daemon installs as its global allocator.
-pub use mimalloc::MiMalloc as Allocator;
 use reld_abi as abi;
 
 use crate::error::Refusal;
-
-/// `mi_option_purge_delay`, which the bindings do not name.
-const PURGE_DELAY: mimalloc_sys::mi_option_t = 15;
-
-/// How long freed memory stays with the daemon, in milliseconds.
-const KEEP_MS: c_long = 10_000;
-
-/// Keeps freed memory for a while instead of the allocator's 10 ms. To be called once, when the daemon starts.
-///
-/// An upgrade holds each state twice for a moment and frees the older one: memory that went back to the system between
-/// two of its steps would be asked for again, page by page, while processes wait.
-pub fn keep_freed_memory() {
-    // SAFETY: options may be set at any time, by any thread.
-    unsafe { mimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_MS) }
-}
 
 static ALLOCATOR: abi::Allocator = abi::Allocator {
     size: size_of::<abi::Allocator>() as u32,
@@ -119,15 +101,6 @@ mod tests {
         check(0, 1, false);
         check(16, 3, false);
         check(usize::MAX, 1, false);
-    }
-
-    #[test]
-    fn the_option_is_the_one_that_is_meant() {
-        // SAFETY: options may be read at any time.
-        let delay = || unsafe { mimalloc_sys::mi_option_get(PURGE_DELAY) };
-        assert_eq!(delay(), 10, "mimalloc's own default of mi_option_purge_delay");
-        keep_freed_memory();
-        assert_eq!(delay(), KEEP_MS);
     }
 
     #[test]

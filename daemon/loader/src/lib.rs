@@ -48,7 +48,7 @@ mod probe;
 mod unload;
 mod wire;
 
-pub use alloc::{Allocator, allocator, keep_freed_memory, verify_exports};
+pub use alloc::{allocator, verify_exports};
 pub use error::{LoadError, Refusal};
 pub use inbound::host;
 pub use library::{Digest, Library, OpenRequest};

@@ -35,7 +35,6 @@ pub(crate) enum Next {
 /// Runs the daemon until it is told to stop.
 pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
     log(&config);
-    reld_loader::keep_freed_memory();
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let next = threads.block_on(serve(&config))?;
     // What is still served is cut off; the processes have stopped.

@@ -17,7 +17,7 @@ use crate::config::{Arguments, Command};
 
 /// Libraries forward their allocations here, too.
 #[global_allocator]
-static ALLOCATOR: reld_loader::Allocator = reld_loader::Allocator;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

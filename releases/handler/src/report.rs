@@ -254,6 +254,7 @@ mod tests {
             },
             "not_undone": [],
             "steps": [{ "step": 1, "title": "load_object_code shop-0.1.1", "duration_us": 40 }],
+            "duration_us": 0,
             "pause": { "p50_us": 0, "p99_us": 0, "max_us": 0, "processes": 0 },
             "converted": 0, "children": [], "killed": [], "exits": [], "restarted": [], "left": [],
             "lingering": [], "residents": [], "warnings": [],
