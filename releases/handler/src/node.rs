@@ -4,7 +4,7 @@
 //!
 //! - **A verb that answers an error has left nothing behind.** Only what answered `Ok` has to be undone. (`convert` alone
 //!   leaves the shadow states made so far, since [`discard`](Node::discard) drops all of them at once anyway.)
-//! - **Every verb that waits has a deadline** and answers an error when it passes. A thread of an app that never comes
+//! - **Every verb that waits has a deadline or a limit** and answers an error when it passes. A thread of an app that never comes
 //!   back is the node's to replace; the verb does not wait for it longer.
 //! - **The old thing is kept until [`switch`](Node::switch)**, so undoing is putting back. The verbs that only put
 //!   back or flip tables in memory have no way to fail.
@@ -94,10 +94,11 @@ pub trait Node {
 
     /// Converts the states of all members of one module to shadow states. [gate raised] OTP: `code_change`.
     ///
-    /// The live states are not touched, and what a conversion sends is kept until the switch.
+    /// The live states are not touched, and what a conversion sends is kept until the switch. The limit is for each state
+    /// by itself, so that more processes have more time.
     ///
     /// # Errors
-    /// [`NodeError::ChangeCode`] or [`NodeError::ChangeCodeTimedOut`], naming the process. Shadow states made before
+    /// [`NodeError::ChangeCode`] or [`NodeError::ChangeCodeTimedOut`], naming the process, or [`NodeError::Starved`]. Shadow states made before
     /// the error, by this call too, stay until [`discard`](Node::discard).
     fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError>;
 
