@@ -107,7 +107,7 @@
 //!
 //! | instruction | what it does | further keys |
 //! |---|---|---|
-//! | `{ update = "m" }` | suspends the processes of `m`, loads it, converts their states, resumes them | `change`, `timeout`, `deps`, `pre_purge`, `post_purge`, `mod_type` |
+//! | `{ update = "m" }` | suspends the processes of `m`, loads it, converts their states, resumes them | `change`, `timeout`, `deps`, `pre_purge`, `post_purge` |
 //! | `{ load_module = "m" }` | loads it; nobody is suspended by name | `deps`, `pre_purge`, `post_purge` |
 //! | `{ add_module = "m" }` | loads a module that is new | `deps` |
 //! | `{ delete_module = "m" }` | removes a module, and ends who still runs it | `deps` |
