@@ -102,6 +102,40 @@ fn without_a_daemon_the_exit_code_is_3() {
 }
 
 #[test]
+fn a_folder_in_place_of_a_tarball_is_refused_before_anything_is_sent() {
+    assert_snapshot!(relctl(Vec::new(), &["unpack", "/"]), @r"
+    ! error: cannot read /
+    !   caused by: is a directory
+    exit 1
+    ");
+}
+
+#[test]
+fn a_node_that_boots_is_not_called_idle() {
+    let status = r::NodeStatus {
+        reld: "0.1.0".to_owned(),
+        os_pid: 4711,
+        uptime_ms: 20,
+        release: None,
+        permanent: Some("1.0.0".to_owned()),
+        processes: 0,
+        dirty: false,
+        upgrade: None,
+        lingering: Vec::new(),
+        ended: Vec::new(),
+        stuck: Vec::new(),
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
+    -> GET /status
+    release    none yet, 1.0.0 is being booted
+    permanent  1.0.0
+    processes  0
+    daemon     reld 0.1.0, process 4711, up 20.0 ms
+    exit 0
+    ");
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_exits_with_2() {
     let seen = relctl(Vec::new(), &["child", "start", "counter_sup", r#"{"id": 1}"#]);
     assert_snapshot!(seen, @r#"
