@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use reld_plan::Vsn;
-use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store};
+use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store, Unpacked};
 
 use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
@@ -123,6 +123,12 @@ impl ReleaseHandler<Fake> {
     }
 
     #[track_caller]
+    fn unpacks(&mut self, target: &Target) -> Unpacked {
+        let Target::Tarball(path) = target else { panic!("no tarball: {target:?}") };
+        self.unpack(path).unwrap()
+    }
+
+    #[track_caller]
     fn refuses(&mut self, vsn: &Vsn) -> Vec<Obstacle> {
         match self.install(vsn, options(), &mut |_| ()) {
             Err(Error::Refused { obstacles, .. }) => obstacles,
@@ -166,8 +172,7 @@ fn a_release_is_unpacked_then_current_then_permanent_and_a_crash_boots_the_perma
     let [first, second, _] = site.three();
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
-    let Target::Tarball(path) = &second else { panic!("a tarball") };
-    assert!(handler.unpack(path).unwrap().is_new);
+    assert!(handler.unpacks(&second).is_new);
     check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
     let report = handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
     assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false));
@@ -307,8 +312,7 @@ fn a_downgrade_goes_to_no_release_that_never_ran() {
     let [first, second, _] = site.three();
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
-    let Target::Tarball(path) = second else { panic!("a tarball") };
-    handler.unpack(&path).unwrap();
+    handler.unpacks(&second);
     let error = handler.way_back(Some(vsn(1))).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -341,10 +345,9 @@ fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
     let [first, ..] = site.three();
     let instruction = "{ update = \"counter\" }, { apply = \"counter:warm\", args = [] }";
     let second = site.pack(1, &both_ways(1, instruction));
-    let Target::Tarball(path) = second else { panic!("a tarball") };
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
-    handler.unpack(&path).unwrap();
+    handler.unpacks(&second);
     handler.with_outsiders();
     let before = handler.node().world.clone();
 
@@ -368,8 +371,7 @@ fn without_a_way_between_two_releases_the_check_names_the_app() {
     let [first, _, third] = site.three();
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
-    let Target::Tarball(path) = third else { panic!("a tarball") };
-    handler.unpack(&path).unwrap();
+    handler.unpacks(&third);
     let obstacles = handler.refuses(&vsn(2));
     assert_eq!(classes(&obstacles), ["version_not_in_appup"]);
     assert!(obstacles[0].to_string().contains("shop"), "{}", obstacles[0]);
@@ -381,8 +383,7 @@ fn a_release_that_was_changed_on_disk_is_refused() {
     let [first, second, _] = site.three();
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
-    let Target::Tarball(path) = second else { panic!("a tarball") };
-    handler.unpack(&path).unwrap();
+    handler.unpacks(&second);
     std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
     assert_eq!(classes(&handler.refuses(&vsn(1))), ["files"]);
     assert_eq!(handler.running(), Some(&vsn(0)));
