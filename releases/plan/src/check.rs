@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::instr::Apply;
 use crate::name::ModuleName;
 use crate::script::{Action, Mark, Script, Step};
 
@@ -78,6 +79,14 @@ pub enum Rule {
         /// The module.
         module: ModuleName,
     },
+    /// A call of a built-in module is one that the node knows.
+    #[error("apply {call}: {problem}")]
+    BadCall {
+        /// The call.
+        call: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A restart is the first step or the last.
     #[error("{word} stands amid other steps")]
     RestartAmid {
@@ -121,9 +130,17 @@ fn placed(step: &Step, at: usize, switch: usize, len: usize) -> Result<(), Rule>
         (Action::Resume { .. }, _) | (_, Mark::Irreversible) if at < switch => {
             Err(Rule::BeforeSwitch { word })
         }
-        (Action::Resume { .. } | Action::Apply(_), _) | (_, Mark::Irreversible) => Ok(()),
+        (Action::Resume { .. } | Action::Apply(_), _) | (_, Mark::Irreversible | Mark::TakenBack) => Ok(()),
         _ if at > switch => Err(Rule::AfterSwitch { word }),
         _ => Ok(()),
+    }
+}
+
+/// Checks a call of a built-in module.
+fn understood(call: &Apply) -> Result<(), Rule> {
+    match call.built_in() {
+        Some(Err(problem)) => Err(Rule::BadCall { call: call.to_string(), problem }),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 
@@ -148,6 +165,7 @@ impl<'a> Seen<'a> {
             Action::CodeChange { module, .. } => self.code_change(module)?,
             Action::Resume { modules } => self.resume(modules)?,
             Action::Stop { modules } => self.released.extend(modules),
+            Action::Apply(call) => understood(call)?,
             _ => {}
         }
         self.at += 1;

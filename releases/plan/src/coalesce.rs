@@ -6,10 +6,10 @@
 //! - Loads are staged before anybody is suspended, suspends and resumes are one each, and the switch comes after
 //!   everything that can fail.
 //! - Conversions and calls keep their order among each other: a call written before an update runs before its conversion.
-//! - What ends something (stop, remove, purge, terminate_child, stop of an app) waits until after the switch; so does a
-//!   later call about the same supervisor or app.
+//! - What ends something (stop, remove, purge, stop of an app) waits until after the switch, and so do the calls of the
+//!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate.
 //! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.
-//! - A load in place of a remove replaces the module; restart_application becomes one step.
+//! - A load in place of a remove replaces the module; restart_application becomes one step before the gate.
 //!
 //! `facts.rs` knows what the relup and the two releases say, `window.rs` puts each instruction into its place.
 

@@ -57,6 +57,7 @@ mod warning;
 mod window;
 
 pub use app::App;
+pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
 pub use doc_error::DocError;

@@ -3,14 +3,15 @@
 //! ```text
 //! restart_new_daemon                    only where the daemon's version changes
 //! load_object_code*                     everything of loading that can fail
-//! apply*                                those written before the point of no return
+//! apply*                                those written before the point of no return; rename_child
+//! restart_application*                  its state is lost; stops before the loads, starts after them
 //! load*                                 staged, nobody sees them yet
 //! start_application* load_application*  apps that the release adds, beside the old code
 //! suspend                               all members at once
-//! code_change* apply* sync_nodes* restart_application*    in the order of the translation
+//! code_change* apply* sync_nodes*       in the order of the translation
 //! SWITCH                                all staged code becomes current
 //! resume                                all members at once
-//! stop* start* remove* purge* ...       what cannot be taken back
+//! stop* start* remove* purge* apply*    what ends something; what starts children or apps
 //! restart_daemon
 //! ```
 //!
@@ -20,6 +21,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::apply::BuiltIn;
 use crate::instr::{Apply, Mode, PurgeWords, SyncWith, Timeout};
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
@@ -221,6 +223,8 @@ pub enum Mark {
     StateLost,
     /// Nothing. Such steps come after the switch only.
     Irreversible,
+    /// It starts something after the switch; where it fails, the node goes back by a downgrade.
+    TakenBack,
     /// The node restarts.
     Restarts,
 }
@@ -254,12 +258,17 @@ impl Action {
     /// Returns what a rollback can do about the step.
     pub fn mark(&self) -> Mark {
         match self {
-            Self::Apply(call) if call.ends_child() || call.ends_application() => Mark::Irreversible,
-            Self::Apply(call) if call.undo.is_none() && !call.has_known_undo() => Mark::NoUndo,
+            Self::Apply(call) => match call.built_in() {
+                Some(Ok(BuiltIn::RenameChild { .. })) => Mark::Undone,
+                Some(Ok(built_in)) if built_in.ends() => Mark::Irreversible,
+                Some(_) => Mark::TakenBack,
+                None if call.undo.is_none() => Mark::NoUndo,
+                None => Mark::Undone,
+            },
             Self::RestartApplication { .. } => Mark::StateLost,
             Self::RestartNewDaemon | Self::RestartDaemon => Mark::Restarts,
+            Self::Start { .. } => Mark::TakenBack,
             Self::Stop { .. }
-            | Self::Start { .. }
             | Self::StopApplication { .. }
             | Self::UnloadApplication { .. }
             | Self::Remove { .. }

@@ -37,6 +37,7 @@ impl fmt::Display for Mark {
             Self::NoUndo => "NOT UNDONE by a rollback",
             Self::StateLost => "its state is LOST",
             Self::Irreversible => "IRREVERSIBLE",
+            Self::TakenBack => "a failure takes the upgrade back",
             Self::Restarts => "the node RESTARTS",
         })
     }

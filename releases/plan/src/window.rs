@@ -14,6 +14,7 @@ pub(crate) struct Window {
     first: Vec<Step>,
     object_code: Vec<Step>,
     before: Vec<Step>,
+    restarted: Vec<Step>,
     staged: Vec<Step>,
     started: Vec<Step>,
     members: Vec<Member>,
@@ -80,7 +81,7 @@ impl Window {
             LowLevel::StartApplication { app, start_type } => {
                 let (app, start_type) = (app.clone(), *start_type);
                 if facts.is_restarted(&app) {
-                    self.inside.push(step(Action::RestartApplication { app, start_type }, reason));
+                    self.restarted.push(step(Action::RestartApplication { app, start_type }, reason));
                 } else {
                     self.started.push(step(Action::StartApplication { app, start_type }, reason));
                 }
@@ -171,23 +172,15 @@ impl Window {
         Ok(())
     }
 
+    /// What the built-in modules start or end waits for the switch; a child is renamed before its supervisor is updated.
     fn apply(&mut self, call: &Apply, reason: &Reason) {
-        let held = call.ends_child() || call.ends_application() || self.holds_object_of(call);
-        let part = match (self.passed, held) {
-            (_, true) => &mut self.held,
+        let part = match (call.built_in().is_some(), self.passed) {
+            _ if call.renames_child() => &mut self.before,
+            (true, _) => &mut self.held,
             (false, false) => &mut self.before,
-            (true, false) => &mut self.inside,
+            (false, true) => &mut self.inside,
         };
         part.push(step(Action::Apply(call.clone()), reason));
-    }
-
-    /// Returns whether a call about the same supervisor or app waits for the switch already.
-    fn holds_object_of(&self, call: &Apply) -> bool {
-        let Some(object) = call.object() else { return false };
-        self.held.iter().any(|step| match &step.action {
-            Action::Apply(earlier) => earlier.module == call.module && earlier.object() == Some(object),
-            _ => false,
-        })
     }
 
     /// The users of a stopped module rest until they can be stopped: new code must not see their state.
@@ -224,12 +217,23 @@ impl Window {
     /// Returns the steps of all parts.
     pub(crate) fn steps(self) -> Vec<Step> {
         let Self {
-            first, object_code, before, staged, started, members, inside, resumed, held, last, ..
+            first,
+            object_code,
+            before,
+            restarted,
+            staged,
+            started,
+            members,
+            inside,
+            resumed,
+            held,
+            last,
+            ..
         } = self;
         let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }, &self.reason));
         let resume = (!resumed.is_empty()).then(|| step(Action::Resume { modules: resumed }, &self.reason));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
-        let prepared = [first, object_code, before, staged, started].into_iter().flatten();
+        let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();
         let paused = suspend.into_iter().chain(inside).chain([switch]).chain(resume);
         prepared.chain(paused).chain(held).chain(last).collect()
     }

@@ -1,6 +1,7 @@
 //! Every rule of a script, by a script that breaks it.
 
-use reld_plan::{Action, Mark, Mode, ModuleName, Script, plan};
+use reld_plan::{Action, Apply, Mark, Mode, ModuleName, Script, plan};
+use serde_json::{Value, json};
 
 use crate::documents::Documents;
 
@@ -83,6 +84,19 @@ fn what_can_fail_comes_before_the_switch_and_what_is_final_after_it() {
         },
         "step 3: purge comes before the switch",
     );
+}
+
+#[test]
+fn a_call_of_a_built_in_module_is_one_that_the_node_knows() {
+    check(
+        |script| script.steps[2].action = Action::Apply(restart_child(vec![json!("sup")])),
+        "step 3: apply supervisor:restart_child(\"sup\"): the arguments must be the supervisor and the child's id",
+    );
+}
+
+fn restart_child(args: Vec<Value>) -> Apply {
+    let module = "supervisor".parse().unwrap();
+    Apply { module, function: "restart_child".to_owned(), args, undo: None }
 }
 
 #[test]
