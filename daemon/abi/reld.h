@@ -37,7 +37,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 0u
+#define RELD_ABI_MINOR 1u
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */
@@ -113,6 +113,7 @@ typedef struct reld_event {
 #define RELD_EVENT_DOWN 5u      /* a monitored process ended; gen_server */
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its tree has stopped */
 #define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body is the root's pid or nil; application */
+#define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
 
 /* What a callback or a poll came to. */
 typedef uint32_t reld_verdict;

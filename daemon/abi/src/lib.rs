@@ -29,7 +29,7 @@ use core::ffi::c_void;
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// Counts members appended since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 0;
+pub const ABI_MINOR: u32 = 1;
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
@@ -160,6 +160,9 @@ pub const EVENT_DOWN: u32 = 5;
 pub const EVENT_TERMINATE: u32 = 6;
 /// The application is about to be stopped; `body` is the root supervisor's pid or nil. application.
 pub const EVENT_PREP_STOP: u32 = 7;
+/// The application's environment changed; `body` is `{changed, new, removed}`. application, since ABI 1.1: a library of
+/// ABI 1.0 does not receive it.
+pub const EVENT_CONFIG_CHANGE: u32 = 8;
 
 /// What a callback or a poll came to.
 pub type Verdict = u32;
@@ -230,7 +233,7 @@ pub const REFUSED: Status = 3;
 pub const BEHAVIOUR_GEN_SERVER: u32 = 1;
 /// Only `init`, a plain function; the loop is the daemon's supervisor.
 pub const BEHAVIOUR_SUPERVISOR: u32 = 2;
-/// start, prep_stop and stop of an application.
+/// start, prep_stop, stop and config_change of an application.
 pub const BEHAVIOUR_APPLICATION: u32 = 3;
 /// A home-brewed process: one `async fn` that stays on its version until it ends.
 pub const BEHAVIOUR_TASK: u32 = 4;

@@ -79,7 +79,9 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     let block = image.mapping.block()?;
     check_identity(&image, &block)?;
     load(&block)?;
-    let modules = block.modules.into_iter().map(|table| ForeignModule::shared(table, Arc::clone(&image)));
+    let (_, minor) = block.abi;
+    let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
+    let modules = block.modules.into_iter().map(share);
     Ok(Library { modules: modules.collect(), image })
 }
 

@@ -22,6 +22,9 @@ use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
 
+/// The ABI minor version that brought `EVENT_CONFIG_CHANGE`.
+const CONFIG_CHANGE_SINCE: u32 = 1;
+
 /// A module of a library.
 #[derive(Debug, Clone)]
 pub(crate) struct ForeignModule {
@@ -33,6 +36,8 @@ pub(crate) struct ForeignModule {
 struct Inner {
     table: Table,
     image: Arc<Image>,
+    /// The ABI that the library was built for.
+    abi_minor: u32,
 }
 
 /// Where in a process's life a callback runs; it decides which answers are legal.
@@ -74,8 +79,8 @@ struct ForeignFuture {
 unsafe impl Send for ForeignFuture {}
 
 impl ForeignModule {
-    pub(crate) fn shared(table: Table, image: Arc<Image>) -> Arc<dyn Module> {
-        Arc::new(Self { inner: Arc::new(Inner { table, image }) })
+    pub(crate) fn shared(table: Table, image: Arc<Image>, abi_minor: u32) -> Arc<dyn Module> {
+        Arc::new(Self { inner: Arc::new(Inner { table, image, abi_minor }) })
     }
 
     fn state_fns(&self) -> Result<&StateFns, Exit> {
@@ -89,7 +94,7 @@ impl ForeignModule {
 
     /// Returns the exit of a process whose library broke the contract.
     fn broken(&self, problem: impl Display) -> Exit {
-        let Inner { table, image } = &*self.inner;
+        let Inner { table, image, .. } = &*self.inner;
         Exit::Error(format!(
             "app {} {}, module {}: the library {problem}",
             image.app, image.version, table.name
@@ -188,6 +193,10 @@ impl Module for ForeignModule {
 
 impl Instance for ForeignInstance {
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
+        if matches!(event, Event::ConfigChange(_)) && self.module.inner.abi_minor < CONFIG_CHANGE_SINCE {
+            let instance: Option<Box<dyn Instance>> = Some(self);
+            return Step::Ready(Outcome { instance, next: Next::Continue, reply: None });
+        }
         let stage = if matches!(event, Event::Terminate(_)) { Stage::Ending } else { Stage::Running };
         with_event(event, |event| run(self, event, stage))
     }
@@ -342,6 +351,9 @@ fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step 
         Event::PrepStop(root) => {
             let body = pid_body(root);
             run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
+        }
+        Event::ConfigChange(body) => {
+            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONFIG_CHANGE) })
         }
     }
 }

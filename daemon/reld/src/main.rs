@@ -4,6 +4,7 @@
 //! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
 
 mod api_server;
+mod child_spec;
 mod config;
 mod daemon;
 mod node;

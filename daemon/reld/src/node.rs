@@ -1,5 +1,7 @@
 //! The node: where the houses meet. Translates the release handler's words into the runtime's and the loader's.
 
+mod calls;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +10,17 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
-    AppName, AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library,
-    Lingerer, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Pid,
-    Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate,
+    Image, Library, Lingerer, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy, Outsider,
+    OutsiderKind, Pause, Pid, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange,
+    Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
-use reld_runtime::{self as runtime, Behaviour, ConvertError, Module, Place, ProcessInfo, Runtime, Upgrade};
+use reld_runtime::{
+    self as runtime, AppStatus, Behaviour, ConvertError, Module, Place, ProcessInfo, Runtime, Upgrade,
+};
+
+use self::calls::StoppedChild;
 
 /// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
 #[derive(Debug, Default)]
@@ -52,6 +59,14 @@ pub(crate) struct RuntimeNode {
     /// The staged apps in the runtime's words, made before the gate is up.
     specs: Vec<runtime::AppSpec>,
     upgrade: Option<Upgrade>,
+    /// Whether the switch of that upgrade is behind it.
+    is_switched: bool,
+    /// Suspended over the switch, to be stopped by their supervisors after it.
+    held: Vec<runtime::Pid>,
+    /// Stopped so, to be started again.
+    stopped: Vec<StoppedChild>,
+    /// The environments of running apps as they were before the switch.
+    environments: Vec<(String, BTreeMap<String, runtime::Bytes>)>,
 }
 
 /// A library that was opened. It stays mapped, so it is kept to be taken again.
@@ -72,6 +87,10 @@ impl RuntimeNode {
             staging: Staging::default(),
             specs: Vec::new(),
             upgrade: None,
+            is_switched: false,
+            held: Vec::new(),
+            stopped: Vec::new(),
+            environments: Vec::new(),
         }
     }
 
@@ -272,6 +291,10 @@ impl Node for RuntimeNode {
         }
     }
 
+    fn supervisor(&self, place: &str) -> Option<Pid> {
+        self.supervisor_at(place).ok().map(pid)
+    }
+
     fn residents(&self) -> Vec<Resident> {
         let residents = self.shared.lock().residents.clone();
         let resident = |mapped: MappedImage| Resident {
@@ -315,7 +338,9 @@ impl Node for RuntimeNode {
             }
         };
         let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
-        self.upgrade = Some(self.runtime.stage(modules, &removals));
+        let at_once: Vec<String> = staging.at_once.iter().map(ToString::to_string).collect();
+        self.upgrade = Some(self.runtime.stage(modules, &removals, &at_once));
+        self.is_switched = false;
         Ok(())
     }
 
@@ -347,10 +372,7 @@ impl Node for RuntimeNode {
     }
 
     fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
-        let result = self.runtime.stop_application(app.as_str(), deadline);
-        self.runtime.unload_application(app.as_str());
-        self.shared.lock().apps.remove(app);
-        match result {
+        match self.runtime.stop_application(app.as_str(), deadline) {
             // One that ended by itself before, or never had anything to start, is stopped.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
             Err(_) => {
@@ -361,6 +383,36 @@ impl Node for RuntimeNode {
                 })
             }
         }
+    }
+
+    fn unload_application(&mut self, app: &AppName) {
+        self.runtime.unload_application(app.as_str());
+        // Before the switch it is what the upgrade was to bring.
+        if self.upgrade.is_none() {
+            self.shared.lock().apps.remove(app);
+        }
+    }
+
+    fn apply(&mut self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
+        self.apply_function(call, deadline)
+    }
+
+    fn call(&mut self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError> {
+        self.call_built_in(call, deadline)
+    }
+
+    fn stop_children(&mut self, _modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError> {
+        self.stop_held(deadline)
+    }
+
+    fn start_children(&mut self, modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError> {
+        self.start_stopped(modules, deadline)
+    }
+
+    fn config_change(&mut self, deadline: Instant) -> Vec<String> {
+        let told = std::mem::take(&mut self.environments).into_iter();
+        let told = told.map(|(app, before)| self.runtime.config_change(&app, &before, deadline));
+        told.filter_map(|answer| answer.err().map(|error| error.to_string())).collect()
     }
 
     fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError> {
@@ -395,6 +447,7 @@ impl Node for RuntimeNode {
         let (killed, stay): (Vec<Process>, Vec<Process>) =
             self.processes(&unrested).into_iter().partition(|process| unrest(gate, process) == Unrest::Kill);
         let doomed = self.processes(&doomed_orphans).into_iter().chain(killed).collect();
+        self.hold_stopped(gate);
         Ok(Raised { at_rest, left: stay, doomed })
     }
 
@@ -424,6 +477,8 @@ impl Node for RuntimeNode {
         if let Some(upgrade) = &mut self.upgrade {
             upgrade.switch();
         }
+        self.is_switched = true;
+        self.environments = self.running_environments();
         let mut shared = self.shared.lock();
         let now = Instant::now();
         let replaced = self.staging.modules.keys().chain(&self.staging.removals);
@@ -436,6 +491,9 @@ impl Node for RuntimeNode {
 
     fn lower(&mut self) -> Pause {
         let pause = self.upgrade.as_mut().map(Upgrade::lower).unwrap_or_default();
+        if !self.is_switched {
+            self.let_go(Instant::now() + KILL_GRACE);
+        }
         Pause {
             p50_us: micros(pause.p50),
             p99_us: micros(pause.p99),
@@ -494,6 +552,27 @@ impl Node for RuntimeNode {
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 impl RuntimeNode {
+    /// Keeps the users of modules that are to be stopped as they are until then.
+    fn hold_stopped(&mut self, gate: &Gate) {
+        let stops =
+            |module: &str| gate.members.iter().any(|member| member.stop && member.module.as_str() == module);
+        let Some(upgrade) = self.upgrade.as_mut().filter(|_| gate.members.iter().any(|member| member.stop))
+        else {
+            return;
+        };
+        let is_stopped =
+            |pid: &runtime::Pid| self.runtime.process(*pid).is_some_and(|info| stops(&info.module));
+        let pids: Vec<runtime::Pid> = upgrade.members().filter(is_stopped).collect();
+        upgrade.give_up(&pids);
+        self.hold(pids, Instant::now() + KILL_GRACE);
+    }
+
+    fn running_environments(&self) -> Vec<(String, BTreeMap<String, runtime::Bytes>)> {
+        let apps = self.runtime.applications().into_iter();
+        let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
+        running.map(|(spec, _)| (spec.name, spec.env)).collect()
+    }
+
     fn changed(&self, pid: runtime::Pid, change: &runtime::Change) -> Option<ChangedChildren> {
         if change.vanished.is_empty() && change.added.is_empty() {
             return None;

@@ -100,6 +100,14 @@ pub enum AppError {
         /// Why.
         exit: Exit,
     },
+    /// Its config_change crashed, and the application with it.
+    #[error("application {app}: config_change: {exit}")]
+    ConfigChange {
+        /// The application.
+        app: String,
+        /// Why.
+        exit: Exit,
+    },
     /// The deadline passed.
     #[error("application {app}: {what} took too long")]
     TimedOut {
@@ -180,6 +188,13 @@ impl Applications {
 
     pub(crate) fn env(&self, name: &str) -> Option<Arc<Env>> {
         self.apps.lock().get(name).map(|app| Arc::clone(&app.env))
+    }
+
+    fn process(&self, name: &str) -> Option<Pid> {
+        match self.apps.lock().get(name)?.status {
+            AppStatus::Running { process, .. } => process,
+            AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
+        }
     }
 
     fn set(&self, name: &str, status: AppStatus) {
@@ -313,9 +328,7 @@ fn start_processes(
     module: &str,
     deadline: Instant,
 ) -> Result<(Pid, Option<Pid>), AppError> {
-    let values =
-        spec.env.iter().filter_map(|(key, value)| Some((key.clone(), term::decode(value).ok()?))).collect();
-    let args = term::encode(&StartArgs { r#type: "normal", env: values });
+    let args = term::encode(&StartArgs { r#type: "normal", env: values(spec.env.iter()) });
     let (process, reply) = start_process(world, spec, env, Pid::NONE, module, args, deadline)?;
     let root: Option<Root> = term::decode(&reply).map_err(|text| {
         world.signal(process, Signal::End(Exit::Killed));
@@ -353,7 +366,7 @@ fn start_process(
     let reference = world.ask(None, Box::new(move |answer| done.send(answer).unwrap_or(())));
     let app_env = Arc::clone(env);
     let starter = Some((OUTSIDE, reference));
-    let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter });
+    let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter, watch: None });
     match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(Answer::Reply(reply)) => Ok((pid, reply)),
         Ok(Answer::Exit(exit)) => Err(AppError::Failed { app: app(), exit }),
@@ -432,6 +445,59 @@ fn prep_stop(world: &Arc<World>, name: &str, process: Pid, root: Option<Pid>, de
             true
         }
         Ok(Answer::Reply(_)) | Err(_) => true,
+    }
+}
+
+/// What changed between two environments. OTP: the arguments of `config_change/3`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct EnvChange {
+    changed: BTreeMap<String, rmpv::Value>,
+    new: BTreeMap<String, rmpv::Value>,
+    removed: Vec<String>,
+}
+
+impl EnvChange {
+    fn between(before: &BTreeMap<String, Bytes>, after: &BTreeMap<String, Bytes>) -> Self {
+        let differs = |key: &String, value: &Bytes| before.get(key).is_some_and(|old| old != value);
+        Self {
+            changed: values(after.iter().filter(|(key, value)| differs(key, value))),
+            new: values(after.iter().filter(|(key, _)| !before.contains_key(*key))),
+            removed: before.keys().filter(|key| !after.contains_key(*key)).cloned().collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.new.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Reads values of an environment, which were written by the daemon.
+fn values<'a>(env: impl Iterator<Item = (&'a String, &'a Bytes)>) -> BTreeMap<String, rmpv::Value> {
+    env.filter_map(|(key, value)| Some((key.clone(), term::decode(value).ok()?))).collect()
+}
+
+/// Tells a running application what changed in its environment. OTP: `config_change/3`.
+pub(crate) fn config_change(
+    world: &Arc<World>,
+    name: &str,
+    before: &BTreeMap<String, Bytes>,
+    deadline: Instant,
+) -> Result<bool, AppError> {
+    let spec = world.apps.spec(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
+    let change = EnvChange::between(before, &spec.env);
+    let Some(process) = world.apps.process(name).filter(|_| !change.is_empty()) else {
+        return Ok(false);
+    };
+    let (done, answer) = mpsc::channel();
+    let done = Box::new(move |answer| done.send(answer).unwrap_or(()));
+    let patience = deadline.saturating_duration_since(Instant::now());
+    world.call(RequestKind::ConfigChange, process, term::encode(&change), Some(patience), done);
+    match answer.recv() {
+        Ok(Answer::Reply(_)) => Ok(true),
+        Ok(Answer::Exit(exit)) => Err(AppError::ConfigChange { app: name.to_owned(), exit }),
+        Ok(Answer::Timeout) | Err(_) => {
+            Err(AppError::TimedOut { app: name.to_owned(), what: "config_change" })
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Behaviour {
     GenServer,
     /// Only an init; the loop is the runtime's. OTP: supervisor.
     Supervisor,
-    /// start, prep_stop and stop. OTP: application.
+    /// start, prep_stop, stop and config_change. OTP: application.
     Application,
     /// A home-brewed process that stays on its version until it ends.
     Task,
@@ -59,6 +59,8 @@ pub enum Event<'a> {
     Terminate(&'a Exit),
     /// The application is about to be stopped; its root supervisor, if that still lives.
     PrepStop(Option<Pid>),
+    /// The application's environment changed: what `config_change` is told, MessagePack.
+    ConfigChange(&'a [u8]),
 }
 
 /// The kinds of bodies that [`Module::accepts`] can be asked about.

@@ -45,6 +45,8 @@ struct Slots {
     old: Option<Arc<Code>>,
     /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the module is removed then.
     staged: Option<Option<Arc<Code>>>,
+    /// New processes take the staged version before it is current.
+    at_once: bool,
     /// Versions that an upgrade pushed out of the old slot while somebody still ran them.
     condemned: Vec<Arc<Code>>,
 }
@@ -120,11 +122,20 @@ pub(crate) struct CodeServer {
 }
 
 impl CodeServer {
-    /// Returns the version that a new process takes: the current one, or a staged one of a module that is new.
+    /// Returns the version that a new process takes: the current one, or a staged one of a module that is new or is taken
+    /// at once.
     pub(crate) fn resolve(&self, module: &str) -> Option<Arc<Code>> {
         let modules = self.modules.read();
         let slots = modules.get(module)?;
-        slots.current.clone().or_else(|| slots.staged.clone().flatten())
+        let staged = || slots.staged.clone().flatten();
+        if slots.at_once { staged() } else { None }.or_else(|| slots.current.clone()).or_else(staged)
+    }
+
+    /// Returns the version that an upgrade under way brings, or else the current one.
+    pub(crate) fn newest(&self, module: &str) -> Option<Arc<Code>> {
+        let modules = self.modules.read();
+        let slots = modules.get(module)?;
+        slots.staged.clone().flatten().or_else(|| slots.current.clone())
     }
 
     pub(crate) fn current(&self, module: &str) -> Option<Arc<Code>> {
@@ -137,6 +148,10 @@ impl CodeServer {
 
     pub(crate) fn staged(&self, module: &str) -> Option<Arc<Code>> {
         self.modules.read().get(module)?.staged.clone().flatten()
+    }
+
+    pub(crate) fn all_staged(&self) -> Vec<Arc<Code>> {
+        self.modules.read().values().filter_map(|slots| slots.staged.clone().flatten()).collect()
     }
 
     /// Makes versions current at once, by hand. All or none.
@@ -155,11 +170,13 @@ impl CodeServer {
         Ok(())
     }
 
-    /// Notes what becomes current at the next switch, and which modules go then.
-    pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String]) {
+    /// Notes what becomes current at the next switch, which modules go then, and which of the new ones processes take
+    /// from now on.
+    pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) {
         let mut modules = self.modules.write();
         for module in new {
             let slots = modules.entry(module.name().to_owned()).or_default();
+            slots.at_once = at_once.iter().any(|name| name == module.name());
             slots.staged = Some(Some(slots.known(&module).unwrap_or_else(|| Code::new(module))));
         }
         for module in removed {
@@ -167,10 +184,15 @@ impl CodeServer {
         }
     }
 
-    /// Forgets what was staged.
+    /// Forgets what was staged. Who has taken it at once moves back, or ends where its state cannot.
     pub(crate) fn unstage(&self) {
         let mut modules = self.modules.write();
-        modules.values_mut().for_each(|slots| slots.staged = None);
+        for slots in modules.values_mut() {
+            let staged = slots.staged.take().flatten();
+            if std::mem::take(&mut slots.at_once) {
+                staged.iter().for_each(|code| code.stale.store(true, Ordering::Relaxed));
+            }
+        }
         modules.retain(|_, slots| !slots.is_empty());
     }
 
@@ -178,6 +200,7 @@ impl CodeServer {
     pub(crate) fn switch(&self) {
         let mut modules = self.modules.write();
         for slots in modules.values_mut() {
+            slots.at_once = false;
             if let Some(staged) = slots.staged.take() {
                 slots.replace(staged);
             }

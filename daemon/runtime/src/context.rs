@@ -240,7 +240,8 @@ fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pi
     let reference = open(own, Pid::NONE, None);
     let link = link.then_some(own.pid);
     let starter = Some((own.pid, reference));
-    let pid = world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter });
+    let pid =
+        world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter, watch: None });
     if let Some(open) = own.open.last_mut() {
         open.target = pid;
     }

@@ -267,7 +267,7 @@ impl Work {
         let since = Instant::now();
         let at = |side| self.go(job, Some(At { pid, since, side, is_stuck: false }));
         at(Side::Old);
-        let made = match visit(&self.world, pid, |body| read(body, &self.how, &self.code)) {
+        let made = match visit(&self.world, pid, |body| read(&self.world, body, &self.how, &self.code)) {
             None | Some(Ok(None)) => return Ok(One::Gone),
             Some(Ok(Some(made))) => made,
             Some(Err(exit)) => {
@@ -330,10 +330,10 @@ enum Made {
 }
 
 /// Reads the state of a process at rest; `None` where nothing of it is to be converted.
-fn read(body: &Body, how: &Conversion, new: &Arc<Code>) -> Result<Option<Made>, Exit> {
+fn read(world: &World, body: &Body, how: &Conversion, new: &Arc<Code>) -> Result<Option<Made>, Exit> {
     let Actor::Resting(instance) = &body.actor else { return Ok(None) };
     if matches!(how, Conversion::Supervisor) {
-        let changed = instance.supervisor().map(|old| supervisor::change(old, new));
+        let changed = instance.supervisor().map(|old| supervisor::change(old, new, &world.code));
         return Ok(changed.transpose()?.map(Made::Supervisor));
     }
     // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.

@@ -53,6 +53,8 @@ pub enum RequestKind {
     Supervisor,
     /// OTP: `prep_stop`, to the process of an application.
     PrepStop,
+    /// OTP: `config_change`, to the process of an application.
+    ConfigChange,
 }
 
 /// What a process takes one after the other, in the order of arrival.
@@ -135,7 +137,8 @@ pub(crate) enum During {
     Init,
     /// A request that its outcome may answer.
     Call(From),
-    PrepStop(From),
+    /// prep_stop or config_change, whose end is the answer.
+    Notice(From),
     /// A cast, info, exit or down.
     Message,
     /// The last callback; then the process exits with this reason.

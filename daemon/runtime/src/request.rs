@@ -25,6 +25,8 @@ pub enum Request {
     RestartChild(ByteBuf),
     /// Removes a row that is not running.
     DeleteChild(ByteBuf),
+    /// Gives a child, which runs on, another id.
+    RenameChild(ByteBuf, ByteBuf),
     /// Lists the children, latest started first.
     WhichChildren,
     /// Counts them.

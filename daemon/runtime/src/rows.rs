@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
+
 use crate::child_spec::ChildSpec;
 use crate::code::Bytes;
 use crate::pid::Pid;
@@ -87,6 +89,15 @@ impl Rows {
             if let Some(pid) = row.child.pid() {
                 self.by_pid.remove(&pid);
             }
+        }
+    }
+
+    /// Gives a row another id, which is new.
+    pub(crate) fn rename(&mut self, seq: Seq, id: ByteBuf) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            self.by_id.remove(row.spec.id.as_slice());
+            self.by_id.insert(id.to_vec(), seq);
+            row.spec = Arc::new(ChildSpec { id, ..(*row.spec).clone() });
         }
     }
 

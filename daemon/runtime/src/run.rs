@@ -337,7 +337,7 @@ impl Run<'_> {
         let wanted = match kind {
             RequestKind::Call => Behaviour::GenServer,
             RequestKind::Supervisor => Behaviour::Supervisor,
-            RequestKind::PrepStop => Behaviour::Application,
+            RequestKind::PrepStop | RequestKind::ConfigChange => Behaviour::Application,
         };
         if self.card.code.behaviour() != wanted {
             let text =
@@ -345,11 +345,16 @@ impl Run<'_> {
             self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
             return Ok(());
         }
-        if kind == RequestKind::PrepStop {
-            let root = term::decode(body).unwrap_or(None);
-            return self.callback(During::PrepStop(from), &Event::PrepStop(root));
+        match kind {
+            RequestKind::PrepStop => {
+                let root = term::decode(body).unwrap_or(None);
+                self.callback(During::Notice(from), &Event::PrepStop(root))
+            }
+            RequestKind::ConfigChange => self.callback(During::Notice(from), &Event::ConfigChange(body)),
+            RequestKind::Call | RequestKind::Supervisor => {
+                self.callback(During::Call(from), &Event::Call(from, body))
+            }
         }
-        self.callback(During::Call(from), &Event::Call(from, body))
     }
 
     fn terminate(&mut self, exit: Exit) -> Result<(), Exit> {
@@ -400,7 +405,7 @@ impl Run<'_> {
         match std::mem::replace(&mut self.during, During::Message) {
             During::Init => self.born(&next, reply)?,
             During::Call(from) => self.replied(from, reply),
-            During::PrepStop(from) => self.replied(from, Some(term::encode(&()))),
+            During::Notice(from) => self.replied(from, Some(term::encode(&()))),
             During::Message => {}
             During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
         }
@@ -487,7 +492,7 @@ impl Run<'_> {
 /// Tells everyone who is bound to a process that it has ended.
 fn tell(world: &World, body: &mut Body, exit: &Exit) {
     let pid = body.pid;
-    if let During::Call(from) | During::PrepStop(from) = &body.during {
+    if let During::Call(from) | During::Notice(from) = &body.during {
         world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
     }
     for mail in body.inbox.drain(..) {

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus};
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
-use crate::code_server::{CodeError, Place, Version};
+use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::Stuck;
 use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};
 use crate::pid::Pid;
-use crate::process::{Answer, Env, Mail, RequestKind, Signal};
+use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
 use crate::sys::{self, SysError};
 use crate::upgrade::{self, Upgrade};
@@ -40,6 +40,13 @@ pub struct Purge {
     pub killed: Vec<Pid>,
     /// Who still runs the code; the code stays while there is somebody.
     pub lingering: Vec<Pid>,
+}
+
+/// How long a killed task is waited for.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 impl Runtime {
@@ -120,16 +127,13 @@ impl Runtime {
             .code
             .resolve(module)
             .ok_or_else(|| Exit::Error(format!("module {module} is not loaded")))?;
-        let app = self
-            .world
-            .apps
-            .env(code.module.app())
-            .unwrap_or_else(|| Arc::new(Env { name: code.module.app().to_owned(), ..Env::default() }));
+        let app = self.environment_of(&code);
         let (done, answer) = mpsc::channel();
         let reference =
             self.world.ask(Some(timeout), Box::new(move |answer| done.send(answer).unwrap_or(())));
         let starter = Some((OUTSIDE, reference));
-        let pid = self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter });
+        let pid =
+            self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter, watch: None });
         match answer.recv() {
             Ok(Answer::Reply(reply)) => crate::term::decode(&reply).map_err(Exit::Undecodable),
             Ok(Answer::Exit(exit)) => Err(exit),
@@ -138,6 +142,39 @@ impl Runtime {
                 Err(Exit::Error(format!("init of {module} took longer than {} ms", timeout.as_millis())))
             }
         }
+    }
+
+    /// Runs a task and waits for its end. Staged code goes before current code. OTP: `apply`.
+    ///
+    /// # Errors
+    /// Why it was not started, or what it ended with; [`Exit::Killed`] when it had not ended by the deadline.
+    pub fn run_task(&self, module: &str, args: Bytes, deadline: Instant) -> Result<(), Exit> {
+        let code = self.world.code.newest(module);
+        let code = code.ok_or_else(|| Exit::Error(format!("module {module} is not loaded")))?;
+        if code.behaviour() != Behaviour::Task {
+            let behaviour = code.behaviour();
+            return Err(Exit::Error(format!("module {module} is a {behaviour:?}, not a task")));
+        }
+        let app = self.environment_of(&code);
+        let (done, ended) = mpsc::channel();
+        let reference = self.world.ask(None, Box::new(move |answer| done.send(answer).unwrap_or(())));
+        let watch = Some(Watch { watcher: OUTSIDE, reference, as_answer: true });
+        let start = Start { code, app, args, parent: Pid::NONE, link: None, starter: None, watch };
+        let pid = self.world.start(start);
+        let ended_by = |deadline: Instant| match ended.recv_timeout(left(deadline)) {
+            Ok(Answer::Exit(exit)) => Some(exit),
+            Ok(Answer::Reply(_) | Answer::Timeout) | Err(_) => None,
+        };
+        let exit = ended_by(deadline).unwrap_or_else(|| {
+            self.world.signal(pid, Signal::End(Exit::Killed));
+            ended_by(Instant::now() + KILL_GRACE).unwrap_or(Exit::Killed)
+        });
+        if exit == Exit::Normal { Ok(()) } else { Err(exit) }
+    }
+
+    fn environment_of(&self, code: &Code) -> Arc<Env> {
+        let env = self.world.apps.env(code.module.app());
+        env.unwrap_or_else(|| Arc::new(Env { name: code.module.app().to_owned(), ..Env::default() }))
     }
 
     // --- system messages -------------------------------------------------------------------------------------------
@@ -293,9 +330,10 @@ impl Runtime {
         }
     }
 
-    /// Stages an upgrade: `new` and `removed` take effect at its switch. One at a time.
-    pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String]) -> Upgrade {
-        Upgrade::stage(&self.world, new, removed)
+    /// Stages an upgrade: `new` and `removed` take effect at its switch; of `new`, processes that are started take the
+    /// modules `at_once` before it. One at a time.
+    pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) -> Upgrade {
+        Upgrade::stage(&self.world, new, removed, at_once)
     }
 
     /// Returns the version in a module's current slot.
@@ -348,6 +386,20 @@ impl Runtime {
     /// See [`AppError`]; on a time-out what is left of it was killed.
     pub fn stop_application(&self, name: &str, deadline: Instant) -> Result<(), AppError> {
         application::stop(&self.world, name, deadline)
+    }
+
+    /// Tells a running application, if that has a process, what changed in its environment since `before`. Says whether
+    /// anything did. Waits. OTP: `config_change/3`.
+    ///
+    /// # Errors
+    /// [`AppError::ConfigChange`] when it crashed, [`AppError::TimedOut`] when it did not answer.
+    pub fn config_change(
+        &self,
+        name: &str,
+        before: &BTreeMap<String, Bytes>,
+        deadline: Instant,
+    ) -> Result<bool, AppError> {
+        application::config_change(&self.world, name, before, deadline)
     }
 
     /// Returns all applications, in the order in which they were started.

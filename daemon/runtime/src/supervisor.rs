@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::child_spec::{ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec, show_id};
-use crate::code::{Behaviour, Bytes, Event, Instance, Next, Outcome, Step};
-use crate::code_server::Code;
+use crate::code::{Behaviour, BodyKind, Bytes, Event, Instance, Next, Outcome, Step};
+use crate::code_server::{Code, CodeServer};
 use crate::context;
 use crate::exit::Exit;
 use crate::native;
@@ -70,7 +71,7 @@ impl Intensity {
 /// What a supervisor's code change did to its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Ids that the new init does not name: their rows stay, and run on.
+    /// Ids of the old init that the new one does not name: their rows stay, and run on.
     pub vanished: Vec<Bytes>,
     /// Ids that only the new init names: rows that are not started.
     pub added: Vec<Bytes>,
@@ -147,12 +148,27 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
 }
 
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
-pub(crate) fn change(old: &Supervisor, new: &Arc<Code>) -> Result<(Box<dyn Instance>, Change), Exit> {
+///
+/// Unlike OTP, where a child that was added at run time brings its supervisor down when it is started again much later:
+/// the start arguments that stay are shown to the code that is to come.
+pub(crate) fn change(
+    old: &Supervisor,
+    new: &Arc<Code>,
+    server: &CodeServer,
+) -> Result<(Box<dyn Instance>, Change), Exit> {
     let spec = ask_init(new, &old.args)?.unwrap_or_else(|| old.spec.clone());
     let (rows, change) = if spec.strategy == Strategy::SimpleOneForOne {
-        (old.rows.read().with_template(&spec.children[0]), Change { vanished: Vec::new(), added: Vec::new() })
+        let rows = old.rows.read().with_template(&spec.children[0]);
+        // All of them were started by one template: the first speaks for the others.
+        rows.iter().take(1).try_for_each(|row| starts_again(row, server))?;
+        (rows, Change { vanished: Vec::new(), added: Vec::new() })
     } else {
-        old.rows.read().merge(&spec.children)
+        let (rows, mut change) = old.rows.read().merge(&spec.children);
+        let stays = |row: &&Row| !spec.children.iter().any(|child| child.id == row.spec.id);
+        rows.iter().filter(stays).try_for_each(|row| starts_again(row, server))?;
+        // What was added at run time was never in an init, and stays.
+        change.vanished.retain(|id| old.spec.children.iter().any(|child| child.id == *id));
+        (rows, change)
     };
     let supervisor = Supervisor {
         pid: old.pid,
@@ -163,6 +179,18 @@ pub(crate) fn change(old: &Supervisor, new: &Arc<Code>) -> Result<(Box<dyn Insta
         intensity: old.intensity.clone(),
     };
     Ok((Box::new(supervisor), change))
+}
+
+/// Asks the code that a row's child would be started with whether it takes the start argument.
+fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
+    let Some(code) = server.newest(&row.spec.module) else { return Ok(()) };
+    code.module.accepts(BodyKind::Init, row.args()).map_err(|why| {
+        let (id, module, version) = (show_id(&row.spec.id), code.name(), code.module.version());
+        Exit::Error(format!(
+            "child {id} could not be started again: module {module} {version} does not take its start argument: {why}; \
+             terminate and delete it first"
+        ))
+    })
 }
 
 impl Rows {
@@ -337,6 +365,7 @@ impl Supervisor {
             Request::TerminatePid(pid) => reply(&self.terminate_pid(pid).await),
             Request::RestartChild(id) => reply(&self.restart_child(&id).await),
             Request::DeleteChild(id) => reply(&self.delete_child(&id)),
+            Request::RenameChild(id, new) => reply(&self.rename_child(&id, new)),
             Request::WhichChildren => reply(&Ok(self.which_children())),
             Request::CountChildren => reply(&Ok(self.count_children())),
         }
@@ -415,6 +444,18 @@ impl Supervisor {
         self.refuse_simple("children have no id here")?;
         let (seq, _) = self.find_stopped(id)?;
         self.rows.write().remove(seq);
+        Ok(())
+    }
+
+    /// Not in OTP: the child goes on under another id.
+    fn rename_child(&self, id: &[u8], new: ByteBuf) -> Result<(), Error> {
+        self.refuse_simple("children have no id here")?;
+        let (seq, _) = self.find(id)?;
+        let mut rows = self.rows.write();
+        if rows.by_id(&new).is_some() {
+            return Err(Error::of(Reason::AlreadyPresent, &new));
+        }
+        rows.rename(seq, new);
         Ok(())
     }
 
@@ -525,7 +566,9 @@ impl Instance for Supervisor {
                 outcome(self, Ok(()))
             }),
             // OTP logs what a supervisor did not expect, and goes on.
-            Event::Info(_) | Event::Down(..) | Event::PrepStop(_) => Step::Ready(outcome(self, Ok(()))),
+            Event::Info(_) | Event::Down(..) | Event::PrepStop(_) | Event::ConfigChange(_) => {
+                Step::Ready(outcome(self, Ok(())))
+            }
         }
     }
 

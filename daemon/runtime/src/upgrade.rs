@@ -123,6 +123,8 @@ impl Members {
 /// The codes met while members are looked for. Thousands of processes share a few, so each name is looked up once.
 struct Codes<'a> {
     gate: &'a Gate,
+    /// Code that is to become current. Who runs it already, as processes of a restarted app do, has nothing to change.
+    staged: Vec<Arc<Code>>,
     met: Vec<(Arc<Code>, bool)>,
     last: usize,
 }
@@ -133,7 +135,9 @@ impl Codes<'_> {
         let is_its = |(code, _): &(Arc<Code>, bool)| Arc::ptr_eq(code, &card.code);
         if !self.met.get(self.last).is_some_and(is_its) {
             self.last = self.met.iter().position(is_its).unwrap_or_else(|| {
-                self.met.push((Arc::clone(&card.code), self.gate.is_member(card.stateful_module())));
+                let is_new = self.staged.iter().any(|staged| Arc::ptr_eq(staged, &card.code));
+                let is_member = !is_new && self.gate.is_member(card.stateful_module());
+                self.met.push((Arc::clone(&card.code), is_member));
                 self.met.len() - 1
             });
         }
@@ -152,8 +156,13 @@ impl fmt::Debug for Upgrade {
 
 impl Upgrade {
     /// Stages new code and the removal of modules, and opens the journal.
-    pub(crate) fn stage(world: &Arc<World>, new: Vec<Arc<dyn Module>>, removed: &[String]) -> Self {
-        world.code.stage(new, removed);
+    pub(crate) fn stage(
+        world: &Arc<World>,
+        new: Vec<Arc<dyn Module>>,
+        removed: &[String],
+        at_once: &[String],
+    ) -> Self {
+        world.code.stage(new, removed, at_once);
         world.journal.open();
         Self {
             world: Arc::clone(world),
@@ -226,7 +235,7 @@ impl Upgrade {
     /// Returns the members and their direct supervisors. `include` is asked when no process is locked: it may look at
     /// them.
     fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> (Members, Vec<Pid>) {
-        let mut codes = Codes { gate, met: Vec::new(), last: 0 };
+        let mut codes = Codes { gate, staged: self.world.code.all_staged(), met: Vec::new(), last: 0 };
         let mut found = self.world.collect(|pid, card| Some((pid, card.parent, codes.number(card)?)));
         found.retain(|(pid, parent, _)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
         let mut pids = vec![Vec::new(); codes.met.len()];
@@ -392,7 +401,7 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
         return Err(Exit::Error(format!("{} has no state", body.pid)));
     };
     let changed = match instance.supervisor() {
-        Some(old) => supervisor::change(old, &new)?.0,
+        Some(old) => supervisor::change(old, &new, &world.code)?.0,
         None => new.module.change_code(from, &instance.export()?, extra)?,
     };
     take_rows(world, body, &*changed);

@@ -70,6 +70,8 @@ pub(crate) struct Start {
     pub(crate) link: Option<Pid>,
     /// Who waits for the end of init, and by which reference.
     pub(crate) starter: Option<(Pid, Ref)>,
+    /// Who waits for the end of the process, from its beginning.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl World {
@@ -224,12 +226,15 @@ impl World {
 
     /// Starts a process. Its starter is answered when init is done.
     pub(crate) fn start(&self, start: Start) -> Pid {
-        let Start { code, app, args, parent, link, starter } = start;
+        let Start { code, app, args, parent, link, starter, watch } = start;
         let card = Card { code, app, parent, rows: None };
         let pid = self.table.open(card.clone(), |pid| {
             let mut body = Box::new(Body::new(pid, card, args, starter));
             if let Some(with) = link {
                 body.ties().links.push(with);
+            }
+            if let Some(watch) = watch {
+                body.ties().watchers.push(watch);
             }
             body
         });

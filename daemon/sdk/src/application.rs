@@ -1,10 +1,11 @@
 //! application: starts the tree of an app, and is told when it is about to stop and when it has.
 
+use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read};
 use crate::callback::{After, Done, Work};
@@ -31,6 +32,13 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Called after the tree has stopped. OTP: `stop/1`.
     fn stop(&mut self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Called after an upgrade or a downgrade that changed the app's environment; [`env`](crate::env) answers the new
+    /// values already. An app that the release adds or restarts is not told: its start was. OTP: `config_change/3`.
+    fn config_change(&mut self, change: EnvChange) -> impl Future<Output = ()> + Send {
+        drop(change);
         ready(())
     }
 
@@ -98,6 +106,26 @@ impl StartArgs {
     }
 }
 
+/// Which keys of its environment an upgrade changed for an app. Unlike OTP, which hands the values over too: here
+/// [`env`](crate::env) reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct EnvChange {
+    /// Keys with another value.
+    #[serde(deserialize_with = "keys")]
+    pub changed: Vec<String>,
+    /// Keys that were not there.
+    #[serde(deserialize_with = "keys")]
+    pub new: Vec<String>,
+    /// Keys that are not there any more.
+    pub removed: Vec<String>,
+}
+
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let map = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
+    Ok(map.into_keys().collect())
+}
+
 /// The root supervisor that an app's start names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Root(Option<Start>);
@@ -139,6 +167,7 @@ impl<A: Application> Behaviour for App<A> {
     fn handle(state: Box<A>, event: Event<'_>) -> Result<Work<A>, Exit> {
         Ok(match event {
             Event::PrepStop(root) => Box::pin(prep_stop(state, read("root supervisor", root)?)),
+            Event::ConfigChange(body) => Box::pin(config_change(state, read("config_change", body)?)),
             Event::Terminate(_) => Box::pin(stop(state)),
             other => return Err(other.unexpected()),
         })
@@ -181,6 +210,11 @@ async fn start<A: Application>(args: StartArgs) -> Result<Done<A>, Exit> {
 
 async fn prep_stop<A: Application>(mut state: Box<A>, root: Option<Pid>) -> Result<Done<A>, Exit> {
     state.prep_stop(root).await;
+    Ok(Done::go_on(state))
+}
+
+async fn config_change<A: Application>(mut state: Box<A>, change: EnvChange) -> Result<Done<A>, Exit> {
+    state.config_change(change).await;
     Ok(Done::go_on(state))
 }
 

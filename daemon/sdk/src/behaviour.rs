@@ -24,6 +24,8 @@ pub(crate) enum Event<'a> {
     Terminate(Exit),
     /// The application is about to be stopped; its root.
     PrepStop(&'a [u8]),
+    /// The application's environment changed.
+    ConfigChange(&'a [u8]),
 }
 
 impl Event<'_> {

@@ -185,7 +185,7 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
-            Event::PrepStop(_) => return Err(event.unexpected()),
+            Event::PrepStop(_) | Event::ConfigChange(_) => return Err(event.unexpected()),
         })
     }
 

@@ -111,9 +111,13 @@
 //! | `{ load_module = "m" }` | loads it; nobody is suspended by name | `deps`, `pre_purge`, `post_purge` |
 //! | `{ add_module = "m" }` | loads a module that is new | `deps` |
 //! | `{ delete_module = "m" }` | removes a module, and ends who still runs it | `deps` |
+//! | `{ restart_application = "a" }` | stops the app and starts its new version; its state is lost | |
+//! | `{ apply = "m:f", args = [..] }` | calls a function, see below | `undo = { apply = "m:g", args = [..] }` |
 //!
 //! * `change`: `"soft"` (the default) reads the state as it is; `{ advanced = DATA }` calls `change_code` with that data
-//!   as `extra`; `"supervisor"` asks init for new child specs: children stay, and new ones are not started.
+//!   as `extra`; `"supervisor"` asks init for new child specs: children stay, and new ones are not started. For each id
+//!   that only one of the two inits names there must be an `apply`; and a child that was added at run time must have a
+//!   start argument that the new code takes.
 //! * `timeout`: milliseconds, or `"infinity"`, for the processes to come to rest; without it one second, and
 //!   `relctl upgrade --suspend-timeout` overrides both.
 //! * `deps`: modules that must be loaded before this one going up, and after it going down.
@@ -121,6 +125,55 @@
 //!   still runs it is killed). OTP's default is `"brutal"`.
 //! * `keep = ["m"]`, beside `instructions`: modules that stay on the old library. All others of the app move, with or
 //!   without an instruction.
+//!
+//! `apply` of the module `supervisor` or `application`:
+//!
+//! | call | when |
+//! |---|---|
+//! | `supervisor:rename_child` with `[SUP, ID, NEW]`: the child runs on under another id | before the pause |
+//! | `supervisor:restart_child` with `[SUP, ID]`: starts what a new init names | after the switch |
+//! | `supervisor:start_child` with `[SUP, { id = .., module = .., args = .. }]` | after the switch |
+//! | `supervisor:terminate_child`, then `delete_child`, with `[SUP, ID]` | after the switch |
+//! | `application:start`, `stop`, `load`, `unload` with `[APP]` | after the switch |
+//!
+//! SUP is a registered name or a place: `"shop"` is the root of the app `shop`, `"shop/tills"` its child `tills`. What
+//! does not start after the switch takes the upgrade back by a downgrade.
+//!
+//! `apply` of another module calls a [`Task`]: its argument is the function and its arguments, which serde reads as an
+//! adjacently tagged enum. `{ apply = "moving:shift", args = ["till", 3] }` calls
+//!
+//! ```
+//! # use reld_sdk::{Exit, Task};
+//! # use serde::Deserialize;
+//! #[derive(Deserialize)]
+//! #[serde(tag = "function", content = "args", rename_all = "snake_case")]
+//! enum Function {
+//!     Shift(String, i64),
+//!     /// One argument is a tuple of one.
+//!     Open((String,)),
+//! }
+//!
+//! struct Moving;
+//!
+//! impl Task for Moving {
+//!     type Args = Function;
+//!
+//!     async fn run(function: Function) -> Result<(), Exit> {
+//!         match function {
+//!             Function::Shift(till, by) if by < 0 => Err(Exit::error(format!("{till} cannot give {by}"))),
+//!             Function::Shift(..) | Function::Open(..) => Ok(()),
+//!         }
+//!     }
+//! }
+//! # let body = serde_json::json!({"function": "shift", "args": ["till", 3]});
+//! # assert!(matches!(serde_json::from_value(body).unwrap(), Function::Shift(_, 3)));
+//! # let body = serde_json::json!({"function": "open", "args": ["till"]});
+//! # assert!(matches!(serde_json::from_value(body).unwrap(), Function::Open(_)));
+//! ```
+//!
+//! Before `"point_of_no_return"` it runs in the old code, behind it in the new one, inside the pause and in the order
+//! written; it must not call processes of the updated modules there. It may take five seconds. An error, a panic or a
+//! late end takes the upgrade back, and `undo` takes back the call.
 //!
 //! While states are converted nobody runs: two upgraded modules never talk across versions inside the window. What was
 //! sent before it is handled after it, by the newer code. Converting one state may take five seconds
@@ -180,7 +233,7 @@ mod value;
 mod wait;
 mod waker;
 
-pub use application::{Application, Root, StartArgs, StartType};
+pub use application::{Application, EnvChange, Root, StartArgs, StartType};
 pub use call::{CallError, call, sleep, spawn, spawn_link};
 pub use child_spec::{ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
 pub use codec::Undecodable;

@@ -59,6 +59,22 @@ pub enum NodeError {
         /// Who could not be ended.
         left: Vec<Process>,
     },
+    /// A function of an app did not end well.
+    #[error("apply {call}: {reason}")]
+    Apply {
+        /// The call.
+        call: String,
+        /// What it ended with, or why it was not called.
+        reason: String,
+    },
+    /// A supervisor or an application did not do what a built-in call asked for.
+    #[error("{call}: {reason}")]
+    Call {
+        /// The call.
+        call: String,
+        /// What it answered.
+        reason: String,
+    },
     /// Members did not come to rest.
     #[error("not at rest after {after_ms} ms: {}", Listed(.processes))]
     NotAtRest {
@@ -126,6 +142,14 @@ pub enum Obstacle {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// A function is called of a module that neither release has.
+    #[error("step {step}: `{instruction}`: no app of the two releases has the module; correct the appup")]
+    UndefModule {
+        /// The step, counted from 1 as the script prints it.
+        step: usize,
+        /// The instruction as the script prints it.
+        instruction: String,
+    },
     /// OTP: `old_processes`. Code from an earlier upgrade still runs, and its purge is soft.
     #[error(
         "module {module} has old code {vsn} that still runs: {}; purge it, or write pre_purge = \"brutal\"",
@@ -160,6 +184,7 @@ impl Obstacle {
             Self::Files(_) => "files",
             Self::Plan(error) => error.class(),
             Self::HandWritten(_) | Self::Unsupported { .. } => "unsupported",
+            Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",
         }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use reld_plan::{AppName, ModuleName, PurgeMethod, Vsn};
+use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
 use crate::node::{
-    AppSpec, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer, Node, OldCode,
-    OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot, Staging, StateChange,
-    Unrest,
+    AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
+    Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot, Staging,
+    StateChange, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -27,12 +27,17 @@ pub(crate) struct Fake {
     pub(crate) restless: BTreeSet<Pid>,
     /// Modules whose processes the conversion passes over, as a faulty node might.
     pub(crate) forgets: BTreeSet<ModuleName>,
+    /// What the update of a supervisor changes.
+    pub(crate) children: Vec<ChangedChildren>,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
     pub(crate) spawned: u32,
     sent: u32,
     images: u64,
     exits: Vec<Exited>,
+    /// Processes that are held to be stopped, and those of them that were.
+    held: BTreeSet<Pid>,
+    stopped: Vec<ModuleName>,
     doomed: BTreeSet<Pid>,
 }
 
@@ -46,6 +51,8 @@ pub(crate) struct World {
     pub(crate) running_apps: BTreeSet<AppName>,
     pub(crate) processes: BTreeMap<Pid, Proc>,
     pub(crate) gate: BTreeSet<ModuleName>,
+    /// What functions and built-in calls have done and not taken back.
+    pub(crate) applied: Vec<String>,
 }
 
 /// The code of one module.
@@ -61,6 +68,7 @@ pub(crate) struct Slots {
 pub(crate) struct Staged {
     modules: BTreeMap<ModuleName, Image>,
     removals: Vec<ModuleName>,
+    at_once: Vec<ModuleName>,
     apps: Vec<(AppName, Vsn, serde_json::Map<String, serde_json::Value>)>,
 }
 
@@ -82,9 +90,11 @@ impl Fake {
     /// Starts a process of a module's current (or else staged) code.
     pub(crate) fn spawn(&mut self, module: &str, kind: Option<OutsiderKind>) -> Pid {
         let module: ModuleName = module.parse().unwrap();
-        let image = self.world.modules.get(&module).and_then(|slots| slots.current);
-        let staged = || self.world.staged.as_ref().and_then(|staged| staged.modules.get(&module).copied());
-        let image = image.or_else(staged).unwrap();
+        let current = self.world.modules.get(&module).and_then(|slots| slots.current);
+        let staged = self.world.staged.as_ref();
+        let at_once = staged.is_some_and(|staged| staged.at_once.contains(&module));
+        let staged = staged.and_then(|staged| staged.modules.get(&module).copied());
+        let image = if at_once { staged.or(current) } else { current.or(staged) }.unwrap();
         self.spawned += 1;
         let slot = self.spawned;
         let pid = Pid { slot, generation: 1 };
@@ -116,6 +126,23 @@ impl Fake {
             self.send();
         }
         self.failing.contains(&number)
+    }
+
+    /// Returns the first module of an app version, which is as good as any.
+    fn module_of(&self, app: &AppName, vsn: &Vsn) -> Option<ModuleName> {
+        let is_its = |image: &Image| self.world.images[image] == (app.clone(), vsn.clone());
+        let current = self.world.modules.iter().filter_map(|(module, slots)| Some((module, slots.current?)));
+        let staged = self.world.staged.iter().flat_map(|staged| &staged.modules);
+        let known = staged.map(|(module, image)| (module, *image)).chain(current);
+        known.filter(|(_, image)| is_its(image)).map(|(module, _)| module.clone()).min()
+    }
+
+    /// `undo_x` takes `x` back.
+    fn do_or_undo(&mut self, function: &str, prefix: &str) {
+        match function.strip_prefix(prefix) {
+            Some(done) => self.world.applied.retain(|applied| applied != done),
+            None => self.world.applied.push(function.to_owned()),
+        }
     }
 
     fn die(&mut self, pid: Pid, reason: &str) {
@@ -208,9 +235,19 @@ impl Node for Fake {
             process.is_held
                 && process.shadow.is_none()
                 && !self.doomed.contains(pid)
-                && self.world.staged.is_some()
+                && !self.held.contains(pid)
+                && self
+                    .world
+                    .staged
+                    .as_ref()
+                    .is_some_and(|staged| staged.modules.get(&process.module) != Some(&process.image))
         };
         Comparison { exits: self.exits.clone(), starts: vec![], unconverted: self.listed(unconverted) }
+    }
+
+    /// The first process is the one that is named.
+    fn supervisor(&self, _: &str) -> Option<Pid> {
+        self.world.processes.keys().next().copied()
     }
 
     fn residents(&self) -> Vec<Resident> {
@@ -252,6 +289,7 @@ impl Node for Fake {
         self.world.staged = Some(Staged {
             modules: staging.modules.clone(),
             removals: staging.removals.clone(),
+            at_once: staging.at_once.clone(),
             apps: staging.apps.iter().map(app).collect(),
         });
         Ok(())
@@ -262,18 +300,19 @@ impl Node for Fake {
     }
 
     fn start_application(&mut self, app: &AppName, _: Instant) -> Result<(), NodeError> {
-        let staged = self.world.staged.clone().unwrap();
-        let (_, vsn, _) = staged.apps.iter().find(|(name, ..)| name == app).unwrap();
+        let staged = self.world.staged.iter().flat_map(|staged| &staged.apps);
+        let staged = staged.map(|(name, vsn, _)| (name, vsn)).find(|(name, _)| *name == app);
+        let known = self.world.apps.get(app).map(|(vsn, _)| vsn);
+        let vsn = staged.map(|(_, vsn)| vsn).or(known).unwrap().clone();
         if self.fails("start_application") {
             return Err(NodeError::StartApplication {
                 app: app.clone(),
-                vsn: vsn.clone(),
+                vsn,
                 reason: "port taken".to_owned(),
             });
         }
         self.world.running_apps.insert(app.clone());
-        let module = staged.modules.iter().find(|(_, image)| self.world.images[image].0 == *app);
-        if let Some((module, _)) = module {
+        if let Some(module) = self.module_of(app, &vsn) {
             self.spawn(module.as_str(), None);
         }
         Ok(())
@@ -291,10 +330,63 @@ impl Node for Fake {
         );
         processes.iter().for_each(|process| self.die(process.pid, "shutdown"));
         self.world.running_apps.remove(app);
+        Ok(())
+    }
+
+    fn unload_application(&mut self, app: &AppName) {
         if self.world.staged.is_none() {
             self.world.apps.remove(app);
         }
+    }
+
+    fn apply(&mut self, call: &Apply, _: Instant) -> Result<(), NodeError> {
+        if self.fails("apply") {
+            return Err(NodeError::Apply { call: call.to_string(), reason: "no power".to_owned() });
+        }
+        self.do_or_undo(&call.function, "undo_");
         Ok(())
+    }
+
+    fn call(&mut self, call: &BuiltIn, _: Instant) -> Result<(), NodeError> {
+        if self.fails("call") {
+            return Err(NodeError::Call { call: call.to_string(), reason: "not_found".to_owned() });
+        }
+        let done = call.to_string();
+        let undone = call.undo().map(|undo| undo.to_string());
+        match self.world.applied.iter().position(|earlier| Some(earlier) == undone.as_ref()) {
+            Some(at) => drop(self.world.applied.remove(at)),
+            None => self.world.applied.push(done),
+        }
+        Ok(())
+    }
+
+    fn stop_children(&mut self, modules: &[ModuleName], _: Instant) -> Result<(), NodeError> {
+        let held = std::mem::take(&mut self.held);
+        let fails = self.fails("stop_children");
+        for pid in held {
+            self.stopped.extend(self.world.processes.get(&pid).map(|process| process.module.clone()));
+            self.die(pid, "shutdown");
+        }
+        assert!(self.stopped.iter().all(|module| modules.contains(module)), "{:?} stopped", self.stopped);
+        let error = || NodeError::Call { call: "terminate_child".to_owned(), reason: "not_found".to_owned() };
+        if fails { Err(error()) } else { Ok(()) }
+    }
+
+    fn start_children(&mut self, modules: &[ModuleName], _: Instant) -> Result<(), NodeError> {
+        if self.fails("start_children") {
+            return Err(NodeError::Call {
+                call: "restart_child".to_owned(),
+                reason: "start_failed".to_owned(),
+            });
+        }
+        for module in std::mem::take(&mut self.stopped).iter().filter(|module| modules.contains(module)) {
+            self.spawn(module.as_str(), None);
+        }
+        Ok(())
+    }
+
+    fn config_change(&mut self, _: Instant) -> Vec<String> {
+        Vec::new()
     }
 
     fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
@@ -329,6 +421,9 @@ impl Node for Fake {
         }
         self.world.gate = gate.members.iter().map(|member| member.module.clone()).collect();
         self.doomed = doomed.iter().map(|process| process.pid).collect();
+        let stops =
+            |module: &ModuleName| gate.members.iter().any(|member| member.stop && member.module == *module);
+        self.held = held.iter().filter(|process| stops(&process.module)).map(|process| process.pid).collect();
         Ok(Raised { at_rest: held.len() - doomed.len(), left, doomed })
     }
 
@@ -339,12 +434,14 @@ impl Node for Fake {
         let fails = self.fails("convert");
         let image = self.world.staged.as_ref().unwrap().modules[module];
         let vsn = self.world.images[&image].1.clone();
+        let staged = Some(image);
         let doomed = self.doomed.clone();
         let mut members: Vec<(Pid, &mut Proc)> = self
             .world
             .processes
             .iter_mut()
             .filter(|(pid, process)| process.module == *module && process.is_held && !doomed.contains(*pid))
+            .filter(|(_, process)| Some(process.image) != staged)
             .map(|(pid, process)| (*pid, process))
             .collect();
         let failed = if fails { Some(members.pop().map(|(pid, _)| pid)) } else { None };
@@ -355,6 +452,9 @@ impl Node for Fake {
         }
         let processes = members.len();
         match failed {
+            None if *change == StateChange::Supervisor => {
+                Ok(Converted { processes, children: self.children.clone() })
+            }
             None => Ok(Converted { processes, children: vec![] }),
             Some(Some(pid)) if pid.slot % 2 == 0 => Err(NodeError::ChangeCode {
                 process: Box::new(self.process(pid)),
@@ -377,7 +477,7 @@ impl Node for Fake {
     }
 
     fn switch(&mut self) {
-        let Staged { modules, removals, apps } = self.world.staged.take().unwrap();
+        let Staged { modules, removals, apps, .. } = self.world.staged.take().unwrap();
         for (module, image) in &modules {
             self.flip(module, Some(*image));
         }
@@ -394,16 +494,20 @@ impl Node for Fake {
         assert!(!self.world.gate.is_empty(), "the gate is lowered without being raised");
         self.world.gate.clear();
         self.doomed.clear();
-        let held = self.world.processes.values_mut().filter(|process| process.is_held);
-        let processes = held.map(|process| {
-            process.is_held = false;
+        if self.world.staged.is_some() {
+            self.held.clear();
+        }
+        let held = self.world.processes.iter_mut().filter(|(_, process)| process.is_held);
+        let processes = held.map(|(pid, process)| {
+            process.is_held = self.held.contains(pid);
             process.serve();
         });
         Pause { p50_us: 10, p99_us: 20, max_us: 30, processes: processes.count() }
     }
 
     fn sweep(&mut self, _: Instant) {
-        assert!(self.world.processes.values().all(|process| !process.is_held), "swept inside the pause");
+        let is_held = |(pid, process): (&Pid, &Proc)| process.is_held && !self.held.contains(pid);
+        assert!(!self.world.processes.iter().any(is_held), "swept inside the pause");
     }
 
     fn kill(&mut self, pids: &[Pid]) {

@@ -227,6 +227,7 @@ fn the_observer_is_told_each_step_before_it_is_done() {
         "kill",
         "resume",
         "sweep",
+        "config_change",
         "pre_purge [counter]",
         "soft_purge [counter]",
     ];
@@ -343,7 +344,7 @@ fn an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone() {
 fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
     let site = Site::new();
     let [first, ..] = site.three();
-    let instruction = "{ update = \"counter\" }, { apply = \"counter:warm\", args = [] }";
+    let instruction = "{ update = \"counter\" }, { sync_nodes = \"till\", nodes = [\"n1\"] }";
     let second = site.pack(1, &both_ways(1, instruction));
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
@@ -353,7 +354,7 @@ fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
 
     let found = handler.check_install(&vsn(1), options()).unwrap();
     assert_eq!(classes(&found.obstacles), ["unsupported", "old_processes", "orphans"]);
-    assert!(found.obstacles[0].to_string().contains("apply counter:warm()"), "{}", found.obstacles[0]);
+    assert!(found.obstacles[0].to_string().contains("sync_nodes"), "{}", found.obstacles[0]);
     assert_eq!(found.warnings, ["task <4.1> (shop:counter) stays on its version until it ends"]);
     assert!(found.script.is_some());
     let ignoring = InstallOptions { orphans: OrphanPolicy::Ignore, ..options() };

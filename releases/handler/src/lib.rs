@@ -23,6 +23,7 @@
 //! ```
 
 mod check;
+mod children;
 mod error;
 mod handler;
 mod node;
@@ -39,6 +40,8 @@ mod fixture;
 #[cfg(test)]
 mod handler_test;
 #[cfg(test)]
+mod saga_call_test;
+#[cfg(test)]
 mod saga_property;
 #[cfg(test)]
 mod saga_test;
@@ -54,7 +57,7 @@ pub use node::{
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
-pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
+pub use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
 pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};

@@ -12,20 +12,24 @@
 //! The verbs are called from one thread, one at a time, in this order (in brackets what takes a verb back):
 //!
 //! ```text
-//! load [unload] .. stage [unstage]      staged code is seen by the script's own starts and conversions only
-//! start_application [stop_application]  added apps start beside the old code
+//! load [unload] .. apply [apply]        functions of current code; children get other ids
+//! stop_application [start_application]  apps that are restarted
+//! stage [unstage]                       staged code is seen by the script's own starts and conversions only
+//! start_application [stop_application, unload_application]    added and restarted apps start beside the old code
 //! raise [lower]                         members come to rest, starts of their modules are held
-//! convert [discard]                     shadow states beside the live ones
+//! convert [discard], apply [apply]      shadow states beside the live ones
 //! comparison                            nobody was forgotten
 //! switch                                the point of no return
-//! kill, lower, sweep, stop_application, purge           can leave something over, never fail the upgrade
+//! kill, lower, sweep, config_change, stop_.., unload_application, stop_children, purge
+//!                                       can leave something over, never fail the upgrade
+//! start_children, call                  where one fails, the handler goes back by a downgrade
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, StartType, Vsn};
+use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, StartType, Vsn};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,6 +50,9 @@ pub trait Node {
     ///
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
     fn comparison(&self) -> Comparison;
+
+    /// Returns the supervisor that built-in calls name so: by its registered name, or its place as `app/child`.
+    fn supervisor(&self, place: &str) -> Option<Pid>;
 
     /// Returns the images that are mapped although no module of them is current, old or staged.
     fn residents(&self) -> Vec<Resident>;
@@ -76,11 +83,45 @@ pub trait Node {
     /// OTP: `application:start(App, Type)`.
     fn start_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError>;
 
-    /// Stops an app and forgets it. OTP: `application:stop`, `application:unload`.
+    /// Stops an app, which stays known. One that does not run is stopped. OTP: `application:stop`.
     ///
     /// Processes that do not end in their shutdown time are killed; an error means that some could not be, and says
-    /// which.
+    /// which. The app counts as stopped then, too.
     fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError>;
+
+    /// Forgets an app that is stopped. OTP: `application:unload`.
+    fn unload_application(&mut self, app: &AppName);
+
+    /// Calls a function of an app: a process of the task module runs it, with its name and arguments as start argument.
+    /// Staged code goes before current code. OTP: `apply`.
+    ///
+    /// # Errors
+    /// [`NodeError::Apply`]: there is no such module, it did not take the arguments, the process did not end in time and
+    /// was killed, or it ended otherwise than normally. (OTP takes no notice of an answer after the point of no return.)
+    fn apply(&mut self, call: &Apply, deadline: Instant) -> Result<(), NodeError>;
+
+    /// Carries a call of a built-in module out.
+    ///
+    /// # Errors
+    /// [`NodeError::Call`] with the supervisor's or the application's own answer.
+    fn call(&mut self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError>;
+
+    /// Lets supervisors terminate the children that were held with [`Member::stop`]. `[lowered]` OTP: the instruction
+    /// `stop`.
+    ///
+    /// # Errors
+    /// [`NodeError::Call`] for the first that could not be; the others are terminated all the same.
+    fn stop_children(&mut self, modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError>;
+
+    /// Restarts the children of these modules that were stopped and still have their rows. OTP: the instruction `start`.
+    ///
+    /// # Errors
+    /// [`NodeError::Call`] for the first that did not start.
+    fn start_children(&mut self, modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError>;
+
+    /// Tells each app that went on over the switch, and whose environment changed, what changed. Returns what they
+    /// answered, where that is an error. OTP: `config_change`.
+    fn config_change(&mut self, deadline: Instant) -> Vec<String>;
 
     /// Raises the gate: holds starts of the members' modules, lets the members drain, returns when all are at rest.
     ///
@@ -160,6 +201,8 @@ pub struct Staging {
     pub modules: BTreeMap<ModuleName, Image>,
     /// Modules that will have no current code. Processes that run it become lingerers.
     pub removals: Vec<ModuleName>,
+    /// Of `modules` those that every start takes from now on: the modules of apps that are restarted.
+    pub at_once: Vec<ModuleName>,
     /// The apps of the release gone to. One that is not among them keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
 }
@@ -201,6 +244,8 @@ pub struct Member {
     pub timeout: Option<Duration>,
     /// What is done about those that do not come to rest.
     pub unrest: Unrest,
+    /// They are not converted, and stay suspended after the switch until [`stop_children`](Node::stop_children).
+    pub stop: bool,
 }
 
 /// What is done about a member that does not come to rest in time.
@@ -283,7 +328,7 @@ pub struct Converted {
 pub struct ChangedChildren {
     /// The supervisor.
     pub supervisor: Process,
-    /// Child ids that the new init does not name: their rows stay, and run on.
+    /// Child ids of the old init that the new one does not name: their rows stay, and run on.
     pub vanished: Vec<Value>,
     /// Child ids that only the new init names: their rows are there, not started.
     pub added: Vec<Value>,

@@ -7,12 +7,15 @@
 //! ```text
 //! script                                  program
 //! load_object_code counter-0.1.1          Load
+//! apply migrate:prepare()                 Apply
+//! restart_application till                StopApplication, and StartApplication right after Stage
 //! load counter, load counter_sup          Stage
 //! start_application shop                  StartApplication
 //! suspend [counter counter_sup]           Raise, Convert (soft) of what has no code_change
 //! code_change counter                     Convert
 //! switch                                  Compare | the switch | KillDoomed, Lower, Sweep, Purge of condemned code
 //! resume [..]                             (done by Lower)
+//! apply supervisor:restart_child(..)      Call
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```
 //!
@@ -22,8 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reld_plan::{
-    Action, AppName, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Release,
-    Script, Timeout, Vsn,
+    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod,
+    PurgeWords, Release, Script, Timeout, Vsn,
 };
 use serde_json::Value;
 
@@ -63,6 +66,11 @@ impl Material {
     pub(crate) fn modules_of(release: &Release) -> BTreeSet<ModuleName> {
         release.apps().iter().flat_map(|app| app.modules().iter().cloned()).collect()
     }
+
+    fn has_module(&self, module: &ModuleName) -> bool {
+        let mut new = self.libraries.values().flat_map(|library| &library.modules);
+        self.replaceable.contains(module) || new.any(|own| own == module)
+    }
 }
 
 /// Returns what carries the script out.
@@ -75,21 +83,10 @@ pub(crate) fn program(
     options: InstallOptions,
 ) -> Result<Program, Vec<Obstacle>> {
     let numbered = || (1..).zip(&script.steps);
-    let unsupported: Vec<Obstacle> = numbered()
-        .filter(|(_, step)| !is_supported(&step.action, material))
-        .map(|(number, step)| Obstacle::Unsupported {
-            step: number,
-            instruction: step.action.to_string(),
-            remedy: match step.action {
-                Action::RestartNewDaemon => {
-                    "the release.toml of both releases must name the same daemon, or the node be stopped and started anew"
-                }
-                _ => "write the appup without it",
-            },
-        })
-        .collect();
-    if !unsupported.is_empty() {
-        return Err(unsupported);
+    let obstacles: Vec<Obstacle> =
+        numbered().filter_map(|(number, step)| obstacle(number, &step.action, material)).collect();
+    if !obstacles.is_empty() {
+        return Err(obstacles);
     }
     let mut builder = Builder::new(script, material, options);
     for (number, step) in numbered() {
@@ -108,29 +105,25 @@ pub(crate) fn pre_purges(script: &Script) -> impl Iterator<Item = (&ModuleName, 
     })
 }
 
-fn is_supported(action: &Action, material: &Material) -> bool {
+/// Says what stands in the way of a step.
+fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obstacle> {
+    let instruction = || action.to_string();
+    let unsupported =
+        |remedy| Some(Obstacle::Unsupported { step: number, instruction: instruction(), remedy });
     match action {
         Action::LoadObjectCode { app, vsn, .. } => {
-            material.libraries.get(app).is_some_and(|library| library.vsn == *vsn)
+            let is_there = material.libraries.get(app).is_some_and(|library| library.vsn == *vsn);
+            if is_there { None } else { unsupported("pack the release with this app's library") }
         }
-        Action::Load { .. }
-        | Action::StartApplication { .. }
-        | Action::LoadApplication { .. }
-        | Action::Suspend { .. }
-        | Action::CodeChange { .. }
-        | Action::Switch
-        | Action::Resume { .. }
-        | Action::StopApplication { .. }
-        | Action::UnloadApplication { .. }
-        | Action::Remove { .. }
-        | Action::Purge { .. } => true,
-        Action::Apply(_)
-        | Action::SyncNodes { .. }
-        | Action::RestartApplication { .. }
-        | Action::Stop { .. }
-        | Action::Start { .. }
-        | Action::RestartNewDaemon
-        | Action::RestartDaemon => false,
+        Action::Apply(call) if call.built_in().is_none() && !material.has_module(&call.module) => {
+            Some(Obstacle::UndefModule { step: number, instruction: instruction() })
+        }
+        Action::SyncNodes { .. } => unsupported("a node knows no other nodes; write the appup without it"),
+        Action::RestartNewDaemon => unsupported(
+            "the release.toml of both releases must name the same daemon, or the node be stopped and started anew",
+        ),
+        Action::RestartDaemon => unsupported("write the appup without it"),
+        _ => None,
     }
 }
 
@@ -163,6 +156,8 @@ impl<'a> Builder<'a> {
     fn put(&mut self, action: &Action) {
         match action {
             Action::LoadObjectCode { app, .. } => self.load(app),
+            Action::Apply(call) => self.apply(call),
+            Action::RestartApplication { app, .. } => self.before(Effect::StopApplication(app.clone())),
             Action::Load { .. } => self.stage(),
             Action::StartApplication { app, .. } | Action::LoadApplication { app } => self.start(app),
             Action::Suspend { modules } => self.raise(modules),
@@ -172,10 +167,28 @@ impl<'a> Builder<'a> {
             }
             Action::Switch => self.switch(),
             Action::StopApplication { app } => self.after(Finish::StopApplication(app.clone())),
+            Action::UnloadApplication { app } => self.after(Finish::UnloadApplication(app.clone())),
+            Action::Stop { modules } => self.after(Finish::StopChildren(modules.clone())),
+            Action::Start { modules } => self.after(Finish::StartChildren(modules.clone())),
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
-            // Resume is the gate's being lowered, and a stopped app is forgotten. The rest is not supported.
-            _ => {}
+            // Done by lowering the gate.
+            Action::Resume { .. } => {}
+            // Refused as an obstacle.
+            Action::SyncNodes { .. } | Action::RestartNewDaemon | Action::RestartDaemon => {}
+        }
+    }
+
+    fn apply(&mut self, call: &Apply) {
+        match call.built_in() {
+            None => self.before(Effect::Apply(call.clone())),
+            Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
+            Some(Ok(call)) => {
+                self.program.expected.push(call.clone());
+                self.after(Finish::Call(call));
+            }
+            // No script with such a call passes its check.
+            Some(Err(_)) => {}
         }
     }
 
@@ -193,12 +206,19 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Stages everything at the first step that wants something staged.
+    /// Stages everything at the first step that wants something staged, and starts what was stopped for that.
     fn stage(&mut self) {
-        if !std::mem::replace(&mut self.is_staged, true) {
-            let modules = self.loads().map(|(module, app, _)| (module.clone(), app.clone())).collect();
-            let apps = self.material.apps.clone();
-            self.before(Effect::Stage(Blueprint { modules, removals: self.removals(), apps }));
+        if std::mem::replace(&mut self.is_staged, true) {
+            return;
+        }
+        let modules = self.loads().map(|(module, app, _)| (module.clone(), app.clone())).collect();
+        let restarted: Vec<&AppName> = self.restarted().collect();
+        let libraries = restarted.iter().filter_map(|app| self.material.libraries.get(*app));
+        let at_once = libraries.flat_map(|library| library.modules.clone()).collect();
+        let apps = self.material.apps.clone();
+        self.before(Effect::Stage(Blueprint { modules, removals: self.removals(), apps, at_once }));
+        for app in restarted {
+            self.before(Effect::StartApplication(app.clone()));
         }
     }
 
@@ -214,7 +234,7 @@ impl<'a> Builder<'a> {
         let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, options)).collect();
         for module in self.replaced(|_| true) {
             if !members.iter().any(|member| member.module == module) {
-                members.push(Member { module, timeout: None, unrest: Unrest::Leave });
+                members.push(Member { module, timeout: None, unrest: Unrest::Leave, stop: false });
             }
         }
         if members.is_empty() {
@@ -223,7 +243,8 @@ impl<'a> Builder<'a> {
         self.is_raised = true;
         self.before(Effect::Raise(Gate { members, orphans: self.options.orphans }));
         for module in self.replaced(|_| true) {
-            if !self.has_code_change(&module) {
+            let stops = suspended.iter().any(|member| is_stopped(member) && member.module == module);
+            if !stops && !self.has_code_change(&module) {
                 self.convert(&module, StateChange::Soft);
             }
         }
@@ -244,6 +265,9 @@ impl<'a> Builder<'a> {
             [Finish::KillDoomed, Finish::Lower, Finish::Sweep]
                 .into_iter()
                 .for_each(|finish| self.after(finish));
+        }
+        if self.script.from.is_some() {
+            self.after(Finish::ConfigChange);
         }
         for method in [PurgeMethod::Soft, PurgeMethod::Brutal] {
             let modules = self.condemned(method);
@@ -268,6 +292,13 @@ impl<'a> Builder<'a> {
     fn loads(&self) -> impl Iterator<Item = (&'a ModuleName, &'a AppName, PurgeWords)> + use<'a> {
         self.script.steps.iter().filter_map(|step| match &step.action {
             Action::Load { module, app, purge, .. } => Some((module, app, *purge)),
+            _ => None,
+        })
+    }
+
+    fn restarted(&self) -> impl Iterator<Item = &'a AppName> + use<'a> {
+        self.script.steps.iter().filter_map(|step| match &step.action {
+            Action::RestartApplication { app, .. } => Some(app),
             _ => None,
         })
     }
@@ -309,7 +340,16 @@ fn by_name(suspended: &Suspended, options: InstallOptions) -> Member {
         Timeout::Infinity => Some(INFINITY),
         Timeout::Ms(ms) => Some(Duration::from_millis(ms)),
     };
-    Member { module: suspended.module.clone(), timeout: options.rest.or(written), unrest: options.unrest }
+    Member {
+        module: suspended.module.clone(),
+        timeout: options.rest.or(written),
+        unrest: options.unrest,
+        stop: is_stopped(suspended),
+    }
+}
+
+fn is_stopped(suspended: &Suspended) -> bool {
+    suspended.change == MemberChange::Stop
 }
 
 fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {

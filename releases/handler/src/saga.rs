@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   effect 1, 2, .. n   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
-//!      | fails                                       (leftovers are listed)
+//!      | fails                                       (leftovers are listed;
+//!      |                                              what does not start is a failure, and ends the finishes)
 //!      v
 //!   undo of k-1, .. 1   ---all done--->  RolledBack
 //!      | one fails: noted, the others are still done
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, ModuleName, PurgeMethod};
 
+use crate::children::{Unexpected, unexpected};
 use crate::error::NodeError;
 use crate::node::{Conversion, Gate, Image, Node, Slot, Staging};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};
-use crate::step::{Blueprint, Effect, Finish, Numbered, Program, Undo};
+use crate::step::{Blueprint, Effect, Finish, Program, Undo};
 
 /// How long each kind of step may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Limits {
     pub rest: Duration,
     /// Converting the state of one process. OTP: `code_change_timeout`.
     pub convert: Duration,
+    /// A call of an app's function, inside the pause too.
+    pub apply: Duration,
     /// Stopping one app, its children's own shutdown times included.
     pub stop: Duration,
     /// Moving the shadow states in, and each purge.
@@ -46,6 +50,7 @@ impl Default for Limits {
             start: Duration::from_secs(60),
             rest: Duration::from_secs(1),
             convert: Duration::from_secs(5),
+            apply: Duration::from_secs(5),
             stop: Duration::from_secs(60),
             sweep: Duration::from_secs(30),
         }
@@ -73,6 +78,8 @@ enum Cause {
     Node(#[from] NodeError),
     #[error("at rest, alive and not converted: {}", Listed(.0))]
     Forgotten(Vec<Process>),
+    #[error("{0}")]
+    Children(Unexpected),
 }
 
 /// Carries a program out and notes in the report what happened.
@@ -114,13 +121,17 @@ impl<N: Node> Saga<'_, N> {
         for effect in &program.effects {
             let title = effect.what.to_string();
             if let Err(cause) = self.timed(effect.step, &title, |saga| saga.forward(&effect.what)) {
-                self.failed(effect, title, &cause);
+                self.failed(effect.step, title, &cause);
                 return self.back();
             }
         }
         self.timed(program.switch, "switch", |saga| saga.node.switch());
-        for Numbered { step, what } in &program.finishes {
-            self.timed(*step, &what.to_string(), |saga| saga.finish(what));
+        for finish in &program.finishes {
+            let title = finish.what.to_string();
+            if let Err(error) = self.timed(finish.step, &title, |saga| saga.finish(&finish.what)) {
+                self.failed(finish.step, title, &Cause::Node(error));
+                break;
+            }
         }
         self.compare();
         self.report.outcome = Outcome::Installed;
@@ -144,6 +155,19 @@ impl<N: Node> Saga<'_, N> {
                 let image = self.node.load(library, deadline(self.limits.load))?;
                 self.images.insert(library.app.clone(), image);
                 self.undos.push(Undo::Unload(image));
+            }
+            Effect::Apply(call) => {
+                self.node.apply(call, deadline(self.limits.apply))?;
+                self.undos.extend(call.undo.as_deref().cloned().map(Undo::Apply));
+            }
+            Effect::RenameChild(call) => {
+                self.node.call(call, deadline(self.limits.start))?;
+                self.undos.extend(call.undo().map(Undo::RenameChild));
+            }
+            Effect::StopApplication(app) => {
+                // One that does not stop in order is killed, so it is to be started again in any case.
+                self.undos.push(Undo::StartApplication(app.clone()));
+                self.node.stop_application(app, deadline(self.limits.stop))?;
             }
             Effect::Stage(blueprint) => {
                 self.node.stage(&staging(blueprint, &self.images))?;
@@ -171,9 +195,12 @@ impl<N: Node> Saga<'_, N> {
 
     fn convert(&mut self, conversion: &Conversion) -> Result<(), Cause> {
         let mut converted = self.node.convert(conversion, self.limits.convert)?;
+        let find = |place: &str| self.node.supervisor(place);
+        let unexpected =
+            converted.children.iter().find_map(|change| unexpected(change, &self.program.expected, find));
         self.report.converted += converted.processes;
         self.report.children.append(&mut converted.children);
-        Ok(())
+        unexpected.map_or(Ok(()), |unexpected| Err(Cause::Children(unexpected)))
     }
 
     /// A process that died is a recorded fact; one that lives, rests and has no new state would meet new code with it.
@@ -182,8 +209,8 @@ impl<N: Node> Saga<'_, N> {
         if unconverted.is_empty() { Ok(()) } else { Err(Cause::Forgotten(unconverted)) }
     }
 
-    fn failed(&mut self, effect: &Numbered<Effect>, title: String, cause: &Cause) {
-        tracing::error!(name: "release.install.failed", vsn = %self.report.to, step = effect.step, title, %cause);
+    fn failed(&mut self, step: usize, title: String, cause: &Cause) {
+        tracing::error!(name: "release.install.failed", vsn = %self.report.to, step, title, %cause);
         let process = match cause {
             Cause::Node(
                 NodeError::ChangeCode { process, .. } | NodeError::ChangeCodeTimedOut { process, .. },
@@ -191,9 +218,10 @@ impl<N: Node> Saga<'_, N> {
             Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
                 processes.first().cloned()
             }
+            Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
             Cause::Node(_) => None,
         };
-        let (step, steps) = (effect.step, self.program.steps);
+        let steps = self.program.steps;
         self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });
     }
 
@@ -217,27 +245,55 @@ impl<N: Node> Saga<'_, N> {
     fn undo(&mut self, undo: &Undo) -> Result<(), NodeError> {
         match undo {
             Undo::Unload(image) => self.node.unload(*image)?,
+            Undo::Apply(call) => self.node.apply(call, deadline(self.limits.apply))?,
+            Undo::RenameChild(call) => self.node.call(call, deadline(self.limits.start))?,
+            Undo::StartApplication(app) => self.node.start_application(app, deadline(self.limits.start))?,
             Undo::Unstage => self.node.unstage(),
-            Undo::StopApplication(app) => self.node.stop_application(app, deadline(self.limits.stop))?,
+            Undo::StopApplication(app) => {
+                let stopped = self.node.stop_application(app, deadline(self.limits.stop));
+                self.node.unload_application(app);
+                stopped?;
+            }
             Undo::Lower => self.report.pause = self.node.lower(),
             Undo::Discard => self.node.discard(),
         }
         Ok(())
     }
 
-    /// Does what can not fail the upgrade any more. What it can not do is listed.
-    fn finish(&mut self, finish: &Finish) {
+    /// Does what comes after the switch. What can not be ended is listed; what does not start is an error.
+    fn finish(&mut self, finish: &Finish) -> Result<(), NodeError> {
         match finish {
             Finish::KillDoomed => self.kill_doomed(),
             Finish::Lower => self.report.pause = self.node.lower(),
             Finish::Sweep => self.node.sweep(deadline(self.limits.sweep)),
-            Finish::StopApplication(app) => {
-                if let Err(error) = self.node.stop_application(app, deadline(self.limits.stop)) {
-                    self.report.warnings.push(error.to_string());
-                }
+            Finish::ConfigChange => {
+                let mut answers = self.node.config_change(deadline(self.limits.start));
+                self.report.warnings.append(&mut answers);
             }
+            Finish::StopApplication(app) => {
+                let stopped = self.node.stop_application(app, deadline(self.limits.stop));
+                self.warn(stopped);
+            }
+            Finish::UnloadApplication(app) => self.node.unload_application(app),
+            Finish::StopChildren(modules) => {
+                let stopped = self.node.stop_children(modules, deadline(self.limits.stop));
+                self.warn(stopped);
+            }
+            Finish::StartChildren(modules) => {
+                self.node.start_children(modules, deadline(self.limits.start))?;
+            }
+            Finish::Call(call) if call.ends() => {
+                let ended = self.node.call(call, deadline(self.limits.stop));
+                self.warn(ended);
+            }
+            Finish::Call(call) => self.node.call(call, deadline(self.limits.start))?,
             Finish::Purge { slot, modules, method } => self.purge(*slot, modules, *method),
         }
+        Ok(())
+    }
+
+    fn warn(&mut self, result: Result<(), NodeError>) {
+        self.report.warnings.extend(result.err().map(|error| error.to_string()));
     }
 
     fn kill_doomed(&mut self) {
@@ -267,6 +323,7 @@ fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging 
     Staging {
         modules: blueprint.modules.iter().map(|(module, app)| (module.clone(), images[app])).collect(),
         removals: blueprint.removals.clone(),
+        at_once: blueprint.at_once.clone(),
         apps: blueprint.apps.clone(),
     }
 }

@@ -6,7 +6,7 @@ use reld_plan::ModuleName;
 
 use crate::fake::{Fake, World};
 use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with};
-use crate::node::{OrphanPolicy, OutsiderKind, Unrest};
+use crate::node::{ChangedChildren, OrphanPolicy, OutsiderKind, Unrest};
 use crate::process::Pid;
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
@@ -225,6 +225,16 @@ fn a_member_that_the_node_forgot_to_convert_takes_the_upgrade_back() {
         "{}",
         failure.cause
     );
+}
+
+#[test]
+fn a_child_that_changes_without_an_instruction_takes_the_upgrade_back() {
+    let mut fake = shop();
+    let supervisor = fake.process(pid(1));
+    fake.children = vec![ChangedChildren { supervisor, vanished: vec!["a".into()], added: vec![] }];
+    let failure = check_rolled_back(fake, &up()).failure.unwrap();
+    assert_eq!(failure.title, "code_change counter_sup (supervisor)");
+    assert!(failure.cause.contains("\"a\" vanishes"), "{}", failure.cause);
 }
 
 #[track_caller]

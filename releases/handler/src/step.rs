@@ -5,6 +5,9 @@
 //! | effect | undo |
 //! |---|---|
 //! | load | unload |
+//! | apply | the apply that its instruction names, if any |
+//! | rename_child | rename_child back |
+//! | stop_application, to be restarted | start_application: the old version, without its state |
 //! | stage | unstage |
 //! | start_application | stop_application |
 //! | raise | lower |
@@ -14,7 +17,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use reld_plan::{AppName, Mode, ModuleName, PurgeMethod};
+use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod};
 
 use crate::node::{AppSpec, Conversion, Gate, Image, Library, Slot, StateChange};
 
@@ -22,6 +25,10 @@ use crate::node::{AppSpec, Conversion, Gate, Image, Library, Slot, StateChange};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     Load(Library),
+    Apply(Apply),
+    RenameChild(BuiltIn),
+    /// Of an app that is started again in its new version.
+    StopApplication(AppName),
     Stage(Blueprint),
     StartApplication(AppName),
     Raise(Gate),
@@ -35,25 +42,35 @@ pub(crate) struct Blueprint {
     pub(crate) modules: BTreeMap<ModuleName, AppName>,
     pub(crate) removals: Vec<ModuleName>,
     pub(crate) apps: Vec<AppSpec>,
+    pub(crate) at_once: Vec<ModuleName>,
 }
 
 /// What takes an effect back. All shadow states are one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Undo {
     Unload(Image),
+    Apply(Apply),
+    RenameChild(BuiltIn),
+    StartApplication(AppName),
     Unstage,
     StopApplication(AppName),
     Lower,
     Discard,
 }
 
-/// Something that is done after the point of no return; what it can not do is reported.
+/// Something that is done after the point of no return. What it can not do is reported; where something does not start,
+/// the handler goes back by a downgrade.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Finish {
     KillDoomed,
     Lower,
     Sweep,
+    ConfigChange,
     StopApplication(AppName),
+    UnloadApplication(AppName),
+    StopChildren(Vec<ModuleName>),
+    StartChildren(Vec<ModuleName>),
+    Call(BuiltIn),
     Purge { slot: Slot, modules: Vec<ModuleName>, method: PurgeMethod },
 }
 
@@ -70,6 +87,8 @@ pub(crate) struct Program {
     pub(crate) effects: Vec<Numbered<Effect>>,
     pub(crate) switch: usize,
     pub(crate) finishes: Vec<Numbered<Finish>>,
+    /// Supervisors' updates may change these children and no others.
+    pub(crate) expected: Vec<BuiltIn>,
     /// How many steps the script has.
     pub(crate) steps: usize,
 }
@@ -80,6 +99,9 @@ impl fmt::Display for Effect {
         match self {
             Self::Load(library) => write!(f, "load_object_code {}-{}", library.app, library.vsn),
             Self::Stage(blueprint) => write!(f, "load {}", names(blueprint.modules.keys())),
+            Self::Apply(call) => write!(f, "apply {call}"),
+            Self::RenameChild(call) => write!(f, "apply {call}"),
+            Self::StopApplication(app) => write!(f, "stop_application {app}"),
             Self::StartApplication(app) => write!(f, "start_application {app}"),
             Self::Raise(gate) => {
                 write!(f, "suspend {}", names(gate.members.iter().map(|member| &member.module)))
@@ -107,6 +129,9 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unload(image) => write!(f, "unload image {}", image.0),
+            Self::Apply(call) => write!(f, "apply {call}"),
+            Self::RenameChild(call) => write!(f, "apply {call}"),
+            Self::StartApplication(app) => write!(f, "start_application {app}"),
             Self::Unstage => f.write_str("unstage"),
             Self::StopApplication(app) => write!(f, "stop_application {app}"),
             Self::Lower => f.write_str("resume"),
@@ -121,7 +146,12 @@ impl fmt::Display for Finish {
             Self::KillDoomed => f.write_str("kill"),
             Self::Lower => f.write_str("resume"),
             Self::Sweep => f.write_str("sweep"),
+            Self::ConfigChange => f.write_str("config_change"),
             Self::StopApplication(app) => write!(f, "stop_application {app}"),
+            Self::UnloadApplication(app) => write!(f, "unload_application {app}"),
+            Self::StopChildren(modules) => write!(f, "stop {}", names(modules)),
+            Self::StartChildren(modules) => write!(f, "start {}", names(modules)),
+            Self::Call(call) => write!(f, "apply {call}"),
             Self::Purge { slot: Slot::Old, modules, method } => {
                 write!(f, "{}_purge {}", method.as_str(), names(modules))
             }

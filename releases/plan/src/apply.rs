@@ -109,7 +109,8 @@ impl Apply {
     fn of_supervisor(&self) -> Result<BuiltIn, String> {
         let supervisor = || match self.args.first() {
             Some(Value::String(place)) => Ok(place.clone()),
-            _ => Err("the first argument must be the supervisor: its name, or its place as \"app/child\"".to_owned()),
+            _ => Err("the first argument must be the supervisor: its name, or its place as \"app/child\""
+                .to_owned()),
         };
         match (self.function.as_str(), self.args.get(1..).unwrap_or_default()) {
             ("start_child", [spec]) if spec.get("id").is_some() && spec.get("module").is_some() => {
@@ -151,7 +152,9 @@ impl Apply {
             ("load", 1) => app.map(BuiltIn::LoadApplication),
             ("stop", 1) => app.map(BuiltIn::StopApplication),
             ("unload", 1) => app.map(BuiltIn::UnloadApplication),
-            ("start" | "load" | "stop" | "unload", _) => Err("the argument must be the app's name".to_owned()),
+            ("start" | "load" | "stop" | "unload", _) => {
+                Err("the argument must be the app's name".to_owned())
+            }
             (function, _) => {
                 Err(format!("application has no {function}; it has start, load, stop and unload"))
             }
@@ -228,17 +231,44 @@ mod tests {
     #[test]
     fn a_call_of_a_built_in_module_is_understood_or_says_what_it_lacks() {
         let of_child = "the arguments must be the supervisor and the child's id";
-        check("supervisor", "restart_child", json!(["shop/sup", 7]), Ok("supervisor:restart_child(\"shop/sup\", 7)"));
+        check(
+            "supervisor",
+            "restart_child",
+            json!(["shop/sup", 7]),
+            Ok("supervisor:restart_child(\"shop/sup\", 7)"),
+        );
         check("supervisor", "restart_child", json!(["sup"]), Err(of_child));
         check("supervisor", "delete_child", json!([]), Err(of_child));
         let rename = "supervisor:rename_child(\"sup\", \"a\", \"b\")";
         check("supervisor", "rename_child", json!(["sup", "a", "b"]), Ok(rename));
-        check("supervisor", "restart_child", json!([1, "a"]), Err("the first argument must be the supervisor: its name, or its place as \"app/child\""));
-        check("supervisor", "start_child", json!(["sup", {"id": 1}]), Err("the arguments must be the supervisor and a table with id and module"));
-        check("supervisor", "stop", json!(["sup"]), Err("supervisor has no stop; it has start_child, restart_child, terminate_child, delete_child and rename_child"));
+        check(
+            "supervisor",
+            "restart_child",
+            json!([1, "a"]),
+            Err("the first argument must be the supervisor: its name, or its place as \"app/child\""),
+        );
+        check(
+            "supervisor",
+            "start_child",
+            json!(["sup", {"id": 1}]),
+            Err("the arguments must be the supervisor and a table with id and module"),
+        );
+        check(
+            "supervisor",
+            "stop",
+            json!(["sup"]),
+            Err(
+                "supervisor has no stop; it has start_child, restart_child, terminate_child, delete_child and rename_child",
+            ),
+        );
         check("application", "start", json!(["till", "permanent"]), Ok("application:start(till)"));
         check("application", "stop", json!([7]), Err("the first argument must be the app's name"));
-        check("application", "info", json!(["till"]), Err("application has no info; it has start, load, stop and unload"));
+        check(
+            "application",
+            "info",
+            json!(["till"]),
+            Err("application has no info; it has start, load, stop and unload"),
+        );
     }
 
     #[test]

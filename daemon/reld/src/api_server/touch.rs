@@ -9,8 +9,7 @@ use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
 use reld_handler::{Library, Store};
 use reld_runtime::{
-    Answer, AppError, Behaviour, BodyKind, ChildSpec, ChildType, Exit, Pid, Place, Reason, Reply, Request,
-    RequestKind, Restart, Shutdown,
+    Answer, AppError, Behaviour, BodyKind, Exit, Pid, Place, Reason, Reply, Request, RequestKind,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -22,6 +21,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::look::{called, json, lingering, millis, not_loaded, sys_error};
 use super::release::receive;
 use super::{Api, on, on_follow, on_upload};
+use crate::child_spec::child_spec;
 use crate::node::{chain, library_file};
 
 /// OTP: the default of `gen_server:call`.
@@ -70,11 +70,11 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
 // --- messages --------------------------------------------------------------------------------------------------------
 
 fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
-    let refuse = |error: term::TermError| {
-        ErrorReport::new("bad_request", "the value cannot be sent", ExitCode::Usage)
-            .caused_by(error.to_string())
-    };
-    term::to_msgpack(value).map_err(refuse)
+    term::to_msgpack(value).map_err(|error| cannot_be_sent(&error))
+}
+
+fn cannot_be_sent(error: &term::TermError) -> ErrorReport {
+    ErrorReport::new("bad_request", "the value cannot be sent", ExitCode::Usage).caused_by(error.to_string())
 }
 
 /// Calls a process without holding a thread.
@@ -417,36 +417,13 @@ fn id_bytes(id: &Value) -> Result<ByteBuf, ErrorReport> {
 
 async fn child_start(api: Api, request: q::ChildStart) -> Result<r::ChildStarted, ErrorReport> {
     let (id, asked) = match &request.child {
-        q::NewChild::Spec(spec) => (spec.id.clone(), Request::StartChild(child_spec(spec)?)),
+        q::NewChild::Spec(spec) => {
+            (spec.id.clone(), Request::StartChild(child_spec(spec).map_err(|e| cannot_be_sent(&e))?))
+        }
         q::NewChild::Args(args) => (Value::Null, Request::StartChildArgs(id_bytes(args)?)),
     };
     let pid: Option<Pid> = supervise(&api, &request.supervisor, &asked, &id).await?;
     Ok(r::ChildStarted { id, pid: pid.map(|pid| pid.to_string()) })
-}
-
-fn child_spec(spec: &q::ChildSpec) -> Result<ChildSpec, ErrorReport> {
-    let kind = match spec.kind {
-        q::ChildType::Worker => ChildType::Worker,
-        q::ChildType::Supervisor => ChildType::Supervisor,
-    };
-    let shutdown = match (spec.shutdown, kind) {
-        (Some(q::Shutdown::BrutalKill), _) => Shutdown::BrutalKill,
-        (Some(q::Shutdown::Infinity), _) | (None, ChildType::Supervisor) => Shutdown::Infinity,
-        (Some(q::Shutdown::Ms(ms)), _) => Shutdown::Ms(ms),
-        (None, ChildType::Worker) => Shutdown::Ms(5000),
-    };
-    Ok(ChildSpec {
-        id: id_bytes(&spec.id)?,
-        module: spec.module.clone(),
-        args: id_bytes(&spec.args)?,
-        restart: match spec.restart {
-            q::Restart::Permanent => Restart::Permanent,
-            q::Restart::Transient => Restart::Transient,
-            q::Restart::Temporary => Restart::Temporary,
-        },
-        shutdown,
-        kind,
-    })
 }
 
 async fn child_terminate(api: Api, request: q::ChildTerminate) -> Result<r::ChildTerminated, ErrorReport> {
@@ -489,6 +466,7 @@ fn app_error(error: &AppError) -> ErrorReport {
         AppError::Busy(_) => "busy",
         AppError::NoModule { .. } => "not_loaded",
         AppError::Failed { .. } => "start_failed",
+        AppError::ConfigChange { .. } => "config_change",
         AppError::TimedOut { .. } => "timeout",
     };
     ErrorReport::refused(kind, error.to_string())

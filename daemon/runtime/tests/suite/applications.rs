@@ -37,6 +37,30 @@ fn start(kit: &Kit, app: AppSpec) -> Pid {
     }
 }
 
+/// The environment of `a`, beside its root.
+fn environment(values: &[(&str, u64)]) -> BTreeMap<String, Vec<u8>> {
+    let root = (text("root"), term::encode(&None::<Root>));
+    let values = values.iter().map(|(key, value)| ((*key).to_owned(), term::encode(value)));
+    values.chain([root]).collect()
+}
+
+#[test]
+fn an_application_is_told_what_changed_in_its_environment_and_only_then() {
+    let kit = Kit::new();
+    let before = environment(&[("speed", 1), ("left_over", 7)]);
+    let spec = AppSpec { env: before.clone(), ..app(None) };
+    kit.node.load_application(spec.clone());
+    kit.node.start_application("a", soon()).expect("it starts");
+    kit.expect("start");
+    assert_eq!(kit.node.config_change("a", &before, soon()), Ok(false));
+    kit.node.load_application(AppSpec { env: environment(&[("speed", 2), ("fresh", 3)]), ..spec });
+    assert_eq!(kit.node.config_change("a", &before, soon()), Ok(true));
+    let told = r#"config_change {"changed": {"speed": 2}, "new": {"fresh": 3}, "removed": ["left_over"]}"#;
+    assert_eq!(kit.notes(), [told]);
+    kit.node.stop_application("a", soon()).expect("it stops");
+    assert_eq!(kit.node.config_change("a", &before, soon()), Ok(false), "who does not run is not told");
+}
+
 #[test]
 fn an_application_starts_its_tree_and_stops_it_between_prep_stop_and_stop() {
     let kit = Kit::new();

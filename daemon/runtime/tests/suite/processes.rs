@@ -1,9 +1,9 @@
 //! Processes: messages, calls, names, links, monitors, timers, and how they end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kit::words::{Do, Said, text};
-use crate::kit::{Kit, SOON, latch};
+use crate::kit::{Kit, SOON, latch, soon};
 use reld_runtime::{Answer, Exit, Pid, RequestKind, Status, term};
 
 // --- messages --------------------------------------------------------------------------------------------------------
@@ -420,4 +420,46 @@ fn endless_callbacks_on_every_worker_do_not_stop_others() {
     kit.until(|| !kit.node.stuck(Duration::ZERO).is_empty());
     blocked.into_iter().for_each(|latch| assert!(latch::open(latch)));
     kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
+}
+
+// --- functions -------------------------------------------------------------------------------------------------------
+
+/// Runs a task of the module and waits for its end, a moment at most.
+fn run_task(kit: &Kit, module: &str, what: &[Do]) -> Result<(), Exit> {
+    kit.node.run_task(module, term::encode(&what), Instant::now() + Duration::from_millis(200))
+}
+
+#[test]
+fn a_task_that_is_run_answers_with_its_end() {
+    let kit = Kit::new();
+    assert_eq!(run_task(&kit, "task", &[Do::Note(text("done"))]), Ok(()));
+    kit.expect("done");
+    assert_eq!(run_task(&kit, "task", &[Do::Sleep(1), Do::Stop(Exit::Normal)]), Ok(()));
+    assert_eq!(run_task(&kit, "task", &[Do::Crash(text("no"))]), Err(Exit::Panic(text("no"))));
+    assert_eq!(run_task(&kit, "task", &[Do::Hang]), Err(Exit::Killed));
+    kit.until(|| kit.node.processes().is_empty());
+    let said = |module: &str| run_task(&kit, module, &[]).expect_err("it cannot be run").to_string();
+    assert_eq!(said("counter"), "error: module counter is a GenServer, not a task");
+    assert_eq!(said("nobody"), "error: module nobody is not loaded");
+}
+
+/// Runs a task and returns the version of its code.
+fn version_of_task(kit: &Kit) -> String {
+    let (latch, node) = (latch::new(), kit.node.clone());
+    let args = term::encode(&[Do::Block(latch)]);
+    let ended = std::thread::spawn(move || node.run_task("task", args, soon()));
+    kit.expect("blocked");
+    let version = kit.node.processes()[0].version.clone();
+    latch::open(latch);
+    assert_eq!(ended.join().expect("it answers"), Ok(()));
+    version
+}
+
+#[test]
+fn a_task_that_is_run_takes_staged_code() {
+    let kit = Kit::new();
+    let upgrade = kit.stage(vec![kit.double("task", 2)]);
+    assert_eq!(version_of_task(&kit), "2");
+    drop(upgrade);
+    assert_eq!(version_of_task(&kit), "1");
 }

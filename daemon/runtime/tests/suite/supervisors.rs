@@ -339,3 +339,17 @@ fn a_child_that_blocks_does_not_hide_the_tree() {
     latch::open(latch);
     assert!(answer.recv_timeout(SOON).is_ok());
 }
+
+#[test]
+fn a_renamed_child_runs_on_under_its_new_id() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[]), child("b", &[])]));
+    let pid = kit.child(supervisor, "a");
+    let rename = |from, to| kit.request::<()>(supervisor, &Request::RenameChild(name(from), name(to)));
+    assert_eq!(rename("a", "c"), Reply::Ok(()));
+    assert_eq!((kit.child(supervisor, "a"), kit.child(supervisor, "c")), (None, pid));
+    refused(rename("a", "d"), Reason::NotFound);
+    refused(rename("c", "b"), Reason::AlreadyPresent);
+    kit.node.exit(pid.expect("it runs"), Exit::Killed);
+    kit.until(|| kit.child(supervisor, "c").is_some_and(|new| Some(new) != pid));
+}

@@ -430,11 +430,42 @@ fn a_process_of_a_module_that_the_release_brings_can_be_started_in_the_window() 
     drop(upgrade);
 }
 
+/// Stages version 2 of the counter, which is taken at once.
+fn at_once(kit: &Kit) -> Upgrade {
+    kit.node.stage(vec![kit.module("counter", 2)], &[], &[text("counter")])
+}
+
+#[test]
+fn a_module_that_is_taken_at_once_starts_new_processes_before_the_switch() {
+    let kit = Kit::new();
+    let old = kit.counter(&[Do::Add(1)]);
+    let mut upgrade = at_once(&kit);
+    let new = kit.counter(&[Do::Add(2)]);
+    assert_eq!((kit.ask(old, Do::Version), kit.ask(new, Do::Version)), (Said::Number(1), Said::Number(2)));
+    upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
+    assert_eq!(upgrade.unconverted(&["counter"]), [old]);
+    assert_eq!(complete(upgrade, up()).processes, 1, "the new one has nothing to change");
+    assert_eq!((kit.ask(old, Do::Version), kit.ask(new, Do::Version)), (Said::Number(2), Said::Number(2)));
+    assert_eq!((kit.ask(old, Do::Get), kit.ask(new, Do::Get)), (Said::Number(1), Said::Number(2)));
+}
+
+#[test]
+fn nobody_stays_in_code_that_was_taken_at_once_when_the_upgrade_is_given_up() {
+    let kit = Kit::new();
+    let upgrade = at_once(&kit);
+    let new = kit.counter(&[Do::Add(2)]);
+    drop(upgrade);
+    // Version 1 cannot read the state of version 2. A supervisor would start it anew.
+    assert_eq!(kit.ask(new, Do::Get), Said::Ended(Exit::Undecodable(text("missing field `n`"))));
+    assert_eq!(kit.ask(kit.counter(&[]), Do::Version), Said::Number(1));
+    assert_eq!(kit.node.current_version("counter").as_deref(), Some("1"));
+}
+
 #[test]
 fn a_removed_module_is_old_after_the_switch_and_cannot_be_started() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(1)]);
-    let mut upgrade = kit.node.stage(Vec::new(), &[text("counter")]);
+    let mut upgrade = kit.node.stage(Vec::new(), &[text("counter")], &[]);
     assert!(kit.node.spawn("counter", term::encode(&Vec::<Do>::new()), SOON).is_ok());
     upgrade.switch();
     upgrade.sweep(soon());
@@ -485,6 +516,27 @@ fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
     assert_eq!(kit.ask(kit.child(supervisor, "b").expect("it runs"), Do::Get), Said::Number(8));
     let started: Reply<Option<Pid>> = kit.request(supervisor, &Request::RestartChild(name("c")));
     assert!(matches!(started, Reply::Ok(Some(_))));
+}
+
+#[test]
+fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_back() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("b", &[Do::Add(2)])]));
+    let added = kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child("z", &[Do::Add(3)])));
+    assert!(matches!(added, Reply::Ok(Some(_))));
+    let stage = |change| {
+        let counter = Double { change, ..kit.double("counter", 2) };
+        let mut upgrade = kit.stage(vec![counter, kit.double("sup", 2)]);
+        upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+        upgrade.convert("sup", Conversion::Supervisor, SOON)
+    };
+    let Err(ConvertError::Refused { pid, exit, .. }) = stage(Change::RefusesArgs) else { panic!("taken") };
+    assert_eq!(pid, supervisor);
+    let said = exit.to_string();
+    assert!(said.contains("child z could not be started again: module counter 2"), "{said}");
+    assert!(said.contains("interval_ms"), "{said}");
+    let taken = stage(Change::Works).expect("the same arguments will do");
+    assert_eq!(taken.children[0].1.vanished, Vec::<Vec<u8>>::new(), "it was never in an init");
 }
 
 #[test]

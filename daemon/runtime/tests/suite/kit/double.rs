@@ -25,6 +25,8 @@ pub(crate) enum Change {
     FailsAt(u64),
     /// Blocks for states with this count until the latch opens.
     BlocksAt(u64, u64),
+    /// Works; start arguments are refused.
+    RefusesArgs,
 }
 
 /// One version of one module.
@@ -154,6 +156,10 @@ impl Module for Double {
     fn accepts(&self, kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
         match kind {
             BodyKind::State => State::read(self.version, body).map(|_| ()),
+            BodyKind::Init if matches!(self.change, Change::RefusesArgs) => {
+                Err(Exit::Undecodable("missing field `interval_ms`".to_owned()))
+            }
+            BodyKind::Init => term::decode::<Vec<Do>>(body).map(|_| ()).map_err(Exit::Undecodable),
             _ => term::decode::<Do>(body).map(|_| ()).map_err(Exit::Undecodable),
         }
     }
@@ -212,6 +218,10 @@ impl Instance for Server {
                 let note = Do::Note(format!("terminate {exit} at {}", self.state.count));
                 let last = self.state.at_terminate.take().into_iter();
                 (None, Do::All(std::iter::once(note).chain(last).collect()))
+            }
+            Event::ConfigChange(body) => {
+                let change: rmpv::Value = term::decode(body).expect("the runtime wrote it");
+                (None, Do::Note(format!("config_change {change}")))
             }
             Event::PrepStop(root) => match context::get_env("prep_stop") {
                 Some(body) => (None, Do::All(vec![Do::Note(text("prep_stop")), word(&body)])),

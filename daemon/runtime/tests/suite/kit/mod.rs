@@ -182,7 +182,7 @@ impl Kit {
     /// Stages versions of modules.
     pub(crate) fn stage(&self, new: Vec<Double>) -> Upgrade {
         let new = new.into_iter().map(|module| Arc::new(module) as Arc<dyn Module>).collect();
-        self.node.stage(new, &[])
+        self.node.stage(new, &[], &[])
     }
 }
 

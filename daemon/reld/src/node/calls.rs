@@ -1,0 +1,221 @@
+//! What a script calls: functions of apps, and the built-in modules `supervisor` and `application`.
+
+use std::time::Instant;
+
+use reld_api::{request as q, term};
+use reld_handler::{AppName, Apply, BuiltIn, ModuleName, NodeError};
+use reld_runtime::{self as runtime, Answer, AppStatus, Pid, Request, RequestKind};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_bytes::ByteBuf;
+use serde_json::Value;
+
+use super::{RuntimeNode, left, runtime_spec};
+use crate::child_spec::child_spec;
+
+/// A child that was stopped and has its row still.
+#[derive(Debug)]
+pub(super) struct StoppedChild {
+    module: String,
+    supervisor: Pid,
+    id: ByteBuf,
+}
+
+/// The start argument of a task that runs a function: what serde reads as an adjacently tagged enum.
+#[derive(Serialize)]
+struct Function<'a> {
+    function: &'a str,
+    args: &'a [Value],
+}
+
+impl RuntimeNode {
+    pub(super) fn apply_function(&self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
+        let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
+        let function = Function { function: &call.function, args: &call.args };
+        let args = serde_json::to_value(function).map_err(|error| refuse(error.to_string()))?;
+        let args = term::to_msgpack(&args).map_err(|error| refuse(error.to_string()))?;
+        self.runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
+            runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
+            exit => refuse(exit.to_string()),
+        })
+    }
+
+    pub(super) fn call_built_in(&self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError> {
+        let done = match call {
+            BuiltIn::StartChild { supervisor, spec } => start_child(spec)
+                .and_then(|request| self.ask_supervisor(self.supervisor_at(supervisor)?, &request, deadline)),
+            BuiltIn::RestartChild { supervisor, id } => {
+                self.ask_about(supervisor, id, Request::RestartChild, deadline)
+            }
+            BuiltIn::TerminateChild { supervisor, id } => {
+                self.ask_about(supervisor, id, Request::TerminateChild, deadline)
+            }
+            BuiltIn::DeleteChild { supervisor, id } => {
+                self.ask_about(supervisor, id, Request::DeleteChild, deadline)
+            }
+            BuiltIn::RenameChild { supervisor, id, new } => bytes(new)
+                .and_then(|new| self.ask_about(supervisor, id, |id| Request::RenameChild(id, new), deadline)),
+            BuiltIn::StartApplication(app) => self.run_application(app, deadline),
+            BuiltIn::LoadApplication(app) => self.know_application(app),
+            BuiltIn::StopApplication(app) => {
+                self.runtime.stop_application(app.as_str(), deadline).map_err(|error| error.to_string())
+            }
+            BuiltIn::UnloadApplication(app) => {
+                self.runtime.unload_application(app.as_str());
+                Ok(())
+            }
+        };
+        done.map_err(|reason| NodeError::Call { call: call.to_string(), reason })
+    }
+
+    fn know_application(&self, app: &AppName) -> Result<(), String> {
+        let spec = self.spec(app).ok_or_else(|| format!("the release has no app {app}"))?;
+        self.runtime.load_application(runtime_spec(&spec).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn run_application(&self, app: &AppName, deadline: Instant) -> Result<(), String> {
+        self.know_application(app)?;
+        self.runtime.start_application(app.as_str(), deadline).map_err(|error| error.to_string())
+    }
+
+    fn ask_about(
+        &self,
+        supervisor: &str,
+        id: &Value,
+        request: impl FnOnce(ByteBuf) -> Request,
+        deadline: Instant,
+    ) -> Result<(), String> {
+        self.ask_supervisor(self.supervisor_at(supervisor)?, &request(bytes(id)?), deadline)
+    }
+
+    fn ask_supervisor(&self, pid: Pid, request: &Request, deadline: Instant) -> Result<(), String> {
+        let body = runtime::term::encode(request);
+        match self.runtime.call(RequestKind::Supervisor, pid, body, Some(left(deadline))) {
+            Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
+                runtime::Reply::Ok(_) => Ok(()),
+                runtime::Reply::Error(error) => {
+                    let word = serde_json::to_value(error.reason).unwrap_or_default();
+                    Err(format!("{}: {}", word.as_str().unwrap_or_default(), error.text))
+                }
+            },
+            Answer::Timeout => Err("the supervisor did not answer in time".to_owned()),
+            Answer::Exit(exit) => Err(format!("the supervisor ended: {exit}")),
+        }
+    }
+
+    /// Finds a supervisor by its registered name, or by its place in the tree of an app.
+    pub(super) fn supervisor_at(&self, place: &str) -> Result<Pid, String> {
+        let found = match self.runtime.whereis(place) {
+            Some(pid) => pid,
+            None => self.at(place)?,
+        };
+        match self.runtime.which_children(found) {
+            Some(_) => Ok(found),
+            None => Err(format!("{place} is no supervisor")),
+        }
+    }
+
+    fn at(&self, place: &str) -> Result<Pid, String> {
+        let mut parts = place.split('/');
+        let app = parts.next().unwrap_or_default();
+        let apps = self.runtime.applications().into_iter();
+        let root = apps.filter(|(spec, _)| spec.name == app).find_map(|(_, status)| match status {
+            AppStatus::Running { root, .. } => root,
+            AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
+        });
+        let root = root.ok_or_else(|| format!("{app} is neither a registered name nor an app that runs"))?;
+        parts.try_fold(root, |pid, part| {
+            let rows = self.runtime.which_children(pid).unwrap_or_default();
+            let row = rows.iter().find(|row| is_called(&row.id, part));
+            row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
+        })
+    }
+
+    /// Suspends the processes of these modules, which are at rest, and leaves them out of the conversions.
+    pub(super) fn hold(&mut self, pids: Vec<Pid>, deadline: Instant) {
+        for pid in &pids {
+            if let Err(error) = self.runtime.suspend(*pid, left(deadline)) {
+                // It has ended, then there is nothing to stop; one at rest takes a system message at once.
+                tracing::warn!(name: "release.install.not_held", %pid, %error, "a process to be stopped is not held");
+            }
+        }
+        self.held = pids;
+    }
+
+    /// Lets those go on that were held and are not to be stopped any more.
+    pub(super) fn let_go(&mut self, deadline: Instant) {
+        for pid in self.held.drain(..) {
+            if let Err(error) = self.runtime.resume(pid, left(deadline)) {
+                tracing::warn!(name: "release.install.not_resumed", %pid, %error, "a process was not resumed");
+            }
+        }
+    }
+
+    pub(super) fn stop_held(&mut self, deadline: Instant) -> Result<(), NodeError> {
+        let mut first = Ok(());
+        for pid in std::mem::take(&mut self.held) {
+            first = first.and(self.stop_child(pid, deadline));
+        }
+        first
+    }
+
+    fn stop_child(&mut self, pid: Pid, deadline: Instant) -> Result<(), NodeError> {
+        let Some(info) = self.runtime.process(pid) else { return Ok(()) };
+        let Some(supervisor) = info.parent else { return Ok(()) };
+        let rows = self.runtime.which_children(supervisor).unwrap_or_default();
+        let Some(row) = rows.into_iter().find(|row| row.pid == Some(pid)) else { return Ok(()) };
+        let request = match has_id(&row.id) {
+            true => Request::TerminateChild(row.id.clone()),
+            false => Request::TerminatePid(pid),
+        };
+        let stopped = self.ask_supervisor(supervisor, &request, deadline);
+        self.stopped.push(StoppedChild { module: info.module, supervisor, id: row.id });
+        stopped.map_err(|reason| NodeError::Call { call: format!("terminate_child {pid}"), reason })
+    }
+
+    pub(super) fn start_stopped(
+        &mut self,
+        modules: &[ModuleName],
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        let stopped = std::mem::take(&mut self.stopped).into_iter();
+        let wanted = stopped.filter(|child| modules.iter().any(|module| module.as_str() == child.module));
+        let mut first = Ok(());
+        for StoppedChild { supervisor, id, .. } in wanted {
+            let rows = self.runtime.which_children(supervisor).unwrap_or_default();
+            // A temporary child has no row any more. OTP: it is not restarted.
+            if !has_id(&id) || !rows.iter().any(|row| row.id == id) {
+                continue;
+            }
+            let call = || format!("restart_child({supervisor}, {})", term::to_json(&id).unwrap_or_default());
+            let started = self.ask_supervisor(supervisor, &Request::RestartChild(id.clone()), deadline);
+            first = first.and(started.map_err(|reason| NodeError::Call { call: call(), reason }));
+        }
+        first
+    }
+}
+
+fn start_child(spec: &Value) -> Result<Request, String> {
+    let spec: q::ChildSpec =
+        serde_json::from_value(spec.clone()).map_err(|error| format!("the child spec: {error}"))?;
+    Ok(Request::StartChild(child_spec(&spec).map_err(|error| error.to_string())?))
+}
+
+fn bytes(id: &Value) -> Result<ByteBuf, String> {
+    term::to_msgpack(id).map(ByteBuf::from).map_err(|error| error.to_string())
+}
+
+/// Children of a simple_one_for_one have none.
+fn has_id(id: &[u8]) -> bool {
+    !term::to_json(id).unwrap_or_default().is_null()
+}
+
+/// An id is any value; in a place it is written as its text.
+fn is_called(id: &[u8], part: &str) -> bool {
+    match term::to_json(id) {
+        Ok(Value::String(name)) => name == part,
+        Ok(other) => other.to_string() == part,
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,107 @@
+//! Children that an update of their supervisor changes without a word of the appup.
+//!
+//! OTP: a child that the new init does not name runs on for ever, one that only the new init names is never started, a
+//! renamed one runs twice after the next restart of all. Nothing says so. Here the appup says what is meant, or the
+//! upgrade is taken back:
+//!
+//! | the new init | the appup needs |
+//! |---|---|
+//! | does not name a child of the old one | `supervisor:delete_child` of it, or `rename_child` |
+//! | names a child that the old one did not | `supervisor:restart_child` of it |
+
+use std::fmt;
+
+use reld_plan::BuiltIn;
+use serde_json::Value;
+
+use crate::node::ChangedChildren;
+use crate::process::{Pid, Process};
+
+/// What changes for the children of one supervisor though no instruction says so.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unexpected {
+    pub(crate) supervisor: Process,
+    vanished: Vec<Value>,
+    added: Vec<Value>,
+}
+
+/// Compares what a supervisor's new init says with what the script does about it.
+pub(crate) fn unexpected(
+    change: &ChangedChildren,
+    expected: &[BuiltIn],
+    find: impl Fn(&str) -> Option<Pid>,
+) -> Option<Unexpected> {
+    let is_it = |place: &String| find(place) == Some(change.supervisor.pid);
+    let is_deleted = |wanted: &&Value| {
+        let deletes = |call: &BuiltIn| matches!(call, BuiltIn::DeleteChild { supervisor, id } if id == *wanted && is_it(supervisor));
+        expected.iter().any(deletes)
+    };
+    let is_started = |wanted: &&Value| {
+        let starts = |call: &BuiltIn| matches!(call, BuiltIn::RestartChild { supervisor, id } if id == *wanted && is_it(supervisor));
+        expected.iter().any(starts)
+    };
+    let vanished: Vec<Value> = change.vanished.iter().filter(|id| !is_deleted(id)).cloned().collect();
+    let added: Vec<Value> = change.added.iter().filter(|id| !is_started(id)).cloned().collect();
+    let is_expected = vanished.is_empty() && added.is_empty();
+    (!is_expected).then(|| Unexpected { supervisor: change.supervisor.clone(), vanished, added })
+}
+
+impl fmt::Display for Unexpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { supervisor, vanished, added } = self;
+        write!(f, "the children of {supervisor} change, and the appup does not say how:")?;
+        for id in vanished {
+            write!(f, " {id} vanishes (supervisor:delete_child, or rename_child to its new id);")?;
+        }
+        for id in added {
+            write!(f, " {id} is new (supervisor:restart_child);")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(vanished: &[&str], added: &[&str]) -> ChangedChildren {
+        let (module, app) = ("sup".parse().unwrap(), "shop".parse().unwrap());
+        let supervisor = Process { pid: Pid { slot: 1, generation: 1 }, name: None, module, app };
+        let ids = |ids: &[&str]| ids.iter().map(|id| json!(id)).collect();
+        ChangedChildren { supervisor, vanished: ids(vanished), added: ids(added) }
+    }
+
+    /// The place `sup` is that supervisor, every other is another one.
+    #[track_caller]
+    fn check(change: &ChangedChildren, expected: &[BuiltIn], text: Option<&str>) {
+        let slot = |place: &str| if place == "sup" { 1 } else { 2 };
+        let find = |place: &str| Some(Pid { slot: slot(place), generation: 1 });
+        assert_eq!(
+            unexpected(change, expected, find).map(|unexpected| unexpected.to_string()).as_deref(),
+            text
+        );
+    }
+
+    fn delete(supervisor: &str, id: &str) -> BuiltIn {
+        BuiltIn::DeleteChild { supervisor: supervisor.to_owned(), id: json!(id) }
+    }
+
+    fn restart(supervisor: &str, id: &str) -> BuiltIn {
+        BuiltIn::RestartChild { supervisor: supervisor.to_owned(), id: json!(id) }
+    }
+
+    #[test]
+    fn each_child_that_goes_or_comes_needs_its_instruction() {
+        check(&change(&[], &[]), &[], None);
+        check(&change(&["a"], &["b"]), &[delete("sup", "a"), restart("sup", "b")], None);
+        let head = "the children of <1.1> (shop:sup) change, and the appup does not say how:";
+        let gone = format!("{head} \"a\" vanishes (supervisor:delete_child, or rename_child to its new id);");
+        check(&change(&["a"], &["b"]), &[restart("sup", "b")], Some(&gone));
+        let new = format!("{head} \"b\" is new (supervisor:restart_child);");
+        check(&change(&["a"], &["b"]), &[delete("sup", "a")], Some(&new));
+        check(&change(&["a"], &[]), &[delete("another", "a")], Some(&gone));
+        check(&change(&["a"], &[]), &[delete("sup", "b"), restart("sup", "a")], Some(&gone));
+    }
+}

@@ -1,0 +1,120 @@
+//! What appups call, stop and start (S46, S47, S80 to S82).
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn yard() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    node
+}
+
+/// The children of an app's root: id and pid, in start order.
+fn children(node: &Node, app: &str) -> Vec<(String, Value)> {
+    let tree = node.tree(app);
+    let rows = tree["children"].as_array().expect("a supervisor has children").iter();
+    rows.map(|row| (row["id"].as_str().expect("ids are words").to_owned(), row["pid"].clone())).collect()
+}
+
+fn ids(node: &Node, app: &str) -> Vec<String> {
+    let mut ids: Vec<String> = children(node, app).into_iter().map(|(id, _)| id).collect();
+    ids.sort();
+    ids
+}
+
+/// What the yard has noted, besides how workers ended.
+fn notes(node: &Node) -> Vec<String> {
+    let lines = node.json(&["call", "yard_log", "get"])["reply"].clone();
+    lines.as_array().expect("lines").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[test]
+fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay() {
+    let node = yard();
+    let [a, old] = ["a", "old"].map(|id| node.pid("yard", &json!(id)));
+    node.ok(&["cast", &old, "41"]);
+    let report = node.json(&["upgrade", &release("yard-2.0.0")]);
+    assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
+    assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
+    assert_eq!(node.pid("yard", &json!("a")), a);
+    assert_eq!(node.pid("yard", &json!("new")), old, "a renamed child runs on");
+    assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
+    let fresh = node.pid("yard", &json!("fresh"));
+    assert_eq!(node.json(&["proc", &fresh])["version"], json!("2.0.0"));
+
+    node.ok(&["downgrade"]);
+    assert_eq!(ids(&node, "yard"), ["a", "gone", "log", "old"]);
+    assert_eq!(node.pid("yard", &json!("old")), old);
+    assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
+    let ends = "a worker ends at 0: shutdown";
+    assert_eq!(notes(&node).iter().filter(|line| *line == ends).count(), 2, "gone, then fresh");
+}
+
+#[test]
+fn s80_an_app_is_told_what_changed_in_its_environment_up_and_down() {
+    let node = yard();
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
+    node.ok(&["downgrade"]);
+    let lines = notes(&node);
+    let told: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
+    let expected = [
+        r#"config_change ["speed"] ["fresh"] ["left_over"], speed Some(2)"#,
+        r#"config_change ["speed"] ["left_over"] ["fresh"], speed Some(1)"#,
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn s81_a_restarted_app_loses_its_state_and_the_others_keep_theirs() {
+    let node = yard();
+    let (pump, worker) = (node.pid("shed", &json!("pump")), node.pid("yard", &json!("a")));
+    node.ok(&["call", &pump, "stroke"]);
+    node.ok(&["cast", &worker, "7"]);
+    let dry = node.run(&["upgrade", &release("yard-2.0.0"), "--dry-run"]).stdout;
+    assert!(dry.contains("restart_application shed permanent") && dry.contains("LOST"), "{dry}");
+    assert_eq!(node.pid("shed", &json!("pump")), pump);
+
+    node.ok(&["upgrade", "2.0.0"]);
+    let new = node.pid("shed", &json!("pump"));
+    assert_ne!(new, pump);
+    assert_eq!(node.json(&["call", &new, "stroke"])["reply"], json!(2), "it began anew, with the new stroke");
+    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+}
+
+#[test]
+fn stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state() {
+    let node = yard();
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
+    let (pump, tank) = (node.pid("shed", &json!("pump")), node.pid("shed", &json!("tank")));
+    node.ok(&["call", &pump, "stroke"]);
+    node.ok(&["cast", &tank, "5"]);
+    let report = node.json(&["downgrade"]);
+    assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
+    let new = node.pid("shed", &json!("pump"));
+    assert_ne!(new, pump);
+    assert_eq!(node.json(&["call", &new, "stroke"])["reply"], json!(1));
+    assert_eq!(node.pid("shed", &json!("tank")), tank);
+    assert_eq!(node.json(&["call", &tank, "get"])["reply"], json!(5));
+    eventually("the pump has told its end", || {
+        node.log().contains("the pump ends at 2: shutdown").then_some(())
+    });
+}
+
+#[test]
+fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before_it_too() {
+    let node = yard();
+    let before = (children(&node, "yard"), node.json(&["code"])["modules"].clone());
+    let tank = node.pid("shed", &json!("tank"));
+    let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
+    assert!(failed.stderr.contains("apply yard_calls:fail(\"no power\")"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("no power"), "{}", failed.stderr);
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!((children(&node, "yard"), node.json(&["code"])["modules"].clone()), before);
+    assert_eq!(notes(&node), ["before", "undone"]);
+    // The restarted app runs in its old version again, afresh, as the plan said.
+    let again = node.pid("shed", &json!("tank"));
+    assert_ne!(again, tank);
+    assert_eq!(node.json(&["proc", &again])["version"], json!("1.0.0"));
+    let pump = node.pid("shed", &json!("pump"));
+    assert_eq!(node.json(&["call", &pump, "stroke"])["reply"], json!(1));
+}
