@@ -37,7 +37,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 0u
+#define RELD_ABI_MINOR 1u
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */
@@ -180,6 +180,10 @@ typedef struct reld_module {
     reld_status (*accepts)(uint32_t kind, reld_bytes body, reld_exit *why);
     /* [pool] Frees a state. Not inside a callback. Null for supervisors and tasks. */
     void (*drop_state)(void *state_app);
+    /* [loader thread] Writes what the module reads and writes, as a JSON object owned by the daemon; leaves *out empty
+     * when it is not known. May be null. Only called by who looks into a library without loading it, so before
+     * reld_app.load. Since ABI 1.1. */
+    reld_status (*schema)(reld_buf *out, reld_exit *why);
 } reld_module;
 
 /* Set in reld_app.flags: a C library never unwinds, so it sets it too. */
