@@ -5,6 +5,7 @@ mod architecture;
 mod children;
 mod code;
 mod daemon;
+mod diff;
 mod lives;
 mod store;
 mod upgrade;
