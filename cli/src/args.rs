@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Pack(Pack),
     /// Print the script from one tarball's release to another's; needs no daemon
     Plan(Plan),
+    /// Compare two releases, and draft the appups that lead from one to the other and back; needs no daemon
+    Diff(Diff),
     /// Hand a tarball to the node
     Unpack {
         /// The tarball
@@ -186,6 +188,17 @@ pub(crate) struct Plan {
     /// One window for the whole release, or OTP's windows group by group, as JSON
     #[arg(long, default_value = "release")]
     pub(crate) window: Window,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Diff {
+    /// The older release: a tarball, or a folder laid out like one
+    pub(crate) from: PathBuf,
+    /// The newer release: a tarball, or a folder laid out like one
+    pub(crate) to: PathBuf,
+    /// Write each draft to DIR/APP-VSN.appup.toml as well, but over no file that is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ mod app;
 mod child;
 mod code;
 mod demo;
+mod diff;
 mod limited;
 mod load;
 mod look;
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
     match args.command {
         Command::Pack(args) => pack::pack(args).await,
         Command::Plan(args) => plan::plan(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Unpack { file } => release::unpack(client, &file).await,
         Command::Check(args) => release::check(client, args.version).await,
         Command::Install(args) => upgrade::install(client, args).await,

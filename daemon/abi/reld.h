@@ -181,6 +181,10 @@ typedef struct reld_module {
     reld_status (*accepts)(uint32_t kind, reld_bytes body, reld_exit *why);
     /* [pool] Frees a state. Not inside a callback. Null for supervisors and tasks. */
     void (*drop_state)(void *state_app);
+    /* [loader thread] Writes what the module reads and writes, as a JSON object owned by the daemon; leaves *out empty
+     * when it is not known. May be null. Only called by who looks into a library without loading it, so before
+     * reld_app.load. Since ABI 1.1. */
+    reld_status (*schema)(reld_buf *out, reld_exit *why);
 } reld_module;
 
 /* Set in reld_app.flags: a C library never unwinds, so it sets it too. */

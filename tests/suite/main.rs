@@ -6,6 +6,7 @@ mod calls;
 mod children;
 mod code;
 mod daemon;
+mod diff;
 mod lives;
 mod store;
 mod upgrade;

@@ -1,6 +1,6 @@
 //! `relctl plan FROM TO`: the script from one release to another, each a tarball or a folder, without a node.
 
-mod folder;
+pub(super) mod folder;
 
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use reld_plan::{AppName, ModuleName, Vsn};
+use reld_plan::{AppName, Interface, ModuleName, ModuleSchema, Schemas, Vsn};
 use reld_store::{Abi, Probe, Probed};
 use serde::Deserialize;
 use tokio::process::Command;
@@ -38,6 +38,8 @@ struct Printed {
 struct PrintedModule {
     name: ModuleName,
     behaviour: String,
+    #[serde(default)]
+    schema: Option<Interface>,
 }
 
 impl ReldProbe {
@@ -85,11 +87,16 @@ fn probed(printed: Printed) -> Result<Probed, Fault> {
         applications: applications.map(|module| module.name.clone()).collect(),
         name: printed.app,
         version: printed.version,
-        modules: printed.modules.into_iter().map(|module| module.name).collect(),
+        modules: printed.modules.iter().map(|module| module.name.clone()).collect(),
+        schemas: Schemas { modules: printed.modules.into_iter().map(schema).collect() },
         abi: abi(&printed.abi)?,
         // The probe has opened the library on this machine, so it is of this machine's kind.
         target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
     })
+}
+
+fn schema(module: PrintedModule) -> (ModuleName, ModuleSchema) {
+    (module.name, ModuleSchema { behaviour: module.behaviour, interface: module.schema })
 }
 
 fn abi(text: &str) -> Result<Abi, Fault> {
@@ -107,16 +114,28 @@ mod tests {
         assert_eq!(answer.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
     }
 
+    fn known(behaviour: &str, interface: Option<Interface>) -> ModuleSchema {
+        ModuleSchema { behaviour: behaviour.to_owned(), interface }
+    }
+
     #[test]
     fn what_the_daemon_prints_becomes_what_the_packer_asks_for() {
+        let casts = Interface { cast: Some(true.into()), ..Interface::default() };
         check(
             r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [],
-                "modules": [{"name": "counter", "behaviour": "gen_server"}, {"name": "app", "behaviour": "application"}]}"#,
+                "modules": [{"name": "counter", "behaviour": "gen_server", "schema": {"cast": true}}, {"name": "app", "behaviour": "application"}]}"#,
             Ok(Probed {
                 name: "counter".parse().unwrap(),
                 version: "0.1.1".parse().unwrap(),
                 modules: vec!["counter".parse().unwrap(), "app".parse().unwrap()],
                 applications: vec!["app".parse().unwrap()],
+                schemas: Schemas {
+                    modules: [
+                        ("counter".parse().unwrap(), known("gen_server", Some(casts))),
+                        ("app".parse().unwrap(), known("application", None)),
+                    ]
+                    .into(),
+                },
                 abi: Abi { major: 1, minor: 3 },
                 target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
             }),

@@ -89,7 +89,7 @@ fn add_structs(facts: &mut Facts) {
         reld_outcome = Outcome { state_app, next, has_reply, reply, exit, future }
         reld_module = Module {
             size, behaviour, name, callback, export_state, import_state, change_code, change_code_down, accepts,
-            drop_state,
+            drop_state, schema,
         }
         reld_app = App {
             magic, size, abi_major, abi_minor, flags, name, vsn, built_by, modules, module_count, load, unload,

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
-use std::mem::offset_of;
-use std::slice;
+use std::mem::{MaybeUninit, offset_of};
+use std::{ptr, slice};
 
 use reld_abi as abi;
 use reld_runtime::Behaviour;
@@ -26,6 +26,7 @@ pub(crate) type ChangeFn =
     unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut *mut c_void, *mut abi::Exit) -> abi::Status;
 pub(crate) type ChangeDownFn =
     unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
+pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
 pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
 
@@ -59,6 +60,8 @@ pub(crate) struct Table {
     pub(crate) behaviour: Behaviour,
     pub(crate) callback: CallbackFn,
     pub(crate) accepts: AcceptsFn,
+    /// `None` also where the library's ABI has no such member yet.
+    pub(crate) schema: Option<SchemaFn>,
     /// `None` for the behaviours that keep no state of the app's.
     pub(crate) state: Option<StateFns>,
 }
@@ -113,7 +116,7 @@ unsafe fn check_head(block: *const abi::App) -> Result<(), Refusal> {
         return Err(wrong("magic", format!("is {:?}", String::from_utf8_lossy(&magic))));
     }
     check_version(abi_major, abi_minor)?;
-    check_size::<abi::App>(size).map_err(|problem| wrong("size", problem))
+    check_size(size, size_of::<abi::App>()).map_err(|problem| wrong("size", problem))
 }
 
 /// Another major is another boundary. A newer minor may call what this daemon does not offer.
@@ -127,9 +130,11 @@ fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
     Err(Refusal::Abi { field, library: format!("{major}.{minor}"), daemon })
 }
 
+/// How much of a module's table ABI 1.0 had.
+const MODULE_SIZE_LEAST: usize = offset_of!(abi::Module, schema);
+
 /// A table may be larger than the daemon's (what lies beyond is not read), but not smaller than its first version.
-fn check_size<T>(size: u32) -> Result<(), String> {
-    let least = size_of::<T>();
+fn check_size(size: u32, least: usize) -> Result<(), String> {
     if size as usize >= least { Ok(()) } else { Err(format!("is {size}, less than the {least} of ABI 1.0")) }
 }
 
@@ -174,13 +179,26 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
     }
     // SAFETY: every table of every version begins with its size.
     let size = unsafe { (*table).size };
-    check_size::<abi::Module>(size).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
-    // SAFETY: its size says that the whole table is there.
-    let table = unsafe { table.read() };
+    check_size(size, MODULE_SIZE_LEAST).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
+    // SAFETY: its size says how much of the table is there.
+    let table = unsafe { read_table(table, size as usize) };
     // SAFETY: the caller's promise.
     let name = unsafe { wire::borrow_str(table.name) }
         .map_err(|problem| bad(&place, &format!("its name is {problem}")))?;
     parse(name, &table)
+}
+
+/// Reads as much of a table as there is; later members are as if they were null.
+///
+/// # Safety
+/// `size` bytes at `table` are a table, as far as its version knew it.
+unsafe fn read_table(table: *const abi::Module, size: usize) -> abi::Module {
+    let mut read = MaybeUninit::<abi::Module>::zeroed();
+    let size = size.min(size_of::<abi::Module>());
+    // SAFETY: the caller's promise, and no more than fits.
+    unsafe { ptr::copy_nonoverlapping(table.cast::<u8>(), read.as_mut_ptr().cast::<u8>(), size) };
+    // SAFETY: every member is a number, a pointer or an optional function, all of which may be zero.
+    unsafe { read.assume_init() }
 }
 
 fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
@@ -195,6 +213,7 @@ fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
         behaviour,
         callback: needed(name, "callback", table.callback)?,
         accepts: needed(name, "accepts", table.accepts)?,
+        schema: table.schema,
         state,
     })
 }

@@ -246,6 +246,17 @@ impl Drop for ForeignCallback {
     }
 }
 
+/// Asks a module of a mapped library to describe itself; what it answers is empty where it does not.
+pub(crate) fn schema(table: &Table) -> Result<Bytes, String> {
+    let Some(schema) = table.schema else { return Ok(Bytes::new()) };
+    let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+    // SAFETY: the library is mapped, and both out parameters are writable.
+    let status = unsafe { schema(&raw mut bytes, &raw mut why) };
+    let bytes = wire::take_buf(bytes);
+    let why = wire::take_exit(why).map_err(|malformed| malformed.to_string())?;
+    if status == abi::OK { bytes.map_err(|malformed| malformed.to_string()) } else { Err(why.to_string()) }
+}
+
 /// Runs a callback up to its first wait.
 fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> Step {
     let state = instance.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);

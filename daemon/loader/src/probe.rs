@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use reld_runtime::Behaviour;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::block::{Block, Table};
 use crate::check::{self, Facts};
 use crate::error::{LoadError, Refusal};
 use crate::image::{Mapping, hex};
+use crate::outbound;
 
 /// What a library says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +39,19 @@ pub struct ProbedModule {
     pub name: String,
     /// OTP's word for its behaviour; `task` for a home-brewed process.
     pub behaviour: String,
+    /// What it reads and writes; `None` where the library does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
 }
 
-/// Reads what a library says about itself. Runs its constructors and its entry, nothing else of it.
+/// Reads what a library says about itself. Runs its constructors, its entry and the functions that describe its modules,
+/// nothing else of it.
 ///
 /// To be called in a process that may die of it, since constructors are foreign code: `reld probe FILE` as a child.
 /// The file must not change meanwhile, and a path can be probed once in a process.
 ///
 /// # Errors
-/// Every [`Refusal`] of the file's check and of its magic block.
+/// Every [`Refusal`] of the file's check and of its magic block, and a module that fails to describe itself.
 pub fn probe(path: &Path) -> Result<ProbeReport, LoadError> {
     look(path).map_err(|refusal| LoadError::new(path, refusal))
 }
@@ -55,28 +61,41 @@ fn look(path: &Path) -> Result<ProbeReport, Refusal> {
     let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
     let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
     let block = Mapping::open(&path, &facts)?.block()?;
-    Ok(report(block, facts))
+    report(block, facts)
 }
 
-fn report(block: Block, facts: Facts) -> ProbeReport {
+fn report(block: Block, facts: Facts) -> Result<ProbeReport, Refusal> {
     let (major, minor) = block.abi;
-    ProbeReport {
+    Ok(ProbeReport {
         app: block.name,
         version: block.version,
         abi: format!("{major}.{minor}"),
         built_by: block.built_by,
         build_id: hex(&facts.build_id),
         needed: facts.needed,
-        modules: block.modules.into_iter().map(module).collect(),
-    }
+        modules: block.modules.into_iter().map(module).collect::<Result<_, _>>()?,
+    })
 }
 
-fn module(table: Table) -> ProbedModule {
+fn module(table: Table) -> Result<ProbedModule, Refusal> {
     let behaviour = match table.behaviour {
         Behaviour::GenServer => "gen_server",
         Behaviour::Supervisor => "supervisor",
         Behaviour::Application => "application",
         Behaviour::Task => "task",
     };
-    ProbedModule { name: table.name, behaviour: behaviour.to_owned() }
+    let schema = schema(&table)?;
+    Ok(ProbedModule { name: table.name, behaviour: behaviour.to_owned(), schema })
+}
+
+/// Asks a module to describe itself.
+fn schema(table: &Table) -> Result<Option<Value>, Refusal> {
+    let bad = |problem: String| Refusal::Module { module: table.name.clone(), problem };
+    let bytes = outbound::schema(table).map_err(|exit| bad(format!("its schema was not written: {exit}")))?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let schema =
+        serde_json::from_slice(&bytes).map_err(|error| bad(format!("its schema is no JSON: {error}")))?;
+    Ok(Some(schema))
 }

@@ -12,6 +12,7 @@ use crate::callback::{After, Done, Work};
 use crate::codec::{self, Undecodable};
 use crate::exit::{Exit, NotStarted};
 use crate::names::Pid;
+use crate::schema::Schema;
 use crate::value::{State, Value};
 
 /// An app's start and stop. `Self` is what it remembers in between. OTP: `application`.
@@ -58,6 +59,11 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
         drop((to, extra));
         Ok(State::write(self)?)
+    }
+
+    /// As [`GenServer::schema`](crate::GenServer::schema), by `Schema::of_application::<Self>()`.
+    fn schema() -> Schema {
+        Schema::unknown()
     }
 }
 
@@ -178,6 +184,10 @@ impl<A: Application> Behaviour for App<A> {
             BodyKind::Init => Ok(StartArgs::parse(body).map(drop)?),
             _ => Err(Exit::error("an application takes no messages")),
         }
+    }
+
+    fn schema() -> Schema {
+        A::schema()
     }
 }
 

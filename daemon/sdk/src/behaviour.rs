@@ -4,6 +4,7 @@ use crate::callback::Work;
 use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
 use crate::names::{From, MonitorRef, Pid};
+use crate::schema::Schema;
 use crate::value::{State, Value};
 use serde::de::DeserializeOwned;
 
@@ -64,6 +65,11 @@ pub(crate) trait Behaviour: 'static {
 
     /// Says whether a body would be decoded.
     fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit>;
+
+    /// Describes what it reads and writes.
+    fn schema() -> Schema {
+        Schema::unknown()
+    }
 }
 
 /// A callback module whose processes have a state that can change hands.

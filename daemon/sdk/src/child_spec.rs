@@ -50,6 +50,16 @@ impl SupervisorSpec {
         self.children.push(child);
         self
     }
+
+    /// Returns the spec as JSON; `None` where an id or a start argument has no such form.
+    pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
+        let mut json = serde_json::to_value(self).ok()?;
+        for (shown, child) in json["children"].as_array_mut()?.iter_mut().zip(&self.children) {
+            shown["id"] = child.id.read().ok()?;
+            shown["args"] = child.args.read().ok()?;
+        }
+        Some(json)
+    }
 }
 
 /// When a child that ended is started again.

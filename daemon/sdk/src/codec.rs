@@ -22,6 +22,9 @@ impl Undecodable {
 /// Room for a usual message or state: a vector that grows byte by byte asks the daemon's allocator five times.
 const USUAL: usize = 128;
 
+/// `()` as it is written: nil.
+pub(crate) const NOTHING: [u8; 1] = [0xc0];
+
 /// Writes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Undecodable> {
     let mut bytes = Vec::with_capacity(USUAL);

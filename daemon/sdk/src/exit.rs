@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Undecodable;
@@ -9,7 +10,7 @@ use crate::codec::Undecodable;
 /// Why a process ended or is to end. OTP: exit reason.
 ///
 /// Unlike OTP, where any term will do, what a supervisor reacts to is told apart by kind; the text is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "text", rename_all = "snake_case")]
 pub enum Exit {
     /// OTP: `normal`.

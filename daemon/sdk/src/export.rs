@@ -127,6 +127,7 @@ const fn stateless<N: Named, B: Behaviour>() -> Module {
         change_code_down: None,
         accepts: Some(ffi::accepts::<B, N>),
         drop_state: None,
+        schema: Some(ffi::schema::<B, N>),
     }
 }
 

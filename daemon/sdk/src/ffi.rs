@@ -171,6 +171,16 @@ pub(crate) unsafe extern "C" fn drop_state<B: Behaviour>(state_app: *mut c_void)
     discard(unsafe { own::<B::State>(state_app) });
 }
 
+/// `Module::schema`.
+pub(crate) unsafe extern "C" fn schema<B: Behaviour, N: Named>(
+    out: *mut reld_abi::Buf,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    let schema = catch(|| give(B::schema().into_bytes()));
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(schema, out, why) }
+}
+
 /// Takes ownership of what [`hand_out`] gave.
 ///
 /// # Safety

@@ -11,6 +11,7 @@ use crate::callback::{After, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
 use crate::names::{From, MonitorRef, Pid};
+use crate::schema::Schema;
 use crate::value::{State, Value};
 
 /// A server process. `Self` is its state. OTP: `gen_server`.
@@ -91,6 +92,14 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn change_code_down(&self, to: &str, extra: Value) -> Result<State, Exit> {
         drop((to, extra));
         Ok(State::write(self)?)
+    }
+
+    /// Describes the types, so that `relctl diff` can compare this version with another one.
+    ///
+    /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above it is one line:
+    /// `Schema::of_server::<Self>()`.
+    fn schema() -> Schema {
+        Schema::unknown()
     }
 }
 
@@ -196,6 +205,10 @@ impl<S: GenServer> Behaviour for Server<S> {
             BodyKind::Cast => readable::<S::Cast>("cast", body),
             BodyKind::Info => readable::<S::Message>("message", body),
         }
+    }
+
+    fn schema() -> Schema {
+        S::schema()
     }
 }
 

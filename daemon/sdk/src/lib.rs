@@ -201,6 +201,10 @@
 //!   and its process cannot be upgraded meanwhile.
 //! * **A panic ends the process, not the node.** A panic during a panic aborts the node, like a stack overflow: the
 //!   language offers nothing to catch them.
+//! * **`relctl diff` writes the first draft of an appup** from what two versions say about their types. A server says
+//!   it with `#[derive(JsonSchema)]` on its types, after `use reld_sdk::schemars::{self, JsonSchema};`, and one line:
+//!   see [`GenServer::schema`]. A supervisor whose start argument is `()` is described by its `init`, which
+//!   `relctl pack` asks. A module that says nothing is compared by hand.
 //! * **`cargo test` needs no node**: see [`harness`].
 //!
 //! `[callback]` in a function's documentation says that it works inside callbacks only and is refused elsewhere; `[task]`,
@@ -225,6 +229,7 @@ mod host;
 mod logger;
 mod names;
 mod process;
+mod schema;
 pub mod supervisor;
 mod table;
 pub mod task;
@@ -246,6 +251,8 @@ pub use process::{
     RegisterError, SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply,
     self_pid, send, send_after, trap_exit, unlink, unregister, whereis,
 };
+pub use schema::Schema;
+pub use schemars;
 pub use supervisor::Supervisor;
 pub use task::Task;
 pub use time::INFINITY;

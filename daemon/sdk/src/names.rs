@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A process. Never reused for another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Pid {
     slot: u32,
     generation: u32,
@@ -39,7 +40,7 @@ impl fmt::Display for Pid {
 /// Where the reply to a call goes: for [`reply`](crate::reply). OTP: `From`.
 ///
 /// Shadows the trait of the prelude where it is imported; write `reld_sdk::From` where both are needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct From {
     pub(crate) caller: Pid,
     pub(crate) server: Pid,
@@ -54,14 +55,14 @@ impl From {
 }
 
 /// A running timer: for [`cancel_timer`](crate::cancel_timer).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Timer {
     pub(crate) id: u64,
     pub(crate) at_ns: u64,
 }
 
 /// A monitor: for [`demonitor`](crate::demonitor), and to tell one `Down` from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorRef(pub(crate) u64);
 
 /// Whom a message is for: a process or a registered name.

@@ -13,8 +13,10 @@ use crate::callback::{After, Done, Work};
 use crate::child_spec::{ChildSpec, ChildType, SupervisorSpec};
 use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
+use crate::guard::catch;
 use crate::host::RequestKind;
 use crate::names::{Pid, To};
+use crate::schema::Schema;
 use crate::time::INFINITY;
 use crate::value::Value;
 
@@ -24,7 +26,8 @@ pub trait Supervisor: 'static {
     type Args: DeserializeOwned + Send;
 
     /// Says what to supervise. Called at the start, and again with the same argument by an appup's
-    /// `change = "supervisor"`, so it should do nothing else.
+    /// `change = "supervisor"`, so it should do nothing else. Where the argument is `()`, `relctl pack` calls it too, to
+    /// store the child specs for `relctl diff`.
     fn init(args: Self::Args) -> SupervisorSpec;
 }
 
@@ -269,6 +272,12 @@ impl<S: Supervisor> Behaviour for Tree<S> {
             BodyKind::Init => readable::<S::Args>("start argument", body),
             _ => Err(Exit::error("a supervisor's module has only an init")),
         }
+    }
+
+    /// Asks init where it takes nothing; which other argument an app starts it with is not known here.
+    fn schema() -> Schema {
+        let Ok(nothing) = codec::decode(&codec::NOTHING) else { return Schema::unknown() };
+        catch(|| S::init(nothing)).map_or_else(|_| Schema::unknown(), |spec| Schema::of_specs(&spec))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,12 @@ use crate::codec::{self, Undecodable};
 /// Some value, as bytes: a child's id, a start argument, the `extra` of an appup.
 ///
 /// Two values are equal when their bytes are.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Value(#[serde(with = "serde_bytes")] Vec<u8>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Value(
+    #[serde(with = "serde_bytes")]
+    #[schemars(with = "Vec<u8>")]
+    Vec<u8>,
+);
 
 impl Value {
     /// Writes a value.

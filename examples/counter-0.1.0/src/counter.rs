@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{
-    Answer, Exit, From, GenServer, Info, Next, NotStarted, log, reply, self_pid, send_after, trap_exit,
+    Answer, Exit, From, GenServer, Info, Next, NotStarted, Schema, log, reply, self_pid, send_after,
+    trap_exit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const ROUND: u64 = 10;
 
 /// The state of a counter.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counter {
     n: u64,
     /// Who asked it to stop, and waits for that.
@@ -22,7 +24,7 @@ pub(crate) struct Counter {
 }
 
 /// What a counter can be asked.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     /// The number.
@@ -32,7 +34,7 @@ pub(crate) enum Request {
 }
 
 /// What it answers.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
     /// To `get`.
@@ -44,7 +46,7 @@ pub(crate) enum Response {
 }
 
 /// What it can be told.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Whether to trap exits, and so to log its number when its supervisor stops it.
@@ -52,7 +54,7 @@ pub(crate) enum Order {
 }
 
 /// What it sends itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
     /// Time to add one.
@@ -95,6 +97,10 @@ impl GenServer for Counter {
 
     async fn terminate(&mut self, reason: Exit) {
         log::info!("counter terminates at {}: {reason}", self.n);
+    }
+
+    fn schema() -> Schema {
+        Schema::of_server::<Self>()
     }
 }
 

@@ -1,14 +1,15 @@
 //! Starts the app, and lets the counters finish before it stops.
 
 use futures::future::join_all;
+use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::supervisor::which_children;
-use reld_sdk::{Application, INFINITY, NotStarted, Pid, Root, StartArgs, call, log};
+use reld_sdk::{Application, INFINITY, NotStarted, Pid, Root, Schema, StartArgs, call, log};
 use serde::{Deserialize, Serialize};
 
 use crate::counter::{Request, Response};
 
 /// Nothing to remember between start and stop.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CounterApp;
 
 impl Application for CounterApp {
@@ -29,6 +30,10 @@ impl Application for CounterApp {
 
     async fn stop(&mut self) {
         log::info!("counter has stopped");
+    }
+
+    fn schema() -> Schema {
+        Schema::of_application::<Self>()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{
-    Answer, Exit, From, GenServer, Info, Next, NotStarted, State, Value, log, reply, self_pid, send_after,
-    trap_exit,
+    Answer, Exit, From, GenServer, Info, Next, NotStarted, Schema, State, Value, log, reply, self_pid,
+    send_after, trap_exit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const ROUND: u64 = 10;
 
 /// The state of a counter.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counter {
     n: u64,
     /// The time between two ticks. New in 0.1.1; in 0.1.0 it was always 100.
@@ -22,7 +23,7 @@ pub(crate) struct Counter {
 }
 
 /// The start argument. In 0.1.0 it was the number alone.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Args {
     pub(crate) n: u64,
     pub(crate) interval_ms: u64,
@@ -42,7 +43,7 @@ struct Extra {
 }
 
 /// What a counter can be asked.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     /// The number.
@@ -52,7 +53,7 @@ pub(crate) enum Request {
 }
 
 /// What it answers.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
     /// To `get`.
@@ -64,7 +65,7 @@ pub(crate) enum Response {
 }
 
 /// What it can be told.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Whether to trap exits, and so to log its number when its supervisor stops it.
@@ -72,7 +73,7 @@ pub(crate) enum Order {
 }
 
 /// What it sends itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
     /// Time to add one.
@@ -128,6 +129,10 @@ impl GenServer for Counter {
     /// Down: 0.1.0 knows no interval.
     fn change_code_down(&self, _to: &str, _extra: Value) -> Result<State, Exit> {
         Ok(State::write(&CounterV010 { n: self.n, stopping: self.stopping })?)
+    }
+
+    fn schema() -> Schema {
+        Schema::of_server::<Self>()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `appup.toml`: how an app moves from other versions to its own and back (OTP's `.appup`).
 
+use toml::de::DeValue;
+
 use crate::doc_error::DocError;
 use crate::instr::{HighLevel, Instruction, Mode};
 use crate::instr_print;
@@ -7,8 +9,11 @@ use crate::instr_read::{self, Bad};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
 use crate::read::{self, Fault, Fields, Node, Span};
-use crate::syntax::InstructionError;
+use crate::syntax::{InstructionError, Syntax};
 use crate::version::{Vsn, VsnMatch};
+
+/// What every string begins with that stands for something only a person knows: drafts have it, plans refuse it.
+pub(crate) const TODO: &str = "TODO";
 
 /// The appup of one app version. It lives with the newer version and serves both directions.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,6 +180,19 @@ fn own_module(instruction: Instruction, mode: Mode) -> Option<ModuleName> {
     }
 }
 
+/// Finds a place that a draft left to a person.
+fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
+    match node.get_ref() {
+        DeValue::String(text) if text.starts_with(TODO) => {
+            let message = format!("{place}: somebody has to write here what belongs in place of {text:?}");
+            Some(Bad { class: Syntax::Todo, value: text.as_ref().into(), fault: Fault::at(node, message) })
+        }
+        DeValue::Array(items) => items.iter().find_map(|item| todo(item, place)),
+        DeValue::Table(table) => table.iter().find_map(|(_, item)| todo(item, place)),
+        _ => None,
+    }
+}
+
 /// A file being read: wrong instructions need its text.
 struct File<'a> {
     path: &'a str,
@@ -184,25 +202,29 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn read(&self) -> Result<Appup, Fault> {
         let mut fields = Fields::document(self.text, &["app", "version", "up", "down"])?;
+        let app = fields.required("app", AppName::read)?;
         Ok(Appup {
-            app: fields.required("app", AppName::read)?,
             version: fields.required("version", Vsn::read)?,
-            up: fields.or_default("up", read::list(|node| self.entry(node, "from")))?,
-            down: fields.or_default("down", read::list(|node| self.entry(node, "to")))?,
+            up: fields.or_default("up", read::list(|node| self.entry(node, &app, "up", "from")))?,
+            down: fields.or_default("down", read::list(|node| self.entry(node, &app, "down", "to")))?,
+            app,
         })
     }
 
-    fn entry(&self, node: Node<'a>, key: &str) -> Result<Entry, Fault> {
+    fn entry(&self, node: Node<'a>, app: &AppName, header: &str, key: &str) -> Result<Entry, Fault> {
         let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
+        let versions = fields.required(key, VsnMatch::read)?;
+        let place = format!("{app}, {header} {key} {versions}");
         Ok(Entry {
-            versions: fields.required(key, VsnMatch::read)?,
-            instructions: fields.required("instructions", read::list(|node| Ok(self.written(node))))?,
+            instructions: fields
+                .required("instructions", read::list(|node| Ok(self.written(node, &place))))?,
             keep: fields.or_default("keep", read::list(ModuleName::read))?,
+            versions,
         })
     }
 
-    fn written(&self, node: Node<'a>) -> Written {
-        match instr_read::instruction(node.clone()) {
+    fn written(&self, node: Node<'a>, place: &str) -> Written {
+        match todo(&node, place).map_or_else(|| instr_read::instruction(node.clone()), Err) {
             Ok(instruction) => Written::Good(instruction),
             Err(bad) => Written::Wrong(self.wrong(&node, &bad)),
         }

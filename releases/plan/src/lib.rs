@@ -1,7 +1,7 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
 //! **For**: `app.toml`, `appup.toml` and `release.toml` parsed and printed; the translation of appups into a relup as
-//! Erlang/OTP does it; one window for a whole release made of that; a check of every script.
+//! Erlang/OTP does it; one window for a whole release made of that; a check of every script; drafts of appups.
 //! **Promises**: the same documents give the same plan, every time; a mistake is reported with its place, under OTP's
 //! name for it, and of several the one that OTP would report.
 //! **Must not know**: files, clocks, threads, processes. Whoever has files hands their texts in.
@@ -31,6 +31,7 @@ mod boot;
 mod check;
 mod coalesce;
 mod collect;
+mod diff;
 mod doc_error;
 mod error;
 mod facts;
@@ -47,6 +48,7 @@ mod reason;
 mod rel;
 mod release;
 mod relup;
+mod schemas;
 mod script;
 mod script_print;
 mod start_order;
@@ -60,6 +62,9 @@ pub use app::App;
 pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
+pub use diff::{
+    AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedApp, PackedRelease, diff,
+};
 pub use doc_error::DocError;
 pub use error::PlanError;
 pub use instr::{
@@ -72,6 +77,7 @@ pub use reason::{Cause, Reason};
 pub use rel::{Rel, RelApp, StartType};
 pub use release::{AppDocs, AppupFile, Release, ReleaseApp};
 pub use relup::{Line, Relup, RelupOptions, group_json, make_relup};
+pub use schemas::{ChildSpec, Interface, ModuleSchema, Schemas, SupervisorSpec};
 pub use script::{Action, Mark, Member, MemberChange, Script, Step};
 pub use syntax::{InstructionError, Syntax};
 pub use version::{Vsn, VsnError, VsnMatch};

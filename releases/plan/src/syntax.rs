@@ -70,4 +70,6 @@ syntax! {
     BadInstruction = "bad_instruction",
     /// `mnesia_backup`.
     NotYetImplemented = "not_yet_implemented",
+    /// A place of a draft that only a person can fill. OTP has no drafts.
+    Todo = "todo",
 }

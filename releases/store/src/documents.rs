@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppDocs, AppupFile, Rel, RelApp, Release, Vsn};
+use reld_plan::{AppDocs, AppName, AppupFile, Rel, RelApp, Release, Vsn};
 
 use crate::error::{Error, Failure};
 use crate::layout::{self, Root};
@@ -21,6 +21,8 @@ pub struct Documents {
     pub config: toml::Table,
     /// The text of `relup.toml`, where somebody wrote the script by hand.
     pub relup: Option<String>,
+    /// The text of each app's `schema.json`, where its packer wrote one: only a comparison of releases reads it.
+    pub schemas: BTreeMap<AppName, String>,
 }
 
 /// Reads the documents of a release that is on a node. Reads only, so no lock is needed.
@@ -56,7 +58,8 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
 const DOCUMENT_SIZE_MAX: u64 = 16 << 20;
 
 fn is_document(file: &FileEntry) -> bool {
-    file.path.ends_with(".toml") && file.path.split('/').count() == 3
+    let is_named = file.path.ends_with(".toml") || file.path.ends_with("/schema.json");
+    is_named && file.path.split('/').count() == 3
 }
 
 fn text(content: &mut dyn Read, shown: &Path) -> Result<String, Failure> {
@@ -112,7 +115,17 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
     let config = config(texts.find(&format!("{folder}/config.toml"))?)?;
     let (_, relup) = texts.find(&format!("{folder}/relup.toml"))?;
-    Ok(Documents { release: Release::new(rel, apps)?, config, relup })
+    let schemas = schemas(texts, &rel)?;
+    Ok(Documents { release: Release::new(rel, apps)?, config, relup, schemas })
+}
+
+fn schemas(texts: &dyn Texts, rel: &Rel) -> Result<BTreeMap<AppName, String>, Error> {
+    let mut found = BTreeMap::new();
+    for app in &rel.apps {
+        let (_, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
+        found.extend(text.map(|text| (app.name.clone(), text)));
+    }
+    Ok(found)
 }
 
 fn read_app(texts: &dyn Texts, app: &RelApp) -> Result<AppDocs, Error> {

@@ -3,7 +3,7 @@
 //! ```text
 //! ROOT/
 //!   lib/counter-0.1.1/        one folder per app version, shared by the releases that use it
-//!     app.toml  appup.toml  counter.so  priv/
+//!     app.toml  appup.toml  schema.json  counter.so  priv/
 //!   releases/
 //!     RELEASES.toml           the status table
 //!     1.1.0/                  manifest.toml  release.toml  config.toml  relup.toml
@@ -196,6 +196,12 @@ pub(crate) fn app_dir(app: &AppName, vsn: &Vsn) -> String {
 /// Returns the library of an app version, as a path below the root.
 pub(crate) fn library(app: &AppName, vsn: &Vsn) -> String {
     format!("{}/{app}.so", app_dir(app, vsn))
+}
+
+/// Returns what the modules of an app version say about themselves, as a path below the root. Tarballs of earlier packers
+/// do not have it.
+pub(crate) fn schemas(app: &AppName, vsn: &Vsn) -> String {
+    format!("{}/schema.json", app_dir(app, vsn))
 }
 
 /// Returns the folder of a release, as a path below the root.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
 use crate::error::Fault;
+use crate::layout;
 
 /// The manifest's name, in a tarball and in the folder of an unpacked release.
 pub const MANIFEST: &str = "manifest.toml";
@@ -115,6 +116,11 @@ impl Manifest {
     /// Returns what is listed for a path below the root.
     pub fn file(&self, path: &str) -> Option<&FileEntry> {
         self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|i| &self.files[i])
+    }
+
+    /// Returns the digest of an app's library.
+    pub fn library(&self, app: &AppName, vsn: &Vsn) -> Option<Digest> {
+        self.file(&layout::library(app, vsn)).map(|file| file.sha256)
     }
 
     /// Returns the files below a folder, which is given as a path below the root.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{App, AppDocs, AppName, Appup, AppupFile, ModuleName, Rel, RelApp, Release, Vsn};
+use reld_plan::{App, AppDocs, AppName, Appup, AppupFile, ModuleName, Rel, RelApp, Release, Schemas, Vsn};
 
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
@@ -51,6 +51,8 @@ pub struct Probed {
     pub modules: Vec<ModuleName>,
     /// Those of them that are applications: what `start` of an `app.toml` may name.
     pub applications: Vec<ModuleName>,
+    /// What its modules read and write.
+    pub schemas: Schemas,
     /// The boundary that it speaks.
     pub abi: Abi,
     /// The target triple that it was built for.
@@ -228,8 +230,8 @@ struct Contents {
 }
 
 impl Contents {
-    /// Adds an app: its library under its final name, `app.toml` with the modules that the library has, `appup.toml`
-    /// and `priv/`. An app that is left out is built all the same, since its digests belong into the manifest.
+    /// Adds an app: its library under its final name, `app.toml` with the modules that the library has, `schema.json`
+    /// with what they say about themselves, `appup.toml` and `priv/`. An app that is left out is built all the same, since its digests belong into the manifest.
     fn add_app(
         &mut self,
         order: &Order,
@@ -248,6 +250,8 @@ impl Contents {
         let not_carried = order.without.contains(&app.name);
         self.add(layout::library(&app.name, &app.version), Source::File(built), not_carried)?;
         self.add(format!("{below}/app.toml"), Source::Text(document.to_toml()), not_carried)?;
+        let schemas = Source::Text(library.schemas.to_json());
+        self.add(layout::schemas(&app.name, &app.version), schemas, not_carried)?;
         if let Some(appup) = appup {
             self.add(format!("{below}/appup.toml"), Source::Text(appup.clone()), not_carried)?;
         }
@@ -348,6 +352,7 @@ mod tests {
             version: folder.app.version.clone(),
             modules: vec![],
             applications: vec![],
+            schemas: Schemas::default(),
             abi: Abi { major: 1, minor: 2 },
             target: "x86_64-unknown-linux-gnu".to_owned(),
         };

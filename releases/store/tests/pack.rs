@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use reld_plan::ModuleName;
+use reld_plan::{ModuleName, ModuleSchema, Schemas};
 use reld_store::{Abi, Error, Order, Platform, Probe, Probed, Store, docs_of_tarball, pack};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -22,12 +22,18 @@ impl Probe for Says {
     }
 }
 
+fn schemas(name: &str) -> Schemas {
+    let schema = ModuleSchema { behaviour: "gen_server".to_owned(), interface: None };
+    Schemas { modules: [(name.parse().unwrap(), schema)].into() }
+}
+
 fn says(name: &str, version: &str) -> Says {
     Says(Probed {
         name: name.parse().unwrap(),
         version: version.parse().unwrap(),
         modules: vec![format!("{name}_sup").parse().unwrap(), name.parse().unwrap()],
         applications: vec![],
+        schemas: schemas(name),
         abi: Abi { major: 1, minor: 2 },
         target: TARGET.to_owned(),
     })
@@ -80,6 +86,7 @@ fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
         "lib/packed-0.1.0/appup.toml",
         "lib/packed-0.1.0/packed.so",
         "lib/packed-0.1.0/priv/www/index.html",
+        "lib/packed-0.1.0/schema.json",
         "releases/1.0.0/config.toml",
         "releases/1.0.0/release.toml",
     ];
@@ -89,6 +96,9 @@ fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
     assert_eq!(manifest, packed.manifest);
     let modules = &documents.release.apps()[0].docs.app.modules;
     assert_eq!(modules.iter().map(ModuleName::as_str).collect::<Vec<_>>(), ["packed_sup", "packed"]);
+
+    let text = &documents.schemas[&"packed".parse().unwrap()];
+    assert_eq!(Schemas::parse("schema.json", text), Ok(schemas("packed")));
 
     let node = Platform { target: TARGET.to_owned(), abi: manifest.abi, reld: manifest.reld.clone() };
     let mut store = Store::open(folder.path().join("root")).unwrap();

@@ -11,7 +11,7 @@ use super::Read;
 use crate::error::Failure;
 
 /// Reads the one release of a folder. An app without its folder is the planner's to report.
-pub(super) fn release(folder: &Path) -> Result<Read, Failure> {
+pub(in crate::commands) fn release(folder: &Path) -> Result<Read, Failure> {
     let path = release_toml(folder)?;
     let text = read(&path)?;
     let rel = match Rel::parse(&path.to_string_lossy(), &text) {

@@ -1,0 +1,180 @@
+//! What a module reads and writes, as JSON schemas: what `relctl diff` compares two versions by.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use crate::application::Application;
+use crate::child_spec::SupervisorSpec;
+use crate::gen_server::GenServer;
+
+/// What a module reads and writes: its state, start argument, messages and replies.
+///
+/// Never asked for on a node: `relctl pack` does, and stores the answer beside `app.toml`. serde's attributes count, but
+/// for `alias`, which JSON schemas do not have: `relctl diff` shows a renamed field with an alias as one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema(Option<Map<String, Value>>);
+
+impl Schema {
+    /// Says nothing: two versions of the module are compared by hand.
+    pub fn unknown() -> Self {
+        Self(None)
+    }
+
+    /// Describes a server by its types.
+    pub fn of_server<S>() -> Self
+    where
+        S: JsonSchema
+            + GenServer<
+                Args: JsonSchema,
+                Call: JsonSchema,
+                Reply: JsonSchema,
+                Cast: JsonSchema,
+                Message: JsonSchema,
+            >,
+    {
+        Self::of_parts([
+            ("state", read::<S>()),
+            ("dropped", S::DROPPED.into()),
+            ("args", read::<S::Args>()),
+            ("call", read::<S::Call>()),
+            ("reply", written::<S::Reply>()),
+            ("cast", read::<S::Cast>()),
+            ("info", read::<S::Message>()),
+        ])
+    }
+
+    /// Describes what an application remembers between its start and its stop.
+    pub fn of_application<A: Application + JsonSchema>() -> Self {
+        Self::of_parts([("state", read::<A>()), ("dropped", A::DROPPED.into())])
+    }
+
+    /// Describes a supervisor by what its init answers; unknown where an id or an argument has no form in JSON.
+    pub(crate) fn of_specs(spec: &SupervisorSpec) -> Self {
+        spec.to_json().map_or_else(Self::unknown, |spec| Self::of_parts([("supervisor", spec)]))
+    }
+
+    fn of_parts<const N: usize>(parts: [(&str, Value); N]) -> Self {
+        Self(Some(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect()))
+    }
+
+    /// Returns the JSON text, empty for an unknown schema.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.map(|parts| Value::Object(parts).to_string().into_bytes()).unwrap_or_default()
+    }
+}
+
+/// Returns the schema of what can be read as a `T`.
+fn read<T: JsonSchema>() -> Value {
+    SchemaSettings::default().into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Returns the schema of what a `T` is written as.
+fn written<T: JsonSchema>() -> Value {
+    SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+    use crate::behaviour::Behaviour as _;
+    use crate::supervisor::Tree;
+    use crate::{ChildSpec, NotStarted, Pid, Supervisor};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Server {
+        n: u64,
+        #[serde(default)]
+        seen: Vec<Pid>,
+        waiting: Option<crate::From>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Request {
+        Get,
+        /// A variant with data.
+        Add(u64),
+    }
+
+    impl GenServer for Server {
+        type Args = ();
+        type Call = Request;
+        type Reply = Option<u64>;
+        type Cast = ();
+        type Message = ();
+
+        const DROPPED: &'static [&'static str] = &["old"];
+
+        async fn init((): ()) -> Result<Self, NotStarted> {
+            Err(NotStarted::Ignore)
+        }
+
+        fn schema() -> Schema {
+            Schema::of_server::<Self>()
+        }
+    }
+
+    fn described(schema: Schema) -> Value {
+        serde_json::from_slice(&schema.into_bytes()).expect("it is described")
+    }
+
+    #[test]
+    fn a_server_is_described_by_its_types_with_serde_s_attributes() {
+        let schema = described(Server::schema());
+        assert_eq!(schema["state"]["required"], json!(["n"]));
+        assert_eq!(schema["state"]["properties"]["n"]["format"], json!("uint64"));
+        assert_eq!(schema["dropped"], json!(["old"]));
+        assert_eq!(schema["args"]["type"], json!("null"));
+        assert_eq!(schema["reply"]["type"], json!(["integer", "null"]));
+        let call = &schema["call"]["oneOf"];
+        assert_eq!((&call[0]["const"], &call[1]["required"]), (&json!("get"), &json!(["add"])), "{schema:#}");
+    }
+
+    struct Plain;
+
+    impl Supervisor for Plain {
+        type Args = ();
+
+        fn init((): ()) -> SupervisorSpec {
+            SupervisorSpec::one_for_one().child(ChildSpec::worker("a", "m", (1, "x")))
+        }
+    }
+
+    struct Asking;
+
+    impl Supervisor for Asking {
+        type Args = u64;
+
+        fn init(_: u64) -> SupervisorSpec {
+            SupervisorSpec::one_for_one()
+        }
+    }
+
+    struct Panicking;
+
+    impl Supervisor for Panicking {
+        type Args = ();
+
+        fn init((): ()) -> SupervisorSpec {
+            panic!("not here")
+        }
+    }
+
+    #[test]
+    fn a_supervisor_without_argument_is_described_by_its_init_and_others_are_not() {
+        let child = json!({
+            "id": "a", "module": "m", "args": [1, "x"], "restart": "permanent", "shutdown": {"ms": 5000}, "type": "worker",
+        });
+        assert_eq!(
+            described(Tree::<Plain>::schema()),
+            json!({"supervisor": {"strategy": "one_for_one", "intensity": 1, "period_ms": 5000, "children": [child]}})
+        );
+        assert_eq!(Tree::<Asking>::schema(), Schema::unknown());
+        assert_eq!(Tree::<Panicking>::schema(), Schema::unknown());
+        assert_eq!(Schema::unknown().into_bytes(), b"");
+    }
+}

@@ -1,0 +1,308 @@
+//! What changes from one release to another, and drafts of the appups that lead there and back.
+//!
+//! Two versions of a module are compared by what they say about themselves ([`Schemas`]); code is compared by nobody. So
+//! a draft is a beginning: it has the instructions that follow from types and child specs, and says `TODO` where only a
+//! person knows. [`Appup`](crate::Appup) refuses an instruction that still says so.
+
+mod draft;
+mod findings;
+mod module;
+mod print;
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use self::module::{ChildChange, ChildChangeKind, Need, Spoken, need};
+use crate::collect::Pair;
+use crate::instr::Mode;
+use crate::name::{AppName, ModuleName};
+use crate::release::{Release, ReleaseApp};
+use crate::schemas::{ModuleSchema, Schemas};
+use crate::version::Vsn;
+
+pub use self::findings::Finding;
+
+/// A release with what the packer recorded about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedRelease {
+    /// Its documents.
+    pub release: Release,
+    /// `config.toml`: one table per app.
+    pub config: Map<String, Value>,
+    /// What is known of its apps; nothing of one that is missing here.
+    pub apps: BTreeMap<AppName, PackedApp>,
+}
+
+/// What the packer recorded about an app.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackedApp {
+    /// What its modules read and write.
+    pub schemas: Schemas,
+    /// The digest of its library.
+    pub library: Option<String>,
+}
+
+/// What changes from one release to another. Serialises as a contract; prints for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diff {
+    /// The version of the release that is left.
+    pub from: Vsn,
+    /// The version of the release gone to.
+    pub to: Vsn,
+    /// The daemon's two versions, if they differ: the node restarts.
+    pub daemon: Option<[Vsn; 2]>,
+    /// Every app of either release, in the order of the release file gone to, removed ones last.
+    pub apps: Vec<AppDiff>,
+    /// What differs in `config.toml`, by app and key.
+    pub config: Vec<KeyDiff>,
+    /// What somebody has to look at.
+    pub findings: Vec<Finding>,
+}
+
+/// What changes about one app.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppDiff {
+    /// The app.
+    pub app: AppName,
+    /// How it changes.
+    pub change: AppChange,
+    /// Its version in the release that is left.
+    pub from: Option<Vsn>,
+    /// Its version in the release gone to.
+    pub to: Option<Vsn>,
+    /// What differs in the `[env]` of its `app.toml`.
+    pub env: Vec<KeyDiff>,
+    /// Its modules.
+    pub modules: Vec<ModuleDiff>,
+    /// The text of an `appup.toml` for its newer version. Only for changed apps.
+    pub draft: Option<String>,
+}
+
+/// How an app changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppChange {
+    /// Only the release gone to has it; the planner adds and starts it.
+    Added,
+    /// Only the release left has it; the planner stops and removes it.
+    Removed,
+    /// Its version changes.
+    Changed,
+    /// Its version changes, and its appup restarts it: the state of its processes is lost.
+    Restarted,
+    /// Its version is the same.
+    Unchanged,
+}
+
+/// A key with its value on either side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeyDiff {
+    /// The key; for `config.toml` behind the app's name and a dot.
+    pub key: String,
+    /// The value in the release that is left.
+    pub from: Option<Value>,
+    /// The value in the release gone to.
+    pub to: Option<Value>,
+}
+
+/// What changes about a module of a changed app.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModuleDiff {
+    /// The module.
+    pub module: ModuleName,
+    /// OTP's word for its behaviour; none where nothing says it.
+    pub behaviour: Option<String>,
+    /// How it changes.
+    pub change: ModuleChange,
+    /// What keeps the newer version from reading a state of the older one as it is, or what differs in its child specs.
+    pub up: Vec<String>,
+    /// The same on the way back.
+    pub down: Vec<String>,
+    /// What the older version is told, or answers, and the newer one does not take, or say so.
+    pub interface: Vec<String>,
+}
+
+/// How a module changes, as far as its types tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleChange {
+    /// Only the newer version has it.
+    Added,
+    /// Only the older version has it.
+    Removed,
+    /// Its state or child specs are as before; its code may differ.
+    Unchanged,
+    /// The newer version reads the older state as it is.
+    Additive,
+    /// Code has to make the newer state of the older one.
+    NeedsCode,
+    /// The child specs or flags of a supervisor differ.
+    ChildSpecs,
+    /// A version does not say enough: to be compared by hand.
+    Unknown,
+}
+
+/// Compares two releases. Up is from the first to the second, whatever their versions are.
+pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
+    let pair = Pair { top: &to.release, base: &from.release, mode: Mode::Up };
+    let (left, gone_to) = (from.release.rel(), to.release.rel());
+    let daemon = (left.daemon != gone_to.daemon).then(|| [left.daemon.clone(), gone_to.daemon.clone()]);
+    let changed: Vec<_> = pair.changed().map(|(new, old)| (App::new(old, from), App::new(new, to))).collect();
+    let removed = from.release.apps().iter().filter(|app| to.release.app(app.name()).is_none());
+    let names = to.release.apps().iter().chain(removed).map(ReleaseApp::name);
+    Diff {
+        from: from.release.version().clone(),
+        to: to.release.version().clone(),
+        daemon,
+        apps: names.map(|name| app(name, from, to)).collect(),
+        config: configs(&from.config, &to.config),
+        findings: findings::same_version(from, to).chain(findings::of_changed(&changed)).collect(),
+    }
+}
+
+/// One version of an app with all that is known of it.
+#[derive(Debug, Clone, Copy)]
+struct App<'a> {
+    app: &'a ReleaseApp,
+    packed: Option<&'a PackedApp>,
+}
+
+impl<'a> App<'a> {
+    fn new(app: &'a ReleaseApp, release: &'a PackedRelease) -> Self {
+        Self { app, packed: release.apps.get(app.name()) }
+    }
+
+    fn name(&self) -> &'a AppName {
+        self.app.name()
+    }
+
+    fn version(&self) -> &'a Vsn {
+        self.app.version()
+    }
+
+    fn modules(&self) -> impl Iterator<Item = &'a ModuleName> + use<'a> {
+        self.app.modules().iter()
+    }
+
+    fn has(&self, module: &ModuleName) -> bool {
+        self.app.modules().contains(module)
+    }
+
+    fn registers(&self, name: &str) -> bool {
+        self.app.docs.app.registered.iter().any(|registered| registered == name)
+    }
+
+    fn schema(&self, module: &ModuleName) -> Option<&'a ModuleSchema> {
+        self.packed?.schemas.modules.get(module)
+    }
+}
+
+fn app(name: &AppName, from: &PackedRelease, to: &PackedRelease) -> AppDiff {
+    let old = from.release.app(name).map(|app| App::new(app, from));
+    let new = to.release.app(name).map(|app| App::new(app, to));
+    let mut diff = AppDiff {
+        app: name.clone(),
+        change: AppChange::Unchanged,
+        from: old.map(|app| app.version().clone()),
+        to: new.map(|app| app.version().clone()),
+        env: Vec::new(),
+        modules: Vec::new(),
+        draft: None,
+    };
+    match (old, new) {
+        (None, _) => diff.change = AppChange::Added,
+        (_, None) => diff.change = AppChange::Removed,
+        (Some(old), Some(new)) if old.version() != new.version() => {
+            let restarts = findings::restarts(&new, &old, Mode::Up);
+            diff.change = if restarts { AppChange::Restarted } else { AppChange::Changed };
+            diff.env = keys("", &old.app.docs.app.env, &new.app.docs.app.env);
+            diff.modules = modules(&old, &new);
+            let (up, down) = (draft::draft(&old, &new, Mode::Up), draft::draft(&new, &old, Mode::Down));
+            diff.draft = Some(draft::appup(&new, &old, &up, &down));
+        }
+        _ => {}
+    }
+    diff
+}
+
+/// Returns the modules in the order of the newer version, removed ones last.
+fn modules(old: &App<'_>, new: &App<'_>) -> Vec<ModuleDiff> {
+    let removed = old.modules().filter(|module| !new.has(module));
+    new.modules().chain(removed).map(|module| module_diff(module, old, new)).collect()
+}
+
+fn module_diff(module: &ModuleName, old: &App<'_>, new: &App<'_>) -> ModuleDiff {
+    let (left, to) = (old.schema(module), new.schema(module));
+    let mut diff = ModuleDiff {
+        module: module.clone(),
+        behaviour: to.or(left).map(|schema| schema.behaviour.clone()),
+        change: ModuleChange::Unknown,
+        up: Vec::new(),
+        down: Vec::new(),
+        interface: Vec::new(),
+    };
+    match (old.has(module), new.has(module), left.zip(to)) {
+        (false, _, _) => diff.change = ModuleChange::Added,
+        (_, false, _) => diff.change = ModuleChange::Removed,
+        (_, _, None) => diff.up = vec!["a version was packed without schemas".to_owned()],
+        (_, _, Some((left, to))) => {
+            (diff.change, diff.up) = described(need(left, to));
+            (_, diff.down) = described(need(to, left));
+            diff.interface = interface(left, to);
+        }
+    }
+    diff
+}
+
+fn described(need: Need) -> (ModuleChange, Vec<String>) {
+    match need {
+        Need::Nothing => (ModuleChange::Unchanged, Vec::new()),
+        Need::Soft(why) => (ModuleChange::Additive, why),
+        Need::LeaveOut(why) | Need::Code(why) => (ModuleChange::NeedsCode, why),
+        Need::Specs(children) => (ModuleChange::ChildSpecs, vec![draft::shown(&children)]),
+        Need::ByHand(why) => (ModuleChange::Unknown, vec![why]),
+    }
+}
+
+fn interface(left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
+    let spoken = [Spoken::Args].into_iter().chain(Spoken::MESSAGES).chain([Spoken::Reply]);
+    let shown = |spoken: Spoken| {
+        let not_read = spoken.not_read(left, to).into_iter();
+        not_read.map(move |why| format!("{}: {why}", spoken.word()))
+    };
+    spoken.flat_map(shown).collect()
+}
+
+/// Compares two `config.toml`, table by table.
+fn configs(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<KeyDiff> {
+    let empty = Map::new();
+    let apps: BTreeSet<_> = from.keys().chain(to.keys()).collect();
+    let table = |config: &Map<String, Value>, app: &str| config.get(app).and_then(Value::as_object).cloned();
+    let of_app = |app: &String| {
+        let (old, new) = (table(from, app), table(to, app));
+        keys(&format!("{app}."), old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty))
+    };
+    apps.into_iter().flat_map(of_app).collect()
+}
+
+fn keys(prefix: &str, from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<KeyDiff> {
+    let names: BTreeSet<_> = from.keys().chain(to.keys()).collect();
+    let differing = names.into_iter().filter(|name| from.get(*name) != to.get(*name));
+    let key = |name: &String| KeyDiff {
+        key: format!("{prefix}{name}"),
+        from: from.get(name).cloned(),
+        to: to.get(name).cloned(),
+    };
+    differing.map(key).collect()
+}
+
+/// Returns whether a child of some supervisor is started with another argument than before.
+fn has_other_args(changes: &[ChildChange], module: &ModuleName) -> bool {
+    changes.iter().any(|child| match &child.kind {
+        ChildChangeKind::Changed(parts) => child.module == module.as_str() && parts.contains(&"args"),
+        _ => false,
+    })
+}

@@ -1,0 +1,302 @@
+//! What somebody has to look at before the upgrade.
+
+use serde::Serialize;
+
+use super::draft::draft;
+use super::module::{Need, Spoken, need};
+use super::{App, PackedRelease, has_other_args};
+use crate::appup::{Entry, Written};
+use crate::instr::{Apply, Change, HighLevel, Instruction, LowLevel, Mode};
+use crate::name::{AppName, ModuleName};
+use crate::release::AppupFile;
+
+/// Something that a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A word for programs.
+    pub class: &'static str,
+    /// The app.
+    pub app: AppName,
+    /// The module, if it is about one.
+    pub module: Option<ModuleName>,
+    /// What is wrong, and the remedy.
+    pub message: String,
+}
+
+/// Apps that keep their version although their library is another one: a node refuses them.
+pub(super) fn same_version<'a>(
+    from: &'a PackedRelease,
+    to: &'a PackedRelease,
+) -> impl Iterator<Item = Finding> + use<'a> {
+    let library =
+        |release: &'a PackedRelease, name| release.apps.get(name).and_then(|app| app.library.as_ref());
+    let is_other =
+        move |name| matches!((library(from, name), library(to, name)), (Some(old), Some(new)) if old != new);
+    let same = to.release.apps().iter().filter(move |app| {
+        from.release.app(app.name()).is_some_and(|old| old.version() == app.version()) && is_other(app.name())
+    });
+    same.map(|app| Finding {
+        class: "same_version",
+        app: app.name().clone(),
+        module: None,
+        message: format!("its library changed but its version is still {}; give it a new one", app.version()),
+    })
+}
+
+/// The findings of all changed apps, older and newer version.
+pub(super) fn of_changed<'a>(changed: &'a [(App<'a>, App<'a>)]) -> impl Iterator<Item = Finding> + use<'a> {
+    changed.iter().flat_map(move |(old, new)| {
+        let mut findings = Findings { old, new, all: changed, found: Vec::new() };
+        findings.appup();
+        findings.spoken();
+        findings.found
+    })
+}
+
+/// Returns whether the appup of a version says that the app is restarted.
+pub(super) fn restarts(top: &App<'_>, base: &App<'_>, mode: Mode) -> bool {
+    let AppupFile::Found(appup) = &top.app.docs.appup else { return false };
+    let is = |instruction: &Instruction| matches!(instruction, Instruction::High(HighLevel::RestartApplication { app }) if app == top.name());
+    appup.entry(mode, base.version()).is_some_and(|entry| good(entry).any(is))
+}
+
+struct Findings<'a> {
+    old: &'a App<'a>,
+    new: &'a App<'a>,
+    all: &'a [(App<'a>, App<'a>)],
+    found: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, class: &'static str, module: Option<&ModuleName>, message: String) {
+        let (app, module) = (self.new.name().clone(), module.cloned());
+        self.found.push(Finding { class, app, module, message });
+    }
+
+    /// Compares the appup that is there with what would be drafted.
+    fn appup(&mut self) {
+        let new = self.new.version();
+        match &self.new.app.docs.appup {
+            AppupFile::Missing => self.add(
+                "no_appup",
+                None,
+                format!("{new} has no appup.toml: begin with the draft, or have it restarted by restart_application, which loses its state"),
+            ),
+            AppupFile::Broken(at) => self.add("broken_appup", None, at.to_string()),
+            AppupFile::Found(appup) => {
+                for mode in [Mode::Up, Mode::Down] {
+                    match appup.entry(mode, self.old.version()) {
+                        Some(entry) => self.entry(entry, mode),
+                        None => self.no_entry(mode),
+                    }
+                }
+            }
+        }
+    }
+
+    fn no_entry(&mut self, mode: Mode) {
+        let word = preposition(mode);
+        let message =
+            format!("the appup of {} has no entry {word} {}", self.new.version(), self.old.version());
+        self.add("no_entry", None, message);
+    }
+
+    fn entry(&mut self, entry: &Entry, mode: Mode) {
+        for written in &entry.instructions {
+            if let Written::Wrong(wrong) = written {
+                self.add("wrong_instruction", None, wrong.error.to_string());
+            }
+        }
+        if restarts(self.new, self.old, mode) {
+            return;
+        }
+        let (left, to) = match mode {
+            Mode::Up => (self.old, self.new),
+            Mode::Down => (self.new, self.old),
+        };
+        let drafted = draft(left, to, mode);
+        for instruction in drafted.needed_instructions() {
+            self.instruction(entry, mode, instruction, left, to);
+        }
+    }
+
+    /// Looks for an instruction that does what a drafted one would.
+    fn instruction(
+        &mut self,
+        entry: &Entry,
+        mode: Mode,
+        drafted: &Instruction,
+        left: &App<'_>,
+        to: &App<'_>,
+    ) {
+        let place = format!("the entry {} {}", preposition(mode), self.old.version());
+        match drafted {
+            Instruction::High(HighLevel::Update { module, change, .. }) => {
+                let by_hand = is_by_hand(left, to, module);
+                if !good(entry).any(|written| names(written, module)) {
+                    let why = why(change, by_hand);
+                    let message = format!("{place} has no instruction for {module}, {why}");
+                    self.add(
+                        if by_hand { "compare_by_hand" } else { "no_instruction" },
+                        Some(module),
+                        message,
+                    );
+                } else if !by_hand && !good(entry).any(|written| does(written, module, change)) {
+                    let message = format!(
+                        "{place} has an instruction for {module}, but no {}: {}",
+                        wanted(change),
+                        why(change, false)
+                    );
+                    self.add("other_change", Some(module), message);
+                }
+            }
+            Instruction::High(HighLevel::DeleteModule { module, .. })
+                if !good(entry).any(|written| names(written, module)) =>
+            {
+                let message = format!(
+                    "{place} has no delete_module for {module}, which is gone: its library stays mapped"
+                );
+                self.add("no_instruction", Some(module), message);
+            }
+            Instruction::Low(LowLevel::Apply(call))
+                if !good(entry).any(|written| is_about(written, call)) =>
+            {
+                let id = call.args.get(1).map(ToString::to_string).unwrap_or_default();
+                let message = format!("{place} has no supervisor:{} for child {id}", call.function);
+                self.add("no_child_instruction", None, message);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the newer version does not take any more, or answers otherwise.
+    fn spoken(&mut self) {
+        let (old, new) = (self.old, self.new);
+        for module in new.modules() {
+            let Some((left, to)) = old.schema(module).zip(new.schema(module)) else { continue };
+            for spoken in Spoken::MESSAGES {
+                for why in spoken.not_read(left, to) {
+                    let message = format!(
+                        "{} takes a {} of {} no more: {why}; go on reading the old form for one release",
+                        new.version(),
+                        spoken.word(),
+                        old.version()
+                    );
+                    self.add("message_not_taken", Some(module), message);
+                }
+            }
+            for why in Spoken::Reply.not_read(left, to) {
+                let message = format!(
+                    "callers built with {} do not read the replies of {}: {why}",
+                    old.version(),
+                    new.version()
+                );
+                self.add("reply_changed", Some(module), message);
+            }
+            let args = Spoken::Args.not_read(left, to);
+            if !args.is_empty() && !self.is_started_otherwise(module) {
+                let message = format!(
+                    "its start argument changed ({}), and no child spec that is known here did: supervisors start it with the old one",
+                    args.join("; "),
+                );
+                self.add("args_changed", Some(module), message);
+            }
+        }
+    }
+
+    /// Whether some supervisor of the release gives the module another start argument than before.
+    fn is_started_otherwise(&self, module: &ModuleName) -> bool {
+        self.all.iter().any(|(old, new)| {
+            new.modules().any(|supervisor| match old.schema(supervisor).zip(new.schema(supervisor)) {
+                Some((left, to)) => {
+                    matches!(need(left, to), Need::Specs(changes) if has_other_args(&changes, module))
+                }
+                None => false,
+            })
+        })
+    }
+}
+
+const fn preposition(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Up => "up from",
+        Mode::Down => "down to",
+    }
+}
+
+fn is_by_hand(left: &App<'_>, to: &App<'_>, module: &ModuleName) -> bool {
+    match left.schema(module).zip(to.schema(module)) {
+        Some((left, to)) => matches!(need(left, to), Need::ByHand(_)),
+        None => true,
+    }
+}
+
+fn why(change: &Change, by_hand: bool) -> &'static str {
+    match change {
+        _ if by_hand => "of which a version says too little to be compared: compare it by hand",
+        Change::Soft => "whose state changed: it would be read as it is",
+        Change::Advanced(_) => "whose state needs code to be read",
+        Change::Supervisor => "whose child specs changed",
+    }
+}
+
+const fn wanted(change: &Change) -> &'static str {
+    match change {
+        Change::Soft => "update or load_module",
+        Change::Advanced(_) => "advanced change",
+        Change::Supervisor => "supervisor change",
+    }
+}
+
+fn good(entry: &Entry) -> impl Iterator<Item = &Instruction> {
+    entry.instructions.iter().filter_map(|written| match written {
+        Written::Good(instruction) => Some(instruction),
+        Written::Wrong(_) => None,
+    })
+}
+
+/// Whether an instruction names a module at all.
+fn names(instruction: &Instruction, module: &ModuleName) -> bool {
+    match instruction {
+        Instruction::High(
+            HighLevel::Update { module: named, .. }
+            | HighLevel::LoadModule { module: named, .. }
+            | HighLevel::AddModule { module: named, .. }
+            | HighLevel::DeleteModule { module: named, .. },
+        )
+        | Instruction::Low(LowLevel::Load { module: named, .. } | LowLevel::Remove { module: named, .. }) => {
+            named == module
+        }
+        Instruction::Low(LowLevel::CodeChange { modules, .. }) => {
+            modules.iter().any(|change| change.module == *module)
+        }
+        // Whoever restarts it all starts afresh.
+        Instruction::Low(LowLevel::RestartDaemon | LowLevel::RestartNewDaemon) => true,
+        _ => false,
+    }
+}
+
+/// Whether an instruction changes a module in the way that is wanted. What is done by hand is the author's.
+fn does(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool {
+    match (instruction, wanted) {
+        (Instruction::High(HighLevel::Update { module: named, change, .. }), wanted) if named == module => {
+            matches!(
+                (change, wanted),
+                (Change::Advanced(_), Change::Advanced(_) | Change::Soft)
+                    | (Change::Soft, Change::Soft)
+                    | (Change::Supervisor, Change::Supervisor)
+            )
+        }
+        (Instruction::High(HighLevel::LoadModule { module: named, .. }), Change::Soft) => named == module,
+        (Instruction::Low(_), _) => names(instruction, module),
+        _ => false,
+    }
+}
+
+/// Whether an instruction is the same call about the same child. A new child may also be started with its own spec.
+fn is_about(instruction: &Instruction, wanted: &Apply) -> bool {
+    let Instruction::Low(LowLevel::Apply(call)) = instruction else { return false };
+    let is_start = wanted.function == "restart_child" && call.function == "start_child";
+    call.module == wanted.module
+        && (is_start || (call.function == wanted.function && call.args.get(1) == wanted.args.get(1)))
+}

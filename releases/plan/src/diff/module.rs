@@ -1,0 +1,180 @@
+//! One module on its way from one version to another, in one direction.
+
+use serde_json::Value;
+
+use super::schema::{Difference, Differences, Unread, Verdict, compare};
+use crate::name::ModuleName;
+use crate::schemas::{ChildSpec, Interface, ModuleSchema, SupervisorSpec};
+
+/// What has to be done for the processes of a module that both versions have.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Need {
+    /// Nothing: what was written is read, or no process takes new code.
+    Nothing,
+    /// The state is read as it is, although it changed.
+    Soft(Vec<String>),
+    /// Nothing but fields that the version gone to does not read: code has to leave them out.
+    LeaveOut(Vec<String>),
+    /// Code has to make one state of the other.
+    Code(Vec<String>),
+    /// The child specs or flags changed.
+    Specs(Vec<ChildChange>),
+    /// A version says nothing about the module; why a person has to compare it.
+    ByHand(String),
+}
+
+/// A child whose spec comes, goes or changes with a supervisor's update.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ChildChange {
+    pub(super) id: Value,
+    pub(super) kind: ChildChangeKind,
+    /// The callback module of the child.
+    pub(super) module: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ChildChangeKind {
+    Added,
+    /// With the id of an added child of the same module and start argument, if there is one.
+    Removed {
+        renamed: Option<Value>,
+    },
+    /// What of the spec differs.
+    Changed(Vec<&'static str>),
+}
+
+/// Returns what a module needs on its way.
+pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema) -> Need {
+    if left.behaviour != to.behaviour {
+        let (was, is) = (&left.behaviour, &to.behaviour);
+        return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
+    }
+    match to.behaviour.as_str() {
+        "gen_server" | "application" => state(left.interface.as_ref(), to.interface.as_ref()),
+        "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
+        // A task stays on its version until it ends.
+        "task" => Need::Nothing,
+        other => Need::ByHand(format!("its behaviour {other:?} is unknown here")),
+    }
+}
+
+fn state(left: Option<&Interface>, to: Option<&Interface>) -> Need {
+    let schemas = left.and_then(|left| left.state.as_ref()).zip(to.and_then(|to| to.state.as_ref()));
+    let (Some((written, read)), Some(to)) = (schemas, to) else {
+        return Need::ByHand("a version says nothing about its state".to_owned());
+    };
+    let differences = compare(written, read, Unread::Refused(&to.dropped));
+    let texts = differences.texts().map(str::to_owned).collect();
+    match differences.verdict() {
+        Verdict::Same => Need::Nothing,
+        Verdict::Additive => Need::Soft(texts),
+        Verdict::NeedsCode if differences.0.iter().all(is_left_out) => Need::LeaveOut(texts),
+        Verdict::NeedsCode => Need::Code(texts),
+    }
+}
+
+fn is_left_out(difference: &Difference) -> bool {
+    difference.verdict < Verdict::NeedsCode || difference.is_gone
+}
+
+fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {
+    let spec = |interface: Option<&Interface>| interface.and_then(|interface| interface.supervisor.clone());
+    match (spec(left), spec(to)) {
+        (Some(left), Some(to)) if left == to => Need::Nothing,
+        (Some(left), Some(to)) => Need::Specs(children(&left, &to)),
+        _ => Need::ByHand("a version does not say which children it has".to_owned()),
+    }
+}
+
+/// Returns the children that differ, in the order of the version gone to, with those that are gone before them.
+fn children(left: &SupervisorSpec, to: &SupervisorSpec) -> Vec<ChildChange> {
+    let is_new = |child: &&ChildSpec| !left.children.iter().any(|other| other.id == child.id);
+    let mut changes = Vec::new();
+    for child in &left.children {
+        if !to.children.iter().any(|other| other.id == child.id) {
+            let twin = to.children.iter().filter(is_new).find(|new| is_twin(child, new));
+            let kind = ChildChangeKind::Removed { renamed: twin.map(|twin| twin.id.clone()) };
+            changes.push(ChildChange { id: child.id.clone(), kind, module: child.module.clone() });
+        }
+    }
+    for child in &to.children {
+        let kind = match left.children.iter().find(|other| other.id == child.id) {
+            None => ChildChangeKind::Added,
+            Some(other) if other == child => continue,
+            Some(other) => ChildChangeKind::Changed(parts(other, child)),
+        };
+        changes.push(ChildChange { id: child.id.clone(), kind, module: child.module.clone() });
+    }
+    changes
+}
+
+fn is_twin(one: &ChildSpec, other: &ChildSpec) -> bool {
+    one.module == other.module && one.args == other.args
+}
+
+fn parts(one: &ChildSpec, other: &ChildSpec) -> Vec<&'static str> {
+    let parts = [
+        ("module", one.module != other.module),
+        ("args", one.args != other.args),
+        ("restart", one.restart != other.restart),
+        ("shutdown", one.shutdown != other.shutdown),
+        ("type", one.kind != other.kind),
+    ];
+    parts.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Returns whether a supervisor has children of one kind only, which have no ids.
+pub(super) fn is_simple(schema: &ModuleSchema) -> bool {
+    let spec = schema.interface.as_ref().and_then(|interface| interface.supervisor.as_ref());
+    spec.is_some_and(|spec| spec.strategy == "simple_one_for_one")
+}
+
+/// Returns the modules of a supervisor's children.
+pub(super) fn child_modules(schema: &ModuleSchema) -> impl Iterator<Item = ModuleName> {
+    let spec = schema.interface.as_ref().and_then(|interface| interface.supervisor.as_ref());
+    let children = spec.map_or(&[][..], |spec| spec.children.as_slice());
+    children.iter().filter_map(|child| child.module.parse().ok())
+}
+
+/// What others say to a module, and it to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Args,
+    Call,
+    Cast,
+    Info,
+    /// The other way round: written by the version gone to, read by callers of the version left.
+    Reply,
+}
+
+impl Spoken {
+    pub(super) const MESSAGES: [Self; 3] = [Self::Call, Self::Cast, Self::Info];
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Args => "start argument",
+            Self::Call => "call",
+            Self::Cast => "cast",
+            Self::Info => "message",
+            Self::Reply => "reply",
+        }
+    }
+
+    /// Returns what keeps the other side from reading it, as far as both versions say what they speak.
+    pub(super) fn not_read(self, left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
+        let pick = |schema: &ModuleSchema| -> Option<Value> {
+            let interface = schema.interface.as_ref()?;
+            match self {
+                Self::Args => interface.args.clone(),
+                Self::Call => interface.call.clone(),
+                Self::Cast => interface.cast.clone(),
+                Self::Info => interface.info.clone(),
+                Self::Reply => interface.reply.clone(),
+            }
+        };
+        let (Some(left), Some(to)) = (pick(left), pick(to)) else { return Vec::new() };
+        let (writer, reader) = if self == Self::Reply { (&to, &left) } else { (&left, &to) };
+        let Differences(found) = compare(writer, reader, Unread::Skipped);
+        found.into_iter().filter(|one| one.verdict == Verdict::NeedsCode).map(|one| one.text).collect()
+    }
+}

@@ -1,0 +1,489 @@
+//! Comparing two releases: schemas field by field, drafts as text, findings, and what holds for every draft.
+
+use proptest::prelude::*;
+use reld_plan::{
+    AppDocs, Appup, Diff, Mode, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas, Written, diff,
+    plan_direction,
+};
+use serde_json::{Value, json};
+
+/// One version of the app `a`: major version, modules with their schemas, and its appup.
+fn version(major: u64, modules: &Value, appup: Option<&str>) -> PackedRelease {
+    let names: Vec<_> = modules.as_object().unwrap().keys().collect();
+    let rel = format!(
+        "name = 'shop'\nversion = '{major}.0.0'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '{major}.0.0'"
+    );
+    let text =
+        format!("name = 'a'\nversion = '{major}.0.0'\nmodules = {}\nregistered = ['sup']", json!(names));
+    let docs = AppDocs::parse(("app.toml", &text), appup.map(|text| ("appup.toml", text))).unwrap();
+    let schemas = Schemas::parse("schema.json", &json!({ "modules": modules }).to_string()).unwrap();
+    PackedRelease {
+        release: Release::new(Rel::parse("release.toml", &rel).unwrap(), [docs]).unwrap(),
+        config: serde_json::Map::new(),
+        apps: [("a".parse().unwrap(), PackedApp { schemas, library: None })].into(),
+    }
+}
+
+fn compared(old: &Value, new: &Value, appup: Option<&str>) -> Diff {
+    diff(&version(1, old, None), &version(2, new, appup))
+}
+
+fn server(interface: &Value) -> Value {
+    json!({ "behaviour": "gen_server", "interface": interface })
+}
+
+fn supervisor(children: &Value) -> Value {
+    let spec = json!({"strategy": "one_for_one", "intensity": 1, "period_ms": 5000, "children": children});
+    json!({ "behaviour": "supervisor", "interface": { "supervisor": spec } })
+}
+
+fn child(id: &str, module: &str, args: &Value) -> Value {
+    json!({"id": id, "module": module, "args": args, "restart": "permanent", "shutdown": {"ms": 5000}, "type": "worker"})
+}
+
+/// A struct: `"name"` is a required number, `"name?"` has a default.
+fn fields(names: &[&str]) -> Value {
+    let number = json!({"type": "integer", "format": "uint64", "minimum": 0});
+    let properties: serde_json::Map<_, _> =
+        names.iter().map(|name| (name.trim_end_matches('?').to_owned(), number.clone())).collect();
+    let required: Vec<_> = names.iter().filter(|name| !name.ends_with('?')).collect();
+    json!({ "title": "State", "type": "object", "properties": properties, "required": required })
+}
+
+/// Compares two states; the reasons are those of going up.
+#[track_caller]
+fn check(old: Value, new: Value, change: ModuleChange, reasons: &[&str]) {
+    check_dropping(old, new, &[], change, reasons);
+}
+
+#[track_caller]
+fn check_dropping(old: Value, new: Value, dropped: &[&str], change: ModuleChange, reasons: &[&str]) {
+    let diff = compared(
+        &json!({ "m": server(&json!({ "state": old })) }),
+        &json!({ "m": server(&json!({ "state": new, "dropped": dropped })) }),
+        None,
+    );
+    let module = &diff.apps[0].modules[0];
+    assert_eq!(
+        (module.change, module.up.iter().map(String::as_str).collect::<Vec<_>>()),
+        (change, reasons.to_vec())
+    );
+}
+
+fn of(field: Value) -> Value {
+    json!({"type": "object", "properties": {"f": field}, "required": ["f"]})
+}
+
+fn integer(format: &str) -> Value {
+    of(json!({"type": "integer", "format": format}))
+}
+
+use ModuleChange::{Additive, NeedsCode, Unchanged};
+
+#[test]
+fn fields_that_come_and_go() {
+    check(fields(&["n"]), fields(&["n"]), Unchanged, &[]);
+    check(fields(&["n"]), fields(&["n", "m?"]), Additive, &["`m` is new, with a default"]);
+    check(fields(&["n"]), fields(&["n", "m"]), NeedsCode, &["`m` is new and has no default"]);
+    check(fields(&["n", "m"]), fields(&["n"]), NeedsCode, &["`m` is gone, and not declared in DROPPED"]);
+    check_dropping(
+        fields(&["n", "m"]),
+        fields(&["n"]),
+        &["m"],
+        Additive,
+        &["`m` is gone, and declared in DROPPED"],
+    );
+    check(fields(&["n?"]), fields(&["n"]), NeedsCode, &["`n` could be absent, and has no default now"]);
+    check(fields(&["n"]), fields(&["n?"]), Unchanged, &[]);
+    // A rename: serde's alias does not show.
+    let both = ["`old` is gone, and not declared in DROPPED", "`new` is new and has no default"];
+    check(fields(&["old"]), fields(&["new"]), NeedsCode, &both);
+    let (old, new) = (of(fields(&["a"])), of(fields(&["b?"])));
+    let nested = ["`f.a` is gone, and declared in DROPPED", "`f.b` is new, with a default"];
+    check_dropping(old, new, &["f.a"], Additive, &nested);
+}
+
+#[test]
+fn what_people_read_does_not_count() {
+    let mut described = fields(&["n"]);
+    described["description"] = json!("Words.");
+    described["properties"]["n"]["description"] = json!("More words.");
+    check(fields(&["n"]), described, Unchanged, &[]);
+}
+
+#[test]
+fn types_that_change() {
+    check(integer("uint32"), integer("uint64"), Additive, &["`f` was integer (uint32), is integer (uint64)"]);
+    check(
+        integer("uint64"),
+        integer("uint32"),
+        NeedsCode,
+        &["`f` was integer (uint64), is integer (uint32)"],
+    );
+    check(integer("int32"), integer("uint32"), NeedsCode, &["`f` was integer (int32), is integer (uint32)"]);
+    let text = || of(json!({"type": "string"}));
+    check(integer("uint8"), text(), NeedsCode, &["`f` was integer (uint8), is string"]);
+    check(text(), of(json!(true)), Unchanged, &[]);
+    let pattern = of(json!({"type": "string", "pattern": "^a"}));
+    check(text(), pattern, NeedsCode, &["`f` differs in `pattern`"]);
+    let list = |of: Value| self::of(json!({"type": "array", "items": of}));
+    check(list(fields(&["a"])), list(fields(&["a", "b?"])), Additive, &["`f.[].b` is new, with a default"]);
+    let pair = |n: usize| {
+        of(
+            json!({"type": "array", "prefixItems": vec![json!({"type": "null"}); n], "minItems": n, "maxItems": n}),
+        )
+    };
+    check(pair(2), pair(3), NeedsCode, &["`f` has another number of items"]);
+    let map = |of: Value| self::of(json!({"type": "object", "additionalProperties": of}));
+    check(
+        map(json!({"type": "string"})),
+        map(json!({"type": "boolean"})),
+        NeedsCode,
+        &["`f.*` was string, is boolean"],
+    );
+}
+
+#[test]
+fn options() {
+    let plain = || json!({"type": "string"});
+    let option = || json!({"type": ["string", "null"]});
+    check(of(plain()), of(option()), Additive, &["null is new in `f`"]);
+    check(of(option()), of(plain()), NeedsCode, &["null is gone in `f`"]);
+    let by_reference = |fields: &[&str]| {
+        let field = json!({"anyOf": [{"$ref": "#/$defs/From"}, {"type": "null"}]});
+        json!({"type": "object", "properties": {"f": field}, "$defs": {"From": self::fields(fields)}})
+    };
+    check(by_reference(&["a"]), by_reference(&["a"]), Unchanged, &[]);
+    check(by_reference(&["a"]), by_reference(&["a", "b"]), NeedsCode, &["`f.b` is new and has no default"]);
+}
+
+#[test]
+fn enums() {
+    let word = |words: &[&str]| of(json!({"type": "string", "enum": words}));
+    check(word(&["on", "off"]), word(&["off", "on"]), Unchanged, &[]);
+    check(word(&["on"]), word(&["on", "off"]), Additive, &["`off` is new in `f`"]);
+    check(word(&["on", "off"]), word(&["on"]), NeedsCode, &["`off` is gone in `f`"]);
+    check(word(&["on", "off"]), of(json!({"type": "string"})), Additive, &["string is new in `f`"]);
+    let variant = |name: &str, of: Value| json!({"type": "object", "properties": {name: of}, "required": [name], "additionalProperties": false});
+    let data = |names: &[&str]| {
+        of(json!({"oneOf": [{"type": "string", "const": "idle"}, variant("busy", fields(names))]}))
+    };
+    check(data(&["n"]), data(&["n"]), Unchanged, &[]);
+    check(data(&["n"]), data(&["n", "m"]), NeedsCode, &["`f.busy.m` is new and has no default"]);
+    let tagged = |tag: &str| json!({"type": "object", "properties": {"kind": {"type": "string", "const": tag}}, "required": ["kind"]});
+    let old = of(json!({"oneOf": [tagged("a"), tagged("b")]}));
+    check(old, of(json!({"oneOf": [tagged("a")]})), NeedsCode, &["`kind = \"b\"` is gone in `f`"]);
+}
+
+#[test]
+fn a_type_that_holds_itself_is_compared_to_its_end() {
+    let tree = |name: &str| {
+        let next = json!({"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]});
+        let node = json!({"type": "object", "properties": {name: {"type": "null"}, "next": next}});
+        json!({"$ref": "#/$defs/Tree", "$defs": {"Tree": node}})
+    };
+    check(tree("a"), tree("a"), Unchanged, &[]);
+    check(
+        tree("a"),
+        tree("b"),
+        NeedsCode,
+        &["`a` is gone, and not declared in DROPPED", "`b` is new, with a default"],
+    );
+    // A reference that leads nowhere but to itself ends as well.
+    let circle = json!({"$ref": "#/$defs/C", "$defs": {"C": {"$ref": "#/$defs/C"}}});
+    check(circle.clone(), circle, Unchanged, &[]);
+}
+
+fn old_modules() -> Value {
+    json!({
+        "app": {"behaviour": "application", "interface": {"state": {"type": "null"}}},
+        "bare": {"behaviour": "gen_server"},
+        "gone": server(&json!({ "state": {"type": "null"} })),
+        "store": server(&json!({ "state": fields(&["n"]) })),
+        "sup": supervisor(&json!([child("first", "store", &json!(1)), child("old", "gone", &json!(null)), child("third", "wide", &json!(null))])),
+        "wide": server(&json!({ "state": fields(&["n"]) })),
+    })
+}
+
+fn new_modules() -> Value {
+    json!({
+        "app": {"behaviour": "application", "interface": {"state": {"type": "null"}}},
+        "bare": {"behaviour": "gen_server"},
+        "fresh": server(&json!({ "state": {"type": "null"} })),
+        "store": server(&json!({ "state": fields(&["n", "interval"]) })),
+        "sup": supervisor(&json!([child("first", "store", &json!(2)), child("new", "fresh", &json!(null)), child("third", "wide", &json!(null))])),
+        "wide": server(&json!({ "state": fields(&["n", "m?"]) })),
+    })
+}
+
+#[test]
+fn a_draft_has_what_follows_from_the_types_in_both_directions() {
+    let diff = compared(&old_modules(), &new_modules(), None);
+    let expected = r#"# A draft: look through it, and put into each place that says "TODO: ..." what belongs there.
+app = "a"
+version = "2.0.0"
+
+[[up]]
+from = "1.0.0"
+instructions = [
+  { add_module = "fresh" },
+  { apply = "supervisor:terminate_child", args = ["sup", "old"] },
+  { apply = "supervisor:delete_child", args = ["sup", "old"] },
+  # app: its state is as before; it moves with its library
+  # bare: a version says nothing about its state
+  { update = "bare", change = { advanced = "TODO: compare 1.0.0 and 2.0.0 by hand; no change, or what the conversion needs beside the state" } },
+  # store: `interval` is new and has no default
+  { update = "store", change = { advanced = "TODO: what change_code of 2.0.0 needs beside the state of 1.0.0, {} for nothing" } },
+  # wide: `m` is new, with a default
+  { update = "wide" },
+  # sup: child "old" is gone; child "first" changed in args; child "new" is new
+  { update = "sup", change = "supervisor", deps = ["fresh", "store", "wide"] },
+  { apply = "supervisor:restart_child", args = ["sup", "new"] },
+  { delete_module = "gone" },
+]
+
+[[down]]
+to = "1.0.0"
+instructions = [
+  { add_module = "gone" },
+  { apply = "supervisor:terminate_child", args = ["sup", "new"] },
+  { apply = "supervisor:delete_child", args = ["sup", "new"] },
+  # app: its state is as before; it moves with its library
+  # bare: a version says nothing about its state
+  { update = "bare", change = { advanced = "TODO: compare 2.0.0 and 1.0.0 by hand; no change, or what the conversion needs beside the state" } },
+  # store: `interval` is gone, and not declared in DROPPED; change_code_down of 2.0.0 has to leave out what 1.0.0 does not read
+  { update = "store", change = { advanced = {} } },
+  # wide: `m` is gone, and not declared in DROPPED; change_code_down of 2.0.0 has to leave out what 1.0.0 does not read
+  { update = "wide", change = { advanced = {} } },
+  # sup: child "new" is gone; child "first" changed in args; child "old" is new
+  { update = "sup", change = "supervisor", deps = ["gone", "store", "wide"] },
+  { apply = "supervisor:restart_child", args = ["sup", "old"] },
+  { delete_module = "fresh" },
+]
+"#;
+    assert_eq!(diff.apps[0].draft.as_deref(), Some(expected));
+}
+
+#[test]
+fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fills_it() {
+    let draft = compared(&old_modules(), &new_modules(), None).apps.remove(0).draft.unwrap();
+    let appup = Appup::parse("appup.toml", &draft).unwrap();
+    let mistakes: Vec<_> = appup.mistakes().collect();
+    assert_eq!(mistakes.len(), 3);
+    assert!(mistakes.iter().all(|mistake| mistake.class.as_str() == "todo"));
+    let shown = mistakes[1].to_string();
+    for part in ["todo: appup.toml:15:", "a, up from 1.0.0", "TODO: what change_code", "{ update = \"store\""]
+    {
+        assert!(shown.contains(part), "{part} is not in:\n{shown}");
+    }
+    let new = version(2, &new_modules(), Some(&draft));
+    let refused =
+        plan_direction(&new.release, &version(1, &old_modules(), None).release, Mode::Up).unwrap_err();
+    assert_eq!(refused.class(), "todo");
+    assert!(Appup::parse("appup.toml", &filled(&draft)).unwrap().mistakes().next().is_none());
+}
+
+#[test]
+fn a_word_of_a_draft_is_refused_wherever_it_stands() {
+    for instruction in [
+        "'TODO'",
+        "{ update = 'm', change = 'TODO: soft?' }",
+        "{ apply = 'm:f', args = [{ a = ['TODO: b'] }] }",
+        "{ update = 'm', deps = ['TODO'] }",
+    ] {
+        let text =
+            format!("app = 'a'\nversion = '2.0.0'\n[[down]]\nto = '1.0.0'\ninstructions = [{instruction}]\n");
+        let appup = Appup::parse("appup.toml", &text).unwrap();
+        let mistake = appup.mistakes().next().expect(instruction);
+        assert_eq!(mistake.class.as_str(), "todo", "{instruction}");
+    }
+    let fine = "app = 'a'\nversion = '2.0.0'\n[[down]]\nto = '1.0.0'\ninstructions = [{ update = 'm', change = { advanced = 'a TODO' } }]";
+    assert!(matches!(Appup::parse("appup.toml", fine).unwrap().down[0].instructions[0], Written::Good(_)));
+}
+
+/// Puts something into every place that is left to a person.
+fn filled(draft: &str) -> String {
+    let mut text = String::new();
+    let mut rest = draft;
+    while let Some(at) = rest.find("\"TODO: ") {
+        let (before, todo) = rest.split_at(at);
+        let end = todo[1..].find('"').unwrap() + 2;
+        text += before;
+        text += "\"filled\"";
+        rest = &todo[end..];
+    }
+    text + rest
+}
+
+/// Compares the findings' classes with their modules for an appup with these entries.
+#[track_caller]
+fn check_findings(up: &str, down: &str, expected: &[(&str, &str)]) {
+    let entries = format!(
+        "[[up]]\nfrom = '1.0.0'\ninstructions = [{up}]\n[[down]]\nto = '1.0.0'\ninstructions = [{down}]"
+    );
+    let old = json!({"store": server(&json!({"state": fields(&["n"]), "args": {"type": "null"}})), "sup": supervisor(&json!([child("old", "store", &json!(1))]))});
+    let new = json!({"store": server(&json!({"state": fields(&["n", "m"]), "args": {"type": "null"}})), "sup": supervisor(&json!([child("new", "store", &json!(2))]))});
+    let diff = compared(&old, &new, Some(&format!("app = 'a'\nversion = '2.0.0'\n{entries}")));
+    let found: Vec<_> = diff
+        .findings
+        .iter()
+        .map(|finding| (finding.class, finding.module.as_ref().map_or("", |module| module.as_str())))
+        .collect();
+    assert_eq!(found, expected, "{:#?}", diff.findings);
+}
+
+#[test]
+fn an_appup_that_leaves_something_out_is_found() {
+    let children = |ends: &str, starts: &str| {
+        format!(
+            "{{ apply = 'supervisor:terminate_child', args = ['sup', '{ends}'] }}, {{ apply = 'supervisor:delete_child', args = ['sup', '{ends}'] }}, {{ update = 'sup', change = 'supervisor' }}, {{ apply = 'supervisor:restart_child', args = ['sup', '{starts}'] }}"
+        )
+    };
+    let up = format!("{{ update = 'store', change = {{ advanced = {{}} }} }}, {}", children("old", "new"));
+    let down = format!("{{ update = 'store', change = {{ advanced = {{}} }} }}, {}", children("new", "old"));
+    check_findings(&up, &down, &[]);
+    check_findings("{ restart_application = 'a' }", &down, &[]);
+    check_findings(
+        "",
+        &down,
+        &[
+            ("no_child_instruction", ""),
+            ("no_child_instruction", ""),
+            ("no_instruction", "store"),
+            ("no_instruction", "sup"),
+            ("no_child_instruction", ""),
+        ],
+    );
+    check_findings(
+        &up.replace("change = { advanced = {} }", "timeout = 5"),
+        &down,
+        &[("other_change", "store")],
+    );
+    check_findings(&up, &down.replace("change = 'supervisor'", "timeout = 5"), &[("other_change", "sup")]);
+    check_findings(
+        &up.replace("= {}", "= 'TODO'"),
+        &down,
+        &[("wrong_instruction", ""), ("no_instruction", "store")],
+    );
+}
+
+#[test]
+fn a_missing_appup_and_a_missing_entry_are_found() {
+    let modules = json!({"m": server(&json!({ "state": {"type": "null"} }))});
+    let classes = |appup: Option<&str>| -> Vec<_> {
+        compared(&modules, &modules, appup).findings.iter().map(|finding| finding.class).collect()
+    };
+    assert_eq!(classes(None), ["no_appup"]);
+    assert_eq!(classes(Some("app = 'a'\nversion = '2.0.0'")), ["no_entry", "no_entry"]);
+    assert_eq!(classes(Some("nonsense")), ["broken_appup"]);
+}
+
+#[test]
+fn messages_that_are_not_taken_any_more_are_found() {
+    let speaks = |words: &[&str], reply: &Value, args: &Value| {
+        let words = json!({"type": "string", "enum": words});
+        json!({"m": server(&json!({
+            "state": {"type": "null"}, "args": args, "call": words, "cast": words, "info": {"type": "null"}, "reply": reply,
+        }))})
+    };
+    let number = json!({"type": "integer", "format": "uint64"});
+    let old = speaks(&["get", "stop"], &number, &number);
+    let new = speaks(&["get", "reset"], &json!({"type": "string"}), &fields(&["n"]));
+    let appup = "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = []\n[[down]]\nto = '1.0.0'\ninstructions = []";
+    let found = compared(&old, &new, Some(appup)).findings;
+    let messages: Vec<_> = found.iter().map(|finding| (finding.class, finding.message.as_str())).collect();
+    assert_eq!(
+        messages,
+        [
+            (
+                "message_not_taken",
+                "2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
+            ),
+            (
+                "message_not_taken",
+                "2.0.0 takes a cast of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
+            ),
+            (
+                "reply_changed",
+                "callers built with 1.0.0 do not read the replies of 2.0.0: it was string, is integer (uint64)"
+            ),
+            (
+                "args_changed",
+                "its start argument changed (it was integer (uint64), is object), and no child spec that is known here did: supervisors start it with the old one"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn one_version_with_two_libraries_is_found() {
+    let modules = json!({"m": {"behaviour": "gen_server"}});
+    let [mut one, mut other] = [(); 2].map(|()| version(1, &modules, None));
+    let library = |release: &mut PackedRelease, digest: &str| {
+        release.apps.values_mut().for_each(|app| app.library = Some(digest.to_owned()));
+    };
+    library(&mut one, "ab");
+    library(&mut other, "ab");
+    assert_eq!(diff(&one, &other).findings, []);
+    library(&mut other, "cd");
+    assert_eq!(diff(&one, &other).findings[0].class, "same_version");
+}
+
+#[test]
+fn a_version_that_was_packed_without_schemas_is_compared_by_hand() {
+    let modules = json!({"m": server(&json!({ "state": {"type": "null"} }))});
+    let mut old = version(1, &modules, None);
+    old.apps.clear();
+    let diff = diff(&old, &version(2, &modules, None));
+    assert_eq!(diff.apps[0].modules[0].change, ModuleChange::Unknown);
+    assert!(diff.apps[0].draft.as_ref().unwrap().contains("# m: a version was packed without schemas"));
+}
+
+#[test]
+fn a_broken_schema_json_is_shown_with_its_place() {
+    let error = Schemas::parse("lib/a-1.0.0/schema.json", "{\n  \"modules\": 3\n}").unwrap_err();
+    assert_eq!((error.line, error.path.as_str()), (2, "lib/a-1.0.0/schema.json"));
+}
+
+const MODULES: [&str; 4] = ["m0", "m1", "m2", "sup"];
+
+/// Some of the modules, each with a state of random fields, and a supervisor of random children or no word about it.
+fn modules() -> impl Strategy<Value = Value> {
+    let names = prop::sample::subsequence(vec!["a", "b", "c?", "d?"], 0..=4);
+    let interface = prop_oneof![names.prop_map(|names| Some(json!({ "state": fields(&names) }))), Just(None)];
+    let servers = prop::collection::vec(prop::option::of(interface), 3);
+    let children = prop::collection::btree_map("[a-d]", (0..3_usize, 0..3_u64), 0..4);
+    (servers, prop::option::of(children)).prop_map(|(servers, children)| {
+        let mut modules = serde_json::Map::new();
+        for (name, interface) in MODULES.into_iter().zip(servers) {
+            if let Some(interface) = interface {
+                modules.insert(name.to_owned(), json!({"behaviour": "gen_server", "interface": interface}));
+            }
+        }
+        let specs = children.map(|children| {
+            let child =
+                |(id, (module, args)): (&String, &(usize, u64))| child(id, MODULES[*module], &json!(args));
+            supervisor(&children.iter().map(child).collect())
+        });
+        modules.insert("sup".to_owned(), specs.unwrap_or_else(|| json!({ "behaviour": "supervisor" })));
+        Value::Object(modules)
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_draft_can_be_planned_both_ways_once_it_is_filled(old in modules(), new in modules()) {
+        let drafted = compared(&old, &new, None).apps.remove(0).draft.unwrap();
+        let appup = Appup::parse("appup.toml", &drafted).unwrap();
+        prop_assert!(appup.mistakes().all(|mistake| mistake.class.as_str() == "todo"), "{}", drafted);
+        let filled = filled(&drafted);
+        let (base, top) = (version(1, &old, None), version(2, &new, Some(&filled)));
+        for mode in [Mode::Up, Mode::Down] {
+            let planned = plan_direction(&top.release, &base.release, mode);
+            prop_assert!(planned.is_ok(), "{:?}\n{}", planned, filled);
+        }
+        // A draft that was filled leaves nothing to be found but what an author alone can know.
+        let left = diff(&base, &top).findings;
+        prop_assert!(left.iter().all(|finding| finding.class == "compare_by_hand"), "{:?}\n{}", left, filled);
+    }
+}
