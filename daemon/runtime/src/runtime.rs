@@ -298,6 +298,17 @@ impl Runtime {
         Upgrade::stage(&self.world, new, removed)
     }
 
+    /// Returns the first crashes since [`forget_crashes`](Self::forget_crashes). A child that its supervisor ends by
+    /// `brutal_kill` counts as well: its end cannot be told from another kill.
+    pub fn crashes(&self) -> Vec<Crash> {
+        self.world.crashes.read()
+    }
+
+    /// Begins to count crashes anew.
+    pub fn forget_crashes(&self) {
+        self.world.crashes.clear();
+    }
+
     /// Returns the version in a module's current slot.
     pub fn current_version(&self, module: &str) -> Option<String> {
         self.world.code.current(module).map(|code| code.module.version().to_owned())

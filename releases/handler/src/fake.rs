@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) forgets: BTreeSet<ModuleName>,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
+    /// Who is said to have crashed since the switch.
+    pub(crate) crashes: Vec<Exited>,
     pub(crate) spawned: u32,
     sent: u32,
     images: u64,
@@ -211,6 +213,10 @@ impl Node for Fake {
                 && self.world.staged.is_some()
         };
         Comparison { exits: self.exits.clone(), starts: vec![], unconverted: self.listed(unconverted) }
+    }
+
+    fn crashes(&self) -> Vec<Exited> {
+        self.crashes.clone()
     }
 
     fn residents(&self) -> Vec<Resident> {

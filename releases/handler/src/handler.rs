@@ -8,10 +8,13 @@ use reld_store::{Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
 use crate::check::{Check, Prepared, chain, prepare};
 use crate::error::Error;
-use crate::node::Node;
+use crate::interrupt::Interrupt;
+use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::saga::{self, Limits, Progress};
+use crate::settle::{self, Settle, Trip, Verdict};
+use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.
 ///
@@ -24,6 +27,7 @@ pub struct ReleaseHandler<N> {
     store: Store,
     platform: Platform,
     limits: Limits,
+    interrupt: Interrupt,
     life: Life,
 }
 
@@ -49,8 +53,8 @@ pub enum Target {
 
 impl<N: Node> ReleaseHandler<N> {
     /// Returns the handler of an idle node over an opened root.
-    pub const fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
-        Self { node, store, platform, limits, life: Life::Idle }
+    pub fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
+        Self { node, store, platform, limits, interrupt: Interrupt::default(), life: Life::Idle }
     }
 
     /// Returns the node.
@@ -61,6 +65,11 @@ impl<N: Node> ReleaseHandler<N> {
     /// Returns the node, for changes by hand between two upgrades.
     pub const fn node_mut(&mut self) -> &mut N {
         &mut self.node
+    }
+
+    /// Returns the handle by which an upgrade under way is asked to end early, from another thread.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// Returns every known release with its status. OTP: `which_releases`.
@@ -120,6 +129,7 @@ impl<N: Node> ReleaseHandler<N> {
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
         let begin = Instant::now();
+        self.interrupt.begin();
         let Prepared { check, program } = self.prepare(vsn, options)?;
         let Check { from, to, obstacles, .. } = check;
         if !obstacles.is_empty() {
@@ -131,7 +141,7 @@ impl<N: Node> ReleaseHandler<N> {
         if check.changed {
             let limits =
                 Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
-            saga::run(&mut self.node, &program, limits, &mut report, observer);
+            saga::run(&mut self.node, &program, limits, &self.interrupt, &mut report, observer);
             self.note(&mut report);
         }
         report.permanent = self.is_permanent(vsn) && report.outcome == Outcome::Installed;
@@ -147,7 +157,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(self.store.make_permanent(vsn)?)
     }
 
-    /// Unpacks, checks, installs and commits: the whole road.
+    /// Unpacks, checks, installs and commits.
     ///
     /// # Errors
     /// Those of the parts; whatever was unpacked stays unpacked.
@@ -157,15 +167,91 @@ impl<N: Node> ReleaseHandler<N> {
         options: InstallOptions,
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
+        self.upgrade_settled(target, options, Settle::default(), observer)
+    }
+
+    /// Unpacks, checks, installs, watches how the release does, and commits it or takes it back: the whole road.
+    ///
+    /// # Errors
+    /// Those of the parts; whatever was unpacked stays unpacked. A release that was taken back is told by the report.
+    pub fn upgrade_settled(
+        &mut self,
+        target: &Target,
+        options: InstallOptions,
+        settle: Settle,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, Error> {
         let vsn = match target {
             Target::Tarball(path) => self.unpack(path)?.release.version,
             Target::Version(vsn) => vsn.clone(),
         };
         let mut report = self.install(&vsn, options, observer)?;
         if report.outcome == Outcome::Installed && !report.permanent {
-            self.commit(&vsn, &mut report);
+            self.settle(settle, &mut report, observer);
         }
         Ok(report)
+    }
+
+    /// Commits an installed release, takes it back, or leaves it as it is.
+    fn settle(&mut self, settle: Settle, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+        let vsn = report.to.clone();
+        match self.watch(settle, report, observer) {
+            Verdict::TakeBack(fault) => self.take_back(&fault, report, observer),
+            Verdict::Leave => report.warnings.push(format!("release {vsn} is not committed: the daemon stops")),
+            Verdict::Keep | Verdict::Watch(_) | Verdict::Probe => self.commit(&vsn, report),
+        }
+    }
+
+    fn watch(
+        &self,
+        mut settle: Settle,
+        report: &mut Report,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Verdict {
+        if !settle.is_wanted() {
+            return Verdict::Keep;
+        }
+        let step = report.steps.last().map_or(0, |step| step.step);
+        let mut tell = |title: &str| observer(Progress { step, steps: step, title });
+        let trip = Trip { from: report.from.as_ref(), to: &report.to };
+        let crashes = || self.crashes(report);
+        let (verdict, settled) = settle::watch(&mut settle, trip, &self.interrupt, crashes, &mut tell);
+        tracing::info!(name: "release.settled", vsn = %report.to, ?verdict);
+        report.settled = Some(settled);
+        verdict
+    }
+
+    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+    fn crashes(&self, report: &Report) -> Vec<Exited> {
+        let mut crashes = self.node.crashes();
+        let apps = self.releases().get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
+        let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
+        let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
+        crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
+        crashes
+    }
+
+    /// Goes back to the release that ran before, live. Where that fails the node has to restart.
+    fn take_back(&mut self, fault: &str, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+        tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
+        let before = if report.changed { report.from.clone() } else { self.previous().ok() };
+        let failed = match before.map(|vsn| self.install(&vsn, InstallOptions::default(), observer)) {
+            Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {
+                report.outcome = Outcome::TakenBack;
+                report.way_back = Some(Box::new(way_back));
+                return;
+            }
+            Some(Ok(way_back)) => {
+                let failed = format!("downgrade: {way_back}");
+                report.way_back = Some(Box::new(way_back));
+                failed
+            }
+            Some(Err(error)) => format!("downgrade: {error}"),
+            None => "downgrade: no release ran before".to_owned(),
+        };
+        report.not_undone.push(failed);
+        report.outcome = Outcome::NeedsRestart;
+        self.life = Life::NeedsRestart;
     }
 
     /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
@@ -215,7 +301,12 @@ impl<N: Node> ReleaseHandler<N> {
         match (self.life, self.running()) {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
             (_, Some(running)) if running == vsn => Ok(Prepared::new(Some(vsn), vsn)),
-            (_, running) => prepare(&self.node, &self.store, running, vsn, options),
+            (_, running) => {
+                let mut prepared = prepare(&self.node, &self.store, running, vsn, options)?;
+                let unconfirmed = unconfirmed::obstacle(self.releases(), vsn);
+                prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
+                Ok(prepared)
+            }
         }
     }
 
@@ -223,7 +314,8 @@ impl<N: Node> ReleaseHandler<N> {
     fn note(&mut self, report: &mut Report) {
         match report.outcome {
             Outcome::Installed => self.installed(report),
-            Outcome::RolledBack => (),
+            // What is taken back is installed first, and is so here.
+            Outcome::RolledBack | Outcome::TakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
         }
         report.residents = self.node.residents();

@@ -25,12 +25,15 @@
 mod check;
 mod error;
 mod handler;
+mod interrupt;
 mod node;
 mod process;
 mod program;
 mod report;
 mod saga;
+mod settle;
 mod step;
+mod unconfirmed;
 
 #[cfg(test)]
 mod fake;
@@ -42,10 +45,13 @@ mod handler_test;
 mod saga_property;
 #[cfg(test)]
 mod saga_test;
+#[cfg(test)]
+mod settle_test;
 
 pub use check::Check;
 pub use error::{Error, NodeError, Obstacle};
 pub use handler::{ReleaseHandler, Target};
+pub use interrupt::{Interrupt, Wish};
 pub use node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
     Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot,
@@ -58,3 +64,4 @@ pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, S
 pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};
+pub use settle::{Probe, Probed, Settle, Settled, Trip};

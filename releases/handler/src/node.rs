@@ -47,6 +47,10 @@ pub trait Node {
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
     fn comparison(&self) -> Comparison;
 
+    /// Returns who ended abnormally since the last [`switch`](Node::switch), the first ones first. A node may leave
+    /// out all but the first few.
+    fn crashes(&self) -> Vec<Exited>;
+
     /// Returns the images that are mapped although no module of them is current, old or staged.
     fn residents(&self) -> Vec<Resident>;
 

@@ -9,7 +9,8 @@
 //!      +------------------------------>  NeedsRestart
 //! ```
 //!
-//! Plain sequential code in the caller's thread; nothing can stop it half-way.
+//! Plain sequential code in the caller's thread; nothing can stop it half-way. Between two effects it looks whether
+//! somebody wishes that it ends, which is a failure like others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use reld_plan::{AppName, ModuleName, PurgeMethod};
 
 use crate::error::NodeError;
+use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Conversion, Gate, Image, Node, Slot, Staging};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};
@@ -73,6 +75,8 @@ enum Cause {
     Node(#[from] NodeError),
     #[error("at rest, alive and not converted: {}", Listed(.0))]
     Forgotten(Vec<Process>),
+    #[error("{0}")]
+    Interrupted(Wish),
 }
 
 /// Carries a program out and notes in the report what happened.
@@ -80,6 +84,7 @@ pub(crate) fn run<N: Node>(
     node: &mut N,
     program: &Program,
     limits: Limits,
+    interrupt: &Interrupt,
     report: &mut Report,
     observer: Observer<'_>,
 ) {
@@ -88,6 +93,7 @@ pub(crate) fn run<N: Node>(
         node,
         program,
         limits,
+        interrupt,
         report,
         observer,
         images: BTreeMap::new(),
@@ -101,6 +107,7 @@ struct Saga<'a, N> {
     node: &'a mut N,
     program: &'a Program,
     limits: Limits,
+    interrupt: &'a Interrupt,
     report: &'a mut Report,
     observer: Observer<'a>,
     images: BTreeMap<AppName, Image>,
@@ -113,7 +120,11 @@ impl<N: Node> Saga<'_, N> {
         let program = self.program;
         for effect in &program.effects {
             let title = effect.what.to_string();
-            if let Err(cause) = self.timed(effect.step, &title, |saga| saga.forward(&effect.what)) {
+            let done = match self.interrupt.wish() {
+                Some(wish) => Err(Cause::Interrupted(wish)),
+                None => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
+            };
+            if let Err(cause) = done {
                 self.failed(effect, title, &cause);
                 return self.back();
             }
@@ -191,7 +202,7 @@ impl<N: Node> Saga<'_, N> {
             Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
                 processes.first().cloned()
             }
-            Cause::Node(_) => None,
+            Cause::Node(_) | Cause::Interrupted(_) => None,
         };
         let (step, steps) = (effect.step, self.program.steps);
         self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });
