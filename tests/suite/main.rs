@@ -6,5 +6,6 @@ mod children;
 mod code;
 mod daemon;
 mod lives;
+mod settle;
 mod store;
 mod upgrade;

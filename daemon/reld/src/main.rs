@@ -4,10 +4,13 @@
 //! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
 
 mod api_server;
+mod clock;
 mod config;
 mod daemon;
+mod history;
 mod node;
 mod operator;
+mod probe;
 
 use std::process::ExitCode;
 

@@ -21,9 +21,9 @@ use std::time::Instant;
 
 use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
 use crate::context;
+use crate::crashes::Crash;
 use crate::exit::Exit;
 use crate::gate::{Admission, Entrant};
-use crate::crashes::Crash;
 use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;

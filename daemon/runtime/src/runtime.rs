@@ -9,6 +9,7 @@ use crate::application::{self, AppError, AppSpec, AppStatus};
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{CodeError, Place, Version};
 use crate::convert::Stuck;
+use crate::crashes::Crash;
 use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};

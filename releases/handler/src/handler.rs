@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use reld_plan::Vsn;
-use reld_store::{Platform, Refusal, Status, StatusTable, Store, Unpacked};
+use reld_store::{Boots, GaveWay, NextBoot, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
-use crate::check::{Check, Prepared, chain, prepare};
+use crate::check::{Check, Prepared, bootable, chain, prepare};
 use crate::error::Error;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
@@ -87,13 +87,77 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
     ///
+    /// Each attempt is counted on disk before it begins. One that failed too often gives way first to the release
+    /// before it.
+    ///
     /// # Errors
     /// As [`install`](Self::install).
     pub fn boot(&mut self, observer: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Report>, Error> {
-        let Some(vsn) = self.releases().permanent().map(|release| release.version.clone()) else {
-            return Ok(None);
+        let mut boots = self.store.boots();
+        let vsn = match boots.next(self.releases()) {
+            NextBoot::Idle => return Ok(None),
+            NextBoot::Permanent(vsn) => vsn,
+            NextBoot::GiveWay(gave_way) => {
+                self.store.reboot_into(&gave_way.to)?;
+                let vsn = gave_way.to.clone();
+                boots = Boots::given_way(gave_way);
+                vsn
+            }
         };
-        self.install(&vsn, InstallOptions::default(), observer).map(Some)
+        boots = boots.begun(&vsn);
+        // A full disk must not keep a node from booting; what is lost is the count.
+        let uncounted = self.store.note_boots(&boots).err();
+        let mut report = self.install(&vsn, InstallOptions::default(), observer)?;
+        let over = match report.outcome {
+            Outcome::Installed => Some(boots.succeeded()),
+            _ if self.interrupt.wish() == Some(Wish::Stop) => Some(boots.called_off()),
+            _ => None,
+        };
+        let unnoted = over.and_then(|boots| self.store.note_boots(&boots).err());
+        report.warnings.extend(uncounted.into_iter().chain(unnoted).map(|error| chain(&error)));
+        Ok(Some(report))
+    }
+
+    /// Returns the release that the next boot boots; `None` where none is permanent.
+    pub fn boots_next(&self) -> Option<Vsn> {
+        match self.store.boots().next(self.releases()) {
+            NextBoot::Idle => None,
+            NextBoot::Permanent(vsn) => Some(vsn),
+            NextBoot::GiveWay(gave_way) => Some(gave_way.to),
+        }
+    }
+
+    /// Says whether the next boot would boot another release than the permanent one, which failed too often.
+    pub fn gives_way(&self) -> bool {
+        matches!(self.store.boots().next(self.releases()), NextBoot::GiveWay(_))
+    }
+
+    /// Returns the release that gave way last, until another one is committed.
+    pub fn gave_way(&self) -> Option<GaveWay> {
+        self.store.boots().gave_way
+    }
+
+    /// Makes a release the one that the node boots; the caller restarts the node. No script is needed. If it does not
+    /// boot at its first attempt, the release that is permanent now steps in.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with everything that stands in the way, [`Error::NeedsRestart`], or the disk failed.
+    pub fn restart_into(&mut self, vsn: &Vsn, options: InstallOptions) -> Result<(), Error> {
+        if self.life == Life::NeedsRestart {
+            return Err(Error::NeedsRestart);
+        }
+        let mut obstacles = bootable(&self.store, vsn);
+        obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
+        if !obstacles.is_empty() {
+            return Err(Error::Refused { vsn: vsn.clone(), running: self.running().cloned(), obstacles });
+        }
+        if let Some(permanent) = self.releases().permanent().filter(|release| release.version != *vsn) {
+            // Written first: a trial of what is not permanent says nothing, a permanent release without trial does.
+            self.store.note_boots(&self.store.boots().trial(vsn.clone(), permanent.version.clone()))?;
+        }
+        self.store.reboot_into(vsn)?;
+        self.life = Life::NeedsRestart;
+        Ok(())
     }
 
     /// Unpacks a tarball. One that is here already, with the same content, is left alone. OTP: `unpack_release`.
@@ -129,7 +193,6 @@ impl<N: Node> ReleaseHandler<N> {
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
         let begin = Instant::now();
-        self.interrupt.begin();
         let Prepared { check, program } = self.prepare(vsn, options)?;
         let Check { from, to, obstacles, .. } = check;
         if !obstacles.is_empty() {
@@ -154,7 +217,10 @@ impl<N: Node> ReleaseHandler<N> {
     /// # Errors
     /// The status does not allow it, or the disk failed; the node runs on in either case.
     pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
-        Ok(self.store.make_permanent(vsn)?)
+        self.store.make_permanent(vsn)?;
+        // A release is committed: what failed to boot before is told no more. What stays on disk is told again.
+        let _ = self.store.note_boots(&Boots::default());
+        Ok(())
     }
 
     /// Unpacks, checks, installs and commits.
@@ -197,7 +263,9 @@ impl<N: Node> ReleaseHandler<N> {
         let vsn = report.to.clone();
         match self.watch(settle, report, observer) {
             Verdict::TakeBack(fault) => self.take_back(&fault, report, observer),
-            Verdict::Leave => report.warnings.push(format!("release {vsn} is not committed: the daemon stops")),
+            Verdict::Leave => {
+                report.warnings.push(format!("release {vsn} is not committed: the daemon stops"))
+            }
             Verdict::Keep | Verdict::Watch(_) | Verdict::Probe => self.commit(&vsn, report),
         }
     }
@@ -234,6 +302,7 @@ impl<N: Node> ReleaseHandler<N> {
     /// Goes back to the release that ran before, live. Where that fails the node has to restart.
     fn take_back(&mut self, fault: &str, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
+        self.interrupt.begin();
         let before = if report.changed { report.from.clone() } else { self.previous().ok() };
         let failed = match before.map(|vsn| self.install(&vsn, InstallOptions::default(), observer)) {
             Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {

@@ -35,7 +35,7 @@ impl Site {
         ReleaseHandler::new(Fake::default(), store, platform, Limits::default())
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 

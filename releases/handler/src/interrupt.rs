@@ -15,8 +15,8 @@ pub enum Wish {
 
 /// Carries the wish to the upgrade under way. Cloning gives another handle.
 ///
-/// The saga looks at it between two effects, a settling release at once. Each upgrade forgets an
-/// [`Abort`](Wish::Abort) that was meant for an earlier one; a [`Stop`](Wish::Stop) is for good.
+/// The saga looks at it between two effects, a settling release at once. An [`Abort`](Wish::Abort) stands until it is
+/// forgotten by whoever begins the next upgrade; a [`Stop`](Wish::Stop) is for good.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<Shared>);
 

@@ -61,7 +61,9 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{AppName, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
-pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
+pub use reld_store::{
+    Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
+};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};
 pub use settle::{Probe, Probed, Settle, Settled, Trip};

@@ -80,7 +80,8 @@ fn a_crash_of_what_the_release_does_not_have_or_the_upgrade_killed_is_none() {
 #[test]
 fn a_probe_decides_and_is_told_from_where_to_where() {
     let (_site, mut handler, targets) = shop();
-    let report = handler.upgrade_settled(&targets[1], options(), probing(Some("exit 7")), &mut |_| ()).unwrap();
+    let report =
+        handler.upgrade_settled(&targets[1], options(), probing(Some("exit 7")), &mut |_| ()).unwrap();
     check_taken_back(&handler, &report, "exit 7");
     let trip_is = |from, to| {
         let probe = move |trip: crate::settle::Trip<'_>, _: &crate::interrupt::Interrupt| {
@@ -131,16 +132,21 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
                 interrupt.ask(wish);
             }
         };
+        handler.interrupt().begin();
         handler.upgrade_settled(&targets[1], options(), settle(), &mut ask).unwrap()
     };
     let report = at(Wish::Abort, "load [counter]");
     assert_eq!(report.outcome, Outcome::RolledBack);
     let failure = report.failure.unwrap();
-    assert_eq!((failure.title.as_str(), failure.cause.as_str()), ("suspend [counter]", "aborted by the operator"));
+    assert_eq!(
+        (failure.title.as_str(), failure.cause.as_str()),
+        ("suspend [counter]", "aborted by the operator")
+    );
 
     let report = at(Wish::Abort, "settle for 60s");
     check_taken_back(&handler, &report, "aborted by the operator");
 
+    interrupt.begin();
     let mut at_end = |progress: crate::saga::Progress<'_>| {
         if progress.title == "settle for 60s" {
             interrupt.ask(Wish::Stop);
@@ -169,4 +175,91 @@ fn from_a_release_that_is_not_committed_the_node_goes_back_but_not_on_unless_tol
     handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
     handler.install(&vsn(0), options(), &mut |_| ()).unwrap();
     check(&handler, "1.2.0 old, 1.1.0 old, 1.0.0 permanent");
+}
+
+/// Fails the boot of the permanent release by its first call, and says which release that was.
+fn boot_fails(site: &Site) -> (ReleaseHandler<Fake>, Report) {
+    let mut handler = site.handler();
+    handler.node_mut().failing = [0].into();
+    let report = handler.boot(&mut |_| ()).unwrap().unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
+    (handler, report)
+}
+
+#[test]
+fn a_release_that_fails_to_boot_three_times_gives_way_until_another_one_is_committed() {
+    let (site, mut handler, targets) = shop();
+    handler.goes(&targets[1], Outcome::Installed);
+    drop(handler);
+    for attempt in 1..=3 {
+        let (handler, report) = boot_fails(&site);
+        assert_eq!((report.to, handler.gives_way()), (vsn(1), attempt == 3), "attempt {attempt}");
+        assert_eq!(handler.gave_way(), None);
+    }
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+    check(&handler, "1.1.0 old, 1.0.0 permanent");
+    let gave_way = handler.gave_way().unwrap();
+    assert_eq!((gave_way.release, gave_way.to, gave_way.failed), (vsn(1), vsn(0), 3));
+    drop(handler);
+    let mut handler = site.handler();
+    handler.boot(&mut |_| ()).unwrap();
+    assert!(handler.gave_way().is_some(), "it is told after a restart");
+    handler.goes(&targets[1], Outcome::Installed);
+    assert_eq!(handler.gave_way(), None);
+}
+
+#[test]
+fn a_boot_that_goes_well_or_is_called_off_is_not_counted() {
+    let (site, mut handler, targets) = shop();
+    handler.goes(&targets[1], Outcome::Installed);
+    drop(handler);
+    boot_fails(&site);
+    boot_fails(&site);
+    let mut handler = site.handler();
+    handler.interrupt().ask(Wish::Stop);
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().outcome, Outcome::RolledBack);
+    assert!(!handler.gives_way());
+    drop(handler);
+    site.handler().boot(&mut |_| ()).unwrap();
+    boot_fails(&site);
+    let (handler, _) = boot_fails(&site);
+    assert!(!handler.gives_way());
+}
+
+#[test]
+fn a_restart_into_a_release_is_a_trial_that_fails_once() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[2]);
+    // There is no way in the appups from 1.0.0 to 1.2.0, and none is needed.
+    handler.restart_into(&vsn(2), options()).unwrap();
+    assert!(matches!(handler.install(&vsn(2), options(), &mut |_| ()), Err(Error::NeedsRestart)));
+    check(&handler, "1.2.0 permanent, 1.0.0 old");
+    drop(handler);
+    let (handler, report) = boot_fails(&site);
+    assert_eq!((report.to, handler.gives_way()), (vsn(2), true));
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+    handler.restart_into(&vsn(2), options()).unwrap();
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(2));
+    // Once it has booted it has three attempts like others.
+    drop(handler);
+    assert!(!boot_fails(&site).0.gives_way());
+}
+
+#[test]
+fn no_restart_into_a_release_whose_files_are_bad_or_that_is_not_here() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
+    for (minor, class) in [(1, "files"), (7, "no_such_release")] {
+        let Err(Error::Refused { obstacles, .. }) = handler.restart_into(&vsn(minor), options()) else {
+            panic!("not refused")
+        };
+        assert_eq!(obstacles[0].class(), class);
+    }
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
 }

@@ -52,7 +52,8 @@ mod tests {
         check(&others, 3, None);
         check(&committed, 3, None);
         let uncommitted =
-            [&others[..], &[release(2, Status::Current, Some(0)), release(1, Status::Permanent, None)]].concat();
+            [&others[..], &[release(2, Status::Current, Some(0)), release(1, Status::Permanent, None)]]
+                .concat();
         for back in [0, 1, 2] {
             check(&uncommitted, back, None);
         }
