@@ -69,6 +69,15 @@ pub(crate) enum Command {
     Upgrade(Upgrade),
     /// Go back to a release that ran before
     Downgrade(Downgrade),
+    /// Follow the upgrade under way to its end
+    Attach,
+    /// Have the upgrade under way taken back
+    Abort,
+    /// Tell what happened to the releases
+    History {
+        /// Only this entry, in full
+        number: Option<u64>,
+    },
     /// Say how the node is
     Status,
     /// Draw the supervision trees
@@ -221,20 +230,51 @@ pub(crate) struct Timeouts {
 pub(crate) struct Install {
     /// The release's version
     pub(crate) version: String,
+    /// Go on from a release that is not committed
+    #[arg(long)]
+    pub(crate) supersede: bool,
     #[command(flatten)]
     pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct Going {
-    /// Print the script and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// Do not make the release permanent: a restart of the node goes back
     #[arg(long)]
     pub(crate) no_commit: bool,
+    /// Go on from a release that is not committed
+    #[arg(long)]
+    pub(crate) supersede: bool,
+    /// Return as soon as it has begun; `relctl attach` follows it
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) settle: Settle,
     #[command(flatten)]
     pub(crate) timeouts: Timeouts,
+}
+
+/// What is watched before the release becomes permanent.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Settle {
+    /// Watch the release for so long before it becomes permanent, and go back if a process of it crashes
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "no_commit")]
+    pub(crate) settle: Option<u64>,
+    /// Have the daemon run this with `sh -c` when the release has settled, and go back if it does not exit with 0
+    #[arg(long, value_name = "CMD", conflicts_with = "no_commit")]
+    pub(crate) probe: Option<String>,
+    /// How long the probe may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), requires = "probe")]
+    pub(crate) probe_timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Mode {
+    /// While everything runs
+    #[default]
+    Live,
+    /// Stop all apps in order and boot the release; if it does not boot, the one before is booted
+    Restart,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -242,6 +282,12 @@ pub(crate) struct Upgrade {
     /// A tarball, or the version of a release that the node knows
     #[arg(value_name = "FILE|VSN")]
     pub(crate) release: String,
+    /// Print the script and change nothing
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "settle", "probe"])]
+    pub(crate) dry_run: bool,
+    /// How to get there
+    #[arg(long, default_value = "live")]
+    pub(crate) mode: Mode,
     #[command(flatten)]
     pub(crate) going: Going,
 }
@@ -250,11 +296,8 @@ pub(crate) struct Upgrade {
 pub(crate) struct Downgrade {
     /// The release's version; by default the one that ran before
     pub(crate) version: Option<String>,
-    /// Do not make the release permanent: a restart of the node goes back
-    #[arg(long)]
-    pub(crate) no_commit: bool,
     #[command(flatten)]
-    pub(crate) timeouts: Timeouts,
+    pub(crate) going: Going,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ mod child;
 mod code;
 mod demo;
 mod diff;
+mod history;
 mod limited;
 mod load;
 mod look;
@@ -62,12 +63,15 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Plan(args) => plan::plan(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Unpack { file } => release::unpack(client, &file).await,
-        Command::Check(args) => release::check(client, args.version).await,
+        Command::Check(args) => release::check(client, args.version, false).await,
         Command::Install(args) => upgrade::install(client, args).await,
         Command::Commit { version } => release::commit(client, version).await,
         Command::Remove(args) => release::remove(client, args.version).await,
         Command::RebootOld(args) => release::reboot_old(client, args.version).await,
         Command::Releases => release::releases(client).await,
+        Command::Attach => history::attach(client).await,
+        Command::Abort => history::abort(client).await,
+        Command::History { number } => history::history(client, number).await,
         Command::Upgrade(args) => upgrade::upgrade(client, args).await,
         Command::Downgrade(args) => upgrade::downgrade(client, args).await,
         Command::Status => look::status(client).await,

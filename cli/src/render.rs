@@ -1,6 +1,7 @@
 //! What people read: pure functions from the API's types to text. Colour carries no meaning here, so there is none.
 
 pub(crate) mod duration;
+pub(crate) mod history;
 mod report;
 mod table;
 pub(crate) mod tree;
@@ -9,7 +10,8 @@ use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
 use reld_api::response::{
-    AppList, CodeTable, EndedApp, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList, StuckCode,
+    AppList, CodeTable, EndedApp, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList,
+    ReleaseStatus, StuckCode,
 };
 use serde_json::Value;
 
@@ -159,6 +161,20 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     };
     line(&mut text, format_args!("release    {release}"));
     line(&mut text, format_args!("permanent  {}", status.permanent.as_deref().unwrap_or("none")));
+    if let Some(running) = status.release.as_ref().filter(|release| release.status == ReleaseStatus::Current)
+    {
+        let boots = status.permanent.as_ref();
+        let after = boots
+            .map_or("the node is idle after a restart".to_owned(), |vsn| format!("a restart boots {vsn}"));
+        let version = &running.version;
+        line(
+            &mut text,
+            format_args!("warning    {version} is not committed: {after}; `relctl commit` keeps it"),
+        );
+    }
+    for alarm in &status.alarms {
+        line(&mut text, format_args!("alarm      {alarm}"));
+    }
     line(&mut text, format_args!("processes  {}", status.processes));
     let up = duration::us(status.uptime_ms.saturating_mul(1000));
     line(&mut text, format_args!("daemon     reld {}, process {}, up {up}", status.reld, status.os_pid));

@@ -44,6 +44,8 @@ fn report() -> r::Report {
         restarted: Vec::new(),
         lingering: Vec::new(),
         unpurged: Vec::new(),
+        settled: None,
+        way_back: None,
         warnings: Vec::new(),
     }
 }
@@ -120,6 +122,7 @@ fn a_node_that_boots_is_not_called_idle() {
         permanent: Some("1.0.0".to_owned()),
         processes: 0,
         dirty: false,
+        alarms: Vec::new(),
         upgrade: None,
         lingering: Vec::new(),
         ended: Vec::new(),
@@ -336,6 +339,7 @@ fn status_says_what_runs_and_what_is_unusual() {
         permanent: Some("1.0.0".to_owned()),
         processes: 12,
         dirty: true,
+        alarms: vec!["release 1.0.9 failed to boot 3 times and gave way to 1.0.0".to_owned()],
         upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
         lingering: vec![lingerer()],
         ended: vec![r::EndedApp {
@@ -355,6 +359,8 @@ fn status_says_what_runs_and_what_is_unusual() {
     -> GET /status
     release    shop 1.1.0 (current)
     permanent  1.0.0
+    warning    1.1.0 is not committed: a restart boots 1.0.0; `relctl commit` keeps it
+    alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0
     processes  12
     daemon     reld 0.1.0, process 4711, up 90.0 s
     dirty      code was changed by hand since the node booted

@@ -101,6 +101,22 @@ fn stopped_children_are_terminated_after_the_switch_and_restarted_and_their_sibl
 }
 
 #[test]
+fn a_child_that_does_not_start_after_the_switch_takes_the_upgrade_back() {
+    let node = yard();
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
+    let before = children(&node, "yard");
+    let worker = node.pid("yard", &json!("a"));
+    node.ok(&["cast", &worker, "7"]);
+    let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
+    assert!(failed.stderr.contains("3.0.0 was taken back; the node runs 2.0.0 again"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("a worker that starts below zero"), "{}", failed.stderr);
+    assert_eq!(node.json(&["status"])["release"]["version"], "2.0.0");
+    assert_eq!(children(&node, "yard"), before);
+    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.json(&["proc", &worker])["version"], json!("2.0.0"));
+}
+
+#[test]
 fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before_it_too() {
     let node = yard();
     let before = (children(&node, "yard"), node.json(&["code"])["modules"].clone());

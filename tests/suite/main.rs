@@ -8,5 +8,6 @@ mod code;
 mod daemon;
 mod diff;
 mod lives;
+mod settle;
 mod store;
 mod upgrade;

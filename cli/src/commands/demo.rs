@@ -12,7 +12,7 @@ use reld_api::{Client, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
 use super::{Shown, upgrade};
-use crate::args::{Downgrade, Going, Timeouts, Upgrade};
+use crate::args::{Downgrade, Going, Mode, Upgrade};
 use crate::error::Failure;
 use crate::render;
 use build::Built;
@@ -54,14 +54,18 @@ async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<
     show("what an upgrade to 1.1.0 would do", &go(client, &built.second, true).await?)?;
     show("upgrade to 1.1.0", &go(client, &built.second, false).await?)?;
     same_processes(before, &tree(client).await?)?;
-    let back = Downgrade { version: None, no_commit: false, timeouts: Timeouts::default() };
+    let back = Downgrade { version: None, going: Going::default() };
     show("downgrade to 1.0.0", &upgrade::downgrade(client, back).await?)?;
     same_processes(before, &tree(client).await?)
 }
 
 async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Failure> {
-    let going = Going { dry_run, ..Going::default() };
-    upgrade::upgrade(client, Upgrade { release: tarball.display().to_string(), going }).await
+    let going = Going::default();
+    upgrade::upgrade(
+        client,
+        Upgrade { release: tarball.display().to_string(), dry_run, mode: Mode::Live, going },
+    )
+    .await
 }
 
 async fn tree(client: &Client) -> Result<Forest, Failure> {

@@ -28,8 +28,8 @@ pub(super) async fn upload(client: &Client, file: &Path) -> Result<Unpacked, Fai
     Ok(client.upload::<q::Unpack>(tarball).await?)
 }
 
-pub(super) async fn check(client: &Client, version: String) -> Result<Shown, Failure> {
-    let answer = client.call(&q::Check { version }).await?;
+pub(super) async fn check(client: &Client, version: String, supersede: bool) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Check { version, supersede }).await?;
     Ok(Shown::new(&answer, render::checked(&answer)))
 }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reld_api::request::{self as q, End};
-use reld_api::response::{Checked, Report};
+use reld_api::response::{Checked, Outcome, Report};
 use reld_api::{Client, Request};
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Shown, release};
-use crate::args::{Downgrade, Going, Install, Timeouts, Upgrade};
+use super::{Shown, history, release};
+use crate::args::{Downgrade, Going, Install, Mode, Settle, Timeouts, Upgrade};
 use crate::error::Failure;
 use crate::render;
 
@@ -18,31 +19,76 @@ use crate::render;
 const TICK: Duration = Duration::from_millis(100);
 
 pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Failure> {
+    let supersede = args.going.supersede;
     match tarball(&args.release) {
-        Some(file) if args.going.dry_run => dry_run_of_file(client, &file).await,
+        Some(file) if args.dry_run => dry_run_of_file(client, &file, supersede).await,
         Some(file) => {
             let unpacked = release::upload(client, &file).await?;
-            go(client, unpacked.version, &args.going).await
+            go(client, unpacked.version, args.mode, args.going).await
         }
-        None if args.going.dry_run => release::check(client, args.release).await,
-        None => go(client, args.release, &args.going).await,
+        None if args.dry_run => release::check(client, args.release, supersede).await,
+        None => go(client, args.release, args.mode, args.going).await,
     }
 }
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
-    let request =
-        q::Downgrade { version: args.version, end: end(args.no_commit), timeouts: timeouts(args.timeouts) };
-    watched(client, &request).await
+    let Going { no_commit, supersede, detach, settle, timeouts: times } = args.going;
+    let patience = patience(&settle);
+    let request = q::Downgrade {
+        version: args.version,
+        end: end(no_commit),
+        timeouts: timeouts(times),
+        settle: settled(settle),
+        supersede,
+        detach,
+    };
+    watched(client, &request, patience).await
 }
 
 pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
-    let request = q::Install { version: args.version, timeouts: timeouts(args.timeouts) };
-    watched(client, &request).await
+    let Install { version, supersede, timeouts: times } = args;
+    let request = q::Install { version, timeouts: timeouts(times), supersede };
+    watched(client, &request, Duration::ZERO).await
 }
 
-async fn go(client: &Client, version: String, going: &Going) -> Result<Shown, Failure> {
-    let request = q::Upgrade { version, end: end(going.no_commit), timeouts: timeouts(going.timeouts) };
-    watched(client, &request).await
+async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Result<Shown, Failure> {
+    let Going { no_commit, supersede, detach, settle, timeouts: times } = going;
+    let patience = patience(&settle);
+    let request = q::Upgrade {
+        version,
+        end: end(no_commit),
+        timeouts: timeouts(times),
+        settle: settled(settle),
+        supersede,
+        detach,
+        mode: match mode {
+            Mode::Live => q::Mode::Live,
+            Mode::Restart => q::Mode::Restart,
+        },
+    };
+    let shown = watched(client, &request, patience).await?;
+    // A detached restart is answered before the node goes.
+    if request.mode == q::Mode::Restart
+        && !request.detach
+        && shown.json["outcome"] == json!(Outcome::UnderWay)
+    {
+        return history::arrived(client, &request.version).await;
+    }
+    Ok(shown)
+}
+
+fn settled(args: Settle) -> q::Settle {
+    let timeout_ms = args.probe_timeout * 1000;
+    q::Settle {
+        window_ms: args.settle.unwrap_or_default() * 1000,
+        probe: args.probe.map(|command| q::Probe { command, timeout_ms }),
+    }
+}
+
+/// How much longer than others such an upgrade takes.
+fn patience(args: &Settle) -> Duration {
+    let probe = if args.probe.is_some() { args.probe_timeout } else { 0 };
+    Duration::from_secs(args.settle.unwrap_or_default() + probe)
 }
 
 fn timeouts(args: Timeouts) -> q::Timeouts {
@@ -61,10 +107,10 @@ fn end(no_commit: bool) -> End {
 }
 
 /// The node can only plan with what it has: the release is taken in, and leaves again if it was not there before.
-async fn dry_run_of_file(client: &Client, file: &Path) -> Result<Shown, Failure> {
+async fn dry_run_of_file(client: &Client, file: &Path, supersede: bool) -> Result<Shown, Failure> {
     let unpacked = release::upload(client, file).await?;
     let version = unpacked.version;
-    let checked = client.call(&q::Check { version: version.clone() }).await;
+    let checked = client.call(&q::Check { version: version.clone(), supersede }).await;
     if unpacked.changed {
         client.call(&q::Remove { version }).await?;
     }
@@ -73,8 +119,12 @@ async fn dry_run_of_file(client: &Client, file: &Path) -> Result<Shown, Failure>
 }
 
 /// Asks, and shows how far the node is while it works; people only, logs want no moving line.
-async fn watched<R: Request<Response = Report>>(client: &Client, request: &R) -> Result<Shown, Failure> {
-    let work = client.call(request);
+async fn watched<R: Request<Response = Report>>(
+    client: &Client,
+    request: &R,
+    patience: Duration,
+) -> Result<Shown, Failure> {
+    let work = client.call_within(request, R::PATIENCE + patience);
     let report = if io::stderr().is_terminal() { with_progress(client, work).await } else { work.await }?;
     Ok(Shown::new(&report, render::report(&report)))
 }

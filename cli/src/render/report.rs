@@ -1,6 +1,6 @@
 //! What an upgrade would do, and what it did.
 
-use reld_api::response::{Checked, Ended, Lingerer, Pauses, Report, Started};
+use reld_api::response::{Checked, Ended, Lingerer, Outcome, Pauses, Report, Settled, Started};
 
 use super::{duration, line};
 
@@ -19,6 +19,9 @@ pub(crate) fn checked(checked: &Checked) -> String {
 
 /// Draws what an upgrade did.
 pub(crate) fn report(report: &Report) -> String {
+    if report.outcome == Outcome::UnderWay {
+        return format!("on the way to {}; `relctl attach` follows it\n", report.to);
+    }
     if !report.changed {
         return format!("{} runs already; nothing to do\n", report.to);
     }
@@ -29,6 +32,7 @@ pub(crate) fn report(report: &Report) -> String {
     }
     text += &headline(report);
     text += &pauses(&report.pauses);
+    text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
     for Started { pid, name, module } in &report.restarted {
         let who = who(pid, name.as_deref());
@@ -45,6 +49,16 @@ fn headline(report: &Report) -> String {
     let from = report.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let kept = if report.committed { "permanent" } else { "current, not committed" };
     format!("installed {}{from} in {}; it is {kept}\n", report.to, duration::us(report.took_us))
+}
+
+fn settled(settled: &Settled) -> String {
+    let probe = match &settled.probe {
+        Some(probe) if probe.passed => ", the probe passed",
+        Some(_) => ", the probe failed",
+        None => "",
+    };
+    let crashes = if settled.crashes.is_empty() { "nobody crashed" } else { "processes crashed" };
+    format!("watched for {}: {crashes}{probe}\n", duration::us(settled.took_us))
 }
 
 fn pauses(pauses: &Pauses) -> String {
@@ -93,7 +107,7 @@ fn who(pid: &str, name: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use reld_api::response::{Outcome, StepRun};
+    use reld_api::response::{Probed, StepRun};
 
     use super::*;
 
@@ -123,12 +137,20 @@ mod tests {
                 since_ms: 20,
             }],
             unpurged: vec!["loopy".to_owned()],
+            settled: Some(Settled {
+                took_us: 10_000_000,
+                crashes: Vec::new(),
+                probe: Some(Probed { passed: true, output: Vec::new() }),
+                fault: None,
+            }),
+            way_back: None,
             warnings: vec!["counter_sup is new".to_owned()],
         });
         assert_snapshot!(text, @r"
           1. suspend [counter] (120 us)
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
+        watched for 10.0 s: nobody crashed, the probe passed
         killed: <8.1> pi, reason killed
         started: <9.2> pi
         lingering: <5.1> in loopy 0.1.0, outside every tree, old for 20.0 ms

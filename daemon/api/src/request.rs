@@ -15,7 +15,8 @@ mod touch;
 
 pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
 pub use release::{
-    Check, Commit, Downgrade, End, Install, RebootOld, Releases, Remove, Timeouts, Unpack, Upgrade,
+    Abort, Attach, Check, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld, Releases, Remove,
+    Settle, Timeouts, Unpack, Upgrade,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
@@ -77,6 +78,9 @@ routes! {
     Post   "/releases/reboot_old" RebootOld      -> Rebooting      within LONG;
     Post   "/releases/upgrade"    Upgrade        -> Report         within LONG;
     Post   "/releases/downgrade"  Downgrade      -> Report         within LONG;
+    Post   "/releases/abort"      Abort          -> HistoryEntry   within LONG;
+    Follow "/releases/attach"     Attach         -> Attached       within QUICK;
+    Get    "/releases/history"    History        -> HistoryList    within QUICK;
     Get    "/releases"            Releases       -> ReleaseList    within QUICK;
 
     Get    "/status"              Status         -> NodeStatus     within QUICK;

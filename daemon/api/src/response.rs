@@ -1,17 +1,19 @@
 //! Every answer. Fields may be added to answers later; a client skips what it does not know.
 
+mod history;
 mod look;
 mod release;
 mod touch;
 
+pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
     App, AppList, AppStatus, Behaviour, CodeAge, CodeTable, EndedApp, Forest, Letter, LetterKind, Module,
     NodeStatus, OldCode, PendingTimer, Process, ProcessDetails, ProcessList, ProcessState, ProcessStatus,
     Progress, Resident, RunningRelease, StuckCode, TreeNode,
 };
 pub use release::{
-    Checked, Committed, Ended, Lingerer, Outcome, Pauses, Rebooting, ReleaseList, ReleaseRow, ReleaseStatus,
-    Removed, Report, Started, Step, StepRun, Unpacked,
+    Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,
+    ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun, Unpacked,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,

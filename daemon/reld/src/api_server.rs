@@ -5,7 +5,7 @@
 
 mod look;
 mod release;
-mod report;
+pub(crate) mod report;
 mod touch;
 
 use std::future::Future;
@@ -46,6 +46,9 @@ pub(crate) struct Api {
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
     pub(crate) run_dir: PathBuf,
+    pub(crate) socket: PathBuf,
+    /// Who asks.
+    pub(crate) peer: Peer,
     pub(crate) started: Instant,
     pub(crate) next: watch::Sender<Next>,
 }
@@ -89,7 +92,7 @@ fn routes(router: Router<Api>) -> Router<Api> {
 }
 
 /// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Peer {
     uid: Option<u32>,
 }
@@ -147,7 +150,7 @@ where
         Box::pin(async move {
             let request = read(R::METHOD, R::PATH, peer, request).await;
             match request.and_then(|(query, body)| decode(&query, &body)) {
-                Ok(request) => respond::<R>(answer(api, request).await),
+                Ok(request) => respond::<R>(answer(Api { peer, ..api }, request).await),
                 Err(error) => refuse(error),
             }
         })
@@ -208,6 +211,13 @@ async fn read(
             .caused_by(error.to_string())
     })?;
     Ok((query, body))
+}
+
+/// One line of a stream.
+fn line(answer: impl Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    Ok(line.into())
 }
 
 fn respond<R: Request>(answer: Answer<R>) -> Response {

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
+use reld_api::response::HistoryKind;
 use reld_handler::{Abi, Limits, Outcome, Platform, Store};
 use reld_loader::Loader;
 use reld_runtime::Runtime;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api_server::{self, Api};
+use crate::api_server::{self, Api, Peer};
 use crate::config;
+use crate::history::{Asked, Records};
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Handler, Operator};
 
@@ -56,7 +58,9 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let run_dir = store.root().run_dir();
     let platform = platform()?;
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared));
-    let operator = Operator::start(Handler::new(node, store, platform.clone(), Limits::default()))?;
+    let records = Records::new(store.history());
+    let handler = Handler::new(node, store, platform.clone(), Limits::default());
+    let operator = Operator::start(handler, records)?;
     let listener = api_server::bind(&config.socket)
         .with_context(|| format!("the socket {} cannot be opened", config.socket.display()))?;
     let (next, mut life) = watch::channel(Next::Serve);
@@ -66,15 +70,31 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         shared,
         platform,
         run_dir,
+        socket: config.socket.clone(),
+        peer: Peer::default(),
         started: Instant::now(),
         next: next.clone(),
     };
     let served = tokio::spawn(api_server::serve(listener, api));
-    boot(&operator).await?;
-    tracing::info!(name: "daemon.ready", root = %config.root.display(), socket = %config.socket.display(), "ready");
-    notify(&[NotifyState::Ready]);
-    let next = until_told(&mut life).await?;
+    let signals = Signals::new()?;
+    let mut told = std::pin::pin!(until_told(signals, &mut life));
+    let booted = tokio::select! {
+        booted = boot(&operator) => booted?,
+        told = &mut told => Booted::Told(told?),
+    };
+    let next = match booted {
+        Booted::Runs => {
+            ready(config);
+            told.await?
+        }
+        Booted::GivesWay => Next::Restart,
+        Booted::Told(next) => next,
+    };
     notify(&[NotifyState::Stopping]);
+    // An upgrade that goes on beside the stop of its processes would see nothing but failures.
+    if tokio::time::timeout(STOP, operator.stop()).await.is_err() {
+        tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
+    }
     stop(runtime).await;
     served.abort();
     // The next daemon replaces a socket that stays behind; a client sees sooner that nobody is there without it.
@@ -96,27 +116,82 @@ fn platform() -> anyhow::Result<Platform> {
     })
 }
 
-/// Boots the permanent release; without one the node is idle and ready.
-async fn boot(operator: &Operator) -> anyhow::Result<()> {
-    let board = operator.board();
-    let Some(permanent) = board.releases.permanent().map(|release| release.version.to_string()) else {
-        tracing::info!(name: "daemon.idle", "no release is permanent; the first upgrade boots one");
-        return Ok(());
-    };
-    let mut observer = operator.observer(permanent);
-    let booted = operator.order(move |handler| handler.boot(&mut observer)).await;
-    match booted.map_err(|error| anyhow::anyhow!("{error}"))?? {
-        Some(report) if report.outcome != Outcome::Installed => bail!("{report}"),
-        _ => Ok(()),
+fn ready(config: &config::Daemon) {
+    tracing::info!(name: "daemon.ready", root = %config.root.display(), socket = %config.socket.display(), "ready");
+    notify(&[NotifyState::Ready]);
+}
+
+/// What became of the boot.
+enum Booted {
+    /// The release runs; without one the node is idle and ready.
+    Runs,
+    /// The release failed once too often: the next boot is that of another one.
+    GivesWay,
+    /// The daemon was told to end meanwhile.
+    Told(Next),
+}
+
+/// Boots the permanent release.
+async fn boot(operator: &Operator) -> anyhow::Result<Booted> {
+    let carried_out = operator.clone();
+    let booted = operator.order(move |handler| boot_now(&carried_out, handler)).await;
+    match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
+        Ok(()) => Ok(Booted::Runs),
+        Err((error, true)) => {
+            tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
+            Ok(Booted::GivesWay)
+        }
+        Err((error, false)) => bail!("{error}"),
     }
 }
 
-async fn until_told(life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// Boots on the operator's thread. An error says as well whether another release boots next.
+fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<(), (String, bool)> {
+    let records = operator.records();
+    let boots = handler.boots_next();
+    let given_up = records.interrupted(boots.as_ref().map(ToString::to_string).as_deref());
+    let Some(vsn) = boots else {
+        tracing::info!(name: "daemon.idle", "no release is permanent; the first upgrade boots one");
+        return Ok(());
+    };
+    let mut observer = operator.observer(vsn.to_string());
+    let asked = Asked { kind: HistoryKind::Boot, uid: None };
+    let mut failed = None;
+    let answer = operator.carry_out(handler, &asked, &vsn, |handler| match handler.boot(&mut observer) {
+        Ok(report) => {
+            let mut report = report.expect("there is a release to boot");
+            let lost = |vsn| format!("release {vsn} ran and was not committed; it was given up");
+            report.warnings.extend(given_up.map(lost));
+            failed = (report.outcome != Outcome::Installed).then(|| report.to_string());
+            api_server::report::report(&report)
+        }
+        Err(error) => {
+            failed = Some(error.to_string());
+            Err(api_server::report::error(&error))
+        }
+    });
+    if let Ok(report) = &answer {
+        records.restarted(report);
+    }
+    failed.map_or(Ok(()), |error| Err((error, handler.gives_way())))
+}
+
+/// What ends a daemon from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
+async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
     tokio::select! {
-        _ = terminate.recv() => Ok(Next::Stop),
-        _ = interrupt.recv() => Ok(Next::Stop),
+        _ = signals.terminate.recv() => Ok(Next::Stop),
+        _ = signals.interrupt.recv() => Ok(Next::Stop),
         told = life.wait_for(|next| *next != Next::Serve) => Ok(*told?),
     }
 }

@@ -5,10 +5,13 @@
 
 mod api_server;
 mod child_spec;
+mod clock;
 mod config;
 mod daemon;
+mod history;
 mod node;
 mod operator;
+mod probe;
 
 use std::process::ExitCode;
 

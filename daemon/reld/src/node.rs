@@ -295,6 +295,19 @@ impl Node for RuntimeNode {
         self.supervisor_at(place).ok().map(pid)
     }
 
+    fn crashes(&self) -> Vec<Exited> {
+        let crash = |crash: runtime::Crash| Exited {
+            process: Process {
+                pid: pid(crash.pid),
+                name: crash.name,
+                module: module(&crash.module),
+                app: app(&crash.app),
+            },
+            reason: crash.exit.to_string(),
+        };
+        self.runtime.crashes().into_iter().map(crash).collect()
+    }
+
     fn residents(&self) -> Vec<Resident> {
         let residents = self.shared.lock().residents.clone();
         let resident = |mapped: MappedImage| Resident {
@@ -474,6 +487,7 @@ impl Node for RuntimeNode {
     }
 
     fn switch(&mut self) {
+        self.runtime.forget_crashes();
         if let Some(upgrade) = &mut self.upgrade {
             upgrade.switch();
         }

@@ -26,6 +26,7 @@ mod code;
 mod code_server;
 pub mod context;
 mod convert;
+mod crashes;
 mod details;
 mod exit;
 mod gate;
@@ -58,6 +59,7 @@ pub use code::{
 };
 pub use code_server::{CodeError, Place, Version};
 pub use convert::{Conversion, ConvertError, Converted, Stuck};
+pub use crashes::Crash;
 pub use details::{Inside, Letter, ProcessDetails};
 pub use exit::Exit;
 pub use gate::{Member, Unrest};

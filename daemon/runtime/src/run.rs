@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
 use crate::context;
+use crate::crashes::Crash;
 use crate::exit::Exit;
 use crate::gate::{Admission, Entrant};
 use crate::journal::Death;
@@ -466,7 +467,7 @@ impl Run<'_> {
         let (world, slot) = (self.world, self.slot);
         let mut body = self.body.take().expect("the body is only away while a callback runs");
         let pid = body.pid;
-        report_crash(&body, &exit);
+        report_crash(world, &body, &exit);
         world.journal.died(|| Death {
             pid,
             module: body.card.code.name().to_owned(),
@@ -527,7 +528,7 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
     }
 }
 
-fn report_crash(body: &Body, exit: &Exit) {
+fn report_crash(world: &World, body: &Body, exit: &Exit) {
     if exit.is_abnormal() {
         let module = &body.card.code.module;
         tracing::warn!(
@@ -535,5 +536,12 @@ fn report_crash(body: &Body, exit: &Exit) {
             pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),
             during = ?body.during, reason = %exit, "a process ended"
         );
+        world.crashes.note(|| Crash {
+            pid: body.pid,
+            name: world.registry.names(body.pid).into_iter().next(),
+            module: module.name().to_owned(),
+            app: module.app().to_owned(),
+            exit: exit.clone(),
+        });
     }
 }

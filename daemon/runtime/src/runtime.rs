@@ -9,6 +9,7 @@ use crate::application::{self, AppError, AppSpec, AppStatus};
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::Stuck;
+use crate::crashes::Crash;
 use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};
@@ -334,6 +335,17 @@ impl Runtime {
     /// modules `at_once` before it. One at a time.
     pub fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) -> Upgrade {
         Upgrade::stage(&self.world, new, removed, at_once)
+    }
+
+    /// Returns the first crashes since [`forget_crashes`](Self::forget_crashes). A child that its supervisor ends by
+    /// `brutal_kill` counts as well: its end cannot be told from another kill.
+    pub fn crashes(&self) -> Vec<Crash> {
+        self.world.crashes.read()
+    }
+
+    /// Begins to count crashes anew.
+    pub fn forget_crashes(&self) {
+        self.world.crashes.clear();
     }
 
     /// Returns the version in a module's current slot.

@@ -11,6 +11,7 @@ use crate::application::Applications;
 use crate::code::{Bytes, From, Ref};
 use crate::code_server::{Code, CodeServer};
 use crate::convert::Stuck;
+use crate::crashes::Crashes;
 use crate::exit::Exit;
 use crate::gate::GateHouse;
 use crate::journal::Journal;
@@ -52,6 +53,7 @@ pub(crate) struct World {
     pub(crate) code: CodeServer,
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
+    pub(crate) crashes: Crashes,
     pub(crate) apps: Applications,
     pub(crate) fates: Fates,
     /// Conversions that were given up and have not come back.
@@ -84,6 +86,7 @@ impl World {
             code: CodeServer::default(),
             gate: GateHouse::default(),
             journal: Journal::default(),
+            crashes: Crashes::default(),
             apps: Applications::default(),
             fates: Fates::default(),
             stuck: Mutex::default(),

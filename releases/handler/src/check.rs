@@ -84,6 +84,14 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
     }
 }
 
+/// Looks at everything that a boot of a release would need.
+pub(crate) fn bootable(store: &Store, vsn: &Vsn) -> Vec<Obstacle> {
+    match store.release(vsn) {
+        Ok(_) => candidate(store, vsn).err().unwrap_or_default(),
+        Err(error) => vec![files(error)],
+    }
+}
+
 /// Reads the release that is to be installed, every byte of it.
 fn candidate(store: &Store, vsn: &Vsn) -> Result<(Release, Material), Vec<Obstacle>> {
     let manifest = store.verify(vsn).map_err(files);

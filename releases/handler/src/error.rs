@@ -169,6 +169,26 @@ pub enum Obstacle {
         /// Who.
         processes: Vec<Process>,
     },
+    /// The release that runs is current, and another one than those before it is asked for.
+    #[error("release {running} runs and is not committed; {}", Boots(.boots.as_ref()))]
+    Unconfirmed {
+        /// What runs.
+        running: Vsn,
+        /// What the node boots.
+        boots: Option<Vsn>,
+    },
+}
+
+/// What a restart of a node does whose running release is not committed.
+struct Boots<'a>(Option<&'a Vsn>);
+
+impl fmt::Display for Boots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(vsn) => write!(f, "a restart boots {vsn}"),
+            None => f.write_str("after a restart the node is idle"),
+        }
+    }
 }
 
 impl Obstacle {
@@ -187,6 +207,7 @@ impl Obstacle {
             Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",
+            Self::Unconfirmed { .. } => "unconfirmed",
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Fake {
     pub(crate) children: Vec<ChangedChildren>,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
+    /// Who is said to have crashed since the switch.
+    pub(crate) crashes: Vec<Exited>,
     pub(crate) spawned: u32,
     sent: u32,
     images: u64,
@@ -248,6 +250,10 @@ impl Node for Fake {
     /// The first process is the one that is named.
     fn supervisor(&self, _: &str) -> Option<Pid> {
         self.world.processes.keys().next().copied()
+    }
+
+    fn crashes(&self) -> Vec<Exited> {
+        self.crashes.clone()
     }
 
     fn residents(&self) -> Vec<Resident> {

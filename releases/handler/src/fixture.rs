@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reld_plan::{AppDocs, Rel, Release, Script, StartType, plan};
 
 use crate::fake::{Fake, World};
+use crate::interrupt::Interrupt;
 use crate::node::{AppSpec, Library};
 use crate::program::{InstallOptions, Material, program};
 use crate::report::Report;
@@ -98,7 +99,7 @@ pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions
 pub(crate) fn run(fake: &mut Fake, program: &Program) -> Report {
     let mut report = Report::new(None, "9.9.9".parse().unwrap());
     fake.calls.clear();
-    saga::run(fake, program, Limits::default(), &mut report, &mut |_| ());
+    saga::run(fake, program, Limits::default(), &Interrupt::default(), &mut report, &mut |_| ());
     report
 }
 

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use reld_plan::Vsn;
-use reld_store::{Platform, Refusal, Status, StatusTable, Store, Unpacked};
+use reld_store::{Boots, GaveWay, NextBoot, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
-use crate::check::{Check, Prepared, chain, prepare};
+use crate::check::{Check, Prepared, bootable, chain, prepare};
 use crate::error::Error;
-use crate::node::Node;
+use crate::interrupt::{Interrupt, Wish};
+use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::saga::{self, Limits, Progress};
+use crate::settle::{self, Settle, Trip, Verdict};
+use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.
 ///
@@ -24,6 +27,7 @@ pub struct ReleaseHandler<N> {
     store: Store,
     platform: Platform,
     limits: Limits,
+    interrupt: Interrupt,
     life: Life,
 }
 
@@ -49,8 +53,8 @@ pub enum Target {
 
 impl<N: Node> ReleaseHandler<N> {
     /// Returns the handler of an idle node over an opened root.
-    pub const fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
-        Self { node, store, platform, limits, life: Life::Idle }
+    pub fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
+        Self { node, store, platform, limits, interrupt: Interrupt::default(), life: Life::Idle }
     }
 
     /// Returns the node.
@@ -61,6 +65,11 @@ impl<N: Node> ReleaseHandler<N> {
     /// Returns the node, for changes by hand between two upgrades.
     pub const fn node_mut(&mut self) -> &mut N {
         &mut self.node
+    }
+
+    /// Returns the handle by which an upgrade under way is asked to end early, from another thread.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// Returns every known release with its status. OTP: `which_releases`.
@@ -78,13 +87,77 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
     ///
+    /// Each attempt is counted on disk before it begins. One that failed too often gives way first to the release
+    /// before it.
+    ///
     /// # Errors
     /// As [`install`](Self::install).
     pub fn boot(&mut self, observer: &mut dyn FnMut(Progress<'_>)) -> Result<Option<Report>, Error> {
-        let Some(vsn) = self.releases().permanent().map(|release| release.version.clone()) else {
-            return Ok(None);
+        let mut boots = self.store.boots();
+        let vsn = match boots.next(self.releases()) {
+            NextBoot::Idle => return Ok(None),
+            NextBoot::Permanent(vsn) => vsn,
+            NextBoot::GiveWay(gave_way) => {
+                self.store.reboot_into(&gave_way.to)?;
+                let vsn = gave_way.to.clone();
+                boots = Boots::given_way(gave_way);
+                vsn
+            }
         };
-        self.install(&vsn, InstallOptions::default(), observer).map(Some)
+        boots = boots.begun(&vsn);
+        // A full disk must not keep a node from booting; what is lost is the count.
+        let uncounted = self.store.note_boots(&boots).err();
+        let mut report = self.install(&vsn, InstallOptions::default(), observer)?;
+        let over = match report.outcome {
+            Outcome::Installed => Some(boots.succeeded()),
+            _ if self.interrupt.wish() == Some(Wish::Stop) => Some(boots.called_off()),
+            _ => None,
+        };
+        let unnoted = over.and_then(|boots| self.store.note_boots(&boots).err());
+        report.warnings.extend(uncounted.into_iter().chain(unnoted).map(|error| chain(&error)));
+        Ok(Some(report))
+    }
+
+    /// Returns the release that the next boot boots; `None` where none is permanent.
+    pub fn boots_next(&self) -> Option<Vsn> {
+        match self.store.boots().next(self.releases()) {
+            NextBoot::Idle => None,
+            NextBoot::Permanent(vsn) => Some(vsn),
+            NextBoot::GiveWay(gave_way) => Some(gave_way.to),
+        }
+    }
+
+    /// Says whether the next boot would boot another release than the permanent one, which failed too often.
+    pub fn gives_way(&self) -> bool {
+        matches!(self.store.boots().next(self.releases()), NextBoot::GiveWay(_))
+    }
+
+    /// Returns the release that gave way last, until another one is committed.
+    pub fn gave_way(&self) -> Option<GaveWay> {
+        self.store.boots().gave_way
+    }
+
+    /// Makes a release the one that the node boots; the caller restarts the node. No script is needed. If it does not
+    /// boot at its first attempt, the release that is permanent now steps in.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with everything that stands in the way, [`Error::NeedsRestart`], or the disk failed.
+    pub fn restart_into(&mut self, vsn: &Vsn, options: InstallOptions) -> Result<(), Error> {
+        if self.life == Life::NeedsRestart {
+            return Err(Error::NeedsRestart);
+        }
+        let mut obstacles = bootable(&self.store, vsn);
+        obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
+        if !obstacles.is_empty() {
+            return Err(Error::Refused { vsn: vsn.clone(), running: self.running().cloned(), obstacles });
+        }
+        if let Some(permanent) = self.releases().permanent().filter(|release| release.version != *vsn) {
+            // Written first: a trial of what is not permanent says nothing, a permanent release without trial does.
+            self.store.note_boots(&self.store.boots().trial(vsn.clone(), permanent.version.clone()))?;
+        }
+        self.store.reboot_into(vsn)?;
+        self.life = Life::NeedsRestart;
+        Ok(())
     }
 
     /// Unpacks a tarball. One that is here already, with the same content, is left alone. OTP: `unpack_release`.
@@ -107,13 +180,28 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Moves the node to an unpacked release, which is *current* then, in memory only. OTP: `install_release`.
     ///
-    /// An idle node boots it. Where it runs already there is nothing to do. The observer is told each step before it
-    /// is done, inside the pause too, so it must not wait.
+    /// An idle node boots it. Where it runs already there is nothing to do. Where something does not start after the
+    /// switch, the node goes back. The observer is told each step before it is done, inside the pause too, so it must
+    /// not wait.
     ///
     /// # Errors
     /// [`Error::Refused`] with everything that the check found; nothing was done. An upgrade that began and failed is
     /// told by the report.
     pub fn install(
+        &mut self,
+        vsn: &Vsn,
+        options: InstallOptions,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, Error> {
+        let mut report = self.go(vsn, options, observer)?;
+        if let Some(failure) = report.failure.clone().filter(|_| report.outcome == Outcome::Installed) {
+            self.take_back(&failure.cause, &mut report, observer);
+        }
+        Ok(report)
+    }
+
+    /// Carries the script to a release out.
+    fn go(
         &mut self,
         vsn: &Vsn,
         options: InstallOptions,
@@ -131,7 +219,7 @@ impl<N: Node> ReleaseHandler<N> {
         if check.changed {
             let limits =
                 Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
-            saga::run(&mut self.node, &program, limits, &mut report, observer);
+            saga::run(&mut self.node, &program, limits, &self.interrupt, &mut report, observer);
             self.note(&mut report);
         }
         report.permanent = self.is_permanent(vsn) && report.outcome == Outcome::Installed;
@@ -144,10 +232,13 @@ impl<N: Node> ReleaseHandler<N> {
     /// # Errors
     /// The status does not allow it, or the disk failed; the node runs on in either case.
     pub fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
-        Ok(self.store.make_permanent(vsn)?)
+        self.store.make_permanent(vsn)?;
+        // A release is committed: what failed to boot before is told no more. What stays on disk is told again.
+        let _ = self.store.note_boots(&Boots::default());
+        Ok(())
     }
 
-    /// Unpacks, checks, installs and commits: the whole road.
+    /// Unpacks, checks, installs and commits.
     ///
     /// # Errors
     /// Those of the parts; whatever was unpacked stays unpacked.
@@ -157,15 +248,98 @@ impl<N: Node> ReleaseHandler<N> {
         options: InstallOptions,
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
+        self.upgrade_settled(target, options, Settle::default(), observer)
+    }
+
+    /// Unpacks, checks, installs, watches how the release does, and commits it or takes it back: the whole road.
+    ///
+    /// # Errors
+    /// Those of the parts; whatever was unpacked stays unpacked. A release that was taken back is told by the report.
+    pub fn upgrade_settled(
+        &mut self,
+        target: &Target,
+        options: InstallOptions,
+        settle: Settle,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, Error> {
         let vsn = match target {
             Target::Tarball(path) => self.unpack(path)?.release.version,
             Target::Version(vsn) => vsn.clone(),
         };
         let mut report = self.install(&vsn, options, observer)?;
         if report.outcome == Outcome::Installed && !report.permanent {
-            self.commit(&vsn, &mut report);
+            self.settle(settle, &mut report, observer);
         }
         Ok(report)
+    }
+
+    /// Commits an installed release, takes it back, or leaves it as it is.
+    fn settle(&mut self, settle: Settle, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+        let vsn = report.to.clone();
+        match self.watch(settle, report, observer) {
+            Verdict::TakeBack(fault) => self.take_back(&fault, report, observer),
+            Verdict::Leave => {
+                report.warnings.push(format!("release {vsn} is not committed: the daemon stops"))
+            }
+            Verdict::Keep | Verdict::Watch(_) | Verdict::Probe => self.commit(&vsn, report),
+        }
+    }
+
+    fn watch(
+        &self,
+        mut settle: Settle,
+        report: &mut Report,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Verdict {
+        if !settle.is_wanted() {
+            return Verdict::Keep;
+        }
+        let step = report.steps.last().map_or(0, |step| step.step);
+        let mut tell = |title: &str| observer(Progress { step, steps: step, title });
+        let trip = Trip { from: report.from.as_ref(), to: &report.to };
+        let crashes = || self.crashes(report);
+        let (verdict, settled) = settle::watch(&mut settle, trip, &self.interrupt, crashes, &mut tell);
+        tracing::info!(name: "release.settled", vsn = %report.to, ?verdict);
+        report.settled = Some(settled);
+        verdict
+    }
+
+    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+    fn crashes(&self, report: &Report) -> Vec<Exited> {
+        let mut crashes = self.node.crashes();
+        let apps = self.releases().get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
+        let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
+        let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
+        crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
+        crashes
+    }
+
+    /// Goes back to the release that ran before, live. Where that fails the node has to restart.
+    fn take_back(&mut self, fault: &str, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+        tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
+        self.interrupt.begin();
+        let before = if report.changed { report.from.clone() } else { self.previous().ok() };
+        let failed = match before.map(|vsn| self.go(&vsn, InstallOptions::default(), observer)) {
+            Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {
+                // The release before runs. What did not start on the way is told; going on and on would not help.
+                report.warnings.extend(
+                    way_back.failure.iter().map(|failure| format!("on the way back: {}", failure.cause)),
+                );
+                report.outcome = Outcome::TakenBack;
+                report.way_back = Some(Box::new(way_back));
+                return;
+            }
+            Some(Ok(way_back)) => {
+                let failed = format!("downgrade: {way_back}");
+                report.way_back = Some(Box::new(way_back));
+                failed
+            }
+            Some(Err(error)) => format!("downgrade: {error}"),
+            None => "downgrade: no release ran before".to_owned(),
+        };
+        report.not_undone.push(failed);
+        report.outcome = Outcome::NeedsRestart;
+        self.life = Life::NeedsRestart;
     }
 
     /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
@@ -215,7 +389,12 @@ impl<N: Node> ReleaseHandler<N> {
         match (self.life, self.running()) {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
             (_, Some(running)) if running == vsn => Ok(Prepared::new(Some(vsn), vsn)),
-            (_, running) => prepare(&self.node, &self.store, running, vsn, options),
+            (_, running) => {
+                let mut prepared = prepare(&self.node, &self.store, running, vsn, options)?;
+                let unconfirmed = unconfirmed::obstacle(self.releases(), vsn);
+                prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
+                Ok(prepared)
+            }
         }
     }
 
@@ -223,7 +402,8 @@ impl<N: Node> ReleaseHandler<N> {
     fn note(&mut self, report: &mut Report) {
         match report.outcome {
             Outcome::Installed => self.installed(report),
-            Outcome::RolledBack => (),
+            // What is taken back is installed first, and is so here.
+            Outcome::RolledBack | Outcome::TakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
         }
         report.residents = self.node.residents();

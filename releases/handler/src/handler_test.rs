@@ -19,23 +19,23 @@ const ABI: Abi = Abi { major: 1, minor: 0 };
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A folder with tarballs and a root.
-struct Site {
+pub(crate) struct Site {
     folder: tempfile::TempDir,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// Starts a daemon's handler on the root, with a fresh node, as after a crash.
-    fn handler(&self) -> ReleaseHandler<Fake> {
+    pub(crate) fn handler(&self) -> ReleaseHandler<Fake> {
         let store = Store::open(self.root()).unwrap();
         let platform = Platform { target: TARGET.to_owned(), abi: ABI, reld: Vsn::new(1, 0, 0) };
         ReleaseHandler::new(Fake::default(), store, platform, Limits::default())
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
@@ -57,7 +57,7 @@ impl Site {
     }
 
     /// Packs 1.0.0, 1.1.0 and 1.2.0, each a step up from the one before and a step down to it.
-    fn three(&self) -> [Target; 3] {
+    pub(crate) fn three(&self) -> [Target; 3] {
         [0, 1, 2].map(|minor| {
             self.pack(
                 minor,
@@ -105,31 +105,31 @@ fn tarball(path: &Path, version: Vsn, files: &[(String, String)]) {
     std::fs::File::create(path).unwrap().write_all(&bytes).unwrap();
 }
 
-fn vsn(minor: u64) -> Vsn {
+pub(crate) fn vsn(minor: u64) -> Vsn {
     Vsn::new(1, minor, 0)
 }
 
-fn options() -> InstallOptions {
+pub(crate) fn options() -> InstallOptions {
     InstallOptions::default()
 }
 
 impl ReleaseHandler<Fake> {
     /// Upgrades and expects the road to end as told.
     #[track_caller]
-    fn goes(&mut self, target: &Target, expected: Outcome) -> Report {
+    pub(crate) fn goes(&mut self, target: &Target, expected: Outcome) -> Report {
         let report = self.upgrade(target, options(), &mut |_| ()).unwrap();
         assert_eq!(report.outcome, expected, "{report}");
         report
     }
 
     #[track_caller]
-    fn unpacks(&mut self, target: &Target) -> Unpacked {
+    pub(crate) fn unpacks(&mut self, target: &Target) -> Unpacked {
         let Target::Tarball(path) = target else { panic!("no tarball: {target:?}") };
         self.unpack(path).unwrap()
     }
 
     #[track_caller]
-    fn refuses(&mut self, vsn: &Vsn) -> Vec<Obstacle> {
+    pub(crate) fn refuses(&mut self, vsn: &Vsn) -> Vec<Obstacle> {
         match self.install(vsn, options(), &mut |_| ()) {
             Err(Error::Refused { obstacles, .. }) => obstacles,
             other => panic!("not refused: {other:?}"),
@@ -139,7 +139,7 @@ impl ReleaseHandler<Fake> {
 
 /// Compares the status table, printed as `1.1.0 current, 1.0.0 permanent`.
 #[track_caller]
-fn check(handler: &ReleaseHandler<Fake>, expected: &str) {
+pub(crate) fn check(handler: &ReleaseHandler<Fake>, expected: &str) {
     let entry = |release: &reld_store::KnownRelease| format!("{} {}", release.version, release.status);
     let entries: Vec<String> = handler.releases().releases.iter().map(entry).collect();
     assert_eq!(entries.join(", "), expected);

@@ -26,12 +26,15 @@ mod check;
 mod children;
 mod error;
 mod handler;
+mod interrupt;
 mod node;
 mod process;
 mod program;
 mod report;
 mod saga;
+mod settle;
 mod step;
+mod unconfirmed;
 
 #[cfg(test)]
 mod fake;
@@ -45,10 +48,13 @@ mod saga_call_test;
 mod saga_property;
 #[cfg(test)]
 mod saga_test;
+#[cfg(test)]
+mod settle_test;
 
 pub use check::Check;
 pub use error::{Error, NodeError, Obstacle};
 pub use handler::{ReleaseHandler, Target};
+pub use interrupt::{Interrupt, Wish};
 pub use node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
     Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot,
@@ -58,6 +64,9 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
-pub use reld_store::{Abi, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked};
+pub use reld_store::{
+    Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
+};
 pub use report::{Failure, Outcome, Report, StepReport};
 pub use saga::{Limits, Progress};
+pub use settle::{Probe, Probed, Settle, Settled, Trip};

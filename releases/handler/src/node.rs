@@ -54,6 +54,10 @@ pub trait Node {
     /// Returns the supervisor that built-in calls name so: by its registered name, or its place as `app/child`.
     fn supervisor(&self, place: &str) -> Option<Pid>;
 
+    /// Returns who ended abnormally since the last [`switch`](Node::switch), the first ones first. A node may leave
+    /// out all but the first few.
+    fn crashes(&self) -> Vec<Exited>;
+
     /// Returns the images that are mapped although no module of them is current, old or staged.
     fn residents(&self) -> Vec<Resident>;
 

@@ -60,6 +60,8 @@ pub struct InstallOptions {
     /// How long the conversion of each state may take, in place of the handler's own limit. OTP:
     /// `code_change_timeout`.
     pub code_change: Option<Duration>,
+    /// Whether it may go on from a release that is not committed.
+    pub supersede: bool,
 }
 
 impl Material {

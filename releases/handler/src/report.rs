@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::State;
 use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Resident};
 use crate::process::{Listed, Process};
+use crate::settle::Settled;
 
 /// How an upgrade ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -20,6 +21,8 @@ pub enum Outcome {
     RolledBack,
     /// Something failed, and taking it back failed too: the node restarts into the permanent release.
     NeedsRestart,
+    /// The release ran, did not settle, and the node went back to the one before.
+    TakenBack,
 }
 
 /// What an upgrade, a downgrade or a boot did.
@@ -68,6 +71,12 @@ pub struct Report {
     pub lingering: Vec<Lingerer>,
     /// Images that are still mapped without need.
     pub residents: Vec<Resident>,
+    /// What was seen of the release before it was kept or taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+    /// What the way back did, where the release was taken back or should have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<Box<Self>>,
     /// What else a person should know.
     pub warnings: Vec<String>,
 }
@@ -123,6 +132,8 @@ impl Report {
             left: Vec::new(),
             lingering: Vec::new(),
             residents: Vec::new(),
+            settled: None,
+            way_back: None,
             warnings: Vec::new(),
         }
     }
@@ -139,11 +150,20 @@ impl fmt::Display for Report {
                 write!(f, "release {to} was not installed; {}", State(from.as_ref()))?;
                 self.failed(f)
             }
+            Outcome::TakenBack => {
+                let back = self.way_back.as_ref().map_or(to, |back| &back.to);
+                write!(f, "release {to} was taken back; the node runs {back} again")?;
+                self.unsettled(f)?;
+                self.failed(f)?;
+                self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+            }
             Outcome::NeedsRestart => {
-                write!(
-                    f,
-                    "release {to} was not installed; the rollback is not complete, the node must restart"
-                )?;
+                let (what, way) = match self.settled {
+                    Some(_) => ("did not settle", "way back"),
+                    None => ("was not installed", "rollback"),
+                };
+                write!(f, "release {to} {what}; the {way} is not complete, the node must restart")?;
+                self.unsettled(f)?;
                 self.failed(f)?;
                 self.not_undone.iter().try_for_each(|line| write!(f, "\n  not undone: {line}"))
             }
@@ -167,6 +187,11 @@ impl Report {
             self.lingering.iter().map(|lingerer| lingerer.process.clone()).collect();
         list(f, "still in old code", &lingering)?;
         self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+    }
+
+    fn unsettled(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = self.settled.as_ref().and_then(|settled| settled.fault.as_ref());
+        fault.map_or(Ok(()), |fault| write!(f, "\n  caused by: {fault}"))
     }
 
     fn failed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,8 @@
 //!      +------------------------------>  NeedsRestart
 //! ```
 //!
-//! Plain sequential code in the caller's thread; nothing can stop it half-way.
+//! Plain sequential code in the caller's thread; nothing can stop it half-way. Between two effects it looks whether
+//! somebody wishes that it ends, which is a failure like others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use reld_plan::{AppName, ModuleName, PurgeMethod};
 
 use crate::children::{Unexpected, unexpected};
 use crate::error::NodeError;
+use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Conversion, Gate, Image, Node, Slot, Staging};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};
@@ -80,6 +82,8 @@ enum Cause {
     Forgotten(Vec<Process>),
     #[error("{0}")]
     Children(Unexpected),
+    #[error("{0}")]
+    Interrupted(Wish),
 }
 
 /// Carries a program out and notes in the report what happened.
@@ -87,6 +91,7 @@ pub(crate) fn run<N: Node>(
     node: &mut N,
     program: &Program,
     limits: Limits,
+    interrupt: &Interrupt,
     report: &mut Report,
     observer: Observer<'_>,
 ) {
@@ -95,6 +100,7 @@ pub(crate) fn run<N: Node>(
         node,
         program,
         limits,
+        interrupt,
         report,
         observer,
         images: BTreeMap::new(),
@@ -108,6 +114,7 @@ struct Saga<'a, N> {
     node: &'a mut N,
     program: &'a Program,
     limits: Limits,
+    interrupt: &'a Interrupt,
     report: &'a mut Report,
     observer: Observer<'a>,
     images: BTreeMap<AppName, Image>,
@@ -120,7 +127,11 @@ impl<N: Node> Saga<'_, N> {
         let program = self.program;
         for effect in &program.effects {
             let title = effect.what.to_string();
-            if let Err(cause) = self.timed(effect.step, &title, |saga| saga.forward(&effect.what)) {
+            let done = match self.interrupt.wish() {
+                Some(wish) => Err(Cause::Interrupted(wish)),
+                None => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
+            };
+            if let Err(cause) = done {
                 self.failed(effect.step, title, &cause);
                 return self.back();
             }
@@ -219,7 +230,7 @@ impl<N: Node> Saga<'_, N> {
                 processes.first().cloned()
             }
             Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
-            Cause::Node(_) => None,
+            Cause::Node(_) | Cause::Interrupted(_) => None,
         };
         let steps = self.program.steps;
         self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });

@@ -7,8 +7,10 @@
 //!   releases/
 //!     RELEASES.toml           the status table
 //!     1.1.0/                  manifest.toml  release.toml  config.toml  relup.toml
+//!   history/                  what happened to the releases, one file each
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
+//!   boots.toml                how often the permanent release failed to boot, where it did
 //!   reld.lock                 held by the daemon that works here
 //! ```
 //!
@@ -84,6 +86,14 @@ impl Root {
         self.path.join("releases").join(RELEASES)
     }
 
+    pub(crate) fn history_dir(&self) -> PathBuf {
+        self.path.join("history")
+    }
+
+    pub(crate) fn boots_file(&self) -> PathBuf {
+        self.path.join("boots.toml")
+    }
+
     pub(crate) fn manifest_file(&self, vsn: &Vsn) -> PathBuf {
         self.release_dir(vsn).join(MANIFEST)
     }
@@ -101,7 +111,7 @@ impl Root {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn create(&self) -> Result<(), Error> {
-        for folder in ["lib", "releases", "run", "staging"] {
+        for folder in ["history", "lib", "releases", "run", "staging"] {
             let path = self.path.join(folder);
             self.disk.create_dir(&path).map_err(Error::io("make", &path))?;
         }
@@ -243,7 +253,7 @@ mod tests {
     #[test]
     fn a_missing_root_is_made() {
         let (_folder, root) = root();
-        assert_eq!(names(root.path()).unwrap(), ["lib", "releases", "run", "staging"]);
+        assert_eq!(names(root.path()).unwrap(), ["history", "lib", "releases", "run", "staging"]);
         root.create().unwrap();
     }
 

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod boots;
 mod cargo;
 mod digest;
 mod disk;
@@ -23,6 +24,7 @@ mod documents;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod layout;
 mod lifecycle;
 mod manifest;
@@ -33,9 +35,11 @@ mod store;
 mod unpack;
 mod verify;
 
+pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
 pub use digest::{Digest, NotADigest};
 pub use documents::{Documents, docs, docs_of_tarball};
 pub use error::{Error, Fault};
+pub use history::History;
 pub use layout::{Root, RootLock};
 pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable, next};
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};

@@ -89,6 +89,8 @@ pub enum Action {
     MakePermanent(Vsn),
     /// The node shall boot it again, at once.
     RebootOld(Vsn),
+    /// The node shall boot it at once, whether it ever ran or not. OTP has no such thing.
+    RebootInto(Vsn),
     /// It shall be forgotten.
     Remove(Vsn),
     /// The node restarts into the permanent release.
@@ -177,7 +179,7 @@ impl StatusTable {
     /// Notes where the node came from, unless it went back.
     fn came(&mut self, to: &Vsn) {
         let Some(from) = self.running().map(|release| release.version.clone()) else { return };
-        if self.leads_back(&from, to) {
+        if from == *to || self.leads_back(&from, to) {
             return;
         }
         for release in self.releases.iter_mut().filter(|release| release.version == *to) {
@@ -196,14 +198,14 @@ impl StatusTable {
 ///
 /// Each row is a status, each column what becomes of a release of that status when the action names it:
 ///
-/// | status | unpack | install | make_permanent | reboot_old | remove | restart |
-/// |---|---|---|---|---|---|---|
-/// | (none) | unpacked | `no_such_release` | `no_such_release` | `no_such_release` | `no_such_release` | |
-/// | unpacked | `existing_release` | current | `bad_status` | `bad_status` | (none) | unpacked |
-/// | current | `existing_release` | `already_installed` | permanent | `bad_status` | `current` | unpacked |
-/// | permanent, runs | `existing_release` | `already_installed` | permanent | `bad_status` | `permanent` | permanent |
-/// | permanent, beside a current | `existing_release` | permanent | permanent | `bad_status` | `permanent` | permanent |
-/// | old | `existing_release` | current | `bad_status` | permanent | (none) | old |
+/// | status | unpack | install | make_permanent | reboot_old | reboot_into | remove | restart |
+/// |---|---|---|---|---|---|---|---|
+/// | (none) | unpacked | `no_such_release` | `no_such_release` | `no_such_release` | `no_such_release` | `no_such_release` | |
+/// | unpacked | `existing_release` | current | `bad_status` | `bad_status` | permanent | (none) | unpacked |
+/// | current | `existing_release` | `already_installed` | permanent | `bad_status` | permanent | `current` | unpacked |
+/// | permanent, runs | `existing_release` | `already_installed` | permanent | `bad_status` | permanent | `permanent` | permanent |
+/// | permanent, beside a current | `existing_release` | permanent | permanent | `bad_status` | permanent | `permanent` | permanent |
+/// | old | `existing_release` | current | `bad_status` | permanent | permanent | (none) | old |
 ///
 /// The others give way: a release that becomes current, or a permanent one that is installed again, makes the
 /// former current one old; one that becomes permanent makes the former permanent one old.
@@ -221,6 +223,7 @@ pub fn next(table: &StatusTable, action: &Action) -> Result<StatusTable, Refusal
         Action::Install(vsn) => install(&mut next, vsn)?,
         Action::MakePermanent(vsn) => make_permanent(&mut next, vsn)?,
         Action::RebootOld(vsn) => reboot_old(&mut next, vsn)?,
+        Action::RebootInto(vsn) => reboot_into(&mut next, vsn)?,
         Action::Remove(vsn) => remove(&mut next, vsn)?,
         Action::Restart => next = table.without_current(),
     }
@@ -268,6 +271,13 @@ fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
         }
         status => Err(Refusal::BadStatus { vsn: vsn.clone(), status, needed: "old" }),
     }
+}
+
+fn reboot_into(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
+    known(table, vsn)?;
+    table.came(vsn);
+    boot(table, vsn);
+    Ok(())
 }
 
 fn remove(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
@@ -394,6 +404,21 @@ mod tests {
         check("1 permanent", reboot_old(), "bad_status");
         check("2 permanent, 1 old", reboot_old(), "2 old, 1 permanent");
         check("3 current, 2 permanent, 1 old", reboot_old(), "3 current, 2 old, 1 permanent");
+    }
+
+    #[test]
+    fn reboot_into_takes_every_release_that_is_here() {
+        let reboot_into = || Action::RebootInto(vsn(1));
+        check("", reboot_into(), "no_such_release");
+        check("1 unpacked", reboot_into(), "1 permanent");
+        check("1 unpacked, 0 permanent", reboot_into(), "1 permanent, 0 old");
+        check("1 current, 0 permanent", reboot_into(), "1 permanent, 0 old");
+        check("2 current, 1 permanent", reboot_into(), "2 current, 1 permanent");
+        check("2 permanent, 1 old", reboot_into(), "2 old, 1 permanent");
+        let to = |minor| [Action::Install(vsn(minor)), Action::MakePermanent(vsn(minor))];
+        assert_eq!(came(&[&to(1)[..], &[Action::RebootInto(vsn(2))]].concat()), "3 2<1 1");
+        let into_current = [&to(1)[..], &[Action::Install(vsn(2)), Action::RebootInto(vsn(2))]].concat();
+        assert_eq!(came(&into_current), "3 2<1 1");
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use reld_plan::Vsn;
 
+use crate::boots::Boots;
 use crate::disk::{Disk, RealDisk};
 use crate::documents::{self, Documents};
 use crate::error::{Error, Failure, Fault};
+use crate::history::History;
 use crate::layout::{Root, RootLock};
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
@@ -106,6 +108,32 @@ impl Store {
     /// [`Error::Refused`] and [`Error::Io`].
     pub fn reboot_old(&mut self, vsn: &Vsn) -> Result<(), Error> {
         self.change(&Action::RebootOld(vsn.clone()))
+    }
+
+    /// Makes a release that may never have run the one that the node boots; the caller restarts the node.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Io`].
+    pub fn reboot_into(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.change(&Action::RebootInto(vsn.clone()))
+    }
+
+    /// Returns the records of what happened to the releases.
+    pub fn history(&self) -> History {
+        History::new(self.root.clone())
+    }
+
+    /// Returns what is known about the last boots.
+    pub fn boots(&self) -> Boots {
+        Boots::read(&self.root)
+    }
+
+    /// Notes something about the boots.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what was noted before stands.
+    pub fn note_boots(&self, boots: &Boots) -> Result<(), Error> {
+        boots.write(&self.root)
     }
 
     /// Forgets a release and deletes its files, but for the apps that other known releases use.

@@ -16,6 +16,9 @@ pub struct Unpack {}
 pub struct Check {
     /// The release to go to, newer or older than the running one.
     pub version: String,
+    /// Whether it may go on from a release that is not committed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub supersede: bool,
 }
 
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
@@ -27,6 +30,9 @@ pub struct Install {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Whether it may go on from a release that is not committed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub supersede: bool,
 }
 
 /// `relctl commit [VSN]`: makes a release permanent. OTP: `make_permanent`.
@@ -66,6 +72,18 @@ pub struct Upgrade {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is watched before the release becomes permanent; only with [`End::Commit`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settle: Settle,
+    /// Whether it may go on from a release that is not committed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub supersede: bool,
+    /// Whether the answer comes as soon as the upgrade has begun. [`Attach`] follows it then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub detach: bool,
+    /// Live, or by a restart of the node.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
 }
 
 /// `relctl downgrade [VSN]`: like [`Upgrade`], to the release that ran before.
@@ -81,6 +99,15 @@ pub struct Downgrade {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is watched before the release becomes permanent; only with [`End::Commit`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settle: Settle,
+    /// Whether it may go on from a release that is not committed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub supersede: bool,
+    /// Whether the answer comes as soon as the upgrade has begun. [`Attach`] follows it then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub detach: bool,
 }
 
 /// How long the parts of an upgrade may take, in milliseconds. It is rolled back when one takes longer.
@@ -110,3 +137,63 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Releases {}
+
+/// What is watched between an install and its commit. A release that does badly is taken back by a downgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// For how long crashes of the release's processes are watched; the first one takes the release back.
+    #[serde(default)]
+    pub window_ms: u64,
+    /// What is asked when that time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+}
+
+/// A command that says whether a release is good, by its exit code.
+///
+/// The daemon runs it with `sh -c`, as its own user, in a process group of its own, with `RELD_SOCKET`, `RELD_FROM` and
+/// `RELD_TO` in its environment. `RELD_FROM` is empty where the node was idle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The command.
+    pub command: String,
+    /// How long it may take. The whole group is killed then, and the release is taken back.
+    pub timeout_ms: u64,
+}
+
+/// How the node comes to a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// While everything runs.
+    #[default]
+    Live,
+    /// All apps are stopped in order and the node boots the release. One that does not boot at once gives way to the
+    /// release before. No appup is needed; an idle node boots live.
+    Restart,
+}
+
+/// `relctl history [NUMBER]`: tells what happened to the releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Only this entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+}
+
+/// `relctl attach`: follows the upgrade under way to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attach {}
+
+/// `relctl abort`: has the upgrade under way taken back, and answers when that is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abort {}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -25,6 +25,9 @@ pub struct NodeStatus {
     pub processes: u64,
     /// Whether code was changed by hand since the node booted.
     pub dirty: bool,
+    /// What somebody should look after.
+    #[serde(default)]
+    pub alarms: Vec<String>,
     /// The upgrade that is under way.
     pub upgrade: Option<Progress>,
     /// Who runs old code.

@@ -71,8 +71,36 @@ pub struct Report {
     pub lingering: Vec<Lingerer>,
     /// Modules whose old code could not be purged.
     pub unpurged: Vec<String>,
+    /// What was seen of the release before it was kept or taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+    /// What the way back did, where the release was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<Box<Self>>,
     /// What else to know.
     pub warnings: Vec<String>,
+}
+
+/// What was seen of a release before it was kept or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// For how long, the probe included.
+    pub took_us: u64,
+    /// Who crashed.
+    pub crashes: Vec<Ended>,
+    /// What the probe said; absent where it was not asked.
+    pub probe: Option<Probed>,
+    /// Why the release was taken back; absent where it was kept.
+    pub fault: Option<String>,
+}
+
+/// What a probe said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Whether the release is good.
+    pub passed: bool,
+    /// The last lines that it wrote.
+    pub output: Vec<String>,
 }
 
 /// How an upgrade ended.
@@ -85,6 +113,28 @@ pub enum Outcome {
     RolledBack,
     /// The rollback failed as well; stands in the details of an error with exit code 5.
     NeedsRestart,
+    /// The release ran, did badly, and the node went back; stands in the details of an error with exit code 4.
+    TakenBack,
+    /// It has begun and has not ended.
+    UnderWay,
+    /// The daemon ended before the upgrade did.
+    Interrupted,
+    /// Nothing was done.
+    Refused,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Installed => "installed",
+            Self::RolledBack => "rolled back",
+            Self::NeedsRestart => "needs restart",
+            Self::TakenBack => "taken back",
+            Self::UnderWay => "under way",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+        })
+    }
 }
 
 /// One step that was carried out.

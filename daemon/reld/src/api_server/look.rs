@@ -47,11 +47,18 @@ fn status(api: &Api) -> r::NodeStatus {
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
         processes: api.runtime.processes().len() as u64,
         dirty,
+        alarms: board.gave_way.iter().map(alarm).collect(),
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
         ended: ended(api),
         stuck: stuck(api),
     }
+}
+
+fn alarm(gave_way: &reld_handler::GaveWay) -> String {
+    let reld_handler::GaveWay { release, to, failed } = gave_way;
+    let times = if *failed == 1 { "once".to_owned() } else { format!("{failed} times") };
+    format!("release {release} failed to boot {times} and gave way to {to}, which is permanent now")
 }
 
 fn ended(api: &Api) -> Vec<r::EndedApp> {

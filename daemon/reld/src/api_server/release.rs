@@ -1,5 +1,6 @@
 //! Release verbs: orders to the operator thread.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,15 +8,18 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, Status, Target, Vsn};
+use reld_handler::{InstallOptions, Settle, Status, Target, Vsn};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::report::{check_error, checked, error, not_unpacked, report};
-use super::{Api, on, on_upload};
+use super::report::{check_error, checked, error, not_unpacked, report, under_way};
+use super::{Api, on, on_follow, on_upload};
 use crate::daemon::Next;
-use crate::operator::Handler;
+use crate::history::Asked;
+use crate::operator::{Board, Handler};
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload::<q::Unpack, _, _>(router, unpack);
@@ -26,6 +30,9 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, request: q::RebootOld| async move { reboot_old(api, request).await });
     let router = on(router, |api: Api, request: q::Upgrade| async move { upgrade(api, request).await });
     let router = on(router, |api: Api, request: q::Downgrade| async move { downgrade(api, request).await });
+    let router = on(router, |api: Api, _: q::Abort| async move { abort(api).await });
+    let router = on_follow(router, |api: Api, _: q::Attach| async move { attach(api).await });
+    let router = on(router, |api: Api, request: q::History| async move { history(&api, &request) });
     on(router, |api: Api, _: q::Releases| async move { Ok(releases(&api)) })
 }
 
@@ -69,70 +76,252 @@ fn version(text: &str) -> Result<Vsn, ErrorReport> {
 
 async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let vsn = version(&request.version)?;
-    let check =
-        api.operator.order(move |handler| handler.check_install(&vsn, InstallOptions::default())).await?;
+    let options = options(q::Timeouts::default(), request.supersede);
+    let check = api.operator.order(move |handler| handler.check_install(&vsn, options)).await?;
     let check = check.map_err(|e| error(&e))?;
     if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&check)) }
 }
 
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {
     let vsn = version(&request.version)?;
-    let mut observer = api.operator.observer(vsn.to_string());
-    let options = options(request.timeouts);
-    carry_out(&api, move |handler| handler.install(&vsn, options, &mut observer)).await
+    let order = Order {
+        end: q::End::Current,
+        options: options(request.timeouts, request.supersede),
+        ..Order::new(&api, r::HistoryKind::Install)
+    };
+    go(api, order, Box::new(|_| Ok(vsn))).await
 }
 
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
     let vsn = version(&request.version)?;
-    let mut observer = api.operator.observer(vsn.to_string());
-    let options = options(request.timeouts);
-    carry_out(&api, move |handler| go(handler, vsn, request.end, options, &mut observer)).await
+    let kind = match request.mode {
+        q::Mode::Live => r::HistoryKind::Upgrade,
+        q::Mode::Restart => r::HistoryKind::Restart,
+    };
+    let order = Order {
+        end: request.end,
+        options: options(request.timeouts, request.supersede),
+        settle: request.settle,
+        detach: request.detach,
+        ..Order::new(&api, kind)
+    };
+    order.makes_sense()?;
+    go(api, order, Box::new(|_| Ok(vsn))).await
 }
 
 async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorReport> {
     let named = request.version.as_deref().map(version).transpose()?;
-    let to = request.version.unwrap_or_else(|| "the previous release".to_owned());
-    let mut observer = api.operator.observer(to);
-    let options = options(request.timeouts);
-    carry_out(&api, move |handler| {
-        let vsn = handler.way_back(named)?;
-        go(handler, vsn, request.end, options, &mut observer)
-    })
-    .await
+    let order = Order {
+        end: request.end,
+        options: options(request.timeouts, request.supersede),
+        settle: request.settle,
+        detach: request.detach,
+        ..Order::new(&api, r::HistoryKind::Downgrade)
+    };
+    order.makes_sense()?;
+    go(api, order, Box::new(|handler| handler.way_back(named))).await
 }
 
-fn go(
-    handler: &mut Handler,
-    vsn: Vsn,
-    end: q::End,
-    options: InstallOptions,
-    observer: &mut dyn FnMut(reld_handler::Progress<'_>),
-) -> Result<reld_handler::Report, reld_handler::Error> {
-    match end {
-        q::End::Commit => handler.upgrade(&Target::Version(vsn), options, observer),
-        q::End::Current => handler.install(&vsn, options, observer),
-    }
-}
-
-fn options(timeouts: q::Timeouts) -> InstallOptions {
+fn options(timeouts: q::Timeouts, supersede: bool) -> InstallOptions {
     InstallOptions {
         rest: timeouts.suspend_ms.map(Duration::from_millis),
         code_change: timeouts.code_change_ms.map(Duration::from_millis),
+        supersede,
         ..InstallOptions::default()
     }
 }
 
-/// Has an upgrade done, and restarts the node where the upgrade says so.
+/// Where to, known only when the order's turn has come.
+type To = Box<dyn FnOnce(&Handler) -> Result<Vsn, reld_handler::Error> + Send>;
+
+/// How the node is to go to a release.
+struct Order {
+    asked: Asked,
+    end: q::End,
+    options: InstallOptions,
+    settle: q::Settle,
+    detach: bool,
+    socket: PathBuf,
+}
+
+impl Order {
+    fn new(api: &Api, kind: r::HistoryKind) -> Self {
+        Self {
+            asked: Asked { kind, uid: api.peer.uid },
+            end: q::End::Commit,
+            options: InstallOptions::default(),
+            settle: q::Settle::default(),
+            detach: false,
+            socket: api.socket.clone(),
+        }
+    }
+
+    fn makes_sense(&self) -> Result<(), ErrorReport> {
+        let refuse = |why: &str| Err(ErrorReport::new("bad_request", why, ExitCode::Usage));
+        let settles = self.settle != q::Settle::default();
+        let stays = self.end == q::End::Current;
+        let restarts = self.asked.kind == r::HistoryKind::Restart;
+        match () {
+            () if settles && stays => refuse("a release that stays current is not watched: nothing follows"),
+            () if restarts && (settles || stays) => {
+                refuse("a restart boots the release for good: it is not watched, and it is committed")
+            }
+            () => Ok(()),
+        }
+    }
+
+    /// Goes. The observer is told each step.
+    fn run(
+        self,
+        handler: &mut Handler,
+        vsn: Vsn,
+        observer: &mut dyn FnMut(reld_handler::Progress<'_>),
+    ) -> Result<r::Report, ErrorReport> {
+        let runs = handler.running().cloned();
+        let is_restart = self.asked.kind == r::HistoryKind::Restart;
+        if let Some(from) = runs.filter(|from| is_restart && *from != vsn) {
+            handler.restart_into(&vsn, self.options).map_err(|e| error(&e))?;
+            return Ok(under_way(Some(from.to_string()), vsn.to_string()));
+        }
+        let done = match self.end {
+            q::End::Commit => {
+                let settle = Settle {
+                    window: Duration::from_millis(self.settle.window_ms),
+                    probe: self.settle.probe.map(|probe| {
+                        crate::probe::probe(
+                            probe.command,
+                            Duration::from_millis(probe.timeout_ms),
+                            self.socket,
+                        )
+                    }),
+                };
+                handler.upgrade_settled(&Target::Version(vsn), self.options, settle, observer)
+            }
+            q::End::Current => handler.install(&vsn, self.options, observer),
+        };
+        report(&done.map_err(|e| error(&e))?)
+    }
+}
+
+/// Has an order carried out to its end, even if who asked hangs up. One that is detached is answered when it has begun.
+async fn go(api: Api, order: Order, to: To) -> Result<r::Report, ErrorReport> {
+    let (begun, has_begun) = oneshot::channel();
+    let begun = order.detach.then_some(begun);
+    let mut work = tokio::spawn(carry_out(api, order, to, begun));
+    let bug = |error| ErrorReport::new("bug", format!("the daemon panicked: {error}"), ExitCode::Bug);
+    tokio::select! {
+        biased;
+        Ok(report) = has_begun => Ok(report),
+        done = &mut work => done.map_err(bug)?,
+    }
+}
+
+/// Has an order carried out when its turn comes, and restarts the node where that is what follows.
 async fn carry_out(
-    api: &Api,
-    work: impl FnOnce(&mut Handler) -> Result<reld_handler::Report, reld_handler::Error> + Send + 'static,
+    api: Api,
+    order: Order,
+    to: To,
+    mut begun: Option<oneshot::Sender<r::Report>>,
 ) -> Result<r::Report, ErrorReport> {
-    let done = api.operator.order(work).await?;
-    let answer = report(&done.map_err(|e| error(&e))?);
-    if answer.as_ref().is_err_and(|error| error.exit_code == ExitCode::Incomplete) {
-        restart(api);
+    let operator = api.operator.clone();
+    let work = move |handler: &mut Handler| {
+        let vsn = to(handler).map_err(|e| error(&e))?;
+        let from = handler.running().map(ToString::to_string);
+        let mut observer = operator.observer(vsn.to_string());
+        let text = vsn.to_string();
+        let mut tell = move |progress: reld_handler::Progress<'_>| {
+            if let Some(begun) = begun.take() {
+                // Who asked may be gone by now.
+                let _ = begun.send(under_way(from.clone(), text.clone()));
+            }
+            observer(progress);
+        };
+        let asked = order.asked.clone();
+        operator.carry_out(handler, &asked, &vsn.clone(), |handler| order.run(handler, vsn, &mut tell))
+    };
+    let answer = api.operator.order(work).await?;
+    let restarts = match &answer {
+        Ok(report) => report.outcome == r::Outcome::UnderWay,
+        Err(error) => error.exit_code == ExitCode::Incomplete,
+    };
+    if restarts {
+        restart(&api);
     }
     answer
+}
+
+fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorReport> {
+    let records = api.operator.records();
+    let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
+    let none = || {
+        ErrorReport::refused("no_such_entry", format!("the history has no entry {number}"))
+            .with_hint("`relctl history` lists them; the last hundred are kept")
+    };
+    Ok(r::HistoryList { entries: vec![records.read(number).ok_or_else(none)?] })
+}
+
+/// Waits until the upgrade under way has ended, which it may do well before it is aborted.
+async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
+    let mut board = api.operator.follow();
+    let (kind, ended) = {
+        let board = board.borrow();
+        (board.under_way, board.ended)
+    };
+    match kind {
+        None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
+        Some(r::HistoryKind::Boot) => {
+            let message = "a boot is not aborted: there is no release to go back to";
+            return Err(ErrorReport::refused("boots", message).with_hint("stop the daemon instead"));
+        }
+        Some(_) => api.operator.abort(),
+    }
+    let gone = |_| ErrorReport::refused("stopping", "the node is about to stop");
+    let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
+    match last {
+        Some(entry) if matches!(entry.outcome, r::Outcome::RolledBack | r::Outcome::TakenBack) => {
+            Ok((*entry).clone())
+        }
+        last => Err(too_late(last.as_deref())),
+    }
+}
+
+fn too_late(last: Option<&r::HistoryEntry>) -> ErrorReport {
+    let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
+    report.node_state = last.map(|entry| format!("release {}: {}", entry.to, entry.outcome));
+    report.with_hint("`relctl downgrade` goes back")
+}
+
+/// Follows the upgrade under way: its steps, then how it ended.
+async fn attach(api: Api) -> Result<Body, ErrorReport> {
+    let (tell, lines) = mpsc::unbounded_channel();
+    tokio::spawn(follow(api.operator.follow(), tell));
+    Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(super::line)))
+}
+
+async fn follow(mut board: watch::Receiver<Board>, tell: mpsc::UnboundedSender<r::Attached>) {
+    let begin = board.borrow_and_update().clone();
+    let last = |board: &Board| board.last.as_deref().cloned().map(Box::new);
+    if begin.under_way.is_none() {
+        // Who hangs up sees nothing more; so below.
+        let _ = tell.send(r::Attached::Idle { last: last(&begin) });
+        return;
+    }
+    let mut shown = None;
+    loop {
+        let now = board.borrow_and_update().clone();
+        if let Some(entry) = last(&now).filter(|_| now.ended != begin.ended) {
+            let _ = tell.send(r::Attached::Ended(entry));
+            return;
+        }
+        if now.progress != shown {
+            shown.clone_from(&now.progress);
+            now.progress.into_iter().for_each(|progress| drop(tell.send(r::Attached::Step(progress))));
+        }
+        tokio::select! {
+            changed = board.changed() => if changed.is_err() { return },
+            () = tell.closed() => return,
+        }
+    }
 }
 
 /// The answer goes out first: a restart begins by stopping the applications.
@@ -142,14 +331,20 @@ fn restart(api: &Api) {
 
 async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorReport> {
     let named = request.version.as_deref().map(version).transpose()?;
+    let asked = Asked { kind: r::HistoryKind::Commit, uid: api.peer.uid };
+    let records = api.operator.records().clone();
     let committed = api.operator.order(move |handler| {
         let running = handler.running().cloned();
         let Some(vsn) = named.or(running) else {
             return Err(ErrorReport::refused("idle", "the node is idle; there is nothing to commit"));
         };
-        let was = handler.releases().permanent().is_some_and(|release| release.version == vsn);
+        let was = handler.releases().permanent().map(|release| release.version.to_string());
+        let changed = was.as_deref() != Some(&vsn.to_string());
         handler.make_permanent(&vsn).map_err(|e| error(&e))?;
-        Ok((vsn, !was))
+        if changed {
+            records.note(&asked, was, vsn.to_string());
+        }
+        Ok((vsn, changed))
     });
     let (vsn, changed) = committed.await??;
     let lingering = super::look::lingering(&api, |_| true);
@@ -172,8 +367,15 @@ async fn remove(api: Api, request: q::Remove) -> Result<r::Removed, ErrorReport>
 async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, ErrorReport> {
     let vsn = version(&request.version)?;
     let text = vsn.to_string();
-    let done = api.operator.order(move |handler| handler.reboot_old(&vsn)).await?;
-    done.map_err(|e| error(&e))?;
+    let asked = Asked { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
+    let records = api.operator.records().clone();
+    let done = api.operator.order(move |handler| {
+        let from = handler.running().map(ToString::to_string);
+        handler.reboot_old(&vsn)?;
+        records.note(&asked, from, vsn.to_string());
+        Ok(())
+    });
+    done.await?.map_err(|e: reld_handler::Error| error(&e))?;
     restart(&api);
     Ok(r::Rebooting { version: text })
 }

@@ -43,6 +43,11 @@ fn refused(
     report.node_state = Some(runs(running));
     report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
     report.details = serde_json::to_value(obstacles).unwrap_or_default();
+    if kind == "unconfirmed" {
+        report.hint = Some(
+            "`relctl commit` keeps it, `relctl downgrade` goes back; --supersede goes on from it".to_owned(),
+        );
+    }
     report
 }
 
@@ -54,7 +59,7 @@ fn runs(running: Option<&handler::Vsn>) -> String {
 }
 
 /// Translates what the handler refused; nothing was changed.
-pub(super) fn error(error: &handler::Error) -> ErrorReport {
+pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { vsn, running, obstacles } => refused(vsn, running.as_ref(), obstacles),
         handler::Error::Store(store) => ErrorReport::refused(store_kind(store), chain(store)),
@@ -88,9 +93,8 @@ fn store_kind(error: &reld_store::Error) -> &'static str {
     }
 }
 
-/// Translates how an upgrade ended; one that was rolled back is an error with the report as its details.
-pub(super) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport> {
-    let answer = r::Report {
+pub(crate) fn wire(report: &handler::Report) -> r::Report {
+    r::Report {
         outcome: outcome(report.outcome),
         from: report.from.as_ref().map(ToString::to_string),
         to: report.to.to_string(),
@@ -103,22 +107,83 @@ pub(super) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport>
         restarted: restarted(report),
         lingering: report.lingering.iter().map(lingerer).collect(),
         unpurged: unpurged(report),
+        settled: report.settled.as_ref().map(settled),
+        way_back: report.way_back.as_deref().map(wire).map(Box::new),
         warnings: warnings(report),
-    };
+    }
+}
+
+/// Translates how an upgrade ended; one that failed is an error with the report as its details.
+pub(crate) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport> {
+    let answer = wire(report);
     match report.outcome {
         Outcome::Installed => Ok(answer),
         Outcome::RolledBack => Err(failed(report, &answer, ExitCode::RolledBack)),
+        Outcome::TakenBack => Err(taken_back(report, &answer)),
         Outcome::NeedsRestart => Err(failed(report, &answer, ExitCode::Incomplete)),
     }
 }
 
+/// Returns the report of what goes on after its answer.
+pub(super) fn under_way(from: Option<String>, to: String) -> r::Report {
+    r::Report {
+        outcome: r::Outcome::UnderWay,
+        from,
+        to,
+        changed: true,
+        committed: false,
+        steps: Vec::new(),
+        took_us: 0,
+        pauses: r::Pauses::default(),
+        killed: Vec::new(),
+        restarted: Vec::new(),
+        lingering: Vec::new(),
+        unpurged: Vec::new(),
+        settled: None,
+        way_back: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn settled(settled: &handler::Settled) -> r::Settled {
+    let probed = |probed: &handler::Probed| r::Probed {
+        passed: probed.fault.is_none(),
+        output: probed.output.clone(),
+    };
+    r::Settled {
+        took_us: settled.duration_us,
+        crashes: settled.crashes.iter().map(|crash| end_of(&crash.process, &crash.reason)).collect(),
+        probe: settled.probe.as_ref().map(probed),
+        fault: settled.fault.clone(),
+    }
+}
+
+/// A release that did badly: why, and what the probe wrote.
+fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
+    let message = format!("release {} was taken back", report.to);
+    let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
+    let back = report.way_back.as_ref().map(|back| back.to.to_string()).unwrap_or_default();
+    error.node_state = Some(format!("the node runs {back} again"));
+    error.causes = unsettled(report);
+    error.details = serde_json::to_value(answer).unwrap_or_default();
+    error
+}
+
+fn unsettled(report: &handler::Report) -> Vec<String> {
+    let Some(settled) = &report.settled else { return Vec::new() };
+    let output = settled.probe.iter().flat_map(|probe| &probe.output);
+    settled.fault.iter().cloned().chain(output.map(|line| format!("the probe wrote: {line}"))).collect()
+}
+
 fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> ErrorReport {
     let kind = if exit_code == ExitCode::RolledBack { "rolled_back" } else { "needs_restart" };
-    let mut error = ErrorReport::new(kind, format!("release {} was not installed", report.to), exit_code);
+    let what = if report.settled.is_some() { "did not settle" } else { "was not installed" };
+    let mut error = ErrorReport::new(kind, format!("release {} {what}", report.to), exit_code);
     error.node_state = Some(match exit_code {
         ExitCode::RolledBack => runs(report.from.as_ref()),
         _ => "the rollback is not complete; the node restarts into its permanent release".to_owned(),
     });
+    error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
         error.step =
             Some(FailedStep { number: failure.step, of: failure.steps, text: failure.title.clone() });
@@ -135,6 +200,7 @@ fn outcome(outcome: Outcome) -> r::Outcome {
         Outcome::Installed => r::Outcome::Installed,
         Outcome::RolledBack => r::Outcome::RolledBack,
         Outcome::NeedsRestart => r::Outcome::NeedsRestart,
+        Outcome::TakenBack => r::Outcome::TakenBack,
     }
 }
 

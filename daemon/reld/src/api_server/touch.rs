@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
@@ -197,13 +197,7 @@ async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport
     let mut over = false;
     let lines = UnboundedReceiverStream::new(stream)
         .take_while(move |event| !std::mem::replace(&mut over, last(event)));
-    Ok(Body::from_stream(lines.map(line)))
-}
-
-fn line(event: r::LinkEvent) -> Result<Bytes, serde_json::Error> {
-    let mut line = serde_json::to_vec(&event)?;
-    line.push(b'\n');
-    Ok(line.into())
+    Ok(Body::from_stream(lines.map(super::line)))
 }
 
 // --- code by hand ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,100 @@
+//! `relctl history`, `attach` and `abort`: what happened to the releases, and what is happening.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use reld_api::response::{Attached, HistoryEntry, HistoryKind, Outcome, Progress};
+use reld_api::{Client, ClientError, ErrorReport, ExitCode, request as q};
+use tokio::time::{Instant, sleep};
+
+use super::Shown;
+use crate::error::Failure;
+use crate::render;
+
+/// How long a restart of the node may take: its apps have 80 s to stop, and those of the release start one by one.
+const RESTART: Duration = Duration::from_secs(600);
+
+/// How often is asked whether the node is back.
+const ASK: Duration = Duration::from_millis(200);
+
+pub(super) async fn history(client: &Client, number: Option<u64>) -> Result<Shown, Failure> {
+    let answer = client.call(&q::History { number }).await?;
+    match (number, answer.entries.as_slice()) {
+        (Some(_), [entry]) => Ok(Shown::new(entry, render::history::entry(entry))),
+        _ => Ok(Shown::new(&answer, render::history::list(&answer))),
+    }
+}
+
+pub(super) async fn abort(client: &Client) -> Result<Shown, Failure> {
+    let entry = client.call(&q::Abort {}).await?;
+    Ok(Shown::new(&entry, render::history::outcome(&entry)))
+}
+
+/// Follows an upgrade and ends as it would have ended here.
+pub(super) async fn attach(client: &Client) -> Result<Shown, Failure> {
+    let mut lines = client.follow(&q::Attach {}).await?;
+    loop {
+        match lines.next().await? {
+            Attached::Step(progress) => tell(&progress),
+            Attached::Idle { last } => {
+                let text = render::history::idle(last.as_deref());
+                return Ok(Shown::new(&Attached::Idle { last }, text));
+            }
+            Attached::Ended(entry) if is_restart(&entry) => {
+                return arrived(client, &entry.to).await;
+            }
+            Attached::Ended(entry) => return ended(*entry),
+        }
+    }
+}
+
+/// Shows how an upgrade ended, as the upgrade itself would.
+fn ended(entry: HistoryEntry) -> Result<Shown, Failure> {
+    match (entry.failure, entry.report) {
+        (Some(failure), report) => {
+            let details = serde_json::to_value(report).unwrap_or_default();
+            Err(ErrorReport { details, ..failure }.into())
+        }
+        (None, Some(report)) => Ok(Shown::new(&report, render::report(&report))),
+        (None, None) => Ok(Shown::nothing()),
+    }
+}
+
+fn tell(progress: &Progress) {
+    if io::stderr().is_terminal() {
+        // Progress is a courtesy.
+        let _ = writeln!(io::stderr(), "step {} of {}: {}", progress.step, progress.of, progress.text);
+    }
+}
+
+fn is_restart(entry: &HistoryEntry) -> bool {
+    entry.kind == HistoryKind::Restart && entry.outcome == Outcome::UnderWay
+}
+
+/// Waits until a node that restarts into a release is back, and shows which release runs.
+pub(super) async fn arrived(client: &Client, to: &str) -> Result<Shown, Failure> {
+    let deadline = Instant::now() + RESTART;
+    loop {
+        let entries = client.call(&q::History { number: None }).await.map(|answer| answer.entries);
+        match entries {
+            Ok(entries) => {
+                let ours = entries.into_iter().rfind(|entry| entry.kind == HistoryKind::Restart);
+                if let Some(entry) = ours.filter(|entry| entry.to == to && !is_restart(entry)) {
+                    return ended(entry);
+                }
+            }
+            // Between two daemons nobody listens, and one that goes cuts its clients off.
+            Err(ClientError::NoDaemon { .. } | ClientError::Broken { .. } | ClientError::Deadline { .. }) => {
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if Instant::now() >= deadline {
+            let message = format!("the node did not come back with release {to} within {RESTART:?}");
+            let report = ErrorReport::new("deadline", message, ExitCode::NoDaemon);
+            return Err(report
+                .with_hint("`relctl status` and the daemon's log say what became of it")
+                .into());
+        }
+        sleep(ASK).await;
+    }
+}

@@ -1,0 +1,194 @@
+//! The node's history: what was done to its releases, in the words of the API, kept on disk.
+
+use std::time::SystemTime;
+
+use reld_api::response::{HistoryEntry, HistoryKind, Outcome, Report};
+use reld_api::{ErrorReport, ExitCode};
+use reld_handler::History;
+
+use crate::clock;
+
+/// Writes and reads the history.
+#[derive(Debug, Clone)]
+pub(crate) struct Records(History);
+
+/// What is asked for, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) kind: HistoryKind,
+    pub(crate) uid: Option<u32>,
+}
+
+impl Records {
+    pub(crate) const fn new(history: History) -> Self {
+        Self(history)
+    }
+
+    /// Begins an entry. Where the disk does not take it, it has no number.
+    pub(crate) fn begin(&self, asked: &Asked, from: Option<String>, to: String) -> HistoryEntry {
+        let mut entry = HistoryEntry {
+            number: None,
+            begun: clock::rfc3339(SystemTime::now()),
+            kind: asked.kind,
+            uid: asked.uid,
+            from,
+            to,
+            outcome: Outcome::UnderWay,
+            committed: false,
+            report: None,
+            failure: None,
+        };
+        match self.0.begin(&text(&entry)) {
+            Ok(number) => entry.number = Some(number),
+            Err(error) => tracing::error!(name: "history.begin", %error, "the history is not written"),
+        }
+        entry
+    }
+
+    /// Completes an entry with what is answered; one of nothing that was done leaves the disk again.
+    pub(crate) fn end(&self, entry: &mut HistoryEntry, answer: &mut Result<Report, ErrorReport>) {
+        if entry.number.is_none()
+            && let Ok(report) = answer
+        {
+            report.warnings.push("the history does not tell this: the disk did not take it".to_owned());
+        }
+        complete(entry, answer);
+        let is_nothing = entry.outcome == Outcome::Refused
+            || entry.report.as_ref().is_some_and(|report| entry.failure.is_none() && !report.changed);
+        if !is_nothing {
+            self.write(entry);
+        } else if let Some(number) = entry.number.take()
+            && let Err(error) = self.0.forget(number)
+        {
+            tracing::error!(name: "history.forget", number, %error, "an entry of nothing stays in the history");
+        }
+    }
+
+    /// Notes something that is done already.
+    pub(crate) fn note(&self, asked: &Asked, from: Option<String>, to: String) {
+        let mut entry = self.begin(asked, from, to);
+        (entry.outcome, entry.committed) = (Outcome::Installed, true);
+        self.write(&entry);
+    }
+
+    pub(crate) fn write(&self, entry: &HistoryEntry) {
+        let written = entry.number.map_or(Ok(()), |number| self.0.write(number, &text(entry)));
+        if let Err(error) = written {
+            tracing::error!(name: "history.write", to = entry.to, %error, "the history is not written");
+        }
+    }
+
+    /// Returns all entries, the oldest first. One that can not be read is left out.
+    pub(crate) fn list(&self) -> Vec<HistoryEntry> {
+        let numbers = self.0.numbers().unwrap_or_default();
+        numbers.into_iter().filter_map(|number| self.read(number)).collect()
+    }
+
+    pub(crate) fn read(&self, number: u64) -> Option<HistoryEntry> {
+        let text = self.0.read(number).ok()??;
+        let entry: HistoryEntry = serde_json::from_str(&text).ok()?;
+        Some(HistoryEntry { number: Some(number), ..entry })
+    }
+
+    /// Marks what an earlier daemon left unfinished, and returns the release that it gave up by ending, if it did.
+    pub(crate) fn interrupted(&self, boots: Option<&str>) -> Option<String> {
+        let mut entries = self.list();
+        let unfinished = |entry: &&mut HistoryEntry| {
+            entry.outcome == Outcome::UnderWay && entry.kind != HistoryKind::Restart
+        };
+        for entry in entries.iter_mut().filter(unfinished) {
+            entry.outcome = Outcome::Interrupted;
+            self.write(entry);
+        }
+        given_up(entries.last()?, boots)
+    }
+
+    /// Completes the restarts into a release that ended in a boot, well or not.
+    pub(crate) fn restarted(&self, boot: &Report) {
+        let restarts =
+            |entry: &HistoryEntry| entry.outcome == Outcome::UnderWay && entry.kind == HistoryKind::Restart;
+        for mut entry in self.list().into_iter().filter(restarts) {
+            arrived(&mut entry, boot);
+            self.write(&entry);
+        }
+    }
+}
+
+fn text(entry: &HistoryEntry) -> String {
+    serde_json::to_string_pretty(entry).unwrap_or_default()
+}
+
+/// | answer | outcome |
+/// |---|---|
+/// | a report | its own |
+/// | an error with a report as its details | that report's |
+/// | another error | refused: nothing was done |
+fn complete(entry: &mut HistoryEntry, answer: &Result<Report, ErrorReport>) {
+    let report = match answer {
+        Ok(report) => Some(report.clone()),
+        Err(error) => {
+            let report = serde_json::from_value::<Report>(error.details.clone()).ok();
+            let details = if report.is_some() { serde_json::Value::Null } else { error.details.clone() };
+            entry.failure = Some(ErrorReport { details, ..error.clone() });
+            report
+        }
+    };
+    entry.outcome = report.as_ref().map_or(Outcome::Refused, |report| report.outcome);
+    entry.committed = report.as_ref().is_some_and(|report| report.committed);
+    entry.report = report;
+}
+
+/// Says which release ran last without being committed, where it is not what boots now.
+fn given_up(last: &HistoryEntry, boots: Option<&str>) -> Option<String> {
+    let ran = matches!(last.outcome, Outcome::Installed | Outcome::Interrupted);
+    (ran && !last.committed && boots != Some(&last.to)).then(|| last.to.clone())
+}
+
+fn arrived(entry: &mut HistoryEntry, boot: &Report) {
+    entry.report = Some(Report { from: entry.from.clone(), ..boot.clone() });
+    if boot.to == entry.to {
+        (entry.outcome, entry.committed) = (boot.outcome, boot.committed);
+        return;
+    }
+    let message = format!("release {} did not boot", entry.to);
+    let mut failure = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
+    failure.node_state = Some(format!("the node runs {} again", boot.to));
+    failure.hint = Some("the daemon's log says why".to_owned());
+    (entry.outcome, entry.failure) = (Outcome::TakenBack, Some(failure));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(outcome: Outcome, committed: bool) -> HistoryEntry {
+        HistoryEntry {
+            number: Some(1),
+            begun: String::new(),
+            kind: HistoryKind::Upgrade,
+            uid: None,
+            from: Some("1.0.0".to_owned()),
+            to: "1.1.0".to_owned(),
+            outcome,
+            committed,
+            report: None,
+            failure: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(outcome: Outcome, committed: bool, boots: Option<&str>, expected: Option<&str>) {
+        assert_eq!(given_up(&entry(outcome, committed), boots).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_release_that_ran_and_was_not_committed_is_given_up_by_a_boot_of_another() {
+        check(Outcome::Installed, false, Some("1.0.0"), Some("1.1.0"));
+        check(Outcome::Interrupted, false, Some("1.0.0"), Some("1.1.0"));
+        check(Outcome::Interrupted, false, None, Some("1.1.0"));
+        check(Outcome::Installed, false, Some("1.1.0"), None);
+        check(Outcome::Installed, true, Some("1.0.0"), None);
+        check(Outcome::RolledBack, false, Some("1.0.0"), None);
+        check(Outcome::TakenBack, false, Some("1.0.0"), None);
+    }
+}

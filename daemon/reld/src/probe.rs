@@ -1,0 +1,172 @@
+//! A probe: a command that says by its exit code whether a release is good.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use reld_handler::{Interrupt, Probe, Probed, Trip};
+
+/// How many of its last lines are kept.
+const LINES_MAX: usize = 20;
+
+/// How long a line is kept.
+const LINE_MAX: u64 = 500;
+
+/// How often is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long its output is waited for after its end: somebody whom it left behind may hold it open.
+const OUTPUT: Duration = Duration::from_millis(200);
+
+/// Returns the probe that runs a command.
+pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Probe {
+    Box::new(move |trip, interrupt| {
+        let mut program = Command::new("sh");
+        let version = |vsn: Option<&reld_handler::Vsn>| vsn.map(ToString::to_string).unwrap_or_default();
+        program.arg("-c").arg(&command);
+        program.env("RELD_SOCKET", &socket);
+        program.env("RELD_FROM", version(trip.from)).env("RELD_TO", version(Some(trip.to)));
+        run(program, timeout, trip, interrupt)
+    })
+}
+
+fn run(mut program: Command, timeout: Duration, trip: Trip<'_>, interrupt: &Interrupt) -> Probed {
+    let fault = |fault: String| Probed { fault: Some(fault), output: Vec::new() };
+    let (reader, writer) = match std::io::pipe() {
+        Ok(pipe) => pipe,
+        Err(error) => return fault(format!("the probe was not run: {error}")),
+    };
+    let both = writer.try_clone().map(|copy| program.stdout(writer).stderr(copy));
+    let spawned = both.and_then(|program| program.stdin(Stdio::null()).process_group(0).spawn());
+    let child = match spawned {
+        Ok(child) => child,
+        Err(error) => return fault(format!("the probe was not run: {error}")),
+    };
+    // The command holds the writing ends of the pipe; without them the output never ends.
+    drop(program);
+    let lines = collect(reader);
+    tracing::info!(name: "release.probe", vsn = %trip.to, process = child.id(), "the probe runs");
+    let fault = wait(Group(child), timeout, interrupt);
+    Probed { fault, output: last(&lines) }
+}
+
+/// Waits for the end of a probe and returns what is wrong.
+fn wait(mut group: Group, timeout: Duration, interrupt: &Interrupt) -> Option<String> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match group.0.try_wait() {
+            Ok(Some(status)) => return judge(status),
+            Err(error) => return Some(format!("the probe was lost: {error}")),
+            Ok(None) => {}
+        }
+        if Instant::now() >= deadline {
+            return Some(format!("the probe did not end within {timeout:?}"));
+        }
+        if let Some(wish) = interrupt.wait(LOOK) {
+            return Some(wish.to_string());
+        }
+    }
+}
+
+fn judge(status: ExitStatus) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("the probe exited with {code}")),
+        (None, signal) => Some(format!("the probe was ended by signal {}", signal.unwrap_or_default())),
+    }
+}
+
+/// A probe and everybody whom it started. Whatever is left of them is killed in the end.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Ok(id) = i32::try_from(self.0.id()) {
+            // The group is gone where everybody has ended.
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+        // One that was waited for already says so.
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads lines on a thread of its own, which ends with the output.
+fn collect(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (tell, lines) = mpsc::sync_channel(LINES_MAX);
+    let read = move || {
+        let mut output = BufReader::new(output);
+        let mut last = std::collections::VecDeque::new();
+        let mut line = Vec::new();
+        while matches!(output.by_ref().take(LINE_MAX).read_until(b'\n', &mut line), Ok(1..)) {
+            last.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+            if last.len() > LINES_MAX {
+                last.pop_front();
+            }
+            line.clear();
+        }
+        // Who has given up waiting has no use for them.
+        last.into_iter().for_each(|line| drop(tell.send(line)));
+    };
+    // Without a thread there is no output to show; the verdict counts.
+    let _ = thread::Builder::new().name("reld-probe".to_owned()).spawn(read);
+    lines
+}
+
+fn last(lines: &mpsc::Receiver<String>) -> Vec<String> {
+    std::iter::from_fn(|| lines.recv_timeout(OUTPUT).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use reld_handler::{Vsn, Wish};
+
+    use super::*;
+
+    fn asked(command: &str, timeout: Duration, interrupt: &Interrupt) -> Probed {
+        let (from, to) = (Vsn::new(1, 0, 0), Vsn::new(1, 1, 0));
+        let mut probe = probe(command.to_owned(), timeout, PathBuf::from("/tmp/socket"));
+        probe(Trip { from: Some(&from), to: &to }, interrupt)
+    }
+
+    #[track_caller]
+    fn check(command: &str, fault: Option<&str>, output: &[&str]) {
+        let probed = asked(command, Duration::from_millis(500), &Interrupt::default());
+        let fault = fault.map(str::to_owned);
+        assert_eq!(probed, Probed { fault, output: output.iter().map(|line| (*line).to_owned()).collect() });
+    }
+
+    #[test]
+    fn a_probe_is_judged_by_its_end_and_its_last_lines_are_kept() {
+        let words = "/tmp/socket 1.0.0 1.1.0";
+        check("echo $RELD_SOCKET $RELD_FROM $RELD_TO", None, &[words]);
+        check("echo bad >&2; exit 7", Some("the probe exited with 7"), &["bad"]);
+        check("kill -9 $$", Some("the probe was ended by signal 9"), &[]);
+        check("seq 100 | head -n 30 | tail -n 1", None, &["30"]);
+    }
+
+    #[test]
+    fn a_probe_that_does_not_end_is_killed_with_everybody_whom_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        let command = format!("sleep 600 & echo $! > {}; wait", path.display());
+        check(&command, Some("the probe did not end within 500ms"), &[]);
+        let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Killed; a zombie until whoever took it over has waited for it.
+        assert!(state().is_empty() || state().contains(") Z"), "{}", state());
+    }
+
+    #[test]
+    fn a_probe_ends_early_with_the_upgrade() {
+        let interrupt = Interrupt::default();
+        interrupt.ask(Wish::Abort);
+        let probed = asked("sleep 600", Duration::from_secs(600), &interrupt);
+        assert_eq!(probed.fault.as_deref(), Some("aborted by the operator"));
+    }
+}

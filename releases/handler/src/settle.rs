@@ -1,0 +1,226 @@
+//! Whether a release that was just installed is kept: restarts are watched for a while, then a probe is asked.
+//!
+//! ```text
+//! install --> [ watch for the window ] --> [ probe, once ] --> keep (commit)
+//!                 | crash, abort               | failed
+//!                 +----------------------------+---------> take back (a downgrade by the ordinary road)
+//! ```
+//!
+//! OTP has the status for it (`current`: a restart goes back) and leaves the watching to people.
+
+use std::time::{Duration, Instant};
+
+use reld_plan::Vsn;
+use serde::Serialize;
+
+use crate::interrupt::{Interrupt, Wish};
+use crate::node::Exited;
+use crate::process::Listed;
+
+/// How often the crashes are looked at. Going back waits no longer than this for its reason.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long and how a release is watched before it is committed. The default commits at once.
+#[derive(Default)]
+pub struct Settle {
+    /// How long crashes are watched.
+    pub window: Duration,
+    /// Asked once, when the window is over: a release is given time to warm up before it is judged.
+    pub probe: Option<Probe>,
+}
+
+/// Says from outside whether a release does what it should. It must end early when it is interrupted.
+pub type Probe = Box<dyn FnMut(Trip<'_>, &Interrupt) -> Probed + Send>;
+
+/// From which release the node came to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trip<'a> {
+    /// `None`: it was idle.
+    pub from: Option<&'a Vsn>,
+    /// What runs now.
+    pub to: &'a Vsn,
+}
+
+/// What a probe said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Probed {
+    /// Why the release is bad; `None` = it is good.
+    pub fault: Option<String>,
+    /// The last lines of what it wrote.
+    pub output: Vec<String>,
+}
+
+/// What was seen of a release before it was kept or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Settled {
+    /// For how long, the probe included, in microseconds.
+    pub duration_us: u64,
+    /// Who crashed.
+    pub crashes: Vec<Exited>,
+    /// What the probe said, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probed>,
+    /// Why the release was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+impl Settle {
+    /// Says whether there is anything to wait for.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.window.is_zero() || self.probe.is_some()
+    }
+}
+
+impl std::fmt::Debug for Settle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settle").field("window", &self.window).field("probe", &self.probe.is_some()).finish()
+    }
+}
+
+/// What is known at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen<'a> {
+    wish: Option<Wish>,
+    crashes: &'a [Exited],
+    /// What is left of the window.
+    left: Duration,
+    probe: ProbeState<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProbeState<'a> {
+    /// There is none to ask, or it found nothing wrong.
+    Content,
+    ToAsk,
+    Failed(&'a str),
+}
+
+/// What is to be done about a settling release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is watched on.
+    Watch(Duration),
+    /// The probe is to be asked.
+    Probe,
+    /// It is committed.
+    Keep,
+    /// It stays current, since the daemon stops.
+    Leave,
+    /// It is taken back.
+    TakeBack(String),
+}
+
+/// Decides. The first line that fits counts:
+///
+/// | wish | crashes | window | probe | verdict |
+/// |---|---|---|---|---|
+/// | stop | | | | leave: what ends now ends by the stop |
+/// | abort | | | | take back |
+/// | | some | | | take back |
+/// | | | not over | | watch |
+/// | | | over | to ask | probe |
+/// | | | over | failed | take back |
+/// | | | over | content | keep |
+fn decide(seen: &Seen<'_>) -> Verdict {
+    match (seen.wish, seen.crashes, seen.probe) {
+        (Some(Wish::Stop), ..) => Verdict::Leave,
+        (Some(wish @ Wish::Abort), ..) => Verdict::TakeBack(wish.to_string()),
+        (None, [_, ..], _) => Verdict::TakeBack(crashed(seen.crashes)),
+        (None, [], _) if !seen.left.is_zero() => Verdict::Watch(seen.left.min(LOOK)),
+        (None, [], ProbeState::ToAsk) => Verdict::Probe,
+        (None, [], ProbeState::Failed(fault)) => Verdict::TakeBack(fault.to_owned()),
+        (None, [], ProbeState::Content) => Verdict::Keep,
+    }
+}
+
+fn crashed(crashes: &[Exited]) -> String {
+    let [first, more @ ..] = crashes else { return String::new() };
+    let more: Vec<_> = more.iter().map(|exited| exited.process.clone()).collect();
+    let others = if more.is_empty() { String::new() } else { format!("; then {}", Listed(&more)) };
+    format!("{} crashed: {}{others}", first.process, first.reason)
+}
+
+/// Watches a release until it is kept, taken back or left. The crashes are asked for again and again.
+pub(crate) fn watch(
+    settle: &mut Settle,
+    trip: Trip<'_>,
+    interrupt: &Interrupt,
+    crashes: impl Fn() -> Vec<Exited>,
+    tell: &mut dyn FnMut(&str),
+) -> (Verdict, Settled) {
+    let begin = Instant::now();
+    let mut settled = Settled::default();
+    if !settle.window.is_zero() {
+        tell(&format!("settle for {:?}", settle.window));
+    }
+    let verdict = loop {
+        settled.crashes = crashes();
+        let seen = Seen {
+            wish: interrupt.wish(),
+            crashes: &settled.crashes,
+            left: settle.window.saturating_sub(begin.elapsed()),
+            probe: probe_state(settle, settled.probe.as_ref()),
+        };
+        match decide(&seen) {
+            Verdict::Watch(time) => drop(interrupt.wait(time)),
+            Verdict::Probe => {
+                tell("probe");
+                settled.probe = settle.probe.as_mut().map(|probe| probe(trip, interrupt));
+            }
+            verdict => break verdict,
+        }
+    };
+    settled.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+    if let Verdict::TakeBack(fault) = &verdict {
+        settled.fault = Some(fault.clone());
+    }
+    (verdict, settled)
+}
+
+fn probe_state<'a>(settle: &Settle, probed: Option<&'a Probed>) -> ProbeState<'a> {
+    match probed {
+        None if settle.probe.is_some() => ProbeState::ToAsk,
+        Some(Probed { fault: Some(fault), .. }) => ProbeState::Failed(fault),
+        None | Some(_) => ProbeState::Content,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Pid, Process};
+
+    fn crash(slot: u32) -> Exited {
+        let pid = Pid { slot, generation: 1 };
+        let process =
+            Process { pid, name: None, module: "counter".parse().unwrap(), app: "shop".parse().unwrap() };
+        Exited { process, reason: "panicked".to_owned() }
+    }
+
+    fn take_back(fault: &str) -> Verdict {
+        Verdict::TakeBack(fault.to_owned())
+    }
+
+    #[track_caller]
+    fn check(wish: Option<Wish>, crashes: &[Exited], left_s: u64, probe: ProbeState<'_>, expected: Verdict) {
+        let seen = Seen { wish, crashes, left: Duration::from_secs(left_s), probe };
+        assert_eq!(decide(&seen), expected);
+    }
+
+    #[test]
+    fn every_line_of_the_table() {
+        use ProbeState::{Content, Failed, ToAsk};
+        let one = [crash(7)];
+        let both = [crash(7), crash(8)];
+        check(Some(Wish::Stop), &one, 5, Failed("exit 1"), Verdict::Leave);
+        check(Some(Wish::Abort), &one, 0, Content, take_back("aborted by the operator"));
+        check(None, &one, 5, ToAsk, take_back("<7.1> (shop:counter) crashed: panicked"));
+        let then = "<7.1> (shop:counter) crashed: panicked; then <8.1> (shop:counter)";
+        check(None, &both, 0, Content, take_back(then));
+        check(None, &[], 5, ToAsk, Verdict::Watch(LOOK));
+        check(None, &[], 0, ToAsk, Verdict::Probe);
+        check(None, &[], 0, Failed("exit 1"), take_back("exit 1"));
+        check(None, &[], 0, Content, Verdict::Keep);
+    }
+}

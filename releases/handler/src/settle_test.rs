@@ -1,0 +1,265 @@
+//! What follows an install, over a real root and a fake node.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Obstacle};
+use crate::fake::Fake;
+use crate::handler::{ReleaseHandler, Target};
+use crate::handler_test::{Site, check, options, vsn};
+use crate::interrupt::Wish;
+use crate::node::{Exited, OutsiderKind};
+use crate::process::Pid;
+use crate::report::{Outcome, Report};
+use crate::settle::{Probed, Settle};
+
+/// A node that runs 1.0.0 with one counter.
+fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
+    let site = Site::new();
+    let targets = site.three();
+    let mut handler = site.handler();
+    handler.goes(&targets[0], Outcome::Installed);
+    handler.node_mut().spawn("counter", None);
+    (site, handler, targets)
+}
+
+fn probing(fault: Option<&str>) -> Settle {
+    let probed = Probed { fault: fault.map(str::to_owned), output: vec!["checked".to_owned()] };
+    Settle { probe: Some(Box::new(move |_, _| probed.clone())), ..Settle::default() }
+}
+
+/// Upgrades to 1.1.0 with a counter that crashes right after the switch.
+fn crashing(handler: &mut ReleaseHandler<Fake>, target: &Target) -> Report {
+    let process = handler.node().process(Pid { slot: 2, generation: 1 });
+    handler.node_mut().crashes = vec![Exited { process, reason: "panicked".to_owned() }];
+    let settle = Settle { window: Duration::from_secs(60), ..Settle::default() };
+    handler.upgrade_settled(target, options(), settle, &mut |_| ()).unwrap()
+}
+
+#[track_caller]
+fn check_taken_back(handler: &ReleaseHandler<Fake>, report: &Report, fault: &str) {
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
+    assert_eq!(report.settled.as_ref().unwrap().fault.as_deref(), Some(fault));
+    let way_back = report.way_back.as_ref().unwrap();
+    assert_eq!((way_back.from.as_ref(), &way_back.to), (Some(&vsn(1)), &vsn(0)));
+    assert_eq!((handler.running(), report.permanent), (Some(&vsn(0)), false));
+    assert_eq!(
+        report.to_string(),
+        format!("release 1.1.0 was taken back; the node runs 1.0.0 again\n  caused by: {fault}")
+    );
+    let state = &handler.node().world.processes[&Pid { slot: 2, generation: 1 }].state;
+    assert!(state.ends_with(", soft, soft"), "the state went there and back: {state}");
+    check(handler, "1.1.0 old, 1.0.0 permanent");
+}
+
+#[test]
+fn a_release_whose_process_crashes_is_taken_back_at_once() {
+    let (_site, mut handler, targets) = shop();
+    let begin = Instant::now();
+    let report = crashing(&mut handler, &targets[1]);
+    assert!(begin.elapsed() < Duration::from_secs(30), "the window is not waited for");
+    check_taken_back(&handler, &report, "<2.1> (shop:counter) crashed: panicked");
+    // It may be tried again.
+    handler.node_mut().crashes.clear();
+    handler.goes(&targets[1], Outcome::Installed);
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+}
+
+#[test]
+fn a_crash_of_what_the_release_does_not_have_or_the_upgrade_killed_is_none() {
+    let (_site, mut handler, targets) = shop();
+    let orphan = handler.node_mut().spawn("counter", Some(OutsiderKind::Task));
+    let mut process = handler.node().process(orphan);
+    process.app = "elsewhere".parse().unwrap();
+    handler.node_mut().crashes = vec![Exited { process, reason: "killed".to_owned() }];
+    let settle = Settle { window: Duration::from_millis(1), ..Settle::default() };
+    let report = handler.upgrade_settled(&targets[1], options(), settle, &mut |_| ()).unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::Installed, true), "{report}");
+    assert_eq!(report.settled.unwrap().crashes, []);
+}
+
+#[test]
+fn a_probe_decides_and_is_told_from_where_to_where() {
+    let (_site, mut handler, targets) = shop();
+    let report =
+        handler.upgrade_settled(&targets[1], options(), probing(Some("exit 7")), &mut |_| ()).unwrap();
+    check_taken_back(&handler, &report, "exit 7");
+    let trip_is = |from, to| {
+        let probe = move |trip: crate::settle::Trip<'_>, _: &crate::interrupt::Interrupt| {
+            assert_eq!((trip.from, trip.to), (Some(&vsn(from)), &vsn(to)));
+            Probed { fault: None, output: vec![] }
+        };
+        Settle { probe: Some(Box::new(probe)), ..Settle::default() }
+    };
+    let report = handler.upgrade_settled(&targets[1], options(), trip_is(0, 1), &mut |_| ()).unwrap();
+    assert!(report.permanent, "{report}");
+}
+
+#[test]
+fn a_way_back_that_fails_needs_a_restart() {
+    let (site, mut handler, targets) = shop();
+    let calls = handler.node().calls.len();
+    // The upgrade makes four calls that can fail: load, stage, raise, convert. The way back begins with its load.
+    handler.node_mut().failing = [calls + 4].into();
+    let report = crashing(&mut handler, &targets[1]);
+    assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
+    assert!(report.to_string().starts_with("release 1.1.0 did not settle; the way back is not complete"));
+    assert!(report.not_undone[0].contains("no such file"), "{report}");
+    assert!(matches!(handler.check_install(&vsn(0), options()), Err(Error::NeedsRestart)));
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+}
+
+#[test]
+fn a_first_release_that_does_not_settle_has_no_way_back() {
+    let site = Site::new();
+    let [first, ..] = site.three();
+    let mut handler = site.handler();
+    let report = handler.upgrade_settled(&first, options(), probing(Some("exit 1")), &mut |_| ()).unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::NeedsRestart, false), "{report}");
+    assert_eq!(report.not_undone, ["downgrade: no release ran before"]);
+}
+
+#[test]
+fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it() {
+    let (_site, mut handler, targets) = shop();
+    let interrupt = handler.interrupt();
+    let settle = || Settle { window: Duration::from_secs(60), ..Settle::default() };
+    let mut at = |wish, title: &'static str| {
+        let interrupt = interrupt.clone();
+        let mut ask = move |progress: crate::saga::Progress<'_>| {
+            if progress.title == title {
+                interrupt.ask(wish);
+            }
+        };
+        handler.interrupt().begin();
+        handler.upgrade_settled(&targets[1], options(), settle(), &mut ask).unwrap()
+    };
+    let report = at(Wish::Abort, "load [counter]");
+    assert_eq!(report.outcome, Outcome::RolledBack);
+    let failure = report.failure.unwrap();
+    assert_eq!(
+        (failure.title.as_str(), failure.cause.as_str()),
+        ("suspend [counter]", "aborted by the operator")
+    );
+
+    let report = at(Wish::Abort, "settle for 60s");
+    check_taken_back(&handler, &report, "aborted by the operator");
+
+    interrupt.begin();
+    let mut at_end = |progress: crate::saga::Progress<'_>| {
+        if progress.title == "settle for 60s" {
+            interrupt.ask(Wish::Stop);
+        }
+    };
+    let report = handler.upgrade_settled(&targets[1], options(), settle(), &mut at_end).unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false));
+    assert_eq!(report.warnings, ["release 1.1.0 is not committed: the daemon stops"]);
+    check(&handler, "1.1.0 current, 1.0.0 permanent");
+}
+
+#[test]
+fn from_a_release_that_is_not_committed_the_node_goes_back_but_not_on_unless_told() {
+    let (_site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    handler.unpacks(&targets[2]);
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    let found = handler.check_install(&vsn(2), options()).unwrap().obstacles;
+    assert_eq!(found, [Obstacle::Unconfirmed { running: vsn(1), boots: Some(vsn(0)) }]);
+    assert_eq!(handler.refuses(&vsn(2)), found);
+    let superseding = crate::program::InstallOptions { supersede: true, ..options() };
+    let report = handler.install(&vsn(2), superseding, &mut |_| ()).unwrap();
+    assert_eq!(report.outcome, Outcome::Installed);
+    check(&handler, "1.2.0 current, 1.1.0 old, 1.0.0 permanent");
+    // Back to the one before, which is current again, and from there to the permanent one.
+    handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
+    handler.install(&vsn(0), options(), &mut |_| ()).unwrap();
+    check(&handler, "1.2.0 old, 1.1.0 old, 1.0.0 permanent");
+}
+
+/// Fails the boot of the permanent release by its first call, and says which release that was.
+fn boot_fails(site: &Site) -> (ReleaseHandler<Fake>, Report) {
+    let mut handler = site.handler();
+    handler.node_mut().failing = [0].into();
+    let report = handler.boot(&mut |_| ()).unwrap().unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
+    (handler, report)
+}
+
+#[test]
+fn a_release_that_fails_to_boot_three_times_gives_way_until_another_one_is_committed() {
+    let (site, mut handler, targets) = shop();
+    handler.goes(&targets[1], Outcome::Installed);
+    drop(handler);
+    for attempt in 1..=3 {
+        let (handler, report) = boot_fails(&site);
+        assert_eq!((report.to, handler.gives_way()), (vsn(1), attempt == 3), "attempt {attempt}");
+        assert_eq!(handler.gave_way(), None);
+    }
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+    check(&handler, "1.1.0 old, 1.0.0 permanent");
+    let gave_way = handler.gave_way().unwrap();
+    assert_eq!((gave_way.release, gave_way.to, gave_way.failed), (vsn(1), vsn(0), 3));
+    drop(handler);
+    let mut handler = site.handler();
+    handler.boot(&mut |_| ()).unwrap();
+    assert!(handler.gave_way().is_some(), "it is told after a restart");
+    handler.goes(&targets[1], Outcome::Installed);
+    assert_eq!(handler.gave_way(), None);
+}
+
+#[test]
+fn a_boot_that_goes_well_or_is_called_off_is_not_counted() {
+    let (site, mut handler, targets) = shop();
+    handler.goes(&targets[1], Outcome::Installed);
+    drop(handler);
+    boot_fails(&site);
+    boot_fails(&site);
+    let mut handler = site.handler();
+    handler.interrupt().ask(Wish::Stop);
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().outcome, Outcome::RolledBack);
+    assert!(!handler.gives_way());
+    drop(handler);
+    site.handler().boot(&mut |_| ()).unwrap();
+    boot_fails(&site);
+    let (handler, _) = boot_fails(&site);
+    assert!(!handler.gives_way());
+}
+
+#[test]
+fn a_restart_into_a_release_is_a_trial_that_fails_once() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[2]);
+    // There is no way in the appups from 1.0.0 to 1.2.0, and none is needed.
+    handler.restart_into(&vsn(2), options()).unwrap();
+    assert!(matches!(handler.install(&vsn(2), options(), &mut |_| ()), Err(Error::NeedsRestart)));
+    check(&handler, "1.2.0 permanent, 1.0.0 old");
+    drop(handler);
+    let (handler, report) = boot_fails(&site);
+    assert_eq!((report.to, handler.gives_way()), (vsn(2), true));
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
+    handler.restart_into(&vsn(2), options()).unwrap();
+    drop(handler);
+    let mut handler = site.handler();
+    assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(2));
+    // Once it has booted it has three attempts like others.
+    drop(handler);
+    assert!(!boot_fails(&site).0.gives_way());
+}
+
+#[test]
+fn no_restart_into_a_release_whose_files_are_bad_or_that_is_not_here() {
+    let (site, mut handler, targets) = shop();
+    handler.unpacks(&targets[1]);
+    std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
+    for (minor, class) in [(1, "files"), (7, "no_such_release")] {
+        let Err(Error::Refused { obstacles, .. }) = handler.restart_into(&vsn(minor), options()) else {
+            panic!("not refused")
+        };
+        assert_eq!(obstacles[0].class(), class);
+    }
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+}

@@ -1,0 +1,224 @@
+//! `boots.toml`: how often the permanent release has failed to boot in a row, and what follows from it.
+//!
+//! An attempt is counted on disk before it begins and forgotten when the release runs, so that a daemon that dies
+//! while it boots is counted as well.
+
+use std::fs;
+use std::io;
+
+use reld_plan::Vsn;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::layout::Root;
+use crate::lifecycle::StatusTable;
+
+/// After so many attempts that failed a permanent release gives way.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// What is known about the last boots.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boots {
+    /// The release that was to boot; `None` where the last one booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Vsn>,
+    /// How many attempts of it began and did not end well.
+    #[serde(default)]
+    pub failed: u32,
+    /// Its first boot is a trial: it fails once and gives way to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<Vsn>,
+    /// The release that gave way last, until another one is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_way: Option<GaveWay>,
+}
+
+/// A release that failed to boot too often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GaveWay {
+    /// The release.
+    pub release: Vsn,
+    /// Which one became permanent in its place.
+    pub to: Vsn,
+    /// How often it had failed.
+    pub failed: u32,
+}
+
+/// What the daemon is to boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextBoot {
+    /// There is no permanent release.
+    Idle,
+    /// The permanent release.
+    Permanent(Vsn),
+    /// The permanent release has failed too often: another one becomes permanent first.
+    GiveWay(GaveWay),
+}
+
+impl Boots {
+    /// Decides what is to be booted.
+    ///
+    /// | attempts of the permanent release that failed | it has one to give way to | |
+    /// |---|---|---|
+    /// | fewer than three; none, where its boot is a trial | | it is booted |
+    /// | more | yes | that one becomes permanent |
+    /// | more | no | it is tried again |
+    pub fn next(&self, table: &StatusTable) -> NextBoot {
+        let Some(permanent) = table.permanent() else { return NextBoot::Idle };
+        let vsn = &permanent.version;
+        let failed = if self.release.as_ref() == Some(vsn) { self.failed } else { 0 };
+        let is_trial = self.release.as_ref() == Some(vsn) && self.back_to.is_some();
+        let attempts = if is_trial { 1 } else { ATTEMPTS_MAX };
+        let to = self.back_to.as_ref().filter(|_| is_trial).or_else(|| table.previous(vsn));
+        match to.filter(|to| failed >= attempts && table.get(to).is_some()) {
+            Some(to) => NextBoot::GiveWay(GaveWay { release: vsn.clone(), to: to.clone(), failed }),
+            None => NextBoot::Permanent(vsn.clone()),
+        }
+    }
+
+    /// Returns what is known when the release `vsn` is about to boot.
+    #[must_use]
+    pub fn begun(&self, vsn: &Vsn) -> Self {
+        let same = self.release.as_ref() == Some(vsn);
+        Self {
+            release: Some(vsn.clone()),
+            failed: if same { self.failed + 1 } else { 1 },
+            back_to: self.back_to.clone().filter(|_| same),
+            gave_way: self.gave_way.clone(),
+        }
+    }
+
+    /// Returns what is known when an attempt was called off by who stopped the daemon: it does not count.
+    #[must_use]
+    pub fn called_off(&self) -> Self {
+        Self { failed: self.failed.saturating_sub(1), ..self.clone() }
+    }
+
+    /// Returns what is known when the release runs.
+    #[must_use]
+    pub fn succeeded(&self) -> Self {
+        Self { gave_way: self.gave_way.clone(), ..Self::default() }
+    }
+
+    /// Returns what is known when a release has given way.
+    #[must_use]
+    pub fn given_way(gave_way: GaveWay) -> Self {
+        Self { gave_way: Some(gave_way), ..Self::default() }
+    }
+
+    /// Returns what is known when a release is to be tried by a restart, for which `back_to` steps in.
+    #[must_use]
+    pub fn trial(&self, vsn: Vsn, back_to: Vsn) -> Self {
+        Self { release: Some(vsn), failed: 0, back_to: Some(back_to), gave_way: self.gave_way.clone() }
+    }
+
+    /// Reads what a root says. A file that nobody can read says nothing: it must not keep a node from booting.
+    pub(crate) fn read(root: &Root) -> Self {
+        let text = fs::read_to_string(root.boots_file()).unwrap_or_default();
+        toml::from_str(&text).unwrap_or_default()
+    }
+
+    /// Writes it, or deletes the file where there is nothing to say.
+    pub(crate) fn write(&self, root: &Root) -> Result<(), Error> {
+        let path = root.boots_file();
+        let delete = |path| match root.disk().remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("delete", path)(error)),
+            _ => Ok(()),
+        };
+        if *self == Self::default() {
+            return delete(&path);
+        }
+        let new = path.with_extension("toml.new");
+        delete(&new)?;
+        let text = toml::to_string(self).expect("counts and versions fit into a document");
+        root.write(&new, &text)?;
+        root.sync(&new)?;
+        root.rename(&new, &path)?;
+        root.sync(root.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::lifecycle::{KnownRelease, Status};
+
+    fn vsn(minor: u64) -> Vsn {
+        Vsn::new(1, minor, 0)
+    }
+
+    /// 1.1.0 is permanent and came after 1.0.0; 1.2.0 ran as well.
+    fn table() -> StatusTable {
+        let release = |minor, status, previous: Option<u64>| KnownRelease {
+            name: "shop".parse().unwrap(),
+            version: vsn(minor),
+            status,
+            identity: Digest::of(&minor.to_be_bytes()),
+            previous: previous.map(vsn),
+            apps: vec![],
+        };
+        let releases = vec![
+            release(2, Status::Old, None),
+            release(1, Status::Permanent, Some(0)),
+            release(0, Status::Old, None),
+        ];
+        StatusTable { releases }
+    }
+
+    fn gives_way(to: u64, failed: u32) -> NextBoot {
+        NextBoot::GiveWay(GaveWay { release: vsn(1), to: vsn(to), failed })
+    }
+
+    #[test]
+    fn after_three_attempts_in_a_row_the_previous_release_steps_in() {
+        let mut boots = Boots::default();
+        for _ in 0..ATTEMPTS_MAX {
+            assert_eq!(boots.next(&table()), NextBoot::Permanent(vsn(1)));
+            boots = boots.begun(&vsn(1));
+        }
+        assert_eq!(boots.next(&table()), gives_way(0, 3));
+        assert_eq!(boots.called_off().next(&table()), NextBoot::Permanent(vsn(1)));
+        assert_eq!(boots.succeeded().next(&table()), NextBoot::Permanent(vsn(1)));
+        // Another release begins anew.
+        let mut other = table();
+        (other.releases[0].status, other.releases[1].status) = (Status::Permanent, Status::Old);
+        assert_eq!(boots.next(&other), NextBoot::Permanent(vsn(2)));
+        assert_eq!(boots.begun(&vsn(2)).failed, 1);
+    }
+
+    #[test]
+    fn without_one_to_give_way_to_a_release_is_tried_again() {
+        let boots = Boots { release: Some(vsn(1)), failed: 9, ..Boots::default() };
+        let mut table = table();
+        table.releases[1].previous = None;
+        assert_eq!(boots.next(&table), NextBoot::Permanent(vsn(1)));
+        assert_eq!(boots.next(&StatusTable::default()), NextBoot::Idle);
+    }
+
+    #[test]
+    fn a_trial_fails_once_and_gives_way_to_the_release_that_ran() {
+        let boots = Boots::default().trial(vsn(1), vsn(2));
+        assert_eq!(boots.next(&table()), NextBoot::Permanent(vsn(1)));
+        assert_eq!(boots.begun(&vsn(1)).next(&table()), gives_way(2, 1));
+        // Where the table was not written any more the trial is forgotten.
+        assert_eq!(boots.begun(&vsn(0)), Boots { release: Some(vsn(0)), failed: 1, ..Boots::default() });
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_damage_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path());
+        assert_eq!(Boots::read(&root), Boots::default());
+        let gave_way = GaveWay { release: vsn(1), to: vsn(0), failed: 3 };
+        let boots = Boots::given_way(gave_way).begun(&vsn(0));
+        boots.write(&root).unwrap();
+        assert_eq!(Boots::read(&root), boots);
+        fs::write(root.boots_file(), "release = ").unwrap();
+        assert_eq!(Boots::read(&root), Boots::default());
+        Boots::default().write(&root).unwrap();
+        assert!(!root.boots_file().exists());
+    }
+}

@@ -1,0 +1,157 @@
+//! What happened to the node's releases, one file for each upgrade, downgrade and boot.
+//!
+//! ```text
+//! ROOT/history/
+//!   000041.json   000042.json   the last of them; what stands in one is the daemon's affair
+//! ```
+//!
+//! A record is begun before anything is done and completed afterwards, so that one that a crash left behind shows
+//! what was under way. Each is written as a whole: a new file, brought to the medium, renamed over the old one.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::layout::{Root, names};
+
+/// How many records are kept.
+const KEPT_MAX: usize = 100;
+
+/// The ending of a record's file.
+const ENDING: &str = ".json";
+
+/// The records of one root. Reading is for everybody, writing for the one daemon that holds the root's lock.
+#[derive(Debug, Clone)]
+pub struct History {
+    root: Root,
+}
+
+impl History {
+    pub(crate) const fn new(root: Root) -> Self {
+        Self { root }
+    }
+
+    /// Begins a record with this text and returns its number. The oldest beyond the last hundred is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; nothing was begun.
+    pub fn begin(&self, text: &str) -> Result<u64, Error> {
+        let known = self.numbers()?;
+        let number = known.last().map_or(1, |last| last + 1);
+        self.write(number, text)?;
+        let surplus = (known.len() + 1).saturating_sub(KEPT_MAX);
+        for old in &known[..surplus] {
+            let path = self.path(*old);
+            self.root.disk().remove(&path).map_err(Error::io("delete", &path))?;
+        }
+        Ok(number)
+    }
+
+    /// Writes a record anew.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the record is then the one before or, where only the last step failed, the new one.
+    pub fn write(&self, number: u64, text: &str) -> Result<(), Error> {
+        let path = self.path(number);
+        let new = path.with_extension("json.new");
+        if new.exists() {
+            self.root.disk().remove(&new).map_err(Error::io("delete", &new))?;
+        }
+        self.root.write(&new, text)?;
+        self.root.sync(&new)?;
+        self.root.rename(&new, &path)?;
+        self.root.sync(&self.root.history_dir())
+    }
+
+    /// Deletes a record of something that did not come about.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn forget(&self, number: u64) -> Result<(), Error> {
+        let path = self.path(number);
+        self.root.disk().remove(&path).map_err(Error::io("delete", &path))
+    }
+
+    /// Returns the numbers of all records, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn numbers(&self) -> Result<Vec<u64>, Error> {
+        let names = names(&self.root.history_dir())?;
+        let number = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(ENDING)?.parse().ok();
+        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Returns the text of a record; `None` where there is none of that number.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read(&self, number: u64) -> Result<Option<String>, Error> {
+        let path = self.path(number);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.root.history_dir().join(format!("{number:06}{ENDING}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::double::{Fault, FaultyDisk};
+
+    fn history() -> (tempfile::TempDir, History) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path());
+        root.create().unwrap();
+        (folder, History::new(root))
+    }
+
+    #[test]
+    fn a_record_is_begun_completed_read_and_forgotten() {
+        let (_folder, history) = history();
+        assert_eq!(history.begin("one").unwrap(), 1);
+        assert_eq!(history.begin("two").unwrap(), 2);
+        history.write(2, "two, done").unwrap();
+        assert_eq!(history.numbers().unwrap(), [1, 2]);
+        assert_eq!(history.read(2).unwrap().as_deref(), Some("two, done"));
+        history.forget(1).unwrap();
+        assert_eq!(history.read(1).unwrap(), None);
+        assert_eq!(history.begin("three").unwrap(), 3);
+    }
+
+    #[test]
+    fn the_last_hundred_are_kept() {
+        let (_folder, history) = history();
+        for _ in 0..KEPT_MAX + 5 {
+            history.begin("one of many").unwrap();
+        }
+        let numbers = history.numbers().unwrap();
+        assert_eq!((numbers.len(), numbers.first(), numbers.last()), (100, Some(&6), Some(&105)));
+    }
+
+    #[test]
+    fn a_write_that_is_cut_off_leaves_the_record_as_it_was_and_can_be_made_up_for() {
+        for step in 0..3 {
+            let (folder, history) = history();
+            history.begin("under way").unwrap();
+            let disk = Arc::new(FaultyDisk::new(Fault::Dead, step));
+            let dying = History::new(Root::on(folder.path(), disk));
+            dying.write(1, "done").unwrap_err();
+            assert_eq!(history.read(1).unwrap().as_deref(), Some("under way"), "step {step}");
+            assert_eq!(history.numbers().unwrap(), [1]);
+            history.write(1, "done").unwrap();
+            assert_eq!(history.read(1).unwrap().as_deref(), Some("done"));
+        }
+    }
+}
