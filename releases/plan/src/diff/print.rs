@@ -15,7 +15,8 @@ impl fmt::Display for Diff {
             writeln!(f, "\nconfig.toml")?;
             self.config.iter().try_for_each(|key| print_key(f, key))?;
         }
-        writeln!(f, "\nfindings: {}", if self.findings.is_empty() { "none" } else { "" }.trim_end())?;
+        let none = if self.findings.is_empty() { ": none" } else { "" };
+        writeln!(f, "\nfindings{none}")?;
         for finding in &self.findings {
             let of = finding.module.as_ref().map(|module| format!(", {module}")).unwrap_or_default();
             writeln!(f, "  {}: {}{of}: {}", finding.class, finding.app, finding.message)?;
