@@ -716,3 +716,146 @@ fn a_program_that_cannot_be_run_within_limits_is_named() {
     exit 1
     ");
 }
+
+fn entry() -> r::HistoryEntry {
+    r::HistoryEntry {
+        number: Some(12),
+        begun: "2026-11-22T22:08:03Z".to_owned(),
+        kind: r::HistoryKind::Upgrade,
+        uid: Some(1000),
+        from: Some("1.0.0".to_owned()),
+        to: "1.1.0".to_owned(),
+        outcome: r::Outcome::Installed,
+        committed: true,
+        report: Some(report()),
+        failure: None,
+    }
+}
+
+fn taken_back() -> r::HistoryEntry {
+    let way_back = r::Report { from: Some("1.1.0".to_owned()), to: "1.0.0".to_owned(), ..report() };
+    let report = r::Report { way_back: Some(Box::new(way_back)), committed: false, ..report() };
+    let failure = ErrorReport {
+        node_state: Some("the node runs 1.0.0 again".to_owned()),
+        ..ErrorReport::new("taken_back", "release 1.1.0 was taken back", ExitCode::RolledBack)
+            .caused_by("aborted by the operator")
+    };
+    r::HistoryEntry {
+        outcome: r::Outcome::TakenBack,
+        committed: false,
+        report: Some(report),
+        failure: Some(failure),
+        ..entry()
+    }
+}
+
+#[test]
+fn what_is_to_be_watched_before_the_commit_travels_with_the_upgrade() {
+    let args = ["upgrade", "1.1.0", "--settle", "60", "--probe", "curl till", "--supersede"];
+    let report = r::Report {
+        settled: Some(r::Settled {
+            took_us: 61_000_000,
+            crashes: Vec::new(),
+            probe: Some(r::Probed { passed: true, output: vec!["fine".to_owned()] }),
+            fault: None,
+        }),
+        ..report()
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Upgrade>(&report)], &args), @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{},"settle":{"window_ms":60000,"probe":{"command":"curl till","timeout_ms":30000}},"supersede":true}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    watched for 61.0 s: nobody crashed, the probe passed
+    exit 0
+    "#);
+}
+
+#[test]
+fn a_detached_upgrade_is_left_and_a_restart_is_waited_for() {
+    let begun = r::Report { outcome: r::Outcome::UnderWay, ..report() };
+    assert_snapshot!(relctl(vec![answer::<q::Upgrade>(&begun)], &["upgrade", "1.1.0", "--detach"]), @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{},"detach":true}
+    on the way to 1.1.0; `relctl attach` follows it
+    exit 0
+    "#);
+    let restart = r::HistoryEntry { kind: r::HistoryKind::Restart, ..entry() };
+    let goes = r::HistoryEntry { outcome: r::Outcome::UnderWay, ..restart.clone() };
+    let list = |entry: r::HistoryEntry| answer::<q::History>(&r::HistoryList { entries: vec![entry] });
+    let answers = vec![answer::<q::Upgrade>(&begun), list(goes), list(restart)];
+    assert_snapshot!(relctl(answers, &["upgrade", "1.1.0", "--mode", "restart"]), @r#"
+    -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{},"mode":"restart"}
+    -> GET /releases/history
+    -> GET /releases/history
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    "#);
+}
+
+#[test]
+fn the_history_is_a_table_and_each_entry_reads_as_the_upgrade_did() {
+    let list = r::HistoryList { entries: vec![entry(), taken_back()] };
+    assert_snapshot!(relctl(vec![answer::<q::History>(&list)], &["history"]), @r"
+    -> GET /releases/history
+    number  begun                 kind     from   to     outcome     took     longest pause
+    12      2026-11-22T22:08:03Z  upgrade  1.0.0  1.1.0  installed   21.0 ms  1.20 ms
+    12      2026-11-22T22:08:03Z  upgrade  1.0.0  1.1.0  taken back  21.0 ms  1.20 ms
+    exit 0
+    ");
+    let list = r::HistoryList { entries: vec![taken_back()] };
+    assert_snapshot!(relctl(vec![answer::<q::History>(&list)], &["history", "12"]), @r"
+    -> GET /releases/history?number=12
+    12: upgrade to 1.1.0 at 2026-11-22T22:08:03Z by user 1000: taken back
+    release 1.1.0 was taken back; the node runs 1.0.0 again
+      caused by: aborted by the operator
+    the way back:
+      1. switch (7 us)
+    installed 1.0.0 from 1.1.0 in 21.0 ms; it is permanent
+    pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
+    exit 0
+    ");
+}
+
+#[test]
+fn attach_ends_as_the_upgrade_does_and_abort_says_what_was_taken_back() {
+    let step = r::Progress { to: "1.1.0".to_owned(), step: 1, of: 1, text: "switch".to_owned() };
+    let ended = [r::Attached::Step(step), r::Attached::Ended(Box::new(taken_back()))];
+    assert_snapshot!(relctl(vec![lines::<q::Attach>(&ended)], &["attach"]), @r"
+    -> POST /releases/attach {}
+    ! error: release 1.1.0 was taken back; the node runs 1.0.0 again
+    !   caused by: aborted by the operator
+    exit 4
+    ");
+    let idle = [r::Attached::Idle { last: Some(Box::new(entry())) }];
+    assert_snapshot!(relctl(vec![lines::<q::Attach>(&idle)], &["attach"]), @r"
+    -> POST /releases/attach {}
+    nothing is under way
+    the last: upgrade to 1.1.0, begun at 2026-11-22T22:08:03Z: installed
+    exit 0
+    ");
+    let mut aborted = taken_back();
+    aborted.report = None;
+    assert_snapshot!(relctl(vec![answer::<q::Abort>(&aborted)], &["abort"]), @r"
+    -> POST /releases/abort {}
+    release 1.1.0 was taken back; the node runs 1.0.0 again
+      caused by: aborted by the operator
+    exit 0
+    ");
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_refused_before_anything_is_sent() {
+    for args in [
+        &["upgrade", "1.1.0", "--settle", "5", "--no-commit"][..],
+        &["upgrade", "1.1.0", "--probe", "true", "--no-commit"],
+        &["upgrade", "1.1.0", "--probe-timeout", "5"],
+        &["upgrade", "1.1.0", "--settle", "0"],
+        &["upgrade", "1.1.0", "--dry-run", "--detach"],
+        &["downgrade", "--settle", "5", "--no-commit"],
+    ] {
+        let seen = relctl(Vec::new(), args);
+        assert!(seen.ends_with("exit 2"), "{args:?}: {seen}");
+    }
+}

@@ -161,7 +161,7 @@ fn an_uncommitted_release_is_no_ground_to_go_on_from_unless_told() {
 fn an_upgrade_is_detached_followed_and_aborted() {
     let node = stage();
     let idle = node.ok(&["attach"]).stdout;
-    assert!(idle.contains("nothing is under way") && idle.contains("upgrade to 1.0.0"), "{idle}");
+    assert!(idle.contains("nothing is under way") && idle.contains("the last: upgrade to 1.0.0"), "{idle}");
     node.run(&["abort"]).expect(1);
     let begun = node.ok(&["upgrade", "2.0.0", "--detach", "--settle", "600"]).stdout;
     assert!(begun.contains("on the way to 2.0.0"), "{begun}");
@@ -236,7 +236,8 @@ fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ra
     let a = node.pid("stage", &json!("a"));
     node.ok(&["cast", &a, r#"{"trap_exit": true}"#]);
     let slow = beside(&node, &["call", &a, r#"{"slow": 3000}"#]);
-    eventually("it is busy", || (node.json(&["proc", &a])["in_callback"] == json!(true)).then_some(()));
+    // Nothing tells from outside that a process waits inside a callback.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     let upgrade = beside(&node, &["upgrade", "3.0.0", "--mode", "restart"]);
     // Its files were good when it was asked for. The apps take a while to stop.
     eventually("the restart has begun", || {

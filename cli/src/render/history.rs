@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use reld_api::ErrorReport;
 use reld_api::response::{HistoryEntry, HistoryList, Report};
 
 use super::table::table;
@@ -40,7 +41,7 @@ pub(crate) fn entry(entry: &HistoryEntry) -> String {
 /// Says how something ended.
 pub(crate) fn outcome(entry: &HistoryEntry) -> String {
     match (&entry.failure, &entry.report) {
-        (Some(error), report) => failure(error) + &report.as_ref().map(way_back).unwrap_or_default(),
+        (Some(error), report) => ended(error) + &report.as_ref().map(way_back).unwrap_or_default(),
         (None, Some(done)) => report(done),
         (None, None) => String::new(),
     }
@@ -51,10 +52,15 @@ pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
     let mut text = "nothing is under way\n".to_owned();
     if let Some(last) = last {
         let (kind, to) = (last.kind, &last.to);
-        writeln!(text, "the last was a {kind} to {to}, begun at {}: {}", last.begun, state(last))
+        writeln!(text, "the last: {kind} to {to}, begun at {}: {}", last.begun, state(last))
             .expect("a String takes every line");
     }
     text
+}
+
+/// Here a failure is what was asked for.
+fn ended(error: &ErrorReport) -> String {
+    failure(error).trim_start_matches("error: ").to_owned()
 }
 
 fn way_back(failed: &Report) -> String {

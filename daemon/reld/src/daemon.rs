@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
-use reld_api::response::HistoryKind;
+use reld_api::response::{HistoryKind, Report};
 use reld_handler::{Abi, Limits, Outcome, Platform, Store};
 use reld_loader::Loader;
 use reld_runtime::Runtime;
@@ -22,6 +22,9 @@ use crate::operator::{Handler, Operator};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
 const STOP: Duration = Duration::from_secs(80);
+
+/// How long an upgrade under way may take to be left or taken back when the daemon stops.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// How the daemon's life goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +95,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     };
     notify(&[NotifyState::Stopping]);
     // An upgrade that goes on beside the stop of its processes would see nothing but failures.
-    if tokio::time::timeout(STOP, operator.stop()).await.is_err() {
+    if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
     }
     stop(runtime).await;
@@ -136,7 +139,11 @@ async fn boot(operator: &Operator) -> anyhow::Result<Booted> {
     let carried_out = operator.clone();
     let booted = operator.order(move |handler| boot_now(&carried_out, handler)).await;
     match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
-        Ok(()) => Ok(Booted::Runs),
+        Ok(report) => {
+            // Whoever waits for a restart finds the node as it is told.
+            report.iter().for_each(|report| operator.records().restarted(report));
+            Ok(Booted::Runs)
+        }
         Err((error, true)) => {
             tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
             Ok(Booted::GivesWay)
@@ -146,13 +153,13 @@ async fn boot(operator: &Operator) -> anyhow::Result<Booted> {
 }
 
 /// Boots on the operator's thread. An error says as well whether another release boots next.
-fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<(), (String, bool)> {
+fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<Option<Report>, (String, bool)> {
     let records = operator.records();
     let boots = handler.boots_next();
     let given_up = records.interrupted(boots.as_ref().map(ToString::to_string).as_deref());
     let Some(vsn) = boots else {
         tracing::info!(name: "daemon.idle", "no release is permanent; the first upgrade boots one");
-        return Ok(());
+        return Ok(None);
     };
     let mut observer = operator.observer(vsn.to_string());
     let asked = Asked { kind: HistoryKind::Boot, uid: None };
@@ -170,10 +177,10 @@ fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<(), (String, b
             Err(api_server::report::error(&error))
         }
     });
-    if let Ok(report) = &answer {
-        records.restarted(report);
+    match failed {
+        Some(error) => Err((error, handler.gives_way())),
+        None => Ok(answer.ok()),
     }
-    failed.map_or(Ok(()), |error| Err((error, handler.gives_way())))
 }
 
 /// What ends a daemon from outside.

@@ -45,7 +45,8 @@ impl Records {
         entry
     }
 
-    /// Completes an entry with what is answered; one of nothing that was done leaves the disk again.
+    /// Completes an entry with what is answered; one of nothing that was done leaves the disk again. A boot that was
+    /// refused stays: a node that does not boot is something.
     pub(crate) fn end(&self, entry: &mut HistoryEntry, answer: &mut Result<Report, ErrorReport>) {
         if entry.number.is_none()
             && let Ok(report) = answer
@@ -53,7 +54,7 @@ impl Records {
             report.warnings.push("the history does not tell this: the disk did not take it".to_owned());
         }
         complete(entry, answer);
-        let is_nothing = entry.outcome == Outcome::Refused
+        let is_nothing = entry.outcome == Outcome::Refused && entry.kind != HistoryKind::Boot
             || entry.report.as_ref().is_some_and(|report| entry.failure.is_none() && !report.changed);
         if !is_nothing {
             self.write(entry);

@@ -93,7 +93,9 @@ impl Operator {
         self.board.send_modify(|board| board.under_way = Some(asked.kind));
         let mut answer = work(handler);
         self.records.end(&mut entry, &mut answer);
+        // Who waits for the end sees the board as it is after it.
         self.board.send_modify(|board| {
+            board.show(handler);
             board.under_way = None;
             board.ended += 1;
             board.last = Some(Arc::new(entry));
@@ -148,11 +150,15 @@ impl Operator {
     }
 }
 
+impl Board {
+    fn show(&mut self, handler: &Handler) {
+        self.releases = handler.releases().clone();
+        self.running = handler.running().cloned();
+        self.gave_way = handler.gave_way();
+        self.progress = None;
+    }
+}
+
 fn show(board: &watch::Sender<Board>, handler: &Handler) {
-    board.send_modify(|board| {
-        board.releases = handler.releases().clone();
-        board.running = handler.running().cloned();
-        board.gave_way = handler.gave_way();
-        board.progress = None;
-    });
+    board.send_modify(|board| board.show(handler));
 }
