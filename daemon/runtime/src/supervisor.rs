@@ -146,23 +146,31 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     })
 }
 
+/// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
+pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
+    ask_init(new, args)
+}
+
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
-pub(crate) fn change(old: &Supervisor, new: &Arc<Code>) -> Result<(Box<dyn Instance>, Change), Exit> {
-    let spec = ask_init(new, &old.args)?.unwrap_or_else(|| old.spec.clone());
-    let (rows, change) = if spec.strategy == Strategy::SimpleOneForOne {
-        (old.rows.read().with_template(&spec.children[0]), Change { vanished: Vec::new(), added: Vec::new() })
-    } else {
-        old.rows.read().merge(&spec.children)
+pub(crate) fn change(
+    old: &Supervisor,
+    new: &Arc<Code>,
+    wanted: Option<SupervisorSpec>,
+) -> (Box<dyn Instance>, Change) {
+    let spec = wanted.unwrap_or_else(|| old.spec.clone());
+    let simple = |spec: &SupervisorSpec| spec.strategy == Strategy::SimpleOneForOne;
+    let unchanged = Change { vanished: Vec::new(), added: Vec::new() };
+    let (rows, change) = match (simple(&old.spec), simple(&spec)) {
+        // However many they are: they get the new template when the new state is taken.
+        (true, true) => (Arc::clone(&old.rows), unchanged),
+        (false, true) => (Arc::new(RwLock::new(old.rows.read().without_ids())), unchanged),
+        (_, false) => {
+            let (rows, change) = old.rows.read().merge(&spec.children);
+            (Arc::new(RwLock::new(rows)), change)
+        }
     };
-    let supervisor = Supervisor {
-        pid: old.pid,
-        code: Arc::clone(new),
-        args: old.args.clone(),
-        spec,
-        rows: Arc::new(RwLock::new(rows)),
-        intensity: old.intensity.clone(),
-    };
-    Ok((Box::new(supervisor), change))
+    let (pid, args, intensity) = (old.pid, old.args.clone(), old.intensity.clone());
+    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity }), change)
 }
 
 impl Rows {
@@ -172,11 +180,10 @@ impl Rows {
         }
     }
 
-    fn with_template(&self, template: &ChildSpec) -> Self {
-        let spec = Arc::new(template.clone());
+    fn without_ids(&self) -> Self {
         let mut rows = Self::new(true);
         for row in self.iter() {
-            rows.push(Row { spec: Arc::clone(&spec), ..row.clone() });
+            rows.push(row.clone());
         }
         rows
     }
@@ -210,6 +217,18 @@ impl Supervisor {
     /// Returns its children.
     pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
         &self.rows
+    }
+
+    /// Returns what it was started with.
+    pub(crate) fn args(&self) -> &[u8] {
+        &self.args
+    }
+
+    /// Takes over: from now on the children of a simple_one_for_one restart by its template.
+    pub(crate) fn take_over(&self) {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            self.rows.write().set_template(&Arc::new(self.spec.children[0].clone()));
+        }
     }
 
     // --- starting --------------------------------------------------------------------------------------------------
