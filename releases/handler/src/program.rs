@@ -9,7 +9,7 @@
 //! load_object_code counter-0.1.1          Load
 //! load counter, load counter_sup          Stage
 //! start_application shop                  StartApplication
-//! suspend [counter counter_sup]           Raise, Convert (soft) of what has no code_change
+//! suspend [counter counter_sup]           Precopy, Raise, Convert (soft) of what has no code_change
 //! code_change counter                     Convert
 //! switch                                  Compare | the switch | KillDoomed, Lower, Sweep, Purge of condemned code
 //! resume [..]                             (done by Lower)
@@ -166,9 +166,8 @@ impl<'a> Builder<'a> {
             Action::Load { .. } => self.stage(),
             Action::StartApplication { app, .. } | Action::LoadApplication { app } => self.start(app),
             Action::Suspend { modules } => self.raise(modules),
-            Action::CodeChange { module, from, to, mode, change, extra, .. } => {
-                let vsn = if *mode == Mode::Up { from } else { to };
-                self.convert(module, state_change(*change, *mode, vsn, extra));
+            Action::CodeChange { .. } => {
+                conversion(action).into_iter().for_each(|c| self.before(Effect::Convert(c)));
             }
             Action::Switch => self.switch(),
             Action::StopApplication { app } => self.after(Finish::StopApplication(app.clone())),
@@ -221,16 +220,26 @@ impl<'a> Builder<'a> {
             return;
         }
         self.is_raised = true;
-        self.before(Effect::Raise(Gate { members, orphans: self.options.orphans }));
-        for module in self.replaced(|_| true) {
-            if !self.has_code_change(&module) {
-                self.convert(&module, StateChange::Soft);
-            }
-        }
+        let gate = Gate { members, orphans: self.options.orphans };
+        let soft = self.soft_conversions();
+        let early = soft.iter().cloned().chain(self.early_conversions()).collect();
+        self.before(Effect::Precopy(gate.clone(), early));
+        self.before(Effect::Raise(gate));
+        soft.into_iter().for_each(|conversion| self.before(Effect::Convert(conversion)));
     }
 
-    fn convert(&mut self, module: &ModuleName, change: StateChange) {
-        self.before(Effect::Convert(Conversion { module: module.clone(), change }));
+    /// Returns the conversions of the modules whose users merely have to move.
+    fn soft_conversions(&self) -> Vec<Conversion> {
+        let mut modules = self.replaced(|_| true);
+        modules.retain(|module| !self.has_code_change(module));
+        modules.into_iter().map(|module| Conversion { module, change: StateChange::Soft }).collect()
+    }
+
+    /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
+    /// something for those behind it.
+    fn early_conversions(&self) -> Vec<Conversion> {
+        let behind = self.script.steps.iter().skip(self.step).map(|step| &step.action);
+        behind.take_while(|action| !matches!(action, Action::Apply(_))).filter_map(conversion).collect()
     }
 
     fn switch(&mut self) {
@@ -310,6 +319,13 @@ fn by_name(suspended: &Suspended, options: InstallOptions) -> Member {
         Timeout::Ms(ms) => Some(Duration::from_millis(ms)),
     };
     Member { module: suspended.module.clone(), timeout: options.rest.or(written), unrest: options.unrest }
+}
+
+/// Returns what a code_change does; `None` for other actions.
+fn conversion(action: &Action) -> Option<Conversion> {
+    let Action::CodeChange { module, from, to, mode, change, extra, .. } = action else { return None };
+    let vsn = if *mode == Mode::Up { from } else { to };
+    Some(Conversion { module: module.clone(), change: state_change(*change, *mode, vsn, extra) })
 }
 
 fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {

@@ -7,8 +7,9 @@
 //! | load | unload |
 //! | stage | unstage |
 //! | start_application | stop_application |
+//! | precopy | discard, once for all shadow states |
 //! | raise | lower |
-//! | convert | discard, once for all shadow states |
+//! | convert | (precopy's discard) |
 //! | compare | |
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(crate) enum Effect {
     Raise(Gate),
     Convert(Conversion),
     Compare,
+    /// Comes before the raise of the same gate.
+    Precopy(Gate, Vec<Conversion>),
 }
 
 /// A staging whose images are still to be loaded.
@@ -88,6 +91,9 @@ impl fmt::Display for Effect {
                 write!(f, "code_change {} ({})", conversion.module, conversion.change)
             }
             Self::Compare => f.write_str("compare"),
+            Self::Precopy(_, conversions) => {
+                write!(f, "precopy {}", names(conversions.iter().map(|conversion| &conversion.module)))
+            }
         }
     }
 }
