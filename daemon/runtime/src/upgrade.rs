@@ -11,9 +11,10 @@
 //! sweep    moves the shadows in, O(N)
 //! ```
 //!
-//! So nothing in the pause grows with the number of members, as long as few of them run. Until the switch nothing that a process can see has changed: new code is *staged*, new states are *shadows* beside
-//! the live ones. The switch flips the tables and the fate of all shadows with two stores; a process takes its shadow
-//! at its next activation, or the sweep does it for it. So aborting is forgetting.
+//! So nothing in the pause grows with the number of members, as long as few of them run. Until the switch nothing that a
+//! process can see has changed: new code is *staged*, new states are *shadows* beside the live ones. The switch flips
+//! the tables and the fate of all shadows with two stores; a process takes its shadow at its next activation, or the
+//! sweep does it for it. So aborting is forgetting.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
