@@ -134,3 +134,25 @@ fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before
     let pump = node.pid("shed", &json!("pump"));
     assert_eq!(node.json(&["call", &pump, "stroke"])["reply"], json!(1));
 }
+
+#[test]
+fn s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release() {
+    let node = yard();
+    let daemon = node.id();
+    node.ok(&["upgrade", &release("yard-3.0.0"), "--mode", "restart"]);
+    assert_eq!(node.json(&["status"])["release"]["version"], "3.0.0");
+    let worker = node.pid("yard", &json!("a"));
+    node.ok(&["cast", &worker, "7"]);
+    let script = node.run(&["check", "1.0.0"]).expect(0).stdout;
+    assert!(script.contains("restart_daemon") && script.contains("RESTARTS"), "{script}");
+    let refused = node.run(&["downgrade", "1.0.0", "--no-commit"]).expect(1);
+    assert!(refused.stderr.contains("restarts the daemon"), "{}", refused.stderr);
+    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+
+    node.ok(&["downgrade", "1.0.0"]);
+    let status = node.json(&["status"]);
+    assert_eq!((&status["release"]["version"], &status["permanent"]), (&json!("1.0.0"), &json!("1.0.0")));
+    assert_eq!(node.id(), daemon, "it executed itself again");
+    assert_eq!(node.json(&["call", &node.pid("yard", &json!("a")), "get"])["reply"], json!(0));
+    assert!(!node.log().contains("did not stop in order"), "{}", node.log());
+}

@@ -137,7 +137,7 @@ fn check_rolled_back(trouble: &str, words: &[&str]) {
 
 #[test]
 fn s51_a_change_code_that_fails_leaves_code_and_states_as_before_and_names_the_process() {
-    check_rolled_back("fail", &["unknown state version 3"]);
+    check_rolled_back("fail", &["unknown state version 3", "precopy"]);
 }
 
 #[test]
@@ -225,4 +225,37 @@ fn s87_the_release_s_own_file_is_never_mapped_so_who_writes_to_it_reaches_no_run
     let refused = node.run(&["downgrade", "1.0.0"]);
     assert_ne!(refused.code, 0, "{refused:?}");
     assert_eq!(node.json(&["status"])["release"]["version"], "1.1.0");
+}
+
+#[test]
+fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_and_downgraded() {
+    // What a message adds; the ticks add less.
+    const MESSAGE: i64 = 1_000_000_000;
+    let node = Arc::new(Node::start());
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let pids = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let over = Arc::new(AtomicBool::new(false));
+    let senders = pids.clone().map(|pid| {
+        let (node, over) = (Arc::clone(&node), Arc::clone(&over));
+        std::thread::spawn(move || {
+            let mut sent = 0;
+            while !over.load(Ordering::Relaxed) {
+                node.ok(&["cast", &pid, &json!({ "bump": MESSAGE }).to_string()]);
+                sent += 1;
+            }
+            sent
+        })
+    });
+    for _ in 0..5 {
+        node.ok(&["upgrade", "2.0.0"]);
+        node.ok(&["downgrade", "1.0.0"]);
+    }
+    over.store(true, Ordering::Relaxed);
+    for (pid, sender) in pids.iter().zip(senders) {
+        let sent: i64 = sender.join().expect("every message was taken");
+        let n = node.json(&["call", pid, "get"])["reply"].as_i64().expect("a count_server has a number");
+        assert!(sent > 0);
+        assert_eq!(n / MESSAGE, sent);
+    }
 }

@@ -1,13 +1,14 @@
 //! The life of the daemon: boot the permanent release, serve, stop in order, or start anew.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use reld_api::response::{HistoryKind, Report};
-use reld_handler::{Abi, Limits, Outcome, Platform, Store};
+use reld_handler::{Abi, Limits, Outcome, Platform, Store, Vsn};
 use reld_loader::Loader;
 use reld_runtime::Runtime;
 use sd_notify::NotifyState;
@@ -214,9 +215,25 @@ async fn stop(runtime: Runtime) {
 /// Executes the daemon again with the same arguments, in the same process.
 fn restart() -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon executes itself again");
-    let program = std::env::current_exe().context("the daemon's own file")?;
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    let error = std::process::Command::new(program()?).args(std::env::args_os().skip(1)).exec();
     Err(error).context("the daemon could not be executed again")
+}
+
+/// Returns the daemon's file. One that was replaced since the start counts in its new form.
+fn program() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe().context("the daemon's own file")?;
+    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(path))
+}
+
+/// Returns the version of the daemon that a restart would execute.
+pub(crate) fn installed() -> anyhow::Result<Vsn> {
+    let program = program()?;
+    let told = std::process::Command::new(&program).arg("--version").output();
+    let told = told.with_context(|| format!("{} cannot be run", program.display()))?;
+    let text = String::from_utf8_lossy(&told.stdout);
+    let version = text.trim().strip_prefix("reld ").unwrap_or_default();
+    version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
 }
 
 /// Tells systemd; without it there is nobody to tell.

@@ -12,8 +12,8 @@ use reld_api::term;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate,
     Image, Library, Lingerer, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy, Outsider,
-    OutsiderKind, Pause, Pid, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange,
-    Unrest, Vsn,
+    OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging,
+    StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -67,6 +67,8 @@ pub(crate) struct RuntimeNode {
     stopped: Vec<StoppedChild>,
     /// The environments of running apps as they were before the switch.
     environments: Vec<(String, BTreeMap<String, runtime::Bytes>)>,
+    /// Orphans that are held to be killed.
+    doomed: Vec<runtime::Pid>,
 }
 
 /// A library that was opened. It stays mapped, so it is kept to be taken again.
@@ -91,6 +93,7 @@ impl RuntimeNode {
             held: Vec::new(),
             stopped: Vec::new(),
             environments: Vec::new(),
+            doomed: Vec::new(),
         }
     }
 
@@ -437,31 +440,58 @@ impl Node for RuntimeNode {
             .iter()
             .map(|member| (member.module.to_string(), member_terms(member, rest)))
             .collect();
-        let (runtime, orphans) = (&self.runtime, gate.orphans);
-        // Processes of applications have no parent and are no orphans.
-        let is_member = |pid, parent: Option<_>| {
-            parent.is_some()
-                || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
-                || runtime.process(pid).is_some_and(|info| !info.is_orphan())
-        };
-        if let Err(late) = upgrade.raise(members, is_member) {
+        if let Err(late) = upgrade.raise(members, is_member(&self.runtime, gate.orphans)) {
             return Err(NodeError::NotAtRest {
                 processes: self.processes(&late),
                 after_ms: millis(began.elapsed()),
             });
         }
-        let doomed_orphans: Vec<runtime::Pid> = match orphans {
-            OrphanPolicy::Kill => upgrade.members().filter(|pid| is_orphan_pid(runtime, *pid)).collect(),
-            OrphanPolicy::Refuse | OrphanPolicy::Include | OrphanPolicy::Ignore => Vec::new(),
-        };
-        let unrested = upgrade.left().to_vec();
-        upgrade.give_up(&doomed_orphans);
-        let at_rest = upgrade.members().count().saturating_sub(upgrade.left().len());
+        let mut unrested = upgrade.left().to_vec();
+        unrested.retain(|pid| !self.doomed.contains(pid));
+        if gate.orphans == OrphanPolicy::Kill {
+            let newborn = upgrade.newborn().iter().copied();
+            let doomed: Vec<_> = newborn.filter(|pid| is_orphan_pid(&self.runtime, *pid)).collect();
+            upgrade.give_up(&doomed);
+            self.doomed.extend(doomed);
+        }
+        let at_rest = upgrade.count().saturating_sub(upgrade.left().len());
+        let precopied = upgrade.precopied();
+        let doomed_orphans = std::mem::take(&mut self.doomed);
         let (killed, stay): (Vec<Process>, Vec<Process>) =
             self.processes(&unrested).into_iter().partition(|process| unrest(gate, process) == Unrest::Kill);
         let doomed = self.processes(&doomed_orphans).into_iter().chain(killed).collect();
         self.hold_stopped(gate);
-        Ok(Raised { at_rest, left: stay, doomed })
+        Ok(Raised { at_rest, precopied, left: stay, doomed })
+    }
+
+    fn precopy(
+        &mut self,
+        gate: &Gate,
+        conversions: &[Conversion],
+        limit: Duration,
+    ) -> Result<Precopied, NodeError> {
+        let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
+        let named = conversions.iter().map(|c| Ok((c.module.to_string(), how(c)?)));
+        let conversions = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
+        let modules = gate.members.iter().map(|member| member.module.as_str());
+        upgrade.enlist(modules, is_member(&self.runtime, gate.orphans));
+        self.doomed.clear();
+        if gate.orphans == OrphanPolicy::Kill {
+            self.doomed.extend(upgrade.members().filter(|pid| is_orphan_pid(&self.runtime, *pid)));
+            upgrade.give_up(&self.doomed);
+        }
+        match upgrade.precopy(&conversions, limit) {
+            Ok(runtime::Precopied { processes, rounds }) => Ok(Precopied { processes, rounds }),
+            Err(error) => {
+                let pid = match &error {
+                    ConvertError::Refused { pid, .. } | ConvertError::TimedOut { pid, .. } => Some(*pid),
+                    ConvertError::Starved => None,
+                };
+                let module = pid.and_then(|pid| self.process(pid)).map(|process| process.module);
+                let module = module.unwrap_or_else(|| gate.members[0].module.clone());
+                Err(self.change_code_error(error, &module, limit))
+            }
+        }
     }
 
     fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError> {
@@ -628,6 +658,18 @@ fn member_terms(member: &reld_handler::Member, rest: Duration) -> runtime::Membe
             Unrest::Kill => runtime::Unrest::Kill,
             Unrest::Leave => runtime::Unrest::Leave,
         },
+    }
+}
+
+/// Says of a process and its parent whether it is a member. Processes of applications have no parent and are no orphans.
+fn is_member(
+    runtime: &Runtime,
+    orphans: OrphanPolicy,
+) -> impl Fn(runtime::Pid, Option<runtime::Pid>) -> bool {
+    move |pid, parent| {
+        parent.is_some()
+            || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
+            || runtime.process(pid).is_some_and(|info| !info.is_orphan())
     }
 }
 

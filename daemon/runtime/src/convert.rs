@@ -8,6 +8,10 @@
 //!  all ended, one refused, or one that does not come back
 //! ```
 //!
+//! Members need not be held meanwhile. The first visit leaves the number of the round in the body, and whoever begins a
+//! callback takes it away ([`crate::upgrade::stir`]); so the second visit sees whether the state is still the one that
+//! was read, and leaves the process *dirty* if not.
+//!
 //! App code that never returns cannot be stopped: its thread is left to itself, and [`Stuck`] tells of it until it
 //! comes back.
 
@@ -15,16 +19,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::child_spec::SupervisorSpec;
 use crate::code::{Behaviour, Bytes, Instance};
 use crate::code_server::Code;
 use crate::exit::Exit;
+use crate::gate::Round;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Process};
+use crate::rows::Rows;
 use crate::slot::{Slot, Unclaimed};
 use crate::supervisor;
-use crate::upgrade::{Fate, Shadow};
+use crate::upgrade::{self, Fate, Shadow};
 use crate::world::World;
 
 /// How many processes a pool job converts before it lets others run.
@@ -102,22 +109,33 @@ pub struct Converted {
     pub children: Vec<(Pid, supervisor::Change)>,
 }
 
+/// What is to be done with some processes.
+pub(crate) struct Order {
+    pub(crate) pids: Vec<Pid>,
+    /// The code of the shadows and the way to them; without it processes are only noted to be at rest.
+    pub(crate) to: Option<(Arc<Code>, Conversion)>,
+    pub(crate) upgrade: usize,
+    pub(crate) round: Round,
+    /// The processes are held: one that is claimed is not for long.
+    pub(crate) is_held: bool,
+}
+
+/// What a conversion did, and which processes it leaves to another one: they run, or ran meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) converted: Converted,
+    pub(crate) dirty: Vec<Pid>,
+}
+
 /// Converts the states of these processes to shadows, and waits for that. `limit` is for each state by itself, as the
 /// time-out of `sys:change_code` is in OTP.
-pub(crate) fn convert(
-    world: &Arc<World>,
-    pids: Vec<Pid>,
-    code: Arc<Code>,
-    how: Conversion,
-    upgrade: usize,
-    limit: Duration,
-) -> Result<Converted, ConvertError> {
+pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Result<Done, ConvertError> {
+    if order.pids.is_empty() {
+        return Ok(Done::default());
+    }
     let work = Arc::new(Work {
         world: Arc::clone(world),
-        upgrade,
-        pids,
-        code,
-        how,
+        order,
         next: AtomicUsize::new(0),
         at: (0..world.scheduler.width()).map(|_| Mutex::new(None)).collect(),
         state: Mutex::new(WorkState::default()),
@@ -130,10 +148,7 @@ pub(crate) fn convert(
 /// One conversion, shared by the jobs that do it.
 struct Work {
     world: Arc<World>,
-    upgrade: usize,
-    pids: Vec<Pid>,
-    code: Arc<Code>,
-    how: Conversion,
+    order: Order,
     next: AtomicUsize,
     /// Where each job is; read when one does not come back.
     at: Vec<Mutex<Option<At>>>,
@@ -161,7 +176,7 @@ enum Side {
 struct WorkState {
     /// Jobs that have ended.
     ended: usize,
-    converted: Converted,
+    done: Done,
     error: Option<ConvertError>,
 }
 
@@ -173,9 +188,9 @@ impl Work {
 
     /// Converts some processes, then queues up again behind what else the pool has to do.
     fn chunk(work: &Arc<Self>, job: usize) {
-        let mut converted = Converted::default();
+        let mut done = Done::default();
         // Neighbours go to one worker: their places lie side by side.
-        let pids = work.pids.chunks(CHUNK).nth(work.next.fetch_add(1, Ordering::Relaxed));
+        let pids = work.order.pids.chunks(CHUNK).nth(work.next.fetch_add(1, Ordering::Relaxed));
         let mut ended = pids.is_none();
         for pid in pids.unwrap_or_default().iter().copied() {
             if !work.is_open() {
@@ -184,10 +199,11 @@ impl Work {
             }
             match work.one(job, pid) {
                 Ok(One::Converted(change)) => {
-                    converted.processes += 1;
-                    converted.children.extend(change.map(|change| (pid, change)));
+                    done.converted.processes += 1;
+                    done.converted.children.extend(change.map(|change| (pid, change)));
                 }
-                Ok(One::Gone) => {}
+                Ok(One::Nothing) => {}
+                Ok(One::Dirty) => done.dirty.push(pid),
                 Err(error) => {
                     ended = true;
                     work.state.lock().error.get_or_insert(error);
@@ -196,14 +212,14 @@ impl Work {
             }
         }
         work.go(job, None);
-        work.note(converted, ended);
+        work.note(done, ended);
         if !ended {
             Self::spawn(work, job);
         }
     }
 
     fn is_open(&self) -> bool {
-        self.world.fates.of(self.upgrade) == Fate::Open
+        self.world.fates.of(self.order.upgrade) == Fate::Open
     }
 
     /// Notes where a job is now. One that was given up has come back.
@@ -214,17 +230,20 @@ impl Work {
         }
     }
 
-    fn note(&self, converted: Converted, ended: bool) {
+    fn note(&self, done: Done, ended: bool) {
+        self.world.fates.shadowed(self.order.upgrade, done.converted.processes);
         let mut state = self.state.lock();
-        state.converted.processes += converted.processes;
-        state.converted.children.extend(converted.children);
+        let all = &mut state.done;
+        all.converted.processes += done.converted.processes;
+        all.converted.children.extend(done.converted.children);
+        all.dirty.extend(done.dirty);
         if ended {
             state.ended += 1;
             self.done.notify_all();
         }
     }
 
-    fn wait(&self, limit: Duration) -> Result<Converted, ConvertError> {
+    fn wait(&self, limit: Duration) -> Result<Done, ConvertError> {
         let mut state = self.state.lock();
         let mut begun = 0;
         while state.ended < self.at.len() && state.error.is_none() {
@@ -242,7 +261,7 @@ impl Work {
         }
         match state.error.clone() {
             Some(error) => Err(error),
-            None => Ok(std::mem::take(&mut state.converted)),
+            None => Ok(std::mem::take(&mut state.done)),
         }
     }
 
@@ -250,11 +269,10 @@ impl Work {
     fn abandon(&self, at: &mut Option<At>, limit: Duration) -> Option<ConvertError> {
         let at = at.as_mut().filter(|at| at.since.elapsed() >= limit)?;
         at.is_stuck = true;
-        let own = || (self.code.name().to_owned(), self.code.module.version().to_owned());
-        let (module, version) = match at.side {
-            Side::New => own(),
-            Side::Old => self.world.process(at.pid).map_or_else(own, |info| (info.module, info.version)),
-        };
+        let of = |code: &Code| (code.name().to_owned(), code.module.version().to_owned());
+        let new = self.order.to.as_ref().filter(|_| matches!(at.side, Side::New)).map(|(code, _)| of(code));
+        let running = || self.world.process(at.pid).map(|info| (info.module, info.version));
+        let (module, version) = new.or_else(running).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
         let stuck = Stuck { pid: at.pid, module, version: version.clone(), since: at.since };
         self.world.stuck.lock().push(stuck);
@@ -267,45 +285,115 @@ impl Work {
         let since = Instant::now();
         let at = |side| self.go(job, Some(At { pid, since, side, is_stuck: false }));
         at(Side::Old);
-        let made = match visit(&self.world, pid, |body| read(&self.world, body, &self.how, &self.code)) {
-            None | Some(Ok(None)) => return Ok(One::Gone),
-            Some(Ok(Some(made))) => made,
-            Some(Err(exit)) => {
-                let new = matches!(self.how, Conversion::Supervisor).then_some(&*self.code);
-                return Err(self.refused(pid, new, exit));
-            }
+        let read = match self.visit(pid, |body| self.read(body)) {
+            Visited::Done(Ok(read)) => read,
+            Visited::Done(Err(exit)) => return Err(self.refused(pid, None, exit)),
+            Visited::Gone => return Ok(One::Nothing),
+            Visited::Taken => return Ok(One::Dirty),
         };
-        let (instance, change) = match made {
-            Made::Supervisor((instance, change)) => (instance, Some(change)),
-            Made::State(bytes) => {
-                let bytes = self.lower(pid, bytes)?;
+        let made = match (read, &self.order.to) {
+            (Read::Runs, _) => return Ok(One::Dirty),
+            (Read::Nothing, _) | (_, None) => return Ok(One::Nothing),
+            (Read::Supervisor(args, rows), Some((code, _))) => {
                 at(Side::New);
-                let instance = match &self.how {
-                    Conversion::Up { from, extra } => self.code.module.change_code(from, &bytes, extra),
-                    _ => self.code.module.import(&bytes),
+                let wanted = supervisor::wanted(code, &args).and_then(|wanted| {
+                    supervisor::check_kept(&rows, wanted.as_ref(), &self.world.code)?;
+                    Ok(wanted)
+                });
+                Made::Supervisor(wanted.map_err(|exit| self.refused(pid, Some(code), exit))?)
+            }
+            (Read::State(state), Some((code, how))) => {
+                let state = self.lower(pid, how, state)?;
+                at(Side::New);
+                let instance = match how {
+                    Conversion::Up { from, extra } => code.module.change_code(from, &state, extra),
+                    _ => code.module.import(&state),
                 };
-                (instance.map_err(|exit| self.refused(pid, Some(&self.code), exit))?, None)
+                Made::State(instance.map_err(|exit| self.refused(pid, Some(code), exit))?)
             }
         };
-        Ok(self.place(pid, instance).map_or(One::Gone, |()| One::Converted(change)))
+        Ok(self.place(pid, made))
+    }
+
+    /// Reads the state of a process at rest, and notes that it was read.
+    fn read(&self, body: &mut Body) -> Result<Read, Exit> {
+        upgrade::settle(&self.world, body);
+        if !matches!(body.actor, Actor::Resting(_)) {
+            return Ok(Read::Runs);
+        }
+        if body.shadow.is_some() {
+            return Ok(Read::Nothing);
+        }
+        body.round = self.order.round;
+        let (Actor::Resting(instance), Some((_, how))) = (&body.actor, &self.order.to) else {
+            return Ok(Read::Nothing);
+        };
+        if matches!(how, Conversion::Supervisor) {
+            let old = instance.supervisor().map(|old| (old.args().to_vec(), Arc::clone(old.rows())));
+            return Ok(old.map_or(Read::Nothing, |(args, rows)| Read::Supervisor(args, rows)));
+        }
+        // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.
+        if body.card.code.behaviour() == Behaviour::Supervisor {
+            return Ok(Read::Nothing);
+        }
+        instance.export().map(Read::State)
     }
 
     /// Going down, the code that is left makes the state that the other can read.
-    fn lower(&self, pid: Pid, state: Bytes) -> Result<Bytes, ConvertError> {
-        let Conversion::Down { to, extra } = &self.how else { return Ok(state) };
+    fn lower(&self, pid: Pid, how: &Conversion, state: Bytes) -> Result<Bytes, ConvertError> {
+        let Conversion::Down { to, extra } = how else { return Ok(state) };
         let card = |slot: &Slot<Process>| slot.card(pid.generation, |card| Arc::clone(&card.code));
         let Some(old) = self.world.slot(pid).and_then(card) else { return Ok(state) };
         old.module.change_code_down(to, &state, extra).map_err(|exit| self.refused(pid, Some(&old), exit))
     }
 
-    /// Puts a shadow beside the live state, unless the upgrade was given up meanwhile.
-    fn place(&self, pid: Pid, instance: Box<dyn Instance>) -> Option<()> {
-        let shadow = Box::new(Shadow { upgrade: self.upgrade, code: Arc::clone(&self.code), instance });
-        visit(&self.world, pid, |body| {
-            if self.is_open() {
-                body.shadow = Some(shadow);
+    /// Puts a shadow beside the live state, unless that has changed, or the upgrade was given up meanwhile.
+    fn place(&self, pid: Pid, made: Made) -> One {
+        // What is not placed drops when nobody has the process claimed any more.
+        let mut made = Some(made);
+        let placed = self.visit(pid, |body| {
+            if !self.is_open() {
+                return One::Nothing;
             }
-        })
+            let (Actor::Resting(live), Some((code, _))) = (&body.actor, &self.order.to) else {
+                return One::Dirty;
+            };
+            if body.round != self.order.round {
+                return One::Dirty;
+            }
+            let (instance, change) = match (made.take(), live.supervisor()) {
+                (Some(Made::State(instance)), _) => (instance, None),
+                (Some(Made::Supervisor(wanted)), Some(old)) => {
+                    let (instance, change) = supervisor::change(old, code, wanted);
+                    (instance, Some(change))
+                }
+                _ => return One::Nothing,
+            };
+            let shadow = Shadow { upgrade: self.order.upgrade, code: Arc::clone(code), instance };
+            body.shadow = Some(Box::new(shadow));
+            One::Converted(change)
+        });
+        match placed {
+            Visited::Done(one) => one,
+            Visited::Gone => One::Nothing,
+            Visited::Taken => One::Dirty,
+        }
+    }
+
+    /// Visits a process. One that is held and taken is so for microseconds only: a worker handles a signal, or parks it.
+    fn visit<R>(&self, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Visited<R> {
+        let Some(slot) = self.world.slot(pid) else { return Visited::Gone };
+        let mut body = loop {
+            match slot.visit(pid.generation) {
+                Ok(body) => break body,
+                Err(Unclaimed::Dead) => return Visited::Gone,
+                Err(Unclaimed::Taken) if self.order.is_held => std::thread::yield_now(),
+                Err(Unclaimed::Taken) => return Visited::Taken,
+            }
+        };
+        let result = work(&mut body);
+        leave(&self.world, slot, body);
+        Visited::Done(result)
     }
 
     /// `by` is who refused; `None` for the code that the process runs.
@@ -320,43 +408,32 @@ impl Work {
 
 enum One {
     Converted(Option<supervisor::Change>),
-    /// The process has ended, or has not been born.
-    Gone,
+    /// The process has ended, or nothing of it is to be converted, or it has its shadow.
+    Nothing,
+    /// It runs, or ran meanwhile.
+    Dirty,
 }
 
-enum Made {
-    Supervisor((Box<dyn Instance>, supervisor::Change)),
+/// What the first visit found.
+enum Read {
     State(Bytes),
+    /// What a supervisor was started with, and its children.
+    Supervisor(Bytes, Arc<RwLock<Rows>>),
+    Nothing,
+    Runs,
 }
 
-/// Reads the state of a process at rest; `None` where nothing of it is to be converted.
-fn read(world: &World, body: &Body, how: &Conversion, new: &Arc<Code>) -> Result<Option<Made>, Exit> {
-    let Actor::Resting(instance) = &body.actor else { return Ok(None) };
-    if matches!(how, Conversion::Supervisor) {
-        let changed = instance.supervisor().map(|old| supervisor::change(old, new, &world.code));
-        return Ok(changed.transpose()?.map(Made::Supervisor));
-    }
-    // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.
-    if body.card.code.behaviour() == Behaviour::Supervisor {
-        return Ok(None);
-    }
-    instance.export().map(|bytes| Some(Made::State(bytes)))
+/// What the second visit places.
+enum Made {
+    State(Box<dyn Instance>),
+    /// What the new init wants; merged with the rows as they are when it is placed.
+    Supervisor(Option<SupervisorSpec>),
 }
 
-/// Visits a process at rest; `None` when it has ended.
-fn visit<R>(world: &World, pid: Pid, work: impl FnOnce(&mut Body) -> R) -> Option<R> {
-    let slot = world.slot(pid)?;
-    let mut body = loop {
-        match slot.visit(pid.generation) {
-            Ok(body) => break body,
-            Err(Unclaimed::Dead) => return None,
-            // A worker is handling a signal or parking it: a matter of microseconds for a process at rest.
-            Err(Unclaimed::Taken) => std::thread::yield_now(),
-        }
-    };
-    let result = work(&mut body);
-    leave(world, slot, body);
-    Some(result)
+enum Visited<R> {
+    Done(R),
+    Gone,
+    Taken,
 }
 
 pub(crate) fn leave(world: &World, slot: &Slot<Process>, body: Box<Body>) {

@@ -6,12 +6,17 @@
 //! call each other come to rest without deadlock. What it cannot see (a deferred reply, a socket) meets the deadline.
 //!
 //! ```text
-//! build: listen for births -> raise: up, count who is busy -> drain until nobody is counted -> closed
-//!                                                        \-> deadline: named, lowered
+//! build: listen for births -> rounds of pre-copy -> raise: up, count who is busy -> drain until nobody is counted -> closed
+//!                                                                              \-> deadline: named, lowered
 //! closed: nothing of a member moves; states are converted -> lower: parked members go on
 //! ```
 //!
 //! Who is *counted* was found inside a callback; a count ends when the body is put back at rest ([`crate::slot`]).
+//!
+//! While the gate listens, a member is either *dirty*, and in a list here, or a round of pre-copy has found it at rest
+//! and it has begun no callback since. So raising looks at the dirty ones only, however many members there are. Nobody
+//! slips through, since the two orders cross: a worker notes the process as dirty and *then* asks whether the gate is
+//! up; who raises it sets the flag and *then* reads the list.
 //!
 //! The gate sees processes through two traits ([`Processes`], [`Entrant`]), so that shuttle can run this very code over
 //! processes of its own (`gate/model.rs`).
@@ -23,7 +28,7 @@ use std::time::{Duration, Instant};
 use crate::code::From;
 use crate::pid::Pid;
 use crate::slot::{GateNumber, Rest};
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock, nap};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering, RwLock, nap};
 
 #[cfg(all(test, feature = "shuttle"))]
 mod model;
@@ -31,6 +36,9 @@ mod world;
 
 /// How often a gate looks anew at what draining members wait for.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
+
+/// Tells the rounds of pre-copy of a node apart, whatever gate they belong to; 0 is none.
+pub(crate) type Round = u32;
 
 /// What is done about members of a module that do not come to rest in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +79,8 @@ pub(crate) trait Entrant {
     fn pid(&self) -> Pid;
     /// The name of its module; `None` for one whose state cannot be converted.
     fn module(&self) -> Option<&str>;
+    /// The round of pre-copy that found it at rest; 0 when none did, or it has begun a callback since.
+    fn round(&self) -> Round;
     /// Its next callback is its init.
     fn is_unborn(&self) -> bool;
     /// The calls that wait in its mailbox, oldest first.
@@ -93,19 +103,24 @@ pub(crate) enum Admission {
 /// Where the gate of the upgrade under way is found. One load for everybody else.
 #[derive(Default)]
 pub(crate) struct GateHouse {
-    /// A gate exists and hears of births.
+    /// A gate exists and hears of births, and of members that are about to run.
     listening: AtomicBool,
     /// The gate is up.
     up: AtomicBool,
     gate: RwLock<Option<Arc<Gate>>>,
     /// How many gates there were.
     built: AtomicU64,
+    /// The last round of pre-copy.
+    rounds: AtomicU32,
 }
 
 /// The gate of one upgrade.
 pub(crate) struct Gate {
     number: GateNumber,
-    members: HashMap<String, Member>,
+    /// The first round that is its own.
+    first_round: Round,
+    /// The modules of its members.
+    modules: HashSet<String>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -114,8 +129,10 @@ pub(crate) struct Gate {
 struct State {
     /// Direct supervisors of members.
     supervisors: HashSet<Pid>,
-    /// Born since staging, of members' modules.
+    /// Of members' modules, born since this was asked for last.
     newborn: Vec<Pid>,
+    /// Members and supervisors that no round has found at rest, or that were about to run since; some more than once.
+    dirty: Vec<Pid>,
     /// How many counts are open. May be below zero for a moment: a process can come to rest before its count is noted.
     open: isize,
     /// Everybody who was ever counted.
@@ -140,16 +157,22 @@ enum Need {
 }
 
 impl GateHouse {
-    pub(crate) fn build(&self, members: HashMap<String, Member>) -> Arc<Gate> {
+    pub(crate) fn build(&self, modules: HashSet<String>) -> Arc<Gate> {
         let gate = Arc::new(Gate {
             number: self.built.fetch_add(1, Ordering::Relaxed),
-            members,
+            first_round: self.begin_round(),
+            modules,
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
         });
         *self.gate.write() = Some(Arc::clone(&gate));
         self.listening.store(true, Ordering::SeqCst);
         gate
+    }
+
+    /// Returns the number of a new round of pre-copy.
+    pub(crate) fn begin_round(&self) -> Round {
+        self.rounds.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn tear_down(&self) {
@@ -163,9 +186,20 @@ impl GateHouse {
 
     /// Says whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
+        // First: who raises the gate and misses this note has raised it before, and the process is parked.
+        self.stir(entrant.pid(), entrant.round());
         match self.gate(&self.up) {
             Some(gate) => gate.admit(entrant),
             None => Admission::Free,
+        }
+    }
+
+    /// A claimed process is about to change: if that round of pre-copy found it at rest, it is dirty from now on.
+    pub(crate) fn stir(&self, pid: Pid, round: Round) {
+        if round != 0
+            && let Some(gate) = self.gate(&self.listening).filter(|gate| round >= gate.first_round)
+        {
+            gate.note([pid]);
         }
     }
 
@@ -196,19 +230,44 @@ impl GateHouse {
 impl Gate {
     /// Says whether the processes of that module are members.
     pub(crate) fn is_member(&self, module: Option<&str>) -> bool {
-        module.is_some_and(|module| self.members.contains_key(module))
+        module.is_some_and(|module| self.modules.contains(module))
     }
 
-    /// Returns the members born since the gate was built that are not `known`: who looked for members meanwhile may
-    /// have found some of them.
-    pub(crate) fn newborn(&self, known: impl Iterator<Item = Pid>) -> HashSet<Pid> {
-        let mut newborn: HashSet<Pid> = self.state.lock().newborn.iter().copied().collect();
-        if !newborn.is_empty() {
-            known.for_each(|pid| {
-                newborn.remove(&pid);
-            });
-        }
+    /// Says whether it is for just these modules.
+    pub(crate) fn is_over(&self, members: &HashMap<String, Member>) -> bool {
+        self.modules.len() == members.len() && members.keys().all(|module| self.modules.contains(module))
+    }
+
+    /// Holds these processes too.
+    pub(crate) fn oversee(&self, supervisors: &[Pid]) {
+        self.state.lock().supervisors.extend(supervisors);
+    }
+
+    /// Notes that these are dirty.
+    pub(crate) fn note(&self, pids: impl IntoIterator<Item = Pid>) {
+        self.state.lock().dirty.extend(pids);
+    }
+
+    /// Returns the members that were born since this was asked last. They are dirty.
+    pub(crate) fn newborn(&self) -> Vec<Pid> {
+        let mut state = self.state.lock();
+        let newborn = std::mem::take(&mut state.newborn);
+        state.dirty.extend(&newborn);
         newborn
+    }
+
+    /// Returns who is dirty, each once.
+    pub(crate) fn dirty(&self) -> Vec<Pid> {
+        let state = self.state.lock();
+        let dirty = [&state.dirty[..], &state.newborn[..]].concat();
+        drop(state);
+        each_once(dirty)
+    }
+
+    /// Returns who is dirty, each once, for a round of pre-copy: who is not found at rest by it must be noted again.
+    pub(crate) fn take_dirty(&self) -> Vec<Pid> {
+        let dirty = std::mem::take(&mut self.state.lock().dirty);
+        each_once(dirty)
     }
 
     fn admit(&self, entrant: &impl Entrant) -> Admission {
@@ -246,46 +305,44 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Raises the gate over `members` and their direct supervisors, and waits until all of them rest.
+    /// Raises the gate over all members and their direct supervisors, and waits until they rest: the dirty ones, for
+    /// the others do.
     ///
-    /// `rests` hears of each member found at rest. Returns who was left or doomed.
+    /// `found` hears of each that it looks at. Returns who was left or doomed.
     pub(crate) fn raise(
         &self,
         house: &GateHouse,
         processes: &impl Processes,
-        members: impl Iterator<Item = Pid> + Clone,
-        supervisors: &[Pid],
-        mut rests: impl FnMut(Pid),
+        terms: &HashMap<String, Member>,
+        mut found: impl FnMut(Rest),
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
-        self.state.lock().supervisors.extend(supervisors);
         house.up.store(true, Ordering::SeqCst);
-        // Each is looked at once: a count that is opened twice would never end.
-        let known = members.chain(supervisors.iter().copied());
-        let newborn = self.newborn(known.clone());
-        for pid in known.chain(newborn) {
-            if self.look_at(processes, pid) {
-                rests(pid);
-            }
+        // Only now: who is noted later finds the gate up. Each is looked at once: a count that is opened twice would
+        // never end.
+        for pid in self.dirty() {
+            found(self.look_at(processes, pid));
         }
-        self.drain(processes, raised)
+        self.drain(processes, terms, raised)
     }
 
-    /// Says whether a member rests; else it is counted.
-    fn look_at(&self, processes: &impl Processes, pid: Pid) -> bool {
-        match processes.rest(pid, self.number) {
-            Rest::Quiet => true,
-            Rest::Dead => false,
-            Rest::Counted => {
-                let mut state = self.state.lock();
-                state.open += 1;
-                state.counted.push(pid);
-                false
-            }
+    /// Asks whether a member rests; else it is counted.
+    fn look_at(&self, processes: &impl Processes, pid: Pid) -> Rest {
+        let rest = processes.rest(pid, self.number);
+        if rest == Rest::Counted {
+            let mut state = self.state.lock();
+            state.open += 1;
+            state.counted.push(pid);
         }
+        rest
     }
 
-    fn drain(&self, processes: &impl Processes, raised: Instant) -> Result<Vec<Pid>, Vec<Pid>> {
+    fn drain(
+        &self,
+        processes: &impl Processes,
+        terms: &HashMap<String, Member>,
+        raised: Instant,
+    ) -> Result<Vec<Pid>, Vec<Pid>> {
         loop {
             {
                 let mut state = self.state.lock();
@@ -295,7 +352,7 @@ impl Gate {
                     return Ok(state.given_up.iter().copied().collect());
                 }
             }
-            let late = self.late(processes, raised);
+            let late = self.late(processes, terms, raised);
             let refused: Vec<Pid> =
                 late.iter().filter(|(_, unrest)| *unrest == Unrest::Abort).map(|(pid, _)| *pid).collect();
             if !refused.is_empty() {
@@ -311,15 +368,20 @@ impl Gate {
     }
 
     /// Returns the counted processes that have had their time.
-    fn late(&self, processes: &impl Processes, raised: Instant) -> Vec<(Pid, Unrest)> {
+    fn late(
+        &self,
+        processes: &impl Processes,
+        terms: &HashMap<String, Member>,
+        raised: Instant,
+    ) -> Vec<(Pid, Unrest)> {
         let (counted, given_up) = {
             let state = self.state.lock();
             (state.counted.clone(), state.given_up.clone())
         };
         let waited = raised.elapsed();
         let terms = |module: Option<&str>| {
-            let member = module.and_then(|module| self.members.get(module)).copied();
-            member.unwrap_or_else(|| self.supervisors_terms())
+            let member = module.and_then(|module| terms.get(module)).copied();
+            member.unwrap_or_else(|| supervisors_terms(terms))
         };
         counted
             .into_iter()
@@ -332,16 +394,6 @@ impl Gate {
                 (waited >= member.timeout).then_some((pid, member.unrest))
             })
             .collect()
-    }
-
-    /// A supervisor of members has no terms of its own: it is waited for as long as the most patient member, and may
-    /// stop the upgrade only if some member may.
-    fn supervisors_terms(&self) -> Member {
-        let abort = self.members.values().any(|member| member.unrest == Unrest::Abort);
-        Member {
-            timeout: self.members.values().map(|member| member.timeout).max().unwrap_or_default(),
-            unrest: if abort { Unrest::Abort } else { Unrest::Leave },
-        }
     }
 
     fn give_up(&self, late: impl Iterator<Item = Pid>) {
@@ -410,6 +462,22 @@ impl State {
         }
         entrant.calls().map(|from| Need::Call(pid, from)).find(is_needed)
     }
+}
+
+/// A supervisor of members has no terms of its own: it is waited for as long as the most patient member, and may stop
+/// the upgrade only if some member may.
+fn supervisors_terms(terms: &HashMap<String, Member>) -> Member {
+    let abort = terms.values().any(|member| member.unrest == Unrest::Abort);
+    Member {
+        timeout: terms.values().map(|member| member.timeout).max().unwrap_or_default(),
+        unrest: if abort { Unrest::Abort } else { Unrest::Leave },
+    }
+}
+
+fn each_once(mut pids: Vec<Pid>) -> Vec<Pid> {
+    pids.sort_unstable();
+    pids.dedup();
+    pids
 }
 
 /// Returns the parents that are no members themselves, each once. Children of one parent mostly come in a row.

@@ -73,4 +73,4 @@ pub use runtime::{Purge, Runtime};
 pub use supervisor::{Change, Supervisor};
 pub use sys::SysError;
 pub use timer::TimerRef;
-pub use upgrade::{Pause, Upgrade};
+pub use upgrade::{Pause, Precopied, Upgrade};

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::code::{Bytes, Callback, From, Instance, Ref};
 use crate::code_server::Code;
 use crate::exit::Exit;
+use crate::gate::Round;
 use crate::pid::Pid;
 use crate::rows::Rows;
 use crate::slot::Kind;
@@ -167,6 +168,9 @@ pub(crate) struct Body {
     /// When the armed deadline timer fires.
     pub(crate) alarm: Option<Instant>,
     pub(crate) ties: Option<Box<Ties>>,
+    /// The round of pre-copy that found it at rest; 0 once it has begun a callback.
+    pub(crate) round: Round,
+    /// What that round, or the upgrade later, made of the state: void once a callback begins.
     pub(crate) shadow: Option<Box<Shadow>>,
 }
 
@@ -199,6 +203,7 @@ impl Body {
             system: Vec::new(),
             alarm: None,
             ties: None,
+            round: 0,
             shadow: None,
         }
     }

@@ -113,6 +113,12 @@ impl Rows {
         }
     }
 
+    /// Gives all rows this spec. Those of a simple_one_for_one, which are not found by the id in it.
+    pub(crate) fn set_template(&mut self, template: &Arc<ChildSpec>) {
+        debug_assert!(self.anonymous, "rows with ids have specs of their own");
+        self.rows.values_mut().for_each(|row| row.spec = Arc::clone(template));
+    }
+
     pub(crate) fn get(&self, seq: Seq) -> Option<&Row> {
         self.rows.get(&seq)
     }

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Between two callbacks lies a *boundary*: there system messages are done, a shadow of a committed upgrade is taken,
-//! and a process whose code is no longer current moves on.
+//! and a process whose code is no longer current moves on. Where a callback begins, a shadow of an upgrade that is under
+//! way ends: it was made of a state that is none any more.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
 use crate::context;
 use crate::crashes::Crash;
 use crate::exit::Exit;
-use crate::gate::{Admission, Entrant};
+use crate::gate::{Admission, Entrant, Round};
 use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;
@@ -84,6 +85,10 @@ impl Entrant for Run<'_> {
         self.card.stateful_module()
     }
 
+    fn round(&self) -> Round {
+        self.round
+    }
+
     fn is_unborn(&self) -> bool {
         matches!(self.actor, Actor::Unborn(_))
     }
@@ -115,7 +120,7 @@ impl Run<'_> {
                 break;
             }
             self.boundary()?;
-            if self.is_waiting() || self.suspended {
+            if self.is_waiting() || self.suspended || !self.has_work() {
                 break;
             }
             match self.world.gate.admit(self) {
@@ -366,7 +371,18 @@ impl Run<'_> {
         }
     }
 
+    /// The state is about to change: a shadow of it is void.
+    fn stir(&mut self) -> Result<(), Exit> {
+        if self.round == 0 && self.shadow.is_none() {
+            return Ok(());
+        }
+        crate::upgrade::stir(self.world, self);
+        // It may have waited for the shadow.
+        self.keep_up()
+    }
+
     fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
+        self.stir()?;
         let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
         };
@@ -467,6 +483,7 @@ impl Run<'_> {
         let (world, slot) = (self.world, self.slot);
         let mut body = self.body.take().expect("the body is only away while a callback runs");
         let pid = body.pid;
+        crate::upgrade::stir(world, &mut body);
         report_crash(world, &body, &exit);
         world.journal.died(|| Death {
             pid,
@@ -480,7 +497,6 @@ impl Run<'_> {
         // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is
         // told: who hears of the end may purge the code.
         body.actor = Actor::Running;
-        body.shadow = None;
         if let Some(gate) = counted {
             world.gate.rested(pid, gate);
         }

@@ -147,38 +147,57 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     })
 }
 
+/// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
+pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
+    ask_init(new, args)
+}
+
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
-///
-/// Unlike OTP, where a child that was added at run time brings its supervisor down when it is started again much later:
-/// the start arguments that stay are shown to the code that is to come.
 pub(crate) fn change(
     old: &Supervisor,
     new: &Arc<Code>,
+    wanted: Option<SupervisorSpec>,
+) -> (Box<dyn Instance>, Change) {
+    let spec = wanted.unwrap_or_else(|| old.spec.clone());
+    let simple = |spec: &SupervisorSpec| spec.strategy == Strategy::SimpleOneForOne;
+    let unchanged = Change { vanished: Vec::new(), added: Vec::new() };
+    let (rows, change) = match (simple(&old.spec), simple(&spec)) {
+        // However many they are: they get the new template when the new state is taken.
+        (true, true) => (Arc::clone(&old.rows), unchanged),
+        (false, true) => (Arc::new(RwLock::new(old.rows.read().without_ids())), unchanged),
+        (_, false) => {
+            let (rows, mut change) = old.rows.read().merge(&spec.children);
+            // What was added at run time was never in an init, and stays.
+            change.vanished.retain(|id| old.spec.children.iter().any(|child| child.id == *id));
+            (Arc::new(RwLock::new(rows)), change)
+        }
+    };
+    let (pid, args, intensity) = (old.pid, old.args.clone(), old.intensity.clone());
+    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity }), change)
+}
+
+/// Shows the start arguments that stay to the code that is to come. Runs that code, so nothing is held meanwhile.
+///
+/// Unlike OTP, where a child that was added at run time and cannot be started again brings its supervisor down, minutes
+/// after the upgrade.
+pub(crate) fn check_kept(
+    rows: &RwLock<Rows>,
+    wanted: Option<&SupervisorSpec>,
     server: &CodeServer,
-) -> Result<(Box<dyn Instance>, Change), Exit> {
-    let spec = ask_init(new, &old.args)?.unwrap_or_else(|| old.spec.clone());
-    let (rows, change) = if spec.strategy == Strategy::SimpleOneForOne {
-        let rows = old.rows.read().with_template(&spec.children[0]);
-        // All of them were started by one template: the first speaks for the others.
-        rows.iter().take(1).try_for_each(|row| starts_again(row, server))?;
-        (rows, Change { vanished: Vec::new(), added: Vec::new() })
+) -> Result<(), Exit> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let kept: Vec<Row> = if wanted.strategy == Strategy::SimpleOneForOne {
+        // All were started by one template: the first speaks for the others.
+        let first = rows.read().iter().next().cloned();
+        let args = first.map(|row| Some(row.args().to_vec()));
+        args.map(|args| Row { spec: Arc::new(wanted.children[0].clone()), args, child: Child::Stopped })
+            .into_iter()
+            .collect()
     } else {
-        let (rows, mut change) = old.rows.read().merge(&spec.children);
-        let stays = |row: &&Row| !spec.children.iter().any(|child| child.id == row.spec.id);
-        rows.iter().filter(stays).try_for_each(|row| starts_again(row, server))?;
-        // What was added at run time was never in an init, and stays.
-        change.vanished.retain(|id| old.spec.children.iter().any(|child| child.id == *id));
-        (rows, change)
+        let is_named = |row: &Row| wanted.children.iter().any(|child| child.id == row.spec.id);
+        rows.read().iter().filter(|row| !is_named(row)).cloned().collect()
     };
-    let supervisor = Supervisor {
-        pid: old.pid,
-        code: Arc::clone(new),
-        args: old.args.clone(),
-        spec,
-        rows: Arc::new(RwLock::new(rows)),
-        intensity: old.intensity.clone(),
-    };
-    Ok((Box::new(supervisor), change))
+    kept.iter().try_for_each(|row| starts_again(row, server))
 }
 
 /// Asks the code that a row's child would be started with whether it takes the start argument.
@@ -200,11 +219,10 @@ impl Rows {
         }
     }
 
-    fn with_template(&self, template: &ChildSpec) -> Self {
-        let spec = Arc::new(template.clone());
+    fn without_ids(&self) -> Self {
         let mut rows = Self::new(true);
         for row in self.iter() {
-            rows.push(Row { spec: Arc::clone(&spec), ..row.clone() });
+            rows.push(row.clone());
         }
         rows
     }
@@ -238,6 +256,18 @@ impl Supervisor {
     /// Returns its children.
     pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
         &self.rows
+    }
+
+    /// Returns what it was started with.
+    pub(crate) fn args(&self) -> &[u8] {
+        &self.args
+    }
+
+    /// Takes over: from now on the children of a simple_one_for_one restart by its template.
+    pub(crate) fn take_over(&self) {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            self.rows.write().set_template(&Arc::new(self.spec.children[0].clone()));
+        }
     }
 
     // --- starting --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ mod real {
     use std::time::Duration;
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
     /// Gives the lock back and waits for a change, for so long at most.
     pub(crate) fn nap<T>(changed: &Condvar, mut guard: MutexGuard<'_, T>, at_most: Duration) {
@@ -24,7 +24,7 @@ mod model {
     #[cfg(not(feature = "loom"))]
     use shuttle as checker;
 
-    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
     pub(crate) use checker::sync::{Condvar, MutexGuard};
     use checker::sync::{RwLockReadGuard, RwLockWriteGuard};
 

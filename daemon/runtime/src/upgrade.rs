@@ -1,13 +1,25 @@
-//! An upgrade as the process world sees it: stage, raise, convert, switch, lower, sweep; or abort.
+//! An upgrade as the process world sees it: stage, pre-copy, raise, convert, switch, lower, sweep; or abort.
 //!
-//! Until the switch nothing that a process can see has changed: new code is *staged*, new states are *shadows* beside
-//! the live ones. The switch flips the tables and the fate of all shadows with two stores; a process takes its shadow
-//! at its next activation, or the sweep does it for it. So aborting is forgetting.
+//! ```text
+//! enlist   finds the members, O(N): everybody is dirty
+//! precopy  rounds over the dirty ones, while everything runs: who rests gets a shadow and is clean, until it begins a
+//!          callback
+//! raise    looks at the dirty ones, and waits until they rest: the pause begins
+//! convert  the dirty ones
+//! switch   flips
+//! lower    wakes who was parked: the pause ends
+//! sweep    moves the shadows in, O(N)
+//! ```
+//!
+//! So nothing in the pause grows with the number of members, as long as few of them run. Until the switch nothing that a
+//! process can see has changed: new code is *staged*, new states are *shadows* beside the live ones. The switch flips
+//! the tables and the fate of all shadows with two stores; a process takes its shadow at its next activation, or the
+//! sweep does it for it. So aborting is forgetting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -15,18 +27,24 @@ use parking_lot::{Condvar, Mutex};
 use crate::code::{Behaviour, Instance, Module};
 use crate::code_server::Code;
 use crate::context;
-use crate::convert::{self, Conversion, ConvertError, Converted, leave};
+use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order, leave};
 use crate::exit::Exit;
-use crate::gate::{self, Gate, Member, Processes};
+use crate::gate::{self, Gate, Member, Processes, Round};
 use crate::journal::Entries;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Signal};
-use crate::slot::Unclaimed;
-use crate::supervisor;
+use crate::slot::{Rest, Unclaimed};
+use crate::supervisor::{self, Change};
 use crate::world::World;
 
 /// How many processes a pool job sweeps before it lets others run.
 const CHUNK: usize = 128;
+
+/// How often pre-copy goes over those that ran meanwhile, at most.
+const ROUNDS: usize = 3;
+/// So few dirty processes are converted inside the pause rather than in another round: it takes well below a
+/// millisecond.
+const FEW: usize = 128;
 
 /// What has become of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +54,26 @@ pub(crate) enum Fate {
     Aborted = 2,
 }
 
-/// The fates of all upgrades of a node, by number: a byte each, for the node's life. Shadows carry the number, for a
-/// counted reference would be one that all workers write to.
+/// The fates of all upgrades of a node, by number: a few bytes each, for the node's life. Shadows carry the number, for
+/// a counted reference would be one that all workers write to.
 #[derive(Debug, Default)]
-pub(crate) struct Fates(boxcar::Vec<AtomicU8>);
+pub(crate) struct Fates(boxcar::Vec<Record>);
+
+#[derive(Debug)]
+struct Record {
+    fate: AtomicU8,
+    /// How many shadows it has; for a moment too few, since they are counted after they are placed.
+    shadows: AtomicIsize,
+}
 
 impl Fates {
     /// Begins an upgrade and returns its number.
     fn begin(&self) -> usize {
-        self.0.push(AtomicU8::new(Fate::Open as u8))
+        self.0.push(Record { fate: AtomicU8::new(Fate::Open as u8), shadows: AtomicIsize::new(0) })
     }
 
     pub(crate) fn of(&self, upgrade: usize) -> Fate {
-        match self.0.get(upgrade).map(|fate| fate.load(Ordering::Acquire)) {
+        match self.0.get(upgrade).map(|record| record.fate.load(Ordering::Acquire)) {
             Some(0) => Fate::Open,
             Some(1) => Fate::Committed,
             _ => Fate::Aborted,
@@ -56,9 +81,29 @@ impl Fates {
     }
 
     fn set(&self, upgrade: usize, fate: Fate) {
-        if let Some(slot) = self.0.get(upgrade) {
-            slot.store(fate as u8, Ordering::Release);
+        if let Some(record) = self.0.get(upgrade) {
+            record.fate.store(fate as u8, Ordering::Release);
         }
+    }
+
+    /// Counts shadows that were placed.
+    pub(crate) fn shadowed(&self, upgrade: usize, placed: usize) {
+        if let Some(record) = self.0.get(upgrade) {
+            record.shadows.fetch_add(placed.cast_signed(), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a shadow that is void.
+    fn voided(&self, upgrade: usize) {
+        if let Some(record) = self.0.get(upgrade) {
+            record.shadows.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many shadows an upgrade has that nobody converts for.
+    fn shadows(&self, upgrade: usize) -> usize {
+        let shadows = self.0.get(upgrade).map_or(0, |record| record.shadows.load(Ordering::Relaxed));
+        usize::try_from(shadows).unwrap_or(0)
     }
 }
 
@@ -78,33 +123,60 @@ pub struct Pause {
     pub p99: Duration,
     /// Longest.
     pub max: Duration,
-    /// How many were held.
+    /// How many were held: members and their supervisors.
     pub processes: usize,
+}
+
+/// What a pre-copy came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Precopied {
+    /// How many processes have a shadow. Those that run from now on lose theirs.
+    pub processes: usize,
+    /// How often those that ran meanwhile were gone over, the first time included.
+    pub rounds: usize,
 }
 
 /// One upgrade under way. One at a time per node.
 pub struct Upgrade {
     world: Arc<World>,
+    /// Hears of members that run or are born; up while they are held.
     gate: Option<Arc<Gate>>,
     /// Its number among the [`Fates`]; another one after each discard.
     number: usize,
     /// Who is held while the gate is up.
     members: Members,
-    /// Which of `members` came to rest, and when (from the raise on).
+    /// Their direct supervisors that are none themselves, in order; held too.
+    supervisors: Vec<Pid>,
+    /// Those of `members` that were born when the others were known.
+    newborn: Vec<Pid>,
+    /// No round of pre-copy has gone over the members yet: all are dirty.
+    is_unseen: bool,
+    /// The members that had no shadow when they were brought to rest.
+    dirty: Members,
+    /// What became of the children of supervisors that have a shadow from the pre-copy, by module.
+    children: HashMap<String, BTreeMap<Pid, Change>>,
+    /// How many had a shadow when all had come to rest.
+    precopied: usize,
+    /// How long those that were dirty took to come to rest.
     rested: Vec<Duration>,
+    /// How many rested when the gate was raised, without being looked at.
+    clean: usize,
     raised: Option<Instant>,
     left: Vec<Pid>,
 }
 
 /// The members of an upgrade, by module.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Members(HashMap<String, Vec<Pid>>);
 
 impl Members {
     /// Adds a process of that module; one whose state cannot be converted is none.
     fn add(&mut self, module: Option<&str>, pid: Pid) {
         let Some(module) = module else { return };
-        self.0.entry(module.to_owned()).or_default().push(pid);
+        match self.0.get_mut(module) {
+            Some(pids) => pids.push(pid),
+            None => drop(self.0.insert(module.to_owned(), vec![pid])),
+        }
     }
 
     fn of(&self, module: &str) -> &[Pid] {
@@ -118,6 +190,15 @@ impl Members {
     fn iter(&self) -> impl Iterator<Item = Pid> + Clone {
         self.0.values().flatten().copied()
     }
+}
+
+/// Whom a round of pre-copy goes over.
+#[derive(Default)]
+struct Todo {
+    /// Whose states are to be converted.
+    members: Members,
+    /// Who is only held: supervisors of members, and members that were given up.
+    held: Vec<Pid>,
 }
 
 /// The codes met while members are looked for. Thousands of processes share a few, so each name is looked up once.
@@ -169,7 +250,14 @@ impl Upgrade {
             gate: None,
             number: world.fates.begin(),
             members: Members::default(),
+            supervisors: Vec::new(),
+            newborn: Vec::new(),
+            is_unseen: true,
+            dirty: Members::default(),
+            children: HashMap::new(),
+            precopied: 0,
             rested: Vec::new(),
+            clean: 0,
             raised: None,
             left: Vec::new(),
         }
@@ -185,14 +273,158 @@ impl Upgrade {
         self.members.iter()
     }
 
-    /// Returns the members that did not come to rest and are not converted.
+    /// Returns how many members there are.
+    pub fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Returns the members that were born after [`Upgrade::enlist`].
+    pub fn newborn(&self) -> &[Pid] {
+        &self.newborn
+    }
+
+    /// Returns how many members had a shadow already when all had come to rest.
+    pub fn precopied(&self) -> usize {
+        self.precopied
+    }
+
+    /// Returns the members that are not converted: they did not come to rest, or were given up.
     pub fn left(&self) -> &[Pid] {
         &self.left
     }
 
-    /// Raises the gate and brings all processes of these modules to rest.
+    /// Finds all processes of these modules and their direct supervisors, and hears of each that runs or is born from
+    /// now on. Takes as long as there are processes; nobody is held.
     ///
-    /// `include` says of a process and its parent whether it is a member; orphans may not be.
+    /// `include` says of a process and its parent whether it is a member; orphans may not be. Who is born later is one.
+    pub fn enlist<'a>(
+        &mut self,
+        modules: impl IntoIterator<Item = &'a str>,
+        include: impl Fn(Pid, Option<Pid>) -> bool,
+    ) {
+        let gate = self.world.gate.build(modules.into_iter().map(str::to_owned).collect());
+        // The gate listens already: whoever is born while members are looked for makes itself known.
+        (self.members, self.supervisors) = self.find_members(&gate, include);
+        gate.oversee(&self.supervisors);
+        (self.is_unseen, self.newborn, self.left) = (true, Vec::new(), Vec::new());
+        let mut newborn: HashSet<Pid> = gate.newborn().into_iter().collect();
+        if !newborn.is_empty() {
+            self.members.iter().for_each(|known| {
+                newborn.remove(&known);
+            });
+        }
+        self.add_newborn(newborn);
+        self.gate = Some(gate);
+    }
+
+    fn add_newborn(&mut self, newborn: impl IntoIterator<Item = Pid>) {
+        for pid in newborn {
+            self.world.module(pid, |module| self.members.add(module, pid));
+            self.newborn.push(pid);
+        }
+    }
+
+    /// Converts the states of the members of these modules to shadows while everything runs, so that few are left to
+    /// convert when members are held. Each state may take `limit`. `[enlisted]`
+    ///
+    /// A process that begins a callback afterwards drops its shadow and is gone over again, here or by
+    /// [`Upgrade::convert`]. Members of other modules, and those given up, get none.
+    ///
+    /// # Errors
+    /// The first process whose conversion failed or did not come back. Nothing is left of the others, and nobody was
+    /// held.
+    pub fn precopy(
+        &mut self,
+        conversions: &HashMap<String, Conversion>,
+        limit: Duration,
+    ) -> Result<Precopied, ConvertError> {
+        let Some(gate) = self.gate.clone() else { return Ok(Precopied::default()) };
+        let (mut rounds, mut before) = (0, usize::MAX);
+        loop {
+            let newborn = gate.newborn();
+            self.add_newborn(newborn);
+            let everybody = std::mem::take(&mut self.is_unseen);
+            let dirty = gate.take_dirty();
+            let is_enough = rounds == ROUNDS || dirty.len() <= FEW || dirty.len() >= before;
+            if is_enough && !everybody {
+                gate.note(dirty);
+                break;
+            }
+            before = if everybody { usize::MAX } else { dirty.len() };
+            rounds += 1;
+            let todo = if everybody { self.everybody() } else { self.sorted(dirty) };
+            if let Err(error) = self.round(&gate, todo, conversions, limit) {
+                self.discard();
+                return Err(error);
+            }
+        }
+        Ok(Precopied { processes: self.world.fates.shadows(self.number), rounds })
+    }
+
+    /// One round of pre-copy over these processes.
+    fn round(
+        &mut self,
+        gate: &Gate,
+        todo: Todo,
+        conversions: &HashMap<String, Conversion>,
+        limit: Duration,
+    ) -> Result<(), ConvertError> {
+        let round = self.world.gate.begin_round();
+        gate.note(self.go_over(todo.held, None, round, false, limit)?.dirty);
+        for (module, pids) in todo.members.0 {
+            let to = conversions
+                .get(&module)
+                .and_then(|how| Some((self.world.code.staged(&module)?, how.clone())));
+            if to.is_none() {
+                gate.note(pids);
+                continue;
+            }
+            let done = self.go_over(pids, to, round, false, limit)?;
+            gate.note(done.dirty);
+            self.children.entry(module).or_default().extend(done.converted.children);
+        }
+        Ok(())
+    }
+
+    fn go_over(
+        &self,
+        pids: Vec<Pid>,
+        to: Option<(Arc<Code>, Conversion)>,
+        round: Round,
+        is_held: bool,
+        limit: Duration,
+    ) -> Result<Done, ConvertError> {
+        convert::convert(&self.world, Order { pids, to, upgrade: self.number, round, is_held }, limit)
+    }
+
+    fn everybody(&self) -> Todo {
+        let mut todo = Todo { members: self.members.clone(), held: self.supervisors.clone() };
+        if !self.left.is_empty() {
+            let left: HashSet<Pid> = self.left.iter().copied().collect();
+            todo.members.0.values_mut().for_each(|pids| pids.retain(|pid| !left.contains(pid)));
+            todo.held.extend(left);
+        }
+        todo
+    }
+
+    /// Sorts some members and supervisors by what is to be done about them; the dead drop out.
+    fn sorted(&self, pids: Vec<Pid>) -> Todo {
+        let left: HashSet<Pid> = self.left.iter().copied().collect();
+        let mut todo = Todo::default();
+        for pid in pids {
+            if left.contains(&pid) || self.supervisors.binary_search(&pid).is_ok() {
+                todo.held.push(pid);
+            } else {
+                self.world.module(pid, |module| todo.members.add(module, pid));
+            }
+        }
+        todo
+    }
+
+    /// Raises the gate and brings all processes of these modules to rest. Only the dirty ones are looked at; without a
+    /// pre-copy over the same modules these are all.
+    ///
+    /// `include` is [`Upgrade::enlist`]'s, for an upgrade without pre-copy.
     ///
     /// # Errors
     /// The members that did not come to rest in their time and whose module does not allow that; the gate is down
@@ -202,27 +434,35 @@ impl Upgrade {
         members: HashMap<String, Member>,
         include: impl Fn(Pid, Option<Pid>) -> bool,
     ) -> Result<(), Vec<Pid>> {
-        let gate = self.world.gate.build(members);
-        // Found before the gate is up; whoever is born meanwhile makes itself known to the gate.
-        let (members, supervisors) = self.find_members(&gate, include);
-        self.members = members;
-        self.gate = Some(Arc::clone(&gate));
+        if !self.gate.as_ref().is_some_and(|gate| gate.is_over(&members)) {
+            self.enlist(members.keys().map(String::as_str), include);
+        }
+        let Some(gate) = self.gate.clone() else { return Ok(()) };
+        if std::mem::take(&mut self.is_unseen) {
+            gate.note(self.members.iter().chain(self.supervisors.iter().copied()));
+        }
+        self.add_newborn(gate.newborn());
+        let held = self.members.len() + self.supervisors.len();
         let raised = Instant::now();
         self.raised = Some(raised);
-        let mut rested = Vec::with_capacity(self.members.len());
-        let result = gate.raise(&self.world.gate, &*self.world, self.members.iter(), &supervisors, |_| {
-            rested.push(raised.elapsed());
+        let (mut seen, mut draining) = (0, 0);
+        let result = gate.raise(&self.world.gate, &*self.world, &members, |rest| {
+            seen += 1;
+            match rest {
+                Rest::Quiet => self.rested.push(raised.elapsed()),
+                Rest::Counted => draining += 1,
+                Rest::Dead => {}
+            }
         });
         // Those that drained first came to rest by now at the latest; each of them is held from then on.
-        let drained = self.members.len().saturating_sub(rested.len());
-        rested.extend(std::iter::repeat_n(raised.elapsed(), drained));
-        self.rested = rested;
+        self.rested.extend(std::iter::repeat_n(raised.elapsed(), draining));
+        self.clean = held.saturating_sub(seen);
         match result {
-            Ok(left) => {
-                for pid in gate.newborn(self.members.iter()) {
-                    self.world.module(pid, |module| self.members.add(module, pid));
-                }
-                self.left = left;
+            Ok(late) => {
+                self.left.extend(late);
+                self.add_newborn(gate.newborn());
+                self.dirty = self.sorted(gate.dirty()).members;
+                self.precopied = self.world.fates.shadows(self.number);
                 Ok(())
             }
             Err(late) => {
@@ -256,21 +496,30 @@ impl Upgrade {
         self.left.extend(pids);
     }
 
-    /// Converts the states of all members of one module to shadows; each may take `limit`. `[raised]`
+    /// Converts the states of those members of one module to shadows that have none; each may take `limit`. `[raised]`
+    ///
+    /// Returns how many it converted, and the changes of all supervisors of the module, those of the pre-copy included.
     ///
     /// # Errors
     /// The first process whose conversion failed or did not come back. What was converted stays until the switch or
     /// [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
-        convert::convert(&self.world, self.members_of(module), code, how, self.number, limit)
+        let round = self.world.gate.begin_round();
+        let done = self.go_over(self.dirty_of(module), Some((code, how)), round, true, limit)?;
+        let mut children = self.children.get(module).cloned().unwrap_or_default();
+        children.retain(|pid, _| !self.left.contains(pid));
+        children.extend(done.converted.children);
+        Ok(Converted { processes: done.converted.processes, children: children.into_iter().collect() })
     }
 
-    fn members_of(&self, module: &str) -> Vec<Pid> {
-        self.members.of(module).iter().filter(|pid| !self.left.contains(pid)).copied().collect()
+    fn dirty_of(&self, module: &str) -> Vec<Pid> {
+        let left: HashSet<Pid> = self.left.iter().copied().collect();
+        self.dirty.of(module).iter().filter(|pid| !left.contains(pid)).copied().collect()
     }
 
-    /// Returns the members of these modules that live, rest, and have no shadow.
+    /// Returns the members of these modules that live, rest, and have no shadow. Only those that were dirty when they
+    /// were brought to rest can be among them.
     pub fn unconverted(&self, modules: &[&str]) -> Vec<Pid> {
         let lacks = |pid: &Pid| {
             let slot = self.world.slot(*pid)?;
@@ -280,14 +529,21 @@ impl Upgrade {
                 stateful && body.shadow.is_none()
             })
         };
-        let members = modules.iter().flat_map(|module| self.members.of(module)).copied();
-        members.filter(|pid| lacks(pid) == Some(true) && !self.left.contains(pid)).collect()
+        let dirty = modules.iter().flat_map(|module| self.dirty_of(module));
+        dirty.filter(|pid| lacks(pid) == Some(true)).collect()
     }
 
     /// Drops all shadows; a conversion may begin anew.
     pub fn discard(&mut self) {
         self.world.fates.set(self.number, Fate::Aborted);
         self.number = self.world.fates.begin();
+        self.children.clear();
+        if self.raised.is_some() {
+            self.dirty = self.members.clone();
+        } else if self.gate.take().is_some() {
+            // Nobody is clean any more: who goes on from here enlists anew.
+            self.world.gate.tear_down();
+        }
         self.sweep_soon();
     }
 
@@ -305,7 +561,8 @@ impl Upgrade {
         gate.lower(&self.world.gate, &*self.world);
         self.world.gate.tear_down();
         let lowered = raised.elapsed();
-        Pause::of(self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect())
+        let rested = self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect();
+        Pause::of(rested, self.clean, lowered)
     }
 
     /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on
@@ -332,6 +589,8 @@ impl Upgrade {
     fn end(&mut self) -> Entries {
         if self.raised.is_some() {
             self.lower();
+        } else if self.gate.take().is_some() {
+            self.world.gate.tear_down();
         }
         if self.world.fates.of(self.number) == Fate::Open {
             self.world.fates.set(self.number, Fate::Aborted);
@@ -349,11 +608,13 @@ impl Drop for Upgrade {
 }
 
 impl Pause {
-    fn of(mut held: Vec<Duration>) -> Self {
+    /// `held` is of those that came to rest later; `clean` others rested all the time from the raise on.
+    fn of(mut held: Vec<Duration>, clean: usize, whole: Duration) -> Self {
         held.sort_unstable();
-        let Some(last) = held.len().checked_sub(1) else { return Self::default() };
-        let at = |per_cent: usize| held[last * per_cent / 100];
-        Self { p50: at(50), p99: at(99), max: held[last], processes: held.len() }
+        let processes = held.len() + clean;
+        let Some(last) = processes.checked_sub(1) else { return Self::default() };
+        let at = |per_cent: usize| held.get(last * per_cent / 100).copied().unwrap_or(whole);
+        Self { p50: at(50), p99: at(99), max: at(100), processes }
     }
 }
 
@@ -374,12 +635,24 @@ pub(crate) fn settle(world: &World, body: &mut Body) {
     }
 }
 
+/// Notes that the state of a process is about to change: what was made of it is void. For the claimer of the process.
+pub(crate) fn stir(world: &World, body: &mut Body) {
+    world.gate.stir(body.pid, std::mem::take(&mut body.round));
+    // The switch may have come just before.
+    settle(world, body);
+    if let Some(shadow) = body.shadow.take() {
+        world.fates.voided(shadow.upgrade);
+    }
+}
+
 /// Carries a process to the current version of its module, by bytes. For the claimer of the process, at a boundary.
 pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
     let Some(new) = world.code.current(body.card.code.name()) else { return Ok(()) };
     if Arc::ptr_eq(&new, &body.card.code) {
         return Ok(());
     }
+    // Whoever comes here has no shadow, but one may be in the making.
+    stir(world, body);
     if body.card.code.behaviour() != Behaviour::Supervisor
         && let Some(instance) = body.instance()
     {
@@ -397,11 +670,19 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
         .code
         .current(&module)
         .ok_or_else(|| Exit::Error(format!("module {module} has no current code")))?;
+    if body.shadow.is_some() {
+        return Err(Exit::Error(format!("an upgrade is converting {}; ask again when it is over", body.pid)));
+    }
+    stir(world, body);
     let Actor::Resting(instance) = &body.actor else {
         return Err(Exit::Error(format!("{} has no state", body.pid)));
     };
     let changed = match instance.supervisor() {
-        Some(old) => supervisor::change(old, &new, &world.code)?.0,
+        Some(old) => {
+            let wanted = supervisor::wanted(&new, old.args())?;
+            supervisor::check_kept(old.rows(), wanted.as_ref(), &world.code)?;
+            supervisor::change(old, &new, wanted).0
+        }
         None => new.module.change_code(from, &instance.export()?, extra)?,
     };
     take_rows(world, body, &*changed);
@@ -413,6 +694,7 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
 /// A changed supervisor has a table of its own.
 fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
     if let Some(supervisor) = instance.supervisor() {
+        supervisor.take_over();
         context::publish(world, body, supervisor.rows());
     }
 }

@@ -20,6 +20,8 @@ pub struct Check {
     pub to: Vsn,
     /// Whether there is anything to do: false where the release runs already.
     pub changed: bool,
+    /// Whether the script restarts the daemon, so that an upgrade is one by restart.
+    pub restarts: bool,
     /// The script, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
@@ -42,6 +44,7 @@ impl Prepared {
             from: from.cloned(),
             to: to.clone(),
             changed: from != Some(to),
+            restarts: false,
             script: None,
             obstacles: Vec::new(),
             warnings: Vec::new(),
@@ -85,10 +88,16 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
 }
 
 /// Looks at everything that a boot of a release would need.
-pub(crate) fn bootable(store: &Store, vsn: &Vsn) -> Vec<Obstacle> {
-    match store.release(vsn) {
-        Ok(_) => candidate(store, vsn).err().unwrap_or_default(),
-        Err(error) => vec![files(error)],
+pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacle> {
+    if let Err(error) = store.release(vsn) {
+        return vec![files(error)];
+    }
+    match candidate(store, vsn) {
+        Ok((release, _)) if release.daemon() != installed => {
+            vec![Obstacle::OtherDaemon { wanted: release.daemon().clone(), installed: installed.clone() }]
+        }
+        Ok(_) => Vec::new(),
+        Err(obstacles) => obstacles,
     }
 }
 
@@ -176,6 +185,12 @@ fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
     env
 }
 
+/// OTP: `restart_new_emulator`, `restart_emulator`.
+fn restarts(script: &Script) -> bool {
+    use reld_plan::Action::{RestartDaemon, RestartNewDaemon};
+    script.steps.iter().any(|step| matches!(step.action, RestartDaemon | RestartNewDaemon))
+}
+
 impl Prepared {
     /// Derives script and program, and looks at the processes that they are about.
     fn plan<N: Node>(
@@ -200,6 +215,7 @@ impl Prepared {
             Ok(program) => self.program = program,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
+        self.check.restarts = restarts(&script);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);
         self.check.script = Some(script);

@@ -142,6 +142,17 @@ pub enum Obstacle {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// The script restarts the daemon, which an install that can be given up cannot.
+    #[error("its script restarts the daemon, which boots the release for good; `relctl upgrade` does that")]
+    Restarts,
+    /// The release is for another daemon than the one that would be executed.
+    #[error("it is for reld {wanted}, and the daemon's file is reld {installed}; install reld {wanted} there first")]
+    OtherDaemon {
+        /// What the release names.
+        wanted: Vsn,
+        /// What a restart would execute.
+        installed: Vsn,
+    },
     /// A function is called of a module that neither release has.
     #[error("step {step}: `{instruction}`: no app of the two releases has the module; correct the appup")]
     UndefModule {
@@ -204,6 +215,8 @@ impl Obstacle {
             Self::Files(_) => "files",
             Self::Plan(error) => error.class(),
             Self::HandWritten(_) | Self::Unsupported { .. } => "unsupported",
+            Self::Restarts => "restarts",
+            Self::OtherDaemon { .. } => "other_daemon",
             Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",

@@ -8,8 +8,8 @@ use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 use crate::error::NodeError;
 use crate::node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
-    Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot, Staging,
-    StateChange, Unrest,
+    Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Resident, Slot,
+    Staging, StateChange, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -173,6 +173,46 @@ impl Fake {
         found.map(|(pid, _)| self.process(*pid)).collect()
     }
 
+    fn of(&self, module: &ModuleName, wanted: impl Fn(&Proc) -> bool) -> Vec<Pid> {
+        // Who runs it already, as a process of a restarted app does, has nothing to change.
+        let staged = self.world.staged.as_ref().and_then(|staged| staged.modules.get(module));
+        let mut pids: Vec<Pid> = self.world.processes.keys().copied().collect();
+        pids.retain(|pid| {
+            let process = &self.world.processes[pid];
+            process.module == *module && Some(&process.image) != staged && wanted(process)
+        });
+        pids
+    }
+
+    /// Gives these processes shadow states, and says how many they are.
+    fn shadow(&mut self, conversion: &Conversion, pids: &[Pid]) -> usize {
+        let image = self.world.staged.as_ref().unwrap().modules[&conversion.module];
+        if self.forgets.contains(&conversion.module) {
+            return 0;
+        }
+        for pid in pids {
+            let process = self.world.processes.get_mut(pid).unwrap();
+            process.shadow = Some((image, format!("{}, {}", process.state, conversion.change)));
+        }
+        pids.len()
+    }
+
+    fn change_code_error(&self, pid: Pid, module: &ModuleName) -> NodeError {
+        let process = Box::new(self.process(pid));
+        let image = self.world.staged.as_ref().unwrap().modules[module];
+        let vsn = self.world.images[&image].1.clone();
+        if pid.slot.is_multiple_of(2) {
+            NodeError::ChangeCode { process, vsn, reason: "unknown state".to_owned() }
+        } else {
+            NodeError::ChangeCodeTimedOut { process, vsn, after_ms: 5000 }
+        }
+    }
+
+    fn nobody(&self, module: Option<&ModuleName>) -> NodeError {
+        let module = module.cloned().unwrap_or_else(|| "none".parse().unwrap());
+        NodeError::Stage { module, reason: "nobody to convert".to_owned() }
+    }
+
     fn lingering(&self, module: &ModuleName, image: Image) -> Vec<Lingerer> {
         let vsn = self.world.images[&image].1.clone();
         let processes = self.listed(|_, process| process.module == *module && process.image == image);
@@ -208,9 +248,11 @@ impl Fake {
 }
 
 impl Proc {
+    /// Who runs makes its shadow void.
     fn serve(&mut self) {
-        if !self.is_held {
+        if !self.is_held && !self.mail.is_empty() {
             self.handled.append(&mut self.mail);
+            self.shadow = None;
         }
     }
 }
@@ -395,6 +437,39 @@ impl Node for Fake {
         Vec::new()
     }
 
+    /// Fails when it has converted all but the last process of the last module, and leaves nothing of that.
+    fn precopy(
+        &mut self,
+        gate: &Gate,
+        conversions: &[Conversion],
+        _: Duration,
+    ) -> Result<Precopied, NodeError> {
+        assert!(self.world.gate.is_empty(), "pre-copied inside the pause");
+        let fails = self.fails("precopy");
+        let spared = [OrphanPolicy::Kill, OrphanPolicy::Ignore].contains(&gate.orphans);
+        let mut processes = 0;
+        let mut last = None;
+        for conversion in conversions {
+            let is_member = |process: &Proc| match process.kind {
+                None => true,
+                Some(OutsiderKind::Orphan) => !spared,
+                Some(OutsiderKind::Task) => false,
+            };
+            let mut pids = self.of(&conversion.module, is_member);
+            pids.retain(|pid| !self.restless.contains(pid));
+            processes += self.shadow(conversion, &pids);
+            last = pids.last().map(|pid| (*pid, conversion.module.clone())).or(last);
+        }
+        if fails {
+            self.discard();
+            return Err(match last {
+                Some((pid, module)) => self.change_code_error(pid, &module),
+                None => self.nobody(conversions.first().map(|conversion| &conversion.module)),
+            });
+        }
+        Ok(Precopied { processes, rounds: 1 })
+    }
+
     fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
         assert!(self.world.gate.is_empty(), "the gate is raised twice");
         let fails = self.fails("raise");
@@ -430,51 +505,26 @@ impl Node for Fake {
         let stops =
             |module: &ModuleName| gate.members.iter().any(|member| member.stop && member.module == *module);
         self.held = held.iter().filter(|process| stops(&process.module)).map(|process| process.pid).collect();
-        Ok(Raised { at_rest: held.len() - doomed.len(), left, doomed })
+        let precopied = self.world.processes.values().filter(|process| process.shadow.is_some()).count();
+        Ok(Raised { at_rest: held.len() - doomed.len(), precopied, left, doomed })
     }
 
-    /// Fails half-way: all but the last process are converted by then.
+    /// Fails half-way: all but the last process that has no shadow yet are converted by then.
     fn convert(&mut self, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
-        let Conversion { module, change } = conversion;
+        let module = &conversion.module;
         assert!(self.world.gate.contains(module), "{module} is converted outside the gate");
         let fails = self.fails("convert");
-        let image = self.world.staged.as_ref().unwrap().modules[module];
-        let vsn = self.world.images[&image].1.clone();
-        let staged = Some(image);
-        let doomed = self.doomed.clone();
-        let mut members: Vec<(Pid, &mut Proc)> = self
-            .world
-            .processes
-            .iter_mut()
-            .filter(|(pid, process)| process.module == *module && process.is_held && !doomed.contains(*pid))
-            .filter(|(_, process)| Some(process.image) != staged)
-            .map(|(pid, process)| (*pid, process))
-            .collect();
-        let failed = if fails { Some(members.pop().map(|(pid, _)| pid)) } else { None };
-        if !self.forgets.contains(module) {
-            for (_, process) in &mut members {
-                process.shadow = Some((image, format!("{}, {}", process.state, converted(change))));
-            }
-        }
-        let processes = members.len();
+        let mut dirty = self.of(module, |process| process.is_held && process.shadow.is_none());
+        dirty.retain(|pid| !self.doomed.contains(pid));
+        let failed = if fails { Some(dirty.pop()) } else { None };
+        let processes = self.shadow(conversion, &dirty);
         match failed {
-            None if *change == StateChange::Supervisor => {
+            None if conversion.change == StateChange::Supervisor => {
                 Ok(Converted { processes, children: self.children.clone() })
             }
             None => Ok(Converted { processes, children: vec![] }),
-            Some(Some(pid)) if pid.slot % 2 == 0 => Err(NodeError::ChangeCode {
-                process: Box::new(self.process(pid)),
-                vsn,
-                reason: "unknown state".to_owned(),
-            }),
-            Some(Some(pid)) => Err(NodeError::ChangeCodeTimedOut {
-                process: Box::new(self.process(pid)),
-                vsn,
-                after_ms: 5000,
-            }),
-            Some(None) => {
-                Err(NodeError::Stage { module: module.clone(), reason: "nobody to convert".to_owned() })
-            }
+            Some(Some(pid)) => Err(self.change_code_error(pid, module)),
+            Some(None) => Err(self.nobody(Some(module))),
         }
     }
 
@@ -542,8 +592,4 @@ impl Node for Fake {
         self.collect();
         purged
     }
-}
-
-fn converted(change: &StateChange) -> String {
-    change.to_string()
 }

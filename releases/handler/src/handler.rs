@@ -7,7 +7,7 @@ use reld_plan::Vsn;
 use reld_store::{Boots, GaveWay, NextBoot, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
 use crate::check::{Check, Prepared, bootable, chain, prepare};
-use crate::error::Error;
+use crate::error::{Error, Obstacle};
 use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
@@ -137,16 +137,22 @@ impl<N: Node> ReleaseHandler<N> {
         self.store.boots().gave_way
     }
 
-    /// Makes a release the one that the node boots; the caller restarts the node. No script is needed. If it does not
-    /// boot at its first attempt, the release that is permanent now steps in.
+    /// Makes a release the one that the node boots; the caller restarts the node, with the daemon of version
+    /// `installed`. No script is needed. If it does not boot at its first attempt, the release that is permanent now
+    /// steps in.
     ///
     /// # Errors
     /// [`Error::Refused`] with everything that stands in the way, [`Error::NeedsRestart`], or the disk failed.
-    pub fn restart_into(&mut self, vsn: &Vsn, options: InstallOptions) -> Result<(), Error> {
+    pub fn restart_into(
+        &mut self,
+        vsn: &Vsn,
+        installed: &Vsn,
+        options: InstallOptions,
+    ) -> Result<(), Error> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
-        let mut obstacles = bootable(&self.store, vsn);
+        let mut obstacles = bootable(&self.store, vsn, installed);
         obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
         if !obstacles.is_empty() {
             return Err(Error::Refused { vsn: vsn.clone(), running: self.running().cloned(), obstacles });
@@ -158,6 +164,16 @@ impl<N: Node> ReleaseHandler<N> {
         self.store.reboot_into(vsn)?;
         self.life = Life::NeedsRestart;
         Ok(())
+    }
+
+    /// Says whether the script to a release restarts the daemon: then the way there is
+    /// [`restart_into`](Self::restart_into). False where something stands in the way, which an install tells.
+    ///
+    /// # Errors
+    /// As [`check_install`](Self::check_install).
+    pub fn restarts(&self, vsn: &Vsn, options: InstallOptions) -> Result<bool, Error> {
+        let check = self.check_install(vsn, options)?;
+        Ok(check.restarts && check.obstacles.is_empty())
     }
 
     /// Unpacks a tarball. One that is here already, with the same content, is left alone. OTP: `unpack_release`.
@@ -209,7 +225,8 @@ impl<N: Node> ReleaseHandler<N> {
     ) -> Result<Report, Error> {
         let begin = Instant::now();
         let Prepared { check, program } = self.prepare(vsn, options)?;
-        let Check { from, to, obstacles, .. } = check;
+        let Check { from, to, mut obstacles, .. } = check;
+        obstacles.extend(check.restarts.then_some(Obstacle::Restarts));
         if !obstacles.is_empty() {
             return Err(Error::Refused { vsn: to, running: from, obstacles });
         }

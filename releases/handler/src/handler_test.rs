@@ -220,6 +220,7 @@ fn the_observer_is_told_each_step_before_it_is_done() {
     let expected = [
         "load_object_code shop-0.1.1",
         "load [counter]",
+        "precopy [counter]",
         "suspend [counter]",
         "code_change counter (soft)",
         "compare",

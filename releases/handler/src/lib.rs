@@ -57,8 +57,8 @@ pub use handler::{ReleaseHandler, Target};
 pub use interrupt::{Interrupt, Wish};
 pub use node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
-    Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Purged, Raised, Resident, Slot,
-    Staging, StateChange, Unrest,
+    Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Resident,
+    Slot, Staging, StateChange, Unrest,
 };
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.

@@ -3,7 +3,7 @@
 //! The trait is the only road from releases to processes. Three rules make a saga over it short:
 //!
 //! - **A verb that answers an error has left nothing behind.** Only what answered `Ok` has to be undone. (`convert` alone
-//!   leaves the shadow states made so far, since [`discard`](Node::discard) drops all of them at once anyway.)
+//!   leaves the shadow states made so far, since [`discard`](Node::discard) takes back all of them at once anyway.)
 //! - **Every verb that waits has a deadline or a limit** and answers an error when it passes. A thread of an app that never comes
 //!   back is the node's to replace; the verb does not wait for it longer.
 //! - **The old thing is kept until [`switch`](Node::switch)**, so undoing is putting back. The verbs that only put
@@ -16,8 +16,9 @@
 //! stop_application [start_application]  apps that are restarted
 //! stage [unstage]                       staged code is seen by the script's own starts and conversions only
 //! start_application [stop_application, unload_application]    added and restarted apps start beside the old code
+//! precopy [discard]                     shadow states beside the live ones, while everything runs
 //! raise [lower]                         members come to rest, starts of their modules are held
-//! convert [discard], apply [apply]      shadow states beside the live ones
+//! convert [discard], apply [apply]      shadow states of those that have none, or ran since
 //! comparison                            nobody was forgotten
 //! switch                                the point of no return
 //! kill, lower, sweep, config_change, stop_.., unload_application, stop_children, purge
@@ -127,7 +128,26 @@ pub trait Node {
     /// answered, where that is an error. OTP: `config_change`.
     fn config_change(&mut self, deadline: Instant) -> Vec<String>;
 
+    /// Converts the states of a gate's members to shadow states while everything runs, so that few are left to convert
+    /// when they are held.
+    ///
+    /// A member that runs afterwards loses its shadow state; the node goes over such members again, as often as it sees
+    /// fit, and leaves the rest to [`convert`](Node::convert). Members of modules without a conversion here are all left
+    /// to it. The limit is for each state by itself.
+    ///
+    /// # Errors
+    /// As [`convert`](Node::convert). Nobody was held, and no shadow state is left.
+    fn precopy(
+        &mut self,
+        gate: &Gate,
+        conversions: &[Conversion],
+        limit: Duration,
+    ) -> Result<Precopied, NodeError>;
+
     /// Raises the gate: holds starts of the members' modules, lets the members drain, returns when all are at rest.
+    ///
+    /// Takes no longer for members that a [`precopy`](Node::precopy) over the same modules found at rest and that have
+    /// not run since, however many they are.
     ///
     /// Members are the supervised processes of the gate's modules and the direct supervisors of those; processes that
     /// were suspended by hand are members too and stay suspended afterwards. The deadline counts for members without
@@ -137,7 +157,8 @@ pub trait Node {
     /// [`NodeError::NotAtRest`] names every member under [`Unrest::Abort`] that did not come to rest in time.
     fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError>;
 
-    /// Converts the states of all members of one module to shadow states. [gate raised] OTP: `code_change`.
+    /// Converts the states of those members of one module to shadow states that have none. [gate raised] OTP:
+    /// `code_change`.
     ///
     /// The live states are not touched, and what a conversion sends is kept until the switch. The limit is for each state
     /// by itself, so that more processes have more time.
@@ -280,11 +301,22 @@ pub enum OrphanPolicy {
     Ignore,
 }
 
+/// What a pre-copy did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Precopied {
+    /// How many processes had a shadow state before they were held, and did not run since.
+    pub processes: usize,
+    /// How often the node went over those that had none.
+    pub rounds: usize,
+}
+
 /// What the gate brought to rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Raised {
     /// How many members are at rest.
     pub at_rest: usize,
+    /// How many of them have a shadow state already.
+    pub precopied: usize,
     /// Members under [`Unrest::Leave`] that are not.
     pub left: Vec<Process>,
     /// Processes that are held to be killed right after the switch.
@@ -321,9 +353,9 @@ pub enum StateChange {
 /// What a conversion did.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Converted {
-    /// How many processes have a shadow state now.
+    /// How many shadow states it made.
     pub processes: usize,
-    /// Which children changed, for each supervisor where some did.
+    /// Which children changed, for each supervisor of the module where some did, whenever its shadow state was made.
     pub children: Vec<ChangedChildren>,
 }
 

@@ -11,7 +11,7 @@
 //! restart_application till                StopApplication, and StartApplication right after Stage
 //! load counter, load counter_sup          Stage
 //! start_application shop                  StartApplication
-//! suspend [counter counter_sup]           Raise, Convert (soft) of what has no code_change
+//! suspend [counter counter_sup]           Precopy, Raise, Convert (soft) of what has no code_change
 //! code_change counter                     Convert
 //! switch                                  Compare | the switch | KillDoomed, Lower, Sweep, Purge of condemned code
 //! resume [..]                             (done by Lower)
@@ -121,10 +121,6 @@ fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obsta
             Some(Obstacle::UndefModule { step: number, instruction: instruction() })
         }
         Action::SyncNodes { .. } => unsupported("a node knows no other nodes; write the appup without it"),
-        Action::RestartNewDaemon => unsupported(
-            "the release.toml of both releases must name the same daemon, or the node be stopped and started anew",
-        ),
-        Action::RestartDaemon => unsupported("write the appup without it"),
         _ => None,
     }
 }
@@ -163,9 +159,8 @@ impl<'a> Builder<'a> {
             Action::Load { .. } => self.stage(),
             Action::StartApplication { app, .. } | Action::LoadApplication { app } => self.start(app),
             Action::Suspend { modules } => self.raise(modules),
-            Action::CodeChange { module, from, to, mode, change, extra, .. } => {
-                let vsn = if *mode == Mode::Up { from } else { to };
-                self.convert(module, state_change(*change, *mode, vsn, extra));
+            Action::CodeChange { .. } => {
+                conversion(action).into_iter().for_each(|c| self.before(Effect::Convert(c)));
             }
             Action::Switch => self.switch(),
             Action::StopApplication { app } => self.after(Finish::StopApplication(app.clone())),
@@ -177,7 +172,9 @@ impl<'a> Builder<'a> {
             // Done by lowering the gate.
             Action::Resume { .. } => {}
             // Refused as an obstacle.
-            Action::SyncNodes { .. } | Action::RestartNewDaemon | Action::RestartDaemon => {}
+            Action::SyncNodes { .. } => {}
+            // A script with one is not carried out live.
+            Action::RestartNewDaemon | Action::RestartDaemon => {}
         }
     }
 
@@ -243,17 +240,31 @@ impl<'a> Builder<'a> {
             return;
         }
         self.is_raised = true;
-        self.before(Effect::Raise(Gate { members, orphans: self.options.orphans }));
-        for module in self.replaced(|_| true) {
-            let stops = suspended.iter().any(|member| is_stopped(member) && member.module == module);
-            if !stops && !self.has_code_change(&module) {
-                self.convert(&module, StateChange::Soft);
-            }
-        }
+        let gate = Gate { members, orphans: self.options.orphans };
+        let soft = self.soft_conversions();
+        let early = soft.iter().cloned().chain(self.early_conversions()).collect();
+        self.before(Effect::Precopy(gate.clone(), early));
+        self.before(Effect::Raise(gate));
+        soft.into_iter().for_each(|conversion| self.before(Effect::Convert(conversion)));
     }
 
-    fn convert(&mut self, module: &ModuleName, change: StateChange) {
-        self.before(Effect::Convert(Conversion { module: module.clone(), change }));
+    /// Returns the conversions of the modules whose users merely have to move.
+    fn soft_conversions(&self) -> Vec<Conversion> {
+        let mut modules = self.replaced(|_| true);
+        modules.retain(|module| !self.has_code_change(module) && !self.is_stopped(module));
+        modules.into_iter().map(|module| Conversion { module, change: StateChange::Soft }).collect()
+    }
+
+    fn is_stopped(&self, wanted: &ModuleName) -> bool {
+        let stops = |action: &Action| matches!(action, Action::Suspend { modules } if modules.iter().any(|member| is_stopped(member) && member.module == *wanted));
+        self.script.steps.iter().any(|step| stops(&step.action))
+    }
+
+    /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
+    /// something for those behind it.
+    fn early_conversions(&self) -> Vec<Conversion> {
+        let behind = self.script.steps.iter().skip(self.step).map(|step| &step.action);
+        behind.take_while(|action| !matches!(action, Action::Apply(_))).filter_map(conversion).collect()
     }
 
     fn switch(&mut self) {
@@ -352,6 +363,13 @@ fn by_name(suspended: &Suspended, options: InstallOptions) -> Member {
 
 fn is_stopped(suspended: &Suspended) -> bool {
     suspended.change == MemberChange::Stop
+}
+
+/// Returns what a code_change does; `None` for other actions.
+fn conversion(action: &Action) -> Option<Conversion> {
+    let Action::CodeChange { module, from, to, mode, change, extra, .. } = action else { return None };
+    let vsn = if *mode == Mode::Up { from } else { to };
+    Some(Conversion { module: module.clone(), change: state_change(*change, *mode, vsn, extra) })
 }
 
 fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {

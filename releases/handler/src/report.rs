@@ -7,7 +7,7 @@ use reld_plan::{Script, Vsn};
 use serde::Serialize;
 
 use crate::error::State;
-use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Resident};
+use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Precopied, Resident};
 use crate::process::{Listed, Process};
 use crate::settle::Settled;
 
@@ -57,6 +57,8 @@ pub struct Report {
     pub pause: Pause,
     /// How many states were converted.
     pub converted: usize,
+    /// How many of them before their processes were held.
+    pub precopied: Precopied,
     /// Supervisors whose children differ from what the new init says: added rows are not started, vanished ones run on.
     pub children: Vec<ChangedChildren>,
     /// Who was ended by the upgrade.
@@ -125,6 +127,7 @@ impl Report {
             duration_us: 0,
             pause: Pause::default(),
             converted: 0,
+            precopied: Precopied::default(),
             children: Vec::new(),
             killed: Vec::new(),
             exits: Vec::new(),
@@ -281,7 +284,7 @@ mod tests {
             "steps": [{ "step": 1, "title": "load_object_code shop-0.1.1", "duration_us": 40 }],
             "duration_us": 0,
             "pause": { "p50_us": 0, "p99_us": 0, "max_us": 0, "processes": 0 },
-            "converted": 0, "children": [], "killed": [], "exits": [], "restarted": [], "left": [],
+            "converted": 0, "precopied": { "processes": 0, "rounds": 0 }, "children": [], "killed": [], "exits": [], "restarted": [], "left": [],
             "lingering": [], "residents": [], "warnings": [],
         });
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);

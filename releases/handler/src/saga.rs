@@ -21,7 +21,7 @@ use reld_plan::{AppName, ModuleName, PurgeMethod};
 use crate::children::{Unexpected, unexpected};
 use crate::error::NodeError;
 use crate::interrupt::{Interrupt, Wish};
-use crate::node::{Conversion, Gate, Image, Node, Slot, Staging};
+use crate::node::{Conversion, Gate, Image, Node, Precopied, Slot, Staging};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};
 use crate::step::{Blueprint, Effect, Finish, Program, Undo};
@@ -191,14 +191,23 @@ impl<N: Node> Saga<'_, N> {
             Effect::Raise(gate) => self.raise(gate)?,
             Effect::Convert(conversion) => self.convert(conversion)?,
             Effect::Compare => self.nobody_is_forgotten()?,
+            Effect::Precopy(gate, conversions) => self.precopy(gate, conversions)?,
         }
+        Ok(())
+    }
+
+    fn precopy(&mut self, gate: &Gate, conversions: &[Conversion]) -> Result<(), Cause> {
+        self.report.precopied = self.node.precopy(gate, conversions, self.limits.convert)?;
+        // A later conversion that fails half-way leaves shadow states too; they are taken back here.
+        self.undos.push(Undo::Discard);
         Ok(())
     }
 
     fn raise(&mut self, gate: &Gate) -> Result<(), Cause> {
         let raised = self.node.raise(gate, deadline(self.limits.rest))?;
-        // A conversion that fails half-way leaves shadow states, so their undo is noted before the first of them.
-        self.undos.extend([Undo::Lower, Undo::Discard]);
+        self.undos.push(Undo::Lower);
+        self.report.precopied.processes = raised.precopied;
+        self.report.converted = raised.precopied;
         self.report.left = raised.left;
         self.doomed = raised.doomed;
         Ok(())
@@ -243,6 +252,7 @@ impl<N: Node> Saga<'_, N> {
         self.report.left.clear();
         self.report.children.clear();
         self.report.converted = 0;
+        self.report.precopied = Precopied::default();
         while let Some(undo) = self.undos.pop() {
             tracing::info!(name: "release.install.undo", vsn = %self.report.to, %undo);
             if let Err(error) = self.undo(&undo) {

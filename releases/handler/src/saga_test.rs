@@ -105,8 +105,9 @@ fn whatever_fails_before_the_switch_the_node_is_as_before() {
             check_rolled_back(fake, &up());
         }
     }
-    let expected = ["load", "load", "stage", "start_application", "raise", "convert", "convert", "convert"];
-    assert_eq!(calls[..last], expected);
+    let expected = ["load", "load", "stage", "start_application", "precopy", "raise"];
+    assert_eq!(calls[..6], expected);
+    assert_eq!(calls[6..last], ["convert"; 3]);
 }
 
 #[test]
@@ -121,6 +122,8 @@ fn whatever_fails_after_the_switch_is_listed_and_the_upgrade_stands() {
 #[test]
 fn a_conversion_that_fails_names_the_process_the_app_and_the_answer() {
     let mut fake = shop();
+    // All have run since the pre-copy.
+    fake.has_traffic = true;
     fake.failing = BTreeSet::from([calls().iter().position(|call| *call == "convert").unwrap() + 1]);
     let failure = check_rolled_back(fake, &up()).failure.unwrap();
     assert_eq!(failure.title, "code_change counter (up from 0.1.0)");
@@ -129,6 +132,36 @@ fn a_conversion_that_fails_names_the_process_the_app_and_the_answer() {
         "change_code <3.1> (shop:counter): app shop 0.1.1 did not return within 5000 ms"
     );
     assert_eq!(failure.process.map(|process| process.pid), Some(pid(3)));
+}
+
+#[test]
+fn a_conversion_that_fails_before_the_gate_names_the_process_and_holds_nobody() {
+    let at = calls().iter().position(|call| *call == "precopy").unwrap();
+    let mut fake = shop();
+    fake.failing = BTreeSet::from([at]);
+    let mut before = fake.clone();
+    let report = run(&mut fake, &up());
+    assert_eq!(fake.calls[at..], ["precopy", "stop_application", "unload", "unload"]);
+    assert_eq!((report.outcome, report.pause.processes), (Outcome::RolledBack, 0));
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.title, "precopy [helper counter counter_sup]");
+    assert_eq!(
+        failure.cause,
+        "change_code <1.1> (shop:counter_sup): app shop 0.1.1 did not return within 5000 ms"
+    );
+    before.failing.clear();
+    check_installed(&mut before, &up());
+}
+
+#[test]
+fn who_does_not_run_after_the_pre_copy_is_not_converted_again() {
+    let mut fake = shop();
+    let report = check_installed(&mut fake, &up());
+    assert_eq!((report.converted, report.precopied.processes, report.precopied.rounds), (4, 4, 1));
+    let mut fake = shop();
+    fake.has_traffic = true;
+    let report = check_installed(&mut fake, &up());
+    assert_eq!((report.converted, report.precopied.processes), (4, 0));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use reld_plan::Vsn;
+
 use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::handler::{ReleaseHandler, Target};
@@ -21,6 +23,10 @@ fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
     handler.node_mut().spawn("counter", None);
     (site, handler, targets)
 }
+
+/// What the releases of these tests name, and another one.
+const DAEMON: Vsn = Vsn::new(1, 0, 0);
+const OTHER: Vsn = Vsn::new(1, 1, 0);
 
 fn probing(fault: Option<&str>) -> Settle {
     let probed = Probed { fault: fault.map(str::to_owned), output: vec!["checked".to_owned()] };
@@ -232,7 +238,7 @@ fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[2]);
     // There is no way in the appups from 1.0.0 to 1.2.0, and none is needed.
-    handler.restart_into(&vsn(2), options()).unwrap();
+    handler.restart_into(&vsn(2), &DAEMON, options()).unwrap();
     assert!(matches!(handler.install(&vsn(2), options(), &mut |_| ()), Err(Error::NeedsRestart)));
     check(&handler, "1.2.0 permanent, 1.0.0 old");
     drop(handler);
@@ -241,7 +247,7 @@ fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
-    handler.restart_into(&vsn(2), options()).unwrap();
+    handler.restart_into(&vsn(2), &DAEMON, options()).unwrap();
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(2));
@@ -255,11 +261,12 @@ fn no_restart_into_a_release_whose_files_are_bad_or_that_is_not_here() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[1]);
     std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
-    for (minor, class) in [(1, "files"), (7, "no_such_release")] {
-        let Err(Error::Refused { obstacles, .. }) = handler.restart_into(&vsn(minor), options()) else {
-            panic!("not refused")
-        };
-        assert_eq!(obstacles[0].class(), class);
-    }
+    let mut refused = |minor, daemon: &Vsn| match handler.restart_into(&vsn(minor), daemon, options()) {
+        Err(Error::Refused { obstacles, .. }) => obstacles[0].class(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(0, &OTHER), "other_daemon");
+    assert_eq!(refused(1, &DAEMON), "files");
+    assert_eq!(refused(7, &DAEMON), "no_such_release");
     check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
 }

@@ -10,8 +10,9 @@
 //! | stop_application, to be restarted | start_application: the old version, without its state |
 //! | stage | unstage |
 //! | start_application | stop_application |
+//! | precopy | discard, once for all shadow states |
 //! | raise | lower |
-//! | convert | discard, once for all shadow states |
+//! | convert | (precopy's discard) |
 //! | compare | |
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub(crate) enum Effect {
     Raise(Gate),
     Convert(Conversion),
     Compare,
+    /// Comes before the raise of the same gate.
+    Precopy(Gate, Vec<Conversion>),
 }
 
 /// A staging whose images are still to be loaded.
@@ -110,6 +113,9 @@ impl fmt::Display for Effect {
                 write!(f, "code_change {} ({})", conversion.module, conversion.change)
             }
             Self::Compare => f.write_str("compare"),
+            Self::Precopy(_, conversions) => {
+                write!(f, "precopy {}", names(conversions.iter().map(|conversion| &conversion.module)))
+            }
         }
     }
 }

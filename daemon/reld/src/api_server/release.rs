@@ -170,6 +170,15 @@ impl Order {
         }
     }
 
+    /// Says whether the way is a restart: asked for, or because the script has one.
+    fn restarts(&self, handler: &Handler, vsn: &Vsn) -> Result<bool, ErrorReport> {
+        if self.asked.kind == r::HistoryKind::Restart {
+            return Ok(true);
+        }
+        let commits = matches!(self.end, q::End::Commit) && self.settle == q::Settle::default();
+        Ok(commits && handler.restarts(vsn, self.options).map_err(|e| error(&e))?)
+    }
+
     /// Goes. The observer is told each step.
     fn run(
         self,
@@ -177,10 +186,14 @@ impl Order {
         vsn: Vsn,
         observer: &mut dyn FnMut(reld_handler::Progress<'_>),
     ) -> Result<r::Report, ErrorReport> {
-        let runs = handler.running().cloned();
-        let is_restart = self.asked.kind == r::HistoryKind::Restart;
-        if let Some(from) = runs.filter(|from| is_restart && *from != vsn) {
-            handler.restart_into(&vsn, self.options).map_err(|e| error(&e))?;
+        if let Some(from) = handler.running().cloned().filter(|from| *from != vsn)
+            && self.restarts(handler, &vsn)?
+        {
+            let installed = crate::daemon::installed().map_err(|e| {
+                ErrorReport::refused("other_daemon", "what a restart would execute is not known")
+                    .caused_by(format!("{e:#}"))
+            })?;
+            handler.restart_into(&vsn, &installed, self.options).map_err(|e| error(&e))?;
             return Ok(under_way(Some(from.to_string()), vsn.to_string()));
         }
         let done = match self.end {

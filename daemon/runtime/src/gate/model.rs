@@ -6,6 +6,8 @@
 //! for one that is not born yet. What must hold in every order:
 //!
 //! - when the gate says that its members rest, no callback of them runs or waits, and none begins until it is lowered;
+//! - then every member has a shadow, made before the gate or behind it, of the state that it has;
+//! - in the end every state has the effect of every callback of its process, whatever came of the upgrade;
 //! - every call is answered, once;
 //! - nobody waits for ever, which shuttle would call a deadlock.
 
@@ -17,12 +19,16 @@ use shuttle::thread;
 
 use super::*;
 use crate::slot::{Hold, Kind, Slot, Wake};
+use crate::upgrade::Fate;
 
 /// Schedules per model. More for a longer look: `RELD_SCHEDULES=100000 cargo test ...`.
 const SCHEDULES: usize = 1_000;
 
 /// How many preemptions the schedules of the second kind have.
 const PREEMPTIONS: usize = 4;
+
+/// In how many steps of a conversion others run.
+const CONVERSION: usize = 10;
 
 /// Who calls from outside.
 const CLIENT: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
@@ -45,8 +51,36 @@ struct Station {
     /// The call under way, and the request that it waits for.
     serving: Option<(From, From)>,
     next_reference: u64,
-    /// How often its state was converted.
+    /// How many steps its callbacks have made: what an upgrade carries over.
+    state: u32,
+    /// The round of pre-copy that found it at rest.
+    round: Round,
+    shadow: Option<Shadow>,
+    /// How often it came to new code.
     converted: u32,
+}
+
+/// A copy of a state.
+#[derive(Debug)]
+struct Shadow {
+    upgrade: usize,
+    state: u32,
+}
+
+/// An upgrade whose gate is still to be raised.
+struct Begun {
+    number: usize,
+    gate: std::sync::Arc<Gate>,
+    members: Vec<Pid>,
+}
+
+/// How far an upgrade goes before it is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Until {
+    Precopied,
+    Raised,
+    Converted,
+    Switched,
 }
 
 impl Kind for Model {
@@ -68,6 +102,10 @@ impl Entrant for Claimed<'_> {
 
     fn module(&self) -> Option<&str> {
         Some(self.1.module)
+    }
+
+    fn round(&self) -> Round {
+        self.1.round
     }
 
     fn is_unborn(&self) -> bool {
@@ -94,6 +132,10 @@ struct House {
     answered: Condvar,
     /// The members rest, says the gate.
     at_rest: std::sync::atomic::AtomicBool,
+    /// How many steps the callbacks of each station really made.
+    steps: std::sync::Mutex<Vec<u32>>,
+    /// What has become of each upgrade.
+    fates: Mutex<Vec<Fate>>,
 }
 
 #[derive(Default)]
@@ -103,6 +145,7 @@ struct Queue {
 }
 
 const MEMBER: &str = "member";
+const SUPERVISOR: &str = "supervisor";
 const OTHER: &str = "other";
 
 fn pid(slot: u32) -> Pid {
@@ -143,6 +186,8 @@ impl House {
             answers: Mutex::new(vec![0; clients]),
             answered: Condvar::new(),
             at_rest: std::sync::atomic::AtomicBool::new(false),
+            steps: std::sync::Mutex::new(vec![0; stations.len()]),
+            fates: Mutex::default(),
         };
         for (slot, card) in stations.iter().enumerate().filter(|(_, (module, _))| !module.is_empty()) {
             house.start(pid(slot as u32), *card);
@@ -169,6 +214,9 @@ impl House {
             inbox: VecDeque::new(),
             serving: None,
             next_reference: 0,
+            state: 0,
+            round: 0,
+            shadow: None,
             converted: 0,
         };
         assert_eq!(self.slot(pid).open(card, |_| station), Some(pid.generation));
@@ -203,6 +251,14 @@ impl House {
         }
     }
 
+    /// Waits until this client has its answer.
+    fn wait_for(&self, client: usize) {
+        let mut answers = self.answers.lock().unwrap();
+        while answers[client] == 0 {
+            answers = self.answered.wait(answers).unwrap();
+        }
+    }
+
     // --- a worker, as in `run.rs` ------------------------------------------------------------------------------------
 
     fn work(&self) {
@@ -227,6 +283,7 @@ impl House {
         let Ok(claim) = slot.claim_any() else { return };
         let mut station = claim.body;
         station.inbox.extend(claim.mail);
+        self.settle(&mut station);
         claim.signals.into_iter().for_each(|answer| self.go_on(&mut station, answer));
         let hold = self.turn(slot, &mut station);
         let pid = station.pid;
@@ -243,25 +300,27 @@ impl House {
 
     fn turn(&self, slot: &Slot<Model>, station: &mut Station) -> Hold {
         while station.serving.is_none() {
+            self.settle(station);
+            if !station.has_work() {
+                return Hold::NONE;
+            }
             match self.gate.admit(&Claimed(slot, station)) {
                 Admission::Free => {}
                 Admission::Only(from) => station.bring_forward(from),
                 Admission::Parked => return Hold::PARKED,
             }
-            if !self.one(station) {
-                return Hold::NONE;
-            }
+            self.one(station);
         }
         Hold::WAITING
     }
 
     /// Runs init, or serves the next call.
-    fn one(&self, station: &mut Station) -> bool {
+    fn one(&self, station: &mut Station) {
         if take(&mut station.is_unborn) {
-            self.callback(station);
-            return true;
+            return self.callback(station);
         }
-        let Some(Call { from, mut route }) = station.inbox.pop_front() else { return false };
+        let Some(Call { from, mut route }) = station.inbox.pop_front() else { return };
+        self.stir(station);
         self.callback(station);
         match route.pop_front() {
             None => self.answer(from),
@@ -272,7 +331,27 @@ impl House {
                 self.post(Call { from: request, route });
             }
         }
-        true
+    }
+
+    /// The state is about to change, as in `upgrade.rs`.
+    fn stir(&self, station: &mut Station) {
+        self.gate.stir(station.pid, take(&mut station.round));
+        self.settle(station);
+        station.shadow = None;
+    }
+
+    /// Takes the shadow of a committed upgrade, drops that of a failed one.
+    fn settle(&self, station: &mut Station) {
+        let Some(shadow) = station.shadow.take() else { return };
+        let fate = self.fates.lock().unwrap()[shadow.upgrade];
+        match fate {
+            Fate::Open => station.shadow = Some(shadow),
+            Fate::Committed => {
+                station.state = shadow.state;
+                station.converted += 1;
+            }
+            Fate::Aborted => {}
+        }
     }
 
     /// Ends the callback that waited for this answer.
@@ -284,10 +363,13 @@ impl House {
     }
 
     /// What a callback may count on: nobody converts the state meanwhile.
-    fn callback(&self, station: &Station) {
-        let check =
-            || assert!(station.module != MEMBER || !self.at_rest(), "{} was said to rest", station.pid);
+    fn callback(&self, station: &mut Station) {
+        let (pid, is_held) = (station.pid, station.module != OTHER);
+        let check = || assert!(!is_held || !self.at_rest(), "{pid} was said to rest");
         check();
+        assert!(station.shadow.is_none(), "{pid} has a shadow and changes");
+        station.state += 1;
+        self.steps.lock().unwrap()[pid.slot as usize] += 1;
         thread::yield_now();
         check();
     }
@@ -298,26 +380,112 @@ impl House {
 
     // --- an upgrade, as in `upgrade.rs` ------------------------------------------------------------------------------
 
-    /// Brings the members to rest, converts them, and lets them go on; says who was late.
-    fn upgrade(&self, member: Member) -> Result<(), Vec<Pid>> {
-        let gate = self.gate.build(HashMap::from([(MEMBER.to_owned(), member)]));
+    fn upgrade(&self, rounds: usize, member: Member, until: Until) -> Result<(), Vec<Pid>> {
+        let begun = self.begin(rounds);
+        self.complete(begun, member, until)
+    }
+
+    /// Finds the members and copies them in so many rounds.
+    fn begin(&self, rounds: usize) -> Begun {
+        let number = self.fates.lock().unwrap().len();
+        self.fates.lock().unwrap().push(Fate::Open);
+        let gate = self.gate.build(HashSet::from([MEMBER.to_owned()]));
         let members = self.members();
         let parents = members.iter().filter_map(|pid| self.parent(*pid));
         let supervisors = supervisors_of(parents, members.iter().copied());
-        let raised = gate.raise(&self.gate, self, members.iter().copied(), &supervisors, |_| {});
-        if raised.is_ok() {
-            self.at_rest.store(true, std::sync::atomic::Ordering::SeqCst);
-            let newborn = gate.newborn(members.iter().copied());
-            members.iter().chain(&newborn).for_each(|pid| self.convert(*pid));
-            self.at_rest.store(false, std::sync::atomic::Ordering::SeqCst);
-        }
-        gate.lower(&self.gate, self);
+        gate.oversee(&supervisors);
+        gate.note(members.iter().chain(&supervisors).copied());
+        (0..rounds).for_each(|_| self.precopy(&gate, number));
+        Begun { number, gate, members }
+    }
+
+    /// Brings the members to rest, converts those without a shadow, and lets them go on; says who was late.
+    fn complete(&self, begun: Begun, member: Member, until: Until) -> Result<(), Vec<Pid>> {
+        let Begun { number, gate, members } = begun;
+        let result = if until == Until::Precopied {
+            Ok(())
+        } else {
+            let terms = HashMap::from([(MEMBER.to_owned(), member)]);
+            let raised = gate.raise(&self.gate, self, &terms, |_| {});
+            if raised.is_ok() {
+                self.at_rest.store(true, std::sync::atomic::Ordering::SeqCst);
+                self.inside(&gate, number, until);
+                self.at_rest.store(false, std::sync::atomic::Ordering::SeqCst);
+            }
+            gate.lower(&self.gate, self);
+            raised.map(|_| ())
+        };
         self.gate.tear_down();
+        if result.is_err() || until != Until::Switched {
+            self.fates.lock().unwrap()[number] = Fate::Aborted;
+        }
         // The sweep comes by while processes are let go.
         members.into_iter().for_each(|pid| {
-            self.visit(pid, |_| {});
+            self.visit(pid, |station| self.settle(station));
         });
-        raised.map(|_| ())
+        result
+    }
+
+    /// One round over those that run, or ran.
+    fn precopy(&self, gate: &Gate, upgrade: usize) {
+        let round = self.gate.begin_round();
+        gate.newborn();
+        for pid in gate.take_dirty() {
+            if !self.copy(pid, upgrade, round) {
+                gate.note([pid]);
+            }
+        }
+    }
+
+    /// Gives a station a shadow if it rests, as `convert.rs` does.
+    fn copy(&self, pid: Pid, upgrade: usize, round: Round) -> bool {
+        let mut read = None;
+        let mut is_clean = false;
+        self.visit(pid, |station| {
+            self.settle(station);
+            if station.is_unborn || station.serving.is_some() {
+                return;
+            }
+            is_clean = station.shadow.is_some() || station.module != MEMBER;
+            station.round = round;
+            read = (!is_clean).then_some(station.state);
+        });
+        let Some(state) = read else { return is_clean };
+        // A conversion is long: whole callbacks run beside it.
+        (0..CONVERSION).for_each(|_| thread::yield_now());
+        self.visit(pid, |station| {
+            if station.round == round && station.serving.is_none() {
+                station.shadow = Some(Shadow { upgrade, state });
+                is_clean = true;
+            }
+        });
+        is_clean
+    }
+
+    /// The members rest: those without a shadow get one.
+    fn inside(&self, gate: &Gate, upgrade: usize, until: Until) {
+        gate.newborn();
+        if until == Until::Raised {
+            return;
+        }
+        let round = self.gate.begin_round();
+        for pid in gate.dirty() {
+            while !self.is_unborn(pid) && !self.copy(pid, upgrade, round) {
+                thread::yield_now();
+            }
+        }
+        for pid in self.members() {
+            while !self.visit(pid, |station| station.is_ready(upgrade, until)) {
+                thread::yield_now();
+            }
+        }
+        if until == Until::Switched {
+            self.fates.lock().unwrap()[upgrade] = Fate::Committed;
+        }
+    }
+
+    fn is_unborn(&self, pid: Pid) -> bool {
+        self.slot(pid).peek(pid.generation, |station| station.is_unborn) == Some(true)
     }
 
     fn parent(&self, pid: Pid) -> Option<Pid> {
@@ -329,31 +497,54 @@ impl House {
         pids.filter(|pid| self.module(*pid, |module| module == Some(MEMBER)) == Some(true)).collect()
     }
 
-    fn convert(&self, pid: Pid) {
-        while !self.visit(pid, |station| station.converted += 1) {
-            thread::yield_now();
-        }
-    }
-
     /// Lets `work` at a station at rest; says whether nobody else had it.
     fn visit(&self, pid: Pid, work: impl FnOnce(&mut Station)) -> bool {
         let slot = self.slot(pid);
         let Ok(mut station) = slot.visit(pid.generation) else { return false };
-        assert!(!self.at_rest() || station.serving.is_none(), "{pid} waits in a callback");
+        let is_held = station.module != OTHER;
+        assert!(!self.at_rest() || !is_held || station.serving.is_none(), "{pid} waits in a callback");
         work(&mut station);
         let left = station.has_work();
         let put = slot.leave(station, left);
         self.act(pid, put.wake);
-        assert_eq!(put.rested, None, "{pid} was counted still");
+        if let Some(gate) = put.rested {
+            self.gate.rested(pid, gate);
+        }
         true
     }
 
     fn converted(&self, pid: Pid) -> u32 {
         self.slot(pid).peek(pid.generation, |station| station.converted).expect("nobody runs it any more")
     }
+
+    /// Every state is what its callbacks made of it.
+    fn check_states(&self) {
+        for pid in (0..self.slots.len() as u32).map(pid) {
+            let state = |station: &mut Station| {
+                self.settle(station);
+                assert_eq!(
+                    station.state,
+                    self.steps.lock().unwrap()[pid.slot as usize],
+                    "the state of {pid}"
+                );
+            };
+            assert!(self.visit(pid, state), "somebody runs {pid} still");
+        }
+    }
 }
 
 impl Station {
+    /// What the switch may count on.
+    fn is_ready(&mut self, upgrade: usize, until: Until) {
+        if self.is_unborn {
+            // There is nothing of it to convert: it is born in new code.
+            self.converted += u32::from(until == Until::Switched);
+            return;
+        }
+        let shadow = self.shadow.as_ref().filter(|shadow| shadow.upgrade == upgrade);
+        assert_eq!(shadow.map(|shadow| shadow.state), Some(self.state), "the shadow of {}", self.pid);
+    }
+
     fn has_work(&self) -> bool {
         self.is_unborn || (self.serving.is_none() && !self.inbox.is_empty())
     }
@@ -379,6 +570,7 @@ fn model(clients: usize, stations: &'static [(&'static str, Pid)], story: fn(&Ar
         house.runnable.notify_all();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(house.answers.lock().unwrap().iter().all(|answers| *answers == 1));
+        house.check_states();
         end(&house);
     };
     let schedules = std::env::var("RELD_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(SCHEDULES);
@@ -403,7 +595,7 @@ fn members_that_call_each_other_come_to_rest_and_lose_no_call() {
         CHAIN,
         |house| {
             let upgrade = beside(house, |house| {
-                assert_eq!(house.upgrade(PATIENT), Ok(()));
+                assert_eq!(house.upgrade(0, PATIENT, Until::Switched), Ok(()));
             });
             house.call(0, &[pid(0), pid(1), pid(2), pid(3)]);
             house.call(1, &[pid(1), pid(3)]);
@@ -422,7 +614,7 @@ fn one_upgrade_after_another_finds_no_count_of_the_first() {
         |house| {
             let upgrades = beside(house, |house| {
                 for _ in 0..2 {
-                    assert_eq!(house.upgrade(PATIENT), Ok(()));
+                    assert_eq!(house.upgrade(0, PATIENT, Until::Switched), Ok(()));
                 }
             });
             house.call(0, &[pid(0), pid(1)]);
@@ -440,7 +632,8 @@ fn a_member_that_is_born_meanwhile_is_held_and_is_born_in_the_end() {
         2,
         STATIONS,
         |house| {
-            let upgrade = beside(house, |house| assert_eq!(house.upgrade(PATIENT), Ok(())));
+            let upgrade =
+                beside(house, |house| assert_eq!(house.upgrade(0, PATIENT, Until::Switched), Ok(())));
             house.start(pid(1), (MEMBER, Pid::NONE));
             house.call(0, &[pid(0), pid(1)]);
             house.call(1, &[pid(1)]);
@@ -450,14 +643,16 @@ fn a_member_that_is_born_meanwhile_is_held_and_is_born_in_the_end() {
     );
 }
 
+const TREE: &[(&str, Pid)] = &[(MEMBER, Pid { slot: 1, generation: 1 }), (SUPERVISOR, Pid::NONE)];
+
 #[test]
 fn the_supervisor_of_members_rests_with_them() {
-    const STATIONS: &[(&str, Pid)] = &[(MEMBER, Pid { slot: 1, generation: 1 }), (OTHER, Pid::NONE)];
     model(
         2,
-        STATIONS,
+        TREE,
         |house| {
-            let upgrade = beside(house, |house| assert_eq!(house.upgrade(PATIENT), Ok(())));
+            let upgrade =
+                beside(house, |house| assert_eq!(house.upgrade(0, PATIENT, Until::Switched), Ok(())));
             // Supervisor and member wait for one another's callers.
             house.call(0, &[pid(1), pid(0)]);
             house.call(1, &[pid(1)]);
@@ -475,7 +670,7 @@ fn an_upgrade_without_patience_is_refused_or_done_and_everybody_goes_on() {
         CHAIN,
         |house| {
             let upgrade = beside(house, |house| {
-                if let Err(late) = house.upgrade(HASTY) {
+                if let Err(late) = house.upgrade(0, HASTY, Until::Switched) {
                     assert!(!late.is_empty());
                 }
             });
@@ -484,5 +679,117 @@ fn an_upgrade_without_patience_is_refused_or_done_and_everybody_goes_on() {
             upgrade.join().unwrap();
         },
         |_| {},
+    );
+}
+
+// --- pre-copy --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_state_that_was_copied_before_the_gate_has_every_callback_in_it() {
+    model(
+        2,
+        CHAIN,
+        |house| {
+            let upgrade = beside(house, |house| {
+                assert_eq!(house.upgrade(2, PATIENT, Until::Switched), Ok(()));
+            });
+            house.call(0, &[pid(0), pid(1), pid(2), pid(3)]);
+            house.call(1, &[pid(1), pid(3)]);
+            upgrade.join().unwrap();
+        },
+        |house| assert_eq!([0, 1, 3].map(|member| house.converted(pid(member))), [1, 1, 1]),
+    );
+}
+
+#[test]
+fn a_clean_member_that_begins_a_callback_as_the_gate_is_raised_is_waited_for() {
+    model(
+        2,
+        &[(MEMBER, Pid::NONE)],
+        |house| {
+            house.call(0, &[pid(0)]);
+            house.wait_for(0);
+            let begun = house.begin(1);
+            house.call(1, &[pid(0)]);
+            assert_eq!(house.complete(begun, PATIENT, Until::Switched), Ok(()));
+        },
+        |house| assert_eq!(house.converted(pid(0)), 1),
+    );
+}
+
+#[test]
+fn a_member_that_is_called_all_the_time_loses_no_callback_to_a_copy() {
+    model(
+        5,
+        &[(MEMBER, Pid::NONE)],
+        |house| {
+            house.call(0, &[pid(0)]);
+            house.wait_for(0);
+            let upgrades = beside(house, |house| {
+                for _ in 0..2 {
+                    assert_eq!(house.upgrade(1, PATIENT, Until::Switched), Ok(()));
+                }
+            });
+            for client in 1..5 {
+                house.call(client, &[pid(0)]);
+                house.wait_for(client as usize);
+            }
+            upgrades.join().unwrap();
+        },
+        |house| assert_eq!(house.converted(pid(0)), 2),
+    );
+}
+
+#[test]
+fn an_upgrade_that_is_taken_back_at_any_step_leaves_every_state_to_its_process() {
+    model(
+        2,
+        &[(MEMBER, Pid::NONE), (MEMBER, Pid::NONE)],
+        |house| {
+            let upgrades = beside(house, |house| {
+                for until in [Until::Precopied, Until::Raised, Until::Converted, Until::Switched] {
+                    assert_eq!(house.upgrade(1, PATIENT, until), Ok(()));
+                }
+            });
+            house.call(0, &[pid(0), pid(1)]);
+            house.call(1, &[pid(1)]);
+            upgrades.join().unwrap();
+        },
+        |house| assert_eq!([0, 1].map(|member| house.converted(pid(member))), [1, 1]),
+    );
+}
+
+#[test]
+fn a_member_that_is_born_during_the_pre_copy_is_converted_or_born_in_new_code() {
+    model(
+        2,
+        &[(MEMBER, Pid::NONE), ("", Pid::NONE)],
+        |house| {
+            let upgrade = beside(house, |house| {
+                assert_eq!(house.upgrade(2, PATIENT, Until::Switched), Ok(()));
+            });
+            house.start(pid(1), (MEMBER, Pid::NONE));
+            house.call(0, &[pid(0), pid(1)]);
+            house.call(1, &[pid(1)]);
+            upgrade.join().unwrap();
+        },
+        |house| assert_eq!(house.converted(pid(0)), 1),
+    );
+}
+
+#[test]
+fn a_supervisor_that_runs_after_the_pre_copy_rests_with_its_members() {
+    model(
+        2,
+        TREE,
+        |house| {
+            let upgrade = beside(house, |house| {
+                assert_eq!(house.upgrade(1, PATIENT, Until::Switched), Ok(()));
+            });
+            house.call(0, &[pid(1), pid(0)]);
+            house.call(1, &[pid(1)]);
+            upgrade.join().unwrap();
+        },
+        |house| assert_eq!(house.converted(pid(0)), 1),
     );
 }

@@ -1,5 +1,6 @@
-//! Upgrades of running processes: stage, raise, convert, switch, lower, sweep; and back from each of these.
+//! Upgrades of running processes: stage, pre-copy, raise, convert, switch, lower, sweep; and back from each of these.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
-    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, ProcessDetails, Reply, Request,
-    RequestKind, Restart, Status, SupervisorSpec, Unrest, Upgrade, term,
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, Precopied, ProcessDetails,
+    Reply, Request, RequestKind, Restart, Status, SupervisorSpec, SysError, Unrest, Upgrade, term,
 };
 use serde_bytes::ByteBuf;
 
@@ -29,6 +30,33 @@ fn raised(kit: &Kit, new: Double) -> Upgrade {
     let mut upgrade = kit.stage(vec![new]);
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
     upgrade
+}
+
+/// Stages new code and finds the members of one module, which all rest.
+#[track_caller]
+fn enlisted(kit: &Kit, new: Double) -> Upgrade {
+    quiet(kit);
+    let name = new.name.clone();
+    let mut upgrade = kit.stage(vec![new]);
+    upgrade.enlist([name.as_str()], |_, _| true);
+    upgrade
+}
+
+/// Waits until nobody runs: an answer comes before the body of the one who answered is put back.
+#[track_caller]
+fn quiet(kit: &Kit) {
+    kit.until(|| kit.node.processes().iter().all(|process| process.status != Status::Running));
+}
+
+/// Pre-copies the members of a module that is called so.
+fn precopy(upgrade: &mut Upgrade, module: &str, how: Conversion) -> Result<Precopied, ConvertError> {
+    upgrade.precopy(&HashMap::from([(module.to_owned(), how)]), SOON)
+}
+
+/// Raises the gate over the members of a module, which were pre-copied or not.
+#[track_caller]
+fn raise(upgrade: &mut Upgrade, module: &str) {
+    upgrade.raise(members(&[module], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
 }
 
 /// Goes on from a raised gate to the end.
@@ -281,6 +309,187 @@ fn an_upgrade_that_is_dropped_has_never_been() {
     drop(upgrade);
     assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(1)));
     assert_eq!(kit.node.code().len(), 4);
+}
+
+// --- pre-copy --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn who_runs_after_the_pre_copy_keeps_its_newest_state_and_is_all_that_is_converted_inside() {
+    for (version, how) in [(2, up()), (1, down())] {
+        let kit = Kit::new();
+        if version == 1 {
+            complete(raised(&kit, kit.double("counter", 2)), up());
+            kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+        }
+        let [idle, runs] = [5, 7].map(|n| kit.counter(&[Do::Add(n)]));
+        let mut upgrade = enlisted(&kit, kit.double("counter", version));
+        let copied = precopy(&mut upgrade, "counter", how.clone());
+        assert_eq!(copied, Ok(Precopied { processes: 2, rounds: 1 }));
+        assert_eq!(kit.ask(runs, Do::Add(1)), Said::Number(8));
+        raise(&mut upgrade, "counter");
+        assert_eq!((upgrade.precopied(), upgrade.unconverted(&["counter"])), (1, vec![runs]));
+        assert_eq!(complete(upgrade, how).processes, 1);
+        let version = text(&version.to_string());
+        assert_eq!([idle, runs].map(|pid| self::version(&kit, pid)), [version.clone(), version]);
+        assert_eq!([idle, runs].map(|pid| kit.ask(pid, Do::Add(1))), [Said::Number(6), Said::Number(9)]);
+    }
+}
+
+#[test]
+fn a_state_that_changes_while_it_is_converted_is_converted_again() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let pid = kit.counter(&[Do::Add(3)]);
+    let new = Double { change: Change::BlocksAt(3, latch), ..kit.double("counter", 2) };
+    let mut upgrade = enlisted(&kit, new);
+    std::thread::scope(|scope| {
+        let copied = scope.spawn(|| precopy(&mut upgrade, "counter", up()));
+        kit.expect("converting");
+        // Nobody waits for the conversion.
+        assert_eq!(kit.ask(pid, Do::Add(10)), Said::Number(13));
+        latch::open(latch);
+        let copied = copied.join().expect("no panic");
+        assert_eq!(copied, Ok(Precopied { processes: 0, rounds: 1 }));
+    });
+    raise(&mut upgrade, "counter");
+    assert_eq!(complete(upgrade, up()).processes, 1);
+    assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("2"), Said::Number(13)));
+}
+
+#[test]
+fn a_conversion_that_fails_before_the_gate_holds_nobody() {
+    let kit = Kit::new();
+    let pids: Vec<_> = (0..20).map(|n| kit.counter(&[Do::Add(n)])).collect();
+    kit.node.suspend(pids[6], SOON).expect("it runs");
+    kit.cast(pids[6], Do::Add(100));
+    let before = picture(&kit);
+    let new = Double { change: Change::FailsAt(13), ..kit.double("counter", 2) };
+    let mut upgrade = enlisted(&kit, new);
+    let failed = precopy(&mut upgrade, "counter", up());
+    let exit = Exit::Error(text("no 13"));
+    assert_eq!(failed, Err(ConvertError::Refused { pid: pids[13], version: "2".into(), exit }));
+    assert_eq!(upgrade.lower().processes, 0);
+    upgrade.finish();
+    assert_eq!(picture(&kit), before);
+    kit.node.resume(pids[6], SOON).expect("it is suspended");
+    let mut upgrade = enlisted(&kit, kit.double("counter", 2));
+    precopy(&mut upgrade, "counter", up()).expect("all states are converted");
+    raise(&mut upgrade, "counter");
+    complete(upgrade, up());
+    assert_eq!([pids[6], pids[13]].map(|pid| kit.ask(pid, Do::Get)), [Said::Number(106), Said::Number(13)]);
+}
+
+#[test]
+fn a_conversion_that_never_returns_before_the_gate_is_named_and_comes_back_to_nothing() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let pids: Vec<_> = (0..5).map(|n| kit.counter(&[Do::Add(n)])).collect();
+    let mut upgrade =
+        enlisted(&kit, Double { change: Change::BlocksAt(3, latch), ..kit.double("counter", 2) });
+    let failed = upgrade.precopy(&HashMap::from([(text("counter"), up())]), SHORT);
+    assert_eq!(failed, Err(ConvertError::TimedOut { pid: pids[3], version: "2".into() }));
+    assert_eq!(kit.ask(pids[3], Do::Add(1)), Said::Number(4));
+    latch::open(latch);
+    kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
+    // The one that is late changes nothing, neither in this upgrade nor in the next.
+    raise(&mut upgrade, "counter");
+    kit.until(|| upgrade.unconverted(&["counter"]).len() == 5);
+    complete(upgrade, up());
+    assert_eq!((version(&kit, pids[3]), kit.ask(pids[3], Do::Get)), (text("2"), Said::Number(4)));
+}
+
+#[test]
+fn who_is_born_or_dies_after_the_pre_copy_is_a_member_or_none() {
+    let kit = Kit::new();
+    let [stays, dies] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
+    let mut upgrade = enlisted(&kit, kit.double("counter", 2));
+    precopy(&mut upgrade, "counter", up()).expect("all states are converted");
+    let born = kit.counter(&[Do::Add(3)]);
+    kit.node.exit(dies, Exit::Killed);
+    kit.gone(dies);
+    raise(&mut upgrade, "counter");
+    assert_eq!((upgrade.precopied(), upgrade.newborn()), (1, &[born][..]));
+    assert_eq!(upgrade.unconverted(&["counter"]), [born]);
+    assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(1));
+    upgrade.switch();
+    assert_eq!(upgrade.lower().processes, 2);
+    upgrade.sweep(soon());
+    assert_eq!([stays, born].map(|pid| version(&kit, pid)), ["2", "2"]);
+    assert_eq!([stays, born].map(|pid| kit.ask(pid, Do::Get)), [Said::Number(1), Said::Number(3)]);
+}
+
+#[test]
+fn who_is_busy_during_the_pre_copy_is_converted_when_it_rests() {
+    let kit = Kit::new();
+    let [idle, computes, waits] = [1, 2, 3].map(|n| kit.counter(&[Do::Add(n)]));
+    let latch = kit.block(computes);
+    let answer = call(&kit, waits, &Do::Call(computes, Box::new(Do::Add(10)), None));
+    kit.until(|| kit.node.process(waits).is_some_and(|p| p.status == Status::Waiting));
+    kit.until(|| kit.node.process(idle).is_some_and(|p| p.status == Status::Idle));
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    upgrade.enlist(["counter"], |_, _| true);
+    let copied = precopy(&mut upgrade, "counter", up());
+    assert_eq!(copied, Ok(Precopied { processes: 1, rounds: 1 }));
+    let opener = std::thread::spawn(move || latch::open(latch));
+    raise(&mut upgrade, "counter");
+    opener.join().expect("no panic");
+    assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(12)));
+    assert_eq!(complete(upgrade, up()).processes, 2);
+    let states = [idle, computes, waits].map(|pid| (version(&kit, pid), kit.ask(pid, Do::Get)));
+    assert_eq!(states, [1, 12, 3].map(|n| (text("2"), Said::Number(n))));
+}
+
+#[test]
+fn a_pre_copy_that_is_taken_back_has_never_been() {
+    let kit = Kit::new();
+    let pids: Vec<_> = (0..10).map(|n| kit.counter(&[Do::Add(n)])).collect();
+    let before = picture(&kit);
+    let mut upgrade = enlisted(&kit, kit.double("counter", 2));
+    precopy(&mut upgrade, "counter", up()).expect("all states are converted");
+    upgrade.discard();
+    assert_eq!(picture(&kit), before);
+    // Nothing of it counts any more: all are converted inside.
+    raise(&mut upgrade, "counter");
+    assert_eq!(upgrade.precopied(), 0);
+    assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(10));
+    drop(upgrade);
+    assert_eq!(picture(&kit), before);
+    assert_eq!(kit.ask(pids[4], Do::Add(1)), Said::Number(5));
+}
+
+#[test]
+fn a_process_is_not_converted_by_hand_beside_a_pre_copy() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(2)]);
+    kit.node.suspend(pid, SOON).expect("it runs");
+    let mut upgrade = enlisted(&kit, kit.double("counter", 2));
+    precopy(&mut upgrade, "counter", up()).expect("all states are converted");
+    let exit = Exit::Error(format!("an upgrade is converting {pid}; ask again when it is over"));
+    let refused = kit.node.change_code(pid, "1", Vec::new(), SOON);
+    assert_eq!(refused, Err(SysError::Refused { pid, exit }));
+    kit.node.resume(pid, SOON).expect("it is suspended");
+    raise(&mut upgrade, "counter");
+    complete(upgrade, up());
+    assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("2"), Said::Number(2)));
+}
+
+#[test]
+fn members_that_were_given_up_are_held_and_not_pre_copied() {
+    let kit = Kit::new();
+    let [stays, doomed] = [1, 13].map(|n| kit.counter(&[Do::Add(n)]));
+    let mut upgrade = enlisted(&kit, Double { change: Change::FailsAt(13), ..kit.double("counter", 2) });
+    upgrade.give_up(&[doomed]);
+    let copied = precopy(&mut upgrade, "counter", up());
+    assert_eq!(copied, Ok(Precopied { processes: 1, rounds: 1 }));
+    raise(&mut upgrade, "counter");
+    let answer = call(&kit, doomed, &Do::Get);
+    assert_eq!(
+        (upgrade.count(), upgrade.left(), upgrade.unconverted(&["counter"])),
+        (2, &[doomed][..], vec![])
+    );
+    assert!(answer.recv_timeout(SHORT).is_err(), "it is held");
+    complete(upgrade, up());
+    assert_eq!(version(&kit, stays), "2");
 }
 
 // --- members that do not come to rest --------------------------------------------------------------------------------
@@ -563,6 +772,69 @@ fn an_update_keeps_the_children_of_a_simple_one_for_one() {
 }
 
 #[test]
+fn rows_that_change_after_the_pre_copy_of_their_supervisor_are_not_lost() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)]), child("b", &[Do::Add(2)])]));
+    let quiet = kit.supervisor(&one_for_one(vec![child("a", &[])]));
+    let mut upgrade = enlisted(&kit, Double { respec, ..kit.double("sup", 2) });
+    let copied = precopy(&mut upgrade, "sup", Conversion::Supervisor);
+    assert_eq!(copied, Ok(Precopied { processes: 2, rounds: 1 }));
+    let started: Reply<Option<Pid>> =
+        kit.request(supervisor, &Request::StartChild(child("x", &[Do::Add(7)])));
+    let Reply::Ok(Some(x)) = started else { panic!("it starts") };
+    let b = kit.child(supervisor, "b").expect("it runs");
+    kit.node.exit(b, Exit::Killed);
+    kit.until(|| kit.child(supervisor, "b").is_some_and(|pid| pid != b));
+    let b = kit.child(supervisor, "b");
+    raise(&mut upgrade, "sup");
+    let converted = upgrade.convert("sup", Conversion::Supervisor, SOON).expect("its init answers");
+    assert_eq!(converted.processes, 1);
+    let ids = |ids: &[&str]| ids.iter().map(|id| name(id).into_vec()).collect::<Vec<_>>();
+    let changes: HashMap<Pid, _> = converted.children.into_iter().collect();
+    assert_eq!(
+        (&changes[&supervisor].vanished, &changes[&supervisor].added),
+        (&ids(&["a", "x"]), &ids(&["c"]))
+    );
+    // The other one's shadow is the pre-copy's, and so is what is told of its children.
+    assert_eq!((&changes[&quiet].vanished, &changes[&quiet].added), (&ids(&["a"]), &ids(&["c", "b"])));
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    let rows = kit.node.which_children(supervisor).expect("it lives");
+    let ids: Vec<_> = rows.iter().map(|row| (row.id.clone(), row.pid)).collect();
+    let a = kit.child(supervisor, "a");
+    assert_eq!(ids, [(name("x"), Some(x)), (name("a"), a), (name("b"), b), (name("c"), None)]);
+    assert_eq!([supervisor, quiet].map(|pid| version(&kit, pid)), ["2", "2"]);
+}
+
+#[test]
+fn a_supervisor_of_members_is_held_with_them_and_its_start_after_the_pre_copy_counts() {
+    let kit = Kit::new();
+    let strategy = reld_runtime::Strategy::SimpleOneForOne;
+    let supervisor = kit.supervisor(&SupervisorSpec { strategy, ..one_for_one(vec![child("t", &[])]) });
+    let start = |n| {
+        let args = ByteBuf::from(term::encode(&vec![Do::Add(n)]));
+        match kit.request::<Option<Pid>>(supervisor, &Request::StartChildArgs(args)) {
+            Reply::Ok(Some(pid)) => pid,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = start(1);
+    let mut upgrade = enlisted(&kit, kit.double("counter", 2));
+    precopy(&mut upgrade, "counter", up()).expect("all states are converted");
+    let second = start(2);
+    raise(&mut upgrade, "counter");
+    assert_eq!(upgrade.members().collect::<Vec<_>>(), [first, second]);
+    assert_eq!(upgrade.convert("counter", up(), SOON).map(|c| c.processes), Ok(1));
+    upgrade.switch();
+    // The supervisor too.
+    assert_eq!(upgrade.lower().processes, 3);
+    upgrade.sweep(soon());
+    assert_eq!([first, second].map(|pid| kit.ask(pid, Do::Get)), [Said::Number(1), Said::Number(2)]);
+}
+
+#[test]
 fn a_supervisor_whose_new_init_fails_refuses_the_upgrade() {
     fn broken(spec: SupervisorSpec) -> SupervisorSpec {
         SupervisorSpec { period_ms: 0, ..spec }
@@ -641,7 +913,13 @@ fn no_call_is_lost_or_answered_twice_under_traffic_up_and_down() {
         let before = asked.load(Ordering::Relaxed);
         kit.until(|| asked.load(Ordering::Relaxed) > before + 50);
         let (version, how) = if round % 2 == 0 { (2, up()) } else { (1, down()) };
-        complete(raised(&kit, kit.double("counter", version)), how);
+        let mut upgrade = kit.stage(vec![kit.double("counter", version)]);
+        if round < 4 {
+            upgrade.enlist(["counter"], |_, _| true);
+            precopy(&mut upgrade, "counter", how.clone()).expect("all states are converted");
+        }
+        raise(&mut upgrade, "counter");
+        complete(upgrade, how);
         kit.until(|| {
             kit.node
                 .purge("counter", Place::Old, soon())

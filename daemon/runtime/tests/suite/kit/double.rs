@@ -192,6 +192,7 @@ impl Double {
         match self.change {
             Change::FailsAt(count) if count == state.count => Err(Exit::Error(format!("no {count}"))),
             Change::BlocksAt(count, latch) if count == state.count => {
+                self.notes.send(text("converting")).unwrap_or(());
                 latch::wait(latch);
                 Ok(())
             }
