@@ -98,7 +98,7 @@ fn r11_a_changed_module_without_an_instruction_is_found_and_a_packer_takes_no_dr
     let refused =
         node.run(&["pack", &document.to_string_lossy(), "--apps", &apps.to_string_lossy()]).expect(1);
     assert!(
-        refused.stderr.contains("todo: ") && refused.stderr.contains("appup.toml:8:"),
+        refused.stderr.contains("todo: ") && refused.stderr.contains("appup.toml:9:"),
         "{}",
         refused.stderr
     );
