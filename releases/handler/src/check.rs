@@ -93,8 +93,8 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
         return vec![files(error)];
     }
     match candidate(store, vsn) {
-        Ok((release, _)) if release.daemon() != installed => {
-            vec![Obstacle::OtherDaemon { wanted: release.daemon().clone(), installed: installed.clone() }]
+        Ok((release, _)) if release.rel().daemon != *installed => {
+            vec![Obstacle::OtherDaemon { wanted: release.rel().daemon.clone(), installed: installed.clone() }]
         }
         Ok(_) => Vec::new(),
         Err(obstacles) => obstacles,

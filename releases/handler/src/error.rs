@@ -146,7 +146,9 @@ pub enum Obstacle {
     #[error("its script restarts the daemon, which boots the release for good; `relctl upgrade` does that")]
     Restarts,
     /// The release is for another daemon than the one that would be executed.
-    #[error("it is for reld {wanted}, and the daemon's file is reld {installed}; install reld {wanted} there first")]
+    #[error(
+        "it is for reld {wanted}, and the daemon's file is reld {installed}; install reld {wanted} there first"
+    )]
     OtherDaemon {
         /// What the release names.
         wanted: Vsn,

@@ -143,12 +143,7 @@ impl<N: Node> ReleaseHandler<N> {
     ///
     /// # Errors
     /// [`Error::Refused`] with everything that stands in the way, [`Error::NeedsRestart`], or the disk failed.
-    pub fn restart_into(
-        &mut self,
-        vsn: &Vsn,
-        installed: &Vsn,
-        options: InstallOptions,
-    ) -> Result<(), Error> {
+    pub fn restart_into(&mut self, vsn: &Vsn, installed: &Vsn, options: InstallOptions) -> Result<(), Error> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
