@@ -74,7 +74,7 @@ fn s81_a_restarted_app_loses_its_state_and_the_others_keep_theirs() {
     assert!(dry.contains("restart_application shed permanent") && dry.contains("LOST"), "{dry}");
     assert_eq!(node.pid("shed", &json!("pump")), pump);
 
-    node.ok(&["upgrade", "2.0.0"]);
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
     let new = node.pid("shed", &json!("pump"));
     assert_ne!(new, pump);
     assert_eq!(node.json(&["call", &new, "stroke"])["reply"], json!(2), "it began anew, with the new stroke");

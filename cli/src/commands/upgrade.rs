@@ -42,7 +42,8 @@ pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown,
         supersede,
         detach,
     };
-    watched(client, &request, patience).await
+    let shown = watched(client, &request, patience).await?;
+    arrived(client, shown, detach).await
 }
 
 pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
@@ -67,14 +68,17 @@ async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Resul
         },
     };
     let shown = watched(client, &request, patience).await?;
-    // A detached restart is answered before the node goes.
-    if request.mode == q::Mode::Restart
-        && !request.detach
-        && shown.json["outcome"] == json!(Outcome::UnderWay)
-    {
-        return history::arrived(client, &request.version).await;
+    arrived(client, shown, detach).await
+}
+
+/// Waits for a node that restarts, unless the answer was asked for before it goes.
+async fn arrived(client: &Client, shown: Shown, detach: bool) -> Result<Shown, Failure> {
+    match shown.json["to"].as_str() {
+        Some(to) if !detach && shown.json["outcome"] == json!(Outcome::UnderWay) => {
+            history::arrived(client, to).await
+        }
+        _ => Ok(shown),
     }
-    Ok(shown)
 }
 
 fn settled(args: Settle) -> q::Settle {

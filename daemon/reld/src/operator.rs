@@ -130,6 +130,11 @@ impl Operator {
         &self.records
     }
 
+    /// Shows how the node is now, in the middle of an order.
+    pub(crate) fn show(&self, handler: &Handler) {
+        show(&self.board, handler);
+    }
+
     /// Returns an observer of the upgrade to `to`.
     pub(crate) fn observer(&self, to: String) -> impl FnMut(Progress<'_>) + Send + 'static {
         let board = self.board.clone();

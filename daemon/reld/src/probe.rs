@@ -136,7 +136,12 @@ mod tests {
 
     #[track_caller]
     fn check(command: &str, fault: Option<&str>, output: &[&str]) {
-        let probed = asked(command, Duration::from_millis(500), &Interrupt::default());
+        check_within(Duration::from_secs(60), command, fault, output);
+    }
+
+    #[track_caller]
+    fn check_within(timeout: Duration, command: &str, fault: Option<&str>, output: &[&str]) {
+        let probed = asked(command, timeout, &Interrupt::default());
         let fault = fault.map(str::to_owned);
         assert_eq!(probed, Probed { fault, output: output.iter().map(|line| (*line).to_owned()).collect() });
     }
@@ -155,7 +160,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         let command = format!("sleep 600 & echo $! > {}; wait", path.display());
-        check(&command, Some("the probe did not end within 500ms"), &[]);
+        let timeout = Duration::from_secs(3);
+        check_within(timeout, &command, Some("the probe did not end within 3s"), &[]);
         let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // Killed; a zombie until whoever took it over has waited for it.

@@ -131,7 +131,11 @@ mod tests {
         assert_eq!(schema["args"]["type"], json!("null"));
         assert_eq!(schema["reply"]["type"], json!(["integer", "null"]));
         let call = &schema["call"]["oneOf"];
-        assert_eq!((&call[0]["const"], &call[1]["required"]), (&json!("get"), &json!(["add"])), "{schema:#}");
+        assert_eq!(
+            (&call[0]["enum"], &call[1]["required"]),
+            (&json!(["get"]), &json!(["add"])),
+            "{schema:#}"
+        );
     }
 
     struct Plain;

@@ -279,19 +279,21 @@ impl<N: Node> ReleaseHandler<N> {
             Target::Version(vsn) => vsn.clone(),
         };
         let mut report = self.install(&vsn, options, observer)?;
-        if report.outcome == Outcome::Installed && !report.permanent {
-            self.settle(settle, &mut report, observer);
-        }
+        self.settle(settle, &mut report, observer);
         Ok(report)
     }
 
-    /// Commits an installed release, takes it back, or leaves it as it is.
-    fn settle(&mut self, settle: Settle, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+    /// Watches how a release does that was just installed, and commits it, takes it back, or leaves it as it is where the
+    /// daemon stops. What follows [`install`](Self::install), whose report it completes; nothing where that failed.
+    pub fn settle(&mut self, settle: Settle, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
+        if report.outcome != Outcome::Installed || report.permanent {
+            return;
+        }
         let vsn = report.to.clone();
         match self.watch(settle, report, observer) {
             Verdict::TakeBack(fault) => self.take_back(&fault, report, observer),
             Verdict::Leave => {
-                report.warnings.push(format!("release {vsn} is not committed: the daemon stops"))
+                report.warnings.push(format!("release {vsn} is not committed: the daemon stops"));
             }
             Verdict::Keep | Verdict::Watch(_) | Verdict::Probe => self.commit(&vsn, report),
         }

@@ -75,6 +75,7 @@ fn what_ends_is_ended_and_what_starts_is_started_in_the_order_that_can_be_taken_
         "stop_application",
         "stage",
         "start_application",
+        "precopy",
         "raise",
         "convert",
         "convert",

@@ -104,8 +104,8 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
 fn a_way_back_that_fails_needs_a_restart() {
     let (site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
-    // The upgrade makes four calls that can fail: load, stage, raise, convert. The way back begins with its load.
-    handler.node_mut().failing = [calls + 4].into();
+    // The upgrade makes five calls that can fail: load, stage, precopy, raise, convert. The way back begins with its load.
+    handler.node_mut().failing = [calls + 5].into();
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
     assert!(report.to_string().starts_with("release 1.1.0 did not settle; the way back is not complete"));
@@ -146,7 +146,7 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     let failure = report.failure.unwrap();
     assert_eq!(
         (failure.title.as_str(), failure.cause.as_str()),
-        ("suspend [counter]", "aborted by the operator")
+        ("precopy [counter]", "aborted by the operator")
     );
 
     let report = at(Wish::Abort, "settle for 60s");

@@ -8,7 +8,7 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, Settle, Status, Target, Vsn};
+use reld_handler::{InstallOptions, Settle, Status, Vsn};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +19,7 @@ use super::report::{check_error, checked, error, not_unpacked, report, under_way
 use super::{Api, on, on_follow, on_upload};
 use crate::daemon::Next;
 use crate::history::Asked;
-use crate::operator::{Board, Handler};
+use crate::operator::{Board, Handler, Operator};
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload::<q::Unpack, _, _>(router, unpack);
@@ -170,25 +170,25 @@ impl Order {
         }
     }
 
-    /// Says whether the way is a restart: asked for, or because the script has one.
-    fn restarts(&self, handler: &Handler, vsn: &Vsn) -> Result<bool, ErrorReport> {
-        if self.asked.kind == r::HistoryKind::Restart {
-            return Ok(true);
-        }
+    /// Makes it an order to restart where the script has one.
+    fn as_the_script_says(mut self, handler: &Handler, vsn: &Vsn) -> Result<Self, ErrorReport> {
         let commits = matches!(self.end, q::End::Commit) && self.settle == q::Settle::default();
-        Ok(commits && handler.restarts(vsn, self.options).map_err(|e| error(&e))?)
+        if commits && handler.restarts(vsn, self.options).map_err(|e| error(&e))? {
+            self.asked.kind = r::HistoryKind::Restart;
+        }
+        Ok(self)
     }
 
     /// Goes. The observer is told each step.
     fn run(
         self,
+        operator: &Operator,
         handler: &mut Handler,
         vsn: Vsn,
         observer: &mut dyn FnMut(reld_handler::Progress<'_>),
     ) -> Result<r::Report, ErrorReport> {
-        if let Some(from) = handler.running().cloned().filter(|from| *from != vsn)
-            && self.restarts(handler, &vsn)?
-        {
+        let is_restart = self.asked.kind == r::HistoryKind::Restart;
+        if let Some(from) = handler.running().cloned().filter(|from| is_restart && *from != vsn) {
             let installed = crate::daemon::installed().map_err(|e| {
                 ErrorReport::refused("other_daemon", "what a restart would execute is not known")
                     .caused_by(format!("{e:#}"))
@@ -208,7 +208,12 @@ impl Order {
                         )
                     }),
                 };
-                handler.upgrade_settled(&Target::Version(vsn), self.options, settle, observer)
+                handler.install(&vsn, self.options, observer).map(|mut report| {
+                    // Who looks while it settles sees what runs.
+                    operator.show(handler);
+                    handler.settle(settle, &mut report, observer);
+                    report
+                })
             }
             q::End::Current => handler.install(&vsn, self.options, observer),
         };
@@ -239,6 +244,7 @@ async fn carry_out(
     let operator = api.operator.clone();
     let work = move |handler: &mut Handler| {
         let vsn = to(handler).map_err(|e| error(&e))?;
+        let order = order.as_the_script_says(handler, &vsn)?;
         let from = handler.running().map(ToString::to_string);
         let mut observer = operator.observer(vsn.to_string());
         let text = vsn.to_string();
@@ -250,7 +256,8 @@ async fn carry_out(
             observer(progress);
         };
         let asked = order.asked.clone();
-        operator.carry_out(handler, &asked, &vsn.clone(), |handler| order.run(handler, vsn, &mut tell))
+        operator
+            .carry_out(handler, &asked, &vsn.clone(), |handler| order.run(&operator, handler, vsn, &mut tell))
     };
     let answer = api.operator.order(work).await?;
     let restarts = match &answer {

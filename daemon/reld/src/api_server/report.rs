@@ -165,8 +165,16 @@ fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
     let back = report.way_back.as_ref().map(|back| back.to.to_string()).unwrap_or_default();
     error.node_state = Some(format!("the node runs {back} again"));
     error.causes = unsettled(report);
+    if let Some(failure) = &report.failure {
+        error.step = Some(failed_step(failure));
+        error.causes.push(failure.cause.clone());
+    }
     error.details = serde_json::to_value(answer).unwrap_or_default();
     error
+}
+
+fn failed_step(failure: &handler::Failure) -> FailedStep {
+    FailedStep { number: failure.step, of: failure.steps, text: failure.title.clone() }
 }
 
 fn unsettled(report: &handler::Report) -> Vec<String> {
@@ -185,8 +193,7 @@ fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> 
     });
     error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
-        error.step =
-            Some(FailedStep { number: failure.step, of: failure.steps, text: failure.title.clone() });
+        error.step = Some(failed_step(failure));
         error.causes.push(failure.cause.clone());
     }
     error.causes.extend(report.not_undone.iter().map(|line| format!("not undone: {line}")));
@@ -263,18 +270,6 @@ fn unpurged(report: &handler::Report) -> Vec<String> {
 
 fn warnings(report: &handler::Report) -> Vec<String> {
     let mut warnings = report.warnings.clone();
-    let ids = |ids: &[serde_json::Value]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    for changed in &report.children {
-        if !changed.vanished.is_empty() {
-            let ids = ids(&changed.vanished);
-            warnings
-                .push(format!("{}: children {ids} are not in the new spec; they run on", changed.supervisor));
-        }
-        if !changed.added.is_empty() {
-            let ids = ids(&changed.added);
-            warnings.push(format!("{}: children {ids} are new and not started", changed.supervisor));
-        }
-    }
     warnings.extend(
         report.left.iter().map(|process| format!("{process} did not come to rest and was left alone")),
     );
