@@ -171,7 +171,7 @@ impl Order {
     }
 
     /// Makes it an order to restart where the script has one.
-    fn as_the_script_says(mut self, handler: &Handler, vsn: &Vsn) -> Result<Self, ErrorReport> {
+    fn restarting_where_needed(mut self, handler: &Handler, vsn: &Vsn) -> Result<Self, ErrorReport> {
         let commits = matches!(self.end, q::End::Commit) && self.settle == q::Settle::default();
         if commits && handler.restarts(vsn, self.options).map_err(|e| error(&e))? {
             self.asked.kind = r::HistoryKind::Restart;
@@ -244,7 +244,7 @@ async fn carry_out(
     let operator = api.operator.clone();
     let work = move |handler: &mut Handler| {
         let vsn = to(handler).map_err(|e| error(&e))?;
-        let order = order.as_the_script_says(handler, &vsn)?;
+        let order = order.restarting_where_needed(handler, &vsn)?;
         let from = handler.running().map(ToString::to_string);
         let mut observer = operator.observer(vsn.to_string());
         let text = vsn.to_string();

@@ -213,9 +213,10 @@ fn has_id(id: &[u8]) -> bool {
 
 /// An id is any value; in a place it is written as its text.
 fn is_called(id: &[u8], part: &str) -> bool {
-    match term::to_json(id) {
-        Ok(Value::String(name)) => name == part,
-        Ok(other) => other.to_string() == part,
-        Err(_) => false,
-    }
+    let name = match term::to_json(id) {
+        Ok(Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(_) => return false,
+    };
+    name == part
 }
