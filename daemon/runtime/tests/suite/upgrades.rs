@@ -42,10 +42,17 @@ fn enlisted(kit: &Kit, new: Double) -> Upgrade {
     upgrade
 }
 
-/// Waits until nobody runs: an answer comes before the body of the one who answered is put back.
+/// Waits until nobody runs: an answer comes before the body of the one who answered is put back, and a signal may still
+/// be on its way to it.
 #[track_caller]
 fn quiet(kit: &Kit) {
-    kit.until(|| kit.node.processes().iter().all(|process| process.status != Status::Running));
+    let rest = |process: &reld_runtime::ProcessInfo| process.status != Status::Running;
+    let looks = std::cell::Cell::new(0);
+    kit.until(|| {
+        let all_rest = kit.node.processes().iter().all(rest);
+        looks.set(if all_rest { looks.get() + 1 } else { 0 });
+        looks.get() == 20
+    });
 }
 
 /// Pre-copies the members of a module that is called so.
@@ -560,8 +567,15 @@ fn members_that_wait_for_each_other_come_to_rest() {
     let answer = call(&kit, first, &through);
     kit.until(|| kit.node.process(middle).is_some_and(|p| p.status == Status::Waiting));
     kit.cast(last, Do::Remember(text("later")));
+    let (node, idle) = (kit.node.clone(), kit.counter(&[]));
     let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
-    let opener = std::thread::spawn(move || latch::open(latch));
+    let opener = std::thread::spawn(move || {
+        let patience = Some(Duration::from_millis(200));
+        let ask = || node.call(RequestKind::Call, idle, term::encode(&Do::Get), patience);
+        // The gate is up when a member that rests answers no more.
+        while ask() != Answer::Timeout {}
+        latch::open(latch)
+    });
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
     assert_eq!(answer.recv_timeout(SOON), Ok(Said::Number(1)));
     complete(upgrade, up());
