@@ -276,9 +276,9 @@ pub struct Module {
     pub accepts: Option<unsafe extern "C" fn(kind: u32, body: Bytes, why: *mut Exit) -> Status>,
     /// `[pool]` Frees a state. Called outside any callback.
     pub drop_state: Option<unsafe extern "C" fn(state_app: *mut c_void)>,
-    /// `[loader thread]` Writes what the module reads and writes, as a JSON object; leaves `out` empty when it is
-    /// not known. May be null. Only called by who looks into a library without loading it, so before
-    /// [`App::load`]. Since ABI 1.1.
+    /// Writes what the module reads and writes, as a JSON object; leaves `out` empty when it is not known. May be
+    /// null. No node calls it, but who looks into a library without loading it, so before [`App::load`]. Since ABI
+    /// 1.1.
     pub schema: Option<unsafe extern "C" fn(out: *mut Buf, why: *mut Exit) -> Status>,
 }
 

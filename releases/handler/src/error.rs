@@ -143,7 +143,10 @@ pub enum Obstacle {
         remedy: &'static str,
     },
     /// The script restarts the daemon, which an install that can be given up cannot.
-    #[error("its script restarts the daemon, which boots the release for good; `relctl upgrade` does that")]
+    #[error(
+        "its script restarts the daemon, which boots the release for good: use `relctl upgrade` or `relctl downgrade` \
+         without --no-commit, --settle and --probe"
+    )]
     Restarts,
     /// The release is for another daemon than the one that would be executed.
     #[error(
