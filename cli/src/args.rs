@@ -197,6 +197,9 @@ pub(crate) struct Plan {
     /// One window for the whole release, or OTP's windows group by group, as JSON
     #[arg(long, default_value = "release")]
     pub(crate) window: Window,
+    /// Print what the appups come to, both ways, as the relup.toml of TO: to be read, changed and packed with it
+    #[arg(long, conflicts_with = "window")]
+    pub(crate) relup: bool,
 }
 
 #[derive(Debug, ClapArgs)]

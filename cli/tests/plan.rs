@@ -87,6 +87,56 @@ fn one_window_between_two_folders_is_a_numbered_list() {
 }
 
 #[test]
+fn what_the_appups_come_to_can_be_reviewed_and_packed_with_the_release() {
+    let folder = releases();
+    assert_snapshot!(plan(folder.path(), &["--relup"]), @r"
+    ! error: the appup of a-2.0.0 has no entry to go from 2.0.0 to 1.0.0
+    exit 1
+    ");
+    let both = "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{ load_module = 'm' }]\n\
+                [[down]]\nto = '1.0.0'\ninstructions = [{ update = 'm' }]\n";
+    write(&folder, "to/lib/a-2.0.0/appup.toml", both);
+    assert_snapshot!(plan(folder.path(), &["--relup"]), @r#"
+    version = "2.0.0"
+
+    [[up]]
+    from = "1.0.0"
+    instructions = [
+      { load_object_code = ["m"], app = "a", vsn = "2.0.0" },
+      "point_of_no_return",
+      { load = "m" },
+    ]
+
+    [[down]]
+    to = "1.0.0"
+    instructions = [
+      { load_object_code = ["m"], app = "a", vsn = "1.0.0" },
+      "point_of_no_return",
+      { suspend = ["m"] },
+      { load = "m" },
+      { resume = ["m"] },
+    ]
+    exit 0
+    "#);
+    let relup = plan(folder.path(), &["--relup"]);
+    write(&folder, "to/releases/2.0.0/relup.toml", relup.strip_suffix("exit 0").unwrap());
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    up from 1.0.0 to 2.0.0
+      1. load_object_code a-2.0.0 [m]  -- relup
+      2. load m of a-2.0.0  -- relup
+      3. switch  -- the point of no return
+    exit 0
+    ");
+    write(&folder, "to/releases/2.0.0/relup.toml", "version = 2");
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    ! error: to/releases/2.0.0/relup.toml:1:11: expected a string, found an integer
+    !   1 | version = 2
+    !     |           ^
+    exit 1
+    ");
+}
+
+#[test]
 fn a_mistake_in_a_document_is_the_answer_of_both_directions() {
     let (app, appup) = ("to/lib/a-2.0.0/app.toml", "to/lib/a-2.0.0/appup.toml");
     check(app, "nonsense", ["error_reading"; 2]);

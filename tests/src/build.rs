@@ -81,11 +81,16 @@ fn pack(name: &str) -> String {
     std::fs::create_dir_all(&tarballs).expect("the target folder can be written");
     // Test programs of several packages may pack at the same time.
     let tarball = tarballs.join(format!("{name}-{}.tar.gz", std::process::id()));
+    pack_release(&home.join(format!("releases/{name}.toml")), &home, &tarball);
+    tarball.to_string_lossy().into_owned()
+}
+
+/// Packs the release that a file describes, of apps below a folder.
+pub fn pack_release(release: &Path, apps: &Path, tarball: &Path) {
     let mut relctl = Command::new(&programs().relctl);
     relctl
         .env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
-    relctl.arg("pack").arg(home.join(format!("releases/{name}.toml"))).arg("--apps").arg(&home);
-    relctl.arg("--output").arg(&tarball).args(["--profile", PROFILE]);
+    relctl.arg("pack").arg(release).arg("--apps").arg(apps);
+    relctl.arg("--output").arg(tarball).args(["--profile", PROFILE]);
     Run::of(&mut relctl).expect(0);
-    tarball.to_string_lossy().into_owned()
 }

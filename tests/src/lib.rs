@@ -12,6 +12,6 @@ mod build;
 mod node;
 mod run;
 
-pub use build::{folder, release};
+pub use build::{folder, pack_release, release};
 pub use node::{Node, pid_value};
 pub use run::{Run, eventually};

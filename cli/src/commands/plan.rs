@@ -4,8 +4,9 @@ pub(super) mod folder;
 
 use std::path::Path;
 
-use reld_plan::{PlanError, Release, group_json};
+use reld_plan::{Mode, PlanError, Release, RelupEntry, RelupFile, RelupOptions, group_json, make_relup};
 use reld_store::{Error, docs_of_tarball};
+use serde_json::json;
 
 use super::Shown;
 use crate::args::{Plan, Window};
@@ -20,8 +21,19 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
         let both = group_json(to.as_ref(), from.as_ref());
         return Ok(Shown::new(&both, format!("{both:#}\n")));
     }
+    if args.relup {
+        let relup = relup(&to?, &from?)?.to_toml();
+        return Ok(Shown::new(&json!({ "relup": relup }), relup));
+    }
     let script = reld_plan::plan(&from?, &to?)?;
     Ok(Shown::new(&script, script.to_string()))
+}
+
+/// OTP: `make_relup`, whose file holds both directions too.
+fn relup(top: &Release, base: &Release) -> Result<RelupFile, PlanError> {
+    let entry = |mode| make_relup(top, base, mode, RelupOptions::default()).map(RelupEntry::from);
+    let (up, down) = (vec![entry(Mode::Up)?], vec![entry(Mode::Down)?]);
+    Ok(RelupFile { version: top.version().clone(), up, down })
 }
 
 /// Reads the documents of a release; nothing else is looked at in a folder.

@@ -328,12 +328,14 @@ impl Work {
         let (Actor::Resting(instance), Some((_, how))) = (&body.actor, &self.order.to) else {
             return Ok(Read::Nothing);
         };
-        if matches!(how, Conversion::Supervisor) {
+        // OTP: whatever asked for it, the code change of a supervisor asks its init. Unlike gen_servers, its state is the
+        // daemon's own: without a code change nothing of it moves.
+        let is_supervisor = body.card.code.behaviour() == Behaviour::Supervisor;
+        if is_supervisor && !matches!(how, Conversion::Soft) {
             let old = instance.supervisor().map(|old| (old.args().to_vec(), Arc::clone(old.rows())));
             return Ok(old.map_or(Read::Nothing, |(args, rows)| Read::Supervisor(args, rows)));
         }
-        // Unlike gen_servers, a supervisor's state is the daemon's own: without a new init nothing of it changes.
-        if body.card.code.behaviour() == Behaviour::Supervisor {
+        if is_supervisor || matches!(how, Conversion::Supervisor) {
             return Ok(Read::Nothing);
         }
         instance.export().map(Read::State)

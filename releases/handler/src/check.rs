@@ -109,9 +109,6 @@ fn candidate(store: &Store, vsn: &Vsn) -> Result<(Release, Material), Vec<Obstac
         (Ok(manifest), Ok(documents)) => (manifest, documents),
         (manifest, documents) => return Err(manifest.err().into_iter().chain(documents.err()).collect()),
     };
-    if documents.relup.is_some() {
-        return Err(vec![Obstacle::HandWritten(vsn.clone())]);
-    }
     let material = material(store, &manifest, &documents);
     Ok((documents.release, material))
 }

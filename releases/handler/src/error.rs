@@ -129,9 +129,6 @@ pub enum Obstacle {
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// Somebody wrote the script by hand; deriving another one in its place would be no service.
-    #[error("release {0} has a relup.toml, which this version of reld does not carry out; pack it without")]
-    HandWritten(Vsn),
     /// A step that this version of reld does not carry out.
     #[error("step {step}: this version of reld does not carry out `{instruction}`; {remedy}")]
     Unsupported {
@@ -219,7 +216,7 @@ impl Obstacle {
             Self::Refused(Refusal::Current(_)) => "current",
             Self::Files(_) => "files",
             Self::Plan(error) => error.class(),
-            Self::HandWritten(_) | Self::Unsupported { .. } => "unsupported",
+            Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
             Self::OtherDaemon { .. } => "other_daemon",
             Self::UndefModule { .. } => "undef_module",

@@ -10,6 +10,7 @@ use crate::name::ModuleName;
 use crate::reason::{Cause, Reason};
 use crate::release::{AppupFile, Release, ReleaseApp};
 use crate::relup::{Line, RelupOptions};
+use crate::relup_file::RelupEntry;
 use crate::version::Vsn;
 use crate::warning::Warning;
 
@@ -53,6 +54,15 @@ impl<'a> Pair<'a> {
         both.filter(|(top, base)| top.version() != base.version())
     }
 
+    fn daemon_changes(&self) -> bool {
+        self.top.rel().daemon != self.base.rel().daemon
+    }
+
+    fn daemon_warning(&self) -> Warning {
+        let (from, to) = (self.from().rel().daemon.clone(), self.to().rel().daemon.clone());
+        Warning::DaemonChanged { from, to }
+    }
+
     /// Returns the apps that only the release gone to has, in the order of its release file.
     fn added(&self) -> impl Iterator<Item = &'a ReleaseApp> {
         only_in(self.to(), self.from())
@@ -68,11 +78,29 @@ fn only_in<'a>(one: &'a Release, other: &'a Release) -> impl Iterator<Item = &'a
     one.apps().iter().filter(|app| other.app(app.name()).is_none())
 }
 
+/// Takes the script that somebody wrote for a pair of releases, in place of the appups.
+pub(crate) fn written(pair: &Pair<'_>, entry: &RelupEntry) -> Collected {
+    let mut collected = Collected { keep: entry.keep.clone(), ..Collected::default() };
+    let is_restart = |instruction: &&LowLevel| **instruction == LowLevel::RestartNewDaemon;
+    if pair.daemon_changes() {
+        collected.push(Cause::DaemonChanged, Instruction::Low(LowLevel::RestartNewDaemon));
+        collected.warnings.push(pair.daemon_warning());
+    } else if entry.instructions.iter().any(|instruction| is_restart(&instruction)) {
+        collected.push(Cause::Relup, Instruction::Low(LowLevel::RestartNewDaemon));
+    }
+    let line = |instruction: &LowLevel| Line {
+        instruction: Instruction::Low(instruction.clone()).into(),
+        reason: Cause::Relup.into(),
+    };
+    let instructions = entry.instructions.iter().filter(|instruction| !is_restart(instruction));
+    collected.scripts.push(instructions.map(line).collect());
+    collected
+}
+
 /// Collects the scripts of a pair of releases.
 pub(crate) fn collect(pair: &Pair<'_>, options: RelupOptions) -> Result<Collected, PlanError> {
     let mut collected = Collected::default();
-    let daemon_changed = pair.top.rel().daemon != pair.base.rel().daemon;
-    if daemon_changed {
+    if pair.daemon_changes() {
         collected.push(Cause::DaemonChanged, Instruction::Low(LowLevel::RestartNewDaemon));
     }
     for app in pair.added() {
@@ -89,9 +117,8 @@ pub(crate) fn collect(pair: &Pair<'_>, options: RelupOptions) -> Result<Collecte
     if options.restart_daemon {
         collected.push(Cause::RestartAsked, Instruction::Low(LowLevel::RestartDaemon));
     }
-    if daemon_changed {
-        let (from, to) = (pair.from().rel().daemon.clone(), pair.to().rel().daemon.clone());
-        collected.warnings.push(Warning::DaemonChanged { from, to });
+    if pair.daemon_changes() {
+        collected.warnings.push(pair.daemon_warning());
     }
     // The latest comes first, as in OTP.
     collected.warnings.reverse();

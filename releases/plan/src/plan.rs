@@ -6,7 +6,7 @@ use crate::error::PlanError;
 use crate::instr::Mode;
 use crate::name::AppName;
 use crate::release::{AppupFile, Release, ReleaseApp};
-use crate::relup::{RelupOptions, make_relup};
+use crate::relup::{RelupOptions, make_relup, written_relup};
 use crate::script::Script;
 
 /// Returns the script that leads from the running release to another, in whichever direction the appups allow.
@@ -21,25 +21,37 @@ pub fn plan(running: &Release, target: &Release) -> Result<Script, PlanError> {
     }
 }
 
-/// Returns the script for one direction: up from `base` to `top`, or down from `top` to `base`.
+/// Returns the script for one direction: up from `base` to `top`, or down from `top` to `base`. That of the newer
+/// release's `relup.toml`, where it has one for the other release; else what the appups say.
 ///
 /// # Errors
-/// A mistake in an appup, see [`make_relup`]; a script that breaks a rule, see [`Script::check`].
+/// A mistake in an appup or relup, see [`make_relup`]; a script that breaks a rule, see [`Script::check`].
 pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Script, PlanError> {
-    let relup = make_relup(top, base, mode, RelupOptions::default())?;
-    let script = coalesce(&Pair { top, base, mode }, &relup)?;
+    let pair = Pair { top, base, mode };
+    let relup = match top.relup(mode, base.version()) {
+        Some(entry) => written_relup(&pair, entry)?,
+        None => make_relup(top, base, mode, RelupOptions::default())?,
+    };
+    let script = coalesce(&pair, &relup)?;
     script.check()?;
     Ok(script)
 }
 
 /// Returns whether the target is reached by its own appups (up) or by those of the running release (down).
 ///
-/// Up, if the appups of the target have an up entry for the running version of every app that changes; else down, if
+/// Up, if the target's `relup.toml` has a script for the running release; down, if that of the running release has one
+/// for the target. Else up, if the appups of the target have an up entry for the running version of every app that changes; else down, if
 /// those of the running release have a down entry for the target. Version numbers are never compared.
 ///
 /// # Errors
 /// `no_appup_found` or `version_not_in_appup` (OTP: release_handler:upgrade_app), naming the app and both versions.
 pub fn pick_direction(running: &Release, target: &Release) -> Result<Mode, PlanError> {
+    if target.relup(Mode::Up, running.version()).is_some() {
+        return Ok(Mode::Up);
+    }
+    if running.relup(Mode::Down, target.version()).is_some() {
+        return Ok(Mode::Down);
+    }
     let changed: Vec<_> = Pair { top: target, base: running, mode: Mode::Up }.changed().collect();
     if changed.iter().all(|(new, old)| leads(new, Mode::Up, old)) {
         return Ok(Mode::Up);

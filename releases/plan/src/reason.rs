@@ -16,6 +16,8 @@ pub struct Reason(Vec<Cause>);
 pub enum Cause {
     /// An instruction of the app's appup.
     Appup(AppName),
+    /// An instruction of the release's `relup.toml`.
+    Relup,
     /// The app is only in the release gone to.
     AddedApplication(AppName),
     /// The app is only in the release that is left.
@@ -93,6 +95,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Appup(app) => write!(f, "appup of {app}"),
+            Self::Relup => f.write_str("relup"),
             Self::AddedApplication(app) => write!(f, "{app} is added"),
             Self::RemovedApplication(app) => write!(f, "{app} is removed"),
             Self::Implied { module, app, vsn } => {

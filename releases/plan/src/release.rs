@@ -9,8 +9,10 @@ use crate::app::App;
 use crate::appup::Appup;
 use crate::doc_error::DocError;
 use crate::error::PlanError;
+use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::rel::{Rel, RelApp, StartType};
+use crate::relup_file::{RelupEntry, RelupFile};
 use crate::start_order::start_order;
 use crate::version::Vsn;
 
@@ -55,6 +57,7 @@ pub struct Release {
     rel: Rel,
     apps: Vec<ReleaseApp>,
     start_order: Vec<AppName>,
+    relup: Option<RelupFile>,
 }
 
 /// One app of a release.
@@ -91,7 +94,18 @@ impl Release {
             |module, apps| PlanError::DuplicateModules { module, apps },
         )?;
         let start_order = start_order(&apps)?;
-        Ok(Self { rel, apps, start_order })
+        Ok(Self { rel, apps, start_order, relup: None })
+    }
+
+    /// Returns the release with scripts that somebody wrote for it: they are its plans, where they lead.
+    pub fn with_relup(self, relup: RelupFile) -> Self {
+        Self { relup: Some(relup), ..self }
+    }
+
+    /// Returns the script that somebody wrote between this release and another, for an upgrade from it or a downgrade
+    /// to it.
+    pub fn relup(&self, mode: Mode, other: &Vsn) -> Option<&RelupEntry> {
+        self.relup.as_ref()?.entry(mode, other)
     }
 
     /// Returns the release resource file.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::collect::{Pair, collect};
+use crate::collect::{Collected, Pair, collect, written};
 use crate::error::PlanError;
 use crate::instr::{Apply, LowLevel, Mode, PurgeMethod, PurgeWords, Suspend, SyncWith, Timeout};
 use crate::instr_print;
@@ -13,6 +13,7 @@ use crate::name::ModuleName;
 use crate::reason::Reason;
 use crate::rel::StartType;
 use crate::release::Release;
+use crate::relup_file::RelupEntry;
 use crate::script::MemberChange;
 use crate::translate;
 use crate::version::Vsn;
@@ -70,12 +71,20 @@ pub fn make_relup(
     options: RelupOptions,
 ) -> Result<Relup, PlanError> {
     let pair = Pair { top, base, mode };
-    let collected = collect(&pair, options)?;
-    let translated = translate::translate(&pair, collected.scripts)?;
+    translated(&pair, collect(&pair, options)?)
+}
+
+/// Returns the script that somebody wrote for a pair of releases, held to the same rules as what appups make.
+pub(crate) fn written_relup(pair: &Pair<'_>, entry: &RelupEntry) -> Result<Relup, PlanError> {
+    translated(pair, written(pair, entry))
+}
+
+fn translated(pair: &Pair<'_>, collected: Collected) -> Result<Relup, PlanError> {
+    let translated = translate::translate(pair, collected.scripts)?;
     Ok(Relup {
         from: pair.from().version().clone(),
         to: pair.to().version().clone(),
-        mode,
+        mode: pair.mode,
         lines: translated.lines,
         warnings: collected.warnings,
         changes: translated.changes,

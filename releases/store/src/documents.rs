@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppDocs, AppName, AppupFile, Rel, RelApp, Release, Vsn};
+use reld_plan::{AppDocs, AppName, AppupFile, Rel, RelApp, Release, RelupFile, Vsn};
 
 use crate::error::{Error, Failure};
 use crate::layout::{self, Root};
@@ -15,12 +15,11 @@ use crate::package::Tarball;
 /// All documents of one release, each about what its place says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Documents {
-    /// `release.toml` with the `app.toml` and `appup.toml` of every app, checked to belong together.
+    /// `release.toml` with the `app.toml` and `appup.toml` of every app, checked to belong together, and its
+    /// `relup.toml`.
     pub release: Release,
     /// `config.toml`: one table per app; empty where there is none.
     pub config: toml::Table,
-    /// The text of `relup.toml`, where somebody wrote the script by hand.
-    pub relup: Option<String>,
     /// The text of each app's `schema.json`, where its packer wrote one: only a comparison of releases reads it.
     pub schemas: BTreeMap<AppName, String>,
 }
@@ -114,9 +113,20 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     expect(&path, &format!("release {vsn}"), &format!("release {}", rel.version))?;
     let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
     let config = config(texts.find(&format!("{folder}/config.toml"))?)?;
-    let (_, relup) = texts.find(&format!("{folder}/relup.toml"))?;
     let schemas = schemas(texts, &rel)?;
-    Ok(Documents { release: Release::new(rel, apps)?, config, relup, schemas })
+    let release = Release::new(rel, apps)?;
+    let release = match texts.find(&format!("{folder}/relup.toml"))? {
+        (path, Some(text)) => release.with_relup(parse_relup(&path, &text, vsn)?),
+        (_, None) => release,
+    };
+    Ok(Documents { release, config, schemas })
+}
+
+/// Parses the `relup.toml` of a release.
+pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFile, Error> {
+    let relup = RelupFile::parse(&path.to_string_lossy(), text)?;
+    expect(path, &format!("release {vsn}"), &format!("release {}", relup.version))?;
+    Ok(relup)
 }
 
 fn schemas(texts: &dyn Texts, rel: &Rel) -> Result<BTreeMap<AppName, String>, Error> {

@@ -272,13 +272,17 @@ impl Contents {
     fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<(), Error> {
         let below = layout::release_dir(&rel.version);
         self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
-        for name in ["config.toml", "relup.toml"] {
+        let beside = |name| {
             let path = order.release.with_file_name(name);
-            if path.exists() {
-                let text = read(&path)?;
-                documents::parse_config(&path, &text)?;
-                self.add(format!("{below}/{name}"), Source::Text(text), false)?;
-            }
+            if path.exists() { read(&path).map(|text| Some((path, text))) } else { Ok(None) }
+        };
+        if let Some((path, text)) = beside("config.toml")? {
+            documents::parse_config(&path, &text)?;
+            self.add(format!("{below}/config.toml"), Source::Text(text), false)?;
+        }
+        if let Some((path, text)) = beside("relup.toml")? {
+            documents::parse_relup(&path, &text, &rel.version)?;
+            self.add(format!("{below}/relup.toml"), Source::Text(text), false)?;
         }
         Ok(())
     }

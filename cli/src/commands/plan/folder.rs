@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use reld_api::ErrorReport;
-use reld_plan::{AppDocs, PlanError, Rel, RelApp, Release};
+use reld_plan::{AppDocs, DocError, PlanError, Rel, RelApp, Release, RelupFile};
 
 use super::Read;
 use crate::error::Failure;
@@ -20,7 +20,18 @@ pub(in crate::commands) fn release(folder: &Path) -> Result<Read, Failure> {
     };
     let docs = rel.apps.iter().map(|app| docs(folder, app)).collect::<Result<Vec<_>, _>>()?;
     let docs: Result<Vec<_>, _> = docs.into_iter().flatten().collect();
-    Ok(docs.and_then(|docs| Release::new(rel, docs)))
+    let relup = relup(&path.with_file_name("relup.toml"))?;
+    let release = docs.and_then(|docs| Release::new(rel, docs));
+    Ok(match relup {
+        None => release,
+        Some(relup) => release.and_then(|release| Ok(release.with_relup(relup?))),
+    })
+}
+
+/// Reads the script that somebody wrote for the release, where there is one.
+fn relup(path: &Path) -> Result<Option<Result<RelupFile, DocError>>, Failure> {
+    let text = read_if_there(path)?;
+    Ok(text.map(|text| RelupFile::parse(&path.to_string_lossy(), &text)))
 }
 
 /// Finds the `release.toml` below `releases/`, of which there has to be one: its version is in no other place.

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use reld_plan::{
-    LowLevel, Mode, PurgeMethod, PurgeWords, Relup, Script, Suspend, Timeout, make_relup, plan_direction,
+    LowLevel, Mode, PurgeMethod, PurgeWords, Release, Relup, RelupEntry, RelupFile, RelupOptions, Script,
+    Suspend, Timeout, make_relup, plan_direction,
 };
 
 use crate::documents::Documents;
@@ -41,6 +42,7 @@ cases! {
     e09_parts_before
     e10_delete_with_dependency
     implied_loads_and_keep
+    relup_by_hand
     s40_counter
     s47_children_added_and_deleted
     s62_process_quest
@@ -60,13 +62,39 @@ fn check(name: &str) {
     for mode in [Mode::Up, Mode::Down] {
         let relup = make_relup(&top, &base, mode, documents.options()).unwrap();
         writeln!(group, "{}\n{}", mode.as_str(), in_short(&relup)).unwrap();
-        writeln!(script, "{}", plan_direction(&top, &base, mode).unwrap()).unwrap();
+        let planned = plan_direction(&top, &base, mode).unwrap();
+        writeln!(script, "{planned}").unwrap();
+        if top.relup(mode, base.version()).is_none() {
+            reviewed(&top, &base, &planned);
+        }
     }
     assert_eq!(group.trim_end(), read("group.txt").trim_end(), "group.txt of {name}");
     if std::env::var_os("RELD_BLESS").is_some() {
         fs::write(folder(name).join("script.txt"), script.trim_end().to_owned() + "\n").unwrap();
     }
     assert_eq!(script.trim_end(), read("script.txt").trim_end(), "script.txt of {name}");
+}
+
+/// What the appups come to plans the same when it is written down as a relup, printed and read.
+fn reviewed(top: &Release, base: &Release, planned: &Script) {
+    let relup = make_relup(top, base, planned.mode, RelupOptions::default()).unwrap();
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    let side = if planned.mode == Mode::Up { &mut up } else { &mut down };
+    side.push(RelupEntry::from(relup));
+    let written = RelupFile { version: top.version().clone(), up, down };
+    let read = RelupFile::parse("relup.toml", &written.to_toml()).unwrap();
+    let again = plan_direction(&top.clone().with_relup(read), base, planned.mode).unwrap();
+    assert_eq!(without_kinds(&again), without_kinds(planned));
+}
+
+/// Prints the steps of a script without their reasons, and without the kind of update, which a relup does not have.
+fn without_kinds(script: &Script) -> Vec<String> {
+    let steps = script.steps.iter().map(|step| step.action.to_string());
+    steps
+        .map(|step| {
+            ["supervisor", "advanced", "soft"].iter().fold(step, |step, kind| step.replace(kind, "changed"))
+        })
+        .collect()
 }
 
 /// One line per instruction, in the notation of OTP's documentation.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reld_plan::{AppDocs, PlanError, Rel, Release, RelupOptions};
+use reld_plan::{AppDocs, PlanError, Rel, Release, RelupFile, RelupOptions};
 
 /// The documents of a case, by path.
 pub(crate) struct Documents(BTreeMap<String, String>);
@@ -24,7 +24,12 @@ impl Documents {
         let rel = format!("{side}/release.toml");
         let docs = self.0.iter().filter(|(path, _)| path.starts_with(side) && path.ends_with("/app.toml"));
         let docs = docs.map(|(path, text)| self.app(path, text)).collect::<Result<Vec<_>, _>>()?;
-        Release::new(Rel::parse(&rel, &self.0[&rel])?, docs)
+        let release = Release::new(Rel::parse(&rel, &self.0[&rel])?, docs)?;
+        let path = format!("{side}/relup.toml");
+        Ok(match self.0.get(&path) {
+            Some(text) => release.with_relup(RelupFile::parse(&path, text)?),
+            None => release,
+        })
     }
 
     fn app(&self, path: &str, text: &str) -> Result<AppDocs, PlanError> {

@@ -1,6 +1,6 @@
 //! Mistakes in documents: each is shown with its place, and the words that are allowed there.
 
-use reld_plan::{App, Appup, Rel};
+use reld_plan::{App, Appup, Rel, RelupFile};
 
 #[track_caller]
 fn check(shown: Option<String>, expected: &str) {
@@ -17,6 +17,12 @@ fn rel(text: &str) -> Option<String> {
 
 fn appup(text: &str) -> Option<String> {
     Appup::parse("appup.toml", text).err().map(|error| error.to_string())
+}
+
+/// The mistake of a relup whose fourth line is the instruction.
+fn relup(text: &str) -> Option<String> {
+    let text = format!("version = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{text}]\n");
+    RelupFile::parse("relup.toml", &text).err().map(|error| error.to_string())
 }
 
 /// The first mistake of an appup whose seventh line is the instruction.
@@ -173,4 +179,27 @@ bad_timeout: appup.toml:7:49: a time-out is milliseconds above 0, "100ms", "5s",
     |                                                 ^
 "#,
     );
+}
+
+#[test]
+fn a_relup_has_low_level_instructions_for_exact_versions_only() {
+    check(
+        relup("{ update = 'm' }"),
+        "
+relup.toml:4:17: `update` is for an appup; a relup has what it is translated to, as `relctl plan --relup` prints it
+  4 | instructions = [{ update = 'm' }]
+    |                 ^^^^^^^^^^^^^^^^
+",
+    );
+    check(
+        relup("{ suspend = 'm' }"),
+        "
+relup.toml:4:29: expected an array, found a string
+  4 | instructions = [{ suspend = 'm' }]
+    |                             ^^^
+",
+    );
+    let range =
+        RelupFile::parse("relup.toml", "version = '2.0.0'\n[[up]]\nfrom = '>=1.0.0'\ninstructions = []\n");
+    assert!(range.unwrap_err().to_string().contains("is not a version"));
 }

@@ -1,0 +1,143 @@
+//! `relup.toml`: scripts from one release to others and back, written or reviewed by a person (OTP's `relup`).
+//!
+//! It lives with the newer release and serves both directions. Where it has an entry for a pair of releases, that entry
+//! is the plan, and no appup is asked.
+
+use crate::doc_error::DocError;
+use crate::instr::{Apply, Instruction, LowLevel, Mode};
+use crate::instr_print;
+use crate::instr_read;
+use crate::name::{AppName, ModuleName};
+use crate::print::Printer;
+use crate::read::{self, Fault, Fields, Node};
+use crate::rel::StartType;
+use crate::relup::Relup;
+use crate::version::Vsn;
+
+/// The scripts of one release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelupFile {
+    /// The release it lives with.
+    pub version: Vsn,
+    /// Releases one may come from.
+    pub up: Vec<RelupEntry>,
+    /// Releases one may go back to.
+    pub down: Vec<RelupEntry>,
+}
+
+/// The script for one other release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelupEntry {
+    /// The other release: `from` of an up entry, `to` of a down entry.
+    pub other: Vsn,
+    /// What is done, in this order.
+    pub instructions: Vec<LowLevel>,
+    /// Modules that stay on the old library though no instruction names them.
+    pub keep: Vec<ModuleName>,
+}
+
+impl RelupFile {
+    /// Returns the scripts that the text of a `relup.toml` describes. `path` is only shown in errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place: an instruction that is not a low-level one among them.
+    pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
+        read_file(text).map_err(|fault| DocError::new(path, text, &fault))
+    }
+
+    /// Returns the script for another release, going up from it or down to it.
+    pub fn entry(&self, mode: Mode, other: &Vsn) -> Option<&RelupEntry> {
+        let entries = match mode {
+            Mode::Up => &self.up,
+            Mode::Down => &self.down,
+        };
+        entries.iter().find(|entry| entry.other == *other)
+    }
+
+    /// Prints the scripts as a `relup.toml` that parses back to the same value.
+    pub fn to_toml(&self) -> String {
+        let mut printer = Printer::default();
+        printer.field("version", self.version.to_string());
+        for entry in &self.up {
+            print_entry(&mut printer, "[[up]]", "from", entry);
+        }
+        for entry in &self.down {
+            print_entry(&mut printer, "[[down]]", "to", entry);
+        }
+        printer.finish()
+    }
+}
+
+impl From<Relup> for RelupEntry {
+    /// Takes over what the appups said. The reasons are left behind, and what an `update` did with a supervisor is
+    /// found again: the code change of a supervisor asks its init.
+    fn from(relup: Relup) -> Self {
+        let other = match relup.mode {
+            Mode::Up => relup.from,
+            Mode::Down => relup.to,
+        };
+        let instructions = relup.lines.into_iter().map(|line| line.instruction).collect();
+        Self { other, instructions, keep: relup.keep }
+    }
+}
+
+fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &RelupEntry) {
+    printer.header(header).field(key, entry.other.to_string()).names("keep", &entry.keep);
+    printer.line("instructions = [");
+    for instruction in &entry.instructions {
+        printer.line(&format!("  {},", instr_print::low_level(instruction)));
+    }
+    printer.line("]");
+}
+
+fn read_file(text: &str) -> Result<RelupFile, Fault> {
+    let mut fields = Fields::document(text, &["version", "up", "down"])?;
+    Ok(RelupFile {
+        version: fields.required("version", Vsn::read)?,
+        up: fields.or_default("up", read::list(|node| read_entry(node, "from")))?,
+        down: fields.or_default("down", read::list(|node| read_entry(node, "to")))?,
+    })
+}
+
+fn read_entry(node: Node<'_>, key: &str) -> Result<RelupEntry, Fault> {
+    let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
+    Ok(RelupEntry {
+        other: fields.required(key, Vsn::read)?,
+        instructions: fields.required("instructions", read::list(read_instruction))?,
+        keep: fields.or_default("keep", read::list(ModuleName::read))?,
+    })
+}
+
+fn read_instruction(node: Node<'_>) -> Result<LowLevel, Fault> {
+    let at = node.clone();
+    match instr_read::instruction(node).map_err(|bad| bad.fault)? {
+        Instruction::Low(LowLevel::Apply(call)) => Ok(generated(call)),
+        Instruction::Low(instruction) => Ok(instruction),
+        Instruction::High(instruction) => {
+            let word = instruction.word();
+            let message = format!(
+                "`{word}` is for an appup; a relup has what it is translated to, as `relctl plan --relup` prints it"
+            );
+            Err(Fault::at(&at, message))
+        }
+    }
+}
+
+/// Returns a call of `application` as the instruction that it was printed from. OTP: both are the same term.
+fn generated(call: Apply) -> LowLevel {
+    let app = |at: usize| call.args.get(at)?.as_str().and_then(|name| AppName::new(name).ok());
+    let start_type = || {
+        let word = call.args.get(1)?.as_str()?;
+        StartType::WORDS.iter().find(|(name, _)| *name == word).map(|(_, start_type)| *start_type)
+    };
+    let instruction = match (call.module.as_str(), call.function.as_str(), call.args.len()) {
+        ("application", "start", 2) => {
+            app(0).zip(start_type()).map(|(app, start_type)| LowLevel::StartApplication { app, start_type })
+        }
+        ("application", "load", 1) => app(0).map(|app| LowLevel::LoadApplication { app }),
+        ("application", "stop", 1) => app(0).map(|app| LowLevel::StopApplication { app }),
+        ("application", "unload", 1) => app(0).map(|app| LowLevel::UnloadApplication { app }),
+        _ => None,
+    };
+    instruction.unwrap_or(LowLevel::Apply(call))
+}

@@ -1,0 +1,48 @@
+//! A script that somebody reviewed and packed with its release (`relup.toml`).
+
+use std::fs;
+use std::path::Path;
+
+use reld_tests::{Node, folder, pack_release, release};
+use serde_json::json;
+
+/// Packs release 1.1.0 of the shop with a script of its own.
+fn shop_with(place: &Path, relup: &str) -> String {
+    let (file, tarball) = (place.join("shop-1.1.0.toml"), place.join("shop-1.1.0.tar.gz"));
+    fs::copy(folder("examples/releases/shop-1.1.0.toml"), &file).expect("a release file");
+    fs::write(place.join("relup.toml"), relup).expect("a temporary folder can be written");
+    pack_release(&file, &folder("examples"), &tarball);
+    tarball.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_reviewed_script_is_what_the_node_carries_out_up_and_down() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let derived = node.ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;
+    assert!(derived.contains("interval_ms = 250"), "{derived}");
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let tarball = shop_with(place.path(), &derived.replace("interval_ms = 250", "interval_ms = 333"));
+
+    let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
+    assert!(dry.contains("-- relup") && !dry.contains("-- appup"), "{dry}");
+    let counter = node.pid("counter", &json!(10_000));
+    node.ok(&["upgrade", &tarball]);
+    assert_eq!(node.pid("counter", &json!(10_000)), counter);
+    assert_eq!(node.state(&counter)["interval_ms"], json!(333), "the reviewed number, not the appup's");
+    node.ok(&["downgrade"]);
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.state(&counter).get("interval_ms"), None);
+}
+
+#[test]
+fn a_script_that_breaks_a_rule_is_refused_before_anything_is_done() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let entry = r#"instructions = [{ suspend = ["counter"] }]"#;
+    let tarball = shop_with(place.path(), &format!("version = '1.1.0'\n[[up]]\nfrom = '1.0.0'\n{entry}\n"));
+    let refused = node.run(&["upgrade", &tarball]).expect(1);
+    assert!(refused.stderr.contains("counter") && refused.stderr.contains("resume"), "{}", refused.stderr);
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+}
