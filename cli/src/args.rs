@@ -171,6 +171,23 @@ pub(crate) struct Build {
     pub(crate) reld: Option<PathBuf>,
 }
 
+/// How the app of `upgrade --app` is built.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct AppBuild {
+    /// The cargo profile to build the app with [default: release]
+    #[arg(long, requires = "app")]
+    profile: Option<String>,
+    /// The daemon to look into the app's library with; by default the one beside relctl
+    #[arg(long, value_name = "PATH", requires = "app")]
+    reld: Option<PathBuf>,
+}
+
+impl From<AppBuild> for Build {
+    fn from(args: AppBuild) -> Self {
+        Self { profile: args.profile.unwrap_or_else(|| "release".to_owned()), reld: args.reld }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pack {
     /// The release.toml
@@ -282,9 +299,15 @@ pub(crate) enum Mode {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Upgrade {
-    /// A tarball, or the version of a release that the node knows
-    #[arg(value_name = "FILE|VSN")]
+    /// A tarball, or the version of a release that the node knows; with --app, the folder of an app
+    #[arg(value_name = "FILE|VSN|DIR")]
     pub(crate) release: String,
+    /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
+    /// is dirty then, and a restart forgets it
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    pub(crate) app: Option<String>,
+    #[command(flatten)]
+    pub(crate) build: AppBuild,
     /// Print the script and change nothing
     #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "settle", "probe"])]
     pub(crate) dry_run: bool,

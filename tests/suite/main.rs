@@ -10,5 +10,6 @@ mod diff;
 mod lives;
 mod relup;
 mod settle;
+mod single_app;
 mod store;
 mod upgrade;

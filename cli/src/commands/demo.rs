@@ -12,7 +12,7 @@ use reld_api::{Client, ErrorReport, ExitCode, request as q};
 use tempfile::TempDir;
 
 use super::{Shown, upgrade};
-use crate::args::{Downgrade, Going, Mode, Upgrade};
+use crate::args::{AppBuild, Downgrade, Going, Mode, Upgrade};
 use crate::error::Failure;
 use crate::render;
 use build::Built;
@@ -63,7 +63,14 @@ async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Fai
     let going = Going::default();
     upgrade::upgrade(
         client,
-        Upgrade { release: tarball.display().to_string(), dry_run, mode: Mode::Live, going },
+        Upgrade {
+            release: tarball.display().to_string(),
+            app: None,
+            build: AppBuild::default(),
+            dry_run,
+            mode: Mode::Live,
+            going,
+        },
     )
     .await
 }

@@ -1,39 +1,72 @@
-//! `relctl load DIR`: builds one app and hands it to the node as a release of just that app.
+//! `relctl load DIR` and `relctl upgrade --app APP DIR`: one app is built and handed to the node as a release of just
+//! that app.
 
 use std::path::Path;
 
-use reld_api::{Client, request as q};
+use reld_api::{Client, ErrorReport, request as q};
 use reld_plan::{App, Rel, RelApp, StartType};
 use reld_store::Order;
 use tempfile::TempDir;
 use tokio::fs::File;
 
 use super::probe::ReldProbe;
-use super::{Shown, pack};
-use crate::args::Load;
+use super::{Shown, pack, upgrade};
+use crate::args::{Build, Load, Upgrade};
 use crate::error::Failure;
 use crate::render;
 
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
-    let scratch = tempfile::tempdir().map_err(|fault| Failure::io("make", "a temporary folder", &fault))?;
-    let order = order(&args, &scratch)?;
-    let packed = pack::build(order, ReldProbe::new(args.build.reld)).await?;
-    let tarball = File::open(&packed.tarball).await;
-    let tarball = tarball.map_err(|fault| Failure::io("read", packed.tarball.display(), &fault))?;
+    let scratch = scratch()?;
+    let tarball = build(&args.dir, args.build, &scratch).await?;
     let answer = client.upload::<q::Load>(tarball).await?;
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 
-fn order(args: &Load, scratch: &TempDir) -> Result<Order, Failure> {
-    let document = args.dir.join("app.toml");
-    let app = App::parse(&document.to_string_lossy(), &read(&document)?)?;
+/// Moves one app of the running release, or says how it would be moved.
+pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Result<Shown, Failure> {
+    let dir = Path::new(&args.release);
+    let found = document(dir)?.name;
+    if found.as_str() != app {
+        return Err(ErrorReport::refused(
+            "other_app",
+            format!("{} is app {found}, not {app}", dir.display()),
+        )
+        .into());
+    }
+    let scratch = scratch()?;
+    let tarball = build(dir, args.build.into(), &scratch).await?;
+    if args.dry_run {
+        let checked = client.upload::<q::CheckApp>(tarball).await?;
+        return Ok(Shown::new(&checked, render::checked(&checked)));
+    }
+    let report = upgrade::with_progress(client, client.upload::<q::UpgradeApp>(tarball)).await?;
+    Ok(Shown::new(&report, render::replaced(&report)))
+}
+
+fn scratch() -> Result<TempDir, Failure> {
+    tempfile::tempdir().map_err(|fault| Failure::io("make", "a temporary folder", &fault))
+}
+
+async fn build(dir: &Path, build: Build, scratch: &TempDir) -> Result<File, Failure> {
+    let order = order(dir, &build, scratch)?;
+    let packed = pack::build(order, ReldProbe::new(build.reld)).await?;
+    let tarball = File::open(&packed.tarball).await;
+    tarball.map_err(|fault| Failure::io("read", packed.tarball.display(), &fault))
+}
+
+fn document(dir: &Path) -> Result<App, Failure> {
+    let document = dir.join("app.toml");
+    Ok(App::parse(&document.to_string_lossy(), &read(&document)?)?)
+}
+
+fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Order, Failure> {
     let release = scratch.path().join("release.toml");
-    write(&release, &release_of(app).to_toml())?;
+    write(&release, &release_of(document(dir)?).to_toml())?;
     Ok(Order {
         release,
-        apps: args.dir.clone(),
+        apps: dir.to_owned(),
         output: Some(scratch.path().join("app.tar.gz")),
-        profile: args.build.profile.clone(),
+        profile: build.profile.clone(),
         without: [].into(),
         reld: pack::least_reld(),
     })

@@ -10,7 +10,7 @@ use reld_api::{Client, Request};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Shown, history, release};
+use super::{Shown, history, load, release};
 use crate::args::{Downgrade, Going, Install, Mode, Settle, Timeouts, Upgrade};
 use crate::error::Failure;
 use crate::render;
@@ -19,6 +19,9 @@ use crate::render;
 const TICK: Duration = Duration::from_millis(100);
 
 pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Failure> {
+    if let Some(app) = args.app.clone() {
+        return load::upgrade_app(client, &app, args).await;
+    }
     let supersede = args.going.supersede;
     match tarball(&args.release) {
         Some(file) if args.dry_run => dry_run_of_file(client, &file, supersede).await,
@@ -122,18 +125,22 @@ async fn dry_run_of_file(client: &Client, file: &Path, supersede: bool) -> Resul
     Ok(Shown::new(&checked, render::checked(&checked)))
 }
 
-/// Asks, and shows how far the node is while it works; people only, logs want no moving line.
+/// Asks, and shows how far the node is while it works.
 async fn watched<R: Request<Response = Report>>(
     client: &Client,
     request: &R,
     patience: Duration,
 ) -> Result<Shown, Failure> {
     let work = client.call_within(request, R::PATIENCE + patience);
-    let report = if io::stderr().is_terminal() { with_progress(client, work).await } else { work.await }?;
+    let report = with_progress(client, work).await?;
     Ok(Shown::new(&report, render::report(&report)))
 }
 
-async fn with_progress<T>(client: &Client, work: impl Future<Output = T>) -> T {
+/// Shows how far the node is while something is done; to people only, logs want no moving line.
+pub(super) async fn with_progress<T>(client: &Client, work: impl Future<Output = T>) -> T {
+    if !io::stderr().is_terminal() {
+        return work.await;
+    }
     tokio::pin!(work);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -19,6 +19,15 @@ pub(crate) fn checked(checked: &Checked) -> String {
 
 /// Draws what an upgrade did.
 pub(crate) fn report(report: &Report) -> String {
+    drawn(report, if report.committed { "permanent" } else { "current, not committed" })
+}
+
+/// Draws what the replacement of one app did.
+pub(crate) fn replaced(report: &Report) -> String {
+    drawn(report, "in no release: the node is dirty, and a restart forgets it")
+}
+
+fn drawn(report: &Report, kept: &str) -> String {
     if report.outcome == Outcome::UnderWay {
         return format!("on the way to {}; `relctl attach` follows it\n", report.to);
     }
@@ -30,7 +39,7 @@ pub(crate) fn report(report: &Report) -> String {
         let took = duration::us(step.took_us);
         line(&mut text, format_args!("{:>3}. {} ({took})", step.number, step.text));
     }
-    text += &headline(report);
+    text += &headline(report, kept);
     text += &pauses(&report.pauses);
     text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
@@ -45,9 +54,8 @@ pub(crate) fn report(report: &Report) -> String {
     text + &warnings(&report.warnings)
 }
 
-fn headline(report: &Report) -> String {
+fn headline(report: &Report, kept: &str) -> String {
     let from = report.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    let kept = if report.committed { "permanent" } else { "current, not committed" };
     format!("installed {}{from} in {}; it is {kept}\n", report.to, duration::us(report.took_us))
 }
 

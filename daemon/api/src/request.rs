@@ -15,8 +15,8 @@ mod touch;
 
 pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
 pub use release::{
-    Abort, Attach, Check, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld, Releases, Remove,
-    Settle, Timeouts, Unpack, Upgrade,
+    Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld,
+    Releases, Remove, Settle, Timeouts, Unpack, Upgrade, UpgradeApp,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
@@ -78,6 +78,8 @@ routes! {
     Post   "/releases/reboot_old" RebootOld      -> Rebooting      within LONG;
     Post   "/releases/upgrade"    Upgrade        -> Report         within LONG;
     Post   "/releases/downgrade"  Downgrade      -> Report         within LONG;
+    Upload "/releases/check_app"  CheckApp       -> Checked        within LONG;
+    Upload "/releases/upgrade_app" UpgradeApp    -> Report         within LONG;
     Post   "/releases/abort"      Abort          -> HistoryEntry   within LONG;
     Follow "/releases/attach"     Attach         -> Attached       within QUICK;
     Get    "/releases/history"    History        -> HistoryList    within QUICK;

@@ -6,6 +6,7 @@
 mod look;
 mod release;
 pub(crate) mod report;
+mod single_app;
 mod touch;
 
 use std::future::Future;
@@ -45,7 +46,7 @@ pub(crate) struct Api {
     pub(crate) operator: Operator,
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
-    pub(crate) run_dir: PathBuf,
+    pub(crate) uploads: PathBuf,
     pub(crate) socket: PathBuf,
     /// Who asks.
     pub(crate) peer: Peer,

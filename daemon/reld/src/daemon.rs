@@ -59,7 +59,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     reld_loader::verify_exports()?;
     let runtime = Runtime::new(pool_width(config));
     let shared = Arc::new(Mutex::new(Shared::default()));
-    let run_dir = store.root().run_dir();
+    let uploads = emptied(store.root().run_dir().join("uploads"))?;
     let platform = platform()?;
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared));
     let records = Records::new(store.history());
@@ -73,7 +73,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         operator: operator.clone(),
         shared,
         platform,
-        run_dir,
+        uploads,
         socket: config.socket.clone(),
         peer: Peer::default(),
         started: Instant::now(),
@@ -153,6 +153,18 @@ async fn boot(operator: &Operator) -> anyhow::Result<Booted> {
     }
 }
 
+/// Makes a folder anew: what an earlier daemon left in it served that one only.
+fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
+    let removed = match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    removed
+        .and_then(|()| std::fs::create_dir_all(&folder))
+        .with_context(|| format!("the folder {} cannot be emptied", folder.display()))?;
+    Ok(folder)
+}
+
 /// Boots on the operator's thread. An error says as well whether another release boots next.
 fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<Option<Report>, (String, bool)> {
     let records = operator.records();
@@ -165,17 +177,19 @@ fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<Option<Report>
     let mut observer = operator.observer(vsn.to_string());
     let asked = Asked { kind: HistoryKind::Boot, uid: None };
     let mut failed = None;
-    let answer = operator.carry_out(handler, &asked, &vsn, |handler| match handler.boot(&mut observer) {
-        Ok(report) => {
-            let mut report = report.expect("there is a release to boot");
-            let lost = |vsn| format!("release {vsn} ran and was not committed; it was given up");
-            report.warnings.extend(given_up.map(lost));
-            failed = (report.outcome != Outcome::Installed).then(|| report.to_string());
-            api_server::report::report(&report)
-        }
-        Err(error) => {
-            failed = Some(error.to_string());
-            Err(api_server::report::error(&error))
+    let answer = operator.carry_out(handler, &asked, None, vsn.to_string(), |handler| {
+        match handler.boot(&mut observer) {
+            Ok(report) => {
+                let mut report = report.expect("there is a release to boot");
+                let lost = |vsn| format!("release {vsn} ran and was not committed; it was given up");
+                report.warnings.extend(given_up.map(lost));
+                failed = (report.outcome != Outcome::Installed).then(|| report.to_string());
+                api_server::report::report(&report)
+            }
+            Err(error) => {
+                failed = Some(error.to_string());
+                Err(api_server::report::error(&error))
+            }
         }
     });
     match failed {

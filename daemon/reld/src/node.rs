@@ -3,7 +3,6 @@
 mod calls;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,9 +112,14 @@ impl RuntimeNode {
         Ok(())
     }
 
+    /// Notes that the node does not run what its release says.
+    pub(crate) fn changed_by_hand(&mut self) {
+        self.shared.lock().dirty = true;
+    }
+
     /// Notes that the code server was changed by hand.
     pub(crate) fn purged_by_hand(&mut self) {
-        self.shared.lock().dirty = true;
+        self.changed_by_hand();
         self.note_residents();
     }
 
@@ -778,9 +782,4 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Returns the library's file of an app's folder.
-pub(crate) fn library_file(dir: &Path, app: &str) -> std::path::PathBuf {
-    dir.join(format!("{app}.so"))
 }

@@ -83,11 +83,11 @@ impl Operator {
         &self,
         handler: &mut Handler,
         asked: &Asked,
-        to: &Vsn,
+        from: Option<String>,
+        to: String,
         work: impl FnOnce(&mut Handler) -> Result<Report, ErrorReport>,
     ) -> Result<Report, ErrorReport> {
-        let from = handler.running().map(ToString::to_string);
-        let mut entry = self.records.begin(asked, from, to.to_string());
+        let mut entry = self.records.begin(asked, from, to);
         // From when it is shown on, an abort is meant for this one.
         self.interrupt.begin();
         self.board.send_modify(|board| board.under_way = Some(asked.kind));

@@ -1,12 +1,15 @@
 //! The check before an install: everything that can be known from documents, files and tables, told at once.
 
+use std::path::PathBuf;
+
 use reld_plan::{PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, plan};
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Obstacle};
-use crate::node::{AppSpec, Library, Node, OrphanPolicy, OutsiderKind};
+use crate::lineup::{Lineup, library};
+use crate::node::{AppSpec, Node, OrphanPolicy, OutsiderKind};
 use crate::process::Process;
 use crate::program::{InstallOptions, Material, pre_purges, program};
 use crate::step::Program;
@@ -60,16 +63,20 @@ impl Prepared {
 pub(crate) fn prepare<N: Node>(
     node: &N,
     store: &Store,
-    from: Option<&Vsn>,
-    to: &Vsn,
+    from: Option<&Lineup>,
+    to: &Lineup,
     options: InstallOptions,
 ) -> Result<Prepared, Error> {
-    let mut prepared = Prepared::new(from, to);
-    if let Err(obstacle) = allowed(store, from, to) {
+    let running = from.map(|from| &from.vsn);
+    let mut prepared = Prepared::new(running, &to.vsn);
+    prepared.check.changed = from != Some(to);
+    // A release whose apps are replaced, or come back, is in the same place of the table as before.
+    let moves = running != Some(&to.vsn);
+    if let Some(obstacle) = moves.then(|| allowed(store, running, &to.vsn)).and_then(Result::err) {
         prepared.check.obstacles.push(obstacle);
         return Ok(prepared);
     }
-    let old = from.map(|vsn| store.docs(vsn)).transpose()?.map(|documents| documents.release);
+    let old = from.map(|from| from.documents(store)).transpose()?.map(|documents| documents.release);
     match candidate(store, to) {
         Ok((new, material)) => prepared.plan(node, old.as_ref(), &new, material, options),
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
@@ -92,7 +99,7 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
     if let Err(error) = store.release(vsn) {
         return vec![files(error)];
     }
-    match candidate(store, vsn) {
+    match candidate(store, &Lineup::of(vsn.clone())) {
         Ok((release, _)) if release.rel().daemon != *installed => {
             vec![Obstacle::OtherDaemon { wanted: release.rel().daemon.clone(), installed: installed.clone() }]
         }
@@ -101,15 +108,15 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
     }
 }
 
-/// Reads the release that is to be installed, every byte of it.
-fn candidate(store: &Store, vsn: &Vsn) -> Result<(Release, Material), Vec<Obstacle>> {
-    let manifest = store.verify(vsn).map_err(files);
-    let documents = store.docs(vsn).map_err(files);
+/// Reads what is to be installed, every byte of the release.
+fn candidate(store: &Store, lineup: &Lineup) -> Result<(Release, Material), Vec<Obstacle>> {
+    let manifest = store.verify(&lineup.vsn).map_err(files);
+    let documents = lineup.documents(store).map_err(files);
     let (manifest, documents) = match (manifest, documents) {
         (Ok(manifest), Ok(documents)) => (manifest, documents),
         (manifest, documents) => return Err(manifest.err().into_iter().chain(documents.err()).collect()),
     };
-    let material = material(store, &manifest, &documents);
+    let material = material(store, &manifest, &documents, lineup);
     Ok((documents.release, material))
 }
 
@@ -133,37 +140,29 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn material(store: &Store, manifest: &Manifest, documents: &Documents) -> Material {
+fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &Lineup) -> Material {
     let new = &documents.release;
-    let libraries = new.apps().iter().filter_map(|app| library(store, manifest, app));
+    let replaced = |app: &ReleaseApp| lineup.replaced.get(app.name()).map(|single| single.library.clone());
+    let libraries =
+        new.apps().iter().filter_map(|app| replaced(app).or_else(|| library(store, manifest, app)));
+    let dir = |app: &ReleaseApp| match replaced(app) {
+        Some(library) => library.dir,
+        None => store.root().app_dir(app.name(), app.version()),
+    };
     let specs = new.start_order().filter(|app| app.start_type != StartType::None);
     Material {
         replaceable: Default::default(),
         libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
-        apps: specs.map(|app| spec(store, documents, app)).collect(),
+        apps: specs.map(|app| spec(dir(app), documents, app)).collect(),
     }
 }
 
-fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> Option<Library> {
-    let (name, vsn) = (app.name(), app.version());
-    let file = store.root().library(name, vsn);
-    let below_root = file.strip_prefix(store.root().path()).ok()?.to_str()?;
-    Some(Library {
-        app: name.clone(),
-        vsn: vsn.clone(),
-        dir: store.root().app_dir(name, vsn),
-        sha256: manifest.file(below_root)?.sha256.to_string(),
-        modules: app.modules().to_vec(),
-        file,
-    })
-}
-
-fn spec(store: &Store, documents: &Documents, app: &ReleaseApp) -> AppSpec {
+fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
     let doc = &app.docs.app;
     AppSpec {
         name: doc.name.clone(),
         vsn: doc.version.clone(),
-        dir: store.root().app_dir(&doc.name, &doc.version),
+        dir,
         start: doc.start.clone(),
         start_type: app.start_type,
         applications: doc.applications.clone(),

@@ -252,10 +252,10 @@ impl fmt::Display for ListedLingerers<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The check found obstacles.
-    #[error("release {vsn} was not installed; {}{}", State(.running.as_ref()), Lines(.obstacles))]
+    #[error("{what} was not installed; {}{}", State(.running.as_ref()), Lines(.obstacles))]
     Refused {
-        /// The release.
-        vsn: Vsn,
+        /// The release or app.
+        what: String,
         /// What the node runs.
         running: Option<Vsn>,
         /// All that was found.
@@ -269,6 +269,20 @@ pub enum Error {
     NoPrevious {
         /// The releases that once ran.
         candidates: Vec<Vsn>,
+    },
+    /// An app is replaced in a release that runs.
+    #[error("the node is idle, so there is no app to replace")]
+    Idle,
+    /// An app by itself comes in a tarball of its own.
+    #[error("the tarball holds {0} apps; one is needed")]
+    NotOneApp(usize),
+    /// The tarball of an app holds no library.
+    #[error("the tarball has no library of app {app} {vsn}")]
+    NoLibrary {
+        /// The app.
+        app: AppName,
+        /// Its version.
+        vsn: Vsn,
     },
     /// An earlier rollback was not complete, or another release is to be booted.
     #[error("the node must restart before anything else is installed")]

@@ -1,17 +1,19 @@
 //! The release handler: the status table, and the road from one release to another.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use reld_plan::Vsn;
+use reld_plan::{AppName, PlanError, Vsn};
 use reld_store::{Boots, GaveWay, NextBoot, Platform, Refusal, Status, StatusTable, Store, Unpacked};
 
 use crate::check::{Check, Prepared, bootable, chain, prepare};
 use crate::error::{Error, Obstacle};
 use crate::interrupt::{Interrupt, Wish};
+use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, what};
 use crate::saga::{self, Limits, Progress};
 use crate::settle::{self, Settle, Trip, Verdict};
 use crate::unconfirmed;
@@ -29,6 +31,10 @@ pub struct ReleaseHandler<N> {
     limits: Limits,
     interrupt: Interrupt,
     life: Life,
+    /// The apps of the running release that were replaced one by one.
+    replaced: BTreeMap<AppName, SingleApp>,
+    /// What ran before the last change.
+    before: Option<Lineup>,
 }
 
 /// What the node does.
@@ -54,7 +60,16 @@ pub enum Target {
 impl<N: Node> ReleaseHandler<N> {
     /// Returns the handler of an idle node over an opened root.
     pub fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
-        Self { node, store, platform, limits, interrupt: Interrupt::default(), life: Life::Idle }
+        Self {
+            node,
+            store,
+            platform,
+            limits,
+            interrupt: Interrupt::default(),
+            life: Life::Idle,
+            replaced: BTreeMap::new(),
+            before: None,
+        }
     }
 
     /// Returns the node.
@@ -83,6 +98,18 @@ impl<N: Node> ReleaseHandler<N> {
             Life::Idle => None,
             Life::Running | Life::NeedsRestart => self.releases().running().map(|release| &release.version),
         }
+    }
+
+    /// Returns the version in which an app runs; `None` where it does not, or its release can not be read.
+    pub fn runs(&self, app: &AppName) -> Option<Vsn> {
+        let documents = self.lineup()?.documents(&self.store).ok()?;
+        Some(documents.release.app(app)?.version().clone())
+    }
+
+    /// Returns what runs, replaced apps included.
+    fn lineup(&self) -> Option<Lineup> {
+        let replaced = self.replaced.clone();
+        self.running().map(|vsn| Lineup { vsn: vsn.clone(), replaced })
     }
 
     /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
@@ -150,7 +177,11 @@ impl<N: Node> ReleaseHandler<N> {
         let mut obstacles = bootable(&self.store, vsn, installed);
         obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
         if !obstacles.is_empty() {
-            return Err(Error::Refused { vsn: vsn.clone(), running: self.running().cloned(), obstacles });
+            return Err(Error::Refused {
+                what: what(vsn, None),
+                running: self.running().cloned(),
+                obstacles,
+            });
         }
         if let Some(permanent) = self.releases().permanent().filter(|release| release.version != *vsn) {
             // Written first: a trial of what is not permanent says nothing, a permanent release without trial does.
@@ -186,7 +217,7 @@ impl<N: Node> ReleaseHandler<N> {
     /// # Errors
     /// The release that runs can not be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
-        Ok(self.prepare(vsn, options)?.check)
+        Ok(self.prepare(&Lineup::of(vsn.clone()), options)?.check)
     }
 
     /// Moves the node to an unpacked release, which is *current* then, in memory only. OTP: `install_release`.
@@ -204,37 +235,101 @@ impl<N: Node> ReleaseHandler<N> {
         options: InstallOptions,
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
-        let mut report = self.go(vsn, options, observer)?;
+        self.go_or_back(&Lineup::of(vsn.clone()), None, options, observer)
+    }
+
+    /// Tells what [`upgrade_app`](Self::upgrade_app) would do and everything that stands in its way.
+    ///
+    /// # Errors
+    /// [`Error::Idle`], and those of [`check_install`](Self::check_install).
+    pub fn check_app(&self, app: SingleApp, options: InstallOptions) -> Result<Check, Error> {
+        let (lineup, replaced) = self.replacing(app)?;
+        match stands_still(&replaced) {
+            Some(obstacle) => {
+                let mut check = Prepared::new(Some(&lineup.vsn), &lineup.vsn).check;
+                check.obstacles.push(obstacle);
+                Ok(check)
+            }
+            None => Ok(self.prepare(&lineup, options)?.check),
+        }
+    }
+
+    /// Moves one app of the running release to another version, in whichever direction its appups lead. OTP:
+    /// `upgrade_app`, `downgrade_app`.
+    ///
+    /// For development: the status table does not know of it, a restart of the node forgets it, and the next release that
+    /// is installed replaces it. The release itself, installed again, takes it back.
+    ///
+    /// # Errors
+    /// [`Error::Idle`], and those of [`install`](Self::install); `version_not_in_appup` for the version that runs.
+    pub fn upgrade_app(
+        &mut self,
+        app: SingleApp,
+        options: InstallOptions,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, Error> {
+        let (lineup, replaced) = self.replacing(app)?;
+        if let Some(obstacle) = stands_still(&replaced) {
+            let (what, running) = (what(&lineup.vsn, Some(&replaced)), self.running().cloned());
+            return Err(Error::Refused { what, running, obstacles: vec![obstacle] });
+        }
+        self.go_or_back(&lineup, Some(replaced), options, observer)
+    }
+
+    /// Returns what runs with one app replaced, and what that changes.
+    fn replacing(&self, app: SingleApp) -> Result<(Lineup, ReplacedApp), Error> {
+        let running = self.lineup().ok_or(Error::Idle)?;
+        let (name, to) = (app.library.app.clone(), app.library.vsn.clone());
+        let documents = running.documents(&self.store)?;
+        let known = documents.release.app(&name).map(|known| known.version().clone());
+        let Some(from) = known else {
+            return Err(reld_store::Error::from(PlanError::NoSuchApplication { app: name }).into());
+        };
+        Ok((running.with(app), ReplacedApp { app: name, from, to }))
+    }
+
+    /// Goes, and goes back where something does not start after the switch.
+    fn go_or_back(
+        &mut self,
+        lineup: &Lineup,
+        replaced: Option<ReplacedApp>,
+        options: InstallOptions,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, Error> {
+        let mut report = self.go(lineup, replaced, options, observer)?;
         if let Some(failure) = report.failure.clone().filter(|_| report.outcome == Outcome::Installed) {
             self.take_back(&failure.cause, &mut report, observer);
         }
         Ok(report)
     }
 
-    /// Carries the script to a release out.
+    /// Carries the script to a lineup out.
     fn go(
         &mut self,
-        vsn: &Vsn,
+        lineup: &Lineup,
+        replaced: Option<ReplacedApp>,
         options: InstallOptions,
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
         let begin = Instant::now();
-        let Prepared { check, program } = self.prepare(vsn, options)?;
+        let Prepared { check, program } = self.prepare(lineup, options)?;
         let Check { from, to, mut obstacles, .. } = check;
         obstacles.extend(check.restarts.then_some(Obstacle::Restarts));
         if !obstacles.is_empty() {
-            return Err(Error::Refused { vsn: to, running: from, obstacles });
+            return Err(Error::Refused { what: what(&to, replaced.as_ref()), running: from, obstacles });
         }
         let mut report = Report::new(from, to);
+        report.app = replaced;
         report.script = check.script;
         report.warnings = check.warnings;
         if check.changed {
             let limits =
                 Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
             saga::run(&mut self.node, &program, limits, &self.interrupt, &mut report, observer);
-            self.note(&mut report);
+            self.note(lineup, &mut report);
         }
-        report.permanent = self.is_permanent(vsn) && report.outcome == Outcome::Installed;
+        let is_packed = self.is_permanent(&lineup.vsn) && lineup.replaced.is_empty();
+        report.permanent = is_packed && report.outcome == Outcome::Installed;
         report.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
         Ok(report)
     }
@@ -332,8 +427,8 @@ impl<N: Node> ReleaseHandler<N> {
     fn take_back(&mut self, fault: &str, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
         self.interrupt.begin();
-        let before = if report.changed { report.from.clone() } else { self.previous().ok() };
-        let failed = match before.map(|vsn| self.go(&vsn, InstallOptions::default(), observer)) {
+        let before = if report.changed { self.before.clone() } else { self.previous().ok().map(Lineup::of) };
+        let failed = match before.map(|before| self.go(&before, None, InstallOptions::default(), observer)) {
             Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {
                 // The release before runs. What did not start on the way is told; going on and on would not help.
                 report.warnings.extend(
@@ -399,13 +494,13 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(self.store.remove(vsn)?)
     }
 
-    fn prepare(&self, vsn: &Vsn, options: InstallOptions) -> Result<Prepared, Error> {
-        match (self.life, self.running()) {
+    fn prepare(&self, to: &Lineup, options: InstallOptions) -> Result<Prepared, Error> {
+        match (self.life, self.lineup()) {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
-            (_, Some(running)) if running == vsn => Ok(Prepared::new(Some(vsn), vsn)),
+            (_, Some(running)) if running == *to => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
-                let mut prepared = prepare(&self.node, &self.store, running, vsn, options)?;
-                let unconfirmed = unconfirmed::obstacle(self.releases(), vsn);
+                let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options)?;
+                let unconfirmed = unconfirmed::obstacle(self.releases(), &to.vsn);
                 prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
                 Ok(prepared)
             }
@@ -413,9 +508,9 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     /// Brings the status table in line with how an upgrade ended.
-    fn note(&mut self, report: &mut Report) {
+    fn note(&mut self, lineup: &Lineup, report: &mut Report) {
         match report.outcome {
-            Outcome::Installed => self.installed(report),
+            Outcome::Installed => self.installed(lineup, report),
             // What is taken back is installed first, and is so here.
             Outcome::RolledBack | Outcome::TakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
@@ -424,11 +519,14 @@ impl<N: Node> ReleaseHandler<N> {
         tracing::info!(name: "release.install.done", vsn = %report.to, outcome = ?report.outcome);
     }
 
-    fn installed(&mut self, report: &mut Report) {
+    fn installed(&mut self, lineup: &Lineup, report: &mut Report) {
         let was_idle = self.life == Life::Idle;
+        let stays = self.running() == Some(&lineup.vsn);
+        self.before = self.lineup();
+        self.replaced = lineup.replaced.clone();
         self.life = Life::Running;
         // The permanent release of a node that was idle is its running one in the table already.
-        if was_idle && self.is_permanent(&report.to) {
+        if stays || was_idle && self.is_permanent(&report.to) {
             return;
         }
         if let Err(error) = self.store.install(&report.to) {
@@ -446,4 +544,10 @@ impl<N: Node> ReleaseHandler<N> {
     fn is_permanent(&self, vsn: &Vsn) -> bool {
         self.releases().permanent().is_some_and(|release| release.version == *vsn)
     }
+}
+
+/// OTP: an app is not upgraded to the version that runs, whatever its new library holds.
+fn stands_still(replaced: &ReplacedApp) -> Option<Obstacle> {
+    let ReplacedApp { app, from, to } = replaced.clone();
+    (from == to).then_some(Obstacle::Plan(PlanError::VersionNotInAppup { app, from, to }))
 }

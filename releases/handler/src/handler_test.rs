@@ -10,6 +10,7 @@ use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::fixture::{app_toml, appup_toml, release_toml};
 use crate::handler::{ReleaseHandler, Target};
+use crate::lineup::SingleApp;
 use crate::node::{Image, OrphanPolicy, OutsiderKind};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
@@ -31,8 +32,14 @@ impl Site {
     /// Starts a daemon's handler on the root, with a fresh node, as after a crash.
     pub(crate) fn handler(&self) -> ReleaseHandler<Fake> {
         let store = Store::open(self.root()).unwrap();
-        let platform = Platform { target: TARGET.to_owned(), abi: ABI, reld: Vsn::new(1, 0, 0) };
-        ReleaseHandler::new(Fake::default(), store, platform, Limits::default())
+        ReleaseHandler::new(Fake::default(), store, platform(), Limits::default())
+    }
+
+    /// Takes the one app out of a tarball.
+    pub(crate) fn single(&self, tarball: &Target) -> SingleApp {
+        let Target::Tarball(path) = tarball else { panic!("no tarball: {tarball:?}") };
+        let place = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        SingleApp::unpack(path, &platform(), &place).unwrap()
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -65,6 +72,10 @@ impl Site {
             )
         })
     }
+}
+
+fn platform() -> Platform {
+    Platform { target: TARGET.to_owned(), abi: ABI, reld: Vsn::new(1, 0, 0) }
 }
 
 fn both_ways(minor: u64, instruction: &str) -> String {

@@ -27,6 +27,7 @@ mod children;
 mod error;
 mod handler;
 mod interrupt;
+mod lineup;
 mod node;
 mod process;
 mod program;
@@ -43,6 +44,8 @@ mod fixture;
 #[cfg(test)]
 mod handler_test;
 #[cfg(test)]
+mod lineup_test;
+#[cfg(test)]
 mod saga_call_test;
 #[cfg(test)]
 mod saga_property;
@@ -55,6 +58,7 @@ pub use check::Check;
 pub use error::{Error, NodeError, Obstacle};
 pub use handler::{ReleaseHandler, Target};
 pub use interrupt::{Interrupt, Wish};
+pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
     AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
     Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Resident,

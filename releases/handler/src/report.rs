@@ -7,6 +7,7 @@ use reld_plan::{Script, Vsn};
 use serde::Serialize;
 
 use crate::error::State;
+use crate::lineup::ReplacedApp;
 use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Precopied, Resident};
 use crate::process::{Listed, Process};
 use crate::settle::Settled;
@@ -32,6 +33,9 @@ pub struct Report {
     pub from: Option<Vsn>,
     /// What it was to run.
     pub to: Vsn,
+    /// The app that was to be replaced in a release that stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<ReplacedApp>,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether anything was done at all; false where the release ran already.
@@ -116,6 +120,7 @@ impl Report {
         Self {
             from,
             to,
+            app: None,
             outcome: Outcome::Installed,
             changed: false,
             permanent: false,
@@ -142,30 +147,42 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Returns what it is about: `release 1.1.0`, or `app counter 0.1.1`.
+    pub fn what(&self) -> String {
+        what(&self.to, self.app.as_ref())
+    }
+}
+
+pub(crate) fn what(release: &Vsn, app: Option<&ReplacedApp>) -> String {
+    app.map_or_else(|| format!("release {release}"), |app| format!("app {} {}", app.app, app.to))
+}
+
 /// The text for people. A failure's first line says what did not happen and what state the node is in.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, .. } = self;
+        let what = self.what();
         match self.outcome {
-            Outcome::Installed if !self.changed => write!(f, "release {to} runs already; nothing to do"),
+            Outcome::Installed if !self.changed => write!(f, "{what} runs already; nothing to do"),
             Outcome::Installed => self.installed(f),
             Outcome::RolledBack => {
-                write!(f, "release {to} was not installed; {}", State(from.as_ref()))?;
+                write!(f, "{what} was not installed; {}", State(from.as_ref()))?;
                 self.failed(f)
             }
             Outcome::TakenBack => {
                 let back = self.way_back.as_ref().map_or(to, |back| &back.to);
-                write!(f, "release {to} was taken back; the node runs {back} again")?;
+                write!(f, "{what} was taken back; the node runs {back} again")?;
                 self.unsettled(f)?;
                 self.failed(f)?;
                 self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
             }
             Outcome::NeedsRestart => {
-                let (what, way) = match self.settled {
+                let (how, way) = match self.settled {
                     Some(_) => ("did not settle", "way back"),
                     None => ("was not installed", "rollback"),
                 };
-                write!(f, "release {to} {what}; the {way} is not complete, the node must restart")?;
+                write!(f, "{what} {how}; the {way} is not complete, the node must restart")?;
                 self.unsettled(f)?;
                 self.failed(f)?;
                 self.not_undone.iter().try_for_each(|line| write!(f, "\n  not undone: {line}"))
@@ -177,7 +194,7 @@ impl fmt::Display for Report {
 impl Report {
     fn installed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pause { processes, max_us, .. } = self.pause;
-        write!(f, "release {} runs", self.to)?;
+        write!(f, "{} runs", self.what())?;
         if processes > 0 {
             write!(f, "; {processes} processes held, none longer than {max_us} us")?;
         }
@@ -200,6 +217,9 @@ impl Report {
     fn failed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Failure { step, steps, title, cause, .. }) = &self.failure else { return Ok(()) };
         write!(f, "\n  step {step} of {steps}: {title}\n  caused by: {cause}")?;
+        if self.app.is_some() {
+            return Ok(());
+        }
         write!(f, "\n\nhint: `relctl check {}` prints the script", self.to)
     }
 }

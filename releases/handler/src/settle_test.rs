@@ -28,7 +28,7 @@ fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
 const DAEMON: Vsn = Vsn::new(1, 0, 0);
 const OTHER: Vsn = Vsn::new(1, 1, 0);
 
-fn probing(fault: Option<&str>) -> Settle {
+pub(crate) fn probing(fault: Option<&str>) -> Settle {
     let probed = Probed { fault: fault.map(str::to_owned), output: vec!["checked".to_owned()] };
     Settle { probe: Some(Box::new(move |_, _| probed.clone())), ..Settle::default() }
 }

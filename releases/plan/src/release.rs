@@ -108,6 +108,22 @@ impl Release {
         self.relup.as_ref()?.entry(mode, other)
     }
 
+    /// Returns the release with one of its apps in another version. Scripts that somebody wrote for the release are not
+    /// about this one.
+    ///
+    /// # Errors
+    /// `no_such_application`, and those of [`new`](Self::new).
+    pub fn with_app(&self, docs: AppDocs) -> Result<Self, PlanError> {
+        let name = docs.app.name.clone();
+        let mut rel = self.rel.clone();
+        let Some(app) = rel.apps.iter_mut().find(|app| app.name == name) else {
+            return Err(PlanError::NoSuchApplication { app: name });
+        };
+        app.version = docs.app.version.clone();
+        let others = self.apps.iter().map(|app| &app.docs).filter(|docs| docs.app.name != name);
+        Self::new(rel, others.cloned().chain([docs]))
+    }
+
     /// Returns the release resource file.
     pub const fn rel(&self) -> &Rel {
         &self.rel

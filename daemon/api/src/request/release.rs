@@ -110,6 +110,18 @@ pub struct Downgrade {
     pub detach: bool,
 }
 
+/// `relctl upgrade --app APP DIR --dry-run`: says what [`UpgradeApp`] would do. The body is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckApp {}
+
+/// `relctl upgrade --app APP DIR`: moves one app of the running release to another version, up or down, and leaves the
+/// node dirty: no status table knows of it, and a restart forgets it. OTP: `upgrade_app`, `downgrade_app`. The body is a
+/// release tarball with just that app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpgradeApp {}
+
 /// How long the parts of an upgrade may take, in milliseconds. It is rolled back when one takes longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -51,6 +51,8 @@ pub struct HistoryEntry {
 pub enum HistoryKind {
     /// A live upgrade.
     Upgrade,
+    /// A live upgrade of one app by itself.
+    UpgradeApp,
     /// An upgrade by a restart of the node.
     Restart,
     /// A downgrade.
@@ -69,6 +71,7 @@ impl fmt::Display for HistoryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Upgrade => "upgrade",
+            Self::UpgradeApp => "upgrade-app",
             Self::Restart => "restart",
             Self::Downgrade => "downgrade",
             Self::Install => "install",

@@ -49,9 +49,10 @@ pub struct Step {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
-    /// The release that ran before; absent when the node was idle.
+    /// The release that ran before; absent when the node was idle. Of an app by itself its name and version, as
+    /// `counter-0.1.0`.
     pub from: Option<String>,
-    /// The release asked for.
+    /// The release asked for, or the app.
     pub to: String,
     /// False when it ran already.
     pub changed: bool,

@@ -30,6 +30,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, request: q::RebootOld| async move { reboot_old(api, request).await });
     let router = on(router, |api: Api, request: q::Upgrade| async move { upgrade(api, request).await });
     let router = on(router, |api: Api, request: q::Downgrade| async move { downgrade(api, request).await });
+    let router = super::single_app::routes(router);
     let router = on(router, |api: Api, _: q::Abort| async move { abort(api).await });
     let router = on_follow(router, |api: Api, _: q::Attach| async move { attach(api).await });
     let router = on(router, |api: Api, request: q::History| async move { history(&api, &request) });
@@ -42,7 +43,7 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
         ErrorReport::refused("upload_failed", format!("the tarball was not {what}"))
             .caused_by(error.to_string())
     };
-    let file = NamedTempFile::new_in(&api.run_dir).map_err(|e| failed("stored", &e))?;
+    let file = NamedTempFile::new_in(&api.uploads).map_err(|e| failed("stored", &e))?;
     let copy = file.reopen().map_err(|e| failed("stored", &e))?;
     let mut copy = tokio::fs::File::from_std(copy);
     let mut stream = body.into_data_stream();
@@ -255,19 +256,23 @@ async fn carry_out(
             }
             observer(progress);
         };
-        let asked = order.asked.clone();
-        operator
-            .carry_out(handler, &asked, &vsn.clone(), |handler| order.run(&operator, handler, vsn, &mut tell))
+        let (asked, left, to) =
+            (order.asked.clone(), handler.running().map(ToString::to_string), vsn.to_string());
+        operator.carry_out(handler, &asked, left, to, |handler| order.run(&operator, handler, vsn, &mut tell))
     };
     let answer = api.operator.order(work).await?;
-    let restarts = match &answer {
+    restart_if_needed(&api, &answer);
+    answer
+}
+
+pub(super) fn restart_if_needed(api: &Api, answer: &Result<r::Report, ErrorReport>) {
+    let restarts = match answer {
         Ok(report) => report.outcome == r::Outcome::UnderWay,
         Err(error) => error.exit_code == ExitCode::Incomplete,
     };
     if restarts {
-        restart(&api);
+        restart(api);
     }
-    answer
 }
 
 fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorReport> {

@@ -27,19 +27,16 @@ pub(super) fn checked(check: &Check) -> r::Checked {
 
 /// Translates a check that found obstacles: all of them, the first one naming the kind.
 pub(super) fn check_error(check: &Check) -> ErrorReport {
-    let mut report = refused(&check.to, check.from.as_ref(), &check.obstacles);
-    report.message = format!("release {} can not be installed", check.to);
+    let what = format!("release {}", check.to);
+    let mut report = refused(&what, check.from.as_ref(), &check.obstacles);
+    report.message = format!("{what} can not be installed");
     report.node_state = None;
     report
 }
 
-fn refused(
-    to: &handler::Vsn,
-    running: Option<&handler::Vsn>,
-    obstacles: &[handler::Obstacle],
-) -> ErrorReport {
+fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obstacle]) -> ErrorReport {
     let kind = obstacles.first().map_or("refused", handler::Obstacle::class);
-    let mut report = ErrorReport::refused(kind, format!("release {to} was not installed"));
+    let mut report = ErrorReport::refused(kind, format!("{what} was not installed"));
     report.node_state = Some(runs(running));
     report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
     report.details = serde_json::to_value(obstacles).unwrap_or_default();
@@ -61,10 +58,15 @@ fn runs(running: Option<&handler::Vsn>) -> String {
 /// Translates what the handler refused; nothing was changed.
 pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
-        handler::Error::Refused { vsn, running, obstacles } => refused(vsn, running.as_ref(), obstacles),
+        handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
         handler::Error::Store(store) => ErrorReport::refused(store_kind(store), chain(store)),
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
             .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
+        handler::Error::Idle => ErrorReport::refused("idle", chain(error))
+            .with_hint("`relctl upgrade FILE` boots a release first"),
+        handler::Error::NotOneApp(_) | handler::Error::NoLibrary { .. } => {
+            ErrorReport::refused("bad_tarball", chain(error))
+        }
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
     }
 }
@@ -94,10 +96,14 @@ fn store_kind(error: &reld_store::Error) -> &'static str {
 }
 
 pub(crate) fn wire(report: &handler::Report) -> r::Report {
+    let (from, to) = match &report.app {
+        Some(app) => (Some(format!("{}-{}", app.app, app.from)), format!("{}-{}", app.app, app.to)),
+        None => (report.from.as_ref().map(ToString::to_string), report.to.to_string()),
+    };
     r::Report {
         outcome: outcome(report.outcome),
-        from: report.from.as_ref().map(ToString::to_string),
-        to: report.to.to_string(),
+        from,
+        to,
         changed: report.changed,
         committed: report.permanent,
         steps: report.steps.iter().map(step_run).collect(),
@@ -160,7 +166,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
 
 /// A release that did badly: why, and what the probe wrote.
 fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
-    let message = format!("release {} was taken back", report.to);
+    let message = format!("{} was taken back", report.what());
     let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
     let back = report.way_back.as_ref().map(|back| back.to.to_string()).unwrap_or_default();
     error.node_state = Some(format!("the node runs {back} again"));
@@ -186,7 +192,7 @@ fn unsettled(report: &handler::Report) -> Vec<String> {
 fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> ErrorReport {
     let kind = if exit_code == ExitCode::RolledBack { "rolled_back" } else { "needs_restart" };
     let what = if report.settled.is_some() { "did not settle" } else { "was not installed" };
-    let mut error = ErrorReport::new(kind, format!("release {} {what}", report.to), exit_code);
+    let mut error = ErrorReport::new(kind, format!("{} {what}", report.what()), exit_code);
     error.node_state = Some(match exit_code {
         ExitCode::RolledBack => runs(report.from.as_ref()),
         _ => "the rollback is not complete; the node restarts into its permanent release".to_owned(),
@@ -197,7 +203,7 @@ fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> 
         error.causes.push(failure.cause.clone());
     }
     error.causes.extend(report.not_undone.iter().map(|line| format!("not undone: {line}")));
-    error.hint = Some(format!("`relctl check {}` prints the script", report.to));
+    error.hint = report.app.is_none().then(|| format!("`relctl check {}` prints the script", report.to));
     error.details = serde_json::to_value(answer).unwrap_or_default();
     error
 }

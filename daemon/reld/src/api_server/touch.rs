@@ -7,7 +7,6 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
-use reld_handler::{Library, Store};
 use reld_runtime::{
     Answer, AppError, Behaviour, BodyKind, Exit, Pid, Place, Reason, Reply, Request, RequestKind,
 };
@@ -19,10 +18,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::look::{called, json, lingering, millis, not_loaded, sys_error};
-use super::release::receive;
-use super::{Api, on, on_follow, on_upload};
+use super::{Api, on, on_follow};
 use crate::child_spec::child_spec;
-use crate::node::{chain, library_file};
 
 /// OTP: the default of `gen_server:call`.
 const CALL: Duration = Duration::from_secs(5);
@@ -45,7 +42,6 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
         );
     let router =
         on_follow(router, |api: Api, request: q::SpawnLink| async move { spawn_link(api, request).await });
-    let router = on_upload::<q::Load, _, _>(router, load);
     let router = on(router, |api: Api, request: q::Suspend| async move { suspend(api, request).await });
     let router = on(router, |api: Api, request: q::Resume| async move { resume(api, request).await });
     let router =
@@ -201,79 +197,6 @@ async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport
 }
 
 // --- code by hand ----------------------------------------------------------------------------------------------------
-
-async fn load(api: Api, body: Body) -> Result<r::Loaded, ErrorReport> {
-    let file = receive(&api, body).await?;
-    let (platform, folder) = (api.platform.clone(), api.run_dir.clone());
-    let before = api.runtime.processes();
-    let (name, version, modules) = api
-        .operator
-        .order(move |handler| {
-            let refuse = |error: &dyn std::error::Error| ErrorReport::refused("not_loaded", chain(error));
-            // A root of its own, only to verify and lay out the tarball; it goes when the private copy is made.
-            let scratch = tempfile::tempdir_in(folder).map_err(|e| refuse(&e))?;
-            let mut store = Store::open(scratch.path()).map_err(|e| refuse(&e))?;
-            let unpacked = store.unpack(file.path(), &platform).map_err(|e| refuse(&e))?;
-            let library = only_library(&store, &unpacked)?;
-            handler.node_mut().load_by_hand(&library, Instant::now() + START).map_err(|e| by_hand(&e))?;
-            Ok::<_, ErrorReport>((library.app, library.vsn, library.modules))
-        })
-        .await??;
-    let concerned = |module: &str| modules.iter().any(|m| m.as_str() == module);
-    let was = before.iter().filter(|info| concerned(&info.module));
-    let now: Vec<_> = was.clone().filter_map(|info| api.runtime.process(info.pid)).collect();
-    let gone = was.filter(|info| !now.iter().any(|now| now.pid == info.pid)).map(|info| r::Ended {
-        pid: info.pid.to_string(),
-        name: info.names.first().cloned(),
-        module: info.module.clone(),
-        reason: "its state was not accepted by the new code, or it ended by itself".to_owned(),
-    });
-    Ok(r::Loaded {
-        app: name.to_string(),
-        version: version.to_string(),
-        modules: modules.iter().map(ToString::to_string).collect(),
-        converted: now.iter().filter(|info| !info.is_old).count() as u64,
-        killed: gone.collect(),
-        lingering: lingering(&api, |info| concerned(&info.module)),
-    })
-}
-
-fn only_library(store: &Store, unpacked: &reld_handler::Unpacked) -> Result<Library, ErrorReport> {
-    let refuse = |error: &dyn std::error::Error| ErrorReport::refused("not_loaded", chain(error));
-    let [app] = unpacked.release.apps.as_slice() else {
-        return Err(ErrorReport::refused(
-            "not_loaded",
-            "the tarball holds more than one app; load one at a time",
-        ));
-    };
-    let manifest = store.manifest(&unpacked.release.version).map_err(|e| refuse(&e))?;
-    let documents = store.docs(&unpacked.release.version).map_err(|e| refuse(&e))?;
-    let dir = store.root().app_dir(&app.name, &app.version);
-    let file = library_file(&dir, app.name.as_str());
-    let listed = format!("lib/{}-{}/{}.so", app.name, app.version, app.name);
-    let entry = manifest.file(&listed);
-    let entry =
-        entry.ok_or_else(|| ErrorReport::refused("not_loaded", format!("the tarball has no {listed}")))?;
-    let docs = documents.release.apps().iter().find(|docs| docs.name() == &app.name);
-    Ok(Library {
-        app: app.name.clone(),
-        vsn: app.version.clone(),
-        dir,
-        file,
-        sha256: entry.sha256.to_string(),
-        modules: docs.map(|docs| docs.modules().to_vec()).unwrap_or_default(),
-    })
-}
-
-fn by_hand(error: &crate::node::LoadByHandError) -> ErrorReport {
-    use crate::node::LoadByHandError::{Code, Node};
-    use reld_runtime::CodeError::NotPurged;
-    let kind = match error {
-        Code(NotPurged { .. }) => "not_purged",
-        Code(_) | Node(_) => "not_loaded",
-    };
-    ErrorReport::refused(kind, chain(error))
-}
 
 async fn suspend(api: Api, request: q::Suspend) -> Result<r::Suspended, ErrorReport> {
     let pid = api.find(&request.process)?;
