@@ -12,4 +12,5 @@ mod relup;
 mod settle;
 mod single_app;
 mod store;
+mod tables;
 mod upgrade;

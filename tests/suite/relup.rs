@@ -6,13 +6,17 @@ use std::path::Path;
 use reld_tests::{Node, folder, pack_release, release};
 use serde_json::json;
 
-/// Packs release 1.1.0 of the shop with a script of its own.
-fn shop_with(place: &Path, relup: &str) -> String {
-    let (file, tarball) = (place.join("shop-1.1.0.toml"), place.join("shop-1.1.0.tar.gz"));
-    fs::copy(folder("examples/releases/shop-1.1.0.toml"), &file).expect("a release file");
+/// Packs a release with a script of its own.
+fn packed_with(place: &Path, apps: &str, release: &str, relup: &str) -> String {
+    let (file, tarball) = (place.join("release.toml"), place.join("release.tar.gz"));
+    fs::copy(folder(apps).join(format!("releases/{release}.toml")), &file).expect("a release file");
     fs::write(place.join("relup.toml"), relup).expect("a temporary folder can be written");
-    pack_release(&file, &folder("examples"), &tarball);
+    pack_release(&file, &folder(apps), &tarball);
     tarball.to_string_lossy().into_owned()
+}
+
+fn shop_with(place: &Path, relup: &str) -> String {
+    packed_with(place, "examples", "shop-1.1.0", relup)
 }
 
 #[test]
@@ -45,4 +49,28 @@ fn a_script_that_breaks_a_rule_is_refused_before_anything_is_done() {
     let refused = node.run(&["upgrade", &tarball]).expect(1);
     assert!(refused.stderr.contains("counter") && refused.stderr.contains("resume"), "{}", refused.stderr);
     assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+}
+
+#[test]
+fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_nobody_has_is_refused() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let with = |function: &str| {
+        let call = format!("\"point_of_no_return\",\n  {{ apply = \"{function}\", args = [60000] }}");
+        let relup = derived.replacen("\"point_of_no_return\"", &call, 1);
+        packed_with(place.path(), "tests/fixtures", "yard-2.0.0", &relup)
+    };
+    let refused = node.run(&["upgrade", &with("ghost:appear")]).expect(1);
+    assert!(refused.stderr.contains("ghost:appear(60000)"), "{}", refused.stderr);
+    node.ok(&["remove", "2.0.0"]);
+
+    let [worker, tree] = [node.pid("yard", &json!("a")), node.tree("yard").to_string()];
+    node.ok(&["cast", &worker, "7"]);
+    let failed = node.run(&["upgrade", &with("yard_calls:wait")]).expect(4);
+    assert!(failed.stderr.contains("yard_calls:wait(60000)"), "{}", failed.stderr);
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.tree("yard").to_string(), tree);
+    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
 }

@@ -255,3 +255,19 @@ fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ra
     let alarms = node.json(&["status"])["alarms"].clone();
     assert!(alarms[0].as_str().is_some_and(|alarm| alarm.contains("3.0.0 failed to boot once")), "{alarms}");
 }
+
+#[test]
+fn r15_a_commit_kills_nobody_and_lists_who_lingers() {
+    let node = stage();
+    let task = node.json(&["spawn", "looper", "0"])["pid"].as_str().expect("a pid").to_owned();
+    let dry = node.ok(&["check", "2.0.0"]).stdout;
+    assert!(dry.contains(&format!("task {task}")) && dry.contains("stays on its version"), "{dry}");
+    node.ok(&["install", "2.0.0"]);
+    let committed = node.json(&["commit"]);
+    assert_eq!(committed["killed"], json!([]));
+    assert_eq!(committed["lingering"][0]["pid"], json!(task), "{committed:#}");
+    assert_eq!(node.json(&["call", &task, "step"])["reply"], json!(0), "it runs on in its own code");
+    // What the next upgrade would have to purge is an obstacle, and nothing is done.
+    let refused = node.run(&["upgrade", "3.0.0"]).expect(1);
+    assert!(refused.stderr.contains(&task), "{}", refused.stderr);
+}

@@ -32,6 +32,7 @@ mod node;
 mod process;
 mod program;
 mod report;
+pub mod requirements;
 mod saga;
 mod settle;
 mod step;

@@ -185,6 +185,27 @@ fn a_release_for_another_daemon_than_the_packer_s_is_refused() {
 }
 
 #[test]
+fn a_file_beside_the_release_that_makes_no_sense_is_not_packed() {
+    let (folder, order) = author("beside");
+    let probe = says("beside", "0.1.0");
+    let write = |file: &str, text: &str| fs::write(folder.path().join("release").join(file), text).unwrap();
+    let config = fs::read_to_string(folder.path().join("release/config.toml")).unwrap();
+    write("config.toml", "speed = ");
+    check_refused(&order, &probe, "config.toml");
+    write("config.toml", &config);
+    write(
+        "relup.toml",
+        "version = '1.0.0'\n[[up]]\nfrom = '0.9.0'\ninstructions = [{ update = 'beside' }]\n",
+    );
+    check_refused(&order, &probe, "relup.toml:4:17: `update` is for an appup");
+    write("relup.toml", "version = '1.1.0'\n");
+    check_refused(&order, &probe, "release 1.1.0");
+    write("relup.toml", "version = '1.0.0'\n");
+    let packed = pack(&order, &probe).unwrap();
+    assert!(packed.manifest.files.iter().any(|file| file.path == "releases/1.0.0/relup.toml"));
+}
+
+#[test]
 fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
     let (_folder, order) = author("broken");
     fs::write(order.apps.join("some/folder/src/lib.rs"), "fn").unwrap();

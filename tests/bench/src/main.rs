@@ -1,7 +1,7 @@
 //! Figures of a real node: the real daemon, real libraries, real tarballs. One JSON line each on stdout.
 //!
 //! ```text
-//! cargo run --release -p reld-bench -- call upgrade
+//! cargo run --release -p reld-bench -- call upgrade unpack purge
 //! ```
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
@@ -11,6 +11,8 @@
 
 mod call;
 mod line;
+mod purge;
+mod unpack;
 mod upgrade;
 
 use clap::{Parser, ValueEnum};
@@ -23,7 +25,7 @@ struct Args {
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
     reps: usize,
-    /// How many processes are upgraded.
+    /// How many processes are upgraded, or live while old code is purged.
     #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
     n: Vec<u64>,
     /// How large their states are: a few words, or 1 KB that is all rewritten.
@@ -40,6 +42,10 @@ enum Section {
     Call,
     /// An upgrade and a downgrade of many processes, watched by clients.
     Upgrade,
+    /// A release of some 50 MB, beside tar.
+    Unpack,
+    /// Old code, while many processes live.
+    Purge,
 }
 
 fn main() {
@@ -54,5 +60,11 @@ fn main() {
                 args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape));
             }
         }
+    }
+    if wanted(Section::Unpack) {
+        unpack::run(args.reps);
+    }
+    if wanted(Section::Purge) {
+        args.n.iter().for_each(|n| purge::run(args.reps, *n));
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str) {
     }
 }
 
-fn fill(node: &Node, n: u64, state: &str, shape: &str) {
+pub(crate) fn fill(node: &Node, n: u64, state: &str, shape: &str) {
     let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
     let order_ = json!({"fill": {"supervisor": root, "servers": n, "state": state, "shape": shape}});
     assert_eq!(order(node, &order_), json!(n));

@@ -266,3 +266,46 @@ fn a_code_change_by_hand_needs_a_suspend() {
         "step 4: code_change of module m1, which is not suspended",
     );
 }
+
+/// OTP: otp_9417.
+#[test]
+fn a_module_that_was_never_there_is_deleted_without_an_error() {
+    let documents = Documents::parse(&upgrade("{ delete_module = 'ghost' }"));
+    let (running, target) = (documents.release("from").unwrap(), documents.release("to").unwrap());
+    let script = plan(&running, &target).unwrap();
+    let words: Vec<_> = script.steps.iter().map(|step| step.action.word()).collect();
+    assert_eq!(
+        words,
+        ["load_object_code", "load", "load", "switch"],
+        "the other modules move with their library"
+    );
+    let expected = "remove ghost: the release that is left has no such module, so there is nothing to do";
+    assert_eq!(script.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+/// OTP: app_start_type_relup.
+#[test]
+fn every_start_type_of_an_added_app_has_its_instruction() {
+    for (start_type, expected) in [
+        ("permanent", Some("start_application")),
+        ("transient", Some("start_application")),
+        ("temporary", Some("start_application")),
+        ("load", Some("load_application")),
+        ("none", None),
+    ] {
+        let added = format!(
+            "version = '2.0.0'\n[[app]]\nname = 'c'\nversion = '1.0.0'\ntype = '{start_type}'\n[[app]]\nname = 'b'"
+        );
+        let text = upgrade("").replace("version = '2.0.0'\n[[app]]\nname = 'b'", &added)
+            + "[[down]]\nto = '1.0.0'\ninstructions = []\n--- to/c/app.toml\nname = 'c'\nversion = '1.0.0'\nmodules = ['c1']\n";
+        let documents = Documents::parse(&text);
+        let both = group_json(documents.release("to").as_ref(), documents.release("from").as_ref());
+        let ops = |way: &str| -> Vec<String> {
+            let script = both[way]["script"].as_array().unwrap_or_else(|| panic!("{both:#}"));
+            let about_apps = script.iter().filter(|step| step["app"] == "c" && step["vsn"].is_null());
+            about_apps.filter_map(|step| step["op"].as_str().map(str::to_owned)).collect()
+        };
+        assert_eq!(ops("up"), expected.into_iter().collect::<Vec<_>>(), "{start_type}");
+        assert_eq!(ops("down"), ["stop_application", "unload_application"], "{start_type}");
+    }
+}
