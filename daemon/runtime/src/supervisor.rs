@@ -22,9 +22,9 @@ use std::time::Instant;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-use self::decide::{OnEnd, decide};
+use self::decide::{OnEnd, on_end, round, shuts_down};
 use self::intensity::Intensity;
-use crate::child_spec::{ChildSpec, Strategy, SupervisorSpec};
+use crate::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
 use crate::code::{Bytes, Event, Instance, Next, Outcome, Step};
 use crate::code_server::Code;
 use crate::context;
@@ -49,12 +49,14 @@ pub struct Supervisor {
     /// Readable by everybody while the supervisor is busy: the daemon's table is the tree.
     rows: Arc<RwLock<Rows>>,
     intensity: Intensity,
+    /// [`Own::TryAgain`] is on its way.
+    tries_again: bool,
 }
 
 /// A message of a supervisor to itself.
 #[derive(Debug, Serialize, Deserialize)]
 enum Own {
-    /// Start the first row again that waits for it. No row is named, for a code change numbers them anew. OTP:
+    /// Start the rows again that wait for it. None is named, for a code change numbers them anew. OTP:
     /// `try_again_restart`.
     TryAgain,
 }
@@ -94,7 +96,15 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     }
     let rows = Arc::new(RwLock::new(rows));
     context::publish_rows(&rows);
-    let supervisor = Box::new(Supervisor { pid, code, args, spec, rows, intensity: Intensity::default() });
+    let supervisor = Box::new(Supervisor {
+        pid,
+        code,
+        args,
+        spec,
+        rows,
+        intensity: Intensity::default(),
+        tries_again: false,
+    });
     native::run(async move {
         let next = match supervisor.start_all().await {
             Ok(()) => Next::Continue,
@@ -136,52 +146,75 @@ impl Supervisor {
 
     /// Acts on the end of a process. `Err` is the supervisor's own end.
     async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
-        let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, row.spec.restart));
-        // Not a child any more: terminated by request, or it never came to live.
-        let Some((seq, restart)) = found else { return Ok(()) };
-        let anonymous = self.spec.strategy == Strategy::SimpleOneForOne;
-        match decide(restart, exit) {
-            OnEnd::Restart => {
-                self.rows.write().set(seq, Child::Restarting);
-                self.restart_row(seq).await
-            }
-            OnEnd::Keep if !anonymous => {
-                self.rows.write().set(seq, Child::Stopped);
-                Ok(())
-            }
-            OnEnd::Keep | OnEnd::Forget => {
-                self.rows.write().remove(seq);
-                Ok(())
-            }
+        let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));
+        // Not a child any more: terminated by request or in a round, or it never came to live.
+        let Some((seq, spec)) = found else { return Ok(()) };
+        let is_simple = self.spec.strategy == Strategy::SimpleOneForOne;
+        match on_end(spec.restart, exit) {
+            OnEnd::Restart => return self.restart(seq).await,
+            OnEnd::Keep if !is_simple => self.rows.write().set(seq, Child::Stopped),
+            OnEnd::Keep | OnEnd::Forget => self.rows.write().remove(seq),
         }
+        if shuts_down(self.spec.auto_shutdown, spec.significant, &self.rows.read()) {
+            let id = show_id(&spec.id);
+            tracing::info!(
+                name: "supervisor.auto_shutdown", pid = %self.pid, module = self.code.name(), child = id,
+                "a significant child ended, and the supervisor with it"
+            );
+            return Err(Exit::Shutdown("auto_shutdown".to_owned()));
+        }
+        Ok(())
     }
 
-    async fn restart_row(&mut self, seq: Seq) -> Result<(), Exit> {
+    /// Starts a child again, and others with it as the strategy has it.
+    async fn restart(&mut self, seq: Seq) -> Result<(), Exit> {
+        self.rows.write().set(seq, Child::Restarting);
         if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
             tracing::warn!(
                 name: "supervisor.intensity", pid = %self.pid, module = self.code.name(),
                 intensity = self.spec.intensity, period_ms = self.spec.period_ms,
                 "too many restarts; the supervisor ends"
             );
+            self.rows.write().set(seq, Child::Stopped);
             return Err(Exit::Shutdown("reached_max_restart_intensity".to_owned()));
         }
-        if let Err(exit) = self.start_row(seq).await {
-            self.rows.write().set(seq, Child::Restarting);
-            tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
-            // Not in a loop: between two attempts the supervisor answers requests.
-            let own = term::encode(&Own::TryAgain);
-            let _ = context::send(context::SendKind::Cast, self.pid, own);
+        let round = round(self.spec.strategy, &self.rows.read(), seq);
+        for other in round.stop {
+            self.stop_row(other).await;
+        }
+        for temporary in round.forget {
+            self.rows.write().remove(temporary);
+        }
+        for seq in round.start {
+            if let Err(exit) = self.start_row(seq).await {
+                tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
+                self.rows.write().set(seq, Child::Restarting);
+                self.ask_itself();
+                break;
+            }
         }
         Ok(())
     }
 
+    /// Not in a loop: between two attempts the supervisor answers requests.
+    fn ask_itself(&mut self) {
+        if !self.tries_again {
+            self.tries_again = true;
+            let _ = context::send(context::SendKind::Cast, self.pid, term::encode(&Own::TryAgain));
+        }
+    }
+
     async fn try_again(&mut self, own: &[u8]) -> Result<(), Exit> {
         let Ok(Own::TryAgain) = term::decode(own) else { return Ok(()) };
-        let restarting = self.rows.read().first(|row| row.child == Child::Restarting);
-        match restarting {
-            Some(seq) => self.restart_row(seq).await,
-            None => Ok(()),
+        self.tries_again = false;
+        let restarting = self.rows.read().restarting();
+        for seq in restarting {
+            // The round of another one may have started it.
+            if self.rows.read().get(seq).is_some_and(|row| row.child == Child::Restarting) {
+                self.restart(seq).await?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -226,6 +259,7 @@ impl Instance for Supervisor {
             strategy: self.spec.strategy,
             intensity: self.spec.intensity,
             period_ms: self.spec.period_ms,
+            auto_shutdown: self.spec.auto_shutdown,
             children: rows.iter().map(|row| Listed::of(&rows, row)).collect(),
         }))
     }

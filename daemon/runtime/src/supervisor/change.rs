@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use serde_bytes::ByteBuf;
 
 use super::{Supervisor, ask_init};
-use crate::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
+use crate::child_spec::{ChildSpec, Restart, Strategy, SupervisorSpec, show_id};
 use crate::code::{BodyKind, Bytes, Instance};
 use crate::code_server::{Code, CodeServer};
 use crate::exit::Exit;
@@ -19,6 +20,7 @@ pub struct Change {
     /// Ids that only the new init names: rows that are not started.
     pub added: Vec<Bytes>,
 }
+
 /// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
 pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
     ask_init(new, args)
@@ -31,43 +33,48 @@ pub(crate) fn change(
     wanted: Option<SupervisorSpec>,
 ) -> (Box<dyn Instance>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
-    let simple = |spec: &SupervisorSpec| spec.strategy == Strategy::SimpleOneForOne;
-    let unchanged = Change { vanished: Vec::new(), added: Vec::new() };
-    let (rows, change) = match (simple(&old.spec), simple(&spec)) {
+    let (rows, change) = if is_simple(&spec) {
         // However many they are: they get the new template when the new state is taken.
-        (true, true) => (Arc::clone(&old.rows), unchanged),
-        (false, true) => (Arc::new(RwLock::new(old.rows.read().without_ids())), unchanged),
-        (_, false) => {
-            let (rows, mut change) = old.rows.read().merge(&spec.children);
-            // What was added at run time was never in an init, and stays.
-            change.vanished.retain(|id| old.spec.children.iter().any(|child| child.id == *id));
-            (Arc::new(RwLock::new(rows)), change)
-        }
+        (Arc::clone(&old.rows), Change { vanished: Vec::new(), added: Vec::new() })
+    } else {
+        let (rows, change) = merge(&old.rows.read(), &old.spec.children, &spec.children);
+        (Arc::new(RwLock::new(rows)), change)
     };
-    let (pid, args, intensity) = (old.pid, old.args.clone(), old.intensity.clone());
-    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity }), change)
+    let (pid, args, intensity, tries_again) =
+        (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
+    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity, tries_again }), change)
 }
 
-/// Shows the start arguments that stay to the code that is to come. Runs that code, so nothing is held meanwhile.
+fn is_simple(spec: &SupervisorSpec) -> bool {
+    spec.strategy == Strategy::SimpleOneForOne
+}
+
+/// Checks what the new init wants against the children that are there, and shows the start arguments that stay to the
+/// code that is to come. Runs that code, so nothing is held meanwhile.
 ///
 /// Unlike OTP, where a child that was added at run time and cannot be started again brings its supervisor down, minutes
-/// after the upgrade.
+/// after the upgrade, and where nothing guards a change to or from simple_one_for_one.
 pub(crate) fn check_kept(
     rows: &RwLock<Rows>,
     wanted: Option<&SupervisorSpec>,
     server: &CodeServer,
 ) -> Result<(), Exit> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let kept: Vec<Row> = if wanted.strategy == Strategy::SimpleOneForOne {
+    if is_simple(wanted) != rows.read().is_anonymous() {
+        let why = "the strategy cannot change to or from simple_one_for_one, for its children have no ids; \
+                   restart the application instead";
+        return Err(Exit::Error(why.to_owned()));
+    }
+    // A temporary child is never started again.
+    let kept: Vec<Row> = if is_simple(wanted) {
         // All were started by one template: the first speaks for the others.
-        let first = rows.read().iter().next().cloned();
-        let args = first.map(|row| Some(row.args().to_vec()));
-        args.map(|args| Row { spec: Arc::new(wanted.children[0].clone()), args, child: Child::Stopped })
-            .into_iter()
-            .collect()
+        let first = rows.read().iter().find(|row| row.args.is_some()).cloned();
+        let template = Arc::new(wanted.children[0].clone());
+        first.map(|row| Row { spec: template, ..row }).into_iter().collect()
     } else {
         let is_named = |row: &Row| wanted.children.iter().any(|child| child.id == row.spec.id);
-        rows.read().iter().filter(|row| !is_named(row)).cloned().collect()
+        let stays = |row: &&Row| !is_named(row) && row.spec.restart != Restart::Temporary;
+        rows.read().iter().filter(stays).cloned().collect()
     };
     kept.iter().try_for_each(|row| starts_again(row, server))
 }
@@ -84,36 +91,38 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
     })
 }
 
-impl Rows {
-    fn without_ids(&self) -> Self {
-        let mut rows = Self::new(true);
-        for row in self.iter() {
-            rows.push(row.clone());
-        }
-        rows
-    }
-
-    /// OTP: by id; in both: new spec, old process; only new: added, not started; only old: kept, after the new ones.
-    fn merge(&self, children: &[ChildSpec]) -> (Self, Change) {
-        let mut change = Change { vanished: Vec::new(), added: Vec::new() };
-        let mut rows = Self::new(false);
-        for spec in children {
-            let child = self.by_id(&spec.id).map(|(_, row)| row.child);
-            if child.is_none() {
-                change.added.push(spec.id.to_vec());
+/// Merges the rows with what the new init names; `old` is what the old one did.
+///
+/// | the new init | the old init | row  | becomes                                      |
+/// |--------------|--------------|------|----------------------------------------------|
+/// | names it     |              | yes  | new spec, old process                        |
+/// | names it     | did          | no   | not started; a temporary one had ended: none |
+/// | names it     | did not      | no   | not started: added                           |
+/// | does not     | did          | yes  | as it was, after the others: vanished        |
+/// | does not     | did not      | yes  | as it was, after the others                  |
+///
+/// OTP does the same, but for a temporary child that had ended: it comes back as a dead row there.
+fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> (Rows, Change) {
+    let was_named = |id: &ByteBuf| old.iter().any(|child| child.id == *id);
+    let mut change = Change { vanished: Vec::new(), added: Vec::new() };
+    let mut merged = Rows::new(false);
+    for spec in new {
+        let child = match rows.by_id(&spec.id) {
+            Some((_, row)) => row.child,
+            None if was_named(&spec.id) && spec.restart == Restart::Temporary => continue,
+            None => {
+                change.added.extend((!was_named(&spec.id)).then(|| spec.id.to_vec()));
+                Child::Stopped
             }
-            rows.push(Row {
-                spec: Arc::new(spec.clone()),
-                args: None,
-                child: child.unwrap_or(Child::Stopped),
-            });
-        }
-        for row in self.iter() {
-            if rows.by_id(&row.spec.id).is_none() {
-                change.vanished.push(row.spec.id.to_vec());
-                rows.push(row.clone());
-            }
-        }
-        (rows, change)
+        };
+        merged.push(Row { spec: Arc::new(spec.clone()), args: None, child });
     }
+    for row in rows.iter() {
+        let id = &row.spec.id;
+        if merged.by_id(id).is_none() {
+            change.vanished.extend(was_named(id).then(|| id.to_vec()));
+            merged.push(row.clone());
+        }
+    }
+    (merged, change)
 }

@@ -27,6 +27,8 @@ impl Supervisor {
             Request::RestartChild(id) => reply(&self.restart_child(&id).await),
             Request::DeleteChild(id) => reply(&self.delete_child(&id)),
             Request::RenameChild(id, new) => reply(&self.rename_child(&id, new)),
+            Request::GetChildspec(id) => reply(&self.get_childspec(&id)),
+            Request::GetChildspecOf(pid) => reply(&self.get_childspec_of(pid)),
             Request::WhichChildren => reply(&Ok(self.which_children())),
             Request::CountChildren => reply(&Ok(self.count_children())),
         }
@@ -40,6 +42,7 @@ impl Supervisor {
                 None => Error::of(Reason::AlreadyPresent, &spec.id),
             });
         }
+        spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
         check_module(&spec)?;
         self.start_row_of(Row { spec: Arc::new(spec), args: None, child: Child::Stopped }).await
     }
@@ -76,23 +79,25 @@ impl Supervisor {
 
     async fn terminate_child(&self, id: &[u8]) -> Result<(), Error> {
         self.refuse_simple("children are terminated by pid here")?;
-        let (seq, restart) = self.find(id).map(|(seq, row)| (seq, row.spec.restart))?;
-        self.stop_row(seq).await;
-        if restart == Restart::Temporary {
-            self.rows.write().remove(seq);
-        }
+        let (seq, _) = self.find(id)?;
+        self.terminate(seq).await;
         Ok(())
     }
 
     async fn terminate_pid(&self, pid: Pid) -> Result<(), Error> {
-        let seq = self.rows.read().by_pid(pid).map(|(seq, _)| seq);
-        let seq =
-            seq.ok_or_else(|| Error::new(Reason::NotFound, format!("{pid} is no child of {}", self.pid)))?;
-        self.stop_row(seq).await;
-        if self.spec.strategy == Strategy::SimpleOneForOne {
-            self.rows.write().remove(seq);
-        }
+        let (seq, _) = self.find_pid(pid)?;
+        self.terminate(seq).await;
         Ok(())
+    }
+
+    /// Ends a child; a row that could not be named again, or never starts again, goes.
+    async fn terminate(&self, seq: Seq) {
+        self.stop_row(seq).await;
+        let mut rows = self.rows.write();
+        let is_temporary = rows.get(seq).is_some_and(|row| row.spec.restart == Restart::Temporary);
+        if is_temporary || self.spec.strategy == Strategy::SimpleOneForOne {
+            rows.remove(seq);
+        }
     }
 
     async fn restart_child(&self, id: &[u8]) -> Result<Option<Pid>, Error> {
@@ -135,6 +140,12 @@ impl Supervisor {
         rows.by_id(id).map(|(seq, row)| (seq, row.clone())).ok_or_else(|| Error::of(Reason::NotFound, id))
     }
 
+    fn find_pid(&self, pid: Pid) -> Result<(Seq, Row), Error> {
+        let rows = self.rows.read();
+        let found = rows.by_pid(pid).map(|(seq, row)| (seq, row.clone()));
+        found.ok_or_else(|| Error::new(Reason::NotFound, format!("{pid} is no child of {}", self.pid)))
+    }
+
     fn find_stopped(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
         let (seq, row) = self.find(id)?;
         match row.child {
@@ -144,6 +155,19 @@ impl Supervisor {
                 Err(Error { pid: Some(pid), ..Error::of(Reason::Running, id) })
             }
         }
+    }
+
+    /// OTP answers for a simple_one_for_one by the id of its template, too.
+    fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            let template = self.spec.children.iter().find(|child| child.id == id);
+            return template.cloned().ok_or_else(|| Error::of(Reason::NotFound, id));
+        }
+        self.find(id).map(|(_, row)| (*row.spec).clone())
+    }
+
+    fn get_childspec_of(&self, pid: Pid) -> Result<ChildSpec, Error> {
+        self.find_pid(pid).map(|(_, row)| (*row.spec).clone())
     }
 
     fn which_children(&self) -> Vec<Listed> {
