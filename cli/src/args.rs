@@ -133,7 +133,7 @@ pub(crate) enum Command {
         #[arg(default_value = "kill")]
         reason: String,
     },
-    /// Start, stop and forget children of a supervisor
+    /// Start, stop, show and forget children of a supervisor
     #[command(subcommand)]
     Child(Child),
     /// Start and stop apps
@@ -406,7 +406,7 @@ pub(crate) enum Child {
     Start {
         /// The supervisor: pid or registered name
         supervisor: String,
-        /// {"id": ID, "module": NAME, "args": …, "restart": …, "shutdown": …, "type": …}
+        /// {"id": ID, "module": NAME, "args": …, "restart": …, "significant": …, "shutdown": …, "type": …}
         #[arg(value_parser = json_arg::parse, required_unless_present = "args")]
         spec: Option<Value>,
         /// One more child of a simple_one_for_one supervisor, with these arguments
@@ -419,6 +419,8 @@ pub(crate) enum Child {
     Restart(ChildId),
     /// Remove the row of a child that does not run
     Delete(ChildId),
+    /// Show how a child is started, restarted and stopped
+    Spec(ChildId),
 }
 
 #[derive(Debug, ClapArgs)]

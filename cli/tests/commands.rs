@@ -678,6 +678,30 @@ fn s27_children_are_terminated_restarted_and_deleted_by_id() {
 }
 
 #[test]
+fn a_child_spec_is_shown_with_its_defaults() {
+    let spec = json!({"id": "front", "module": "counter", "args": 1, "restart": "transient", "significant": true,
+                      "shutdown": {"ms": 5000}, "type": "worker"});
+    let spec = serde_json::from_value(spec).unwrap();
+    let shown = r::ChildSpecShown { supervisor: "counter_sup".to_owned(), spec };
+    let args = ["child", "spec", "counter_sup", "front"];
+    assert_snapshot!(relctl(vec![answer::<q::ChildSpecOf>(&shown)], &args), @r#"
+    -> GET /children/spec?supervisor=counter_sup&id=%22front%22
+    {
+      "id": "front",
+      "module": "counter",
+      "args": 1,
+      "restart": "transient",
+      "significant": true,
+      "shutdown": {
+        "ms": 5000
+      },
+      "type": "worker"
+    }
+    exit 0
+    "#);
+}
+
+#[test]
 fn s28_a_pid_in_the_place_of_an_id_is_told_its_id() {
     let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
     let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];

@@ -1,4 +1,4 @@
-//! `relctl child start|terminate|restart|delete`.
+//! `relctl child start|terminate|restart|delete|spec`.
 
 use reld_api::response::{ChildStarted, TreeNode};
 use reld_api::{Client, request as q};
@@ -14,6 +14,7 @@ pub(super) async fn run(client: &Client, args: Child) -> Result<Shown, Failure> 
         Child::Terminate(child) => terminate(client, child).await,
         Child::Restart(child) => restart(client, child).await,
         Child::Delete(child) => delete(client, child).await,
+        Child::Spec(child) => spec(client, child).await,
     }
 }
 
@@ -56,6 +57,17 @@ async fn delete(client: &Client, ChildId { supervisor, id }: ChildId) -> Result<
     let request = q::ChildDelete { supervisor, id };
     match client.call(&request).await {
         Ok(answer) => Ok(Shown::line(&answer, format_args!("deleted {}", answer.id))),
+        Err(error) => Err(explain(client, &request.id, error.into()).await),
+    }
+}
+
+async fn spec(client: &Client, ChildId { supervisor, id }: ChildId) -> Result<Shown, Failure> {
+    let request = q::ChildSpecOf { supervisor, id };
+    match client.call(&request).await {
+        Ok(answer) => {
+            let text = serde_json::to_string_pretty(&answer.spec).expect("answers came from JSON") + "\n";
+            Ok(Shown::new(&answer, text))
+        }
         Err(error) => Err(explain(client, &request.id, error.into()).await),
     }
 }

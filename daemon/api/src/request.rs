@@ -13,7 +13,7 @@ mod look;
 mod release;
 mod touch;
 
-pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
+pub use look::{Apps, ChildSpecOf, Code, Process, Processes, State, Status, Tree};
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld,
     Releases, Remove, Settle, Timeouts, Unpack, Upgrade, UpgradeApp,
@@ -92,6 +92,7 @@ routes! {
     Get    "/apps"                Apps           -> AppList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;
+    Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
 
     Post   "/call"                Call           -> Replied        within QUICK;
     Post   "/cast"                Cast           -> Sent           within QUICK;
@@ -154,6 +155,8 @@ mod tests {
     #[test]
     fn looking_reads_the_query_and_touching_the_body() {
         check("app=counter", "", Ok(Tree { app: Some("counter".to_owned()), supervisor: None }));
+        let spec = ChildSpecOf { supervisor: "s".to_owned(), id: json!("front") };
+        check("supervisor=s&id=%22front%22", "", Ok(spec));
         check("process=%3C41.1%3E", "", Ok(State { process: "<41.1>".to_owned() }));
         check("", r#"{"process": "c"}"#, Ok(Resume { process: "c".to_owned() }));
     }

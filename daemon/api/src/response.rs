@@ -7,9 +7,9 @@ mod touch;
 
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
-    App, AppList, AppStatus, Behaviour, CodeAge, CodeTable, EndedApp, Forest, Letter, LetterKind, Module,
-    NodeStatus, OldCode, PendingTimer, Process, ProcessDetails, ProcessList, ProcessState, ProcessStatus,
-    Progress, Resident, RunningRelease, StuckCode, TreeNode,
+    App, AppList, AppStatus, Behaviour, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Letter,
+    LetterKind, Module, NodeStatus, OldCode, PendingTimer, Process, ProcessDetails, ProcessList,
+    ProcessState, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,

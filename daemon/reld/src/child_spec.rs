@@ -1,7 +1,7 @@
 //! A child spec of the API, in the runtime's words.
 
 use reld_api::request as q;
-use reld_api::term::{TermError, to_msgpack};
+use reld_api::term::{TermError, to_json, to_msgpack};
 use reld_runtime::{ChildSpec, ChildType, Restart, Shutdown};
 use serde_bytes::ByteBuf;
 
@@ -14,11 +14,11 @@ pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<ChildSpec, TermError> {
         q::ChildType::Worker => ChildType::Worker,
         q::ChildType::Supervisor => ChildType::Supervisor,
     };
-    let shutdown = match (spec.shutdown, kind) {
-        (Some(q::Shutdown::BrutalKill), _) => Shutdown::BrutalKill,
-        (Some(q::Shutdown::Infinity), _) | (None, ChildType::Supervisor) => Shutdown::Infinity,
-        (Some(q::Shutdown::Ms(ms)), _) => Shutdown::Ms(ms),
-        (None, ChildType::Worker) => Shutdown::Ms(5000),
+    let shutdown = match spec.shutdown {
+        Some(q::Shutdown::BrutalKill) => Shutdown::BrutalKill,
+        Some(q::Shutdown::Infinity) => Shutdown::Infinity,
+        Some(q::Shutdown::Ms(ms)) => Shutdown::Ms(ms),
+        None => Shutdown::usual(kind),
     };
     Ok(ChildSpec {
         id: ByteBuf::from(to_msgpack(&spec.id)?),
@@ -29,7 +29,35 @@ pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<ChildSpec, TermError> {
             q::Restart::Transient => Restart::Transient,
             q::Restart::Temporary => Restart::Temporary,
         },
+        significant: spec.significant,
         shutdown,
         kind,
+    })
+}
+
+/// Translates a child spec back.
+///
+/// # Errors
+/// An id or arguments that are no MessagePack.
+pub(crate) fn shown(spec: &ChildSpec) -> Result<q::ChildSpec, TermError> {
+    Ok(q::ChildSpec {
+        id: to_json(&spec.id)?,
+        module: spec.module.clone(),
+        args: to_json(&spec.args)?,
+        restart: match spec.restart {
+            Restart::Permanent => q::Restart::Permanent,
+            Restart::Transient => q::Restart::Transient,
+            Restart::Temporary => q::Restart::Temporary,
+        },
+        significant: spec.significant,
+        shutdown: Some(match spec.shutdown {
+            Shutdown::BrutalKill => q::Shutdown::BrutalKill,
+            Shutdown::Infinity => q::Shutdown::Infinity,
+            Shutdown::Ms(ms) => q::Shutdown::Ms(ms),
+        }),
+        kind: match spec.kind {
+            ChildType::Worker => q::ChildType::Worker,
+            ChildType::Supervisor => q::ChildType::Supervisor,
+        },
     })
 }

@@ -53,7 +53,7 @@ mod upgrade;
 mod world;
 
 pub use application::{AppError, AppSpec, AppStatus, PREP_STOP};
-pub use child_spec::{ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
+pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
 pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
 };

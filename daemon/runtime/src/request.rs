@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::child_spec::{ChildSpec, ChildType, Strategy, show_id};
+use crate::child_spec::{AutoShutdown, ChildSpec, ChildType, Strategy, show_id};
 use crate::code::Bytes;
 use crate::pid::Pid;
 use crate::rows::{Child, Row, Rows};
@@ -27,6 +27,10 @@ pub enum Request {
     DeleteChild(ByteBuf),
     /// Gives a child, which runs on, another id.
     RenameChild(ByteBuf, ByteBuf),
+    /// Returns the spec of a child.
+    GetChildspec(ByteBuf),
+    /// Returns the spec of a child that runs.
+    GetChildspecOf(Pid),
     /// Lists the children, latest started first.
     WhichChildren,
     /// Counts them.
@@ -49,7 +53,7 @@ pub enum Reason {
     Restarting,
     /// The child's init failed.
     StartFailed,
-    /// The spec does not fit the module.
+    /// The spec does not fit the module, or the supervisor.
     BadSpec,
     /// The module is not loaded.
     UnknownModule,
@@ -158,5 +162,6 @@ pub(crate) struct Exported {
     pub(crate) strategy: Strategy,
     pub(crate) intensity: u32,
     pub(crate) period_ms: u64,
+    pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) children: Vec<Listed>,
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_bytes::ByteBuf;
 
-use crate::child_spec::ChildSpec;
+use crate::child_spec::{ChildSpec, Restart};
 use crate::code::Bytes;
 use crate::pid::Pid;
+use crate::term;
 
 /// Names a row for as long as its supervisor has it; later rows have greater numbers.
 pub(crate) type Seq = u64;
@@ -21,7 +22,7 @@ pub enum Child {
     Starting(Pid),
     /// It lives.
     Running(Pid),
-    /// It ended, and so did the last attempt to start it again.
+    /// It ended and is about to be started again.
     Restarting,
 }
 
@@ -32,6 +33,11 @@ impl Child {
             Self::Starting(pid) | Self::Running(pid) => Some(pid),
             Self::Stopped | Self::Restarting => None,
         }
+    }
+
+    /// Says whether nothing is running nor about to.
+    pub(crate) fn is_stopped(self) -> bool {
+        self == Self::Stopped
     }
 }
 
@@ -67,6 +73,11 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn new(anonymous: bool) -> Self {
         Self { anonymous, ..Self::default() }
+    }
+
+    /// Says whether these are the children of a simple_one_for_one.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
     }
 
     /// Appends a row; its id is new.
@@ -113,10 +124,14 @@ impl Rows {
         }
     }
 
-    /// Gives all rows this spec. Those of a simple_one_for_one, which are not found by the id in it.
+    /// Gives all rows this spec. Those of a simple_one_for_one, which are not found by the id in it. A child whose
+    /// argument is not known any more stays temporary: it could not be started again as it was.
     pub(crate) fn set_template(&mut self, template: &Arc<ChildSpec>) {
         debug_assert!(self.anonymous, "rows with ids have specs of their own");
-        self.rows.values_mut().for_each(|row| row.spec = Arc::clone(template));
+        let once = Arc::new(ChildSpec { restart: Restart::Temporary, ..(**template).clone() });
+        for row in self.rows.values_mut() {
+            row.spec = Arc::clone(if row.args.is_some() { template } else { &once });
+        }
     }
 
     pub(crate) fn get(&self, seq: Seq) -> Option<&Row> {
@@ -133,9 +148,25 @@ impl Rows {
         Some((seq, self.rows.get(&seq)?))
     }
 
-    /// Returns the number of the first row, in start order, for which `wanted` holds.
-    pub(crate) fn first(&self, wanted: impl Fn(&Row) -> bool) -> Option<Seq> {
-        self.rows.iter().find(|(_, row)| wanted(row)).map(|(seq, _)| *seq)
+    /// Returns the numbers of the rows that are about to be started again, in start order.
+    pub(crate) fn restarting(&self) -> Vec<Seq> {
+        let is_restarting = |(_, row): &(&Seq, &Row)| row.child == Child::Restarting;
+        self.rows.iter().filter(is_restarting).map(|(seq, _)| *seq).collect()
+    }
+
+    /// Returns that row and all later ones, in start order.
+    pub(crate) fn since(&self, seq: Seq) -> impl DoubleEndedIterator<Item = (Seq, &Row)> {
+        self.rows.range(seq..).map(|(seq, row)| (*seq, row))
+    }
+
+    /// Forgets what a child was started with, as it is never started again.
+    pub(crate) fn drop_args(&mut self, seq: Seq) {
+        let Some(row) = self.rows.get_mut(&seq) else { return };
+        row.args = None;
+        // The template of a simple_one_for_one is shared and stays as it is.
+        if let Some(spec) = Arc::get_mut(&mut row.spec) {
+            spec.args = ByteBuf::from(term::encode(&()));
+        }
     }
 
     /// Returns the numbers of all rows, in start order.

@@ -16,7 +16,18 @@ pub fn encode<T: Serialize>(value: &T) -> Bytes {
 /// Reads a value.
 ///
 /// # Errors
-/// Says what does not fit.
+/// Says what does not fit, and in which field.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
+}
+
+/// Reads once more to learn which field was at fault; keeping track of that is too dear for values that fit.
+fn locate<T: DeserializeOwned>(bytes: &[u8], error: &rmp_serde::decode::Error) -> String {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(located) if located.path().iter().next().is_some() => {
+            format!("field `{}`: {}", located.path(), located.inner())
+        }
+        _ => error.to_string(),
+    }
 }

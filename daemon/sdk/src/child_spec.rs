@@ -12,7 +12,28 @@ use crate::value::Value;
 #[serde(rename_all = "snake_case")]
 enum Strategy {
     OneForOne,
+    OneForAll,
+    RestForOne,
     SimpleOneForOne,
+}
+
+/// Whether a supervisor ends when significant children have ended by themselves for good. OTP: `auto_shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoShutdown {
+    /// It does not; then no child may be significant.
+    #[default]
+    Never,
+    /// When the first of them has.
+    AnySignificant,
+    /// When the last of them has.
+    AllSignificant,
+}
+
+impl AutoShutdown {
+    fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 /// A supervisor's strategy, restart intensity and children. OTP: `{SupFlags, [ChildSpec]}`.
@@ -21,13 +42,34 @@ pub struct SupervisorSpec {
     strategy: Strategy,
     intensity: u32,
     period_ms: u64,
+    /// Left out where it says nothing: daemons before ABI 1.2 do not know it.
+    #[serde(skip_serializing_if = "AutoShutdown::is_never")]
+    auto_shutdown: AutoShutdown,
     children: Vec<ChildSpec>,
 }
 
 impl SupervisorSpec {
     /// Restarts the child that ended, and only that. At most 1 restart in 5 seconds, as in OTP.
     pub fn one_for_one() -> Self {
-        Self { strategy: Strategy::OneForOne, intensity: 1, period_ms: 5_000, children: Vec::new() }
+        Self {
+            strategy: Strategy::OneForOne,
+            intensity: 1,
+            period_ms: 5_000,
+            auto_shutdown: AutoShutdown::Never,
+            children: Vec::new(),
+        }
+    }
+
+    /// When a child ends, ends all others and starts all of them again. For children that cannot do without each other.
+    /// Temporary ones do not come back.
+    pub fn one_for_all() -> Self {
+        Self { strategy: Strategy::OneForAll, ..Self::one_for_one() }
+    }
+
+    /// When a child ends, ends those started after it, and starts it and them again. For children that build on those
+    /// before them. Temporary ones do not come back.
+    pub fn rest_for_one() -> Self {
+        Self { strategy: Strategy::RestForOne, ..Self::one_for_one() }
     }
 
     /// Has any number of children of one kind, started by
@@ -41,6 +83,13 @@ impl SupervisorSpec {
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = restarts;
         self.period_ms = milliseconds(period);
+        self
+    }
+
+    /// Ends the supervisor, by `shutdown`, when [significant](ChildSpec::significant) children have ended for good.
+    #[must_use]
+    pub fn auto_shutdown(mut self, when: AutoShutdown) -> Self {
+        self.auto_shutdown = when;
         self
     }
 
@@ -63,7 +112,7 @@ impl SupervisorSpec {
 }
 
 /// When a child that ended is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
     /// Always.
@@ -75,7 +124,8 @@ pub enum Restart {
 }
 
 /// How a child is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Wire", from = "Wire")]
 pub enum Shutdown {
     /// Asked by `shutdown`, killed when it still runs after that time.
     Within(Duration),
@@ -85,21 +135,32 @@ pub enum Shutdown {
     BrutalKill,
 }
 
-impl Serialize for Shutdown {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "snake_case")]
-        enum Wire {
-            Ms(u64),
-            Infinity,
-            BrutalKill,
+/// [`Shutdown`] as the daemon has it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wire {
+    Ms(u64),
+    Infinity,
+    BrutalKill,
+}
+
+impl From<Shutdown> for Wire {
+    fn from(shutdown: Shutdown) -> Self {
+        match shutdown {
+            Shutdown::Within(time) => Self::Ms(milliseconds(time)),
+            Shutdown::Infinity => Self::Infinity,
+            Shutdown::BrutalKill => Self::BrutalKill,
         }
-        let wire = match self {
-            Self::Within(time) => Wire::Ms(milliseconds(*time)),
-            Self::Infinity => Wire::Infinity,
-            Self::BrutalKill => Wire::BrutalKill,
-        };
-        wire.serialize(serializer)
+    }
+}
+
+impl From<Wire> for Shutdown {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Ms(ms) => Self::Within(Duration::from_millis(ms)),
+            Wire::Infinity => Self::Infinity,
+            Wire::BrutalKill => Self::BrutalKill,
+        }
     }
 }
 
@@ -114,12 +175,15 @@ pub enum ChildType {
 }
 
 /// How a supervisor starts, restarts and stops one child. OTP: child spec.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildSpec {
     id: Value,
     module: String,
     args: Value,
     restart: Restart,
+    /// Left out where it says nothing: daemons before ABI 1.2 do not know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    significant: bool,
     shutdown: Shutdown,
     #[serde(rename = "type")]
     child_type: ChildType,
@@ -138,6 +202,7 @@ impl ChildSpec {
             module: module.to_owned(),
             args: written("start argument", &args),
             restart: Restart::Permanent,
+            significant: false,
             shutdown: Shutdown::Within(Duration::from_secs(5)),
             child_type: ChildType::Worker,
         }
@@ -156,6 +221,14 @@ impl ChildSpec {
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// Makes its end for good count for its supervisor's own, by [`SupervisorSpec::auto_shutdown`]. Only for a transient
+    /// or temporary child, whose end by itself can be for good. OTP: `significant`.
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.significant = true;
         self
     }
 
@@ -205,5 +278,25 @@ mod tests {
                 r#""type": "worker"}]}"#,
             ),
         );
+        let significant = ChildSpec::worker(5, "m", 6).restart(Restart::Temporary).significant();
+        check(
+            &SupervisorSpec::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant).child(significant),
+            concat!(
+                r#"{"strategy": "rest_for_one", "intensity": 1, "period_ms": 5000, "auto_shutdown": "all_significant", "#,
+                r#""children": [{"id": [5], "module": "m", "args": [6], "restart": "temporary", "significant": true, "#,
+                r#""shutdown": {"ms": 5000}, "type": "worker"}]}"#,
+            ),
+        );
+        check(
+            &SupervisorSpec::one_for_all(),
+            r#"{"strategy": "one_for_all", "intensity": 1, "period_ms": 5000, "children": []}"#,
+        );
+    }
+
+    #[test]
+    fn a_child_spec_is_read_as_it_is_written() {
+        let spec = ChildSpec::supervisor("a", "m", (1, "x")).restart(Restart::Transient).significant();
+        let bytes = crate::codec::encode(&spec).expect("encodes");
+        assert_eq!(crate::codec::decode(&bytes), Ok(spec));
     }
 }

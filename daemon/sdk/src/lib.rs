@@ -240,7 +240,7 @@ mod waker;
 
 pub use application::{Application, EnvChange, Root, StartArgs, StartType};
 pub use call::{CallError, call, sleep, spawn, spawn_link};
-pub use child_spec::{ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
+pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
 pub use codec::Undecodable;
 pub use exit::{Exit, NotStarted};
 pub use gen_server::{Answer, GenServer, Info, Next};

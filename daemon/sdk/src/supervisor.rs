@@ -166,6 +166,26 @@ pub async fn delete_child(supervisor: impl Into<To>, id: &impl Serialize) -> Res
     done(ask(supervisor.into(), &request).await)
 }
 
+/// Returns the spec of a child, its defaults filled in. Where the daemon never needs it again, as with a temporary
+/// child, its start argument is nil.
+///
+/// # Errors
+/// `NotFound`, `Call`.
+pub async fn get_childspec(
+    supervisor: impl Into<To>,
+    id: &impl Serialize,
+) -> Result<ChildSpec, SupervisorError> {
+    ask(supervisor.into(), &Request::GetChildspec(Value::write(id)?)).await
+}
+
+/// Returns the spec of a child that runs.
+///
+/// # Errors
+/// `NotFound`, `Call`.
+pub async fn get_childspec_of(supervisor: impl Into<To>, child: Pid) -> Result<ChildSpec, SupervisorError> {
+    ask(supervisor.into(), &Request::GetChildspecOf(child)).await
+}
+
 /// Returns the children, the latest started first.
 ///
 /// # Errors
@@ -192,6 +212,8 @@ enum Request {
     TerminatePid(Pid),
     RestartChild(Value),
     DeleteChild(Value),
+    GetChildspec(Value),
+    GetChildspecOf(Pid),
     WhichChildren,
     CountChildren,
 }

@@ -64,6 +64,9 @@ pub struct SupervisorSpec {
     pub intensity: u32,
     /// The period, in milliseconds.
     pub period_ms: u64,
+    /// Whether it ends with its significant children; absent: `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_shutdown: Option<String>,
     /// The children, in start order; of a `simple_one_for_one` supervisor the template.
     pub children: Vec<ChildSpec>,
 }
@@ -79,6 +82,9 @@ pub struct ChildSpec {
     pub args: Value,
     /// When it is restarted.
     pub restart: String,
+    /// Whether its end for good counts for the supervisor's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub significant: bool,
     /// How it is stopped.
     pub shutdown: Value,
     /// `worker` or `supervisor`.

@@ -1,6 +1,7 @@
 //! Look verbs. They change nothing and run no code of apps, but for [`State`], which asks for the state's bytes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `relctl status`: how the node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,4 +53,31 @@ pub struct Code {
 pub struct State {
     /// A pid or a registered name.
     pub process: String,
+}
+
+/// `relctl child spec SUP ID`: how a child is started, restarted and stopped. OTP: `supervisor:get_childspec`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChildSpecOf {
+    /// The supervisor: a pid or a registered name.
+    pub supervisor: String,
+    /// The child's id, as JSON text: a query has no other form for any value. Under `simple_one_for_one` its pid.
+    #[serde(with = "json_text")]
+    pub id: Value,
+}
+
+/// A JSON value as its text.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use serde_json::Value;
+
+    pub(super) fn serialize<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text)
+            .map_err(|fault| de::Error::custom(format_args!("the id {text:?} is no JSON: {fault}")))
+    }
 }

@@ -154,6 +154,9 @@ pub struct ChildSpec {
     /// When it is restarted.
     #[serde(default)]
     pub restart: Restart,
+    /// Whether its end for good counts for its supervisor's `auto_shutdown`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub significant: bool,
     /// How long it may take to end; absent: 5000 ms for a worker, no limit for a supervisor, as in OTP.
     #[serde(default)]
     pub shutdown: Option<Shutdown>,

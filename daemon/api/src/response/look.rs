@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::request::ChildSpec;
+
 use super::release::{Lingerer, ReleaseStatus};
 
 /// How the node is.
@@ -351,6 +353,15 @@ pub struct Resident {
     pub bytes: u64,
     /// Why it stays.
     pub reason: String,
+}
+
+/// How a child is started, restarted and stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildSpecShown {
+    /// Its supervisor.
+    pub supervisor: String,
+    /// Its spec, with all defaults filled in. The arguments of a temporary child are null: they are not kept.
+    pub spec: ChildSpec,
 }
 
 /// The state of a process.

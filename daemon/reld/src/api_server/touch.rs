@@ -19,7 +19,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::look::{called, json, lingering, millis, not_loaded, sys_error};
 use super::{Api, on, on_follow};
-use crate::child_spec::child_spec;
+use crate::child_spec::{child_spec, shown};
 
 /// OTP: the default of `gen_server:call`.
 const CALL: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
         on(router, |api: Api, request: q::ChildRestart| async move { child_restart(api, request).await });
     let router =
         on(router, |api: Api, request: q::ChildDelete| async move { child_delete(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ChildSpecOf| async move { child_spec_of(api, request).await });
     let router =
         on(router, |api: Api, request: q::AppStart| async move { app_start(api, request.app).await });
     on(router, |api: Api, request: q::AppStop| async move { app_stop(api, request.app).await })
@@ -371,6 +373,16 @@ async fn child_delete(api: Api, request: q::ChildDelete) -> Result<r::ChildDelet
     let id = request.id;
     let () = supervise(&api, &request.supervisor, &Request::DeleteChild(id_bytes(&id)?), &id).await?;
     Ok(r::ChildDeleted { id })
+}
+
+async fn child_spec_of(api: Api, request: q::ChildSpecOf) -> Result<r::ChildSpecShown, ErrorReport> {
+    let asked = match simple_child(&api, &request.supervisor, &request.id) {
+        Some(pid) => Request::GetChildspecOf(pid),
+        None => Request::GetChildspec(id_bytes(&request.id)?),
+    };
+    let spec = supervise(&api, &request.supervisor, &asked, &request.id).await?;
+    let spec = shown(&spec).map_err(|e| cannot_be_sent(&e))?;
+    Ok(r::ChildSpecShown { supervisor: request.supervisor, spec })
 }
 
 // --- applications ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 mod applications;
 mod kit;
 mod processes;
+mod supervisor_suite;
 mod supervisors;
 mod sys;
 mod upgrades;

@@ -117,6 +117,7 @@ fn parts(one: &ChildSpec, other: &ChildSpec) -> Vec<&'static str> {
         ("module", one.module != other.module),
         ("args", one.args != other.args),
         ("restart", one.restart != other.restart),
+        ("significant", one.significant != other.significant),
         ("shutdown", one.shutdown != other.shutdown),
         ("type", one.kind != other.kind),
     ];

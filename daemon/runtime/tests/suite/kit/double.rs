@@ -25,6 +25,8 @@ pub(crate) enum Change {
     FailsAt(u64),
     /// Blocks for states with this count until the latch opens.
     BlocksAt(u64, u64),
+    /// A supervisor's init answers ignore.
+    Ignores,
     /// Works; start arguments are refused.
     RefusesArgs,
 }
@@ -166,13 +168,25 @@ impl Module for Double {
 }
 
 impl Double {
-    /// A supervisor's init answers with its own argument.
+    /// A supervisor's init answers with its own argument, or does one word.
     fn supervisor(&self, args: &[u8]) -> Step {
-        let spec = match term::decode::<SupervisorSpec>(args) {
-            Ok(spec) => spec,
-            Err(why) => return ready(None, Next::Crash(Exit::Undecodable(why)), None),
-        };
-        ready(None, Next::Continue, Some(term::encode(&(self.respec)(spec))))
+        if self.change == Change::Ignores {
+            return ready(None, Next::Ignore, None);
+        }
+        match term::decode::<SupervisorSpec>(args) {
+            Ok(spec) => return ready(None, Next::Continue, Some(term::encode(&(self.respec)(spec)))),
+            Err(why) if term::decode::<rmpv::Value>(args).is_err() => {
+                return ready(None, Next::Crash(Exit::Undecodable(why)), None);
+            }
+            Err(_) => {}
+        }
+        match term::decode::<Do>(args) {
+            Ok(Do::Ignore) => ready(None, Next::Ignore, None),
+            Ok(Do::Stop(exit)) => ready(None, Next::Stop(exit), None),
+            Ok(Do::Crash(why)) => ready(None, Next::Crash(Exit::Panic(why)), None),
+            // Something that is no spec.
+            Ok(_) | Err(_) => ready(None, Next::Continue, Some(args.to_vec())),
+        }
     }
 
     /// An application's init answers with the value of the key `root`.
@@ -293,6 +307,13 @@ impl Server {
                     self.note("once");
                     if !latch::open(latch) {
                         return Err(Next::Crash(Exit::Panic(text("once more"))));
+                    }
+                    Said::Flag(true)
+                }
+                Do::FailsAt(latch, times) => {
+                    let time = latch::meet(latch);
+                    if times.contains(&time) {
+                        return Err(Next::Crash(Exit::Panic(format!("fails the {time}. time"))));
                     }
                     Said::Flag(true)
                 }

@@ -1,11 +1,21 @@
 //! Things that stay shut until the test opens them, named by numbers so that messages can carry them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static OPEN: LazyLock<(Mutex<HashSet<u64>>, Condvar)> = LazyLock::new(Default::default);
+
+static MET: LazyLock<Mutex<HashMap<u64, u64>>> = LazyLock::new(Default::default);
+
+/// Counts how often this is asked about a latch, this time included.
+pub(crate) fn meet(latch: u64) -> u64 {
+    let mut met = MET.lock().expect("no test panics here");
+    let times = met.entry(latch).or_default();
+    *times += 1;
+    *times
+}
 
 /// Returns a new latch, shut.
 pub(crate) fn new() -> u64 {

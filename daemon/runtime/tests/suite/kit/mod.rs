@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use reld_runtime::{
-    Behaviour, ChildSpec, ChildType, Member, Module, Pid, Reply, Request, RequestKind, Restart, Runtime,
-    Shutdown, Strategy, SupervisorSpec, TimerRef, Unrest, Upgrade, term,
+    AutoShutdown, Behaviour, ChildSpec, ChildType, Member, Module, Pid, Reply, Request, RequestKind, Restart,
+    Runtime, Shutdown, Strategy, SupervisorSpec, TimerRef, Unrest, Upgrade, term,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -203,6 +203,7 @@ pub(crate) fn child(id: &str, init: &[Do]) -> ChildSpec {
         module: "counter".to_owned(),
         args: ByteBuf::from(term::encode(&init)),
         restart: Restart::Permanent,
+        significant: false,
         shutdown: Shutdown::Ms(5000),
         kind: ChildType::Worker,
     }
@@ -210,5 +211,11 @@ pub(crate) fn child(id: &str, init: &[Do]) -> ChildSpec {
 
 /// A one_for_one supervisor that allows three restarts in a minute.
 pub(crate) fn one_for_one(children: Vec<ChildSpec>) -> SupervisorSpec {
-    SupervisorSpec { strategy: Strategy::OneForOne, intensity: 3, period_ms: 60_000, children }
+    SupervisorSpec {
+        strategy: Strategy::OneForOne,
+        intensity: 3,
+        period_ms: 60_000,
+        auto_shutdown: AutoShutdown::Never,
+        children,
+    }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Do {
     Block(u64),
     /// Tells the test "once"; works the first time that this latch is met, crashes later.
     Once(u64),
+    /// Crashes those times that this latch is met, counted from 1.
+    FailsAt(u64, Vec<u64>),
     Sleep(u64),
     /// Waits for ever, telling the test when the wait is dropped.
     Hang,

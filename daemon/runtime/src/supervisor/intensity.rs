@@ -1,0 +1,39 @@
+//! How often a supervisor restarts children before it gives up. OTP: restart intensity.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How often a supervisor has restarted children lately.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Intensity {
+    times: VecDeque<Instant>,
+}
+
+impl Intensity {
+    /// Notes a restart; says whether it is still one of at most `max` in `period`.
+    pub(super) fn allows(&mut self, now: Instant, max: u32, period: Duration) -> bool {
+        self.times.retain(|time| now.duration_since(*time) <= period);
+        self.times.push_back(now);
+        self.times.len() <= max as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_restarts_than_the_intensity_in_one_period_are_too_many() {
+        let (start, period) = (Instant::now(), Duration::from_secs(5));
+        let mut intensity = Intensity::default();
+        let mut at = |seconds: u64| intensity.allows(start + Duration::from_secs(seconds), 2, period);
+        assert_eq!([at(0), at(1), at(2)], [true, true, false]);
+        // Those of seconds 0 and 1 are out of the period by now.
+        assert!(at(7));
+    }
+
+    #[test]
+    fn with_intensity_0_the_first_failure_is_too_much() {
+        assert!(!Intensity::default().allows(Instant::now(), 0, Duration::from_secs(5)));
+    }
+}
