@@ -37,7 +37,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 1u
+#define RELD_ABI_MINOR 2u
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */
@@ -114,6 +114,7 @@ typedef struct reld_event {
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its tree has stopped */
 #define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body is the root's pid or nil; application */
 #define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
+#define RELD_EVENT_PORT 16u     /* body is an EVENT, see RELD_REQUEST_PORT; gen_server, since ABI 1.2 */
 
 /* What a callback or a poll came to. */
 typedef uint32_t reld_verdict;
@@ -254,6 +255,26 @@ typedef struct reld_answer {
 
 #define RELD_REQUEST_CALL 0u       /* to a gen_server or a task */
 #define RELD_REQUEST_SUPERVISOR 1u /* to a supervisor: start_child, terminate_child, ... */
+/*
+ * To a port, with no process as `to`. Since ABI 1.2; an older daemon refuses it. The body is one of these, MessagePack
+ * with field names; PORT is a number, HOW is "now" (answer nil when there is nothing yet), "wait" (answer nil when it is
+ * worth asking again) or "tell" (answer nil now, and send a RELD_EVENT_PORT when there is something):
+ *
+ *   {listen: {address, options, supervisor: bool}}        PORT
+ *   {connect: {address, options, how}}                    PORT; how: now or tell
+ *   {accept: {port, how}}                                 EVENT accepted, or nil
+ *   {read: {port, how}}                                   EVENT data, or nil
+ *   {write: {port, bytes}}                                nil
+ *   {writable: {port, how}}                               EVENT writable, or nil
+ *   {close: {port}}  {give: {port, to: pid}}              nil
+ *   {address: {port}}                                     {local, peer}
+ *
+ * An address is "127.0.0.1:80", "[::1]:80" or "unix:/run/x.sock"; connecting takes names as well. Options, each of which
+ * may be left out: {framing: "raw" | {line: MAX} | {packet: 1 | 2 | 4}, buffer, nodelay, backlog, half_open}. The reply
+ * is {ok: ..} or {error: {reason, text}}. An EVENT is {accepted: {listener, connection, peer}}, {connected:
+ * {connection}}, {data: {connection, bytes}}, {writable: {connection}} or {closed: {port, error: {reason, text}}}.
+ */
+#define RELD_REQUEST_PORT 16u
 
 /* Waits for ever, for every timeout_ms. */
 #define RELD_INFINITY UINT64_MAX

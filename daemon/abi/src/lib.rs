@@ -29,7 +29,7 @@ use core::ffi::c_void;
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// Counts members appended since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 1;
+pub const ABI_MINOR: u32 = 2;
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
@@ -163,6 +163,10 @@ pub const EVENT_PREP_STOP: u32 = 7;
 /// The application's environment changed; `body` is `{changed, new, removed}`. application, since ABI 1.1: a library of
 /// ABI 1.0 does not receive it.
 pub const EVENT_CONFIG_CHANGE: u32 = 8;
+
+/// What became of a request to a port; `body` is the event, see [`REQUEST_PORT`]. gen_server. Since ABI 1.2: a library
+/// of an older ABI does not receive it.
+pub const EVENT_PORT: u32 = 16;
 
 /// What a callback or a poll came to.
 pub type Verdict = u32;
@@ -344,7 +348,7 @@ pub struct Allocator {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Message {
-    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`] or [`EVENT_DOWN`].
+    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`], [`EVENT_DOWN`] or [`EVENT_PORT`].
     pub kind: u32,
     /// The exit's kind for [`EVENT_EXIT`] and [`EVENT_DOWN`].
     pub exit_kind: u32,
@@ -381,6 +385,30 @@ pub const ANSWER_EXIT: u32 = 2;
 pub const REQUEST_CALL: u32 = 0;
 /// A request to a supervisor (start_child, terminate_child, ...), for [`Host::call`].
 pub const REQUEST_SUPERVISOR: u32 = 1;
+
+/// A request to a port, for [`Host::call`] with no process as `to`. Since ABI 1.2; an older daemon refuses it.
+///
+/// The body is one of these, MessagePack with field names; PORT is a number, HOW is `"now"` (answer nil when there is
+/// nothing yet), `"wait"` (answer nil when it is worth asking again) or `"tell"` (answer nil now, and send an
+/// [`EVENT_PORT`] when there is something):
+///
+/// ```text
+/// {listen: {address, options, supervisor: bool}}        PORT
+/// {connect: {address, options, how}}                    PORT; how: now or tell
+/// {accept: {port, how}}                                 EVENT accepted, or nil
+/// {read: {port, how}}                                   EVENT data, or nil
+/// {write: {port, bytes}}                                nil
+/// {writable: {port, how}}                               EVENT writable, or nil
+/// {close: {port}}  {give: {port, to: pid}}              nil
+/// {address: {port}}                                     {local, peer}
+/// ```
+///
+/// An address is `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`; connecting takes names as well. Options, each
+/// of which may be left out: `{framing: "raw" | {line: MAX} | {packet: 1 | 2 | 4}, buffer, nodelay, backlog,
+/// half_open}`. The reply is `{ok: ..}` or `{error: {reason, text}}`. An EVENT is `{accepted: {listener, connection,
+/// peer}}`, `{connected: {connection}}`, `{data: {connection, bytes}}`, `{writable: {connection}}` or `{closed: {port,
+/// error: {reason, text}}}`.
+pub const REQUEST_PORT: u32 = 16;
 
 /// Waits for ever, for every `timeout_ms`.
 pub const INFINITY: u64 = u64::MAX;

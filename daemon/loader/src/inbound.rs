@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reld_abi as abi;
 use reld_runtime::context::{self, Message, Refused, SendKind};
-use reld_runtime::{Answer, Exit, RequestKind, TimerRef};
+use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef};
 
 use crate::wire::{self, Malformed};
 
@@ -98,12 +98,13 @@ unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Statu
 unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u64) -> u64 {
     reference(enter(|| {
         let body = wire::take_buf(body)?;
+        let timeout = (timeout_ms != abi::INFINITY).then(|| Duration::from_millis(timeout_ms));
         let kind = match kind {
+            abi::REQUEST_PORT => return Ok(context::port(&body, timeout)?),
             abi::REQUEST_CALL => RequestKind::Call,
             abi::REQUEST_SUPERVISOR => RequestKind::Supervisor,
             _ => return Err(No),
         };
-        let timeout = (timeout_ms != abi::INFINITY).then(|| Duration::from_millis(timeout_ms));
         Ok(context::call(kind, wire::pid_in(to), body, timeout)?)
     }))
 }
@@ -280,6 +281,7 @@ fn message(message: Message) -> abi::Message {
         Message::Call(from, body) => (abi::EVENT_CALL, 0, from.caller, from.reference, body),
         Message::Cast(from, body) => (abi::EVENT_CAST, 0, from, 0, body),
         Message::Info(from, body) => (abi::EVENT_INFO, 0, from, 0, body),
+        Message::Port(event) => (abi::EVENT_PORT, 0, Pid::NONE, 0, event),
         Message::Exit(from, exit) => (abi::EVENT_EXIT, wire::exit_kind(&exit), from, 0, text(exit)),
         Message::Down(reference, from, exit) => {
             (abi::EVENT_DOWN, wire::exit_kind(&exit), from, reference, text(exit))
@@ -314,6 +316,7 @@ mod tests {
                 ("self_pid", (host.self_pid)() == NO_PID),
                 ("send", (host.send)(abi::EVENT_CAST, pid, body()) == abi::REFUSED),
                 ("call", (host.call)(abi::REQUEST_CALL, pid, body(), abi::INFINITY) == 0),
+                ("port", (host.call)(abi::REQUEST_PORT, NO_PID, body(), abi::INFINITY) == 0),
                 ("take", (host.take)(1, &raw mut got) == abi::REFUSED),
                 ("reply", (host.reply)(from, body()) == abi::REFUSED),
                 ("send_after", (host.send_after)(pid, 1, body()).id == 0),

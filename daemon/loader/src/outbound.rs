@@ -22,8 +22,14 @@ use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
 
-/// The ABI minor version that brought `EVENT_CONFIG_CHANGE`.
-const CONFIG_CHANGE_SINCE: u32 = 1;
+/// Returns the ABI minor version that brought an event: an older library does not receive it.
+fn since(event: &Event<'_>) -> u32 {
+    match event {
+        Event::ConfigChange(_) => 1,
+        Event::Port(_) => 2,
+        _ => 0,
+    }
+}
 
 /// A module of a library.
 #[derive(Debug, Clone)]
@@ -193,7 +199,7 @@ impl Module for ForeignModule {
 
 impl Instance for ForeignInstance {
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
-        if matches!(event, Event::ConfigChange(_)) && self.module.inner.abi_minor < CONFIG_CHANGE_SINCE {
+        if since(event) > self.module.inner.abi_minor {
             let instance: Option<Box<dyn Instance>> = Some(self);
             return Step::Ready(Outcome { instance, next: Next::Continue, reply: None });
         }
@@ -363,6 +369,7 @@ fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step 
             let body = pid_body(root);
             run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
         }
+        Event::Port(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_PORT) }),
         Event::ConfigChange(body) => {
             run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONFIG_CHANGE) })
         }

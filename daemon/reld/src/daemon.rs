@@ -20,6 +20,7 @@ use crate::config;
 use crate::history::{Asked, Records};
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Handler, Operator};
+use crate::sockets;
 
 /// How long all applications may take to stop. systemd's own limit is above it.
 const STOP: Duration = Duration::from_secs(80);
@@ -58,6 +59,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let loader = Arc::new(Loader::start(&store.root().run_dir())?);
     reld_loader::verify_exports()?;
     let runtime = Runtime::new(pool_width(config));
+    runtime.supply_sockets(sockets::Tokio::current());
     let shared = Arc::new(Mutex::new(Shared::default()));
     let uploads = emptied(store.root().run_dir().join("uploads"))?;
     let platform = platform()?;

@@ -16,6 +16,7 @@ use crate::code::{Behaviour, Bytes, From, Ref};
 use crate::code_server::Code;
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::port;
 use crate::process::{Answer, Body, Mail, Open, RequestKind, Signal, Watch};
 use crate::rows::Rows;
 use crate::term;
@@ -52,6 +53,8 @@ pub enum Message {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
+    /// What became of a request to a port.
+    Port(Bytes),
 }
 
 thread_local! {
@@ -115,6 +118,23 @@ fn open(own: &mut Body, target: Pid, timeout: Option<Duration>) -> Ref {
     let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     own.open.push(Open { reference, target, due });
     reference
+}
+
+/// Asks something of a port (see `port.rs`); the answer is there at once unless the request is to wait.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = open(own, Pid::NONE, timeout);
+        let is_open = |reference| own.open.iter().any(|open| open.reference == reference);
+        let asker =
+            port::Asker { world, pid: own.pid, parent: own.card.parent, reference, is_open: &is_open };
+        if let Some(answer) = port::ask(&asker, request) {
+            own.answer(reference, Answer::Reply(answer));
+        }
+        reference
+    })
 }
 
 /// Takes the answer to an open request; `Ok(None)` while there is none.
@@ -201,6 +221,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
             Mail::Info(from, body) => Message::Info(from, body),
             Mail::Exit(from, exit) => Message::Exit(from, exit),
             Mail::Down(reference, pid, exit) => Message::Down(reference, pid, exit),
+            Mail::Port(event) => Message::Port(event),
         }))
     })?
 }

@@ -45,6 +45,8 @@ pub enum Letter {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
+    /// What became of a request to a port.
+    Port(Bytes),
 }
 
 impl World {
@@ -92,6 +94,7 @@ impl Letter {
             Mail::Info(from, body) => Self::Info(*from, body.clone()),
             Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
             Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
+            Mail::Port(event) => Self::Port(event.clone()),
         }
     }
 }

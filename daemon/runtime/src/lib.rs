@@ -35,6 +35,7 @@ mod journal;
 mod link;
 mod native;
 mod pid;
+mod port;
 mod process;
 mod registry;
 mod request;
@@ -66,6 +67,10 @@ pub use gate::{Member, Unrest};
 pub use inspect::{Node, ProcessInfo, Status, TiesInfo};
 pub use journal::{Death, Entries};
 pub use pid::{ParsePidError, Pid};
+pub use port::{
+    Connection, Framing, Listener, PortError, PortEvent, PortId, PortInfo, PortOptions, Reason as PortReason,
+    Sockets,
+};
 pub use process::{Answer, Env, RequestKind};
 pub use request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use rows::Child;

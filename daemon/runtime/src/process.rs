@@ -66,6 +66,8 @@ pub(crate) enum Mail {
     Info(Pid, Bytes),
     Exit(Pid, Exit),
     Down(Ref, Pid, Exit),
+    /// What became of a request to a port: a `PortEvent`, MessagePack.
+    Port(Bytes),
 }
 
 /// What an open request came to.

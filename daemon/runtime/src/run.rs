@@ -330,6 +330,7 @@ impl Run<'_> {
             Mail::Exit(_, exit) if self.card.code.behaviour() == Behaviour::Application => {
                 self.terminate(exit)
             }
+            Mail::Port(event) => self.callback(During::Message, &Event::Port(&event)),
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
             // One that was sent before its monitor was removed is not delivered any more.
             Mail::Down(reference, ..) if !self.stop_watching(reference) => Ok(()),
@@ -493,6 +494,8 @@ impl Run<'_> {
         });
         world.registry.forget(pid);
         let (mail, signals, counted) = slot.close();
+        // Behind the close of the slot: who gives it a port now sees that it is too late.
+        world.ports.forget(world, pid);
         world.table.release(pid.slot);
         // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is
         // told: who hears of the end may purge the code.

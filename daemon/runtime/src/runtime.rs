@@ -14,6 +14,7 @@ use crate::details::ProcessDetails;
 use crate::exit::Exit;
 use crate::inspect::{Node, ProcessInfo};
 use crate::pid::Pid;
+use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
 use crate::sys::{self, SysError};
@@ -257,6 +258,18 @@ impl Runtime {
         stuck.retain(|stuck| stuck.since.elapsed() >= longer);
         stuck.sort_by_key(|stuck| stuck.since);
         stuck
+    }
+
+    // --- ports -----------------------------------------------------------------------------------------------------
+
+    /// Supplies the sockets behind the ports. Before the first application starts; a node without them opens no port.
+    pub fn supply_sockets(&self, sockets: impl Sockets + 'static) {
+        self.world.ports.supply(Box::new(sockets));
+    }
+
+    /// Returns all open ports in the order of their numbers.
+    pub fn ports(&self) -> Vec<PortInfo> {
+        self.world.ports.list()
     }
 
     // --- code ------------------------------------------------------------------------------------------------------

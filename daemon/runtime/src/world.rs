@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::gate::GateHouse;
 use crate::journal::Journal;
 use crate::pid::Pid;
+use crate::port::Ports;
 use crate::process::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
 use crate::registry::Registry;
 use crate::scheduler::Scheduler;
@@ -50,6 +51,7 @@ pub(crate) struct World {
     pub(crate) scheduler: Scheduler,
     pub(crate) timers: Timers<Fire>,
     pub(crate) registry: Registry,
+    pub(crate) ports: Ports,
     pub(crate) code: CodeServer,
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
@@ -83,6 +85,7 @@ impl World {
             scheduler: Scheduler::new(width),
             timers: Timers::new(),
             registry: Registry::default(),
+            ports: Ports::default(),
             code: CodeServer::default(),
             gate: GateHouse::default(),
             journal: Journal::default(),

@@ -21,6 +21,8 @@ pub(crate) enum Event<'a> {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(MonitorRef, Pid, Exit),
+    /// What became of a request to a port.
+    Port(&'a [u8]),
     /// The process is about to end.
     Terminate(Exit),
     /// The application is about to be stopped; its root.

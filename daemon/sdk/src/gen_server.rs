@@ -11,6 +11,7 @@ use crate::callback::{After, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
 use crate::names::{From, MonitorRef, Pid};
+use crate::port;
 use crate::schema::Schema;
 use crate::value::{State, Value};
 
@@ -161,6 +162,8 @@ pub enum Info<M> {
         /// Why.
         reason: Exit,
     },
+    /// What became of a request to a port, such as [`request_read`](port::Connection::request_read).
+    Port(port::Event),
 }
 
 impl<M> Info<M> {
@@ -169,6 +172,7 @@ impl<M> Info<M> {
             Self::Message(_) => "a message",
             Self::Exit { .. } => "an exit signal",
             Self::Down { .. } => "the end of a monitored process",
+            Self::Port(_) => "what became of a request to a port",
         }
     }
 }
@@ -191,6 +195,7 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Call(from, body) => Box::pin(call(state, read("call", body)?, from)),
             Event::Cast(body) => Box::pin(cast(state, read("cast", body)?)),
             Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
+            Event::Port(event) => Box::pin(info(state, Info::Port(read("event of a port", event)?))),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),

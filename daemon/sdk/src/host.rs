@@ -31,6 +31,7 @@ pub(crate) enum Mail {
     Info(Pid, Vec<u8>),
     Exit(Pid, Exit),
     Down(MonitorRef, Pid, Exit),
+    Port(Vec<u8>),
 }
 
 /// How a message without reply arrives.
@@ -45,6 +46,8 @@ pub(crate) enum SendKind {
 pub(crate) enum RequestKind {
     Call,
     Supervisor,
+    /// The process is [`Pid::NONE`].
+    Port,
 }
 
 /// The daemon. Bodies are MessagePack, times in milliseconds.

@@ -190,8 +190,8 @@
 //!   form for one release.
 //! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`
 //!   ask first and send nothing that would; other apps' messages are delivered as they are.
-//! * **[`Pid`], [`From`], [`Timer`] and [`MonitorRef`] are plain values** that a state may hold. Dropping them does
-//!   nothing: a timer goes on, a caller keeps waiting.
+//! * **[`Pid`], [`From`], [`Timer`], [`MonitorRef`], [`port::Listener`] and [`port::Connection`] are plain values** that a
+//!   state may hold. Dropping them does nothing: a timer goes on, a caller keeps waiting, a connection stays open.
 //! * **`Drop` has no effects on the node.** States and futures are dropped outside callbacks, copies of a state among
 //!   them. There, everything in this crate is refused.
 //! * **tokio is not available in an app**, nor any crate that needs a runtime of its own: it would keep thread-locals and
@@ -228,6 +228,7 @@ pub mod harness;
 mod host;
 mod logger;
 mod names;
+pub mod port;
 mod process;
 mod schema;
 pub mod supervisor;

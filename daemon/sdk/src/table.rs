@@ -53,6 +53,7 @@ impl Host for Table {
         let kind = match kind {
             RequestKind::Call => reld_abi::REQUEST_CALL,
             RequestKind::Supervisor => reld_abi::REQUEST_SUPERVISOR,
+            RequestKind::Port => reld_abi::REQUEST_PORT,
         };
         // SAFETY: as above; the body changes owner.
         opened(unsafe { (self.call)(kind, give_pid(to), give(body), timeout_ms) })
@@ -222,6 +223,7 @@ fn read_message(server: Pid, message: reld_abi::Message) -> Result<Mail, Refused
         reld_abi::EVENT_CALL => Mail::Call(From { caller: from, server, reference: message.reference }, body),
         reld_abi::EVENT_CAST => Mail::Cast(from, body),
         reld_abi::EVENT_INFO => Mail::Info(from, body),
+        reld_abi::EVENT_PORT => Mail::Port(body),
         reld_abi::EVENT_EXIT => Mail::Exit(from, read_exit(message.exit_kind, &body)),
         reld_abi::EVENT_DOWN => {
             Mail::Down(MonitorRef(message.reference), from, read_exit(message.exit_kind, &body))

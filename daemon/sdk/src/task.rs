@@ -12,6 +12,7 @@ use crate::codec::Undecodable;
 use crate::exit::Exit;
 use crate::host::{self, Mail, Refused};
 use crate::names::{From, MonitorRef, Pid};
+use crate::port;
 use crate::waker;
 
 /// A process that is one function. Stays on its version until it ends, and keeps that version's library in use: prefer
@@ -49,6 +50,8 @@ pub enum Message<M> {
         /// Why.
         reason: Exit,
     },
+    /// What became of a request to a port.
+    Port(port::Event),
 }
 
 /// Why [`recv`] gave no message.
@@ -87,6 +90,7 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
         Mail::Call(from, body) => Ok(Message::Call(from, read("call", &body)?)),
         Mail::Cast(from, body) => Ok(Message::Cast(from, read("cast", &body)?)),
         Mail::Info(from, body) => Ok(Message::Info(from, read("message", &body)?)),
+        Mail::Port(event) => Ok(Message::Port(read("event of a port", &event)?)),
         Mail::Exit(from, reason) => Ok(Message::Exit { from, reason }),
         Mail::Down(monitor, from, reason) => Ok(Message::Down { monitor, from, reason }),
     }

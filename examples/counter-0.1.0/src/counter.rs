@@ -91,7 +91,7 @@ impl GenServer for Counter {
                 log::info!("counter {}: {from} ended: {reason}", self.n);
                 Next::Continue
             }
-            Info::Down { .. } => Next::Continue,
+            _ => Next::Continue,
         }
     }
 

@@ -256,6 +256,8 @@ pub enum LetterKind {
     Exit,
     /// A monitored process ended.
     Down,
+    /// What became of a request to a port.
+    Port,
 }
 
 /// A message that is not sent yet.
@@ -420,6 +422,7 @@ impl fmt::Display for LetterKind {
             Self::Info => "info",
             Self::Exit => "exit",
             Self::Down => "down",
+            Self::Port => "port",
         })
     }
 }

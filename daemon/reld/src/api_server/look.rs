@@ -227,6 +227,7 @@ fn letter(letter: &Letter) -> r::Letter {
         }
         Letter::Cast(from, body) => (r::LetterKind::Cast, from, json(body)),
         Letter::Info(from, body) => (r::LetterKind::Info, from, json(body)),
+        Letter::Port(event) => (r::LetterKind::Port, &Pid::NONE, json(event)),
         Letter::Exit(from, exit) => (r::LetterKind::Exit, from, Value::String(exit.to_string())),
         Letter::Down(_, from, exit) => (r::LetterKind::Down, from, Value::String(exit.to_string())),
     };

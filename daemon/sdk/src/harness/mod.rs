@@ -22,9 +22,11 @@
 //! ```
 
 mod node;
+mod ports;
 mod rounds;
 mod world;
 
 pub use node::{Node, Running};
+pub use ports::connection;
 pub use rounds::{RoundsError, up_down_up};
 pub use world::Sent;

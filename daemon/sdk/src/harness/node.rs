@@ -16,6 +16,7 @@ use crate::gen_server::{GenServer, Server};
 use crate::guard::catch;
 use crate::host::{Host, with_harness};
 use crate::names::{From, MonitorRef, Pid};
+use crate::port;
 use crate::time::milliseconds;
 use crate::value::Value;
 
@@ -176,6 +177,25 @@ impl<S: GenServer> Running<S> {
     /// The process had ended.
     pub fn down(&mut self, monitor: MonitorRef, from: Pid, reason: Exit) -> Result<(), Exit> {
         self.handle(Event::Down(monitor, from, reason), None)
+    }
+
+    /// Tells what became of a request to a port.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn port(&mut self, event: port::Event) -> Result<(), Exit> {
+        let body = codec::encode(&event)?;
+        self.handle(Event::Port(&body), None)
+    }
+
+    /// Takes what the process wrote to a connection since this was asked last.
+    pub fn written(&mut self, connection: port::Connection) -> Vec<u8> {
+        self.world.take_written(connection.number())
+    }
+
+    /// Says whether the process closed a connection.
+    pub fn is_closed(&self, connection: port::Connection) -> bool {
+        self.world.is_closed(connection.number())
     }
 
     /// Lets time pass: timers fire in their order, until the process ends.

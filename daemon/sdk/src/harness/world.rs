@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ports::Ports;
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
@@ -51,6 +52,7 @@ struct Inner {
     env: BTreeMap<String, Vec<u8>>,
     monitors: BTreeSet<u64>,
     spawned: u32,
+    ports: Ports,
     trapping: bool,
 }
 
@@ -106,6 +108,22 @@ impl World {
         std::mem::take(&mut self.inner.borrow_mut().sent)
     }
 
+    fn ask_port(&self, request: &[u8]) -> Result<u64, Refused> {
+        let mut inner = self.inner.borrow_mut();
+        let answer = inner.ports.ask(request).ok_or(Refused)?;
+        let reference = inner.next();
+        inner.closed.insert(reference, Closed::Reply(answer));
+        Ok(reference)
+    }
+
+    pub(super) fn take_written(&self, port: u64) -> Vec<u8> {
+        self.inner.borrow_mut().ports.take_written(port)
+    }
+
+    pub(super) fn is_closed(&self, port: u64) -> bool {
+        self.inner.borrow().ports.is_closed(port)
+    }
+
     /// Closes the request that is due first, moving the clock there.
     pub(super) fn close_next(&self) -> Option<u64> {
         let mut inner = self.inner.borrow_mut();
@@ -147,7 +165,10 @@ impl Host for World {
         Ok(())
     }
 
-    fn call(&self, _: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
+    fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
+        if kind == RequestKind::Port {
+            return self.ask_port(&body);
+        }
         let closed = match self.responder.borrow_mut().as_mut() {
             Some(responder) => match responder(to, Value::from_bytes(&body)) {
                 Ok(reply) => Closed::Reply(reply.bytes().to_vec()),

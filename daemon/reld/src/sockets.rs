@@ -1,0 +1,281 @@
+//! The sockets behind the runtime's ports, served by tokio. No app code runs here.
+//!
+//! One task per listener and one per connection. Each moves bytes between its socket and the port's buffers, and ends
+//! when the port is closed; then the socket is dropped.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::ready;
+use std::time::Duration;
+
+use reld_runtime::{Connection, Listener, PortError, PortReason as Reason, Sockets};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split};
+use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Handle;
+
+/// How much is read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// How long what was written before a close may take to be sent.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How long a listener rests when the system has no more sockets.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// tokio's sockets.
+pub(crate) struct Tokio {
+    handle: Handle,
+}
+
+impl Tokio {
+    /// Serves sockets on the runtime that the caller runs on.
+    pub(crate) fn current() -> Self {
+        Self { handle: Handle::current() }
+    }
+}
+
+impl Sockets for Tokio {
+    fn listen(&self, listener: Arc<Listener>) -> Result<String, PortError> {
+        let _entered = self.handle.enter();
+        let asked = listener.asked().to_owned();
+        let bound = match Address::of(&asked) {
+            Address::Unix(path) => listen_unix(&path).map(|unix| {
+                self.handle.spawn(serve_unix(unix, path, listener));
+                asked.clone()
+            }),
+            Address::Network(_) => listen_tcp(&asked, listener.options().backlog).and_then(|tcp| {
+                let bound = tcp.local_addr()?.to_string();
+                self.handle.spawn(serve_tcp(tcp, listener));
+                Ok(bound)
+            }),
+        };
+        bound.map_err(|error| told(&asked, &error))
+    }
+
+    fn connect(&self, connection: Arc<Connection>) {
+        self.handle.spawn(async move {
+            let target = connection.target().to_owned();
+            let failed = match Address::of(&target) {
+                Address::Unix(path) => match given_up(&connection, UnixStream::connect(&path)).await {
+                    Some(Ok(stream)) => return open_unix(stream, target, connection).await,
+                    failed => failed.and_then(Result::err),
+                },
+                Address::Network(host) => match given_up(&connection, TcpStream::connect(&host)).await {
+                    Some(Ok(stream)) => return open_tcp(stream, connection).await,
+                    failed => failed.and_then(Result::err),
+                },
+            };
+            if let Some(error) = failed {
+                connection.failed(told(&target, &error));
+            }
+        });
+    }
+}
+
+/// An address as apps write it.
+enum Address {
+    Unix(PathBuf),
+    Network(String),
+}
+
+impl Address {
+    fn of(text: &str) -> Self {
+        match text.strip_prefix("unix:") {
+            Some(path) => Self::Unix(path.into()),
+            None => Self::Network(text.to_owned()),
+        }
+    }
+}
+
+/// Says what went wrong, naming the address.
+fn told(address: &str, error: &io::Error) -> PortError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => Reason::AddressInUse,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => {
+            Reason::BadAddress
+        }
+        io::ErrorKind::PermissionDenied => Reason::PermissionDenied,
+        io::ErrorKind::ConnectionRefused => Reason::ConnectionRefused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Reason::Closed,
+        io::ErrorKind::TimedOut => Reason::TimedOut,
+        _ => Reason::Io,
+    };
+    PortError::new(reason, format!("{address}: {error}"))
+}
+
+fn listen_tcp(asked: &str, backlog: u32) -> io::Result<tokio::net::TcpListener> {
+    let address: SocketAddr = asked.parse().map_err(|_| {
+        // A name would have to be looked up, and that can take seconds of a pool thread.
+        let why =
+            "not an address to listen at; write it like 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock";
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    })?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Without it, a restart of the daemon would find its own old connections in the way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+/// Binds a Unix socket; a file that a daemon left behind which was killed is replaced.
+fn listen_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    let connected = std::os::unix::net::UnixStream::connect(path);
+    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>) {
+    accept_while_open(
+        &listener,
+        || tcp.accept(),
+        |(stream, peer)| {
+            let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            set_up(&stream, listener.options().nodelay);
+            if let Some(connection) = listener.accepted(local, peer.to_string()) {
+                tokio::spawn(pump(stream, connection));
+            }
+        },
+    )
+    .await;
+}
+
+async fn serve_unix(unix: UnixListener, path: PathBuf, listener: Arc<Listener>) {
+    accept_while_open(
+        &listener,
+        || unix.accept(),
+        |(stream, _)| {
+            if let Some(connection) = listener.accepted(listener.asked().to_owned(), "unix:".to_owned()) {
+                tokio::spawn(pump(stream, connection));
+            }
+        },
+    )
+    .await;
+    drop(unix);
+    if let Err(error) = std::fs::remove_file(&path) {
+        tracing::debug!(name: "port.unlink", path = %path.display(), %error, "the socket's file stays");
+    }
+}
+
+/// Accepts as many as are wanted, until the listener is closed.
+async fn accept_while_open<T, F>(listener: &Listener, accept: impl Fn() -> F, mut take: impl FnMut(T))
+where
+    F: Future<Output = io::Result<T>>,
+{
+    while poll_fn(|context| listener.poll_wanted(context)).await {
+        tokio::select! {
+            () = poll_fn(|context| listener.poll_closed(context)) => return,
+            accepted = accept() => match accepted {
+                Ok(accepted) => take(accepted),
+                Err(error) => {
+                    tracing::warn!(name: "port.accept", address = listener.asked(), %error, "no client was accepted");
+                    tokio::time::sleep(EXHAUSTED).await;
+                }
+            },
+        }
+    }
+}
+
+/// Runs an attempt; `None` when the port is closed before.
+async fn given_up<T>(connection: &Connection, attempt: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = poll_fn(|context| connection.poll_closing(context)) => None,
+        ended = attempt => Some(ended),
+    }
+}
+
+async fn open_tcp(stream: TcpStream, connection: Arc<Connection>) {
+    set_up(&stream, connection.options().nodelay);
+    let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let peer = stream.peer_addr().map_or_else(|_| connection.target().to_owned(), |peer| peer.to_string());
+    connection.opened(local, peer);
+    pump(stream, connection).await;
+}
+
+async fn open_unix(stream: UnixStream, target: String, connection: Arc<Connection>) {
+    connection.opened("unix:".to_owned(), target);
+    pump(stream, connection).await;
+}
+
+fn set_up(stream: &TcpStream, nodelay: bool) {
+    if let Err(error) = stream.set_nodelay(nodelay) {
+        tracing::debug!(name: "port.nodelay", %error, "the connection is slower than it could be");
+    }
+}
+
+/// Moves bytes in both directions until the port is closed and all is written.
+async fn pump(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>) {
+    let (reader, writer) = split(stream);
+    let mut reading = pin!(read(reader, &connection));
+    let mut is_reading = true;
+    let mut writing = pin!(write(writer, &connection));
+    let mut lingered = pin!(async {
+        poll_fn(|context| connection.poll_closing(context)).await;
+        tokio::time::sleep(LINGER).await;
+    });
+    loop {
+        tokio::select! {
+            () = &mut writing => return,
+            () = &mut lingered => return,
+            () = &mut reading, if is_reading => is_reading = false,
+        }
+    }
+}
+
+/// Reads as much as there is room for, until the peer sends no more.
+async fn read<S: AsyncRead>(mut reader: ReadHalf<S>, connection: &Connection) {
+    while let Some(room) = poll_fn(|context| connection.poll_room(context)).await {
+        match read_some(&mut reader, room, connection).await {
+            Ok(0) => return connection.ended(),
+            Ok(_) => {}
+            Err(error) => return connection.failed(told(&peer(connection), &error)),
+        }
+    }
+}
+
+/// Reads once. The bytes stand on the stack, never in the task: a connection that is idle keeps no buffer.
+async fn read_some<S: AsyncRead>(
+    reader: &mut ReadHalf<S>,
+    room: usize,
+    connection: &Connection,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut space = [0; CHUNK];
+        let mut buffer = ReadBuf::new(&mut space[..room.min(CHUNK)]);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut buffer))?;
+        let bytes = buffer.filled();
+        if !bytes.is_empty() {
+            connection.input(bytes);
+        }
+        std::task::Poll::Ready(Ok(bytes.len()))
+    })
+    .await
+}
+
+/// Writes what there is, until the port is closed; then tells the peer that no more comes.
+async fn write<S: AsyncWrite>(mut writer: WriteHalf<S>, connection: &Connection) {
+    while let Some(bytes) = poll_fn(|context| connection.poll_output(context)).await {
+        if let Err(error) = writer.write_all(&bytes).await {
+            return connection.failed(told(&peer(connection), &error));
+        }
+        connection.written();
+    }
+    // A peer that is gone already needs not be told.
+    let _ = writer.shutdown().await;
+}
+
+fn peer(connection: &Connection) -> String {
+    connection.peer().unwrap_or_default()
+}

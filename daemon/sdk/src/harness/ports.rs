@@ -1,0 +1,76 @@
+//! Ports under test: nothing comes in by itself, and what is written is kept for the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::codec;
+use crate::port::Connection;
+
+/// Returns a connection to give to a process under test.
+pub fn connection(number: u64) -> Connection {
+    Connection::of(number)
+}
+
+/// The ports of the process under test.
+#[derive(Default)]
+pub(super) struct Ports {
+    last: u64,
+    written: BTreeMap<u64, Vec<u8>>,
+    closed: BTreeSet<u64>,
+}
+
+/// What of a request matters here; `port.rs` has all of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    Listen {},
+    Connect {},
+    Accept {},
+    Read {},
+    Write {
+        port: u64,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    Writable {},
+    Close {
+        port: u64,
+    },
+    Give {},
+    Address {},
+}
+
+impl Ports {
+    /// Answers a request at once. `None` is a wait that nothing will end.
+    pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        match codec::decode(request).ok()? {
+            Request::Listen {} | Request::Connect {} => {
+                self.last += 1;
+                ok(&self.last)
+            }
+            Request::Write { port, bytes } => {
+                self.written.entry(port).or_default().extend(bytes);
+                ok(&())
+            }
+            Request::Close { port } => {
+                self.closed.insert(port);
+                ok(&())
+            }
+            Request::Accept {} | Request::Read {} | Request::Writable {} | Request::Give {} => ok(&()),
+            Request::Address {} => ok(&BTreeMap::from([("local", "harness"), ("peer", "harness")])),
+        }
+    }
+
+    pub(super) fn take_written(&mut self, port: u64) -> Vec<u8> {
+        self.written.remove(&port).unwrap_or_default()
+    }
+
+    pub(super) fn is_closed(&self, port: u64) -> bool {
+        self.closed.contains(&port)
+    }
+}
+
+fn ok<T: serde::Serialize>(value: &T) -> Option<Vec<u8>> {
+    codec::encode(&BTreeMap::from([("ok", value)])).ok()
+}

@@ -1,0 +1,294 @@
+//! Sockets of apps, which belong to the node (issue 3.6, S69, I7).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use reld_tests::{Node, eventually, release};
+use serde_json::json;
+
+/// How long a peer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn wire() -> (Node, String) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("wire-1.0.0")]);
+    let door = node.pid("wire", &json!("door"));
+    let address =
+        node.json(&["call", &door, r#""address""#])["reply"].as_str().expect("an address").to_owned();
+    (node, address)
+}
+
+/// Has the fixture's hand do something, and returns what it answers.
+#[track_caller]
+fn hand(node: &Node, request: &serde_json::Value) -> Vec<String> {
+    let reply = node.json(&["call", "wire_hand", &request.to_string()])["reply"].clone();
+    serde_json::from_value(reply).expect("the hand answers with texts")
+}
+
+/// A client that sends lines.
+struct Client {
+    stream: BufReader<TcpStream>,
+    lines: u64,
+}
+
+impl Client {
+    fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the door is open");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has time-outs");
+        Self { stream: BufReader::new(stream), lines: 0 }
+    }
+
+    fn send(&mut self, line: &str) {
+        self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).expect("the connection is open");
+    }
+
+    fn receive(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).expect("an answer comes");
+        line
+    }
+
+    /// Sends a line and returns the version that answered; neither is lost nor doubled.
+    fn ask(&mut self, line: &str) -> String {
+        self.lines += 1;
+        self.send(line);
+        let answer = self.receive();
+        let (version, rest) =
+            answer.split_once(' ').unwrap_or_else(|| panic!("line {}: {answer:?}", self.lines));
+        assert_eq!(rest, format!("{} {line}\n", self.lines));
+        version.to_owned()
+    }
+
+    fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+}
+
+/// Clients that send without pause, and others that come and go.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    lines: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Traffic {
+    fn start(address: &str, connections: usize) -> Self {
+        let (stop, lines) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let client = |work: fn(&str, &AtomicBool, &AtomicU64)| {
+            let (address, stop, lines) = (address.to_owned(), Arc::clone(&stop), Arc::clone(&lines));
+            std::thread::spawn(move || work(&address, &stop, &lines))
+        };
+        let mut threads: Vec<_> = (0..connections / 16).map(|_| client(stay)).collect();
+        threads.push(client(come_and_go));
+        Self { stop, lines, threads }
+    }
+
+    /// Waits until every client has got some more answers.
+    fn flow(&self) {
+        let before = self.lines.load(Ordering::Relaxed);
+        eventually("the clients are answered", || {
+            (self.lines.load(Ordering::Relaxed) > before + 200).then_some(())
+        });
+    }
+
+    fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().for_each(|thread| thread.join().expect("no client lost anything"));
+        self.lines.load(Ordering::Relaxed)
+    }
+}
+
+/// Sixteen connections, one line each in turn.
+fn stay(address: &str, stop: &AtomicBool, lines: &AtomicU64) {
+    let mut clients: Vec<_> = (0..16).map(|_| Client::connect(address)).collect();
+    while !stop.load(Ordering::Relaxed) {
+        for client in &mut clients {
+            client.ask("hello");
+            lines.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn come_and_go(address: &str, stop: &AtomicBool, _: &AtomicU64) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut client = Client::connect(address);
+        client.ask("once");
+        client.ask("twice");
+    }
+}
+
+#[test]
+fn no_connection_and_no_line_is_lost_while_a_server_goes_up_and_down_under_load() {
+    let (node, address) = wire();
+    node.ok(&["unpack", &release("wire-2.0.0")]);
+    let mut quiet = Client::connect(&address);
+    assert_eq!(quiet.ask("before"), "1");
+    let traffic = Traffic::start(&address, 64);
+    for _ in 0..4 {
+        traffic.flow();
+        let up = node.json(&["upgrade", "2.0.0"]);
+        assert_eq!((&up["outcome"], &up["killed"]), (&json!("installed"), &json!([])), "{up:#}");
+        assert_eq!(quiet.ask("up"), "2");
+        traffic.flow();
+        node.ok(&["downgrade"]);
+        assert_eq!(quiet.ask("down"), "1");
+    }
+    let lines = traffic.stop();
+    assert!(lines > 1_000, "{lines} lines");
+    assert_eq!(
+        node.json(&["ps"])["processes"]
+            .as_array()
+            .map(|all| { all.iter().filter(|process| process["module"] == "wire_session").count() }),
+        Some(1),
+        "the sessions of clients that are gone have ended"
+    );
+}
+
+#[test]
+fn s69_waiting_acceptors_and_readers_do_not_hold_up_an_upgrade() {
+    let (node, address) = wire();
+    let idle: Vec<_> = (0..20).map(|_| Client::connect(&address)).collect();
+    eventually("all are let in", || {
+        let processes = node.json(&["ps"])["processes"].as_array().cloned()?;
+        (processes.iter().filter(|process| process["module"] == "wire_session").count() == 20).then_some(())
+    });
+    let door = node.pid("wire", &json!("door"));
+    let report = node.json(&["upgrade", &release("wire-2.0.0")]);
+    assert_eq!((&report["outcome"], &report["lingering"]), (&json!("installed"), &json!([])), "{report:#}");
+    assert_eq!(node.pid("wire", &json!("door")), door);
+    for mut client in idle {
+        assert_eq!(client.ask("awake"), "2");
+    }
+    assert_eq!(Client::connect(&address).ask("new"), "2");
+}
+
+#[test]
+fn s69_an_accept_that_is_awaited_is_named_and_holds_the_upgrade_up() {
+    let (node, _) = wire();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let socket = folder.path().join("held");
+    let hand_pid = node.pid("wire", &json!("hand"));
+    node.ok(&["cast", "wire_hand", &json!(format!("unix:{}", socket.display())).to_string()]);
+    eventually("it listens", || socket.exists().then_some(()));
+    // It runs other code than the session, and lingers on the old one when that is let.
+    let report = node.json(&["upgrade", &release("wire-2.0.0")]);
+    assert!(report.to_string().contains(&hand_pid), "{report:#}");
+    UnixStream::connect(&socket).expect("somebody listens");
+    eventually("it goes on with new code", || {
+        (node.json(&["proc", &hand_pid])["version"] == "2.0.0").then_some(())
+    });
+    assert_eq!(hand(&node, &json!("log")), ["accepted true"]);
+}
+
+#[test]
+fn a_writer_is_held_up_by_a_client_that_does_not_read_and_an_upgrade_is_not() {
+    const LINES: u64 = 200_000;
+    let (node, address) = wire();
+    let mut client = Client::connect(&address);
+    client.send(&format!("flood {LINES}"));
+    let owed = || {
+        let processes = node.json(&["ps"])["processes"].clone();
+        let session =
+            processes.as_array()?.iter().find(|process| process["module"] == "wire_session")?.clone();
+        node.state(session["pid"].as_str()?)["owed"].as_u64()
+    };
+    let held = eventually("the flood stands", || {
+        let before = owed().filter(|owed| *owed > 0)?;
+        std::thread::sleep(Duration::from_millis(300));
+        (owed() == Some(before)).then_some(before)
+    });
+    assert!(held > LINES / 4, "{held} of {LINES} lines are held back");
+    node.ok(&["upgrade", &release("wire-2.0.0")]);
+    assert_eq!(owed(), Some(held));
+    for owed in (1..=LINES).rev() {
+        assert_eq!(client.receive(), format!("{owed:063}\n"));
+    }
+    client.lines = 0;
+    assert_eq!(client.ask("after"), "2");
+}
+
+#[test]
+fn a_connection_is_closed_with_its_process_and_tells_its_process_of_the_peers_end() {
+    let (node, address) = wire();
+    let sessions = || {
+        let processes = node.json(&["ps"])["processes"].clone();
+        let all = processes.as_array().expect("a list");
+        all.iter().filter(|process| process["module"] == "wire_session").count()
+    };
+    for word in ["crash", "bye"] {
+        let mut client = Client::connect(&address);
+        client.ask("hello");
+        client.send(word);
+        assert!(client.is_closed(), "{word}");
+    }
+    eventually("both have ended", || (sessions() == 0).then_some(()));
+    let mut client = Client::connect(&address);
+    client.ask("hello");
+    assert_eq!(sessions(), 1);
+    // What came before the end is answered, even a line that lacks its newline.
+    client.stream.get_mut().write_all(b"last").expect("the connection is open");
+    client.stream.get_mut().shutdown(Shutdown::Write).expect("the connection is open");
+    assert_eq!(client.receive(), "1 2 last");
+    assert!(client.is_closed());
+    eventually("the session ends with its client", || (sessions() == 0).then_some(()));
+    let mut client = Client::connect(&address);
+    client.send(&"x".repeat(100));
+    assert!(client.is_closed(), "a line of 100 bytes where 64 are allowed");
+}
+
+#[test]
+fn a_listener_of_a_supervisor_outlives_its_acceptor() {
+    let (node, address) = wire();
+    let door = node.pid("wire", &json!("door"));
+    let mut before = Client::connect(&address);
+    before.ask("before");
+    node.ok(&["kill", &door]);
+    // Whether the new door is there yet or not: nobody is turned away.
+    let mut client = Client::connect(&address);
+    assert_eq!(client.ask("after"), "1");
+    assert_ne!(node.pid("wire", &json!("door")), door);
+    assert_eq!(before.ask("still"), "1");
+}
+
+#[test]
+fn an_address_in_use_and_one_that_makes_no_sense_are_named() {
+    let (node, address) = wire();
+    let refused = hand(&node, &json!({"listen": address}));
+    assert!(refused[0].contains(&address) && refused[0].contains("in use"), "{refused:?}");
+    let refused = hand(&node, &json!({"listen": "nowhere"}));
+    assert!(refused[0].contains("nowhere") && refused[0].contains("127.0.0.1:8080"), "{refused:?}");
+    let door = node.pid("wire", &json!("door"));
+    assert_eq!(node.json(&["call", &door, r#""close""#])["reply"], json!("closed"));
+    eventually("the address is free", || {
+        (hand(&node, &json!({"listen": address})) == [address.clone()]).then_some(())
+    });
+}
+
+#[test]
+fn apps_connect_over_tcp_and_unix_sockets_and_are_told_of_failures() {
+    let (node, address) = wire();
+    assert_eq!(hand(&node, &json!({"ask": [address, "hi"]})), ["1 1 hi"]);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let unix = format!("unix:{}", folder.path().join("socket").display());
+    let nobody = hand(&node, &json!({"ask": [unix, "hi"]}));
+    assert!(nobody[0].contains(&unix), "{nobody:?}");
+    assert_eq!(hand(&node, &json!({"open": unix})), [unix.clone()]);
+    assert_eq!(hand(&node, &json!({"ask": [unix, "hi"]})), ["1 1 hi"]);
+    let mut outside = UnixStream::connect(folder.path().join("socket")).expect("somebody listens");
+    outside.write_all(b"hello\n").expect("the connection is open");
+    let mut line = String::new();
+    BufReader::new(outside).read_line(&mut line).expect("an answer comes");
+    assert_eq!(line, "1 1 hello\n");
+    hand(&node, &json!({"connect": address}));
+    hand(&node, &json!({"connect": "unix:/nowhere"}));
+    eventually("both were told", || {
+        let log = hand(&node, &json!("log"));
+        (log.contains(&"connected true".to_owned()) && log.contains(&"closed BadAddress".to_owned()))
+            .then_some(())
+    });
+}
