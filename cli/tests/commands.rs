@@ -42,6 +42,7 @@ fn report() -> r::Report {
         pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200 },
         killed: Vec::new(),
         restarted: Vec::new(),
+        timeouts: 0,
         lingering: Vec::new(),
         unpurged: Vec::new(),
         settled: None,

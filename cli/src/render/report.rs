@@ -47,6 +47,9 @@ fn drawn(report: &Report, kept: &str) -> String {
         let who = who(pid, name.as_deref());
         line(&mut text, format_args!("started: {who} {module}"));
     }
+    if report.timeouts > 0 {
+        line(&mut text, format_args!("calls that timed out meanwhile: {}", report.timeouts));
+    }
     text += &lingering(&report.lingering);
     if !report.unpurged.is_empty() {
         line(&mut text, format_args!("not purged: {}", report.unpurged.join(", ")));
@@ -136,6 +139,7 @@ mod tests {
             pauses: Pauses { processes: 2, p50_us: 900, p99_us: 1900, max_us: 1900 },
             killed: vec![ended_process("<8.1>")],
             restarted: vec![Started { pid: "<9.2>".to_owned(), name: None, module: "pi".to_owned() }],
+            timeouts: 2,
             lingering: vec![Lingerer {
                 pid: "<5.1>".to_owned(),
                 name: None,
@@ -161,6 +165,7 @@ mod tests {
         watched for 10.0 s: nobody crashed, the probe passed
         killed: <8.1> pi, reason killed
         started: <9.2> pi
+        calls that timed out meanwhile: 2
         lingering: <5.1> in loopy 0.1.0, outside every tree, old for 20.0 ms
         not purged: loopy
         warning: counter_sup is new

@@ -280,6 +280,7 @@ impl Node for RuntimeNode {
         let Some(upgrade) = &self.upgrade else { return Comparison::default() };
         let staged: Vec<&str> = self.staging.modules.keys().map(ModuleName::as_str).collect();
         let journal = upgrade.journal();
+        let timed_out = self.processes(&journal.timed_out);
         let concerned = journal.died.into_iter().filter(|death| staged.contains(&death.module.as_str()));
         let exits = concerned.map(|death| Exited {
             process: Process {
@@ -295,6 +296,7 @@ impl Node for RuntimeNode {
             exits: exits.collect(),
             starts: started.filter(|process| staged.contains(&process.module.as_str())).collect(),
             unconverted: self.processes(&upgrade.unconverted(&staged)),
+            timeouts: timed_out.iter().filter(|process| staged.contains(&process.module.as_str())).count(),
         }
     }
 

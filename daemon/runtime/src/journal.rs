@@ -1,4 +1,5 @@
-//! Who was born and who died while an upgrade was under way: trees are compared by it, not by walking them.
+//! Who was born, who died and who kept a caller waiting too long while an upgrade was under way: trees are compared by
+//! it, not by walking them.
 
 use parking_lot::Mutex;
 
@@ -25,9 +26,11 @@ pub struct Entries {
     pub started: Vec<Pid>,
     /// Who ended.
     pub died: Vec<Death>,
+    /// Who did not answer a call before its caller gave up, once for each such call.
+    pub timed_out: Vec<Pid>,
 }
 
-/// Records starts and ends while it is open.
+/// Records while it is open.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     entries: Mutex<Option<Entries>>,
@@ -50,6 +53,13 @@ impl Journal {
     pub(crate) fn started(&self, pid: Pid) {
         if let Some(entries) = self.entries.lock().as_mut() {
             entries.started.push(pid);
+        }
+    }
+
+    /// Records that a caller gave up waiting for an answer of `target`.
+    pub(crate) fn timed_out(&self, target: Pid) {
+        if let Some(entries) = self.entries.lock().as_mut() {
+            entries.timed_out.push(target);
         }
     }
 

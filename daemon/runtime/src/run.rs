@@ -223,9 +223,10 @@ impl Run<'_> {
             .open
             .iter()
             .filter(|open| open.due.is_some_and(|due| due <= now))
-            .map(|open| open.reference)
+            .map(|open| (open.reference, open.target))
             .collect();
-        for reference in due {
+        for (reference, target) in due {
+            self.world.journal.timed_out(target);
             self.answer(reference, Answer::Timeout);
         }
     }

@@ -286,7 +286,11 @@ impl Node for Fake {
                     .as_ref()
                     .is_some_and(|staged| staged.modules.get(&process.module) != Some(&process.image))
         };
-        Comparison { exits: self.exits.clone(), starts: vec![], unconverted: self.listed(unconverted) }
+        Comparison {
+            exits: self.exits.clone(),
+            unconverted: self.listed(unconverted),
+            ..Comparison::default()
+        }
     }
 
     /// The first process is the one that is named.

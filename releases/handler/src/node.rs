@@ -380,6 +380,8 @@ pub struct Comparison {
     /// Members at rest, of staged modules, that are alive and have no shadow state. Who was left or is doomed is no
     /// member.
     pub unconverted: Vec<Process>,
+    /// How many calls to processes of staged modules were not answered before their callers gave up.
+    pub timeouts: usize,
 }
 
 /// A process that ended.

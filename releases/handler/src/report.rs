@@ -71,6 +71,8 @@ pub struct Report {
     pub exits: Vec<Exited>,
     /// Processes of changed modules that were started or restarted meanwhile.
     pub restarted: Vec<Process>,
+    /// How many calls to processes of changed modules were not answered before their callers gave up.
+    pub timeouts: usize,
     /// Members that did not come to rest and were left alone.
     pub left: Vec<Process>,
     /// Who still runs old code.
@@ -137,6 +139,7 @@ impl Report {
             killed: Vec::new(),
             exits: Vec::new(),
             restarted: Vec::new(),
+            timeouts: 0,
             left: Vec::new(),
             lingering: Vec::new(),
             residents: Vec::new(),
@@ -304,7 +307,8 @@ mod tests {
             "steps": [{ "step": 1, "title": "load_object_code shop-0.1.1", "duration_us": 40 }],
             "duration_us": 0,
             "pause": { "p50_us": 0, "p99_us": 0, "max_us": 0, "processes": 0 },
-            "converted": 0, "precopied": { "processes": 0, "rounds": 0 }, "children": [], "killed": [], "exits": [], "restarted": [], "left": [],
+            "converted": 0, "precopied": { "processes": 0, "rounds": 0 }, "children": [], "killed": [], "exits": [], "restarted": [],
+            "timeouts": 0, "left": [],
             "lingering": [], "residents": [], "warnings": [],
         });
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);

@@ -336,6 +336,7 @@ impl<N: Node> Saga<'_, N> {
         let comparison = self.node.comparison();
         self.report.exits = comparison.exits;
         self.report.restarted = comparison.starts;
+        self.report.timeouts = comparison.timeouts;
     }
 }
 

@@ -68,6 +68,9 @@ pub struct Report {
     pub killed: Vec<Ended>,
     /// Processes that were started or restarted meanwhile.
     pub restarted: Vec<Started>,
+    /// How many calls to processes of changed modules timed out meanwhile.
+    #[serde(default)]
+    pub timeouts: u64,
     /// Processes that still run old code.
     pub lingering: Vec<Lingerer>,
     /// Modules whose old code could not be purged.

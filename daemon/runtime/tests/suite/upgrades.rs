@@ -92,6 +92,20 @@ fn call(kit: &Kit, pid: Pid, what: &Do) -> std::sync::mpsc::Receiver<Said> {
 // --- the way through -------------------------------------------------------------------------------------------------
 
 #[test]
+fn s56_a_caller_that_gives_up_on_a_held_process_is_counted_and_one_that_waits_is_answered() {
+    let kit = Kit::new();
+    kit.node.load(vec![kit.module("caller", 1)], soon()).expect("there is room");
+    let (server, [hasty, patient]) = (kit.counter(&[]), [(); 2].map(|()| kit.spawn("caller", &[])));
+    let upgrade = raised(&kit, kit.double("counter", 2));
+    assert_eq!(kit.ask(hasty, Do::Call(server, Box::new(Do::Get), Some(1))), Said::TimedOut);
+    let answer = call(&kit, patient, &Do::Call(server, Box::new(Do::Get), Some(60_000)));
+    kit.until(|| kit.node.process(patient).is_some_and(|p| p.status == Status::Waiting));
+    assert_eq!(upgrade.journal().timed_out, [server]);
+    complete(upgrade, up());
+    assert_eq!(answer.recv(), Ok(Said::Number(0)));
+}
+
+#[test]
 fn a_state_goes_up_to_the_new_code_and_down_again() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(5), Do::Register(text("it"))]);
