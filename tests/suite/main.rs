@@ -8,6 +8,7 @@ mod code;
 mod daemon;
 mod diff;
 mod lives;
+mod native;
 mod ports;
 mod relup;
 mod settle;

@@ -355,6 +355,9 @@ pub struct Resident {
     pub bytes: u64,
     /// Why it stays.
     pub reason: String,
+    /// For how long it has stayed since it was purged.
+    #[serde(default)]
+    pub for_ms: u64,
 }
 
 /// How a child is started, restarted and stopped.
