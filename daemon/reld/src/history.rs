@@ -6,8 +6,6 @@ use reld_api::response::{HistoryEntry, HistoryKind, Outcome, Report};
 use reld_api::{ErrorReport, ExitCode};
 use reld_handler::History;
 
-use crate::clock;
-
 /// Writes and reads the history.
 #[derive(Debug, Clone)]
 pub(crate) struct Records(History);
@@ -28,7 +26,7 @@ impl Records {
     pub(crate) fn begin(&self, asked: &Asked, from: Option<String>, to: String) -> HistoryEntry {
         let mut entry = HistoryEntry {
             number: None,
-            begun: clock::rfc3339(SystemTime::now()),
+            begun: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             kind: asked.kind,
             uid: asked.uid,
             from,

@@ -5,7 +5,6 @@
 
 mod api_server;
 mod child_spec;
-mod clock;
 mod config;
 mod daemon;
 mod history;
