@@ -504,7 +504,7 @@ fn ps_apps_and_code_are_tables() {
     module   app      current  processes  old
     counter  counter  0.1.1    1          0.1.0
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
-    stays mapped: pi 0.0.9, 1.5 MiB, for 90.00 s: a thread that it started still runs
+    stays mapped: pi 0.0.9, 1.5 MiB, for 90.0 s: a thread that it started still runs
     exit 0
     ");
 }
