@@ -145,7 +145,8 @@ pub(crate) fn code(code: &CodeTable) -> String {
     }
     for resident in &code.residents {
         let (app, size) = (format!("{} {}", resident.app, resident.version), size(resident.bytes));
-        line(&mut text, format_args!("stays mapped: {app}, {size}: {}", resident.reason));
+        let since = duration::us(resident.for_ms.saturating_mul(1000));
+        line(&mut text, format_args!("stays mapped: {app}, {size}, for {since}: {}", resident.reason));
     }
     text
 }

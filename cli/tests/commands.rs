@@ -494,7 +494,8 @@ fn ps_apps_and_code_are_tables() {
             app: "pi".to_owned(),
             version: "0.0.9".to_owned(),
             bytes: 1_572_864,
-            reason: "unmapping is switched off".to_owned(),
+            reason: "a thread that it started still runs".to_owned(),
+            for_ms: 90_000,
         }],
     };
     assert_snapshot!(relctl(vec![answer::<q::Code>(&code)], &["code", "counter"]), @r"
@@ -502,7 +503,7 @@ fn ps_apps_and_code_are_tables() {
     module   app      current  processes  old
     counter  counter  0.1.1    1          0.1.0
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
-    stays mapped: pi 0.0.9, 1.5 MiB: unmapping is switched off
+    stays mapped: pi 0.0.9, 1.5 MiB, for 90.0 s: a thread that it started still runs
     exit 0
     ");
 }

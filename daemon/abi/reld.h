@@ -206,7 +206,9 @@ typedef struct reld_app {
     size_t module_count;
     /* [loader thread] Receives the daemon's table, once, before any callback. The table stays valid. */
     reld_status (*load)(const struct reld_host *host);
-    /* [loader thread] Called once before the library is unmapped; may be null. */
+    /* [loader thread] Called once, when the daemon refers to nothing of the library any more: its last chance to end
+     * its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
+     * thread-local destructors may run. May be null. */
     void (*unload)(void);
 } reld_app;
 

@@ -1,6 +1,15 @@
-//! Lets the test binaries export the allocator to the libraries they load, as the daemon's own build does.
+//! Lets the test binaries export to the libraries they load what the daemon's own build exports.
 
 fn main() {
-    println!("cargo::rustc-link-arg-tests=-Wl,--export-dynamic-symbol=reld_allocator_v1");
+    for symbol in [
+        "reld_allocator_v1",
+        "__cxa_thread_atexit_impl",
+        "pthread_key_create",
+        "pthread_key_delete",
+        "pthread_setspecific",
+        "pthread_create",
+    ] {
+        println!("cargo::rustc-link-arg-tests=-Wl,--export-dynamic-symbol={symbol}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,9 +1,19 @@
-//! Exports the allocator to the libraries that the daemon loads.
+//! Exports to the libraries that the daemon loads what they are to find in it.
 //!
-//! A library looks for `reld_allocator_v1` at its first allocation and forwards to it; an executable's symbols are
+//! A library looks for `reld_allocator_v1` at its first allocation and forwards to it; the others stand before libc's
+//! functions of the same names, so that the daemon knows what a library leaves with threads. An executable's symbols are
 //! not visible to libraries unless the linker is told so.
 
 fn main() {
-    println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=reld_allocator_v1");
+    for symbol in [
+        "reld_allocator_v1",
+        "__cxa_thread_atexit_impl",
+        "pthread_key_create",
+        "pthread_key_delete",
+        "pthread_setspecific",
+        "pthread_create",
+    ] {
+        println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol={symbol}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
 }

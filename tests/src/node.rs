@@ -15,17 +15,21 @@ use crate::run::{Run, eventually};
 pub struct Node {
     folder: TempDir,
     daemon: Child,
+    options: Vec<String>,
 }
 
 impl Node {
     /// Starts an idle node and waits until it answers.
     pub fn start() -> Self {
-        Self::start_in(tempfile::tempdir().expect("a temporary folder can be made"))
+        Self::start_with(&[])
     }
 
-    fn start_in(folder: TempDir) -> Self {
-        let daemon = spawn(folder.path());
-        let mut node = Self { folder, daemon };
+    /// Starts an idle node with these options of the daemon and waits until it answers.
+    pub fn start_with(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let daemon = spawn(folder.path(), &options);
+        let mut node = Self { folder, daemon, options };
         node.await_answer();
         node
     }
@@ -46,7 +50,7 @@ impl Node {
     pub fn kill_9_and_restart(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
-        self.daemon = spawn(self.folder.path());
+        self.daemon = spawn(self.folder.path(), &self.options);
         self.await_answer();
     }
 
@@ -103,7 +107,7 @@ impl Node {
         self.folder.path().join("socket")
     }
 
-    /// Returns what the daemon has logged.
+    /// Returns what the daemon has logged, and apps have printed.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
@@ -152,15 +156,17 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-fn spawn(folder: &Path) -> Child {
+fn spawn(folder: &Path, options: &[String]) -> Child {
     let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
+    let printed = log.try_clone().expect("a file can be opened twice");
     Command::new(&programs().reld)
         .arg("--root")
         .arg(folder.join("root"))
         .arg("--socket")
         .arg(folder.join("socket"))
+        .args(options)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(printed)
         .stderr(log)
         .spawn()
         .expect("the daemon can be run")

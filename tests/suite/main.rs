@@ -8,6 +8,7 @@ mod code;
 mod daemon;
 mod diff;
 mod lives;
+mod native;
 mod settle;
 mod store;
 mod upgrade;

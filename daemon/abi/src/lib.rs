@@ -311,7 +311,9 @@ pub struct App {
     pub module_count: usize,
     /// `[loader thread]` Receives the daemon's table, once, before any callback.
     pub load: Option<unsafe extern "C" fn(host: *const Host) -> Status>,
-    /// `[loader thread]` Called once before the library is unmapped; may be null.
+    /// `[loader thread]` Called once, when the daemon refers to nothing of the library any more: its last chance to end
+    /// its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
+    /// thread-local destructors may run. May be null.
     pub unload: Option<unsafe extern "C" fn()>,
 }
 

@@ -1,4 +1,4 @@
-//! A look at the process's own address space, by the kernel's files and therefore without unsafe code.
+//! A look at the process's own address space and threads, by the kernel's files and therefore without unsafe code.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,10 +13,25 @@ pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns how many bytes of the address space are mapped from the file at `path`, which may be removed by now.
-pub(crate) fn mapped_bytes(path: &Path) -> io::Result<u64> {
-    let maps = fs::read("/proc/self/maps")?;
-    Ok(maps.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum())
+/// All mappings of the address space at one moment.
+#[derive(Debug)]
+pub(crate) struct Maps(Vec<u8>);
+
+impl Maps {
+    pub(crate) fn now() -> io::Result<Self> {
+        fs::read("/proc/self/maps").map(Self)
+    }
+
+    /// Returns how many bytes are mapped from the file at `path`, which may be removed by now.
+    pub(crate) fn bytes(&self, path: &Path) -> u64 {
+        self.0.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum()
+    }
+}
+
+/// Returns the name of one of the process's threads.
+pub(crate) fn thread(number: i32) -> String {
+    let name = fs::read_to_string(format!("/proc/self/task/{number}/comm"));
+    name.map_or_else(|_| format!("thread {number}"), |name| format!("thread {}", name.trim_end()))
 }
 
 /// Returns the size of the mapping that a line of maps describes, if it is one of that file.

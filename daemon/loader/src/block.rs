@@ -29,6 +29,7 @@ pub(crate) type ChangeDownFn =
 pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
 pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
+pub(crate) type UnloadFn = unsafe extern "C" fn();
 
 /// What every version of the magic block begins with.
 #[repr(C)]
@@ -51,6 +52,7 @@ pub(crate) struct Block {
     pub(crate) abi: (u32, u32),
     pub(crate) modules: Vec<Table>,
     pub(crate) load: LoadFn,
+    pub(crate) unload: Option<UnloadFn>,
 }
 
 /// One callback table with what its behaviour needs.
@@ -102,6 +104,7 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
         // SAFETY: the caller's promise.
         modules: unsafe { tables(app.modules, app.module_count) }?,
         load: app.load.ok_or_else(|| wrong("load", "is null".into()))?,
+        unload: app.unload,
     })
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) build_id_address: u64,
     /// Where the entry stands, relative to the image's base.
     pub(crate) entry_address: u64,
+    /// How much address space the image takes, from its base.
+    pub(crate) size: u64,
     /// The libraries that it needs.
     pub(crate) needed: Vec<String>,
 }
@@ -57,7 +59,13 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     let dynamic = file.elf_dynamic_table().map_err(damaged)?;
     check_flags(&dynamic)?;
     let (build_id, build_id_address) = build_id(&file)?.ok_or(Refusal::NoBuildId)?;
-    Ok(Facts { build_id, build_id_address, entry_address: entry(&file)?, needed: needed(&dynamic)? })
+    Ok(Facts {
+        build_id,
+        build_id_address,
+        entry_address: entry(&file)?,
+        size: size(&file),
+        needed: needed(&dynamic)?,
+    })
 }
 
 /// Clears the wish never to be unmapped in checked bytes: whether code stays is the daemon's decision.
@@ -100,6 +108,13 @@ fn check_segments(file: &File<'_>) -> Result<(), Refusal> {
             .map_err(|()| Refusal::Damaged("a segment lies beyond the end of the file".into()))?;
     }
     Ok(())
+}
+
+fn size(file: &File<'_>) -> u64 {
+    let mapped =
+        file.elf_program_headers().iter().filter(|header| header.p_type(LittleEndian) == elf::PT_LOAD);
+    let ends = mapped.map(|header| header.p_vaddr(LittleEndian).saturating_add(header.p_memsz(LittleEndian)));
+    ends.max().unwrap_or_default()
 }
 
 fn check_flags(dynamic: &DynamicTable<'_, Header>) -> Result<(), Refusal> {

@@ -3,25 +3,26 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 use reld_abi as abi;
 
 use crate::address_space;
-use crate::block::{self, Block};
+use crate::block::{self, Block, UnloadFn};
 use crate::check::Facts;
 use crate::error::Refusal;
+use crate::interpose;
 use crate::private_copy::PrivateCopy;
+use crate::unload::Residents;
 
-/// A library in the address space, opened from a checked file.
-///
-/// It is never closed. A library leaves things behind that glibc does not know it owns (the thread-exit keys of Rust's
-/// standard library, for one), and a thread that ends after the unmapping would jump into nothing. Unmapping needs
-/// these to be intercepted first; until then a purged library is unreachable and stays, see [`crate::Resident`].
+/// A library in the address space, opened from a checked file. It stays there unless it is closed, see `unload.rs`.
 pub(crate) struct Mapping {
     handle: ManuallyDrop<Handle>,
     entry: *const c_void,
+    span: Range<usize>,
 }
 
 // SAFETY: the handle and the entry are addresses in a mapping that all threads share.
@@ -32,6 +33,14 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps a checked file and compares what was mapped with it. Runs the library's constructors.
     pub(crate) fn open(path: &Path, facts: &Facts) -> Result<Self, Refusal> {
+        interpose::opening(|| {
+            let mapping = Self::open_now(path, facts)?;
+            let span = mapping.span.clone();
+            Ok((mapping, span))
+        })
+    }
+
+    fn open_now(path: &Path, facts: &Facts) -> Result<Self, Refusal> {
         // SAFETY: running foreign constructors is what loading means; the file was checked, and its path is new.
         let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| Refusal::Open(error_text(&error)))?;
@@ -40,8 +49,9 @@ impl Mapping {
         let entry =
             unsafe { handle.get::<*const c_void>(abi::ENTRY_SYMBOL) }.map_err(|_| Refusal::NoEntry)?;
         let entry = entry.as_raw_ptr().cast_const();
-        check_build_id(entry, facts)?;
-        Ok(Self { handle, entry })
+        let base = check_build_id(entry, facts)?;
+        let span = base as usize..base.saturating_add(facts.size) as usize;
+        Ok(Self { handle, entry, span })
     }
 
     /// Calls the entry and compares the block that it returns.
@@ -50,8 +60,21 @@ impl Mapping {
         let entry: abi::EntryFn = unsafe { std::mem::transmute(self.entry) };
         // SAFETY: the entry may be called by anyone at any time.
         let block = unsafe { entry() };
-        // SAFETY: it is what the entry returned, and a mapping is never closed.
+        // SAFETY: it is what the entry returned, and whoever uses it holds the image.
         unsafe { block::read(block) }
+    }
+
+    /// Returns where in the address space it is.
+    pub(crate) fn span(&self) -> &Range<usize> {
+        &self.span
+    }
+
+    /// Asks the system to unmap it. Whether it has gone is seen in the address space.
+    ///
+    /// # Safety
+    /// Nothing may point into the library any more, and no thread may be or come inside.
+    pub(crate) unsafe fn close(self) -> Result<(), String> {
+        ManuallyDrop::into_inner(self.handle).close().map_err(|error| error_text(&error))
     }
 }
 
@@ -61,29 +84,47 @@ impl fmt::Debug for Mapping {
     }
 }
 
-/// A mapped library of an app. Whatever points into the library holds one of these.
+/// A mapped library of an app. Whatever points into the library holds one of these; when the last goes, the library is
+/// purged and may be unmapped.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) app: String,
     pub(crate) version: String,
     pub(crate) build_id: String,
-    pub(crate) mapping: Mapping,
+    pub(crate) mapping: ManuallyDrop<Mapping>,
+    /// The library's own last function; there is none before its load function was called.
+    pub(crate) unload: OnceLock<UnloadFn>,
     copy: PrivateCopy,
+    residents: Residents,
 }
 
 impl Image {
+    /// Maps a checked file, which is listed in `residents` from now on.
     pub(crate) fn new(
         app: String,
         version: String,
         facts: &Facts,
         copy: PrivateCopy,
+        residents: &Residents,
     ) -> Result<Self, Refusal> {
-        let mapping = Mapping::open(copy.path(), facts)?;
-        Ok(Self { app, version, build_id: hex(&facts.build_id), mapping, copy })
+        let mapping = ManuallyDrop::new(Mapping::open(copy.path(), facts)?);
+        let build_id = hex(&facts.build_id);
+        let residents = residents.clone();
+        let image = Self { app, version, build_id, mapping, unload: OnceLock::new(), copy, residents };
+        image.residents.add(&image);
+        Ok(image)
     }
 
     pub(crate) fn path(&self) -> PathBuf {
         self.copy.path().to_owned()
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // SAFETY: the image is dropped, so nobody looks at the field again.
+        let mapping = unsafe { ManuallyDrop::take(&mut self.mapping) };
+        self.residents.purged(self.copy.path(), mapping, self.unload.get().copied());
     }
 }
 
@@ -93,13 +134,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Sees that the code in memory is that of the file: the system's loader answers with an older image when it takes
-/// two paths for one.
-fn check_build_id(entry: *const c_void, facts: &Facts) -> Result<(), Refusal> {
+/// two paths for one. Returns the image's base.
+fn check_build_id(entry: *const c_void, facts: &Facts) -> Result<u64, Refusal> {
     let other = || Refusal::OtherCode { expected: hex(&facts.build_id) };
     let base = (entry.addr() as u64).checked_sub(facts.entry_address).ok_or_else(other)?;
     let address = base.checked_add(facts.build_id_address).ok_or_else(other)?;
     let mapped = address_space::read(address, facts.build_id.len()).map_err(|_| other())?;
-    if mapped == facts.build_id { Ok(()) } else { Err(other()) }
+    if mapped == facts.build_id { Ok(base) } else { Err(other()) }
 }
 
 fn error_text(error: &libloading::Error) -> String {

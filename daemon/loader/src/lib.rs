@@ -11,14 +11,17 @@
 //! * no library is opened from a path that was used before in the daemon's life (`private_copy.rs`), and what was
 //!   mapped is compared with what was asked for;
 //! * a library stays mapped as long as a state, a callback or a function pointer of it lives, since each holds the
-//!   image that it came from. It even stays longer: see [`Resident`].
+//!   image that it came from;
+//! * after that it is unmapped as soon as its threads have ended and the daemon's threads have run what it left with
+//!   them (`interpose.rs`, `unload.rs`); until then [`Resident`] says why it is still there.
 //!
 //! It knows nothing of releases and of supervisors' policy.
 //!
 //! ```no_run
 //! # use std::{path::Path, time::Duration};
 //! # use reld_loader::{Loader, OpenRequest};
-//! let loader = Loader::start(Path::new("/var/lib/reld/run"))?;
+//! // The closure has every thread that runs code of libraries call `reld_loader::flush`.
+//! let loader = Loader::start(Path::new("/var/lib/reld/run"), || {})?;
 //! let request = OpenRequest {
 //!     source: "/var/lib/reld/lib/counter-0.1.0/counter.so".into(),
 //!     sha256: None,
@@ -40,6 +43,7 @@ mod check;
 mod error;
 mod image;
 mod inbound;
+mod interpose;
 mod library;
 mod loader;
 mod outbound;
@@ -51,6 +55,7 @@ mod wire;
 pub use alloc::{allocator, verify_exports};
 pub use error::{LoadError, Refusal};
 pub use inbound::host;
+pub use interpose::flush;
 pub use library::{Digest, Library, OpenRequest};
 pub use loader::Loader;
 pub use probe::{ProbeReport, ProbedModule, probe};

@@ -74,11 +74,12 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     let facts = check::check(&bytes)?;
     check::clear_nodelete(&mut bytes)?;
     let copy = PrivateCopy::write(run_dir, &digest, &bytes)?;
-    let image = Arc::new(Image::new(request.app, request.version, &facts, copy)?);
-    residents.add(&image);
+    // From here on a refusal drops the image, which unmaps it.
+    let image = Arc::new(Image::new(request.app, request.version, &facts, copy, residents)?);
     let block = image.mapping.block()?;
     check_identity(&image, &block)?;
     load(&block)?;
+    block.unload.map(|unload| image.unload.set(unload));
     let (_, minor) = block.abi;
     let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
     let modules = block.modules.into_iter().map(share);

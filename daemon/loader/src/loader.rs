@@ -1,15 +1,17 @@
 //! The loader thread.
 //!
-//! All libraries are opened on one thread: the system's loader is then never entered twice at once, and a constructor
-//! that hangs or binds something to its thread meets this one and not a worker. Requests wait in a bounded queue, and
+//! All libraries are opened and closed on one thread: the system's loader is then never entered twice at once, and a
+//! constructor that hangs or binds something to its thread meets this one and not a worker. Requests wait in a bounded queue, and
 //! whoever asks waits no longer than the deadline that it brings.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
 use crate::error::{LoadError, Refusal};
+use crate::interpose;
 use crate::library::{self, Library, OpenRequest};
 use crate::private_copy;
 use crate::unload::{Resident, Residents};
@@ -17,43 +19,54 @@ use crate::unload::{Resident, Residents};
 /// How many requests may wait. Upgrades run one at a time, so more than a few mean that the thread hangs.
 const QUEUE_MAX: usize = 64;
 
-/// Opens libraries, and knows which are mapped.
+/// Opens libraries, unmaps those that are purged, and knows which are mapped.
 #[derive(Debug)]
 pub struct Loader {
-    jobs: SyncSender<Job>,
+    jobs: Arc<SyncSender<Job>>,
     residents: Residents,
 }
 
+/// What the loader thread is to do.
 #[derive(Debug)]
-struct Job {
-    request: OpenRequest,
-    answer: SyncSender<Result<Library, Refusal>>,
+pub(crate) enum Job {
+    /// Open a library.
+    Open(OpenRequest, SyncSender<Result<Library, Refusal>>),
+    /// Unmap what was purged.
+    Sweep,
 }
 
 impl Loader {
     /// Starts the loader thread with `run_dir` as the folder of the private copies, which it makes and empties.
     ///
-    /// The folder must be this daemon's alone. The thread ends when the loader is dropped.
+    /// The folder must be this daemon's alone. `call` has each thread that runs code of libraries call
+    /// [`flush`](crate::flush), soon and while it is inside none of them; it must not wait for that. The thread ends when
+    /// the loader is dropped.
+    ///
+    /// Where the program was linked so that libraries pass the loader by (see [`Refusal::NotExported`]) it opens
+    /// libraries and unmaps none.
     ///
     /// # Errors
     /// [`Refusal::Copy`] when the folder cannot be made, read or emptied; [`Refusal::LoaderGone`] when the system
     /// gives no thread.
-    pub fn start(run_dir: &Path) -> Result<Self, LoadError> {
+    pub fn start(run_dir: &Path, call: impl Fn() + Send + 'static) -> Result<Self, LoadError> {
         let error = |refusal| LoadError::new(run_dir, refusal);
         let run_dir = private_copy::prepare(run_dir).map_err(error)?;
+        let forbidden = interpose::verify().err().map(|refusal| refusal.to_string());
+        if let Some(why) = &forbidden {
+            tracing::error!(name: "code.interpose", why, "purged libraries will stay mapped");
+        }
         let (jobs, queue) = mpsc::sync_channel(QUEUE_MAX);
-        let residents = Residents::default();
+        let jobs = Arc::new(jobs);
+        let residents = Residents::new(Arc::downgrade(&jobs), forbidden);
         let registered = residents.clone();
         thread::Builder::new()
             .name("reld-loader".into())
-            .spawn(move || serve(&queue, &run_dir, &registered))
+            .spawn(move || serve(&queue, &run_dir, &registered, &call))
             .map_err(|_| error(Refusal::LoaderGone))?;
         Ok(Self { jobs, residents })
     }
 
     /// Opens a library and hands the daemon's table to it. Blocks the caller for at most `deadline`.
-    ///
-    /// A library that passes the check of its file stays mapped for the life of the process, whatever comes after.
     ///
     /// # Errors
     /// Every [`Refusal`]; the error names `request.source`.
@@ -67,10 +80,15 @@ impl Loader {
         self.residents.list()
     }
 
+    /// Waits until every library that was purged is gone, or known to stay: a fraction of a second at most.
+    pub fn settle(&self) {
+        self.residents.settle();
+    }
+
     fn ask(&self, request: OpenRequest, deadline: Duration) -> Result<Library, Refusal> {
         // Room for the answer, so that the loader never waits for an asker that has gone.
         let (answer, answered) = mpsc::sync_channel(1);
-        self.jobs.try_send(Job { request, answer }).map_err(|error| match error {
+        self.jobs.try_send(Job::Open(request, answer)).map_err(|error| match error {
             TrySendError::Full(_) => Refusal::Deadline(Duration::ZERO),
             TrySendError::Disconnected(_) => Refusal::LoaderGone,
         })?;
@@ -82,9 +100,19 @@ impl Loader {
     }
 }
 
-fn serve(queue: &Receiver<Job>, run_dir: &Path, residents: &Residents) {
-    for Job { request, answer } in queue {
-        // An asker whose deadline has passed takes no answer: the library is dropped, which purges it.
-        let _ = answer.send(library::open(request, run_dir, residents));
+fn serve(queue: &Receiver<Job>, run_dir: &Path, residents: &Residents, call: &dyn Fn()) {
+    let mut again = None;
+    loop {
+        let job = match again {
+            Some(after) => queue.recv_timeout(after),
+            None => queue.recv().map_err(RecvTimeoutError::from),
+        };
+        match job {
+            // An asker whose deadline has passed takes no answer: the library is dropped, which purges it.
+            Ok(Job::Open(request, answer)) => drop(answer.send(library::open(request, run_dir, residents))),
+            Ok(Job::Sweep) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        again = residents.sweep(call);
     }
 }

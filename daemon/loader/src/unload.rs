@@ -1,20 +1,41 @@
-//! What is mapped, and why it stays.
+//! Unmapping: what is mapped, what has to happen before it goes, and why it stays.
 //!
 //! *Purged* is a logical word: nothing of the daemon refers to a library any more. That is known here (the image's
 //! count has come to nothing); whether its pages are gone is asked of the kernel and not of `dlclose`, whose answer
 //! says nothing about it.
+//!
+//! ```text
+//! in use --the last state, callback or module is dropped--> purged
+//! purged: its unload function is called, once
+//!         each of the daemon's threads runs the destructors that the library left with it
+//!         no thread that it started runs, no thread holds anything of it, it handles no signal?
+//!           no  -> it stays, says why, and is tried again
+//!           yes -> dlclose; gone from the address space? else it stays for good
+//! ```
+//!
+//! All of this is done on the loader thread. Other threads flush when the daemon has them called; one that is inside a
+//! callback for long, or ends, does so then.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
-use crate::address_space;
-use crate::image::Image;
+use crate::address_space::{self, Maps};
+use crate::block::UnloadFn;
+use crate::image::{Image, Mapping};
+use crate::interpose::{self, ThreadId};
+use crate::loader::Job;
 
-const IN_USE: &str = "in use";
-const NOT_BUILT: &str =
-    "purged; unmapping needs interposition of thread-local destructors, which is not built";
+/// How long unmapping may take before the library is said to stay.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How often is tried again at least, and at most. In between the pauses grow with the age of what stays.
+const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
 
 /// A library in the address space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +48,26 @@ pub struct Resident {
     pub path: PathBuf,
     /// Bytes of address space mapped from that file; `None` where the kernel does not say.
     pub bytes: Option<u64>,
-    /// Whether a module, state or callback of it is still referred to.
-    pub in_use: bool,
+    /// Since when no module, state or callback of it is referred to; `None` while one is.
+    pub purged: Option<Instant>,
     /// Why it is still mapped, for people.
-    pub reason: &'static str,
+    pub reason: String,
 }
 
-/// The libraries that were ever mapped and have not left.
-#[derive(Debug, Clone, Default)]
+/// The libraries that were mapped and have not left.
+#[derive(Debug, Clone)]
 pub(crate) struct Residents {
-    mapped: Arc<Mutex<Vec<Record>>>,
+    shared: Arc<Shared>,
+    /// Wakes the loader thread; dead once the loader is dropped, and then nothing is unmapped any more.
+    jobs: Weak<SyncSender<Job>>,
+    /// Why nothing may be unmapped, if that is so.
+    forbidden: Option<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    mapped: Mutex<Vec<Record>>,
+    swept: Condvar,
 }
 
 #[derive(Debug)]
@@ -44,34 +75,212 @@ struct Record {
     app: String,
     version: String,
     path: PathBuf,
-    image: Weak<Image>,
+    purged: Option<Purged>,
+}
+
+#[derive(Debug)]
+struct Purged {
+    since: Instant,
+    /// What is to be done; `None` while the loader thread is at it, and when there is nothing more to do.
+    todo: Option<Todo>,
+    obstacle: Option<Obstacle>,
+    is_told: bool,
+}
+
+#[derive(Debug)]
+struct Todo {
+    mapping: Mapping,
+    /// `None` once it was called.
+    unload: Option<UnloadFn>,
+}
+
+/// Why a purged library stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Obstacle {
+    Threads(usize),
+    Holders(Vec<ThreadId>),
+    Signal(i32),
+    Pinned(Option<String>),
+    Forbidden(Arc<str>),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threads(1) => write!(f, "a thread that it started still runs"),
+            Self::Threads(count) => write!(f, "{count} threads that it started still run"),
+            Self::Holders(threads) => {
+                let names: Vec<String> =
+                    threads.iter().map(|thread| address_space::thread(*thread)).collect();
+                let names = names.join(", ");
+                write!(
+                    f,
+                    "thread-local values of it live on {names}; it goes when that returns from a callback"
+                )
+            }
+            Self::Signal(number) => write!(f, "it handles signal {number}"),
+            Self::Pinned(Some(error)) => write!(f, "dlclose refused: {error}"),
+            Self::Pinned(None) => write!(f, "it was closed, yet something outside the daemon refers to it"),
+            Self::Forbidden(why) => write!(f, "nothing is unmapped: {why}"),
+        }
+    }
 }
 
 impl Residents {
-    pub(crate) fn add(&self, image: &Arc<Image>) {
-        self.mapped.lock().push(Record {
+    pub(crate) fn new(jobs: Weak<SyncSender<Job>>, forbidden: Option<String>) -> Self {
+        Self { shared: Arc::default(), jobs, forbidden: forbidden.map(Arc::from) }
+    }
+
+    pub(crate) fn add(&self, image: &Image) {
+        self.shared.mapped.lock().push(Record {
             app: image.app.clone(),
             version: image.version.clone(),
             path: image.path(),
-            image: Arc::downgrade(image),
+            purged: None,
         });
+    }
+
+    /// Takes note that nothing refers to a library any more. Called on any thread, so it only wakes the loader's.
+    pub(crate) fn purged(&self, path: &Path, mapping: Mapping, unload: Option<UnloadFn>) {
+        let obstacle = self.forbidden.clone().map(Obstacle::Forbidden);
+        let todo = obstacle.is_none().then_some(Todo { mapping, unload });
+        let purged = Purged { since: Instant::now(), todo, obstacle, is_told: false };
+        if let Some(record) = self.shared.mapped.lock().iter_mut().find(|record| record.path == path) {
+            record.purged = Some(purged);
+        }
+        if let Some(jobs) = self.jobs.upgrade() {
+            // A queue that is full wakes the thread as well.
+            let _ = jobs.try_send(Job::Sweep);
+        }
     }
 
     /// Lists what the kernel still has mapped, oldest first.
     pub(crate) fn list(&self) -> Vec<Resident> {
-        let mapped = self.mapped.lock();
-        mapped.iter().map(resident).filter(|resident| resident.bytes != Some(0)).collect()
+        let residents: Vec<Resident> = self.shared.mapped.lock().iter().map(resident).collect();
+        let Ok(maps) = Maps::now() else { return residents };
+        let seen = residents.into_iter().map(|r| Resident { bytes: Some(maps.bytes(&r.path)), ..r });
+        seen.filter(|resident| resident.bytes != Some(0)).collect()
+    }
+
+    /// Waits until every purged library is gone or known to stay.
+    pub(crate) fn settle(&self) {
+        let deadline = Instant::now() + 2 * GRACE;
+        let mut mapped = self.shared.mapped.lock();
+        while mapped.iter().any(Record::is_leaving) {
+            if self.shared.swept.wait_until(&mut mapped, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Unmaps what can go, and says after which time to try again; never if nothing is left to try. `call` has all
+    /// threads of the daemon that run code of libraries flush, soon. `[loader thread]`
+    pub(crate) fn sweep(&self, call: &dyn Fn()) -> Option<Duration> {
+        let mut is_held = false;
+        for (path, todo) in self.todo() {
+            let result = attempt(todo, &path);
+            is_held |= matches!(result, Err((_, Obstacle::Holders(_))));
+            self.put_back(&path, result);
+        }
+        self.shared.swept.notify_all();
+        if is_held {
+            call();
+        }
+        let mapped = self.shared.mapped.lock();
+        let open =
+            mapped.iter().filter_map(|record| record.purged.as_ref().filter(|purged| purged.todo.is_some()));
+        open.map(|purged| (purged.since.elapsed() / 2).clamp(RETRY[0], RETRY[1])).min()
+    }
+
+    /// Takes what is to be done, so that no lock is held while foreign code runs.
+    fn todo(&self) -> Vec<(PathBuf, Todo)> {
+        let mut mapped = self.shared.mapped.lock();
+        let todo = |record: &mut Record| Some((record.path.clone(), record.purged.as_mut()?.todo.take()?));
+        mapped.iter_mut().filter_map(todo).collect()
+    }
+
+    fn put_back(&self, path: &Path, result: Result<(), (Option<Todo>, Obstacle)>) {
+        let mut mapped = self.shared.mapped.lock();
+        let Some(at) = mapped.iter().position(|record| record.path == path) else { return };
+        match result {
+            Ok(()) => {
+                let Record { app, version, .. } = mapped.remove(at);
+                tracing::debug!(name: "code.unmapped", app, version, "a purged library left the address space");
+            }
+            Err((todo, obstacle)) => mapped[at].stays(todo, obstacle),
+        }
+    }
+}
+
+impl Record {
+    /// Whether it may be gone in a moment.
+    fn is_leaving(&self) -> bool {
+        self.purged.as_ref().is_some_and(|purged| {
+            !matches!(purged.obstacle, Some(Obstacle::Pinned(_) | Obstacle::Forbidden(_)))
+                && purged.since.elapsed() < GRACE
+        })
+    }
+
+    fn stays(&mut self, todo: Option<Todo>, obstacle: Obstacle) {
+        let Some(purged) = &mut self.purged else { return };
+        if purged.since.elapsed() >= GRACE && !std::mem::replace(&mut purged.is_told, true) {
+            let Self { app, version, .. } = self;
+            tracing::warn!(name: "code.stays", app, version, %obstacle, "a purged library stays mapped");
+        }
+        purged.todo = todo;
+        purged.obstacle = Some(obstacle);
     }
 }
 
 fn resident(record: &Record) -> Resident {
-    let in_use = record.image.strong_count() > 0;
+    let reason = match &record.purged {
+        None => "in use".to_owned(),
+        Some(Purged { obstacle: Some(obstacle), .. }) => obstacle.to_string(),
+        Some(Purged { obstacle: None, .. }) => "it is being unmapped".to_owned(),
+    };
     Resident {
         app: record.app.clone(),
         version: record.version.clone(),
         path: record.path.clone(),
-        bytes: address_space::mapped_bytes(&record.path).ok(),
-        in_use,
-        reason: if in_use { IN_USE } else { NOT_BUILT },
+        bytes: None,
+        purged: record.purged.as_ref().map(|purged| purged.since),
+        reason,
     }
+}
+
+/// Tries to unmap a library that nothing refers to. `[loader thread]`
+fn attempt(mut todo: Todo, path: &Path) -> Result<(), (Option<Todo>, Obstacle)> {
+    if let Some(unload) = todo.unload.take() {
+        // SAFETY: the library is mapped, its load function was called, and this is once.
+        unsafe { unload() }
+    }
+    interpose::condemn(todo.mapping.span());
+    interpose::flush();
+    match obstacle(todo.mapping.span()) {
+        Some(obstacle) => Err((Some(todo), obstacle)),
+        None => close(todo.mapping, path).map_err(|obstacle| (None, obstacle)),
+    }
+}
+
+/// Returns what may still call into the library.
+fn obstacle(span: &Range<usize>) -> Option<Obstacle> {
+    let threads = interpose::threads(span);
+    if threads > 0 {
+        return Some(Obstacle::Threads(threads));
+    }
+    let holders = interpose::holders(span);
+    if !holders.is_empty() {
+        return Some(Obstacle::Holders(holders.into_iter().collect()));
+    }
+    interpose::signal_handled_in(span).map(Obstacle::Signal)
+}
+
+fn close(mapping: Mapping, path: &Path) -> Result<(), Obstacle> {
+    let span = mapping.span().clone();
+    interpose::closing(&span, || {
+        // SAFETY: the image's count came to nothing, and no thread or signal can come inside (`obstacle`).
+        let closed = unsafe { mapping.close() };
+        let is_gone = Maps::now().is_ok_and(|maps| maps.bytes(path) == 0);
+        (if is_gone { Ok(()) } else { Err(Obstacle::Pinned(closed.err())) }, is_gone)
+    })
 }

@@ -26,6 +26,7 @@ use axum::serve::IncomingStream;
 use parking_lot::Mutex;
 use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
+use reld_loader::Loader;
 use reld_runtime::{Pid, Runtime};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
@@ -43,6 +44,9 @@ const BODY_MAX: usize = 16 << 20;
 pub(crate) struct Api {
     pub(crate) runtime: Runtime,
     pub(crate) operator: Operator,
+    pub(crate) loader: Arc<Loader>,
+    /// How many purged libraries may stay mapped without a warning.
+    pub(crate) residents_max: usize,
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
     pub(crate) run_dir: PathBuf,

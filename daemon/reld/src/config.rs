@@ -29,6 +29,9 @@ pub(crate) struct Daemon {
     /// How many threads run app code; as many as there are cores when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// How many purged libraries may stay mapped before the status warns of it.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) residents: u16,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,

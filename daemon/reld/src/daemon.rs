@@ -55,9 +55,9 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
-    let loader = Arc::new(Loader::start(&store.root().run_dir())?);
-    reld_loader::verify_exports()?;
     let runtime = Runtime::new(pool_width(config));
+    let loader = Arc::new(start_loader(&store, &runtime)?);
+    reld_loader::verify_exports()?;
     let shared = Arc::new(Mutex::new(Shared::default()));
     let run_dir = store.root().run_dir();
     let platform = platform()?;
@@ -71,6 +71,8 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let api = Api {
         runtime: runtime.clone(),
         operator: operator.clone(),
+        loader,
+        residents_max: usize::from(config.residents),
         shared,
         platform,
         run_dir,
@@ -104,6 +106,13 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     // The next daemon replaces a socket that stays behind; a client sees sooner that nobody is there without it.
     let _ = std::fs::remove_file(&config.socket);
     Ok(next)
+}
+
+/// Starts the loader, which has the pool's threads run what purged libraries left with them.
+fn start_loader(store: &Store, runtime: &Runtime) -> anyhow::Result<Loader> {
+    runtime.on_call(reld_loader::flush);
+    let pool = runtime.clone();
+    Ok(Loader::start(&store.root().run_dir(), move || pool.call_threads())?)
 }
 
 fn pool_width(config: &config::Daemon) -> usize {

@@ -27,25 +27,11 @@ use self::calls::StoppedChild;
 pub(crate) struct Shared {
     /// The apps of the release that runs.
     pub(crate) apps: BTreeMap<AppName, AppSpec>,
-    /// Images that are mapped without need.
-    pub(crate) residents: Vec<MappedImage>,
     /// When a module's code became old.
     pub(crate) old_since: HashMap<String, Instant>,
     /// Whether code was changed by hand since the boot.
     pub(crate) dirty: bool,
 }
-
-/// An image that is mapped without need.
-#[derive(Debug, Clone)]
-pub(crate) struct MappedImage {
-    pub(crate) app: String,
-    pub(crate) version: String,
-    pub(crate) bytes: u64,
-}
-
-/// Why a purged image stays. Unlike a closed library, it is taken again when the same version is loaded again.
-pub(crate) const STAYS: &str =
-    "purged; this version of reld does not unmap, and takes the image again when it is loaded again";
 
 /// The node of this daemon.
 #[derive(Debug)]
@@ -71,11 +57,13 @@ pub(crate) struct RuntimeNode {
     doomed: Vec<runtime::Pid>,
 }
 
-/// A library that was opened. It stays mapped, so it is kept to be taken again.
+/// A library that was opened. It is taken again as long as a module of it is in some slot.
 #[derive(Debug)]
 struct Mapped {
     library: reld_loader::Library,
     sha256: String,
+    /// Whether it was loaded for something that has not staged it yet.
+    is_awaited: bool,
 }
 
 impl RuntimeNode {
@@ -106,7 +94,12 @@ impl RuntimeNode {
         let image = self.load(library, deadline)?;
         let modules = self.images[&image].library.modules().to_vec();
         let names: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
-        self.runtime.load(modules, deadline)?;
+        let loaded = self.runtime.load(modules, deadline);
+        self.nothing_awaited();
+        if let Err(error) = loaded {
+            self.drop_unused();
+            return Err(error.into());
+        }
         let mut shared = self.shared.lock();
         shared.dirty = true;
         shared.old_since.extend(names.into_iter().map(|name| (name, Instant::now())));
@@ -116,7 +109,7 @@ impl RuntimeNode {
     /// Notes that the code server was changed by hand.
     pub(crate) fn purged_by_hand(&mut self) {
         self.shared.lock().dirty = true;
-        self.note_residents();
+        self.drop_unused();
     }
 
     fn process(&self, pid: runtime::Pid) -> Option<Process> {
@@ -197,20 +190,15 @@ impl RuntimeNode {
         }
     }
 
-    /// Notes which images nobody needs: no module of theirs is in any slot, and no process runs them.
-    fn note_residents(&self) {
-        let mapped = self.loader.residents();
-        let unused = self.images.values().filter(|mapped| is_unused(&mapped.library));
-        let residents = unused.map(|image| {
-            let path = image.library.path();
-            let bytes = mapped.iter().find(|r| r.path == path).and_then(|r| r.bytes).unwrap_or_default();
-            MappedImage {
-                app: image.library.app().to_owned(),
-                version: image.library.version().to_owned(),
-                bytes,
-            }
-        });
-        self.shared.lock().residents = residents.collect();
+    /// Notes that whatever was loaded is in its slots, or never will be.
+    fn nothing_awaited(&mut self) {
+        self.images.values_mut().for_each(|mapped| mapped.is_awaited = false);
+    }
+
+    /// Lets go of the images that are in no slot, and waits for the loader to unmap them.
+    fn drop_unused(&mut self) {
+        self.images.retain(|_, mapped| mapped.is_awaited || !is_unused(&mapped.library));
+        self.loader.settle();
     }
 
     fn app_of(&self, module: &str) -> (AppName, Vsn) {
@@ -312,34 +300,37 @@ impl Node for RuntimeNode {
     }
 
     fn residents(&self) -> Vec<Resident> {
-        let residents = self.shared.lock().residents.clone();
-        let resident = |mapped: MappedImage| Resident {
-            app: app(&mapped.app),
-            vsn: vsn(&mapped.version),
-            reason: STAYS.to_owned(),
+        let purged = self.loader.residents().into_iter().filter(|resident| resident.purged.is_some());
+        let resident = |resident: reld_loader::Resident| Resident {
+            app: app(&resident.app),
+            vsn: vsn(&resident.version),
+            reason: resident.reason,
         };
-        residents.into_iter().map(resident).collect()
+        purged.map(resident).collect()
     }
 
     fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {
-        let same = |mapped: &&Mapped| {
+        let same = |mapped: &Mapped| {
             mapped.sha256 == library.sha256
                 && mapped.library.app() == library.app.as_str()
                 && mapped.library.version() == library.vsn.to_string()
         };
-        if let Some((image, _)) = self.images.iter().find(|(_, mapped)| same(mapped)) {
+        if let Some((image, mapped)) = self.images.iter_mut().find(|(_, mapped)| same(mapped)) {
+            mapped.is_awaited = true;
             return Ok(*image);
         }
         let opened = self.open(library, deadline)?;
         let image = Image(self.next_image);
         self.next_image += 1;
-        self.images.insert(image, Mapped { library: opened, sha256: library.sha256.clone() });
+        self.images
+            .insert(image, Mapped { library: opened, sha256: library.sha256.clone(), is_awaited: true });
         Ok(image)
     }
 
     fn unload(&mut self, _image: Image) -> Result<(), NodeError> {
-        // It stays mapped in any case, so it is kept to be taken again, and shown.
-        self.note_residents();
+        // All that was loaded is; an image that was there before is in some slot and stays.
+        self.nothing_awaited();
+        self.drop_unused();
         Ok(())
     }
 
@@ -353,6 +344,7 @@ impl Node for RuntimeNode {
                 return Err(error);
             }
         };
+        self.nothing_awaited();
         let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
         let at_once: Vec<String> = staging.at_once.iter().map(ToString::to_string).collect();
         self.upgrade = Some(self.runtime.stage(modules, &removals, &at_once));
@@ -587,7 +579,7 @@ impl Node for RuntimeNode {
             }
             purged.lingering.extend(self.lingerers(&result.lingering));
         }
-        self.note_residents();
+        self.drop_unused();
         purged
     }
 }

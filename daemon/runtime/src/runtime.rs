@@ -56,6 +56,18 @@ impl Runtime {
         Self { world: World::new(width) }
     }
 
+    /// Sets what each thread of the pool does when all are called: work that only the thread itself can do. The first word
+    /// counts.
+    pub fn on_call(&self, errand: fn()) {
+        self.world.scheduler.on_call(errand);
+    }
+
+    /// Has each thread of the pool run that errand once, soon; one that is inside a callback, when that returns. Does not
+    /// wait. A thread that was replaced ends then, without it.
+    pub fn call_threads(&self) {
+        self.world.scheduler.call_workers();
+    }
+
     // --- messages --------------------------------------------------------------------------------------------------
 
     /// Calls a process; `done` gets exactly one answer, on whatever thread that comes from.

@@ -45,6 +45,8 @@ pub(crate) struct Scheduler {
 
 struct Shared {
     run: OnceLock<Runner>,
+    /// What a worker does when all are called.
+    errand: OnceLock<fn()>,
     injector: Injector<u32>,
     jobs: Injector<Job>,
     workers: RwLock<Vec<Arc<Worker>>>,
@@ -76,6 +78,10 @@ struct Worker {
     at: AtomicU32,
     /// Set when another worker has taken its place.
     retired: AtomicBool,
+    /// Set when the errand is to be run by this very thread.
+    called: AtomicBool,
+    /// To wake it by; set once it runs.
+    thread: OnceLock<Thread>,
     /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
     since: OnceLock<Instant>,
 }
@@ -98,6 +104,7 @@ impl Scheduler {
     pub(crate) fn new(width: usize) -> Self {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
+            errand: OnceLock::new(),
             injector: Injector::new(),
             jobs: Injector::new(),
             workers: RwLock::new(Vec::new()),
@@ -153,6 +160,21 @@ impl Scheduler {
         self.shared.wake_one();
     }
 
+    /// Sets what each worker does when all are called. The first word counts.
+    pub(crate) fn on_call(&self, errand: fn()) {
+        self.shared.errand.get_or_init(|| errand);
+    }
+
+    /// Has each worker run the errand once, when it next is inside no process. One that retires meanwhile does not.
+    pub(crate) fn call_workers(&self) {
+        for worker in self.shared.workers.read().iter() {
+            worker.called.store(true, Ordering::Release);
+            if let Some(thread) = worker.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+
     /// Returns how many workers the pool aims at.
     pub(crate) fn width(&self) -> usize {
         self.width
@@ -189,6 +211,8 @@ impl Shared {
             at: AtomicU32::new(EMPTY),
             since: OnceLock::new(),
             retired: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            thread: OnceLock::new(),
         });
         self.workers.write().push(Arc::clone(&worker));
         let here = Here {
@@ -260,6 +284,7 @@ impl Shared {
             || !self.jobs.is_empty()
             || !here.deque.is_empty()
             || here.worker.lifo.load(Ordering::Relaxed) != EMPTY
+            || here.worker.called.load(Ordering::Acquire)
             || self.workers.read().iter().any(|w| !w.stealer.is_empty())
     }
 
@@ -330,9 +355,13 @@ impl Here {
 
 fn work(shared: &Arc<Shared>, here: Here) {
     let worker = Arc::clone(&here.worker);
+    worker.thread.get_or_init(thread::current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
         while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
+            if worker.called.load(Ordering::Relaxed) && worker.called.swap(false, Ordering::Acquire) {
+                worker.busy(EMPTY, || shared.errand.get().map_or((), |errand| errand()));
+            }
             work_once(shared, here);
         }
         here.give_up(shared);
@@ -342,6 +371,9 @@ fn work(shared: &Arc<Shared>, here: Here) {
 
 fn work_once(shared: &Shared, here: &Here) {
     for _ in 0..SPINS {
+        if here.worker.called.load(Ordering::Relaxed) {
+            return;
+        }
         // Jobs share the pool with processes: one look at them for each look at the injector.
         let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
         if job_first && run_job(shared, here) {

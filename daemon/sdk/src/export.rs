@@ -1,5 +1,7 @@
 //! The tables of a library, and the macro that exports them.
 
+use std::io::Write;
+
 use reld_abi::{ABI_MAJOR, ABI_MINOR, FLAG_PANIC_UNWIND, Host, MAGIC, Status};
 pub use reld_abi::{App, Module};
 
@@ -80,7 +82,7 @@ pub const fn app(
         modules: modules.as_ptr().cast(),
         module_count: modules.len(),
         load: Some(load),
-        unload: None,
+        unload: Some(unload),
     }
 }
 
@@ -144,6 +146,13 @@ unsafe extern "C" fn load(host: *const Host) -> Status {
         fits
     });
     if loaded == Ok(true) { reld_abi::OK } else { reld_abi::FAILED }
+}
+
+/// `App::unload`. A line of `print!` that was not ended would be lost with the library's buffer.
+#[expect(unsafe_code, reason = "the daemon calls it as a C function")]
+unsafe extern "C" fn unload() {
+    // There is nobody left to tell.
+    let _ = guard::catch(|| std::io::stdout().flush());
 }
 
 const fn are_unique(names: &[&str]) -> bool {

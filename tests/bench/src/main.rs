@@ -11,6 +11,7 @@
 
 mod call;
 mod line;
+mod soak;
 mod upgrade;
 
 use clap::{Parser, ValueEnum};
@@ -18,7 +19,7 @@ use clap::{Parser, ValueEnum};
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything when nothing is named.
+    /// What to measure; everything but the soak when nothing is named.
     sections: Vec<Section>,
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
@@ -32,6 +33,12 @@ struct Args {
     /// The tree they live in: one simple_one_for_one, one one_for_one, or as many of the first as each has children.
     #[arg(long, value_delimiter = ',', default_value = "simple,one,tree")]
     shape: Vec<String>,
+    /// How many rounds, each an upgrade and a downgrade, a soak has.
+    #[arg(long, default_value_t = 2_000)]
+    rounds: u64,
+    /// How many servers ask one another during a soak.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(4..))]
+    servers: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +47,8 @@ enum Section {
     Call,
     /// An upgrade and a downgrade of many processes, watched by clients.
     Upgrade,
+    /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
+    Soak,
 }
 
 fn main() {
@@ -54,5 +63,8 @@ fn main() {
                 args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape));
             }
         }
+    }
+    if args.sections.contains(&Section::Soak) {
+        soak::run(args.rounds, args.servers);
     }
 }

@@ -351,6 +351,9 @@ pub struct Resident {
     pub bytes: u64,
     /// Why it stays.
     pub reason: String,
+    /// For how long it has stayed since it was purged.
+    #[serde(default)]
+    pub for_ms: u64,
 }
 
 /// The state of a process.

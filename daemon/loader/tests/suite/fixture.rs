@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let loader = Loader::start(&folder.path().join("run")).unwrap();
+        let loader = Loader::start(&folder.path().join("run"), || {}).unwrap();
         Self { folder, loader }
     }
 
@@ -46,6 +46,17 @@ impl Bench {
     /// Opens a truthful echo library.
     pub(crate) fn echo(&self) -> Library {
         self.open(&TRUTHFUL).unwrap()
+    }
+
+    /// Builds an echo library that notes in the bench's `marks` what it cleans up, and opens it.
+    pub(crate) fn marking(&self, flags: &[&str]) -> Library {
+        let marks = format!("-DMARKS={:?}", self.folder.path().join("marks"));
+        self.open(&self.build(&[&[marks.as_str()], flags].concat())).unwrap()
+    }
+
+    /// Returns a letter for each thing that a library of [`Bench::marking`] has cleaned up.
+    pub(crate) fn marks(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("marks")).unwrap_or_default()
     }
 
     /// Builds echo.c with these flags and returns why it was not loaded.

@@ -1,4 +1,4 @@
-//! One library per generation, and what stays of it.
+//! One library per generation.
 
 use reld_runtime::{Event, From, Module, Outcome, Pid, Step};
 
@@ -44,30 +44,4 @@ fn s87_the_same_file_opened_twice_is_two_images_with_statics_of_their_own() {
     };
     assert_eq!(dropped(&*first.modules()[0]), b"1");
     assert_eq!(dropped(&*second.modules()[0]), b"0");
-}
-
-#[test]
-fn s86_a_library_is_in_use_until_its_last_state_is_gone_and_is_listed_afterwards() {
-    let bench = Bench::new();
-    let library = bench.echo();
-    let path = library.path();
-    let state = library.modules()[0].import(b"1").unwrap();
-    drop(library);
-    check_residents(&bench, true, "in use");
-    assert!(path.exists(), "a state still needs the library");
-    drop(state);
-    check_residents(&bench, false, "interposition");
-    assert!(!path.exists(), "nobody needs the file of a purged library");
-}
-
-#[track_caller]
-fn check_residents(bench: &Bench, in_use: bool, reason: &str) {
-    let residents = bench.loader.residents();
-    let [resident] = residents.as_slice() else { panic!("one library is mapped: {residents:?}") };
-    assert_eq!(
-        (resident.app.as_str(), resident.version.as_str(), resident.in_use),
-        ("echo", "0.1.0", in_use)
-    );
-    assert!(resident.reason.contains(reason), "{resident:?}");
-    assert!(resident.bytes.unwrap() > 4096, "{resident:?}");
 }

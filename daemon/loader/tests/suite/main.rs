@@ -6,3 +6,4 @@ mod calls;
 mod files;
 mod fixture;
 mod generations;
+mod unmapping;

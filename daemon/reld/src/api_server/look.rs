@@ -11,7 +11,7 @@ use reld_runtime::{self as runtime, Behaviour, Child, Letter, Node, Pid, Place, 
 use serde_json::Value;
 
 use super::{Api, on};
-use crate::node::{STAYS, Shared};
+use crate::node::Shared;
 
 /// How long a process may take to come to a callback boundary before it is said to be busy.
 const BOUNDARY: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ fn status(api: &Api) -> r::NodeStatus {
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
         processes: api.runtime.processes().len() as u64,
         dirty,
-        alarms: board.gave_way.iter().map(alarm).collect(),
+        alarms: board.gave_way.iter().map(alarm).chain(residents_alarm(api)).collect(),
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
         ended: ended(api),
@@ -318,14 +318,36 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
     }
     let current_users = |name: &str| users.get(name).copied().unwrap_or_default();
     let modules = names.iter().map(|name| module_row(api, name, &versions, current_users(name))).collect();
-    let shared = api.shared.lock();
-    let residents = shared.residents.iter().map(|image| r::Resident {
-        app: image.app.clone(),
-        version: image.version.clone(),
-        bytes: image.bytes,
-        reason: STAYS.to_owned(),
+    Ok(r::CodeTable { modules, residents: residents(api) })
+}
+
+/// Returns the libraries that are purged and still mapped.
+fn residents(api: &Api) -> Vec<r::Resident> {
+    let purged = api.loader.residents().into_iter().filter_map(|library| {
+        let since = library.purged?;
+        Some(r::Resident {
+            app: library.app,
+            version: library.version,
+            bytes: library.bytes.unwrap_or_default(),
+            reason: library.reason,
+            for_ms: millis(since.elapsed()),
+        })
     });
-    Ok(r::CodeTable { modules, residents: residents.collect() })
+    purged.collect()
+}
+
+/// Warns of more purged libraries than may stay mapped.
+fn residents_alarm(api: &Api) -> Option<String> {
+    let residents = residents(api);
+    let bytes: u64 = residents.iter().map(|resident| resident.bytes).sum();
+    let (count, max) = (residents.len(), api.residents_max);
+    (count > max).then(|| {
+        format!(
+            "{count} purged libraries stay mapped, {} KiB in all and more than the {max} of --residents: `relctl code` \
+             says why each does; a restart of the daemon ends it",
+            bytes / 1024
+        )
+    })
 }
 
 pub(super) fn not_loaded(module: &str) -> ErrorReport {

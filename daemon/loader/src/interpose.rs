@@ -1,0 +1,437 @@
+//! The door between libraries and their threads' ends: what a library would leave with a thread is kept here instead.
+//!
+//! Rust's standard library, which every library has a copy of, binds code to threads in two ways that outlive a
+//! `dlclose`: destructors of thread-locals, which make glibc keep the library, and keys with a destructor, which glibc
+//! does not count, so that the thread later jumps into nothing. Both are bound by calls of libc. The executable defines
+//! these functions itself and exports them; it comes first in the system's order of lookup, so libraries call the
+//! definitions below. The daemon's own calls go on to libc.
+//!
+//! | call of a library | here |
+//! |---|---|
+//! | `__cxa_thread_atexit_impl` | the destructor is noted, and run by [`flush`] or at the thread's end |
+//! | `pthread_key_create` | the key is made without destructor; that is noted |
+//! | `pthread_setspecific` | that this thread has a value is noted |
+//! | `pthread_key_delete` | the key and its values are forgotten |
+//! | `pthread_create` | the thread is counted from before its start to its very end |
+//!
+//! A library's code then runs at a thread's end only from `thread_ends`, which this crate registers with libc, so that
+//! no thread can be inside a library that nothing here knows of.
+//!
+//! # Locks
+//! Two, each held for a look at a table and never while foreign code runs: a destructor may do all of the above again.
+//! They are those of the standard library, which need no thread-local of their own; another kind would come back here.
+//!
+//! # Limits
+//! What a shared C++ library does in the name of an app's library is not told apart from what it does for itself, so a
+//! `std::thread` of a library that shares libstdc++ is not counted.
+
+mod table;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+pub(crate) use self::table::ThreadId;
+use self::table::{Call, Destructor, Key, Table, Whose};
+use crate::error::Refusal;
+
+type Start = extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+type AtExitFn = unsafe extern "C" fn(Option<Destructor>, *mut c_void, *mut c_void) -> c_int;
+type KeyCreateFn = unsafe extern "C" fn(*mut Key, Option<Destructor>) -> c_int;
+type KeyDeleteFn = unsafe extern "C" fn(Key) -> c_int;
+type SetFn = unsafe extern "C" fn(Key, *const c_void) -> c_int;
+type CreateFn =
+    unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, Start, *mut c_void) -> c_int;
+
+/// glibc's limits: four rounds over this many keys, then what a destructor puts in place again is left.
+const KEYS_MAX: usize = 1024;
+const RELEASES_MAX: usize = 4 * KEYS_MAX;
+
+static TABLE: Mutex<Table> = Mutex::new(Table::new());
+static PLACES: RwLock<Places> = RwLock::new(Places { libraries: Vec::new(), is_opening: false });
+/// Which keys are a library's, one bit each: a look before any lock, since everybody sets values.
+static KEYS: [AtomicU64; KEYS_MAX / 64] = [const { AtomicU64::new(0) }; KEYS_MAX / 64];
+/// What was mapped before the first library.
+static HOST: OnceLock<Vec<Range<usize>>> = OnceLock::new();
+/// Libraries are opened and closed one at a time, whoever does it.
+static DOOR: Mutex<()> = Mutex::new(());
+
+/// Where libraries are.
+struct Places {
+    libraries: Vec<Range<usize>>,
+    /// Constructors of a library whose place is not known yet are running.
+    is_opening: bool,
+}
+
+thread_local! {
+    // Neither has a destructor: that would be registered here.
+    static SELF: Cell<ThreadId> = const { Cell::new(0) };
+    static HAS_HOOK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A function of libc behind one of the same name here.
+struct Real {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Real {
+    const fn new(name: &'static CStr) -> Self {
+        Self { name, address: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn address(&self) -> *mut c_void {
+        let known = self.address.load(Ordering::Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: a look-up by a name that is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        if found.is_null() {
+            // libc without it is none that this program was linked with.
+            std::process::abort();
+        }
+        self.address.store(found, Ordering::Relaxed);
+        found
+    }
+}
+
+static AT_EXIT: Real = Real::new(c"__cxa_thread_atexit_impl");
+static KEY_CREATE: Real = Real::new(c"pthread_key_create");
+static KEY_DELETE: Real = Real::new(c"pthread_key_delete");
+static SET: Real = Real::new(c"pthread_setspecific");
+static CREATE: Real = Real::new(c"pthread_create");
+
+/// Says whether libraries really call the functions of this file. To be called once, before the first library is opened.
+///
+/// # Errors
+/// [`Refusal::NotExported`]: the program was linked without its exports. What libraries leave with threads is not known
+/// then, and none must be unmapped.
+pub(crate) fn verify() -> Result<(), Refusal> {
+    HOST.get_or_init(host);
+    for (symbol, name, ours) in [
+        ("__cxa_thread_atexit_impl", AT_EXIT.name, __cxa_thread_atexit_impl as *const c_void),
+        ("pthread_key_create", KEY_CREATE.name, pthread_key_create as *const c_void),
+        ("pthread_key_delete", KEY_DELETE.name, pthread_key_delete as *const c_void),
+        ("pthread_setspecific", SET.name, pthread_setspecific as *const c_void),
+        ("pthread_create", CREATE.name, pthread_create as *const c_void),
+    ] {
+        // SAFETY: a look-up by a name that is a C string, in the order in which libraries look.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        if found.cast_const() != ours {
+            return Err(Refusal::NotExported { symbol });
+        }
+    }
+    Ok(())
+}
+
+/// Runs what libraries that are to go have left with the calling thread. To be called on a thread that is inside no
+/// library, when the loader has asked for it; quick where there is nothing.
+pub fn flush() {
+    run(Whose::Condemned);
+}
+
+/// Opens a library by `open`, which says where it is. What its constructors leave with threads is noted.
+pub(crate) fn opening<T>(open: impl FnOnce() -> Result<(T, Range<usize>), Refusal>) -> Result<T, Refusal> {
+    let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
+    HOST.get_or_init(host);
+    set_opening(true);
+    let opened = open();
+    let mut places = PLACES.write().unwrap_or_else(PoisonError::into_inner);
+    places.is_opening = false;
+    let (opened, span) = opened?;
+    places.libraries.push(span);
+    Ok(opened)
+}
+
+fn set_opening(is_opening: bool) {
+    PLACES.write().unwrap_or_else(PoisonError::into_inner).is_opening = is_opening;
+}
+
+/// Closes the library in `span` by `close`, which says whether it is gone. Nothing may hold it: [`threads`] and
+/// [`holders`] were asked.
+pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool)) -> T {
+    let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let keys = table().keys(span);
+    keys.into_iter().for_each(delete_key);
+    let (answer, is_gone) = close();
+    if is_gone {
+        // What its last code has left meanwhile would be called in nothing.
+        table().forget(span);
+        PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.retain(|known| known != span);
+    }
+    answer
+}
+
+/// Has [`flush`] run what the library in `span` left, from now on.
+pub(crate) fn condemn(span: &Range<usize>) {
+    table().condemn(span);
+}
+
+/// Returns how many threads that the library in `span` started still run.
+pub(crate) fn threads(span: &Range<usize>) -> usize {
+    table().threads(span)
+}
+
+/// Returns the threads with which the library in `span` has left something.
+pub(crate) fn holders(span: &Range<usize>) -> BTreeSet<ThreadId> {
+    table().holders(span)
+}
+
+/// Returns a signal whose handler is in `span`.
+pub(crate) fn signal_handled_in(span: &Range<usize>) -> Option<c_int> {
+    (1..=libc::SIGRTMAX()).find(|number| {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: it only asks; a number that is no signal is refused, and the struct stays zeroed.
+        unsafe { libc::sigaction(*number, ptr::null(), action.as_mut_ptr()) };
+        // SAFETY: it is of numbers only, all of which may be zero.
+        span.contains(&unsafe { action.assume_init() }.sa_sigaction)
+    })
+}
+
+fn table() -> MutexGuard<'static, Table> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn this_thread() -> ThreadId {
+    if SELF.get() == 0 {
+        // SAFETY: it only answers.
+        SELF.set(unsafe { libc::gettid() });
+    }
+    SELF.get()
+}
+
+/// Says whether an address is in a library.
+fn is_in_library(address: usize) -> bool {
+    let places = PLACES.read().unwrap_or_else(PoisonError::into_inner);
+    places.libraries.iter().any(|span| span.contains(&address))
+        || (places.is_opening && address != 0 && !is_in_host(address))
+}
+
+fn is_in_host(address: usize) -> bool {
+    HOST.get().is_some_and(|spans| spans.iter().any(|span| span.contains(&address)))
+}
+
+/// Returns where the program and its own libraries are.
+fn host() -> Vec<Range<usize>> {
+    unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, spans: *mut c_void) -> c_int {
+        // SAFETY: the caller lends both for this call.
+        let (info, spans) = unsafe { (&*info, &mut *spans.cast::<Vec<Range<usize>>>()) };
+        for number in 0..usize::from(info.dlpi_phnum) {
+            // SAFETY: there are that many headers.
+            let header = unsafe { &*info.dlpi_phdr.add(number) };
+            if header.p_type == libc::PT_LOAD {
+                let start = info.dlpi_addr as usize + header.p_vaddr as usize;
+                spans.push(start..start + header.p_memsz as usize);
+            }
+        }
+        0
+    }
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    // SAFETY: `add` gets the vector that outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut spans).cast()) };
+    spans
+}
+
+/// Runs duties of the calling thread, those included that come up meanwhile.
+fn run(whose: Whose) {
+    let thread = this_thread();
+    let mut releases = 0;
+    while releases < RELEASES_MAX {
+        let Some((id, call)) = table().next(thread, whose) else { return };
+        match call {
+            // SAFETY: the library registered it for this thread with this object; it is mapped while the entry is there.
+            Call::Destroy(run, object) => unsafe { run(ptr::with_exposed_provenance_mut(object)) },
+            Call::Release(key, run) => {
+                releases += 1;
+                release(key, run);
+            }
+        }
+        table().done(id);
+    }
+}
+
+/// Takes the calling thread's value of a key and has it destroyed.
+fn release(key: Key, run: Option<Destructor>) {
+    // SAFETY: any key may be asked for.
+    let value = unsafe { libc::pthread_getspecific(key) };
+    if value.is_null() {
+        return;
+    }
+    // SAFETY: any key may be set; the library's own destructor expects to find it empty.
+    unsafe { set(key, ptr::null()) };
+    if let Some(run) = run {
+        // SAFETY: the library gave the destructor for values of this key; it is mapped while the entry is there.
+        unsafe { run(value) }
+    }
+}
+
+/// Runs at the end of every thread that holds something, from libc's list of the thread's destructors.
+unsafe extern "C" fn thread_ends(_: *mut c_void) {
+    run(Whose::All);
+    table().thread_ended(this_thread());
+    HAS_HOOK.set(false);
+}
+
+/// Sees that [`thread_ends`] runs at the end of the calling thread.
+fn hook_thread() {
+    if !HAS_HOOK.replace(true) {
+        // Something of the program, which glibc then takes the function to be of. It has no answer for null.
+        let program = (&raw const TABLE).cast_mut().cast();
+        // SAFETY: the function and the program stay.
+        unsafe { at_exit(Some(thread_ends), ptr::null_mut(), program) };
+    }
+}
+
+fn bit(key: Key) -> Option<(&'static AtomicU64, u64)> {
+    KEYS.get(key as usize / 64).map(|word| (word, 1 << (key % 64)))
+}
+
+fn is_library_key(key: Key) -> bool {
+    bit(key).is_some_and(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
+}
+
+fn forget_key(key: Key) {
+    if let Some((word, bit)) = bit(key)
+        && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+    {
+        table().remove_key(key);
+    }
+}
+
+fn delete_key(key: Key) {
+    forget_key(key);
+    // SAFETY: the library that made it is about to go.
+    unsafe { key_delete(key) };
+}
+
+/// # Safety
+/// As for `__cxa_thread_atexit_impl`.
+unsafe fn at_exit(run: Option<Destructor>, object: *mut c_void, dso: *mut c_void) -> c_int {
+    // SAFETY: this is the type of the function with that name.
+    let real: AtExitFn = unsafe { std::mem::transmute(AT_EXIT.address()) };
+    // SAFETY: the caller's promise.
+    unsafe { real(run, object, dso) }
+}
+
+/// # Safety
+/// As for `pthread_setspecific`.
+unsafe fn set(key: Key, value: *const c_void) -> c_int {
+    // SAFETY: this is the type of the function with that name.
+    let real: SetFn = unsafe { std::mem::transmute(SET.address()) };
+    // SAFETY: the caller's promise.
+    unsafe { real(key, value) }
+}
+
+/// # Safety
+/// As for `pthread_key_delete`.
+unsafe fn key_delete(key: Key) -> c_int {
+    // SAFETY: this is the type of the function with that name.
+    let real: KeyDeleteFn = unsafe { std::mem::transmute(KEY_DELETE.address()) };
+    // SAFETY: the caller's promise.
+    unsafe { real(key) }
+}
+
+// --- what libraries call ---------------------------------------------------------------------------------------------
+
+// SAFETY of the names: each stands for libc's function and keeps its contract.
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __cxa_thread_atexit_impl(
+    run: Option<Destructor>,
+    object: *mut c_void,
+    dso: *mut c_void,
+) -> c_int {
+    let code = run.map_or(0, |run| run as usize);
+    let owner = [dso.addr(), code].into_iter().find(|address| is_in_library(*address));
+    let (Some(owner), Some(run)) = (owner, run) else {
+        // SAFETY: the caller's promise.
+        return unsafe { at_exit(run, object, dso) };
+    };
+    table().destroy_later(this_thread(), owner, run, object.expose_provenance());
+    hook_thread();
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
+    let code = run.map_or(0, |run| run as usize);
+    // A key is often destroyed by libc's `free`, and mostly kept in a static.
+    let owner = [code, key.addr()].into_iter().find(|address| is_in_library(*address));
+    // SAFETY: this is the type of the function with that name.
+    let real: KeyCreateFn = unsafe { std::mem::transmute(KEY_CREATE.address()) };
+    // SAFETY: the caller's promise. A destructor of a library is noted below instead.
+    let status = unsafe { real(key, if owner.is_some() { None } else { run }) };
+    if let (0, Some(owner)) = (status, owner) {
+        // SAFETY: libc has just written it.
+        let key = unsafe { *key };
+        table().add_key(key, owner, run);
+        if let Some((word, bit)) = bit(key) {
+            word.fetch_or(bit, Ordering::AcqRel);
+        }
+    }
+    status
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_key_delete(key: Key) -> c_int {
+    forget_key(key);
+    // SAFETY: the caller's promise.
+    unsafe { key_delete(key) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_setspecific(key: Key, value: *const c_void) -> c_int {
+    if !value.is_null() && is_library_key(key) {
+        table().release_later(this_thread(), key);
+        hook_thread();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { set(key, value) }
+}
+
+/// What a thread of a library begins with.
+struct Birth {
+    id: u64,
+    start: Start,
+    argument: *mut c_void,
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    start: Start,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: this is the type of the function with that name.
+    let real: CreateFn = unsafe { std::mem::transmute(CREATE.address()) };
+    if !is_in_library(start as usize) {
+        // SAFETY: the caller's promise.
+        return unsafe { real(thread, attributes, start, argument) };
+    }
+    let id = table().thread_starts(start as usize);
+    let birth = Box::into_raw(Box::new(Birth { id, start, argument }));
+    // SAFETY: the caller's promise; `begin` takes the box over.
+    let status = unsafe { real(thread, attributes, begin, birth.cast()) };
+    if status != 0 {
+        table().done(id);
+        // SAFETY: no thread was started that would have taken it over.
+        drop(unsafe { Box::from_raw(birth) });
+    }
+    status
+}
+
+/// Runs a thread of a library. Owns nothing while it does, since a thread may be unwound from its inside.
+extern "C-unwind" fn begin(birth: *mut c_void) -> *mut c_void {
+    // SAFETY: it was boxed for this thread.
+    let Birth { id, start, argument } = *unsafe { Box::from_raw(birth.cast::<Birth>()) };
+    table().thread_runs(id, this_thread());
+    hook_thread();
+    start(argument)
+}

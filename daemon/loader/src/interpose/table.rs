@@ -1,0 +1,283 @@
+//! What libraries have left with threads: a plain table, under one lock of its owner, no foreign code in it.
+//!
+//! A duty stays in the table until it is done, so that one look says whether a library may go: while a thread runs a
+//! destructor of it the entry reads [`Duty::Running`].
+
+use std::collections::BTreeSet;
+use std::ffi::c_void;
+use std::ops::Range;
+
+/// A destructor of a library.
+pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
+
+/// A thread of the daemon, by the system's number.
+pub(crate) type ThreadId = i32;
+
+/// A `pthread_key_t`.
+pub(super) type Key = u32;
+
+/// Something that a thread has to do before the code at `owner` may go.
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    thread: ThreadId,
+    owner: usize,
+    duty: Duty,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Duty {
+    /// Run a destructor of a thread-local value.
+    Destroy { run: Destructor, object: usize },
+    /// Take the thread's value of a key, and run the key's destructor on it.
+    Release { key: Key },
+    /// End: it is a thread that the library started.
+    End,
+    /// One of the first two, under way.
+    Running,
+}
+
+impl Duty {
+    fn is_release(&self, of: Key) -> bool {
+        matches!(self, Self::Release { key } if *key == of)
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Self::End)
+    }
+}
+
+/// A key that a library made.
+#[derive(Debug)]
+struct LibraryKey {
+    key: Key,
+    owner: usize,
+    run: Option<Destructor>,
+}
+
+/// What is to be called, and with what.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Call {
+    /// This, with this object.
+    Destroy(Destructor, usize),
+    /// This, with the calling thread's value of the key.
+    Release(Key, Option<Destructor>),
+}
+
+/// Whose duties are to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of libraries that are to go.
+    Condemned,
+    /// All, since the thread ends.
+    All,
+}
+
+/// All that libraries have left with threads.
+#[derive(Debug)]
+pub(super) struct Table {
+    last: u64,
+    entries: Vec<Entry>,
+    keys: Vec<LibraryKey>,
+    condemned: Vec<Range<usize>>,
+}
+
+impl Table {
+    pub(super) const fn new() -> Self {
+        Self { last: 0, entries: Vec::new(), keys: Vec::new(), condemned: Vec::new() }
+    }
+
+    fn add(&mut self, thread: ThreadId, owner: usize, duty: Duty) -> u64 {
+        self.last += 1;
+        self.entries.push(Entry { id: self.last, thread, owner, duty });
+        self.last
+    }
+
+    /// Notes a destructor of a thread-local value.
+    pub(super) fn destroy_later(&mut self, thread: ThreadId, owner: usize, run: Destructor, object: usize) {
+        self.add(thread, owner, Duty::Destroy { run, object });
+    }
+
+    /// Notes a thread that a library starts. Its number is not known yet.
+    pub(super) fn thread_starts(&mut self, owner: usize) -> u64 {
+        self.add(0, owner, Duty::End)
+    }
+
+    /// Notes the number of a thread that has started.
+    pub(super) fn thread_runs(&mut self, id: u64, thread: ThreadId) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
+            entry.thread = thread;
+        }
+    }
+
+    /// Notes a key, with the destructor that its library gave it.
+    pub(super) fn add_key(&mut self, key: Key, owner: usize, run: Option<Destructor>) {
+        self.keys.push(LibraryKey { key, owner, run });
+    }
+
+    /// Forgets a key and all values of it.
+    pub(super) fn remove_key(&mut self, key: Key) {
+        self.keys.retain(|known| known.key != key);
+        self.entries.retain(|entry| !entry.duty.is_release(key));
+    }
+
+    /// Notes that a thread has a value of a key, if the key is a library's.
+    pub(super) fn release_later(&mut self, thread: ThreadId, key: Key) {
+        let Some(owner) = self.keys.iter().find(|known| known.key == key).map(|known| known.owner) else {
+            return;
+        };
+        if !self.entries.iter().any(|entry| entry.thread == thread && entry.duty.is_release(key)) {
+            self.add(thread, owner, Duty::Release { key });
+        }
+    }
+
+    /// Takes the thread's next call: destructors first, the latest first, then keys, as glibc does it. The entry stays
+    /// until [`Table::done`].
+    pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<(u64, Call)> {
+        let due = |entry: &&mut Entry| {
+            let condemned = || self.condemned.iter().any(|span| span.contains(&entry.owner));
+            entry.thread == thread && (whose == Whose::All || condemned())
+        };
+        let mut due: Vec<&mut Entry> = self.entries.iter_mut().rev().filter(due).collect();
+        let destroy = due.iter().position(|entry| matches!(entry.duty, Duty::Destroy { .. }));
+        let at =
+            destroy.or_else(|| due.iter().position(|entry| matches!(entry.duty, Duty::Release { .. })))?;
+        let entry = due.swap_remove(at);
+        let call = match std::mem::replace(&mut entry.duty, Duty::Running) {
+            Duty::Destroy { run, object } => Call::Destroy(run, object),
+            Duty::Release { key } => {
+                let run = self.keys.iter().find(|known| known.key == key).and_then(|known| known.run);
+                Call::Release(key, run)
+            }
+            Duty::End | Duty::Running => unreachable!("only the other two were looked for"),
+        };
+        Some((entry.id, call))
+    }
+
+    /// Removes an entry.
+    pub(super) fn done(&mut self, id: u64) {
+        self.entries.retain(|entry| entry.id != id);
+    }
+
+    /// Removes all that is left of a thread, which ends.
+    pub(super) fn thread_ended(&mut self, thread: ThreadId) {
+        self.entries.retain(|entry| entry.thread != thread);
+    }
+
+    /// Has every thread do its duties for the code in `span` when it next asks.
+    pub(super) fn condemn(&mut self, span: &Range<usize>) {
+        if !self.condemned.contains(span) {
+            self.condemned.push(span.clone());
+        }
+    }
+
+    /// Returns how many threads that the code in `span` started still run.
+    pub(super) fn threads(&self, span: &Range<usize>) -> usize {
+        let of_it = |entry: &&Entry| span.contains(&entry.owner) && entry.duty.is_end();
+        self.entries.iter().filter(of_it).count()
+    }
+
+    /// Returns the threads that have something to do for the code in `span`.
+    pub(super) fn holders(&self, span: &Range<usize>) -> BTreeSet<ThreadId> {
+        let of_it = |entry: &&Entry| span.contains(&entry.owner) && !entry.duty.is_end();
+        self.entries.iter().filter(of_it).map(|entry| entry.thread).collect()
+    }
+
+    /// Returns the keys that the code in `span` made.
+    pub(super) fn keys(&self, span: &Range<usize>) -> Vec<Key> {
+        self.keys.iter().filter(|known| span.contains(&known.owner)).map(|known| known.key).collect()
+    }
+
+    /// Forgets all about the code in `span`, which is gone.
+    pub(super) fn forget(&mut self, span: &Range<usize>) {
+        self.entries.retain(|entry| !span.contains(&entry.owner));
+        self.keys.retain(|known| !span.contains(&known.owner));
+        self.condemned.retain(|condemned| condemned != span);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Range<usize> = 0x1000..0x2000;
+    const B: Range<usize> = 0x2000..0x3000;
+
+    unsafe extern "C" fn first(_: *mut c_void) {}
+
+    /// A thread that holds two values of A and one of B, and a key of A.
+    fn table() -> Table {
+        let mut table = Table::new();
+        table.add_key(7, 0x1010, Some(first));
+        table.release_later(1, 7);
+        table.destroy_later(1, 0x1000, first, 1);
+        table.destroy_later(1, 0x2000, first, 2);
+        table.destroy_later(1, 0x1fff, first, 3);
+        table
+    }
+
+    fn drain(table: &mut Table, thread: ThreadId, whose: Whose) -> Vec<usize> {
+        let mut objects = Vec::new();
+        while let Some((id, call)) = table.next(thread, whose) {
+            objects.push(match call {
+                Call::Destroy(_, object) => object,
+                Call::Release(key, _) => 100 + key as usize,
+            });
+            table.done(id);
+        }
+        objects
+    }
+
+    #[test]
+    fn a_thread_that_ends_does_all_its_duties_the_latest_first_and_keys_last() {
+        assert_eq!(drain(&mut table(), 1, Whose::All), [3, 2, 1, 107]);
+        assert_eq!(drain(&mut table(), 2, Whose::All), [0; 0]);
+    }
+
+    #[test]
+    fn only_what_is_condemned_is_flushed() {
+        let mut table = table();
+        assert_eq!(drain(&mut table, 1, Whose::Condemned), [0; 0]);
+        table.condemn(&A);
+        assert_eq!(drain(&mut table, 1, Whose::Condemned), [3, 1, 107]);
+        assert_eq!(table.holders(&A), BTreeSet::new());
+        assert_eq!(table.holders(&B), BTreeSet::from([1]));
+    }
+
+    #[test]
+    fn a_destructor_that_runs_still_holds_its_library() {
+        let mut table = table();
+        table.forget(&B);
+        table.condemn(&A);
+        let (mut id, mut calls) = (0, 0);
+        while let Some((next, _)) = table.next(1, Whose::Condemned) {
+            table.done(id);
+            (id, calls) = (next, calls + 1);
+            assert_eq!(table.holders(&A), BTreeSet::from([1]));
+        }
+        table.done(id);
+        assert_eq!((calls, table.holders(&A).len()), (3, 0));
+    }
+
+    #[test]
+    fn a_thread_counts_from_before_its_start_to_its_end() {
+        let mut table = Table::new();
+        let id = table.thread_starts(0x1000);
+        assert_eq!((table.threads(&A), table.threads(&B)), (1, 0));
+        table.thread_runs(id, 9);
+        assert!(table.holders(&A).is_empty(), "it is counted as a thread");
+        table.thread_ended(9);
+        assert_eq!(table.threads(&A), 0);
+    }
+
+    #[test]
+    fn a_key_is_held_once_by_each_thread_and_goes_with_its_values() {
+        let mut table = table();
+        table.release_later(1, 7);
+        table.release_later(2, 7);
+        table.release_later(2, 8);
+        assert_eq!((table.keys(&A), table.holders(&A)), (vec![7], BTreeSet::from([1, 2])));
+        table.remove_key(7);
+        assert_eq!((table.keys(&A), table.holders(&A)), (vec![], BTreeSet::from([1])));
+    }
+}

@@ -1,0 +1,204 @@
+//! S86: a purged library leaves the address space, and what keeps it there is told.
+//!
+//! The thread of a test stands for one of the daemon's: it is inside the library, and flushes when it is asked to.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reld_loader::{Library, flush};
+use reld_runtime::{Event, From, Pid, Step};
+
+use crate::fixture::{Bench, DEADLINE};
+
+/// Calls a fresh server of the library.
+fn call(library: &Library, body: &[u8]) {
+    let Step::Ready(born) = library.modules()[0].init(b"") else { panic!("waits") };
+    let from = From { caller: Pid::NONE, server: Pid::NONE, reference: 1 };
+    let Step::Ready(_) = born.instance.unwrap().callback(&Event::Call(from, body)) else { panic!("waits") };
+}
+
+fn is_mapped(path: &Path) -> bool {
+    std::fs::read_to_string("/proc/self/maps").unwrap().contains(path.to_str().unwrap())
+}
+
+/// Returns why the only library that is purged stays.
+#[track_caller]
+fn reason(bench: &Bench) -> String {
+    bench.loader.settle();
+    let residents = bench.loader.residents();
+    let [resident] = residents.as_slice() else { panic!("one library is mapped: {residents:?}") };
+    assert!(resident.purged.is_some() && resident.bytes.unwrap() > 4096, "{resident:?}");
+    resident.reason.clone()
+}
+
+/// Waits until nothing of the bench is mapped.
+#[track_caller]
+fn gone(bench: &Bench, path: &Path) {
+    let began = Instant::now();
+    while !bench.loader.residents().is_empty() {
+        assert!(began.elapsed() < DEADLINE, "{:?}", bench.loader.residents());
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    assert!(!is_mapped(path));
+}
+
+#[test]
+fn a_library_is_in_use_until_its_last_state_is_gone_and_leaves_then() {
+    let bench = Bench::new();
+    let library = bench.echo();
+    let path = library.path();
+    let state = library.modules()[0].import(b"1").unwrap();
+    drop(library);
+    bench.loader.settle();
+    let residents = bench.loader.residents();
+    assert_eq!((residents[0].app.as_str(), residents[0].purged), ("echo", None), "{residents:?}");
+    assert!(path.exists() && is_mapped(&path), "a state still needs the library");
+    drop(state);
+    gone(&bench, &path);
+    assert!(!path.exists(), "nobody needs the file of a purged library");
+}
+
+#[test]
+fn a_refused_library_leaves_as_well() {
+    let bench = Bench::new();
+    bench.refusal(&["-DMAJOR=7"]);
+    bench.loader.settle();
+    assert_eq!(bench.loader.residents(), []);
+}
+
+#[test]
+fn the_unload_function_is_called_once_when_nothing_refers_to_the_library() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    assert_eq!(bench.marks(), "");
+    drop(library);
+    gone(&bench, &path);
+    assert_eq!(bench.marks(), "u");
+}
+
+#[test]
+fn a_thread_local_value_keeps_the_library_until_its_thread_flushes() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    call(&library, b"leave value");
+    drop(library);
+    let reason = reason(&bench);
+    assert!(reason.contains("thread-local values of it live on thread"), "{reason}");
+    assert_eq!(bench.marks(), "u", "no other thread may run the destructor");
+    flush();
+    gone(&bench, &path);
+    assert_eq!(bench.marks(), "ud");
+}
+
+#[test]
+fn a_value_of_a_key_is_released_with_what_its_destructor_leaves() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    call(&library, b"leave value");
+    call(&library, b"leave key");
+    drop(library);
+    reason(&bench);
+    flush();
+    gone(&bench, &path);
+    assert_eq!(bench.marks(), "udkd");
+}
+
+#[test]
+fn a_thread_that_ends_runs_what_it_holds_and_the_library_leaves() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            call(&library, b"leave value");
+            call(&library, b"leave key");
+        });
+    });
+    // The scope ends before its thread does.
+    let began = Instant::now();
+    while bench.marks() != "dkd" {
+        assert!(began.elapsed() < DEADLINE, "{}", bench.marks());
+        thread::yield_now();
+    }
+    drop(library);
+    gone(&bench, &path);
+}
+
+#[test]
+fn a_thread_that_ends_after_the_purge_takes_the_library_with_it() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            call(&library, b"leave key");
+            drop(library);
+            assert!(is_mapped(&path));
+        });
+    });
+    gone(&bench, &path);
+    assert!(["ukd", "kdu"].contains(&bench.marks().as_str()), "{}", bench.marks());
+}
+
+#[test]
+fn a_thread_of_the_library_keeps_it_until_the_very_end_of_the_thread() {
+    let bench = Bench::new();
+    let gate = bench.folder.path().join("gate");
+    let library = bench.marking(&[&format!("-DTHREAD_WAITS_FOR={gate:?}")]);
+    let path = library.path();
+    call(&library, b"start thread");
+    call(&library, b"start thread");
+    drop(library);
+    assert_eq!(reason(&bench), "2 threads that it started still run");
+    std::fs::write(gate, "").unwrap();
+    gone(&bench, &path);
+    assert_eq!(bench.marks(), "udd");
+}
+
+#[test]
+fn a_signal_handler_keeps_the_library() {
+    let bench = Bench::new();
+    let library = bench.marking(&[]);
+    let path = library.path();
+    call(&library, b"handle signal");
+    drop(library);
+    assert!(reason(&bench).contains("handles signal"), "{}", reason(&bench));
+    let again = bench.echo();
+    call(&again, b"ignore signal");
+    let other = again.path();
+    drop(again);
+    gone(&bench, &path);
+    assert!(!is_mapped(&other));
+}
+
+#[test]
+fn what_a_constructor_leaves_with_the_loader_thread_goes_as_well() {
+    let bench = Bench::new();
+    let library = bench.marking(&["-DCONSTRUCTOR_LEAVES"]);
+    let path = library.path();
+    drop(library);
+    gone(&bench, &path);
+    assert_eq!(bench.marks(), "udkd");
+}
+
+/// glibc has 1,024 keys for the whole process, and Rust's standard library ends it when there are none left.
+#[test]
+fn keys_are_given_back_however_many_libraries_come_and_go() {
+    let bench = Bench::new();
+    for _ in 0..1_100 {
+        let library = bench.echo();
+        call(&library, b"leave key");
+        drop(library);
+        flush();
+    }
+    let began = Instant::now();
+    while !bench.loader.residents().is_empty() {
+        assert!(began.elapsed() < DEADLINE, "{:?}", bench.loader.residents());
+        flush();
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}

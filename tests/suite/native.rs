@@ -1,0 +1,116 @@
+//! Native code: what a purged library leaves behind (S83 to S93).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use reld_tests::{Node, eventually, folder, release};
+use serde_json::{Value, json};
+
+fn habits(options: &[&str]) -> Node {
+    let node = Node::start_with(options);
+    node.ok(&["upgrade", &release("habits-1.0.0")]);
+    node
+}
+
+/// The libraries of apps that the kernel has mapped into the daemon.
+fn mapped(node: &Node) -> BTreeSet<String> {
+    let maps = fs::read_to_string(format!("/proc/{}/maps", node.id())).expect("the daemon lives");
+    let paths = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path.to_owned()));
+    paths.filter(|path| path.contains(".loaded.so")).collect()
+}
+
+fn residents(node: &Node) -> Vec<Value> {
+    node.json(&["code"])["residents"].as_array().cloned().expect("a list")
+}
+
+#[track_caller]
+fn ask(node: &Node, number: u64, question: &Value) -> Value {
+    node.json(&["call", &format!("habit_{number}"), &question.to_string(), "--timeout", "60000"])["reply"]
+        .clone()
+}
+
+fn pids(node: &Node) -> Vec<String> {
+    (0..4).map(|number| node.pid("habits", &json!(number))).collect()
+}
+
+/// A path that exists only once somebody makes it.
+fn gate(node: &Node) -> PathBuf {
+    node.root().with_file_name("gate")
+}
+
+#[test]
+fn s86_s91_purged_libraries_leave_the_address_space_whatever_they_left_with_threads() {
+    let node = habits(&[]);
+    let before = pids(&node);
+    node.ok(&["upgrade", &release("habits-2.0.0")]);
+    for version in [1, 2, 1, 2, 1] {
+        node.ok(&["upgrade", &format!("{version}.0.0")]);
+        assert_eq!(ask(&node, 3, &json!("version")), json!(version));
+        assert_eq!((residents(&node), mapped(&node).len()), (vec![], 1), "only version {version} is mapped");
+    }
+    assert_eq!(pids(&node), before);
+    let count = ask(&node, 2, &json!("count"));
+    assert_eq!((count["answered"].as_u64() > Some(0), &count["lost"]), (true, &json!(0)), "{count}");
+}
+
+#[test]
+fn what_a_library_printed_without_ending_the_line_is_written_when_it_leaves() {
+    let node = habits(&[]);
+    ask(&node, 1, &json!({"print": "an unfinished line"}));
+    node.ok(&["upgrade", &release("habits-2.0.0")]);
+    let log = node.log();
+    assert!(log.contains("an unfinished line"), "{log}");
+}
+
+#[test]
+fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_until_it_ends() {
+    let node = habits(&["--residents", "0"]);
+    let gate = gate(&node);
+    ask(&node, 1, &json!({"thread": gate}));
+    let report = node.json(&["upgrade", &release("habits-2.0.0")]);
+    assert_eq!(report["residents"][0]["reason"], json!("a thread that it started still runs"), "{report:#}");
+
+    let stays = residents(&node);
+    assert_eq!((stays.len(), mapped(&node).len()), (1, 2), "{stays:#?}");
+    assert_eq!((&stays[0]["app"], &stays[0]["version"]), (&json!("habits"), &json!("1.0.0")));
+    assert!(stays[0]["bytes"].as_u64() > Some(4096) && stays[0]["for_ms"].is_u64(), "{stays:#?}");
+    let alarms = node.json(&["status"])["alarms"].to_string();
+    assert!(alarms.contains("1 purged libraries stay mapped"), "{alarms}");
+
+    // The same version comes back as another image, with statics of its own.
+    node.ok(&["downgrade"]);
+    assert_eq!((ask(&node, 3, &json!("version")), mapped(&node).len()), (json!(1), 2));
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it leaves", || residents(&node).is_empty().then_some(()));
+    assert_eq!(mapped(&node).len(), 1);
+    assert_eq!(node.json(&["status"])["alarms"], json!([]));
+}
+
+#[test]
+fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
+    let node = habits(&["--threads", "1"]);
+    let gate = gate(&node);
+    assert_eq!(ask(&node, 1, &json!("version")), json!(1));
+    let dir = folder("tests/fixtures/lib/habits-2.0.0");
+    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    // The one thread holds values of version 1 and goes into version 2 for long.
+    let mut spinning =
+        node.relctl(&["call", "habit_3", &json!({"spin": gate}).to_string(), "--timeout", "60000"]);
+    let mut spinning = spinning.spawn().expect("relctl can be run");
+    eventually("it is stuck", || {
+        node.json(&["status"])["stuck"].as_array().filter(|stuck| !stuck.is_empty()).cloned()
+    });
+    for module in ["habit", "habits_sup", "habits_app"] {
+        node.ok(&["purge", module]);
+    }
+    let stays = residents(&node);
+    assert_eq!(stays.len(), 1, "{stays:#?}");
+    let reason = stays[0]["reason"].as_str().expect("a text");
+    assert!(reason.contains("values of it live on thread reld-pool"), "{reason}");
+
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it leaves", || residents(&node).is_empty().then_some(()));
+    assert!(spinning.wait().expect("relctl ends").success());
+    assert_eq!(mapped(&node).len(), 1);
+}
