@@ -10,5 +10,6 @@ mod diff;
 mod lives;
 mod ports;
 mod settle;
+mod shared;
 mod store;
 mod upgrade;

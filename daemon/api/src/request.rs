@@ -13,7 +13,7 @@ mod look;
 mod release;
 mod touch;
 
-pub use look::{Apps, Code, Process, Processes, State, Status, Tree};
+pub use look::{Apps, Code, Ports, Process, Processes, State, Status, Tables, Tree};
 pub use release::{
     Abort, Attach, Check, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld, Releases, Remove,
     Settle, Timeouts, Unpack, Upgrade,
@@ -89,6 +89,8 @@ routes! {
     Get    "/process"             Process        -> ProcessDetails within QUICK;
     Get    "/apps"                Apps           -> AppList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
+    Get    "/ports"               Ports          -> PortList       within QUICK;
+    Get    "/tables"              Tables         -> TableList      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;
 
     Post   "/call"                Call           -> Replied        within QUICK;

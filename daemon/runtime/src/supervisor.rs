@@ -362,6 +362,7 @@ impl Supervisor {
             );
             return Err(Exit::Shutdown("reached_max_restart_intensity".to_owned()));
         }
+        context::restarted();
         if let Err(exit) = self.start_row(seq).await {
             self.rows.write().set(seq, Child::Restarting);
             tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
@@ -597,7 +598,7 @@ impl Instance for Supervisor {
             }),
             // OTP logs what a supervisor did not expect, and goes on.
             Event::Info(_)
-            | Event::Port(_)
+            | Event::Told(_)
             | Event::Down(..)
             | Event::PrepStop(_)
             | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
