@@ -88,6 +88,10 @@ pub(crate) enum Command {
     Proc(Process),
     /// List the apps
     Apps,
+    /// List the sockets of apps
+    Ports,
+    /// List the shared tables
+    Tables,
     /// List current and old code of modules, and who runs old code
     Code {
         /// Only this module

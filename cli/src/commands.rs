@@ -79,6 +79,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Ps => look::ps(client).await,
         Command::Proc(args) => look::proc(client, args.process).await,
         Command::Apps => look::apps(client).await,
+        Command::Ports => look::ports(client).await,
+        Command::Tables => look::tables(client).await,
         Command::Code { module } => look::code(client, module).await,
         Command::State(args) => look::state(client, args.process).await,
         Command::Call(args) => message::call(client, args).await,

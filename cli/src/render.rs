@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
 use reld_api::response::{
-    AppList, CodeTable, EndedApp, Loaded, NodeStatus, ProcessDetails, ProcessList, ReleaseList,
-    ReleaseStatus, StuckCode,
+    AppList, CodeTable, EndedApp, Loaded, NodeStatus, PortList, ProcessDetails, ProcessList, ReleaseList,
+    ReleaseStatus, StuckCode, TableList,
 };
 use serde_json::Value;
 
@@ -129,6 +129,28 @@ pub(crate) fn apps(list: &AppList) -> String {
         }
     }
     text
+}
+
+/// Lists the sockets of apps.
+pub(crate) fn ports(list: &PortList) -> String {
+    let rows = list.ports.iter().map(|port| {
+        let peer = port.peer.clone().unwrap_or_else(|| "(listens)".to_owned());
+        let (unread, unsent) = (size(port.unread), size(port.unsent));
+        vec![port.port.to_string(), port.owner.clone(), port.local.clone(), peer, unread, unsent]
+    });
+    table(&["port", "owner", "local", "peer", "unread", "unsent"], rows)
+}
+
+/// Lists the shared tables.
+pub(crate) fn tables(list: &TableList) -> String {
+    let rows = list.tables.iter().map(|table| {
+        let name = table.name.clone().unwrap_or_else(|| "-".to_owned());
+        let heir = table.heir.clone().unwrap_or_else(|| "-".to_owned());
+        let (rows, bytes) = (table.rows.to_string(), size(table.bytes));
+        let (kind, access) = (table.kind.clone(), table.access.clone());
+        vec![table.table.to_string(), name, kind, access, table.owner.clone(), heir, rows, bytes]
+    });
+    table(&["table", "name", "type", "access", "owner", "heir", "rows", "size"], rows)
 }
 
 /// Lists the slots of modules, then who runs old code, then what stays mapped.

@@ -114,7 +114,7 @@ typedef struct reld_event {
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its tree has stopped */
 #define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body is the root's pid or nil; application */
 #define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
-#define RELD_EVENT_PORT 16u     /* body is an EVENT, see RELD_REQUEST_PORT; gen_server, since ABI 1.2 */
+#define RELD_EVENT_TOLD 16u      /* {port: EVENT} or {table: EVENT}, see RELD_REQUEST_PORT, _TABLE; gen_server, since ABI 1.2 */
 
 /* What a callback or a poll came to. */
 typedef uint32_t reld_verdict;
@@ -260,7 +260,7 @@ typedef struct reld_answer {
 /*
  * To a port, with no process as `to`. Since ABI 1.2; an older daemon refuses it. The body is one of these, MessagePack
  * with field names; PORT is a number, HOW is "now" (answer nil when there is nothing yet), "wait" (answer nil when it is
- * worth asking again) or "tell" (answer nil now, and send a RELD_EVENT_PORT when there is something):
+ * worth asking again) or "tell" (answer nil now, and send a RELD_EVENT_TOLD when there is something):
  *
  *   {listen: {address, options, supervisor: bool}}        PORT
  *   {connect: {address, options, how}}                    PORT; how: now or tell
@@ -277,6 +277,24 @@ typedef struct reld_answer {
  * {connection}}, {data: {connection, bytes}}, {writable: {connection}} or {closed: {port, error: {reason, text}}}.
  */
 #define RELD_REQUEST_PORT 16u
+/*
+ * To a shared table, with no process as `to`; answered before call returns. Since ABI 1.2; an older daemon refuses it. The
+ * body is one of these, MessagePack with field names; TABLE is a number, KEY and VALUE are bins of MessagePack:
+ *
+ *   {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir: {pid, data}}}   TABLE
+ *   {whereis: {name}}                                       TABLE or nil
+ *   {insert: {table, key, value}}                           nil
+ *   {insert_new: {table, key, value}}                       bool
+ *   {lookup: {table, key}}  {take: {table, key}}            VALUE or nil
+ *   {replace: {table, key, old, new}}                       bool
+ *   {update_counter: {table, key, by, initial}}             the sum
+ *   {select: {table, wanted: {prefix, from, after, to, limit}}}   [[KEY, VALUE], ..]
+ *   {clear: {table}}  {size: {table}}                       a number
+ *   {drop: {table}}  {give_away: {table, to, data}}  {set_heir: {table, heir}}   nil
+ *
+ * The reply is {ok: ..} or {error: {reason, text}}. An EVENT is {transferred: {table, from, data}}.
+ */
+#define RELD_REQUEST_TABLE 17u
 
 /* Waits for ever, for every timeout_ms. */
 #define RELD_INFINITY UINT64_MAX
@@ -332,6 +350,16 @@ typedef struct reld_host {
     reld_status (*get_env)(reld_bytes key, reld_buf *out);
     /* [any thread] Writes a line to the daemon's log; level 1 (error) to 5 (trace). */
     void (*log)(uint32_t level, reld_bytes target, reld_bytes message);
+    /* Sends body as RELD_EVENT_INFO every every_ms, as long as the target lives; takes body. Since ABI 1.2. */
+    reld_timer (*send_interval)(reld_pid to, uint64_t every_ms, reld_buf body);
+    /* In how many milliseconds a timer fires, RELD_INFINITY when it has fired or was stopped. Since ABI 1.2. */
+    uint64_t (*read_timer)(reld_timer timer);
+    /*
+     * Runs run(data_app) once on a thread made for work that blocks, whatever becomes of the process; its reference is
+     * answered with an empty reply then. 0 when it was refused: then run is not called. Inside, no function of this table
+     * but whereis and log works. Since ABI 1.2.
+     */
+    uint64_t (*blocking)(void (*run)(void *data_app), void *data_app);
 } reld_host;
 
 #ifdef __cplusplus

@@ -12,6 +12,7 @@ mod native;
 mod ports;
 mod relup;
 mod settle;
+mod shared;
 mod single_app;
 mod store;
 mod tables;

@@ -1,4 +1,4 @@
-//! Commands that look: status, tree, ps, proc, apps, code, state.
+//! Commands that look: status, tree, ps, proc, apps, ports, tables, code, state.
 
 use reld_api::{Client, request as q};
 
@@ -35,6 +35,16 @@ pub(super) async fn proc(client: &Client, process: String) -> Result<Shown, Fail
 pub(super) async fn apps(client: &Client) -> Result<Shown, Failure> {
     let answer = client.call(&q::Apps {}).await?;
     Ok(Shown::new(&answer, render::apps(&answer)))
+}
+
+pub(super) async fn ports(client: &Client) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Ports {}).await?;
+    Ok(Shown::new(&answer, render::ports(&answer)))
+}
+
+pub(super) async fn tables(client: &Client) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Tables {}).await?;
+    Ok(Shown::new(&answer, render::tables(&answer)))
 }
 
 pub(super) async fn code(client: &Client, module: Option<String>) -> Result<Shown, Failure> {

@@ -42,6 +42,9 @@ pub type EntryFn = unsafe extern "C" fn() -> *const App;
 /// The type of [`ALLOCATOR_SYMBOL`]: returns the daemon's allocator, valid for as long as the daemon lives.
 pub type AllocatorFn = unsafe extern "C" fn() -> *const Allocator;
 
+/// Work for [`Host::blocking`]. No function of the table but `whereis` and `log` works inside it.
+pub type BlockingFn = unsafe extern "C" fn(data_app: *mut c_void);
+
 /// A borrowed run of bytes, valid until the call it was passed to returns.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -164,9 +167,9 @@ pub const EVENT_PREP_STOP: u32 = 7;
 /// ABI 1.0 does not receive it.
 pub const EVENT_CONFIG_CHANGE: u32 = 8;
 
-/// What became of a request to a port; `body` is the event, see [`REQUEST_PORT`]. gen_server. Since ABI 1.2: a library
-/// of an older ABI does not receive it.
-pub const EVENT_PORT: u32 = 16;
+/// What the node itself tells; `body` is `{port: EVENT}`, see [`REQUEST_PORT`], or `{table: EVENT}`, see
+/// [`REQUEST_TABLE`]. gen_server. Since ABI 1.2: a library of an older ABI does not receive it.
+pub const EVENT_TOLD: u32 = 16;
 
 /// What a callback or a poll came to.
 pub type Verdict = u32;
@@ -350,7 +353,7 @@ pub struct Allocator {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Message {
-    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`], [`EVENT_DOWN`] or [`EVENT_PORT`].
+    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`], [`EVENT_DOWN`] or [`EVENT_TOLD`].
     pub kind: u32,
     /// The exit's kind for [`EVENT_EXIT`] and [`EVENT_DOWN`].
     pub exit_kind: u32,
@@ -392,7 +395,7 @@ pub const REQUEST_SUPERVISOR: u32 = 1;
 ///
 /// The body is one of these, MessagePack with field names; PORT is a number, HOW is `"now"` (answer nil when there is
 /// nothing yet), `"wait"` (answer nil when it is worth asking again) or `"tell"` (answer nil now, and send an
-/// [`EVENT_PORT`] when there is something):
+/// [`EVENT_TOLD`] when there is something):
 ///
 /// ```text
 /// {listen: {address, options, supervisor: bool}}        PORT
@@ -411,6 +414,27 @@ pub const REQUEST_SUPERVISOR: u32 = 1;
 /// peer}}`, `{connected: {connection}}`, `{data: {connection, bytes}}`, `{writable: {connection}}` or `{closed: {port,
 /// error: {reason, text}}}`.
 pub const REQUEST_PORT: u32 = 16;
+
+/// A request to a shared table, for [`Host::call`] with no process as `to`; answered before that returns. Since ABI 1.2;
+/// an older daemon refuses it.
+///
+/// The body is one of these, MessagePack with field names; TABLE is a number, KEY and VALUE are bins of MessagePack:
+///
+/// ```text
+/// {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir: {pid, data}}}   TABLE
+/// {whereis: {name}}                                       TABLE or nil
+/// {insert: {table, key, value}}                           nil
+/// {insert_new: {table, key, value}}                       bool
+/// {lookup: {table, key}}  {take: {table, key}}            VALUE or nil
+/// {replace: {table, key, old, new}}                       bool
+/// {update_counter: {table, key, by, initial}}             the sum
+/// {select: {table, wanted: {prefix, from, after, to, limit}}}   [[KEY, VALUE], ..]
+/// {clear: {table}}  {size: {table}}                       a number
+/// {drop: {table}}  {give_away: {table, to, data}}  {set_heir: {table, heir}}   nil
+/// ```
+///
+/// The reply is `{ok: ..}` or `{error: {reason, text}}`. An EVENT is `{transferred: {table, from, data}}`.
+pub const REQUEST_TABLE: u32 = 17;
 
 /// Waits for ever, for every `timeout_ms`.
 pub const INFINITY: u64 = u64::MAX;
@@ -473,4 +497,11 @@ pub struct Host {
     pub get_env: unsafe extern "C" fn(key: Bytes, out: *mut Buf) -> Status,
     /// Writes a line to the daemon's log; level 1 (error) to 5 (trace). Any thread.
     pub log: unsafe extern "C" fn(level: u32, target: Bytes, message: Bytes),
+    /// Sends `body` as [`EVENT_INFO`] every `every_ms`, as long as the target lives; takes `body`. Since ABI 1.2.
+    pub send_interval: unsafe extern "C" fn(to: Pid, every_ms: u64, body: Buf) -> Timer,
+    /// Returns in how many milliseconds a timer fires, [`INFINITY`] when it has fired or was stopped. Since ABI 1.2.
+    pub read_timer: unsafe extern "C" fn(timer: Timer) -> u64,
+    /// Runs `run(data_app)` once on a thread made for work that blocks, whatever becomes of the process; its reference is
+    /// answered with an empty reply then. 0 when it was refused: then `run` is not called. Since ABI 1.2.
+    pub blocking: unsafe extern "C" fn(run: BlockingFn, data_app: *mut c_void) -> u64,
 }

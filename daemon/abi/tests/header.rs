@@ -100,7 +100,7 @@ fn add_structs(facts: &mut Facts) {
         reld_host = Host {
             size, abi_major, abi_minor, reserved, self_pid, send, call, take, forget, reply, send_after, cancel_timer,
             sleep, recv, spawn, register = register_name, unregister = unregister_name, whereis, link, unlink, monitor,
-            demonitor, exit, trap_exit, get_env, log,
+            demonitor, exit, trap_exit, get_env, log, send_interval, read_timer, blocking,
         }
     }
     facts.add("sizeof(reld_verdict)".to_owned(), size_of::<Verdict>() as u64);
@@ -116,7 +116,7 @@ fn add_constants(facts: &mut Facts) {
         RELD_EVENT_INIT = EVENT_INIT, RELD_EVENT_CALL = EVENT_CALL, RELD_EVENT_CAST = EVENT_CAST,
         RELD_EVENT_INFO = EVENT_INFO, RELD_EVENT_EXIT = EVENT_EXIT, RELD_EVENT_DOWN = EVENT_DOWN,
         RELD_EVENT_TERMINATE = EVENT_TERMINATE, RELD_EVENT_PREP_STOP = EVENT_PREP_STOP,
-        RELD_EVENT_PORT = EVENT_PORT, RELD_REQUEST_PORT = REQUEST_PORT,
+        RELD_EVENT_TOLD = EVENT_TOLD, RELD_REQUEST_PORT = REQUEST_PORT, RELD_REQUEST_TABLE = REQUEST_TABLE,
         RELD_VERDICT_READY = VERDICT_READY, RELD_VERDICT_PENDING = VERDICT_PENDING,
         RELD_VERDICT_CRASHED = VERDICT_CRASHED,
         RELD_NEXT_CONTINUE = NEXT_CONTINUE, RELD_NEXT_STOP = NEXT_STOP, RELD_NEXT_IGNORE = NEXT_IGNORE,

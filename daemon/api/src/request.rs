@@ -13,7 +13,7 @@ mod look;
 mod release;
 mod touch;
 
-pub use look::{Apps, ChildSpecOf, Code, Process, Processes, State, Status, Tree};
+pub use look::{Apps, ChildSpecOf, Code, Ports, Process, Processes, State, Status, Tables, Tree};
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld,
     Releases, Remove, Settle, Timeouts, Unpack, Upgrade, UpgradeApp,
@@ -91,6 +91,8 @@ routes! {
     Get    "/process"             Process        -> ProcessDetails within QUICK;
     Get    "/apps"                Apps           -> AppList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
+    Get    "/ports"               Ports          -> PortList       within QUICK;
+    Get    "/tables"              Tables         -> TableList      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;
     Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
 

@@ -40,6 +40,9 @@ static HOST: abi::Host = abi::Host {
     trap_exit,
     get_env,
     log,
+    send_interval,
+    read_timer,
+    blocking,
 };
 
 /// Returns the table that every library receives when it is loaded.
@@ -100,6 +103,7 @@ unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u
         let body = wire::take_buf(body)?;
         let timeout = (timeout_ms != abi::INFINITY).then(|| Duration::from_millis(timeout_ms));
         let kind = match kind {
+            abi::REQUEST_TABLE => return Ok(context::table(&body)?),
             abi::REQUEST_PORT => return Ok(context::port(&body, timeout)?),
             abi::REQUEST_CALL => RequestKind::Call,
             abi::REQUEST_SUPERVISOR => RequestKind::Supervisor,
@@ -140,6 +144,20 @@ unsafe extern "C" fn send_after(to: abi::Pid, after_ms: u64, body: abi::Buf) -> 
     timer.map_or(abi::Timer { id: 0, at_ns: 0 }, |TimerRef { id, at_ns }| abi::Timer { id, at_ns })
 }
 
+unsafe extern "C" fn send_interval(to: abi::Pid, every_ms: u64, body: abi::Buf) -> abi::Timer {
+    let timer = enter(|| {
+        let body = wire::take_buf(body)?;
+        Ok(context::send_interval(wire::pid_in(to), Duration::from_millis(every_ms), body)?)
+    });
+    timer.map_or(abi::Timer { id: 0, at_ns: 0 }, |TimerRef { id, at_ns }| abi::Timer { id, at_ns })
+}
+
+unsafe extern "C" fn read_timer(timer: abi::Timer) -> u64 {
+    let left = enter(|| Ok(context::read_timer(TimerRef { id: timer.id, at_ns: timer.at_ns })?));
+    let left = left.ok().flatten().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    left.unwrap_or(abi::INFINITY)
+}
+
 unsafe extern "C" fn cancel_timer(timer: abi::Timer) -> abi::Status {
     status(enter(|| {
         let was_open = context::cancel_timer(TimerRef { id: timer.id, at_ns: timer.at_ns })?;
@@ -149,6 +167,30 @@ unsafe extern "C" fn cancel_timer(timer: abi::Timer) -> abi::Status {
 
 unsafe extern "C" fn sleep(after_ms: u64) -> u64 {
     reference(enter(|| Ok(context::sleep(Duration::from_millis(after_ms))?)))
+}
+
+unsafe extern "C" fn blocking(run: abi::BlockingFn, data_app: *mut std::ffi::c_void) -> u64 {
+    let work = Work { run, data_app };
+    // SAFETY: the library gives the work away with this call, and the context runs it once or not at all.
+    reference(enter(|| context::blocking(Box::new(move || unsafe { work.run() })).map_err(|_| No)))
+}
+
+/// Work that a library hands in.
+struct Work {
+    run: abi::BlockingFn,
+    data_app: *mut std::ffi::c_void,
+}
+
+// SAFETY: by the contract of the table the work may run on any thread.
+unsafe impl Send for Work {}
+
+impl Work {
+    /// # Safety
+    /// Once.
+    unsafe fn run(self) {
+        // SAFETY: the caller's promise; the library is mapped, since the daemon holds its code until the work is done.
+        unsafe { (self.run)(self.data_app) }
+    }
 }
 
 unsafe extern "C" fn recv(out: *mut abi::Message) -> abi::Status {
@@ -281,7 +323,7 @@ fn message(message: Message) -> abi::Message {
         Message::Call(from, body) => (abi::EVENT_CALL, 0, from.caller, from.reference, body),
         Message::Cast(from, body) => (abi::EVENT_CAST, 0, from, 0, body),
         Message::Info(from, body) => (abi::EVENT_INFO, 0, from, 0, body),
-        Message::Port(event) => (abi::EVENT_PORT, 0, Pid::NONE, 0, event),
+        Message::Told(event) => (abi::EVENT_TOLD, 0, Pid::NONE, 0, event),
         Message::Exit(from, exit) => (abi::EVENT_EXIT, wire::exit_kind(&exit), from, 0, text(exit)),
         Message::Down(reference, from, exit) => {
             (abi::EVENT_DOWN, wire::exit_kind(&exit), from, reference, text(exit))
@@ -317,9 +359,13 @@ mod tests {
                 ("send", (host.send)(abi::EVENT_CAST, pid, body()) == abi::REFUSED),
                 ("call", (host.call)(abi::REQUEST_CALL, pid, body(), abi::INFINITY) == 0),
                 ("port", (host.call)(abi::REQUEST_PORT, NO_PID, body(), abi::INFINITY) == 0),
+                ("table", (host.call)(abi::REQUEST_TABLE, NO_PID, body(), abi::INFINITY) == 0),
+                ("blocking", (host.blocking)(never, std::ptr::null_mut()) == 0),
                 ("take", (host.take)(1, &raw mut got) == abi::REFUSED),
                 ("reply", (host.reply)(from, body()) == abi::REFUSED),
                 ("send_after", (host.send_after)(pid, 1, body()).id == 0),
+                ("send_interval", (host.send_interval)(pid, 1, body()).id == 0),
+                ("read_timer", (host.read_timer)(timer) == abi::INFINITY),
                 ("cancel_timer", (host.cancel_timer)(timer) == abi::REFUSED),
                 ("sleep", (host.sleep)(1) == 0),
                 ("recv", (host.recv)(&raw mut mail) == abi::REFUSED),
@@ -336,6 +382,10 @@ mod tests {
                 ("get_env", (host.get_env)(name, &raw mut value) == abi::REFUSED),
             ]
         }
+    }
+
+    unsafe extern "C" fn never(_: *mut std::ffi::c_void) {
+        panic!("work that was refused is not run");
     }
 
     fn empty() -> abi::Message {

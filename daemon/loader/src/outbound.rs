@@ -26,7 +26,7 @@ use crate::wire::{self, Malformed};
 fn since(event: &Event<'_>) -> u32 {
     match event {
         Event::ConfigChange(_) => 1,
-        Event::Port(_) => 2,
+        Event::Told(_) => 2,
         _ => 0,
     }
 }
@@ -369,7 +369,7 @@ fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step 
             let body = pid_body(root);
             run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
         }
-        Event::Port(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_PORT) }),
+        Event::Told(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_TOLD) }),
         Event::ConfigChange(body) => {
             run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONFIG_CHANGE) })
         }

@@ -4,6 +4,7 @@
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
 mod look;
+mod metrics;
 mod release;
 pub(crate) mod report;
 mod single_app;
@@ -90,7 +91,7 @@ pub(crate) async fn serve(listener: UnixListener, api: Api) {
 }
 
 fn routes(router: Router<Api>) -> Router<Api> {
-    let router = touch::routes(look::routes(release::routes(router)));
+    let router = metrics::routes(touch::routes(look::routes(release::routes(router))));
     router.fallback(|| async {
         refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))
     })

@@ -55,8 +55,8 @@ pub enum Event<'a> {
     Exit(Pid, &'a Exit),
     /// A monitored process ended.
     Down(Ref, Pid, &'a Exit),
-    /// What became of a request to a port: a [`PortEvent`](crate::PortEvent), MessagePack.
-    Port(&'a [u8]),
+    /// What the node itself tells the process, of ports and tables: MessagePack.
+    Told(&'a [u8]),
     /// The process is about to end.
     Terminate(&'a Exit),
     /// The application is about to be stopped; its root supervisor, if that still lives.

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use thiserror::Error;
 
+use crate::blocking::Work;
 use crate::code::{Behaviour, Bytes, From, Ref};
 use crate::code_server::Code;
+use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::port;
@@ -53,8 +55,8 @@ pub enum Message {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
-    /// What became of a request to a port.
-    Port(Bytes),
+    /// From the node itself: of ports and tables.
+    Told(Bytes),
 }
 
 thread_local! {
@@ -137,6 +139,40 @@ pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     })
 }
 
+/// Asks something of a shared table (see `ets.rs`); the answer is there at once.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn table(request: &[u8]) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = own.new_ref();
+        own.answers.push((reference, Answer::Reply(ets::ask(world, own.pid, request))));
+        reference
+    })
+}
+
+/// Runs work on a spare thread; the request is answered with nothing when that is done, even if the work panics.
+///
+/// # Errors
+/// [`Refused`] outside a callback; the work was not taken, and is given back.
+pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() + Send>> {
+    let mut run = Some(run);
+    let opened = with(|world, own| {
+        let reference = open(own, Pid::NONE, None);
+        let (pid, weak) = (own.pid, Arc::downgrade(world));
+        let done = Box::new(move || {
+            if let Some(world) = weak.upgrade() {
+                world.answer(pid, reference, Answer::Reply(Bytes::new()));
+            }
+        });
+        if let Some(run) = run.take() {
+            world.spare.run(Work { pid, code: Arc::clone(&own.card.code), run, done });
+        }
+        reference
+    });
+    opened.map_err(|Refused| run.take().unwrap_or_else(|| Box::new(|| ())))
+}
+
 /// Takes the answer to an open request; `Ok(None)` while there is none.
 ///
 /// # Errors
@@ -183,6 +219,22 @@ pub fn send_after(to: Pid, after: Duration, body: Bytes) -> Result<TimerRef, Ref
     with(|world, _| world.send_after(to, after, body))
 }
 
+/// Sends a message again and again, as long as the target lives. OTP: `timer:send_interval/3`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn send_interval(to: Pid, every: Duration, body: Bytes) -> Result<TimerRef, Refused> {
+    with(|world, _| world.timers.set_every(every, Fire::Interval(to, body)))
+}
+
+/// Returns how long a timer has still to run; `None` when it has fired. OTP: `erlang:read_timer/1`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn read_timer(timer: TimerRef) -> Result<Option<Duration>, Refused> {
+    with(|world, _| world.timers.left(timer))
+}
+
 /// Stops a timer; says whether it had not fired yet.
 ///
 /// # Errors
@@ -221,7 +273,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
             Mail::Info(from, body) => Message::Info(from, body),
             Mail::Exit(from, exit) => Message::Exit(from, exit),
             Mail::Down(reference, pid, exit) => Message::Down(reference, pid, exit),
-            Mail::Port(event) => Message::Port(event),
+            Mail::Told(event) => Message::Told(event),
         }))
     })?
 }
@@ -401,6 +453,11 @@ pub(crate) fn started(pid: Option<Pid>) -> Bytes {
 /// Returns what kind of process a loaded module makes.
 pub(crate) fn behaviour(module: &str) -> Option<Behaviour> {
     with(|world, _| world.code.resolve(module).map(|code| code.behaviour())).ok()?
+}
+
+/// Counts a restart.
+pub(crate) fn restarted() {
+    let _ = with(|world, _| world.counters.restarts.add());
 }
 
 /// Makes the running supervisor's children readable by everybody.

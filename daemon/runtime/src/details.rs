@@ -45,8 +45,8 @@ pub enum Letter {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
-    /// What became of a request to a port.
-    Port(Bytes),
+    /// From the node itself: of ports and tables.
+    Told(Bytes),
 }
 
 impl World {
@@ -60,7 +60,7 @@ impl World {
     fn timers_to(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
         let mut timers = Vec::new();
         self.timers.each(|timer, what| {
-            if let Fire::Info(to, body) = what
+            if let Fire::Info(to, body) | Fire::Interval(to, body) = what
                 && *to == pid
             {
                 timers.push((timer, body.clone()));
@@ -94,7 +94,7 @@ impl Letter {
             Mail::Info(from, body) => Self::Info(*from, body.clone()),
             Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
             Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
-            Mail::Port(event) => Self::Port(event.clone()),
+            Mail::Told(event) => Self::Told(event.clone()),
         }
     }
 }

@@ -166,7 +166,12 @@ impl World {
         if Arc::strong_count(code) <= 2 {
             return Vec::new();
         }
-        self.find(|_, card| Arc::ptr_eq(&card.code, code))
+        let mut users = self.find(|_, card| Arc::ptr_eq(&card.code, code));
+        // Work that it left behind uses the code as well, whether or not the process is still there.
+        users.extend(
+            self.spare.users(code).into_iter().filter(|pid| !users.contains(pid)).collect::<Vec<_>>(),
+        );
+        users
     }
 
     /// Returns the tree below a process.

@@ -21,6 +21,7 @@
 //! ```
 
 mod application;
+mod blocking;
 mod child_spec;
 mod code;
 mod code_server;
@@ -28,7 +29,9 @@ pub mod context;
 mod convert;
 mod crashes;
 mod details;
+mod ets;
 mod exit;
+mod figures;
 mod gate;
 mod inspect;
 mod journal;
@@ -54,6 +57,7 @@ mod upgrade;
 mod world;
 
 pub use application::{AppError, AppSpec, AppStatus, PREP_STOP};
+pub use blocking::Blocking;
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
 pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
@@ -62,7 +66,9 @@ pub use code_server::{CodeError, Place, Version};
 pub use convert::{Conversion, ConvertError, Converted, Stuck};
 pub use crashes::Crash;
 pub use details::{Inside, Letter, ProcessDetails};
+pub use ets::{Access, TableId, TableInfo, TableKind};
 pub use exit::Exit;
+pub use figures::Figures;
 pub use gate::{Member, Unrest};
 pub use inspect::{Node, ProcessInfo, Status, TiesInfo};
 pub use journal::{Death, Entries};

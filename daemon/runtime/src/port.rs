@@ -33,7 +33,7 @@ use self::wire::{Addresses, How, Request, reply};
 pub use self::wire::{Framing, PortError, PortEvent, PortId, PortOptions, Reason};
 use crate::code::{Bytes, Ref};
 use crate::pid::Pid;
-use crate::process::{Answer, Mail};
+use crate::process::{Answer, Told};
 use crate::term;
 use crate::world::World;
 
@@ -428,12 +428,8 @@ impl Table {
 
 /// How ports reach processes.
 impl World {
-    fn is_alive(&self, pid: Pid) -> bool {
-        self.slot(pid).is_some_and(|slot| slot.card(pid.generation, |_| ()).is_some())
-    }
-
     fn tell_port(&self, pid: Pid, event: &PortEvent) {
-        self.post(pid, Mail::Port(term::encode(event)));
+        self.post(pid, Told::Port(event).mail());
     }
 
     /// Answers a wait with nil: it is worth asking again.

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::RwLock;
+use serde::Serialize;
 
 use crate::code::{Bytes, Callback, From, Instance, Ref};
 use crate::code_server::Code;
+use crate::ets::TableEvent;
 use crate::exit::Exit;
 use crate::gate::Round;
 use crate::pid::Pid;
+use crate::port::PortEvent;
 use crate::rows::Rows;
 use crate::slot::Kind;
+use crate::term;
 use crate::upgrade::Shadow;
 
 /// The types that make up a process, for the claim protocol.
@@ -66,8 +70,24 @@ pub(crate) enum Mail {
     Info(Pid, Bytes),
     Exit(Pid, Exit),
     Down(Ref, Pid, Exit),
-    /// What became of a request to a port: a `PortEvent`, MessagePack.
-    Port(Bytes),
+    /// What the node tells a process: a [`Told`], MessagePack.
+    Told(Bytes),
+}
+
+/// What the node itself tells a process.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Told<'a> {
+    /// What became of a request to a port.
+    Port(&'a PortEvent),
+    /// What became of a table.
+    Table(&'a TableEvent),
+}
+
+impl Told<'_> {
+    pub(crate) fn mail(&self) -> Mail {
+        Mail::Told(term::encode(self))
+    }
 }
 
 /// What an open request came to.

@@ -45,7 +45,9 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
     if body.inbox.is_empty() {
         body.inbox = claim.mail;
     } else {
+        let before = body.inbox.len();
         body.inbox.extend(claim.mail);
+        world.counters.mailbox(body.pid, before, body.inbox.len());
     }
     let mut run = Run { world, slot, body: Some(body) };
     match run.turn(claim.signals) {
@@ -305,6 +307,7 @@ impl Run<'_> {
             return Ok(true);
         }
         let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
+        self.world.scheduler.note_handled();
         self.deliver(mail)?;
         Ok(true)
     }
@@ -331,7 +334,7 @@ impl Run<'_> {
             Mail::Exit(_, exit) if self.card.code.behaviour() == Behaviour::Application => {
                 self.terminate(exit)
             }
-            Mail::Port(event) => self.callback(During::Message, &Event::Port(&event)),
+            Mail::Told(event) => self.callback(During::Message, &Event::Told(&event)),
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
             // One that was sent before its monitor was removed is not delivered any more.
             Mail::Down(reference, ..) if !self.stop_watching(reference) => Ok(()),
@@ -495,8 +498,9 @@ impl Run<'_> {
         });
         world.registry.forget(pid);
         let (mail, signals, counted) = slot.close();
-        // Behind the close of the slot: who gives it a port now sees that it is too late.
+        // Behind the close of the slot: who gives it a port or table now sees that it is too late.
         world.ports.forget(world, pid);
+        world.tables.forget(world, pid);
         world.table.release(pid.slot);
         // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is
         // told: who hears of the end may purge the code.
@@ -556,6 +560,7 @@ fn report_crash(world: &World, body: &Body, exit: &Exit) {
             pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),
             during = ?body.during, reason = %exit, "a process ended"
         );
+        world.counters.crashes.add();
         world.crashes.note(|| Crash {
             pid: body.pid,
             name: world.registry.names(body.pid).into_iter().next(),

@@ -6,12 +6,15 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus};
+use crate::blocking::Blocking;
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::Stuck;
 use crate::crashes::Crash;
 use crate::details::ProcessDetails;
+use crate::ets::TableInfo;
 use crate::exit::Exit;
+use crate::figures::Figures;
 use crate::inspect::{Node, ProcessInfo};
 use crate::pid::Pid;
 use crate::port::{PortInfo, Sockets};
@@ -272,6 +275,11 @@ impl Runtime {
         stuck
     }
 
+    /// Returns what is counted of the node since it was started.
+    pub fn figures(&self) -> Figures {
+        self.world.figures()
+    }
+
     // --- ports -----------------------------------------------------------------------------------------------------
 
     /// Supplies the sockets behind the ports. Before the first application starts; a node without them opens no port.
@@ -282,6 +290,18 @@ impl Runtime {
     /// Returns all open ports in the order of their numbers.
     pub fn ports(&self) -> Vec<PortInfo> {
         self.world.ports.list()
+    }
+
+    // --- tables ----------------------------------------------------------------------------------------------------
+
+    /// Returns all shared tables in the order of their numbers.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        self.world.tables.list()
+    }
+
+    /// Returns the work on spare threads, oldest first.
+    pub fn blocking(&self) -> Vec<Blocking> {
+        self.world.spare.list()
     }
 
     // --- code ------------------------------------------------------------------------------------------------------

@@ -55,6 +55,10 @@ struct Shared {
     sleeping: AtomicUsize,
     next_worker: AtomicU64,
     stopping: AtomicBool,
+    /// What workers that are gone have handled.
+    handled: AtomicU64,
+    /// How often a callback computed longer than the limit.
+    over_limit: AtomicU64,
     watchdog: OnceLock<Thread>,
 }
 
@@ -74,6 +78,8 @@ struct Worker {
     lifo: AtomicU32,
     /// Counts runs; odd while one is going on.
     runs: AtomicU64,
+    /// Counts messages that were handled. Written by its owner.
+    handled: AtomicU64,
     /// The process that it runs or ran last, plus one; empty for a job.
     at: AtomicU32,
     /// Set when another worker has taken its place.
@@ -112,6 +118,8 @@ impl Scheduler {
             sleeping: AtomicUsize::new(0),
             next_worker: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
+            handled: AtomicU64::new(0),
+            over_limit: AtomicU64::new(0),
             watchdog: OnceLock::new(),
         });
         Self { shared, width }
@@ -129,6 +137,28 @@ impl Scheduler {
         if let Some(watchdog) = spawn_thread("reld-watchdog", move || watch(&shared)) {
             self.shared.watchdog.get_or_init(|| watchdog);
         }
+    }
+
+    /// Counts a message on the worker that handles it.
+    pub(crate) fn note_handled(&self) {
+        HERE.with(|here| {
+            if let Some(here) = here.get() {
+                let handled = &here.worker.handled;
+                handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Returns how many messages were handled.
+    pub(crate) fn handled(&self) -> u64 {
+        let workers = self.shared.workers.read();
+        let now: u64 = workers.iter().map(|worker| worker.handled.load(Ordering::Relaxed)).sum();
+        now + self.shared.handled.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a callback computed longer than the limit.
+    pub(crate) fn over_limit(&self) -> u64 {
+        self.shared.over_limit.load(Ordering::Relaxed)
     }
 
     /// Makes a process run. On a worker it goes into that worker's slot, else to the injector.
@@ -208,6 +238,7 @@ impl Shared {
             stealer: deque.stealer(),
             lifo: AtomicU32::new(EMPTY),
             runs: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
             at: AtomicU32::new(EMPTY),
             since: OnceLock::new(),
             retired: AtomicBool::new(false),
@@ -366,6 +397,7 @@ fn work(shared: &Arc<Shared>, here: Here) {
         }
         here.give_up(shared);
     });
+    shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
 }
 
@@ -451,6 +483,7 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
         }
         if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
             worker.since.get_or_init(|| since);
+            shared.over_limit.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
             shared.add_worker();
         }

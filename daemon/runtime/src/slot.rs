@@ -175,11 +175,12 @@ impl<K: Kind> Slot<K> {
         Some(generation)
     }
 
-    /// Appends a message; gives it back when the process has ended.
-    pub(crate) fn push_mail(&self, generation: u32, mail: K::Mail) -> Result<Wake, K::Mail> {
+    /// Appends a message, and says how many wait here then; gives it back when the process has ended.
+    pub(crate) fn push_mail(&self, generation: u32, mail: K::Mail) -> Result<(Wake, usize), K::Mail> {
         let Some(mut live) = self.live(generation) else { return Err(mail) };
         live.mail.push_back(mail);
-        Ok(if live.hold == Hold::NONE { live.schedule() } else { Wake::Nothing })
+        let queued = live.mail.len();
+        Ok((if live.hold == Hold::NONE { live.schedule() } else { Wake::Nothing }, queued))
     }
 
     /// Appends a signal; gives it back when the process has ended.

@@ -186,6 +186,7 @@ impl Supervisor {
             self.rows.write().remove(temporary);
         }
         for seq in round.start {
+            context::restarted();
             if let Err(exit) = self.start_row(seq).await {
                 tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
                 self.rows.write().set(seq, Child::Restarting);
@@ -248,7 +249,7 @@ impl Instance for Supervisor {
             }),
             // OTP logs what a supervisor did not expect, and goes on.
             Event::Info(_)
-            | Event::Port(_)
+            | Event::Told(_)
             | Event::Down(..)
             | Event::PrepStop(_)
             | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),

@@ -8,11 +8,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::application::Applications;
+use crate::blocking::Spare;
 use crate::code::{Bytes, From, Ref};
 use crate::code_server::{Code, CodeServer};
 use crate::convert::Stuck;
 use crate::crashes::Crashes;
+use crate::ets::Tables;
 use crate::exit::Exit;
+use crate::figures::{Counters, Figures};
 use crate::gate::GateHouse;
 use crate::journal::Journal;
 use crate::pid::Pid;
@@ -22,7 +25,7 @@ use crate::registry::Registry;
 use crate::scheduler::Scheduler;
 use crate::slot::{Slot, Wake};
 use crate::table::Table;
-use crate::timer::{TimerRef, Timers};
+use crate::timer::{Goes, TimerRef, Timers};
 use crate::upgrade::Fates;
 
 /// Who asks from outside the process world: the API, the release handler.
@@ -32,8 +35,11 @@ pub(crate) const OUTSIDE: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
 pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
 
 /// What a timer does when it fires.
+#[derive(Clone)]
 pub(crate) enum Fire {
     Info(Pid, Bytes),
+    /// Again and again, as long as the process lives.
+    Interval(Pid, Bytes),
     Wait(Pid, Ref),
     Deadline(Pid),
     Outside(Ref),
@@ -52,10 +58,13 @@ pub(crate) struct World {
     pub(crate) timers: Timers<Fire>,
     pub(crate) registry: Registry,
     pub(crate) ports: Ports,
+    pub(crate) tables: Tables,
+    pub(crate) spare: Spare,
     pub(crate) code: CodeServer,
     pub(crate) gate: GateHouse,
     pub(crate) journal: Journal,
     pub(crate) crashes: Crashes,
+    pub(crate) counters: Counters,
     pub(crate) apps: Applications,
     pub(crate) fates: Fates,
     /// Conversions that were given up and have not come back.
@@ -86,10 +95,13 @@ impl World {
             timers: Timers::new(),
             registry: Registry::default(),
             ports: Ports::default(),
+            tables: Tables::default(),
+            spare: Spare::default(),
             code: CodeServer::default(),
             gate: GateHouse::default(),
             journal: Journal::default(),
             crashes: Crashes::default(),
+            counters: Counters::default(),
             apps: Applications::default(),
             fates: Fates::default(),
             stuck: Mutex::default(),
@@ -103,17 +115,28 @@ impl World {
             }
         }));
         let weak = Arc::downgrade(&world);
-        world.timers.start(move |fire| {
-            if let Some(world) = weak.upgrade() {
-                world.fire(fire);
-            }
-        });
+        world.timers.start(move |fire| weak.upgrade().map_or(Goes::Out, |world| world.fire(fire)));
         world
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            timers: self.timers.len(),
+            messages: self.scheduler.handled(),
+            restarts: self.counters.restarts.read(),
+            crashes: self.counters.crashes.read(),
+            over_limit: self.scheduler.over_limit(),
+            mailbox_high: self.counters.mailbox_high.read(),
+        }
     }
 
     /// Returns the place of a pid that this node gave out.
     pub(crate) fn slot(&self, pid: Pid) -> Option<&Slot<Process>> {
         self.table.slot(pid.slot)
+    }
+
+    pub(crate) fn is_alive(&self, pid: Pid) -> bool {
+        self.slot(pid).is_some_and(|slot| slot.card(pid.generation, |_| ()).is_some())
     }
 
     pub(crate) fn act(&self, pid: Pid, wake: Wake) {
@@ -136,7 +159,10 @@ impl World {
             None => Err(mail),
         };
         match pushed {
-            Ok(wake) => self.act(to, wake),
+            Ok((wake, queued)) => {
+                self.counters.mailbox(to, queued - 1, queued);
+                self.act(to, wake);
+            }
             Err(mail) => self.refuse_mail(mail, &Exit::Noproc),
         }
     }
@@ -255,8 +281,10 @@ impl World {
         self.timers.set(after, Fire::Info(to, body))
     }
 
-    fn fire(&self, fire: Fire) {
+    fn fire(&self, fire: Fire) -> Goes {
         match fire {
+            Fire::Interval(to, _) if !self.is_alive(to) => return Goes::Out,
+            Fire::Interval(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Wait(pid, reference) => self.answer(pid, reference, Answer::Reply(Vec::new())),
             Fire::Deadline(pid) => {
@@ -264,5 +292,6 @@ impl World {
             }
             Fire::Outside(reference) => self.answer(OUTSIDE, reference, Answer::Timeout),
         }
+        Goes::On
     }
 }

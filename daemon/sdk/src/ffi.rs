@@ -242,7 +242,7 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
         reld_abi::EVENT_INFO => Event::Info(body),
         reld_abi::EVENT_EXIT => Event::Exit(from, exit()),
         reld_abi::EVENT_DOWN => Event::Down(MonitorRef(event.reference), from, exit()),
-        reld_abi::EVENT_PORT => Event::Port(body),
+        reld_abi::EVENT_TOLD => Event::Told(body),
         reld_abi::EVENT_TERMINATE => Event::Terminate(exit()),
         reld_abi::EVENT_PREP_STOP => Event::PrepStop(body),
         reld_abi::EVENT_CONFIG_CHANGE => Event::ConfigChange(body),

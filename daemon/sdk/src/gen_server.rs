@@ -6,14 +6,14 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, read, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
 use crate::names::{From, MonitorRef, Pid};
-use crate::port;
 use crate::schema::Schema;
 use crate::value::{State, Value};
+use crate::{ets, port};
 
 /// A server process. `Self` is its state. OTP: `gen_server`.
 ///
@@ -164,6 +164,17 @@ pub enum Info<M> {
     },
     /// What became of a request to a port, such as [`request_read`](port::Connection::request_read).
     Port(port::Event),
+    /// What became of a shared table.
+    Table(ets::Event),
+}
+
+impl<M> std::convert::From<Told> for Info<M> {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Port(event) => Self::Port(event),
+            Told::Table(event) => Self::Table(event),
+        }
+    }
 }
 
 impl<M> Info<M> {
@@ -173,6 +184,7 @@ impl<M> Info<M> {
             Self::Exit { .. } => "an exit signal",
             Self::Down { .. } => "the end of a monitored process",
             Self::Port(_) => "what became of a request to a port",
+            Self::Table(_) => "what became of a table",
         }
     }
 }
@@ -195,7 +207,7 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Call(from, body) => Box::pin(call(state, read("call", body)?, from)),
             Event::Cast(body) => Box::pin(cast(state, read("cast", body)?)),
             Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
-            Event::Port(event) => Box::pin(info(state, Info::Port(read("event of a port", event)?))),
+            Event::Told(told) => Box::pin(info(state, read::<Told>("what the node tells", told)?.into())),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
+use crate::blocking::Job;
 use crate::exit::Exit;
 use crate::names::{From, MonitorRef, Pid, Timer};
 use crate::table;
@@ -31,7 +32,8 @@ pub(crate) enum Mail {
     Info(Pid, Vec<u8>),
     Exit(Pid, Exit),
     Down(MonitorRef, Pid, Exit),
-    Port(Vec<u8>),
+    /// From the node itself.
+    Told(Vec<u8>),
 }
 
 /// How a message without reply arrives.
@@ -46,8 +48,9 @@ pub(crate) enum SendKind {
 pub(crate) enum RequestKind {
     Call,
     Supervisor,
-    /// The process is [`Pid::NONE`].
+    /// To no process: to the node.
     Port,
+    Table,
 }
 
 /// The daemon. Bodies are MessagePack, times in milliseconds.
@@ -59,7 +62,10 @@ pub(crate) trait Host {
     fn forget(&self, reference: u64);
     fn reply(&self, to: From, body: Vec<u8>) -> Result<(), Refused>;
     fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused>;
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused>;
+    fn read_timer(&self, timer: Timer) -> Option<u64>;
     fn cancel_timer(&self, timer: Timer) -> bool;
+    fn blocking(&self, job: Job) -> Result<u64, Refused>;
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused>;
     fn recv(&self) -> Result<Option<Mail>, Refused>;
     fn spawn(&self, module: &str, args: Vec<u8>, link: bool) -> Result<u64, Refused>;

@@ -190,15 +190,15 @@
 //!   form for one release.
 //! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`
 //!   ask first and send nothing that would; other apps' messages are delivered as they are.
-//! * **[`Pid`], [`From`], [`Timer`], [`MonitorRef`], [`port::Listener`] and [`port::Connection`] are plain values** that a
-//!   state may hold. Dropping them does nothing: a timer goes on, a caller keeps waiting, a connection stays open.
+//! * **[`Pid`], [`From`], [`Timer`], [`MonitorRef`], [`port::Listener`], [`port::Connection`] and [`ets::Table`] are
+//!   plain values** that a state may hold. Dropping them does nothing: a timer goes on, a caller keeps waiting, a connection stays open.
 //! * **`Drop` has no effects on the node.** States and futures are dropped outside callbacks, copies of a state among
 //!   them. There, everything in this crate is refused.
 //! * **tokio is not available in an app**, nor any crate that needs a runtime of its own: it would keep thread-locals and
 //!   threads that forbid unloading the library. Wait with [`call()`], [`sleep`] and timers; the combinators of the
 //!   `futures` crate work on them. A future that is woken from another thread is not polled again.
 //! * **Do not block and do not spin.** A callback that computes or blocks for long keeps one of the node's few threads,
-//!   and its process cannot be upgraded meanwhile.
+//!   and its process cannot be upgraded meanwhile. [`blocking()`] runs such work beside them.
 //! * **A panic ends the process, not the node.** A panic during a panic aborts the node, like a stack overflow: the
 //!   language offers nothing to catch them.
 //! * **`relctl diff` writes the first draft of an appup** from what two versions say about their types. A server says
@@ -213,11 +213,13 @@
 mod alloc;
 mod application;
 mod behaviour;
+mod blocking;
 mod bytes;
 mod call;
 mod callback;
 mod child_spec;
 mod codec;
+pub mod ets;
 mod exit;
 #[doc(hidden)]
 pub mod export;
@@ -240,6 +242,7 @@ mod wait;
 mod waker;
 
 pub use application::{Application, EnvChange, Root, StartArgs, StartType};
+pub use blocking::blocking;
 pub use call::{CallError, call, sleep, spawn, spawn_link};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
 pub use codec::Undecodable;
@@ -249,8 +252,8 @@ pub use host::Refused;
 pub use log;
 pub use names::{From, MonitorRef, Pid, Timer, To};
 pub use process::{
-    RegisterError, SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, register, reply,
-    self_pid, send, send_after, trap_exit, unlink, unregister, whereis,
+    RegisterError, SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, read_timer, register,
+    reply, self_pid, send, send_after, send_interval, trap_exit, unlink, unregister, whereis,
 };
 pub use schema::Schema;
 pub use schemars;

@@ -94,7 +94,24 @@ pub fn send_after(to: Pid, after: Duration, message: &impl Serialize) -> Result<
     Ok(ask(|host| host.send_after(to, milliseconds(after), body))?)
 }
 
-/// Stops a timer; says whether it had not fired yet. Its message may already be in the mailbox. `[callback]`
+/// Sends a message again and again, first after one period, until it is cancelled or its target ends. It goes on through
+/// upgrades. OTP: `timer:send_interval/3`. Unlike there, periods that a node missed are not made up for. `[callback]`
+///
+/// # Errors
+/// See [`SendError`].
+pub fn send_interval(to: Pid, every: Duration, message: &impl Serialize) -> Result<Timer, SendError> {
+    let body = codec::encode(message)?;
+    Ok(ask(|host| host.send_interval(to, milliseconds(every), body))?)
+}
+
+/// Returns in what time a timer fires, in whole milliseconds; `None` when it has fired or was stopped. OTP:
+/// `erlang:read_timer/1`. `[callback]`
+pub fn read_timer(timer: Timer) -> Option<Duration> {
+    host::ask(|host| host.read_timer(timer)).ok().flatten().map(Duration::from_millis)
+}
+
+/// Stops a timer, or an interval; says whether it had not fired yet. Its message may already be in the mailbox.
+/// `[callback]`
 pub fn cancel_timer(timer: Timer) -> bool {
     host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
 }

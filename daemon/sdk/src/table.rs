@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use reld_abi::Host as Table;
 
+use crate::blocking::{self, Job};
 use crate::bytes::{give, give_exit, lend, read_exit, take};
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
@@ -54,6 +55,7 @@ impl Host for Table {
             RequestKind::Call => reld_abi::REQUEST_CALL,
             RequestKind::Supervisor => reld_abi::REQUEST_SUPERVISOR,
             RequestKind::Port => reld_abi::REQUEST_PORT,
+            RequestKind::Table => reld_abi::REQUEST_TABLE,
         };
         // SAFETY: as above; the body changes owner.
         opened(unsafe { (self.call)(kind, give_pid(to), give(body), timeout_ms) })
@@ -96,10 +98,32 @@ impl Host for Table {
         if timer.id == 0 { Err(Refused) } else { Ok(Timer { id: timer.id, at_ns: timer.at_ns }) }
     }
 
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+        // SAFETY: as above; the body changes owner.
+        let timer = unsafe { (self.send_interval)(give_pid(to), every_ms, give(body)) };
+        if timer.id == 0 { Err(Refused) } else { Ok(Timer { id: timer.id, at_ns: timer.at_ns }) }
+    }
+
+    fn read_timer(&self, timer: Timer) -> Option<u64> {
+        let timer = reld_abi::Timer { id: timer.id, at_ns: timer.at_ns };
+        // SAFETY: as above.
+        let left_ms = unsafe { (self.read_timer)(timer) };
+        (left_ms != reld_abi::INFINITY).then_some(left_ms)
+    }
+
     fn cancel_timer(&self, timer: Timer) -> bool {
         let timer = reld_abi::Timer { id: timer.id, at_ns: timer.at_ns };
         // SAFETY: as above.
         ok(unsafe { (self.cancel_timer)(timer) }).is_ok()
+    }
+
+    fn blocking(&self, job: Job) -> Result<u64, Refused> {
+        let data_app = blocking::give(job);
+        // SAFETY: as above; the job changes owner unless it is refused.
+        opened(unsafe { (self.blocking)(blocking::run, data_app) }).inspect_err(|_| {
+            // SAFETY: refused, so it is still ours.
+            unsafe { blocking::take_back(data_app) }
+        })
     }
 
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused> {
@@ -223,7 +247,7 @@ fn read_message(server: Pid, message: reld_abi::Message) -> Result<Mail, Refused
         reld_abi::EVENT_CALL => Mail::Call(From { caller: from, server, reference: message.reference }, body),
         reld_abi::EVENT_CAST => Mail::Cast(from, body),
         reld_abi::EVENT_INFO => Mail::Info(from, body),
-        reld_abi::EVENT_PORT => Mail::Port(body),
+        reld_abi::EVENT_TOLD => Mail::Told(body),
         reld_abi::EVENT_EXIT => Mail::Exit(from, read_exit(message.exit_kind, &body)),
         reld_abi::EVENT_DOWN => {
             Mail::Down(MonitorRef(message.reference), from, read_exit(message.exit_kind, &body))

@@ -6,14 +6,14 @@ use std::task::Poll;
 
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Told, read, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec::Undecodable;
 use crate::exit::Exit;
 use crate::host::{self, Mail, Refused};
 use crate::names::{From, MonitorRef, Pid};
-use crate::port;
 use crate::waker;
+use crate::{ets, port};
 
 /// A process that is one function. Stays on its version until it ends, and keeps that version's library in use: prefer
 /// [`GenServer`](crate::GenServer) for all that lives long. OTP: a process made by `spawn`.
@@ -52,6 +52,8 @@ pub enum Message<M> {
     },
     /// What became of a request to a port.
     Port(port::Event),
+    /// What became of a shared table.
+    Table(ets::Event),
 }
 
 /// Why [`recv`] gave no message.
@@ -90,7 +92,10 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
         Mail::Call(from, body) => Ok(Message::Call(from, read("call", &body)?)),
         Mail::Cast(from, body) => Ok(Message::Cast(from, read("cast", &body)?)),
         Mail::Info(from, body) => Ok(Message::Info(from, read("message", &body)?)),
-        Mail::Port(event) => Ok(Message::Port(read("event of a port", &event)?)),
+        Mail::Told(told) => Ok(match read("what the node tells", &told)? {
+            Told::Port(event) => Message::Port(event),
+            Told::Table(event) => Message::Table(event),
+        }),
         Mail::Exit(from, reason) => Ok(Message::Exit { from, reason }),
         Mail::Down(monitor, from, reason) => Ok(Message::Down { monitor, from, reason }),
     }

@@ -47,6 +47,16 @@ pub struct Code {
     pub module: Option<String>,
 }
 
+/// `relctl ports`: the sockets of apps. OTP: `inet:i`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {}
+
+/// `relctl tables`: the shared tables. OTP: `ets:i`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tables {}
+
 /// `relctl state PID|NAME`: the state of a process, between two of its callbacks. OTP: `sys:get_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

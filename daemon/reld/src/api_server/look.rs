@@ -27,6 +27,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
         on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
+    let router = on(router, |api: Api, _: q::Ports| async move { Ok(ports(&api)) });
+    let router = on(router, |api: Api, _: q::Tables| async move { Ok(tables(&api)) });
     on(router, |api: Api, request: q::State| async move { state(api, &request).await })
 }
 
@@ -80,6 +82,39 @@ fn stuck(api: &Api) -> Vec<r::StuckCode> {
         for_ms: millis(stuck.since.elapsed()),
     };
     api.runtime.stuck(STUCK).into_iter().map(stuck).collect()
+}
+
+fn ports(api: &Api) -> r::PortList {
+    let port = |info: runtime::PortInfo| r::Port {
+        port: info.port.0,
+        owner: info.owner.to_string(),
+        local: info.local,
+        peer: info.peer,
+        unread: info.unread as u64,
+        unsent: info.unsent as u64,
+    };
+    r::PortList { ports: api.runtime.ports().into_iter().map(port).collect() }
+}
+
+fn tables(api: &Api) -> r::TableList {
+    let table = |info: runtime::TableInfo| r::Table {
+        table: info.table.0,
+        name: info.name,
+        kind: match info.kind {
+            runtime::TableKind::Set => "set".to_owned(),
+            runtime::TableKind::OrderedSet => "ordered_set".to_owned(),
+        },
+        access: match info.access {
+            runtime::Access::Public => "public".to_owned(),
+            runtime::Access::Protected => "protected".to_owned(),
+            runtime::Access::Private => "private".to_owned(),
+        },
+        owner: info.owner.to_string(),
+        heir: info.heir.map(|heir| heir.to_string()),
+        rows: info.rows as u64,
+        bytes: info.bytes as u64,
+    };
+    r::TableList { tables: api.runtime.tables().into_iter().map(table).collect() }
 }
 
 // --- the tree --------------------------------------------------------------------------------------------------------
@@ -227,7 +262,7 @@ fn letter(letter: &Letter) -> r::Letter {
         }
         Letter::Cast(from, body) => (r::LetterKind::Cast, from, json(body)),
         Letter::Info(from, body) => (r::LetterKind::Info, from, json(body)),
-        Letter::Port(event) => (r::LetterKind::Port, &Pid::NONE, json(event)),
+        Letter::Told(event) => (r::LetterKind::Told, &Pid::NONE, json(event)),
         Letter::Exit(from, exit) => (r::LetterKind::Exit, from, Value::String(exit.to_string())),
         Letter::Down(_, from, exit) => (r::LetterKind::Down, from, Value::String(exit.to_string())),
     };

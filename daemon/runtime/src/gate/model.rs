@@ -231,7 +231,7 @@ impl House {
 
     fn post(&self, call: Call) {
         let to = call.from.server;
-        self.act(to, self.slot(to).push_mail(to.generation, call).unwrap());
+        self.act(to, self.slot(to).push_mail(to.generation, call).unwrap().0);
     }
 
     fn answer(&self, from: From) {

@@ -85,7 +85,7 @@ impl House {
     }
 
     fn mail(&self) {
-        if self.slot.push_mail(GENERATION, 1) == Ok(Wake::Schedule) {
+        if self.slot.push_mail(GENERATION, 1).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
             self.run(Hold::NONE);
         }
     }
@@ -125,7 +125,7 @@ fn a_waiting_process_is_woken_by_signals_and_keeps_its_mail() {
         let house = House::new();
         // Whoever runs it puts it back as waiting.
         let signal = spawn(&house, |house| house.signal(Hold::WAITING));
-        if house.slot.push_mail(GENERATION, 1) == Ok(Wake::Schedule) {
+        if house.slot.push_mail(GENERATION, 1).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
             house.run(Hold::WAITING);
         }
         join([signal]);
@@ -221,12 +221,16 @@ fn a_process_that_parks_while_the_gate_is_lowered_goes_on() {
         let worker = spawn(&house, {
             let gate = Arc::clone(&gate);
             move |house| {
-                assert_eq!(house.slot.push_mail(GENERATION, 1), Ok(Wake::Schedule));
+                assert_eq!(house.slot.push_mail(GENERATION, 1).map(|(wake, _)| wake), Ok(Wake::Schedule));
                 let claim = house.slot.claim_any().expect("nobody else has it");
                 // It finds the gate up; then the gate hears of it, or is down already.
                 let body = house.handle(claim);
                 assert_eq!(house.put_back(body, Hold::PARKED), Wake::Nothing);
-                assert_eq!(house.slot.push_mail(GENERATION, 1), Ok(Wake::Nothing), "it is parked");
+                assert_eq!(
+                    house.slot.push_mail(GENERATION, 1).map(|(wake, _)| wake),
+                    Ok(Wake::Nothing),
+                    "it is parked"
+                );
                 let lowered = {
                     let mut gate = gate.lock();
                     gate.parked = !gate.lowered;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::world::{ME, Sent, TESTER, World};
-use crate::behaviour::{Behaviour, Event, read};
+use crate::behaviour::{Behaviour, Event, Told, read};
 use crate::callback::{After, Callback, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
@@ -184,8 +184,8 @@ impl<S: GenServer> Running<S> {
     /// # Errors
     /// The process had ended.
     pub fn port(&mut self, event: port::Event) -> Result<(), Exit> {
-        let body = codec::encode(&event)?;
-        self.handle(Event::Port(&body), None)
+        let body = codec::encode(&Told::Port(event))?;
+        self.handle(Event::Told(&body), None)
     }
 
     /// Takes what the process wrote to a connection since this was asked last.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ports::Ports;
+use crate::blocking::Job;
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
@@ -45,7 +46,7 @@ struct Inner {
     /// Requests that wait: when they close, and how. Known at once, told later.
     open: BTreeMap<u64, (u64, Closed)>,
     closed: BTreeMap<u64, Closed>,
-    timers: BTreeMap<u64, (u64, Pid, Vec<u8>)>,
+    timers: BTreeMap<u64, Pending>,
     replies: BTreeMap<u64, Vec<u8>>,
     sent: Vec<Sent>,
     names: BTreeMap<String, Pid>,
@@ -56,10 +57,27 @@ struct Inner {
     trapping: bool,
 }
 
+/// A timer.
+#[derive(Clone)]
+struct Pending {
+    at_ms: u64,
+    /// For an interval.
+    every_ms: Option<u64>,
+    to: Pid,
+    body: Vec<u8>,
+}
+
 impl Inner {
     fn next(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+
+    fn begin(&mut self, after_ms: u64, every_ms: Option<u64>, to: Pid, body: Vec<u8>) -> Timer {
+        let id = self.next();
+        let at_ms = self.now_ms.saturating_add(after_ms);
+        self.timers.insert(id, Pending { at_ms, every_ms, to, body });
+        Timer { id, at_ns: at_ms.saturating_mul(1_000_000) }
     }
 
     fn open(&mut self, closes_at_ms: u64, closed: Closed) -> u64 {
@@ -139,9 +157,13 @@ impl World {
     pub(super) fn fire_until(&self, end_ms: u64) -> Option<Vec<u8>> {
         loop {
             let mut inner = self.inner.borrow_mut();
-            let next = inner.timers.iter().min_by_key(|(id, (at_ms, ..))| (*at_ms, **id));
-            let (&id, _) = next.filter(|(_, (at_ms, ..))| *at_ms <= end_ms)?;
-            let (at_ms, to, body) = inner.timers.remove(&id)?;
+            let next = inner.timers.iter().min_by_key(|(id, timer)| (timer.at_ms, **id));
+            let (&id, _) = next.filter(|(_, timer)| timer.at_ms <= end_ms)?;
+            let timer = inner.timers.remove(&id)?;
+            if let Some(every_ms) = timer.every_ms {
+                inner.timers.insert(id, Pending { at_ms: timer.at_ms + every_ms, ..timer.clone() });
+            }
+            let Pending { at_ms, to, body, .. } = timer;
             inner.now_ms = inner.now_ms.max(at_ms);
             if to == ME {
                 return Some(body);
@@ -166,8 +188,11 @@ impl Host for World {
     }
 
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
-        if kind == RequestKind::Port {
-            return self.ask_port(&body);
+        match kind {
+            RequestKind::Port => return self.ask_port(&body),
+            // There is nobody to share with.
+            RequestKind::Table => return Err(Refused),
+            RequestKind::Call | RequestKind::Supervisor => {}
         }
         let closed = match self.responder.borrow_mut().as_mut() {
             Some(responder) => match responder(to, Value::from_bytes(&body)) {
@@ -202,15 +227,26 @@ impl Host for World {
     }
 
     fn send_after(&self, to: Pid, after_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
-        let mut inner = self.inner.borrow_mut();
-        let id = inner.next();
-        let at_ms = inner.now_ms.saturating_add(after_ms);
-        inner.timers.insert(id, (at_ms, to, body));
-        Ok(Timer { id, at_ns: at_ms.saturating_mul(1_000_000) })
+        Ok(self.inner.borrow_mut().begin(after_ms, None, to, body))
+    }
+
+    fn send_interval(&self, to: Pid, every_ms: u64, body: Vec<u8>) -> Result<Timer, Refused> {
+        let every_ms = every_ms.max(1);
+        Ok(self.inner.borrow_mut().begin(every_ms, Some(every_ms), to, body))
+    }
+
+    fn read_timer(&self, timer: Timer) -> Option<u64> {
+        let inner = self.inner.borrow();
+        inner.timers.get(&timer.id).map(|timer| timer.at_ms.saturating_sub(inner.now_ms))
     }
 
     fn cancel_timer(&self, timer: Timer) -> bool {
         self.inner.borrow_mut().timers.remove(&timer.id).is_some()
+    }
+
+    fn blocking(&self, job: Job) -> Result<u64, Refused> {
+        job();
+        self.sleep(0)
     }
 
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused> {

@@ -186,7 +186,7 @@ impl GenServer for Probe {
     async fn handle_info(&mut self, info: Info<String>) -> Next {
         match info {
             Info::Message(text) if text == "stop" => Next::Stop(Exit::error("told to")),
-            Info::Message(_) | Info::Port(_) => Next::Continue,
+            Info::Message(_) | Info::Port(_) | Info::Table(_) => Next::Continue,
             Info::Exit { reason, .. } | Info::Down { reason, .. } => Next::Stop(reason),
         }
     }
@@ -273,7 +273,7 @@ impl Task for Adder {
                     return Ok(());
                 }
                 Message::Cast(_, by) | Message::Info(_, by) => sum += by,
-                Message::Port(_) => return Ok(()),
+                Message::Port(_) | Message::Table(_) => return Ok(()),
                 Message::Exit { reason, .. } | Message::Down { reason, .. } => return Err(reason),
             }
         }

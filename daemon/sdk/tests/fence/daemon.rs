@@ -65,6 +65,9 @@ static HOST: Host = Host {
     trap_exit,
     get_env,
     log,
+    send_interval: send_after,
+    read_timer,
+    blocking,
 };
 
 unsafe extern "C" {
@@ -325,6 +328,14 @@ unsafe extern "C" fn reply(_: From, body: Buf) -> Status {
 unsafe extern "C" fn send_after(_: Pid, _: u64, body: Buf) -> Timer {
     drop(take_buf(body));
     Timer { id: 0, at_ns: 0 }
+}
+
+unsafe extern "C" fn read_timer(_: Timer) -> u64 {
+    INFINITY
+}
+
+unsafe extern "C" fn blocking(_: BlockingFn, _: *mut c_void) -> u64 {
+    0
 }
 
 unsafe extern "C" fn cancel_timer(_: Timer) -> Status {

@@ -234,7 +234,7 @@ impl Instance for Server {
                 let last = self.state.at_terminate.take().into_iter();
                 (None, Do::All(std::iter::once(note).chain(last).collect()))
             }
-            Event::Port(event) => (None, Do::Note(format!("port {event:?}"))),
+            Event::Told(event) => (None, Do::Note(format!("told {event:?}"))),
             Event::ConfigChange(body) => {
                 let change: rmpv::Value = term::decode(body).expect("the runtime wrote it");
                 (None, Do::Note(format!("config_change {change}")))
@@ -402,7 +402,7 @@ impl Server {
                         Message::Cast(_, body) | Message::Info(_, body) => {
                             self.act(None, word(&body)).await?
                         }
-                        Message::Port(event) => self.act(None, Do::Note(format!("port {event:?}"))).await?,
+                        Message::Told(event) => self.act(None, Do::Note(format!("told {event:?}"))).await?,
                         Message::Exit(pid, exit) => {
                             self.act(None, Do::Note(format!("exit {pid} {exit}"))).await?
                         }

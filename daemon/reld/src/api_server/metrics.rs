@@ -1,0 +1,198 @@
+//! `GET /metrics`: figures for operators, as Prometheus reads them (text format 0.0.4).
+//!
+//! Read from the daemon's own tables; no process is asked. Counters begin at zero with the daemon; only those of upgrades
+//! come from the history on disk.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use reld_api::response::{HistoryEntry, Outcome};
+
+use super::Api;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn routes(router: Router<Api>) -> Router<Api> {
+    router.route("/metrics", get(|axum::extract::State(api): axum::extract::State<Api>| answer(api)))
+}
+
+/// The socket's permissions say who may look, as for every other look.
+async fn answer(api: Api) -> axum::response::Response {
+    let text = tokio::task::spawn_blocking(move || metrics(&api)).await.unwrap_or_default();
+    ([(CONTENT_TYPE, TEXT)], text).into_response()
+}
+
+fn metrics(api: &Api) -> String {
+    let mut page = Page::default();
+    node(api, &mut page);
+    processes(api, &mut page);
+    ports_and_tables(api, &mut page);
+    releases(&api.operator.records().list(), &mut page);
+    page.0
+}
+
+fn node(api: &Api, page: &mut Page) {
+    let version = env!("CARGO_PKG_VERSION");
+    page.family("reld_info", Kind::Gauge, "The daemon's version.").labelled(&[("version", version)], 1);
+    page.gauge("reld_uptime_seconds", "Since the daemon started.", api.started.elapsed().as_secs_f64());
+    page.gauge("reld_timers", "Timers that are pending.", api.runtime.figures().timers);
+    page.gauge("reld_blocking", "Work on spare threads.", api.runtime.blocking().len());
+    let residents = api.shared.lock().residents.len();
+    page.gauge("reld_residents", "Libraries that stay mapped after their purge.", residents);
+}
+
+fn processes(api: &Api, page: &mut Page) {
+    let processes = api.runtime.processes();
+    let figures = api.runtime.figures();
+    let mut by_app: BTreeMap<&str, u64> = BTreeMap::new();
+    processes.iter().for_each(|process| *by_app.entry(&process.app).or_default() += 1);
+    let mut family = page.family("reld_processes", Kind::Gauge, "Processes that live, by app.");
+    for (app, number) in by_app {
+        family.labelled(&[("app", app)], number);
+    }
+    let queued = || processes.iter().map(|process| process.queued);
+    page.gauge("reld_mailbox_messages", "Messages that wait in mailboxes.", queued().sum::<usize>());
+    page.gauge("reld_mailbox_longest", "Messages in the longest mailbox.", queued().max().unwrap_or(0));
+    page.counter(
+        "reld_mailbox_high_total",
+        "How often a mailbox grew to a high-water mark: 10000 messages, and each doubling.",
+        figures.mailbox_high,
+    );
+    page.counter("reld_messages_total", "Messages that were handled.", figures.messages);
+    page.counter("reld_restarts_total", "Children that supervisors restarted.", figures.restarts);
+    page.counter("reld_crashes_total", "Processes that ended abnormally.", figures.crashes);
+    page.counter(
+        "reld_callbacks_over_limit_total",
+        "Callbacks that computed so long that another thread had to help.",
+        figures.over_limit,
+    );
+}
+
+fn ports_and_tables(api: &Api, page: &mut Page) {
+    let ports = api.runtime.ports();
+    let listeners = ports.iter().filter(|port| port.peer.is_none()).count();
+    page.family("reld_ports", Kind::Gauge, "Open sockets of apps.")
+        .labelled(&[("kind", "listener")], listeners)
+        .labelled(&[("kind", "connection")], ports.len() - listeners);
+    page.family("reld_port_bytes", Kind::Gauge, "Bytes that wait in the node.")
+        .labelled(&[("waits", "to_be_read")], ports.iter().map(|port| port.unread).sum::<usize>())
+        .labelled(&[("waits", "to_be_sent")], ports.iter().map(|port| port.unsent).sum::<usize>());
+    let tables = api.runtime.tables();
+    page.gauge("reld_tables", "Shared tables.", tables.len());
+    page.gauge(
+        "reld_table_rows",
+        "Rows of shared tables.",
+        tables.iter().map(|table| table.rows).sum::<usize>(),
+    );
+    page.gauge(
+        "reld_table_bytes",
+        "Bytes in shared tables.",
+        tables.iter().map(|table| table.bytes).sum::<usize>(),
+    );
+}
+
+fn releases(history: &[HistoryEntry], page: &mut Page) {
+    let mut by_outcome: BTreeMap<String, u64> = BTreeMap::new();
+    for entry in history.iter().filter(|entry| entry.outcome != Outcome::UnderWay) {
+        *by_outcome.entry(entry.outcome.to_string()).or_default() += 1;
+    }
+    let help = "What was done to releases, by outcome, as far as the history on disk goes back.";
+    let mut family = page.family("reld_upgrades_total", Kind::Counter, help);
+    for (outcome, number) in &by_outcome {
+        family.labelled(&[("outcome", outcome)], number);
+    }
+    let Some(report) = history.iter().rev().find_map(|entry| entry.report.as_ref().filter(|r| r.changed))
+    else {
+        return;
+    };
+    let seconds = |us: u64| us as f64 / 1e6;
+    page.gauge("reld_last_upgrade_seconds", "How long the last one took.", seconds(report.took_us));
+    page.family("reld_last_upgrade_pause_seconds", Kind::Gauge, "How long processes stood still in it.")
+        .labelled(&[("quantile", "0.5")], seconds(report.pauses.p50_us))
+        .labelled(&[("quantile", "0.99")], seconds(report.pauses.p99_us))
+        .labelled(&[("quantile", "1")], seconds(report.pauses.max_us));
+    page.gauge(
+        "reld_last_upgrade_held_processes",
+        "Processes that stood still in it.",
+        report.pauses.processes,
+    );
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Gauge,
+    Counter,
+}
+
+/// What is written so far.
+#[derive(Default)]
+struct Page(String);
+
+/// A metric whose samples come now.
+struct Family<'a> {
+    page: &'a mut Page,
+    name: &'a str,
+}
+
+impl Page {
+    fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
+        let kind = match kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+        };
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+        Family { page: self, name }
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, Kind::Gauge, help).labelled(&[], value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, Kind::Counter, help).labelled(&[], value);
+    }
+
+    fn line(&mut self, text: impl Display) {
+        // A String takes all.
+        let _ = writeln!(self.0, "{text}");
+    }
+}
+
+impl Family<'_> {
+    fn labelled(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        let label = |(name, text): &(&str, &str)| format!("{name}=\"{}\"", escaped(text));
+        let labels: Vec<_> = labels.iter().map(label).collect();
+        let name = self.name;
+        match labels.as_slice() {
+            [] => self.page.line(format_args!("{name} {value}")),
+            labels => self.page.line(format_args!("{name}{{{}}} {value}", labels.join(","))),
+        }
+        self
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_as_prometheus_reads_it() {
+        let mut page = Page::default();
+        page.gauge("up_seconds", "How long.", 1.5);
+        page.family("apps", Kind::Counter, "Apps.").labelled(&[("app", "a\"b\\c"), ("kind", "x")], 2_u64);
+        let expected = concat!(
+            "# HELP up_seconds How long.\n# TYPE up_seconds gauge\nup_seconds 1.5\n",
+            "# HELP apps Apps.\n# TYPE apps counter\napps{app=\"a\\\"b\\\\c\",kind=\"x\"} 2\n",
+        );
+        assert_eq!(page.0, expected);
+    }
+}

@@ -1,0 +1,477 @@
+//! Shared tables: rows that any process reads and writes without asking another one. OTP: `ets`.
+//!
+//! A [`Table`] is a number; a state may keep it over an upgrade, and dropping it does nothing. The rows belong to the node
+//! and are bytes: an upgrade does not touch them, so a newer version must read the rows of an older one, as it reads its
+//! messages: give new fields a `#[serde(default)]`.
+//!
+//! ```
+//! # use reld_sdk::{Answer, From, GenServer, NotStarted};
+//! use reld_sdk::ets::{self, Table};
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// Who is in which room; read by everybody, written by this server only.
+//! #[derive(Serialize, Deserialize)]
+//! struct Rooms {
+//!     seats: Table<(String, u32), String>,
+//! }
+//!
+//! impl GenServer for Rooms {
+//!     type Args = ();
+//!     type Call = (String, u32, String);
+//!     type Reply = Vec<String>;
+//!     type Cast = ();
+//!     type Message = ();
+//!
+//!     async fn init((): ()) -> Result<Self, NotStarted> {
+//!         Ok(Self { seats: ets::Options::new().ordered().named("seats").create()? })
+//!     }
+//!
+//!     async fn handle_call(&mut self, (room, seat, who): Self::Call, _from: From) -> Answer<Vec<String>> {
+//!         let sit = |rooms: &Self| {
+//!             rooms.seats.insert(&(room.clone(), seat), &who)?;
+//!             rooms.seats.prefix(&(&room,))
+//!         };
+//!         match sit(self) {
+//!             Ok(rows) => Answer::Reply(rows.into_iter().map(|(_, who)| who).collect()),
+//!             Err(error) => Answer::stop(error.into()),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! Every function here is `[callback]` and does not wait. One request is one step that nobody sees half done; two requests
+//! are two, so use [`Table::update_counter`], [`Table::insert_new`] and [`Table::replace`] where several processes write.
+//!
+//! The owner is the process that created the table. When it ends, the table goes, unless there is a
+//! [heir](Options::heir), which is told by [`Info::Table`](crate::Info::Table).
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::behaviour::read;
+use crate::codec::{self, Undecodable};
+use crate::exit::Exit;
+use crate::host::{self, Closed, Refused, RequestKind};
+use crate::names::Pid;
+use crate::value::Value;
+
+/// A table with keys of `K` and values of `V`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(transparent, bound = "")]
+#[schemars(bound = "")]
+pub struct Table<K, V> {
+    id: u64,
+    #[serde(skip)]
+    of: PhantomData<fn(K) -> V>,
+}
+
+/// What a process is told about a table: arrives as [`Info::Table`](crate::Info::Table).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The process is its owner now, by [`Table::give_away`] or as the heir. OTP: `'ETS-TRANSFER'`.
+    Transferred {
+        /// The number of the table: see [`Table::is`].
+        table: u64,
+        /// Who had it.
+        from: Pid,
+        /// What the giver said.
+        data: Value,
+    },
+}
+
+/// Why a table did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Error {
+    reason: Reason,
+    text: String,
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no such table any more.
+    NoTable,
+    /// The table's access forbids it.
+    NoAccess,
+    /// Another table has the name.
+    NameTaken,
+    /// Only the owner may do this.
+    NotOwner,
+    /// The process that is to be the owner has ended.
+    NoProcess,
+    /// There is no row to count in.
+    NoRow,
+    /// The value is no integer, or the sum is none of 64 bits.
+    NotANumber,
+    /// Only an ordered table can be read in parts.
+    NotOrdered,
+    /// Not inside a callback.
+    Refused,
+    /// A key or value cannot be written, or is something else.
+    Undecodable,
+    /// Anything else; the text says what.
+    #[serde(other)]
+    Other,
+}
+
+impl Error {
+    /// Returns the kind.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    fn new(reason: Reason, text: impl ToString) -> Self {
+        Self { reason, text: text.to_string() }
+    }
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Self {
+        Self::error(error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::new(Reason::Refused, refused)
+    }
+}
+
+impl From<Undecodable> for Error {
+    fn from(error: Undecodable) -> Self {
+        Self::new(Reason::Undecodable, error)
+    }
+}
+
+/// How a table behaves. By default a set without name, which everybody reads and its owner writes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Options {
+    name: Option<String>,
+    kind: Kind,
+    access: Access,
+    heir: Option<Heir>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    #[default]
+    Set,
+    OrderedSet,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Access {
+    Public,
+    #[default]
+    Protected,
+    Private,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Heir {
+    pid: Pid,
+    data: ByteBuf,
+}
+
+impl Options {
+    /// A set without name, which everybody reads and its owner writes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the rows in the order of their keys: numbers, then texts, then tuples and lists element by element. OTP:
+    /// `ordered_set`. Unlike there, all integers come before all floats.
+    #[must_use]
+    pub fn ordered(mut self) -> Self {
+        self.kind = Kind::OrderedSet;
+        self
+    }
+
+    /// Lets everybody write. OTP: `public`.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.access = Access::Public;
+        self
+    }
+
+    /// Lets nobody but the owner read or write. OTP: `private`.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.access = Access::Private;
+        self
+    }
+
+    /// Gives it a name for [`whereis`]. OTP: `named_table`.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Names who gets the table when its owner ends, and what that one is told then. OTP: `{heir, Pid, Data}`.
+    ///
+    /// # Errors
+    /// The `Serialize` of `data` refused.
+    pub fn heir(mut self, pid: Pid, data: &impl Serialize) -> Result<Self, Error> {
+        self.heir = Some(Heir { pid, data: bytes(data)? });
+        Ok(self)
+    }
+
+    /// Creates the table. OTP: `ets:new/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NameTaken`].
+    pub fn create<K, V>(self) -> Result<Table<K, V>, Error> {
+        Ok(Table::of(ask(&Request::New(self))?))
+    }
+}
+
+/// Returns the table of that name. OTP: `ets:whereis/1`. `[callback]`
+///
+/// Of what its keys and values are, the caller must be sure; what is none is [`Reason::Undecodable`] when it is read.
+///
+/// # Errors
+/// Not inside a callback; that there is none is no error.
+pub fn whereis<K, V>(name: &str) -> Result<Option<Table<K, V>>, Error> {
+    let found: Option<u64> = ask(&Request::Whereis { name })?;
+    Ok(found.map(Table::of))
+}
+
+impl<K, V> Table<K, V> {
+    fn of(id: u64) -> Self {
+        Self { id, of: PhantomData }
+    }
+
+    /// Says whether an [`Event`] is about this table.
+    pub fn is(self, table: u64) -> bool {
+        self.id == table
+    }
+
+    /// Returns how many rows it has. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`].
+    pub fn size(self) -> Result<usize, Error> {
+        ask(&Request::Size { table: self.id })
+    }
+
+    /// Removes all rows and returns how many there were. OTP: `ets:delete_all_objects/1`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`].
+    pub fn clear(self) -> Result<usize, Error> {
+        ask(&Request::Clear { table: self.id })
+    }
+
+    /// Removes the table. OTP: `ets:delete/1`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NotOwner`].
+    pub fn delete(self) -> Result<(), Error> {
+        ask(&Request::Drop { table: self.id })
+    }
+
+    /// Makes another process the owner, which is told with `data`. OTP: `ets:give_away/3`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NotOwner`], [`Reason::NoProcess`].
+    pub fn give_away(self, to: Pid, data: &impl Serialize) -> Result<(), Error> {
+        ask(&Request::GiveAway { table: self.id, to, data: bytes(data)? })
+    }
+
+    /// Names another heir. OTP: `ets:setopts/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NotOwner`].
+    pub fn set_heir(self, heir: Pid, data: &impl Serialize) -> Result<(), Error> {
+        ask(&Request::SetHeir { table: self.id, heir: Some(Heir { pid: heir, data: bytes(data)? }) })
+    }
+}
+
+impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, V> {
+    /// Puts a row, in place of one with that key. OTP: `ets:insert/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`].
+    pub fn insert(self, key: &K, value: &V) -> Result<(), Error> {
+        ask(&Request::Insert { table: self.id, key: bytes(key)?, value: bytes(value)? })
+    }
+
+    /// Puts a row unless its key is taken; says whether it did. OTP: `ets:insert_new/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`].
+    pub fn insert_new(self, key: &K, value: &V) -> Result<bool, Error> {
+        ask(&Request::InsertNew { table: self.id, key: bytes(key)?, value: bytes(value)? })
+    }
+
+    /// Returns the value of a key. OTP: `ets:lookup/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::Undecodable`].
+    pub fn get(self, key: &K) -> Result<Option<V>, Error> {
+        let value: Option<ByteBuf> = ask(&Request::Lookup { table: self.id, key: bytes(key)? })?;
+        value.map(|value| Ok(read("value of a table", &value)?)).transpose()
+    }
+
+    /// Removes a row and returns its value. OTP: `ets:take/2`, `ets:delete/2`. `[callback]`
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn take(self, key: &K) -> Result<Option<V>, Error> {
+        let value: Option<ByteBuf> = ask(&Request::Take { table: self.id, key: bytes(key)? })?;
+        value.map(|value| Ok(read("value of a table", &value)?)).transpose()
+    }
+
+    /// Puts `new` where `old` is; says whether it was, byte for byte. OTP: `ets:select_replace/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`].
+    pub fn replace(self, key: &K, old: &V, new: &V) -> Result<bool, Error> {
+        let (old, new) = (bytes(old)?, bytes(new)?);
+        ask(&Request::Replace { table: self.id, key: bytes(key)?, old, new })
+    }
+
+    /// Returns all rows; in the order of their keys where the table has one. OTP: `ets:tab2list/1`. `[callback]`
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn rows(self) -> Result<Vec<(K, V)>, Error> {
+        self.select(Wanted::default())
+    }
+
+    /// Returns the rows with keys from `from` to `to`, both included. OTP: a match specification with guards. `[callback]`
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn range(self, from: &K, to: &K) -> Result<Vec<(K, V)>, Error> {
+        self.select(Wanted { from: Some(bytes(from)?), to: Some(bytes(to)?), ..Wanted::default() })
+    }
+
+    /// Returns the rows whose keys begin with `prefix`: for keys that are tuples, a shorter one such as `&(room,)`; for
+    /// texts, a text. Quick where the table is ordered, else all rows are looked at. `[callback]`
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn prefix(self, prefix: &impl Serialize) -> Result<Vec<(K, V)>, Error> {
+        self.select(Wanted { prefix: Some(bytes(prefix)?), ..Wanted::default() })
+    }
+
+    /// Returns the next `limit` rows of an ordered table behind a key, or the first ones: to go through a large table in
+    /// several callbacks. OTP: `ets:next/2`. `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NotOrdered`], or as [`Table::get`].
+    pub fn page(self, after: Option<&K>, limit: usize) -> Result<Vec<(K, V)>, Error> {
+        let after = after.map(bytes).transpose()?;
+        self.select(Wanted { after, limit: Some(limit), ..Wanted::default() })
+    }
+
+    fn select(self, wanted: Wanted) -> Result<Vec<(K, V)>, Error> {
+        let rows: Vec<(ByteBuf, ByteBuf)> = ask(&Request::Select { table: self.id, wanted })?;
+        let row = |(key, value): (ByteBuf, ByteBuf)| {
+            Ok((read("key of a table", &key)?, read("value of a table", &value)?))
+        };
+        rows.into_iter().map(row).collect()
+    }
+}
+
+impl<K: Serialize> Table<K, i64> {
+    /// Adds to the value of a key and returns the sum; without such a row, adds to `initial`. OTP: `ets:update_counter/4`.
+    /// `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::NotANumber`]; [`Reason::NoRow`] without `initial`.
+    pub fn update_counter(self, key: &K, by: i64, initial: Option<i64>) -> Result<i64, Error> {
+        ask(&Request::UpdateCounter { table: self.id, key: bytes(key)?, by, initial })
+    }
+}
+
+// Derived, these would ask the same of K and V.
+
+impl<K, V> Clone for Table<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Table<K, V> {}
+
+impl<K, V> PartialEq for Table<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl<K, V> Eq for Table<K, V> {}
+
+impl<K, V> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({})", self.id)
+    }
+}
+
+/// The wire; `daemon/runtime/src/ets/wire.rs` reads it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Request<'a> {
+    New(Options),
+    Whereis { name: &'a str },
+    Insert { table: u64, key: ByteBuf, value: ByteBuf },
+    InsertNew { table: u64, key: ByteBuf, value: ByteBuf },
+    Lookup { table: u64, key: ByteBuf },
+    Take { table: u64, key: ByteBuf },
+    Replace { table: u64, key: ByteBuf, old: ByteBuf, new: ByteBuf },
+    UpdateCounter { table: u64, key: ByteBuf, by: i64, initial: Option<i64> },
+    Select { table: u64, wanted: Wanted },
+    Clear { table: u64 },
+    Drop { table: u64 },
+    GiveAway { table: u64, to: Pid, data: ByteBuf },
+    SetHeir { table: u64, heir: Option<Heir> },
+    Size { table: u64 },
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Wanted {
+    prefix: Option<ByteBuf>,
+    from: Option<ByteBuf>,
+    after: Option<ByteBuf>,
+    to: Option<ByteBuf>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply<T> {
+    Ok(T),
+    Error(Error),
+}
+
+fn bytes<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, Error> {
+    Ok(ByteBuf::from(codec::encode(value)?))
+}
+
+/// Asks; the daemon answers before it returns.
+fn ask<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Error> {
+    let body = codec::encode(request)?;
+    let reference = host::ask(|host| host.call(RequestKind::Table, Pid::NONE, body, reld_abi::INFINITY))??;
+    match host::ask(|host| host.take(reference))?? {
+        Some(Closed::Reply(reply)) => match read("answer of a table", &reply)? {
+            Reply::Ok(value) => Ok(value),
+            Reply::Error(error) => Err(error),
+        },
+        other => Err(Error::new(Reason::Other, format!("the daemon answered {other:?}"))),
+    }
+}

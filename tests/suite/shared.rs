@@ -1,0 +1,155 @@
+//! What the node keeps for processes beside their states: tables, timers, work that blocks, figures (issue 3.2, 3.7, 3.9).
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn wire() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("wire-1.0.0")]);
+    node
+}
+
+/// Has a desk of the fixture do something, and returns what it answers.
+#[track_caller]
+fn ask(node: &Node, desk: &str, request: &Value) -> Vec<String> {
+    let reply = node.json(&["call", desk, &request.to_string()])["reply"].clone();
+    serde_json::from_value(reply).expect("the desk answers with texts")
+}
+
+#[test]
+fn a_table_is_read_by_others_written_by_its_owner_and_untouched_by_an_upgrade() {
+    let node = wire();
+    ask(&node, "wire_desk", &json!({"open": "wire_clerk"}));
+    for (room, number, guest) in [("blue", 2, "Bob"), ("blue", 1, "Ann"), ("red", 1, "Eve")] {
+        assert_eq!(ask(&node, "wire_desk", &json!({"write": [room, number, guest]})), [""; 0]);
+    }
+    let read = || ask(&node, "wire_clerk", &json!({"read": "blue"}));
+    assert_eq!(read(), ["Ann", "Bob"]);
+    let refused = ask(&node, "wire_clerk", &json!({"write": ["blue", 3, "Joe"]}));
+    assert!(refused[0].contains("book is protected"), "{refused:?}");
+    assert_eq!(ask(&node, "wire_clerk", &json!({"count": 5})), ["5"]);
+    node.ok(&["upgrade", &release("wire-2.0.0")]);
+    assert_eq!(read(), ["Ann", "Bob"]);
+    assert_eq!(ask(&node, "wire_desk", &json!({"count": -2})), ["3"]);
+    let tables = node.json(&["tables"])["tables"].clone();
+    assert_eq!(tables.as_array().map(Vec::len), Some(2), "{tables:#}");
+    let desk = node.pid("wire", &json!("desk"));
+    let book = &tables[0];
+    assert_eq!(
+        (&book["name"], &book["type"], &book["access"], &book["owner"], &book["rows"]),
+        (&json!("book"), &json!("ordered_set"), &json!("protected"), &json!(desk), &json!(3)),
+    );
+    assert!(node.ok(&["tables"]).stdout.contains("ordered_set"));
+}
+
+#[test]
+fn a_table_goes_to_its_heir_or_with_its_owner() {
+    let node = wire();
+    ask(&node, "wire_desk", &json!({"open": "wire_clerk"}));
+    ask(&node, "wire_desk", &json!({"write": ["blue", 1, "Ann"]}));
+    node.ok(&["kill", "wire_desk"]);
+    eventually("the clerk inherits", || {
+        (ask(&node, "wire_clerk", &json!("log")) == [r#"inherits Ok("the book")"#]).then_some(())
+    });
+    assert_eq!(ask(&node, "wire_clerk", &json!({"write": ["blue", 2, "Bob"]})), [""; 0]);
+    eventually("the desk is back", || {
+        (node.run(&["call", "wire_desk", r#"{"read": "blue"}"#]).code == 0).then_some(())
+    });
+    assert_eq!(ask(&node, "wire_desk", &json!({"read": "blue"})), ["Ann", "Bob"]);
+    let tables = node.json(&["tables"])["tables"].clone();
+    assert_eq!(tables.as_array().map(Vec::len), Some(1), "the tally went with its owner: {tables:#}");
+}
+
+#[test]
+fn timers_fire_through_an_upgrade_as_if_nothing_had_happened() {
+    let node = wire();
+    assert_eq!(ask(&node, "wire_desk", &json!({"start": [5, 1_500]})), ["true"]);
+    let ticks = || ask(&node, "wire_desk", &json!("ticks"))[0].parse::<u64>().expect("a number");
+    let more = |before: u64| eventually("it ticks", || (ticks() > before + 3).then_some(()));
+    more(ticks());
+    node.ok(&["unpack", &release("wire-2.0.0")]);
+    for step in [&["upgrade", "2.0.0"][..], &["downgrade"]] {
+        node.ok(step);
+        more(ticks());
+    }
+    eventually("it rings, once", || (ask(&node, "wire_desk", &json!("log")) == ["rang"]).then_some(()));
+    assert_eq!(ask(&node, "wire_desk", &json!("stop")), ["true"]);
+    assert_eq!(ask(&node, "wire_desk", &json!("stop")), ["false"]);
+    let stopped = ticks();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(ticks(), stopped);
+}
+
+#[test]
+fn work_that_blocks_holds_up_its_process_and_nobody_else() {
+    let node = wire();
+    let begun = Instant::now();
+    let mut blocked: Vec<_> =
+        ["wire_desk", "wire_clerk"].map(|desk| node.relctl(&["call", desk, r#"{"block": 3000}"#])).into();
+    let mut blocked: Vec<_> =
+        blocked.iter_mut().map(|call| call.spawn().expect("relctl can be run")).collect();
+    eventually("both block", || metric(&node, "reld_blocking").filter(|blocking| *blocking == 2.0));
+    node.ok(&["call", "wire_hand", r#""log""#]);
+    assert!(begun.elapsed() < Duration::from_secs(3), "somebody waited: {:?}", begun.elapsed());
+    for call in &mut blocked {
+        assert!(call.wait().is_ok_and(|status| status.success()));
+    }
+    let (me, thread) = ("None", r#"Some("reld-spare")"#);
+    assert_eq!(ask(&node, "wire_desk", &json!({"block": 1})), [format!("({me}, {thread})")]);
+    let panicked = ask(&node, "wire_desk", &json!("panic"));
+    assert!(panicked[0].contains("work that panics"), "{panicked:?}");
+    assert_eq!(metric(&node, "reld_blocking"), Some(0.0));
+}
+
+/// Reads a figure as Prometheus would, over the node's socket.
+fn metric(node: &Node, name: &str) -> Option<f64> {
+    let page = metrics(node);
+    let line = page.lines().find(|line| line.split([' ', '{']).next() == Some(name))?.to_owned();
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn metrics(node: &Node) -> String {
+    let mut socket = UnixStream::connect(node.socket()).expect("the daemon listens");
+    let request = "GET /metrics HTTP/1.1\r\nHost: reld\r\nConnection: close\r\n\r\n";
+    socket.write_all(request.as_bytes()).expect("the daemon reads");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("the daemon answers");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4"), "{answer}");
+    answer
+}
+
+#[test]
+fn the_nodes_figures_are_there_for_prometheus() {
+    let node = wire();
+    ask(&node, "wire_desk", &json!({"open": "wire_clerk"}));
+    node.ok(&["kill", "wire_hand"]);
+    eventually("the restart is counted", || metric(&node, "reld_restarts_total").filter(|n| *n == 1.0));
+    node.ok(&["suspend", "wire_clerk"]);
+    let clerk = node.pid("wire", &json!("clerk"));
+    eventually("messages are counted", || metric(&node, "reld_messages_total").filter(|n| *n >= 1.0));
+    node.ok(&["cast", &clerk, "null"]);
+    assert_eq!(metric(&node, "reld_mailbox_messages"), Some(1.0));
+    assert_eq!(metric(&node, "reld_mailbox_longest"), Some(1.0));
+    node.ok(&["upgrade", &release("wire-2.0.0")]);
+    let page = metrics(&node);
+    let expected = [
+        "# TYPE reld_processes gauge",
+        "reld_processes{app=\"wire\"} ",
+        "reld_tables 2",
+        "reld_ports{kind=\"listener\"} 1",
+        "reld_upgrades_total{outcome=\"installed\"} ",
+        "reld_last_upgrade_pause_seconds{quantile=\"1\"} 0.",
+        "reld_crashes_total ",
+        "reld_mailbox_high_total 0",
+        "reld_callbacks_over_limit_total ",
+        "reld_residents ",
+    ];
+    for line in expected {
+        assert!(page.contains(line), "no {line} in:\n{page}");
+    }
+    assert!(node.ok(&["ports"]).stdout.contains("(listens)"));
+}
