@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
@@ -13,6 +13,7 @@ use crate::gate::Round;
 use crate::pid::Pid;
 use crate::rows::Rows;
 use crate::slot::Kind;
+use crate::timer::TimerRef;
 use crate::upgrade::Shadow;
 
 /// The types that make up a process, for the claim protocol.
@@ -66,6 +67,17 @@ pub(crate) enum Mail {
     Info(Pid, Bytes),
     Exit(Pid, Exit),
     Down(Ref, Pid, Exit),
+    /// The wait for nothing of that number is over.
+    Timeout(Ref),
+}
+
+/// A wait of a process for nothing to come. OTP: the time-out of `{noreply, State, Timeout}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// From the end of the callback under way.
+    Wanted(Duration),
+    /// Until this timer fires; the number tells its mail from that of a wait that has ended.
+    Armed(Ref, TimerRef),
 }
 
 /// What an open request came to.
@@ -165,6 +177,10 @@ pub(crate) struct Body {
     pub(crate) ending: Option<Exit>,
     /// System messages that wait for the callback under way.
     pub(crate) system: Vec<System>,
+    /// What the callback under way has put before all else.
+    pub(crate) continues: Option<Bytes>,
+    /// The wait for nothing that it asked for; any other callback ends it.
+    pub(crate) idle: Option<Idle>,
     /// When the armed deadline timer fires.
     pub(crate) alarm: Option<Instant>,
     pub(crate) ties: Option<Box<Ties>>,
@@ -201,6 +217,8 @@ impl Body {
             suspended: false,
             ending: None,
             system: Vec::new(),
+            continues: None,
+            idle: None,
             alarm: None,
             ties: None,
             round: 0,

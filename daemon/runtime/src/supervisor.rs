@@ -247,9 +247,12 @@ impl Instance for Supervisor {
                 outcome(self, Ok(()))
             }),
             // OTP logs what a supervisor did not expect, and goes on.
-            Event::Info(_) | Event::Down(..) | Event::PrepStop(_) | Event::ConfigChange(_) => {
-                Step::Ready(outcome(self, Ok(())))
-            }
+            Event::Info(_)
+            | Event::Down(..)
+            | Event::Continue(_)
+            | Event::Timeout
+            | Event::PrepStop(_)
+            | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
         }
     }
 

@@ -25,6 +25,6 @@ mod node;
 mod rounds;
 mod world;
 
-pub use node::{Node, Running};
+pub use node::{Node, Process, Running, RunningHandler, RunningStatem};
 pub use rounds::{RoundsError, up_down_up};
 pub use world::Sent;

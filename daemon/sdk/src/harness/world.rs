@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec;
 use crate::exit::Exit;
-use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
+use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::names::{From, MonitorRef, Pid, Timer};
 use crate::value::Value;
 
@@ -25,6 +25,13 @@ pub enum Sent {
     Info(Pid, Value),
     /// By [`exit`](crate::exit()).
     Exit(Pid, Exit),
+}
+
+/// What time brought.
+pub(super) enum Fired {
+    Info(Vec<u8>),
+    /// Nothing came for as long as the process said.
+    Idle,
 }
 
 /// Answers the calls of the process under test.
@@ -52,6 +59,9 @@ struct Inner {
     monitors: BTreeSet<u64>,
     spawned: u32,
     trapping: bool,
+    continues: Option<Vec<u8>>,
+    /// When the wait for nothing is over.
+    idle_until_ms: Option<u64>,
 }
 
 impl Inner {
@@ -106,6 +116,16 @@ impl World {
         std::mem::take(&mut self.inner.borrow_mut().sent)
     }
 
+    /// Takes what the process put before all else.
+    pub(super) fn take_continue(&self) -> Option<Vec<u8>> {
+        self.inner.borrow_mut().continues.take()
+    }
+
+    /// Ends the wait for nothing: something came.
+    pub(super) fn stir(&self) {
+        self.inner.borrow_mut().idle_until_ms = None;
+    }
+
     /// Closes the request that is due first, moving the clock there.
     pub(super) fn close_next(&self) -> Option<u64> {
         let mut inner = self.inner.borrow_mut();
@@ -118,15 +138,23 @@ impl World {
     }
 
     /// Takes the next timer that fires until then, moving the clock there. One for another process counts as sent.
-    pub(super) fn fire_until(&self, end_ms: u64) -> Option<Vec<u8>> {
+    pub(super) fn fire_until(&self, end_ms: u64) -> Option<Fired> {
         loop {
             let mut inner = self.inner.borrow_mut();
             let next = inner.timers.iter().min_by_key(|(id, (at_ms, ..))| (*at_ms, **id));
-            let (&id, _) = next.filter(|(_, (at_ms, ..))| *at_ms <= end_ms)?;
+            let next = next.map(|(id, (at_ms, ..))| (*id, *at_ms));
+            if let Some(idle_ms) = inner.idle_until_ms
+                && idle_ms <= end_ms
+                && next.is_none_or(|(_, at_ms)| idle_ms < at_ms)
+            {
+                inner.now_ms = inner.now_ms.max(idle_ms);
+                return Some(Fired::Idle);
+            }
+            let (id, _) = next.filter(|(_, at_ms)| *at_ms <= end_ms)?;
             let (at_ms, to, body) = inner.timers.remove(&id)?;
             inner.now_ms = inner.now_ms.max(at_ms);
             if to == ME {
-                return Some(body);
+                return Some(Fired::Info(body));
             }
             inner.sent.push(Sent::Info(to, Value::from_bytes(&body)));
         }
@@ -144,6 +172,17 @@ impl Host for World {
             SendKind::Cast => Sent::Cast(to, body),
             SendKind::Info => Sent::Info(to, body),
         });
+        Ok(())
+    }
+
+    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
+        self.inner.borrow_mut().continues = Some(body);
+        Ok(())
+    }
+
+    fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
+        let mut inner = self.inner.borrow_mut();
+        inner.idle_until_ms = Some(inner.now_ms.saturating_add(after_ms));
         Ok(())
     }
 
@@ -202,7 +241,7 @@ impl Host for World {
         Err(Refused)
     }
 
-    fn spawn(&self, _: &str, _: Vec<u8>, _: bool) -> Result<u64, Refused> {
+    fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
         let pid = codec::encode(&Pid::new(FIRST_SPAWNED + inner.spawned, 1)).map_err(|_| Refused)?;
         inner.spawned += 1;
