@@ -114,6 +114,8 @@ typedef struct reld_event {
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its tree has stopped */
 #define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body is the root's pid or nil; application */
 #define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
+#define RELD_EVENT_CONTINUE 9u /* what `send` put before all else; gen_server, since ABI 1.2 */
+#define RELD_EVENT_TIMEOUT 10u /* nothing came for as long as `send` said; gen_server, since ABI 1.2 */
 #define RELD_EVENT_TOLD 16u      /* {port: EVENT} or {table: EVENT}, see RELD_REQUEST_PORT, _TABLE; gen_server, since ABI 1.2 */
 
 /* What a callback or a poll came to. */
@@ -161,6 +163,10 @@ typedef int32_t reld_status;
 #define RELD_BEHAVIOUR_SUPERVISOR 2u  /* only INIT */
 #define RELD_BEHAVIOUR_APPLICATION 3u /* INIT, PREP_STOP, TERMINATE */
 #define RELD_BEHAVIOUR_TASK 4u        /* only INIT, which is its whole life */
+/* Since ABI 1.2; to the daemon these are gen_servers, and their names are for people. */
+#define RELD_BEHAVIOUR_GEN_STATEM 5u
+#define RELD_BEHAVIOUR_GEN_EVENT 6u
+#define RELD_BEHAVIOUR_EVENT_HANDLER 7u
 
 /* One callback table: the unit that load, update and purge name. Immutable. */
 typedef struct reld_module {
@@ -308,7 +314,10 @@ typedef struct reld_host {
     uint32_t reserved;  /* 0 */
     /* The running process, {0, 0} outside a callback. */
     reld_pid (*self_pid)(void);
-    /* Sends a message of RELD_EVENT_CAST or RELD_EVENT_INFO; takes body. To a dead process it is dropped. */
+    /* Sends a message of RELD_EVENT_CAST or RELD_EVENT_INFO; takes body. To a dead process it is dropped.
+     * To itself also, since ABI 1.2: RELD_EVENT_CONTINUE, which comes before all that waits, and RELD_EVENT_TIMEOUT,
+     * whose body is a number of milliseconds and which comes when the callback has been over for so long and nothing
+     * else came. An older daemon refuses both. */
     reld_status (*send)(uint32_t kind, reld_pid to, reld_buf body);
     /* Opens a request (RELD_REQUEST_*); takes body; returns its reference, 0 outside a callback. */
     uint64_t (*call)(uint32_t kind, reld_pid to, reld_buf body, uint64_t timeout_ms);
@@ -326,7 +335,8 @@ typedef struct reld_host {
     uint64_t (*sleep)(uint64_t after_ms);
     /* Takes the next message of the running task: OK, PENDING, or REFUSED in other processes. */
     reld_status (*recv)(reld_message *out);
-    /* Starts a process of `module`, linked when link is 1; takes args. Answered with the pid when init is done. */
+    /* Starts a process of `module`, linked when link is 1, linked and below this one in the tree when it is 2 (since
+     * ABI 1.2); takes args. Answered with the pid when init is done. */
     uint64_t (*spawn)(reld_bytes module, reld_buf args, uint32_t link);
     /* Gives the running process a name (`register` is a word of C); REFUSED when it is taken. */
     reld_status (*register_name)(reld_bytes name);

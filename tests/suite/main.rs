@@ -2,6 +2,7 @@
 //! a numbered scenario is named after its number.
 
 mod architecture;
+mod behaviours;
 mod calls;
 mod children;
 mod code;

@@ -49,6 +49,9 @@ fn describe(node: &TreeNode) -> String {
 fn kind(behaviour: Behaviour) -> &'static str {
     match behaviour {
         Behaviour::GenServer => "worker",
+        Behaviour::GenStatem => "gen_statem",
+        Behaviour::GenEvent => "gen_event",
+        Behaviour::EventHandler => "event_handler",
         Behaviour::Supervisor => "supervisor",
         Behaviour::Application => "application",
         Behaviour::Task => "task",

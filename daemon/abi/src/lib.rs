@@ -167,6 +167,11 @@ pub const EVENT_PREP_STOP: u32 = 7;
 /// ABI 1.0 does not receive it.
 pub const EVENT_CONFIG_CHANGE: u32 = 8;
 
+/// What the process put before all else by [`Host::send`], as soon as the callback that did it is over. gen_server. Since
+/// ABI 1.2. OTP: `handle_continue`.
+pub const EVENT_CONTINUE: u32 = 9;
+/// Nothing came for as long as the process said by [`Host::send`]. gen_server. Since ABI 1.2. OTP: the message `timeout`.
+pub const EVENT_TIMEOUT: u32 = 10;
 /// What the node itself tells; `body` is `{port: EVENT}`, see [`REQUEST_PORT`], or `{table: EVENT}`, see
 /// [`REQUEST_TABLE`]. gen_server. Since ABI 1.2: a library of an older ABI does not receive it.
 pub const EVENT_TOLD: u32 = 16;
@@ -244,6 +249,13 @@ pub const BEHAVIOUR_SUPERVISOR: u32 = 2;
 pub const BEHAVIOUR_APPLICATION: u32 = 3;
 /// A home-brewed process: one `async fn` that stays on its version until it ends.
 pub const BEHAVIOUR_TASK: u32 = 4;
+
+/// A state machine; to the daemon a gen_server whose engine is the library's. Since ABI 1.2. OTP: gen_statem.
+pub const BEHAVIOUR_GEN_STATEM: u32 = 5;
+/// Hands events to its handlers; to the daemon a gen_server. Since ABI 1.2. OTP: the process of gen_event.
+pub const BEHAVIOUR_GEN_EVENT: u32 = 6;
+/// A handler of such events, in a process below the one that hands them out; to the daemon a gen_server. Since ABI 1.2.
+pub const BEHAVIOUR_EVENT_HANDLER: u32 = 7;
 
 /// One callback table: the unit that `load`, `update` and `purge` name.
 #[repr(C)]
@@ -455,6 +467,10 @@ pub struct Host {
     /// Returns the running process, `{0, 0}` outside a callback.
     pub self_pid: unsafe extern "C" fn() -> Pid,
     /// Sends a message of [`EVENT_CAST`] or [`EVENT_INFO`]; takes `body`. To a dead process it is dropped.
+    ///
+    /// To itself also, since ABI 1.2: [`EVENT_CONTINUE`], which comes before all that waits, and [`EVENT_TIMEOUT`],
+    /// whose body is a number of milliseconds and which comes when the callback under way has been over for so long and
+    /// nothing else came. An older daemon refuses both.
     pub send: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf) -> Status,
     /// Opens a request (`REQUEST_*`); takes `body`; returns its reference, 0 outside a callback.
     pub call: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf, timeout_ms: u64) -> u64,
@@ -472,7 +488,8 @@ pub struct Host {
     pub sleep: unsafe extern "C" fn(after_ms: u64) -> u64,
     /// Takes the next message of the running task: [`OK`], [`PENDING`], or [`REFUSED`] in other processes.
     pub recv: unsafe extern "C" fn(out: *mut Message) -> Status,
-    /// Starts a process of `module`, linked when `link` is 1; takes `args`. Its reference is answered with the pid
+    /// Starts a process of `module`, linked when `link` is 1; when it is 2 (since ABI 1.2; to an older daemon the same as
+    /// 1) the running process is also its parent, so that the tree shows it below that. Takes `args`. Its reference is answered with the pid
     /// when init is done.
     pub spawn: unsafe extern "C" fn(module: Bytes, args: Buf, link: u32) -> u64,
     /// Gives the running process a name; [`REFUSED`] when it is taken.

@@ -9,8 +9,8 @@ pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
     App, AppList, AppStatus, Behaviour, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Letter,
     LetterKind, Module, NodeStatus, OldCode, PendingTimer, Port, PortList, Process, ProcessDetails,
-    ProcessList, ProcessState, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, Table, TableList,
-    TreeNode,
+    ProcessList, ProcessState, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, Table,
+    TableList, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,

@@ -208,8 +208,8 @@ fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
     let behaviour = behaviour(table.behaviour)
         .ok_or_else(|| bad(name, &format!("{} is no behaviour", table.behaviour)))?;
     let state = match behaviour {
-        Behaviour::GenServer | Behaviour::Application => Some(state_fns(name, table)?),
         Behaviour::Supervisor | Behaviour::Task => None,
+        _ => Some(state_fns(name, table)?),
     };
     Ok(Table {
         name: name.to_owned(),
@@ -237,6 +237,9 @@ fn behaviour(number: u32) -> Option<Behaviour> {
         abi::BEHAVIOUR_SUPERVISOR => Some(Behaviour::Supervisor),
         abi::BEHAVIOUR_APPLICATION => Some(Behaviour::Application),
         abi::BEHAVIOUR_TASK => Some(Behaviour::Task),
+        abi::BEHAVIOUR_GEN_STATEM => Some(Behaviour::GenStatem),
+        abi::BEHAVIOUR_GEN_EVENT => Some(Behaviour::GenEvent),
+        abi::BEHAVIOUR_EVENT_HANDLER => Some(Behaviour::EventHandler),
         _ => None,
     }
 }

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use reld_abi as abi;
-use reld_runtime::context::{self, Message, Refused, SendKind};
-use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef};
+use reld_runtime::context::{self, Message, Refused, SendKind, Tie};
+use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef, term};
 
 use crate::wire::{self, Malformed};
 
@@ -89,12 +89,18 @@ unsafe extern "C" fn self_pid() -> abi::Pid {
 unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Status {
     status(enter(|| {
         let body = wire::take_buf(body)?;
-        let kind = match kind {
-            abi::EVENT_CAST => SendKind::Cast,
-            abi::EVENT_INFO => SendKind::Info,
+        let to = wire::pid_in(to);
+        let to_itself = || context::self_pid() == Some(to);
+        Ok(match kind {
+            abi::EVENT_CAST => context::send(SendKind::Cast, to, body)?,
+            abi::EVENT_INFO => context::send(SendKind::Info, to, body)?,
+            abi::EVENT_CONTINUE if to_itself() => context::continue_with(body)?,
+            abi::EVENT_TIMEOUT if to_itself() => {
+                let ms = term::decode(&body).map_err(|_| No)?;
+                context::receive_timeout(Duration::from_millis(ms))?;
+            }
             _ => return Err(No),
-        };
-        Ok(context::send(kind, wire::pid_in(to), body)?)
+        })
     }))
 }
 
@@ -209,7 +215,12 @@ unsafe extern "C" fn spawn(module: abi::Bytes, args: abi::Buf, link: u32) -> u64
         let args = wire::take_buf(args)?;
         // SAFETY: the library lends the name for this call.
         let module = unsafe { wire::borrow_str(module) }?;
-        Ok(context::spawn(module, args, link != 0)?)
+        let tie = match link {
+            0 => Tie::None,
+            2 => Tie::Child,
+            _ => Tie::Link,
+        };
+        Ok(context::spawn(module, args, tie)?)
     }))
 }
 

@@ -362,6 +362,10 @@ fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step 
         }),
         Event::Cast(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CAST) }),
         Event::Info(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_INFO) }),
+        Event::Continue(body) => {
+            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_CONTINUE) })
+        }
+        Event::Timeout => run(&self::event(abi::EVENT_TIMEOUT)),
         Event::Exit(from, exit) => run(&ended(abi::EVENT_EXIT, from, 0, exit)),
         Event::Down(reference, from, exit) => run(&ended(abi::EVENT_DOWN, from, reference, exit)),
         Event::Terminate(exit) => run(&ended(abi::EVENT_TERMINATE, Pid::NONE, 0, exit)),

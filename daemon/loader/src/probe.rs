@@ -83,6 +83,9 @@ fn module(table: Table) -> Result<ProbedModule, Refusal> {
         Behaviour::Supervisor => "supervisor",
         Behaviour::Application => "application",
         Behaviour::Task => "task",
+        Behaviour::GenStatem => "gen_statem",
+        Behaviour::GenEvent => "gen_event",
+        Behaviour::EventHandler => "event_handler",
     };
     let schema = schema(&table)?;
     Ok(ProbedModule { name: table.name, behaviour: behaviour.to_owned(), schema })

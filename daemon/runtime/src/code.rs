@@ -26,6 +26,23 @@ pub enum Behaviour {
     Application,
     /// A home-brewed process that stays on its version until it ends.
     Task,
+    /// A server whose library drives a state machine. OTP: gen_statem.
+    GenStatem,
+    /// A server that hands events to handlers. OTP: gen_event.
+    GenEvent,
+    /// A server that handles events for such a one. In OTP handlers live in its process.
+    EventHandler,
+}
+
+impl Behaviour {
+    /// Says whether its processes are servers to the runtime: callbacks and a state. What makes them a machine or a
+    /// handler of events is in their library.
+    pub fn is_server(self) -> bool {
+        match self {
+            Self::GenServer | Self::GenStatem | Self::GenEvent | Self::EventHandler => true,
+            Self::Supervisor | Self::Application | Self::Task => false,
+        }
+    }
 }
 
 /// Names an open request of a process, or a monitor that it holds; never used twice by one process.
@@ -57,6 +74,10 @@ pub enum Event<'a> {
     Down(Ref, Pid, &'a Exit),
     /// What the node itself tells the process, of ports and tables: MessagePack.
     Told(&'a [u8]),
+    /// What the process put before all else.
+    Continue(&'a [u8]),
+    /// Nothing came for as long as the process said.
+    Timeout,
     /// The process is about to end.
     Terminate(&'a Exit),
     /// The application is about to be stopped; its root supervisor, if that still lives.

@@ -19,7 +19,7 @@ use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::port;
-use crate::process::{Answer, Body, Mail, Open, RequestKind, Signal, Watch};
+use crate::process::{Answer, Body, Idle, Mail, Open, RequestKind, Signal, Watch};
 use crate::rows::Rows;
 use crate::term;
 use crate::timer::TimerRef;
@@ -101,6 +101,28 @@ pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
         };
         world.post(to, mail);
     })
+}
+
+/// Puts an event before all that waits for the running process, as soon as the callback under way is over. Another one
+/// takes its place. OTP: `{continue, _}`.
+///
+/// # Errors
+/// [`Refused`] outside a callback, and in processes that are no servers.
+pub fn continue_with(body: Bytes) -> Result<(), Refused> {
+    server(|own| own.continues = Some(body))
+}
+
+/// Tells the running process when nothing has come for so long after the callback under way. OTP: the time-out of
+/// `{noreply, State, Timeout}`.
+///
+/// # Errors
+/// [`Refused`] outside a callback, and in processes that are no servers.
+pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
+    server(|own| own.idle = Some(Idle::Wanted(after)))
+}
+
+fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
+    with(|_, own| if own.card.code.behaviour().is_server() { Ok(set(own)) } else { Err(Refused) })?
 }
 
 /// Opens a request; [`take`] has its answer. `None` waits for ever.
@@ -264,7 +286,14 @@ pub fn recv() -> Result<Option<Message>, Refused> {
         if own.card.code.behaviour() != Behaviour::Task {
             return Err(Refused);
         }
-        Ok(next_mail(own).map(|mail| match mail {
+        Ok(next_message(own))
+    })?
+}
+
+/// Takes the next message; a `Down` that was sent before its monitor was removed is none.
+fn next_message(own: &mut Body) -> Option<Message> {
+    loop {
+        return Some(match own.inbox.pop_front()? {
             Mail::Call(_, from, body) => {
                 own.ties().unanswered.push(from);
                 Message::Call(from, body)
@@ -272,20 +301,24 @@ pub fn recv() -> Result<Option<Message>, Refused> {
             Mail::Cast(from, body) => Message::Cast(from, body),
             Mail::Info(from, body) => Message::Info(from, body),
             Mail::Exit(from, exit) => Message::Exit(from, exit),
+            Mail::Down(reference, ..) if !own.stop_watching(reference) => continue,
             Mail::Down(reference, pid, exit) => Message::Down(reference, pid, exit),
             Mail::Told(event) => Message::Told(event),
-        }))
-    })?
+            // Only servers wait for nothing.
+            Mail::Timeout(_) => continue,
+        });
+    }
 }
 
-/// Takes the next mail; a `Down` that was sent before its monitor was removed is none.
-fn next_mail(own: &mut Body) -> Option<Mail> {
-    loop {
-        match own.inbox.pop_front()? {
-            Mail::Down(reference, ..) if !own.stop_watching(reference) => {}
-            mail => return Some(mail),
-        }
-    }
+/// How a process is bound to the one that starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// Not at all.
+    None,
+    /// Linked. OTP: `spawn_link`.
+    Link,
+    /// Linked, and below it in the tree: its exit signals are a parent's.
+    Child,
 }
 
 /// Starts a process of the current version of `module`; the request is answered with its pid when init is done, with
@@ -293,10 +326,11 @@ fn next_mail(own: &mut Body) -> Option<Mail> {
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and for a module that is not loaded.
-pub fn spawn(module: &str, args: Bytes, link: bool) -> Result<Ref, Refused> {
+pub fn spawn(module: &str, args: Bytes, tie: Tie) -> Result<Ref, Refused> {
     with(|world, own| {
         let code = world.code.resolve(module).ok_or(Refused)?;
-        Ok(start(world, own, code, args, Pid::NONE, link).1)
+        let parent = if tie == Tie::Child { own.pid } else { Pid::NONE };
+        Ok(start(world, own, code, args, parent, tie != Tie::None).1)
     })?
 }
 

@@ -74,7 +74,7 @@ impl Inside {
     fn of<'a>(body: &'a Body, mail: impl IntoIterator<Item = &'a Mail>) -> Self {
         let ties = body.ties.as_deref();
         Self {
-            mailbox: body.inbox.iter().chain(mail).map(Letter::of).collect(),
+            mailbox: body.inbox.iter().chain(mail).filter_map(Letter::of).collect(),
             monitors: ties.map(|ties| ties.watching.clone()).unwrap_or_default(),
             // Who waits for an answer watches as well, and is no monitor to anybody's mind.
             monitored_by: ties.map_or_else(Vec::new, |ties| {
@@ -86,8 +86,8 @@ impl Inside {
 }
 
 impl Letter {
-    fn of(mail: &Mail) -> Self {
-        match mail {
+    fn of(mail: &Mail) -> Option<Self> {
+        Some(match mail {
             Mail::Call(RequestKind::Call, from, body) => Self::Call(*from, Some(body.clone())),
             Mail::Call(_, from, _) => Self::Call(*from, None),
             Mail::Cast(from, body) => Self::Cast(*from, body.clone()),
@@ -95,6 +95,8 @@ impl Letter {
             Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
             Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
             Mail::Told(event) => Self::Told(event.clone()),
-        }
+            // Nobody sent it.
+            Mail::Timeout(_) => return None,
+        })
     }
 }

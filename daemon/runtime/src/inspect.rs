@@ -182,12 +182,39 @@ impl World {
             child: Child::Running(root),
             module: process.module.clone(),
             is_supervisor: process.behaviour == Behaviour::Supervisor,
-            children: self.children(root),
+            children: self.children(root, Some(&process)),
             process: Some(process),
         })
     }
 
-    fn children(&self, supervisor: Pid) -> Vec<Node> {
+    fn children(&self, parent: Pid, process: Option<&ProcessInfo>) -> Vec<Node> {
+        match process {
+            Some(process) if process.behaviour == Behaviour::GenEvent => self.handlers(process),
+            _ => self.rows(parent),
+        }
+    }
+
+    /// Returns the handlers of an event manager; no table names them, but they are linked to it.
+    fn handlers(&self, manager: &ProcessInfo) -> Vec<Node> {
+        let linked = match &manager.ties {
+            Some(ties) => ties.links.clone(),
+            None => self.find(|_, card| card.parent == manager.pid),
+        };
+        let below = linked.into_iter().filter_map(|pid| self.process(pid));
+        below
+            .filter(|info| info.parent == Some(manager.pid))
+            .map(|info| Node {
+                id: None,
+                child: Child::Running(info.pid),
+                module: info.module.clone(),
+                is_supervisor: false,
+                children: Vec::new(),
+                process: Some(info),
+            })
+            .collect()
+    }
+
+    fn rows(&self, supervisor: Pid) -> Vec<Node> {
         let rows =
             self.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
         // Copied out first: below, other places are locked.
@@ -195,13 +222,14 @@ impl World {
         rows.iter()
             .map(|row| {
                 let pid = row.child.pid();
+                let process = pid.and_then(|pid| self.process(pid));
                 Node {
                     id: rows.id(row).map(<[u8]>::to_vec),
                     child: row.child,
                     module: row.spec.module.clone(),
                     is_supervisor: row.spec.kind == crate::child_spec::ChildType::Supervisor,
-                    process: pid.and_then(|pid| self.process(pid)),
-                    children: pid.map(|pid| self.children(pid)).unwrap_or_default(),
+                    children: pid.map(|pid| self.children(pid, process.as_ref())).unwrap_or_default(),
+                    process,
                 }
             })
             .collect()

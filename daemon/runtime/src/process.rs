@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -17,6 +17,7 @@ use crate::port::PortEvent;
 use crate::rows::Rows;
 use crate::slot::Kind;
 use crate::term;
+use crate::timer::TimerRef;
 use crate::upgrade::Shadow;
 
 /// The types that make up a process, for the claim protocol.
@@ -72,6 +73,8 @@ pub(crate) enum Mail {
     Down(Ref, Pid, Exit),
     /// What the node tells a process: a [`Told`], MessagePack.
     Told(Bytes),
+    /// The wait for nothing of that number is over.
+    Timeout(Ref),
 }
 
 /// What the node itself tells a process.
@@ -88,6 +91,15 @@ impl Told<'_> {
     pub(crate) fn mail(&self) -> Mail {
         Mail::Told(term::encode(self))
     }
+}
+
+/// A wait of a process for nothing to come. OTP: the time-out of `{noreply, State, Timeout}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// From the end of the callback under way.
+    Wanted(Duration),
+    /// Until this timer fires; the number tells its mail from that of a wait that has ended.
+    Armed(Ref, TimerRef),
 }
 
 /// What an open request came to.
@@ -187,6 +199,10 @@ pub(crate) struct Body {
     pub(crate) ending: Option<Exit>,
     /// System messages that wait for the callback under way.
     pub(crate) system: Vec<System>,
+    /// What the callback under way has put before all else.
+    pub(crate) continues: Option<Bytes>,
+    /// The wait for nothing that it asked for; any other callback ends it.
+    pub(crate) idle: Option<Idle>,
     /// When the armed deadline timer fires.
     pub(crate) alarm: Option<Instant>,
     pub(crate) ties: Option<Box<Ties>>,
@@ -223,6 +239,8 @@ impl Body {
             suspended: false,
             ending: None,
             system: Vec::new(),
+            continues: None,
+            idle: None,
             alarm: None,
             ties: None,
             round: 0,

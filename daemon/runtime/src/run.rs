@@ -28,7 +28,7 @@ use crate::gate::{Admission, Entrant, Round};
 use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;
-use crate::process::{Actor, Answer, Body, During, Mail, Process, RequestKind, Signal, Ties};
+use crate::process::{Actor, Answer, Body, During, Idle, Mail, Process, RequestKind, Signal, Ties};
 use crate::slot::{GateNumber, Hold, Slot};
 use crate::supervisor;
 use crate::term;
@@ -112,11 +112,13 @@ impl Run<'_> {
         self.settle_shadow();
         self.signals(signals)?;
         self.go_on()?;
+        self.continue_on()?;
         for _ in 0..BUDGET {
             if self.slot.wants_attention() {
                 let signals = self.slot.more_signals();
                 self.signals(signals)?;
                 self.go_on()?;
+                self.continue_on()?;
             }
             if self.is_waiting() {
                 break;
@@ -133,6 +135,7 @@ impl Run<'_> {
             if !self.one()? {
                 break;
             }
+            self.continue_on()?;
         }
         Ok(self.hold())
     }
@@ -335,6 +338,13 @@ impl Run<'_> {
                 self.terminate(exit)
             }
             Mail::Told(event) => self.callback(During::Message, &Event::Told(&event)),
+            // Something came meanwhile, and that was to end it.
+            Mail::Timeout(number) => match self.idle {
+                Some(Idle::Armed(armed, _)) if armed == number => {
+                    self.callback(During::Message, &Event::Timeout)
+                }
+                _ => Ok(()),
+            },
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
             // One that was sent before its monitor was removed is not delivered any more.
             Mail::Down(reference, ..) if !self.stop_watching(reference) => Ok(()),
@@ -345,14 +355,14 @@ impl Run<'_> {
     }
 
     fn request(&mut self, kind: RequestKind, from: crate::code::From, body: &Bytes) -> Result<(), Exit> {
-        let wanted = match kind {
-            RequestKind::Call => Behaviour::GenServer,
-            RequestKind::Supervisor => Behaviour::Supervisor,
-            RequestKind::PrepStop | RequestKind::ConfigChange => Behaviour::Application,
+        let behaviour = self.card.code.behaviour();
+        let fits = match kind {
+            RequestKind::Call => behaviour.is_server(),
+            RequestKind::Supervisor => behaviour == Behaviour::Supervisor,
+            RequestKind::PrepStop | RequestKind::ConfigChange => behaviour == Behaviour::Application,
         };
-        if self.card.code.behaviour() != wanted {
-            let text =
-                format!("{} is a {:?} and takes no such request", self.pid, self.card.code.behaviour());
+        if !fits {
+            let text = format!("{} is a {behaviour:?} and takes no such request", self.pid);
             self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
             return Ok(());
         }
@@ -392,8 +402,32 @@ impl Run<'_> {
             return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
         };
         self.during = during;
+        if let Some(Idle::Armed(_, timer)) = self.idle.take() {
+            self.world.timers.cancel(timer);
+        }
         let step = self.inside(|| instance.callback(event));
         self.finish(step)
+    }
+
+    /// Does what the last callback put before all else. No gate comes between: to everybody else it is the same
+    /// callback.
+    fn continue_on(&mut self) -> Result<(), Exit> {
+        while matches!(self.actor, Actor::Resting(_))
+            && let Some(body) = self.continues.take()
+        {
+            self.callback(During::Message, &Event::Continue(&body))?;
+        }
+        self.arm_idle();
+        Ok(())
+    }
+
+    /// Starts the wait that the last callback asked for. It counts from the callback's end.
+    fn arm_idle(&mut self) {
+        if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle) {
+            let number = self.new_ref();
+            let timer = self.world.timers.set(after, Fire::Idle(self.pid, number));
+            self.idle = Some(Idle::Armed(number, timer));
+        }
     }
 
     fn inside(&mut self, code: impl FnOnce() -> Step) -> Step {

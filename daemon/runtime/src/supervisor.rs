@@ -251,6 +251,8 @@ impl Instance for Supervisor {
             Event::Info(_)
             | Event::Told(_)
             | Event::Down(..)
+            | Event::Continue(_)
+            | Event::Timeout
             | Event::PrepStop(_)
             | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
         }

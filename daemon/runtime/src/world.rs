@@ -43,6 +43,8 @@ pub(crate) enum Fire {
     Wait(Pid, Ref),
     Deadline(Pid),
     Outside(Ref),
+    /// A process has waited for nothing long enough.
+    Idle(Pid, Ref),
 }
 
 /// A request from outside that is open.
@@ -286,6 +288,7 @@ impl World {
             Fire::Interval(to, _) if !self.is_alive(to) => return Goes::Out,
             Fire::Interval(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
+            Fire::Idle(pid, number) => self.post(pid, Mail::Timeout(number)),
             Fire::Wait(pid, reference) => self.answer(pid, reference, Answer::Reply(Vec::new())),
             Fire::Deadline(pid) => {
                 self.signal(pid, Signal::Deadline);

@@ -19,6 +19,10 @@ pub(crate) enum Event<'a> {
     Cast(&'a [u8]),
     /// Any other message.
     Info(&'a [u8]),
+    /// What the process put before all else.
+    Continue(&'a [u8]),
+    /// Nothing came for as long as the process said.
+    Timeout,
     /// A linked process ended.
     Exit(Pid, Exit),
     /// A monitored process ended.

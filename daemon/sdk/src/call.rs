@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::behaviour::read;
 use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
-use crate::host::{self, Closed, Refused, RequestKind};
+use crate::host::{self, Closed, Refused, RequestKind, Tie};
 use crate::names::{Pid, To};
 use crate::process::find;
 use crate::time::milliseconds;
@@ -74,7 +74,7 @@ pub(crate) async fn request(
 /// # Errors
 /// [`CallError::Exit`] with the reason of an init that failed.
 pub async fn spawn(module: &str, args: &impl Serialize) -> Result<Pid, CallError> {
-    start(module, args, false).await
+    start(module, args, Tie::None).await
 }
 
 /// As [`spawn`], linked to the caller. `[callback]`
@@ -82,12 +82,12 @@ pub async fn spawn(module: &str, args: &impl Serialize) -> Result<Pid, CallError
 /// # Errors
 /// As [`spawn`].
 pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, CallError> {
-    start(module, args, true).await
+    start(module, args, Tie::Link).await
 }
 
-async fn start(module: &str, args: &impl Serialize, link: bool) -> Result<Pid, CallError> {
+pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Result<Pid, CallError> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
-    let reference = host::ask(|host| host.spawn(module, args, link))??;
+    let reference = host::ask(|host| host.spawn(module, args, tie))??;
     Ok(read("pid", &answer(reference).await?)?)
 }
 

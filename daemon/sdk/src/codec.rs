@@ -87,6 +87,55 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     }
 }
 
+/// Puts values that are written already into one map, by name: what a struct of them would be.
+pub(crate) fn join<const N: usize>(fields: [(&str, &[u8]); N]) -> Result<Vec<u8>, Undecodable> {
+    debug_assert!(N < 16, "the header is one byte");
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.push(0x80 | N as u8);
+    for (name, value) in fields {
+        bytes.extend(encode(name)?);
+        bytes.extend_from_slice(value);
+    }
+    Ok(bytes)
+}
+
+/// Takes such a map apart without reading the values.
+pub(crate) fn split<'a, const N: usize>(
+    bytes: &'a [u8],
+    names: [&str; N],
+) -> Result<[&'a [u8]; N], Undecodable> {
+    let mut found = [None; N];
+    let (header, mut rest) = bytes.split_first().ok_or_else(|| Undecodable("nothing there".to_owned()))?;
+    if *header != 0x80 | N as u8 {
+        return Err(Undecodable(format!("a map of `{}` was expected", names.join("`, `"))));
+    }
+    for _ in 0..N {
+        let (name, value) = (next(&mut rest)?, next(&mut rest)?);
+        let name: String = decode(name)?;
+        let at = names.iter().position(|known| *known == name);
+        found[at.ok_or_else(|| Undecodable(format!("unknown field `{name}`")))?] = Some(value);
+    }
+    if !rest.is_empty() {
+        return Err(Undecodable("bytes follow the value".to_owned()));
+    }
+    for (name, value) in names.iter().zip(found) {
+        value.ok_or_else(|| Undecodable(format!("missing field `{name}`")))?;
+    }
+    Ok(found.map(Option::unwrap_or_default))
+}
+
+/// Takes the bytes of the next value.
+fn next<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Undecodable> {
+    let bytes = *rest;
+    let mut cursor = std::io::Cursor::new(bytes);
+    IgnoredAny::deserialize(&mut rmp_serde::Deserializer::new(&mut cursor))
+        .map_err(|error| Undecodable(error.to_string()))?;
+    let end = usize::try_from(cursor.position()).unwrap_or(bytes.len());
+    let (value, left) = bytes.split_at(end);
+    *rest = left;
+    Ok(value)
+}
+
 /// Shows how a value is written, for tests; runs of bytes as lists of numbers.
 #[cfg(test)]
 pub(crate) fn shown<T: Serialize>(value: &T) -> String {
@@ -155,6 +204,18 @@ mod tests {
             &encode(&BTreeMap::from([("a", ())])).expect("encodes"),
             "field `a`",
         );
+    }
+
+    #[test]
+    fn what_was_joined_is_taken_apart_and_reads_as_a_struct() {
+        let names = encode(&["a"]).expect("encodes");
+        let joined = join([("max", &[3]), ("names", &names)]).expect("encodes");
+        assert_eq!(decode(&joined), Ok(Limits { max: 3, names: vec!["a".into()] }));
+        assert_eq!(split(&joined, ["names", "max"]), Ok([names.as_slice(), &[3]]));
+        for broken in [&joined[..joined.len() - 1], &[joined.as_slice(), &[1]].concat(), &[], &[0x81]] {
+            assert!(split(broken, ["names", "max"]).is_err(), "{broken:02x?}");
+        }
+        assert!(split(&joined, ["names", "min"]).is_err());
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::behaviour::{Behaviour, Stateful};
 use crate::bytes::lend;
 use crate::ffi;
 pub use crate::ffi::Named;
+use crate::gen_event::{self, EventHandler, GenEvent};
 use crate::gen_server::{self, GenServer};
+use crate::gen_statem::{self, GenStatem};
 use crate::guard;
 use crate::logger;
 use crate::supervisor::{self, Supervisor};
@@ -24,7 +26,8 @@ const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env
 /// Exports an app: once, in the root of a `cdylib` crate.
 ///
 /// `version` is the app's semantic version, by which appups name it. Each module is `name: behaviour Type`; the names
-/// are unique in a release. A behaviour is `gen_server`, `supervisor`, `application` or `task`.
+/// are unique in a release. A behaviour is `gen_server`, `gen_statem`, `gen_event`, `event_handler`, `supervisor`,
+/// `application` or `task`.
 ///
 /// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have another. Works in crates
 /// that `#![forbid(unsafe_code)]`.
@@ -89,6 +92,21 @@ pub const fn app(
 /// Builds the table of a gen_server.
 pub const fn gen_server<N: Named, S: GenServer>() -> Module {
     stateful::<N, gen_server::Server<S>>()
+}
+
+/// Builds the table of a state machine.
+pub const fn gen_statem<N: Named, M: GenStatem>() -> Module {
+    stateful::<N, gen_statem::Statem<M>>()
+}
+
+/// Builds the table of an event manager.
+pub const fn gen_event<N: Named, M: GenEvent>() -> Module {
+    stateful::<N, gen_event::Manager<M>>()
+}
+
+/// Builds the table of an event handler.
+pub const fn event_handler<N: Named, H: EventHandler>() -> Module {
+    stateful::<N, gen_event::Handler<H>>()
 }
 
 /// Builds the table of a supervisor.

@@ -240,6 +240,8 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
         reld_abi::EVENT_CALL => Event::Call(caller(from, event.reference), body),
         reld_abi::EVENT_CAST => Event::Cast(body),
         reld_abi::EVENT_INFO => Event::Info(body),
+        reld_abi::EVENT_CONTINUE => Event::Continue(body),
+        reld_abi::EVENT_TIMEOUT => Event::Timeout,
         reld_abi::EVENT_EXIT => Event::Exit(from, exit()),
         reld_abi::EVENT_DOWN => Event::Down(MonitorRef(event.reference), from, exit()),
         reld_abi::EVENT_TOLD => Event::Told(body),

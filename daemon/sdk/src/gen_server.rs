@@ -66,6 +66,19 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
         ready(Next::Continue)
     }
 
+    /// Does what the last callback left to do by [`continue_with`](crate::continue_with), before any other message. By
+    /// default the process ends with an error that says so. OTP: `handle_continue/2`.
+    fn handle_continue(&mut self, argument: Value) -> impl Future<Output = Next> + Send {
+        drop(argument);
+        ready(Next::Stop(Exit::error("there is something to continue with, but no handle_continue")))
+    }
+
+    /// Nothing came for as long as the last callback said by [`receive_timeout`](crate::receive_timeout). By default the
+    /// process ends with an error that says so. OTP: the message `timeout` in `handle_info`.
+    fn handle_timeout(&mut self) -> impl Future<Output = Next> + Send {
+        ready(Next::Stop(Exit::error("the time is over, but there is no handle_timeout")))
+    }
+
     /// Ends in order: called before a [`Next::Stop`], and before its supervisor's `shutdown` if it traps exits.
     fn terminate(&mut self, reason: Exit) -> impl Future<Output = ()> + Send {
         drop(reason);
@@ -191,7 +204,7 @@ impl<M> Info<M> {
 
 /// The gen_server behaviour of a callback type.
 #[derive(Debug)]
-pub(crate) struct Server<S>(PhantomData<fn() -> S>);
+pub struct Server<S>(PhantomData<fn() -> S>);
 
 impl<S: GenServer> Behaviour for Server<S> {
     const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_GEN_SERVER;
@@ -210,6 +223,8 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Told(told) => Box::pin(info(state, read::<Told>("what the node tells", told)?.into())),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
+            Event::Continue(body) => Box::pin(continue_on(state, Value::from_bytes(body))),
+            Event::Timeout => Box::pin(timeout(state)),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
             Event::PrepStop(_) | Event::ConfigChange(_) => return Err(event.unexpected()),
         })
@@ -273,6 +288,16 @@ async fn cast<S: GenServer>(mut state: Box<S>, request: S::Cast) -> Result<Done<
 
 async fn info<S: GenServer>(mut state: Box<S>, info: Info<S::Message>) -> Result<Done<S>, Exit> {
     let next = state.handle_info(info).await;
+    Ok(Done { state: Some(state), next: next.into(), reply: None })
+}
+
+async fn continue_on<S: GenServer>(mut state: Box<S>, argument: Value) -> Result<Done<S>, Exit> {
+    let next = state.handle_continue(argument).await;
+    Ok(Done { state: Some(state), next: next.into(), reply: None })
+}
+
+async fn timeout<S: GenServer>(mut state: Box<S>) -> Result<Done<S>, Exit> {
+    let next = state.handle_timeout().await;
     Ok(Done { state: Some(state), next: next.into(), reply: None })
 }
 

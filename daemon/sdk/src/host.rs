@@ -43,6 +43,15 @@ pub(crate) enum SendKind {
     Info,
 }
 
+/// How a process is bound to the one that spawns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tie {
+    None,
+    Link,
+    /// Linked, and below it in the tree.
+    Child,
+}
+
 /// Whom a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestKind {
@@ -57,6 +66,10 @@ pub(crate) enum RequestKind {
 pub(crate) trait Host {
     fn self_pid(&self) -> Option<Pid>;
     fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
+    /// Puts an event before all that waits for the running process.
+    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused>;
+    /// Tells the running process when nothing has come for so long.
+    fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused>;
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused>;
     fn take(&self, reference: u64) -> Result<Option<Closed>, Refused>;
     fn forget(&self, reference: u64);
@@ -68,7 +81,7 @@ pub(crate) trait Host {
     fn blocking(&self, job: Job) -> Result<u64, Refused>;
     fn sleep(&self, after_ms: u64) -> Result<u64, Refused>;
     fn recv(&self) -> Result<Option<Mail>, Refused>;
-    fn spawn(&self, module: &str, args: Vec<u8>, link: bool) -> Result<u64, Refused>;
+    fn spawn(&self, module: &str, args: Vec<u8>, tie: Tie) -> Result<u64, Refused>;
     fn register(&self, name: &str) -> Result<(), Refused>;
     fn unregister(&self, name: &str) -> Result<(), Refused>;
     fn whereis(&self, name: &str) -> Option<Pid>;

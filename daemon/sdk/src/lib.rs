@@ -224,7 +224,9 @@ mod exit;
 #[doc(hidden)]
 pub mod export;
 mod ffi;
+pub mod gen_event;
 mod gen_server;
+mod gen_statem;
 mod guard;
 pub mod harness;
 mod host;
@@ -247,13 +249,16 @@ pub use call::{CallError, call, sleep, spawn, spawn_link};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
 pub use codec::Undecodable;
 pub use exit::{Exit, NotStarted};
+pub use gen_event::{EventHandler, GenEvent, Handled, HandlerEnd, HandlerSpec};
 pub use gen_server::{Answer, GenServer, Info, Next};
+pub use gen_statem::{GenStatem, Machine, StatemEvent, Transition};
 pub use host::Refused;
 pub use log;
 pub use names::{From, MonitorRef, Pid, Timer, To};
 pub use process::{
-    RegisterError, SendError, cancel_timer, cast, demonitor, env, exit, link, monitor, read_timer, register,
-    reply, self_pid, send, send_after, send_interval, trap_exit, unlink, unregister, whereis,
+    RegisterError, SendError, cancel_timer, cast, continue_with, demonitor, env, exit, link, monitor,
+    read_timer, receive_timeout, register, reply, self_pid, send, send_after, send_interval, trap_exit,
+    unlink, unregister, whereis,
 };
 pub use schema::Schema;
 pub use schemars;

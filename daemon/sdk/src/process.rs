@@ -75,6 +75,26 @@ fn deliver(kind: SendKind, to: &To, message: &impl Serialize) -> Result<(), Send
     }
 }
 
+/// Goes on with [`GenServer::handle_continue`](crate::GenServer::handle_continue) when this callback, which may be init,
+/// is over: after its reply, and before any other message. OTP: `{continue, Term}`. `[callback]`
+///
+/// # Errors
+/// See [`SendError`]. [`Refused`] also in processes that are no gen_servers.
+pub fn continue_with(argument: &impl Serialize) -> Result<(), SendError> {
+    let body = codec::encode(argument)?;
+    Ok(ask(|host| host.continue_with(body))?)
+}
+
+/// Calls [`GenServer::handle_timeout`](crate::GenServer::handle_timeout) when nothing else has come for so long after this
+/// callback. Any other callback ends the wait. It outlives an upgrade. OTP: the time-out of `{noreply, State, Timeout}`.
+/// `[callback]`
+///
+/// # Errors
+/// [`Refused`] outside a callback, and in processes that are no gen_servers.
+pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
+    ask(|host| host.receive_timeout(milliseconds(after)))
+}
+
 /// Answers a call that was left open by [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late is
 /// dropped. OTP: `gen_server:reply/2`. `[callback]`
 ///

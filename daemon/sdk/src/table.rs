@@ -7,8 +7,9 @@ use reld_abi::Host as Table;
 
 use crate::blocking::{self, Job};
 use crate::bytes::{give, give_exit, lend, read_exit, take};
+use crate::codec;
 use crate::exit::Exit;
-use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
+use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::names::{From, MonitorRef, Pid, Timer};
 
 /// Null until [`load`]; written once, since a library is loaded once.
@@ -48,6 +49,19 @@ impl Host for Table {
         };
         // SAFETY: as above; the body changes owner.
         ok(unsafe { (self.send)(kind, give_pid(to), give(body)) })
+    }
+
+    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
+        let me = give_pid(Host::self_pid(self).ok_or(Refused)?);
+        // SAFETY: as above; the body changes owner.
+        ok(unsafe { (self.send)(reld_abi::EVENT_CONTINUE, me, give(body)) })
+    }
+
+    fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
+        let me = give_pid(Host::self_pid(self).ok_or(Refused)?);
+        let body = codec::encode(&after_ms).map_err(|_| Refused)?;
+        // SAFETY: as above; the body changes owner.
+        ok(unsafe { (self.send)(reld_abi::EVENT_TIMEOUT, me, give(body)) })
     }
 
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused> {
@@ -144,9 +158,14 @@ impl Host for Table {
         read_message(self.self_pid().unwrap_or(Pid::NONE), message).map(Some)
     }
 
-    fn spawn(&self, module: &str, args: Vec<u8>, link: bool) -> Result<u64, Refused> {
+    fn spawn(&self, module: &str, args: Vec<u8>, tie: Tie) -> Result<u64, Refused> {
+        let link = match tie {
+            Tie::None => 0,
+            Tie::Link => 1,
+            Tie::Child => 2,
+        };
         // SAFETY: as above; the name is lent, the arguments change owner.
-        opened(unsafe { (self.spawn)(lend(module.as_bytes()), give(args), u32::from(link)) })
+        opened(unsafe { (self.spawn)(lend(module.as_bytes()), give(args), link) })
     }
 
     fn register(&self, name: &str) -> Result<(), Refused> {

@@ -35,6 +35,11 @@ impl Value {
         codec::decode(&self.0).map_err(|error| error.of("value"))
     }
 
+    /// The value that says nothing: nil.
+    pub fn nothing() -> Self {
+        Self(codec::NOTHING.to_vec())
+    }
+
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }

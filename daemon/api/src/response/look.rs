@@ -145,6 +145,12 @@ pub enum Behaviour {
     Application,
     /// A home-brewed process: it stays on its version until it ends, and upgrades pass it by.
     Task,
+    /// A state machine.
+    GenStatem,
+    /// Hands events to its handlers, which are below it in the tree.
+    GenEvent,
+    /// Handles events.
+    EventHandler,
 }
 
 /// Which slot of the code server a process runs.
@@ -449,6 +455,9 @@ impl fmt::Display for Behaviour {
             Self::Supervisor => "supervisor",
             Self::Application => "application",
             Self::Task => "task",
+            Self::GenStatem => "gen_statem",
+            Self::GenEvent => "gen_event",
+            Self::EventHandler => "event_handler",
         })
     }
 }

@@ -443,6 +443,9 @@ pub(super) fn millis(duration: Duration) -> u64 {
 fn behaviour(behaviour: Behaviour) -> r::Behaviour {
     match behaviour {
         Behaviour::GenServer => r::Behaviour::GenServer,
+        Behaviour::GenStatem => r::Behaviour::GenStatem,
+        Behaviour::GenEvent => r::Behaviour::GenEvent,
+        Behaviour::EventHandler => r::Behaviour::EventHandler,
         Behaviour::Supervisor => r::Behaviour::Supervisor,
         Behaviour::Application => r::Behaviour::Application,
         Behaviour::Task => r::Behaviour::Task,

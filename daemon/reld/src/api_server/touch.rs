@@ -120,7 +120,7 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
                 ErrorReport::refused("not_a_server", message).with_hint("`relctl app` starts and stops apps")
             );
         }
-        Some(Behaviour::GenServer | Behaviour::Task) | None => {}
+        Some(_) | None => {}
     }
     let (done, answer) = tokio::sync::oneshot::channel();
     api.runtime.accepts_then(pid, kind, bytes(value)?, move |accepted| {

@@ -189,8 +189,9 @@ fn check_module(spec: &ChildSpec) -> Result<(), Error> {
     };
     let fits = match behaviour {
         Behaviour::Supervisor => spec.kind == ChildType::Supervisor,
-        Behaviour::GenServer | Behaviour::Task => spec.kind == ChildType::Worker,
         Behaviour::Application => false,
+        Behaviour::Task => spec.kind == ChildType::Worker,
+        server => server.is_server() && spec.kind == ChildType::Worker,
     };
     if fits {
         return Ok(());

@@ -463,3 +463,53 @@ fn a_task_that_is_run_takes_staged_code() {
     drop(upgrade);
     assert_eq!(version_of_task(&kit), "1");
 }
+
+// --- going on, and waiting for nothing -------------------------------------------------------------------------------
+
+#[test]
+fn what_a_callback_goes_on_with_comes_after_its_reply_and_before_everything_that_waits() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Continue(Box::new(Do::Remember(text("init"))))]);
+    let latch = kit.block(pid);
+    kit.cast(
+        pid,
+        Do::All(vec![Do::Continue(Box::new(Do::Remember(text("continued")))), Do::Remember(text("cast"))]),
+    );
+    kit.cast(pid, Do::Remember(text("later")));
+    latch::open(latch);
+    let log = ["init@1", "cast@1", "continued@1", "later@1"].map(text).to_vec();
+    assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
+    // Round and round, without a deeper stack each time.
+    let round = |left: u32| (0..left).fold(Do::Remember(text("end")), |what, _| Do::Continue(Box::new(what)));
+    kit.cast(pid, round(50));
+    assert!(
+        matches!(kit.ask(pid, Do::Log), Said::Texts(log) if log.last().is_some_and(|last| last == "end@1"))
+    );
+}
+
+#[test]
+fn a_wait_for_nothing_ends_by_time_unless_something_comes() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    kit.cast(pid, Do::Idle(1));
+    kit.expect("timeout");
+    kit.cast(pid, Do::Idle(30));
+    kit.ask(pid, Do::Get);
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(0));
+    assert_eq!(kit.notes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_child_of_a_process_that_is_no_supervisor_ends_with_it_and_is_no_orphan() {
+    let kit = Kit::new();
+    let parent = kit.counter(&[Do::Trap(true)]);
+    let Said::Pid(Some(child)) = kit.ask(parent, Do::Bear(text("counter"), vec![Do::Trap(true)])) else {
+        panic!("it starts")
+    };
+    let info = kit.node.process(child).expect("it lives");
+    assert_eq!((info.parent, info.is_orphan()), (Some(parent), false));
+    kit.node.exit(parent, Exit::Killed);
+    kit.expect("terminate killed at 0");
+    kit.gone(child);
+}

@@ -26,7 +26,7 @@ mod ports;
 mod rounds;
 mod world;
 
-pub use node::{Node, Running};
+pub use node::{Node, Process, Running, RunningHandler, RunningStatem};
 pub use ports::connection;
 pub use rounds::{RoundsError, up_down_up};
 pub use world::Sent;

@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::world::{ME, Sent, TESTER, World};
+use super::world::{Fired, ME, Sent, TESTER, World};
 use crate::behaviour::{Behaviour, Event, Told, read};
 use crate::callback::{After, Callback, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
+use crate::gen_event::{EventHandler, Handled, Handler, HandlerAnswer as Answer, HandlerStart, Order};
 use crate::gen_server::{GenServer, Server};
+use crate::gen_statem::{GenStatem, Statem};
 use crate::guard::catch;
 use crate::host::{Host, with_harness};
 use crate::names::{From, MonitorRef, Pid};
@@ -60,12 +62,37 @@ impl Node {
     /// # Errors
     /// What its init answered, or its panic.
     pub fn start<S: GenServer>(self, args: &impl Serialize) -> Result<Running<S>, NotStarted> {
-        let mut running = Running { world: Rc::new(self.world), state: None, ended: None };
+        self.start_process(args)
+    }
+
+    /// Starts a state machine under test.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_statem<M: GenStatem>(self, args: &impl Serialize) -> Result<RunningStatem<M>, NotStarted> {
+        self.start_process(args)
+    }
+
+    /// Starts an event handler under test, as its manager would. [`Process::notify`] hands it an event.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_handler<H: EventHandler>(
+        self,
+        args: &impl Serialize,
+    ) -> Result<RunningHandler<H>, NotStarted> {
+        let start = HandlerStart { args: Value::write(args)?, swaps: false, left: None };
+        self.start_process(&start)
+    }
+
+    fn start_process<B: Behaviour>(self, args: &impl Serialize) -> Result<Process<B>, NotStarted> {
+        let mut running = Process { world: Rc::new(self.world), state: None, ended: None };
         let args = codec::encode(args)?;
-        let done = running.run(|| Server::<S>::init(&args))?;
+        let done = running.run(|| B::init(&args))?;
         match (done.next, done.state) {
             (After::Continue, Some(state)) => {
                 running.state = Some(state);
+                running.continue_on()?;
                 Ok(running)
             }
             (After::Stop(exit), _) => Err(exit.into()),
@@ -80,16 +107,49 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// A gen_server under test.
+pub type Running<S> = Process<Server<S>>;
+/// A state machine under test.
+pub type RunningStatem<M> = Process<Statem<M>>;
+/// An event handler under test.
+pub type RunningHandler<H> = Process<Handler<H>>;
+
 /// A process under test, between two callbacks.
-pub struct Running<S> {
+#[expect(private_bounds, reason = "sealed: which behaviours there are is this crate's matter")]
+pub struct Process<B: Behaviour> {
     world: Rc<World>,
-    state: Option<Box<S>>,
+    state: Option<Box<B::State>>,
     ended: Option<Exit>,
 }
 
-impl<S: GenServer> Running<S> {
+impl<H: EventHandler> Process<Handler<H>> {
+    /// Hands the handler an event.
+    ///
+    /// # Errors
+    /// Why the handler ended instead, which removes it.
+    pub fn notify(&mut self, event: &impl Serialize) -> Result<Handled, Exit> {
+        let Answer { handled, .. } = self.call(&Order::Event(Value::write(event)?))?;
+        Ok(handled)
+    }
+
+    /// Calls the handler, as [`gen_event::call`](crate::gen_event::call) does.
+    ///
+    /// # Errors
+    /// Why the handler ended instead, which removes it.
+    pub fn request<R: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<R, Exit> {
+        let Answer { reply, .. } = self.call(&Order::Call(Value::write(request)?))?;
+        Ok(reply.read()?)
+    }
+}
+
+#[expect(
+    private_bounds,
+    private_interfaces,
+    reason = "sealed: which behaviours there are is this crate's matter"
+)]
+impl<B: Behaviour> Process<B> {
     /// Returns the state; `None` once the process ended.
-    pub fn state(&self) -> Option<&S> {
+    pub fn state(&self) -> Option<&B::State> {
         self.state.as_deref()
     }
 
@@ -206,9 +266,12 @@ impl<S: GenServer> Running<S> {
         self.alive()?;
         let end_ms = self.world.now_ms().saturating_add(milliseconds(time));
         while self.ended.is_none()
-            && let Some(body) = self.world.fire_until(end_ms)
+            && let Some(fired) = self.world.fire_until(end_ms)
         {
-            self.handle(Event::Info(&body), None)?;
+            match fired {
+                Fired::Info(body) => self.handle(Event::Info(&body), None)?,
+                Fired::Idle => self.handle(Event::Timeout, None)?,
+            }
         }
         self.world.move_to(end_ms);
         Ok(())
@@ -237,9 +300,25 @@ impl<S: GenServer> Running<S> {
     }
 
     fn handle(&mut self, event: Event<'_>, from: Option<From>) -> Result<(), Exit> {
+        self.callback(event, from)?;
+        self.continue_on()
+    }
+
+    /// Does what the process put before all else.
+    fn continue_on(&mut self) -> Result<(), Exit> {
+        while self.ended.is_none()
+            && let Some(body) = self.world.take_continue()
+        {
+            self.callback(Event::Continue(&body), None)?;
+        }
+        Ok(())
+    }
+
+    fn callback(&mut self, event: Event<'_>, from: Option<From>) -> Result<(), Exit> {
         self.alive()?;
+        self.world.stir();
         let Some(state) = self.state.take() else { return Err(Exit::Noproc) };
-        let done = match self.run(|| Server::<S>::handle(state, event)) {
+        let done = match self.run(|| B::handle(state, event)) {
             Ok(done) => done,
             Err(crash) => {
                 self.ended = Some(crash);
@@ -265,11 +344,11 @@ impl<S: GenServer> Running<S> {
     }
 
     fn terminate(&mut self, reason: Exit) -> Result<(), Exit> {
-        self.handle(Event::Terminate(reason), None)
+        self.callback(Event::Terminate(reason), None)
     }
 
     /// Runs one callback to its end. What it waits for happens at once, in the order of its time.
-    fn run(&self, begin: impl FnOnce() -> Result<Work<S>, Exit>) -> Result<Done<S>, Exit> {
+    fn run(&self, begin: impl FnOnce() -> Result<Work<B::State>, Exit>) -> Result<Done<B::State>, Exit> {
         let world: Rc<dyn Host> = Rc::<World>::clone(&self.world);
         with_harness(world, || {
             catch(|| {
@@ -293,9 +372,9 @@ fn waits_for_ever() -> Exit {
     Exit::error("the callback waits, and nothing is open that could wake it")
 }
 
-impl<S> std::fmt::Debug for Running<S> {
+impl<B: Behaviour> std::fmt::Debug for Process<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Process").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 
@@ -304,7 +383,8 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::{Answer, call, register};
+    use crate::gen_server::Answer;
+    use crate::{Info, Next, call, continue_with, receive_timeout, register};
 
     /// Asks the process named `bank` for what it has.
     #[derive(Serialize, Deserialize)]
@@ -347,5 +427,79 @@ mod tests {
     fn a_name_that_is_taken_is_told_with_its_holder() {
         let refused = Node::new().name("till", Pid::new(9, 1)).start::<Till>(&()).expect_err("it is taken");
         assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
+    }
+
+    /// Counts; a call begins what `handle_continue` goes on with until it has taken so many steps.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Stepper {
+        steps: Vec<String>,
+    }
+
+    impl GenServer for Stepper {
+        type Args = ();
+        type Call = u32;
+        type Reply = usize;
+        type Cast = u64;
+        type Message = String;
+
+        async fn init((): ()) -> Result<Self, NotStarted> {
+            continue_with(&0_u32)?;
+            Ok(Self { steps: vec!["init".into()] })
+        }
+
+        async fn handle_call(&mut self, left: u32, _: From) -> Answer<usize> {
+            match continue_with(&left) {
+                Ok(()) => Answer::Reply(self.steps.len()),
+                Err(error) => Answer::stop(error.into()),
+            }
+        }
+
+        async fn handle_cast(&mut self, idle_ms: u64) -> Next {
+            receive_timeout(Duration::from_millis(idle_ms))
+                .map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
+        }
+
+        async fn handle_info(&mut self, _: Info<String>) -> Next {
+            self.steps.push("info".into());
+            Next::Continue
+        }
+
+        async fn handle_continue(&mut self, argument: Value) -> Next {
+            let left: u32 = argument.read().expect("it is this server's own");
+            self.steps.push(format!("{left} left"));
+            match left {
+                0 => Next::Continue,
+                left => continue_with(&(left - 1))
+                    .map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue),
+            }
+        }
+
+        async fn handle_timeout(&mut self) -> Next {
+            self.steps.push("timeout".into());
+            Next::Stop(Exit::shutdown())
+        }
+    }
+
+    #[test]
+    fn a_server_goes_on_with_what_it_left_to_do_after_its_reply() {
+        let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
+        let steps = |stepper: &Running<Stepper>| stepper.state().expect("it lives").steps.join(", ");
+        assert_eq!(steps(&stepper), "init, 0 left");
+        assert_eq!(stepper.call::<usize>(&2_u32), Ok(2));
+        assert_eq!(steps(&stepper), "init, 0 left, 2 left, 1 left, 0 left");
+    }
+
+    #[test]
+    fn a_wait_for_nothing_is_ended_by_any_message_and_else_by_time() {
+        let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
+        stepper.cast(&100_u64).expect("it lives");
+        stepper.send(&"x").expect("it lives");
+        stepper.advance(Duration::from_secs(1)).expect("it lives");
+        assert_eq!(stepper.ended(), None, "the message came first");
+        stepper.cast(&100_u64).expect("it lives");
+        stepper.advance(Duration::from_millis(99)).expect("it lives");
+        assert_eq!(stepper.ended(), None);
+        stepper.advance(Duration::from_millis(1)).expect("it lives");
+        assert_eq!(stepper.ended(), Some(&Exit::shutdown()));
     }
 }

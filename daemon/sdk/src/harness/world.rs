@@ -7,7 +7,7 @@ use super::ports::Ports;
 use crate::blocking::Job;
 use crate::codec;
 use crate::exit::Exit;
-use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind};
+use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
 use crate::names::{From, MonitorRef, Pid, Timer};
 use crate::value::Value;
 
@@ -27,6 +27,13 @@ pub enum Sent {
     Info(Pid, Value),
     /// By [`exit`](crate::exit()).
     Exit(Pid, Exit),
+}
+
+/// What time brought.
+pub(super) enum Fired {
+    Info(Vec<u8>),
+    /// Nothing came for as long as the process said.
+    Idle,
 }
 
 /// Answers the calls of the process under test.
@@ -55,6 +62,9 @@ struct Inner {
     spawned: u32,
     ports: Ports,
     trapping: bool,
+    continues: Option<Vec<u8>>,
+    /// When the wait for nothing is over.
+    idle_until_ms: Option<u64>,
 }
 
 /// A timer.
@@ -142,6 +152,16 @@ impl World {
         self.inner.borrow().ports.is_closed(port)
     }
 
+    /// Takes what the process put before all else.
+    pub(super) fn take_continue(&self) -> Option<Vec<u8>> {
+        self.inner.borrow_mut().continues.take()
+    }
+
+    /// Ends the wait for nothing: something came.
+    pub(super) fn stir(&self) {
+        self.inner.borrow_mut().idle_until_ms = None;
+    }
+
     /// Closes the request that is due first, moving the clock there.
     pub(super) fn close_next(&self) -> Option<u64> {
         let mut inner = self.inner.borrow_mut();
@@ -154,11 +174,19 @@ impl World {
     }
 
     /// Takes the next timer that fires until then, moving the clock there. One for another process counts as sent.
-    pub(super) fn fire_until(&self, end_ms: u64) -> Option<Vec<u8>> {
+    pub(super) fn fire_until(&self, end_ms: u64) -> Option<Fired> {
         loop {
             let mut inner = self.inner.borrow_mut();
             let next = inner.timers.iter().min_by_key(|(id, timer)| (timer.at_ms, **id));
-            let (&id, _) = next.filter(|(_, timer)| timer.at_ms <= end_ms)?;
+            let next = next.map(|(id, timer)| (*id, timer.at_ms));
+            if let Some(idle_ms) = inner.idle_until_ms
+                && idle_ms <= end_ms
+                && next.is_none_or(|(_, at_ms)| idle_ms < at_ms)
+            {
+                inner.now_ms = inner.now_ms.max(idle_ms);
+                return Some(Fired::Idle);
+            }
+            let (id, _) = next.filter(|(_, at_ms)| *at_ms <= end_ms)?;
             let timer = inner.timers.remove(&id)?;
             if let Some(every_ms) = timer.every_ms {
                 inner.timers.insert(id, Pending { at_ms: timer.at_ms + every_ms, ..timer.clone() });
@@ -166,7 +194,7 @@ impl World {
             let Pending { at_ms, to, body, .. } = timer;
             inner.now_ms = inner.now_ms.max(at_ms);
             if to == ME {
-                return Some(body);
+                return Some(Fired::Info(body));
             }
             inner.sent.push(Sent::Info(to, Value::from_bytes(&body)));
         }
@@ -184,6 +212,17 @@ impl Host for World {
             SendKind::Cast => Sent::Cast(to, body),
             SendKind::Info => Sent::Info(to, body),
         });
+        Ok(())
+    }
+
+    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
+        self.inner.borrow_mut().continues = Some(body);
+        Ok(())
+    }
+
+    fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
+        let mut inner = self.inner.borrow_mut();
+        inner.idle_until_ms = Some(inner.now_ms.saturating_add(after_ms));
         Ok(())
     }
 
@@ -259,7 +298,7 @@ impl Host for World {
         Err(Refused)
     }
 
-    fn spawn(&self, _: &str, _: Vec<u8>, _: bool) -> Result<u64, Refused> {
+    fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
         let mut inner = self.inner.borrow_mut();
         let pid = codec::encode(&Pid::new(FIRST_SPAWNED + inner.spawned, 1)).map_err(|_| Refused)?;
         inner.spawned += 1;

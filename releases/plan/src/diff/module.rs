@@ -50,7 +50,9 @@ pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema) -> Need {
         return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
     }
     match to.behaviour.as_str() {
-        "gen_server" | "application" => state(left.interface.as_ref(), to.interface.as_ref()),
+        "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => {
+            state(left.interface.as_ref(), to.interface.as_ref())
+        }
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
         // A task stays on its version until it ends.
         "task" => Need::Nothing,

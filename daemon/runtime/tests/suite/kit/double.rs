@@ -130,7 +130,7 @@ impl Module for Double {
         match self.behaviour {
             Behaviour::Supervisor => self.supervisor(args),
             Behaviour::Application => self.application(args),
-            Behaviour::GenServer | Behaviour::Task => {
+            _ => {
                 let list: Vec<Do> = term::decode(args).expect("start arguments are words");
                 let server = Server { code: Arc::new(self.clone()), state: State::default() };
                 run(server.born(list))
@@ -227,6 +227,8 @@ impl Instance for Server {
         let (from, what) = match event {
             Event::Call(from, body) => (Some(*from), word(body)),
             Event::Cast(body) | Event::Info(body) => (None, word(body)),
+            Event::Continue(body) => (None, word(body)),
+            Event::Timeout => (None, Do::Note(text("timeout"))),
             Event::Exit(pid, exit) => (None, Do::Note(format!("exit {pid} {exit}"))),
             Event::Down(reference, pid, exit) => (None, Do::Note(format!("down {reference} {pid} {exit}"))),
             Event::Terminate(exit) => {
@@ -273,7 +275,7 @@ impl Server {
     async fn born(mut self, list: Vec<Do>) -> Outcome {
         let result = self.act(None, Do::All(list)).await;
         let next = result.err().unwrap_or(Next::Continue);
-        let lives = next == Next::Continue && self.code.behaviour == Behaviour::GenServer;
+        let lives = next == Next::Continue && self.code.behaviour.is_server();
         Outcome { instance: lives.then(|| Box::new(self) as Box<dyn Instance>), next, reply: None }
     }
 
@@ -368,18 +370,29 @@ impl Server {
                     self.state.timer = context::send_after(me, after, term::encode(&*what)).ok();
                     Said::Flag(true)
                 }
+                Do::Continue(what) => done(context::continue_with(term::encode(&*what))),
+                Do::Idle(ms) => done(context::receive_timeout(Duration::from_millis(ms))),
+                Do::Bear(module, list) => {
+                    let started = context::spawn(&module, term::encode(&list), context::Tie::Child);
+                    match wait(started).await {
+                        Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
+                        other => said(other),
+                    }
+                }
                 Do::Cancel => {
                     let timer = self.state.timer.take().expect("a timer was started");
                     Said::Flag(context::cancel_timer(timer).expect("in a callback"))
                 }
                 Do::Exit(pid, exit) => done(context::exit(pid, exit)),
-                Do::Spawn(module, list, link) => match context::spawn(&module, term::encode(&list), link) {
-                    Ok(reference) => match wait(Ok(reference)).await {
-                        Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
-                        other => said(other),
-                    },
-                    Err(Refused) => Said::Flag(false),
-                },
+                Do::Spawn(module, list, link) => {
+                    match context::spawn(&module, term::encode(&list), tie(link)) {
+                        Ok(reference) => match wait(Ok(reference)).await {
+                            Answer::Reply(pid) => Said::Pid(term::decode(&pid).expect("a start says a pid")),
+                            other => said(other),
+                        },
+                        Err(Refused) => Said::Flag(false),
+                    }
+                }
                 Do::StopNamed(names) => {
                     for pid in names.iter().filter_map(|name| context::whereis(name)) {
                         let stop = Do::Call(pid, Box::new(Do::Stop(Exit::Normal)), None);
@@ -441,6 +454,10 @@ impl Drop for Dropped {
 /// Answers a call that was kept open: its caller, server and reference.
 fn settle((caller, server, reference): (Pid, Pid, Ref), value: u64) -> Said {
     done(context::reply(From { caller, server, reference }, term::encode(&Said::Number(value))))
+}
+
+fn tie(link: bool) -> context::Tie {
+    if link { context::Tie::Link } else { context::Tie::None }
 }
 
 fn done(result: Result<(), Refused>) -> Said {

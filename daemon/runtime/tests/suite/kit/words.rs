@@ -58,6 +58,12 @@ pub(crate) enum Do {
     Whereis(String),
     /// Sends to itself after so many milliseconds and keeps the timer.
     After(u64, Box<Self>),
+    /// Does this before everything that waits.
+    Continue(Box<Self>),
+    /// Notes "timeout" when nothing comes for so many milliseconds.
+    Idle(u64),
+    /// Spawns a process below itself.
+    Bear(String, Vec<Self>),
     /// Cancels the kept timer and says whether it was in time.
     Cancel,
     Exit(Pid, Exit),

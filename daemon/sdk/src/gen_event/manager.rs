@@ -1,0 +1,314 @@
+//! The manager's side: who the handlers are, and one event after the other.
+
+use std::marker::PhantomData;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EventError, GenEvent, Handled, HandlerAnswer, HandlerEnd, HandlerRow, HandlerSpec, HandlerStart, Order,
+};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::call::{CallError, request, start};
+use crate::callback::{Done, Work};
+use crate::codec::{self, Undecodable};
+use crate::exit::{Exit, NotStarted};
+use crate::host::{RequestKind, Tie};
+use crate::names::{Pid, To};
+use crate::process::trap_exit;
+use crate::time::INFINITY;
+use crate::value::{State, Value};
+
+/// A manager's state: its handlers, in the order of handling.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Handlers {
+    handlers: Vec<HandlerRow>,
+}
+
+/// What a manager can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    AddHandler(HandlerSpec),
+    DeleteHandler {
+        id: Value,
+        args: Value,
+    },
+    SwapHandler {
+        id: Value,
+        args: Value,
+        new: HandlerSpec,
+    },
+    WhichHandlers,
+    SyncNotify(Value),
+    Call {
+        id: Value,
+        request: Value,
+    },
+    /// As `Call`, from a terminal.
+    Ask {
+        id: serde_json::Value,
+        request: serde_json::Value,
+    },
+}
+
+/// What a manager can be told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Notice {
+    Notify(Value),
+    /// As `Notify`, from a terminal.
+    Event(serde_json::Value),
+}
+
+/// The answer to a request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Response<T> {
+    Ok(T),
+    Error(Refusal),
+}
+
+/// A refused request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    reason: String,
+    #[serde(default)]
+    text: String,
+}
+
+impl Refusal {
+    fn new(reason: &str, text: impl std::fmt::Display) -> Self {
+        Self { reason: reason.to_owned(), text: text.to_string() }
+    }
+
+    fn not_found() -> Self {
+        Self::new("not_found", "")
+    }
+}
+
+impl From<Refusal> for EventError {
+    fn from(Refusal { reason, text }: Refusal) -> Self {
+        match reason.as_str() {
+            "not_found" => Self::NotFound,
+            "already_added" => Self::AlreadyAdded,
+            "start_failed" => Self::StartFailed(text),
+            "ended" => Self::Ended(text),
+            other => Self::Other(format!("{other}: {text}")),
+        }
+    }
+}
+
+impl Handlers {
+    fn find(&self, id: &Value) -> Result<usize, Refusal> {
+        self.handlers.iter().position(|row| row.id == *id).ok_or_else(Refusal::not_found)
+    }
+
+    async fn add(&mut self, spec: HandlerSpec, swaps: bool, left: Option<Value>) -> Result<(), Refusal> {
+        if self.find(&spec.id).is_ok() {
+            return Err(Refusal::new("already_added", ""));
+        }
+        let HandlerSpec { id, module, args } = spec;
+        let started = start(&module, &HandlerStart { args, swaps, left }, Tie::Child).await;
+        let pid = started.map_err(|error| Refusal::new("start_failed", format!("{module}: {error}")))?;
+        self.handlers.push(HandlerRow { id, module, pid });
+        Ok(())
+    }
+
+    async fn end(&mut self, at: usize, why: HandlerEnd) -> Result<Value, Refusal> {
+        let row = self.handlers.remove(at);
+        let ended = order(row.pid, &Order::End(why)).await;
+        ended.map(|answer| answer.reply).map_err(|error| Refusal::new("ended", error))
+    }
+
+    async fn swap(&mut self, id: &Value, args: Value, new: HandlerSpec) -> Result<(), Refusal> {
+        let left = match self.find(id) {
+            Ok(at) => self.end(at, HandlerEnd::Swap(args)).await.ok(),
+            Err(_) => None,
+        };
+        self.add(new, true, left).await
+    }
+
+    async fn call(&mut self, id: &Value, request: Value) -> Result<Value, Refusal> {
+        let at = self.find(id)?;
+        match order(self.handlers[at].pid, &Order::Call(request)).await {
+            Ok(HandlerAnswer { handled, reply }) => {
+                if handled == Handled::Remove {
+                    self.handlers.remove(at);
+                }
+                Ok(reply)
+            }
+            Err(error) => {
+                let row = self.handlers.remove(at);
+                gone(&row, &error);
+                Err(Refusal::new("ended", error))
+            }
+        }
+    }
+
+    /// Gives all handlers the same order, one after the other. One that ends over it is no handler any more.
+    async fn tell(&mut self, order_: &Order) -> Result<(), Undecodable> {
+        let body = codec::encode(order_)?;
+        let mut at = 0;
+        while let Some(row) = self.handlers.get(at) {
+            match send(row.pid, body.clone()).await {
+                Ok(HandlerAnswer { handled: Handled::Keep, .. }) => at += 1,
+                Ok(HandlerAnswer { handled: Handled::Remove, .. }) => drop(self.handlers.remove(at)),
+                Err(error) => {
+                    gone(row, &error);
+                    self.handlers.remove(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, asked: Request) -> Result<Vec<u8>, Undecodable> {
+        match asked {
+            Request::AddHandler(spec) => response(self.add(spec, false, None).await),
+            Request::DeleteHandler { id, args } => response(match self.find(&id) {
+                Ok(at) => self.end(at, HandlerEnd::Delete(args)).await,
+                Err(refusal) => Err(refusal),
+            }),
+            Request::SwapHandler { id, args, new } => response(self.swap(&id, args, new).await),
+            Request::WhichHandlers => response(Ok(&self.handlers)),
+            Request::SyncNotify(event) => {
+                self.tell(&Order::Event(event)).await?;
+                response(Ok(()))
+            }
+            Request::Call { id, request } => response(self.call(&id, request).await),
+            Request::Ask { id, request } => {
+                let (id, request) = (Value::write(&id)?, Value::write(&request)?);
+                match self.call(&id, request).await {
+                    Ok(reply) => response(Ok(reply.read::<serde_json::Value>()?)),
+                    Err(refusal) => response(Err::<(), _>(refusal)),
+                }
+            }
+        }
+    }
+}
+
+fn response<T: Serialize>(result: Result<T, Refusal>) -> Result<Vec<u8>, Undecodable> {
+    codec::encode(&match result {
+        Ok(value) => Response::Ok(value),
+        Err(refusal) => Response::Error(refusal),
+    })
+}
+
+async fn order(pid: Pid, order: &Order) -> Result<HandlerAnswer, CallError> {
+    send(pid, codec::encode(order)?).await
+}
+
+async fn send(pid: Pid, body: Vec<u8>) -> Result<HandlerAnswer, CallError> {
+    let reply = request(RequestKind::Call, To::Pid(pid), body, INFINITY).await?;
+    Ok(read("handler's answer", &reply)?)
+}
+
+fn gone(row: &HandlerRow, why: &dyn std::fmt::Display) {
+    log::warn!("event handler {} {} is removed: {why}", row.module, row.pid);
+}
+
+/// The manager's behaviour.
+#[derive(Debug)]
+pub struct Manager<M>(PhantomData<fn() -> M>);
+
+impl<M: GenEvent> Behaviour for Manager<M> {
+    const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_GEN_EVENT;
+
+    type State = Handlers;
+
+    fn init(args: &[u8]) -> Result<Work<Handlers>, Exit> {
+        Ok(Box::pin(init::<M>(read("start argument", args)?)))
+    }
+
+    fn handle(state: Box<Handlers>, event: Event<'_>) -> Result<Work<Handlers>, Exit> {
+        Ok(match event {
+            Event::Call(_, body) => Box::pin(ask(state, read("call", body)?)),
+            Event::Cast(body) => {
+                let event = match read("cast", body)? {
+                    Notice::Notify(event) => event,
+                    Notice::Event(event) => Value::write(&event)?,
+                };
+                Box::pin(tell(state, Order::Event(event)))
+            }
+            Event::Info(body) => Box::pin(tell(state, Order::Message(Value::from_bytes(body)))),
+            Event::Exit(pid, reason) => Box::pin(async move { Ok(forget(state, pid, &reason)) }),
+            Event::Down(..) => Box::pin(async move { Ok(Done::go_on(state)) }),
+            Event::Terminate(reason) => Box::pin(terminate(state, reason)),
+            event => return Err(event.unexpected()),
+        })
+    }
+
+    fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::Init => readable::<M::Args>("start argument", body),
+            BodyKind::Call => readable::<Request>("call", body),
+            BodyKind::Cast => readable::<Notice>("cast", body),
+            // Whether handlers understand it is theirs to say.
+            BodyKind::Info => readable::<IgnoredAny>("message", body),
+        }
+    }
+}
+
+impl<M: GenEvent> Stateful for Manager<M> {
+    fn export(state: &Handlers) -> Result<Vec<u8>, Exit> {
+        Ok(codec::encode(state)?)
+    }
+
+    fn import(state: &[u8]) -> Result<Handlers, Exit> {
+        Ok(codec::decode_all(state, &[]).map_err(|error| error.of("state"))?)
+    }
+
+    fn change_code(_: &str, state: State, _: Value) -> Result<Handlers, Exit> {
+        Ok(state.read()?)
+    }
+
+    fn change_code_down(state: &Handlers, _: &str, _: Value) -> Result<State, Exit> {
+        Ok(State::write(state)?)
+    }
+}
+
+async fn init<M: GenEvent>(args: M::Args) -> Result<Done<Handlers>, Exit> {
+    // The ends of handlers are its work.
+    trap_exit(true)?;
+    let specs = match M::init(args).await {
+        Ok(specs) => specs,
+        Err(not_started) => return Ok(Done::not_started(not_started)),
+    };
+    let mut state = Box::<Handlers>::default();
+    for spec in specs {
+        if let Err(Refusal { reason, text }) = state.add(spec, false, None).await {
+            let exit = Exit::Shutdown(format!("failed_to_add_handler: {reason} {text}"));
+            return Ok(Done::not_started(NotStarted::Stop(exit)));
+        }
+    }
+    Ok(Done::go_on(state))
+}
+
+async fn ask(mut state: Box<Handlers>, asked: Request) -> Result<Done<Handlers>, Exit> {
+    let reply = state.ask(asked).await?;
+    Ok(Done { reply: Some(reply), ..Done::go_on(state) })
+}
+
+async fn tell(mut state: Box<Handlers>, order: Order) -> Result<Done<Handlers>, Exit> {
+    state.tell(&order).await?;
+    Ok(Done::go_on(state))
+}
+
+/// Forgets a handler that ended by itself, or was killed.
+fn forget(mut state: Box<Handlers>, pid: Pid, reason: &Exit) -> Done<Handlers> {
+    if let Some(at) = state.handlers.iter().position(|row| row.pid == pid) {
+        gone(&state.handlers.remove(at), reason);
+    }
+    Done::go_on(state)
+}
+
+/// Ends the handlers, the last added first.
+async fn terminate(mut state: Box<Handlers>, reason: Exit) -> Result<Done<Handlers>, Exit> {
+    while let Some(at) = state.handlers.len().checked_sub(1) {
+        if let Err(Refusal { text, .. }) = state.end(at, HandlerEnd::Stop(reason.clone())).await {
+            log::warn!("an event handler ended badly: {text}");
+        }
+    }
+    Ok(Done::go_on(state))
+}

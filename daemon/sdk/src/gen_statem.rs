@@ -1,0 +1,370 @@
+//! gen_statem: a state machine with data, driven by the daemon's loop.
+//!
+//! The engine lives in the library, on top of what a gen_server is to the daemon. One callback takes one event and
+//! whatever that leads to in the machine itself: inserted events, state enter calls, and the postponed events that a
+//! change of state brings back. What the engine keeps between two callbacks is plain data, and moves to another version
+//! with the author's: see `machine.rs`.
+
+mod event;
+mod machine;
+
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::event::StatemEvent;
+pub(crate) use self::event::{Kept, TimeoutKind};
+pub use self::machine::Machine;
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::callback::{After, Done, Work};
+use crate::codec::Undecodable;
+use crate::exit::{Exit, NotStarted};
+use crate::names::From;
+use crate::value::{State, Value};
+
+/// A state machine. `Self` is its data; `Self::State` says where it stands. OTP: `gen_statem`, `handle_event_function`.
+///
+/// One callback handles every event in every state, so that `match (state, event)` is the machine's table:
+///
+/// ```
+/// use std::time::Duration;
+/// use reld_sdk::{GenStatem, NotStarted, StatemEvent, Transition};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// A door that locks itself, and keeps who knocks waiting until it is open.
+/// #[derive(Serialize, Deserialize)]
+/// struct Door { code: u32 }
+///
+/// #[derive(Clone, PartialEq, Serialize, Deserialize)]
+/// enum Lock { Locked, Open }
+///
+/// #[derive(Serialize, Deserialize)]
+/// enum Ask { Enter(u32), Knock }
+///
+/// impl GenStatem for Door {
+///     type Args = u32;
+///     type State = Lock;
+///     type Call = Ask;
+///     type Reply = bool;
+///     type Cast = ();
+///     type Message = ();
+///     type Own = ();
+///
+///     async fn init(code: u32) -> Result<(Transition<Self>, Self), NotStarted> {
+///         Ok((Transition::next(Lock::Locked), Self { code }))
+///     }
+///
+///     async fn handle_event(&mut self, state: &Lock, event: StatemEvent<Self>) -> Transition<Self> {
+///         match (state, event) {
+///             (Lock::Locked, StatemEvent::Call(from, Ask::Enter(code))) if code == self.code => {
+///                 Transition::next(Lock::Open).reply(from, &true).state_timeout(Duration::from_secs(5), &())
+///             }
+///             (_, StatemEvent::Call(from, Ask::Enter(_))) => Transition::keep().reply(from, &false),
+///             (Lock::Locked, StatemEvent::Call(_, Ask::Knock)) => Transition::keep().postpone(),
+///             (Lock::Open, StatemEvent::Call(from, Ask::Knock)) => Transition::keep().reply(from, &true),
+///             (Lock::Open, StatemEvent::StateTimeout(())) => Transition::next(Lock::Locked),
+///             _ => Transition::keep(),
+///         }
+///     }
+/// }
+/// ```
+///
+/// A panic in a callback ends the process, as in a [`GenServer`](crate::GenServer).
+pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
+    /// The start argument.
+    type Args: DeserializeOwned + Send;
+    /// The states, usually an enum. Two that are equal are one state.
+    type State: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync;
+    /// Requests that want a reply.
+    type Call: DeserializeOwned + Send;
+    /// The reply to them.
+    type Reply: Serialize + Send;
+    /// Requests without reply.
+    type Cast: DeserializeOwned + Send;
+    /// Any other message.
+    type Message: DeserializeOwned + Send;
+    /// What the machine tells itself: the content of time-outs and of [internal events](Transition::internal).
+    type Own: Serialize + DeserializeOwned + Send;
+
+    /// Whether entering a state is an event: [`StatemEvent::Enter`]. OTP: `state_enter`.
+    const STATE_ENTER: bool = false;
+
+    /// Fields of an older version's data, by path, that this version means to lose.
+    const DROPPED: &'static [&'static str] = &[];
+
+    /// Makes the first data, and the transition to the first state. OTP: `init/1`.
+    fn init(args: Self::Args) -> impl Future<Output = Result<(Transition<Self>, Self), NotStarted>> + Send;
+
+    /// Handles an event. OTP: `handle_event/4`.
+    fn handle_event(
+        &mut self,
+        state: &Self::State,
+        event: StatemEvent<Self>,
+    ) -> impl Future<Output = Transition<Self>> + Send;
+
+    /// Ends in order, as [`GenServer::terminate`](crate::GenServer::terminate).
+    fn terminate(&mut self, state: &Self::State, reason: Exit) -> impl Future<Output = ()> + Send {
+        let _ = (state, reason);
+        ready(())
+    }
+
+    /// Makes state and data of this version from those of the older version `from`. OTP: `code_change/4`.
+    ///
+    /// Reads them as they are by default. Postponed events and time-outs that run are carried over by themselves; what
+    /// is in them is read when its turn comes, like any message that an older version sent.
+    ///
+    /// # Errors
+    /// An error takes the whole upgrade back.
+    fn change_code(from: &str, state: State, data: State, extra: Value) -> Result<(Self::State, Self), Exit> {
+        let _ = (from, extra);
+        Ok((state.read()?, data.read_without(Self::DROPPED)?))
+    }
+
+    /// Makes a state and data that the older version `to` can read. OTP: `code_change({down, Vsn}, ..)`.
+    ///
+    /// # Errors
+    /// An error takes the whole downgrade back.
+    fn change_code_down(&self, state: &Self::State, to: &str, extra: Value) -> Result<(State, State), Exit> {
+        let _ = (to, extra);
+        Ok((State::write(state)?, State::write(self)?))
+    }
+}
+
+/// What a machine does after an event: where it goes, and actions. OTP: the result of a state callback.
+#[must_use]
+#[derive(Debug)]
+pub struct Transition<M: GenStatem> {
+    pub(crate) to: Target<M::State>,
+    pub(crate) postpone: bool,
+    pub(crate) replies: Vec<(From, Vec<u8>)>,
+    pub(crate) timeouts: Vec<SetTimeout>,
+    pub(crate) inserted: Vec<Kept>,
+    /// The first thing that could not be written.
+    pub(crate) failed: Option<Undecodable>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Target<S> {
+    Keep,
+    Repeat,
+    Next(S),
+    Stop(Exit),
+}
+
+/// A time-out to be set, or cancelled.
+#[derive(Debug)]
+pub(crate) struct SetTimeout {
+    pub(crate) kind: TimeoutKind,
+    /// `None` cancels it.
+    pub(crate) set: Option<(Duration, Value)>,
+}
+
+impl<M: GenStatem> Transition<M> {
+    fn to(to: Target<M::State>) -> Self {
+        let (replies, timeouts, inserted) = (Vec::new(), Vec::new(), Vec::new());
+        Self { to, postpone: false, replies, timeouts, inserted, failed: None }
+    }
+
+    /// Stays. OTP: `keep_state`.
+    pub fn keep() -> Self {
+        Self::to(Target::Keep)
+    }
+
+    /// Stays, and enters the state once more where entering is an event. OTP: `repeat_state`.
+    pub fn repeat() -> Self {
+        Self::to(Target::Repeat)
+    }
+
+    /// Goes to a state. When it is another one, the state's time-out ends and what was postponed comes back, the oldest
+    /// first. OTP: `next_state`.
+    pub fn next(state: M::State) -> Self {
+        Self::to(Target::Next(state))
+    }
+
+    /// Ends, after terminate. Replies go out before. OTP: `stop`.
+    pub fn stop(exit: Exit) -> Self {
+        Self::to(Target::Stop(exit))
+    }
+
+    /// Keeps this event until the state changes. OTP: `postpone`.
+    pub fn postpone(mut self) -> Self {
+        self.postpone = true;
+        self
+    }
+
+    /// Answers a call, this one or one kept in the data.
+    pub fn reply(mut self, to: From, reply: &M::Reply) -> Self {
+        if let Some(reply) = self.written(reply) {
+            self.replies.push((to, reply));
+        }
+        self
+    }
+
+    /// Sets the time-out of the state: [`StatemEvent::StateTimeout`], unless the state changes before. Another one that
+    /// runs is replaced.
+    pub fn state_timeout(self, after: Duration, content: &M::Own) -> Self {
+        self.set(TimeoutKind::State, after, content)
+    }
+
+    /// Ends the state's time-out.
+    pub fn cancel_state_timeout(self) -> Self {
+        self.cancel(TimeoutKind::State)
+    }
+
+    /// Sets the event time-out: [`StatemEvent::EventTimeout`], unless any other event comes before.
+    pub fn event_timeout(self, after: Duration, content: &M::Own) -> Self {
+        self.set(TimeoutKind::Event, after, content)
+    }
+
+    /// Sets a time-out of that name: [`StatemEvent::Timeout`], whatever comes before. Another one of that name is
+    /// replaced. OTP: `{{timeout, Name}, ..}`.
+    pub fn timeout(self, name: &str, after: Duration, content: &M::Own) -> Self {
+        self.set(TimeoutKind::Named(name.to_owned()), after, content)
+    }
+
+    /// Ends the time-out of that name.
+    pub fn cancel_timeout(self, name: &str) -> Self {
+        self.cancel(TimeoutKind::Named(name.to_owned()))
+    }
+
+    /// Inserts an event before all that wait. Several come in the order in which they are inserted. OTP:
+    /// `{next_event, internal, ..}`.
+    pub fn internal(mut self, content: &M::Own) -> Self {
+        if let Some(body) = self.value(content) {
+            self.inserted.push(Kept::Internal { body });
+        }
+        self
+    }
+
+    /// Inserts a cast, as [`internal`](Self::internal) does. OTP: `{next_event, cast, ..}`.
+    pub fn next_cast(mut self, request: &impl Serialize) -> Self {
+        if let Some(body) = self.value(request) {
+            self.inserted.push(Kept::Cast { body });
+        }
+        self
+    }
+
+    /// Inserts a call, as [`internal`](Self::internal) does. OTP: `{next_event, {call, From}, ..}`.
+    pub fn next_call(mut self, from: From, request: &impl Serialize) -> Self {
+        if let Some(body) = self.value(request) {
+            self.inserted.push(Kept::Call { from, body });
+        }
+        self
+    }
+
+    fn set(mut self, kind: TimeoutKind, after: Duration, content: &M::Own) -> Self {
+        if let Some(content) = self.value(content) {
+            self.timeouts.push(SetTimeout { kind, set: Some((after, content)) });
+        }
+        self
+    }
+
+    fn cancel(mut self, kind: TimeoutKind) -> Self {
+        self.timeouts.push(SetTimeout { kind, set: None });
+        self
+    }
+
+    fn value(&mut self, content: &impl Serialize) -> Option<Value> {
+        let written = Value::write(content);
+        written.map_err(|error| self.failed.get_or_insert(error.of("event")).clone()).ok()
+    }
+
+    fn written(&mut self, reply: &M::Reply) -> Option<Vec<u8>> {
+        let written = crate::codec::encode(reply);
+        written.map_err(|error| self.failed.get_or_insert(error.of("reply")).clone()).ok()
+    }
+}
+
+/// The gen_statem behaviour of a callback type.
+#[derive(Debug)]
+pub struct Statem<M>(PhantomData<fn() -> M>);
+
+impl<M: GenStatem> Behaviour for Statem<M> {
+    const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_GEN_STATEM;
+
+    type State = Machine<M>;
+
+    fn init(args: &[u8]) -> Result<Work<Machine<M>>, Exit> {
+        Ok(Box::pin(init(read("start argument", args)?)))
+    }
+
+    fn handle(mut machine: Box<Machine<M>>, event: Event<'_>) -> Result<Work<Machine<M>>, Exit> {
+        let kept = match event {
+            Event::Call(from, body) => Kept::Call { from, body: Value::from_bytes(body) },
+            Event::Cast(body) => Kept::Cast { body: Value::from_bytes(body) },
+            Event::Info(body) => match event::own_timeout(body) {
+                None => Kept::Info { body: Value::from_bytes(body) },
+                Some(number) => match machine.fired(number) {
+                    Some(fired) => fired,
+                    // It was cancelled when its message was on its way.
+                    None => return Ok(Box::pin(async move { Ok(Done::go_on(machine)) })),
+                },
+            },
+            Event::Exit(from, reason) => Kept::Exit { from, reason },
+            Event::Down(monitor, from, reason) => Kept::Down { monitor, from, reason },
+            Event::Terminate(reason) => return Ok(Box::pin(terminate(machine, reason))),
+            event => return Err(event.unexpected()),
+        };
+        Ok(Box::pin(handle(machine, kept)))
+    }
+
+    fn accepts(kind: BodyKind, body: &[u8]) -> Result<(), Exit> {
+        match kind {
+            BodyKind::Init => readable::<M::Args>("start argument", body),
+            BodyKind::Call => readable::<M::Call>("call", body),
+            BodyKind::Cast => readable::<M::Cast>("cast", body),
+            BodyKind::Info => readable::<M::Message>("message", body),
+        }
+    }
+}
+
+impl<M: GenStatem> Stateful for Statem<M> {
+    fn export(machine: &Machine<M>) -> Result<Vec<u8>, Exit> {
+        Ok(machine.write()?)
+    }
+
+    fn import(state: &[u8]) -> Result<Machine<M>, Exit> {
+        Machine::read(state, |state, data| Ok((state.read()?, data.read_without(M::DROPPED)?)))
+    }
+
+    fn change_code(from: &str, state: State, extra: Value) -> Result<Machine<M>, Exit> {
+        Machine::read(&state.into_bytes(), |state, data| M::change_code(from, state, data, extra))
+    }
+
+    fn change_code_down(machine: &Machine<M>, to: &str, extra: Value) -> Result<State, Exit> {
+        let (state, data) = machine.data.change_code_down(&machine.state, to, extra)?;
+        Ok(State::from_bytes(&machine.write_with(&state.into_bytes(), &data.into_bytes())?))
+    }
+}
+
+async fn init<M: GenStatem>(args: M::Args) -> Result<Done<Machine<M>>, Exit> {
+    let (first, data) = match M::init(args).await {
+        Ok(made) => made,
+        Err(not_started) => return Ok(Done::not_started(not_started)),
+    };
+    let (machine, stop) = Machine::start(first, data).await?;
+    Ok(match stop {
+        None => Done::go_on(machine),
+        Some(exit) => Done::not_started(NotStarted::Stop(exit)),
+    })
+}
+
+async fn handle<M: GenStatem>(mut machine: Box<Machine<M>>, event: Kept) -> Result<Done<Machine<M>>, Exit> {
+    let next = machine.run(event).await?.map_or(After::Continue, After::Stop);
+    Ok(Done { state: Some(machine), next, reply: None })
+}
+
+async fn terminate<M: GenStatem>(
+    mut machine: Box<Machine<M>>,
+    reason: Exit,
+) -> Result<Done<Machine<M>>, Exit> {
+    let Machine { state, data, .. } = &mut *machine;
+    data.terminate(state, reason).await;
+    Ok(Done::go_on(machine))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The events of a machine: as its author sees them, and as they are kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::GenStatem;
+use crate::behaviour::read;
+use crate::codec::{self, Undecodable};
+use crate::exit::Exit;
+use crate::gen_server::Info;
+use crate::names::{From, MonitorRef, Pid};
+use crate::value::Value;
+
+/// What a machine is to react to. OTP: event type and content.
+#[derive(Debug)]
+pub enum StatemEvent<M: GenStatem> {
+    /// A state is entered, from this one; from itself at the start and by [`Transition::repeat`](super::Transition).
+    /// Only with [`GenStatem::STATE_ENTER`]. Its transition can neither leave the state nor postpone.
+    Enter(M::State),
+    /// A request that wants a reply.
+    Call(From, M::Call),
+    /// A request without reply.
+    Cast(M::Cast),
+    /// Any other message.
+    Info(Info<M::Message>),
+    /// The machine has told itself.
+    Internal(M::Own),
+    /// The state lasted for its time-out.
+    StateTimeout(M::Own),
+    /// No event came for so long.
+    EventTimeout(M::Own),
+    /// The time-out of that name is over.
+    Timeout(String, M::Own),
+}
+
+/// An event in a form that can wait, and move to another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kept {
+    Call { from: From, body: Value },
+    Cast { body: Value },
+    Info { body: Value },
+    Exit { from: Pid, reason: Exit },
+    Down { monitor: MonitorRef, from: Pid, reason: Exit },
+    Internal { body: Value },
+    Timeout { kind: TimeoutKind, body: Value },
+}
+
+/// Which time-out it is; one of each kind runs at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TimeoutKind {
+    Event,
+    State,
+    Named(String),
+}
+
+impl Kept {
+    /// Reads it as this version understands it.
+    pub(crate) fn read<M: GenStatem>(&self) -> Result<StatemEvent<M>, Undecodable> {
+        Ok(match self {
+            Self::Call { from, body } => StatemEvent::Call(*from, read("call", body.bytes())?),
+            Self::Cast { body } => StatemEvent::Cast(read("cast", body.bytes())?),
+            Self::Info { body } => StatemEvent::Info(Info::Message(read("message", body.bytes())?)),
+            Self::Exit { from, reason } => {
+                StatemEvent::Info(Info::Exit { from: *from, reason: reason.clone() })
+            }
+            Self::Down { monitor, from, reason } => {
+                StatemEvent::Info(Info::Down { monitor: *monitor, from: *from, reason: reason.clone() })
+            }
+            Self::Internal { body } => StatemEvent::Internal(read("internal event", body.bytes())?),
+            Self::Timeout { kind, body } => {
+                let own = read("content of a time-out", body.bytes())?;
+                match kind {
+                    TimeoutKind::Event => StatemEvent::EventTimeout(own),
+                    TimeoutKind::State => StatemEvent::StateTimeout(own),
+                    TimeoutKind::Named(name) => StatemEvent::Timeout(name.clone(), own),
+                }
+            }
+        })
+    }
+}
+
+/// The message of a timer to its own machine.
+#[derive(Serialize, Deserialize)]
+struct OwnTimeout {
+    #[serde(rename = "$gen_statem")]
+    number: u64,
+}
+
+/// How such a message begins: a map of one, whose key has eleven letters.
+const OWN: &[u8] = b"\x81\xab$gen_statem";
+
+/// Returns the message of the time-out with that number.
+pub(super) fn timeout_message(number: u64) -> impl Serialize {
+    OwnTimeout { number }
+}
+
+/// Returns the number of the time-out whose message this is, if it is one.
+pub(super) fn own_timeout(body: &[u8]) -> Option<u64> {
+    if !body.starts_with(OWN) {
+        return None;
+    }
+    codec::decode::<OwnTimeout>(body).ok().map(|own| own.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_time_out_is_known_by_its_first_bytes() {
+        let body = codec::encode(&timeout_message(70_000)).expect("encodes");
+        assert_eq!(own_timeout(&body), Some(70_000));
+        assert_eq!(own_timeout(&codec::encode(&7_u8).expect("encodes")), None);
+        assert_eq!(own_timeout(b""), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! What an app can be made of: state machines, event handlers, supervisors of every strategy (S77).
+
+use std::process::Stdio;
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+fn board() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("board-1.0.0")]);
+    node
+}
+
+fn child_pid(node: &Node, id: &str) -> Option<String> {
+    node.child("board", &json!(id))["pid"].as_str().map(str::to_owned)
+}
+
+/// Waits until a child runs as another process than before.
+fn restarted(node: &Node, id: &str, before: &str) -> String {
+    eventually("the child is back", || child_pid(node, id).filter(|pid| pid != before))
+}
+
+// --- supervisors -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn rest_for_one_restarts_what_comes_later_and_one_for_all_everybody() {
+    let node = board();
+    let ids = ["events", "door", "jobs", "helper", "a", "b"];
+    let pids = || ids.map(|id| node.pid("board", &json!(id)));
+    let [events, door, jobs, ..] = pids();
+    node.ok(&["kill", &door]);
+    restarted(&node, "door", &door);
+    restarted(&node, "jobs", &jobs);
+    assert_eq!(node.pid("board", &json!("events")), events, "it came before the door");
+    eventually("all jobs are back", || child_pid(&node, "b"));
+    let [.., helper, a, b] = pids();
+    node.ok(&["kill", &a]);
+    restarted(&node, "helper", &helper);
+    restarted(&node, "b", &b);
+    assert_eq!(node.pid("board", &json!("events")), events);
+}
+
+#[test]
+fn a_supervisor_ends_with_the_last_of_its_significant_children() {
+    let node = board();
+    let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));
+    // `handle_continue` has run before the first call is answered.
+    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["init", "a"]));
+    let spec = node.json(&["child", "spec", &node.pid("board", &json!("jobs")), "a"])["spec"].clone();
+    assert_eq!((&spec["significant"], &spec["restart"]), (&json!(true), &json!("transient")));
+    node.ok(&["cast", &a, "1"]);
+    eventually("the first job is done", || child_pid(&node, "a").is_none().then_some(()));
+    assert_eq!(child_pid(&node, "b"), Some(b.clone()));
+    node.ok(&["cast", &b, "1"]);
+    eventually("the jobs are done", || child_pid(&node, "jobs").is_none().then_some(()));
+    assert!(child_pid(&node, "door").is_some());
+    // Its end was `shutdown`, so a transient child stays down until it is asked for.
+    node.ok(&["child", "restart", node.tree("board")["pid"].as_str().expect("it runs"), "jobs"]);
+    assert!(child_pid(&node, "a").is_some());
+}
+
+// --- gen_statem ------------------------------------------------------------------------------------------------------
+
+fn machine(node: &Node) -> Value {
+    node.state("board_door")
+}
+
+/// Postpones a call, has a time-out run, goes to `to`, and returns what the call is answered.
+fn knock_over(node: &Node, to: &[&str]) -> String {
+    let mut knock = node.relctl(&["call", "board_door", "knock", "--timeout", "60000", "--json"]);
+    let knock = knock.stdout(Stdio::piped()).spawn().expect("relctl can be run");
+    eventually("the call is postponed", || {
+        (machine(node)["engine"]["postponed"].as_array()?.len() == 1).then_some(())
+    });
+    node.ok(&["call", "board_door", r#"{"open_in": 3600000}"#]);
+    node.ok(to);
+    let machine = machine(node);
+    assert_eq!(machine["state"], json!("locked"));
+    let engine = &machine["engine"];
+    assert_eq!(engine["postponed"].as_array().map(Vec::len), Some(1), "{machine:#}");
+    assert_eq!(engine["timeouts"][0]["kind"], json!({"named": "open"}), "{machine:#}");
+    // Another time-out of that name takes the place of the one that runs since the other version.
+    node.ok(&["call", "board_door", r#"{"open_in": 50}"#]);
+    let output = knock.wait_with_output().expect("relctl ends");
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("an answer is JSON");
+    node.ok(&["call", "board_door", "lock"]);
+    answer["reply"].as_str().expect("the door answers with words").to_owned()
+}
+
+#[test]
+fn a_state_machine_keeps_postponed_calls_and_time_outs_over_an_upgrade_and_a_downgrade() {
+    let node = board();
+    let door = node.pid("board", &json!("door"));
+    assert_eq!(node.child("board", &json!("door"))["behaviour"], json!("gen_statem"));
+    assert_eq!(knock_over(&node, &["upgrade", &release("board-2.0.0")]), "two served 1");
+    assert_eq!(machine(&node)["data"], json!({"served": 1, "extra": 7}));
+    assert_eq!(knock_over(&node, &["downgrade"]), "one served 2");
+    assert_eq!(machine(&node)["data"], json!({"served": 2}));
+    assert_eq!(node.pid("board", &json!("door")), door);
+}
+
+#[test]
+fn a_time_out_that_was_set_before_an_upgrade_fires_after_it() {
+    let node = board();
+    node.ok(&["call", "board_door", r#"{"open_in": 2000}"#]);
+    node.ok(&["upgrade", &release("board-2.0.0")]);
+    eventually("the door is open", || (machine(&node)["state"] == json!("open")).then_some(()));
+}
+
+// --- gen_event -------------------------------------------------------------------------------------------------------
+
+/// Asks a handler.
+fn ask(node: &Node, id: &str) -> Value {
+    let asked = json!({"ask": {"id": id, "request": "get"}}).to_string();
+    node.json(&["call", "board_events", &asked])["reply"].clone()
+}
+
+fn notify(node: &Node, event: &str) {
+    node.ok(&["cast", "board_events", &json!({ "event": event }).to_string()]);
+}
+
+fn calls(node: &Node, call: &Value) {
+    node.ok(&["spawn", "board_calls", &call.to_string()]);
+}
+
+/// Returns the modules of the handlers, as the tree has them.
+fn handlers(node: &Node) -> Vec<(String, String)> {
+    let events = node.child("board", &json!("events"));
+    let text = |row: &Value, key: &str| row[key].as_str().expect("a word").to_owned();
+    let rows = events["children"].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| (text(row, "module"), text(row, "pid"))).collect()
+}
+
+#[test]
+fn events_reach_all_handlers_in_order_and_a_handler_that_crashes_is_removed() {
+    let node = board();
+    let events = node.pid("board", &json!("events"));
+    notify(&node, "a");
+    calls(&node, &json!({"function": "sync", "args": ["b", "c"]}));
+    eventually("all has been handled", || (ask(&node, "lamp") == json!({"ok": 4})).then_some(()));
+    assert_eq!(ask(&node, "log"), json!({"ok": ["one a", "one b", "one c"]}));
+    notify(&node, "break");
+    assert_eq!(ask(&node, "lamp")["error"]["reason"], json!("not_found"));
+    assert_eq!(ask(&node, "log")["ok"].as_array().map(Vec::len), Some(4));
+    assert_eq!(node.pid("board", &json!("events")), events, "the manager lives");
+    assert_eq!(handlers(&node).into_iter().map(|(module, _)| module).collect::<Vec<_>>(), ["board_log"]);
+    assert!(node.log().contains("the lamp breaks"));
+}
+
+#[test]
+fn handlers_are_swapped_deleted_and_killed() {
+    let node = board();
+    notify(&node, "a");
+    calls(&node, &json!({"function": "swap", "args": ["lamp", "second", 10]}));
+    // One event, and one that it started with, are what the first has left.
+    eventually("it was swapped", || (ask(&node, "second") == json!({"ok": 12})).then_some(()));
+    assert_eq!(ask(&node, "lamp")["error"]["reason"], json!("not_found"));
+    notify(&node, "off");
+    eventually("it has removed itself", || (handlers(&node).len() == 1).then_some(()));
+    calls(&node, &json!({"function": "swap", "args": ["nobody", "third", 10]}));
+    eventually("it was added", || (ask(&node, "third") == json!({"ok": 10})).then_some(()));
+    let (_, third) = handlers(&node)[1].clone();
+    node.ok(&["kill", &third]);
+    eventually("it is gone", || (handlers(&node).len() == 1).then_some(()));
+    assert_eq!(ask(&node, "third")["error"]["reason"], json!("not_found"));
+    calls(&node, &json!({"function": "delete", "args": ["log"]}));
+    eventually("none is left", || handlers(&node).is_empty().then_some(()));
+}
+
+#[test]
+fn s77_event_handlers_are_found_and_converted_though_no_spec_names_them() {
+    let node = board();
+    notify(&node, "a");
+    let before = handlers(&node);
+    assert_eq!(before.len(), 2);
+    let report = node.json(&["upgrade", &release("board-2.0.0")]);
+    assert_eq!(report["outcome"], json!("installed"), "{report:#}");
+    assert_eq!(handlers(&node), before, "the same processes");
+    notify(&node, "b");
+    assert_eq!(ask(&node, "log"), json!({"ok": ["one a", "two b"]}));
+    let (_, log) = &before[0];
+    assert_eq!(node.state(log), json!({"lines": ["one a", "two b"], "before": 1}));
+    node.ok(&["downgrade"]);
+    notify(&node, "c");
+    assert_eq!(ask(&node, "log"), json!({"ok": ["one a", "two b", "one c"]}));
+    assert_eq!(handlers(&node), before);
+    assert_eq!(node.state(log), json!({"lines": ["one a", "two b", "one c"]}));
+}
