@@ -81,7 +81,8 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Supervisor {
     pid: Pid,
-    code: Arc<Code>,
+    /// Its module's name. Not its code, which an upgrade may replace without a word to a supervisor at rest.
+    module: String,
     /// What it was started with; a code change asks the new init with the same.
     args: Bytes,
     spec: SupervisorSpec,
@@ -133,7 +134,8 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     }
     let rows = Arc::new(RwLock::new(rows));
     context::publish_rows(&rows);
-    let supervisor = Box::new(Supervisor { pid, code, args, spec, rows, intensity: Intensity::default() });
+    let (module, intensity) = (code.name().to_owned(), Intensity::default());
+    let supervisor = Box::new(Supervisor { pid, module, args, spec, rows, intensity });
     native::run(async move {
         let next = match supervisor.start_all().await {
             Ok(()) => Next::Continue,
@@ -155,7 +157,7 @@ pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, 
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
 pub(crate) fn change(
     old: &Supervisor,
-    new: &Arc<Code>,
+    new: &Code,
     wanted: Option<SupervisorSpec>,
 ) -> (Box<dyn Instance>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
@@ -173,7 +175,8 @@ pub(crate) fn change(
         }
     };
     let (pid, args, intensity) = (old.pid, old.args.clone(), old.intensity.clone());
-    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity }), change)
+    let module = new.name().to_owned();
+    (Box::new(Supervisor { pid, module, args, spec, rows, intensity }), change)
 }
 
 /// Shows the start arguments that stay to the code that is to come. Runs that code, so nothing is held meanwhile.
@@ -356,7 +359,7 @@ impl Supervisor {
     async fn restart_row(&mut self, seq: Seq) -> Result<(), Exit> {
         if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
             tracing::warn!(
-                name: "supervisor.intensity", pid = %self.pid, module = self.code.name(),
+                name: "supervisor.intensity", pid = %self.pid, module = self.module,
                 intensity = self.spec.intensity, period_ms = self.spec.period_ms,
                 "too many restarts; the supervisor ends"
             );
