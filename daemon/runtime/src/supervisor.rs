@@ -42,7 +42,8 @@ pub(crate) use self::change::{change, check_kept, wanted};
 #[derive(Debug)]
 pub struct Supervisor {
     pid: Pid,
-    code: Arc<Code>,
+    /// Its module's name. Not its code, which an upgrade may replace without a word to a supervisor at rest.
+    module: String,
     /// What it was started with; a code change asks the new init with the same.
     args: Bytes,
     spec: SupervisorSpec,
@@ -98,7 +99,7 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
     context::publish_rows(&rows);
     let supervisor = Box::new(Supervisor {
         pid,
-        code,
+        module: code.name().to_owned(),
         args,
         spec,
         rows,
@@ -158,7 +159,7 @@ impl Supervisor {
         if shuts_down(self.spec.auto_shutdown, spec.significant, &self.rows.read()) {
             let id = show_id(&spec.id);
             tracing::info!(
-                name: "supervisor.auto_shutdown", pid = %self.pid, module = self.code.name(), child = id,
+                name: "supervisor.auto_shutdown", pid = %self.pid, module = self.module, child = id,
                 "a significant child ended, and the supervisor with it"
             );
             return Err(Exit::Shutdown("auto_shutdown".to_owned()));
@@ -171,7 +172,7 @@ impl Supervisor {
         self.rows.write().set(seq, Child::Restarting);
         if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
             tracing::warn!(
-                name: "supervisor.intensity", pid = %self.pid, module = self.code.name(),
+                name: "supervisor.intensity", pid = %self.pid, module = self.module,
                 intensity = self.spec.intensity, period_ms = self.spec.period_ms,
                 "too many restarts; the supervisor ends"
             );

@@ -29,7 +29,7 @@ pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, 
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
 pub(crate) fn change(
     old: &Supervisor,
-    new: &Arc<Code>,
+    new: &Code,
     wanted: Option<SupervisorSpec>,
 ) -> (Box<dyn Instance>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
@@ -42,7 +42,8 @@ pub(crate) fn change(
     };
     let (pid, args, intensity, tries_again) =
         (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
-    (Box::new(Supervisor { pid, code: Arc::clone(new), args, spec, rows, intensity, tries_again }), change)
+    let module = new.name().to_owned();
+    (Box::new(Supervisor { pid, module, args, spec, rows, intensity, tries_again }), change)
 }
 
 fn is_simple(spec: &SupervisorSpec) -> bool {
