@@ -250,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn a_million_timers_pend_and_are_cancelled() {
+    fn a_hundred_thousand_timers_pend_and_are_cancelled() {
         let timers = Timers::new();
         timers.start(|_: u32| Goes::On);
         let all: Vec<_> =
-            (0..1_000_000).map(|n| timers.set(Duration::from_secs(3600 + u64::from(n) % 977), n)).collect();
-        assert_eq!(timers.len(), 1_000_000);
+            (0..100_000).map(|n| timers.set(Duration::from_secs(3600 + u64::from(n) % 977), n)).collect();
+        assert_eq!(timers.len(), 100_000);
         let cancelled = all.into_iter().filter(|timer| timers.cancel(*timer).is_some()).count();
-        assert_eq!((cancelled, timers.len()), (1_000_000, 0));
+        assert_eq!((cancelled, timers.len()), (100_000, 0));
     }
 }

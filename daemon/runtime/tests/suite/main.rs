@@ -2,6 +2,7 @@
 
 mod applications;
 mod kit;
+mod ports;
 mod processes;
 mod supervisor_suite;
 mod supervisors;

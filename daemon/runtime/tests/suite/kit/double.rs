@@ -15,7 +15,7 @@ use reld_runtime::{
 use serde::{Deserialize, Serialize};
 
 use super::latch;
-use super::words::{Do, Said, text};
+use super::words::{Do, Said, shown, text};
 
 /// What a conversion of a version does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +236,7 @@ impl Instance for Server {
                 let last = self.state.at_terminate.take().into_iter();
                 (None, Do::All(std::iter::once(note).chain(last).collect()))
             }
-            Event::Told(event) => (None, Do::Note(format!("told {event:?}"))),
+            Event::Told(event) => (None, Do::Note(shown(event))),
             Event::ConfigChange(body) => {
                 let change: rmpv::Value = term::decode(body).expect("the runtime wrote it");
                 (None, Do::Note(format!("config_change {change}")))
@@ -428,6 +428,8 @@ impl Server {
                     self.state.at_terminate = Some(*what);
                     Said::Flag(true)
                 }
+                Do::Port(request) => answered(wait(context::port(&request, None)).await),
+                Do::Table(request) => answered(wait(context::table(&request)).await),
                 Do::Me => Said::Pid(context::self_pid()),
                 Do::All(list) => {
                     let mut last = Said::Flag(true);
@@ -467,6 +469,13 @@ fn done(result: Result<(), Refused>) -> Said {
 fn said(answer: Answer) -> Said {
     match answer {
         Answer::Reply(reply) if reply.is_empty() => Said::Flag(true),
+        answer => Said::of(answer),
+    }
+}
+
+fn answered(answer: Answer) -> Said {
+    match answer {
+        Answer::Reply(reply) => Said::Text(shown(&reply)),
         answer => Said::of(answer),
     }
 }

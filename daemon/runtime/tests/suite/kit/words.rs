@@ -2,6 +2,7 @@
 
 use reld_runtime::{Answer, Exit, Pid, term};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 /// One thing to do inside a callback. The body of every message of a test, in MessagePack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,6 +76,9 @@ pub(crate) enum Do {
     Recv,
     /// What the terminate callback does.
     AtTerminate(Box<Self>),
+    /// Asks something of a port, or of a table, and says the answer as text.
+    Port(ByteBuf),
+    Table(ByteBuf),
     Me,
     All(Vec<Self>),
 }
@@ -100,6 +104,11 @@ impl Said {
             Answer::Exit(exit) => Self::Ended(exit),
         }
     }
+}
+
+/// Shows MessagePack.
+pub(crate) fn shown(mut bytes: &[u8]) -> String {
+    rmpv::decode::read_value(&mut bytes).expect("it is MessagePack").to_string()
 }
 
 pub(crate) fn text(text: &str) -> String {
