@@ -303,6 +303,7 @@ impl<M: GenStatem> Behaviour for Statem<M> {
                     None => return Ok(Box::pin(async move { Ok(Done::go_on(machine)) })),
                 },
             },
+            Event::Told(body) => Kept::Told { body: Value::from_bytes(body) },
             Event::Exit(from, reason) => Kept::Exit { from, reason },
             Event::Down(monitor, from, reason) => Kept::Down { monitor, from, reason },
             Event::Terminate(reason) => return Ok(Box::pin(terminate(machine, reason))),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::{EventHandler, Handled, HandlerEnd};
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, read, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec;
 use crate::exit::Exit;
@@ -86,6 +86,7 @@ impl<H: EventHandler> Behaviour for Handler<H> {
                 Order::End(why) => Box::pin(end(state, why)),
             },
             Event::Info(body) => Box::pin(info(state, Info::Message(read("message", body)?))),
+            Event::Told(told) => Box::pin(info(state, read::<Told>("what the node tells", told)?.into())),
             Event::Exit(from, reason) => Box::pin(info(state, Info::Exit { from, reason })),
             Event::Down(monitor, from, reason) => Box::pin(info(state, Info::Down { monitor, from, reason })),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GenStatem;
-use crate::behaviour::read;
+use crate::behaviour::{Told, read};
 use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
 use crate::gen_server::Info;
@@ -39,6 +39,7 @@ pub(crate) enum Kept {
     Call { from: From, body: Value },
     Cast { body: Value },
     Info { body: Value },
+    Told { body: Value },
     Exit { from: Pid, reason: Exit },
     Down { monitor: MonitorRef, from: Pid, reason: Exit },
     Internal { body: Value },
@@ -61,6 +62,9 @@ impl Kept {
             Self::Call { from, body } => StatemEvent::Call(*from, read("call", body.bytes())?),
             Self::Cast { body } => StatemEvent::Cast(read("cast", body.bytes())?),
             Self::Info { body } => StatemEvent::Info(Info::Message(read("message", body.bytes())?)),
+            Self::Told { body } => {
+                StatemEvent::Info(read::<Told>("what the node tells", body.bytes())?.into())
+            }
             Self::Exit { from, reason } => {
                 StatemEvent::Info(Info::Exit { from: *from, reason: reason.clone() })
             }
