@@ -20,7 +20,7 @@ fn another_abi_is_refused_with_both_versions() {
         &["-DMAJOR=2", "-DMINOR=3"],
         "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.2",
     );
-    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.1, this daemon offers ABI 1.2");
+    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.2, this daemon offers ABI 1.2");
     check(&["-DMINOR=3"], "abi_minor differs: it was built for ABI 1.3, this daemon offers ABI 1.2");
 }
 

@@ -424,9 +424,9 @@ fn endless_callbacks_on_every_worker_do_not_stop_others() {
 
 // --- functions -------------------------------------------------------------------------------------------------------
 
-/// Runs a task of the module and waits for its end, a moment at most.
+/// Runs a task of the module and waits for its end.
 fn run_task(kit: &Kit, module: &str, what: &[Do]) -> Result<(), Exit> {
-    kit.node.run_task(module, term::encode(&what), Instant::now() + Duration::from_millis(200))
+    kit.node.run_task(module, term::encode(&what), soon())
 }
 
 #[test]
@@ -436,7 +436,8 @@ fn a_task_that_is_run_answers_with_its_end() {
     kit.expect("done");
     assert_eq!(run_task(&kit, "task", &[Do::Sleep(1), Do::Stop(Exit::Normal)]), Ok(()));
     assert_eq!(run_task(&kit, "task", &[Do::Crash(text("no"))]), Err(Exit::Panic(text("no"))));
-    assert_eq!(run_task(&kit, "task", &[Do::Hang]), Err(Exit::Killed));
+    let moment = Instant::now() + Duration::from_millis(100);
+    assert_eq!(kit.node.run_task("task", term::encode(&[Do::Hang]), moment), Err(Exit::Killed));
     kit.until(|| kit.node.processes().is_empty());
     let said = |module: &str| run_task(&kit, module, &[]).expect_err("it cannot be run").to_string();
     assert_eq!(said("counter"), "error: module counter is a GenServer, not a task");
