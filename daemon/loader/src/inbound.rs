@@ -91,7 +91,7 @@ unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Statu
         let body = wire::take_buf(body)?;
         let to = wire::pid_in(to);
         let to_itself = || context::self_pid() == Some(to);
-        Ok(match kind {
+        match kind {
             abi::EVENT_CAST => context::send(SendKind::Cast, to, body)?,
             abi::EVENT_INFO => context::send(SendKind::Info, to, body)?,
             abi::EVENT_CONTINUE if to_itself() => context::continue_with(body)?,
@@ -100,7 +100,8 @@ unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Statu
                 context::receive_timeout(Duration::from_millis(ms))?;
             }
             _ => return Err(No),
-        })
+        }
+        Ok(())
     }))
 }
 

@@ -220,11 +220,13 @@ fn is_in_host(address: usize) -> bool {
 /// Returns where the program and its own libraries are.
 fn host() -> Vec<Range<usize>> {
     unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, spans: *mut c_void) -> c_int {
-        // SAFETY: the caller lends both for this call.
-        let (info, spans) = unsafe { (&*info, &mut *spans.cast::<Vec<Range<usize>>>()) };
-        for number in 0..usize::from(info.dlpi_phnum) {
-            // SAFETY: there are that many headers.
-            let header = unsafe { &*info.dlpi_phdr.add(number) };
+        // SAFETY: the caller lends it for this call.
+        let info = unsafe { &*info };
+        // SAFETY: it is what `dl_iterate_phdr` was called with, and nobody else has it meanwhile.
+        let spans = unsafe { &mut *spans.cast::<Vec<Range<usize>>>() };
+        // SAFETY: there are that many headers.
+        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        for header in headers {
             if header.p_type == libc::PT_LOAD {
                 let start = info.dlpi_addr as usize + header.p_vaddr as usize;
                 spans.push(start..start + header.p_memsz as usize);

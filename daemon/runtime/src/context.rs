@@ -122,7 +122,7 @@ pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
 }
 
 fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
-    with(|_, own| if own.card.code.behaviour().is_server() { Ok(set(own)) } else { Err(Refused) })?
+    with(|_, own| own.card.code.behaviour().is_server().then(|| set(own)).ok_or(Refused))?
 }
 
 /// Opens a request; [`take`] has its answer. `None` waits for ever.
