@@ -488,9 +488,10 @@ pub struct Host {
     pub sleep: unsafe extern "C" fn(after_ms: u64) -> u64,
     /// Takes the next message of the running task: [`OK`], [`PENDING`], or [`REFUSED`] in other processes.
     pub recv: unsafe extern "C" fn(out: *mut Message) -> Status,
-    /// Starts a process of `module`, linked when `link` is 1; when it is 2 (since ABI 1.2; to an older daemon the same as
-    /// 1) the running process is also its parent, so that the tree shows it below that. Takes `args`. Its reference is answered with the pid
-    /// when init is done.
+    /// Starts a process of `module`; takes `args`. Its reference is answered with the pid when init is done.
+    ///
+    /// `link` 1 links it with the running process. `link` 2 makes that its parent as well, so that the tree shows it below
+    /// (since ABI 1.2; an older daemon takes it for 1).
     pub spawn: unsafe extern "C" fn(module: Bytes, args: Buf, link: u32) -> u64,
     /// Gives the running process a name; [`REFUSED`] when it is taken.
     pub register: unsafe extern "C" fn(name: Bytes) -> Status,

@@ -200,11 +200,11 @@ impl<M: GenStatem> Machine<M> {
 
 impl Engine {
     fn cancel(&mut self, kind: &TimeoutKind) {
-        if let Some(at) = self.timeouts.iter().position(|running| running.kind == *kind) {
-            if let Some(timer) = self.timeouts.remove(at).timer {
-                // Its message may be on its way; it will find no time-out of its number.
-                cancel_timer(timer);
-            }
+        if let Some(at) = self.timeouts.iter().position(|running| running.kind == *kind)
+            && let Some(timer) = self.timeouts.remove(at).timer
+        {
+            // Its message may be on its way; it will find no time-out of its number.
+            cancel_timer(timer);
         }
     }
 
