@@ -80,7 +80,11 @@ async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let options = options(q::Timeouts::default(), request.supersede);
     let check = api.operator.order(move |handler| handler.check_install(&vsn, options)).await?;
     let check = check.map_err(|e| error(&e))?;
-    if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&check)) }
+    if check.obstacles.is_empty() {
+        Ok(checked(&check))
+    } else {
+        Err(check_error(&format!("release {}", check.to), &check))
+    }
 }
 
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {

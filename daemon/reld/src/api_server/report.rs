@@ -26,9 +26,8 @@ pub(super) fn checked(check: &Check) -> r::Checked {
 }
 
 /// Translates a check that found obstacles: all of them, the first one naming the kind.
-pub(super) fn check_error(check: &Check) -> ErrorReport {
-    let what = format!("release {}", check.to);
-    let mut report = refused(&what, check.from.as_ref(), &check.obstacles);
+pub(super) fn check_error(what: &str, check: &Check) -> ErrorReport {
+    let mut report = refused(what, check.from.as_ref(), &check.obstacles);
     report.message = format!("{what} can not be installed");
     report.node_state = None;
     report

@@ -47,10 +47,11 @@ async fn check(api: Api, body: Body) -> Result<r::Checked, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let work = move |handler: &mut Handler| {
         let (app, _place) = unpack()?;
-        handler.check_app(app, InstallOptions::default()).map_err(|e| error(&e))
+        let what = format!("app {} {}", app.library.app, app.library.vsn);
+        let check = handler.check_app(app, InstallOptions::default()).map_err(|e| error(&e))?;
+        if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&what, &check)) }
     };
-    let check = api.operator.order(work).await??;
-    if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&check)) }
+    api.operator.order(work).await?
 }
 
 async fn upgrade(api: Api, body: Body) -> Result<r::Report, ErrorReport> {
