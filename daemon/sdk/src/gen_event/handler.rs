@@ -51,7 +51,7 @@ pub struct Hosted<H> {
 
 impl<H> Hosted<H> {
     /// Returns the handler's state.
-    pub fn handler(&self) -> &H {
+    pub(crate) fn handler(&self) -> &H {
         &self.handler
     }
 

@@ -12,9 +12,11 @@ use crate::behaviour::{Behaviour, Event, Told, read};
 use crate::callback::{After, Callback, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
-use crate::gen_event::{EventHandler, Handled, Handler, HandlerAnswer as Answer, HandlerStart, Order};
+use crate::gen_event::{
+    EventHandler, Handled, Handler, HandlerAnswer as Answer, HandlerStart, Hosted, Order,
+};
 use crate::gen_server::{GenServer, Server};
-use crate::gen_statem::{GenStatem, Statem};
+use crate::gen_statem::{GenStatem, Machine, Statem};
 use crate::guard::catch;
 use crate::host::{Host, with_harness};
 use crate::names::{From, MonitorRef, Pid};
@@ -122,7 +124,26 @@ pub struct Process<B: Behaviour> {
     ended: Option<Exit>,
 }
 
-impl<H: EventHandler> Process<Handler<H>> {
+impl<S: GenServer> Running<S> {
+    /// Returns the server's state; `None` once it ended.
+    pub fn state(&self) -> Option<&S> {
+        self.state.as_deref()
+    }
+}
+
+impl<M: GenStatem> RunningStatem<M> {
+    /// Returns the machine, which is state, data and what was postponed; `None` once it ended.
+    pub fn state(&self) -> Option<&Machine<M>> {
+        self.state.as_deref()
+    }
+}
+
+impl<H: EventHandler> RunningHandler<H> {
+    /// Returns the handler; `None` once it ended.
+    pub fn state(&self) -> Option<&H> {
+        self.state.as_deref().map(Hosted::handler)
+    }
+
     /// Hands the handler an event.
     ///
     /// # Errors
@@ -142,17 +163,8 @@ impl<H: EventHandler> Process<Handler<H>> {
     }
 }
 
-#[expect(
-    private_bounds,
-    private_interfaces,
-    reason = "sealed: which behaviours there are is this crate's matter"
-)]
+#[expect(private_bounds, reason = "sealed: which behaviours there are is this crate's matter")]
 impl<B: Behaviour> Process<B> {
-    /// Returns the state; `None` once the process ended.
-    pub fn state(&self) -> Option<&B::State> {
-        self.state.as_deref()
-    }
-
     /// Returns why the process ended, if it did.
     pub fn ended(&self) -> Option<&Exit> {
         self.ended.as_ref()
