@@ -84,6 +84,12 @@ pub(crate) enum Command {
     Tree(Tree),
     /// List the processes
     Ps,
+    /// List the processes with the longest mailboxes
+    Top {
+        /// So many
+        #[arg(long, short = 'n', default_value = "20")]
+        count: usize,
+    },
     /// Show one process in full: mailbox, timers, links, monitors
     Proc(Process),
     /// List the apps
@@ -117,6 +123,11 @@ pub(crate) enum Command {
     Suspend(Process),
     /// Let a suspended process go on
     Resume(Process),
+    /// Ask a process for what only it can do: statistics, log, another state, an end in order
+    #[command(subcommand)]
+    Sys(Sys),
+    /// Draw what processes tell each other, while a command runs or until interrupted
+    Trace(Trace),
     /// Have current code take over the state of a suspended process
     ChangeCode(ChangeCode),
     /// Free the old slot of a module, and kill who still runs old code
@@ -402,6 +413,80 @@ pub(crate) struct ChangeCode {
     /// Handed to change_code: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse, default_value = "null")]
     pub(crate) extra: Value,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Trace {
+    /// Only what goes from or to this process; may be given more than once
+    #[arg(long = "proc", value_name = "PID|NAME")]
+    pub(crate) processes: Vec<String>,
+    /// What to call a process in the drawing; may be given more than once
+    #[arg(long = "label", value_name = "PID|NAME=TEXT", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// How to draw
+    #[arg(long, default_value = "mermaid")]
+    pub(crate) format: TraceFormat,
+    /// End after so many seconds
+    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "command")]
+    pub(crate) seconds: Option<u64>,
+    /// End when this command has ended
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (process, label) = text.split_once('=').ok_or("expected PID=TEXT or NAME=TEXT")?;
+    Ok((process.to_owned(), label.to_owned()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceFormat {
+    /// A mermaid sequence diagram
+    Mermaid,
+    /// A line for each message
+    Text,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sys {
+    /// Count a process's messages, or show the count
+    Statistics {
+        /// Pid or registered name
+        process: String,
+        /// Begin to count
+        #[arg(long, conflicts_with = "off")]
+        on: bool,
+        /// Count no longer
+        #[arg(long)]
+        off: bool,
+    },
+    /// Keep a process's last messages, or show them
+    Log {
+        /// Pid or registered name
+        process: String,
+        /// Keep so many
+        #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", conflicts_with = "off")]
+        keep: Option<u32>,
+        /// Keep none
+        #[arg(long)]
+        off: bool,
+    },
+    /// Give a process another state
+    ReplaceState {
+        /// Pid or registered name
+        process: String,
+        /// The state, as `relctl state` prints it
+        #[arg(value_parser = json_arg::parse)]
+        state: Value,
+    },
+    /// End a process in order, suspended or not
+    Terminate {
+        /// Pid or registered name
+        process: String,
+        /// shutdown, normal, or any other text
+        #[arg(default_value = "shutdown")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

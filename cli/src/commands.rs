@@ -16,6 +16,7 @@ mod probe;
 mod release;
 mod spawn;
 mod sys;
+mod trace;
 mod upgrade;
 
 use reld_api::{Client, ExitCode};
@@ -76,7 +77,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Downgrade(args) => upgrade::downgrade(client, args).await,
         Command::Status => look::status(client).await,
         Command::Tree(args) => look::tree(client, args).await,
-        Command::Ps => look::ps(client).await,
+        Command::Ps => look::processes(client, None).await,
+        Command::Top { count } => look::processes(client, Some(count)).await,
         Command::Proc(args) => look::proc(client, args.process).await,
         Command::Apps => look::apps(client).await,
         Command::Ports => look::ports(client).await,
@@ -89,6 +91,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Load(args) => load::load(client, args).await,
         Command::Suspend(args) => sys::suspend(client, args.process).await,
         Command::Resume(args) => sys::resume(client, args.process).await,
+        Command::Sys(args) => sys::run(client, args).await,
+        Command::Trace(args) => trace::trace(client, args).await,
         Command::ChangeCode(args) => sys::change_code(client, args).await,
         Command::Purge { module } => code::purge(client, module).await,
         Command::SoftPurge { module } => code::soft_purge(client, module).await,

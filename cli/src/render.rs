@@ -2,8 +2,10 @@
 
 pub(crate) mod duration;
 pub(crate) mod history;
+mod mermaid;
 mod report;
 mod table;
+pub(crate) mod trace;
 pub(crate) mod tree;
 
 use std::fmt::Write as _;
@@ -201,6 +203,9 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     line(&mut text, format_args!("processes  {}", status.processes));
     let up = duration::us(status.uptime_ms.saturating_mul(1000));
     line(&mut text, format_args!("daemon     reld {}, process {}, up {up}", status.reld, status.os_pid));
+    if status.degraded {
+        text += "degraded   app code was given up and has not returned: it holds a thread and its library\n";
+    }
     if status.dirty {
         text += "dirty      code was changed by hand since the node booted\n";
     }
@@ -214,12 +219,15 @@ pub(crate) fn status(status: &NodeStatus) -> String {
         );
     }
     for stuck in &status.stuck {
-        let StuckCode { pid, module, version, .. } = stuck;
+        let StuckCode { app, pid, module, version, .. } = stuck;
+        let was = if stuck.detached { " (given up)" } else { "" };
         let name = stuck.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         let for_ = duration::us(stuck.for_ms.saturating_mul(1000));
         line(
             &mut text,
-            format_args!("stuck      {module} {version} at {pid}{name} has not returned for {for_}"),
+            format_args!(
+                "stuck      {app} {module} {version} at {pid}{name}{was} has not returned for {for_}"
+            ),
         );
     }
     text + &lingering(&status.lingering)

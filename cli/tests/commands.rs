@@ -123,6 +123,7 @@ fn a_node_that_boots_is_not_called_idle() {
         permanent: Some("1.0.0".to_owned()),
         processes: 0,
         dirty: false,
+        degraded: false,
         alarms: Vec::new(),
         upgrade: None,
         lingering: Vec::new(),
@@ -340,6 +341,7 @@ fn status_says_what_runs_and_what_is_unusual() {
         permanent: Some("1.0.0".to_owned()),
         processes: 12,
         dirty: true,
+        degraded: true,
         alarms: vec!["release 1.0.9 failed to boot 3 times and gave way to 1.0.0".to_owned()],
         upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
         lingering: vec![lingerer()],
@@ -353,6 +355,8 @@ fn status_says_what_runs_and_what_is_unusual() {
             name: Some("pi".to_owned()),
             module: "pi".to_owned(),
             version: "0.0.9".to_owned(),
+            app: "circle".to_owned(),
+            detached: true,
             for_ms: 3_000,
         }],
     };
@@ -364,10 +368,11 @@ fn status_says_what_runs_and_what_is_unusual() {
     alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0
     processes  12
     daemon     reld 0.1.0, process 4711, up 90.0 s
+    degraded   app code was given up and has not returned: it holds a thread and its library
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch
     ended      till 2.0.0: shutdown; `relctl app start till` starts it again
-    stuck      pi 0.0.9 at <8.1> pi has not returned for 3.00 s
+    stuck      circle pi 0.0.9 at <8.1> pi (given up) has not returned for 3.00 s
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
     exit 0
     ");
@@ -505,6 +510,42 @@ fn ps_apps_and_code_are_tables() {
     counter  counter  0.1.1    1          0.1.0
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
     stays mapped: pi 0.0.9, 1.5 MiB, for 90.0 s: a thread that it started still runs
+    exit 0
+    ");
+}
+
+#[test]
+fn ports_and_tables_are_listed() {
+    let port = |port, local: &str, peer: Option<&str>, unread| r::Port {
+        port,
+        owner: "<7.1>".to_owned(),
+        local: local.to_owned(),
+        peer: peer.map(str::to_owned),
+        unread,
+        unsent: 0,
+    };
+    let ports = vec![port(1, "127.0.0.1:80", None, 0), port(2, "127.0.0.1:80", Some("127.0.0.1:4711"), 2048)];
+    assert_snapshot!(relctl(vec![answer::<q::Ports>(&r::PortList { ports })], &["ports"]), @r"
+    -> GET /ports
+    port  owner  local         peer            unread   unsent
+    1     <7.1>  127.0.0.1:80  (listens)       0 B      0 B
+    2     <7.1>  127.0.0.1:80  127.0.0.1:4711  2.0 KiB  0 B
+    exit 0
+    ");
+    let table = r::Table {
+        table: 1,
+        name: Some("book".to_owned()),
+        kind: "ordered_set".to_owned(),
+        access: "protected".to_owned(),
+        owner: "<7.1>".to_owned(),
+        heir: None,
+        rows: 3,
+        bytes: 90,
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Tables>(&r::TableList { tables: vec![table] })], &["tables"]), @r"
+    -> GET /tables
+    table  name  type         access     owner  heir  rows  size
+    1      book  ordered_set  protected  <7.1>  -     3     90 B
     exit 0
     ");
 }

@@ -59,6 +59,64 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     assert!(child_pid(&node, "a").is_some());
 }
 
+// --- sys -------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn statistics_log_another_state_and_an_end_in_order_by_hand() {
+    let node = board();
+    let a = node.pid("board", &json!("a"));
+    assert_eq!(node.json(&["sys", "statistics", &a])["statistics"], Value::Null);
+    node.ok(&["sys", "statistics", &a, "--on"]);
+    node.ok(&["sys", "log", &a, "--keep", "2"]);
+    for _ in 0..3 {
+        node.ok(&["call", &a, "get"]);
+    }
+    let counted = node.json(&["sys", "statistics", &a])["statistics"].clone();
+    assert_eq!((&counted["messages_in"], &counted["messages_out"]), (&json!(3), &json!(3)));
+    let log = node.json(&["sys", "log", &a])["messages"].clone();
+    assert_eq!(
+        (&log[0]["way"], &log[0]["what"], &log[0]["message"]),
+        (&json!("in"), &json!("call"), &json!("get"))
+    );
+    assert_eq!((&log[1]["what"], &log[1]["message"]), (&json!("reply"), &json!(["init", "a"])));
+    node.ok(&["sys", "log", &a, "--off"]);
+    assert_eq!(node.json(&["sys", "log", &a])["messages"], Value::Null);
+    node.ok(&["sys", "replace-state", &a, r#"{"steps": ["x"]}"#]);
+    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["x"]));
+    node.run(&["sys", "replace-state", &a, r#"{"stps": []}"#]).expect(1);
+    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["x"]), "the old state stays");
+    node.ok(&["suspend", &a]);
+    node.ok(&["sys", "terminate", &a, "normal"]);
+    eventually("it has ended", || child_pid(&node, "a").is_none().then_some(()));
+}
+
+#[test]
+fn s31_a_message_sequence_is_drawn() {
+    let node = board();
+    let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));
+    let relctl = node.relctl(&[]);
+    let relctl = relctl.get_program().to_string_lossy();
+    let drawn = node.ok(&["trace", "--label", &format!("{a}=the first"), "--", &relctl, "call", &a, "get"]);
+    let seen: Vec<_> = drawn.stdout.lines().map(str::trim).collect();
+    let label = format!("participant p1 as the first {}", a.replace('<', "#lt;").replace('>', "#gt;"));
+    let expected = [
+        "sequenceDiagram",
+        "participant outside",
+        &label,
+        "outside->>p1: call get",
+        "p1-->>outside: reply [#quot;init#quot;,#quot;a#quot;]",
+    ];
+    assert_eq!(seen, expected);
+
+    let told = node.json(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
+    assert_eq!((&told[0]["what"], &told[0]["to"]["pid"]), (&json!("suspend"), &json!(b)), "{told:#}");
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told:#}");
+    let nobody = node.run(&["trace", "--proc", "nobody", "--", &relctl, "ps"]);
+    assert!(nobody.expect(1).stderr.contains("nobody"));
+    let failed = node.run(&["trace", "--", &relctl, "call", "nobody", "get"]);
+    assert_eq!(failed.expect(0).stdout.trim(), "sequenceDiagram", "what the command says goes to stderr");
+}
+
 // --- gen_statem ------------------------------------------------------------------------------------------------------
 
 fn machine(node: &Node) -> Value {

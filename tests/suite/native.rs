@@ -87,6 +87,52 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
 }
 
 #[test]
+fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degraded_until_it_does() {
+    let node = habits(&["--threads", "1"]);
+    let (gate, before) = (gate(&node), pids(&node));
+    let question = json!({"spin": gate}).to_string();
+    let mut spinning = node.relctl(&["call", "habit_3", &question, "--timeout", "60000"]);
+    let spinning = spinning.spawn().expect("relctl can be run");
+    let stuck = eventually("it is reported", || node.json(&["status"])["stuck"][0].as_object().cloned());
+    let what = ["app", "module", "pid", "version", "detached"].map(|field| stuck[field].clone());
+    assert_eq!(what, [json!("habits"), json!("habit"), json!(before[3]), json!("1.0.0"), json!(false)]);
+    assert!(stuck["for_ms"].as_u64() >= Some(1_000), "{stuck:?}");
+    assert!(node.log().contains("a callback has not returned"), "{}", node.log());
+    assert_eq!(ask(&node, 1, &json!("version")), json!(1), "the node goes on");
+
+    let dir = folder("tests/fixtures/lib/habits-2.0.0");
+    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    for module in ["habit", "habits_sup", "habits_app"] {
+        node.ok(&["purge", module]);
+    }
+    let called = spinning.wait_with_output().expect("relctl ends");
+    assert!(!called.status.success(), "whoever called it is told at once");
+    let after = pids(&node);
+    assert_eq!(
+        (&after[..3], after[3] == before[3]),
+        (&before[..3], false),
+        "only this one was started again"
+    );
+    assert_eq!(ask(&node, 3, &json!("version")), json!(2), "on current code");
+    let status = node.json(&["status"]);
+    assert_eq!(
+        (&status["degraded"], &status["stuck"][0]["detached"]),
+        (&json!(true), &json!(true)),
+        "{status:#}"
+    );
+    assert_eq!(status["stuck"][0]["pid"], json!(before[3]));
+    let stays = residents(&node);
+    assert_eq!(stays[0]["reason"], json!("code of it still runs, or a value of it is held"), "{stays:#?}");
+
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it leaves", || residents(&node).is_empty().then_some(()));
+    assert_eq!(mapped(&node).len(), 1);
+    let status = node.json(&["status"]);
+    assert_eq!((&status["degraded"], &status["stuck"]), (&json!(false), &json!([])), "{status:#}");
+    assert_eq!(pids(&node), after);
+}
+
+#[test]
 fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     let node = habits(&["--threads", "1"]);
     let gate = gate(&node);
@@ -96,7 +142,7 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     // The one thread holds values of version 1 and goes into version 2 for long.
     let mut spinning =
         node.relctl(&["call", "habit_3", &json!({"spin": gate}).to_string(), "--timeout", "60000"]);
-    let mut spinning = spinning.spawn().expect("relctl can be run");
+    let spinning = spinning.spawn().expect("relctl can be run");
     eventually("it is stuck", || {
         node.json(&["status"])["stuck"].as_array().filter(|stuck| !stuck.is_empty()).cloned()
     });

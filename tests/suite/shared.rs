@@ -123,6 +123,26 @@ fn metrics(node: &Node) -> String {
 }
 
 #[test]
+fn a_mailbox_that_grows_is_told_and_counted() {
+    let node = wire();
+    node.ok(&["suspend", "wire_clerk"]);
+    ask(&node, "wire_desk", &json!({"send": ["wire_clerk", 9_999]}));
+    assert_eq!(metric(&node, "reld_mailbox_high_total"), Some(0.0));
+    ask(&node, "wire_desk", &json!({"send": ["wire_clerk", 2]}));
+    assert_eq!(metric(&node, "reld_mailbox_high_total"), Some(1.0));
+    let clerk = node.pid("wire", &json!("clerk"));
+    assert!(
+        node.log().lines().any(|line| line.contains("a mailbox grows") && line.contains(&clerk)),
+        "{}",
+        node.log()
+    );
+    assert_eq!(node.json(&["top", "-n", "1"])["processes"][0]["pid"], json!(clerk));
+    node.ok(&["resume", "wire_clerk"]);
+    eventually("it catches up", || metric(&node, "reld_mailbox_longest").filter(|longest| *longest < 100.0));
+    assert_eq!(ask(&node, "wire_clerk", &json!("ticks")), ["10001"]);
+}
+
+#[test]
 fn the_nodes_figures_are_there_for_prometheus() {
     let node = wire();
     ask(&node, "wire_desk", &json!({"open": "wire_clerk"}));

@@ -1,9 +1,9 @@
-//! OTP's system messages by hand: suspend, change-code, resume.
+//! OTP's system messages by hand: suspend, change-code, resume, and `relctl sys ...`.
 
 use reld_api::{Client, request as q};
 
 use super::Shown;
-use crate::args::ChangeCode;
+use crate::args::{ChangeCode, Sys};
 use crate::error::Failure;
 
 pub(super) async fn suspend(client: &Client, process: String) -> Result<Shown, Failure> {
@@ -20,4 +20,60 @@ pub(super) async fn change_code(client: &Client, args: ChangeCode) -> Result<Sho
     let ChangeCode { process, module, from_version, extra } = args;
     let answer = client.call(&q::ChangeCode { process, module, from_version, extra }).await?;
     Ok(Shown::line(&answer, format_args!("{} runs {} {}", answer.pid, answer.module, answer.version)))
+}
+
+pub(super) async fn run(client: &Client, args: Sys) -> Result<Shown, Failure> {
+    match args {
+        Sys::Statistics { process, on: false, off: false } => statistics(client, process).await,
+        Sys::Statistics { process, on, .. } => {
+            let answer = client.call(&q::CountMessages { process, on }).await?;
+            let does = if on { "counts its messages" } else { "counts no longer" };
+            Ok(Shown::line(&answer, format_args!("{} {does}", answer.pid)))
+        }
+        Sys::Log { process, keep: None, off: false } => log(client, process).await,
+        Sys::Log { process, keep: max, .. } => {
+            let answer = client.call(&q::KeepLog { process, max }).await?;
+            Ok(Shown::line(
+                &answer,
+                match max {
+                    Some(max) => format!("{} keeps its last {max} messages", answer.pid),
+                    None => format!("{} keeps no messages", answer.pid),
+                },
+            ))
+        }
+        Sys::ReplaceState { process, state } => {
+            let answer = client.call(&q::ReplaceState { process, state }).await?;
+            Ok(Shown::line(&answer, format_args!("{} has another state", answer.pid)))
+        }
+        Sys::Terminate { process, reason } => {
+            let answer = client.call(&q::Terminate { process, reason }).await?;
+            Ok(Shown::line(&answer, format_args!("{} ends", answer.pid)))
+        }
+    }
+}
+
+async fn statistics(client: &Client, process: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Statistics { process }).await?;
+    let text = match &answer.statistics {
+        Some(counted) => format!(
+            "{}: {} messages in, {} out, in {} ms",
+            answer.pid, counted.messages_in, counted.messages_out, counted.for_ms
+        ),
+        None => format!("{} counts nothing; `relctl sys statistics {} --on` begins", answer.pid, answer.pid),
+    };
+    Ok(Shown::line(&answer, text))
+}
+
+async fn log(client: &Client, process: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::MessageLog { process }).await?;
+    let Some(messages) = &answer.messages else {
+        let hint = format!("{} keeps no messages; `relctl sys log {} --keep` begins", answer.pid, answer.pid);
+        return Ok(Shown::line(&answer, hint));
+    };
+    let line = |message: &reld_api::response::LoggedMessage| {
+        let arrow = if message.way == "in" { "<-" } else { "->" };
+        let other = message.other.as_deref().unwrap_or("-");
+        format!("{:>8} ms ago  {arrow} {other:<10} {:<7} {}\n", message.ago_ms, message.what, message.message)
+    };
+    Ok(Shown::new(&answer, messages.iter().map(line).collect::<String>()))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reld_api::response::{Behaviour, CodeAge, Forest, ProcessStatus, TreeNode};
 
 use super::line;
+use super::mermaid::escaped;
 use crate::args::Direction;
 
 /// Draws a forest as lines.
@@ -149,10 +150,6 @@ fn label(node: &TreeNode) -> String {
     let notes = notes(node).into_iter().filter(|note| !note.starts_with("linked to"));
     let lines = id.into_iter().chain(name).chain([code(node)]).chain(notes);
     lines.map(|line| escaped(&line)).collect::<Vec<_>>().join("<br/>")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }
 
 #[cfg(test)]

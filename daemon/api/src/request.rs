@@ -13,15 +13,17 @@ mod look;
 mod release;
 mod touch;
 
-pub use look::{Apps, ChildSpecOf, Code, Ports, Process, Processes, State, Status, Tables, Tree};
+pub use look::{
+    Apps, ChildSpecOf, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status, Tables, Tree,
+};
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld,
     Releases, Remove, Settle, Timeouts, Unpack, Upgrade, UpgradeApp,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
-    ChildTerminate, ChildType, Kill, Load, NewChild, Purge, Restart, Resume, Shutdown, SoftPurge, Spawn,
-    SpawnLink, Suspend,
+    ChildTerminate, ChildType, CountMessages, KeepLog, Kill, Load, NewChild, Purge, ReplaceState, Restart,
+    Resume, Shutdown, SoftPurge, Spawn, SpawnLink, Suspend, Terminate, Trace,
 };
 
 /// How long a client waits for what the node can answer from its tables.
@@ -94,6 +96,8 @@ routes! {
     Get    "/ports"               Ports          -> PortList       within QUICK;
     Get    "/tables"              Tables         -> TableList      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;
+    Get    "/statistics"          Statistics     -> ProcessStatistics within QUICK;
+    Get    "/message_log"         MessageLog     -> ProcessLog     within QUICK;
     Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
 
     Post   "/call"                Call           -> Replied        within QUICK;
@@ -103,6 +107,11 @@ routes! {
     Upload "/load"                Load           -> Loaded         within LONG;
     Post   "/suspend"             Suspend        -> Suspended      within QUICK;
     Post   "/resume"              Resume         -> Resumed        within QUICK;
+    Post   "/replace_state"       ReplaceState   -> SysDone        within QUICK;
+    Post   "/terminate"           Terminate      -> SysDone        within QUICK;
+    Post   "/statistics/set"      CountMessages  -> SysDone        within QUICK;
+    Post   "/message_log/set"     KeepLog        -> SysDone        within QUICK;
+    Follow "/trace"               Trace          -> TraceEvent     within QUICK;
     Post   "/change_code"         ChangeCode     -> CodeChanged    within LONG;
     Post   "/purge"               Purge          -> Purged         within LONG;
     Post   "/soft_purge"          SoftPurge      -> SoftPurged     within LONG;

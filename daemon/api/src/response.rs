@@ -8,9 +8,9 @@ mod touch;
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
     App, AppList, AppStatus, Behaviour, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Letter,
-    LetterKind, Module, NodeStatus, OldCode, PendingTimer, Port, PortList, Process, ProcessDetails,
-    ProcessList, ProcessState, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, Table,
-    TableList, TreeNode,
+    LetterKind, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer, Port, PortList,
+    Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics, ProcessStatus,
+    Progress, Resident, RunningRelease, StuckCode, Table, TableList, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,
@@ -18,5 +18,5 @@ pub use release::{
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,
-    Loaded, Purged, Replied, Resumed, Sent, SoftPurged, Spawned, Suspended,
+    Loaded, Party, Purged, Replied, Resumed, Sent, SoftPurged, Spawned, Suspended, SysDone, Told, TraceEvent,
 };

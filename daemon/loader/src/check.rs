@@ -1,10 +1,13 @@
 //! The check of a library's file, without running any of it.
 //!
-//! Refuses what would fail late, or silently: another target, static TLS, libraries that the private copy would not
-//! find. Works on the bytes that become the private copy, so that nobody can change the file in between.
+//! Refuses what would fail late, or silently, or change the whole process: another target, static TLS, libraries that
+//! the private copy would not find, symbols that nobody has, writable code, executable stacks. Works on the bytes that
+//! become the private copy, so that nobody can change the file in between.
 
+use std::ffi::CString;
 use std::ptr;
 
+use libloading::os::unix::{Library as Handle, RTLD_LAZY, RTLD_LOCAL};
 use object::elf;
 use object::endian::LittleEndian;
 use object::read::elf::{Dyn, DynamicTable, ElfFile64, FileHeader, ProgramHeader};
@@ -16,6 +19,7 @@ use crate::error::Refusal;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
 type Header = elf::FileHeader64<LittleEndian>;
+type ElfSymbol<'data> = object::read::elf::ElfSymbol64<'data, 'data, LittleEndian>;
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: elf::Machine = elf::EM_X86_64;
@@ -48,6 +52,8 @@ pub(crate) struct Facts {
     pub(crate) size: u64,
     /// The libraries that it needs.
     pub(crate) needed: Vec<String>,
+    /// Whether it calls what raises a panic. Rust code that was built to abort does not.
+    pub(crate) raises: bool,
 }
 
 /// Checks a library's bytes.
@@ -56,15 +62,20 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     let file = File::parse(bytes).map_err(damaged)?;
     check_target(&file)?;
     check_segments(&file)?;
+    check_stack(&file)?;
     let dynamic = file.elf_dynamic_table().map_err(damaged)?;
     check_flags(&dynamic)?;
+    check_unique(&file)?;
+    let needed = needed(&dynamic)?;
+    check_undefined(&file, &needed)?;
     let (build_id, build_id_address) = build_id(&file)?.ok_or(Refusal::NoBuildId)?;
     Ok(Facts {
         build_id,
         build_id_address,
         entry_address: entry(&file)?,
         size: size(&file),
-        needed: needed(&dynamic)?,
+        needed,
+        raises: undefined(&file).any(|symbol| symbol == "_Unwind_RaiseException"),
     })
 }
 
@@ -118,10 +129,56 @@ fn size(file: &File<'_>) -> u64 {
 }
 
 fn check_flags(dynamic: &DynamicTable<'_, Header>) -> Result<(), Refusal> {
-    if dynamic.iter().any(|entry| entry.tag == elf::DT_FLAGS && entry.val & elf::DF_STATIC_TLS.0 != 0) {
+    let has_flag = |flag| dynamic.iter().any(|entry| entry.tag == elf::DT_FLAGS && entry.val & flag != 0);
+    if has_flag(elf::DF_STATIC_TLS.0) {
         return Err(Refusal::StaticTls);
     }
+    if has_flag(elf::DF_TEXTREL.0) || dynamic.iter().any(|entry| entry.tag == elf::DT_TEXTREL) {
+        return Err(Refusal::TextRelocations);
+    }
     Ok(())
+}
+
+/// A file that says nothing about stacks gets them executable.
+fn check_stack(file: &File<'_>) -> Result<(), Refusal> {
+    let stack =
+        file.elf_program_headers().iter().find(|header| header.p_type(LittleEndian) == elf::PT_GNU_STACK);
+    let executable = stack.is_none_or(|stack| stack.p_flags(LittleEndian).0 & elf::PF_X.0 != 0);
+    if executable { Err(Refusal::ExecutableStack) } else { Ok(()) }
+}
+
+fn check_unique(file: &File<'_>) -> Result<(), Refusal> {
+    let is_unique = |symbol: &ElfSymbol<'_>| symbol.elf_symbol().st_bind() == elf::STB_GNU_UNIQUE;
+    let unique = file.dynamic_symbols().find(|symbol| symbol.is_definition() && is_unique(symbol));
+    match unique {
+        Some(symbol) => Err(Refusal::Unique { symbol: symbol.name().unwrap_or_default().to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Names all symbols that are missing; the system's loader would name the first.
+fn check_undefined(file: &File<'_>, needed: &[String]) -> Result<(), Refusal> {
+    // SAFETY: these are the system's own libraries, by name and no path; most are mapped already.
+    let open = |name: &String| unsafe { Handle::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }.ok();
+    let mut places: Vec<Handle> = vec![Handle::this()];
+    places.extend(needed.iter().filter_map(open));
+    let is_there = |name: &&str| {
+        let Ok(name) = CString::new(*name) else { return false };
+        // SAFETY: only whether there is an address counts.
+        places.iter().any(|place| unsafe { place.get::<*const ()>(name.as_bytes_with_nul()) }.is_ok())
+    };
+    let missing: Vec<&str> = undefined(file).filter(|name| !is_there(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::Undefined { symbols: missing.join(", ") }) }
+}
+
+/// Returns the names of the symbols that others have to define.
+fn undefined<'data>(file: &File<'data>) -> impl Iterator<Item = &'data str> {
+    let wanted = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && !symbol.is_weak());
+    wanted
+        .filter_map(|symbol| symbol.name().ok())
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn entry(file: &File<'_>) -> Result<u64, Refusal> {

@@ -75,6 +75,34 @@ pub enum Refusal {
     )]
     StaticTls,
 
+    /// The file has symbols of which a process may have only one, so the system's loader would never unmap it.
+    #[error(
+        "it defines {symbol} as a unique symbol, which forbids unmapping: build its C++ with -fno-gnu-unique"
+    )]
+    Unique {
+        /// The first such symbol.
+        symbol: String,
+    },
+
+    /// The file calls what nobody has.
+    #[error(
+        "it needs symbols that neither the daemon nor its system libraries have: {symbols}; link what defines them"
+    )]
+    Undefined {
+        /// Their names, separated by commas.
+        symbols: String,
+    },
+
+    /// The file's code would have to be written to when it is loaded.
+    #[error(
+        "its code has relocations in it and would have to be writable: build every part of it with -fPIC"
+    )]
+    TextRelocations,
+
+    /// The file wants the stacks of all threads to be executable.
+    #[error("it wants executable stacks, for the whole daemon: link it with -Wl,-z,noexecstack")]
+    ExecutableStack,
+
     /// The file wants a library that a private copy would not find, or would share with another version.
     #[error("it needs {library}: link that statically; only glibc, libgcc_s and libstdc++ may be shared")]
     Needs {

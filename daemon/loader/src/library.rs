@@ -9,7 +9,7 @@ use reld_runtime::Module;
 use sha2::{Digest as _, Sha256};
 
 use crate::block::Block;
-use crate::check;
+use crate::check::{self, Facts};
 use crate::error::Refusal;
 use crate::image::{Image, hex};
 use crate::inbound;
@@ -33,11 +33,26 @@ pub struct OpenRequest {
     pub version: String,
 }
 
-/// A library that was opened and has received the daemon's table. Every module of it keeps its image reachable.
+/// A library that was opened and has received the daemon's table. Every module of it keeps its image reachable; dropping
+/// the last `Library` says that it is meant to leave.
 #[derive(Debug, Clone)]
 pub struct Library {
     image: Arc<Image>,
     modules: Vec<Arc<dyn Module>>,
+    _wanted: Arc<Wanted>,
+}
+
+/// Condemns a library when its last [`Library`] is dropped.
+#[derive(Debug)]
+struct Wanted {
+    path: PathBuf,
+    residents: Residents,
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.residents.condemned(&self.path);
+    }
 }
 
 impl Library {
@@ -77,13 +92,15 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     // From here on a refusal drops the image, which unmaps it.
     let image = Arc::new(Image::new(request.app, request.version, &facts, copy, residents)?);
     let block = image.mapping.block()?;
+    check_panics(&block, &facts)?;
     check_identity(&image, &block)?;
     load(&block)?;
     block.unload.map(|unload| image.unload.set(unload));
     let (_, minor) = block.abi;
     let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
     let modules = block.modules.into_iter().map(share);
-    Ok(Library { modules: modules.collect(), image })
+    let wanted = Wanted { path: image.path(), residents: residents.clone() };
+    Ok(Library { modules: modules.collect(), image, _wanted: Arc::new(wanted) })
 }
 
 /// Compares the content with what was recorded, and returns its digest in hexadecimal digits.
@@ -95,6 +112,11 @@ fn verify(bytes: &[u8], expected: Option<Digest>) -> Result<String, Refusal> {
         }
         _ => Ok(hex(&found)),
     }
+}
+
+/// A Rust library that was built to abort says so in its block; one whose block was made elsewhere shows it.
+pub(crate) fn check_panics(block: &Block, facts: &Facts) -> Result<(), Refusal> {
+    if block.built_by.starts_with("reld-sdk ") && !facts.raises { Err(Refusal::PanicAbort) } else { Ok(()) }
 }
 
 fn check_identity(image: &Image, block: &Block) -> Result<(), Refusal> {

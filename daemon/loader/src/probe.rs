@@ -11,6 +11,7 @@ use crate::block::{Block, Table};
 use crate::check::{self, Facts};
 use crate::error::{LoadError, Refusal};
 use crate::image::{Mapping, hex};
+use crate::library;
 use crate::outbound;
 
 /// What a library says about itself.
@@ -61,6 +62,7 @@ fn look(path: &Path) -> Result<ProbeReport, Refusal> {
     let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
     let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
     let block = Mapping::open(&path, &facts)?.block()?;
+    library::check_panics(&block, &facts)?;
     report(block, facts)
 }
 

@@ -5,7 +5,7 @@
 //! says nothing about it.
 //!
 //! ```text
-//! in use --the last state, callback or module is dropped--> purged
+//! in use --whoever opened it lets it go--> condemned --the last state or callback is dropped--> purged
 //! purged: its unload function is called, once
 //!         each of the daemon's threads runs the destructors that the library left with it
 //!         no thread that it started runs, no thread holds anything of it, it handles no signal?
@@ -48,8 +48,8 @@ pub struct Resident {
     pub path: PathBuf,
     /// Bytes of address space mapped from that file; `None` where the kernel does not say.
     pub bytes: Option<u64>,
-    /// Since when no module, state or callback of it is referred to; `None` while one is.
-    pub purged: Option<Instant>,
+    /// Since when it is meant to leave: whoever opened it has let it go. `None` while it is wanted.
+    pub condemned: Option<Instant>,
     /// Why it is still mapped, for people.
     pub reason: String,
 }
@@ -75,6 +75,7 @@ struct Record {
     app: String,
     version: String,
     path: PathBuf,
+    condemned: Option<Instant>,
     purged: Option<Purged>,
 }
 
@@ -136,8 +137,16 @@ impl Residents {
             app: image.app.clone(),
             version: image.version.clone(),
             path: image.path(),
+            condemned: None,
             purged: None,
         });
+    }
+
+    /// Takes note that whoever opened a library has let it go.
+    pub(crate) fn condemned(&self, path: &Path) {
+        if let Some(record) = self.shared.mapped.lock().iter_mut().find(|record| record.path == path) {
+            record.condemned = Some(Instant::now());
+        }
     }
 
     /// Takes note that nothing refers to a library any more. Called on any thread, so it only wakes the loader's.
@@ -146,6 +155,7 @@ impl Residents {
         let todo = obstacle.is_none().then_some(Todo { mapping, unload });
         let purged = Purged { since: Instant::now(), todo, obstacle, is_told: false };
         if let Some(record) = self.shared.mapped.lock().iter_mut().find(|record| record.path == path) {
+            record.condemned.get_or_insert(purged.since);
             record.purged = Some(purged);
         }
         if let Some(jobs) = self.jobs.upgrade() {
@@ -234,6 +244,7 @@ impl Record {
 
 fn resident(record: &Record) -> Resident {
     let reason = match &record.purged {
+        None if record.condemned.is_some() => "code of it still runs, or a value of it is held".to_owned(),
         None => "in use".to_owned(),
         Some(Purged { obstacle: Some(obstacle), .. }) => obstacle.to_string(),
         Some(Purged { obstacle: None, .. }) => "it is being unmapped".to_owned(),
@@ -243,7 +254,7 @@ fn resident(record: &Record) -> Resident {
         version: record.version.clone(),
         path: record.path.clone(),
         bytes: None,
-        purged: record.purged.as_ref().map(|purged| purged.since),
+        condemned: record.condemned,
         reason,
     }
 }

@@ -9,6 +9,7 @@ mod release;
 pub(crate) mod report;
 mod single_app;
 mod touch;
+mod trace;
 
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;

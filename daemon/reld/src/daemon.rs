@@ -57,7 +57,8 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
     let runtime = Runtime::new(pool_width(config));
-    runtime.supply_sockets(sockets::Tokio::current());
+    let sockets = sockets::Tokio::current();
+    runtime.supply_sockets(sockets.clone());
     let loader = Arc::new(start_loader(&store, &runtime)?);
     reld_loader::verify_exports()?;
     let shared = Arc::new(Mutex::new(Shared::default()));
@@ -104,6 +105,8 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
     }
     stop(runtime).await;
+    // The processes have ended and closed their ports.
+    sockets.all_sent().await;
     served.abort();
     // The next daemon replaces a socket that stays behind; a client sees sooner that nobody is there without it.
     let _ = std::fs::remove_file(&config.socket);

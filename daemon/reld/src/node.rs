@@ -306,7 +306,7 @@ impl Node for RuntimeNode {
     }
 
     fn residents(&self) -> Vec<Resident> {
-        let purged = self.loader.residents().into_iter().filter(|resident| resident.purged.is_some());
+        let purged = self.loader.residents().into_iter().filter(|resident| resident.condemned.is_some());
         let resident = |resident: reld_loader::Resident| Resident {
             app: app(&resident.app),
             vsn: vsn(&resident.version),

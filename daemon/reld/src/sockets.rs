@@ -16,6 +16,7 @@ use reld_runtime::{Connection, Listener, PortError, PortReason as Reason, Socket
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split};
 use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
@@ -27,14 +28,41 @@ const LINGER: Duration = Duration::from_secs(5);
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// tokio's sockets.
+#[derive(Clone)]
 pub(crate) struct Tokio {
     handle: Handle,
+    /// How many connections are served.
+    served: watch::Sender<usize>,
 }
 
 impl Tokio {
     /// Serves sockets on the runtime that the caller runs on.
     pub(crate) fn current() -> Self {
-        Self { handle: Handle::current() }
+        Self { handle: Handle::current(), served: watch::Sender::new(0) }
+    }
+
+    /// Waits until all that was written is sent, once every port is closed; no longer than one may linger.
+    pub(crate) async fn all_sent(&self) {
+        let mut served = self.served.subscribe();
+        if tokio::time::timeout(LINGER, served.wait_for(|served| *served == 0)).await.is_err() {
+            tracing::warn!(name: "port.unsent", connections = *self.served.borrow(), "peers do not take what was written");
+        }
+    }
+}
+
+/// A connection that is served: counted as long as this lives.
+struct Served(watch::Sender<usize>);
+
+impl Served {
+    fn one(by: &watch::Sender<usize>) -> Self {
+        by.send_modify(|served| *served += 1);
+        Self(by.clone())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.send_modify(|served| *served -= 1);
     }
 }
 
@@ -44,12 +72,12 @@ impl Sockets for Tokio {
         let asked = listener.asked().to_owned();
         let bound = match Address::of(&asked) {
             Address::Unix(path) => listen_unix(&path).map(|unix| {
-                self.handle.spawn(serve_unix(unix, path, listener));
+                self.handle.spawn(serve_unix(unix, path, listener, self.served.clone()));
                 asked.clone()
             }),
             Address::Network(_) => listen_tcp(&asked, listener.options().backlog).and_then(|tcp| {
                 let bound = tcp.local_addr()?.to_string();
-                self.handle.spawn(serve_tcp(tcp, listener));
+                self.handle.spawn(serve_tcp(tcp, listener, self.served.clone()));
                 Ok(bound)
             }),
         };
@@ -57,7 +85,9 @@ impl Sockets for Tokio {
     }
 
     fn connect(&self, connection: Arc<Connection>) {
+        let served = Served::one(&self.served);
         self.handle.spawn(async move {
+            let _served = served;
             let target = connection.target().to_owned();
             let failed = match Address::of(&target) {
                 Address::Unix(path) => match given_up(&connection, UnixStream::connect(&path)).await {
@@ -137,7 +167,7 @@ fn is_left_behind(path: &Path) -> bool {
     connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>) {
+async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
     accept_while_open(
         &listener,
         || tcp.accept(),
@@ -145,20 +175,25 @@ async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>) {
             let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
             set_up(&stream, listener.options().nodelay);
             if let Some(connection) = listener.accepted(local, peer.to_string()) {
-                tokio::spawn(pump(stream, connection));
+                tokio::spawn(serve(stream, connection, Served::one(&served)));
             }
         },
     )
     .await;
 }
 
-async fn serve_unix(unix: UnixListener, path: PathBuf, listener: Arc<Listener>) {
+async fn serve_unix(
+    unix: UnixListener,
+    path: PathBuf,
+    listener: Arc<Listener>,
+    served: watch::Sender<usize>,
+) {
     accept_while_open(
         &listener,
         || unix.accept(),
         |(stream, _)| {
             if let Some(connection) = listener.accepted(listener.asked().to_owned(), "unix:".to_owned()) {
-                tokio::spawn(pump(stream, connection));
+                tokio::spawn(serve(stream, connection, Served::one(&served)));
             }
         },
     )
@@ -213,6 +248,10 @@ fn set_up(stream: &TcpStream, nodelay: bool) {
     if let Err(error) = stream.set_nodelay(nodelay) {
         tracing::debug!(name: "port.nodelay", %error, "the connection is slower than it could be");
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>, _served: Served) {
+    pump(stream, connection).await;
 }
 
 /// Moves bytes in both directions until the port is closed and all is written.

@@ -3,12 +3,13 @@
 //! Every function speaks for the process whose callback the calling thread is running. Outside a callback (in a drop
 //! of an old state, say) there is no such process, and each answers [`Refused`] and does nothing.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::atomic::AtomicCell;
 use parking_lot::RwLock;
 use thiserror::Error;
 
@@ -61,24 +62,55 @@ pub enum Message {
 
 thread_local! {
     static WORLD: OnceCell<Weak<World>> = const { OnceCell::new() };
-    static CURRENT: RefCell<Option<Box<Body>>> = const { RefCell::new(None) };
+    static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
 }
 
-/// Runs app code as a process: its body stands behind the functions of this module meanwhile.
-pub(crate) fn run<R>(world: &Arc<World>, body: Box<Body>, code: impl FnOnce() -> R) -> (Box<Body>, R) {
+/// The body of the process whose callback a thread runs, while it does. Another thread may take it away, when the
+/// callback does not return; two swaps for each callback are all that this costs.
+pub(crate) type Current = AtomicCell<Option<Box<Body>>>;
+
+/// Makes `current` the calling thread's.
+pub(crate) fn run_in(current: &Arc<Current>) {
+    CURRENT.with(|cell| {
+        cell.get_or_init(|| Arc::clone(current));
+    });
+}
+
+/// Runs app code as a process: its body stands behind the functions of this module meanwhile. `None` when it was taken
+/// away.
+pub(crate) fn run<R>(
+    world: &Arc<World>,
+    body: Box<Body>,
+    code: impl FnOnce() -> R,
+) -> (Option<Box<Body>>, R) {
     WORLD.with(|cell| {
         cell.get_or_init(|| Arc::downgrade(world));
     });
-    CURRENT.set(Some(body));
-    let result = code();
-    let body = CURRENT.take().expect("nothing else takes the body of the running process");
-    (body, result)
+    CURRENT.with(|current| {
+        let current = current.get_or_init(Arc::default);
+        current.store(Some(body));
+        let result = code();
+        (current.take(), result)
+    })
+}
+
+/// A body in use by a function of this module; it goes back whatever happens.
+struct InUse<'a> {
+    current: &'a Current,
+    body: Option<Box<Body>>,
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.current.store(self.body.take());
+    }
 }
 
 fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
     CURRENT.with(|current| {
-        let mut current = current.try_borrow_mut().map_err(|_| Refused)?;
-        let body = current.as_mut().ok_or(Refused)?;
+        let current = current.get().ok_or(Refused)?;
+        let mut own = InUse { body: Some(current.take().ok_or(Refused)?), current };
+        let body = own.body.as_mut().ok_or(Refused)?;
         let world = WORLD.with(|cell| cell.get().and_then(Weak::upgrade)).ok_or(Refused)?;
         Ok(ask(&world, body))
     })
@@ -95,6 +127,11 @@ pub fn self_pid() -> Option<Pid> {
 /// [`Refused`] outside a callback.
 pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
     with(|world, own| {
+        let what = match kind {
+            SendKind::Cast => "cast",
+            SendKind::Info => "info",
+        };
+        note(own, what, to, &body);
         let mail = match kind {
             SendKind::Cast => Mail::Cast(own.pid, body),
             SendKind::Info => Mail::Info(own.pid, body),
@@ -132,9 +169,16 @@ fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
 pub fn call(kind: RequestKind, to: Pid, body: Bytes, timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
         let reference = open(own, to, timeout);
+        note(own, "call", to, &body);
         world.post(to, Mail::Call(kind, From { caller: own.pid, server: to, reference }, body));
         reference
     })
+}
+
+fn note(own: &mut Body, what: &'static str, to: Pid, body: &[u8]) {
+    if let Some(debug) = &mut own.debug {
+        debug.sent(what, to, body);
+    }
 }
 
 fn open(own: &mut Body, target: Pid, timeout: Option<Duration>) -> Ref {
@@ -224,6 +268,8 @@ pub fn forget(reference: Ref) {
 /// [`Refused`] outside a callback.
 pub fn reply(to: From, body: Bytes) -> Result<(), Refused> {
     with(|world, own| {
+        note(own, "reply", to.caller, &body);
+        world.tracer.reply(own.pid, to.caller, &body);
         if to.server == own.pid {
             own.settle(to);
         } else {

@@ -96,8 +96,12 @@ pub struct Stuck {
     pub module: String,
     /// The version of that code.
     pub version: String,
+    /// The app.
+    pub app: String,
     /// Since when.
     pub since: Instant,
+    /// Whether it was given up: the process goes on, or has ended, without it.
+    pub is_detached: bool,
 }
 
 /// What a conversion did.
@@ -269,12 +273,16 @@ impl Work {
     fn abandon(&self, at: &mut Option<At>, limit: Duration) -> Option<ConvertError> {
         let at = at.as_mut().filter(|at| at.since.elapsed() >= limit)?;
         at.is_stuck = true;
-        let of = |code: &Code| (code.name().to_owned(), code.module.version().to_owned());
+        let of = |code: &Code| {
+            let text = |text: &str| text.to_owned();
+            (text(code.name()), text(code.module.version()), text(code.module.app()))
+        };
         let new = self.order.to.as_ref().filter(|_| matches!(at.side, Side::New)).map(|(code, _)| of(code));
-        let running = || self.world.process(at.pid).map(|info| (info.module, info.version));
-        let (module, version) = new.or_else(running).unwrap_or_default();
+        let running = || self.world.process(at.pid).map(|info| (info.module, info.version, info.app));
+        let (module, version, app) = new.or_else(running).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
-        let stuck = Stuck { pid: at.pid, module, version: version.clone(), since: at.since };
+        let version_ = version.clone();
+        let stuck = Stuck { pid: at.pid, module, version: version_, app, since: at.since, is_detached: true };
         self.world.stuck.lock().push(stuck);
         Some(ConvertError::TimedOut { pid: at.pid, version })
     }

@@ -1,10 +1,12 @@
 //! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::code::{Behaviour, Bytes};
 use crate::code_server::Code;
 use crate::convert::Stuck;
+use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Card, Process};
 use crate::request::Listed;
@@ -148,15 +150,48 @@ impl World {
     /// Returns all app code that computes without a break for longer than the pool waits.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
         let callbacks = self.scheduler.stuck().into_iter().filter_map(|(slot, since)| {
-            let look = |generation, card: &Card| Stuck {
-                pid: Pid { slot, generation },
-                module: card.code.name().to_owned(),
-                version: card.code.module.version().to_owned(),
-                since,
-            };
-            self.table.slot(slot)?.card_any(look)
+            self.table.slot(slot)?.card_any(|generation, card| stuck(Pid { slot, generation }, card, since))
         });
         callbacks.chain(self.stuck.lock().iter().cloned()).collect()
+    }
+
+    /// Ends a process whose callback does not return, for everybody but the thread inside it; says whether it was so.
+    /// What the callback comes to is thrown away.
+    pub(crate) fn abandon(self: &Arc<Self>, pid: Pid) -> bool {
+        // Held until it is listed, since the callback may return right now.
+        let mut given_up = self.stuck.lock();
+        let lives = || self.process(pid).is_some();
+        let Some((body, since)) = self.scheduler.take_stuck(pid.slot, lives) else { return false };
+        let stuck = Stuck { is_detached: true, ..stuck(body.pid, &body.card, since) };
+        let Stuck { app, module, version, .. } = &stuck;
+        let seconds = since.elapsed().as_secs();
+        tracing::error!(
+            name: "process.detached", pid = %stuck.pid, app, module, version, seconds,
+            "a callback does not return; its process has ended without it"
+        );
+        given_up.push(stuck);
+        drop(given_up);
+        crate::run::abandon(self, body, &Exit::Killed);
+        true
+    }
+
+    /// Takes note that the callback of an abandoned process has returned.
+    pub(crate) fn returned(&self, pid: Pid) {
+        self.stuck.lock().retain(|stuck| stuck.pid != pid);
+        tracing::warn!(name: "process.returned", %pid, "a callback has returned after its process was given up");
+    }
+
+    /// Says that a callback computes for long.
+    pub(crate) fn report_slow(&self, slot: u32, since: Instant) {
+        let Some(place) = self.table.slot(slot) else { return };
+        let slow = place.card_any(|generation, card| stuck(Pid { slot, generation }, card, since));
+        if let Some(Stuck { pid, app, module, version, .. }) = slow {
+            let seconds = since.elapsed().as_secs();
+            tracing::warn!(
+                name: "process.stuck", %pid, app, module, version, seconds,
+                "a callback has not returned; another thread works in its place"
+            );
+        }
     }
 
     /// Returns who runs this very code.
@@ -240,6 +275,18 @@ impl World {
         let rows = self.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
         let rows = rows.read();
         Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
+    }
+}
+
+fn stuck(pid: Pid, card: &Card, since: Instant) -> Stuck {
+    let module = &card.code.module;
+    Stuck {
+        pid,
+        module: module.name().to_owned(),
+        version: module.version().to_owned(),
+        app: module.app().to_owned(),
+        since,
+        is_detached: false,
     }
 }
 

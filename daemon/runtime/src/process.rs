@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::code::{Bytes, Callback, From, Instance, Ref};
 use crate::code_server::Code;
+use crate::debug::Debug;
 use crate::ets::TableEvent;
 use crate::exit::Exit;
 use crate::gate::Round;
@@ -206,6 +207,8 @@ pub(crate) struct Body {
     /// When the armed deadline timer fires.
     pub(crate) alarm: Option<Instant>,
     pub(crate) ties: Option<Box<Ties>>,
+    /// What an operator has it note.
+    pub(crate) debug: Option<Box<Debug>>,
     /// The round of pre-copy that found it at rest; 0 once it has begun a callback.
     pub(crate) round: Round,
     /// What that round, or the upgrade later, made of the state: void once a callback begins.
@@ -243,6 +246,7 @@ impl Body {
             idle: None,
             alarm: None,
             ties: None,
+            debug: None,
             round: 0,
             shadow: None,
         }

@@ -51,6 +51,8 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
     }
     let mut run = Run { world, slot, body: Some(body) };
     match run.turn(claim.signals) {
+        // It was abandoned: it has ended, and the place is another's.
+        _ if run.body.is_none() => {}
         Ok(hold) => run.put_back(hold),
         Err(exit) => run.die(exit),
     }
@@ -60,7 +62,7 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
 struct Run<'a> {
     world: &'a Arc<World>,
     slot: &'a Slot<Process>,
-    /// `None` only while a callback has it.
+    /// `None` while a callback has it, and once it was abandoned.
     body: Option<Box<Body>>,
 }
 
@@ -299,7 +301,7 @@ impl Run<'_> {
         let step = self.inside(move || match callback.poll(&completed) {
             Some(outcome) => Step::Ready(outcome),
             None => Step::Pending(callback),
-        });
+        })?;
         self.finish(step)
     }
 
@@ -323,12 +325,16 @@ impl Run<'_> {
         // The ends of others are their work: these two always trap exits.
         self.trap_exit |= supervisor || code.behaviour() == Behaviour::Application;
         let pid = self.pid;
-        let step = self
-            .inside(|| if supervisor { supervisor::init(pid, code, args) } else { code.module.init(&args) });
+        let step = self.inside(|| {
+            if supervisor { supervisor::init(pid, code, args) } else { code.module.init(&args) }
+        })?;
         self.finish(step)
     }
 
     fn deliver(&mut self, mail: Mail) -> Result<(), Exit> {
+        if let Some(debug) = &mut self.debug {
+            debug.took(&mail);
+        }
         match mail {
             Mail::Call(kind, from, body) => self.request(kind, from, &body),
             Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(&body)),
@@ -405,7 +411,7 @@ impl Run<'_> {
         if let Some(Idle::Armed(_, timer)) = self.idle.take() {
             self.world.timers.cancel(timer);
         }
-        let step = self.inside(|| instance.callback(event));
+        let step = self.inside(|| instance.callback(event))?;
         self.finish(step)
     }
 
@@ -430,11 +436,19 @@ impl Run<'_> {
         }
     }
 
-    fn inside(&mut self, code: impl FnOnce() -> Step) -> Step {
+    /// Runs app code. An error is the end of a process that was abandoned meanwhile; nothing is done for it any more.
+    fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
+        let pid = body.pid;
         let (body, step) = context::run(self.world, body, code);
-        self.body = Some(body);
-        step
+        self.body = body;
+        if self.body.is_none() {
+            // What it came to drops here, before its library can be taken for unused.
+            drop(step);
+            self.world.returned(pid);
+            return Err(Exit::Killed);
+        }
+        Ok(step)
     }
 
     fn finish(&mut self, step: Step) -> Result<(), Exit> {
@@ -501,7 +515,13 @@ impl Run<'_> {
 
     fn replied(&mut self, from: crate::code::From, reply: Option<Bytes>) {
         match reply {
-            Some(reply) => self.world.answer(from.caller, from.reference, Answer::Reply(reply)),
+            Some(reply) => {
+                if let Some(debug) = &mut self.debug {
+                    debug.sent("reply", from.caller, &reply);
+                }
+                self.world.tracer.reply(from.server, from.caller, &reply);
+                self.world.answer(from.caller, from.reference, Answer::Reply(reply));
+            }
             None => self.ties().unanswered.push(from),
         }
     }
@@ -519,33 +539,44 @@ impl Run<'_> {
     // --- the end -------------------------------------------------------------------------------------------------
 
     fn die(mut self, exit: Exit) {
-        let (world, slot) = (self.world, self.slot);
-        let mut body = self.body.take().expect("the body is only away while a callback runs");
-        let pid = body.pid;
-        crate::upgrade::stir(world, &mut body);
-        report_crash(world, &body, &exit);
-        world.journal.died(|| Death {
-            pid,
-            module: body.card.code.name().to_owned(),
-            name: world.registry.names(pid).into_iter().next(),
-            exit: exit.clone(),
-        });
-        world.registry.forget(pid);
-        let (mail, signals, counted) = slot.close();
-        // Behind the close of the slot: who gives it a port or table now sees that it is too late.
-        world.ports.forget(world, pid);
-        world.tables.forget(world, pid);
-        world.table.release(pid.slot);
-        // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is
-        // told: who hears of the end may purge the code.
-        body.actor = Actor::Running;
-        if let Some(gate) = counted {
-            world.gate.rested(pid, gate);
-        }
-        tell(world, &mut body, &exit);
-        mail.into_iter().for_each(|mail| world.refuse_mail(mail, &exit));
-        signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, &exit));
+        let body = self.body.take().expect("the body is only away while a callback runs");
+        end(self.world, self.slot, body, &exit);
     }
+}
+
+/// Ends a process whose body was taken out of a callback that does not return. The callback's thread finds out when it
+/// does.
+pub(crate) fn abandon(world: &Arc<World>, body: Box<Body>, exit: &Exit) {
+    if let Some(slot) = world.table.slot(body.pid.slot) {
+        end(world, slot, body, exit);
+    }
+}
+
+fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exit) {
+    let pid = body.pid;
+    crate::upgrade::stir(world, &mut body);
+    report_crash(world, &body, exit);
+    world.journal.died(|| Death {
+        pid,
+        module: body.card.code.name().to_owned(),
+        name: world.registry.names(pid).into_iter().next(),
+        exit: exit.clone(),
+    });
+    world.registry.forget(pid);
+    let (mail, signals, counted) = slot.close();
+    // Behind the close of the slot: who gives it a port or table now sees that it is too late.
+    world.ports.forget(world, pid);
+    world.tables.forget(world, pid);
+    world.table.release(pid.slot);
+    // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is told: who
+    // hears of the end may purge the code. An abandoned process has none: its callback has them.
+    body.actor = Actor::Running;
+    if let Some(gate) = counted {
+        world.gate.rested(pid, gate);
+    }
+    tell(world, &mut body, exit);
+    mail.into_iter().for_each(|mail| world.refuse_mail(mail, exit));
+    signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, exit));
 }
 
 /// Tells everyone who is bound to a process that it has ended.

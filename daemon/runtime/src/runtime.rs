@@ -11,6 +11,7 @@ use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::Stuck;
 use crate::crashes::Crash;
+use crate::debug::{Logged, Statistics};
 use crate::details::ProcessDetails;
 use crate::ets::TableInfo;
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
 use crate::sys::{self, SysError};
+use crate::trace::{Traced, Tracing};
 use crate::upgrade::{self, Upgrade};
 use crate::world::{OUTSIDE, Start, World};
 
@@ -46,6 +48,9 @@ pub struct Purge {
     /// Who still runs the code; the code stays while there is somebody.
     pub lingering: Vec<Pid>,
 }
+
+/// How long a killed process may go on computing before it is ended without its callback.
+const ABANDON_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a killed task is waited for.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -228,6 +233,61 @@ impl Runtime {
         sys::get_state(&self.world, pid, timeout)
     }
 
+    /// Gives a process another state, which its code reads from these bytes. Waits. OTP: `sys:replace_state/3`.
+    ///
+    /// # Errors
+    /// See [`SysError`]; the old state stays.
+    pub fn replace_state(&self, pid: Pid, state: Bytes, timeout: Duration) -> Result<(), SysError> {
+        sys::replace_state(&self.world, pid, state, timeout)
+    }
+
+    /// Ends a process in order, suspended or not: its terminate runs. Waits until it has begun. OTP: `sys:terminate/3`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn terminate(&self, pid: Pid, reason: Exit, timeout: Duration) -> Result<(), SysError> {
+        sys::terminate(&self.world, pid, reason, timeout)
+    }
+
+    /// Turns the statistics of a process on, from 0, or off. Waits. OTP: `sys:statistics/3`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn count(&self, pid: Pid, on: bool, timeout: Duration) -> Result<(), SysError> {
+        sys::count(&self.world, pid, on, timeout)
+    }
+
+    /// Returns the statistics of a process; `None` when they are off. Waits.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn statistics(&self, pid: Pid, timeout: Duration) -> Result<Option<Statistics>, SysError> {
+        sys::statistics(&self.world, pid, timeout)
+    }
+
+    /// Has a process keep its last `max` messages, or none. Waits. OTP: `sys:log/3`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn keep_log(&self, pid: Pid, max: Option<usize>, timeout: Duration) -> Result<(), SysError> {
+        sys::keep_log(&self.world, pid, max, timeout)
+    }
+
+    /// Returns the last messages of a process, the oldest first; `None` when none are kept. Waits.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn log(&self, pid: Pid, timeout: Duration) -> Result<Option<Vec<Logged>>, SysError> {
+        sys::log(&self.world, pid, timeout)
+    }
+
+    /// Has `tell` called for all that goes from, or to, one of these processes, until what is returned is dropped; from
+    /// anybody to anybody when there are none. It is called on the pool's threads, and must not wait. `None` while
+    /// somebody else looks. OTP: `erlang:trace/3`.
+    pub fn trace(&self, only: Vec<Pid>, tell: impl Fn(Traced) + Send + Sync + 'static) -> Option<Tracing> {
+        Tracing::start(&self.world, only, tell)
+    }
+
     // --- looking ---------------------------------------------------------------------------------------------------
 
     /// Returns the process of a name.
@@ -344,7 +404,8 @@ impl Runtime {
     /// Drops old or condemned code of a module and ends who runs it. Waits for those until the deadline. OTP:
     /// `code:purge/1`.
     ///
-    /// A process that computes without end cannot be ended; it is named as lingering, and its code stays.
+    /// A process whose callback computes on is ended without it, see [`kill`](Self::kill); its image stays in use until
+    /// the callback returns. One that cannot be taken out of its code is named as lingering.
     ///
     /// # Errors
     /// [`CodeError::NotLoaded`] for a module that this node does not have.
@@ -362,7 +423,20 @@ impl Runtime {
     }
 
     /// Kills processes and waits for their ends, until the deadline.
+    ///
+    /// No thread is ever killed. One whose callback computes on after a second is ended all the same: who is bound to it is
+    /// told, its supervisor may start it again, and what the callback comes to is thrown away. [`stuck`](Self::stuck)
+    /// lists the callback until it returns.
     pub fn kill(&self, pids: &[Pid], deadline: Instant) {
+        self.kill_until(pids, deadline.min(Instant::now() + ABANDON_AFTER));
+        let mut left = pids.to_vec();
+        left.retain(|pid| self.world.process(*pid).is_some() && !self.world.abandon(*pid));
+        if !left.is_empty() {
+            self.kill_until(&left, deadline);
+        }
+    }
+
+    fn kill_until(&self, pids: &[Pid], deadline: Instant) {
         let (done, gone) = mpsc::channel();
         for pid in pids {
             let done = done.clone();

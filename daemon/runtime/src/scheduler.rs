@@ -16,11 +16,17 @@ use std::time::{Duration, Instant};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use parking_lot::{Mutex, RwLock};
 
+use crate::context::{self, Current};
+use crate::process::Body;
+
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// Runs one process; called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
+
+/// Told of a process whose callback computes for long, and since when; called on the watchdog's thread.
+pub(crate) type Report = Box<dyn Fn(u32, Instant) + Send + Sync>;
 
 /// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
 /// fairness of a queue.
@@ -31,6 +37,10 @@ const INJECTOR_EVERY: u32 = 61;
 const WATCH_EVERY: Duration = Duration::from_millis(5);
 /// A callback that computes longer gets its worker compensated.
 const COMPUTE_LIMIT: Duration = Duration::from_millis(20);
+/// A callback that computes longer is reported.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
+/// How often is tried to take a process out of a callback that keeps asking the daemon for something.
+const TAKES: usize = 1_000;
 /// Rounds of looking before a worker sleeps.
 const SPINS: u32 = 32;
 
@@ -45,6 +55,7 @@ pub(crate) struct Scheduler {
 
 struct Shared {
     run: OnceLock<Runner>,
+    report: OnceLock<Report>,
     /// What a worker does when all are called.
     errand: OnceLock<fn()>,
     injector: Injector<u32>,
@@ -88,6 +99,10 @@ struct Worker {
     called: AtomicBool,
     /// To wake it by; set once it runs.
     thread: OnceLock<Thread>,
+    /// The process whose callback it runs, while it does.
+    current: Arc<Current>,
+    /// Whether the callback for which it was retired was reported.
+    reported: AtomicBool,
     /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
     since: OnceLock<Instant>,
 }
@@ -110,6 +125,7 @@ impl Scheduler {
     pub(crate) fn new(width: usize) -> Self {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
+            report: OnceLock::new(),
             errand: OnceLock::new(),
             injector: Injector::new(),
             jobs: Injector::new(),
@@ -125,11 +141,12 @@ impl Scheduler {
         Self { shared, width }
     }
 
-    /// Says how processes are run, and starts.
-    pub(crate) fn start(&self, run: Runner) {
+    /// Says how processes are run and who hears of slow ones, and starts.
+    pub(crate) fn start(&self, run: Runner, report: Report) {
         if self.shared.run.set(run).is_err() {
             return;
         }
+        self.shared.report.get_or_init(|| report);
         for _ in 0..self.width {
             self.shared.add_worker();
         }
@@ -220,6 +237,36 @@ impl Scheduler {
         });
         stuck.collect()
     }
+
+    /// Takes a process out of a callback whose worker was retired for it, and says since when that computes. The worker
+    /// is the process's no more; when the callback returns it finds nothing and ends.
+    ///
+    /// `lives` says whether it is still this process that has the place. Asked once the worker is found: what is retired
+    /// runs nothing else any more, so it cannot have been another's then.
+    pub(crate) fn take_stuck(
+        &self,
+        number: u32,
+        lives: impl FnOnce() -> bool,
+    ) -> Option<(Box<Body>, Instant)> {
+        let workers = self.shared.workers.read();
+        let is_stuck_in = |worker: &&Arc<Worker>| worker.at.load(Ordering::Relaxed) == number + 1;
+        let (worker, since) = workers
+            .iter()
+            .filter(is_stuck_in)
+            .find_map(|worker| worker.since.get().map(|since| (worker, *since)))?;
+        if !lives() {
+            return None;
+        }
+        // It is away for moments while the callback asks the daemon for something.
+        let body = (0..TAKES).find_map(|_| {
+            worker.current.take().or_else(|| {
+                thread::yield_now();
+                None
+            })
+        })?;
+        worker.at.store(EMPTY, Ordering::Relaxed);
+        Some((body, since))
+    }
 }
 
 impl Drop for Scheduler {
@@ -244,6 +291,8 @@ impl Shared {
             retired: AtomicBool::new(false),
             called: AtomicBool::new(false),
             thread: OnceLock::new(),
+            current: Arc::default(),
+            reported: AtomicBool::new(false),
         });
         self.workers.write().push(Arc::clone(&worker));
         let here = Here {
@@ -287,8 +336,7 @@ impl Shared {
 
     /// Says whether the watchdog may sleep until a worker awakes.
     fn watchdog_sleeps(&self) -> bool {
-        let awake =
-            self.workers.read().iter().filter(|worker| !worker.retired.load(Ordering::Relaxed)).count();
+        let awake = self.workers.read().iter().filter(|worker| worker.is_watched()).count();
         let mut asleep = self.asleep.lock();
         // Before it is known here nobody could wake it.
         asleep.watchdog = self.watchdog.get().is_some() && asleep.workers.len() >= awake;
@@ -387,6 +435,7 @@ impl Here {
 fn work(shared: &Arc<Shared>, here: Here) {
     let worker = Arc::clone(&here.worker);
     worker.thread.get_or_init(thread::current);
+    context::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
         while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
@@ -443,6 +492,11 @@ impl Worker {
         self.runs.store(runs + 2, Ordering::Relaxed);
     }
 
+    /// Whether the watchdog has anything to find out about it.
+    fn is_watched(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed) || !self.reported.load(Ordering::Relaxed)
+    }
+
     fn running(&self) -> Option<u64> {
         let runs = self.runs.load(Ordering::Relaxed);
         (!runs.is_multiple_of(2)).then_some(runs)
@@ -486,6 +540,12 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
             shared.over_limit.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
             shared.add_worker();
+        }
+        if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
+            let at = worker.at.load(Ordering::Relaxed);
+            if let Some(report) = shared.report.get().filter(|_| at != EMPTY) {
+                report(at - 1, since);
+            }
         }
     }
     running

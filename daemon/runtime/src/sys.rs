@@ -1,11 +1,14 @@
 //! System messages: what an operator may ask of any behaviour process. OTP: sys.
 //!
-//! | request     | running                | suspended                     |
-//! |-------------|------------------------|-------------------------------|
-//! | suspend     | suspends               | nothing changes, ok           |
-//! | resume      | nothing changes, ok    | goes on; moves to current code |
-//! | change_code | refused                | converts                      |
-//! | get_state   | its state as bytes     | its state as bytes            |
+//! | request         | running              | suspended                      |
+//! |-----------------|----------------------|--------------------------------|
+//! | suspend         | suspends             | nothing changes, ok            |
+//! | resume          | nothing changes, ok  | goes on; moves to current code |
+//! | change_code     | refused              | converts                       |
+//! | get_state       | its state as bytes   | its state as bytes             |
+//! | replace_state   | takes another state  | takes another state            |
+//! | terminate       | ends in order        | ends in order                  |
+//! | statistics, log | turned on, off, read | turned on, off, read           |
 //!
 //! They are done by the process's own thread at its next callback boundary. Unlike OTP, they overtake the messages
 //! that are queued already: an operator does not wait for a backlog.
@@ -17,11 +20,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::code::{Behaviour, Bytes};
+use crate::debug::{Debug, Logged, Statistics};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Body, Signal};
+use crate::process::{Actor, Body, Signal};
 use crate::upgrade;
-use crate::world::World;
+use crate::world::{OUTSIDE, World};
 
 /// Why a system message was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,6 +61,7 @@ pub enum SysError {
 fn ask<R: Send + 'static>(
     world: &Arc<World>,
     pid: Pid,
+    what: &'static str,
     timeout: Duration,
     work: impl FnOnce(&Arc<World>, &mut Body) -> R + Send + 'static,
 ) -> Result<R, SysError> {
@@ -76,6 +81,7 @@ fn ask<R: Send + 'static>(
             done.send(Some(work(&world, body))).unwrap_or(());
         }
     };
+    world.tracer.fact(OUTSIDE, pid, what);
     world.signal(pid, Signal::System(Box::new(system)));
     match answer.recv_timeout(timeout) {
         Ok(_begun) => answer.recv().ok().flatten().ok_or(SysError::Noproc(pid)),
@@ -86,12 +92,12 @@ fn ask<R: Send + 'static>(
 
 /// OTP: `sys:suspend/2`.
 pub(crate) fn suspend(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
-    ask(world, pid, timeout, |_, body| body.suspended = true)
+    ask(world, pid, "suspend", timeout, |_, body| body.suspended = true)
 }
 
 /// OTP: `sys:resume/2`. A process that was suspended over a load moves to the current code now.
 pub(crate) fn resume(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
-    ask(world, pid, timeout, |_, body| body.suspended = false)
+    ask(world, pid, "resume", timeout, |_, body| body.suspended = false)
 }
 
 /// OTP: `sys:change_code/5`. On an error the state stays as it is and the process stays suspended.
@@ -102,7 +108,7 @@ pub(crate) fn change_code(
     extra: Bytes,
     timeout: Duration,
 ) -> Result<(), SysError> {
-    ask(world, pid, timeout, move |world, body| {
+    ask(world, pid, "change_code", timeout, move |world, body| {
         if !body.suspended {
             return Err(SysError::NotSuspended(pid));
         }
@@ -112,8 +118,88 @@ pub(crate) fn change_code(
 
 /// OTP: `sys:get_state/2`.
 pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Bytes, SysError> {
-    ask(world, pid, timeout, move |_, body| match body.instance() {
+    ask(world, pid, "get_state", timeout, move |_, body| match body.instance() {
         Some(instance) => instance.export().map_err(|exit| SysError::Refused { pid, exit }),
         None => Err(SysError::Noproc(pid)),
     })?
+}
+
+/// OTP: `sys:replace_state/3`. Unlike there, the new state comes from outside, as bytes that the process's code reads; on
+/// an error the old one stays.
+pub(crate) fn replace_state(
+    world: &Arc<World>,
+    pid: Pid,
+    state: Bytes,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, "replace_state", timeout, move |world, body| {
+        let refused = |exit| SysError::Refused { pid, exit };
+        match body.instance() {
+            None => return Err(SysError::Noproc(pid)),
+            Some(instance) if instance.supervisor().is_some() => {
+                return Err(refused(Exit::Error("the state of a supervisor is the node's own".to_owned())));
+            }
+            Some(_) => {}
+        }
+        let made = body.card.code.module.import(&state).map_err(refused)?;
+        // A shadow of the state that goes is void.
+        upgrade::stir(world, body);
+        body.actor = Actor::Resting(made);
+        Ok(())
+    })?
+}
+
+/// OTP: `sys:terminate/3`.
+pub(crate) fn terminate(
+    world: &Arc<World>,
+    pid: Pid,
+    reason: Exit,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, "terminate", timeout, |_, body| body.ending = Some(reason))
+}
+
+/// Turns statistics on or off. OTP: `sys:statistics/3`.
+pub(crate) fn count(world: &Arc<World>, pid: Pid, on: bool, timeout: Duration) -> Result<(), SysError> {
+    debug(world, pid, "statistics", timeout, move |debug| debug.count(on))
+}
+
+/// Returns what was counted; `None` when nothing is. OTP: `sys:statistics(_, get)`.
+pub(crate) fn statistics(
+    world: &Arc<World>,
+    pid: Pid,
+    timeout: Duration,
+) -> Result<Option<Statistics>, SysError> {
+    ask(world, pid, "statistics", timeout, |_, body| body.debug.as_ref().and_then(|debug| debug.statistics()))
+}
+
+/// Keeps the last events, or none. OTP: `sys:log/3`.
+pub(crate) fn keep_log(
+    world: &Arc<World>,
+    pid: Pid,
+    max: Option<usize>,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    debug(world, pid, "log", timeout, move |debug| debug.keep(max))
+}
+
+/// Returns the events that were kept; `None` when none are. OTP: `sys:log(_, get)`.
+pub(crate) fn log(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Option<Vec<Logged>>, SysError> {
+    ask(world, pid, "log", timeout, |_, body| body.debug.as_ref().and_then(|debug| debug.logged()))
+}
+
+fn debug(
+    world: &Arc<World>,
+    pid: Pid,
+    what: &'static str,
+    timeout: Duration,
+    turn: impl FnOnce(&mut Debug) + Send + 'static,
+) -> Result<(), SysError> {
+    ask(world, pid, what, timeout, |_, body| {
+        let debug = body.debug.get_or_insert_default();
+        turn(debug);
+        if debug.is_off() {
+            body.debug = None;
+        }
+    })
 }

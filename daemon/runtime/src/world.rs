@@ -26,6 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::slot::{Slot, Wake};
 use crate::table::Table;
 use crate::timer::{Goes, TimerRef, Timers};
+use crate::trace::Tracer;
 use crate::upgrade::Fates;
 
 /// Who asks from outside the process world: the API, the release handler.
@@ -67,9 +68,10 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) crashes: Crashes,
     pub(crate) counters: Counters,
+    pub(crate) tracer: Tracer,
     pub(crate) apps: Applications,
     pub(crate) fates: Fates,
-    /// Conversions that were given up and have not come back.
+    /// Conversions and callbacks that were given up and have not come back.
     pub(crate) stuck: Mutex<Vec<Stuck>>,
     outside: Mutex<HashMap<Ref, Asker>>,
     next_outside: AtomicU64,
@@ -104,6 +106,7 @@ impl World {
             journal: Journal::default(),
             crashes: Crashes::default(),
             counters: Counters::default(),
+            tracer: Tracer::default(),
             apps: Applications::default(),
             fates: Fates::default(),
             stuck: Mutex::default(),
@@ -111,11 +114,18 @@ impl World {
             next_outside: AtomicU64::new(1),
         });
         let weak = Arc::downgrade(&world);
-        world.scheduler.start(Box::new(move |number| {
+        let run = move |number| {
             if let Some(world) = weak.upgrade() {
                 crate::run::activate(&world, number);
             }
-        }));
+        };
+        let weak = Arc::downgrade(&world);
+        let report = move |number, since| {
+            if let Some(world) = weak.upgrade() {
+                world.report_slow(number, since);
+            }
+        };
+        world.scheduler.start(Box::new(run), Box::new(report));
         let weak = Arc::downgrade(&world);
         world.timers.start(move |fire| weak.upgrade().map_or(Goes::Out, |world| world.fire(fire)));
         world
@@ -156,6 +166,7 @@ impl World {
 
     /// Sends mail; a call to nobody is answered at once.
     pub(crate) fn post(&self, to: Pid, mail: Mail) {
+        self.tracer.mail(to, &mail);
         let pushed = match self.slot(to) {
             Some(slot) => slot.push_mail(to.generation, mail),
             None => Err(mail),
@@ -178,6 +189,7 @@ impl World {
 
     /// Sends a signal; says whether the process was there.
     pub(crate) fn signal(&self, to: Pid, signal: Signal) -> bool {
+        self.tracer.signal(to, &signal);
         let pushed = match self.slot(to) {
             Some(slot) => slot.push_signal(to.generation, signal),
             None => Err(signal),
@@ -262,6 +274,7 @@ impl World {
     pub(crate) fn start(&self, start: Start) -> Pid {
         let Start { code, app, args, parent, link, starter, watch } = start;
         let card = Card { code, app, parent, rows: None };
+        let asked_by = starter.map_or(parent, |(pid, _)| pid);
         let pid = self.table.open(card.clone(), |pid| {
             let mut body = Box::new(Body::new(pid, card, args, starter));
             if let Some(with) = link {
@@ -272,6 +285,7 @@ impl World {
             }
             body
         });
+        self.tracer.fact(asked_by, pid, "spawn");
         self.journal.started(pid);
         self.gate.born(self, pid);
         self.scheduler.schedule(pid.slot);

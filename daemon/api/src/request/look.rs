@@ -23,7 +23,11 @@ pub struct Tree {
 /// `relctl ps`: every process, in a tree or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Processes {}
+pub struct Processes {
+    /// Only so many of those with the longest mailboxes, these first; absent: all, by pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest: Option<usize>,
+}
 
 /// `relctl proc PID|NAME`: one process in full. OTP: `process_info`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,22 @@ pub struct Tables {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
+    /// A pid or a registered name.
+    pub process: String,
+}
+
+/// `relctl sys statistics PID|NAME`: what a process has counted. OTP: `sys:statistics(_, get)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statistics {
+    /// A pid or a registered name.
+    pub process: String,
+}
+
+/// `relctl sys log PID|NAME`: the last messages of a process. OTP: `sys:log(_, get)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageLog {
     /// A pid or a registered name.
     pub process: String,
 }

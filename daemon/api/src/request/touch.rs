@@ -73,6 +73,57 @@ pub struct Resume {
     pub process: String,
 }
 
+/// `relctl sys replace-state PID|NAME JSON`: gives a process another state, which its code reads. OTP: `sys:replace_state`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceState {
+    /// A pid or a registered name.
+    pub process: String,
+    /// The state, as `relctl state` shows it.
+    pub state: Value,
+}
+
+/// `relctl sys terminate PID|NAME`: ends a process in order, suspended or not. OTP: `sys:terminate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminate {
+    /// A pid or a registered name.
+    pub process: String,
+    /// `normal`, `shutdown`, or any other text, which is an error.
+    pub reason: String,
+}
+
+/// `relctl sys statistics PID|NAME --on|--off`: has a process count its messages, from 0, or not. OTP: `sys:statistics`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountMessages {
+    /// A pid or a registered name.
+    pub process: String,
+    /// Whether it counts.
+    pub on: bool,
+}
+
+/// `relctl sys log PID|NAME --keep N|--off`: has a process keep its last messages, or none. OTP: `sys:log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepLog {
+    /// A pid or a registered name.
+    pub process: String,
+    /// How many; absent: none.
+    #[serde(default)]
+    pub max: Option<u32>,
+}
+
+/// `relctl trace [--proc PID|NAME]... [-- COMMAND]`: what processes tell each other, until the client hangs up. Messages
+/// may be secret, so this is no looking. Refused while somebody else traces. OTP: `erlang:trace`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trace {
+    /// Pids or registered names of whom to watch; all processes when there are none.
+    #[serde(default)]
+    pub processes: Vec<String>,
+}
+
 /// `relctl change-code PID|NAME MODULE FROM_VSN [EXTRA]`: has the current code of the module take the process's state
 /// over. Refused unless the process is suspended. OTP: `sys:change_code`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

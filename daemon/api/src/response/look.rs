@@ -27,6 +27,9 @@ pub struct NodeStatus {
     pub processes: u64,
     /// Whether code was changed by hand since the node booted.
     pub dirty: bool,
+    /// Whether app code was given up that has not returned: a thread and its library are lost until it does.
+    #[serde(default)]
+    pub degraded: bool,
     /// What somebody should look after.
     #[serde(default)]
     pub alarms: Vec<String>,
@@ -54,7 +57,7 @@ pub struct EndedApp {
 /// App code that does not return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StuckCode {
-    /// The process whose callback or conversion it is.
+    /// The process whose callback or conversion it is, or was.
     pub pid: String,
     /// Its registered name.
     pub name: Option<String>,
@@ -62,6 +65,12 @@ pub struct StuckCode {
     pub module: String,
     /// The version of the code; that of an upgrade which was rolled back, if it is a conversion.
     pub version: String,
+    /// The app.
+    #[serde(default)]
+    pub app: String,
+    /// Whether it was given up: its process goes on, or has ended, without it.
+    #[serde(default)]
+    pub detached: bool,
     /// For how long.
     pub for_ms: u64,
 }
@@ -378,7 +387,7 @@ pub enum AppStatus {
 pub struct CodeTable {
     /// By module.
     pub modules: Vec<Module>,
-    /// Libraries that are purged, yet stay mapped into the daemon.
+    /// Libraries that are meant to leave, yet stay mapped into the daemon.
     pub residents: Vec<Resident>,
 }
 
@@ -406,7 +415,7 @@ pub struct OldCode {
     pub lingering: Vec<Lingerer>,
 }
 
-/// A library that is mapped though nothing refers to it any more.
+/// A library that is mapped though no slot has its modules any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resident {
     /// The app.
@@ -429,6 +438,50 @@ pub struct ChildSpecShown {
     pub supervisor: String,
     /// Its spec, with all defaults filled in. The arguments of a temporary child are null: they are not kept.
     pub spec: ChildSpec,
+}
+
+/// What a process has counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatistics {
+    /// The process.
+    pub pid: String,
+    /// Its figures; absent while it does not count.
+    pub statistics: Option<MessageCounts>,
+}
+
+/// Messages of a process since it counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageCounts {
+    /// Since when.
+    pub for_ms: u64,
+    /// Taken.
+    pub messages_in: u64,
+    /// Sent, replies included.
+    pub messages_out: u64,
+}
+
+/// The last messages of a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessLog {
+    /// The process.
+    pub pid: String,
+    /// The oldest first; absent while it keeps none.
+    pub messages: Option<Vec<LoggedMessage>>,
+}
+
+/// One message of such a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoggedMessage {
+    /// How long ago.
+    pub ago_ms: u64,
+    /// `in` or `out`.
+    pub way: String,
+    /// `call`, `cast`, `info`, `exit`, `down`, `told` (by the node: of ports and tables), `timeout` or `reply`.
+    pub what: String,
+    /// The other process.
+    pub other: Option<String>,
+    /// The message.
+    pub message: Value,
 }
 
 /// The state of a process.

@@ -48,6 +48,44 @@ pub enum LinkEvent {
     },
 }
 
+/// What a trace shows: `"began"`, then `{"told": {…}}` again and again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceEvent {
+    /// From now on everything is shown.
+    Began,
+    /// A process told another something.
+    Told(Told),
+}
+
+/// One thing that a process told another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Since the trace began.
+    pub after_us: u64,
+    /// Who; absent for whoever is no process: an operator, the node itself.
+    pub from: Option<Party>,
+    /// Whom.
+    pub to: Option<Party>,
+    /// `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of a system message: `suspend`,
+    /// `change_code` and others.
+    pub what: String,
+    /// The message, or the exit reason as text; null for what has none.
+    pub said: Value,
+    /// How many before it were not shown, because they came faster than they were read.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+/// A process in a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Its pid.
+    pub pid: String,
+    /// Its registered name, if it still had one when this was written.
+    pub name: Option<String>,
+}
+
 /// A library is loaded and its modules are current.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
@@ -115,6 +153,13 @@ pub struct SoftPurged {
 /// An exit signal is on its way; whether the process ends by it is up to the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitSent {
+    /// The process.
+    pub pid: String,
+}
+
+/// A system message was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysDone {
     /// The process.
     pub pid: String,
 }

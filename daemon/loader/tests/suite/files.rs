@@ -96,9 +96,34 @@ fn another_content_than_the_recorded_one_is_refused_before_it_is_looked_at() {
 }
 
 #[test]
-fn an_undefined_symbol_is_refused_by_its_name() {
-    let refusal = Bench::new().refusal(&["-DCALLBACK=nobody_defines_this"]);
+fn undefined_symbols_are_refused_by_their_names() {
+    let refusal = Bench::new().refusal(&["-DCALLBACK=nobody_defines_this", "-DPOLL=nor_this"]);
     check_text(&refusal, "nobody_defines_this");
+    check_text(&refusal, "nor_this");
+}
+
+#[test]
+fn executable_stacks_are_refused() {
+    let refusal = Bench::new().refusal(&["-Wl,-z,execstack"]);
+    check_text(&refusal, "link it with -Wl,-z,noexecstack");
+}
+
+#[test]
+fn relocations_in_code_are_refused() {
+    // A table in the text section that holds an address.
+    let flags = ["-DTABLE_IN_CODE", "-Wl,-z,notext"];
+    check_text(&Bench::new().refusal(&flags), "build every part of it with -fPIC");
+}
+
+#[test]
+fn a_unique_symbol_is_refused_by_its_name() {
+    check_text(&Bench::new().refusal(&["-DUNIQUE"]), "it defines only_one as a unique symbol");
+}
+
+#[test]
+fn a_block_that_claims_to_unwind_does_not_hide_rust_code_that_aborts() {
+    let refusal = Bench::new().refusal(&[r#"-DBUILT_BY="reld-sdk 0.1.0, rustc""#]);
+    assert!(matches!(refusal, Refusal::PanicAbort), "{refusal}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Look verbs: read from the daemon's own tables.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -22,13 +23,18 @@ const STUCK: Duration = Duration::from_secs(1);
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Status| async move { Ok(status(&api)) });
     let router = on(router, |api: Api, request: q::Tree| async move { tree(&api, &request) });
-    let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
+    let router =
+        on(router, |api: Api, request: q::Processes| async move { Ok(processes(&api, request.longest)) });
     let router = on(router, |api: Api, request: q::Process| async move { details(&api, &request.process) });
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
         on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
     let router = on(router, |api: Api, _: q::Ports| async move { Ok(ports(&api)) });
     let router = on(router, |api: Api, _: q::Tables| async move { Ok(tables(&api)) });
+    let router =
+        on(router, |api: Api, request: q::Statistics| async move { statistics(api, &request).await });
+    let router =
+        on(router, |api: Api, request: q::MessageLog| async move { message_log(api, &request).await });
     on(router, |api: Api, request: q::State| async move { state(api, &request).await })
 }
 
@@ -41,6 +47,7 @@ fn status(api: &Api) -> r::NodeStatus {
             status: super::release::status(known.status),
         });
     let dirty = api.shared.lock().dirty;
+    let stuck = stuck(api);
     r::NodeStatus {
         reld: env!("CARGO_PKG_VERSION").to_owned(),
         os_pid: std::process::id(),
@@ -49,11 +56,12 @@ fn status(api: &Api) -> r::NodeStatus {
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
         processes: api.runtime.processes().len() as u64,
         dirty,
+        degraded: stuck.iter().any(|stuck| stuck.detached),
         alarms: board.gave_way.iter().map(alarm).chain(residents_alarm(api)).collect(),
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
         ended: ended(api),
-        stuck: stuck(api),
+        stuck,
     }
 }
 
@@ -79,6 +87,8 @@ fn stuck(api: &Api) -> Vec<r::StuckCode> {
         name: api.runtime.process(stuck.pid).and_then(|info| info.names.into_iter().next()),
         module: stuck.module,
         version: stuck.version,
+        app: stuck.app,
+        detached: stuck.is_detached,
         for_ms: millis(stuck.since.elapsed()),
     };
     api.runtime.stuck(STUCK).into_iter().map(stuck).collect()
@@ -190,9 +200,13 @@ fn place(node: &Node, root: bool) -> r::TreeNode {
 
 // --- processes -------------------------------------------------------------------------------------------------------
 
-fn processes(api: &Api) -> r::ProcessList {
+fn processes(api: &Api, longest: Option<usize>) -> r::ProcessList {
     let mut ids = Ids::default();
-    let list = api.runtime.processes();
+    let mut list = api.runtime.processes();
+    if let Some(count) = longest {
+        list.sort_by_key(|info| Reverse(info.queued));
+        list.truncate(count);
+    }
     r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
 }
 
@@ -290,6 +304,39 @@ async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorRep
     })
 }
 
+async fn statistics(api: Api, request: &q::Statistics) -> Result<r::ProcessStatistics, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let statistics =
+        api.wait(move |runtime| runtime.statistics(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
+    let statistics = statistics.map(|counted| r::MessageCounts {
+        for_ms: ago(counted.since),
+        messages_in: counted.messages_in,
+        messages_out: counted.messages_out,
+    });
+    Ok(r::ProcessStatistics { pid: pid.to_string(), statistics })
+}
+
+async fn message_log(api: Api, request: &q::MessageLog) -> Result<r::ProcessLog, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let log = api.wait(move |runtime| runtime.log(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
+    let message = |logged: runtime::Logged| r::LoggedMessage {
+        ago_ms: ago(logged.at),
+        way: if logged.way == runtime::Way::In { "in" } else { "out" }.to_owned(),
+        what: logged.what.to_owned(),
+        other: logged.other.map(|pid| pid.to_string()),
+        message: if logged.body.is_empty() { Value::Null } else { json(&logged.body) },
+    };
+    Ok(r::ProcessLog {
+        pid: pid.to_string(),
+        messages: log.map(|log| log.into_iter().map(message).collect()),
+    })
+}
+
+/// Returns how long ago that was, in milliseconds; 0 when the clock was set back meanwhile.
+fn ago(at: std::time::SystemTime) -> u64 {
+    at.elapsed().map_or(0, millis)
+}
+
 pub(super) fn sys_error(error: &runtime::SysError) -> ErrorReport {
     let kind = match error {
         runtime::SysError::Noproc(_) => "noproc",
@@ -360,7 +407,7 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
 /// Returns the libraries that are purged and still mapped.
 fn residents(api: &Api) -> Vec<r::Resident> {
     let purged = api.loader.residents().into_iter().filter_map(|library| {
-        let since = library.purged?;
+        let since = library.condemned?;
         Some(r::Resident {
             app: library.app,
             version: library.version,

@@ -41,7 +41,7 @@ fn node(api: &Api, page: &mut Page) {
     page.gauge("reld_uptime_seconds", "Since the daemon started.", api.started.elapsed().as_secs_f64());
     page.gauge("reld_timers", "Timers that are pending.", api.runtime.figures().timers);
     page.gauge("reld_blocking", "Work on spare threads.", api.runtime.blocking().len());
-    let residents = api.loader.residents().iter().filter(|library| library.purged.is_some()).count();
+    let residents = api.loader.residents().iter().filter(|library| library.condemned.is_some()).count();
     page.gauge("reld_residents", "Libraries that stay mapped after their purge.", residents);
 }
 

@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::look::{called, json, lingering, millis, not_loaded, sys_error};
-use super::{Api, on, on_follow};
+use super::{Api, on, on_follow, trace};
 use crate::child_spec::{child_spec, shown};
 
 /// OTP: the default of `gen_server:call`.
@@ -44,6 +44,13 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
         on_follow(router, |api: Api, request: q::SpawnLink| async move { spawn_link(api, request).await });
     let router = on(router, |api: Api, request: q::Suspend| async move { suspend(api, request).await });
     let router = on(router, |api: Api, request: q::Resume| async move { resume(api, request).await });
+    let router =
+        on(router, |api: Api, request: q::ReplaceState| async move { replace_state(api, request).await });
+    let router = on(router, |api: Api, request: q::Terminate| async move { terminate(api, request).await });
+    let router = on(router, |api: Api, request: q::CountMessages| async move { count(api, request).await });
+    let router = on(router, |api: Api, request: q::KeepLog| async move { keep_log(api, request).await });
+    let router =
+        on_follow(router, |api: Api, request: q::Trace| async move { trace::trace(api, request).await });
     let router =
         on(router, |api: Api, request: q::ChangeCode| async move { change_code(api, request).await });
     let router = on(router, |api: Api, request: q::Purge| async move { purge(api, request.module).await });
@@ -213,6 +220,36 @@ async fn resume(api: Api, request: q::Resume) -> Result<r::Resumed, ErrorReport>
     Ok(r::Resumed { pid: pid.to_string(), queue })
 }
 
+/// Asks a process for something at its next boundary.
+async fn sys(
+    api: Api,
+    process: &str,
+    ask: impl FnOnce(&reld_runtime::Runtime, Pid) -> Result<(), reld_runtime::SysError> + Send + 'static,
+) -> Result<r::SysDone, ErrorReport> {
+    let pid = api.find(process)?;
+    api.wait(move |runtime| ask(runtime, pid).map_err(|e| sys_error(&e))).await?;
+    Ok(r::SysDone { pid: pid.to_string() })
+}
+
+async fn replace_state(api: Api, request: q::ReplaceState) -> Result<r::SysDone, ErrorReport> {
+    let state = bytes(&request.state)?;
+    sys(api, &request.process, |runtime, pid| runtime.replace_state(pid, state, BOUNDARY)).await
+}
+
+async fn terminate(api: Api, request: q::Terminate) -> Result<r::SysDone, ErrorReport> {
+    let reason = exit_reason(&request.reason);
+    sys(api, &request.process, |runtime, pid| runtime.terminate(pid, reason, BOUNDARY)).await
+}
+
+async fn count(api: Api, request: q::CountMessages) -> Result<r::SysDone, ErrorReport> {
+    sys(api, &request.process, move |runtime, pid| runtime.count(pid, request.on, BOUNDARY)).await
+}
+
+async fn keep_log(api: Api, request: q::KeepLog) -> Result<r::SysDone, ErrorReport> {
+    let max = request.max.map(|max| max as usize);
+    sys(api, &request.process, move |runtime, pid| runtime.keep_log(pid, max, BOUNDARY)).await
+}
+
 async fn change_code(api: Api, request: q::ChangeCode) -> Result<r::CodeChanged, ErrorReport> {
     let pid = api.find(&request.process)?;
     let runs = api.runtime.process(pid).map(|info| info.module).unwrap_or_default();
@@ -277,14 +314,18 @@ async fn purge_by_hand(
 
 fn kill(api: &Api, request: &q::Kill) -> Result<r::ExitSent, ErrorReport> {
     let pid = api.find(&request.process)?;
-    let exit = match request.reason.as_str() {
+    api.runtime.exit(pid, exit_reason(&request.reason));
+    Ok(r::ExitSent { pid: pid.to_string() })
+}
+
+/// Reads a reason that somebody typed.
+fn exit_reason(text: &str) -> Exit {
+    match text {
         "kill" => Exit::Killed,
         "shutdown" => Exit::shutdown(),
         "normal" => Exit::Normal,
         text => Exit::Error(text.to_owned()),
-    };
-    api.runtime.exit(pid, exit);
-    Ok(r::ExitSent { pid: pid.to_string() })
+    }
 }
 
 // --- children --------------------------------------------------------------------------------------------------------

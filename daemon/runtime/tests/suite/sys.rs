@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::kit::double::Change;
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch, soon};
-use reld_runtime::{Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, term};
+use reld_runtime::{
+    Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, Traced, Way, term,
+};
 
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -256,4 +258,102 @@ fn code_lists_every_version_with_its_place_and_users() {
     assert!(tasks.iter().all(|v| v.behaviour == Behaviour::Task && v.app == "test"));
     assert_eq!(kit.node.users("task", Place::Old), [pid]);
     assert_eq!(kit.node.users("task", Place::Current), []);
+}
+
+// --- statistics, log, another state, an end --------------------------------------------------------------------------
+
+#[test]
+fn statistics_and_log_note_what_comes_and_goes_while_they_are_on() {
+    let kit = Kit::new();
+    let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
+    assert_eq!(kit.node.statistics(pid, SOON), Ok(None));
+    assert_eq!(kit.node.log(pid, SOON), Ok(None));
+    assert_eq!(kit.node.count(pid, true, SOON), Ok(()));
+    assert_eq!(kit.node.keep_log(pid, Some(3), SOON), Ok(()));
+    kit.cast(pid, Do::Info(other, Box::new(Do::Get)));
+    kit.ask(pid, Do::Get);
+    let counted = kit.node.statistics(pid, SOON).expect("it answers").expect("it counts");
+    assert_eq!((counted.messages_in, counted.messages_out), (2, 2));
+    let log = kit.node.log(pid, SOON).expect("it answers").expect("it keeps them");
+    let seen: Vec<_> = log.iter().map(|event| (event.way, event.what)).collect();
+    assert_eq!(seen, [(Way::Out, "info"), (Way::In, "call"), (Way::Out, "reply")], "the cast is forgotten");
+    assert_eq!(log[0].other, Some(other));
+    assert_eq!(term::decode::<Said>(&log[2].body), Ok(Said::Number(1)));
+    assert_eq!((kit.node.count(pid, false, SOON), kit.node.keep_log(pid, None, SOON)), (Ok(()), Ok(())));
+    kit.ask(pid, Do::Get);
+    assert_eq!((kit.node.statistics(pid, SOON), kit.node.log(pid, SOON)), (Ok(None), Ok(None)));
+}
+
+#[test]
+fn a_state_is_replaced_unless_the_code_cannot_read_it() {
+    let kit = Kit::new();
+    let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
+    let state = kit.node.get_state(other, SOON).expect("it has a state");
+    assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+    assert_eq!(kit.node.replace_state(pid, state, SOON), Ok(()));
+    assert_eq!(kit.node.resume(pid, SOON), Ok(()));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(2));
+    let refused = kit.node.replace_state(pid, term::encode(&7), SOON);
+    assert!(matches!(refused, Err(SysError::Refused { exit: Exit::Undecodable(_), .. })), "{refused:?}");
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(2));
+    let supervisor = kit.supervisor(&crate::kit::one_for_one(vec![]));
+    assert!(matches!(
+        kit.node.replace_state(supervisor, term::encode(&7), SOON),
+        Err(SysError::Refused { .. })
+    ));
+}
+
+#[test]
+fn a_process_is_terminated_in_order_also_while_it_is_suspended() {
+    for suspended in [false, true] {
+        let kit = Kit::new();
+        let pid = kit.counter(&[Do::Add(5)]);
+        if suspended {
+            assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+        }
+        assert_eq!(kit.node.terminate(pid, Exit::shutdown(), SOON), Ok(()));
+        kit.expect("terminate shutdown at 5");
+        kit.gone(pid);
+    }
+}
+
+// --- trace -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_time() {
+    let kit = Kit::new();
+    let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
+    let (tell, told) = std::sync::mpsc::channel();
+    let watch = |only: Vec<Pid>| {
+        let tell = tell.clone();
+        kit.node.trace(only, move |traced| tell.send(traced).expect("the test listens"))
+    };
+    let seen = || -> Vec<(Option<Pid>, Option<Pid>, &str)> {
+        told.try_iter().map(|traced: Traced| (traced.from, traced.to, traced.what)).collect()
+    };
+    let tracing = watch(vec![]).expect("nobody else looks");
+    assert!(watch(vec![]).is_none());
+    kit.cast(pid, Do::Info(other, Box::new(Do::Get)));
+    kit.ask(pid, Do::Get);
+    assert_eq!(
+        seen(),
+        [
+            (None, Some(pid), "cast"),
+            (None, Some(pid), "call"),
+            (Some(pid), Some(other), "info"),
+            (Some(pid), None, "reply")
+        ]
+    );
+    drop(tracing);
+    kit.ask(pid, Do::Get);
+    assert_eq!(seen(), []);
+
+    let _tracing = watch(vec![other]).expect("nobody looks any more");
+    kit.ask(pid, Do::Get);
+    assert_eq!(kit.node.suspend(other, SOON), Ok(()));
+    assert_eq!(kit.node.resume(other, SOON), Ok(()));
+    kit.node.exit(other, Exit::Killed);
+    kit.gone(other);
+    let other = Some(other);
+    assert_eq!(seen(), [(None, other, "suspend"), (None, other, "resume"), (None, other, "exit")]);
 }

@@ -1,0 +1,85 @@
+//! `relctl trace`: what processes tell each other while a command runs, as a sequence diagram.
+
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use reld_api::response::{Told, TraceEvent};
+use reld_api::{Client, request as q};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use super::Shown;
+use crate::args::{Trace, TraceFormat};
+use crate::error::Failure;
+use crate::render;
+
+/// What a command set off is still told; it is over when nothing came for so long.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// A node that is never quiet is not waited for longer.
+const AT_MOST: Duration = Duration::from_secs(2);
+
+pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
+    let mut events = client.follow(&q::Trace { processes: args.processes }).await?;
+    let mut told: Vec<Told> = Vec::new();
+    // The command starts when the node says that it looks.
+    events.next().await?;
+    let until = run_for(client, &args.command, args.seconds);
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            event = events.next() => told.extend(message(event?)),
+            ended = &mut until => break ended?,
+        }
+    }
+    if !args.command.is_empty() {
+        let rest = async {
+            while let Ok(Ok(event)) = timeout(QUIET, events.next()).await {
+                told.extend(message(event));
+            }
+        };
+        // One that goes on and on is cut off, as somebody at a terminal would.
+        timeout(AT_MOST, rest).await.unwrap_or(());
+    }
+    let text = match args.format {
+        TraceFormat::Mermaid => render::trace::mermaid(&told, &args.labels),
+        TraceFormat::Text => render::trace::text(&told, &args.labels),
+    };
+    Ok(Shown::new(&told, text))
+}
+
+fn message(event: TraceEvent) -> Option<Told> {
+    match event {
+        TraceEvent::Began => None,
+        TraceEvent::Told(told) => Some(told),
+    }
+}
+
+/// Ends with the command; without one after so many seconds, or when somebody interrupts.
+async fn run_for(client: &Client, command: &[String], seconds: Option<u64>) -> Result<(), Failure> {
+    if let Some((program, args)) = command.split_first() {
+        return run(client, program, args).await;
+    }
+    let interrupted = tokio::signal::ctrl_c();
+    match seconds {
+        Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+        None => interrupted.await.map_err(|fault| Failure::io("wait for", "an interrupt", &fault))?,
+    }
+    Ok(())
+}
+
+/// Runs the command for the same node. What it prints goes to stderr: stdout is the diagram's.
+async fn run(client: &Client, program: &str, args: &[String]) -> Result<(), Failure> {
+    let cannot = |fault| Failure::io("run", program, &fault);
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
+    let mut child = Command::new(program);
+    child.env("RELD_SOCKET", client.socket());
+    let ended = child.args(args).stdout(Stdio::from(stderr)).status().await.map_err(cannot)?;
+    if !ended.success() {
+        // The diagram is shown all the same, with nobody left to tell when stderr is gone.
+        let _ = writeln!(io::stderr(), "{program}: {ended}");
+    }
+    Ok(())
+}

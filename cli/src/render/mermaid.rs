@@ -1,0 +1,18 @@
+//! What mermaid's drawings have in common.
+
+/// Writes a text so that mermaid shows it as it is: `#` begins a character's number there, `;` ends a line, quotes end a
+/// label, and angle brackets are markup.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '#' | ';' => escaped += &format!("#{};", u32::from(character)),
+            '"' => escaped += "#quot;",
+            '<' => escaped += "#lt;",
+            '>' => escaped += "#gt;",
+            '\n' | '\r' => escaped.push(' '),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,66 @@
+//! A trace over the wire. It ends when the client hangs up, so that none is ever left behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::body::Body;
+use reld_api::{ErrorReport, ExitCode, request as q, response as r};
+use reld_runtime::{Pid, Runtime, Said, Traced};
+use serde_json::Value;
+use tokio::sync::mpsc as channel;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Api;
+use super::look::json;
+
+/// How many events wait for a slow reader. More are counted and dropped: nobody in the node waits for a reader.
+const WAITING: usize = 10_000;
+
+pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorReport> {
+    let only = request.processes.iter().map(|process| api.find(process)).collect::<Result<Vec<_>, _>>()?;
+    let (events, stream) = channel::channel(WAITING);
+    let lost = Arc::new(AtomicU64::new(0));
+    let dropped = Arc::clone(&lost);
+    let began = Instant::now();
+    let tell = move |traced: Traced| {
+        if events.try_send(traced).is_err() {
+            dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let tracing = api.runtime.trace(only, tell).ok_or_else(busy)?;
+    let runtime = api.runtime.clone();
+    let told = ReceiverStream::new(stream).map(move |traced| {
+        // Held by the stream, which goes with the connection.
+        let _held = &tracing;
+        let lost = lost.swap(0, Ordering::Relaxed);
+        r::TraceEvent::Told(told(&runtime, traced, began, lost))
+    });
+    let lines = tokio_stream::once(r::TraceEvent::Began).chain(told);
+    Ok(Body::from_stream(lines.map(super::line)))
+}
+
+fn busy() -> ErrorReport {
+    ErrorReport::new("busy", "somebody else traces this node", ExitCode::Refused)
+        .with_hint("wait until that trace ends: one is taken at a time")
+}
+
+fn told(runtime: &Runtime, traced: Traced, began: Instant, lost: u64) -> r::Told {
+    let party = |pid: Pid| r::Party {
+        pid: pid.to_string(),
+        name: runtime.process(pid).and_then(|info| info.names.into_iter().next()),
+    };
+    r::Told {
+        after_us: u64::try_from(traced.at.saturating_duration_since(began).as_micros()).unwrap_or(u64::MAX),
+        from: traced.from.map(party),
+        to: traced.to.map(party),
+        what: traced.what.to_owned(),
+        said: match traced.said {
+            Said::Message(body) => json(&body),
+            Said::Reason(exit) => Value::String(exit.to_string()),
+            Said::Nothing => Value::Null,
+        },
+        lost,
+    }
+}
