@@ -37,7 +37,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 2u
+#define RELD_ABI_MINOR 3u
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */
@@ -112,10 +112,11 @@ typedef struct reld_event {
 #define RELD_EVENT_EXIT 4u      /* a linked process ended and this one traps exits; gen_server */
 #define RELD_EVENT_DOWN 5u      /* a monitored process ended; gen_server */
 #define RELD_EVENT_TERMINATE 6u /* about to end; gen_server, and application after its tree has stopped */
-#define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body is the root's pid or nil; application */
+#define RELD_EVENT_PREP_STOP 7u /* about to be stopped; body {root, cause}, before ABI 1.3 the root's pid or nil; application */
 #define RELD_EVENT_CONFIG_CHANGE 8u /* environment changed; body {changed, new, removed}; application, since ABI 1.1 */
 #define RELD_EVENT_CONTINUE 9u /* what `send` put before all else; gen_server, since ABI 1.2 */
 #define RELD_EVENT_TIMEOUT 10u /* nothing came for as long as `send` said; gen_server, since ABI 1.2 */
+#define RELD_EVENT_START_PHASE 11u /* a phase of app.toml; body {phase, type, arg}; application, since ABI 1.3 */
 #define RELD_EVENT_TOLD 16u      /* {port: EVENT} or {table: EVENT}, see RELD_REQUEST_PORT, _TABLE; gen_server, since ABI 1.2 */
 
 /* What a callback or a poll came to. */

@@ -54,6 +54,11 @@ impl Node {
         self.await_answer();
     }
 
+    /// Waits until the daemon has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        eventually("the daemon ends", || self.daemon.try_wait().expect("the daemon can be watched"))
+    }
+
     /// Asks the daemon to stop, and waits for it.
     pub fn terminate(&mut self) -> ExitStatus {
         let pid = self.daemon.id().to_string();

@@ -59,6 +59,23 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     assert!(child_pid(&node, "a").is_some());
 }
 
+// --- applications ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn h3_an_app_goes_through_its_start_phases_in_order_and_is_told_who_stops_it() {
+    let mut node = board();
+    let said = |node: &Node, word: &str| -> Vec<String> {
+        let log = node.log();
+        let said = log.lines().filter_map(|line| line.split_once(word).map(|(_, rest)| rest));
+        said.map(|rest| rest.split(" from=").next().unwrap_or(rest).to_owned()).collect()
+    };
+    assert_eq!(said(&node, "board phase "), [r#"wipe Some({"sponge": "wet"})"#, "hang None"]);
+    node.ok(&["app", "stop", "board"]);
+    node.ok(&["app", "start", "board"]);
+    node.terminate();
+    assert_eq!(said(&node, "board is stopped "), ["ByHand", "NodeStops"]);
+}
+
 // --- sys -------------------------------------------------------------------------------------------------------------
 
 #[test]

@@ -1,6 +1,8 @@
 //! How processes end (S22, S85).
 
-use reld_tests::{Node, eventually, release};
+use std::fs;
+
+use reld_tests::{Node, eventually, folder, pack_release, release};
 use serde_json::{Value, json};
 
 fn stage() -> Node {
@@ -99,6 +101,24 @@ fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again
     // One that was stopped by hand has no reason to tell.
     node.ok(&["app", "stop", "stage"]);
     assert_eq!(node.json(&["status"])["ended"], json!([]));
+}
+
+#[test]
+fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let (file, tarball) = (place.path().join("release.toml"), place.path().join("release.tar.gz"));
+    let text = fs::read_to_string(folder("tests/fixtures/releases/stage-1.0.0.toml")).expect("a release");
+    fs::write(&file, text.replace("temporary", "permanent")).expect("a temporary folder can be written");
+    pack_release(&file, &folder("tests/fixtures"), &tarball);
+    let mut node = Node::start();
+    node.ok(&["upgrade", &tarball.to_string_lossy()]);
+    node.ok(&["kill", &root(&node)]);
+    assert_eq!(node.ended().code(), Some(1));
+    let log = node.log();
+    let last = log.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>().join("\n");
+    for words in ["cannot be without this application", "app=\"stage\"", "reason=killed"] {
+        assert!(last.contains(words), "no {words} in:\n{last}");
+    }
 }
 
 #[test]

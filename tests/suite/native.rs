@@ -142,7 +142,7 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     // The one thread holds values of version 1 and goes into version 2 for long.
     let mut spinning =
         node.relctl(&["call", "habit_3", &json!({"spin": gate}).to_string(), "--timeout", "60000"]);
-    let spinning = spinning.spawn().expect("relctl can be run");
+    let mut spinning = spinning.spawn().expect("relctl can be run");
     eventually("it is stuck", || {
         node.json(&["status"])["stuck"].as_array().filter(|stuck| !stuck.is_empty()).cloned()
     });

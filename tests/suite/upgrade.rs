@@ -54,6 +54,29 @@ fn s41_an_upgrade_keeps_pids_and_values_and_changes_the_state() {
 }
 
 #[test]
+fn s43_after_the_upgrade_a_restart_uses_the_new_spec_and_the_check_warns_that_it_differs() {
+    let node = shop();
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    let warnings = node.json(&["check", "1.1.0"])["warnings"].clone();
+    let warning = warnings[0].as_str().expect("a warning");
+    for words in ["counter is changed with {\"interval_ms\":250}", "starts from its child spec"] {
+        assert!(warning.contains(words), "no {words} in {warnings:#}");
+    }
+    let report = node.json(&["upgrade", "1.1.0"]);
+    assert_eq!(report["warnings"], warnings);
+    let [first, _] = counters(&node);
+    assert_eq!(node.state(&first)["interval_ms"], json!(250), "by the change");
+    node.ok(&["kill", &first]);
+    let again = eventually("it is started again", || {
+        let pid = node.child("counter", &json!(10_000))["pid"].as_str().map(str::to_owned);
+        pid.filter(|pid| *pid != first)
+    });
+    assert_eq!(node.state(&again)["interval_ms"], json!(200), "by its child spec");
+    let back = node.json(&["downgrade"]);
+    assert_eq!(back["warnings"], json!([]), "the way back gives nothing");
+}
+
+#[test]
 fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
     let node = shop();
     let pids = counters(&node);

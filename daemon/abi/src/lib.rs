@@ -29,7 +29,7 @@ use core::ffi::c_void;
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// Counts members appended since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 2;
+pub const ABI_MINOR: u32 = 3;
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
@@ -161,7 +161,9 @@ pub const EVENT_EXIT: u32 = 4;
 pub const EVENT_DOWN: u32 = 5;
 /// The process is about to end. gen_server; application (after its tree has stopped, OTP: `stop/1`).
 pub const EVENT_TERMINATE: u32 = 6;
-/// The application is about to be stopped; `body` is the root supervisor's pid or nil. application.
+/// The application is about to be stopped; `body` is `{root, cause}`: the root supervisor's pid or nil, and who stops it,
+/// `by_hand`, `node_stops`, `node_restarts` or `upgrade`. application. Before ABI 1.3 `body` is what `root` is now, and a
+/// library of an older ABI still receives that.
 pub const EVENT_PREP_STOP: u32 = 7;
 /// The application's environment changed; `body` is `{changed, new, removed}`. application, since ABI 1.1: a library of
 /// ABI 1.0 does not receive it.
@@ -172,6 +174,11 @@ pub const EVENT_CONFIG_CHANGE: u32 = 8;
 pub const EVENT_CONTINUE: u32 = 9;
 /// Nothing came for as long as the process said by [`Host::send`]. gen_server. Since ABI 1.2. OTP: the message `timeout`.
 pub const EVENT_TIMEOUT: u32 = 10;
+/// The application is started and comes to a phase that its app.toml lists; `body` is `{phase, type, arg}`, `arg` being
+/// MessagePack in bytes. A crash is a
+/// failed start. application. Since ABI 1.3; an application with phases in a library of an older ABI does not start. OTP:
+/// `start_phase/3`.
+pub const EVENT_START_PHASE: u32 = 11;
 /// What the node itself tells; `body` is `{port: EVENT}`, see [`REQUEST_PORT`], or `{table: EVENT}`, see
 /// [`REQUEST_TABLE`]. gen_server. Since ABI 1.2: a library of an older ABI does not receive it.
 pub const EVENT_TOLD: u32 = 16;

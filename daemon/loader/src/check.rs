@@ -229,3 +229,65 @@ fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
 fn damaged(error: object::Error) -> Refusal {
     Refusal::Damaged(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    use std::sync::OnceLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A small library of this machine that passes the check.
+    fn library() -> &'static [u8] {
+        static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
+        LIBRARY.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("library.so");
+            let mut cc = Command::new("cc");
+            cc.args(["-shared", "-fPIC", "-Wl,--build-id", "-x", "c", "-", "-o"]).arg(&file);
+            let mut cc = cc.stdin(Stdio::piped()).spawn().expect("a C compiler");
+            let source =
+                format!("#include <stdio.h>\nint {}(void) {{ return puts(\"\"); }}\n", abi::ENTRY_SYMBOL);
+            cc.stdin.take().expect("it is piped").write_all(source.as_bytes()).unwrap();
+            assert!(cc.wait().unwrap().success());
+            fs::read(file).unwrap()
+        })
+    }
+
+    /// Some bytes of a file to be replaced: headers more often than the rest.
+    fn scratches(len: usize) -> impl Strategy<Value = Vec<(usize, u8)>> {
+        let place = prop_oneof![0..1024_usize.min(len), 0..len];
+        let byte = prop_oneof![Just(0), Just(0xff), any::<u8>()];
+        prop::collection::vec((place, byte), 1..12)
+    }
+
+    #[test]
+    fn an_intact_library_passes() {
+        let facts = check(library()).unwrap();
+        assert_eq!((facts.build_id.len(), facts.needed), (20, vec!["libc.so.6".to_owned()]));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_damaged_library_is_refused_or_passes_and_nothing_else(
+            scratches in scratches(library().len()),
+            kept in prop_oneof![3 => Just(usize::MAX), 1 => 0..library().len()],
+        ) {
+            let mut bytes = library().to_vec();
+            for (place, byte) in scratches {
+                bytes[place] = byte;
+            }
+            bytes.truncate(kept);
+            if let Err(refusal) = check(&bytes) {
+                prop_assert!(!refusal.to_string().is_empty());
+            }
+            let _ = flags_1_at(&bytes);
+        }
+    }
+}

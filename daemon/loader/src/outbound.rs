@@ -16,11 +16,19 @@ use std::sync::Arc;
 use reld_abi as abi;
 use reld_runtime::{
     Behaviour, BodyKind, Bytes, Callback, Event, Exit, Instance, Module, Next, Outcome, Pid, Ref, Step,
+    StopCause,
 };
+use serde::Serialize;
 
 use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
+
+/// The ABI minor version that brought start phases.
+const START_PHASE: u32 = 3;
+
+/// The ABI minor version since which prep_stop is told who stops the application.
+const PREP_STOP_CAUSE: u32 = 3;
 
 /// Returns the ABI minor version that brought an event: an older library does not receive it.
 fn since(event: &Event<'_>) -> u32 {
@@ -199,12 +207,16 @@ impl Module for ForeignModule {
 
 impl Instance for ForeignInstance {
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
+        if matches!(event, Event::StartPhase(_)) && self.module.inner.abi_minor < START_PHASE {
+            let text = "its library was built for an ABI without start phases: build it anew";
+            return Step::Ready(crashed(Exit::Error(text.to_owned())));
+        }
         if since(event) > self.module.inner.abi_minor {
             let instance: Option<Box<dyn Instance>> = Some(self);
             return Step::Ready(Outcome { instance, next: Next::Continue, reply: None });
         }
         let stage = if matches!(event, Event::Terminate(_)) { Stage::Ending } else { Stage::Running };
-        with_event(event, |event| run(self, event, stage))
+        with_event(event, self.module.inner.abi_minor, |event| run(self, event, stage))
     }
 
     fn export(&self) -> Result<Bytes, Exit> {
@@ -351,8 +363,8 @@ fn crashed(exit: Exit) -> Outcome {
     Outcome { instance: None, next: Next::Crash(exit), reply: None }
 }
 
-/// Calls `run` with the boundary's form of an event, whose bytes live for that call.
-fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step {
+/// Calls `run` with the form that an event has for a library of that ABI; its bytes live for that call.
+fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -> Step) -> Step {
     match *event {
         Event::Call(from, body) => run(&abi::Event {
             from: wire::pid_out(from.caller),
@@ -369,9 +381,13 @@ fn with_event(event: &Event<'_>, run: impl FnOnce(&abi::Event) -> Step) -> Step 
         Event::Exit(from, exit) => run(&ended(abi::EVENT_EXIT, from, 0, exit)),
         Event::Down(reference, from, exit) => run(&ended(abi::EVENT_DOWN, from, reference, exit)),
         Event::Terminate(exit) => run(&ended(abi::EVENT_TERMINATE, Pid::NONE, 0, exit)),
-        Event::PrepStop(root) => {
-            let body = pid_body(root);
+        Event::PrepStop(root, cause) => {
+            let body =
+                if abi_minor < PREP_STOP_CAUSE { encoded(&root) } else { encoded(&PrepStop { root, cause }) };
             run(&abi::Event { body: wire::lend(&body), ..self::event(abi::EVENT_PREP_STOP) })
+        }
+        Event::StartPhase(body) => {
+            run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_START_PHASE) })
         }
         Event::Told(body) => run(&abi::Event { body: wire::lend(body), ..self::event(abi::EVENT_TOLD) }),
         Event::ConfigChange(body) => {
@@ -390,8 +406,15 @@ fn ended(kind: u32, from: Pid, reference: Ref, exit: &Exit) -> abi::Event {
     }
 }
 
-fn pid_body(pid: Option<Pid>) -> Bytes {
-    rmp_serde::to_vec_named(&pid).expect("two numbers always encode")
+/// What prep_stop is told.
+#[derive(Serialize)]
+struct PrepStop {
+    root: Option<Pid>,
+    cause: StopCause,
+}
+
+fn encoded(body: &impl Serialize) -> Bytes {
+    rmp_serde::to_vec_named(body).expect("numbers and words always encode")
 }
 
 fn event(kind: u32) -> abi::Event {

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use reld_api::response::{HistoryKind, Report};
 use reld_handler::{Abi, Limits, Outcome, Platform, Store, Vsn};
 use reld_loader::Loader;
-use reld_runtime::Runtime;
+use reld_runtime::{Runtime, StopCause};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::api_server::{self, Api, Peer};
 use crate::config;
@@ -37,6 +37,8 @@ pub(crate) enum Next {
     Stop,
     /// It stops and executes itself again, into the permanent release.
     Restart,
+    /// It stops and fails: an application ended that it cannot be without. Who watches the daemon starts it again.
+    Fail,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -48,6 +50,7 @@ pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
     threads.shutdown_timeout(Duration::from_secs(1));
     match next {
         Next::Restart => restart(),
+        Next::Fail => bail!("the node went down with an application, which the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
 }
@@ -85,6 +88,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         next: next.clone(),
     };
     let served = tokio::spawn(api_server::serve(listener, api));
+    tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
     let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let booted = tokio::select! {
@@ -104,7 +108,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
     }
-    stop(runtime).await;
+    stop(runtime, next).await;
     // The processes have ended and closed their ports.
     sockets.all_sent().await;
     served.abort();
@@ -232,9 +236,27 @@ async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> a
     }
 }
 
+/// Has the daemon stop when an application ends that the node cannot be without. OTP: permanent applications.
+async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<Next>) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    // Refused once nobody waits any more: the node stops then.
+    runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
+    while let Some(app) = told.recv().await {
+        // An upgrade goes first: it may be about to take back what the application ended of.
+        let _ = operator.order(|_| ()).await;
+        if let Some(exit) = runtime.took_node_down(&app) {
+            tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
+            next.send_replace(Next::Fail);
+            return;
+        }
+    }
+}
+
 /// Stops all applications, the one started last first.
-async fn stop(runtime: Runtime) {
-    let stopped = tokio::task::spawn_blocking(move || runtime.stop_all_applications(Instant::now() + STOP));
+async fn stop(runtime: Runtime, next: Next) {
+    let cause = if next == Next::Restart { StopCause::NodeRestarts } else { StopCause::NodeStops };
+    let stop = move || runtime.stop_all_applications(cause, Instant::now() + STOP);
+    let stopped = tokio::task::spawn_blocking(stop);
     for error in stopped.await.unwrap_or_default() {
         tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
     }

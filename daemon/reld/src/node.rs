@@ -16,7 +16,8 @@ use reld_handler::{
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
-    self as runtime, AppStatus, Behaviour, ConvertError, Module, Place, ProcessInfo, Runtime, Upgrade,
+    self as runtime, AppStatus, Behaviour, ConvertError, Module, Place, ProcessInfo, Runtime, StopCause,
+    Upgrade,
 };
 
 use self::calls::StoppedChild;
@@ -386,7 +387,7 @@ impl Node for RuntimeNode {
     }
 
     fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
-        match self.runtime.stop_application(app.as_str(), deadline) {
+        match self.runtime.stop_application(app.as_str(), StopCause::Upgrade, deadline) {
             // One that ended by itself before, or never had anything to start, is stopped.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
             Err(_) => {
@@ -683,17 +684,23 @@ fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
     let refuse = |key: &str, error: term::TermError| NodeError::StartApplication {
         app: spec.name.clone(),
         vsn: spec.vsn.clone(),
-        reason: format!("env.{key} cannot be handed over: {error}"),
+        reason: format!("{key} cannot be handed over: {error}"),
     };
     let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
         Ok(bytes) => Ok((key.clone(), bytes)),
-        Err(error) => Err(refuse(key, error)),
+        Err(error) => Err(refuse(&format!("env.{key}"), error)),
+    };
+    let phase = |phase: &reld_handler::StartPhase| match term::to_msgpack(&phase.arg) {
+        Ok(arg) => Ok((phase.name.clone(), arg)),
+        Err(error) => Err(refuse(&format!("the argument of start phase {}", phase.name), error)),
     };
     Ok(runtime::AppSpec {
         name: spec.name.to_string(),
         version: spec.vsn.to_string(),
         start: if starts(spec) { spec.start.as_ref().map(ToString::to_string) } else { None },
+        start_type: start_type(spec),
         applications: spec.applications.iter().map(ToString::to_string).collect(),
+        start_phases: spec.start_phases.iter().map(phase).collect::<Result<_, _>>()?,
         env: spec.env.iter().map(value).collect::<Result<_, _>>()?,
     })
 }
@@ -704,6 +711,16 @@ fn starts(spec: &AppSpec) -> bool {
     match spec.start_type {
         Permanent | Transient | Temporary => true,
         Load | None => false,
+    }
+}
+
+/// What the end of an app means for the node. Of those that are not started nobody sees the end.
+fn start_type(spec: &AppSpec) -> runtime::StartType {
+    use reld_handler::StartType::{Load, None, Permanent, Temporary, Transient};
+    match spec.start_type {
+        Permanent => runtime::StartType::Permanent,
+        Transient => runtime::StartType::Transient,
+        Temporary | Load | None => runtime::StartType::Temporary,
     }
 }
 

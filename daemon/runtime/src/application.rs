@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -37,10 +37,59 @@ pub struct AppSpec {
     pub version: String,
     /// The module with the application behaviour; `None` for a library application, which has no processes.
     pub start: Option<String>,
+    /// What its end means for the node.
+    pub start_type: StartType,
     /// The applications that must run before it.
     pub applications: Vec<String>,
+    /// The phases of its start, with the MessagePack value that each is given. OTP: `start_phases`.
+    pub start_phases: Vec<(String, Bytes)>,
     /// Its environment: MessagePack values by key.
     pub env: BTreeMap<String, Bytes>,
+}
+
+/// Who stops an application; its prep_stop is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Somebody stops this application.
+    #[default]
+    ByHand,
+    /// The node stops.
+    NodeStops,
+    /// The node stops, to start again at once.
+    NodeRestarts,
+    /// An upgrade restarts or removes the application, or takes back that it started it.
+    Upgrade,
+}
+
+/// What the end of a running application means for the node. A stop that somebody asked for is no end in this sense.
+/// OTP: start types.
+///
+/// | type      | normal          | any other reason |
+/// |-----------|-----------------|------------------|
+/// | permanent | the node's end  | the node's end   |
+/// | transient | only reported   | the node's end   |
+/// | temporary | only reported   | only reported    |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartType {
+    /// The node is nothing without it.
+    Permanent,
+    /// It may come to its end, but may not fail.
+    Transient,
+    /// The others go on without it. OTP: what `application:start/1` takes.
+    #[default]
+    Temporary,
+}
+
+impl StartType {
+    /// Says whether the node ends with an application that ended so.
+    pub fn takes_node_down(self, exit: &Exit) -> bool {
+        match self {
+            Self::Permanent => true,
+            Self::Transient => *exit != Exit::Normal,
+            Self::Temporary => false,
+        }
+    }
 }
 
 /// Where an application stands.
@@ -122,6 +171,8 @@ pub enum AppError {
 #[derive(Default)]
 pub(crate) struct Applications {
     apps: Mutex<BTreeMap<String, App>>,
+    /// Who is told of an end that takes the node down.
+    on_node_down: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
 }
 
 struct App {
@@ -137,6 +188,14 @@ struct App {
 struct StartArgs<'a> {
     r#type: &'a str,
     env: BTreeMap<String, rmpv::Value>,
+}
+
+/// What an application is told when it comes to a phase of its start.
+#[derive(Serialize)]
+struct StartPhase<'a> {
+    phase: &'a str,
+    r#type: &'a str,
+    arg: &'a serde_bytes::Bytes,
 }
 
 /// What an application's init answers.
@@ -241,13 +300,32 @@ impl Applications {
         }
     }
 
+    /// Has `tell` called when an application ends that the node cannot be without. The first caller is the one told.
+    pub(crate) fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.on_node_down.get_or_init(|| Box::new(tell));
+    }
+
+    /// Returns why an application has ended, if that takes the node down and nobody started it again.
+    pub(crate) fn took_node_down(&self, name: &str) -> Option<Exit> {
+        let apps = self.apps.lock();
+        let app = apps.get(name)?;
+        let AppStatus::Stopped(Some(exit)) = &app.status else { return None };
+        app.spec.start_type.takes_node_down(exit).then(|| exit.clone())
+    }
+
     /// Notes that the process of a running application has ended.
     fn ended(&self, name: &str, ended: Pid, exit: Exit) {
         let mut apps = self.apps.lock();
         let Some(app) = apps.get_mut(name) else { return };
-        if matches!(app.status, AppStatus::Running { process: Some(pid), .. } if pid == ended) {
-            tracing::warn!(name: "application.ended", app = name, reason = %exit, "an application ended");
-            app.status = AppStatus::Stopped(Some(exit));
+        if !matches!(app.status, AppStatus::Running { process: Some(pid), .. } if pid == ended) {
+            return;
+        }
+        tracing::warn!(name: "application.ended", app = name, reason = %exit, "an application ended");
+        let takes_node_down = app.spec.start_type.takes_node_down(&exit);
+        app.status = AppStatus::Stopped(Some(exit));
+        drop(apps);
+        if let Some(tell) = self.on_node_down.get().filter(|_| takes_node_down) {
+            tell(name);
         }
     }
 }
@@ -315,10 +393,10 @@ fn ensure_started(
 }
 
 /// Stops all applications, the one started last first. Returns what went wrong.
-pub(crate) fn stop_all(world: &Arc<World>, deadline: Instant) -> Vec<AppError> {
+pub(crate) fn stop_all(world: &Arc<World>, cause: StopCause, deadline: Instant) -> Vec<AppError> {
     let running =
         world.apps.list().into_iter().rev().filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
-    running.filter_map(|(spec, _)| stop(world, &spec.name, deadline).err()).collect()
+    running.filter_map(|(spec, _)| stop(world, &spec.name, cause, deadline).err()).collect()
 }
 
 fn start_processes(
@@ -334,18 +412,61 @@ fn start_processes(
         world.signal(process, Signal::End(Exit::Killed));
         AppError::Failed { app: spec.name.clone(), exit: Exit::Undecodable(text) }
     })?;
-    let Some(root) = root else { return Ok((process, None)) };
-    match start_process(world, spec, env, process, &root.module, root.args.into_vec(), deadline) {
-        Ok((root, _)) => {
-            world.signal(process, Signal::Link(root));
-            Ok((process, Some(root)))
-        }
+    let start_root =
+        |root: Root| start_process(world, spec, env, process, &root.module, root.args.into_vec(), deadline);
+    let root = match root.map(start_root).transpose() {
+        Ok(root) => root.map(|(root, _)| root),
         Err(error) => {
             // Its stop callback runs, for its start has; then it is gone.
             end(world, process, Exit::shutdown(), deadline);
+            return Err(error);
+        }
+    };
+    if let Some(root) = root {
+        world.signal(process, Signal::Link(root));
+    }
+    match start_phases(world, spec, process, deadline) {
+        Ok(()) => Ok((process, root)),
+        Err(error) => {
+            // The end of the root is that of the process; one without a root may have crashed already.
+            end(world, root.unwrap_or(process), Exit::shutdown(), deadline);
+            wait_gone(world, process, deadline);
             Err(error)
         }
     }
+}
+
+/// Takes an application through the phases of its start, one after the other. OTP: `start_phase/3`. Unlike there, phases
+/// of included applications are not run: who includes them starts them.
+fn start_phases(world: &Arc<World>, spec: &AppSpec, process: Pid, deadline: Instant) -> Result<(), AppError> {
+    let app = || spec.name.clone();
+    for (phase, arg) in &spec.start_phases {
+        let arg = serde_bytes::Bytes::new(arg);
+        let body = term::encode(&StartPhase { phase, r#type: "normal", arg });
+        match ask(world, RequestKind::StartPhase, process, body, deadline) {
+            Ok(Answer::Reply(_)) => {}
+            Ok(Answer::Exit(exit)) => return Err(AppError::Failed { app: app(), exit }),
+            Ok(Answer::Timeout) | Err(_) => {
+                world.signal(process, Signal::End(Exit::Killed));
+                return Err(AppError::TimedOut { app: app(), what: "start_phase" });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks the process of an application, and waits until the deadline.
+fn ask(
+    world: &Arc<World>,
+    kind: RequestKind,
+    process: Pid,
+    body: Bytes,
+    deadline: Instant,
+) -> Result<Answer, mpsc::RecvError> {
+    let (done, answer) = mpsc::channel();
+    let patience = deadline.saturating_duration_since(Instant::now());
+    world.call(kind, process, body, Some(patience), Box::new(move |answer| done.send(answer).unwrap_or(())));
+    answer.recv()
 }
 
 fn start_process(
@@ -402,10 +523,15 @@ pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 
 }
 
 /// Stops an application: prep_stop, the tree, stop. OTP: `application:stop/1`.
-pub(crate) fn stop(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
+pub(crate) fn stop(
+    world: &Arc<World>,
+    name: &str,
+    cause: StopCause,
+    deadline: Instant,
+) -> Result<(), AppError> {
     let (process, root) = world.apps.begin_stop(name)?;
     let gone = process.is_none_or(|process| {
-        let prepared = prep_stop(world, name, process, root, deadline);
+        let prepared = prep_stop(world, name, process, (root, cause), deadline);
         let ended = root.is_none_or(|root| end(world, root, Exit::shutdown(), deadline));
         match (prepared, root) {
             // It may wait in prep_stop for ever, and would never come to its stop callback.
@@ -429,13 +555,17 @@ pub(crate) fn stop(world: &Arc<World>, name: &str, deadline: Instant) -> Result<
 }
 
 /// Runs prep_stop; says whether it came to its end in time.
-fn prep_stop(world: &Arc<World>, name: &str, process: Pid, root: Option<Pid>, deadline: Instant) -> bool {
-    let (done, answer) = mpsc::channel();
+fn prep_stop(
+    world: &Arc<World>,
+    name: &str,
+    process: Pid,
+    told: (Option<Pid>, StopCause),
+    deadline: Instant,
+) -> bool {
     // Half of the time is the tree's.
-    let bound = (deadline.saturating_duration_since(Instant::now()) / 2).min(PREP_STOP);
-    let done = Box::new(move |answer| done.send(answer).unwrap_or(()));
-    world.call(RequestKind::PrepStop, process, term::encode(&root), Some(bound), done);
-    match answer.recv() {
+    let now = Instant::now();
+    let bound = now + (deadline.saturating_duration_since(now) / 2).min(PREP_STOP);
+    match ask(world, RequestKind::PrepStop, process, term::encode(&told), bound) {
         Ok(Answer::Timeout) => {
             tracing::warn!(name: "application.prep_stop_timeout", app = name, "prep_stop did not answer; the tree stops all the same");
             false
@@ -488,11 +618,7 @@ pub(crate) fn config_change(
     let Some(process) = world.apps.process(name).filter(|_| !change.is_empty()) else {
         return Ok(false);
     };
-    let (done, answer) = mpsc::channel();
-    let done = Box::new(move |answer| done.send(answer).unwrap_or(()));
-    let patience = deadline.saturating_duration_since(Instant::now());
-    world.call(RequestKind::ConfigChange, process, term::encode(&change), Some(patience), done);
-    match answer.recv() {
+    match ask(world, RequestKind::ConfigChange, process, term::encode(&change), deadline) {
         Ok(Answer::Reply(_)) => Ok(true),
         Ok(Answer::Exit(exit)) => Err(AppError::ConfigChange { app: name.to_owned(), exit }),
         Ok(Answer::Timeout) | Err(_) => {

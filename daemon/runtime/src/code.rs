@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use crate::application::StopCause;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::supervisor::Supervisor;
@@ -80,8 +81,10 @@ pub enum Event<'a> {
     Timeout,
     /// The process is about to end.
     Terminate(&'a Exit),
-    /// The application is about to be stopped; its root supervisor, if that still lives.
-    PrepStop(Option<Pid>),
+    /// The application is about to be stopped; its root supervisor, if that still lives, and who stops it.
+    PrepStop(Option<Pid>, StopCause),
+    /// The application comes to a phase of its start: `{phase, type, arg}`, MessagePack.
+    StartPhase(&'a [u8]),
     /// The application's environment changed: what `config_change` is told, MessagePack.
     ConfigChange(&'a [u8]),
 }

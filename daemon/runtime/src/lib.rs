@@ -58,7 +58,7 @@ mod trace;
 mod upgrade;
 mod world;
 
-pub use application::{AppError, AppSpec, AppStatus, PREP_STOP};
+pub use application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
 pub use blocking::Blocking;
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
 pub use code::{

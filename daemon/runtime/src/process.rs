@@ -60,6 +60,8 @@ pub enum RequestKind {
     Supervisor,
     /// OTP: `prep_stop`, to the process of an application.
     PrepStop,
+    /// OTP: `start_phase`, to the process of an application.
+    StartPhase,
     /// OTP: `config_change`, to the process of an application.
     ConfigChange,
 }

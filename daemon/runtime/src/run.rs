@@ -365,7 +365,9 @@ impl Run<'_> {
         let fits = match kind {
             RequestKind::Call => behaviour.is_server(),
             RequestKind::Supervisor => behaviour == Behaviour::Supervisor,
-            RequestKind::PrepStop | RequestKind::ConfigChange => behaviour == Behaviour::Application,
+            RequestKind::PrepStop | RequestKind::StartPhase | RequestKind::ConfigChange => {
+                behaviour == Behaviour::Application
+            }
         };
         if !fits {
             let text = format!("{} is a {behaviour:?} and takes no such request", self.pid);
@@ -374,9 +376,10 @@ impl Run<'_> {
         }
         match kind {
             RequestKind::PrepStop => {
-                let root = term::decode(body).unwrap_or(None);
-                self.callback(During::Notice(from), &Event::PrepStop(root))
+                let (root, cause) = term::decode(body).unwrap_or_default();
+                self.callback(During::Notice(from), &Event::PrepStop(root, cause))
             }
+            RequestKind::StartPhase => self.callback(During::Notice(from), &Event::StartPhase(body)),
             RequestKind::ConfigChange => self.callback(During::Notice(from), &Event::ConfigChange(body)),
             RequestKind::Call | RequestKind::Supervisor => {
                 self.callback(During::Call(from), &Event::Call(from, body))

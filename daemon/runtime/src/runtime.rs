@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::application::{self, AppError, AppSpec, AppStatus};
+use crate::application::{self, AppError, AppSpec, AppStatus, StopCause};
 use crate::blocking::Blocking;
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
@@ -506,17 +506,28 @@ impl Runtime {
         application::ensure_all_started(&self.world, name, deadline)
     }
 
+    /// Has `tell` called with the name of an application that ended and takes the node down, see [`StartType`]. On a
+    /// thread of the pool: it must not wait. The first caller is the one told.
+    pub fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.world.apps.on_node_down(tell);
+    }
+
+    /// Returns why an application has ended, if that takes the node down and nobody has started it again.
+    pub fn took_node_down(&self, name: &str) -> Option<Exit> {
+        self.world.apps.took_node_down(name)
+    }
+
     /// Stops all applications, the one started last first, and returns what went wrong. Waits.
-    pub fn stop_all_applications(&self, deadline: Instant) -> Vec<AppError> {
-        application::stop_all(&self.world, deadline)
+    pub fn stop_all_applications(&self, cause: StopCause, deadline: Instant) -> Vec<AppError> {
+        application::stop_all(&self.world, cause, deadline)
     }
 
     /// Stops an application. Waits. OTP: `application:stop/1`.
     ///
     /// # Errors
     /// See [`AppError`]; on a time-out what is left of it was killed.
-    pub fn stop_application(&self, name: &str, deadline: Instant) -> Result<(), AppError> {
-        application::stop(&self.world, name, deadline)
+    pub fn stop_application(&self, name: &str, cause: StopCause, deadline: Instant) -> Result<(), AppError> {
+        application::stop(&self.world, name, cause, deadline)
     }
 
     /// Tells a running application, if that has a process, what changed in its environment since `before`. Says whether

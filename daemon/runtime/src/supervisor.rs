@@ -254,7 +254,8 @@ impl Instance for Supervisor {
             | Event::Down(..)
             | Event::Continue(_)
             | Event::Timeout
-            | Event::PrepStop(_)
+            | Event::PrepStop(..)
+            | Event::StartPhase(_)
             | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
         }
     }

@@ -24,10 +24,20 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Says which root supervisor to start, if any. OTP: `start/2`.
     fn start(args: StartArgs) -> impl Future<Output = Result<(Self, Root), NotStarted>> + Send;
 
+    /// Called once the tree runs, for each of the `[[start_phases]]` of app.toml in their order; the app counts as started
+    /// when all are through. OTP: `start_phase/3`.
+    ///
+    /// # Errors
+    /// An error is one of the start: the tree is stopped again.
+    fn start_phase(&mut self, phase: StartPhase) -> impl Future<Output = Result<(), Exit>> + Send {
+        let name = phase.name;
+        ready(Err(Exit::error(format!("app.toml lists the phase {name}, and the app has no start_phase"))))
+    }
+
     /// Called before the tree is stopped, while all of it still runs, within a time that the daemon bounds. Children
     /// that end `normal` here, and are transient or temporary, are not started again. OTP: `prep_stop/1`.
-    fn prep_stop(&mut self, root: Option<Pid>) -> impl Future<Output = ()> + Send {
-        let _ = root;
+    fn prep_stop(&mut self, stopping: Stopping) -> impl Future<Output = ()> + Send {
+        drop(stopping);
         ready(())
     }
 
@@ -112,6 +122,45 @@ impl StartArgs {
     }
 }
 
+/// A phase of an app's start.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct StartPhase {
+    /// Its name in app.toml.
+    #[serde(rename = "phase")]
+    pub name: String,
+    /// How the app is started.
+    #[serde(rename = "type")]
+    pub start_type: StartType,
+    /// Its argument in app.toml.
+    pub arg: Value,
+}
+
+/// What an app is told that is about to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Stopping {
+    /// Its root supervisor, if that still runs.
+    pub root: Option<Pid>,
+    /// Who stops it.
+    pub cause: StopCause,
+}
+
+/// Who stops an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopCause {
+    /// Somebody stops this app.
+    ByHand,
+    /// The node stops.
+    NodeStops,
+    /// The node stops, to start again at once.
+    NodeRestarts,
+    /// An upgrade restarts or removes the app, or takes back that it started it.
+    Upgrade,
+}
+
 /// Which keys of its environment an upgrade changed for an app. Unlike OTP, which hands the values over too: here
 /// [`env`](crate::env) reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -172,7 +221,8 @@ impl<A: Application> Behaviour for App<A> {
 
     fn handle(state: Box<A>, event: Event<'_>) -> Result<Work<A>, Exit> {
         Ok(match event {
-            Event::PrepStop(root) => Box::pin(prep_stop(state, read("root supervisor", root)?)),
+            Event::StartPhase(body) => Box::pin(start_phase(state, read("start_phase", body)?)),
+            Event::PrepStop(body) => Box::pin(prep_stop(state, read("prep_stop", body)?)),
             Event::ConfigChange(body) => Box::pin(config_change(state, read("config_change", body)?)),
             Event::Terminate(_) => Box::pin(stop(state)),
             other => return Err(other.unexpected()),
@@ -218,8 +268,13 @@ async fn start<A: Application>(args: StartArgs) -> Result<Done<A>, Exit> {
     Ok(Done { state: Some(Box::new(state)), next: After::Continue, reply: Some(reply) })
 }
 
-async fn prep_stop<A: Application>(mut state: Box<A>, root: Option<Pid>) -> Result<Done<A>, Exit> {
-    state.prep_stop(root).await;
+async fn start_phase<A: Application>(mut state: Box<A>, phase: StartPhase) -> Result<Done<A>, Exit> {
+    state.start_phase(phase).await?;
+    Ok(Done::go_on(state))
+}
+
+async fn prep_stop<A: Application>(mut state: Box<A>, stopping: Stopping) -> Result<Done<A>, Exit> {
+    state.prep_stop(stopping).await;
     Ok(Done::go_on(state))
 }
 

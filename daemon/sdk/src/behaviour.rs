@@ -33,6 +33,8 @@ pub(crate) enum Event<'a> {
     Terminate(Exit),
     /// The application is about to be stopped; its root.
     PrepStop(&'a [u8]),
+    /// The application comes to a phase of its start.
+    StartPhase(&'a [u8]),
     /// The application's environment changed.
     ConfigChange(&'a [u8]),
 }

@@ -247,6 +247,7 @@ unsafe fn read_event<'a>(event: *const reld_abi::Event) -> Occasion<'a> {
         reld_abi::EVENT_TOLD => Event::Told(body),
         reld_abi::EVENT_TERMINATE => Event::Terminate(exit()),
         reld_abi::EVENT_PREP_STOP => Event::PrepStop(body),
+        reld_abi::EVENT_START_PHASE => Event::StartPhase(body),
         reld_abi::EVENT_CONFIG_CHANGE => Event::ConfigChange(body),
         unknown => return Occasion::Unknown(unknown),
     })

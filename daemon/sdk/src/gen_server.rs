@@ -226,7 +226,9 @@ impl<S: GenServer> Behaviour for Server<S> {
             Event::Continue(body) => Box::pin(continue_on(state, Value::from_bytes(body))),
             Event::Timeout => Box::pin(timeout(state)),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
-            Event::PrepStop(_) | Event::ConfigChange(_) => return Err(event.unexpected()),
+            Event::PrepStop(_) | Event::StartPhase(_) | Event::ConfigChange(_) => {
+                return Err(event.unexpected());
+            }
         })
     }
 

@@ -243,7 +243,7 @@ mod value;
 mod wait;
 mod waker;
 
-pub use application::{Application, EnvChange, Root, StartArgs, StartType};
+pub use application::{Application, EnvChange, Root, StartArgs, StartPhase, StartType, StopCause, Stopping};
 pub use blocking::blocking;
 pub use call::{CallError, call, sleep, spawn, spawn_link};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::supervisor::which_children;
-use reld_sdk::{Application, INFINITY, NotStarted, Pid, Root, Schema, StartArgs, call, log};
+use reld_sdk::{Application, INFINITY, NotStarted, Pid, Root, Schema, StartArgs, Stopping, call, log};
 use serde::{Deserialize, Serialize};
 
 use crate::counter::{Request, Response};
@@ -17,8 +17,8 @@ impl Application for CounterApp {
         Ok((Self, Root::new("counter_sup", &())?))
     }
 
-    async fn prep_stop(&mut self, root: Option<Pid>) {
-        let Some(root) = root else { return };
+    async fn prep_stop(&mut self, stopping: Stopping) {
+        let Some(root) = stopping.root else { return };
         match which_children(root).await {
             // All at once: it takes as long as the slowest, not as long as all together.
             Ok(children) => {

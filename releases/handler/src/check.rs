@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use reld_plan::{PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, plan};
+use reld_plan::{
+    Action as PlanAction, MemberChange, PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, plan,
+};
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -166,6 +168,7 @@ fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
         start: doc.start.clone(),
         start_type: app.start_type,
         applications: doc.applications.clone(),
+        start_phases: doc.start_phases.clone(),
         env: environment(documents, app),
     }
 }
@@ -183,8 +186,32 @@ fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
 
 /// OTP: `restart_new_emulator`, `restart_emulator`.
 fn restarts(script: &Script) -> bool {
-    use reld_plan::Action::{RestartDaemon, RestartNewDaemon};
+    use PlanAction::{RestartDaemon, RestartNewDaemon};
     script.steps.iter().any(|step| matches!(step.action, RestartDaemon | RestartNewDaemon))
+}
+
+/// Warns of states that a change gives something which a later restart of their process does not: that starts from its
+/// child spec.
+fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
+    script.steps.iter().filter_map(|step| match &step.action {
+        PlanAction::CodeChange { module, change: MemberChange::Advanced, extra, .. } if !is_empty(extra) => {
+            Some(format!(
+                "{module} is changed with {extra}, which a restarted process does not get: it starts from its child spec; \
+                 see that both come to the same"
+            ))
+        }
+        _ => None,
+    })
+}
+
+/// Says whether a change's extra carries nothing.
+fn is_empty(extra: &Value) -> bool {
+    match extra {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
 }
 
 impl Prepared {
@@ -207,6 +234,7 @@ impl Prepared {
         };
         material.replaceable = old.map(Material::modules_of).unwrap_or_default();
         self.check.warnings.extend(script.warnings.iter().map(ToString::to_string));
+        self.check.warnings.extend(unknown_to_restarts(&script));
         match program(&script, &material, options) {
             Ok(program) => self.program = program,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),

@@ -80,6 +80,7 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
         start: None,
         start_type: StartType::Permanent,
         applications: vec![],
+        start_phases: vec![],
         env: app.docs.app.env.clone(),
     };
     Material {

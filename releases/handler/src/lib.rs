@@ -68,7 +68,9 @@ pub use node::{
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
-pub use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartType, Step, Vsn};
+pub use reld_plan::{
+    AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType, Step, Vsn,
+};
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
 };

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, StartType, Vsn};
+use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -247,6 +247,8 @@ pub struct AppSpec {
     pub start_type: StartType,
     /// The apps it needs.
     pub applications: Vec<AppName>,
+    /// The phases of its start.
+    pub start_phases: Vec<StartPhase>,
     /// Its configuration: `app.toml`, overridden by the release's `config.toml`.
     pub env: serde_json::Map<String, Value>,
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::doc_error::DocError;
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
-use crate::read::{self, Fault, Fields};
+use crate::read::{self, Fault, Fields, Node};
 use crate::version::Vsn;
 
 /// The application resource file of one app version.
@@ -27,11 +27,13 @@ pub struct App {
     pub included_applications: Vec<AppName>,
     /// Names that the app's processes register; unique in a release.
     pub registered: Vec<String>,
+    /// What its application goes through once its tree runs, in this order.
+    pub start_phases: Vec<StartPhase>,
     /// Configuration, below the release's `config.toml` in priority.
     pub env: Map<String, Value>,
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "version",
     "modules",
@@ -40,8 +42,28 @@ const KEYS: [&str; 9] = [
     "optional_applications",
     "included_applications",
     "registered",
+    "start_phases",
     "env",
 ];
+
+/// A phase of an application's start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartPhase {
+    /// Its name.
+    pub name: String,
+    /// What the application is told with it.
+    pub arg: Value,
+}
+
+impl StartPhase {
+    fn read(node: Node<'_>) -> Result<Self, Fault> {
+        let mut fields = Fields::of(node, &["name", "arg"])?;
+        Ok(Self {
+            name: fields.required("name", read::string)?,
+            arg: fields.optional("arg", read::data)?.unwrap_or_default(),
+        })
+    }
+}
 
 impl App {
     /// Returns the app that the text of an `app.toml` describes. `path` is only shown in errors.
@@ -63,6 +85,7 @@ impl App {
             optional_applications: fields.or_default("optional_applications", read::list(AppName::read))?,
             included_applications: fields.or_default("included_applications", read::list(AppName::read))?,
             registered: fields.or_default("registered", read::list(read::string))?,
+            start_phases: fields.or_default("start_phases", read::list(StartPhase::read))?,
             env: fields.or_default("env", read::data_table)?,
         })
     }
@@ -82,6 +105,12 @@ impl App {
             .names("optional_applications", &self.optional_applications)
             .names("included_applications", &self.included_applications)
             .names("registered", &self.registered);
+        for phase in &self.start_phases {
+            printer.header("[[start_phases]]").field("name", phase.name.as_str());
+            if !phase.arg.is_null() {
+                printer.field("arg", phase.arg.clone());
+            }
+        }
         if !self.env.is_empty() {
             printer.header("[env]");
         }

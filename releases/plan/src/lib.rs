@@ -59,7 +59,7 @@ mod version;
 mod warning;
 mod window;
 
-pub use app::App;
+pub use app::{App, StartPhase};
 pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::disk::double::FaultyDisk;
@@ -102,6 +104,18 @@ pub(crate) fn raw_tarball(entries: &[RawEntry]) -> Vec<u8> {
         tar.append(&header, &*entry.content).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap()
+}
+
+pub(crate) fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
+}
+
+pub(crate) fn unzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
 }
 
 /// Returns every file below a folder with its content, but for the daemon's lock.

@@ -138,6 +138,8 @@ mod tests {
     use std::error::Error as _;
     use std::fs;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::fixture::{self, RawEntry, raw};
 
@@ -343,5 +345,43 @@ mod tests {
         store.unpack(&fixture::tarball(folder.path(), "1.0.0", &APPS), &fixture::platform()).unwrap();
         store.unpack(&tarball, &fixture::platform()).unwrap();
         store.verify(&"1.1.0".parse().unwrap()).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_spoilt_tarball_is_refused_and_changes_nothing_or_is_as_its_manifest_says(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            kept in prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
+            is_packed in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = fixture::open(&folder.path().join("root")).unwrap();
+            let good = fixture::tarball(folder.path(), "1.0.0", &APPS);
+            // Half of them are spoilt below the compression, which would notice most of what is done to it.
+            let mut bytes = fs::read(&good).unwrap();
+            if !is_packed {
+                bytes = fixture::unzipped(&bytes);
+            }
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(kept.map_or(usize::MAX, |kept| kept.index(bytes.len())));
+            if !is_packed {
+                bytes = fixture::zipped(&bytes);
+            }
+            let spoilt = folder.path().join("spoilt.tar.gz");
+            fs::write(&spoilt, bytes).unwrap();
+            let before = fixture::tree(store.root().path());
+            match store.unpack(&spoilt, &fixture::platform()) {
+                Ok(unpacked) => prop_assert!(store.verify(&unpacked.release.version).is_ok()),
+                Err(error) => {
+                    prop_assert!(!error.to_string().is_empty());
+                    prop_assert_eq!(fixture::tree(store.root().path()), before);
+                }
+            }
+        }
     }
 }

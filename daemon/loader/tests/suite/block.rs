@@ -18,10 +18,10 @@ fn check(flags: &[&str], expected: &str) {
 fn another_abi_is_refused_with_both_versions() {
     check(
         &["-DMAJOR=2", "-DMINOR=3"],
-        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.2",
+        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.3",
     );
-    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.2, this daemon offers ABI 1.2");
-    check(&["-DMINOR=3"], "abi_minor differs: it was built for ABI 1.3, this daemon offers ABI 1.2");
+    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.3, this daemon offers ABI 1.3");
+    check(&["-DMINOR=4"], "abi_minor differs: it was built for ABI 1.4, this daemon offers ABI 1.3");
 }
 
 #[test]

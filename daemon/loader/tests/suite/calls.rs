@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use reld_loader::Library;
-use reld_runtime::{BodyKind, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid, Step};
+use reld_runtime::{
+    BodyKind, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid, Step, StopCause,
+};
 
 use crate::fixture::Bench;
 
@@ -129,7 +131,37 @@ fn every_kind_of_event_arrives_as_the_boundary_says() {
     check(&Event::Info(b"tick"), b"3 0.0 0 0 tick");
     check(&Event::Exit(PID, &Exit::Error("oh".into())), b"4 4.2 0 4 oh");
     check(&Event::Down(9, PID, &Exit::Killed), b"5 4.2 9 2 ");
-    check(&Event::PrepStop(None), b"7 0.0 0 0 \xc0");
+    let prep_stop = b"7 0.0 0 0 \x82\xa4root\xc0\xa5cause\xa7by_hand";
+    check(&Event::PrepStop(None, StopCause::ByHand), prep_stop);
+    check(&Event::StartPhase(b"open"), b"11 0.0 0 0 open");
+    check(&Event::ConfigChange(b"new"), b"8 0.0 0 0 new");
+}
+
+#[test]
+fn a_library_of_an_older_abi_receives_what_that_knew_and_never_more() {
+    let started = |minor: &str| {
+        let bench = Bench::new();
+        let library = bench.open(&bench.build(&[&format!("-DMINOR={minor}")])).unwrap();
+        let instance = ready(library.modules()[0].init(b"")).instance.unwrap();
+        (instance, library, bench)
+    };
+    let seen = |minor, event: &Event<'_>| {
+        let (instance, _library, _bench) = started(minor);
+        let outcome = ready(instance.callback(event));
+        (outcome.reply.unwrap_or_default(), outcome.next)
+    };
+    let nothing = (Vec::new(), Next::Continue);
+    // 1.2 was told the root alone.
+    let before = (b"7 0.0 0 0 \xc0".to_vec(), Next::Continue);
+    assert_eq!(seen("2", &Event::PrepStop(None, StopCause::NodeStops)), before);
+    // It cannot go through phases, and a start without them would be another one than app.toml asks for.
+    let (_, next) = seen("2", &Event::StartPhase(b"open"));
+    assert!(matches!(&next, Next::Crash(Exit::Error(text)) if text.contains("start phases")), "{next:?}");
+    assert_eq!(seen("2", &Event::ConfigChange(b"new")).0, b"8 0.0 0 0 new");
+    // 1.1 heard nothing of ports and tables, 1.0 nothing of its environment.
+    assert_eq!(seen("1", &Event::Told(b"port")), nothing);
+    assert_eq!(seen("1", &Event::ConfigChange(b"new")).0, b"8 0.0 0 0 new");
+    assert_eq!(seen("0", &Event::ConfigChange(b"new")), nothing);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
 use reld_runtime::{
-    Answer, AppError, Behaviour, BodyKind, Exit, Pid, Place, Reason, Reply, Request, RequestKind,
+    Answer, AppError, Behaviour, BodyKind, Exit, Pid, Place, Reason, Reply, Request, RequestKind, StopCause,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -455,7 +455,7 @@ async fn app_stop(api: Api, app: String) -> Result<r::AppStopped, ErrorReport> {
     let name = app.clone();
     let took = api.wait(move |runtime| {
         let began = Instant::now();
-        runtime.stop_application(&name, began + APPLICATION).map_err(|e| app_error(&e))?;
+        runtime.stop_application(&name, StopCause::ByHand, began + APPLICATION).map_err(|e| app_error(&e))?;
         Ok(began.elapsed())
     });
     let took_us = u64::try_from(took.await?.as_micros()).unwrap_or(u64::MAX);

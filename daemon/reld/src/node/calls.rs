@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use reld_api::{request as q, term};
 use reld_handler::{AppName, Apply, BuiltIn, ModuleName, NodeError};
-use reld_runtime::{self as runtime, Answer, AppStatus, Pid, Request, RequestKind};
+use reld_runtime::{self as runtime, Answer, AppStatus, Pid, Request, RequestKind, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
@@ -57,9 +57,10 @@ impl RuntimeNode {
                 .and_then(|new| self.ask_about(supervisor, id, |id| Request::RenameChild(id, new), deadline)),
             BuiltIn::StartApplication(app) => self.run_application(app, deadline),
             BuiltIn::LoadApplication(app) => self.know_application(app),
-            BuiltIn::StopApplication(app) => {
-                self.runtime.stop_application(app.as_str(), deadline).map_err(|error| error.to_string())
-            }
+            BuiltIn::StopApplication(app) => self
+                .runtime
+                .stop_application(app.as_str(), StopCause::Upgrade, deadline)
+                .map_err(|error| error.to_string()),
             BuiltIn::UnloadApplication(app) => {
                 self.runtime.unload_application(app.as_str());
                 Ok(())

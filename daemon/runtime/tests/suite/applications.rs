@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, child, one_for_one, soon};
-use reld_runtime::{AppError, AppSpec, AppStatus, ChildSpec, Exit, Pid, Restart, SupervisorSpec, term};
+use reld_runtime::{
+    AppError, AppSpec, AppStatus, ChildSpec, Exit, Pid, Restart, StartType, StopCause, SupervisorSpec, term,
+};
 use serde_bytes::ByteBuf;
 
 #[derive(serde::Serialize)]
@@ -18,7 +20,7 @@ struct Root {
 fn app(root: Option<&SupervisorSpec>) -> AppSpec {
     let root = root.map(|spec| Root { module: text("sup"), args: ByteBuf::from(term::encode(spec)) });
     let env = BTreeMap::from([(text("root"), term::encode(&root))]);
-    AppSpec { name: text("a"), version: text("1"), start: Some(text("app")), applications: vec![], env }
+    AppSpec { name: text("a"), version: text("1"), start: Some(text("app")), env, ..AppSpec::default() }
 }
 
 fn status(kit: &Kit, name: &str) -> AppStatus {
@@ -57,7 +59,7 @@ fn an_application_is_told_what_changed_in_its_environment_and_only_then() {
     assert_eq!(kit.node.config_change("a", &before, soon()), Ok(true));
     let told = r#"config_change {"changed": {"speed": 2}, "new": {"fresh": 3}, "removed": ["left_over"]}"#;
     assert_eq!(kit.notes(), [told]);
-    kit.node.stop_application("a", soon()).expect("it stops");
+    kit.node.stop_application("a", StopCause::ByHand, soon()).expect("it stops");
     assert_eq!(kit.node.config_change("a", &before, soon()), Ok(false), "who does not run is not told");
 }
 
@@ -67,10 +69,10 @@ fn an_application_starts_its_tree_and_stops_it_between_prep_stop_and_stop() {
     let children = vec![child("x", &[Do::Trap(true), Do::Add(1)]), child("y", &[Do::Trap(true), Do::Add(2)])];
     let root = start(&kit, app(Some(&one_for_one(children))));
     assert_eq!(kit.node.which_children(root).expect("a supervisor").len(), 2);
-    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, soon()), Ok(()));
     let expected = [
         "start",
-        "prep_stop true",
+        "prep_stop true ByHand",
         "terminate shutdown at 2",
         "terminate shutdown at 1",
         "terminate shutdown at 0",
@@ -87,7 +89,7 @@ fn a_library_application_runs_without_processes() {
     kit.node.load_application(AppSpec { start: None, ..app(None) });
     assert_eq!(kit.node.start_application("a", soon()), Ok(()));
     assert_eq!(status(&kit, "a"), AppStatus::Running { process: None, root: None });
-    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, soon()), Ok(()));
 }
 
 #[test]
@@ -95,8 +97,8 @@ fn an_application_without_a_tree_stops_too() {
     let kit = Kit::new();
     kit.node.load_application(app(None));
     kit.node.start_application("a", soon()).expect("it starts");
-    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
-    assert_eq!(kit.notes(), ["start", "prep_stop false", "terminate shutdown at 0"]);
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, soon()), Ok(()));
+    assert_eq!(kit.notes(), ["start", "prep_stop false ByHand", "terminate shutdown at 0"]);
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn all_applications_stop_the_one_started_last_first() {
         kit.node.start_application(name, soon()).expect("it starts");
     }
     kit.node.load_application(AppSpec { name: text("never_started"), ..app(None) });
-    assert_eq!(kit.node.stop_all_applications(soon()), []);
+    assert_eq!(kit.node.stop_all_applications(StopCause::NodeStops, soon()), []);
     let ends: Vec<String> = kit.notes().into_iter().filter(|note| note.starts_with("terminate")).collect();
     let child = |n| format!("terminate shutdown at {n}");
     assert_eq!(ends, [3, 0, 2, 0, 1, 0].map(child));
@@ -147,13 +149,67 @@ fn all_applications_stop_the_one_started_last_first() {
 }
 
 #[test]
+fn h2_the_end_of_an_application_is_the_nodes_as_its_start_type_says() {
+    let kit = Kit::new();
+    let (tell, told) = std::sync::mpsc::channel();
+    kit.node.on_node_down(move |app| tell.send(app.to_owned()).expect("the test listens"));
+    let ends = |start_type, exit: Exit| {
+        let root = one_for_one(vec![]);
+        kit.node.load_application(AppSpec { start_type, ..app(Some(&root)) });
+        kit.node.start_application("a", soon()).expect("it starts");
+        let AppStatus::Running { process: Some(process), .. } = status(&kit, "a") else { panic!("it runs") };
+        kit.node.exit(process, exit);
+        kit.until(|| matches!(status(&kit, "a"), AppStatus::Stopped(Some(_))));
+        kit.gone(process);
+        let down = kit.node.took_node_down("a").is_some();
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), vec![text("a"); usize::from(down)]);
+        down
+    };
+    let matrix = [StartType::Permanent, StartType::Transient, StartType::Temporary]
+        .map(|start_type| [Exit::shutdown(), Exit::Killed].map(|exit| ends(start_type, exit)));
+    assert_eq!(matrix, [[true, true], [true, true], [false, false]]);
+    assert!(StartType::Permanent.takes_node_down(&Exit::Normal));
+    assert!(!StartType::Transient.takes_node_down(&Exit::Normal));
+
+    kit.node.load_application(AppSpec { start_type: StartType::Permanent, ..app(None) });
+    kit.node.start_application("a", soon()).expect("it starts");
+    kit.node.stop_application("a", StopCause::ByHand, soon()).expect("it stops");
+    assert_eq!(kit.node.took_node_down("a"), None, "a stop is no end");
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn h3_an_application_goes_through_its_phases_in_order_and_a_failure_is_one_of_its_start() {
+    let kit = Kit::new();
+    let root = one_for_one(vec![child("c", &[Do::Trap(true)])]);
+    let start_phases = vec![(text("open"), term::encode(&1)), (text("serve"), term::encode(&"now"))];
+    let mut spec = AppSpec { start_phases, ..app(Some(&root)) };
+    start(&kit, spec.clone());
+    let phases: Vec<String> =
+        kit.notes().into_iter().filter(|note| note.starts_with("start_phase")).collect();
+    assert_eq!(phases, [text("start_phase open 1"), text("start_phase serve \"now\"")]);
+    kit.node.stop_application("a", StopCause::Upgrade, soon()).expect("it stops");
+    assert!(kit.notes().contains(&text("prep_stop true Upgrade")));
+
+    spec.env.insert(text("start_phase"), term::encode(&Do::Crash(text("no"))));
+    kit.node.load_application(spec);
+    let failed = AppError::Failed { app: text("a"), exit: Exit::Panic(text("no")) };
+    assert_eq!(kit.node.start_application("a", soon()), Err(failed));
+    assert_eq!(status(&kit, "a"), AppStatus::Stopped(None));
+    assert!(kit.node.processes().is_empty(), "its tree is gone with it");
+}
+
+#[test]
 fn starts_and_stops_out_of_order_say_why_not() {
     let kit = Kit::new();
     let unknown = || Err(AppError::Unknown(text("a")));
     assert_eq!(kit.node.start_application("a", soon()), unknown());
-    assert_eq!(kit.node.stop_application("a", soon()), unknown());
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, soon()), unknown());
     kit.node.load_application(app(None));
-    assert_eq!(kit.node.stop_application("a", soon()), Err(AppError::NotStarted(text("a"))));
+    assert_eq!(
+        kit.node.stop_application("a", StopCause::ByHand, soon()),
+        Err(AppError::NotStarted(text("a")))
+    );
     kit.node.start_application("a", soon()).expect("it starts");
     assert_eq!(kit.node.start_application("a", soon()), Err(AppError::AlreadyStarted(text("a"))));
     kit.node.unload_application("a");
@@ -201,7 +257,10 @@ fn when_its_root_gives_up_the_application_ends_with_that_reason_and_others_go_on
     kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(why.clone())));
     kit.expect("terminate shutdown: reached_max_restart_intensity at 0");
     assert_eq!(kit.ask(other, Do::Get), Said::Number(0));
-    assert_eq!(kit.node.stop_application("a", soon()), Err(AppError::NotStarted(text("a"))));
+    assert_eq!(
+        kit.node.stop_application("a", StopCause::ByHand, soon()),
+        Err(AppError::NotStarted(text("a")))
+    );
 }
 
 #[test]
@@ -214,7 +273,7 @@ fn children_that_end_normally_in_prep_stop_stay_down_when_they_are_transient() {
     let mut spec = app(Some(&one_for_one(vec![transient("x"), transient("y")])));
     spec.env.insert(text("prep_stop"), term::encode(&Do::StopNamed(vec![text("x"), text("y")])));
     start(&kit, spec);
-    assert_eq!(kit.node.stop_application("a", soon()), Ok(()));
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, soon()), Ok(()));
     let notes = kit.notes();
     assert_eq!(notes.iter().filter(|note| *note == "terminate normal at 0").count(), 2, "{notes:?}");
     assert_eq!(notes.last().map(String::as_str), Some("terminate shutdown at 0"));
@@ -227,7 +286,10 @@ fn an_application_whose_prep_stop_never_ends_is_stopped_all_the_same() {
     spec.env.insert(text("prep_stop"), term::encode(&Do::Hang));
     start(&kit, spec);
     // prep_stop gets half of the time, the tree the rest.
-    assert_eq!(kit.node.stop_application("a", Instant::now() + Duration::from_secs(4)), Ok(()));
+    assert_eq!(
+        kit.node.stop_application("a", StopCause::ByHand, Instant::now() + Duration::from_secs(4)),
+        Ok(())
+    );
     let expected = ["start", "prep_stop", "terminate shutdown at 0", "dropped None"];
     assert_eq!(kit.notes(), expected);
     assert!(kit.node.processes().is_empty());
@@ -240,7 +302,7 @@ fn a_tree_that_does_not_stop_by_the_deadline_is_killed() {
     start(&kit, app(Some(&one_for_one(vec![child("x", &init)]))));
     let deadline = Instant::now() + Duration::from_millis(30);
     let late = AppError::TimedOut { app: text("a"), what: "stop" };
-    assert_eq!(kit.node.stop_application("a", deadline), Err(late));
+    assert_eq!(kit.node.stop_application("a", StopCause::ByHand, deadline), Err(late));
     assert_eq!(status(&kit, "a"), AppStatus::Stopped(Some(Exit::Killed)));
 }
 

@@ -314,7 +314,7 @@ fn faulty_application_shutdown() {
     };
     kit.node.load_application(spec);
     kit.node.start_application("faulty", soon()).expect("it starts");
-    assert_eq!(kit.node.stop_application("faulty", soon()), Ok(()));
+    assert_eq!(kit.node.stop_application("faulty", StopCause::ByHand, soon()), Ok(()));
     let crash = kit.node.crashes().into_iter().map(|crash| crash.exit).collect::<Vec<_>>();
     assert_eq!(crash, [Exit::Panic(text("badly"))], "it is reported");
     assert_eq!(kit.node.processes(), []);

@@ -8,7 +8,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use reld_sdk::task::{Message, recv};
 use reld_sdk::{
     Answer, Application, CallError, ChildSpec, Exit, From, GenServer, INFINITY, Info, Next, NotStarted, Pid,
-    Root, StartArgs, State, Supervisor, SupervisorSpec, Task, Value, call, cast, log, sleep,
+    Root, StartArgs, StartPhase, State, Stopping, Supervisor, SupervisorSpec, Task, Value, call, cast, log,
+    sleep,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -240,6 +241,8 @@ impl Supervisor for Sup {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Fence {
     root: Option<Pid>,
+    cause: Option<String>,
+    phases: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -250,11 +253,20 @@ struct Env {
 impl Application for Fence {
     async fn start(args: StartArgs) -> Result<(Self, Root), NotStarted> {
         let Env { first } = args.env()?;
-        Ok((Self { root: None }, Root::new("sup", &first)?))
+        Ok((Self { root: None, cause: None, phases: Vec::new() }, Root::new("sup", &first)?))
     }
 
-    async fn prep_stop(&mut self, root: Option<Pid>) {
-        self.root = root;
+    async fn start_phase(&mut self, phase: StartPhase) -> Result<(), Exit> {
+        if phase.name == "fail" {
+            return Err(Exit::error("as its argument asks"));
+        }
+        self.phases.push(format!("{} {}", phase.name, phase.arg.read::<u64>()?));
+        Ok(())
+    }
+
+    async fn prep_stop(&mut self, stopping: Stopping) {
+        self.root = stopping.root;
+        self.cause = Some(format!("{:?}", stopping.cause));
     }
 }
 

@@ -320,6 +320,13 @@ fn a_supervisor_answers_its_spec() {
     assert!(reply.contains(r#"{"id": [5], "module": "probe""#), "{reply}");
 }
 
+#[derive(serde::Serialize)]
+struct Phase<'a> {
+    phase: &'a str,
+    r#type: &'a str,
+    arg: serde_bytes::ByteBuf,
+}
+
 #[test]
 fn an_application_reads_its_environment_and_remembers_its_root() {
     let root = table("root");
@@ -327,10 +334,16 @@ fn an_application_reads_its_environment_and_remembers_its_root() {
     let (state, _, reply) = ready(root.init(&args));
     assert_eq!(reply.as_deref(), Some(r#"{"module": "sup", "args": [5]}"#));
     let pid = json!({"slot": 3, "generation": 4});
-    let (state, ..) = ready(root.callback(state, &event(EVENT_PREP_STOP, &bytes(&pid))));
+    let phase = |name: &str| {
+        let arg = serde_bytes::ByteBuf::from(bytes(&7));
+        event(EVENT_START_PHASE, &bytes(&Phase { phase: name, r#type: "normal", arg }))
+    };
+    let (state, ..) = ready(root.callback(state, &phase("open")));
+    let stopping = bytes(&json!({"root": pid, "cause": "node_restarts"}));
+    let (state, ..) = ready(root.callback(state, &event(EVENT_PREP_STOP, &stopping)));
     let exported = root.export(state).expect("its state can be written");
     let exported: serde_json::Value = rmp_serde::from_slice(&exported).expect("a state is MessagePack");
-    assert_eq!(exported, json!({"root": pid}));
+    assert_eq!(exported, json!({"root": pid, "cause": "NodeRestarts", "phases": ["open 7"]}));
     let (state, ..) = ready(root.callback(state, &event(EVENT_TERMINATE, &[])));
     root.drop_state(state);
     fails(root.accepts(EVENT_INIT, &bytes(&json!({"env": {}}))), EXIT_UNDECODABLE, "missing field `type`");

@@ -8,6 +8,7 @@ mod diff;
 mod documents;
 mod errors;
 mod mistakes;
+mod nonsense;
 mod properties;
 mod rules;
 mod start_order;

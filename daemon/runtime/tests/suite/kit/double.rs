@@ -217,6 +217,13 @@ impl Double {
 
 /// A process of the test.
 #[derive(Debug)]
+/// What a start_phase is told.
+#[derive(serde::Deserialize)]
+struct Phase {
+    phase: String,
+    arg: serde_bytes::ByteBuf,
+}
+
 struct Server {
     code: Arc<Double>,
     state: State,
@@ -241,9 +248,16 @@ impl Instance for Server {
                 let change: rmpv::Value = term::decode(body).expect("the runtime wrote it");
                 (None, Do::Note(format!("config_change {change}")))
             }
-            Event::PrepStop(root) => match context::get_env("prep_stop") {
+            Event::StartPhase(body) => {
+                let Phase { phase, arg } = term::decode(body).expect("the runtime wrote it");
+                let arg: rmpv::Value = term::decode(&arg).expect("the test wrote it");
+                let note = Do::Note(format!("start_phase {phase} {arg}"));
+                let last = context::get_env("start_phase").map(|body| word(&body)).into_iter();
+                (None, Do::All(std::iter::once(note).chain(last).collect()))
+            }
+            Event::PrepStop(root, cause) => match context::get_env("prep_stop") {
                 Some(body) => (None, Do::All(vec![Do::Note(text("prep_stop")), word(&body)])),
-                None => (None, Do::Note(format!("prep_stop {}", root.is_some()))),
+                None => (None, Do::Note(format!("prep_stop {} {cause:?}", root.is_some()))),
             },
         };
         run(async move {
