@@ -470,6 +470,12 @@ fn ps_apps_and_code_are_tables() {
     <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      counter_sup 10000
     exit 0
     ");
+    assert_snapshot!(relctl(vec![answer::<q::Processes>(&processes)], &["top", "-n", "1"]), @r"
+    -> GET /processes?longest=1
+    pid    name  type        module   version  code     status     queue  child of
+    <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      counter_sup 10000
+    exit 0
+    ");
     let apps = r::AppList {
         apps: vec![r::App {
             name: "counter".to_owned(),

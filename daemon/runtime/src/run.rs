@@ -478,7 +478,11 @@ impl Run<'_> {
         match std::mem::replace(&mut self.during, During::Message) {
             During::Init => self.born(&next, reply)?,
             During::Call(from) => self.replied(from, reply),
-            During::Notice(from) => self.replied(from, Some(term::encode(&()))),
+            // Who gave notice is told of a crash by the end of the process.
+            During::Notice(from) => {
+                let taken = !matches!(next, Next::Crash(_));
+                self.replied(from, taken.then(|| term::encode(&())));
+            }
             During::Message => {}
             During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
         }

@@ -64,6 +64,20 @@ fn an_application_is_told_what_changed_in_its_environment_and_only_then() {
 }
 
 #[test]
+fn an_application_that_crashes_when_its_environment_changes_is_named_with_the_crash() {
+    let kit = Kit::new();
+    let before = environment(&[("speed", 1)]);
+    let spec = AppSpec { env: before.clone(), ..app(None) };
+    kit.node.load_application(spec.clone());
+    kit.node.start_application("a", soon()).expect("it starts");
+    let mut env = environment(&[("speed", 2)]);
+    env.insert(text("config_change"), term::encode(&Do::Crash(text("no"))));
+    kit.node.load_application(AppSpec { env, ..spec });
+    let crashed = AppError::ConfigChange { app: text("a"), exit: Exit::Panic(text("no")) };
+    assert_eq!(kit.node.config_change("a", &before, soon()), Err(crashed));
+}
+
+#[test]
 fn an_application_starts_its_tree_and_stops_it_between_prep_stop_and_stop() {
     let kit = Kit::new();
     let children = vec![child("x", &[Do::Trap(true), Do::Add(1)]), child("y", &[Do::Trap(true), Do::Add(2)])];

@@ -37,7 +37,7 @@ use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
     AppSpec, AutoShutdown, ChildSpec, ChildType, Conversion, Converted, Counts, Exit, Pid, Reason, Reply,
-    Request, RequestError, Restart, Shutdown, Status, Strategy, SupervisorSpec, Unrest, term,
+    Request, RequestError, Restart, Shutdown, Status, StopCause, Strategy, SupervisorSpec, Unrest, term,
 };
 use rmpv::Value;
 use serde::de::DeserializeOwned;

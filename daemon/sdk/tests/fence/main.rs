@@ -334,11 +334,11 @@ fn an_application_reads_its_environment_and_remembers_its_root() {
     let (state, _, reply) = ready(root.init(&args));
     assert_eq!(reply.as_deref(), Some(r#"{"module": "sup", "args": [5]}"#));
     let pid = json!({"slot": 3, "generation": 4});
-    let phase = |name: &str| {
+    let phase = |phase: &str| {
         let arg = serde_bytes::ByteBuf::from(bytes(&7));
-        event(EVENT_START_PHASE, &bytes(&Phase { phase: name, r#type: "normal", arg }))
+        bytes(&Phase { phase, r#type: "normal", arg })
     };
-    let (state, ..) = ready(root.callback(state, &phase("open")));
+    let (state, ..) = ready(root.callback(state, &event(EVENT_START_PHASE, &phase("open"))));
     let stopping = bytes(&json!({"root": pid, "cause": "node_restarts"}));
     let (state, ..) = ready(root.callback(state, &event(EVENT_PREP_STOP, &stopping)));
     let exported = root.export(state).expect("its state can be written");
@@ -346,6 +346,9 @@ fn an_application_reads_its_environment_and_remembers_its_root() {
     assert_eq!(exported, json!({"root": pid, "cause": "NodeRestarts", "phases": ["open 7"]}));
     let (state, ..) = ready(root.callback(state, &event(EVENT_TERMINATE, &[])));
     root.drop_state(state);
+    let (state, ..) = ready(root.init(&args));
+    let failed = root.callback(state, &event(EVENT_START_PHASE, &phase("fail")));
+    crashed(failed, EXIT_ERROR, "as its argument asks");
     fails(root.accepts(EVENT_INIT, &bytes(&json!({"env": {}}))), EXIT_UNDECODABLE, "missing field `type`");
     let no_first = bytes(&json!({"type": "normal", "env": {}}));
     let Turn::Ready { next, exit, .. } = root.init(&no_first) else { panic!("not ready") };

@@ -215,8 +215,12 @@ impl Double {
     }
 }
 
-/// A process of the test.
-#[derive(Debug)]
+/// Notes that a callback ran, and does then what the environment has for it.
+fn noted(note: String, callback: &str) -> Do {
+    let then = context::get_env(callback).map(|body| word(&body));
+    Do::All([Do::Note(note)].into_iter().chain(then).collect())
+}
+
 /// What a start_phase is told.
 #[derive(serde::Deserialize)]
 struct Phase {
@@ -224,6 +228,8 @@ struct Phase {
     arg: serde_bytes::ByteBuf,
 }
 
+/// A process of the test.
+#[derive(Debug)]
 struct Server {
     code: Arc<Double>,
     state: State,
@@ -246,14 +252,12 @@ impl Instance for Server {
             Event::Told(event) => (None, Do::Note(shown(event))),
             Event::ConfigChange(body) => {
                 let change: rmpv::Value = term::decode(body).expect("the runtime wrote it");
-                (None, Do::Note(format!("config_change {change}")))
+                (None, noted(format!("config_change {change}"), "config_change"))
             }
             Event::StartPhase(body) => {
                 let Phase { phase, arg } = term::decode(body).expect("the runtime wrote it");
                 let arg: rmpv::Value = term::decode(&arg).expect("the test wrote it");
-                let note = Do::Note(format!("start_phase {phase} {arg}"));
-                let last = context::get_env("start_phase").map(|body| word(&body)).into_iter();
-                (None, Do::All(std::iter::once(note).chain(last).collect()))
+                (None, noted(format!("start_phase {phase} {arg}"), "start_phase"))
             }
             Event::PrepStop(root, cause) => match context::get_env("prep_stop") {
                 Some(body) => (None, Do::All(vec![Do::Note(text("prep_stop")), word(&body)])),
