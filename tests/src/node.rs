@@ -16,6 +16,7 @@ pub struct Node {
     folder: TempDir,
     daemon: Child,
     options: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Node {
@@ -28,8 +29,19 @@ impl Node {
     pub fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let daemon = spawn(folder.path(), &options);
-        let mut node = Self { folder, daemon, options };
+        Self::begin(folder, options, Vec::new())
+    }
+
+    /// Starts an idle node with these variables in its environment and waits until it answers.
+    pub fn start_in(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self::begin(folder, Vec::new(), environment.iter().map(variable).collect())
+    }
+
+    fn begin(folder: TempDir, options: Vec<String>, environment: Vec<(String, String)>) -> Self {
+        let daemon = spawn(folder.path(), &options, &environment);
+        let mut node = Self { folder, daemon, options, environment };
         node.await_answer();
         node
     }
@@ -50,7 +62,7 @@ impl Node {
     pub fn kill_9_and_restart(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
-        self.daemon = spawn(self.folder.path(), &self.options);
+        self.daemon = spawn(self.folder.path(), &self.options, &self.environment);
         self.await_answer();
     }
 
@@ -161,7 +173,7 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-fn spawn(folder: &Path, options: &[String]) -> Child {
+fn spawn(folder: &Path, options: &[String], environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
     let printed = log.try_clone().expect("a file can be opened twice");
     Command::new(&programs().reld)
@@ -170,6 +182,7 @@ fn spawn(folder: &Path, options: &[String]) -> Child {
         .arg("--socket")
         .arg(folder.join("socket"))
         .args(options)
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(printed)
         .stderr(log)

@@ -135,6 +135,23 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
 }
 
 #[test]
+fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
+    let node = Node::start_in(&[("HABITS_CONSTRUCTOR", "abort")]);
+    node.ok(&["upgrade", &release("habits-1.0.0")]);
+    let before = pids(&node);
+    node.ok(&["unpack", &release("habits-2.0.0")]);
+    let check = node.run(&["check", "2.0.0"]).expect(1).stderr;
+    for words in ["app habits 2.0.0 was not loaded", "signal 6"] {
+        assert!(check.contains(words), "no {words} in:\n{check}");
+    }
+    node.run(&["upgrade", "2.0.0"]).expect(1);
+    let dir = folder("tests/fixtures/lib/habits-2.0.0");
+    let by_hand = node.run(&["load", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
+    assert!(by_hand.stderr.contains("signal 6"), "{}", by_hand.stderr);
+    assert_eq!((pids(&node), mapped(&node).len()), (before, 1), "nobody was hurt");
+}
+
+#[test]
 fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     let node = habits(&["--threads", "1"]);
     let gate = gate(&node);

@@ -2,7 +2,7 @@
 
 mod calls;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use reld_runtime::{
 };
 
 use self::calls::StoppedChild;
+use crate::probe;
 
 /// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub(crate) struct RuntimeNode {
     loader: Arc<Loader>,
     shared: Arc<Mutex<Shared>>,
     images: BTreeMap<Image, Mapped>,
+    /// The digests of libraries that were loaded in another process without harm.
+    harmless: Mutex<HashSet<String>>,
     next_image: u64,
     staging: Staging,
     /// The staged apps in the runtime's words, made before the gate is up.
@@ -73,6 +76,7 @@ impl RuntimeNode {
             loader,
             shared,
             images: BTreeMap::new(),
+            harmless: Mutex::default(),
             next_image: 1,
             staging: Staging::default(),
             specs: Vec::new(),
@@ -91,6 +95,7 @@ impl RuntimeNode {
         library: &Library,
         deadline: Instant,
     ) -> Result<(), LoadByHandError> {
+        self.probe(library)?;
         let image = self.load(library, deadline)?;
         let modules = self.images[&image].library.modules().to_vec();
         let names: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
@@ -314,6 +319,21 @@ impl Node for RuntimeNode {
             reason: resident.reason,
         };
         purged.map(resident).collect()
+    }
+
+    fn probe(&self, library: &Library) -> Result<(), NodeError> {
+        if self.harmless.lock().contains(&library.sha256) {
+            return Ok(());
+        }
+        match probe::library(&library.file) {
+            Some(reason) => {
+                Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
+            }
+            None => {
+                self.harmless.lock().insert(library.sha256.clone());
+                Ok(())
+            }
+        }
     }
 
     fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {

@@ -1,8 +1,8 @@
-//! A probe: a command that says by its exit code whether a release is good.
+//! Probes: programs that say by their exit code whether something is good.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -21,6 +21,9 @@ const LINE_MAX: u64 = 500;
 /// How often is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a library may take to be loaded.
+const LIBRARY: Duration = Duration::from_secs(30);
+
 /// How long its output is waited for after its end: somebody whom it left behind may hold it open.
 const OUTPUT: Duration = Duration::from_millis(200);
 
@@ -32,11 +35,21 @@ pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Prob
         program.arg("-c").arg(&command);
         program.env("RELD_SOCKET", &socket);
         program.env("RELD_FROM", version(trip.from)).env("RELD_TO", version(Some(trip.to)));
-        run(program, timeout, trip, interrupt)
+        tracing::info!(name: "release.probe", vsn = %trip.to, command, "the probe runs");
+        run(program, timeout, interrupt)
     })
 }
 
-fn run(mut program: Command, timeout: Duration, trip: Trip<'_>, interrupt: &Interrupt) -> Probed {
+/// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what went wrong.
+pub(crate) fn library(file: &Path) -> Option<String> {
+    // The daemon that runs, even where another one was put in the place of its file.
+    let mut program = Command::new("/proc/self/exe");
+    program.arg("probe").arg(file);
+    let Probed { fault, output } = run(program, LIBRARY, &Interrupt::default());
+    fault.map(|fault| output.last().map(|said| format!("{fault}: {said}")).unwrap_or(fault))
+}
+
+fn run(mut program: Command, timeout: Duration, interrupt: &Interrupt) -> Probed {
     let fault = |fault: String| Probed { fault: Some(fault), output: Vec::new() };
     let (reader, writer) = match std::io::pipe() {
         Ok(pipe) => pipe,
@@ -51,7 +64,6 @@ fn run(mut program: Command, timeout: Duration, trip: Trip<'_>, interrupt: &Inte
     // The command holds the writing ends of the pipe; without them the output never ends.
     drop(program);
     let lines = collect(reader);
-    tracing::info!(name: "release.probe", vsn = %trip.to, process = child.id(), "the probe runs");
     let fault = wait(Group(child), timeout, interrupt);
     Probed { fault, output: last(&lines) }
 }

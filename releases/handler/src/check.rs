@@ -239,6 +239,8 @@ impl Prepared {
             Ok(program) => self.program = program,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
+        let refused = material.libraries.values().filter_map(|library| node.probe(library).err());
+        self.check.obstacles.extend(refused.map(Obstacle::Library));
         self.check.restarts = restarts(&script);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);

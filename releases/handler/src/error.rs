@@ -126,6 +126,9 @@ pub enum Obstacle {
     /// The release's files can not be used.
     #[error("{0}")]
     Files(String),
+    /// A library that cannot be loaded: it was tried in a process that was thrown away.
+    #[error(transparent)]
+    Library(NodeError),
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -215,6 +218,7 @@ impl Obstacle {
             Self::Refused(Refusal::Permanent(_)) => "permanent",
             Self::Refused(Refusal::Current(_)) => "current",
             Self::Files(_) => "files",
+            Self::Library(_) => "library",
             Self::Plan(error) => error.class(),
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",

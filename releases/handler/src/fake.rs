@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     pub(crate) restless: BTreeSet<Pid>,
     /// Modules whose processes the conversion passes over, as a faulty node might.
     pub(crate) forgets: BTreeSet<ModuleName>,
+    /// The app whose library crashes the process that it is tried in.
+    pub(crate) crashes_when_probed: Option<AppName>,
     /// What the update of a supervisor changes.
     pub(crate) children: Vec<ChangedChildren>,
     /// The fallible calls so far.
@@ -272,6 +274,14 @@ impl Node for Fake {
         users
             .filter_map(|(pid, process)| Some(Outsider { process: self.process(*pid), kind: process.kind? }))
             .collect()
+    }
+
+    fn probe(&self, library: &Library) -> Result<(), NodeError> {
+        if self.crashes_when_probed.as_ref() != Some(&library.app) {
+            return Ok(());
+        }
+        let reason = "it ended by signal 6".to_owned();
+        Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
     }
 
     fn comparison(&self) -> Comparison {

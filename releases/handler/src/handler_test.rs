@@ -403,6 +403,19 @@ fn a_release_that_was_changed_on_disk_is_refused() {
 }
 
 #[test]
+fn a_library_that_crashes_where_it_is_tried_is_an_obstacle_and_is_never_loaded() {
+    let site = Site::new();
+    let [first, second, ..] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    handler.unpacks(&second);
+    handler.node_mut().crashes_when_probed = Some("shop".parse().unwrap());
+    let calls = handler.node().calls.len();
+    assert_eq!(classes(&handler.refuses(&vsn(1))), ["library"]);
+    assert_eq!(handler.node().calls.len(), calls);
+}
+
+#[test]
 fn a_refusal_says_what_did_not_happen_what_runs_and_why() {
     let site = Site::new();
     let error = site.handler().install(&vsn(7), options(), &mut |_| ()).unwrap_err();

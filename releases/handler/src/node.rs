@@ -47,6 +47,13 @@ pub trait Node {
     /// Unlike OTP, which never learns of them, a process outside every supervision tree is found here.
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider>;
 
+    /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. One
+    /// that this node has loaded, or looked at so, before is not looked at again.
+    ///
+    /// # Errors
+    /// [`NodeError::Load`] with what the library did there.
+    fn probe(&self, library: &Library) -> Result<(), NodeError>;
+
     /// Returns what happened to the members since the last [`stage`](Node::stage).
     ///
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
