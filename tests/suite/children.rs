@@ -72,6 +72,55 @@ fn s26_s27_children_are_added_and_removed_at_run_time_with_otp_s_answers() {
 }
 
 #[test]
+fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
+    let node = shop();
+    let pid = node.pid("counter", &json!(10_000));
+    let refused = node.run(&["child", "terminate", &counter_sup(&node), &pid]).expect(1).stderr;
+    for words in ["not_found", "is a pid; the child's id is 10000"] {
+        assert!(refused.contains(words), "no {words} in:\n{refused}");
+    }
+    assert_eq!(node.pid("counter", &json!(10_000)), pid);
+}
+
+#[test]
+fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
+    let node = shop();
+    let top = counter_sup(&node);
+    let spec = json!({"id": "more", "module": "counter_sup", "args": null, "type": "supervisor", "restart": "permanent", "shutdown": 5000});
+    let below = node.json(&["child", "start", &top, &spec.to_string()])["pid"].clone();
+    let subtree = node.json(&["tree", "--sup", below.as_str().expect("it was started")])["roots"][0].clone();
+    let ids: Vec<_> =
+        subtree["children"].as_array().expect("children").iter().map(|c| c["id"].clone()).collect();
+    assert_eq!(ids, [json!(10_000), json!(20_000)]);
+    node.ok(&["child", "terminate", below.as_str().unwrap_or_default(), "10000"]);
+    let other = node.tree("counter")["children"][0].clone();
+    assert_eq!((&other["id"], other["pid"].is_string()), (&json!(10_000), true), "{other:#}");
+    node.ok(&["child", "terminate", &top, "more"]);
+    node.ok(&["child", "delete", &top, "more"]);
+}
+
+#[test]
+fn s34_s36_a_counter_stops_at_a_round_number_and_only_a_permanent_one_is_started_again() {
+    let node = shop();
+    let sup = counter_sup(&node);
+    let spec = r#"{"id": 5, "module": "counter", "args": 5, "restart": "permanent"}"#;
+    node.ok(&["child", "start", &sup, spec]);
+    for (id, comes_back) in [(10_000, false), (5, true)] {
+        let pid = node.pid("counter", &json!(id));
+        node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
+        let stopped = node.json(&["call", &pid, "stop_gracefully"])["reply"]["stopped"].as_u64();
+        let number = stopped.expect("who asks waits for the number");
+        assert_eq!(number % 10, 0);
+        let last = format!("counter terminates at {number}: normal");
+        eventually("it has said so", || node.log().contains(&last).then_some(()));
+        let row = eventually("its end is seen", || {
+            Some(node.child("counter", &json!(id))).filter(|row| row["pid"] != json!(pid))
+        });
+        assert_eq!(row["pid"].is_string(), comes_back, "{row:#}");
+    }
+}
+
+#[test]
 fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
     let node = shop();
     let text = node.ok(&["tree"]).stdout;

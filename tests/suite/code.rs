@@ -1,5 +1,8 @@
 //! The code server by hand (S1 to S18).
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use reld_tests::{Node, eventually, folder, release};
 use serde_json::{Value, json};
 
@@ -69,6 +72,36 @@ fn s7_a_behaviour_server_takes_new_code_at_its_next_message_and_keeps_pid_and_st
 }
 
 #[test]
+fn s8_an_idle_server_lingers_in_no_old_code() {
+    let node = stage();
+    let pid = node.pid("stage", &json!("pi"));
+    load(&node, "0.2.0");
+    let process = node.json(&["proc", &pid]);
+    assert_eq!(
+        (&process["in_callback"], &process["version"]),
+        (&json!(false), &json!("0.2.0")),
+        "{process:#}"
+    );
+    let old = node.json(&["code", "pi_gen"])["modules"][0]["old"].clone();
+    assert_eq!(old["lingering"], json!([]), "{old:#}");
+}
+
+#[test]
+fn s16_a_loop_of_ones_own_is_ended_by_a_purge_and_its_link_tells_why() {
+    let node = stage();
+    let linked = node.relctl(&["spawn", "looper", "0", "--link"]).stdout(Stdio::piped()).spawn();
+    let mut linked = linked.expect("relctl can be run");
+    let mut said = BufReader::new(linked.stdout.take().expect("it is piped")).lines();
+    let mut line = move || said.next().expect("relctl says it").expect("it is text");
+    let pid = line();
+    assert_eq!(step(&node, &pid), json!(0));
+    load(&node, "0.2.0");
+    node.ok(&["purge", "looper"]);
+    assert_eq!(line(), format!("{pid} exited: killed"));
+    assert!(linked.wait().is_ok_and(|status| status.success()), "the session itself goes on");
+}
+
+#[test]
 fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
     let node = stage();
     let pid = spawn(&node, "count_server", "5");
@@ -77,7 +110,7 @@ fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
 }
 
 #[test]
-fn s10_suspend_change_code_resume_by_hand_turns_an_odd_value_even() {
+fn s10_s12_suspend_change_code_resume_by_hand_turns_an_odd_value_even() {
     let node = stage();
     let pid = node.pid("stage", &json!("a"));
     node.ok(&["suspend", &pid]);
@@ -110,7 +143,7 @@ fn s11_a_suspended_process_keeps_its_mail_and_handles_it_once_when_resumed() {
 
 #[test]
 #[expect(clippy::approx_constant, reason = "it is the number of the story, not of the circle")]
-fn s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
+fn s6_s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
     let node = stage();
     let pid = node.pid("stage", &json!("pi"));
     for version in ["0.2.0", "0.3.0", "0.1.0", "0.2.0"] {

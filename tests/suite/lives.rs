@@ -1,4 +1,4 @@
-//! How processes end (S22, S85).
+//! How processes end (S22, S23, S85).
 
 use std::fs;
 
@@ -103,15 +103,47 @@ fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again
     assert_eq!(node.json(&["status"])["ended"], json!([]));
 }
 
-#[test]
-fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
+/// Starts a node with a release of the fixtures whose apps have another start type.
+fn with_start_types(release: &str, from: &str, to: &str) -> Node {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let (file, tarball) = (place.path().join("release.toml"), place.path().join("release.tar.gz"));
-    let text = fs::read_to_string(folder("tests/fixtures/releases/stage-1.0.0.toml")).expect("a release");
-    fs::write(&file, text.replace("temporary", "permanent")).expect("a temporary folder can be written");
+    let text = folder(&format!("tests/fixtures/releases/{release}.toml"));
+    let text = fs::read_to_string(text).expect("a release");
+    fs::write(&file, text.replace(from, to)).expect("a temporary folder can be written");
     pack_release(&file, &folder("tests/fixtures"), &tarball);
-    let mut node = Node::start();
+    let node = Node::start();
     node.ok(&["upgrade", &tarball.to_string_lossy()]);
+    node
+}
+
+#[test]
+fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
+    let node = with_start_types("yard-1.0.0", "permanent", "temporary");
+    let shed = node.tree("shed").to_string();
+    // Once in five seconds is a supervisor's patience where nothing else is said.
+    for _ in 0..2 {
+        let worker = node.pid("yard", &json!("a"));
+        node.ok(&["kill", &worker]);
+        eventually("its end is seen", || {
+            let tree = node.json(&["tree", "--app", "yard"])["roots"][0].clone();
+            let children = tree["children"].as_array().cloned().unwrap_or_default();
+            let now =
+                children.iter().find(|child| child["id"] == json!("a")).map(|child| child["pid"].clone());
+            (tree.is_null() || now.is_some_and(|pid| pid.is_string() && pid.as_str() != Some(&worker)))
+                .then_some(())
+        });
+    }
+    let ended = eventually("the app has ended", || {
+        let ended = node.json(&["status"])["ended"].clone();
+        (ended != json!([])).then_some(ended)
+    });
+    assert_eq!((&ended[0]["app"], &ended[0]["reason"]), (&json!("yard"), &json!("shutdown")), "{ended:#}");
+    assert_eq!(node.tree("shed").to_string(), shed, "the daemon and other apps stay up");
+}
+
+#[test]
+fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
+    let mut node = with_start_types("stage-1.0.0", "temporary", "permanent");
     node.ok(&["kill", &root(&node)]);
     assert_eq!(node.ended().code(), Some(1));
     let log = node.log();

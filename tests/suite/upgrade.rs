@@ -77,6 +77,18 @@ fn s43_after_the_upgrade_a_restart_uses_the_new_spec_and_the_check_warns_that_it
 }
 
 #[test]
+fn s19_an_appup_turns_an_odd_value_even_as_was_done_by_hand() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    let pid = node.pid("stage", &json!("a"));
+    assert_eq!(node.state(&pid)["n"], json!(1));
+    node.ok(&["upgrade", &release("stage-2.0.0")]);
+    assert_eq!(node.pid("stage", &json!("a")), pid);
+    let n = node.state(&pid)["n"].as_i64().expect("a number");
+    assert_eq!(n % 2, 0, "{n}");
+}
+
+#[test]
 fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
     let node = shop();
     let pids = counters(&node);
