@@ -86,7 +86,7 @@ fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
 fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
     let node = shop();
     let top = counter_sup(&node);
-    let spec = json!({"id": "more", "module": "counter_sup", "args": null, "type": "supervisor", "restart": "permanent", "shutdown": 5000});
+    let spec = json!({"id": "more", "module": "counter_sup", "type": "supervisor", "restart": "permanent"});
     let below = node.json(&["child", "start", &top, &spec.to_string()])["pid"].clone();
     let subtree = node.json(&["tree", "--sup", below.as_str().expect("it was started")])["roots"][0].clone();
     let ids: Vec<_> =

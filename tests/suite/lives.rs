@@ -137,7 +137,8 @@ fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
         let ended = node.json(&["status"])["ended"].clone();
         (ended != json!([])).then_some(ended)
     });
-    assert_eq!((&ended[0]["app"], &ended[0]["reason"]), (&json!("yard"), &json!("shutdown")), "{ended:#}");
+    let why = json!("shutdown: reached_max_restart_intensity");
+    assert_eq!((&ended[0]["app"], &ended[0]["reason"]), (&json!("yard"), &why), "{ended:#}");
     assert_eq!(node.tree("shed").to_string(), shed, "the daemon and other apps stay up");
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reld_handler::{Interrupt, Probe, Probed, Trip};
+use reld_handler::{Interrupt, Probe, Probed};
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -136,7 +136,7 @@ fn last(lines: &mpsc::Receiver<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use reld_handler::{Vsn, Wish};
+    use reld_handler::{Trip, Vsn, Wish};
 
     use super::*;
 
