@@ -158,14 +158,18 @@ fn busy_elsewhere() -> Option<(Node, Child, Value)> {
     node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
     let question = json!({"spin": gate(&node)}).to_string();
     let mut spinning = node.relctl(&["call", "habit_3", &question, "--timeout", "60000"]);
-    let spinning = spinning.spawn().expect("relctl can be run");
+    let mut spinning = spinning.spawn().expect("relctl can be run");
     eventually("it is stuck", || {
         node.json(&["status"])["stuck"].as_array().filter(|stuck| !stuck.is_empty()).cloned()
     });
     for module in ["habit", "habits_sup", "habits_app"] {
         node.ok(&["purge", module]);
     }
-    let stays = residents(&node).first().cloned()?;
+    let Some(stays) = residents(&node).first().cloned() else {
+        drop(node);
+        spinning.wait().expect("its daemon is gone");
+        return None;
+    };
     Some((node, spinning, stays))
 }
 

@@ -167,12 +167,15 @@ pub enum AppError {
     },
 }
 
+/// Who is told the name of an application.
+type Told = Box<dyn Fn(&str) + Send + Sync>;
+
 /// All applications of a node.
 #[derive(Default)]
 pub(crate) struct Applications {
     apps: Mutex<BTreeMap<String, App>>,
     /// Who is told of an end that takes the node down.
-    on_node_down: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    on_node_down: OnceLock<Told>,
 }
 
 struct App {

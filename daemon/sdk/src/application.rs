@@ -37,7 +37,7 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Called before the tree is stopped, while all of it still runs, within a time that the daemon bounds. Children
     /// that end `normal` here, and are transient or temporary, are not started again. OTP: `prep_stop/1`.
     fn prep_stop(&mut self, stopping: Stopping) -> impl Future<Output = ()> + Send {
-        drop(stopping);
+        let _ = stopping;
         ready(())
     }
 
