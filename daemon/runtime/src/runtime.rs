@@ -506,8 +506,8 @@ impl Runtime {
         application::ensure_all_started(&self.world, name, deadline)
     }
 
-    /// Has `tell` called with the name of an application that ended and takes the node down, see [`StartType`]. On a
-    /// thread of the pool: it must not wait. The first caller is the one told.
+    /// Has `tell` called with the name of an application that ended and takes the node down, see
+    /// [`StartType`](crate::StartType). On a thread of the pool: it must not wait. The first caller is the one told.
     pub fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         self.world.apps.on_node_down(tell);
     }
