@@ -62,12 +62,16 @@ async fn run_for(client: &Client, command: &[String], seconds: Option<u64>) -> R
     if let Some((program, args)) = command.split_first() {
         return run(client, program, args).await;
     }
-    let interrupted = tokio::signal::ctrl_c();
-    match seconds {
-        Some(seconds) => sleep(Duration::from_secs(seconds)).await,
-        None => interrupted.await.map_err(|fault| Failure::io("wait for", "an interrupt", &fault))?,
+    let over = async {
+        match seconds {
+            Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = over => Ok(()),
+        told = tokio::signal::ctrl_c() => told.map_err(|fault| Failure::io("wait for", "an interrupt", &fault)),
     }
-    Ok(())
 }
 
 /// Runs the command for the same node. What it prints goes to stderr: stdout is the diagram's.
