@@ -2,11 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use reld_tests::{Node, Run, release};
+use reld_tests::{Node, Run, eventually, release};
 use serde_json::json;
 
 use crate::children::ends;
@@ -70,6 +72,77 @@ fn sigterm_stops_the_apps_in_order() {
     assert_eq!(ends.len(), 2, "{ends:?}");
     assert!(ends[0].starts_with("1000: shutdown") && ends[1].starts_with("1: shutdown"), "{ends:?}");
     assert!(!node.socket().exists());
+}
+
+/// A service manager: reads what daemons tell as fast as they tell it.
+struct Manager {
+    folder: tempfile::TempDir,
+    told: mpsc::Receiver<String>,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let socket = UnixDatagram::bind(folder.path().join("notify")).expect("a socket can be bound");
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = [0; 4096];
+            while let Ok(length) = socket.recv(&mut text) {
+                if tell.send(String::from_utf8_lossy(&text[..length]).trim().to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { folder, told }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    /// Waits until a daemon tells that, from now on.
+    fn await_told(&self, wanted: &str) {
+        let patience = Duration::from_secs(60);
+        while self.told.recv_timeout(patience).expect("the daemon tells something in time") != wanted {}
+    }
+
+    fn forget(&self) {
+        self.told.try_iter().for_each(drop);
+    }
+}
+
+#[test]
+fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it_lives() {
+    let manager = Manager::new();
+    let mut node = Node::start_in(&[("NOTIFY_SOCKET", &manager.path("notify")), ("WATCHDOG_USEC", "200000")]);
+    manager.await_told("READY=1");
+    manager.await_told("WATCHDOG=1");
+    node.ok(&["upgrade", &release("habits-1.0.0")]);
+    manager.await_told("STATUS=runs 1.0.0");
+    // Callbacks that do not return keep their threads and not the node: signs of life go on.
+    let gate = manager.path("gate");
+    for habit in ["habit_1", "habit_3"] {
+        let question = json!({"spin": gate}).to_string();
+        node.run(&["call", habit, &question, "--timeout", "100"]).expect(1);
+    }
+    eventually("both are seen", || {
+        (node.json(&["status"])["stuck"].as_array().map(Vec::len) == Some(2)).then_some(())
+    });
+    manager.forget();
+    (0..5).for_each(|_| manager.await_told("WATCHDOG=1"));
+    fs::write(&gate, "").expect("the gate can be opened");
+    assert!(node.terminate().success());
+    manager.await_told("STOPPING=1");
+}
+
+#[test]
+fn s95_a_reload_is_no_upgrade_and_ends_nothing() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    let tree = node.tree("stage");
+    Run::of(std::process::Command::new("kill").args(["-HUP", &node.id().to_string()])).expect(0);
+    eventually("the signal is told", || node.log().contains("a reload changes nothing").then_some(()));
+    assert_eq!(node.tree("stage"), tree);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The life of the daemon: boot the permanent release, serve, stop in order, or start anew.
 
+use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use reld_api::response::{HistoryKind, Report};
 use reld_handler::{Abi, Limits, Outcome, Platform, Store, Vsn};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, StopCause};
-use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -20,7 +20,7 @@ use crate::config;
 use crate::history::{Asked, Records};
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Handler, Operator};
-use crate::sockets;
+use crate::{service, sockets};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
 const STOP: Duration = Duration::from_secs(80);
@@ -89,6 +89,8 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     };
     let served = tokio::spawn(api_server::serve(listener, api));
     tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
+    tokio::spawn(service::status(operator.clone()));
+    tokio::spawn(service::watchdog(runtime.clone()));
     let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let booted = tokio::select! {
@@ -103,7 +105,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         Booted::GivesWay => Next::Restart,
         Booted::Told(next) => next,
     };
-    notify(&[NotifyState::Stopping]);
+    service::stopping();
     // An upgrade that goes on beside the stop of its processes would see nothing but failures.
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
@@ -140,7 +142,7 @@ fn platform() -> anyhow::Result<Platform> {
 
 fn ready(config: &config::Daemon) {
     tracing::info!(name: "daemon.ready", root = %config.root.display(), socket = %config.socket.display(), "ready");
-    notify(&[NotifyState::Ready]);
+    service::ready();
 }
 
 /// What became of the boot.
@@ -220,18 +222,42 @@ fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<Option<Report>
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Whether a hangup means that the terminal is gone at which the daemon was started.
+    at_terminal: bool,
 }
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            at_terminal: std::io::stdin().is_terminal(),
+        })
+    }
+
+    /// Waits for a signal that ends the daemon. To services a hangup says "read your configuration again": there is
+    /// nothing to read, a reload is no upgrade, and it is no reason either to end a node with all its states.
+    async fn end(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.at_terminal {
+                        return;
+                    }
+                    tracing::warn!(name: "daemon.hangup", "a reload changes nothing; `relctl upgrade` does");
+                }
+            }
+        }
     }
 }
 
 async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
     tokio::select! {
-        _ = signals.terminate.recv() => Ok(Next::Stop),
-        _ = signals.interrupt.recv() => Ok(Next::Stop),
+        () = signals.end() => Ok(Next::Stop),
         told = life.wait_for(|next| *next != Next::Serve) => Ok(*told?),
     }
 }
@@ -284,13 +310,6 @@ pub(crate) fn installed() -> anyhow::Result<Vsn> {
     let text = String::from_utf8_lossy(&told.stdout);
     let version = text.trim().strip_prefix("reld ").unwrap_or_default();
     version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
-}
-
-/// Tells systemd; without it there is nobody to tell.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(name: "daemon.notify", %error, "the service manager was not told");
-    }
 }
 
 fn log(config: &config::Daemon) {

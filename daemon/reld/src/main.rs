@@ -11,6 +11,7 @@ mod history;
 mod node;
 mod operator;
 mod probe;
+mod service;
 mod sockets;
 
 use std::process::ExitCode;

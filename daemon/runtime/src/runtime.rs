@@ -77,6 +77,11 @@ impl Runtime {
         self.world.scheduler.call_workers();
     }
 
+    /// Has a thread of the pool call `beat`, to see that the pool still runs what it is given. Does not wait.
+    pub fn pulse(&self, beat: impl FnOnce() + Send + 'static) {
+        self.world.scheduler.job(Box::new(beat));
+    }
+
     // --- messages --------------------------------------------------------------------------------------------------
 
     /// Calls a process; `done` gets exactly one answer, on whatever thread that comes from.
