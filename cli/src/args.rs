@@ -156,6 +156,17 @@ pub(crate) enum Command {
     App(App),
     /// Show a live upgrade and downgrade of the example on a node of its own
     Demo,
+    /// Print what a shell needs to complete relctl's command lines
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command, into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder; made when it is missing
+        folder: PathBuf,
+    },
     /// Run a program with the limits of a probe
     #[command(hide = true)]
     Limited {

@@ -9,6 +9,7 @@ mod history;
 mod limited;
 mod load;
 mod look;
+mod manual;
 mod message;
 mod pack;
 mod plan;
@@ -100,6 +101,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Child(args) => child::run(client, args).await,
         Command::App(args) => app::run(client, args).await,
         Command::Demo => demo::demo().await,
+        Command::Completions { shell } => Ok(manual::completions(shell)),
+        Command::Man { folder } => manual::pages(&folder),
         Command::Limited { program } => Err(limited::exec(&program)),
     }
 }

@@ -90,9 +90,14 @@ impl Node {
         reld
     }
 
+    /// Returns where relctl is.
+    pub fn relctl_program() -> &'static Path {
+        &programs().relctl
+    }
+
     /// Returns a relctl against this node, for a test that does not wait for it.
     pub fn relctl(&self, args: &[&str]) -> Command {
-        let mut relctl = Command::new(&programs().relctl);
+        let mut relctl = Command::new(Self::relctl_program());
         relctl.env("RELD_SOCKET", self.socket()).args(args).stdin(Stdio::null());
         relctl
     }

@@ -10,6 +10,7 @@ mod daemon;
 mod diff;
 mod lives;
 mod native;
+mod packaging;
 mod ports;
 mod relup;
 mod settle;

@@ -1,0 +1,29 @@
+//! The command line as a shell and `man` want it: made of the same definition that relctl reads its arguments by.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::commands::Shown;
+use crate::error::Failure;
+
+/// Returns the script that a shell reads to complete command lines.
+pub(crate) fn completions(shell: Shell) -> Shown {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "relctl", &mut script);
+    let text = String::from_utf8_lossy(&script).into_owned();
+    Shown { text, ..Shown::nothing() }
+}
+
+/// Writes `relctl.1` and a page for each command that people use, `relctl-upgrade.1` and so on.
+pub(crate) fn pages(folder: &Path) -> Result<Shown, Failure> {
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(Args::command().disable_help_subcommand(true), folder)
+    };
+    write().map_err(|fault| Failure::io("write", folder.display(), &fault))?;
+    Ok(Shown { json: Value::Null, ..Shown::nothing() })
+}

@@ -1,0 +1,52 @@
+//! What is installed on a machine beside the programs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use reld_tests::{Node, Run, folder};
+
+/// Returns the options that a program's help lists, each at the beginning of its line or behind its short form.
+fn options(help: &str) -> Vec<&str> {
+    help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(long).collect()
+}
+
+fn long(line: &str) -> Option<&str> {
+    line.split([' ', ',']).find(|word| word.starts_with("--"))
+}
+
+#[test]
+fn an_installation_has_programs_service_manual_and_completions() {
+    let image = tempfile::tempdir().expect("a temporary folder can be made");
+    let programs = Node::relctl_program().parent().expect("a program lies in a folder");
+    let mut install = Command::new(folder("packaging/install"));
+    Run::of(install.arg(programs).arg(image.path())).expect(0);
+
+    let read = |path: &str| {
+        fs::read_to_string(image.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let service = read("usr/lib/systemd/system/reld.service");
+    let start =
+        service.lines().find_map(|line| line.strip_prefix("ExecStart=/")).expect("it starts something");
+    let program = start.split(' ').next().expect("a command has a program");
+    Run::of(Command::new(image.path().join(program)).arg("--version")).expect(0);
+    assert!(read("usr/lib/sysusers.d/reld.conf").starts_with("u reld"));
+    for page in ["relctl.1", "relctl-upgrade.1", "relctl-child-start.1"] {
+        assert!(read(&format!("usr/share/man/man1/{page}")).contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert!(read("usr/share/bash-completion/completions/relctl").contains("soft-purge"));
+    assert!(read("usr/share/zsh/site-functions/_relctl").contains("soft-purge"));
+    assert!(read("usr/share/fish/vendor_completions.d/relctl.fish").contains("soft-purge"));
+}
+
+#[test]
+fn the_manual_of_the_daemon_names_each_of_its_options() {
+    let manual =
+        fs::read_to_string(folder("packaging/reld.8")).expect("the manual is there").replace('\\', "");
+    let mut reld = Node::daemon_in(Path::new("/unused"));
+    let help = Run::of(reld.arg("--help")).expect(0).stdout;
+    let options = options(&help);
+    assert!(options.len() > 5, "{options:?}");
+    let missing: Vec<_> = options.iter().filter(|option| !manual.contains(**option)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
