@@ -220,8 +220,11 @@ typedef struct reld_app {
     void (*unload)(void);
 } reld_app;
 
-/* The one function that a library exports. */
-const reld_app *reld_app_v1(void);
+/* Exports a function from a library whose other functions are hidden (-fvisibility=hidden). */
+#define RELD_EXPORT __attribute__((visibility("default")))
+
+/* The one function that a library exports. [any thread] It may be called more than once and answers the same block. */
+RELD_EXPORT const reld_app *reld_app_v1(void);
 
 /* ------------------------------------------------------------------------------------------ tables of the daemon */
 
