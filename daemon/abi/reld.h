@@ -105,7 +105,7 @@ typedef struct reld_event {
     uint32_t exit_kind; /* RELD_EXIT_* for EXIT, DOWN and TERMINATE */
 } reld_event;
 
-#define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours */
+#define RELD_EVENT_INIT 0u      /* body is the start argument, the state is null; all behaviours; values see below */
 #define RELD_EVENT_CALL 1u      /* wants a reply; gen_server */
 #define RELD_EVENT_CAST 2u      /* gen_server */
 #define RELD_EVENT_INFO 3u      /* any other message, timers included; gen_server */
@@ -118,6 +118,21 @@ typedef struct reld_event {
 #define RELD_EVENT_TIMEOUT 10u /* nothing came for as long as `send` said; gen_server, since ABI 1.2 */
 #define RELD_EVENT_START_PHASE 11u /* a phase of app.toml; body {phase, type, arg}; application, since ABI 1.3 */
 #define RELD_EVENT_TOLD 16u      /* {port: EVENT} or {table: EVENT}, see RELD_REQUEST_PORT, _TABLE; gen_server, since ABI 1.2 */
+
+/*
+ * Of two behaviours the daemon reads and writes the values itself, as MessagePack. BIN is a bin with MessagePack in it,
+ * which is passed on as it is; what stands in [] may be left out and has OTP's default. A pid is {slot, generation}.
+ *
+ *   to an application's init    {type: "normal", env: {KEY: VALUE}}
+ *   from an application's init  {module, args: BIN}, the root of its tree, or nil for none
+ *   from a supervisor's init    {children: [SPEC], [strategy, intensity, period_ms, auto_shutdown]}
+ *   SPEC                        {id: BIN, module, [args: BIN, restart, significant, shutdown, type]}
+ *   strategy                    "one_for_one", "one_for_all", "rest_for_one" or "simple_one_for_one"
+ *   auto_shutdown               "never", "any_significant" or "all_significant"
+ *   restart                     "permanent", "transient" or "temporary"
+ *   shutdown                    {ms: N}, "infinity" or "brutal_kill"
+ *   type                        "worker" or "supervisor"
+ */
 
 /* What a callback or a poll came to. */
 typedef uint32_t reld_verdict;
@@ -220,8 +235,11 @@ typedef struct reld_app {
     void (*unload)(void);
 } reld_app;
 
-/* The one function that a library exports. */
-const reld_app *reld_app_v1(void);
+/* Exports a function from a library whose other functions are hidden (-fvisibility=hidden). */
+#define RELD_EXPORT __attribute__((visibility("default")))
+
+/* The one function that a library exports. [any thread] It may be called more than once and answers the same block. */
+RELD_EXPORT const reld_app *reld_app_v1(void);
 
 /* ------------------------------------------------------------------------------------------ tables of the daemon */
 
@@ -263,7 +281,20 @@ typedef struct reld_answer {
 #define RELD_ANSWER_EXIT 2u    /* the server ended, or was never there */
 
 #define RELD_REQUEST_CALL 0u       /* to a gen_server or a task */
-#define RELD_REQUEST_SUPERVISOR 1u /* to a supervisor: start_child, terminate_child, ... */
+/*
+ * To a supervisor, in OTP's words. The body is one of these, MessagePack with field names; SPEC and BIN as for
+ * RELD_EVENT_INIT, a BIN here being an id, or the argument of a child of a simple_one_for_one:
+ *
+ *   {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid
+ *   {terminate_child: BIN}  {terminate_pid: pid}  {delete_child: BIN}        nil
+ *   {rename_child: [BIN, BIN]}                                               nil
+ *   {get_childspec: BIN}  {get_childspec_of: pid}                            SPEC
+ *   "which_children"                                                         [{id, pid, restarting, type, module}, ..]
+ *   "count_children"                                                         {specs, active, supervisors, workers}
+ *
+ * The reply is {ok: ..} or {error: {reason, pid, text}}.
+ */
+#define RELD_REQUEST_SUPERVISOR 1u
 /*
  * To a port, with no process as `to`. Since ABI 1.2; an older daemon refuses it. The body is one of these, MessagePack
  * with field names; PORT is a number, HOW is "now" (answer nil when there is nothing yet), "wait" (answer nil when it is

@@ -11,7 +11,9 @@
 mod build;
 mod node;
 mod run;
+mod soak;
 
 pub use build::{folder, pack_release, release};
 pub use node::{Node, pid_value};
 pub use run::{Run, eventually};
+pub use soak::{Round, Soak};

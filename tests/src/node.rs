@@ -1,5 +1,6 @@
 //! A node of its own for one test.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -81,6 +82,13 @@ impl Node {
     /// Returns the process id of the daemon.
     pub fn id(&self) -> u32 {
         self.daemon.id()
+    }
+
+    /// Returns the libraries of apps that the kernel has mapped into the daemon.
+    pub fn mapped(&self) -> BTreeSet<String> {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.id())).expect("the daemon lives");
+        let paths = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path.to_owned()));
+        paths.filter(|path| path.contains(".loaded.so")).collect()
     }
 
     /// Returns a daemon on that root, yet without a socket.

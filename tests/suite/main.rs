@@ -8,6 +8,7 @@ mod children;
 mod code;
 mod daemon;
 mod diff;
+mod foreign;
 mod lives;
 mod native;
 mod packaging;

@@ -1,24 +1,16 @@
 //! Native code: what a purged library leaves behind (S83 to S93).
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
 
-use reld_tests::{Node, eventually, folder, release};
+use reld_tests::{Node, Soak, eventually, folder, release};
 use serde_json::{Value, json};
 
 fn habits(options: &[&str]) -> Node {
     let node = Node::start_with(options);
     node.ok(&["upgrade", &release("habits-1.0.0")]);
     node
-}
-
-/// The libraries of apps that the kernel has mapped into the daemon.
-fn mapped(node: &Node) -> BTreeSet<String> {
-    let maps = fs::read_to_string(format!("/proc/{}/maps", node.id())).expect("the daemon lives");
-    let paths = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path.to_owned()));
-    paths.filter(|path| path.contains(".loaded.so")).collect()
 }
 
 fn residents(node: &Node) -> Vec<Value> {
@@ -48,11 +40,18 @@ fn s86_s91_purged_libraries_leave_the_address_space_whatever_they_left_with_thre
     for version in [1, 2, 1, 2, 1] {
         node.ok(&["upgrade", &format!("{version}.0.0")]);
         assert_eq!(ask(&node, 3, &json!("version")), json!(version));
-        assert_eq!((residents(&node), mapped(&node).len()), (vec![], 1), "only version {version} is mapped");
+        assert_eq!((residents(&node), node.mapped().len()), (vec![], 1), "only version {version} is mapped");
     }
     assert_eq!(pids(&node), before);
     let count = ask(&node, 2, &json!("count"));
     assert_eq!((count["answered"].as_u64() > Some(0), &count["lost"]), (true, &json!(0)), "{count}");
+}
+
+/// The short one of what `reld-bench soak` does 2,000 times. A library that stayed would cost some megabytes here.
+#[test]
+fn s86_s91_rounds_of_up_and_down_leave_everything_as_it_was() {
+    let soak = Soak::run(25, 20);
+    assert_eq!(soak.faults(200.0), [""; 0], "{soak:#?}");
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
     ask(&node, 1, &json!({"thread": gate}));
     node.ok(&["upgrade", &release("habits-2.0.0")]);
     let stays = residents(&node);
-    assert_eq!((stays.len(), mapped(&node).len()), (1, 2), "{stays:#?}");
+    assert_eq!((stays.len(), node.mapped().len()), (1, 2), "{stays:#?}");
     assert_eq!(stays[0]["reason"], json!("a thread that it started still runs"), "{stays:#?}");
     assert_eq!((&stays[0]["app"], &stays[0]["version"]), (&json!("habits"), &json!("1.0.0")));
     assert!(stays[0]["bytes"].as_u64() > Some(4096) && stays[0]["for_ms"].is_u64(), "{stays:#?}");
@@ -80,10 +79,10 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
 
     // The same version comes back as another image, with statics of its own.
     node.ok(&["downgrade"]);
-    assert_eq!((ask(&node, 3, &json!("version")), mapped(&node).len()), (json!(1), 2));
+    assert_eq!((ask(&node, 3, &json!("version")), node.mapped().len()), (json!(1), 2));
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
-    assert_eq!(mapped(&node).len(), 1);
+    assert_eq!(node.mapped().len(), 1);
     assert_eq!(node.json(&["status"])["alarms"], json!([]));
 }
 
@@ -126,7 +125,7 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
 
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
-    assert_eq!(mapped(&node).len(), 1);
+    assert_eq!(node.mapped().len(), 1);
     let status = node.json(&["status"]);
     assert_eq!((&status["degraded"], &status["stuck"]), (&json!(false), &json!([])), "{status:#}");
     assert_eq!(pids(&node), after);
@@ -146,7 +145,7 @@ fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     let by_hand = node.run(&["load", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
     assert!(by_hand.stderr.contains("signal 6"), "{}", by_hand.stderr);
-    assert_eq!((pids(&node), mapped(&node).len()), (before, 1), "nobody was hurt");
+    assert_eq!((pids(&node), node.mapped().len()), (before, 1), "nobody was hurt");
 }
 
 /// Has the one pool thread hold values of version 1 and go into version 2 for long, then purges version 1. Answers `None`
@@ -182,5 +181,5 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     fs::write(gate(&node), "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
     assert!(spinning.wait().expect("relctl ends").success());
-    assert_eq!(mapped(&node).len(), 1);
+    assert_eq!(node.mapped().len(), 1);
 }

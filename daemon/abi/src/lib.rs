@@ -148,6 +148,21 @@ pub struct Event {
 }
 
 /// Start: `body` is the start argument, `state` is null. All behaviours.
+///
+/// Of two behaviours the daemon reads and writes the values itself. BIN is a bin with MessagePack in it, which is passed on
+/// as it is; what stands in `[]` may be left out and has OTP's default. A pid is `{slot, generation}`.
+///
+/// ```text
+/// to an application's init    {type: "normal", env: {KEY: VALUE}}
+/// from an application's init  {module, args: BIN}, the root of its tree, or nil for none
+/// from a supervisor's init    {children: [SPEC], [strategy, intensity, period_ms, auto_shutdown]}
+/// SPEC                        {id: BIN, module, [args: BIN, restart, significant, shutdown, type]}
+/// strategy                    "one_for_one", "one_for_all", "rest_for_one" or "simple_one_for_one"
+/// auto_shutdown               "never", "any_significant" or "all_significant"
+/// restart                     "permanent", "transient" or "temporary"
+/// shutdown                    {ms: N}, "infinity" or "brutal_kill"
+/// type                        "worker" or "supervisor"
+/// ```
 pub const EVENT_INIT: u32 = 0;
 /// A request that wants a reply. gen_server.
 pub const EVENT_CALL: u32 = 1;
@@ -222,7 +237,7 @@ pub struct Outcome {
     pub next: u32,
     /// 1 when `reply` answers the call (or is the result of an init).
     pub has_reply: u32,
-    /// MessagePack; from a supervisor's init the supervisor spec, from an application's init the root's start.
+    /// MessagePack; what applications and supervisors answer to [`EVENT_INIT`] stands there.
     pub reply: Buf,
     /// Why, after [`VERDICT_CRASHED`] or [`NEXT_STOP`].
     pub exit: Exit,
@@ -407,7 +422,21 @@ pub const ANSWER_EXIT: u32 = 2;
 
 /// An ordinary request to a gen_server, for [`Host::call`].
 pub const REQUEST_CALL: u32 = 0;
-/// A request to a supervisor (start_child, terminate_child, ...), for [`Host::call`].
+/// A request to a supervisor, for [`Host::call`]; OTP's words.
+///
+/// The body is one of these, MessagePack with field names; SPEC and BIN as for [`EVENT_INIT`], a BIN here being an id, or
+/// the argument of a child of a `simple_one_for_one`:
+///
+/// ```text
+/// {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid
+/// {terminate_child: BIN}  {terminate_pid: pid}  {delete_child: BIN}        nil
+/// {rename_child: [BIN, BIN]}                                               nil
+/// {get_childspec: BIN}  {get_childspec_of: pid}                            SPEC
+/// "which_children"                                                         [{id, pid, restarting, type, module}, ..]
+/// "count_children"                                                         {specs, active, supervisors, workers}
+/// ```
+///
+/// The reply is `{ok: ..}` or `{error: {reason, pid, text}}`.
 pub const REQUEST_SUPERVISOR: u32 = 1;
 
 /// A request to a port, for [`Host::call`] with no process as `to`. Since ABI 1.2; an older daemon refuses it.

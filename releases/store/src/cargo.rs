@@ -23,12 +23,9 @@ const UNIT_SEPARATOR: &str = "\x1f";
 /// Cargo's own messages go to stderr; `CARGO_TARGET_DIR` and the other variables of the environment are respected.
 ///
 /// # Errors
-/// [`Error::NoCargoPackage`], [`Error::CargoFailed`], [`Error::NoLibrary`], [`Error::Io`].
+/// [`Error::CargoFailed`], [`Error::NoLibrary`], [`Error::Io`].
 pub(crate) fn build(folder: &Path, profile: &str) -> Result<PathBuf, Error> {
     let cargo_toml = folder.join("Cargo.toml");
-    if !cargo_toml.is_file() {
-        return Err(Error::NoCargoPackage { folder: folder.to_owned() });
-    }
     let cargo_toml = cargo_toml.canonicalize().map_err(Error::io("read", &cargo_toml))?;
     let output = command(&cargo_toml, profile)
         .stdin(Stdio::null())

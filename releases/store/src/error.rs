@@ -157,9 +157,9 @@ pub enum Error {
         /// The app.
         name: AppName,
     },
-    /// An app folder is not a cargo package.
-    #[error("{} has no Cargo.toml: only apps that cargo builds can be packed", folder.display())]
-    NoCargoPackage {
+    /// Nobody knows how to build an app.
+    #[error("{} has neither a Cargo.toml nor a Makefile, so nothing says how to build it", folder.display())]
+    NotBuildable {
         /// The app's folder.
         folder: PathBuf,
     },
@@ -174,6 +174,24 @@ pub enum Error {
     NoLibrary {
         /// The app's folder.
         folder: PathBuf,
+    },
+    /// `make` failed.
+    #[error("make could not build {}", folder.display())]
+    MakeFailed {
+        /// The app's folder.
+        folder: PathBuf,
+    },
+    /// `make` made something else.
+    #[error(
+        "make has built {} and there is no {} in it; the first target of its Makefile must be `$(LIBRARY)`",
+        folder.display(),
+        library.display()
+    )]
+    NoMadeLibrary {
+        /// The app's folder.
+        folder: PathBuf,
+        /// Where the library was expected, below the folder.
+        library: PathBuf,
     },
     /// A library could not be looked into.
     #[error("{} can not be probed", library.display())]

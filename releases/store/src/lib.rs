@@ -27,6 +27,7 @@ mod fixture;
 mod history;
 mod layout;
 mod lifecycle;
+mod make;
 mod manifest;
 mod pack;
 mod package;

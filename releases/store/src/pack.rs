@@ -9,7 +9,7 @@ use reld_plan::{App, AppDocs, AppName, Appup, AppupFile, ModuleName, Rel, RelApp
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
 use crate::package::{self, Source};
-use crate::{cargo, documents, layout, verify};
+use crate::{cargo, documents, layout, make, verify};
 
 /// How deep below the folder of all apps an `app.toml` may lie, in folders.
 const DEPTH_MAX: usize = 8;
@@ -69,10 +69,11 @@ pub trait Probe {
     fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Builds the apps of a release with cargo and packs them. Equal sources make an equal tarball.
+/// Builds the apps of a release, each with cargo or, where it has a Makefile instead, with make, and packs them. Equal
+/// sources make an equal tarball.
 ///
 /// # Errors
-/// Those about documents, app folders, cargo and libraries in [`Error`]. Nothing is written then.
+/// Those about documents, app folders, cargo, make and libraries in [`Error`]. Nothing is written then.
 pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
     check_without(order, &rel)?;
@@ -240,7 +241,7 @@ impl Contents {
         probe: &dyn Probe,
     ) -> Result<Probed, Error> {
         let app = &folder.app;
-        let built = cargo::build(&folder.path, &order.profile)?;
+        let built = build(folder, &order.profile)?;
         let library =
             probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
         check_library(folder, &library)?;
@@ -292,6 +293,17 @@ impl Contents {
         self.sources.insert(path, source);
         Ok(())
     }
+}
+
+/// Builds an app's library and returns its path.
+fn build(Folder { path, app }: &Folder, profile: &str) -> Result<PathBuf, Error> {
+    if path.join("Cargo.toml").is_file() {
+        return cargo::build(path, profile);
+    }
+    if path.join("Makefile").is_file() {
+        return make::build(path, &app.name, profile);
+    }
+    Err(Error::NotBuildable { folder: path.clone() })
 }
 
 fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {

@@ -216,7 +216,23 @@ fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
     fs::write(&cargo_toml, text.replace("cdylib", "rlib")).unwrap();
     check_refused(&order, &says("plain", "0.1.0"), "makes no shared library");
     fs::remove_file(&cargo_toml).unwrap();
-    check_refused(&order, &says("plain", "0.1.0"), "has no Cargo.toml");
+    check_refused(&order, &says("plain", "0.1.0"), "neither a Cargo.toml nor a Makefile");
+}
+
+#[test]
+fn an_app_with_a_makefile_is_built_by_it_into_the_place_that_the_packer_names() {
+    let (_folder, order) = author("made");
+    let home = order.apps.join("some/folder");
+    fs::remove_file(home.join("Cargo.toml")).unwrap();
+    let makefile = |rule: &str| fs::write(home.join("Makefile"), format!("$(LIBRARY):\n\t{rule}\n")).unwrap();
+    makefile("false");
+    check_refused(&order, &says("made", "0.1.0"), "make could not build");
+    makefile("true");
+    check_refused(&order, &says("made", "0.1.0"), "the first target of its Makefile must be `$(LIBRARY)`");
+    makefile("@echo made for $(PROFILE), $$SOURCE_DATE_EPOCH > $@");
+    pack(&order, &says("made", "0.1.0")).unwrap();
+    let built = fs::read_to_string(home.join("target/dev/made.so")).unwrap();
+    assert_eq!(built, "made for dev, 0\n");
 }
 
 #[test]

@@ -6,8 +6,8 @@
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
 //! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour.
-#![expect(clippy::print_stdout, reason = "figures are what this program is for")]
+//! ran on the same machine in the same hour. The soak also compares: it fails where something is not as it was.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
 mod call;
 mod line;
@@ -15,6 +15,8 @@ mod purge;
 mod soak;
 mod unpack;
 mod upgrade;
+
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
@@ -57,7 +59,7 @@ enum Section {
     Soak,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let args = Args::parse();
     let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
     if wanted(Section::Call) {
@@ -77,6 +79,11 @@ fn main() {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));
     }
     if args.sections.contains(&Section::Soak) {
-        soak::run(args.rounds, args.servers);
+        let faults = soak::run(args.rounds, args.servers);
+        faults.iter().for_each(|fault| eprintln!("soak: {fault}"));
+        if !faults.is_empty() {
+            return ExitCode::FAILURE;
+        }
     }
+    ExitCode::SUCCESS
 }

@@ -1,0 +1,41 @@
+//! Building an app's library with make: apps that are not written in Rust.
+//!
+//! The packer calls `make LIBRARY=PATH PROFILE=NAME` in the app's folder, and takes what is at `PATH` then. So a Makefile's
+//! first target is `$(LIBRARY)`; whatever else it does is its own business. The path is below the folder, in `target`, as it
+//! would be for cargo. That two builders make the same bytes is the Makefile's care too: `-ffile-prefix-map` keeps the
+//! folder's name out of a library, and `SOURCE_DATE_EPOCH` is set, which keeps the time out.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use reld_plan::AppName;
+
+use crate::error::Error;
+
+/// Builds the app in `folder` and returns the path of its shared library. What make says goes to stderr.
+///
+/// # Errors
+/// [`Error::MakeFailed`], [`Error::NoMadeLibrary`], [`Error::Io`].
+pub(crate) fn build(folder: &Path, app: &AppName, profile: &str) -> Result<PathBuf, Error> {
+    let library = Path::new("target").join(profile).join(format!("{app}.so"));
+    let built = folder.join(&library);
+    let home = built.parent().unwrap_or(folder);
+    fs::create_dir_all(home).map_err(Error::io("make", home))?;
+    let status = Command::new("make")
+        .arg("--directory")
+        .arg(folder)
+        .arg(format!("LIBRARY={}", library.display()))
+        .arg(format!("PROFILE={profile}"))
+        .env("SOURCE_DATE_EPOCH", "0")
+        .stdin(Stdio::null())
+        // Stdout is for the packer's own answer.
+        .stdout(io::stderr())
+        .status()
+        .map_err(Error::io("run make in", folder))?;
+    if !status.success() {
+        return Err(Error::MakeFailed { folder: folder.to_owned() });
+    }
+    if built.is_file() { Ok(built) } else { Err(Error::NoMadeLibrary { folder: folder.to_owned(), library }) }
+}

@@ -1,0 +1,159 @@
+//! A soak: the same two releases up and down, again and again, while their servers ask one another.
+//!
+//! The libraries do all that binds code to threads (`tests/fixtures/lib/habits.rs`). What must stay as it was is looked at
+//! after each round: the libraries mapped, the memory resident; and in the end the processes, and the answers that never
+//! came. Of keys for thread-locals a process has 1,024: a soak of more rounds than that ends early, by an abort of the
+//! daemon, where libraries leave theirs behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::{Node, release};
+
+/// The slope is taken after this part of the rounds, when everything has been allocated once.
+const WARM_UP: usize = 4;
+
+const PAGE_KB: f64 = 4.096;
+
+/// What was seen after one round, which is an upgrade and a downgrade.
+#[derive(Debug, Clone, Copy)]
+pub struct Round {
+    /// How long it took.
+    pub took_ms: f64,
+    /// Libraries of apps that the kernel had mapped into the daemon.
+    pub mapped: usize,
+    /// The daemon's resident memory.
+    pub resident_kb: f64,
+}
+
+/// What a soak came to.
+#[derive(Debug)]
+pub struct Soak {
+    /// Round by round.
+    pub rounds: Vec<Round>,
+    /// Answers that servers got from each other.
+    pub answered: u64,
+    /// Answers that never came.
+    pub lost: u64,
+    /// Processes that were there before or after, and not both.
+    pub changed_pids: usize,
+}
+
+impl Soak {
+    /// Runs so many rounds with so many servers, at least two and four, on a node of its own.
+    pub fn run(rounds: u64, servers: u64) -> Self {
+        let node = Node::start();
+        node.ok(&["upgrade", &release("habits-1.0.0")]);
+        fill(&node, servers);
+        node.ok(&["unpack", &release("habits-2.0.0")]);
+        let before = pids(&node);
+        let rounds = (0..rounds.max(2)).map(|_| round(&node)).collect();
+        let changed_pids = before.symmetric_difference(&pids(&node)).count();
+        let (answered, lost) = counted(&node, servers);
+        Self { rounds, answered, lost, changed_pids }
+    }
+
+    /// Returns by how much the daemon's memory grew with each round.
+    pub fn slope_kb(&self) -> f64 {
+        let warm = &self.rounds[self.rounds.len() / WARM_UP..];
+        slope(&warm.iter().map(|round| round.resident_kb).collect::<Vec<_>>())
+    }
+
+    /// Lists what is not as it has to be; `slope_kb` is how much the memory may grow with each round.
+    pub fn faults(&self, slope_kb: f64) -> Vec<String> {
+        let crowded = self.rounds.iter().position(|round| round.mapped != 1);
+        let crowded =
+            crowded.map(|at| format!("{} libraries were mapped after round {at}", self.rounds[at].mapped));
+        let grown = (self.slope_kb() > slope_kb)
+            .then(|| format!("memory grew by {:.1} kB with each round", self.slope_kb()));
+        let lost = (self.lost > 0).then(|| format!("{} answers never came", self.lost));
+        let idle = (self.answered == 0).then(|| "nobody asked anybody".to_owned());
+        let changed = (self.changed_pids > 0).then(|| format!("{} processes are others", self.changed_pids));
+        [crowded, grown, lost, idle, changed].into_iter().flatten().collect()
+    }
+}
+
+/// Starts servers until there are so many. Four are there; even ones ask the odd ones after them.
+fn fill(node: &Node, servers: u64) {
+    let supervisor = node.tree("habits")["pid"].as_str().expect("habits has a root").to_owned();
+    let numbers = (4..servers).filter(|n| n % 2 == 1).chain((4..servers).filter(|n| n % 2 == 0));
+    for number in numbers {
+        let spec = json!({"id": number, "module": "habit", "args": number}).to_string();
+        node.ok(&["child", "start", &supervisor, &spec]);
+    }
+}
+
+fn round(node: &Node) -> Round {
+    let began = Instant::now();
+    node.ok(&["upgrade", "2.0.0"]);
+    node.ok(&["downgrade"]);
+    let took_ms = began.elapsed().as_secs_f64() * 1e3;
+    Round { took_ms, mapped: node.mapped().len(), resident_kb: resident_kb(node) }
+}
+
+fn pids(node: &Node) -> BTreeSet<String> {
+    let processes = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
+    processes.iter().filter_map(|process| process["pid"].as_str().map(str::to_owned)).collect()
+}
+
+/// Returns how many answers the servers got and how many never came.
+fn counted(node: &Node, servers: u64) -> (u64, u64) {
+    let count = |number: u64| {
+        let place = format!("habit_{number}");
+        let count = node.json(&["call", &place, "\"count\"", "--timeout", "60000"])["reply"].clone();
+        let of = |field: &Value| field.as_u64().expect("a server counts");
+        (of(&count["answered"]), of(&count["lost"]))
+    };
+    (0..servers).step_by(2).map(count).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
+}
+
+fn resident_kb(node: &Node) -> f64 {
+    let statm = fs::read_to_string(format!("/proc/{}/statm", node.id())).expect("the daemon lives");
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());
+    pages.expect("the kernel counts pages") * PAGE_KB
+}
+
+/// Returns the slope of the line that is nearest to all samples, by least squares.
+fn slope(samples: &[f64]) -> f64 {
+    let count = samples.len() as f64;
+    let (mean_x, mean_y) = ((count - 1.0) / 2.0, samples.iter().sum::<f64>() / count);
+    let both = |(x, y): (usize, &f64)| ((x as f64 - mean_x) * (y - mean_y), (x as f64 - mean_x).powi(2));
+    let (above, below) = samples.iter().enumerate().map(both).fold((0.0, 0.0), |s, t| (s.0 + t.0, s.1 + t.1));
+    if below == 0.0 { 0.0 } else { above / below }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slope_is_that_of_the_nearest_line() {
+        assert_eq!(slope(&[1.0, 3.0, 5.0, 7.0]), 2.0);
+        assert_eq!(slope(&[5.0, 5.0, 5.0]), 0.0);
+        assert_eq!(slope(&[5.0]), 0.0);
+    }
+
+    #[test]
+    fn whatever_is_not_as_it_was_is_named() {
+        let round = |mapped, resident_kb| Round { took_ms: 1.0, mapped, resident_kb };
+        let flat = vec![round(1, 5.0); 8];
+        let good = Soak { rounds: flat.clone(), answered: 1, lost: 0, changed_pids: 0 };
+        assert_eq!(good.faults(1.0), [""; 0]);
+        let mut rounds: Vec<_> = (0..8).map(|n| round(1, f64::from(n) * 2.0)).collect();
+        rounds[3].mapped = 2;
+        let bad = Soak { rounds, answered: 0, lost: 4, changed_pids: 2 };
+        assert_eq!(
+            bad.faults(1.0),
+            [
+                "2 libraries were mapped after round 3",
+                "memory grew by 2.0 kB with each round",
+                "4 answers never came",
+                "nobody asked anybody",
+                "2 processes are others",
+            ]
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Apps that are not written in Rust (issue 5.5).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reld_tests::{Node, eventually, pid_value, release};
+use serde_json::{Value, json};
+
+fn read(node: &Node) -> Value {
+    node.json(&["call", "meter", r#""read""#])["reply"].clone()
+}
+
+/// Adds a watt-hour and reads it, again and again, until told to stop; returns how often.
+fn keep_adding(node: &Node, stop: &AtomicBool) -> u64 {
+    let mut added = 0;
+    while !stop.load(Ordering::Relaxed) {
+        node.ok(&["cast", "meter", r#"{"add": 1}"#]);
+        added += 1;
+        let read = read(node);
+        assert_eq!(read["readings"], json!(added), "{read}");
+    }
+    added
+}
+
+#[test]
+fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_rust_under_calls() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let pids = [node.pid("meter", &json!("meter")), node.pid("counter", &json!(10_000))];
+    node.ok(&["unpack", &release("plant-1.1.0")]);
+    let stop = AtomicBool::new(false);
+    let added = std::thread::scope(|scope| {
+        let adding = scope.spawn(|| keep_adding(&node, &stop));
+        eventually("it is used", || (read(&node)["readings"].as_u64() >= Some(3)).then_some(()));
+        node.ok(&["upgrade", "1.1.0"]);
+        let state = node.state("meter");
+        assert_eq!(state["total_mwh"].as_u64(), state["readings"].as_u64().map(|n| n * 1000), "{state}");
+        eventually("it goes on", || (read(&node)["largest_mwh"] == json!(1000)).then_some(()));
+        node.ok(&["downgrade"]);
+        stop.store(true, Ordering::Relaxed);
+        adding.join().expect("no call failed")
+    });
+    assert_eq!(read(&node), json!({"total_wh": added, "readings": added}));
+    assert_eq!(pids, [node.pid("meter", &json!("meter")), node.pid("counter", &json!(10_000))]);
+    let stays = node.json(&["code"])["residents"].clone();
+    assert_eq!(stays, json!([]), "nothing of the newer version stays mapped");
+}
+
+#[test]
+fn what_a_conversion_in_c_loses_and_assumes_is_what_its_appup_says() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    node.ok(&["cast", "meter", r#"{"add": 7}"#]);
+    node.ok(&["upgrade", &release("plant-1.1.0")]);
+    assert_eq!(read(&node), json!({"total_mwh": 7000, "readings": 1, "largest_mwh": 0}));
+    node.ok(&["cast", "meter", r#"{"add_mwh": 1999}"#]);
+    assert_eq!(read(&node), json!({"total_mwh": 8999, "readings": 2, "largest_mwh": 1999}));
+    node.ok(&["downgrade"]);
+    assert_eq!(read(&node), json!({"total_wh": 8, "readings": 2}));
+}
+
+#[test]
+fn a_callback_in_c_waits_for_one_in_rust_and_can_be_ended_while_it_waits() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let counter = node.pid("counter", &json!(10_000));
+    let ask = json!({"ask": pid_value(&counter)}).to_string();
+    let answer = node.json(&["call", "meter", &ask])["reply"].clone();
+    assert!(answer["value"].as_u64() >= Some(10_000), "{answer}");
+
+    node.ok(&["suspend", &counter]);
+    let mut waiting = node.relctl(&["call", "meter", &ask, "--timeout", "60000"]);
+    let mut waiting = waiting.spawn().expect("relctl can be run");
+    let meter = node.pid("meter", &json!("meter"));
+    eventually("it waits", || {
+        let process = node.json(&["proc", &counter]);
+        let letters = process["mailbox"].as_array().cloned()?;
+        letters.iter().any(|letter| letter["kind"] == "call" && letter["from"] == *meter).then_some(())
+    });
+    node.ok(&["kill", &meter]);
+    assert!(!waiting.wait().expect("relctl ends").success(), "whoever called it is told");
+    node.ok(&["resume", &counter]);
+    eventually("it is started again", || (node.run(&["call", "meter", r#""read""#]).code == 0).then_some(()));
+    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}));
+}
+
+#[test]
+fn an_app_in_c_refuses_what_it_does_not_understand_by_the_same_words_as_one_in_rust() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let refused = node.run(&["call", "meter", r#""raed""#]).expect(1);
+    assert!(refused.stderr.contains("a meter is cast"), "{}", refused.stderr);
+    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "it lives");
+}
