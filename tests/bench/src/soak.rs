@@ -10,12 +10,10 @@ use std::time::Instant;
 use reld_tests::{Node, release};
 use serde_json::{Value, json};
 
-use crate::line;
+use crate::{line, memory};
 
 /// The slope is taken after this part of the rounds, when everything has been allocated once.
 const WARM_UP: usize = 4;
-
-const PAGE: f64 = 4.096;
 
 /// What was seen after one round.
 struct Seen {
@@ -60,7 +58,7 @@ fn round(node: &Node) -> Seen {
     node.ok(&["upgrade", "2.0.0"]);
     node.ok(&["downgrade"]);
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
-    Seen { took_ms, mapped: mapped(node) as f64, resident_kb: resident_kb(node) }
+    Seen { took_ms, mapped: mapped(node) as f64, resident_kb: memory::resident(node) / 1e3 }
 }
 
 fn pids(node: &Node) -> BTreeSet<String> {
@@ -84,12 +82,6 @@ fn mapped(node: &Node) -> usize {
     let maps = fs::read_to_string(format!("/proc/{}/maps", node.id())).expect("the daemon lives");
     let paths = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path));
     paths.filter(|path| path.contains(".loaded.so")).collect::<BTreeSet<_>>().len()
-}
-
-fn resident_kb(node: &Node) -> f64 {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", node.id())).expect("the daemon lives");
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());
-    pages.expect("the kernel counts pages") * PAGE
 }
 
 /// Returns the slope of the line that is nearest to all samples, by least squares.
