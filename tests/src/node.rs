@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::build::programs;
 use crate::run::{Run, eventually};
 
-/// A daemon in a root of its own. Killed when dropped.
+/// A daemon in a root of its own. Killed when dropped, and by the kernel when the thread that started it ends: a test or a
+/// benchmark that is killed leaves no node behind.
 #[derive(Debug)]
 pub struct Node {
     folder: TempDir,
@@ -189,7 +190,9 @@ fn log(folder: &Path) -> PathBuf {
 fn spawn(folder: &Path, options: &[String], environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
     let printed = log.try_clone().expect("a file can be opened twice");
-    Command::new(&programs().reld)
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(&programs().reld)
         .arg("--root")
         .arg(folder.join("root"))
         .arg("--socket")

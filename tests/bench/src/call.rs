@@ -9,7 +9,8 @@ use crate::line;
 const ROUND_TRIPS: u64 = 300_000;
 const CALLS: u64 = 1_000_000;
 
-const PAYLOADS: [&str; 3] = ["int", "bin100", "map100"];
+/// What is carried: a number, a hundred bytes, a struct of about as many.
+pub(crate) const PAYLOADS: [&str; 3] = ["int", "bin100", "map100"];
 
 pub(crate) fn run(reps: usize) {
     let node = Node::start();

@@ -1,7 +1,7 @@
 //! Figures of a real node: the real daemon, real libraries, real tarballs. One JSON line each on stdout.
 //!
 //! ```text
-//! cargo run --release -p reld-bench -- call upgrade unpack purge
+//! cargo run --release -p reld-bench -- call cast spawn restart memory upgrade unpack purge
 //! ```
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
@@ -10,7 +10,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
 mod call;
+mod cast;
+mod children;
 mod line;
+mod memory;
 mod purge;
 mod soak;
 mod unpack;
@@ -31,6 +34,9 @@ struct Args {
     /// How many processes are upgraded, or live while old code is purged.
     #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
     n: Vec<u64>,
+    /// How many idle servers are started below one supervisor.
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    children: Vec<u64>,
     /// How large their states are: a few words, or 1 KB that is all rewritten.
     #[arg(long, value_delimiter = ',', default_value = "small,kb1")]
     state: Vec<String>,
@@ -49,6 +55,15 @@ struct Args {
 enum Section {
     /// Calls between processes of a loaded library.
     Call,
+    /// Casts between them.
+    Cast,
+    /// Idle servers started by a supervisor: how fast, and what each keeps of memory.
+    #[value(alias = "memory")]
+    Spawn,
+    /// A child that ends, and comes back.
+    Restart,
+    /// The list of a supervisor's children.
+    Which,
     /// An upgrade and a downgrade of many processes, watched by clients.
     Upgrade,
     /// A release of some 50 MB, beside tar.
@@ -64,6 +79,18 @@ fn main() -> ExitCode {
     let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
     if wanted(Section::Call) {
         call::run(args.reps);
+    }
+    if wanted(Section::Cast) {
+        cast::run(args.reps);
+    }
+    if wanted(Section::Spawn) {
+        args.children.iter().for_each(|n| children::fill(args.reps.min(3), *n));
+    }
+    if wanted(Section::Restart) {
+        [0, 10_000].into_iter().for_each(children::restart);
+    }
+    if wanted(Section::Which) {
+        [1_000, 10_000, 100_000].into_iter().for_each(|n| children::which(args.reps, n));
     }
     if wanted(Section::Upgrade) {
         for shape in &args.shape {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 /// How long a call may take: OTP's default.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a call carries, both ways.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub(crate) enum Load {
 
 impl Load {
     /// Made anew for each call, as a caller has something new to say.
-    fn new(payload: Payload, number: u64) -> Self {
+    pub(crate) fn new(payload: Payload, number: u64) -> Self {
         match payload {
             Payload::Int => Self::Int(number),
             Payload::Bin100 => Self::Bin100(bytes(number, 100)),
@@ -72,9 +72,9 @@ impl GenServer for Echo {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Go;
 
-/// A caller that has made all its calls.
+/// From who has done all that it was to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct Finished;
+pub(crate) struct Finished;
 
 /// Waits for [`Go`], makes its calls, then tells who started it.
 pub(crate) struct Caller;
@@ -107,9 +107,14 @@ pub(crate) async fn time(payload: Payload, pairs: u64, calls: u64) -> Result<u64
     for _ in &callers {
         task::recv::<Finished>().await?;
     }
-    let took = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let took = nanoseconds(start);
     for echo in echoes {
         exit(echo, Exit::Killed)?;
     }
     Ok(took)
+}
+
+/// Returns the nanoseconds since then.
+pub(crate) fn nanoseconds(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,10 +1,13 @@
 //! What measures from inside a node, so that the way through the control API is not part of a figure.
 //!
-//! `driver` carries out one order after the other. `caller` calls an `echo` as fast as it is answered. `probe` sends a
-//! server one ping each millisecond, answered or not.
+//! `driver` carries out one order after the other. `caller` calls an `echo` as fast as it is answered; `sender` casts to a
+//! `counter`. `idle` servers are started, and started again. `probe` sends a server one ping each millisecond, answered or
+//! not.
 #![forbid(unsafe_code)]
 
 mod calls;
+mod casts;
+mod children;
 mod pool;
 mod probe;
 
@@ -15,6 +18,8 @@ use reld_sdk::{
 use serde::{Deserialize, Serialize};
 
 use calls::{Caller, Echo, Payload};
+use casts::{Counter, Sender};
+use children::{Crash, Family, Idle, OneSup, SimpleSup};
 use pool::{Pool, Shape};
 use probe::Probe;
 
@@ -25,6 +30,11 @@ export_app! {
         driver: task Driver,
         caller: task Caller,
         echo: gen_server Echo,
+        sender: task Sender,
+        counter: gen_server Counter,
+        idle: gen_server Idle,
+        simple_sup: supervisor SimpleSup,
+        one_sup: supervisor OneSup,
         probe: task Probe,
         driver_sup: supervisor DriverSup,
         driver_app: application DriverApp,
@@ -37,6 +47,14 @@ export_app! {
 enum Order {
     /// Times calls, each pair of processes doing the same number. Answered with nanoseconds.
     Call { payload: Payload, pairs: u64, calls: u64 },
+    /// Times casts of so many processes to one. Answered with nanoseconds.
+    Cast { payload: Payload, senders: u64, casts: u64 },
+    /// Starts idle servers below a new supervisor. Answered with nanoseconds.
+    Spawn { root: Pid, shape: Shape, servers: u64 },
+    /// As `Spawn`, then ends one more server, again and again. Answered with nanoseconds for each time.
+    Restart { root: Pid, shape: Shape, siblings: u64, crash: Crash, times: u64 },
+    /// As `Spawn`, then lists the children, again and again. Answered with nanoseconds for each time.
+    Which { root: Pid, shape: Shape, servers: u64, times: u64 },
     /// Fills the tree below a supervisor. Answered with the number of servers.
     Fill { supervisor: Pid, servers: u64, state: String, shape: Shape },
     /// Asks every server whether it runs a version and has its state. Answered with the number of those that do.
@@ -55,13 +73,29 @@ impl Task for Driver {
     async fn run((): ()) -> Result<(), Exit> {
         register("driver")?;
         let (mut pool, mut probes) = (Pool::default(), Vec::new());
-        loop {
+        for number in 0.. {
             let task::Message::Call(from, order) = task::recv::<Order>().await? else {
                 return Err(Exit::error("the driver only takes calls"));
             };
             match order {
                 Order::Call { payload, pairs, calls } => {
                     reply(from, &calls::time(payload, pairs, calls).await?)?;
+                }
+                Order::Cast { payload, senders, casts } => {
+                    reply(from, &casts::time(payload, senders, casts).await?)?;
+                }
+                Order::Spawn { root, shape, servers } => {
+                    reply(from, &Family::start(root, number, shape).await?.fill(servers).await?)?;
+                }
+                Order::Restart { root, shape, siblings, crash, times } => {
+                    let family = Family::start(root, number, shape).await?;
+                    family.fill(siblings).await?;
+                    reply(from, &family.restart(crash, times).await?)?;
+                }
+                Order::Which { root, shape, servers, times } => {
+                    let family = Family::start(root, number, shape).await?;
+                    family.fill(servers).await?;
+                    reply(from, &family.list(times).await?)?;
                 }
                 Order::Fill { supervisor, servers, state, shape } => {
                     pool.fill(supervisor, servers, &state, shape).await?;
@@ -75,6 +109,7 @@ impl Task for Driver {
                 Order::Unwatch => reply(from, &probe::stop(std::mem::take(&mut probes)).await?)?,
             }
         }
+        Ok(())
     }
 }
 

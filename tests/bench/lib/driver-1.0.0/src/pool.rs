@@ -72,6 +72,6 @@ impl Pool {
     }
 }
 
-fn running(started: Result<Option<Pid>, supervisor::SupervisorError>) -> Result<Pid, Exit> {
+pub(crate) fn running(started: Result<Option<Pid>, supervisor::SupervisorError>) -> Result<Pid, Exit> {
     started.map_err(Exit::error)?.ok_or_else(|| Exit::error("a child said ignore"))
 }

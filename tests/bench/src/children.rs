@@ -1,0 +1,89 @@
+//! Idle servers below one supervisor: how fast they are started, what each keeps of memory, how fast one comes back.
+//!
+//! A restart is the time from the order to end until the next one has answered its first call.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use reld_tests::{Node, pid_value, release};
+use serde_json::{Value, json};
+
+use crate::line::{percentile, print};
+use crate::{memory, upgrade::order};
+
+/// Supervisors, by the driver's word for them.
+const STRATEGIES: [(&str, &str); 2] = [("simple_one_for_one", "simple"), ("one_for_one", "one")];
+
+/// How often a child is started again.
+const RESTARTS: u64 = 2_000;
+
+/// What is started before a clock runs.
+const WARM_UP: u64 = 1_000;
+
+/// What was seen of one node that was filled.
+struct Filled {
+    per_second: f64,
+    bytes: f64,
+}
+
+/// Starts `n` servers in a fresh node for each time.
+pub(crate) fn fill(reps: usize, n: u64) {
+    for (strategy, shape) in STRATEGIES {
+        let filled: Vec<Filled> = (0..reps).map(|_| fill_one(n, shape)).collect();
+        let parameters = json!({"strategy": strategy, "n": n, "mode": "idle"});
+        print("spawn_rate", &parameters, "procs/s", filled.iter().map(|filled| filled.per_second).collect());
+        print("idle_rss", &parameters, "bytes/proc", filled.iter().map(|filled| filled.bytes).collect());
+    }
+}
+
+fn fill_one(n: u64, shape: &str) -> Filled {
+    let (node, root) = start();
+    let spawn = |servers| {
+        let order_ = json!({"spawn": {"root": root, "shape": shape, "servers": servers}});
+        order(&node, &order_).as_f64().expect("the driver answers nanoseconds")
+    };
+    spawn(WARM_UP);
+    let before = memory::resident(&node);
+    let took = spawn(n);
+    // What is being freed should have been.
+    sleep(Duration::from_millis(500));
+    let bytes = (memory::resident(&node) - before) / n as f64;
+    Filled { per_second: n as f64 * 1e9 / took, bytes }
+}
+
+/// Ends one server again and again, beside so many others.
+pub(crate) fn restart(siblings: u64) {
+    for (strategy, shape) in STRATEGIES {
+        for crash in ["kill", "exit", "panic"] {
+            let (node, root) = start();
+            let order_ = json!({"root": root, "shape": shape, "siblings": siblings, "crash": crash, "times": RESTARTS});
+            let mut samples = times(&order(&node, &json!({"restart": order_})), 1e3);
+            samples.sort_by(f64::total_cmp);
+            let parameters = json!({"strategy": strategy, "siblings": siblings, "crash": crash});
+            print("restart_latency_p99", &parameters, "us", vec![percentile(&samples, 99)]);
+            print("restart_latency", &parameters, "us", samples);
+        }
+    }
+}
+
+/// Lists the children of a supervisor of `n`.
+pub(crate) fn which(reps: usize, n: u64) {
+    for (strategy, shape) in STRATEGIES {
+        let (node, root) = start();
+        let order_ = json!({"which": {"root": root, "shape": shape, "servers": n, "times": reps}});
+        let parameters = json!({"strategy": strategy, "n": n});
+        print("which_children", &parameters, "ms", times(&order(&node, &order_), 1e6));
+    }
+}
+
+fn start() -> (Node, Value) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("bench-1.0.0")]);
+    let root = node.tree("driver")["pid"].as_str().map(pid_value).expect("the driver has a root");
+    (node, root)
+}
+
+fn times(nanoseconds: &Value, per: f64) -> Vec<f64> {
+    let times = nanoseconds.as_array().expect("the driver answers a time for each");
+    times.iter().map(|time| time.as_f64().expect("a time is a number") / per).collect()
+}
