@@ -18,3 +18,4 @@ mod single_app;
 mod store;
 mod tables;
 mod upgrade;
+mod windows;
