@@ -51,7 +51,7 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Say what an install would do, and everything that stands against it
-    Check(Version),
+    Check(Check),
     /// Make a release current; a restart of the node still goes back
     Install(Install),
     /// Make a release permanent
@@ -272,13 +272,62 @@ pub(crate) struct Timeouts {
     pub(crate) code_change_timeout: Option<u64>,
 }
 
+/// What is done about what stands in the way of an upgrade, and how much of it moves at once.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub(crate) struct Policy {
+    /// Go on from a release that is not committed
+    #[arg(long)]
+    pub(crate) supersede: bool,
+    /// What is done about processes outside every supervision tree that use a module which changes
+    #[arg(long, default_value = "refuse")]
+    pub(crate) orphans: Orphans,
+    /// What is done about processes of updated modules that do not come to rest in time
+    #[arg(long, default_value = "abort")]
+    pub(crate) unrest: Unrest,
+    /// Move the modules group by group, each group in a window of its own, as in OTP. Where a later window fails, those
+    /// before it are taken back by a downgrade, for new code has run by then
+    #[arg(long)]
+    pub(crate) group_windows: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Orphans {
+    /// Refuse the upgrade
+    #[default]
+    Refuse,
+    /// End them
+    Kill,
+    /// Convert them like others
+    Include,
+    /// Leave them alone: their next message meets new code with a state of the old
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Unrest {
+    /// Take the upgrade back
+    #[default]
+    Abort,
+    /// End them
+    Kill,
+    /// Leave them in old code until their callback returns
+    Leave,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Check {
+    /// The release's version
+    pub(crate) version: String,
+    #[command(flatten)]
+    pub(crate) policy: Policy,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Install {
     /// The release's version
     pub(crate) version: String,
-    /// Go on from a release that is not committed
-    #[arg(long)]
-    pub(crate) supersede: bool,
+    #[command(flatten)]
+    pub(crate) policy: Policy,
     #[command(flatten)]
     pub(crate) timeouts: Timeouts,
 }
@@ -288,9 +337,8 @@ pub(crate) struct Going {
     /// Do not make the release permanent: a restart of the node goes back
     #[arg(long)]
     pub(crate) no_commit: bool,
-    /// Go on from a release that is not committed
-    #[arg(long)]
-    pub(crate) supersede: bool,
+    #[command(flatten)]
+    pub(crate) policy: Policy,
     /// Return as soon as it has begun; `relctl attach` follows it
     #[arg(long)]
     pub(crate) detach: bool,
@@ -330,7 +378,7 @@ pub(crate) struct Upgrade {
     pub(crate) release: String,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "orphans", "unrest", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,

@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Plan(args) => plan::plan(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Unpack { file } => release::unpack(client, &file).await,
-        Command::Check(args) => release::check(client, args.version, false).await,
+        Command::Check(args) => release::check(client, args.version, args.policy).await,
         Command::Install(args) => upgrade::install(client, args).await,
         Command::Commit { version } => release::commit(client, version).await,
         Command::Remove(args) => release::remove(client, args.version).await,

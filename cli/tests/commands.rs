@@ -40,6 +40,7 @@ fn report() -> r::Report {
         steps: vec![r::StepRun { number: 1, text: "switch".to_owned(), took_us: 7 }],
         took_us: 21_000,
         pauses: r::Pauses { processes: 3, p50_us: 800, p99_us: 1200, max_us: 1200 },
+        windows: Vec::new(),
         killed: Vec::new(),
         restarted: Vec::new(),
         timeouts: 0,
@@ -842,6 +843,44 @@ fn what_is_to_be_watched_before_the_commit_travels_with_the_upgrade() {
     watched for 61.0 s: nobody crashed, the probe passed
     exit 0
     "#);
+}
+
+#[test]
+fn what_is_chosen_travels_with_the_install_and_each_window_is_drawn() {
+    let window = |window, module: &str, max_us| r::Window {
+        window,
+        modules: vec![module.to_owned()],
+        outcome: r::Outcome::Installed,
+        pauses: r::Pauses { processes: 2, p50_us: 80, p99_us: max_us, max_us },
+        converted: 2,
+    };
+    let report = r::Report { windows: vec![window(1, "counter", 90), window(2, "till", 70)], ..report() };
+    let args = ["install", "1.1.0", "--group-windows", "--orphans", "kill", "--unrest=leave"];
+    assert_snapshot!(relctl(vec![answer::<q::Install>(&report)], &args), @r#"
+    -> POST /releases/install {"version":"1.1.0","timeouts":{},"policy":{"orphans":"kill","unrest":"leave","group_windows":true}}
+      1. switch (7 us)
+    installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
+    window 1 [counter]: 2 states converted, pause of 2 processes: p50 80 us, p99 90 us, max 90 us
+    window 2 [till]: 2 states converted, pause of 2 processes: p50 80 us, p99 70 us, max 70 us
+    exit 0
+    "#);
+    let step = |number, window: u64| r::Step {
+        number,
+        text: "switch".to_owned(),
+        instruction: json!({"op": "switch", "window": window}),
+    };
+    let checked = r::Checked { script: vec![step(1, 1), step(2, 2)], ..checked() };
+    let args = ["check", "1.1.0", "--group-windows", "--orphans", "ignore"];
+    assert_snapshot!(relctl(vec![answer::<q::Check>(&checked)], &args), @r"
+    -> GET /releases/check?version=1.1.0&orphans=ignore&group_windows=true
+    from 1.0.0 to 1.1.0; nothing was executed
+    window 1
+      1. switch
+    window 2
+      2. switch
+    warning: loopy lingers
+    exit 0
+    ");
 }
 
 #[test]

@@ -20,3 +20,4 @@ mod single_app;
 mod store;
 mod tables;
 mod upgrade;
+mod windows;

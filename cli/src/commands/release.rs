@@ -6,7 +6,8 @@ use reld_api::response::Unpacked;
 use reld_api::{Client, request as q};
 use tokio::fs::File;
 
-use super::Shown;
+use super::{Shown, upgrade};
+use crate::args::Policy;
 use crate::error::Failure;
 use crate::render;
 
@@ -28,9 +29,16 @@ pub(super) async fn upload(client: &Client, file: &Path) -> Result<Unpacked, Fai
     Ok(client.upload::<q::Unpack>(tarball).await?)
 }
 
-pub(super) async fn check(client: &Client, version: String, supersede: bool) -> Result<Shown, Failure> {
-    let answer = client.call(&q::Check { version, supersede }).await?;
+pub(super) async fn check(client: &Client, version: String, policy: Policy) -> Result<Shown, Failure> {
+    let answer = client.call(&checking(version, policy)).await?;
     Ok(Shown::new(&answer, render::checked(&answer)))
+}
+
+/// Returns the question what an install on these terms would do.
+pub(super) fn checking(version: String, policy: Policy) -> q::Check {
+    let supersede = policy.supersede;
+    let q::Policy { orphans, group_windows, .. } = upgrade::policy(policy);
+    q::Check { version, supersede, orphans, group_windows }
 }
 
 pub(super) async fn commit(client: &Client, version: Option<String>) -> Result<Shown, Failure> {

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, history, load, release};
-use crate::args::{Downgrade, Going, Install, Mode, Settle, Timeouts, Upgrade};
+use crate::args::{Downgrade, Going, Install, Mode, Orphans, Policy, Settle, Timeouts, Unrest, Upgrade};
 use crate::error::Failure;
 use crate::render;
 
@@ -22,27 +22,28 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
     if let Some(app) = args.app.clone() {
         return load::upgrade_app(client, &app, args).await;
     }
-    let supersede = args.going.supersede;
+    let policy = args.going.policy;
     match tarball(&args.release) {
-        Some(file) if args.dry_run => dry_run_of_file(client, &file, supersede).await,
+        Some(file) if args.dry_run => dry_run_of_file(client, &file, policy).await,
         Some(file) => {
             let unpacked = release::upload(client, &file).await?;
             go(client, unpacked.version, args.mode, args.going).await
         }
-        None if args.dry_run => release::check(client, args.release, supersede).await,
+        None if args.dry_run => release::check(client, args.release, policy).await,
         None => go(client, args.release, args.mode, args.going).await,
     }
 }
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
-    let Going { no_commit, supersede, detach, settle, timeouts: times } = args.going;
+    let Going { no_commit, policy: terms, detach, settle, timeouts: times } = args.going;
     let patience = patience(&settle);
     let request = q::Downgrade {
         version: args.version,
         end: end(no_commit),
         timeouts: timeouts(times),
         settle: settled(settle),
-        supersede,
+        policy: policy(terms),
+        supersede: terms.supersede,
         detach,
     };
     let shown = watched(client, &request, patience).await?;
@@ -50,20 +51,22 @@ pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown,
 }
 
 pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
-    let Install { version, supersede, timeouts: times } = args;
-    let request = q::Install { version, timeouts: timeouts(times), supersede };
+    let Install { version, policy: terms, timeouts: times } = args;
+    let request =
+        q::Install { version, timeouts: timeouts(times), policy: policy(terms), supersede: terms.supersede };
     watched(client, &request, Duration::ZERO).await
 }
 
 async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Result<Shown, Failure> {
-    let Going { no_commit, supersede, detach, settle, timeouts: times } = going;
+    let Going { no_commit, policy: terms, detach, settle, timeouts: times } = going;
     let patience = patience(&settle);
     let request = q::Upgrade {
         version,
         end: end(no_commit),
         timeouts: timeouts(times),
         settle: settled(settle),
-        supersede,
+        policy: policy(terms),
+        supersede: terms.supersede,
         detach,
         mode: match mode {
             Mode::Live => q::Mode::Live,
@@ -102,6 +105,23 @@ fn timeouts(args: Timeouts) -> q::Timeouts {
     q::Timeouts { suspend_ms: args.suspend_timeout, code_change_ms: args.code_change_timeout }
 }
 
+pub(super) fn policy(args: Policy) -> q::Policy {
+    q::Policy {
+        orphans: match args.orphans {
+            Orphans::Refuse => q::Orphans::Refuse,
+            Orphans::Kill => q::Orphans::Kill,
+            Orphans::Include => q::Orphans::Include,
+            Orphans::Ignore => q::Orphans::Ignore,
+        },
+        unrest: match args.unrest {
+            Unrest::Abort => q::Unrest::Abort,
+            Unrest::Kill => q::Unrest::Kill,
+            Unrest::Leave => q::Unrest::Leave,
+        },
+        group_windows: args.group_windows,
+    }
+}
+
 /// Whoever names a file means it; a version has neither a slash nor this ending.
 fn tarball(release: &str) -> Option<PathBuf> {
     let path = Path::new(release);
@@ -114,10 +134,10 @@ fn end(no_commit: bool) -> End {
 }
 
 /// The node can only plan with what it has: the release is taken in, and leaves again if it was not there before.
-async fn dry_run_of_file(client: &Client, file: &Path, supersede: bool) -> Result<Shown, Failure> {
+async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy) -> Result<Shown, Failure> {
     let unpacked = release::upload(client, file).await?;
     let version = unpacked.version;
-    let checked = client.call(&q::Check { version: version.clone(), supersede }).await;
+    let checked = client.call(&release::checking(version.clone(), policy)).await;
     if unpacked.changed {
         client.call(&q::Remove { version }).await?;
     }

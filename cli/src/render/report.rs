@@ -11,7 +11,12 @@ pub(crate) fn checked(checked: &Checked) -> String {
     }
     let from = checked.from.as_deref().unwrap_or("nothing");
     let mut text = format!("from {from} to {}; nothing was executed\n", checked.to);
+    let mut window = None;
     for step in &checked.script {
+        if step.instruction["window"].as_u64() != window {
+            window = step.instruction["window"].as_u64();
+            line(&mut text, format_args!("window {}", window.unwrap_or_default()));
+        }
         line(&mut text, format_args!("{:>3}. {}", step.number, step.text));
     }
     text + &warnings(&checked.warnings)
@@ -40,7 +45,15 @@ fn drawn(report: &Report, kept: &str) -> String {
         line(&mut text, format_args!("{:>3}. {} ({took})", step.number, step.text));
     }
     text += &headline(report, kept);
-    text += &pauses(&report.pauses);
+    for window in &report.windows {
+        let modules = window.modules.join(" ");
+        let pause = pauses(&window.pauses);
+        text +=
+            &format!("window {} [{modules}]: {} states converted, {pause}", window.window, window.converted);
+    }
+    if report.windows.is_empty() {
+        text += &pauses(&report.pauses);
+    }
     text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
     for Started { pid, name, module } in &report.restarted {
@@ -137,6 +150,7 @@ mod tests {
             steps: vec![StepRun { number: 1, text: "suspend [counter]".to_owned(), took_us: 120 }],
             took_us: 15_300,
             pauses: Pauses { processes: 2, p50_us: 900, p99_us: 1900, max_us: 1900 },
+            windows: Vec::new(),
             killed: vec![ended_process("<8.1>")],
             restarted: vec![Started { pid: "<9.2>".to_owned(), name: None, module: "pi".to_owned() }],
             timeouts: 2,

@@ -17,8 +17,8 @@ pub use look::{
     Apps, ChildSpecOf, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status, Tables, Tree,
 };
 pub use release::{
-    Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Probe, RebootOld,
-    Releases, Remove, Settle, Timeouts, Unpack, Upgrade, UpgradeApp,
+    Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Orphans, Policy, Probe,
+    RebootOld, Releases, Remove, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,

@@ -14,7 +14,7 @@ pub use look::{
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,
-    ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun, Unpacked,
+    ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun, Unpacked, Window,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,

@@ -54,7 +54,7 @@ pub(crate) struct RuntimeNode {
     held: Vec<runtime::Pid>,
     /// Stopped so, to be started again.
     stopped: Vec<StoppedChild>,
-    /// The environments of running apps as they were before the switch.
+    /// The environments of running apps as they were before the first switch of the upgrade.
     environments: Vec<(String, BTreeMap<String, runtime::Bytes>)>,
     /// Orphans that are held to be killed.
     doomed: Vec<runtime::Pid>,
@@ -372,6 +372,9 @@ impl Node for RuntimeNode {
             }
         };
         self.nothing_awaited();
+        if !staging.continues {
+            self.environments.clear();
+        }
         let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
         let at_once: Vec<String> = staging.at_once.iter().map(ToString::to_string).collect();
         self.upgrade = Some(self.runtime.stage(modules, &removals, &at_once));
@@ -541,7 +544,9 @@ impl Node for RuntimeNode {
             upgrade.switch();
         }
         self.is_switched = true;
-        self.environments = self.running_environments();
+        if self.environments.is_empty() {
+            self.environments = self.running_environments();
+        }
         let mut shared = self.shared.lock();
         let now = Instant::now();
         let replaced = self.staging.modules.keys().chain(&self.staging.removals);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, MemberChange, PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, plan,
+    Action as PlanAction, MemberChange, Moved, PlanError, PurgeMethod, Release, ReleaseApp, Script,
+    StartType, Vsn, Windows, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::error::{Error, Obstacle};
 use crate::lineup::{Lineup, library};
 use crate::node::{AppSpec, Node, OrphanPolicy, OutsiderKind};
 use crate::process::Process;
-use crate::program::{InstallOptions, Material, pre_purges, program};
+use crate::program::{InstallOptions, Material, pre_purges, programs};
 use crate::step::Program;
 
 /// What an install would do, and what stands in its way.
@@ -36,11 +37,11 @@ pub struct Check {
     pub warnings: Vec<String>,
 }
 
-/// A check, and the program that carries its script out.
+/// A check, and the programs that carry its script out, window by window.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) check: Check,
-    pub(crate) program: Program,
+    pub(crate) programs: Vec<Program>,
 }
 
 impl Prepared {
@@ -54,7 +55,7 @@ impl Prepared {
             obstacles: Vec::new(),
             warnings: Vec::new(),
         };
-        Self { check, program: Program::default() }
+        Self { check, programs: Vec::new() }
     }
 }
 
@@ -80,7 +81,47 @@ pub(crate) fn prepare<N: Node>(
     }
     let old = from.map(|from| from.documents(store)).transpose()?.map(|documents| documents.release);
     match candidate(store, to) {
-        Ok((new, material)) => prepared.plan(node, old.as_ref(), &new, material, options),
+        Ok((new, material)) => {
+            let script = match &old {
+                Some(old) => plan_windows(old, &new, options.windows),
+                None => Ok(Script::boot(&new)),
+            };
+            if let (Some(old), Ok(script)) = (&old, &script) {
+                prepared.check.obstacles.extend(no_way_back(old, &new, script));
+            }
+            prepared.plan(node, old.as_ref(), script, material, options);
+        }
+        Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
+    }
+    Ok(prepared)
+}
+
+/// What was carried out of a script of several windows is taken back by the script of the opposite direction.
+fn no_way_back(old: &Release, new: &Release, script: &Script) -> Option<Obstacle> {
+    let is_one = script.windows().count() < 2;
+    if is_one { None } else { plan_windows(new, old, Windows::Group).err().map(Obstacle::NoWayBack) }
+}
+
+/// Prepares the way back from an upgrade `from` which only a part was carried out: the node is between two releases.
+///
+/// # Errors
+/// The release that was to be installed can not be read.
+pub(crate) fn prepare_way_back<N: Node>(
+    node: &N,
+    store: &Store,
+    from: &Lineup,
+    to: &Lineup,
+    moved: &Moved,
+    options: InstallOptions,
+) -> Result<Prepared, Error> {
+    let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
+    let left = from.documents(store)?.release;
+    match candidate(store, to) {
+        Ok((release, material)) => {
+            let script = plan_windows(&left, &release, Windows::Group).map(|script| script.about(moved));
+            let material = Material { continues: true, ..material };
+            prepared.plan(node, Some(&left), script, material, options);
+        }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
@@ -156,6 +197,7 @@ fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &
         replaceable: Default::default(),
         libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
         apps: specs.map(|app| spec(dir(app), documents, app)).collect(),
+        continues: false,
     }
 }
 
@@ -215,19 +257,15 @@ fn is_empty(extra: &Value) -> bool {
 }
 
 impl Prepared {
-    /// Derives script and program, and looks at the processes that they are about.
+    /// Derives the programs of a script, and looks at the processes that they are about.
     fn plan<N: Node>(
         &mut self,
         node: &N,
         old: Option<&Release>,
-        new: &Release,
+        script: Result<Script, PlanError>,
         mut material: Material,
         options: InstallOptions,
     ) {
-        let script = match old {
-            Some(old) => plan(old, new),
-            None => Ok(Script::boot(new)),
-        };
         let script = match script {
             Ok(script) => script,
             Err(error) => return self.check.obstacles.push(Obstacle::Plan(error)),
@@ -235,8 +273,8 @@ impl Prepared {
         material.replaceable = old.map(Material::modules_of).unwrap_or_default();
         self.check.warnings.extend(script.warnings.iter().map(ToString::to_string));
         self.check.warnings.extend(unknown_to_restarts(&script));
-        match program(&script, &material, options) {
-            Ok(program) => self.program = program,
+        match programs(&script, &material, options) {
+            Ok(programs) => self.programs = programs,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
         let refused = material.libraries.values().filter_map(|library| node.probe(library).err());
@@ -250,7 +288,9 @@ impl Prepared {
     /// OTP: a soft pre-purge is looked at once, before anything is done.
     fn old_processes<N: Node>(&mut self, node: &N, script: &Script) {
         let old_code = node.old_code();
-        for (module, vsn, _) in pre_purges(script).filter(|(_, _, method)| *method == PurgeMethod::Soft) {
+        for (module, vsn, _) in
+            pre_purges(&script.steps).filter(|(_, _, method)| *method == PurgeMethod::Soft)
+        {
             // Going back to the very version in the old slot swaps the slots, so that its processes do not matter.
             let old = old_code.iter().find(|old| old.module == *module && Some(&old.vsn) != vsn);
             if let Some(old) = old.filter(|old| !old.lingering.is_empty()) {
@@ -270,7 +310,7 @@ impl Prepared {
         material: &Material,
         options: InstallOptions,
     ) {
-        let modules: Vec<_> = pre_purges(script)
+        let modules: Vec<_> = pre_purges(&script.steps)
             .map(|(module, _, _)| module.clone())
             .filter(|module| material.replaceable.contains(module))
             .collect();

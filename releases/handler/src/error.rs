@@ -132,6 +132,11 @@ pub enum Obstacle {
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Group by group, what was carried out is taken back by the script of the opposite direction, and there is none.
+    #[error(
+        "group by group it could not be taken back: {0}; write the way back, or install it as one window"
+    )]
+    NoWayBack(PlanError),
     /// A step that this version of reld does not carry out.
     #[error("step {step}: this version of reld does not carry out `{instruction}`; {remedy}")]
     Unsupported {
@@ -180,7 +185,7 @@ pub enum Obstacle {
         lingering: Vec<Lingerer>,
     },
     /// Behaviour processes outside every supervision tree use a module that is to be updated.
-    #[error("outside every supervision tree, so not upgraded: {}; end them with `relctl kill`, or start them below a supervisor", Listed(.processes))]
+    #[error("outside every supervision tree, so not upgraded: {}; end them with `relctl kill`, start them below a supervisor, or choose with --orphans", Listed(.processes))]
     Orphans {
         /// Who.
         processes: Vec<Process>,
@@ -220,6 +225,7 @@ impl Obstacle {
             Self::Files(_) => "files",
             Self::Library(_) => "library",
             Self::Plan(error) => error.class(),
+            Self::NoWayBack(_) => "no_way_back",
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
             Self::OtherDaemon { .. } => "other_daemon",

@@ -7,7 +7,7 @@ use reld_plan::{AppDocs, Rel, Release, Script, StartType, plan};
 use crate::fake::{Fake, World};
 use crate::interrupt::Interrupt;
 use crate::node::{AppSpec, Library};
-use crate::program::{InstallOptions, Material, program};
+use crate::program::{InstallOptions, Material, programs};
 use crate::report::Report;
 use crate::saga::{self, Limits};
 use crate::step::Program;
@@ -87,13 +87,14 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
         replaceable: old.map(Material::modules_of).unwrap_or_default(),
         libraries: new.apps().iter().map(|app| (app.name().clone(), library(app))).collect(),
         apps: new.apps().iter().map(spec).collect(),
+        continues: false,
     }
 }
 
 /// Returns the program that leads from one release to another, or boots it.
 pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions) -> Program {
     let script = old.map_or_else(|| Script::boot(new), |old| plan(old, new).unwrap());
-    program(&script, &material(old, new), options).unwrap()
+    programs(&script, &material(old, new), options).unwrap().remove(0)
 }
 
 /// Runs a program on a fake node.

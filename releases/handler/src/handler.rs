@@ -1,11 +1,13 @@
 //! The release handler: the status table, and the road from one release to another.
 
+mod way_back;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use reld_plan::{AppName, PlanError, Vsn};
-use reld_store::{Boots, GaveWay, NextBoot, Platform, Refusal, Status, StatusTable, Store, Unpacked};
+use reld_store::{Boots, GaveWay, NextBoot, Platform, StatusTable, Store, Unpacked};
 
 use crate::check::{Check, Prepared, bootable, chain, prepare};
 use crate::error::{Error, Obstacle};
@@ -13,9 +15,10 @@ use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Exited, Node};
 use crate::program::InstallOptions;
-use crate::report::{Outcome, Report, what};
+use crate::report::{Outcome, Report, WindowReport, what};
 use crate::saga::{self, Limits, Progress};
 use crate::settle::{self, Settle, Trip, Verdict};
+use crate::step::Program;
 use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.
@@ -33,8 +36,8 @@ pub struct ReleaseHandler<N> {
     life: Life,
     /// The apps of the running release that were replaced one by one.
     replaced: BTreeMap<AppName, SingleApp>,
-    /// What ran before the last change.
-    before: Option<Lineup>,
+    /// What ran before the last change, and what was chosen for that.
+    before: Option<(Lineup, InstallOptions)>,
 }
 
 /// What the node does.
@@ -46,6 +49,14 @@ enum Life {
     Running,
     /// A rollback was not complete; nothing is known about the node but that it has to restart.
     NeedsRestart,
+}
+
+/// Where windows lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    There,
+    /// To what ran before, since something failed on the way there.
+    Back,
 }
 
 /// Which release an upgrade goes to.
@@ -312,7 +323,7 @@ impl<N: Node> ReleaseHandler<N> {
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
         let begin = Instant::now();
-        let Prepared { check, program } = self.prepare(lineup, options)?;
+        let Prepared { check, programs } = self.prepare(lineup, options)?;
         let Check { from, to, mut obstacles, .. } = check;
         obstacles.extend(check.restarts.then_some(Obstacle::Restarts));
         if !obstacles.is_empty() {
@@ -323,15 +334,46 @@ impl<N: Node> ReleaseHandler<N> {
         report.script = check.script;
         report.warnings = check.warnings;
         if check.changed {
-            let limits =
-                Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
-            saga::run(&mut self.node, &program, limits, &self.interrupt, &mut report, observer);
-            self.note(lineup, &mut report);
+            let in_force = self.carry_out(&programs, Direction::There, options, &mut report, observer);
+            if (1..programs.len()).contains(&in_force) {
+                self.take_windows_back(lineup, in_force, options, &mut report, observer);
+            }
+            self.note(lineup, options, &mut report);
         }
         let is_packed = self.is_permanent(&lineup.vsn) && lineup.replaced.is_empty();
         report.permanent = is_packed && report.outcome == Outcome::Installed;
         report.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
         Ok(report)
+    }
+
+    /// Carries windows out, one after the other, until one fails; returns how many are in force.
+    fn carry_out(
+        &mut self,
+        programs: &[Program],
+        direction: Direction,
+        options: InstallOptions,
+        report: &mut Report,
+        observer: &mut dyn FnMut(Progress<'_>),
+    ) -> usize {
+        let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
+        for (number, program) in (1..).zip(programs) {
+            let mut part = Report::new(report.from.clone(), report.to.clone());
+            saga::run(&mut self.node, program, limits, &self.interrupt, &mut part, observer);
+            let (outcome, has_failed) = (part.outcome, part.failure.is_some());
+            if programs.len() > 1 {
+                let (pause, converted) = (part.pause, part.converted);
+                let modules = program.modules();
+                report.windows.push(WindowReport { window: number, modules, outcome, pause, converted });
+            }
+            report.add(part);
+            match outcome {
+                // On the way back, what does not start is told; going on and on would not help.
+                Outcome::Installed if !has_failed || direction == Direction::Back => {}
+                Outcome::Installed => return number,
+                _ => return number - 1,
+            }
+        }
+        programs.len()
     }
 
     /// Makes the running release the one that the node boots. OTP: `make_permanent`.
@@ -423,59 +465,6 @@ impl<N: Node> ReleaseHandler<N> {
         crashes
     }
 
-    /// Goes back to the release that ran before, live. Where that fails the node has to restart.
-    fn take_back(&mut self, fault: &str, report: &mut Report, observer: &mut dyn FnMut(Progress<'_>)) {
-        tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
-        self.interrupt.begin();
-        let before = if report.changed { self.before.clone() } else { self.previous().ok().map(Lineup::of) };
-        let failed = match before.map(|before| self.go(&before, None, InstallOptions::default(), observer)) {
-            Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {
-                // The release before runs. What did not start on the way is told; going on and on would not help.
-                report.warnings.extend(
-                    way_back.failure.iter().map(|failure| format!("on the way back: {}", failure.cause)),
-                );
-                report.outcome = Outcome::TakenBack;
-                report.way_back = Some(Box::new(way_back));
-                return;
-            }
-            Some(Ok(way_back)) => {
-                let failed = format!("downgrade: {way_back}");
-                report.way_back = Some(Box::new(way_back));
-                failed
-            }
-            Some(Err(error)) => format!("downgrade: {error}"),
-            None => "downgrade: no release ran before".to_owned(),
-        };
-        report.not_undone.push(failed);
-        report.outcome = Outcome::NeedsRestart;
-        self.life = Life::NeedsRestart;
-    }
-
-    /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
-    /// running one. It is gone to by the road of [`upgrade`](Self::upgrade) or [`install`](Self::install).
-    ///
-    /// # Errors
-    /// [`Error::NoPrevious`] where none is named and none was before; [`Refusal::BadStatus`] for one that never ran.
-    pub fn way_back(&self, named: Option<Vsn>) -> Result<Vsn, Error> {
-        let Some(vsn) = named else { return self.previous() };
-        match self.releases().get(&vsn).map(|release| release.status) {
-            Some(status @ Status::Unpacked) => {
-                let refusal = Refusal::BadStatus { vsn, status, needed: "one that ran before" };
-                Err(reld_store::Error::from(refusal).into())
-            }
-            // One that is not here at all is told by the check.
-            _ => Ok(vsn),
-        }
-    }
-
-    fn previous(&self) -> Result<Vsn, Error> {
-        if let Some(vsn) = self.running().and_then(|running| self.releases().previous(running)) {
-            return Ok(vsn.clone());
-        }
-        let old = self.releases().releases.iter().filter(|release| release.status == Status::Old);
-        Err(Error::NoPrevious { candidates: old.map(|release| release.version.clone()).collect() })
-    }
-
     /// Makes an old release the one that the node boots; the caller restarts the node. OTP: `reboot_old_release`.
     ///
     /// # Errors
@@ -508,9 +497,9 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     /// Brings the status table in line with how an upgrade ended.
-    fn note(&mut self, lineup: &Lineup, report: &mut Report) {
+    fn note(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
         match report.outcome {
-            Outcome::Installed => self.installed(lineup, report),
+            Outcome::Installed => self.installed(lineup, options, report),
             // What is taken back is installed first, and is so here.
             Outcome::RolledBack | Outcome::TakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
@@ -519,10 +508,10 @@ impl<N: Node> ReleaseHandler<N> {
         tracing::info!(name: "release.install.done", vsn = %report.to, outcome = ?report.outcome);
     }
 
-    fn installed(&mut self, lineup: &Lineup, report: &mut Report) {
+    fn installed(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
         let was_idle = self.life == Life::Idle;
         let stays = self.running() == Some(&lineup.vsn);
-        self.before = self.lineup();
+        self.before = self.lineup().map(|before| (before, options));
         self.replaced = lineup.replaced.clone();
         self.life = Life::Running;
         // The permanent release of a node that was idle is its running one in the table already.

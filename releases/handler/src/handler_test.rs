@@ -46,13 +46,18 @@ impl Site {
         self.folder.path().join("root")
     }
 
-    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR and these appup entries.
+    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR, one module, and these appup entries.
     fn pack(&self, minor: u64, entries: &str) -> Target {
+        self.pack_modules(minor, &["counter"], entries)
+    }
+
+    /// The same with other modules.
+    pub(crate) fn pack_modules(&self, minor: u64, modules: &[&str], entries: &str) -> Target {
         let vsn = format!("0.1.{minor}");
         let lib = format!("lib/shop-{vsn}");
         let rel = release_toml(&format!("1.{minor}.0"), &[("shop".to_owned(), vsn.clone())]);
         let files = [
-            (format!("{lib}/app.toml"), app_toml("shop", &vsn, &["counter"])),
+            (format!("{lib}/app.toml"), app_toml("shop", &vsn, modules)),
             (format!("{lib}/appup.toml"), appup_toml("shop", &vsn, entries)),
             (format!("{lib}/shop.so"), format!("library {minor}")),
             (format!("releases/1.{minor}.0/config.toml"), format!("[shop]\nminor = {minor}\n")),
@@ -78,7 +83,7 @@ fn platform() -> Platform {
     Platform { target: TARGET.to_owned(), abi: ABI, reld: Vsn::new(1, 0, 0) }
 }
 
-fn both_ways(minor: u64, instruction: &str) -> String {
+pub(crate) fn both_ways(minor: u64, instruction: &str) -> String {
     let before = minor - 1;
     format!(
         "[[up]]\nfrom = \"0.1.{before}\"\ninstructions = [{instruction}]\n\

@@ -54,6 +54,8 @@ mod saga_property;
 mod saga_test;
 #[cfg(test)]
 mod settle_test;
+#[cfg(test)]
+mod windows_test;
 
 pub use check::Check;
 pub use error::{Error, NodeError, Obstacle};
@@ -69,11 +71,11 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType, Step, Vsn,
+    AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
 };
-pub use report::{Failure, Outcome, Report, StepReport};
+pub use report::{Failure, Outcome, Report, StepReport, WindowReport};
 pub use saga::{Limits, Progress};
 pub use settle::{Probe, Probed, Settle, Settled, Trip};

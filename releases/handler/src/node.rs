@@ -235,6 +235,9 @@ pub struct Staging {
     pub removals: Vec<ModuleName>,
     /// Of `modules` those that every start takes from now on: the modules of apps that are restarted.
     pub at_once: Vec<ModuleName>,
+    /// Windows of the same upgrade were carried out already: what [`config_change`](Node::config_change) tells is what
+    /// changed since the first.
+    pub continues: bool,
     /// The apps of the release gone to. One that is not among them keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
 }

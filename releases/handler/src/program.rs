@@ -2,7 +2,7 @@
 //!
 //! A script says what a reader wants to know; a node is told a little more: loads are staged together, and who uses a
 //! replaced module without being suspended by name (`load_module`, written or implied) is brought to rest too, if it
-//! lets itself, since its state has to move. [`program`] computes all of that before anything is done:
+//! lets itself, since its state has to move. [`programs`] computes all of that before anything is done:
 //!
 //! ```text
 //! script                                  program
@@ -19,14 +19,16 @@
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```
 //!
-//! The bar is the point of no return: an [`Effect`] can fail and be undone, a [`Finish`] neither.
+//! The bar is the point of no return: an [`Effect`] can fail and be undone, a [`Finish`] neither. A script of several
+//! windows makes a program of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use reld_plan::{
     Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod,
-    PurgeWords, Release, Script, Timeout, Vsn,
+    PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
 };
 use serde_json::Value;
 
@@ -46,6 +48,8 @@ pub(crate) struct Material {
     pub(crate) libraries: BTreeMap<AppName, Library>,
     /// The apps of the release gone to.
     pub(crate) apps: Vec<AppSpec>,
+    /// Windows of the same upgrade were carried out already.
+    pub(crate) continues: bool,
 }
 
 /// What the one who installs chooses.
@@ -62,6 +66,8 @@ pub struct InstallOptions {
     pub code_change: Option<Duration>,
     /// Whether it may go on from a release that is not committed.
     pub supersede: bool,
+    /// Whether everything moves at once, or group by group.
+    pub windows: Windows,
 }
 
 impl Material {
@@ -75,32 +81,34 @@ impl Material {
     }
 }
 
-/// Returns what carries the script out.
+/// Returns what carries the script out, window by window.
 ///
 /// # Errors
 /// Every step that this version of reld can not carry out.
-pub(crate) fn program(
+pub(crate) fn programs(
     script: &Script,
     material: &Material,
     options: InstallOptions,
-) -> Result<Program, Vec<Obstacle>> {
-    let numbered = || (1..).zip(&script.steps);
+) -> Result<Vec<Program>, Vec<Obstacle>> {
+    let numbered = (1..).zip(&script.steps);
     let obstacles: Vec<Obstacle> =
-        numbered().filter_map(|(number, step)| obstacle(number, &step.action, material)).collect();
+        numbered.filter_map(|(number, step)| obstacle(number, &step.action, material)).collect();
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
-    let mut builder = Builder::new(script, material, options);
-    for (number, step) in numbered() {
-        builder.step = number;
-        builder.put(&step.action);
+    let mut programs = Vec::new();
+    let mut before = 0;
+    for window in script.windows() {
+        let builder = Builder::new(script, before..before + window.len(), material, options);
+        before += window.len();
+        programs.push(builder.program());
     }
-    Ok(builder.finish())
+    Ok(programs)
 }
 
-/// Returns the modules with which a script does what their pre-purge word says, written or not.
-pub(crate) fn pre_purges(script: &Script) -> impl Iterator<Item = (&ModuleName, Option<&Vsn>, PurgeMethod)> {
-    script.steps.iter().filter_map(|step| match &step.action {
+/// Returns the modules with which steps do what their pre-purge word says, written or not.
+pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, Option<&Vsn>, PurgeMethod)> {
+    steps.iter().filter_map(|step| match &step.action {
         Action::Load { module, vsn, purge, .. } => Some((module, Some(vsn), pre(*purge))),
         Action::Remove { module, purge, .. } => Some((module, None, pre(*purge))),
         _ => None,
@@ -134,21 +142,54 @@ fn post(words: PurgeWords) -> PurgeMethod {
     words.post.unwrap_or(PurgeMethod::Soft)
 }
 
-/// Goes through a script once and lays the program down.
+/// Goes through one window of a script once and lays its program down.
 struct Builder<'a> {
     script: &'a Script,
+    /// The window's steps.
+    steps: &'a [Step],
+    window: Range<usize>,
     material: &'a Material,
     options: InstallOptions,
     program: Program,
+    /// The number of the step, counted from 1 as the script prints it.
     step: usize,
     is_staged: bool,
     is_raised: bool,
 }
 
 impl<'a> Builder<'a> {
-    fn new(script: &'a Script, material: &'a Material, options: InstallOptions) -> Self {
+    fn new(
+        script: &'a Script,
+        window: Range<usize>,
+        material: &'a Material,
+        options: InstallOptions,
+    ) -> Self {
         let program = Program { steps: script.steps.len(), ..Program::default() };
-        Self { script, material, options, program, step: 0, is_staged: false, is_raised: false }
+        let steps = &script.steps[window.clone()];
+        Self {
+            script,
+            steps,
+            window,
+            material,
+            options,
+            program,
+            step: 0,
+            is_staged: false,
+            is_raised: false,
+        }
+    }
+
+    fn program(mut self) -> Program {
+        for (number, step) in (self.window.start + 1..).zip(self.steps) {
+            self.step = number;
+            self.put(&step.action);
+        }
+        self.finish()
+    }
+
+    /// Returns whether it is the window after which the release is installed.
+    fn is_last(&self) -> bool {
+        self.window.end == self.script.steps.len()
     }
 
     fn put(&mut self, action: &Action) {
@@ -215,7 +256,9 @@ impl<'a> Builder<'a> {
         let libraries = restarted.iter().filter_map(|app| self.material.libraries.get(*app));
         let at_once = libraries.flat_map(|library| library.modules.clone()).collect();
         let apps = self.material.apps.clone();
-        self.before(Effect::Stage(Blueprint { modules, removals: self.removals(), apps, at_once }));
+        let continues = self.material.continues || self.window.start > 0;
+        let removals = self.removals();
+        self.before(Effect::Stage(Blueprint { modules, removals, apps, at_once, continues }));
         for app in restarted {
             self.before(Effect::StartApplication(app.clone()));
         }
@@ -257,13 +300,13 @@ impl<'a> Builder<'a> {
 
     fn is_stopped(&self, wanted: &ModuleName) -> bool {
         let stops = |action: &Action| matches!(action, Action::Suspend { modules } if modules.iter().any(|member| is_stopped(member) && member.module == *wanted));
-        self.script.steps.iter().any(|step| stops(&step.action))
+        self.steps.iter().any(|step| stops(&step.action))
     }
 
     /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
     /// something for those behind it.
     fn early_conversions(&self) -> Vec<Conversion> {
-        let behind = self.script.steps.iter().skip(self.step).map(|step| &step.action);
+        let behind = self.steps.iter().skip(self.step - self.window.start).map(|step| &step.action);
         behind.take_while(|action| !matches!(action, Action::Apply(_))).filter_map(conversion).collect()
     }
 
@@ -279,7 +322,7 @@ impl<'a> Builder<'a> {
                 .into_iter()
                 .for_each(|finish| self.after(finish));
         }
-        if self.script.from.is_some() {
+        if self.script.from.is_some() && self.is_last() {
             self.after(Finish::ConfigChange);
         }
         for method in [PurgeMethod::Soft, PurgeMethod::Brutal] {
@@ -303,14 +346,14 @@ impl<'a> Builder<'a> {
     }
 
     fn loads(&self) -> impl Iterator<Item = (&'a ModuleName, &'a AppName, PurgeWords)> + use<'a> {
-        self.script.steps.iter().filter_map(|step| match &step.action {
+        self.steps.iter().filter_map(|step| match &step.action {
             Action::Load { module, app, purge, .. } => Some((module, app, *purge)),
             _ => None,
         })
     }
 
     fn restarted(&self) -> impl Iterator<Item = &'a AppName> + use<'a> {
-        self.script.steps.iter().filter_map(|step| match &step.action {
+        self.steps.iter().filter_map(|step| match &step.action {
             Action::RestartApplication { app, .. } => Some(app),
             _ => None,
         })
@@ -329,19 +372,18 @@ impl<'a> Builder<'a> {
             Action::Remove { module, .. } => Some(module.clone()),
             _ => None,
         };
-        self.script.steps.iter().filter_map(|step| removed(&step.action)).collect()
+        self.steps.iter().filter_map(|step| removed(&step.action)).collect()
     }
 
     fn condemned(&self, wanted: PurgeMethod) -> Vec<ModuleName> {
-        pre_purges(self.script)
+        pre_purges(self.steps)
             .filter(|(module, _, method)| self.material.replaceable.contains(*module) && *method == wanted)
             .map(|(module, _, _)| module.clone())
             .collect()
     }
 
     fn has_code_change(&self, wanted: &ModuleName) -> bool {
-        self.script
-            .steps
+        self.steps
             .iter()
             .any(|step| matches!(&step.action, Action::CodeChange { module, .. } if module == wanted))
     }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use reld_plan::{Script, Vsn};
+use reld_plan::{ModuleName, Script, Vsn};
 use serde::Serialize;
 
 use crate::error::State;
@@ -57,8 +57,11 @@ pub struct Report {
     pub steps: Vec<StepReport>,
     /// How long all of it took, the check included, in microseconds.
     pub duration_us: u64,
-    /// How long the members were held.
+    /// How long the members were held; of several windows, the longest.
     pub pause: Pause,
+    /// What each window did, where there was more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowReport>,
     /// How many states were converted.
     pub converted: usize,
     /// How many of them before their processes were held.
@@ -87,6 +90,21 @@ pub struct Report {
     pub way_back: Option<Box<Self>>,
     /// What else a person should know.
     pub warnings: Vec<String>,
+}
+
+/// One window of an upgrade that is carried out group by group.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WindowReport {
+    /// Its number, counted from 1.
+    pub window: usize,
+    /// The modules that became current with it, or were to.
+    pub modules: Vec<ModuleName>,
+    /// Whether it was carried out. What was is taken back later where one after it was not.
+    pub outcome: Outcome,
+    /// How long its members were held.
+    pub pause: Pause,
+    /// How many states it converted.
+    pub converted: usize,
 }
 
 /// One step that was done or tried.
@@ -133,6 +151,7 @@ impl Report {
             steps: Vec::new(),
             duration_us: 0,
             pause: Pause::default(),
+            windows: Vec::new(),
             converted: 0,
             precopied: Precopied::default(),
             children: Vec::new(),
@@ -151,6 +170,36 @@ impl Report {
 }
 
 impl Report {
+    /// Adds what one window did.
+    pub(crate) fn add(&mut self, mut part: Self) {
+        self.changed |= part.changed;
+        self.outcome = part.outcome;
+        self.failure = self.failure.take().or(part.failure);
+        self.not_undone.append(&mut part.not_undone);
+        self.steps.append(&mut part.steps);
+        let processes = self.pause.processes + part.pause.processes;
+        let longest = if part.pause.max_us >= self.pause.max_us { part.pause } else { self.pause };
+        self.pause = Pause { processes, ..longest };
+        self.converted += part.converted;
+        self.precopied.processes += part.precopied.processes;
+        self.precopied.rounds = self.precopied.rounds.max(part.precopied.rounds);
+        self.children.append(&mut part.children);
+        self.killed.append(&mut part.killed);
+        self.exits.append(&mut part.exits);
+        self.restarted.append(&mut part.restarted);
+        self.timeouts += part.timeouts;
+        self.left.append(&mut part.left);
+        self.lingering.append(&mut part.lingering);
+        self.warnings.append(&mut part.warnings);
+    }
+
+    /// Returns what is to be said where windows were carried out and taken back again; `None` otherwise.
+    pub fn windows_taken_back(&self) -> Option<String> {
+        let done = self.windows.iter().filter(|window| window.outcome == Outcome::Installed).count();
+        let is_it = self.outcome == Outcome::TakenBack && self.failure.is_some() && done > 0;
+        is_it.then(|| format!("{done} windows were in force: their states were converted back, not put back"))
+    }
+
     /// Returns what it is about: `release 1.1.0`, or `app counter 0.1.1`.
     pub fn what(&self) -> String {
         what(&self.to, self.app.as_ref())
@@ -178,6 +227,9 @@ impl fmt::Display for Report {
                 write!(f, "{what} was taken back; the node runs {back} again")?;
                 self.unsettled(f)?;
                 self.failed(f)?;
+                if let Some(said) = self.windows_taken_back() {
+                    write!(f, "\n  {said}")?;
+                }
                 self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
             }
             Outcome::NeedsRestart => {

@@ -346,6 +346,7 @@ fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging 
         modules: blueprint.modules.iter().map(|(module, app)| (module.clone(), images[app])).collect(),
         removals: blueprint.removals.clone(),
         at_once: blueprint.at_once.clone(),
+        continues: blueprint.continues,
         apps: blueprint.apps.clone(),
     }
 }

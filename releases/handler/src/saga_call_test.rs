@@ -170,7 +170,7 @@ fn a_function_of_a_module_that_nobody_has_is_an_obstacle() {
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
     let script = reld_plan::plan(&old(), &new).unwrap();
     let material = crate::fixture::material(Some(&old()), &new);
-    let obstacles = crate::program::program(&script, &material, InstallOptions::default()).unwrap_err();
+    let obstacles = crate::program::programs(&script, &material, InstallOptions::default()).unwrap_err();
     let said: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
     let text =
         "step 6: `apply hepler:prepare()`: no app of the two releases has the module; correct the appup";

@@ -46,6 +46,7 @@ pub(crate) struct Blueprint {
     pub(crate) removals: Vec<ModuleName>,
     pub(crate) apps: Vec<AppSpec>,
     pub(crate) at_once: Vec<ModuleName>,
+    pub(crate) continues: bool,
 }
 
 /// What takes an effect back. All shadow states are one.
@@ -84,7 +85,7 @@ pub(crate) struct Numbered<T> {
     pub(crate) what: T,
 }
 
-/// A script in the form in which it is carried out: effects, the switch, finishes.
+/// One window of a script in the form in which it is carried out: effects, the switch, finishes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
     pub(crate) effects: Vec<Numbered<Effect>>,
@@ -94,6 +95,17 @@ pub(crate) struct Program {
     pub(crate) expected: Vec<BuiltIn>,
     /// How many steps the script has.
     pub(crate) steps: usize,
+}
+
+impl Program {
+    /// Returns the modules that become current at its switch.
+    pub(crate) fn modules(&self) -> Vec<ModuleName> {
+        let staged = |effect: &Numbered<Effect>| match &effect.what {
+            Effect::Stage(blueprint) => Some(blueprint.modules.keys().cloned().collect()),
+            _ => None,
+        };
+        self.effects.iter().find_map(staged).unwrap_or_default()
+    }
 }
 
 /// The effect's title in a report.

@@ -19,7 +19,7 @@ pub struct CheckError {
 /// The rules of a script, as they are broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
-    /// There is exactly one switch.
+    /// There is exactly one switch in each window.
     #[error("the script has {count} switches instead of one")]
     OneSwitch {
         /// The number of switches.
@@ -101,20 +101,41 @@ impl Script {
     /// # Errors
     /// The first step that breaks one.
     pub fn check(&self) -> Result<(), CheckError> {
-        let switch = self.one_switch()?;
-        let mut seen = Seen::default();
-        for (at, step) in self.steps.iter().enumerate() {
-            let placed = placed(step, at, switch, self.steps.len());
-            placed.and_then(|()| seen.step(step)).map_err(|rule| CheckError { step: at + 1, rule })?;
+        if self.steps.is_empty() {
+            return Err(CheckError { step: 1, rule: Rule::OneSwitch { count: 0 } });
         }
-        seen.all_resumed().map_err(|(at, rule)| CheckError { step: at + 1, rule })
+        let mut before = 0;
+        for window in self.windows() {
+            check_window(window).map_err(|(at, rule)| CheckError { step: before + at + 1, rule })?;
+            before += window.len();
+        }
+        Ok(())
     }
+}
 
-    fn one_switch(&self) -> Result<usize, CheckError> {
-        let is_switch = |step: &&Step| step.action == Action::Switch;
-        match (self.switch(), self.steps.iter().filter(is_switch).count()) {
-            (Some(at), 1) => Ok(at),
-            (at, count) => Err(CheckError { step: at.unwrap_or(0) + 1, rule: Rule::OneSwitch { count } }),
+/// Checks one window; a script is held to its rules window by window.
+fn check_window(steps: &[Step]) -> Result<(), (usize, Rule)> {
+    let switch = one_switch(steps)?;
+    let mut seen = Seen::default();
+    for (at, step) in steps.iter().enumerate() {
+        let placed = placed(step, at, switch, steps.len());
+        placed.and_then(|()| seen.step(step)).map_err(|rule| (at, rule))?;
+    }
+    seen.all_resumed()
+}
+
+fn one_switch(steps: &[Step]) -> Result<usize, (usize, Rule)> {
+    let switches: Vec<usize> = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.action == Action::Switch)
+        .map(|(at, _)| at)
+        .collect();
+    match switches[..] {
+        [at] => Ok(at),
+        _ => {
+            let at = switches.first().copied().unwrap_or(0);
+            Err((at, Rule::OneSwitch { count: switches.len() }))
         }
     }
 }

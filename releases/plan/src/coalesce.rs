@@ -1,6 +1,6 @@
-//! Third part of planning: a relup becomes one window for the whole release.
+//! Third part of planning: a relup becomes one window for the whole release, or one for each of its groups.
 //!
-//! What moves, and why:
+//! What moves within a window, and why:
 //! - A library is loaded as a whole, so every replaced library brings all its modules; those that no instruction names are
 //!   loaded by implication, unless an appup's `keep` has them.
 //! - Loads are staged before anybody is suspended, suspends and resumes are one each, and the switch comes after
@@ -11,7 +11,7 @@
 //! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.
 //! - A load in place of a remove replaces the module; restart_application becomes one step before the gate.
 //!
-//! `facts.rs` knows what the relup and the two releases say, `window.rs` puts each instruction into its place.
+//! `windows.rs` says which instructions are a window, `facts.rs` knows what the relup and the two releases say, `window.rs` puts each instruction into its place.
 
 use crate::collect::Pair;
 use crate::error::PlanError;
@@ -20,18 +20,31 @@ use crate::relup::Relup;
 use crate::script::Script;
 use crate::warning::Warning;
 use crate::window::Window;
+use crate::windows::{self, Part, Windows};
 
-/// Returns the one window of a relup.
-pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup) -> Result<Script, PlanError> {
+/// Returns the script of a relup.
+pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup, windows: Windows) -> Result<Script, PlanError> {
     let facts = Facts::new(pair, relup);
-    let mut window = Window::default();
-    window.open_libraries(&facts)?;
-    for line in &relup.lines {
-        window.put(&facts, &line.instruction, &line.reason)?;
+    let parts = windows::parts(&facts, windows);
+    let is_one = parts.len() == 1;
+    let mut steps = Vec::new();
+    for (number, part) in (1..).zip(&parts) {
+        let mut of_part = window(&facts, part)?.steps();
+        of_part.iter_mut().for_each(|step| step.window = (!is_one).then_some(number));
+        steps.append(&mut of_part);
     }
-    window.load_implied(&facts);
     let cycles = relup.cycles.iter().map(|modules| Warning::DependencyCycle { modules: modules.clone() });
     let warnings = relup.warnings.iter().cloned().chain(cycles).chain(facts.warnings()).collect();
     let (from, to) = (Some(relup.from.clone()), relup.to.clone());
-    Ok(Script { from, to, mode: relup.mode, steps: window.steps(), warnings })
+    Ok(Script { from, to, mode: relup.mode, steps, warnings })
+}
+
+fn window(facts: &Facts<'_>, part: &Part<'_>) -> Result<Window, PlanError> {
+    let mut window = Window::new(part.is_first);
+    window.open_libraries(facts, part)?;
+    for line in part.lines {
+        window.put(facts, &line.instruction, &line.reason)?;
+    }
+    window.load_implied(facts, part);
+    Ok(window)
 }

@@ -57,7 +57,9 @@ mod syntax;
 mod translate;
 mod version;
 mod warning;
+mod way_back;
 mod window;
+mod windows;
 
 pub use app::{App, StartPhase};
 pub use apply::BuiltIn;
@@ -73,7 +75,7 @@ pub use instr::{
     Suspend, SyncWith, Timeout,
 };
 pub use name::{AppName, ModuleName, NameError};
-pub use plan::{pick_direction, plan, plan_direction};
+pub use plan::{pick_direction, plan, plan_direction, plan_windows};
 pub use reason::{Cause, Reason};
 pub use rel::{Rel, RelApp, StartType};
 pub use release::{AppDocs, AppupFile, Release, ReleaseApp};
@@ -84,3 +86,5 @@ pub use script::{Action, Mark, Member, MemberChange, Script, Step};
 pub use syntax::{InstructionError, Syntax};
 pub use version::{Vsn, VsnError, VsnMatch};
 pub use warning::Warning;
+pub use way_back::Moved;
+pub use windows::Windows;

@@ -8,6 +8,7 @@ use crate::name::AppName;
 use crate::release::{AppupFile, Release, ReleaseApp};
 use crate::relup::{RelupOptions, make_relup, written_relup};
 use crate::script::Script;
+use crate::windows::Windows;
 
 /// Returns the script that leads from the running release to another, in whichever direction the appups allow.
 ///
@@ -15,9 +16,17 @@ use crate::script::Script;
 /// No direction, see [`pick_direction`]; a mistake in an appup, see [`make_relup`]; a script that breaks a rule, see
 /// [`Script::check`].
 pub fn plan(running: &Release, target: &Release) -> Result<Script, PlanError> {
+    plan_windows(running, target, Windows::Release)
+}
+
+/// Returns the script that leads from the running release to another as one window, or as one for each group.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_windows(running: &Release, target: &Release, windows: Windows) -> Result<Script, PlanError> {
     match pick_direction(running, target)? {
-        Mode::Up => plan_direction(target, running, Mode::Up),
-        Mode::Down => plan_direction(running, target, Mode::Down),
+        Mode::Up => directed(&Pair { top: target, base: running, mode: Mode::Up }, windows),
+        Mode::Down => directed(&Pair { top: running, base: target, mode: Mode::Down }, windows),
     }
 }
 
@@ -27,12 +36,16 @@ pub fn plan(running: &Release, target: &Release) -> Result<Script, PlanError> {
 /// # Errors
 /// A mistake in an appup or relup, see [`make_relup`]; a script that breaks a rule, see [`Script::check`].
 pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Script, PlanError> {
-    let pair = Pair { top, base, mode };
+    directed(&Pair { top, base, mode }, Windows::Release)
+}
+
+fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
+    let &Pair { top, base, mode } = pair;
     let relup = match top.relup(mode, base.version()) {
-        Some(entry) => written_relup(&pair, entry)?,
+        Some(entry) => written_relup(pair, entry)?,
         None => make_relup(top, base, mode, RelupOptions::default())?,
     };
-    let script = coalesce(&pair, &relup)?;
+    let script = coalesce(pair, &relup, windows)?;
     script.check()?;
     Ok(script)
 }

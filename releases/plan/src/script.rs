@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Unlike OTP, where a script suspends and resumes group by group and ends in a restart when something fails after its
-//! point of no return: here the switch comes after everything that can fail.
+//! point of no return: here the switch comes after everything that can fail. Who asks for OTP's windows gets a script of
+//! several such parts, see [`Windows`](crate::Windows); the order above is that of each.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -54,6 +55,9 @@ pub struct Step {
     pub reason: Reason,
     /// Whether it can be taken back.
     pub mark: Mark,
+    /// The window that it belongs to, counted from 1; `None` where the script is one window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
 }
 
 /// What a step does. The names are those of the instructions, see [`LowLevel`](crate::LowLevel).
@@ -280,13 +284,18 @@ impl Action {
 
 impl Step {
     pub(crate) fn new(action: Action, reason: Reason) -> Self {
-        Self { mark: action.mark(), action, reason }
+        Self { mark: action.mark(), action, reason, window: None }
     }
 }
 
 impl Script {
-    /// Returns the number of the switch among the steps, counted from 0.
+    /// Returns the number of the first switch among the steps, counted from 0.
     pub fn switch(&self) -> Option<usize> {
         self.steps.iter().position(|step| step.action == Action::Switch)
+    }
+
+    /// Returns the steps window by window. Most scripts have one.
+    pub fn windows(&self) -> impl Iterator<Item = &[Step]> {
+        self.steps.chunk_by(|one, next| one.window == next.window)
     }
 }

@@ -12,7 +12,12 @@ impl fmt::Display for Script {
             Some(from) => writeln!(f, "{} from {from} to {}", self.mode.as_str(), self.to)?,
             None => writeln!(f, "boot {}", self.to)?,
         }
+        let mut window = None;
         for (number, step) in (1..).zip(&self.steps) {
+            if step.window != window {
+                window = step.window;
+                window.map_or(Ok(()), |number| writeln!(f, "window {number}"))?;
+            }
             writeln!(f, "{number:>3}. {step}")?;
         }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
@@ -21,7 +26,7 @@ impl fmt::Display for Script {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, reason, mark } = self;
+        let Self { action, reason, mark, .. } = self;
         write!(f, "{action}  -- {reason}")?;
         match mark {
             Mark::Undone => Ok(()),

@@ -7,6 +7,7 @@ use crate::name::ModuleName;
 use crate::reason::{Cause, Reason};
 use crate::release::ReleaseApp;
 use crate::script::{Action, Member, MemberChange, Step};
+use crate::windows::Part;
 
 /// The parts of a script, in the order in which they are carried out.
 #[derive(Debug, Default)]
@@ -29,14 +30,21 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Returns an empty window. The point of no return of a relup is in its first.
+    pub(crate) fn new(is_first: bool) -> Self {
+        Self { passed: !is_first, ..Self::default() }
+    }
+
     /// One load_object_code per library: those that the relup reads, in its order, then the other replaced ones.
-    pub(crate) fn open_libraries(&mut self, facts: &Facts<'_>) -> Result<(), PlanError> {
+    pub(crate) fn open_libraries(&mut self, facts: &Facts<'_>, part: &Part<'_>) -> Result<(), PlanError> {
         for line in &facts.relup.lines {
-            if let LowLevel::LoadObjectCode { app, vsn, .. } = &line.instruction {
+            if let LowLevel::LoadObjectCode { app, vsn, .. } = &line.instruction
+                && part.opens(app)
+            {
                 self.object_code.push(open(facts.new_library(app, vsn)?, line.reason.clone()));
             }
         }
-        for (old, new) in facts.replaced() {
+        for (old, new) in facts.replaced().filter(|(_, new)| part.opens(new.name())) {
             let opens =
                 |step: &Step| matches!(&step.action, Action::LoadObjectCode { app, .. } if app == new.name());
             if !self.object_code.iter().any(opens) && !new.modules().is_empty() {
@@ -47,8 +55,8 @@ impl Window {
     }
 
     /// Loads the modules of replaced libraries that no instruction names and no appup keeps.
-    pub(crate) fn load_implied(&mut self, facts: &Facts<'_>) {
-        for (_, new) in facts.replaced() {
+    pub(crate) fn load_implied(&mut self, facts: &Facts<'_>, part: &Part<'_>) {
+        for (_, new) in facts.replaced().filter(|(_, new)| part.opens_first(new.name())) {
             for module in new.modules().iter().filter(|module| facts.is_implied(module)) {
                 let (app, vsn) = (new.name().clone(), new.version().clone());
                 let cause = Cause::Implied { module: module.clone(), app, vsn };

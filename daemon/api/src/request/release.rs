@@ -19,6 +19,12 @@ pub struct Check {
     /// Whether it may go on from a release that is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
+    /// What would be done about orphans.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub orphans: Orphans,
+    /// Whether it would move group by group.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub group_windows: bool,
 }
 
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
@@ -30,6 +36,9 @@ pub struct Install {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is done about processes that stand in the way, and how much moves at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: Policy,
     /// Whether it may go on from a release that is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
@@ -72,6 +81,9 @@ pub struct Upgrade {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is done about processes that stand in the way, and how much moves at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: Policy,
     /// What is watched before the release becomes permanent; only with [`End::Commit`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub settle: Settle,
@@ -99,6 +111,9 @@ pub struct Downgrade {
     /// How long its parts may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What is done about processes that stand in the way, and how much moves at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: Policy,
     /// What is watched before the release becomes permanent; only with [`End::Commit`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub settle: Settle,
@@ -132,6 +147,50 @@ pub struct Timeouts {
     /// For the conversion of each single state; absent: 5000. OTP: `code_change_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_change_ms: Option<u64>,
+}
+
+/// What is done about processes that stand in the way of an upgrade, and how much of it moves at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// About processes outside every supervision tree that use a module which changes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub orphans: Orphans,
+    /// About processes of updated modules that do not come to rest in time.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unrest: Unrest,
+    /// Whether the modules move group by group, each group in a window of its own, as in OTP. What a window has done is
+    /// then taken back by a down-conversion where a later one fails. Default: everything moves in one window, or nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub group_windows: bool,
+}
+
+/// What is done about behaviour processes outside every supervision tree that use a module which changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orphans {
+    /// The upgrade is refused.
+    #[default]
+    Refuse,
+    /// They are ended, right after the switch.
+    Kill,
+    /// They are converted like others.
+    Include,
+    /// They are left alone: their next message meets new code with a state of the old. OTP does this.
+    Ignore,
+}
+
+/// What is done about a process of an updated module that does not come to rest in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrest {
+    /// The upgrade is rolled back.
+    #[default]
+    Abort,
+    /// It is ended, right after the switch.
+    Kill,
+    /// It goes on in old code, and moves when its callback returns.
+    Leave,
 }
 
 /// How an upgrade ends when it went well.

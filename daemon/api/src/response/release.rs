@@ -62,8 +62,11 @@ pub struct Report {
     pub steps: Vec<StepRun>,
     /// How long all of it took, the check included.
     pub took_us: u64,
-    /// How long processes stood still.
+    /// How long processes stood still; of several windows, the longest.
     pub pauses: Pauses,
+    /// What each window did, where the modules moved group by group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
     /// Processes that ended meanwhile, by the upgrade or by themselves.
     pub killed: Vec<Ended>,
     /// Processes that were started or restarted meanwhile.
@@ -83,6 +86,21 @@ pub struct Report {
     pub way_back: Option<Box<Self>>,
     /// What else to know.
     pub warnings: Vec<String>,
+}
+
+/// One window of an upgrade whose modules moved group by group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Counts from 1.
+    pub window: usize,
+    /// The modules that became current with it, or were to.
+    pub modules: Vec<String>,
+    /// Whether it was carried out. What was is taken back where a later one was not.
+    pub outcome: Outcome,
+    /// How long its processes stood still.
+    pub pauses: Pauses,
+    /// How many states it converted.
+    pub converted: u64,
 }
 
 /// What was seen of a release before it was kept or taken back.

@@ -8,7 +8,7 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, Settle, Status, Vsn};
+use reld_handler::{InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,7 +77,9 @@ fn version(text: &str) -> Result<Vsn, ErrorReport> {
 
 async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let vsn = version(&request.version)?;
-    let options = options(q::Timeouts::default(), request.supersede);
+    let q::Check { orphans, group_windows, supersede, .. } = request;
+    let policy = q::Policy { orphans, group_windows, ..q::Policy::default() };
+    let options = options(q::Timeouts::default(), policy, supersede);
     let check = api.operator.order(move |handler| handler.check_install(&vsn, options)).await?;
     let check = check.map_err(|e| error(&e))?;
     if check.obstacles.is_empty() {
@@ -91,7 +93,7 @@ async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport
     let vsn = version(&request.version)?;
     let order = Order {
         end: q::End::Current,
-        options: options(request.timeouts, request.supersede),
+        options: options(request.timeouts, request.policy, request.supersede),
         ..Order::new(&api, r::HistoryKind::Install)
     };
     go(api, order, Box::new(|_| Ok(vsn))).await
@@ -105,7 +107,7 @@ async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport
     };
     let order = Order {
         end: request.end,
-        options: options(request.timeouts, request.supersede),
+        options: options(request.timeouts, request.policy, request.supersede),
         settle: request.settle,
         detach: request.detach,
         ..Order::new(&api, kind)
@@ -118,7 +120,7 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     let named = request.version.as_deref().map(version).transpose()?;
     let order = Order {
         end: request.end,
-        options: options(request.timeouts, request.supersede),
+        options: options(request.timeouts, request.policy, request.supersede),
         settle: request.settle,
         detach: request.detach,
         ..Order::new(&api, r::HistoryKind::Downgrade)
@@ -127,12 +129,23 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     go(api, order, Box::new(|handler| handler.way_back(named))).await
 }
 
-fn options(timeouts: q::Timeouts, supersede: bool) -> InstallOptions {
+fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> InstallOptions {
     InstallOptions {
+        orphans: match policy.orphans {
+            q::Orphans::Refuse => OrphanPolicy::Refuse,
+            q::Orphans::Kill => OrphanPolicy::Kill,
+            q::Orphans::Include => OrphanPolicy::Include,
+            q::Orphans::Ignore => OrphanPolicy::Ignore,
+        },
+        unrest: match policy.unrest {
+            q::Unrest::Abort => Unrest::Abort,
+            q::Unrest::Kill => Unrest::Kill,
+            q::Unrest::Leave => Unrest::Leave,
+        },
         rest: timeouts.suspend_ms.map(Duration::from_millis),
         code_change: timeouts.code_change_ms.map(Duration::from_millis),
         supersede,
-        ..InstallOptions::default()
+        windows: if policy.group_windows { Windows::Group } else { Windows::Release },
     }
 }
 
@@ -170,6 +183,9 @@ impl Order {
             () if settles && stays => refuse("a release that stays current is not watched: nothing follows"),
             () if restarts && (settles || stays) => {
                 refuse("a restart boots the release for good: it is not watched, and it is committed")
+            }
+            () if restarts && self.options.windows == Windows::Group => {
+                refuse("a restart has no windows: nothing is left running")
             }
             () => Ok(()),
         }

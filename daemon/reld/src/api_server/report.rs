@@ -39,12 +39,21 @@ fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obs
     report.node_state = Some(runs(running));
     report.causes = obstacles.iter().map(|obstacle| chain(obstacle)).collect();
     report.details = serde_json::to_value(obstacles).unwrap_or_default();
-    if kind == "unconfirmed" {
-        report.hint = Some(
-            "`relctl commit` keeps it, `relctl downgrade` goes back; --supersede goes on from it".to_owned(),
-        );
-    }
+    report.hint = hint(kind).map(str::to_owned);
     report
+}
+
+/// What the one who asked can do about an obstacle.
+fn hint(kind: &str) -> Option<&'static str> {
+    match kind {
+        "unconfirmed" => {
+            Some("`relctl commit` keeps it, `relctl downgrade` goes back; --supersede goes on from it")
+        }
+        "orphans" => Some(
+            "--orphans=kill ends them, include converts them like others, ignore leaves them as they are",
+        ),
+        _ => None,
+    }
 }
 
 fn runs(running: Option<&handler::Vsn>) -> String {
@@ -107,7 +116,8 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
         committed: report.permanent,
         steps: report.steps.iter().map(step_run).collect(),
         took_us: report.duration_us,
-        pauses: pauses(report),
+        pauses: pauses(&report.pause),
+        windows: report.windows.iter().map(window).collect(),
         killed: ended(report),
         restarted: restarted(report),
         timeouts: report.timeouts as u64,
@@ -141,6 +151,7 @@ pub(super) fn under_way(from: Option<String>, to: String) -> r::Report {
         steps: Vec::new(),
         took_us: 0,
         pauses: r::Pauses::default(),
+        windows: Vec::new(),
         killed: Vec::new(),
         restarted: Vec::new(),
         timeouts: 0,
@@ -176,6 +187,7 @@ fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
         error.step = Some(failed_step(failure));
         error.causes.push(failure.cause.clone());
     }
+    error.causes.extend(report.windows_taken_back());
     error.details = serde_json::to_value(answer).unwrap_or_default();
     error
 }
@@ -222,12 +234,22 @@ fn step_run(step: &handler::StepReport) -> r::StepRun {
     r::StepRun { number: step.step, text: step.title.clone(), took_us: step.duration_us }
 }
 
-fn pauses(report: &handler::Report) -> r::Pauses {
+fn pauses(pause: &handler::Pause) -> r::Pauses {
     r::Pauses {
-        processes: report.pause.processes as u64,
-        p50_us: report.pause.p50_us,
-        p99_us: report.pause.p99_us,
-        max_us: report.pause.max_us,
+        processes: pause.processes as u64,
+        p50_us: pause.p50_us,
+        p99_us: pause.p99_us,
+        max_us: pause.max_us,
+    }
+}
+
+fn window(window: &handler::WindowReport) -> r::Window {
+    r::Window {
+        window: window.window,
+        modules: window.modules.iter().map(ToString::to_string).collect(),
+        outcome: outcome(window.outcome),
+        pauses: pauses(&window.pause),
+        converted: window.converted as u64,
     }
 }
 

@@ -12,3 +12,4 @@ mod nonsense;
 mod properties;
 mod rules;
 mod start_order;
+mod windows;

@@ -1,0 +1,187 @@
+//! Upgrades group by group, over a real root and a fake node: whatever fails in whichever window, the node is as before,
+//! or as before by way of a conversion back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reld_plan::{ModuleName, Windows};
+
+use crate::error::Error;
+use crate::fake::{Fake, World};
+use crate::fixture::quiet;
+use crate::handler::{ReleaseHandler, Target};
+use crate::handler_test::{Site, both_ways, check, vsn};
+use crate::process::Pid;
+use crate::program::InstallOptions;
+use crate::report::{Outcome, Report};
+
+const MODULES: &[&str] = &["counter", "helper", "till"];
+
+/// The three modules' updates; nobody names the helper's.
+const UPDATES: &str = "{ update = \"counter\", change = { advanced = 1 } }, { update = \"till\" }";
+
+/// A node that runs 1.0.0 with three counters, the app's own first, a helper and a till, and has a second release.
+fn shop() -> (Site, ReleaseHandler<Fake>, Target) {
+    let site = Site::new();
+    let old = site.pack_modules(0, MODULES, "");
+    let new = site.pack_modules(1, MODULES, &both_ways(1, UPDATES));
+    let mut handler = site.handler();
+    handler.goes(&old, Outcome::Installed);
+    for module in ["counter", "counter", "helper", "till"] {
+        handler.node_mut().spawn(module, None);
+    }
+    handler.node_mut().calls.clear();
+    handler.unpacks(&new);
+    (site, handler, Target::Version(vsn(1)))
+}
+
+fn by_group() -> InstallOptions {
+    InstallOptions { windows: Windows::Group, ..InstallOptions::default() }
+}
+
+/// Upgrades group by group, while these calls fail.
+fn upgrade(failing: &[usize], has_traffic: bool) -> (ReleaseHandler<Fake>, Report) {
+    let (_site, mut handler, target) = shop();
+    handler.node_mut().failing = failing.iter().copied().collect();
+    handler.node_mut().has_traffic = has_traffic;
+    let report = handler.upgrade(&target, by_group(), &mut |_| ()).unwrap();
+    (handler, report)
+}
+
+/// What can be seen of a node: the code of each module, by version, and the states.
+fn seen(world: &World) -> (BTreeMap<ModuleName, String>, BTreeMap<Pid, String>) {
+    let version = |image| world.images[&image].1.to_string();
+    let code = world.modules.iter().map(|(module, slots)| {
+        assert!(slots.condemned.is_none());
+        (module.clone(), slots.current.map(version).unwrap_or_default())
+    });
+    let states = world.processes.iter().map(|(pid, process)| {
+        assert!(process.shadow.is_none() && !process.is_held);
+        assert_eq!(world.modules[&process.module].current, Some(process.image), "{pid} is in old code");
+        (*pid, process.state.clone())
+    });
+    (code.collect(), states.collect())
+}
+
+/// Returns a state as it was before, and whether it went there and back since.
+#[track_caller]
+fn went_there_and_back(state: &str) -> (&str, bool) {
+    let ways = [", up from 0.1.0, down to 0.1.0", ", soft, soft"];
+    let back = ways.iter().find_map(|way| state.strip_suffix(way));
+    let first = back.unwrap_or(state);
+    assert!(!first.contains(','), "{state}");
+    (first, back.is_some())
+}
+
+fn calls() -> Vec<&'static str> {
+    let (handler, report) = upgrade(&[], true);
+    assert_eq!(report.outcome, Outcome::Installed, "{report}");
+    handler.node().calls.clone()
+}
+
+#[test]
+fn each_group_has_its_own_gate_switch_and_pause() {
+    let (handler, report) = upgrade(&[], true);
+    let one = ["load", "stage", "precopy", "raise", "convert", "convert"];
+    let two = ["load", "stage", "precopy", "raise", "convert"];
+    assert_eq!(handler.node().calls, [&one[..], &two].concat());
+    let windows: Vec<_> = report
+        .windows
+        .iter()
+        .map(|window| (window.window, window.modules.len(), window.pause.processes, window.converted))
+        .collect();
+    assert_eq!(windows, [(1, 2, 4, 4), (2, 1, 1, 1)], "counter and helper, then till");
+    assert_eq!((report.converted, report.pause.processes), (5, 5));
+    let steps: Vec<usize> = report.steps.iter().map(|step| step.step).collect();
+    assert!(steps.is_sorted(), "numbered through: {steps:?}");
+    let (code, states) = seen(&quiet(handler.node()));
+    assert!(code.values().all(|version| version == "0.1.1"), "{code:?}");
+    let changes: Vec<_> = states.values().map(|state| state.split_once(", ").unwrap().1).collect();
+    assert_eq!(changes, ["up from 0.1.0", "up from 0.1.0", "up from 0.1.0", "soft", "soft"]);
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+}
+
+#[test]
+fn whatever_fails_in_whichever_window_the_node_is_as_before_or_was_converted_back() {
+    let (_site, handler, _) = shop();
+    let (code, states) = seen(&quiet(handler.node()));
+    let calls = calls();
+    let second = calls.iter().rposition(|call| *call == "load").unwrap();
+    for number in 0..calls.len() {
+        for has_traffic in [false, true] {
+            let (handler, report) = upgrade(&[number], has_traffic);
+            let is_second = number >= second;
+            // Without traffic some conversions inside the window have nobody to convert, and do not fail.
+            if report.outcome == Outcome::Installed {
+                assert!(!has_traffic && calls[number] == "convert", "{report}");
+                continue;
+            }
+            let expected = if is_second { Outcome::TakenBack } else { Outcome::RolledBack };
+            assert_eq!(report.outcome, expected, "{number}: {report}");
+            let failed = report.failure.as_ref().unwrap();
+            assert_eq!(report.windows.len(), 1 + usize::from(is_second), "{failed:?}");
+            assert!(report.not_undone.is_empty());
+            assert_eq!(report.windows_taken_back().is_some(), is_second);
+            let (code_after, states_after) = seen(&quiet(handler.node()));
+            assert_eq!(code_after, code, "{number}");
+            for (pid, state) in &states {
+                let (first, was_converted) = went_there_and_back(&states_after[pid]);
+                assert_eq!(first, state);
+                let is_till = handler.node().world.processes[pid].module.as_str() == "till";
+                assert_eq!(was_converted, is_second && !is_till, "{number}: {pid} {state}");
+            }
+            check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+        }
+    }
+}
+
+#[test]
+fn a_way_back_that_fails_at_any_effect_needs_a_restart() {
+    let calls = calls();
+    let last = calls.len() - 1;
+    let (handler, report) = upgrade(&[last], true);
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
+    let all = handler.node().calls.clone();
+    let undo = all[last + 1..].iter().position(|call| *call == "load").unwrap() + last + 1;
+    for number in last + 1..all.len() {
+        let (handler, report) = upgrade(&[last, number], true);
+        assert_eq!(report.outcome, Outcome::NeedsRestart, "{}: {report}", all[number]);
+        assert_eq!(report.way_back.is_some(), number >= undo, "an undo of the failed window comes first");
+        assert!(!report.not_undone.is_empty());
+        assert!(matches!(handler.check_install(&vsn(1), by_group()), Err(Error::NeedsRestart)));
+    }
+}
+
+#[test]
+fn the_check_shows_the_windows_and_refuses_where_no_way_leads_back() {
+    let (site, handler, _) = shop();
+    let found = handler.check_install(&vsn(1), by_group()).unwrap();
+    let script = found.script.unwrap();
+    assert_eq!((script.windows().count(), found.obstacles.len()), (2, 0), "{script}");
+    let one = handler.check_install(&vsn(1), InstallOptions::default()).unwrap().script.unwrap();
+    assert_eq!(one.windows().count(), 1);
+
+    let mut handler = handler;
+    let only_up = format!("[[up]]\nfrom = \"0.1.0\"\ninstructions = [{UPDATES}]\n");
+    handler.unpacks(&site.pack_modules(2, MODULES, &only_up));
+    let found = handler.check_install(&vsn(2), by_group()).unwrap();
+    let classes: BTreeSet<_> = found.obstacles.iter().map(|obstacle| obstacle.class()).collect();
+    assert_eq!(classes, BTreeSet::from(["no_way_back"]), "{:?}", found.obstacles);
+    assert!(handler.check_install(&vsn(2), InstallOptions::default()).unwrap().obstacles.is_empty());
+}
+
+#[test]
+fn an_abort_between_two_windows_takes_the_first_one_back() {
+    let (_site, mut handler, target) = shop();
+    let interrupt = handler.interrupt();
+    let report = handler
+        .upgrade(&target, by_group(), &mut |progress| {
+            if progress.title.starts_with("soft_purge") {
+                interrupt.ask(crate::interrupt::Wish::Abort);
+            }
+        })
+        .unwrap();
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
+    let text = report.to_string();
+    assert!(text.contains("caused by: aborted by the operator"), "{text}");
+    assert!(text.contains("1 windows were in force: their states were converted back"), "{text}");
+}

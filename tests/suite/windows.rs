@@ -1,0 +1,93 @@
+//! Upgrades group by group (OTP's windows), and what is done about processes that stand in the way (S42, S54).
+
+use reld_tests::{Node, folder, pack_release, release};
+use serde_json::{Value, json};
+
+fn pauses(report: &Value) -> Vec<(u64, &str, bool)> {
+    let windows = report["windows"].as_array().expect("a list of windows");
+    let pause = |window: &Value| window["pauses"]["processes"].as_u64().is_some_and(|held| held > 0);
+    windows
+        .iter()
+        .map(|window| {
+            (window["window"].as_u64().unwrap_or(0), window["outcome"].as_str().unwrap_or(""), pause(window))
+        })
+        .collect()
+}
+
+#[test]
+fn each_group_moves_in_a_window_of_its_own_up_and_down() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    let pids = [10_000, 20_000].map(|id| node.pid("counter", &json!(id)));
+    let dry = node.ok(&["upgrade", &release("shop-1.1.0"), "--dry-run", "--group-windows"]).stdout;
+    let at = |what: &str| dry.find(what).unwrap_or_else(|| panic!("no {what} in:\n{dry}"));
+    let order =
+        ["window 1", "load counter ", "code_change counter ", "window 2", "code_change counter_sup "].map(at);
+    assert!(order.is_sorted(), "{dry}");
+
+    let report = node.json(&["upgrade", &release("shop-1.1.0"), "--group-windows"]);
+    assert_eq!(pauses(&report), [(1, "installed", true), (2, "installed", true)], "{report:#}");
+    assert_eq!(report["windows"][1]["modules"], json!(["counter_sup"]));
+    assert_eq!([10_000, 20_000].map(|id| node.pid("counter", &json!(id))), pids);
+    for pid in &pids {
+        assert_eq!(node.state(pid)["interval_ms"], json!(250));
+    }
+    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
+        assert_eq!((&module["current"], &module["old"]), (&json!("0.1.1"), &Value::Null), "{module:#}");
+    }
+    let report = node.json(&["downgrade", "--group-windows"]);
+    assert_eq!(pauses(&report).len(), 2, "{report:#}");
+    assert_eq!(node.state(&pids[0]).get("interval_ms"), None);
+    assert_eq!(node.json(&["code"])["residents"], json!([]), "a purged library is unmapped");
+}
+
+#[test]
+fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversion_and_says_so() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
+    let second = "{ suspend = [\"yard_sup\"] }";
+    let failing = format!("{{ apply = \"yard_calls:fail\", args = [\"no power\"] }},\n  {second}");
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let (file, tarball) = (place.path().join("release.toml"), place.path().join("release.tar.gz"));
+    let fixtures = folder("tests/fixtures");
+    std::fs::copy(fixtures.join("releases/yard-2.0.0.toml"), &file).expect("a release file");
+    let relup = derived.replacen(second, &failing, 1);
+    assert_ne!(relup, derived, "the second window is that of the supervisor:\n{derived}");
+    std::fs::write(place.path().join("relup.toml"), relup).expect("a temporary folder can be written");
+    pack_release(&file, &fixtures, &tarball);
+
+    let ids = ["a", "old", "gone"];
+    let pids = ids.map(|id| node.pid("yard", &json!(id)));
+    node.ok(&["cast", &pids[0], "7"]);
+    let [tree, apps] = [node.tree("yard").to_string(), node.json(&["apps"]).to_string()];
+    let failed = node.run(&["upgrade", &tarball.to_string_lossy(), "--group-windows", "--json"]).expect(4);
+    let error: Value = serde_json::from_str(&failed.stderr).expect("the error is JSON");
+    for words in [
+        "taken_back",
+        "no power",
+        "their states were converted back, not put back",
+        "the node runs 1.0.0 again",
+    ] {
+        assert!(failed.stderr.contains(words), "no {words} in {error:#}");
+    }
+    let report = &error["details"];
+    assert_eq!(pauses(report)[..2], [(1, "installed", true), (2, "rolled_back", true)], "{report:#}");
+    assert_eq!(report["way_back"]["outcome"], json!("installed"), "{report:#}");
+    // What a person reads in the history is the same.
+    let entry = node.ok(&["history", "1"]).stdout;
+    assert!(entry.contains("1.0.0"), "{entry}");
+
+    assert_eq!(node.tree("yard").to_string(), tree, "every child has its id again");
+    assert_eq!(node.json(&["apps"]).to_string(), apps);
+    assert_eq!(ids.map(|id| node.pid("yard", &json!(id))), pids);
+    assert_eq!(node.json(&["call", &pids[0], "get"])["reply"], json!(7));
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
+        assert_eq!(module["old"], Value::Null, "{module:#}");
+    }
+    // The release itself is as good as before: as one window its failing function takes everything back.
+    node.ok(&["remove", "2.0.0"]);
+    node.ok(&["upgrade", &release("yard-2.0.0"), "--group-windows"]);
+    assert_eq!(node.pid("yard", &json!("new")), pids[1], "renamed, and running on");
+}
