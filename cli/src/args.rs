@@ -84,12 +84,8 @@ pub(crate) enum Command {
     Tree(Tree),
     /// List the processes
     Ps,
-    /// List the processes with the longest mailboxes
-    Top {
-        /// So many
-        #[arg(long, short = 'n', default_value = "20")]
-        count: usize,
-    },
+    /// Show who keeps the node busy, again and again; once if stdout is no terminal
+    Top(Top),
     /// Show one process in full: mailbox, timers, links, monitors
     Proc(Process),
     /// List the apps
@@ -123,7 +119,7 @@ pub(crate) enum Command {
     Suspend(Process),
     /// Let a suspended process go on
     Resume(Process),
-    /// Ask a process for what only it can do: statistics, log, another state, an end in order
+    /// Ask a process for what only it can do: status, statistics, log, another state, an end in order
     #[command(subcommand)]
     Sys(Sys),
     /// Draw what processes tell each other, while a command runs or until interrupted
@@ -430,6 +426,28 @@ pub(crate) enum Direction {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Top {
+    /// So many processes
+    #[arg(long, short = 'n', default_value = "20")]
+    pub(crate) count: usize,
+    /// What comes first: who ran longest, or who has the longest mailbox
+    #[arg(long, default_value = "run")]
+    pub(crate) sort: TopSort,
+    /// How long the node looks before each table
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) interval: u64,
+    /// Show one table and end
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TopSort {
+    Run,
+    Mailbox,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Call {
     /// Pid or registered name
     pub(crate) process: String,
@@ -479,6 +497,12 @@ pub(crate) struct Trace {
     /// Only what goes from or to this process; may be given more than once
     #[arg(long = "proc", value_name = "PID|NAME")]
     pub(crate) processes: Vec<String>,
+    /// Only what is of this kind; may be given more than once
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(crate) kinds: Vec<TraceKind>,
+    /// End after so many messages
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<usize>,
     /// What to call a process in the drawing; may be given more than once
     #[arg(long = "label", value_name = "PID|NAME=TEXT", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
@@ -506,8 +530,25 @@ pub(crate) enum TraceFormat {
     Text,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceKind {
+    Call,
+    Reply,
+    Cast,
+    Info,
+    Exit,
+    Down,
+    Spawn,
+    /// suspend, resume, change_code and the like
+    Sys,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sys {
+    /// Show all that system messages tell: suspended or not, what is noted, the state
+    Status(Process),
+    /// Turn statistics and log of a process off
+    NoDebug(Process),
     /// Count a process's messages, or show the count
     Statistics {
         /// Pid or registered name

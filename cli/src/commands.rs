@@ -17,6 +17,7 @@ mod probe;
 mod release;
 mod spawn;
 mod sys;
+mod top;
 mod trace;
 mod upgrade;
 
@@ -78,8 +79,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Downgrade(args) => upgrade::downgrade(client, args).await,
         Command::Status => look::status(client).await,
         Command::Tree(args) => look::tree(client, args).await,
-        Command::Ps => look::processes(client, None).await,
-        Command::Top { count } => look::processes(client, Some(count)).await,
+        Command::Ps => look::processes(client).await,
+        Command::Top(args) => top::top(client, args, json).await,
         Command::Proc(args) => look::proc(client, args.process).await,
         Command::Apps => look::apps(client).await,
         Command::Ports => look::ports(client).await,

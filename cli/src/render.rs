@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
 use reld_api::response::{
-    AppList, CodeTable, EndedApp, Loaded, NodeStatus, PortList, ProcessDetails, ProcessList, ReleaseList,
-    ReleaseStatus, StuckCode, TableList,
+    AppList, Callback, CodeTable, EndedApp, Loaded, NodeStatus, PortList, Process, ProcessDetails,
+    ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList, TopProcess,
 };
 use serde_json::Value;
 
@@ -59,11 +59,75 @@ pub(crate) fn processes(list: &ProcessList) -> String {
             process.version.clone(),
             process.code.to_string(),
             process.status.to_string(),
-            process.queue.to_string(),
+            queue(process),
+            process.callback.as_ref().map(doing).unwrap_or_default(),
             place(process.supervisor.as_deref(), &process.id),
         ]
     });
-    table(&["pid", "name", "type", "module", "version", "code", "status", "queue", "child of"], rows)
+    let headers =
+        ["pid", "name", "type", "module", "version", "code", "status", "queue", "callback", "child of"];
+    table(&headers, rows)
+}
+
+/// Lists who keeps the node busy.
+pub(crate) fn top(list: &TopList) -> String {
+    let rows = list.processes.iter().map(|TopProcess { process, run_percent }| {
+        vec![
+            process.pid.clone(),
+            process.name.clone().unwrap_or_default(),
+            process.module.clone(),
+            process.version.clone(),
+            process.status.to_string(),
+            format!("{run_percent:.1}"),
+            queue(process),
+            process.callback.as_ref().map(doing).unwrap_or_default(),
+            place(process.supervisor.as_deref(), &process.id),
+        ]
+    });
+    let headers = ["pid", "name", "module", "version", "status", "run %", "queue", "callback", "child of"];
+    let of = format_args!("{} of {} processes, ", list.processes.len(), list.of);
+    format!("{of}seen for {}\n{}", duration::us(list.for_ms.saturating_mul(1000)), table(&headers, rows))
+}
+
+/// Shows all that system messages tell about a process.
+pub(crate) fn sys_status(status: &SysStatus) -> String {
+    let SysStatus { process, suspended, statistics, log_max, state } = status;
+    let mut text = String::new();
+    line(&mut text, format_args!("pid           {}", process.pid));
+    line(
+        &mut text,
+        format_args!("{:<14}{} {} ({})", process.behaviour, process.module, process.version, process.code),
+    );
+    line(&mut text, format_args!("status        {}", if *suspended { "suspended" } else { "running" }));
+    let below = place(process.supervisor.as_deref(), &process.id);
+    if !below.is_empty() {
+        line(&mut text, format_args!("child of      {below}"));
+    }
+    line(&mut text, format_args!("statistics    {}", if *statistics { "on" } else { "off" }));
+    match log_max {
+        Some(max) => line(&mut text, format_args!("log           the last {max} messages")),
+        None => line(&mut text, format_args!("log           off")),
+    }
+    line(&mut text, format_args!("state         {state:#}"));
+    text
+}
+
+/// Says how many messages wait, and how many may.
+fn queue(process: &Process) -> String {
+    match process.queue_max {
+        Some(max) => format!("{} of {max}", process.queue),
+        None => process.queue.to_string(),
+    }
+}
+
+/// Says what a callback is about, for how long, and what it waits for.
+fn doing(callback: &Callback) -> String {
+    let about = callback.about.as_ref().map(|about| format!("{about}, ")).unwrap_or_default();
+    let time = duration::us(callback.for_ms.saturating_mul(1000));
+    match callback.waits_for.as_slice() {
+        [] => format!("{about}computes for {time}"),
+        waits_for => format!("{about}waits {time} for {}", waits_for.join(", ")),
+    }
 }
 
 /// Shows one process in full; what it has none of is left out.
@@ -77,6 +141,7 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     for (title, list) in [
         ("names", details.names.join(" ")),
         ("child of", place(process.supervisor.as_deref(), &process.id)),
+        ("callback", process.callback.as_ref().map(doing).unwrap_or_default()),
         ("links", details.links.join(" ")),
         ("monitors", details.monitors.join(" ")),
         ("monitored by", details.monitored_by.join(" ")),
@@ -88,6 +153,13 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     }
     if details.traps_exits {
         line(&mut text, format_args!("traps exits"));
+    }
+    if let Some(max) = process.queue_max {
+        let dropped = process.dropped;
+        line(&mut text, format_args!("mailbox       {} of {max}, {dropped} dropped", process.queue));
+    }
+    if details.old_frames > 0 {
+        line(&mut text, format_args!("a callback of it is inside old code"));
     }
     if details.in_callback {
         line(&mut text, format_args!("a callback runs: links, monitors and mailbox cannot be seen now"));

@@ -411,7 +411,19 @@ fn process() -> r::Process {
         supervisor: Some("counter_sup".to_owned()),
         id: json!(10000),
         queue: 4,
+        queue_max: None,
+        dropped: 0,
+        callback: None,
     }
+}
+
+fn busy() -> r::Process {
+    let callback = r::Callback {
+        about: Some("call \"get\" from <9.1>".to_owned()),
+        for_ms: 1_850,
+        waits_for: vec!["answer of <5.1>".to_owned(), "time".to_owned()],
+    };
+    r::Process { queue_max: Some(5), dropped: 2, callback: Some(callback), ..process() }
 }
 
 #[test]
@@ -420,6 +432,7 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
         process: process(),
         names: Vec::new(),
         in_callback: false,
+        old_frames: 0,
         traps_exits: true,
         links: vec!["<6.1>".to_owned()],
         monitors: Vec::new(),
@@ -451,15 +464,20 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
     }
     details.mailbox.clear();
     details.timers.clear();
-    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @r"
+    details.process = busy();
+    details.old_frames = 1;
+    assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @r#"
     -> GET /process?process=%3C7.1%3E
     pid           <7.1>
     gen_server    counter 0.1.1 (current)
     status        suspended
     child of      counter_sup 10000
+    callback      call "get" from <9.1>, waits 1.85 s for answer of <5.1>, time
+    mailbox       4 of 5, 2 dropped
+    a callback of it is inside old code
     a callback runs: links, monitors and mailbox cannot be seen now
     exit 0
-    ");
+    "#);
 }
 
 #[test]
@@ -467,16 +485,43 @@ fn ps_apps_and_code_are_tables() {
     let processes = r::ProcessList { processes: vec![process()] };
     assert_snapshot!(relctl(vec![answer::<q::Processes>(&processes)], &["ps"]), @r"
     -> GET /processes
-    pid    name  type        module   version  code     status     queue  child of
-    <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      counter_sup 10000
+    pid    name  type        module   version  code     status     queue  callback  child of
+    <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      -         counter_sup 10000
     exit 0
     ");
-    assert_snapshot!(relctl(vec![answer::<q::Processes>(&processes)], &["top", "-n", "1"]), @r"
-    -> GET /processes?longest=1
-    pid    name  type        module   version  code     status     queue  child of
-    <7.1>  -     gen_server  counter  0.1.1    current  suspended  4      counter_sup 10000
+    let top = r::TopList {
+        for_ms: 500,
+        of: 7,
+        processes: vec![r::TopProcess { process: busy(), run_percent: 12.34 }],
+    };
+    let args = ["top", "-n", "1", "--sort", "mailbox", "--interval", "500"];
+    assert_snapshot!(relctl(vec![answer::<q::Top>(&top)], &args), @r#"
+    -> GET /top?sort=mailbox&count=1&for_ms=500
+    1 of 7 processes, seen for 500 ms
+    pid    name  module   version  status     run %  queue   callback                                                       child of
+    <7.1>  -     counter  0.1.1    suspended  12.3   4 of 5  call "get" from <9.1>, waits 1.85 s for answer of <5.1>, time  counter_sup 10000
     exit 0
-    ");
+    "#);
+    let status = r::SysStatus {
+        process: process(),
+        suspended: true,
+        statistics: false,
+        log_max: Some(10),
+        state: json!({"n": 1}),
+    };
+    assert_snapshot!(relctl(vec![answer::<q::SysStatus>(&status)], &["sys", "status", "<7.1>"]), @r#"
+    -> GET /sys_status?process=%3C7.1%3E
+    pid           <7.1>
+    gen_server    counter 0.1.1 (current)
+    status        suspended
+    child of      counter_sup 10000
+    statistics    off
+    log           the last 10 messages
+    state         {
+      "n": 1
+    }
+    exit 0
+    "#);
     let apps = r::AppList {
         apps: vec![r::App {
             name: "counter".to_owned(),

@@ -37,7 +37,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 3u
+#define RELD_ABI_MINOR 4u
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */
@@ -79,6 +79,7 @@ typedef struct reld_exit {
 #define RELD_EXIT_ERROR 4u       /* the app gave up; text is its reason */
 #define RELD_EXIT_PANIC 5u       /* the app panicked; text is message and place */
 #define RELD_EXIT_UNDECODABLE 6u /* bytes did not fit; text names module, version and field */
+#define RELD_EXIT_OVERLOADED 7u  /* the answer to a call that was not sent: the mailbox is full. Since ABI 1.4 */
 
 /* Where the answer to a call goes. Plain data: a state may keep it over an upgrade. */
 typedef struct reld_from {
@@ -402,6 +403,12 @@ typedef struct reld_host {
      * but whereis and log works. Since ABI 1.2.
      */
     uint64_t (*blocking)(void (*run)(void *data_app), void *data_app);
+    /*
+     * Lets no more than so many messages wait for the running process; 0 takes the bound away. One that comes when the
+     * mailbox is full is dropped and counted, and a call is answered with RELD_EXIT_OVERLOADED. REFUSED in supervisors and
+     * applications. Since ABI 1.4.
+     */
+    reld_status (*bound_mailbox)(uint64_t messages);
 } reld_host;
 
 #ifdef __cplusplus

@@ -22,9 +22,8 @@ pub(super) async fn tree(client: &Client, args: Tree) -> Result<Shown, Failure> 
     Ok(Shown::new(&forest, text))
 }
 
-/// All processes, or only those that are behind.
-pub(super) async fn processes(client: &Client, longest: Option<usize>) -> Result<Shown, Failure> {
-    let answer = client.call(&q::Processes { longest }).await?;
+pub(super) async fn processes(client: &Client) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Processes {}).await?;
     Ok(Shown::new(&answer, render::processes(&answer)))
 }
 

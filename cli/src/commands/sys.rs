@@ -5,6 +5,7 @@ use reld_api::{Client, request as q};
 use super::Shown;
 use crate::args::{ChangeCode, Sys};
 use crate::error::Failure;
+use crate::render;
 
 pub(super) async fn suspend(client: &Client, process: String) -> Result<Shown, Failure> {
     let answer = client.call(&q::Suspend { process }).await?;
@@ -24,6 +25,14 @@ pub(super) async fn change_code(client: &Client, args: ChangeCode) -> Result<Sho
 
 pub(super) async fn run(client: &Client, args: Sys) -> Result<Shown, Failure> {
     match args {
+        Sys::Status(args) => {
+            let answer = client.call(&q::SysStatus { process: args.process }).await?;
+            Ok(Shown::new(&answer, render::sys_status(&answer)))
+        }
+        Sys::NoDebug(args) => {
+            let answer = client.call(&q::NoDebug { process: args.process }).await?;
+            Ok(Shown::line(&answer, format_args!("{} notes nothing", answer.pid)))
+        }
         Sys::Statistics { process, on: false, off: false } => statistics(client, process).await,
         Sys::Statistics { process, on, .. } => {
             let answer = client.call(&q::CountMessages { process, on }).await?;

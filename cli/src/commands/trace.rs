@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::Shown;
-use crate::args::{Trace, TraceFormat};
+use crate::args::{Trace, TraceFormat, TraceKind};
 use crate::error::Failure;
 use crate::render;
 
@@ -22,21 +22,28 @@ const QUIET: Duration = Duration::from_millis(200);
 const AT_MOST: Duration = Duration::from_secs(2);
 
 pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
-    let mut events = client.follow(&q::Trace { processes: args.processes }).await?;
+    let kinds = args.kinds.into_iter().map(kind).collect();
+    let mut events = client.follow(&q::Trace { processes: args.processes, kinds }).await?;
+    let count = args.count.unwrap_or(usize::MAX);
     let mut told: Vec<Told> = Vec::new();
     // The command starts when the node says that it looks.
     events.next().await?;
     let until = run_for(client, &args.command, args.seconds);
     tokio::pin!(until);
-    loop {
+    while told.len() < count {
         tokio::select! {
             event = events.next() => told.extend(message(event?)),
-            ended = &mut until => break ended?,
+            ended = &mut until => {
+                ended?;
+                break;
+            }
         }
     }
     if !args.command.is_empty() {
         let rest = async {
-            while let Ok(Ok(event)) = timeout(QUIET, events.next()).await {
+            while told.len() < count
+                && let Ok(Ok(event)) = timeout(QUIET, events.next()).await
+            {
                 told.extend(message(event));
             }
         };
@@ -48,6 +55,19 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
         TraceFormat::Text => render::trace::text(&told, &args.labels),
     };
     Ok(Shown::new(&told, text))
+}
+
+fn kind(kind: TraceKind) -> q::TraceKind {
+    match kind {
+        TraceKind::Call => q::TraceKind::Call,
+        TraceKind::Reply => q::TraceKind::Reply,
+        TraceKind::Cast => q::TraceKind::Cast,
+        TraceKind::Info => q::TraceKind::Info,
+        TraceKind::Exit => q::TraceKind::Exit,
+        TraceKind::Down => q::TraceKind::Down,
+        TraceKind::Spawn => q::TraceKind::Spawn,
+        TraceKind::Sys => q::TraceKind::Sys,
+    }
 }
 
 fn message(event: TraceEvent) -> Option<Told> {

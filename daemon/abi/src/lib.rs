@@ -29,7 +29,7 @@ use core::ffi::c_void;
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// Counts members appended since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 3;
+pub const ABI_MINOR: u32 = 4;
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
@@ -106,6 +106,8 @@ pub const EXIT_ERROR: u32 = 4;
 pub const EXIT_PANIC: u32 = 5;
 /// A state, message or argument could not be decoded; the text names the field.
 pub const EXIT_UNDECODABLE: u32 = 6;
+/// The answer to a call of a process whose mailbox is full ([`Host::bound_mailbox`]): it was not sent. Since ABI 1.4.
+pub const EXIT_OVERLOADED: u32 = 7;
 
 /// Where the answer to a call goes. Plain data: a state may keep it over an upgrade.
 #[repr(C)]
@@ -177,7 +179,8 @@ pub const EVENT_DOWN: u32 = 5;
 /// The process is about to end. gen_server; application (after its tree has stopped, OTP: `stop/1`).
 pub const EVENT_TERMINATE: u32 = 6;
 /// The application is about to be stopped; `body` is `{root, cause}`: the root supervisor's pid or nil, and who stops it,
-/// `by_hand`, `node_stops`, `node_restarts` or `upgrade`. application. Before ABI 1.3 `body` is what `root` is now, and a
+/// `by_hand`, `node_stops`, `node_restarts`, `upgrade`, or `tree_ended` when the tree has ended by itself and there is no
+/// root, which a library before ABI 1.4 is not told. application. Before ABI 1.3 `body` is what `root` is now, and a
 /// library of an older ABI still receives that.
 pub const EVENT_PREP_STOP: u32 = 7;
 /// The application's environment changed; `body` is `{changed, new, removed}`. application, since ABI 1.1: a library of
@@ -507,6 +510,10 @@ pub struct Host {
     /// To itself also, since ABI 1.2: [`EVENT_CONTINUE`], which comes before all that waits, and [`EVENT_TIMEOUT`],
     /// whose body is a number of milliseconds and which comes when the callback under way has been over for so long and
     /// nothing else came. An older daemon refuses both.
+    ///
+    /// A task may send itself [`EVENT_CONTINUE`] since ABI 1.4, with `{module, args}` as body, `args` being MessagePack in
+    /// bytes: when it ends with [`EXIT_NORMAL`] the same process begins anew in the current version of that module, a task
+    /// as well. An older daemon refuses that, and a module that is not loaded or makes no task is refused.
     pub send: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf) -> Status,
     /// Opens a request (`REQUEST_*`); takes `body`; returns its reference, 0 outside a callback.
     pub call: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf, timeout_ms: u64) -> u64,
@@ -558,4 +565,8 @@ pub struct Host {
     /// Runs `run(data_app)` once on a thread made for work that blocks, whatever becomes of the process; its reference is
     /// answered with an empty reply then. 0 when it was refused: then `run` is not called. Since ABI 1.2.
     pub blocking: unsafe extern "C" fn(run: BlockingFn, data_app: *mut c_void) -> u64,
+    /// Lets no more than so many messages wait for the running process; 0 takes the bound away. One that comes when the
+    /// mailbox is full is dropped and counted, and a call is answered with [`EXIT_OVERLOADED`]. [`REFUSED`] in
+    /// supervisors and applications. Since ABI 1.4.
+    pub bound_mailbox: unsafe extern "C" fn(messages: u64) -> Status,
 }

@@ -100,7 +100,7 @@ fn add_structs(facts: &mut Facts) {
         reld_host = Host {
             size, abi_major, abi_minor, reserved, self_pid, send, call, take, forget, reply, send_after, cancel_timer,
             sleep, recv, spawn, register = register_name, unregister = unregister_name, whereis, link, unlink, monitor,
-            demonitor, exit, trap_exit, get_env, log, send_interval, read_timer, blocking,
+            demonitor, exit, trap_exit, get_env, log, send_interval, read_timer, blocking, bound_mailbox,
         }
     }
     facts.add("sizeof(reld_verdict)".to_owned(), size_of::<Verdict>() as u64);
@@ -113,6 +113,7 @@ fn add_constants(facts: &mut Facts) {
         RELD_EXIT_NORMAL = EXIT_NORMAL, RELD_EXIT_SHUTDOWN = EXIT_SHUTDOWN, RELD_EXIT_KILLED = EXIT_KILLED,
         RELD_EXIT_NOPROC = EXIT_NOPROC, RELD_EXIT_ERROR = EXIT_ERROR, RELD_EXIT_PANIC = EXIT_PANIC,
         RELD_EXIT_UNDECODABLE = EXIT_UNDECODABLE,
+        RELD_EXIT_OVERLOADED = EXIT_OVERLOADED,
         RELD_EVENT_INIT = EVENT_INIT, RELD_EVENT_CALL = EVENT_CALL, RELD_EVENT_CAST = EVENT_CAST,
         RELD_EVENT_INFO = EVENT_INFO, RELD_EVENT_EXIT = EVENT_EXIT, RELD_EVENT_DOWN = EVENT_DOWN,
         RELD_EVENT_TERMINATE = EVENT_TERMINATE, RELD_EVENT_PREP_STOP = EVENT_PREP_STOP,

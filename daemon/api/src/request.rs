@@ -14,7 +14,8 @@ mod release;
 mod touch;
 
 pub use look::{
-    Apps, ChildSpecOf, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status, Tables, Tree,
+    Apps, ChildSpecOf, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status, SysStatus,
+    Tables, Top, TopSort, Tree,
 };
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Orphans, Policy, Probe,
@@ -22,8 +23,8 @@ pub use release::{
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
-    ChildTerminate, ChildType, CountMessages, KeepLog, Kill, Load, NewChild, Purge, ReplaceState, Restart,
-    Resume, Shutdown, SoftPurge, Spawn, SpawnLink, Suspend, Terminate, Trace,
+    ChildTerminate, ChildType, CountMessages, KeepLog, Kill, Load, NewChild, NoDebug, Purge, ReplaceState,
+    Restart, Resume, Shutdown, SoftPurge, Spawn, SpawnLink, Suspend, Terminate, Trace, TraceKind,
 };
 
 /// How long a client waits for what the node can answer from its tables.
@@ -91,11 +92,13 @@ routes! {
     Get    "/tree"                Tree           -> Forest         within QUICK;
     Get    "/processes"           Processes      -> ProcessList    within QUICK;
     Get    "/process"             Process        -> ProcessDetails within QUICK;
+    Get    "/top"                 Top            -> TopList        within LONG;
     Get    "/apps"                Apps           -> AppList        within QUICK;
     Get    "/code"                Code           -> CodeTable      within QUICK;
     Get    "/ports"               Ports          -> PortList       within QUICK;
     Get    "/tables"              Tables         -> TableList      within QUICK;
     Get    "/state"               State          -> ProcessState   within QUICK;
+    Get    "/sys_status"          SysStatus      -> SysStatus      within QUICK;
     Get    "/statistics"          Statistics     -> ProcessStatistics within QUICK;
     Get    "/message_log"         MessageLog     -> ProcessLog     within QUICK;
     Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
@@ -111,6 +114,7 @@ routes! {
     Post   "/terminate"           Terminate      -> SysDone        within QUICK;
     Post   "/statistics/set"      CountMessages  -> SysDone        within QUICK;
     Post   "/message_log/set"     KeepLog        -> SysDone        within QUICK;
+    Post   "/no_debug"            NoDebug        -> SysDone        within QUICK;
     Follow "/trace"               Trace          -> TraceEvent     within QUICK;
     Post   "/change_code"         ChangeCode     -> CodeChanged    within LONG;
     Post   "/purge"               Purge          -> Purged         within LONG;

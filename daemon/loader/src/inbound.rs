@@ -43,6 +43,7 @@ static HOST: abi::Host = abi::Host {
     send_interval,
     read_timer,
     blocking,
+    bound_mailbox,
 };
 
 /// Returns the table that every library receives when it is loaded.
@@ -180,6 +181,10 @@ unsafe extern "C" fn blocking(run: abi::BlockingFn, data_app: *mut std::ffi::c_v
     let work = Work { run, data_app };
     // SAFETY: the library gives the work away with this call, and the context runs it once or not at all.
     reference(enter(|| context::blocking(Box::new(move || unsafe { work.run() })).map_err(|_| No)))
+}
+
+unsafe extern "C" fn bound_mailbox(messages: u64) -> abi::Status {
+    status(enter(|| Ok(context::bound_mailbox(usize::try_from(messages).unwrap_or(usize::MAX))?)))
 }
 
 /// Work that a library hands in.
@@ -373,6 +378,7 @@ mod tests {
                 ("port", (host.call)(abi::REQUEST_PORT, NO_PID, body(), abi::INFINITY) == 0),
                 ("table", (host.call)(abi::REQUEST_TABLE, NO_PID, body(), abi::INFINITY) == 0),
                 ("blocking", (host.blocking)(never, std::ptr::null_mut()) == 0),
+                ("bound_mailbox", (host.bound_mailbox)(1) == abi::REFUSED),
                 ("take", (host.take)(1, &raw mut got) == abi::REFUSED),
                 ("reply", (host.reply)(from, body()) == abi::REFUSED),
                 ("send_after", (host.send_after)(pid, 1, body()).id == 0),

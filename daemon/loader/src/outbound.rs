@@ -35,6 +35,7 @@ fn since(event: &Event<'_>) -> u32 {
     match event {
         Event::ConfigChange(_) => 1,
         Event::Told(_) => 2,
+        Event::PrepStop(_, StopCause::TreeEnded) => 4,
         _ => 0,
     }
 }

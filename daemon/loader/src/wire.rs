@@ -90,6 +90,7 @@ pub(crate) fn take_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
         abi::EXIT_ERROR => Ok(Exit::Error(text)),
         abi::EXIT_PANIC => Ok(Exit::Panic(text)),
         abi::EXIT_UNDECODABLE => Ok(Exit::Undecodable(text)),
+        abi::EXIT_OVERLOADED => Ok(Exit::Overloaded),
         kind => Err(Malformed::ExitKind(kind)),
     }
 }
@@ -110,13 +111,18 @@ pub(crate) fn exit_kind(exit: &Exit) -> u32 {
         Exit::Error(_) => abi::EXIT_ERROR,
         Exit::Panic(_) => abi::EXIT_PANIC,
         Exit::Undecodable(_) => abi::EXIT_UNDECODABLE,
+        Exit::Overloaded => abi::EXIT_OVERLOADED,
     }
 }
+
+/// For libraries of an ABI before 1.4, which do not know the kind.
+const OVERLOADED: &str = "overloaded";
 
 /// Lends the text of an exit.
 pub(crate) fn exit_text(exit: &Exit) -> &str {
     match exit {
         Exit::Normal | Exit::Killed | Exit::Noproc => "",
+        Exit::Overloaded => OVERLOADED,
         Exit::Shutdown(text) | Exit::Error(text) | Exit::Panic(text) | Exit::Undecodable(text) => text,
     }
 }
@@ -125,6 +131,7 @@ pub(crate) fn exit_text(exit: &Exit) -> &str {
 pub(crate) fn into_text(exit: Exit) -> String {
     match exit {
         Exit::Normal | Exit::Killed | Exit::Noproc => String::new(),
+        Exit::Overloaded => OVERLOADED.to_owned(),
         Exit::Shutdown(text) | Exit::Error(text) | Exit::Panic(text) | Exit::Undecodable(text) => text,
     }
 }
@@ -176,11 +183,12 @@ mod tests {
             Exit::Error(text()),
             Exit::Panic(text()),
             Exit::Undecodable(text()),
+            Exit::Overloaded,
         ];
         for exit in exits {
             assert_eq!(take_exit(give_exit(exit.clone())), Ok(exit));
         }
-        assert_eq!(take_exit(abi::Exit { kind: 7, text: abi::Buf::EMPTY }), Err(Malformed::ExitKind(7)));
+        assert_eq!(take_exit(abi::Exit { kind: 8, text: abi::Buf::EMPTY }), Err(Malformed::ExitKind(8)));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub enum StopCause {
     NodeRestarts,
     /// An upgrade restarts or removes the application, or takes back that it started it.
     Upgrade,
+    /// Its tree has ended by itself; there is no root any more.
+    TreeEnded,
 }
 
 /// What the end of a running application means for the node. A stop that somebody asked for is no end in this sense.
@@ -257,6 +259,12 @@ impl Applications {
             AppStatus::Running { process, .. } => process,
             AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
         }
+    }
+
+    /// Says whether a running application has this process and this root.
+    pub(crate) fn runs(&self, process: Pid, root: Pid) -> bool {
+        let status = AppStatus::Running { process: Some(process), root: Some(root) };
+        self.apps.lock().values().any(|app| app.status == status)
     }
 
     fn set(&self, name: &str, status: AppStatus) {

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 use parking_lot::RwLock;
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::blocking::Work;
@@ -20,7 +22,7 @@ use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::port;
-use crate::process::{Answer, Body, Idle, Mail, Open, RequestKind, Signal, Watch};
+use crate::process::{Answer, Body, Idle, Mail, Open, RequestKind, Signal, Wait, Watch};
 use crate::rows::Rows;
 use crate::term;
 use crate::timer::TimerRef;
@@ -28,6 +30,13 @@ use crate::world::{Fire, Start, World};
 
 /// The reference under which a poll is told that a task has mail.
 pub const MAIL: Ref = 0;
+
+/// Where a task goes on: in the current code of a module, with this start argument.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) module: String,
+    pub(crate) args: ByteBuf,
+}
 
 /// The request was not made: no callback runs on this thread, or it names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -143,10 +152,38 @@ pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
 /// Puts an event before all that waits for the running process, as soon as the callback under way is over. Another one
 /// takes its place. OTP: `{continue, _}`.
 ///
+/// For a task the event is `{module, args}`: when it ends normally, it begins anew there. OTP: a call of another module's
+/// loop, by its full name.
+///
 /// # Errors
-/// [`Refused`] outside a callback, and in processes that are no servers.
+/// [`Refused`] outside a callback, in supervisors and applications, and for a task that names no task's module.
 pub fn continue_with(body: Bytes) -> Result<(), Refused> {
-    server(|own| own.continues = Some(body))
+    with(|world, own| {
+        let is_fit = match own.card.code.behaviour() {
+            Behaviour::Task => term::decode::<Entry>(&body)
+                .ok()
+                .and_then(|entry| world.code.resolve(&entry.module))
+                .is_some_and(|code| code.behaviour() == Behaviour::Task),
+            behaviour => behaviour.is_server(),
+        };
+        is_fit.then(|| own.continues = Some(body)).ok_or(Refused)
+    })?
+}
+
+/// Lets no more than so many messages wait for the running process; 0 takes the bound away. What others send it when its
+/// mailbox is full is dropped and counted, and a call answered with [`Exit::Overloaded`].
+///
+/// # Errors
+/// [`Refused`] outside a callback, and in supervisors and applications, whose mail is the node's own.
+pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
+    with(|world, own| {
+        let behaviour = own.card.code.behaviour();
+        let fits = behaviour.is_server() || behaviour == Behaviour::Task;
+        let slot = world.slot(own.pid).filter(|_| fits).ok_or(Refused)?;
+        own.is_bounded = messages > 0;
+        slot.bound(own.is_bounded.then_some(messages), own.inbox.len());
+        Ok(())
+    })?
 }
 
 /// Tells the running process when nothing has come for so long after the callback under way. OTP: the time-out of
@@ -168,7 +205,7 @@ fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
 /// [`Refused`] outside a callback.
 pub fn call(kind: RequestKind, to: Pid, body: Bytes, timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
-        let reference = open(own, to, timeout);
+        let reference = open(own, Wait::Answer(to), timeout);
         note(own, "call", to, &body);
         world.post(to, Mail::Call(kind, From { caller: own.pid, server: to, reference }, body));
         reference
@@ -181,10 +218,10 @@ fn note(own: &mut Body, what: &'static str, to: Pid, body: &[u8]) {
     }
 }
 
-fn open(own: &mut Body, target: Pid, timeout: Option<Duration>) -> Ref {
+fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref {
     let reference = own.new_ref();
     let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    own.open.push(Open { reference, target, due });
+    own.open.push(Open { reference, wait, due });
     reference
 }
 
@@ -194,7 +231,7 @@ fn open(own: &mut Body, target: Pid, timeout: Option<Duration>) -> Ref {
 /// [`Refused`] outside a callback.
 pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
-        let reference = open(own, Pid::NONE, timeout);
+        let reference = open(own, Wait::Port, timeout);
         let is_open = |reference| own.open.iter().any(|open| open.reference == reference);
         let asker =
             port::Asker { world, pid: own.pid, parent: own.card.parent, reference, is_open: &is_open };
@@ -224,7 +261,7 @@ pub fn table(request: &[u8]) -> Result<Ref, Refused> {
 pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() + Send>> {
     let mut run = Some(run);
     let opened = with(|world, own| {
-        let reference = open(own, Pid::NONE, None);
+        let reference = open(own, Wait::Blocking, None);
         let (pid, weak) = (own.pid, Arc::downgrade(world));
         let done = Box::new(move || {
             if let Some(world) = weak.upgrade() {
@@ -317,7 +354,7 @@ pub fn cancel_timer(timer: TimerRef) -> Result<bool, Refused> {
 /// [`Refused`] outside a callback.
 pub fn sleep(after: Duration) -> Result<Ref, Refused> {
     with(|world, own| {
-        let reference = open(own, Pid::NONE, None);
+        let reference = open(own, Wait::Time, None);
         world.timers.set(after, Fire::Wait(own.pid, reference));
         reference
     })
@@ -328,11 +365,17 @@ pub fn sleep(after: Duration) -> Result<Ref, Refused> {
 /// # Errors
 /// [`Refused`] outside a task.
 pub fn recv() -> Result<Option<Message>, Refused> {
-    with(|_, own| {
+    with(|world, own| {
         if own.card.code.behaviour() != Behaviour::Task {
             return Err(Refused);
         }
-        Ok(next_message(own))
+        let message = next_message(own);
+        if own.is_bounded
+            && let Some(slot) = world.slot(own.pid)
+        {
+            slot.holds(own.inbox.len());
+        }
+        Ok(message)
     })?
 }
 
@@ -390,13 +433,13 @@ pub(crate) fn start_child(module: &str, args: Bytes) -> Result<(Pid, Ref), Refus
 }
 
 fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pid, link: bool) -> (Pid, Ref) {
-    let reference = open(own, Pid::NONE, None);
+    let reference = open(own, Wait::Start(Pid::NONE), None);
     let link = link.then_some(own.pid);
     let starter = Some((own.pid, reference));
     let pid =
         world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter, watch: None });
     if let Some(open) = own.open.last_mut() {
-        open.target = pid;
+        open.wait = Wait::Start(pid);
     }
     if link.is_some() {
         own.ties().links.push(pid);
@@ -407,11 +450,16 @@ fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pi
 /// Opens a request that is answered with [`Answer::Exit`] when the process ends.
 pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
-        let reference = open(own, pid, timeout);
+        let reference = open(own, Wait::End(pid), timeout);
         let watch = Watch { watcher: own.pid, reference, as_answer: true };
         world.signal(pid, Signal::Monitor(watch));
         reference
     })
+}
+
+/// Ends a process whose callback does not return, without that callback; says whether it was so.
+pub(crate) fn abandon(pid: Pid) -> bool {
+    with(|world, _| world.abandon(pid)).unwrap_or(false)
 }
 
 /// Waits for the answer to an open request of the running process.

@@ -82,6 +82,11 @@ impl Debug {
         self.log.as_ref().map(|log| log.events.iter().cloned().collect())
     }
 
+    /// Returns how many events are kept; `None` when none are.
+    pub(crate) fn log_max(&self) -> Option<usize> {
+        self.log.as_ref().map(|log| log.max)
+    }
+
     /// Says whether nothing is to be noted.
     pub(crate) fn is_off(&self) -> bool {
         self.statistics.is_none() && self.log.is_none()
@@ -92,16 +97,7 @@ impl Debug {
         if let Some(statistics) = &mut self.statistics {
             statistics.messages_in += 1;
         }
-        let some = |pid: &Pid| Some(*pid);
-        let (what, other, body) = match mail {
-            Mail::Call(_, from, body) => ("call", Some(from.caller), body.as_slice()),
-            Mail::Cast(from, body) => ("cast", some(from), body.as_slice()),
-            Mail::Info(from, body) => ("info", some(from), body.as_slice()),
-            Mail::Exit(from, _) => ("exit", some(from), &[][..]),
-            Mail::Down(_, from, _) => ("down", some(from), &[][..]),
-            Mail::Told(body) => ("told", None, body.as_slice()),
-            Mail::Timeout(_) => ("timeout", None, &[][..]),
-        };
+        let (what, other, body) = mail.parts();
         self.log(Way::In, what, other, body);
     }
 

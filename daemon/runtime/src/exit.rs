@@ -25,6 +25,8 @@ pub enum Exit {
     Panic(String),
     /// A state, message or argument could not be decoded.
     Undecodable(String),
+    /// The answer to a call of a process whose mailbox is full: it was not sent. See [`bound_mailbox`](crate::context::bound_mailbox).
+    Overloaded,
 }
 
 impl Exit {
@@ -49,6 +51,7 @@ impl fmt::Display for Exit {
             Self::Error(text) => ("error", text.as_str()),
             Self::Panic(text) => ("panic", text.as_str()),
             Self::Undecodable(text) => ("undecodable", text.as_str()),
+            Self::Overloaded => ("overloaded", ""),
         };
         f.write_str(word)?;
         if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }

@@ -22,6 +22,8 @@ pub struct Figures {
     pub over_limit: u64,
     /// How often a mailbox grew to a mark.
     pub mailbox_high: u64,
+    /// Messages that were dropped because their mailbox was full.
+    pub mailbox_full: u64,
 }
 
 /// What happens seldom enough for one counter.
@@ -30,6 +32,7 @@ pub(crate) struct Counters {
     pub(crate) restarts: Counter,
     pub(crate) crashes: Counter,
     pub(crate) mailbox_high: Counter,
+    pub(crate) mailbox_full: Counter,
 }
 
 /// A number that only grows.
@@ -54,6 +57,20 @@ impl Counters {
             tracing::warn!(
                 name: "process.mailbox", %pid, messages = now,
                 "a mailbox grows: its process is slower than those who send to it"
+            );
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a message that found a mailbox full, the `refused`th, and says so at the first and at each doubling.
+    #[cold]
+    pub(crate) fn mailbox_full(&self, pid: Pid, refused: u64) {
+        self.mailbox_full.add();
+        if refused.is_power_of_two() {
+            tracing::warn!(
+                name: "process.mailbox_full", %pid, refused,
+                "a mailbox is full: casts are dropped, and calls are answered that it is overloaded"
             );
         }
     }

@@ -8,7 +8,7 @@ use crate::code_server::Code;
 use crate::convert::Stuck;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Card, Process};
+use crate::process::{Body, Card, During, Process, Wait};
 use crate::request::Listed;
 use crate::rows::Child;
 use crate::slot::{Glance, Hold, Slot};
@@ -48,6 +48,10 @@ pub struct ProcessInfo {
     pub status: Status,
     /// How many messages wait; without those that it has taken in, while a callback runs.
     pub queued: usize,
+    /// How many may wait, for one that asked for a bound, and how many found it reached.
+    pub bound: Option<(usize, u64)>,
+    /// The callback under way; `None` for one that rests, and for one that has begun just now.
+    pub callback: Option<CallbackInfo>,
     /// Its supervisor, or the process of its application.
     pub parent: Option<Pid>,
     /// What only the process itself knows; `None` while a callback runs.
@@ -69,6 +73,38 @@ impl Card {
 
 fn is_orphan(parent: Option<Pid>, behaviour: Behaviour) -> bool {
     parent.is_none() && !matches!(behaviour, Behaviour::Application | Behaviour::Task)
+}
+
+/// A callback that is parked, or computes for long, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackInfo {
+    /// What it is about; `None` while it computes, when only the process itself knows, and for a task, which has but one.
+    pub about: Option<String>,
+    /// Since when it is parked, or computes.
+    pub since: Instant,
+    /// What it waits for; nothing while it computes.
+    pub waits_for: Vec<Wait>,
+}
+
+impl CallbackInfo {
+    /// Reads a parked callback.
+    fn parked(body: &Body) -> Option<Self> {
+        let under_way = body.under_way.as_ref().filter(|_| body.is_waiting())?;
+        let is_task = body.card.code.behaviour() == Behaviour::Task;
+        let about = match (&under_way.mail, &body.during) {
+            (Some(mail), _) => Some(mail.to_string()),
+            (None, During::Init) => (!is_task).then(|| "init".to_owned()),
+            (None, During::Terminate(exit)) => Some(format!("terminate: {exit}")),
+            (None, During::Call(_) | During::Notice(_) | During::PrepStop(_) | During::Message) => {
+                Some("continue".to_owned())
+            }
+        };
+        let mut waits_for: Vec<_> = body.open.iter().map(|open| open.wait).collect();
+        if is_task && waits_for.is_empty() {
+            waits_for.push(Wait::Message);
+        }
+        Some(Self { about, since: under_way.since, waits_for })
+    }
 }
 
 /// How a process is tied to others, for people.
@@ -103,9 +139,13 @@ impl World {
         let slot = self.slot(pid)?;
         let (glance, inside) = slot.glance(pid.generation, |body, _| {
             let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
-            (TiesInfo { links, traps_exits: body.trap_exit }, body.inbox.len())
+            let ties = TiesInfo { links, traps_exits: body.trap_exit };
+            (ties, body.inbox.len(), CallbackInfo::parked(body))
         })?;
-        let (ties, inbox) = inside.unzip();
+        let (ties, inbox, callback) = match inside {
+            Some((ties, inbox, callback)) => (Some(ties), inbox, callback),
+            None => (None, 0, self.computing(pid)),
+        };
         let Card { code, app, parent, .. } = &glance.card;
         Some(ProcessInfo {
             pid,
@@ -116,10 +156,18 @@ impl World {
             is_old: code.is_stale(),
             behaviour: code.behaviour(),
             status: status(&glance),
-            queued: glance.queued + inbox.unwrap_or_default(),
+            queued: glance.queued + inbox,
+            bound: glance.bound.map(|bound| (bound.max, bound.refused)),
+            callback,
             parent: (*parent != Pid::NONE).then_some(*parent),
             ties,
         })
+    }
+
+    /// Returns the callback of a process that computes for long.
+    fn computing(&self, pid: Pid) -> Option<CallbackInfo> {
+        let since = self.scheduler.computes_since(pid.slot)?;
+        Some(CallbackInfo { about: None, since, waits_for: Vec::new() })
     }
 
     /// Returns all processes, in order of place.

@@ -54,6 +54,7 @@ mod sys;
 mod table;
 pub mod term;
 mod timer;
+mod top;
 mod trace;
 mod upgrade;
 mod world;
@@ -73,19 +74,19 @@ pub use ets::{Access, TableId, TableInfo, TableKind};
 pub use exit::Exit;
 pub use figures::Figures;
 pub use gate::{Member, Unrest};
-pub use inspect::{Node, ProcessInfo, Status, TiesInfo};
+pub use inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
 pub use journal::{Death, Entries};
 pub use pid::{ParsePidError, Pid};
 pub use port::{
     Connection, Framing, Listener, PortError, PortEvent, PortId, PortInfo, PortOptions, Reason as PortReason,
     Sockets,
 };
-pub use process::{Answer, Env, RequestKind};
+pub use process::{Answer, Env, RequestKind, Wait};
 pub use request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use rows::Child;
 pub use runtime::{Purge, Runtime};
 pub use supervisor::{Change, Supervisor};
-pub use sys::SysError;
+pub use sys::{SysError, SysStatus};
 pub use timer::TimerRef;
-pub use trace::{Said, Traced, Tracing};
+pub use trace::{Kind as TraceKind, Only as TraceOnly, Said, Traced, Tracing};
 pub use upgrade::{Pause, Precopied, Upgrade};

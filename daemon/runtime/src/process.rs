@@ -1,6 +1,7 @@
 //! What a process is made of.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use crate::slot::Kind;
 use crate::term;
 use crate::timer::TimerRef;
 use crate::upgrade::Shadow;
+use crate::world::OUTSIDE;
 
 /// The types that make up a process, for the claim protocol.
 pub(crate) struct Process;
@@ -78,6 +80,36 @@ pub(crate) enum Mail {
     Told(Bytes),
     /// The wait for nothing of that number is over.
     Timeout(Ref),
+}
+
+impl Mail {
+    /// Returns what it is, who sent it if anybody did, and its body: MessagePack, empty for what has none.
+    pub(crate) fn parts(&self) -> (&'static str, Option<Pid>, &[u8]) {
+        match self {
+            Self::Call(_, from, body) => ("call", Some(from.caller), body),
+            Self::Cast(from, body) => ("cast", Some(*from), body),
+            Self::Info(from, body) => ("info", Some(*from), body),
+            Self::Exit(from, _) => ("exit", Some(*from), &[]),
+            Self::Down(_, from, _) => ("down", Some(*from), &[]),
+            Self::Told(body) => ("told", None, body),
+            Self::Timeout(_) => ("timeout", None, &[]),
+        }
+    }
+}
+
+/// For reports.
+impl fmt::Display for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, from, body) = self.parts();
+        f.write_str(what)?;
+        if !body.is_empty() {
+            write!(f, " {}", term::shown(body))?;
+        }
+        match from {
+            Some(OUTSIDE) | None => Ok(()),
+            Some(from) => write!(f, " from {from}"),
+        }
+    }
 }
 
 /// What the node itself tells a process.
@@ -147,12 +179,40 @@ pub(crate) struct Watch {
     pub(crate) as_answer: bool,
 }
 
+/// What a parked callback waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The answer to a call.
+    Answer(Pid),
+    /// The end of an init.
+    Start(Pid),
+    /// The end of a process.
+    End(Pid),
+    /// A time.
+    Time,
+    /// A port.
+    Port,
+    /// Work on a spare thread.
+    Blocking,
+    /// A message. Tasks only.
+    Message,
+}
+
+impl Wait {
+    /// Returns whom it is for; [`Pid::NONE`] for nobody.
+    pub(crate) fn target(self) -> Pid {
+        match self {
+            Self::Answer(pid) | Self::Start(pid) | Self::End(pid) => pid,
+            Self::Time | Self::Port | Self::Blocking | Self::Message => Pid::NONE,
+        }
+    }
+}
+
 /// A request that a process has open.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) reference: Ref,
-    /// Whom it waits for; [`Pid::NONE`] for a sleep.
-    pub(crate) target: Pid,
+    pub(crate) wait: Wait,
     pub(crate) due: Option<Instant>,
 }
 
@@ -179,8 +239,19 @@ pub(crate) enum During {
     Notice(From),
     /// A cast, info, exit or down.
     Message,
+    /// prep_stop of an application whose tree has ended with this reason: the stop callback comes next.
+    PrepStop(Exit),
     /// The last callback; then the process exits with this reason.
     Terminate(Exit),
+}
+
+/// A callback that has not returned at once, or has crashed.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    /// When it was parked first.
+    pub(crate) since: Instant,
+    /// The message that it is about.
+    pub(crate) mail: Option<Mail>,
 }
 
 /// A process, as its claimer has it.
@@ -191,8 +262,12 @@ pub(crate) struct Body {
     pub(crate) during: During,
     /// Who waits for the end of init.
     pub(crate) starter: Option<(Pid, Ref)>,
+    /// The callback under way, once it is parked.
+    pub(crate) under_way: Option<Box<UnderWay>>,
     /// Mail taken from the slot and not handled yet.
     pub(crate) inbox: VecDeque<Mail>,
+    /// Its slot counts what is in the inbox.
+    pub(crate) is_bounded: bool,
     pub(crate) open: Vec<Open>,
     pub(crate) answers: Vec<(Ref, Answer)>,
     pub(crate) next_ref: Ref,
@@ -236,7 +311,9 @@ impl Body {
             actor: Actor::Unborn(args),
             during: During::Init,
             starter,
+            under_way: None,
             inbox: VecDeque::new(),
+            is_bounded: false,
             open: Vec::new(),
             answers: Vec::new(),
             next_ref: 1,
@@ -299,6 +376,13 @@ impl Body {
         let before = ties.watching.len();
         ties.watching.retain(|(held, _)| *held != reference);
         ties.watching.len() < before
+    }
+
+    /// Takes note of a callback that was parked, or of one that crashed, and the message that it is about.
+    pub(crate) fn note_under_way(&mut self, mail: Option<Mail>) {
+        if self.under_way.is_none() {
+            self.under_way = Some(Box::new(UnderWay { since: Instant::now(), mail }));
+        }
     }
 
     /// Forgets a call that was answered.

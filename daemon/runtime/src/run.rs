@@ -20,8 +20,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::application::{PREP_STOP, StopCause};
 use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
-use crate::context;
+use crate::context::{self, Entry};
 use crate::crashes::Crash;
 use crate::exit::Exit;
 use crate::gate::{Admission, Entrant, Round};
@@ -202,7 +203,7 @@ impl Run<'_> {
             }
             Signal::Settled(from) => self.settle(from),
             Signal::System(system) => self.system.push(system),
-            Signal::Deadline => self.deadline(),
+            Signal::Deadline => return self.deadline(),
         }
         Ok(())
     }
@@ -212,8 +213,7 @@ impl Run<'_> {
             ties.links.retain(|pid| *pid != from);
         }
         let from_parent = from == self.card.parent && from != Pid::NONE;
-        let traps = self.trap_exit && !matches!(self.actor, Actor::Unborn(_));
-        match on_exit(from_parent, traps, exit) {
+        match on_exit(from_parent, self.trap_exit, exit) {
             OnExit::Nothing => {}
             OnExit::Deliver(exit) => self.inbox.push_back(Mail::Exit(from, exit)),
             OnExit::Die(exit) => return Err(exit),
@@ -222,20 +222,27 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers the open requests whose time has run out.
-    fn deadline(&mut self) {
+    /// Answers the open requests whose time has run out. That of a prep_stop without a tree is the end.
+    fn deadline(&mut self) -> Result<(), Exit> {
+        if let (During::PrepStop(exit), Some(under_way)) = (&self.during, &self.under_way)
+            && under_way.since.elapsed() >= PREP_STOP
+        {
+            tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
+            return Err(exit.clone());
+        }
         self.alarm = None;
         let now = Instant::now();
         let due: Vec<_> = self
             .open
             .iter()
             .filter(|open| open.due.is_some_and(|due| due <= now))
-            .map(|open| (open.reference, open.target))
+            .map(|open| (open.reference, open.wait.target()))
             .collect();
         for (reference, target) in due {
             self.world.journal.timed_out(target);
             self.answer(reference, Answer::Timeout);
         }
+        Ok(())
     }
 
     /// Makes sure that a timer fires when the first open request is due. It is never cancelled: a call costs no timer
@@ -313,8 +320,17 @@ impl Run<'_> {
         }
         let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
         self.world.scheduler.note_handled();
-        self.deliver(mail)?;
-        Ok(true)
+        if self.is_bounded {
+            self.slot.holds(self.inbox.len());
+        }
+        let handled = self.deliver(&mail);
+        // Nothing is left of a process that was abandoned.
+        if let Some(body) = &mut self.body
+            && (handled.is_err() || body.is_waiting())
+        {
+            body.note_under_way(Some(mail));
+        }
+        handled.map(|()| true)
     }
 
     fn init(&mut self) -> Result<(), Exit> {
@@ -331,31 +347,36 @@ impl Run<'_> {
         self.finish(step)
     }
 
-    fn deliver(&mut self, mail: Mail) -> Result<(), Exit> {
+    fn deliver(&mut self, mail: &Mail) -> Result<(), Exit> {
         if let Some(debug) = &mut self.debug {
-            debug.took(&mail);
+            debug.took(mail);
         }
         match mail {
-            Mail::Call(kind, from, body) => self.request(kind, from, &body),
-            Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(&body)),
-            Mail::Info(_, body) => self.callback(During::Message, &Event::Info(&body)),
+            Mail::Call(kind, from, body) => self.request(*kind, *from, body),
+            Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(body)),
+            Mail::Info(_, body) => self.callback(During::Message, &Event::Info(body)),
             // The end of its root is the end of an application.
-            Mail::Exit(_, exit) if self.card.code.behaviour() == Behaviour::Application => {
-                self.terminate(exit)
+            Mail::Exit(from, exit) if self.card.code.behaviour() == Behaviour::Application => {
+                if self.world.apps.runs(self.pid, *from) {
+                    let told = Event::PrepStop(None, StopCause::TreeEnded);
+                    self.callback(During::PrepStop(exit.clone()), &told)
+                } else {
+                    self.terminate(exit.clone())
+                }
             }
-            Mail::Told(event) => self.callback(During::Message, &Event::Told(&event)),
+            Mail::Told(event) => self.callback(During::Message, &Event::Told(event)),
             // Something came meanwhile, and that was to end it.
             Mail::Timeout(number) => match self.idle {
-                Some(Idle::Armed(armed, _)) if armed == number => {
+                Some(Idle::Armed(armed, _)) if armed == *number => {
                     self.callback(During::Message, &Event::Timeout)
                 }
                 _ => Ok(()),
             },
-            Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(from, &exit)),
+            Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(*from, exit)),
             // One that was sent before its monitor was removed is not delivered any more.
-            Mail::Down(reference, ..) if !self.stop_watching(reference) => Ok(()),
+            Mail::Down(reference, ..) if !self.stop_watching(*reference) => Ok(()),
             Mail::Down(reference, pid, exit) => {
-                self.callback(During::Message, &Event::Down(reference, pid, &exit))
+                self.callback(During::Message, &Event::Down(*reference, *pid, exit))
             }
         }
     }
@@ -458,6 +479,13 @@ impl Run<'_> {
         match step {
             Step::Pending(callback) => {
                 self.actor = Actor::Waiting(callback);
+                match self.during {
+                    During::Init => self.note_under_way(None),
+                    During::PrepStop(_) => {
+                        self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
+                    }
+                    _ => {}
+                }
                 if self.during == During::Init && self.card.code.behaviour() == Behaviour::Task {
                     self.tell_starter(Answer::Reply(context::started(Some(self.pid))));
                 }
@@ -471,6 +499,12 @@ impl Run<'_> {
         self.open.clear();
         self.answers.clear();
         let Outcome { instance, next, reply } = outcome;
+        if let Some(entry) = self.next_entry(&next) {
+            return self.go_on_as(entry);
+        }
+        if matches!(next, Next::Continue | Next::Ignore) {
+            self.under_way = None;
+        }
         let ended = instance.is_none();
         if let Some(instance) = instance {
             self.actor = Actor::Resting(instance);
@@ -484,6 +518,12 @@ impl Run<'_> {
                 self.replied(from, taken.then(|| term::encode(&())));
             }
             During::Message => {}
+            During::PrepStop(exit) => {
+                if let Next::Crash(crash) = next {
+                    tracing::warn!(name: "application.prep_stop_failed", app = self.card.app.name, reason = %crash, "prep_stop failed; its tree has ended already");
+                }
+                return self.terminate(exit);
+            }
             During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
         }
         match next {
@@ -493,6 +533,26 @@ impl Run<'_> {
             Next::Continue | Next::Ignore if ended => Err(Exit::Normal),
             Next::Continue | Next::Ignore => Ok(()),
         }
+    }
+
+    /// Returns where a task goes on that has come to an end.
+    fn next_entry(&mut self, next: &Next) -> Option<Entry> {
+        let is_task = self.card.code.behaviour() == Behaviour::Task;
+        let entry = self.continues.take_if(|_| is_task)?;
+        let has_ended_well = matches!(next, Next::Continue | Next::Stop(Exit::Normal));
+        if has_ended_well { term::decode(&entry).ok() } else { None }
+    }
+
+    /// Begins anew in the current code of a module: the same process, with its mail and all that it is bound to.
+    fn go_on_as(&mut self, Entry { module, args }: Entry) -> Result<(), Exit> {
+        let Some(code) = self.world.code.resolve(&module) else {
+            return Err(Exit::Error(format!("a task goes on as module {module}, which is not loaded")));
+        };
+        self.tell_starter(Answer::Reply(context::started(Some(self.pid))));
+        crate::upgrade::enter(self.world, self, code);
+        self.under_way = None;
+        self.actor = Actor::Unborn(args.into_vec());
+        Ok(())
     }
 
     fn born(&mut self, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
@@ -627,10 +687,11 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
 fn report_crash(world: &World, body: &Body, exit: &Exit) {
     if exit.is_abnormal() {
         let module = &body.card.code.module;
+        let message = body.under_way.as_ref().and_then(|callback| Some(callback.mail.as_ref()?.to_string()));
         tracing::warn!(
             name: "process.crash",
             pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),
-            during = ?body.during, reason = %exit, "a process ended"
+            during = ?body.during, message, reason = %exit, "a process ended"
         );
         world.counters.crashes.add();
         world.crashes.note(|| Crash {

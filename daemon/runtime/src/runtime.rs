@@ -1,6 +1,6 @@
 //! The face of the process world to the daemon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,9 @@ use crate::pid::Pid;
 use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
-use crate::sys::{self, SysError};
-use crate::trace::{Traced, Tracing};
+use crate::sys::{self, SysError, SysStatus};
+use crate::top;
+use crate::trace::{Only, Traced, Tracing};
 use crate::upgrade::{self, Upgrade};
 use crate::world::{OUTSIDE, Start, World};
 
@@ -286,14 +287,35 @@ impl Runtime {
         sys::log(&self.world, pid, timeout)
     }
 
-    /// Has `tell` called for all that goes from, or to, one of these processes, until what is returned is dropped; from
-    /// anybody to anybody when there are none. It is called on the pool's threads, and must not wait. `None` while
-    /// somebody else looks. OTP: `erlang:trace/3`.
-    pub fn trace(&self, only: Vec<Pid>, tell: impl Fn(Traced) + Send + Sync + 'static) -> Option<Tracing> {
+    /// Returns what system messages tell about a process. Waits. OTP: `sys:get_status/2`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn sys_status(&self, pid: Pid, timeout: Duration) -> Result<SysStatus, SysError> {
+        sys::get_status(&self.world, pid, timeout)
+    }
+
+    /// Turns statistics and log of a process off. Waits. OTP: `sys:no_debug/2`.
+    ///
+    /// # Errors
+    /// See [`SysError`].
+    pub fn no_debug(&self, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+        sys::no_debug(&self.world, pid, timeout)
+    }
+
+    /// Has `tell` called for all that passes, until what is returned is dropped. It is called on the pool's threads, and
+    /// must not wait. `None` while somebody else looks. OTP: `erlang:trace/3`.
+    pub fn trace(&self, only: Only, tell: impl Fn(Traced) + Send + Sync + 'static) -> Option<Tracing> {
         Tracing::start(&self.world, only, tell)
     }
 
     // --- looking ---------------------------------------------------------------------------------------------------
+
+    /// Looks for so long which processes run; returns for which part of the time each did, 1 being one thread all the
+    /// time. Waits.
+    pub fn sample(&self, time: Duration) -> HashMap<Pid, f64> {
+        top::sample(&self.world, time)
+    }
 
     /// Returns the process of a name.
     pub fn whereis(&self, name: &str) -> Option<Pid> {

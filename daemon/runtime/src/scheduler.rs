@@ -238,6 +238,19 @@ impl Scheduler {
         stuck.collect()
     }
 
+    /// Says since when a process computes that was compensated and has not come back.
+    pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
+        self.stuck().into_iter().find_map(|(at, since)| (at == number).then_some(since))
+    }
+
+    /// Returns the places of the processes that run at this moment.
+    pub(crate) fn running(&self) -> Vec<u32> {
+        let workers = self.shared.workers.read();
+        let running = workers.iter().filter(|worker| worker.running().is_some());
+        let at = running.map(|worker| worker.at.load(Ordering::Relaxed));
+        at.filter(|at| *at != EMPTY).map(|at| at - 1).collect()
+    }
+
     /// Takes a process out of a callback whose worker was retired for it, and says since when that computes. The worker
     /// is the process's no more; when the callback returns it finds nothing and ends.
     ///

@@ -96,8 +96,37 @@ struct Live<K: Kind> {
     signals: Vec<K::Signal>,
     scheduled: bool,
     hold: Hold,
+    bound: Option<Box<Bound>>,
     /// The gate that counts it as not yet at rest. A number, for an older gate may have left its count behind.
     counted: Option<GateNumber>,
+}
+
+/// How many messages may wait at once, for a process that asked for a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) max: usize,
+    /// How many of those that the claimer has taken are not handled yet.
+    held: usize,
+    /// How many found the mailbox full.
+    pub(crate) refused: u64,
+}
+
+/// Whether a full mailbox takes a message all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It does: the process itself has asked for it.
+    Always,
+    /// It does not.
+    Bounded,
+}
+
+/// Mail that was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unposted<M> {
+    /// The process has ended.
+    Dead(M),
+    /// Its mailbox is full; how often that has happened.
+    Full(M, u64),
 }
 
 /// A body taken out, with what has arrived for it.
@@ -120,6 +149,7 @@ pub(crate) enum Unclaimed {
 pub(crate) struct Glance<K: Kind> {
     pub(crate) card: K::Card,
     pub(crate) queued: usize,
+    pub(crate) bound: Option<Bound>,
     pub(crate) hold: Hold,
     pub(crate) taken: bool,
     pub(crate) scheduled: bool,
@@ -170,16 +200,30 @@ impl<K: Kind> Slot<K> {
             signals: Vec::new(),
             scheduled: true,
             hold: Hold::NONE,
+            bound: None,
             counted: None,
         });
         Some(generation)
     }
 
-    /// Appends a message, and says how many wait here then; gives it back when the process has ended.
-    pub(crate) fn push_mail(&self, generation: u32, mail: K::Mail) -> Result<(Wake, usize), K::Mail> {
-        let Some(mut live) = self.live(generation) else { return Err(mail) };
+    /// Appends a message, and says how many wait here then; gives it back when the process has ended or its mailbox is
+    /// full.
+    pub(crate) fn push_mail(
+        &self,
+        generation: u32,
+        mail: K::Mail,
+        room: Room,
+    ) -> Result<(Wake, usize), Unposted<K::Mail>> {
+        let Some(mut live) = self.live(generation) else { return Err(Unposted::Dead(mail)) };
+        let queued = live.mail.len() + 1;
+        if let Some(bound) = &mut live.bound
+            && room == Room::Bounded
+            && bound.held + queued > bound.max
+        {
+            bound.refused += 1;
+            return Err(Unposted::Full(mail, bound.refused));
+        }
         live.mail.push_back(mail);
-        let queued = live.mail.len();
         Ok((if live.hold == Hold::NONE { live.schedule() } else { Wake::Nothing }, queued))
     }
 
@@ -200,6 +244,9 @@ impl<K: Kind> Slot<K> {
     fn take(&self, live: &mut Live<K>) -> Result<Claim<K>, Unclaimed> {
         let body = live.body.take().ok_or(Unclaimed::Taken)?;
         live.scheduled = true;
+        if let Some(bound) = &mut live.bound {
+            bound.held += live.mail.len();
+        }
         self.attention.store(false, Ordering::Release);
         Ok(Claim { body, mail: std::mem::take(&mut live.mail), signals: std::mem::take(&mut live.signals) })
     }
@@ -252,6 +299,21 @@ impl<K: Kind> Slot<K> {
     pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, Option<GateNumber>) {
         let live = self.inner.lock().live.take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
+    }
+
+    /// Sets how many messages may wait, or no bound; `held` are with the claimer, who calls it.
+    pub(crate) fn bound(&self, max: Option<usize>, held: usize) {
+        if let Some(live) = self.inner.lock().live.as_mut() {
+            let refused = live.bound.as_ref().map_or(0, |bound| bound.refused);
+            live.bound = max.map(|max| Box::new(Bound { max, held, refused }));
+        }
+    }
+
+    /// Takes note of how many messages its claimer, who calls it, has not handled yet.
+    pub(crate) fn holds(&self, held: usize) {
+        if let Some(bound) = self.inner.lock().live.as_mut().and_then(|live| live.bound.as_mut()) {
+            bound.held = held;
+        }
     }
 
     /// Lets mail wake a parked process again.
@@ -326,6 +388,7 @@ impl<K: Kind> Glance<K> {
         Self {
             card: live.card.clone(),
             queued: live.mail.len(),
+            bound: live.bound.as_deref().copied(),
             hold: live.hold,
             taken: live.body.is_none(),
             scheduled: live.scheduled,

@@ -6,9 +6,13 @@
 //! | resume          | nothing changes, ok  | goes on; moves to current code |
 //! | change_code     | refused              | converts                       |
 //! | get_state       | its state as bytes   | its state as bytes             |
+//! | get_status      | all that sys knows   | all that sys knows             |
 //! | replace_state   | takes another state  | takes another state            |
 //! | terminate       | ends in order        | ends in order                  |
 //! | statistics, log | turned on, off, read | turned on, off, read           |
+//!
+//! Unlike OTP, there is no `install`: a hook would be code in a process that no code server knows and no upgrade converts.
+//! What hooks are for is [`trace`](crate::Runtime::trace) with its filters, for somebody who looks; a log, for later.
 //!
 //! They are done by the process's own thread at its next callback boundary. Unlike OTP, they overtake the messages
 //! that are queued already: an operator does not wait for a backlog.
@@ -122,6 +126,38 @@ pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Resu
         Some(instance) => instance.export().map_err(|exit| SysError::Refused { pid, exit }),
         None => Err(SysError::Noproc(pid)),
     })?
+}
+
+/// What system messages tell about a process. OTP: `sys:get_status/2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysStatus {
+    /// Whether it was suspended by hand.
+    pub is_suspended: bool,
+    /// Whether it counts its messages.
+    pub counts: bool,
+    /// How many of its last messages it keeps; `None` when it keeps none.
+    pub log_max: Option<usize>,
+    /// Its state.
+    pub state: Bytes,
+}
+
+/// OTP: `sys:get_status/2`.
+pub(crate) fn get_status(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<SysStatus, SysError> {
+    ask(world, pid, "get_status", timeout, move |_, body| {
+        let instance = body.instance().ok_or(SysError::Noproc(pid))?;
+        let debug = body.debug.as_deref();
+        Ok(SysStatus {
+            is_suspended: body.suspended,
+            counts: debug.is_some_and(|debug| debug.statistics().is_some()),
+            log_max: debug.and_then(Debug::log_max),
+            state: instance.export().map_err(|exit| SysError::Refused { pid, exit })?,
+        })
+    })?
+}
+
+/// OTP: `sys:no_debug/2`.
+pub(crate) fn no_debug(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, "no_debug", timeout, |_, body| body.debug = None)
 }
 
 /// OTP: `sys:replace_state/3`. Unlike there, the new state comes from outside, as bytes that the process's code reads; on

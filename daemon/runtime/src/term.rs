@@ -21,6 +21,21 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
 
+/// How much of a value is shown, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// Shows a value to people, in about JSON's spelling; the rest of a long one is left out.
+pub(crate) fn shown(mut bytes: &[u8]) -> String {
+    let text = match rmpv::decode::read_value(&mut bytes) {
+        Ok(value) => value.to_string(),
+        Err(_) => format!("{bytes:02x?}"),
+    };
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
 /// Reads once more to learn which field was at fault; keeping track of that is too dear for values that fit.
 fn locate<T: DeserializeOwned>(bytes: &[u8], error: &rmp_serde::decode::Error) -> String {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);

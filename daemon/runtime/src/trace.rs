@@ -50,16 +50,68 @@ pub enum Said {
     Nothing,
 }
 
+/// What somebody looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    /// What goes from, or to, one of these; anybody when there are none.
+    pub processes: Vec<Pid>,
+    /// What is of one of these kinds; all when there are none.
+    pub kinds: Vec<Kind>,
+}
+
+/// A kind of what is traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A request that wants a reply.
+    Call,
+    /// That reply.
+    Reply,
+    /// A request that wants none.
+    Cast,
+    /// Any other message.
+    Info,
+    /// An exit signal.
+    Exit,
+    /// The end of a monitored process.
+    Down,
+    /// A new process.
+    Spawn,
+    /// A system message.
+    Sys,
+}
+
+impl Kind {
+    fn of(what: &str) -> Self {
+        match what {
+            "call" => Self::Call,
+            "reply" => Self::Reply,
+            "cast" => Self::Cast,
+            "info" => Self::Info,
+            "exit" => Self::Exit,
+            "down" => Self::Down,
+            "spawn" => Self::Spawn,
+            _ => Self::Sys,
+        }
+    }
+}
+
+impl Only {
+    fn lets_pass(&self, from: Pid, to: Pid, what: &str) -> bool {
+        let Self { processes, kinds } = self;
+        (processes.is_empty() || processes.contains(&from) || processes.contains(&to))
+            && (kinds.is_empty() || kinds.contains(&Kind::of(what)))
+    }
+}
+
 /// Somebody looks; until this is dropped.
 #[derive(Debug)]
 pub struct Tracing(Weak<World>);
 
 impl Tracing {
-    /// Has `tell` called for what goes from, or to, one of these processes; from anybody to anybody when there are none.
-    /// It is called on the pool's threads, and must not wait. `None` while somebody else looks.
+    /// Has `tell` called for what passes. It is called on the pool's threads, and must not wait. `None` while somebody else looks.
     pub(crate) fn start(
         world: &Arc<World>,
-        only: Vec<Pid>,
+        only: Only,
         tell: impl Fn(Traced) + Send + Sync + 'static,
     ) -> Option<Self> {
         let tracer = &world.tracer;
@@ -90,7 +142,7 @@ pub(crate) struct Tracer {
 }
 
 struct Eye {
-    only: Vec<Pid>,
+    only: Only,
     tell: Box<dyn Fn(Traced) + Send + Sync>,
 }
 
@@ -146,7 +198,7 @@ impl Tracer {
             return;
         }
         if let Some(eye) = &*self.eye.read()
-            && (eye.only.is_empty() || eye.only.contains(&from) || eye.only.contains(&to))
+            && eye.only.lets_pass(from, to, what)
         {
             let process = |pid: Pid| Some(pid).filter(|pid| ![OUTSIDE, Pid::NONE].contains(pid));
             (eye.tell)(Traced {

@@ -699,7 +699,8 @@ fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
     }
 }
 
-fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
+/// Makes a process one of this code. For its claimer.
+pub(crate) fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
     body.card.code = Arc::clone(&code);
     if let Some(slot) = world.slot(body.pid) {
         slot.edit_card(body.pid.generation, |card| card.code = code);

@@ -23,7 +23,7 @@ use crate::port::Ports;
 use crate::process::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
 use crate::registry::Registry;
 use crate::scheduler::Scheduler;
-use crate::slot::{Slot, Wake};
+use crate::slot::{Room, Slot, Unposted, Wake};
 use crate::table::Table;
 use crate::timer::{Goes, TimerRef, Timers};
 use crate::trace::Tracer;
@@ -139,6 +139,7 @@ impl World {
             crashes: self.counters.crashes.read(),
             over_limit: self.scheduler.over_limit(),
             mailbox_high: self.counters.mailbox_high.read(),
+            mailbox_full: self.counters.mailbox_full.read(),
         }
     }
 
@@ -164,19 +165,28 @@ impl World {
         }
     }
 
-    /// Sends mail; a call to nobody is answered at once.
+    /// Sends mail; a call to nobody, or to one whose mailbox is full, is answered at once.
     pub(crate) fn post(&self, to: Pid, mail: Mail) {
+        let room = room(to, &mail);
+        self.post_in(to, mail, room);
+    }
+
+    fn post_in(&self, to: Pid, mail: Mail, room: Room) {
         self.tracer.mail(to, &mail);
         let pushed = match self.slot(to) {
-            Some(slot) => slot.push_mail(to.generation, mail),
-            None => Err(mail),
+            Some(slot) => slot.push_mail(to.generation, mail, room),
+            None => Err(Unposted::Dead(mail)),
         };
         match pushed {
             Ok((wake, queued)) => {
                 self.counters.mailbox(to, queued - 1, queued);
                 self.act(to, wake);
             }
-            Err(mail) => self.refuse_mail(mail, &Exit::Noproc),
+            Err(Unposted::Dead(mail)) => self.refuse_mail(mail, &Exit::Noproc),
+            Err(Unposted::Full(mail, refused)) => {
+                self.counters.mailbox_full(to, refused);
+                self.refuse_mail(mail, &Exit::Overloaded);
+            }
         }
     }
 
@@ -300,7 +310,8 @@ impl World {
     fn fire(&self, fire: Fire) -> Goes {
         match fire {
             Fire::Interval(to, _) if !self.is_alive(to) => return Goes::Out,
-            Fire::Interval(to, body) => self.post(to, Mail::Info(to, body)),
+            // One that finds the mailbox full is a period that was missed.
+            Fire::Interval(to, body) => self.post_in(to, Mail::Info(to, body), Room::Bounded),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Idle(pid, number) => self.post(pid, Mail::Timeout(number)),
             Fire::Wait(pid, reference) => self.answer(pid, reference, Answer::Reply(Vec::new())),
@@ -310,5 +321,16 @@ impl World {
             Fire::Outside(reference) => self.answer(OUTSIDE, reference, Answer::Timeout),
         }
         Goes::On
+    }
+}
+
+/// Says what a full mailbox takes: what others send it does not. What a process sends itself it has asked for, its timers,
+/// monitors and ports as well, and each of these comes once.
+fn room(to: Pid, mail: &Mail) -> Room {
+    match mail {
+        Mail::Call(..) => Room::Bounded,
+        Mail::Cast(from, _) | Mail::Info(from, _) if *from != to => Room::Bounded,
+        Mail::Cast(..) | Mail::Info(..) => Room::Always,
+        Mail::Exit(..) | Mail::Down(..) | Mail::Told(_) | Mail::Timeout(_) => Room::Always,
     }
 }

@@ -159,6 +159,8 @@ pub enum StopCause {
     NodeRestarts,
     /// An upgrade restarts or removes the app, or takes back that it started it.
     Upgrade,
+    /// Its tree has ended by itself: there is no root any more.
+    TreeEnded,
 }
 
 /// Which keys of its environment an upgrade changed for an app. Unlike OTP, which hands the values over too: here

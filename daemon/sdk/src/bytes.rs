@@ -58,6 +58,7 @@ pub(crate) fn give_exit(exit: Exit) -> RawExit {
         Exit::Error(text) => (reld_abi::EXIT_ERROR, text),
         Exit::Panic(text) => (reld_abi::EXIT_PANIC, text),
         Exit::Undecodable(text) => (reld_abi::EXIT_UNDECODABLE, text),
+        Exit::Overloaded => (reld_abi::EXIT_OVERLOADED, String::new()),
     };
     RawExit { kind, text: give(text.into_bytes()) }
 }
@@ -73,6 +74,7 @@ pub(crate) fn read_exit(kind: u32, text: &[u8]) -> Exit {
         reld_abi::EXIT_ERROR => Exit::Error(text),
         reld_abi::EXIT_PANIC => Exit::Panic(text),
         reld_abi::EXIT_UNDECODABLE => Exit::Undecodable(text),
+        reld_abi::EXIT_OVERLOADED => Exit::Overloaded,
         unknown => Exit::Error(format!("exit kind {unknown}: {text}")),
     }
 }

@@ -13,6 +13,17 @@
 //! sees every event whole and in order, and [`sync_notify`] returns when all have.
 //!
 //! The functions here ask a running manager. A handler must not ask its own: it waits for the handler.
+//!
+//! | OTP | here |
+//! |---|---|
+//! | `start`, `start_link`, `start_monitor` | a child of type `gen_event` in a supervisor, or [`spawn`](crate::spawn) |
+//! | `stop` | [`exit`](crate::exit()) with `shutdown`; `relctl sys terminate` |
+//! | `notify`, `sync_notify` | [`notify`], [`sync_notify`] |
+//! | `add_handler`, `add_sup_handler` | [`add_handler`], [`add_sup_handler`] |
+//! | `delete_handler` | [`delete_handler`] |
+//! | `swap_handler`, `swap_sup_handler` | [`swap_handler`], [`swap_sup_handler`] |
+//! | `which_handlers` | [`which_handlers`] |
+//! | `call`, `send_request` and its kin | [`call`], whose future can be joined with others, given up, and timed |
 
 mod handler;
 mod manager;
@@ -25,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::handler::{Handler, Hosted};
 pub(crate) use self::handler::{HandlerAnswer, HandlerStart, Order};
+pub use self::manager::Supervision;
 pub use self::manager::{Handlers, Manager};
 use self::manager::{Notice, Request, Response};
 use crate::behaviour::read;
@@ -33,8 +45,8 @@ use crate::codec::{self, Undecodable};
 use crate::exit::{Exit, NotStarted};
 use crate::gen_server::Info;
 use crate::host::RequestKind;
-use crate::names::{Pid, To};
-use crate::process::SendError;
+use crate::names::{MonitorRef, Pid, To};
+use crate::process::{SendError, monitor};
 use crate::time::INFINITY;
 use crate::value::{State, Value};
 
@@ -143,7 +155,7 @@ pub enum HandlerEnd {
     Delete(Value),
     /// Another one takes its place. OTP: the `Args1` of `swap_handler`.
     Swap(Value),
-    /// Its manager ends.
+    /// Its manager ends, or the process that [supervises](add_sup_handler) it has.
     Stop(Exit),
 }
 
@@ -182,6 +194,18 @@ pub struct HandlerRow {
     pub module: String,
     /// Its process.
     pub pid: Pid,
+    /// Whose end is its own. Left out where it says nothing, for managers of an older SDK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervision: Option<Supervision>,
+}
+
+/// A handler that its adder supervises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupHandler {
+    /// The handler's process.
+    pub pid: Pid,
+    /// The adder's monitor of it: [`Info::Down`](crate::Info::Down) with this says that the handler is gone, and why.
+    pub monitor: MonitorRef,
 }
 
 /// Why a manager did not do what it was asked for.
@@ -221,6 +245,41 @@ pub async fn add_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result
     ask::<IgnoredAny>(manager.into(), &Request::AddHandler(handler), INFINITY).await.map(drop)
 }
 
+/// As [`add_handler`], with the ends of both bound together: when the calling process ends, the handler does, by
+/// [`HandlerEnd::Stop`]; when the handler goes, the caller is told by [`Info::Down`](crate::Info::Down).
+///
+/// The reason is `normal` for a handler that was deleted or removed itself, `shutdown` when the manager ends, `shutdown:
+/// swapped` when another one took its place, which the caller then supervises without being told again, and what ended it
+/// otherwise. OTP: `add_sup_handler/3`, with `{gen_event_EXIT, ..}`; unlike there it is a monitor of the handler's process.
+/// `[callback]`
+///
+/// # Errors
+/// As [`add_handler`].
+pub async fn add_sup_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result<SupHandler, EventError> {
+    watched(ask(manager.into(), &Request::AddSupHandler(handler), INFINITY).await?)
+}
+
+/// As [`swap_handler`], and the new handler is supervised by the caller as [`add_sup_handler`] says. OTP:
+/// `swap_sup_handler/3`. `[callback]`
+///
+/// # Errors
+/// As [`swap_handler`].
+pub async fn swap_sup_handler(
+    manager: impl Into<To>,
+    id: &impl Serialize,
+    args: &impl Serialize,
+    new: HandlerSpec,
+) -> Result<SupHandler, EventError> {
+    let request = Request::SwapSupHandler { id: Value::write(id)?, args: Value::write(args)?, new };
+    watched(ask(manager.into(), &request, INFINITY).await?)
+}
+
+/// One that has ended already is told at once.
+fn watched(pid: Pid) -> Result<SupHandler, EventError> {
+    let monitor = monitor(pid).map_err(CallError::from)?;
+    Ok(SupHandler { pid, monitor })
+}
+
 /// Removes a handler; returns what its terminate returned. OTP: `delete_handler/3`. `[callback]`
 ///
 /// # Errors
@@ -234,7 +293,8 @@ pub async fn delete_handler(
     ask(manager.into(), &request, INFINITY).await
 }
 
-/// Puts a handler in the place of another one, which may be missing. OTP: `swap_handler/3`. `[callback]`
+/// Puts a handler in the place of another one, which may be missing. Who supervises the old one supervises the new one.
+/// OTP: `swap_handler/3`. `[callback]`
 ///
 /// # Errors
 /// `AlreadyAdded`, `StartFailed` (the old one is gone then), `Call`.

@@ -66,8 +66,10 @@ pub(crate) enum RequestKind {
 pub(crate) trait Host {
     fn self_pid(&self) -> Option<Pid>;
     fn send(&self, kind: SendKind, to: Pid, body: Vec<u8>) -> Result<(), Refused>;
-    /// Puts an event before all that waits for the running process.
+    /// Puts an event before all that waits for the running process; for a task, says where it goes on.
     fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused>;
+    /// Lets no more than so many messages wait for the running process; 0 is no bound.
+    fn bound_mailbox(&self, messages: u64) -> Result<(), Refused>;
     /// Tells the running process when nothing has come for so long.
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused>;
     fn call(&self, kind: RequestKind, to: Pid, body: Vec<u8>, timeout_ms: u64) -> Result<u64, Refused>;

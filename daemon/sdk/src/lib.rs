@@ -256,9 +256,9 @@ pub use host::Refused;
 pub use log;
 pub use names::{From, MonitorRef, Pid, Timer, To};
 pub use process::{
-    RegisterError, SendError, cancel_timer, cast, continue_with, demonitor, env, exit, link, monitor,
-    read_timer, receive_timeout, register, reply, self_pid, send, send_after, send_interval, trap_exit,
-    unlink, unregister, whereis,
+    RegisterError, SendError, bound_mailbox, cancel_timer, cast, continue_with, demonitor, env, exit, link,
+    monitor, read_timer, receive_timeout, register, reply, self_pid, send, send_after, send_interval,
+    trap_exit, unlink, unregister, whereis,
 };
 pub use schema::Schema;
 pub use schemars;

@@ -95,6 +95,20 @@ pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
     ask(|host| host.receive_timeout(milliseconds(after)))
 }
 
+/// Lets no more than so many messages wait for the running process; 0 takes the bound away. For a server that would
+/// rather refuse than answer late; the place to ask for it is init.
+///
+/// What others send when so many wait is not taken: a call is answered with [`Exit::Overloaded`] at once, and whatever
+/// wants no answer is dropped and counted, as are ticks of an interval. What the process asked for itself always comes:
+/// what it sends itself, its timers, the ends of what it monitors, what its ports tell. Nor are system messages refused,
+/// and the bound outlives upgrades. `relctl proc` shows it. Unlike OTP, where mailboxes have no bound. `[callback]`
+///
+/// # Errors
+/// Not inside a callback, or in a supervisor or application.
+pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
+    ask(|host| host.bound_mailbox(messages as u64))
+}
+
 /// Answers a call that was left open by [`Answer::NoReply`](crate::Answer::NoReply). An answer that comes too late is
 /// dropped. OTP: `gen_server:reply/2`. `[callback]`
 ///

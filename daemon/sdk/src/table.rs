@@ -57,6 +57,11 @@ impl Host for Table {
         ok(unsafe { (self.send)(reld_abi::EVENT_CONTINUE, me, give(body)) })
     }
 
+    fn bound_mailbox(&self, messages: u64) -> Result<(), Refused> {
+        // SAFETY: as above.
+        ok(unsafe { (self.bound_mailbox)(messages) })
+    }
+
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
         let me = give_pid(Host::self_pid(self).ok_or(Refused)?);
         let body = codec::encode(&after_ms).map_err(|_| Refused)?;

@@ -4,19 +4,21 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::task::Poll;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Told, read, readable};
 use crate::callback::{After, Done, Work};
-use crate::codec::Undecodable;
+use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
 use crate::host::{self, Mail, Refused};
 use crate::names::{From, MonitorRef, Pid};
+use crate::value::Value;
 use crate::waker;
 use crate::{ets, port};
 
-/// A process that is one function. Stays on its version until it ends, and keeps that version's library in use: prefer
-/// [`GenServer`](crate::GenServer) for all that lives long. OTP: a process made by `spawn`.
+/// A process that is one function. Stays on its version until it ends or [goes on](continue_with) in the current one, and
+/// keeps that version's library in use: prefer [`GenServer`](crate::GenServer) for all that lives long. OTP: a process made by `spawn`.
 pub trait Task: 'static {
     /// The start argument.
     type Args: DeserializeOwned + Send;
@@ -99,6 +101,41 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
         Mail::Exit(from, reason) => Ok(Message::Exit { from, reason }),
         Mail::Down(monitor, from, reason) => Ok(Message::Down { monitor, from, reason }),
     }
+}
+
+/// Where a task goes on.
+#[derive(Serialize)]
+struct Entry<'a> {
+    module: &'a str,
+    args: Value,
+}
+
+/// Goes on in the current version of a task's module, which may be the task's own: as the last thing that `run` does, as
+/// the answer of it. The process stays the same, with its mail, names, links, monitors and timers; open requests are given
+/// up. So a task comes to new code, and a purge finds it in none that is old. OTP: `?MODULE:loop(State)`. `[task]`
+///
+/// ```
+/// use reld_sdk::{Exit, Task, task};
+///
+/// struct Looper;
+///
+/// impl Task for Looper {
+///     type Args = u64;
+///
+///     async fn run(n: u64) -> Result<(), Exit> {
+///         task::recv::<()>().await?;
+///         task::continue_with("looper", &(n + 1))
+///     }
+/// }
+/// ```
+///
+/// # Errors
+/// There is no such module, it makes no tasks, or this is none.
+pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
+    let args = Value::write(args).map_err(|error| error.of("start argument"))?;
+    let entry = codec::encode(&Entry { module, args })?;
+    let asked = host::ask(|host| host.continue_with(entry)).and_then(|taken| taken);
+    asked.map_err(|Refused| Exit::error(format!("{module:?} is no module of a task that could go on there")))
 }
 
 /// The task behaviour of a callback type.

@@ -23,10 +23,48 @@ pub struct Tree {
 /// `relctl ps`: every process, in a tree or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Processes {
-    /// Only so many of those with the longest mailboxes, these first; absent: all, by pid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub longest: Option<usize>,
+pub struct Processes {}
+
+/// `relctl top`: who keeps the node busy. The node looks for a while who runs, and answers then. OTP: `etop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Top {
+    /// What comes first; absent: who ran longest.
+    #[serde(default)]
+    pub sort: TopSort,
+    /// So many processes; absent: 20.
+    #[serde(default = "twenty")]
+    pub count: usize,
+    /// For how long the node looks; absent: 1000, at most 10000.
+    #[serde(default = "a_second")]
+    pub for_ms: u64,
+}
+
+/// What comes first in [`Top`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopSort {
+    /// Who ran longest meanwhile.
+    #[default]
+    Run,
+    /// Who has the longest mailbox.
+    Mailbox,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+fn a_second() -> u64 {
+    1000
+}
+
+/// `relctl sys status PID|NAME`: what system messages tell about a process. OTP: `sys:get_status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysStatus {
+    /// A pid or a registered name.
+    pub process: String,
 }
 
 /// `relctl proc PID|NAME`: one process in full. OTP: `process_info`.

@@ -122,6 +122,39 @@ pub struct Trace {
     /// Pids or registered names of whom to watch; all processes when there are none.
     #[serde(default)]
     pub processes: Vec<String>,
+    /// What to watch; everything when there is none.
+    #[serde(default)]
+    pub kinds: Vec<TraceKind>,
+}
+
+/// A kind of what is traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceKind {
+    /// A request that wants a reply.
+    Call,
+    /// That reply.
+    Reply,
+    /// A request that wants none.
+    Cast,
+    /// Any other message.
+    Info,
+    /// An exit signal.
+    Exit,
+    /// The end of a monitored process.
+    Down,
+    /// A new process.
+    Spawn,
+    /// A system message: suspend, resume, change_code and the like.
+    Sys,
+}
+
+/// `relctl sys no-debug PID|NAME`: turns statistics and log of a process off. OTP: `sys:no_debug`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoDebug {
+    /// A pid or a registered name.
+    pub process: String,
 }
 
 /// `relctl change-code PID|NAME MODULE FROM_VSN [EXTRA]`: has the current code of the module take the process's state

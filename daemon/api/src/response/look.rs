@@ -218,6 +218,69 @@ pub struct Process {
     pub id: Value,
     /// Messages that wait in its mailbox.
     pub queue: u64,
+    /// How many may wait; absent where nobody asked for a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_max: Option<u64>,
+    /// Messages that were dropped because so many waited.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+    /// The callback that is parked, or computes for longer than 20 ms; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A callback under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// What it is about: a message and who sent it, `init`, `terminate`. Absent while it computes, and for a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// For how long it is parked, or computes.
+    pub for_ms: u64,
+    /// What it waits for, such as `answer of <5.1>`, `time` or `port`; empty while it computes.
+    pub waits_for: Vec<String>,
+}
+
+/// Who keeps the node busy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopList {
+    /// For how long the node has looked.
+    pub for_ms: u64,
+    /// How many processes there are.
+    pub of: u64,
+    /// As they were asked for.
+    pub processes: Vec<TopProcess>,
+}
+
+/// One process and how long it ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopProcess {
+    /// What the list of processes says about it.
+    #[serde(flatten)]
+    pub process: Process,
+    /// For which part of the time it ran; 100 is one thread all the time. A callback that waits does not run.
+    pub run_percent: f64,
+}
+
+/// What system messages tell about a process. OTP: `sys:get_status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SysStatus {
+    /// What the list of processes says about it.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Whether it was suspended by hand.
+    pub suspended: bool,
+    /// Whether it counts its messages.
+    pub statistics: bool,
+    /// How many of its last messages it keeps; absent when it keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_max: Option<u64>,
+    /// Its state.
+    pub state: Value,
 }
 
 /// One process in full. What only the process itself knows is empty while a callback runs.
@@ -230,6 +293,9 @@ pub struct ProcessDetails {
     pub names: Vec<String>,
     /// Whether a callback runs at this moment.
     pub in_callback: bool,
+    /// How many callbacks of it are inside old code: 0 or 1. One that rests is in none.
+    #[serde(default)]
+    pub old_frames: u64,
     /// Whether it traps exits.
     pub traps_exits: bool,
     /// Pids it is linked to.

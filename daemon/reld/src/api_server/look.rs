@@ -1,6 +1,5 @@
 //! Look verbs: read from the daemon's own tables.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -23,8 +22,9 @@ const STUCK: Duration = Duration::from_secs(1);
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Status| async move { Ok(status(&api)) });
     let router = on(router, |api: Api, request: q::Tree| async move { tree(&api, &request) });
-    let router =
-        on(router, |api: Api, request: q::Processes| async move { Ok(processes(&api, request.longest)) });
+    let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
+    let router = on(router, |api: Api, request: q::Top| async move { top(api, request).await });
+    let router = on(router, |api: Api, request: q::SysStatus| async move { sys_status(api, &request).await });
     let router = on(router, |api: Api, request: q::Process| async move { details(&api, &request.process) });
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
@@ -200,14 +200,34 @@ fn place(node: &Node, root: bool) -> r::TreeNode {
 
 // --- processes -------------------------------------------------------------------------------------------------------
 
-fn processes(api: &Api, longest: Option<usize>) -> r::ProcessList {
+fn processes(api: &Api) -> r::ProcessList {
     let mut ids = Ids::default();
-    let mut list = api.runtime.processes();
-    if let Some(count) = longest {
-        list.sort_by_key(|info| Reverse(info.queued));
-        list.truncate(count);
-    }
+    let list = api.runtime.processes();
     r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
+}
+
+/// Nobody looks at a node for longer before he is told.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+
+async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
+    let time = Duration::from_millis(request.for_ms).min(LOOK_MAX);
+    let (runs, mut list) = api.wait(move |runtime| Ok((runtime.sample(time), runtime.processes()))).await?;
+    let of = list.len() as u64;
+    let run = |info: &ProcessInfo| runs.get(&info.pid).copied().unwrap_or_default();
+    list.sort_by(|a, b| {
+        let (by_run, by_mailbox) = (run(b).total_cmp(&run(a)), b.queued.cmp(&a.queued));
+        match request.sort {
+            q::TopSort::Run => by_run.then(by_mailbox),
+            q::TopSort::Mailbox => by_mailbox.then(by_run),
+        }
+    });
+    list.truncate(request.count);
+    let mut ids = Ids::default();
+    let row = |info: &ProcessInfo| r::TopProcess {
+        process: process(&api, info, &mut ids),
+        run_percent: (run(info) * 1000.0).round() / 10.0,
+    };
+    Ok(r::TopList { for_ms: millis(time), of, processes: list.iter().map(row).collect() })
 }
 
 /// Child ids, read once for each supervisor.
@@ -239,6 +259,26 @@ fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
         supervisor: info.parent.map(|parent| called(api, parent)),
         id: info.parent.map_or(Value::Null, |parent| ids.of(api, parent, info.pid)),
         queue: info.queued as u64,
+        queue_max: info.bound.map(|(max, _)| max as u64),
+        dropped: info.bound.map_or(0, |(_, dropped)| dropped),
+        callback: info.callback.as_ref().map(callback),
+    }
+}
+
+fn callback(info: &runtime::CallbackInfo) -> r::Callback {
+    let wait = |wait: &runtime::Wait| match wait {
+        runtime::Wait::Answer(pid) => format!("answer of {pid}"),
+        runtime::Wait::Start(pid) => format!("start of {pid}"),
+        runtime::Wait::End(pid) => format!("end of {pid}"),
+        runtime::Wait::Time => "time".to_owned(),
+        runtime::Wait::Port => "port".to_owned(),
+        runtime::Wait::Blocking => "blocking work".to_owned(),
+        runtime::Wait::Message => "message".to_owned(),
+    };
+    r::Callback {
+        about: info.about.clone(),
+        for_ms: millis(info.since.elapsed()),
+        waits_for: info.waits_for.iter().map(wait).collect(),
     }
 }
 
@@ -251,6 +291,7 @@ fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
         process: process(api, info, &mut Ids::default()),
         names: info.names.clone(),
         in_callback: inside.is_none(),
+        old_frames: u64::from(info.is_old && (inside.is_none() || info.callback.is_some())),
         traps_exits: ties.is_some_and(|ties| ties.traps_exits),
         links: ties.map_or_else(Vec::new, |ties| texts(&ties.links)),
         monitors: inside.map_or_else(Vec::new, |i| texts(i.monitors.iter().map(|(_, pid)| pid))),
@@ -301,6 +342,20 @@ async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorRep
         version: info.version.clone(),
         status: process_status(&info),
         state: json(&bytes),
+    })
+}
+
+async fn sys_status(api: Api, request: &q::SysStatus) -> Result<r::SysStatus, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let status =
+        api.wait(move |runtime| runtime.sys_status(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
+    let info = api.runtime.process(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
+    Ok(r::SysStatus {
+        process: process(&api, &info, &mut Ids::default()),
+        suspended: status.is_suspended,
+        statistics: status.counts,
+        log_max: status.log_max.map(|max| max as u64),
+        state: json(&status.state),
     })
 }
 

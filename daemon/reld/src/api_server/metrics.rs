@@ -62,6 +62,11 @@ fn processes(api: &Api, page: &mut Page) {
         "How often a mailbox grew to a high-water mark: 10000 messages, and each doubling.",
         figures.mailbox_high,
     );
+    page.counter(
+        "reld_mailbox_full_total",
+        "Messages that were dropped, or calls refused, because a bounded mailbox was full.",
+        figures.mailbox_full,
+    );
     page.counter("reld_messages_total", "Messages that were handled.", figures.messages);
     page.counter("reld_restarts_total", "Children that supervisors restarted.", figures.restarts);
     page.counter("reld_crashes_total", "Processes that ended abnormally.", figures.crashes);

@@ -49,6 +49,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, request: q::Terminate| async move { terminate(api, request).await });
     let router = on(router, |api: Api, request: q::CountMessages| async move { count(api, request).await });
     let router = on(router, |api: Api, request: q::KeepLog| async move { keep_log(api, request).await });
+    let router = on(router, |api: Api, request: q::NoDebug| async move { no_debug(api, request).await });
     let router =
         on_follow(router, |api: Api, request: q::Trace| async move { trace::trace(api, request).await });
     let router =
@@ -103,6 +104,11 @@ async fn ask(
                 "timeout",
                 format!("{} did not reply within {after} ms", called(api, pid)),
             ))
+        }
+        Ok(Answer::Exit(Exit::Overloaded)) => {
+            let full = format!("the mailbox of {} is full; the call was not sent", called(api, pid));
+            Err(ErrorReport::refused("overloaded", full)
+                .with_hint("`relctl proc` shows what waits there, and how many it allows"))
         }
         Ok(Answer::Exit(exit)) => {
             Err(ErrorReport::refused("exit", format!("{pid} ended without a reply"))
@@ -248,6 +254,10 @@ async fn count(api: Api, request: q::CountMessages) -> Result<r::SysDone, ErrorR
 async fn keep_log(api: Api, request: q::KeepLog) -> Result<r::SysDone, ErrorReport> {
     let max = request.max.map(|max| max as usize);
     sys(api, &request.process, move |runtime, pid| runtime.keep_log(pid, max, BOUNDARY)).await
+}
+
+async fn no_debug(api: Api, request: q::NoDebug) -> Result<r::SysDone, ErrorReport> {
+    sys(api, &request.process, move |runtime, pid| runtime.no_debug(pid, BOUNDARY)).await
 }
 
 async fn change_code(api: Api, request: q::ChangeCode) -> Result<r::CodeChanged, ErrorReport> {

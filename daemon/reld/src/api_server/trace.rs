@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use reld_api::{ErrorReport, ExitCode, request as q, response as r};
-use reld_runtime::{Pid, Runtime, Said, Traced};
+use reld_runtime::{Pid, Runtime, Said, TraceKind, TraceOnly, Traced};
 use serde_json::Value;
 use tokio::sync::mpsc as channel;
 use tokio_stream::StreamExt as _;
@@ -19,7 +19,11 @@ use super::look::json;
 const WAITING: usize = 10_000;
 
 pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorReport> {
-    let only = request.processes.iter().map(|process| api.find(process)).collect::<Result<Vec<_>, _>>()?;
+    let processes = request.processes.iter().map(|process| api.find(process));
+    let only = TraceOnly {
+        processes: processes.collect::<Result<_, _>>()?,
+        kinds: request.kinds.into_iter().map(kind).collect(),
+    };
     let (events, stream) = channel::channel(WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let dropped = Arc::clone(&lost);
@@ -39,6 +43,19 @@ pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorRepo
     });
     let lines = tokio_stream::once(r::TraceEvent::Began).chain(told);
     Ok(Body::from_stream(lines.map(super::line)))
+}
+
+fn kind(kind: q::TraceKind) -> TraceKind {
+    match kind {
+        q::TraceKind::Call => TraceKind::Call,
+        q::TraceKind::Reply => TraceKind::Reply,
+        q::TraceKind::Cast => TraceKind::Cast,
+        q::TraceKind::Info => TraceKind::Info,
+        q::TraceKind::Exit => TraceKind::Exit,
+        q::TraceKind::Down => TraceKind::Down,
+        q::TraceKind::Spawn => TraceKind::Spawn,
+        q::TraceKind::Sys => TraceKind::Sys,
+    }
 }
 
 fn busy() -> ErrorReport {

@@ -18,7 +18,7 @@ use shuttle::sync::{Arc, Condvar, Mutex};
 use shuttle::thread;
 
 use super::*;
-use crate::slot::{Hold, Kind, Slot, Wake};
+use crate::slot::{Hold, Kind, Room, Slot, Wake};
 use crate::upgrade::Fate;
 
 /// Schedules per model. More for a longer look: `RELD_SCHEDULES=100000 cargo test ...`.
@@ -231,7 +231,7 @@ impl House {
 
     fn post(&self, call: Call) {
         let to = call.from.server;
-        self.act(to, self.slot(to).push_mail(to.generation, call).unwrap().0);
+        self.act(to, self.slot(to).push_mail(to.generation, call, Room::Always).unwrap().0);
     }
 
     fn answer(&self, from: From) {

@@ -31,8 +31,8 @@ impl Processes for World {
         let open_calls = |body: &Body| {
             let open = if body.is_waiting() { &body.open[..] } else { &[] };
             open.iter()
-                .filter(|open| open.target != Pid::NONE)
-                .map(|open| From { caller: pid, server: open.target, reference: open.reference })
+                .filter(|open| open.wait.target() != Pid::NONE)
+                .map(|open| From { caller: pid, server: open.wait.target(), reference: open.reference })
                 .collect()
         };
         let slot = self.slot(pid);

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Claim, Hold, Kind, Rest, Slot, Unclaimed, Wake};
+use super::{Claim, Hold, Kind, Rest, Room, Slot, Unclaimed, Wake};
 use crate::sync::Mutex;
 
 struct Model;
@@ -85,7 +85,7 @@ impl House {
     }
 
     fn mail(&self) {
-        if self.slot.push_mail(GENERATION, 1).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
+        if self.slot.push_mail(GENERATION, 1, Room::Always).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
             self.run(Hold::NONE);
         }
     }
@@ -125,7 +125,7 @@ fn a_waiting_process_is_woken_by_signals_and_keeps_its_mail() {
         let house = House::new();
         // Whoever runs it puts it back as waiting.
         let signal = spawn(&house, |house| house.signal(Hold::WAITING));
-        if house.slot.push_mail(GENERATION, 1).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
+        if house.slot.push_mail(GENERATION, 1, Room::Always).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
             house.run(Hold::WAITING);
         }
         join([signal]);
@@ -221,13 +221,16 @@ fn a_process_that_parks_while_the_gate_is_lowered_goes_on() {
         let worker = spawn(&house, {
             let gate = Arc::clone(&gate);
             move |house| {
-                assert_eq!(house.slot.push_mail(GENERATION, 1).map(|(wake, _)| wake), Ok(Wake::Schedule));
+                assert_eq!(
+                    house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake),
+                    Ok(Wake::Schedule)
+                );
                 let claim = house.slot.claim_any().expect("nobody else has it");
                 // It finds the gate up; then the gate hears of it, or is down already.
                 let body = house.handle(claim);
                 assert_eq!(house.put_back(body, Hold::PARKED), Wake::Nothing);
                 assert_eq!(
-                    house.slot.push_mail(GENERATION, 1).map(|(wake, _)| wake),
+                    house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake),
                     Ok(Wake::Nothing),
                     "it is parked"
                 );
@@ -272,7 +275,7 @@ fn what_is_sent_to_a_process_that_ends_is_given_back_and_never_reaches_the_next_
                 }
             }
         });
-        if house.slot.push_mail(GENERATION, 1).is_err() {
+        if house.slot.push_mail(GENERATION, 1, Room::Always).is_err() {
             late.fetch_add(1, Ordering::Relaxed);
         }
         join([ender]);

@@ -11,7 +11,7 @@ use crate::process::Answer;
 use crate::rows::{Child, Seq};
 use crate::term;
 
-/// How long a killed child may take to be gone. One that computes without end is left to itself and reported.
+/// How long a killed child may take to be gone. One that computes without end is ended without its callback, and reported.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// How many ends are waited for at once. An answer is looked for among the open requests.
@@ -98,12 +98,7 @@ impl Supervisor {
             );
             left = tell_all(left, &Exit::Killed, Some(KILL_GRACE)).await;
         }
-        if let Some(pid) = left.first() {
-            tracing::error!(
-                name: "supervisor.kill_timeout", %pid, children = left.len(),
-                "killed children compute on; they are left to themselves"
-            );
-        }
+        left.into_iter().for_each(give_up);
     }
 }
 
@@ -134,7 +129,14 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
             return;
         }
     }
-    tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child computes on; it is left to itself");
+    give_up(pid);
+}
+
+/// Ends a child that was killed and computes on. Its thread goes on until the callback returns.
+fn give_up(pid: Pid) {
+    if !context::abandon(pid) {
+        tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child is not gone yet; it is left to itself");
+    }
 }
 
 /// Reports a child that ended otherwise than it was told to. OTP: `shutdown_error`, g.3.
@@ -145,7 +147,7 @@ fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
         Exit::Killed => shutdown == Shutdown::BrutalKill,
         // It had ended before it was told; its end was reported then.
         Exit::Noproc => true,
-        Exit::Error(_) | Exit::Panic(_) | Exit::Undecodable(_) => false,
+        Exit::Error(_) | Exit::Panic(_) | Exit::Undecodable(_) | Exit::Overloaded => false,
     };
     if !is_meant {
         tracing::warn!(name: "supervisor.shutdown_error", %pid, reason = %exit, "a child ended badly when it was shut down");

@@ -269,7 +269,9 @@ fn when_its_root_gives_up_the_application_ends_with_that_reason_and_others_go_on
     kit.node.exit(kit.child(root, "x").expect("it runs"), Exit::Killed);
     let why = Exit::Shutdown(text("reached_max_restart_intensity"));
     kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(why.clone())));
-    kit.expect("terminate shutdown: reached_max_restart_intensity at 0");
+    // Unlike OTP's, its prep_stop is told that there is no tree.
+    let told = ["prep_stop false TreeEnded", "terminate shutdown: reached_max_restart_intensity at 0"];
+    told.iter().for_each(|note| kit.expect(note));
     assert_eq!(kit.ask(other, Do::Get), Said::Number(0));
     assert_eq!(
         kit.node.stop_application("a", StopCause::ByHand, soon()),
@@ -307,6 +309,26 @@ fn an_application_whose_prep_stop_never_ends_is_stopped_all_the_same() {
     let expected = ["start", "prep_stop", "terminate shutdown at 0", "dropped None"];
     assert_eq!(kit.notes(), expected);
     assert!(kit.node.processes().is_empty());
+}
+
+/// Kills the root of an application with that prep_stop; returns what is noted.
+fn without_a_tree(prep_stop: Do) -> Vec<String> {
+    let kit = Kit::new();
+    let mut spec = app(Some(&one_for_one(vec![])));
+    spec.env.insert(text("prep_stop"), term::encode(&prep_stop));
+    let root = start(&kit, spec);
+    assert!(kit.node.exit(root, Exit::Killed));
+    // Whatever prep_stop does, the reason is that of the tree's end.
+    kit.until(|| status(&kit, "a") == AppStatus::Stopped(Some(Exit::Killed)));
+    assert!(kit.node.processes().is_empty());
+    kit.notes()
+}
+
+#[test]
+fn s38_a_prep_stop_without_a_tree_that_crashes_or_waits_for_ever_does_not_hold_up_the_end() {
+    assert_eq!(without_a_tree(Do::Get), ["start", "prep_stop", "terminate killed at 0"]);
+    assert_eq!(without_a_tree(Do::Crash(text("no children"))), ["start", "prep_stop"]);
+    assert_eq!(without_a_tree(Do::Hang), ["start", "prep_stop", "dropped None"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch, soon};
-use reld_runtime::{Answer, Exit, Pid, RequestKind, Status, term};
+use reld_runtime::{Answer, Exit, Pid, Place, RequestKind, Status, Wait, term};
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
@@ -408,6 +408,123 @@ fn a_call_that_a_task_took_is_answered_when_it_ends() {
     let kit = Kit::new();
     let task = kit.spawn("task", &[Do::Recv]);
     assert_eq!(kit.ask(task, Do::Stop(Exit::Error(text("x")))), Said::Ended(Exit::Error(text("x"))));
+}
+
+#[test]
+fn s2_a_task_goes_on_in_current_code_as_the_same_process_with_its_mail_and_names() {
+    let kit = Kit::new();
+    let rounds = vec![Do::Recv, Do::Recv];
+    let own = kit.spawn("task", &[Do::Recv, Do::Recv]);
+    let moves = [Do::Register(text("mover")), Do::Recv, Do::GoOn(text("task"), rounds)];
+    let mover = kit.spawn("task", &moves);
+    assert_eq!(kit.node.load(vec![kit.module("task", 2)], soon()), Ok(()));
+    let version = |pid| kit.node.process(pid).expect("it lives").version;
+    kit.cast(own, Do::Note(text("own round")));
+    kit.cast(mover, Do::Note(text("last round")));
+    kit.cast(mover, Do::Note(text("first round of the new code")));
+    ["own round", "last round", "first round of the new code"].iter().for_each(|note| kit.expect(note));
+    assert_eq!((version(own), version(mover)), (text("1"), text("2")));
+    assert_eq!(kit.node.whereis("mover"), Some(mover));
+    assert_eq!(kit.ask(mover, Do::Version), Said::Number(2));
+    kit.gone(mover);
+    // Only the one whose loop is its own is in old code.
+    let purge = kit.node.soft_purge("task", Place::Old).expect("it is known");
+    assert_eq!(purge.lingering, [own]);
+}
+
+#[test]
+fn a_task_goes_on_nowhere_else_and_not_after_a_failure() {
+    let kit = Kit::new();
+    for nowhere in ["nobody", "counter"] {
+        let refused = kit.spawn("task", &[Do::Recv]);
+        assert_eq!(kit.ask(refused, Do::GoOn(text(nowhere), vec![])), Said::Flag(false));
+    }
+    let failing = kit.spawn("task", &[Do::GoOn(text("task"), vec![Do::Hang]), Do::Crash(text("first"))]);
+    kit.gone(failing);
+    // A server has but one loop, which is not its own.
+    let server = kit.counter(&[Do::Continue(Box::new(Do::Note(text("continued"))))]);
+    kit.expect("continued");
+    assert_eq!(kit.ask(server, Do::Get), Said::Number(0));
+}
+
+// --- a bound on the mailbox ------------------------------------------------------------------------------------------
+
+#[test]
+fn a_full_mailbox_drops_casts_answers_calls_and_takes_what_its_process_asked_for() {
+    let kit = Kit::new();
+    let watched = kit.counter(&[]);
+    let pid =
+        kit.counter(&[Do::Bound(2), Do::Monitor(watched), Do::After(1, Box::new(Do::Note(text("timer"))))]);
+    kit.expect("timer");
+    kit.cast(pid, Do::After(1, Box::new(Do::Note(text("timer")))));
+    let latch = kit.block(pid);
+    kit.cast(pid, Do::Note(text("one")));
+    kit.info(pid, Do::Note(text("two")));
+    kit.cast(pid, Do::Note(text("lost")));
+    kit.info(pid, Do::Note(text("lost")));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Ended(Exit::Overloaded));
+    kit.node.exit(watched, Exit::Killed);
+    kit.gone(watched);
+    let waits = |queued: usize| kit.node.process(pid).is_some_and(|info| info.queued == queued);
+    kit.until(|| waits(4));
+    assert_eq!(kit.node.process(pid).and_then(|info| info.bound), Some((2, 3)));
+    assert_eq!(kit.node.figures().mailbox_full, 3);
+    latch::open(latch);
+    kit.until(|| waits(0));
+    assert_eq!(kit.ask(pid, Do::Bound(0)), Said::Flag(true));
+    let mut heard = kit.notes();
+    heard.sort();
+    let down = heard.remove(0);
+    assert!(down.starts_with("down "), "{down}");
+    assert_eq!(heard, ["one", "timer", "two"]);
+    assert_eq!(kit.node.process(pid).and_then(|info| info.bound), None);
+}
+
+#[test]
+fn what_a_waiting_process_has_taken_in_counts_against_its_bound() {
+    let kit = Kit::new();
+    let server = kit.counter(&[]);
+    let pid = kit.counter(&[Do::Bound(2)]);
+    kit.cast(pid, Do::Call(server, Box::new(Do::Defer), None));
+    kit.until(|| kit.node.process(pid).is_some_and(|info| info.status == Status::Waiting));
+    kit.cast(pid, Do::Note(text("one")));
+    // Any signal makes it take its mail in.
+    let other = kit.counter(&[]);
+    assert_eq!(kit.ask(other, Do::Monitor(pid)), Said::Number(1));
+    kit.until(|| kit.node.details(pid).and_then(|d| d.inside).is_some_and(|i| i.monitored_by == [other]));
+    kit.cast(pid, Do::Note(text("two")));
+    assert_eq!(kit.ask(pid, Do::Get), Said::Ended(Exit::Overloaded));
+    kit.until(|| kit.ask(server, Do::Settle(0)) == Said::Flag(true));
+    kit.expect("two");
+    assert_eq!(kit.ask(pid, Do::Get), Said::Number(0));
+    let task = kit.spawn("task", &[Do::Bound(1), Do::Recv, Do::Recv]);
+    kit.cast(task, Do::Note(text("first")));
+    kit.expect("first");
+    kit.cast(task, Do::Note(text("second")));
+    kit.expect("second");
+}
+
+// --- callbacks under way ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_callback_under_way_is_told_with_what_it_is_about_and_waits_for() {
+    let kit = Kit::new();
+    let callback = |pid| kit.node.process(pid).and_then(|info| info.callback);
+    let server = kit.counter(&[]);
+    assert_eq!(callback(server), None);
+    let caller = kit.counter(&[]);
+    kit.cast(caller, Do::Call(server, Box::new(Do::Defer), None));
+    kit.until(|| callback(caller).is_some());
+    let waits = callback(caller).expect("it waits");
+    assert!(waits.about.as_ref().is_some_and(|about| about.starts_with("cast {\"Call\"")), "{waits:?}");
+    assert_eq!(waits.waits_for, [Wait::Answer(server)]);
+    let task = kit.spawn("task", &[Do::Recv]);
+    kit.until(|| callback(task).is_some_and(|task| task.waits_for == [Wait::Message]));
+    let latch = kit.block(server);
+    kit.until(|| callback(server).is_some_and(|busy| busy.waits_for.is_empty()));
+    assert_eq!(kit.node.sample(Duration::from_millis(20)).get(&server), Some(&1.0));
+    latch::open(latch);
+    kit.until(|| callback(server).is_none());
 }
 
 // --- the pool --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 //! Supervisors: when children are restarted, how they are ended, what can be asked.
 
+use std::time::Duration;
+
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, name, one_for_one};
 use reld_runtime::{
@@ -178,6 +180,24 @@ fn a_child_that_does_not_shut_down_in_its_time_is_killed() {
     check_shutdown(Shutdown::Infinity, Do::Sleep(1), &["terminate shutdown at 0"]);
     check_shutdown(Shutdown::Ms(5), Do::Hang, &["terminate shutdown at 0", "dropped None"]);
     check_shutdown(Shutdown::BrutalKill, Do::Hang, &[]);
+}
+
+#[test]
+fn s33_a_child_that_computes_on_when_it_is_killed_is_ended_without_its_callback_and_reported() {
+    let kit = Kit::new();
+    let latch = latch::new();
+    let init = [Do::Trap(true), Do::Register(text("x")), Do::AtTerminate(Box::new(Do::Block(latch)))];
+    let stubborn = ChildSpec { shutdown: Shutdown::Ms(5), ..child("a", &init) };
+    let supervisor = kit.supervisor(&one_for_one(vec![stubborn]));
+    let pid = kit.child(supervisor, "a").expect("it runs");
+    let reply: Reply<()> = kit.request(supervisor, &Request::TerminateChild(name("a")));
+    assert_eq!(reply, Reply::Ok(()));
+    kit.gone(pid);
+    assert_eq!(kit.node.whereis("x"), None, "its name is free");
+    let stuck = kit.node.stuck(Duration::ZERO);
+    assert!(stuck.iter().any(|stuck| stuck.pid == pid && stuck.is_detached), "{stuck:?}");
+    latch::open(latch);
+    kit.until(|| kit.node.stuck(Duration::ZERO).is_empty());
 }
 
 #[test]

@@ -1,4 +1,22 @@
 //! System messages, line by line of the table in `sys.rs`, and code loaded by hand.
+//!
+//! What OTP's `sys_SUITE` exercises: otp-semantics.md, i.5.
+//!
+//! | line of the suite | test here, or in `processes` where it says so |
+//! |---|---|
+//! | log | `statistics_and_log_note_what_comes_and_goes_while_they_are_on` |
+//! | log_to_file | none: a log is read by `relctl sys log`, whose output goes where it is sent |
+//! | stats | `statistics_and_log_note_what_comes_and_goes_while_they_are_on` |
+//! | trace | `a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_time` |
+//! | install | none, see `sys.rs`; its filters: `a_trace_shows_what_it_is_asked_for` |
+//! | suspend: twice, status shows it, resume twice, queued work is done after | `a_suspended_process_keeps_its_mail_and_handles_it_in_order_when_resumed`, `resuming_a_running_process_changes_nothing` |
+//! | suspend: calls time out meanwhile | `a_call_to_a_suspended_process_times_out` |
+//! | get_status | `get_status_tells_what_sys_knows` |
+//! | no_debug | `get_status_tells_what_sys_knows` |
+//! | special_process: statistics, get_state, replace_state | the tests of servers: a supervisor's loop is the daemon's, and is asked in `get_status_tells_what_sys_knows` and `a_state_is_replaced_unless_the_code_cannot_read_it` |
+//! | special_process: a task, whose loop is its own | `system_messages_to_the_dead_to_tasks_and_into_callbacks_say_why_not`, and `processes::a_callback_under_way_is_told_with_what_it_is_about_and_waits_for` |
+//! | failing accessors: callback_failed | `a_state_is_replaced_unless_the_code_cannot_read_it` |
+//! | terminate | `a_process_is_terminated_in_order_also_while_it_is_suspended` |
 
 use std::time::Duration;
 
@@ -6,7 +24,8 @@ use crate::kit::double::Change;
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch, soon};
 use reld_runtime::{
-    Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, Traced, Way, term,
+    Answer, Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, TraceKind,
+    TraceOnly, Traced, Way, term,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -48,6 +67,39 @@ fn a_suspended_process_keeps_its_mail_and_handles_it_in_order_when_resumed() {
     assert!(answer.recv_timeout(SOON).is_ok());
     let log = ["call@1", "cast@1", "info@1"].map(text).to_vec();
     assert_eq!(kit.ask(pid, Do::Log), Said::Texts(log));
+}
+
+#[test]
+fn a_call_to_a_suspended_process_times_out() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[]);
+    assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+    let answer = kit.node.call(RequestKind::Call, pid, term::encode(&Do::Add(1)), Some(SHORT));
+    assert_eq!(answer, Answer::Timeout);
+    assert_eq!(kit.node.resume(pid, SOON), Ok(()));
+    // It is done all the same, and its late answer dropped.
+    assert_eq!(kit.ask(pid, Do::Add(1)), Said::Number(2));
+}
+
+#[test]
+fn get_status_tells_what_sys_knows() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(4)]);
+    let seen = || {
+        let status = kit.node.sys_status(pid, SOON).expect("it answers");
+        let count = term::decode::<Count>(&status.state).expect("a state with a count").count;
+        (status.is_suspended, status.counts, status.log_max, count)
+    };
+    assert_eq!(seen(), (false, false, None, 4));
+    assert_eq!((kit.node.count(pid, true, SOON), kit.node.keep_log(pid, Some(3), SOON)), (Ok(()), Ok(())));
+    assert_eq!(kit.node.suspend(pid, SOON), Ok(()));
+    assert_eq!(seen(), (true, true, Some(3), 4));
+    assert_eq!(kit.node.no_debug(pid, SOON), Ok(()));
+    assert_eq!(seen(), (true, false, None, 4));
+    let supervisor = kit.supervisor(&crate::kit::one_for_one(vec![]));
+    assert!(kit.node.sys_status(supervisor, SOON).is_ok_and(|status| !status.is_suspended));
+    let task = kit.spawn("task", &[Do::Recv]);
+    assert_eq!(kit.node.sys_status(task, SOON), Err(SysError::Task(task)));
 }
 
 #[test]
@@ -324,7 +376,8 @@ fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_t
     let kit = Kit::new();
     let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
     let (tell, told) = std::sync::mpsc::channel();
-    let watch = |only: Vec<Pid>| {
+    let watch = |processes: Vec<Pid>| {
+        let only = TraceOnly { processes, ..TraceOnly::default() };
         let tell = tell.clone();
         kit.node.trace(only, move |traced| tell.send(traced).expect("the test listens"))
     };
@@ -356,4 +409,20 @@ fn a_trace_shows_who_tells_whom_what_until_it_is_dropped_and_there_is_one_at_a_t
     kit.gone(other);
     let other = Some(other);
     assert_eq!(seen(), [(None, other, "suspend"), (None, other, "resume"), (None, other, "exit")]);
+}
+
+#[test]
+fn a_trace_shows_what_it_is_asked_for() {
+    let kit = Kit::new();
+    let [pid, other] = [1, 2].map(|n| kit.counter(&[Do::Add(n)]));
+    let (tell, told) = std::sync::mpsc::channel();
+    let only = TraceOnly { processes: vec![other], kinds: vec![TraceKind::Info, TraceKind::Sys] };
+    let tracing = kit.node.trace(only, move |traced| tell.send(traced).expect("the test listens"));
+    kit.cast(pid, Do::Info(other, Box::new(Do::Get)));
+    kit.ask(pid, Do::Get);
+    kit.ask(other, Do::Get);
+    assert_eq!(kit.node.suspend(other, SOON), Ok(()));
+    drop(tracing);
+    let seen: Vec<_> = told.try_iter().map(|traced: Traced| (traced.from, traced.what)).collect();
+    assert_eq!(seen, [(Some(pid), "info"), (None, "suspend")]);
 }

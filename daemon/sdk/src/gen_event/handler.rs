@@ -168,8 +168,14 @@ async fn info<H: EventHandler>(
 
 async fn end<H: EventHandler>(mut state: Box<Hosted<H>>, why: HandlerEnd) -> Result<Done<Hosted<H>>, Exit> {
     state.is_ended = true;
+    // Who supervises it learns by the reason what became of it.
+    let exit = match why {
+        HandlerEnd::Remove | HandlerEnd::Delete(_) => Exit::Normal,
+        HandlerEnd::Swap(_) => Exit::Shutdown("swapped".to_owned()),
+        HandlerEnd::Stop(_) => Exit::shutdown(),
+    };
     let reply = state.handler.terminate(why).await;
-    done(state, Handled::Remove, reply)
+    Ok(Done { next: After::Stop(exit), ..done(state, Handled::Remove, reply)? })
 }
 
 /// Answers an order; a handler that goes ends in the same callback.
@@ -269,7 +275,7 @@ mod tests {
         let mut old = Node::new().start_handler::<Sum>(&7_u64).expect("it starts");
         let why = HandlerEnd::Swap(Value::nothing());
         let answer: HandlerAnswer = old.call(&Order::End(why)).expect("it answers");
-        assert_eq!(old.ended(), Some(&Exit::Normal));
+        assert_eq!(old.ended(), Some(&Exit::Shutdown("swapped".to_owned())));
         let start = |left| HandlerStart { args: Value::write(&1_u64).expect("encodes"), swaps: true, left };
         let start = |left| codec::encode(&start(left)).expect("encodes");
         assert!(Handler::<Sum>::init(&start(Some(answer.reply))).is_ok());

@@ -14,8 +14,8 @@ use crate::callback::{Done, Work};
 use crate::codec::{self, Undecodable};
 use crate::exit::{Exit, NotStarted};
 use crate::host::{RequestKind, Tie};
-use crate::names::{Pid, To};
-use crate::process::trap_exit;
+use crate::names::{MonitorRef, Pid, To};
+use crate::process::{demonitor, monitor, trap_exit};
 use crate::time::INFINITY;
 use crate::value::{State, Value};
 
@@ -25,16 +25,31 @@ pub struct Handlers {
     handlers: Vec<HandlerRow>,
 }
 
+/// Whose end is a handler's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervision {
+    /// The process that added it.
+    pub by: Pid,
+    /// The manager's monitor of that.
+    pub(super) monitor: MonitorRef,
+}
+
 /// What a manager can be asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     AddHandler(HandlerSpec),
+    AddSupHandler(HandlerSpec),
     DeleteHandler {
         id: Value,
         args: Value,
     },
     SwapHandler {
+        id: Value,
+        args: Value,
+        new: HandlerSpec,
+    },
+    SwapSupHandler {
         id: Value,
         args: Value,
         new: HandlerSpec,
@@ -59,6 +74,15 @@ pub(super) enum Notice {
     Notify(Value),
     /// As `Notify`, from a terminal.
     Event(serde_json::Value),
+}
+
+/// How a handler comes.
+#[derive(Default)]
+struct StartAs {
+    /// In the place of another one, rather than by itself.
+    swaps: bool,
+    /// What that one left.
+    left: Option<Value>,
 }
 
 /// The answer to a request.
@@ -104,29 +128,52 @@ impl Handlers {
         self.handlers.iter().position(|row| row.id == *id).ok_or_else(Refusal::not_found)
     }
 
-    async fn add(&mut self, spec: HandlerSpec, swaps: bool, left: Option<Value>) -> Result<(), Refusal> {
+    /// Adds a handler, which `by` supervises if it is somebody.
+    async fn add(&mut self, spec: HandlerSpec, start_as: StartAs, by: Option<Pid>) -> Result<Pid, Refusal> {
         if self.find(&spec.id).is_ok() {
             return Err(Refusal::new("already_added", ""));
         }
         let HandlerSpec { id, module, args } = spec;
+        let StartAs { swaps, left } = start_as;
         let started = start(&module, &HandlerStart { args, swaps, left }, Tie::Child).await;
         let pid = started.map_err(|error| Refusal::new("start_failed", format!("{module}: {error}")))?;
-        self.handlers.push(HandlerRow { id, module, pid });
-        Ok(())
+        let supervision = by.and_then(|by| Some(Supervision { by, monitor: monitor(by).ok()? }));
+        self.handlers.push(HandlerRow { id, module, pid, supervision });
+        Ok(pid)
+    }
+
+    /// Takes a handler off the list.
+    fn remove(&mut self, at: usize) -> HandlerRow {
+        let row = self.handlers.remove(at);
+        if let Some(Supervision { monitor, .. }) = row.supervision {
+            // Used up when it is that process's end which removes the handler.
+            let _ = demonitor(monitor);
+        }
+        row
     }
 
     async fn end(&mut self, at: usize, why: HandlerEnd) -> Result<Value, Refusal> {
-        let row = self.handlers.remove(at);
+        let row = self.remove(at);
         let ended = order(row.pid, &Order::End(why)).await;
         ended.map(|answer| answer.reply).map_err(|error| Refusal::new("ended", error))
     }
 
-    async fn swap(&mut self, id: &Value, args: Value, new: HandlerSpec) -> Result<(), Refusal> {
-        let left = match self.find(id) {
-            Ok(at) => self.end(at, HandlerEnd::Swap(args)).await.ok(),
-            Err(_) => None,
+    /// Who supervises the old one supervises the new one, unless `by` is somebody.
+    async fn swap(
+        &mut self,
+        id: &Value,
+        args: Value,
+        new: HandlerSpec,
+        by: Option<Pid>,
+    ) -> Result<Pid, Refusal> {
+        let (left, inherited) = match self.find(id) {
+            Ok(at) => {
+                let by = self.handlers[at].supervision.map(|supervision| supervision.by);
+                (self.end(at, HandlerEnd::Swap(args)).await.ok(), by)
+            }
+            Err(_) => (None, None),
         };
-        self.add(new, true, left).await
+        self.add(new, StartAs { swaps: true, left }, by.or(inherited)).await
     }
 
     async fn call(&mut self, id: &Value, request: Value) -> Result<Value, Refusal> {
@@ -134,13 +181,12 @@ impl Handlers {
         match order(self.handlers[at].pid, &Order::Call(request)).await {
             Ok(HandlerAnswer { handled, reply }) => {
                 if handled == Handled::Remove {
-                    self.handlers.remove(at);
+                    self.remove(at);
                 }
                 Ok(reply)
             }
             Err(error) => {
-                let row = self.handlers.remove(at);
-                gone(&row, &error);
+                gone(&self.remove(at), &error);
                 Err(Refusal::new("ended", error))
             }
         }
@@ -153,24 +199,27 @@ impl Handlers {
         while let Some(row) = self.handlers.get(at) {
             match send(row.pid, body.clone()).await {
                 Ok(HandlerAnswer { handled: Handled::Keep, .. }) => at += 1,
-                Ok(HandlerAnswer { handled: Handled::Remove, .. }) => drop(self.handlers.remove(at)),
-                Err(error) => {
-                    gone(row, &error);
-                    self.handlers.remove(at);
-                }
+                Ok(HandlerAnswer { handled: Handled::Remove, .. }) => drop(self.remove(at)),
+                Err(error) => gone(&self.remove(at), &error),
             }
         }
         Ok(())
     }
 
-    async fn ask(&mut self, asked: Request) -> Result<Vec<u8>, Undecodable> {
+    async fn ask(&mut self, asked: Request, asker: Pid) -> Result<Vec<u8>, Undecodable> {
         match asked {
-            Request::AddHandler(spec) => response(self.add(spec, false, None).await),
+            Request::AddHandler(spec) => response(self.add(spec, StartAs::default(), None).await.map(drop)),
+            Request::AddSupHandler(spec) => response(self.add(spec, StartAs::default(), Some(asker)).await),
             Request::DeleteHandler { id, args } => response(match self.find(&id) {
                 Ok(at) => self.end(at, HandlerEnd::Delete(args)).await,
                 Err(refusal) => Err(refusal),
             }),
-            Request::SwapHandler { id, args, new } => response(self.swap(&id, args, new).await),
+            Request::SwapHandler { id, args, new } => {
+                response(self.swap(&id, args, new, None).await.map(drop))
+            }
+            Request::SwapSupHandler { id, args, new } => {
+                response(self.swap(&id, args, new, Some(asker)).await)
+            }
             Request::WhichHandlers => response(Ok(&self.handlers)),
             Request::SyncNotify(event) => {
                 self.tell(&Order::Event(event)).await?;
@@ -223,7 +272,7 @@ impl<M: GenEvent> Behaviour for Manager<M> {
 
     fn handle(state: Box<Handlers>, event: Event<'_>) -> Result<Work<Handlers>, Exit> {
         Ok(match event {
-            Event::Call(_, body) => Box::pin(ask(state, read("call", body)?)),
+            Event::Call(from, body) => Box::pin(ask(state, read("call", body)?, from.caller)),
             Event::Cast(body) => {
                 let event = match read("cast", body)? {
                     Notice::Notify(event) => event,
@@ -233,7 +282,7 @@ impl<M: GenEvent> Behaviour for Manager<M> {
             }
             Event::Info(body) => Box::pin(tell(state, Order::Message(Value::from_bytes(body)))),
             Event::Exit(pid, reason) => Box::pin(async move { Ok(forget(state, pid, &reason)) }),
-            Event::Down(..) => Box::pin(async move { Ok(Done::go_on(state)) }),
+            Event::Down(_, pid, reason) => Box::pin(orphan(state, pid, reason)),
             Event::Terminate(reason) => Box::pin(terminate(state, reason)),
             event => return Err(event.unexpected()),
         })
@@ -277,7 +326,7 @@ async fn init<M: GenEvent>(args: M::Args) -> Result<Done<Handlers>, Exit> {
     };
     let mut state = Box::<Handlers>::default();
     for spec in specs {
-        if let Err(Refusal { reason, text }) = state.add(spec, false, None).await {
+        if let Err(Refusal { reason, text }) = state.add(spec, StartAs::default(), None).await {
             let exit = Exit::Shutdown(format!("failed_to_add_handler: {reason} {text}"));
             return Ok(Done::not_started(NotStarted::Stop(exit)));
         }
@@ -285,8 +334,8 @@ async fn init<M: GenEvent>(args: M::Args) -> Result<Done<Handlers>, Exit> {
     Ok(Done::go_on(state))
 }
 
-async fn ask(mut state: Box<Handlers>, asked: Request) -> Result<Done<Handlers>, Exit> {
-    let reply = state.ask(asked).await?;
+async fn ask(mut state: Box<Handlers>, asked: Request, asker: Pid) -> Result<Done<Handlers>, Exit> {
+    let reply = state.ask(asked, asker).await?;
     Ok(Done { reply: Some(reply), ..Done::go_on(state) })
 }
 
@@ -298,9 +347,20 @@ async fn tell(mut state: Box<Handlers>, order: Order) -> Result<Done<Handlers>, 
 /// Forgets a handler that ended by itself, or was killed.
 fn forget(mut state: Box<Handlers>, pid: Pid, reason: &Exit) -> Done<Handlers> {
     if let Some(at) = state.handlers.iter().position(|row| row.pid == pid) {
-        gone(&state.handlers.remove(at), reason);
+        gone(&state.remove(at), reason);
     }
     Done::go_on(state)
+}
+
+/// Ends the handlers of a process that supervised them and has ended.
+async fn orphan(mut state: Box<Handlers>, pid: Pid, reason: Exit) -> Result<Done<Handlers>, Exit> {
+    let is_orphan = |row: &HandlerRow| row.supervision.is_some_and(|supervision| supervision.by == pid);
+    while let Some(at) = state.handlers.iter().position(is_orphan) {
+        if let Err(Refusal { text, .. }) = state.end(at, HandlerEnd::Stop(reason.clone())).await {
+            log::warn!("an event handler ended badly: {text}");
+        }
+    }
+    Ok(Done::go_on(state))
 }
 
 /// Ends the handlers, the last added first.

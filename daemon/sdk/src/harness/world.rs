@@ -220,6 +220,11 @@ impl Host for World {
         Ok(())
     }
 
+    fn bound_mailbox(&self, _: u64) -> Result<(), Refused> {
+        // Here nothing ever waits.
+        Ok(())
+    }
+
     fn receive_timeout(&self, after_ms: u64) -> Result<(), Refused> {
         let mut inner = self.inner.borrow_mut();
         inner.idle_until_ms = Some(inner.now_ms.saturating_add(after_ms));

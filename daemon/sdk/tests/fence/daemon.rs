@@ -68,6 +68,7 @@ static HOST: Host = Host {
     send_interval: send_after,
     read_timer,
     blocking,
+    bound_mailbox,
 };
 
 unsafe extern "C" {
@@ -336,6 +337,10 @@ unsafe extern "C" fn read_timer(_: Timer) -> u64 {
 
 unsafe extern "C" fn blocking(_: BlockingFn, _: *mut c_void) -> u64 {
     0
+}
+
+unsafe extern "C" fn bound_mailbox(_: u64) -> Status {
+    REFUSED
 }
 
 unsafe extern "C" fn cancel_timer(_: Timer) -> Status {

@@ -13,6 +13,7 @@ use reld_runtime::{
     Ref, RequestKind, Step, SupervisorSpec, TimerRef, term,
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::latch;
 use super::words::{Do, Said, shown, text};
@@ -221,11 +222,18 @@ fn noted(note: String, callback: &str) -> Do {
     Do::All([Do::Note(note)].into_iter().chain(then).collect())
 }
 
+/// Where a task goes on.
+#[derive(Serialize)]
+struct Entry {
+    module: String,
+    args: ByteBuf,
+}
+
 /// What a start_phase is told.
 #[derive(serde::Deserialize)]
 struct Phase {
     phase: String,
-    arg: serde_bytes::ByteBuf,
+    arg: ByteBuf,
 }
 
 /// A process of the test.
@@ -389,6 +397,11 @@ impl Server {
                     Said::Flag(true)
                 }
                 Do::Continue(what) => done(context::continue_with(term::encode(&*what))),
+                Do::GoOn(module, list) => {
+                    let args = ByteBuf::from(term::encode(&list));
+                    done(context::continue_with(term::encode(&Entry { module, args })))
+                }
+                Do::Bound(messages) => done(context::bound_mailbox(messages)),
                 Do::Idle(ms) => done(context::receive_timeout(Duration::from_millis(ms))),
                 Do::Bear(module, list) => {
                     let started = context::spawn(&module, term::encode(&list), context::Tie::Child);

@@ -61,6 +61,10 @@ pub(crate) enum Do {
     After(u64, Box<Self>),
     /// Does this before everything that waits.
     Continue(Box<Self>),
+    /// Has a task go on in the current code of a module, when it ends.
+    GoOn(String, Vec<Self>),
+    /// Lets no more than so many messages wait.
+    Bound(usize),
     /// Notes "timeout" when nothing comes for so many milliseconds.
     Idle(u64),
     /// Spawns a process below itself.

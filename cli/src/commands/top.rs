@@ -1,0 +1,33 @@
+//! `relctl top`: who keeps the node busy.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use reld_api::{Client, request as q};
+
+use super::Shown;
+use crate::args::{Top, TopSort};
+use crate::error::Failure;
+use crate::render;
+
+/// Puts the cursor into the first corner and clears the rest of a terminal.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// Shows one table, or on a terminal one after the other until somebody interrupts.
+pub(super) async fn top(client: &Client, args: Top, json: bool) -> Result<Shown, Failure> {
+    let Top { count, sort, interval, once } = args;
+    let sort = match sort {
+        TopSort::Run => q::TopSort::Run,
+        TopSort::Mailbox => q::TopSort::Mailbox,
+    };
+    let request = q::Top { sort, count, for_ms: interval };
+    if once || json || !io::stdout().is_terminal() {
+        let answer = client.call(&request).await?;
+        return Ok(Shown::new(&answer, render::top(&answer)));
+    }
+    loop {
+        let answer = client.call(&request).await?;
+        let mut out = io::stdout().lock();
+        let drawn = write!(out, "{CLEAR}{}", render::top(&answer)).and_then(|()| out.flush());
+        drawn.map_err(|fault| Failure::io("write", "stdout", &fault))?;
+    }
+}
