@@ -41,7 +41,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Build the apps of a release and pack them into a tarball
     Pack(Pack),
-    /// Print the script from one tarball's release to another's; needs no daemon
+    /// Print the script from one release to another; needs no daemon
     Plan(Plan),
     /// Compare two releases, and draft the appups that lead from one to the other and back; needs no daemon
     Diff(Diff),
@@ -229,11 +229,11 @@ pub(crate) struct Pack {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Plan {
-    /// The release that runs: a tarball, or a folder laid out like one
+    /// The release that runs: a tarball, a folder laid out like one, or FOLDER/releases/VSN where it holds several
     pub(crate) from: PathBuf,
-    /// The release to go to: a tarball, or a folder laid out like one
+    /// The release to go to, likewise
     pub(crate) to: PathBuf,
-    /// One window for the whole release, or OTP's windows group by group, as JSON
+    /// One window for the whole release, or OTP's windows group by group, both ways
     #[arg(long, default_value = "release")]
     pub(crate) window: Window,
     /// Print what the appups come to, both ways, as the relup.toml of TO: to be read, changed and packed with it

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta::assert_snapshot;
@@ -38,11 +38,25 @@ fn write(folder: &TempDir, path: &str, text: &str) {
 
 /// Runs `relctl plan from to` in a folder, and returns stdout, stderr and exit code.
 fn plan(folder: &Path, args: &[&str]) -> String {
+    plan_of(folder, ["from", "to"], args)
+}
+
+fn plan_of(folder: &Path, releases: [&str; 2], args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relctl"));
-    let output = command.current_dir(folder).args(["plan", "from", "to"]).args(args).output().unwrap();
+    let output = command.current_dir(folder).arg("plan").args(releases).args(args).output().unwrap();
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     let err: String = err.lines().map(|line| format!("! {line}").trim_end().to_owned() + "\n").collect();
     format!("{out}{err}exit {}", output.status.code().unwrap())
+}
+
+/// Packs a folder as `tar czf` would: no manifest, nothing verified.
+fn pack(folder: &TempDir, side: &str) -> PathBuf {
+    let path = folder.path().join(format!("{side}.tar.gz"));
+    let gzip = flate2::write::GzEncoder::new(fs::File::create(&path).unwrap(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    tar.append_dir_all(".", folder.path().join(side)).unwrap();
+    tar.into_inner().unwrap().finish().unwrap();
+    path
 }
 
 /// Returns both directions.
@@ -73,6 +87,69 @@ fn both_directions_between_two_folders_are_shown() {
         ], "warnings": [] })
     );
     assert_eq!(shown["down"]["error"]["class"], "no_relup");
+}
+
+#[test]
+fn both_directions_group_by_group_are_numbered_lists() {
+    let folder = releases();
+    let appup = "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{ update = 'n' }]\n\
+                 [[down]]\nto = '1.0.0'\ninstructions = [\n\
+                 { update = 'm', change = { advanced = { n = 1 } }, timeout = '2s', post_purge = 'soft' },\n\
+                 { apply = 'm:f', args = ['x'] }, { stop = ['m'] }, { start = ['m'] }, { delete_module = 'k' },\n\
+                 { sync_nodes = 'here', nodes = ['n1'] }, 'restart_daemon']\n";
+    write(&folder, "to/lib/a-2.0.0/appup.toml", appup);
+    assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r#"
+    up: error: no app of the release gone to has a module n
+    down from 2.0.0 to 1.0.0, group by group
+      1. load_object_code a-1.0.0 [m]  -- appup of a
+      2. point_of_no_return  -- the point of no return
+      3. suspend [m (2000 ms)]  -- appup of a
+      4. code_change down [m (extra { n = 1 })]  -- appup of a
+      5. load m, post_purge soft  -- appup of a
+      6. resume [m]  -- appup of a
+      7. apply m:f("x")  -- appup of a; NOT UNDONE by a rollback
+      8. stop [m]  -- appup of a; IRREVERSIBLE
+      9. start [m]  -- appup of a; a failure takes the upgrade back
+     10. remove k  -- appup of a; IRREVERSIBLE
+     11. purge [k]  -- appup of a; IRREVERSIBLE
+     12. sync_nodes "here" with [n1]  -- appup of a
+     13. restart_daemon  -- appup of a; the node RESTARTS
+    exit 0
+    "#);
+}
+
+#[test]
+fn a_release_may_lie_in_a_tarball_that_nobody_packed_or_beside_others_in_a_folder() {
+    let folder = releases();
+    let expected = plan(folder.path(), &[]);
+    pack(&folder, "from");
+    pack(&folder, "to");
+    for sides in [["from.tar.gz", "to.tar.gz"], ["from", "to.tar.gz"], ["from.tar.gz", "to"]] {
+        assert_eq!(plan_of(folder.path(), sides, &[]), expected, "{sides:?}");
+    }
+    for (path, text) in texts(&folder.path().join("from")) {
+        write(&folder, &format!("to/{path}"), &text);
+    }
+    assert_eq!(plan_of(folder.path(), ["to/releases/1.0.0", "to/releases/2.0.0"], &[]), expected);
+    assert_eq!(
+        plan_of(&folder.path().join("to"), ["releases/1.0.0", "../to/releases/2.0.0/"], &[]),
+        expected
+    );
+}
+
+/// Returns the documents of a folder by their paths.
+fn texts(folder: &Path) -> Vec<(String, String)> {
+    let paths = ["releases/1.0.0/release.toml", "lib/a-1.0.0/app.toml"];
+    paths.map(|path| (path.to_owned(), fs::read_to_string(folder.join(path)).unwrap())).into()
+}
+
+#[test]
+fn from_a_release_to_itself_nothing_is_done() {
+    assert_snapshot!(plan_of(releases().path(), ["to", "to"], &[]), @r"
+    up from 2.0.0 to 2.0.0
+      1. switch  -- the point of no return
+    exit 0
+    ");
 }
 
 #[test]
@@ -171,7 +248,9 @@ fn a_folder_without_one_release_is_refused() {
     let folder = releases();
     write(&folder, "to/releases/2.1.0/release.toml", "");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases holds more than one release; a plan needs a folder with one
+    ! error: to/releases holds more than one release
+    !
+    ! hint: name the one that is meant, such as to/releases/2.0.0
     exit 1
     ");
     fs::remove_dir_all(folder.path().join("to/releases/2.1.0")).unwrap();

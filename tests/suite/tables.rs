@@ -54,13 +54,13 @@
 //! | otp_9507_path_ebin | `two_authors_in_two_folders_make_the_same_bytes` |
 //! | system_files_tar, system_src_file_tar | `a_reviewed_script_is_what_the_node_carries_out_up_and_down` `s80_an_app_is_told_what_changed_in_its_environment_up_and_down` |
 //! | invalid_system_files_tar | `a_file_beside_the_release_that_makes_no_sense_is_not_packed` |
-//! | normal_relup | `e05_several_apps` `e08_another_daemon` `the_latest_warning_comes_first` |
-//! | restart_relup | `e08_another_daemon` |
+//! | normal_relup | `every_case_comes_out_as_it_does_from_otp` `e05_several_apps` `e08_another_daemon` `the_latest_warning_comes_first` |
+//! | restart_relup | `every_case_comes_out_as_it_does_from_otp` `e08_another_daemon` |
 //! | no_appup_relup | `without_an_appup_the_app_and_both_versions_are_named` `every_rule_of_the_translation_has_its_class` |
 //! | bad_appup_relup | `every_part_of_an_instruction_has_its_class` `a_mistake_in_a_document_is_the_answer_of_both_directions` |
 //! | abnormal_relup | `every_mistake_of_a_release_has_its_class` |
 //! | no_sasl_relup | Not: the release handler is the daemon's own. |
-//! | app_start_type_relup | `every_start_type_of_an_added_app_has_its_instruction` |
+//! | app_start_type_relup | `every_start_type_of_an_added_app_has_its_instruction` `every_case_comes_out_as_it_does_from_otp` |
 //! | regexp_relup | `the_direction_is_where_the_appups_lead` `a_wrong_requirement_is_shown` |
 //! | normal_hybrid, hybrid_no_old_sasl, hybrid_no_new_sasl | Not: no boot file of two releases is needed, see upgrade_restart. |
 //! | otp_6226_outdir | `a_file_that_changes_while_it_is_packed_is_an_error_and_leaves_the_earlier_tarball` |

@@ -11,7 +11,7 @@ use reld_store::{Documents, Manifest, Root, docs, docs_of_tarball};
 use serde_json::Map;
 
 use super::Shown;
-use super::plan::folder;
+use super::plan::documents;
 use crate::args::Diff;
 use crate::error::Failure;
 
@@ -28,8 +28,8 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
     if path.is_dir() {
         // A folder says in no other place which release it holds.
-        let release = folder::release(path)??;
-        return packed(path, docs(&Root::new(path), release.version())?, None);
+        let release = documents::release(path)??;
+        return packed(path, docs(&Root::new(documents::root(path)), release.version())?, None);
     }
     let (manifest, documents) = docs_of_tarball(path)?;
     packed(path, documents, Some(&manifest))

@@ -286,7 +286,7 @@ impl PlanError {
             Self::NoValidVersion { app, vsn, found } => vec![json!(app), json!(vsn), json!(found)],
             Self::OverrideInclude { app, included } => vec![json!(app), json!(included)],
             Self::UndefinedApplications { missing } | Self::UnreachableApplications { missing } => {
-                missing.iter().map(|pair| json!(pair)).collect()
+                vec![json!(needed(missing))]
             }
             Self::DuplicateRegister { name, apps } => vec![json!(name), json!(apps)],
             Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
@@ -309,7 +309,7 @@ impl PlanError {
             Self::NoObjectCode { module } | Self::MuldefModule { module } | Self::NoSuchModule { module } => {
                 vec![json!(module)]
             }
-            Self::UndefModule { module, dependency } => vec![json!(dependency), json!(module)],
+            Self::UndefModule { dependency, .. } => vec![json!(dependency)],
             Self::ConflictingVersions { app, vsns } => vec![json!(app), json!(vsns[0]), json!(vsns[1])],
             Self::BadLibVsn { app, vsn } => vec![json!(app), json!(vsn)],
             Self::Check(error) => vec![json!(error.step)],
@@ -333,6 +333,17 @@ fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
         Mode::Up => to,
         Mode::Down => from,
     }
+}
+
+/// Returns what is missing, each once.
+fn needed(missing: &[(AppName, AppName)]) -> Vec<&AppName> {
+    let mut names: Vec<&AppName> = Vec::new();
+    for (_, needed) in missing {
+        if !names.contains(&needed) {
+            names.push(needed);
+        }
+    }
+    names
 }
 
 fn pairs(missing: &[(AppName, AppName)]) -> String {

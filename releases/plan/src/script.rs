@@ -262,13 +262,7 @@ impl Action {
     /// Returns what a rollback can do about the step.
     pub fn mark(&self) -> Mark {
         match self {
-            Self::Apply(call) => match call.built_in() {
-                Some(Ok(BuiltIn::RenameChild { .. })) => Mark::Undone,
-                Some(Ok(built_in)) if built_in.ends() => Mark::Irreversible,
-                Some(_) => Mark::TakenBack,
-                None if call.undo.is_none() => Mark::NoUndo,
-                None => Mark::Undone,
-            },
+            Self::Apply(call) => call.mark(),
             Self::RestartApplication { .. } => Mark::StateLost,
             Self::RestartNewDaemon | Self::RestartDaemon => Mark::Restarts,
             Self::Start { .. } => Mark::TakenBack,
@@ -278,6 +272,18 @@ impl Action {
             | Self::Remove { .. }
             | Self::Purge { .. } => Mark::Irreversible,
             _ => Mark::Undone,
+        }
+    }
+}
+
+impl Apply {
+    pub(crate) fn mark(&self) -> Mark {
+        match self.built_in() {
+            Some(Ok(BuiltIn::RenameChild { .. })) => Mark::Undone,
+            Some(Ok(built_in)) if built_in.ends() => Mark::Irreversible,
+            Some(_) => Mark::TakenBack,
+            None if self.undo.is_none() => Mark::NoUndo,
+            None => Mark::Undone,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::instr::{PurgeWords, Timeout};
+use crate::reason::Reason;
 use crate::script::{Action, Mark, Member, MemberChange, Script, Step};
 
 /// Prints the script as a numbered list, each step with its reason.
@@ -27,8 +28,21 @@ impl fmt::Display for Script {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { action, reason, mark, .. } = self;
-        write!(f, "{action}  -- {reason}")?;
-        match mark {
+        write!(f, "{}", Reasoned { what: action, reason, mark: *mark })
+    }
+}
+
+/// Prints what is done, who wants it, and what a rollback cannot do about it.
+pub(crate) struct Reasoned<'a, T> {
+    pub(crate) what: &'a T,
+    pub(crate) reason: &'a Reason,
+    pub(crate) mark: Mark,
+}
+
+impl<T: fmt::Display> fmt::Display for Reasoned<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  -- {}", self.what, self.reason)?;
+        match self.mark {
             Mark::Undone => Ok(()),
             mark => write!(f, "; {mark}"),
         }
@@ -117,7 +131,7 @@ impl<T: fmt::Display> fmt::Display for Names<'_, T> {
 }
 
 /// Prints the purge words that were written.
-struct Words(PurgeWords);
+pub(crate) struct Words(pub(crate) PurgeWords);
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

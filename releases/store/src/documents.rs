@@ -9,7 +9,7 @@ use reld_plan::{AppDocs, AppName, AppupFile, Rel, RelApp, Release, RelupFile, Vs
 
 use crate::error::{Error, Failure};
 use crate::layout::{self, Root};
-use crate::manifest::{FileEntry, Manifest};
+use crate::manifest::Manifest;
 use crate::package::Tarball;
 
 /// All documents of one release, each about what its place says.
@@ -41,7 +41,7 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     let manifest = Tarball::open(tarball)?.manifest()?;
     let mut texts = BTreeMap::new();
     Tarball::open(tarball)?.files(&manifest, |file, content| {
-        if is_document(file) {
+        if is_document(&file.path) {
             texts.insert(file.path.clone(), text(content, &tarball.join(&file.path))?);
             Ok(())
         } else {
@@ -53,12 +53,28 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     Ok((manifest, documents))
 }
 
+/// Reads the documents of any tarball by their paths, and nothing else of it: it need not have been packed here, and what
+/// it says is not verified. Enough to plan with, and to install nothing.
+///
+/// # Errors
+/// [`Error::Tarball`], [`Error::NotText`] and [`Error::Io`].
+pub fn texts_of_tarball(tarball: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let mut texts = BTreeMap::new();
+    Tarball::open(tarball)?.plain_files(|path, content| {
+        if is_document(path) {
+            texts.insert(path.to_owned(), text(content, &tarball.join(path))?);
+        }
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
 /// The largest document that is read, in bytes.
 const DOCUMENT_SIZE_MAX: u64 = 16 << 20;
 
-fn is_document(file: &FileEntry) -> bool {
-    let is_named = file.path.ends_with(".toml") || file.path.ends_with("/schema.json");
-    is_named && file.path.split('/').count() == 3
+fn is_document(path: &str) -> bool {
+    let is_named = path.ends_with(".toml") || path.ends_with("/schema.json");
+    is_named && path.split('/').count() == 3
 }
 
 fn text(content: &mut dyn Read, shown: &Path) -> Result<String, Failure> {
@@ -179,4 +195,39 @@ pub(crate) fn expect(path: &Path, expected: &str, found: &str) -> Result<(), Err
         expected: expected.to_owned(),
         found: found.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, RawEntry, raw};
+
+    #[test]
+    fn the_documents_of_a_tarball_that_nobody_packed_are_read_by_their_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let tarball = folder.path().join("by_hand.tar.gz");
+        let of_kind = |path: &str, kind: u8| RawEntry { kind, ..raw(path, "") };
+        let entries = [
+            of_kind("./", b'5'),
+            of_kind("./lib/a-1.0.0/", b'5'),
+            raw("./lib/a-1.0.0/app.toml", "name"),
+            raw("./lib/a-1.0.0/a.so", "code"),
+            raw("./lib/a-1.0.0/priv/deep.toml", "not a document"),
+            of_kind("lib/a-1.0.0/appup.toml", b'2'),
+            raw("releases/1.0.0/release.toml", "version"),
+        ];
+        fs::write(&tarball, fixture::raw_tarball(&entries)).unwrap();
+        let expected = [("lib/a-1.0.0/app.toml", "name"), ("releases/1.0.0/release.toml", "version")];
+        let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        assert_eq!(texts_of_tarball(&tarball).unwrap(), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn what_is_no_tarball_has_no_documents() {
+        let folder = tempfile::tempdir().unwrap();
+        let tarball = folder.path().join("no.tar.gz");
+        fs::write(&tarball, "no tarball").unwrap();
+        let error = texts_of_tarball(&tarball).unwrap_err();
+        assert!(matches!(error, Error::Tarball { .. }), "{error:?}");
+    }
 }

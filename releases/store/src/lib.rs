@@ -38,7 +38,7 @@ mod verify;
 
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
 pub use digest::{Digest, NotADigest};
-pub use documents::{Documents, docs, docs_of_tarball};
+pub use documents::{Documents, docs, docs_of_tarball, texts_of_tarball};
 pub use error::{Error, Fault};
 pub use history::History;
 pub use layout::{Root, RootLock};

@@ -213,6 +213,24 @@ impl Tarball {
         .map_err(Failure::of(&path))
     }
 
+    /// Hands every plain file to `take`, whoever made the tarball. Nothing is verified.
+    pub(crate) fn plain_files(
+        mut self,
+        mut take: impl FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
+    ) -> Result<(), Error> {
+        let mut files = || {
+            for entry in self.archive.entries()? {
+                let mut entry = entry?;
+                let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+                if entry.header().entry_type() == EntryType::Regular {
+                    take(path.trim_start_matches("./"), &mut entry)?;
+                }
+            }
+            Ok(())
+        };
+        files().map_err(Failure::of(&self.path))
+    }
+
     /// Hands every entry to `take`, and reads on to the very end unless told to stop.
     fn read(
         mut self,

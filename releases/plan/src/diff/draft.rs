@@ -1,6 +1,6 @@
 //! Drafts of an appup's entries.
 //!
-//! The order is that of OTP's cookbook in both directions: new modules, the end of children that go, states, supervisors
+//! The order is that of OTP's cookbook in both directions: new modules, the end or new name of children, states, supervisors
 //! (each with the start of its new children behind it), and last the modules that go. Modules without a line move with
 //! their library.
 
@@ -137,7 +137,7 @@ impl Drafter<'_> {
             Need::Specs(changes) => {
                 draft.update(module, &shown(changes), Change::Supervisor, self.deps(draft, module));
                 for child in changes.iter().filter(|child| child.kind == ChildChangeKind::Added) {
-                    self.child(draft, module, "restart_child", child, None);
+                    self.child(draft, module, "restart_child", &[&child.id], None);
                 }
             }
             Need::ByHand(why) => {
@@ -160,15 +160,20 @@ impl Drafter<'_> {
 
     fn end_children(&self, draft: &mut Draft, supervisor: &ModuleName, changes: &[ChildChange]) {
         for child in changes {
-            let ChildChangeKind::Removed { renamed } = &child.kind else { continue };
-            let note = renamed.as_ref().map(|new| {
-                format!(
-                    "{} looks like {} under another id: its process ends, and a new one starts",
-                    child.id, new
-                )
-            });
-            self.child(draft, supervisor, "terminate_child", child, note);
-            self.child(draft, supervisor, "delete_child", child, None);
+            match &child.kind {
+                ChildChangeKind::Removed => {
+                    self.child(draft, supervisor, "terminate_child", &[&child.id], None);
+                    self.child(draft, supervisor, "delete_child", &[&child.id], None);
+                }
+                ChildChangeKind::Renamed(new) => {
+                    let note = format!(
+                        "{} looks like {new} under another id, and runs on; if it is not, end the one and start the other",
+                        child.id
+                    );
+                    self.child(draft, supervisor, "rename_child", &[&child.id, new], Some(note));
+                }
+                ChildChangeKind::Added | ChildChangeKind::Changed(_) => {}
+            }
         }
     }
 
@@ -177,14 +182,15 @@ impl Drafter<'_> {
         draft: &mut Draft,
         supervisor: &ModuleName,
         function: &str,
-        child: &ChildChange,
+        ids: &[&Value],
         note: Option<String>,
     ) {
         // The template of a simple_one_for_one supervisor is no child.
         if [self.left, self.to].into_iter().filter_map(|app| app.schema(supervisor)).any(is_simple) {
             return;
         }
-        let args = vec![self.address(supervisor), child.id.clone()];
+        let ids = ids.iter().map(|id| (*id).clone());
+        let args = [self.address(supervisor)].into_iter().chain(ids).collect();
         let module = ModuleName::new("supervisor").expect("it is a name");
         let call = Apply { module, function: function.to_owned(), args, undo: None };
         draft.needed(note, Instruction::Low(LowLevel::Apply(call)));
@@ -279,7 +285,8 @@ pub(super) fn shown(changes: &[ChildChange]) -> String {
     }
     let one = |child: &ChildChange| match &child.kind {
         ChildChangeKind::Added => format!("child {} is new", child.id),
-        ChildChangeKind::Removed { .. } => format!("child {} is gone", child.id),
+        ChildChangeKind::Removed => format!("child {} is gone", child.id),
+        ChildChangeKind::Renamed(new) => format!("child {} is {new} now", child.id),
         ChildChangeKind::Changed(parts) => format!("child {} changed in {}", child.id, parts.join(", ")),
     };
     changes.iter().map(one).collect::<Vec<_>>().join("; ")

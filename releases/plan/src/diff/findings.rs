@@ -293,10 +293,15 @@ fn does(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool
     }
 }
 
-/// Whether an instruction is the same call about the same child. A new child may also be started with its own spec.
+/// Whether an instruction is about the same child in the same way. A new child may also be started with its own spec, and
+/// one that only looks renamed may go.
 fn is_about(instruction: &Instruction, wanted: &Apply) -> bool {
     let Instruction::Low(LowLevel::Apply(call)) = instruction else { return false };
-    let is_start = wanted.function == "restart_child" && call.function == "start_child";
+    let is_same_child = call.args.get(1) == wanted.args.get(1);
     call.module == wanted.module
-        && (is_start || (call.function == wanted.function && call.args.get(1) == wanted.args.get(1)))
+        && match (wanted.function.as_str(), call.function.as_str()) {
+            ("restart_child", "start_child") => true,
+            ("rename_child", "delete_child") => is_same_child,
+            (wanted, written) => wanted == written && is_same_child,
+        }
 }

@@ -35,10 +35,9 @@ pub(super) struct ChildChange {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ChildChangeKind {
     Added,
-    /// With the id of an added child of the same module and start argument, if there is one.
-    Removed {
-        renamed: Option<Value>,
-    },
+    Removed,
+    /// It is gone, and an added one has its module and start argument: this is the added one's id.
+    Renamed(Value),
     /// What of the spec differs.
     Changed(Vec<&'static str>),
 }
@@ -90,24 +89,31 @@ fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {
 
 /// Returns the children that differ, in the order of the version gone to, with those that are gone before them.
 fn children(left: &SupervisorSpec, to: &SupervisorSpec) -> Vec<ChildChange> {
-    let is_new = |child: &&ChildSpec| !left.children.iter().any(|other| other.id == child.id);
+    let absent =
+        |from: &SupervisorSpec, child: &ChildSpec| !from.children.iter().any(|other| other.id == child.id);
+    let mut new: Vec<_> = to.children.iter().filter(|child| absent(left, child)).collect();
     let mut changes = Vec::new();
-    for child in &left.children {
-        if !to.children.iter().any(|other| other.id == child.id) {
-            let twin = to.children.iter().filter(is_new).find(|new| is_twin(child, new));
-            let kind = ChildChangeKind::Removed { renamed: twin.map(|twin| twin.id.clone()) };
-            changes.push(ChildChange { id: child.id.clone(), kind, module: child.module.clone() });
-        }
+    for child in left.children.iter().filter(|child| absent(to, child)) {
+        let twin = new.iter().position(|new| is_twin(child, new)).map(|at| new.remove(at));
+        let kind = twin.map_or(ChildChangeKind::Removed, |twin| ChildChangeKind::Renamed(twin.id.clone()));
+        changes.push(ChildChange::new(child, kind));
     }
     for child in &to.children {
-        let kind = match left.children.iter().find(|other| other.id == child.id) {
-            None => ChildChangeKind::Added,
-            Some(other) if other == child => continue,
-            Some(other) => ChildChangeKind::Changed(parts(other, child)),
-        };
-        changes.push(ChildChange { id: child.id.clone(), kind, module: child.module.clone() });
+        match left.children.iter().find(|other| other.id == child.id) {
+            None if new.contains(&child) => changes.push(ChildChange::new(child, ChildChangeKind::Added)),
+            Some(other) if other != child => {
+                changes.push(ChildChange::new(child, ChildChangeKind::Changed(parts(other, child))));
+            }
+            _ => {}
+        }
     }
     changes
+}
+
+impl ChildChange {
+    fn new(child: &ChildSpec, kind: ChildChangeKind) -> Self {
+        Self { id: child.id.clone(), kind, module: child.module.clone() }
+    }
 }
 
 fn is_twin(one: &ChildSpec, other: &ChildSpec) -> bool {

@@ -264,6 +264,58 @@ instructions = [
     assert_eq!(diff.apps[0].draft.as_deref(), Some(expected));
 }
 
+/// Returns the lines of both entries of a draft that are about children.
+fn child_lines(old: &[Value], new: &[Value]) -> Vec<String> {
+    let of = |children: &[Value]| json!({ "sup": supervisor(&json!(children)), "w": server(&json!({ "state": {"type": "null"} })) });
+    let draft = compared(&of(old), &of(new), None).apps.remove(0).draft.unwrap();
+    let about = draft.lines().filter(|line| line.contains("supervisor:") || line.contains("looks like"));
+    about.map(|line| line.trim().trim_end_matches(',').to_owned()).collect()
+}
+
+#[test]
+fn a_child_that_only_changed_its_id_is_renamed_both_ways_and_each_new_one_is_one_of_them_once() {
+    let child = |id: &str| child(id, "w", &json!(1));
+    let renamed = |from: &str, to: &str| {
+        [
+            format!(
+                "# {from:?} looks like {to:?} under another id, and runs on; if it is not, end the one and start the other"
+            ),
+            format!("{{ apply = \"supervisor:rename_child\", args = [\"sup\", {from:?}, {to:?}] }}"),
+        ]
+    };
+    let call = |function: &str, id: &str| {
+        format!("{{ apply = \"supervisor:{function}\", args = [\"sup\", {id:?}] }}")
+    };
+    let one_way = child_lines(&[child("a"), child("b")], &[child("c"), child("b")]);
+    let (up, down) = (renamed("a", "c"), renamed("c", "a"));
+    assert_eq!(one_way, [up, down].concat());
+    let fewer = child_lines(&[child("a"), child("b")], &[child("c")]);
+    let ended = [call("terminate_child", "b"), call("delete_child", "b")];
+    assert_eq!(
+        fewer,
+        [&renamed("a", "c")[..], &ended, &renamed("c", "a"), &[call("restart_child", "b")]].concat()
+    );
+}
+
+#[test]
+fn a_child_that_looks_renamed_may_be_renamed_or_ended_but_not_left_alone() {
+    let of = |id: &str| json!({ "sup": supervisor(&json!([child(id, "w", &json!(1))])), "w": server(&json!({ "state": {"type": "null"} })) });
+    let classes = |calls: &str| -> Vec<_> {
+        let entry = format!("instructions = [{calls} {{ update = 'sup', change = 'supervisor' }}]");
+        let appup = format!(
+            "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\n{entry}\n[[down]]\nto = '1.0.0'\ninstructions = [{{ restart_application = 'a' }}]"
+        );
+        compared(&of("a"), &of("b"), Some(&appup)).findings.iter().map(|finding| finding.class).collect()
+    };
+    assert_eq!(classes("{ apply = 'supervisor:rename_child', args = ['sup', 'a', 'b'] },"), [""; 0]);
+    assert_eq!(classes("{ apply = 'supervisor:delete_child', args = ['sup', 'a'] },"), [""; 0]);
+    assert_eq!(
+        classes("{ apply = 'supervisor:delete_child', args = ['sup', 'z'] },"),
+        ["no_child_instruction"]
+    );
+    assert_eq!(classes(""), ["no_child_instruction"]);
+}
+
 #[test]
 fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fills_it() {
     let draft = compared(&old_modules(), &new_modules(), None).apps.remove(0).draft.unwrap();

@@ -9,6 +9,7 @@ mod documents;
 mod errors;
 mod mistakes;
 mod nonsense;
+mod otp;
 mod properties;
 mod rules;
 mod start_order;

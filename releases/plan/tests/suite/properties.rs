@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use reld_plan::{
     Action, AppDocs, AppName, Apply, Appup, AppupFile, Change, CodeChange, Entry, HighLevel, Instruction,
-    LowLevel, ModType, Mode, ModuleName, PurgeMethod, PurgeWords, Rel, Release, RelupOptions, Suspend,
-    SyncWith, Timeout, Vsn, VsnMatch, Written, make_relup, plan_direction,
+    LowLevel, ModType, Mode, ModuleName, PurgeMethod, PurgeWords, Rel, Release, RelupEntry, RelupFile,
+    RelupOptions, StartType, Suspend, SyncWith, Timeout, Vsn, VsnMatch, Written, make_relup, plan_direction,
 };
 use serde_json::{Value, json};
 
@@ -74,6 +74,37 @@ fn members() -> impl Strategy<Value = Vec<HighLevel>> {
         };
         numbers.into_iter().map(one).collect::<Vec<_>>()
     })
+}
+
+/// Any instruction about apps, or that adds or deletes a module.
+fn other_high() -> impl Strategy<Value = HighLevel> {
+    prop_oneof![
+        modules().prop_map(|deps| HighLevel::AddModule { module: module(1), deps }),
+        modules().prop_map(|deps| HighLevel::DeleteModule { module: module(2), deps }),
+        start_type().prop_map(|start_type| HighLevel::AddApplication { app: app(), start_type }),
+        Just(HighLevel::RemoveApplication { app: app() }),
+        Just(HighLevel::RestartApplication { app: app() }),
+    ]
+}
+
+fn start_type() -> impl Strategy<Value = StartType> {
+    use StartType::{Load, None, Permanent, Temporary, Transient};
+    prop::sample::select(vec![Permanent, Transient, Temporary, Load, None])
+}
+
+/// What an appup's instructions about apps come to.
+fn of_application() -> impl Strategy<Value = LowLevel> {
+    prop_oneof![
+        start_type().prop_map(|start_type| LowLevel::StartApplication { app: app(), start_type }),
+        Just(LowLevel::LoadApplication { app: app() }),
+        Just(LowLevel::StopApplication { app: app() }),
+        Just(LowLevel::UnloadApplication { app: app() }),
+    ]
+}
+
+fn versions() -> impl Strategy<Value = VsnMatch> {
+    let texts = ["1.0.0", "1.0.0-rc.1+x", "1.2", "^1.2.3", ">=1.0.0, <2.0.0", "~1.4", "1.*", "=1.0.0", "*"];
+    prop::sample::select(texts.to_vec()).prop_map(|text| text.parse().unwrap())
 }
 
 fn plain_call() -> impl Strategy<Value = Apply> {
@@ -285,14 +316,28 @@ proptest! {
     #[test]
     fn an_appup_reads_back_as_it_was_printed(
         members in members(),
+        others in prop::collection::vec(other_high(), 0..4),
         low in prop::collection::vec(low(), 0..6),
         keep in modules(),
+        versions in versions(),
     ) {
-        let high = members.into_iter().map(Instruction::High);
+        let high = members.into_iter().chain(others).map(Instruction::High);
         let instructions = high.chain(low.into_iter().map(Instruction::Low)).map(Written::Good).collect();
-        let appup = appup(instructions, keep);
+        let mut appup = appup(instructions, keep);
+        appup.down[0].versions = versions;
         let text = appup.to_toml();
         prop_assert_eq!(Appup::parse("appup.toml", &text).map_err(|error| error.to_string()), Ok(appup), "{}", text);
+    }
+
+    #[test]
+    fn a_relup_reads_back_as_it_was_printed(
+        instructions in prop::collection::vec(prop_oneof![low(), of_application()], 0..8),
+        keep in modules(),
+    ) {
+        let entry = RelupEntry { other: Vsn::new(1, 0, 0), instructions, keep };
+        let relup = RelupFile { version: Vsn::new(2, 0, 0), up: vec![entry.clone()], down: vec![entry] };
+        let text = relup.to_toml();
+        prop_assert_eq!(RelupFile::parse("relup.toml", &text).map_err(|error| error.to_string()), Ok(relup), "{}", text);
     }
 
     #[test]

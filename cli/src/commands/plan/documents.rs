@@ -1,0 +1,124 @@
+//! The documents of a release that lies in a folder or a tarball: `releases/VSN/release.toml` and
+//! `lib/APP-VSN/{app,appup}.toml`. Nothing else of it is looked at, so that it need not have been packed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use reld_api::ErrorReport;
+use reld_plan::{AppDocs, PlanError, Rel, RelApp, Release, RelupFile};
+use reld_store::texts_of_tarball;
+
+use super::Read;
+use crate::error::Failure;
+
+/// Reads the one release of a folder or tarball, or that of `FOLDER/releases/VSN`.
+pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
+    if is_release(path) {
+        let version = path.file_name().unwrap_or_default().display();
+        return read(&Place::Folder(root(path)), &format!("releases/{version}/release.toml"));
+    }
+    let place = if path.is_dir() {
+        Place::Folder(path)
+    } else {
+        Place::Tarball { path, texts: texts_of_tarball(path)? }
+    };
+    let found = place.releases()?;
+    match found.as_slice() {
+        [one] => read(&place, one),
+        [] => Err(refused(format!("{} is missing", place.shown("releases/VSN/release.toml")))),
+        [one, ..] => {
+            let example = place.shown(one.trim_end_matches("/release.toml"));
+            Err(refused(format!("{} holds more than one release", place.shown("releases")))
+                .or_hint(format!("name the one that is meant, such as {example}")))
+        }
+    }
+}
+
+/// Returns the folder that holds the whole release of a path.
+pub(in crate::commands) fn root(path: &Path) -> &Path {
+    let root = path.ancestors().nth(2).filter(|_| is_release(path));
+    root.map_or(path, |root| if root.as_os_str().is_empty() { Path::new(".") } else { root })
+}
+
+fn is_release(path: &Path) -> bool {
+    path.join("release.toml").is_file() && path.parent().is_some_and(|folder| folder.ends_with("releases"))
+}
+
+/// Where documents lie, by the paths that they have in a tarball.
+enum Place<'a> {
+    Folder(&'a Path),
+    Tarball { path: &'a Path, texts: BTreeMap<String, String> },
+}
+
+impl Place<'_> {
+    /// Returns the path by which people know a document.
+    fn shown(&self, document: &str) -> String {
+        match self {
+            Self::Folder(path) | Self::Tarball { path, .. } => path.join(document).display().to_string(),
+        }
+    }
+
+    fn find(&self, document: &str) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Tarball { texts, .. } => Ok(texts.get(document).cloned()),
+            Self::Folder(path) => match fs::read_to_string(path.join(document)) {
+                Ok(text) => Ok(Some(text)),
+                Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(fault) => Err(Failure::io("read", self.shown(document), &fault)),
+            },
+        }
+    }
+
+    /// Returns every `release.toml` below `releases/`: a release's version is in no other place.
+    fn releases(&self) -> Result<Vec<String>, Failure> {
+        let is_release = |path: &&String| path.starts_with("releases/") && path.ends_with("/release.toml");
+        match self {
+            Self::Tarball { texts, .. } => Ok(texts.keys().filter(is_release).cloned().collect()),
+            Self::Folder(path) => {
+                let entries =
+                    fs::read_dir(path.join("releases")).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+                let entries = entries.map_err(|fault| Failure::io("read", self.shown("releases"), &fault))?;
+                let names = entries.iter().map(|entry| entry.file_name().display().to_string());
+                let mut found: Vec<_> = names.map(|name| format!("releases/{name}/release.toml")).collect();
+                found.retain(|document| path.join(document).is_file());
+                found.sort();
+                Ok(found)
+            }
+        }
+    }
+}
+
+/// Reads a release. An app without its documents is the planner's to report.
+fn read(place: &Place<'_>, document: &str) -> Result<Read, Failure> {
+    let text = place.find(document)?.unwrap_or_default();
+    let relup = document.replace("release.toml", "relup.toml");
+    let rel = match Rel::parse(&place.shown(document), &text) {
+        Ok(rel) => rel,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let docs = rel.apps.iter().map(|app| docs(place, app)).collect::<Result<Vec<_>, _>>()?;
+    let docs: Result<Vec<_>, _> = docs.into_iter().flatten().collect();
+    let relup = place.find(&relup)?.map(|text| RelupFile::parse(&place.shown(&relup), &text));
+    let release = docs.and_then(|docs| Release::new(rel, docs));
+    Ok(match relup {
+        None => release,
+        Some(relup) => release.and_then(|release| Ok(release.with_relup(relup?))),
+    })
+}
+
+/// Reads the documents of an app; `None` if it has no `app.toml`.
+fn docs(place: &Place<'_>, app: &RelApp) -> Result<Option<Result<AppDocs, PlanError>>, Failure> {
+    let [path, appup_path] =
+        ["app", "appup"].map(|name| format!("lib/{}-{}/{name}.toml", app.name, app.version));
+    let Some(text) = place.find(&path)? else { return Ok(None) };
+    let appup = place.find(&appup_path)?;
+    let (path, appup_path) = (place.shown(&path), place.shown(&appup_path));
+    let docs = AppDocs::parse((&path, &text), appup.as_deref().map(|text| (appup_path.as_str(), text)));
+    Ok(Some(docs.map_err(PlanError::from)))
+}
+
+fn refused(message: String) -> Failure {
+    ErrorReport::refused("no_document", message).into()
+}
