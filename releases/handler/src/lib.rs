@@ -50,6 +50,8 @@ mod lineup_test;
 #[cfg(test)]
 mod saga_call_test;
 #[cfg(test)]
+mod saga_pair_test;
+#[cfg(test)]
 mod saga_property;
 #[cfg(test)]
 mod saga_test;
