@@ -71,7 +71,7 @@ fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversi
     ] {
         assert!(failed.stderr.contains(words), "no {words} in {error:#}");
     }
-    let report = &error["details"];
+    let report = &error["error"]["details"];
     assert_eq!(pauses(report)[..2], [(1, "installed", true), (2, "rolled_back", true)], "{report:#}");
     assert_eq!(report["way_back"]["outcome"], json!("installed"), "{report:#}");
     // What a person reads in the history is the same.

@@ -46,6 +46,9 @@ pub(crate) enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Answers the questions in this folder instead; for the daemon itself.
+        #[arg(long, value_name = "DIR", hide = true)]
+        ask: Option<PathBuf>,
     },
 }
 

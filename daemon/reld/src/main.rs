@@ -4,6 +4,7 @@
 //! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
 
 mod api_server;
+mod ask;
 mod child_spec;
 mod config;
 mod daemon;
@@ -27,7 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Some(Command::Probe { file, json }) => config::probe(&file, json),
+        Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
+        Some(Command::Probe { file, json, ask: None }) => config::probe(&file, json),
         None => daemon::run(arguments.daemon),
     };
     match result {

@@ -1,6 +1,7 @@
 //! The node: where the houses meet. Translates the release handler's words into the runtime's and the loader's.
 
 mod calls;
+mod foresee;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
-    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate,
-    Image, Library, Lingerer, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy, Outsider,
-    OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging,
-    StateChange, Unrest, Vsn,
+    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited,
+    Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy,
+    Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot,
+    Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -21,6 +22,7 @@ use reld_runtime::{
 };
 
 use self::calls::StoppedChild;
+use crate::ask::Answers;
 use crate::probe;
 
 /// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
@@ -43,6 +45,8 @@ pub(crate) struct RuntimeNode {
     images: BTreeMap<Image, Mapped>,
     /// The digests of libraries that were loaded in another process without harm.
     harmless: Mutex<HashSet<String>>,
+    /// What libraries have answered in another process.
+    answers: Mutex<Answers>,
     next_image: u64,
     staging: Staging,
     /// The staged apps in the runtime's words, made before the gate is up.
@@ -77,6 +81,7 @@ impl RuntimeNode {
             shared,
             images: BTreeMap::new(),
             harmless: Mutex::default(),
+            answers: Mutex::default(),
             next_image: 1,
             staging: Staging::default(),
             specs: Vec::new(),
@@ -334,6 +339,10 @@ impl Node for RuntimeNode {
                 Ok(())
             }
         }
+    }
+
+    fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
+        self.foreseen(coming, look)
     }
 
     fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {

@@ -42,10 +42,24 @@ pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Prob
 
 /// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what went wrong.
 pub(crate) fn library(file: &Path) -> Option<String> {
-    // The daemon that runs, even where another one was put in the place of its file.
+    said(run(own(file), LIBRARY, &Interrupt::default()))
+}
+
+/// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.
+pub(crate) fn questions(file: &Path, folder: &Path, timeout: Duration) -> Option<String> {
+    let mut program = own(file);
+    program.arg("--ask").arg(folder);
+    said(run(program, timeout, &Interrupt::default()))
+}
+
+/// Returns the daemon that runs, even where another one was put in the place of its file, as a look into a library.
+fn own(file: &Path) -> Command {
     let mut program = Command::new("/proc/self/exe");
     program.arg("probe").arg(file);
-    let Probed { fault, output } = run(program, LIBRARY, &Interrupt::default());
+    program
+}
+
+fn said(Probed { fault, output }: Probed) -> Option<String> {
     fault.map(|fault| output.last().map(|said| format!("{fault}: {said}")).unwrap_or(fault))
 }
 

@@ -12,6 +12,7 @@ use crate::process::{Body, Card, During, Process, Wait};
 use crate::request::Listed;
 use crate::rows::Child;
 use crate::slot::{Glance, Hold, Slot};
+use crate::supervisor::{Supervised, Supervisor};
 use crate::world::World;
 
 /// What a process is doing.
@@ -185,6 +186,22 @@ impl World {
     /// Returns the living processes for which `wanted` holds.
     pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool) -> Vec<Pid> {
         self.collect(|pid, card| wanted(pid, card).then_some(pid))
+    }
+
+    /// Returns the supervisors of these modules; one that runs at this moment is not among them.
+    pub(crate) fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
+        let is_its = |card: &Card| {
+            card.code.behaviour() == Behaviour::Supervisor && modules.contains(&card.code.name())
+        };
+        let (mut found, mut busy) = (Vec::new(), Vec::new());
+        for pid in self.find(|_, card| is_its(card)) {
+            let look = |body: &Body| body.instance()?.supervisor().map(Supervisor::supervised);
+            match self.slot(pid).and_then(|slot| slot.peek(pid.generation, |body| look(body))) {
+                Some(Some(supervised)) => found.push(supervised),
+                _ => busy.push(pid),
+            }
+        }
+        (found, busy)
     }
 
     /// Returns what `look` finds worth having of the living processes.

@@ -85,7 +85,7 @@ pub use process::{Answer, Env, RequestKind, Wait};
 pub use request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use rows::Child;
 pub use runtime::{Purge, Runtime};
-pub use supervisor::{Change, Supervisor};
+pub use supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
 pub use sys::{SysError, SysStatus};
 pub use timer::TimerRef;
 pub use trace::{Kind as TraceKind, Only as TraceOnly, Said, Traced, Tracing};

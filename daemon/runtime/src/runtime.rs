@@ -21,6 +21,7 @@ use crate::pid::Pid;
 use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
+use crate::supervisor::Supervised;
 use crate::sys::{self, SysError, SysStatus};
 use crate::top;
 use crate::trace::{Only, Traced, Tracing};
@@ -351,6 +352,12 @@ impl Runtime {
     /// Returns a supervisor's children, latest started first; `None` for other processes.
     pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
         self.world.which_children(supervisor)
+    }
+
+    /// Returns the supervisors of these modules as a code change would find them, and those that run at this moment and
+    /// cannot be looked into.
+    pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
+        self.world.supervised(modules)
     }
 
     /// Returns the app code that has computed without a break for longer than this, oldest first: callbacks, and

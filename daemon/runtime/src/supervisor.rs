@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::decide::{OnEnd, on_end, round, shuts_down};
 use self::intensity::Intensity;
 use crate::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
-use crate::code::{Bytes, Event, Instance, Next, Outcome, Step};
+use crate::code::{Bytes, Event, Instance, Module, Next, Outcome, Step};
 use crate::code_server::Code;
 use crate::context;
 use crate::exit::Exit;
@@ -35,7 +35,7 @@ use crate::request::Listed;
 use crate::rows::{Child, Row, Rows, Seq};
 use crate::term;
 
-pub use self::change::Change;
+pub use self::change::{Change, Kept, Prospect, Supervised};
 pub(crate) use self::change::{change, check_kept, wanted};
 
 /// A supervisor's state.
@@ -62,13 +62,14 @@ enum Own {
     TryAgain,
 }
 
-/// Asks a module's init. `Ok(None)` is `ignore`.
-fn ask_init(code: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
-    let Step::Ready(outcome) = code.module.init(args) else {
-        return Err(Exit::Error(format!(
-            "init of supervisor {} waited; it must be a plain function",
-            code.name()
-        )));
+/// Asks the init of a supervisor's module what it wants; `Ok(None)` is `ignore`. Runs it and starts nothing.
+///
+/// # Errors
+/// Whatever it answers instead, its panic, or a spec that breaks a rule.
+pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
+    let name = module.name();
+    let Step::Ready(outcome) = module.init(args) else {
+        return Err(Exit::Error(format!("init of supervisor {name} waited; it must be a plain function")));
     };
     match outcome.next {
         Next::Ignore => return Ok(None),
@@ -76,16 +77,15 @@ fn ask_init(code: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
         Next::Continue => {}
     }
     let reply = outcome.reply.unwrap_or_default();
-    let spec: SupervisorSpec = term::decode(&reply).map_err(|e| {
-        Exit::Undecodable(format!("supervisor {} {}: {e}", code.name(), code.module.version()))
-    })?;
-    spec.check().map_err(|e| Exit::Error(format!("supervisor {}: {e}", code.name())))?;
+    let spec: SupervisorSpec = term::decode(&reply)
+        .map_err(|e| Exit::Undecodable(format!("supervisor {name} {}: {e}", module.version())))?;
+    spec.check().map_err(|e| Exit::Error(format!("supervisor {name}: {e}")))?;
     Ok(Some(spec))
 }
 
 /// Starts a supervisor: asks its init, then starts the children from left to right.
 pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
-    let spec = match ask_init(&code, &args) {
+    let spec = match ask_init(&*code.module, &args) {
         Ok(Some(spec)) => spec,
         Ok(None) => return Step::Ready(Outcome { instance: None, next: Next::Ignore, reply: None }),
         Err(exit) => return Step::Ready(Outcome { instance: None, next: Next::Stop(exit), reply: None }),
@@ -135,6 +135,17 @@ impl Supervisor {
     /// Returns what it was started with.
     pub(crate) fn args(&self) -> &[u8] {
         &self.args
+    }
+
+    /// Returns what its next code change begins with.
+    pub(crate) fn supervised(&self) -> Supervised {
+        Supervised {
+            pid: self.pid,
+            module: self.module.clone(),
+            args: self.args.clone(),
+            spec: self.spec.clone(),
+            rows: Arc::clone(&self.rows),
+        }
     }
 
     /// Takes over: from now on the children of a simple_one_for_one restart by its template.

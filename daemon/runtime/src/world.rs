@@ -51,6 +51,8 @@ pub(crate) enum Fire {
 /// A request from outside that is open.
 struct Asker {
     done: Outside,
+    /// Whom a call was made to.
+    called: Option<Pid>,
     timer: Option<TimerRef>,
 }
 
@@ -248,8 +250,11 @@ impl World {
     pub(crate) fn answer(&self, caller: Pid, reference: Ref, answer: Answer) {
         if caller == OUTSIDE {
             let waiting = self.outside.lock().remove(&reference);
-            if let Some(Asker { done, timer }) = waiting {
+            if let Some(Asker { done, timer, called }) = waiting {
                 timer.map(|timer| self.timers.cancel(timer));
+                if let (Some(called), Answer::Timeout) = (called, &answer) {
+                    self.journal.timed_out(called);
+                }
                 done(answer);
             }
         } else {
@@ -259,11 +264,15 @@ impl World {
 
     /// Opens a request from outside; `done` gets exactly one answer, on whatever thread it comes from.
     pub(crate) fn ask(&self, timeout: Option<Duration>, done: Outside) -> Ref {
+        self.open(timeout, None, done)
+    }
+
+    fn open(&self, timeout: Option<Duration>, called: Option<Pid>, done: Outside) -> Ref {
         let reference = self.next_outside.fetch_add(1, Ordering::Relaxed);
         // Locked first: a timer that is due at once waits until it finds its asker.
         let mut outside = self.outside.lock();
         let timer = timeout.map(|timeout| self.timers.set(timeout, Fire::Outside(reference)));
-        outside.insert(reference, Asker { done, timer });
+        outside.insert(reference, Asker { done, timer, called });
         reference
     }
 
@@ -276,7 +285,7 @@ impl World {
         timeout: Option<Duration>,
         done: Outside,
     ) {
-        let reference = self.ask(timeout, done);
+        let reference = self.open(timeout, Some(to), done);
         self.post(to, Mail::Call(kind, From { caller: OUTSIDE, server: to, reference }, body));
     }
 

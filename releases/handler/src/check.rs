@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Obstacle};
+use crate::foresight::foresee;
 use crate::lineup::{Lineup, library};
-use crate::node::{AppSpec, Node, OrphanPolicy, OutsiderKind};
+use crate::node::{AppSpec, Look, Node, OrphanPolicy, OutsiderKind};
 use crate::process::Process;
 use crate::program::{InstallOptions, Material, pre_purges, programs};
 use crate::step::Program;
@@ -69,6 +70,7 @@ pub(crate) fn prepare<N: Node>(
     from: Option<&Lineup>,
     to: &Lineup,
     options: InstallOptions,
+    look: Option<Look>,
 ) -> Result<Prepared, Error> {
     let running = from.map(|from| &from.vsn);
     let mut prepared = Prepared::new(running, &to.vsn);
@@ -89,7 +91,7 @@ pub(crate) fn prepare<N: Node>(
             if let (Some(old), Ok(script)) = (&old, &script) {
                 prepared.check.obstacles.extend(no_way_back(old, &new, script));
             }
-            prepared.plan(node, old.as_ref(), script, material, options);
+            prepared.plan(node, old.as_ref(), script, material, options, look);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
@@ -120,7 +122,8 @@ pub(crate) fn prepare_way_back<N: Node>(
         Ok((release, material)) => {
             let script = plan_windows(&left, &release, Windows::Group).map(|script| script.about(moved));
             let material = Material { continues: true, ..material };
-            prepared.plan(node, Some(&left), script, material, options);
+            // It is gone in any case, and what stops it is told as it comes.
+            prepared.plan(node, Some(&left), script, material, options, None);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
@@ -265,6 +268,7 @@ impl Prepared {
         script: Result<Script, PlanError>,
         mut material: Material,
         options: InstallOptions,
+        look: Option<Look>,
     ) {
         let script = match script {
             Ok(script) => script,
@@ -278,7 +282,15 @@ impl Prepared {
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
         let refused = material.libraries.values().filter_map(|library| node.probe(library).err());
+        let before = self.check.obstacles.len();
         self.check.obstacles.extend(refused.map(Obstacle::Library));
+        let is_harmless = self.check.obstacles.len() == before;
+        if let Some(look) = look.filter(|_| is_harmless) {
+            let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
+            let mut foresight = foresee(node, &script, &material, &calls, look);
+            self.check.obstacles.append(&mut foresight.obstacles);
+            self.check.warnings.append(&mut foresight.warnings);
+        }
         self.check.restarts = restarts(&script);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);

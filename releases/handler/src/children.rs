@@ -7,7 +7,9 @@
 //! | the new init | the appup needs |
 //! |---|---|
 //! | does not name a child of the old one | `supervisor:delete_child` of it, or `rename_child` |
-//! | names a child that the old one did not | `supervisor:restart_child` of it |
+//! | names a child that the old one did not | `supervisor:restart_child` of it, or `rename_child` to it |
+//!
+//! When an install comes to a supervisor its children are renamed already; a check counts what is to be renamed as such.
 
 use std::fmt;
 
@@ -33,11 +35,11 @@ pub(crate) fn unexpected(
 ) -> Option<Unexpected> {
     let is_it = |place: &String| find(place) == Some(change.supervisor.pid);
     let is_deleted = |wanted: &&Value| {
-        let deletes = |call: &BuiltIn| matches!(call, BuiltIn::DeleteChild { supervisor, id } if id == *wanted && is_it(supervisor));
+        let deletes = |call: &BuiltIn| matches!(call, BuiltIn::DeleteChild { supervisor, id } | BuiltIn::RenameChild { supervisor, id, .. } if id == *wanted && is_it(supervisor));
         expected.iter().any(deletes)
     };
     let is_started = |wanted: &&Value| {
-        let starts = |call: &BuiltIn| matches!(call, BuiltIn::RestartChild { supervisor, id } if id == *wanted && is_it(supervisor));
+        let starts = |call: &BuiltIn| matches!(call, BuiltIn::RestartChild { supervisor, id } | BuiltIn::RenameChild { supervisor, new: id, .. } if id == *wanted && is_it(supervisor));
         expected.iter().any(starts)
     };
     let vanished: Vec<Value> = change.vanished.iter().filter(|id| !is_deleted(id)).cloned().collect();
@@ -96,6 +98,12 @@ mod tests {
     fn each_child_that_goes_or_comes_needs_its_instruction() {
         check(&change(&[], &[]), &[], None);
         check(&change(&["a"], &["b"]), &[delete("sup", "a"), restart("sup", "b")], None);
+        let (id, new) = (json!("a"), json!("b"));
+        check(
+            &change(&["a"], &["b"]),
+            &[BuiltIn::RenameChild { supervisor: "sup".to_owned(), id, new }],
+            None,
+        );
         let head = "the children of <1.1> (shop:sup) change, and the appup does not say how:";
         let gone = format!("{head} \"a\" vanishes (supervisor:delete_child, or rename_child to its new id);");
         check(&change(&["a"], &["b"]), &[restart("sup", "b")], Some(&gone));

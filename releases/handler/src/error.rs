@@ -190,6 +190,12 @@ pub enum Obstacle {
         /// Who.
         processes: Vec<Process>,
     },
+    /// The children of a supervisor would change without an instruction that says so.
+    #[error("{0}")]
+    Children(String),
+    /// Code that is to come does not take something that it would get.
+    #[error("{0}")]
+    NotTaken(String),
     /// The release that runs is current, and another one than those before it is asked for.
     #[error("release {running} runs and is not committed; {}", Boots(.boots.as_ref()))]
     Unconfirmed {
@@ -232,6 +238,8 @@ impl Obstacle {
             Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",
+            Self::Children(_) => "children",
+            Self::NotTaken(_) => "not_taken",
             Self::Unconfirmed { .. } => "unconfirmed",
         }
     }

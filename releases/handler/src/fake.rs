@@ -7,9 +7,9 @@ use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
 use crate::node::{
-    AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
-    Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Resident, Slot,
-    Staging, StateChange, Unrest,
+    AppSpec, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate, Image,
+    Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged,
+    Raised, Resident, Slot, Staging, StateChange, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -31,6 +31,8 @@ pub(crate) struct Fake {
     pub(crate) crashes_when_probed: Option<AppName>,
     /// What the update of a supervisor changes.
     pub(crate) children: Vec<ChangedChildren>,
+    /// What is foreseen, whatever is asked.
+    pub(crate) foreseen: Foreseen,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
     /// Who is said to have crashed since the switch.
@@ -282,6 +284,11 @@ impl Node for Fake {
         }
         let reason = "it ended by signal 6".to_owned();
         Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
+    }
+
+    fn foresee(&self, coming: &[Coming<'_>], _: Look) -> Foreseen {
+        assert!(!coming.is_empty());
+        self.foreseen.clone()
     }
 
     fn comparison(&self) -> Comparison {

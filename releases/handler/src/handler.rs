@@ -13,7 +13,7 @@ use crate::check::{Check, Prepared, bootable, chain, prepare};
 use crate::error::{Error, Obstacle};
 use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
-use crate::node::{Exited, Node};
+use crate::node::{Exited, Look, Node};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report, WindowReport, what};
 use crate::saga::{self, Limits, Progress};
@@ -209,7 +209,7 @@ impl<N: Node> ReleaseHandler<N> {
     /// # Errors
     /// As [`check_install`](Self::check_install).
     pub fn restarts(&self, vsn: &Vsn, options: InstallOptions) -> Result<bool, Error> {
-        let check = self.check_install(vsn, options)?;
+        let check = self.prepare(&Lineup::of(vsn.clone()), options, None)?.check;
         Ok(check.restarts && check.obstacles.is_empty())
     }
 
@@ -228,7 +228,7 @@ impl<N: Node> ReleaseHandler<N> {
     /// # Errors
     /// The release that runs can not be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
-        Ok(self.prepare(&Lineup::of(vsn.clone()), options)?.check)
+        Ok(self.prepare(&Lineup::of(vsn.clone()), options, Some(Look::Moment))?.check)
     }
 
     /// Moves the node to an unpacked release, which is *current* then, in memory only. OTP: `install_release`.
@@ -261,7 +261,7 @@ impl<N: Node> ReleaseHandler<N> {
                 check.obstacles.push(obstacle);
                 Ok(check)
             }
-            None => Ok(self.prepare(&lineup, options)?.check),
+            None => Ok(self.prepare(&lineup, options, Some(Look::Moment))?.check),
         }
     }
 
@@ -323,7 +323,7 @@ impl<N: Node> ReleaseHandler<N> {
         observer: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, Error> {
         let begin = Instant::now();
-        let Prepared { check, programs } = self.prepare(lineup, options)?;
+        let Prepared { check, programs } = self.prepare(lineup, options, Some(Look::Tree))?;
         let Check { from, to, mut obstacles, .. } = check;
         obstacles.extend(check.restarts.then_some(Obstacle::Restarts));
         if !obstacles.is_empty() {
@@ -483,12 +483,12 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(self.store.remove(vsn)?)
     }
 
-    fn prepare(&self, to: &Lineup, options: InstallOptions) -> Result<Prepared, Error> {
+    fn prepare(&self, to: &Lineup, options: InstallOptions, look: Option<Look>) -> Result<Prepared, Error> {
         match (self.life, self.lineup()) {
             (Life::NeedsRestart, _) => Err(Error::NeedsRestart),
             (_, Some(running)) if running == *to => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
-                let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options)?;
+                let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options, look)?;
                 let unconfirmed = unconfirmed::obstacle(self.releases(), &to.vsn);
                 prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
                 Ok(prepared)

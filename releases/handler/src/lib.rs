@@ -25,6 +25,7 @@
 mod check;
 mod children;
 mod error;
+mod foresight;
 mod handler;
 mod interrupt;
 mod lineup;
@@ -49,6 +50,8 @@ mod lineup_test;
 #[cfg(test)]
 mod saga_call_test;
 #[cfg(test)]
+mod saga_pair_test;
+#[cfg(test)]
 mod saga_property;
 #[cfg(test)]
 mod saga_test;
@@ -63,15 +66,16 @@ pub use handler::{ReleaseHandler, Target};
 pub use interrupt::{Interrupt, Wish};
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
-    AppSpec, ChangedChildren, Comparison, Conversion, Converted, Exited, Gate, Image, Library, Lingerer,
-    Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Resident,
-    Slot, Staging, StateChange, Unrest,
+    AppSpec, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited, Foreseen, ForeseenChildren,
+    ForeseenRefusal, Gate, Image, Library, Lingerer, Look, Member, Node, OldCode, OrphanPolicy, Outsider,
+    OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident, Slot, Staging, StateChange, Unrest,
 };
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType, Step, Vsn, Windows,
+    AppName, Apply, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType,
+    Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,

@@ -30,7 +30,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn};
+use reld_plan::{
+    AppName, Apply, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,6 +55,14 @@ pub trait Node {
     /// # Errors
     /// [`NodeError::Load`] with what the library did there.
     fn probe(&self, library: &Library) -> Result<(), NodeError>;
+
+    /// Says what an upgrade would meet: asks the code that is to come, in a process that is thrown away, what it wants of
+    /// the supervisors that run, and whether it takes what it would get. Runs none of it in the node, and asks no
+    /// process.
+    ///
+    /// What has been answered once for a library is not asked again. Where code crashes or does not answer in time, that
+    /// is what is said.
+    fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen;
 
     /// Returns what happened to the members since the last [`stage`](Node::stage).
     ///
@@ -208,6 +218,74 @@ pub trait Node {
 /// A loaded library, as the node numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Image(pub u64);
+
+/// A module that is to be replaced, for [`Node::foresee`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coming<'a> {
+    /// The module.
+    pub module: &'a ModuleName,
+    /// The library that it would come from.
+    pub library: &'a Library,
+    /// What would become of its processes.
+    pub change: MemberChange,
+}
+
+/// How much is to be foreseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// What holds for as long as the tree does not change: before an install.
+    Tree,
+    /// Also what holds for this moment only: states, and messages that wait.
+    Moment,
+}
+
+/// What an upgrade would meet.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Foreseen {
+    /// How the children of supervisors would change.
+    pub children: Vec<ForeseenChildren>,
+    /// What the code that is to come does not take.
+    pub refused: Vec<ForeseenRefusal>,
+    /// What could not be foreseen, and why.
+    pub unknown: Vec<String>,
+}
+
+/// How the child specs of one supervisor would change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeseenChildren {
+    /// Which ids would go and come.
+    pub changed: ChangedChildren,
+    /// Ids that stay, with another spec.
+    pub differing: Vec<Value>,
+}
+
+/// Something that code which is to come does not take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeseenRefusal {
+    /// Whose it is: of a start argument the supervisor.
+    pub process: Process,
+    /// What it is.
+    pub what: Refusable,
+    /// The module that does not take it.
+    pub module: ModuleName,
+    /// The module's version.
+    pub vsn: Vsn,
+    /// Why.
+    pub reason: String,
+}
+
+/// What can be refused by code.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusable {
+    /// The start argument of the child of this id, which would be started again with it.
+    StartArgument(Value),
+    /// The state.
+    State,
+    /// A message in the mailbox.
+    Message,
+    /// What the supervisor was started with, of which its init is asked what it wants.
+    Init,
+}
 
 /// The library of one app version.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::step::Program;
 const OLD: &[&str] = &["counter", "counter_sup", "helper", "pump"];
 
 /// A shop whose counters change, whose pump is stopped and started, and whose till is restarted, with calls in between.
-fn up() -> Program {
+pub(crate) fn up() -> Program {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
         { load_object_code = [\"counter\", \"counter_sup\", \"helper\", \"pump\"], app = \"shop\", vsn = \"0.1.1\" },\n\
         { apply = \"helper:prepare\", args = [], undo = { apply = \"helper:undo_prepare\", args = [] } },\n\
@@ -34,7 +34,7 @@ fn old() -> reld_plan::Release {
 }
 
 /// Processes 1 to 5: supervisor, two counters, a pump, and the till's.
-fn shop() -> Fake {
+pub(crate) fn shop() -> Fake {
     let mut fake = booted(&old());
     for module in ["counter_sup", "counter", "counter", "pump", "till"] {
         fake.spawn(module, None);

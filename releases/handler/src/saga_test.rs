@@ -13,7 +13,7 @@ use crate::report::{Outcome, Report};
 use crate::step::Program;
 
 /// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
-fn shop() -> Fake {
+pub(crate) fn shop() -> Fake {
     let mut fake = booted(&shop_1_0());
     for module in ["counter_sup", "counter", "counter", "helper", "till"] {
         fake.spawn(module, None);
@@ -21,7 +21,7 @@ fn shop() -> Fake {
     fake
 }
 
-fn up() -> Program {
+pub(crate) fn up() -> Program {
     up_with(InstallOptions::default())
 }
 

@@ -98,6 +98,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Returns the calls that change children: those that wait for the switch, and renamings.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &BuiltIn> {
+        let renames = self.effects.iter().filter_map(|effect| match &effect.what {
+            Effect::RenameChild(call) => Some(call),
+            _ => None,
+        });
+        self.expected.iter().chain(renames)
+    }
+
     /// Returns the modules that become current at its switch.
     pub(crate) fn modules(&self) -> Vec<ModuleName> {
         let staged = |effect: &Numbered<Effect>| match &effect.what {

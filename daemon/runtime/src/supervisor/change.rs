@@ -10,6 +10,7 @@ use crate::child_spec::{ChildSpec, Restart, Strategy, SupervisorSpec, show_id};
 use crate::code::{BodyKind, Bytes, Instance};
 use crate::code_server::{Code, CodeServer};
 use crate::exit::Exit;
+use crate::pid::Pid;
 use crate::rows::{Child, Row, Rows};
 
 /// What a supervisor's code change did to its rows.
@@ -21,9 +22,71 @@ pub struct Change {
     pub added: Vec<Bytes>,
 }
 
+/// A supervisor as a code change of it would find it.
+#[derive(Debug, Clone)]
+pub struct Supervised {
+    /// Its process.
+    pub pid: Pid,
+    /// Its module.
+    pub module: String,
+    /// What it was started with, and what a new init is asked with.
+    pub args: Bytes,
+    pub(super) spec: SupervisorSpec,
+    pub(super) rows: Arc<RwLock<Rows>>,
+}
+
+/// What a code change of a supervisor would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prospect {
+    /// What it would do to its rows.
+    pub change: Change,
+    /// Children that the new init names with another spec, by id.
+    pub differing: Vec<Bytes>,
+    /// Children that stay with the start argument that they have.
+    pub kept: Vec<Kept>,
+}
+
+/// A child that stays with its start argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub id: Bytes,
+    /// The module that it is started with.
+    pub module: String,
+    /// Its start argument.
+    pub args: Bytes,
+}
+
+impl Supervised {
+    /// Returns what a code change would come to, if the new init wants this. Changes nothing, runs no code of apps.
+    ///
+    /// # Errors
+    /// The strategy cannot change so.
+    pub fn prospect(&self, wanted: &SupervisorSpec) -> Result<Prospect, Exit> {
+        let rows = self.rows.read();
+        let kept = kept(&rows, wanted)?;
+        let kept = kept.iter().map(|row| Kept {
+            id: row.spec.id.to_vec(),
+            module: row.spec.module.clone(),
+            args: row.args().to_vec(),
+        });
+        let change = if is_simple(wanted) {
+            Change { vanished: Vec::new(), added: Vec::new() }
+        } else {
+            merge(&rows, &self.spec.children, &wanted.children).1
+        };
+        let was = |new: &&ChildSpec| {
+            let old = self.spec.children.iter().find(|old| old.id == new.id);
+            old.is_some_and(|old| old != *new)
+        };
+        let differing = wanted.children.iter().filter(was).map(|child| child.id.to_vec()).collect();
+        Ok(Prospect { change, differing, kept: kept.collect() })
+    }
+}
+
 /// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
 pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
-    ask_init(new, args)
+    ask_init(&*new.module, args)
 }
 
 /// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
@@ -61,23 +124,28 @@ pub(crate) fn check_kept(
     server: &CodeServer,
 ) -> Result<(), Exit> {
     let Some(wanted) = wanted else { return Ok(()) };
-    if is_simple(wanted) != rows.read().is_anonymous() {
+    let kept = kept(&rows.read(), wanted)?;
+    kept.iter().try_for_each(|row| starts_again(row, server))
+}
+
+/// Returns the rows whose children stay with their start arguments.
+fn kept(rows: &Rows, wanted: &SupervisorSpec) -> Result<Vec<Row>, Exit> {
+    if is_simple(wanted) != rows.is_anonymous() {
         let why = "the strategy cannot change to or from simple_one_for_one, for its children have no ids; \
                    restart the application instead";
         return Err(Exit::Error(why.to_owned()));
     }
     // A temporary child is never started again.
-    let kept: Vec<Row> = if is_simple(wanted) {
+    Ok(if is_simple(wanted) {
         // All were started by one template: the first speaks for the others.
-        let first = rows.read().iter().find(|row| row.args.is_some()).cloned();
+        let first = rows.iter().find(|row| row.args.is_some()).cloned();
         let template = Arc::new(wanted.children[0].clone());
         first.map(|row| Row { spec: template, ..row }).into_iter().collect()
     } else {
         let is_named = |row: &Row| wanted.children.iter().any(|child| child.id == row.spec.id);
         let stays = |row: &&Row| !is_named(row) && row.spec.restart != Restart::Temporary;
-        rows.read().iter().filter(stays).cloned().collect()
-    };
-    kept.iter().try_for_each(|row| starts_again(row, server))
+        rows.iter().filter(stays).cloned().collect()
+    })
 }
 
 /// Asks the code that a row's child would be started with whether it takes the start argument.

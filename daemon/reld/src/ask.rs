@@ -1,0 +1,187 @@
+//! Asks the code of a library questions in a process that is thrown away, so that whatever it does hurts nobody.
+//!
+//! ```text
+//! daemon                                   reld probe FILE --ask DIR
+//!   writes DIR/questions (JSON)  -------->   opens FILE, reads the questions
+//!                                            writes an answer to each, one a line, as soon as it has it
+//!   reads DIR/answers            <--------   ends
+//! ```
+//!
+//! Code that crashes, or does not come back, takes the process with it: the question that is not answered is the one,
+//! and the others are asked again without it. Outside a process of a node the functions of the SDK answer that they are
+//! refused, as they do where an upgrade asks the same code.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use reld_loader::{Loader, OpenRequest};
+use reld_runtime::{BodyKind, Module, SupervisorSpec, ask_init};
+use serde::{Deserialize, Serialize};
+
+use crate::probe;
+
+/// How long all questions to one library may take, and at least each.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a library is asked anew, after code of it that crashed or did not come back.
+const ATTEMPTS: usize = 8;
+
+/// How many answers are kept for the next time.
+const KEPT_MAX: usize = 10_000;
+
+/// Something to ask the code of a library.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Question {
+    /// What a supervisor wants that was started with this.
+    Init { module: String, args: Vec<u8> },
+    /// Whether a module would decode this.
+    Accepts { module: String, body: Kind, bytes: Vec<u8> },
+}
+
+/// What bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    StartArgument,
+    Call,
+    Cast,
+    Info,
+    State,
+}
+
+/// What the code answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// A supervisor's spec; `None` for `ignore`.
+    Wants(Option<SupervisorSpec>),
+    /// It would decode the bytes.
+    Accepted,
+    /// It says no, and why.
+    Refused(String),
+    /// It could not be asked, and why.
+    Unknown(String),
+}
+
+/// What the questions and the opening need.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sheet {
+    app: String,
+    version: String,
+    questions: Vec<Question>,
+}
+
+/// A library that can be asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) app: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) file: &'a Path,
+    pub(crate) sha256: &'a str,
+}
+
+/// What libraries have answered.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(HashMap<(String, Question), Answer>);
+
+impl Answers {
+    /// Returns the answers to some questions, in their order; asks what was not asked before.
+    pub(crate) fn of(&mut self, library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
+        let key = |question: &Question| (library.sha256.to_owned(), question.clone());
+        let unknown: Vec<Question> =
+            questions.iter().filter(|question| !self.0.contains_key(&key(question))).cloned().collect();
+        if self.0.len() + unknown.len() > KEPT_MAX {
+            self.0.retain(|(_, question), _| questions.contains(question));
+        }
+        for (question, answer) in unknown.iter().zip(ask(library, &unknown)) {
+            self.0.insert(key(question), answer);
+        }
+        questions.iter().filter_map(|question| self.0.get(&key(question)).cloned()).collect()
+    }
+}
+
+/// Asks in a process of its own, again and again without what has no answer.
+fn ask(library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut attempts = 0..ATTEMPTS;
+    while answers.len() < questions.len() {
+        let (mut some, fault) = match attempts.next() {
+            Some(_) => attempt(library, &questions[answers.len()..]),
+            None => (Vec::new(), "its library ended too many processes that asked it".to_owned()),
+        };
+        answers.append(&mut some);
+        if answers.len() < questions.len() {
+            answers.push(Answer::Unknown(fault));
+        }
+    }
+    answers
+}
+
+/// Returns the answers that came, and what came in place of the next.
+fn attempt(library: Asked<'_>, questions: &[Question]) -> (Vec<Answer>, String) {
+    let asked = || -> anyhow::Result<(Vec<Answer>, Option<String>)> {
+        let folder = tempfile::tempdir()?;
+        let (app, version) = (library.app.to_owned(), library.version.to_owned());
+        let sheet = Sheet { app, version, questions: questions.to_vec() };
+        fs::write(folder.path().join("questions"), serde_json::to_vec(&sheet)?)?;
+        let fault = probe::questions(library.file, folder.path(), PATIENCE);
+        // Where it came to no answer there may be no file.
+        let lines = fs::read_to_string(folder.path().join("answers")).unwrap_or_default();
+        let answers = lines.lines().map_while(|line| serde_json::from_str(line).ok());
+        Ok((answers.take(questions.len()).collect(), fault))
+    };
+    match asked() {
+        Ok((answers, fault)) => (answers, fault.unwrap_or_else(|| "it gave no answer".to_owned())),
+        Err(error) => (Vec::new(), format!("it could not be asked: {error:#}")),
+    }
+}
+
+/// Answers the questions in a folder, in the process that is thrown away.
+pub(crate) fn answer(file: &Path, folder: &Path) -> anyhow::Result<()> {
+    let sheet: Sheet = serde_json::from_slice(&fs::read(folder.join("questions"))?)?;
+    let loader = Loader::start(&folder.join("run"), || ())?;
+    let request = OpenRequest {
+        source: file.to_owned(),
+        sha256: None,
+        app: sheet.app.clone(),
+        version: sheet.version.clone(),
+    };
+    let library = loader.open(request, PATIENCE)?;
+    let mut answers = File::create(folder.join("answers"))?;
+    for question in &sheet.questions {
+        let mut line = serde_json::to_vec(&answer_to(question, library.modules()))?;
+        line.push(b'\n');
+        answers.write_all(&line).context("an answer cannot be written")?;
+    }
+    // Nothing of the library is needed any more, its destructors least of all.
+    std::process::exit(0)
+}
+
+fn answer_to(question: &Question, modules: &[std::sync::Arc<dyn Module>]) -> Answer {
+    let (Question::Init { module: name, .. } | Question::Accepts { module: name, .. }) = question;
+    let Some(module) = modules.iter().find(|module| module.name() == name) else {
+        return Answer::Unknown(format!("the library has no module {name}"));
+    };
+    match question {
+        Question::Init { args, .. } => match ask_init(&**module, args) {
+            Ok(spec) => Answer::Wants(spec),
+            Err(exit) => Answer::Refused(exit.to_string()),
+        },
+        Question::Accepts { body, bytes, .. } => match module.accepts(body_kind(*body), bytes) {
+            Ok(()) => Answer::Accepted,
+            Err(exit) => Answer::Refused(exit.to_string()),
+        },
+    }
+}
+
+fn body_kind(kind: Kind) -> BodyKind {
+    match kind {
+        Kind::StartArgument => BodyKind::Init,
+        Kind::Call => BodyKind::Call,
+        Kind::Cast => BodyKind::Cast,
+        Kind::Info => BodyKind::Info,
+        Kind::State => BodyKind::State,
+    }
+}

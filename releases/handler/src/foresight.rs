@@ -1,0 +1,254 @@
+//! What the check says of the future: supervisors' children, start arguments, states and messages.
+//!
+//! The node asks the code that is to come in a process that is thrown away ([`Node::foresee`](crate::Node::foresee)); here
+//! is judged what the answers mean:
+//!
+//! | the new code | its supervisor is updated | is not |
+//! |---|---|---|
+//! | names other children than the old, without an instruction for them | stops the install | stops it: the update is missing |
+//! | names a child with another spec | as meant | a warning: it is in force when the supervisor starts anew |
+//! | does not take a start argument that stays, or the supervisor's own | stops the install | a warning |
+//! | does not take a state, which no change_code changes | stops the install | the same |
+//! | does not take a message that waits | a warning: its process would crash | the same |
+//! | could not be asked | a warning | the same |
+
+use std::collections::BTreeSet;
+
+use reld_plan::{Action, BuiltIn, MemberChange, ModuleName, Script};
+use serde_json::Value;
+
+use crate::children::unexpected;
+use crate::error::Obstacle;
+use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
+use crate::program::Material;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Foresight {
+    pub(crate) obstacles: Vec<Obstacle>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Looks at everything that a script would meet. `calls` are those of built-in modules that it makes.
+pub(crate) fn foresee<N: Node>(
+    node: &N,
+    script: &Script,
+    material: &Material,
+    calls: &[BuiltIn],
+    look: Look,
+) -> Foresight {
+    let coming: Vec<Coming<'_>> = script
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Load { module, app, .. } if material.replaceable.contains(module) => {
+                let library = material.libraries.get(app)?;
+                Some(Coming { module, library, change: change(script, module) })
+            }
+            _ => None,
+        })
+        .collect();
+    if coming.is_empty() {
+        return Foresight::default();
+    }
+    let updated: BTreeSet<&ModuleName> = coming
+        .iter()
+        .filter(|coming| coming.change != MemberChange::Soft)
+        .map(|coming| coming.module)
+        .collect();
+    let Foreseen { children, refused, unknown } = node.foresee(&coming, look);
+    let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
+    for children in children {
+        let is_updated = updated.contains(&children.changed.supervisor.module);
+        foresight.children(node, children, calls, is_updated);
+    }
+    let is_renamed = |refusal: &ForeseenRefusal| match &refusal.what {
+        // It gets the start argument of the child that it is from then on.
+        Refusable::StartArgument(wanted) => {
+            calls.iter().any(|call| matches!(call, BuiltIn::RenameChild { id, .. } if id == wanted))
+        }
+        _ => false,
+    };
+    for refusal in refused.into_iter().filter(|refusal| !is_renamed(refusal)) {
+        let is_updated = updated.contains(&refusal.process.module);
+        foresight.refusal(refusal, is_updated);
+    }
+    foresight
+}
+
+/// Returns what a script does with the processes of a module.
+fn change(script: &Script, wanted: &ModuleName) -> MemberChange {
+    let of_member = script.steps.iter().find_map(|step| match &step.action {
+        Action::Suspend { modules } => modules.iter().find(|member| member.module == *wanted),
+        _ => None,
+    });
+    let of_code_change = script.steps.iter().find_map(|step| match &step.action {
+        Action::CodeChange { module, change, .. } if module == wanted => Some(*change),
+        _ => None,
+    });
+    let stopped = of_member.map(|member| member.change).filter(|change| *change == MemberChange::Stop);
+    stopped.or(of_code_change).unwrap_or(MemberChange::Soft)
+}
+
+impl Foresight {
+    fn children<N: Node>(
+        &mut self,
+        node: &N,
+        children: ForeseenChildren,
+        calls: &[BuiltIn],
+        is_updated: bool,
+    ) {
+        let ForeseenChildren { changed, differing } = children;
+        if is_updated {
+            let found = unexpected(&changed, calls, |place| node.supervisor(place));
+            self.obstacles.extend(found.map(|found| Obstacle::Children(found.to_string())));
+            return;
+        }
+        let supervisor = &changed.supervisor;
+        if !changed.vanished.is_empty() || !changed.added.is_empty() {
+            let ids = listed(changed.vanished.iter().chain(&changed.added));
+            self.obstacles.push(Obstacle::Children(format!(
+                "the new init of {supervisor} names other children ({ids}), and no update of its module says so; \
+                 write {{ update = \"{}\", change = \"supervisor\" }}, and what becomes of them",
+                supervisor.module
+            )));
+        } else if !differing.is_empty() {
+            self.warnings.push(format!(
+                "the new init of {supervisor} gives other specs to {}, and no update of its module says so: they are in \
+                 force when the supervisor starts anew",
+                listed(&differing)
+            ));
+        }
+    }
+
+    fn refusal(&mut self, refusal: ForeseenRefusal, is_updated: bool) {
+        let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
+        let text = match &what {
+            Refusable::StartArgument(id) => format!(
+                "child {id} of {process} could not be started again: module {module} {vsn} does not take its start \
+                 argument: {reason}; terminate and delete it first"
+            ),
+            Refusable::Init => {
+                format!("module {module} {vsn} could not be started again as {process} was: {reason}")
+            }
+            Refusable::State => format!(
+                "module {module} {vsn} does not take the state of {process}: {reason}; update it with a change_code"
+            ),
+            Refusable::Message => format!(
+                "module {module} {vsn} does not take a message that waits for {process}, which would end of it: {reason}"
+            ),
+        };
+        let stops = match what {
+            Refusable::StartArgument(_) | Refusable::Init => is_updated,
+            Refusable::State => true,
+            Refusable::Message => false,
+        };
+        if stops {
+            self.obstacles.push(Obstacle::NotTaken(text));
+        } else {
+            self.warnings.push(text);
+        }
+    }
+}
+
+fn listed<'a>(ids: impl IntoIterator<Item = &'a Value>) -> String {
+    ids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::check::Check;
+    use crate::fake::Fake;
+    use crate::handler::{ReleaseHandler, Target};
+    use crate::handler_test::{Site, both_ways, options, vsn};
+    use crate::node::ChangedChildren;
+    use crate::process::Pid;
+    use crate::report::Outcome;
+
+    const UPDATED: &str = "{ update = \"counter\", change = \"supervisor\" }, \
+                           { apply = \"supervisor:delete_child\", args = [\"shop\", \"gone\"] }, \
+                           { apply = \"supervisor:rename_child\", args = [\"shop\", \"old\", \"new\"] }";
+
+    /// A node that runs 1.0.0, and has 1.1.0 with this instruction.
+    fn shop(instruction: &str) -> (Site, ReleaseHandler<Fake>) {
+        let site = Site::new();
+        let mut handler = site.handler();
+        handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
+        handler.unpacks(&site.pack_modules(1, &["counter"], &both_ways(1, instruction)));
+        (site, handler)
+    }
+
+    fn changed(vanished: &[&str], added: &[&str], differing: &[&str]) -> Foreseen {
+        let ids = |ids: &[&str]| ids.iter().map(|id| json!(id)).collect();
+        let (module, app) = ("counter".parse().unwrap(), "shop".parse().unwrap());
+        let supervisor =
+            crate::process::Process { pid: Pid { slot: 1, generation: 1 }, name: None, module, app };
+        let changed = ChangedChildren { supervisor, vanished: ids(vanished), added: ids(added) };
+        let children = ForeseenChildren { changed, differing: ids(differing) };
+        Foreseen { children: vec![children], ..Foreseen::default() }
+    }
+
+    fn refused(what: Refusable) -> Foreseen {
+        let Foreseen { children, .. } = changed(&[], &[], &[]);
+        let process = children[0].changed.supervisor.clone();
+        let refusal = ForeseenRefusal {
+            module: process.module.clone(),
+            process,
+            what,
+            vsn: vsn(1),
+            reason: "missing field `n`".to_owned(),
+        };
+        Foreseen { refused: vec![refusal], ..Foreseen::default() }
+    }
+
+    /// Checks what the check says of a future, and that an install is refused for the same.
+    #[track_caller]
+    fn check(instruction: &str, foreseen: Foreseen, obstacle: Option<(&str, &str)>, warning: Option<&str>) {
+        let (_site, mut handler) = shop(instruction);
+        handler.node_mut().foreseen = foreseen;
+        let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
+        let said: Vec<_> = obstacles.iter().map(|found| (found.class(), found.to_string())).collect();
+        assert_eq!(said.len(), usize::from(obstacle.is_some()), "{said:?}");
+        for ((class, text), (wanted, words)) in said.iter().zip(obstacle) {
+            assert!(*class == wanted && text.contains(words), "{class}: {text}");
+        }
+        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{warnings:?}");
+        assert!(warnings.iter().zip(warning).all(|(said, words)| said.contains(words)), "{warnings:?}");
+        let installed = handler.upgrade(&Target::Version(vsn(1)), options(), &mut |_| ());
+        assert_eq!(installed.is_err(), obstacle.is_some(), "{installed:?}");
+    }
+
+    #[test]
+    fn children_that_come_and_go_need_an_update_and_their_instructions() {
+        check(UPDATED, changed(&["gone", "old"], &["new"], &["same"]), None, None);
+        let more = changed(&["gone", "other"], &["fresh"], &[]);
+        check(UPDATED, more, Some(("children", "\"other\" vanishes")), None);
+        let soft = "{ load_module = \"counter\" }";
+        let missing =
+            Some(("children", "names other children (\"a\", \"b\"), and no update of its module says so"));
+        check(soft, changed(&["a"], &["b"], &[]), missing, None);
+        check(soft, changed(&[], &[], &["c"]), None, Some("gives other specs to \"c\""));
+    }
+
+    #[test]
+    fn what_new_code_does_not_take_stops_the_install_or_is_told() {
+        let start = || Refusable::StartArgument(json!("x"));
+        let soft = "{ load_module = \"counter\" }";
+        check(
+            UPDATED,
+            refused(start()),
+            Some(("not_taken", "child \"x\" of <1.1> (shop:counter) could not")),
+            None,
+        );
+        check(UPDATED, refused(Refusable::StartArgument(json!("old"))), None, None);
+        check(soft, refused(start()), None, Some("could not be started again"));
+        check(UPDATED, refused(Refusable::Init), Some(("not_taken", "could not be started again as")), None);
+        check(soft, refused(Refusable::State), Some(("not_taken", "does not take the state of")), None);
+        check(soft, refused(Refusable::Message), None, Some("does not take a message that waits"));
+        let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
+        check(soft, unknown, None, Some("init hangs"));
+    }
+}
