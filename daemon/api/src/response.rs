@@ -7,10 +7,10 @@ mod touch;
 
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
-    App, AppList, AppStatus, Behaviour, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Letter,
-    LetterKind, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer, Port, PortList,
-    Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics, ProcessStatus,
-    Progress, Resident, RunningRelease, StuckCode, Table, TableList, TreeNode,
+    App, AppList, AppStatus, Behaviour, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Heap, Letter,
+    LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer, Port,
+    PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics,
+    ProcessStatus, Progress, Resident, RunningRelease, StuckCode, Table, TableList, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,
