@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
 use reld_api::response::{
-    AppList, Callback, CodeTable, EndedApp, Loaded, NodeStatus, PortList, Process, ProcessDetails,
+    AppList, Callback, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process, ProcessDetails,
     ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList, TopProcess,
 };
 use serde_json::Value;
@@ -227,7 +227,7 @@ pub(crate) fn tables(list: &TableList) -> String {
     table(&["table", "name", "type", "access", "owner", "heir", "rows", "size"], rows)
 }
 
-/// Lists the slots of modules, then who runs old code, then what stays mapped.
+/// Lists the slots of modules, then who runs old code, then the libraries, then what stays mapped.
 pub(crate) fn code(code: &CodeTable) -> String {
     let rows = code.modules.iter().map(|module| {
         let old = module.old.as_ref().map_or_else(|| "-".to_owned(), |old| old.version.clone());
@@ -239,12 +239,42 @@ pub(crate) fn code(code: &CodeTable) -> String {
     for old in code.modules.iter().filter_map(|module| module.old.as_ref()) {
         text += &lingering(&old.lingering);
     }
+    text += &libraries(&code.libraries);
     for resident in &code.residents {
         let (app, size) = (format!("{} {}", resident.app, resident.version), size(resident.bytes));
         let since = duration::us(resident.for_ms.saturating_mul(1000));
         line(&mut text, format_args!("stays mapped: {app}, {size}, for {since}: {}", resident.reason));
     }
     text
+}
+
+/// Lists what libraries have of the node.
+fn libraries(libraries: &[Library]) -> String {
+    if libraries.is_empty() {
+        return String::new();
+    }
+    let rows = libraries.iter().map(|library| {
+        let name = format!("{} {}", library.app, library.version);
+        let heap = library.heap.map(|heap| size(heap.bytes)).unwrap_or_default();
+        let Library { threads, processes, waiting, ports, timers, blocking, .. } = library;
+        let counts = [threads, processes, waiting, ports, timers, blocking].map(ToString::to_string);
+        let exits: Vec<String> =
+            library.exits.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        [name, size(library.bytes), heap].into_iter().chain(counts).chain([exits.join(", ")]).collect()
+    });
+    let heads = [
+        "library",
+        "mapped",
+        "heap",
+        "threads",
+        "processes",
+        "waiting",
+        "sockets",
+        "timers",
+        "blocking",
+        "exits",
+    ];
+    format!("\n{}", table(&heads, rows))
 }
 
 /// Says how the node is.

@@ -548,6 +548,20 @@ fn ps_apps_and_code_are_tables() {
             current_processes: 1,
             old: Some(r::OldCode { version: "0.1.0".to_owned(), lingering: vec![lingerer()] }),
         }],
+        libraries: vec![r::Library {
+            app: "counter".to_owned(),
+            version: "0.1.1".to_owned(),
+            is_leaving: false,
+            bytes: 524_288,
+            heap: Some(r::Heap { blocks: 12, bytes: 2048 }),
+            threads: 0,
+            processes: 4,
+            waiting: 1,
+            ports: 2,
+            timers: 3,
+            blocking: 5,
+            exits: [("killed".to_owned(), 1), ("normal".to_owned(), 7)].into(),
+        }],
         residents: vec![r::Resident {
             app: "pi".to_owned(),
             version: "0.0.9".to_owned(),
@@ -561,6 +575,9 @@ fn ps_apps_and_code_are_tables() {
     module   app      current  processes  old
     counter  counter  0.1.1    1          0.1.0
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
+
+    library        mapped     heap     threads  processes  waiting  sockets  timers  blocking  exits
+    counter 0.1.1  512.0 KiB  2.0 KiB  0        4          1        2        3       5         1 killed, 7 normal
     stays mapped: pi 0.0.9, 1.5 MiB, for 90.0 s: a thread that it started still runs
     exit 0
     ");

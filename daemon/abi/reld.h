@@ -216,6 +216,15 @@ typedef struct reld_module {
 
 struct reld_host;
 
+/* A part of what a library has allocated and not freed; only the sums of all parts mean something, modulo 2^64: what one
+ * thread allocates another may free. Several parts, so that threads need not wait for each other to count. Written whole, as
+ * a relaxed atomic. A reld_buf counts for who owns it. */
+typedef struct reld_usage {
+    uint64_t blocks;
+    uint64_t bytes;
+    uint64_t reserved[6]; /* 0; keeps parts apart that different threads write */
+} reld_usage;
+
 /* The magic block of a library. Immutable, valid for as long as the library is mapped. */
 typedef struct reld_app {
     uint8_t magic[8];    /* RELD_MAGIC */
@@ -234,6 +243,10 @@ typedef struct reld_app {
      * its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
      * thread-local destructors may run. May be null. */
     void (*unload)(void);
+    /* What the library has allocated and not freed, in usage_count parts; a static of the library, which the daemon reads at
+     * any time, for people. May be null, where the library does not count. Since ABI 1.4. */
+    const reld_usage *usage;
+    size_t usage_count;
 } reld_app;
 
 /* Exports a function from a library whose other functions are hidden (-fvisibility=hidden). */

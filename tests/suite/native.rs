@@ -54,6 +54,39 @@ fn s86_s91_rounds_of_up_and_down_leave_everything_as_it_was() {
     assert_eq!(soak.faults(200.0), [""; 0], "{soak:#?}");
 }
 
+/// Returns what is counted of a library.
+fn library(node: &Node, version: &str) -> Value {
+    let libraries = node.json(&["code"])["libraries"].as_array().cloned().expect("a list");
+    let found = libraries.iter().find(|library| library["version"] == version);
+    found.unwrap_or_else(|| panic!("no {version} in {libraries:#?}")).clone()
+}
+
+#[test]
+fn what_a_library_has_of_the_node_is_counted() {
+    let node = habits(&[]);
+    let gate = gate(&node);
+    ask(&node, 1, &json!({"thread": gate}));
+    ask(&node, 1, &json!({"keep": 1_000_000}));
+    node.ok(&["kill", "habit_0"]);
+    let counted = eventually("the end is counted", || {
+        let library = library(&node, "1.0.0");
+        (library["exits"]["killed"] == json!(1) && library["processes"] == json!(6)).then_some(library)
+    });
+    assert_eq!(counted["is_leaving"], json!(false));
+    assert!(counted["threads"].as_u64() >= Some(1), "{counted:#}");
+    assert!(counted["timers"].as_u64() >= Some(1), "each server has one, but for a moment: {counted:#}");
+    let heap = counted["heap"]["bytes"].as_u64().expect("the SDK counts");
+    assert!((1_000_000..3_000_000).contains(&heap), "{counted:#}");
+    let page = node.ok(&["code", "habit"]).stdout;
+    assert!(page.contains("habits 1.0.0") && page.contains("1 killed"), "{page}");
+
+    // What it kept in a state goes with the state, what its statics keep does not; both are counted to the end.
+    ask(&node, 1, &json!({"keep": 0}));
+    let freed = library(&node, "1.0.0")["heap"]["bytes"].as_u64().expect("as before");
+    assert!(freed < 500_000, "{freed} of {heap}");
+    fs::write(&gate, "").expect("the gate can be opened");
+}
+
 #[test]
 fn what_a_library_printed_without_ending_the_line_is_written_when_it_leaves() {
     let node = habits(&[]);

@@ -25,6 +25,7 @@
 #![no_std]
 
 use core::ffi::c_void;
+use core::sync::atomic::AtomicU64;
 
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
@@ -359,6 +360,26 @@ pub struct App {
     /// its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
     /// thread-local destructors may run. May be null.
     pub unload: Option<unsafe extern "C" fn()>,
+    /// `usage_count` parts of what the library has allocated and not freed; a static of the library. May be null, where the
+    /// library does not count. The daemon reads them at any time, for people. Since ABI 1.4.
+    pub usage: *const Usage,
+    /// Length of `usage`.
+    pub usage_count: usize,
+}
+
+/// A part of what a library has allocated and not freed; only the sums of all parts mean something, modulo 2^64: what one
+/// thread allocates another may free. Several parts, so that threads need not wait for each other to count.
+///
+/// A [`Buf`] counts for who owns it: the library takes it off when it hands one out and adds it when it takes one in.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Usage {
+    /// Blocks.
+    pub blocks: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    /// Filled with 0: keeps parts apart that different threads write.
+    pub reserved: [u64; 6],
 }
 
 // SAFETY: the block is immutable data; its pointers lead to other immutable data of the same library.

@@ -93,7 +93,9 @@ fn add_structs(facts: &mut Facts) {
         }
         reld_app = App {
             magic, size, abi_major, abi_minor, flags, name, vsn, built_by, modules, module_count, load, unload,
+            usage, usage_count,
         }
+        reld_usage = Usage { blocks, bytes, reserved }
         reld_allocator = Allocator { size, reserved, alloc, alloc_zeroed, realloc, dealloc }
         reld_message = Message { kind, exit_kind, from, reference, body }
         reld_answer = Answer { kind, reserved, reply, exit }
@@ -117,6 +119,7 @@ fn add_constants(facts: &mut Facts) {
         RELD_EVENT_INIT = EVENT_INIT, RELD_EVENT_CALL = EVENT_CALL, RELD_EVENT_CAST = EVENT_CAST,
         RELD_EVENT_INFO = EVENT_INFO, RELD_EVENT_EXIT = EVENT_EXIT, RELD_EVENT_DOWN = EVENT_DOWN,
         RELD_EVENT_TERMINATE = EVENT_TERMINATE, RELD_EVENT_PREP_STOP = EVENT_PREP_STOP,
+        RELD_EVENT_CONFIG_CHANGE = EVENT_CONFIG_CHANGE, RELD_EVENT_START_PHASE = EVENT_START_PHASE,
         RELD_EVENT_TOLD = EVENT_TOLD, RELD_REQUEST_PORT = REQUEST_PORT, RELD_REQUEST_TABLE = REQUEST_TABLE,
         RELD_EVENT_CONTINUE = EVENT_CONTINUE, RELD_EVENT_TIMEOUT = EVENT_TIMEOUT,
         RELD_VERDICT_READY = VERDICT_READY, RELD_VERDICT_PENDING = VERDICT_PENDING,
@@ -155,6 +158,21 @@ fn write_source(compiler: &str, source: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("header-{compiler}.c"));
     std::fs::write(&path, source).expect("the target's folder is writable");
     path
+}
+
+/// A constant that is written down in the header only would be compared with nothing.
+#[test]
+fn every_constant_of_the_header_is_compared() {
+    let header = include_str!("../reld.h");
+    let names = header.lines().filter_map(|line| line.strip_prefix("#define ")?.split(' ').next());
+    let constants = names.filter(|name| !["RELD_H", "RELD_EXPORT"].contains(name));
+    let facts = facts();
+    let is_compared = |name: &&str| {
+        let is_it = |(fact, _): &(String, u64)| fact == name || fact.strip_prefix(name) == Some("[0]");
+        facts.0.iter().any(is_it)
+    };
+    let forgotten: Vec<&str> = constants.filter(|name| !is_compared(name)).collect();
+    assert_eq!(forgotten, [""; 0]);
 }
 
 #[test]

@@ -7,9 +7,9 @@ mod touch;
 
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
-    App, AppList, AppStatus, Behaviour, Callback, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest,
-    Letter, LetterKind, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer, Port,
-    PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics,
+    App, AppList, AppStatus, Behaviour, Callback, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Heap,
+    Letter, LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer,
+    Port, PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics,
     ProcessStatus, Progress, Resident, RunningRelease, StuckCode, SysStatus, Table, TableList, TopList,
     TopProcess, TreeNode,
 };

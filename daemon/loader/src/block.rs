@@ -12,6 +12,7 @@ use reld_abi as abi;
 use reld_runtime::Behaviour;
 
 use crate::error::Refusal;
+use crate::ledger::Ledger;
 use crate::wire;
 
 /// More modules than any app has: a count above it is garbage.
@@ -53,6 +54,8 @@ pub(crate) struct Block {
     pub(crate) modules: Vec<Table>,
     pub(crate) load: LoadFn,
     pub(crate) unload: Option<UnloadFn>,
+    /// `None` where the library does not count.
+    pub(crate) ledger: Option<Ledger>,
 }
 
 /// One callback table with what its behaviour needs.
@@ -88,8 +91,8 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
     }
     // SAFETY: the caller's promise.
     unsafe { check_head(block) }?;
-    // SAFETY: the head says that the whole block is there.
-    let app = unsafe { block.read() };
+    // SAFETY: the head, which was compared, says how much of the block is there.
+    let app: abi::App = unsafe { read_table(block, (*block).size) };
     if app.flags & abi::FLAG_PANIC_UNWIND == 0 {
         return Err(Refusal::PanicAbort);
     }
@@ -105,6 +108,7 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
         modules: unsafe { tables(app.modules, app.module_count) }?,
         load: app.load.ok_or_else(|| wrong("load", "is null".into()))?,
         unload: app.unload,
+        ledger: Ledger::new(app.usage, app.usage_count)?,
     })
 }
 
@@ -119,7 +123,7 @@ unsafe fn check_head(block: *const abi::App) -> Result<(), Refusal> {
         return Err(wrong("magic", format!("is {:?}", String::from_utf8_lossy(&magic))));
     }
     check_version(abi_major, abi_minor)?;
-    check_size(size, size_of::<abi::App>()).map_err(|problem| wrong("size", problem))
+    check_size(size, APP_SIZE_LEAST).map_err(|problem| wrong("size", problem))
 }
 
 /// Another major is another boundary. A newer minor may call what this daemon does not offer.
@@ -132,6 +136,9 @@ fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
     let daemon = format!("{}.{}", abi::ABI_MAJOR, abi::ABI_MINOR);
     Err(Refusal::Abi { field, library: format!("{major}.{minor}"), daemon })
 }
+
+/// How much of a block ABI 1.0 had.
+const APP_SIZE_LEAST: usize = offset_of!(abi::App, usage);
 
 /// How much of a module's table ABI 1.0 had.
 const MODULE_SIZE_LEAST: usize = offset_of!(abi::Module, schema);
@@ -184,23 +191,34 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
     let size = unsafe { (*table).size };
     check_size(size, MODULE_SIZE_LEAST).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
     // SAFETY: its size says how much of the table is there.
-    let table = unsafe { read_table(table, size as usize) };
+    let table: abi::Module = unsafe { read_table(table, size) };
     // SAFETY: the caller's promise.
     let name = unsafe { wire::borrow_str(table.name) }
         .map_err(|problem| bad(&place, &format!("its name is {problem}")))?;
     parse(name, &table)
 }
 
+/// A table that may be longer or shorter than the daemon's.
+///
+/// # Safety
+/// Every member is a number, a pointer or an optional function, all of which may be zero.
+unsafe trait Grows: Sized {}
+
+// SAFETY: see its members.
+unsafe impl Grows for abi::App {}
+// SAFETY: see its members.
+unsafe impl Grows for abi::Module {}
+
 /// Reads as much of a table as there is; later members are as if they were null.
 ///
 /// # Safety
 /// `size` bytes at `table` are a table, as far as its version knew it.
-unsafe fn read_table(table: *const abi::Module, size: usize) -> abi::Module {
-    let mut read = MaybeUninit::<abi::Module>::zeroed();
-    let size = size.min(size_of::<abi::Module>());
+unsafe fn read_table<T: Grows>(table: *const T, size: u32) -> T {
+    let mut read = MaybeUninit::<T>::zeroed();
+    let size = (size as usize).min(size_of::<T>());
     // SAFETY: the caller's promise, and no more than fits.
     unsafe { ptr::copy_nonoverlapping(table.cast::<u8>(), read.as_mut_ptr().cast::<u8>(), size) };
-    // SAFETY: every member is a number, a pointer or an optional function, all of which may be zero.
+    // SAFETY: what was not read is zero, which `Grows` allows.
     unsafe { read.assume_init() }
 }
 

@@ -15,6 +15,7 @@ use crate::block::{self, Block, UnloadFn};
 use crate::check::Facts;
 use crate::error::Refusal;
 use crate::interpose;
+use crate::ledger::Ledger;
 use crate::private_copy::PrivateCopy;
 use crate::unload::Residents;
 
@@ -93,7 +94,7 @@ pub(crate) struct Image {
     pub(crate) build_id: String,
     pub(crate) mapping: ManuallyDrop<Mapping>,
     /// The library's own last function; there is none before its load function was called.
-    pub(crate) unload: OnceLock<UnloadFn>,
+    unload: OnceLock<UnloadFn>,
     copy: PrivateCopy,
     residents: Residents,
 }
@@ -113,6 +114,12 @@ impl Image {
         let image = Self { app, version, build_id, mapping, unload: OnceLock::new(), copy, residents };
         image.residents.add(&image);
         Ok(image)
+    }
+
+    /// Takes note of what a library offers once its load function was called.
+    pub(crate) fn loaded(&self, unload: Option<UnloadFn>, ledger: Option<Ledger>) {
+        unload.map(|unload| self.unload.set(unload));
+        self.residents.counts(self.copy.path(), ledger);
     }
 
     pub(crate) fn path(&self) -> PathBuf {

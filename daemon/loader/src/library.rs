@@ -13,6 +13,7 @@ use crate::check::{self, Facts};
 use crate::error::Refusal;
 use crate::image::{Image, hex};
 use crate::inbound;
+use crate::ledger::Ledger;
 use crate::outbound::ForeignModule;
 use crate::private_copy::PrivateCopy;
 use crate::unload::Residents;
@@ -94,8 +95,9 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     let block = image.mapping.block()?;
     check_panics(&block, &facts)?;
     check_identity(&image, &block)?;
+    let ledger = check_ledger(&image, &block)?;
     load(&block)?;
-    block.unload.map(|unload| image.unload.set(unload));
+    image.loaded(block.unload, ledger);
     let (_, minor) = block.abi;
     let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
     let modules = block.modules.into_iter().map(share);
@@ -128,6 +130,16 @@ fn check_identity(image: &Image, block: &Block) -> Result<(), Refusal> {
     };
     compare("name", &image.app, &block.name)?;
     compare("vsn", &image.version, &block.version)
+}
+
+/// What is read at any time must go with the library.
+fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal> {
+    match block.ledger {
+        Some(ledger) if !ledger.is_in(image.mapping.span()) => {
+            Err(Refusal::Block { field: "usage", problem: "lies outside of the library".to_owned() })
+        }
+        ledger => Ok(ledger),
+    }
 }
 
 /// Hands the daemon's table over.

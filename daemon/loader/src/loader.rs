@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::error::{LoadError, Refusal};
 use crate::interpose;
+use crate::ledger::Heap;
 use crate::library::{self, Library, OpenRequest};
 use crate::private_copy;
 use crate::unload::{Resident, Residents};
@@ -78,6 +79,11 @@ impl Loader {
     /// Lists the libraries that are in the address space, oldest first.
     pub fn residents(&self) -> Vec<Resident> {
         self.residents.list()
+    }
+
+    /// Returns what libraries had not freed when they left the address space, since the start.
+    pub fn left(&self) -> Heap {
+        self.residents.left()
     }
 
     /// Waits until every library that was purged is gone, or known to stay: a fraction of a second at most.

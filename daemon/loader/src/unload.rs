@@ -29,6 +29,7 @@ use crate::address_space::{self, Maps};
 use crate::block::UnloadFn;
 use crate::image::{Image, Mapping};
 use crate::interpose::{self, ThreadId};
+use crate::ledger::{Heap, Ledger};
 use crate::loader::Job;
 
 /// How long unmapping may take before the library is said to stay.
@@ -52,6 +53,10 @@ pub struct Resident {
     pub condemned: Option<Instant>,
     /// Why it is still mapped, for people.
     pub reason: String,
+    /// Threads that it started and that have not ended.
+    pub threads: usize,
+    /// What it has allocated and not freed; `None` where it does not count, and once it was closed.
+    pub heap: Option<Heap>,
 }
 
 /// The libraries that were mapped and have not left.
@@ -67,6 +72,8 @@ pub(crate) struct Residents {
 #[derive(Debug, Default)]
 struct Shared {
     mapped: Mutex<Vec<Record>>,
+    /// What libraries had not freed when they left.
+    left: Mutex<Heap>,
     swept: Condvar,
 }
 
@@ -75,6 +82,8 @@ struct Record {
     app: String,
     version: String,
     path: PathBuf,
+    span: Range<usize>,
+    ledger: Option<Ledger>,
     condemned: Option<Instant>,
     purged: Option<Purged>,
 }
@@ -93,6 +102,13 @@ struct Todo {
     mapping: Mapping,
     /// `None` once it was called.
     unload: Option<UnloadFn>,
+}
+
+/// What is to be done with which library.
+struct Task {
+    path: PathBuf,
+    ledger: Option<Ledger>,
+    todo: Todo,
 }
 
 /// Why a purged library stays.
@@ -137,9 +153,18 @@ impl Residents {
             app: image.app.clone(),
             version: image.version.clone(),
             path: image.path(),
+            span: image.mapping.span().clone(),
+            ledger: None,
             condemned: None,
             purged: None,
         });
+    }
+
+    /// Takes note of where a library counts what it allocates.
+    pub(crate) fn counts(&self, path: &Path, ledger: Option<Ledger>) {
+        if let Some(record) = self.shared.mapped.lock().iter_mut().find(|record| record.path == path) {
+            record.ledger = ledger;
+        }
     }
 
     /// Takes note that whoever opened a library has let it go.
@@ -172,6 +197,11 @@ impl Residents {
         seen.filter(|resident| resident.bytes != Some(0)).collect()
     }
 
+    /// Returns what libraries had not freed when they left the address space, since the start.
+    pub(crate) fn left(&self) -> Heap {
+        *self.shared.left.lock()
+    }
+
     /// Waits until every purged library is gone or known to stay.
     pub(crate) fn settle(&self) {
         let deadline = Instant::now() + 2 * GRACE;
@@ -187,8 +217,8 @@ impl Residents {
     /// threads of the daemon that run code of libraries flush, soon. `[loader thread]`
     pub(crate) fn sweep(&self, call: &dyn Fn()) -> Option<Duration> {
         let mut is_held = false;
-        for (path, todo) in self.todo() {
-            let result = attempt(todo, &path);
+        for Task { path, ledger, todo } in self.todo() {
+            let result = attempt(todo, ledger, &path);
             is_held |= matches!(result, Err((_, Obstacle::Holders(_))));
             self.put_back(&path, result);
         }
@@ -203,19 +233,22 @@ impl Residents {
     }
 
     /// Takes what is to be done, so that no lock is held while foreign code runs.
-    fn todo(&self) -> Vec<(PathBuf, Todo)> {
-        let mut mapped = self.shared.mapped.lock();
-        let todo = |record: &mut Record| Some((record.path.clone(), record.purged.as_mut()?.todo.take()?));
-        mapped.iter_mut().filter_map(todo).collect()
+    fn todo(&self) -> Vec<Task> {
+        self.shared.mapped.lock().iter_mut().filter_map(Record::take_todo).collect()
     }
 
-    fn put_back(&self, path: &Path, result: Result<(), (Option<Todo>, Obstacle)>) {
+    fn put_back(&self, path: &Path, result: Result<Heap, (Option<Todo>, Obstacle)>) {
         let mut mapped = self.shared.mapped.lock();
         let Some(at) = mapped.iter().position(|record| record.path == path) else { return };
         match result {
-            Ok(()) => {
+            Ok(left) => {
                 let Record { app, version, .. } = mapped.remove(at);
-                tracing::debug!(name: "code.unmapped", app, version, "a purged library left the address space");
+                let mut all = self.shared.left.lock();
+                *all = *all + left;
+                tracing::debug!(
+                    name: "code.unmapped", app, version, left_blocks = left.blocks, left_bytes = left.bytes,
+                    "a purged library left the address space"
+                );
             }
             Err((todo, obstacle)) => mapped[at].stays(todo, obstacle),
         }
@@ -223,6 +256,18 @@ impl Residents {
 }
 
 impl Record {
+    fn take_todo(&mut self) -> Option<Task> {
+        let todo = self.purged.as_mut()?.todo.take()?;
+        Some(Task { path: self.path.clone(), ledger: self.ledger, todo })
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        let is_mapped = self.purged.as_ref().is_none_or(|purged| purged.todo.is_some());
+        let ledger = self.ledger.filter(|_| is_mapped)?;
+        // SAFETY: the image has the mapping, or what is to be done has, which is only taken under this record's lock.
+        Some(unsafe { ledger.read() })
+    }
+
     /// Whether it may be gone in a moment.
     fn is_leaving(&self) -> bool {
         self.purged.as_ref().is_some_and(|purged| {
@@ -256,11 +301,13 @@ fn resident(record: &Record) -> Resident {
         bytes: None,
         condemned: record.condemned,
         reason,
+        threads: interpose::threads(&record.span),
+        heap: record.heap(),
     }
 }
 
-/// Tries to unmap a library that nothing refers to. `[loader thread]`
-fn attempt(mut todo: Todo, path: &Path) -> Result<(), (Option<Todo>, Obstacle)> {
+/// Tries to unmap a library that nothing refers to, and says what it had not freed. `[loader thread]`
+fn attempt(mut todo: Todo, ledger: Option<Ledger>, path: &Path) -> Result<Heap, (Option<Todo>, Obstacle)> {
     if let Some(unload) = todo.unload.take() {
         // SAFETY: the library is mapped, its load function was called, and this is once.
         unsafe { unload() }
@@ -269,7 +316,11 @@ fn attempt(mut todo: Todo, path: &Path) -> Result<(), (Option<Todo>, Obstacle)> 
     interpose::flush();
     match obstacle(todo.mapping.span()) {
         Some(obstacle) => Err((Some(todo), obstacle)),
-        None => close(todo.mapping, path).map_err(|obstacle| (None, obstacle)),
+        None => {
+            // SAFETY: the mapping is still here.
+            let left = ledger.map(|ledger| unsafe { ledger.read() }).unwrap_or_default();
+            close(todo.mapping, path).map(|()| left).map_err(|obstacle| (None, obstacle))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
+mod libraries;
 mod look;
 mod metrics;
 mod release;

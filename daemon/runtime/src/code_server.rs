@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use thiserror::Error;
 
 use crate::code::{Behaviour, Module};
+use crate::figures::Exits;
 use crate::pid::Pid;
 
 /// One version of one module in a node.
@@ -18,11 +19,12 @@ pub(crate) struct Code {
     pub(crate) module: Arc<dyn Module>,
     /// No longer current: a behaviour process moves on at its next callback boundary.
     stale: AtomicBool,
+    pub(crate) exits: Exits,
 }
 
 impl Code {
     fn new(module: Arc<dyn Module>) -> Arc<Self> {
-        Arc::new(Self { module, stale: AtomicBool::new(false) })
+        Arc::new(Self { module, stale: AtomicBool::new(false), exits: Exits::default() })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -77,6 +79,8 @@ pub struct Version {
     pub behaviour: Behaviour,
     /// Which place it has.
     pub place: Place,
+    /// How many of its processes have ended, by the kind of their reason (see [`Exit::kind`](crate::Exit::kind)).
+    pub exits: Vec<(&'static str, u64)>,
 }
 
 /// Why code was not loaded or purged.
@@ -276,6 +280,7 @@ impl Slots {
             version: code.module.version().to_owned(),
             behaviour: code.behaviour(),
             place,
+            exits: code.exits.read(),
         };
         let mut versions = Vec::new();
         versions.extend(self.current.iter().map(|code| place(code, Place::Current)));

@@ -57,6 +57,17 @@ impl World {
         Some(ProcessDetails { info, inside, timers: self.timers_to(pid) })
     }
 
+    /// Returns to whom the pending timers of apps will send, one pid for each timer.
+    pub(crate) fn timers(&self) -> Vec<Pid> {
+        let mut targets = Vec::new();
+        self.timers.each(|_, what| {
+            if let Fire::Info(to, _) | Fire::Interval(to, _) = what {
+                targets.push(*to);
+            }
+        });
+        targets
+    }
+
     fn timers_to(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
         let mut timers = Vec::new();
         self.timers.each(|timer, what| {

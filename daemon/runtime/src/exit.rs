@@ -35,6 +35,28 @@ impl Exit {
         Self::Shutdown(String::new())
     }
 
+    /// Returns the word for its kind, which is also its place in [`Exit::KINDS`].
+    pub fn kind(&self) -> &'static str {
+        Self::KINDS[self.number()]
+    }
+
+    /// The words for all kinds.
+    pub const KINDS: [&str; 8] =
+        ["normal", "shutdown", "killed", "noproc", "error", "panic", "undecodable", "overloaded"];
+
+    pub(crate) fn number(&self) -> usize {
+        match self {
+            Self::Normal => 0,
+            Self::Shutdown(_) => 1,
+            Self::Killed => 2,
+            Self::Noproc => 3,
+            Self::Error(_) => 4,
+            Self::Panic(_) => 5,
+            Self::Undecodable(_) => 6,
+            Self::Overloaded => 7,
+        }
+    }
+
     /// Says whether a transient child that ends like this is restarted. OTP: g.2, "unless normal or shutdown".
     pub fn is_abnormal(&self) -> bool {
         !matches!(self, Self::Normal | Self::Shutdown(_))
@@ -43,17 +65,11 @@ impl Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, text) = match self {
-            Self::Normal => ("normal", ""),
-            Self::Shutdown(text) => ("shutdown", text.as_str()),
-            Self::Killed => ("killed", ""),
-            Self::Noproc => ("noproc", ""),
-            Self::Error(text) => ("error", text.as_str()),
-            Self::Panic(text) => ("panic", text.as_str()),
-            Self::Undecodable(text) => ("undecodable", text.as_str()),
-            Self::Overloaded => ("overloaded", ""),
+        let text = match self {
+            Self::Normal | Self::Killed | Self::Noproc | Self::Overloaded => "",
+            Self::Shutdown(text) | Self::Error(text) | Self::Panic(text) | Self::Undecodable(text) => text,
         };
-        f.write_str(word)?;
+        f.write_str(self.kind())?;
         if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::exit::Exit;
 use crate::pid::Pid;
 
 /// A mailbox with so many messages is worth a word, and again at each doubling.
@@ -46,6 +47,22 @@ impl Counter {
 
     pub(crate) fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How often processes of one version of a module ended, by the kind of their reason.
+#[derive(Debug, Default)]
+pub(crate) struct Exits([Counter; Exit::KINDS.len()]);
+
+impl Exits {
+    pub(crate) fn add(&self, exit: &Exit) {
+        self.0[exit.number()].add();
+    }
+
+    /// Returns the kinds that there were, in the order of [`Exit::KINDS`].
+    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
+        let all = Exit::KINDS.into_iter().zip(self.0.iter().map(Counter::read));
+        all.filter(|(_, number)| *number > 0).collect()
     }
 }
 

@@ -623,6 +623,7 @@ fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exi
     let pid = body.pid;
     crate::upgrade::stir(world, &mut body);
     report_crash(world, &body, exit);
+    body.card.code.exits.add(exit);
     world.journal.died(|| Death {
         pid,
         module: body.card.code.name().to_owned(),

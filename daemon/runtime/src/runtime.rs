@@ -393,6 +393,11 @@ impl Runtime {
         self.world.tables.list()
     }
 
+    /// Returns to whom the pending timers of apps will send, one pid for each timer.
+    pub fn timers(&self) -> Vec<Pid> {
+        self.world.timers()
+    }
+
     /// Returns the work on spare threads, oldest first.
     pub fn blocking(&self) -> Vec<Blocking> {
         self.world.spare.list()

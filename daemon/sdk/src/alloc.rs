@@ -1,7 +1,7 @@
 //! The library's allocator is the daemon's.
 //!
-//! So a buffer that changes owner at the boundary needs no copy, and what a purged library leaves behind can be freed.
-//! Found once, at the first allocation, which may be before `load`: static initialisers allocate too.
+//! So a buffer that changes owner at the boundary needs no copy. The daemon's table is found once, at the first
+//! allocation, which may be before `load`: static initialisers allocate too. What is allocated is counted (`usage.rs`).
 #![expect(
     unsafe_code,
     reason = "an allocator is unsafe by its trait, and forwards through function pointers"
@@ -12,6 +12,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use reld_abi::{Allocator as Table, AllocatorFn};
+
+use crate::usage;
 
 /// Forwards to the daemon; to the system's allocator where there is none, as in an author's `cargo test`.
 ///
@@ -60,23 +62,37 @@ fn ask(symbol: *mut c_void) -> *const Table {
 unsafe impl GlobalAlloc for DaemonAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about the layout.
-        unsafe { (table().alloc)(layout.size(), layout.align()) }
+        gained(unsafe { (table().alloc)(layout.size(), layout.align()) }, layout)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about the layout.
-        unsafe { (table().alloc_zeroed)(layout.size(), layout.align()) }
+        gained(unsafe { (table().alloc_zeroed)(layout.size(), layout.align()) }, layout)
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise about the block and its layout.
-        unsafe { (table().realloc)(ptr, layout.size(), layout.align(), new_size) }
+        let new = unsafe { (table().realloc)(ptr, layout.size(), layout.align(), new_size) };
+        if !new.is_null() {
+            usage::resized(layout.size(), new_size);
+        }
+        new
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        usage::lost(layout.size());
         // SAFETY: the caller's promise about the block and its layout.
         unsafe { (table().dealloc)(ptr, layout.size(), layout.align()) }
     }
+}
+
+/// Counts a block, if there is one.
+#[inline]
+fn gained(block: *mut u8, layout: Layout) -> *mut u8 {
+    if !block.is_null() {
+        usage::gained(layout.size());
+    }
+    block
 }
 
 /// The system's allocator in the daemon's form, so that there is one way to allocate.

@@ -12,10 +12,14 @@ use std::mem::ManuallyDrop;
 use reld_abi::{Buf, Bytes, Exit as RawExit};
 
 use crate::exit::Exit;
+use crate::usage;
 
 /// Hands a vector out.
 pub(crate) fn give(bytes: Vec<u8>) -> Buf {
     let mut bytes = ManuallyDrop::new(bytes);
+    if bytes.capacity() > 0 {
+        usage::lost(bytes.capacity());
+    }
     Buf { ptr: bytes.as_mut_ptr(), len: bytes.len(), cap: bytes.capacity() }
 }
 
@@ -27,6 +31,7 @@ pub(crate) unsafe fn take(buf: Buf) -> Vec<u8> {
     if buf.cap == 0 || buf.ptr.is_null() {
         return Vec::new();
     }
+    usage::gained(buf.cap);
     // SAFETY: the caller's promise; the global allocator of this library is the daemon's (`alloc.rs`).
     unsafe { Vec::from_raw_parts(buf.ptr, buf.len, buf.cap) }
 }

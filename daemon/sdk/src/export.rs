@@ -19,6 +19,7 @@ use crate::logger;
 use crate::supervisor::{self, Supervisor};
 use crate::table;
 use crate::task::{self, Task};
+use crate::usage;
 
 /// Who built the library, for people.
 const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env!("RELD_SDK_RUSTC"));
@@ -86,6 +87,8 @@ pub const fn app(
         module_count: modules.len(),
         load: Some(load),
         unload: Some(unload),
+        usage: usage::parts().as_ptr(),
+        usage_count: usage::parts().len(),
     }
 }
 

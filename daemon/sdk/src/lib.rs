@@ -239,6 +239,7 @@ pub mod supervisor;
 mod table;
 pub mod task;
 mod time;
+mod usage;
 mod value;
 mod wait;
 mod waker;

@@ -1,6 +1,6 @@
 //! Libraries whose magic block or module table is not what the boundary says.
 
-use reld_loader::Refusal;
+use reld_loader::{Heap, Refusal};
 
 use crate::fixture::{Bench, run_with};
 
@@ -18,10 +18,10 @@ fn check(flags: &[&str], expected: &str) {
 fn another_abi_is_refused_with_both_versions() {
     check(
         &["-DMAJOR=2", "-DMINOR=3"],
-        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.3",
+        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.4",
     );
-    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.3, this daemon offers ABI 1.3");
-    check(&["-DMINOR=4"], "abi_minor differs: it was built for ABI 1.4, this daemon offers ABI 1.3");
+    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.4, this daemon offers ABI 1.4");
+    check(&["-DMINOR=5"], "abi_minor differs: it was built for ABI 1.5, this daemon offers ABI 1.4");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_wrong_magic_is_refused() {
 
 #[test]
 fn a_block_smaller_than_the_first_version_is_refused() {
-    check(&["-DAPP_GROWTH=-8"], "size is 96, less than the 104 of ABI 1.0");
+    check(&["-DAPP_GROWTH=-24"], "size is 96, less than the 104 of ABI 1.0");
     check(&["-DMODULE_GROWTH=-16"], "module number 0 is wrong: its size is 72, less than the 80 of ABI 1.0");
 }
 
@@ -50,11 +50,34 @@ fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
 }
 
 #[test]
+fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
+    let bench = Bench::new();
+    let _silent = bench.open(&bench.build(&[])).unwrap();
+    let counting = bench.open(&bench.build(&["-DUSAGE=parts"])).unwrap();
+    let heaps: Vec<_> = bench.loader.residents().iter().map(|resident| resident.heap).collect();
+    // One of its threads has freed what another one had allocated.
+    assert_eq!(heaps, [None, Some(Heap { blocks: 2, bytes: 200 })]);
+    assert_eq!(bench.loader.left(), Heap::default());
+    drop(counting);
+    bench.loader.settle();
+    assert_eq!(bench.loader.left(), Heap { blocks: 2, bytes: 200 });
+}
+
+#[test]
+fn a_count_outside_of_its_library_is_refused() {
+    check(&["-DUSAGE=(const reld_usage*)64"], "usage lies outside of the library");
+    check(&["-DUSAGE=(const reld_usage*)1"], "usage is 2 parts at 0x1");
+    check(&["-DUSAGE=parts", "-DUSAGE_COUNT=5000"], "usage is 5000 parts");
+    check(&["-DUSAGE=parts", "-DUSAGE_COUNT=4096"], "usage lies outside of the library");
+}
+
+#[test]
 fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read() {
     let bench = Bench::new();
-    // The member is there and would answer, but the table's size says that it ends before.
-    let first = bench.build(&["-DMINOR=0", "-DMODULE_GROWTH=-8", "-DSCHEMA=described"]);
+    // The members are there and would answer, but the tables' sizes say that they end before.
+    let first = bench.build(&["-DMINOR=0", "-DAPP_GROWTH=-16", "-DUSAGE=parts", "-DMODULE_GROWTH=-8", "-DSCHEMA=described"]);
     assert_eq!(bench.open(&first).unwrap().modules().len(), 2);
+    assert_eq!(bench.loader.residents()[0].heap, None);
     let report = reld_loader::probe(&first).unwrap();
     assert_eq!((report.abi.as_str(), &report.modules[0].schema), ("1.0", &None));
 }

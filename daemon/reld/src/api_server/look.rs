@@ -10,6 +10,7 @@ use reld_api::{ErrorReport, term};
 use reld_runtime::{self as runtime, Behaviour, Child, Letter, Node, Pid, Place, ProcessInfo, Status};
 use serde_json::Value;
 
+use super::libraries::libraries;
 use super::{Api, on};
 use crate::node::Shared;
 
@@ -455,8 +456,12 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
         *users.entry(&info.module).or_default() += 1;
     }
     let current_users = |name: &str| users.get(name).copied().unwrap_or_default();
-    let modules = names.iter().map(|name| module_row(api, name, &versions, current_users(name))).collect();
-    Ok(r::CodeTable { modules, residents: residents(api) })
+    let row = |name: &&str| module_row(api, name, &versions, current_users(name));
+    let modules: Vec<r::Module> = names.iter().map(row).collect();
+    let is_asked =
+        |library: &r::Library| module.is_none() || modules.iter().any(|module| module.app == library.app);
+    let libraries = libraries(api).into_iter().filter(is_asked).collect();
+    Ok(r::CodeTable { modules, libraries, residents: residents(api) })
 }
 
 /// Returns the libraries that are purged and still mapped.

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use reld_api::response::{HistoryEntry, Outcome};
+use reld_api::response::{self as r, HistoryEntry, Outcome};
 
 use super::Api;
 
@@ -30,6 +30,7 @@ fn metrics(api: &Api) -> String {
     let mut page = Page::default();
     node(api, &mut page);
     processes(api, &mut page);
+    libraries(api, &mut page);
     ports_and_tables(api, &mut page);
     releases(&api.operator.records().list(), &mut page);
     page.0
@@ -74,6 +75,44 @@ fn processes(api: &Api, page: &mut Page) {
         "reld_callbacks_over_limit_total",
         "Callbacks that computed so long that another thread had to help.",
         figures.over_limit,
+    );
+}
+
+fn libraries(api: &Api, page: &mut Page) {
+    let mut by_version: BTreeMap<(String, String), Vec<r::Library>> = BTreeMap::new();
+    for library in super::libraries::libraries(api) {
+        by_version.entry((library.app.clone(), library.version.clone())).or_default().push(library);
+    }
+    let mut gauge = |name: &str, help: &str, of: fn(&r::Library) -> u64| {
+        let mut family = page.family(name, Kind::Gauge, help);
+        for ((app, version), libraries) in &by_version {
+            family.labelled(&[("app", app), ("version", version)], libraries.iter().map(of).sum::<u64>());
+        }
+    };
+    gauge("reld_library_mapped_bytes", "Address space of libraries.", |library| library.bytes);
+    gauge("reld_library_heap_bytes", "What libraries have allocated and not freed.", |library| {
+        library.heap.map_or(0, |heap| heap.bytes)
+    });
+    gauge("reld_library_heap_blocks", "The blocks of that.", |library| {
+        library.heap.map_or(0, |heap| heap.blocks)
+    });
+    gauge("reld_library_threads", "Threads that libraries started.", |library| library.threads);
+    gauge("reld_library_processes", "Processes, by library.", |library| library.processes);
+    gauge("reld_library_waiting", "Processes that wait inside a callback.", |library| library.waiting);
+    gauge("reld_library_ports", "Sockets, by library.", |library| library.ports);
+    gauge("reld_library_timers", "Timers of apps, by library.", |library| library.timers);
+    gauge("reld_library_blocking", "Work on spare threads, by library.", |library| library.blocking);
+    let help = "Processes that ended while this version was there, by the kind of their reason.";
+    let mut family = page.family("reld_library_exits_total", Kind::Counter, help);
+    for ((app, version), libraries) in &by_version {
+        for (kind, number) in libraries.iter().flat_map(|library| &library.exits) {
+            family.labelled(&[("app", app), ("version", version), ("kind", kind)], number);
+        }
+    }
+    page.counter(
+        "reld_libraries_left_bytes_total",
+        "What libraries had not freed when they left the address space.",
+        api.loader.left().bytes,
     );
 }
 

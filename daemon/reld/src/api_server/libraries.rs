@@ -1,0 +1,89 @@
+//! What each mapped library has of the node, counted from the daemon's tables when somebody asks: nothing is counted while
+//! messages are handled but what a library allocates, and that in the library itself.
+//!
+//! No waker is among it: libraries leave none with the node, which wakes processes and never futures.
+
+use std::collections::{BTreeMap, HashMap};
+
+use reld_api::response as r;
+use reld_runtime::{Pid, Place, Status, Version};
+
+use super::Api;
+
+/// A library by its app and version.
+type Key = (String, String);
+
+/// What processes of a library have.
+#[derive(Debug, Default)]
+struct Share {
+    processes: u64,
+    waiting: u64,
+    ports: u64,
+    timers: u64,
+    blocking: u64,
+    exits: BTreeMap<String, u64>,
+}
+
+/// Returns a row for each library in the address space, oldest first. Where a version is there twice, since it left and came
+/// back, what processes have is said of the one that is wanted.
+pub(super) fn libraries(api: &Api) -> Vec<r::Library> {
+    let mut shares = shares(api);
+    let mut mapped = api.loader.residents();
+    mapped.sort_by_key(|library| library.condemned.is_some());
+    let row = |library: reld_loader::Resident| {
+        let share = shares.remove(&(library.app.clone(), library.version.clone())).unwrap_or_default();
+        r::Library {
+            app: library.app,
+            version: library.version,
+            is_leaving: library.condemned.is_some(),
+            bytes: library.bytes.unwrap_or_default(),
+            heap: library.heap.map(|heap| r::Heap { blocks: heap.blocks, bytes: heap.bytes }),
+            threads: library.threads as u64,
+            processes: share.processes,
+            waiting: share.waiting,
+            ports: share.ports,
+            timers: share.timers,
+            blocking: share.blocking,
+            exits: share.exits,
+        }
+    };
+    mapped.into_iter().map(row).collect()
+}
+
+fn shares(api: &Api) -> HashMap<Key, Share> {
+    let code = api.runtime.code();
+    let apps: HashMap<(&str, &str), &Version> =
+        code.iter().map(|version| ((&*version.module, &*version.version), version)).collect();
+    let key = |module: &str, version: &str| {
+        apps.get(&(module, version)).map(|version| (version.app.clone(), version.version.clone()))
+    };
+    let mut shares: HashMap<Key, Share> = HashMap::new();
+    let mut owners: HashMap<Pid, Key> = HashMap::new();
+    for process in api.runtime.processes() {
+        let Some(key) = key(&process.module, &process.version) else { continue };
+        let share = shares.entry(key.clone()).or_default();
+        share.processes += 1;
+        share.waiting += u64::from(process.status == Status::Waiting);
+        owners.insert(process.pid, key);
+    }
+    let mut of = |owner: Pid, count: fn(&mut Share) -> &mut u64| {
+        if let Some(share) = owners.get(&owner).and_then(|key| shares.get_mut(key)) {
+            *count(share) += 1;
+        }
+    };
+    api.runtime.ports().iter().for_each(|port| of(port.owner, |share| &mut share.ports));
+    api.runtime.timers().into_iter().for_each(|target| of(target, |share| &mut share.timers));
+    for work in api.runtime.blocking() {
+        if let Some(key) = key(&work.module, &work.version) {
+            shares.entry(key).or_default().blocking += 1;
+        }
+    }
+    // What is staged is no library of the node yet, or is there in another place as well.
+    for version in code.iter().filter(|version| version.place != Place::Staged) {
+        let share = shares.entry((version.app.clone(), version.version.clone())).or_default();
+        for (kind, number) in &version.exits {
+            *share.exits.entry((*kind).to_owned()).or_default() += number;
+        }
+    }
+    shares
+}
