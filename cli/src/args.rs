@@ -610,6 +610,11 @@ pub(crate) enum Child {
     Delete(ChildId),
     /// Show how a child is started, restarted and stopped
     Spec(ChildId),
+    /// List and count the children, the latest started first
+    List {
+        /// The supervisor: pid or registered name
+        supervisor: String,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -11,8 +11,10 @@ pub(crate) mod tree;
 use std::fmt::Write as _;
 
 use reld_api::ErrorReport;
+use reld_api::request::ChildType;
 use reld_api::response::{
-    AppList, Callback, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process, ProcessDetails,
+    AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
+    ProcessDetails,
     ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList, TopProcess,
 };
 use serde_json::Value;
@@ -67,6 +69,22 @@ pub(crate) fn processes(list: &ProcessList) -> String {
     let headers =
         ["pid", "name", "type", "module", "version", "code", "status", "queue", "callback", "child of"];
     table(&headers, rows)
+}
+
+/// Lists and counts the children of a supervisor.
+pub(crate) fn children(list: &ChildList) -> String {
+    let rows = list.children.iter().map(|child| {
+        let id = if child.id.is_null() { String::new() } else { child.id.to_string() };
+        let kind = match child.kind {
+            ChildType::Worker => "worker",
+            ChildType::Supervisor => "supervisor",
+        };
+        let pid = child.pid.clone().unwrap_or_default();
+        vec![id, pid, child.status.to_string(), kind.to_owned(), child.module.clone()]
+    });
+    let ChildList { specs, active, supervisors, workers, .. } = list;
+    let counts = format!("{specs} specs, {active} active, {supervisors} supervisors, {workers} workers\n");
+    table(&["id", "pid", "status", "type", "module"], rows) + &counts
 }
 
 /// Lists who keeps the node busy.

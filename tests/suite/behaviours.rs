@@ -108,6 +108,27 @@ fn statistics_log_another_state_and_an_end_in_order_by_hand() {
 }
 
 #[test]
+fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
+    let node = board();
+    let a = node.pid("board", &json!("a"));
+    node.ok(&["sys", "statistics", &a, "--on"]);
+    node.ok(&["sys", "log", &a, "--keep", "2"]);
+    node.ok(&["suspend", &a]);
+    let status = node.json(&["sys", "status", &a]);
+    let seen = ["suspended", "statistics", "log_max", "state"].map(|field| status[field].clone());
+    assert_eq!(seen, [json!(true), json!(true), json!(2), json!({"steps": ["init", "a"]})], "{status:#}");
+    node.ok(&["sys", "no-debug", &a]);
+    let status = node.json(&["sys", "status", &a]);
+    assert_eq!((&status["statistics"], &status["log_max"]), (&json!(false), &Value::Null), "{status:#}");
+    assert!(node.ok(&["sys", "status", &a]).stdout.contains("suspended"));
+    let top = node.json(&["top", "--interval", "10", "-n", "3"]);
+    assert_eq!((&top["for_ms"], top["processes"].as_array().map(Vec::len)), (&json!(10), Some(3)), "{top:#}");
+    assert!(top["processes"][0]["run_percent"].is_f64(), "{top:#}");
+    // A pipe is shown one table.
+    assert!(node.ok(&["top", "--interval", "1"]).stdout.contains("run %"));
+}
+
+#[test]
 fn s31_a_message_sequence_is_drawn() {
     let node = board();
     let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));
@@ -128,6 +149,8 @@ fn s31_a_message_sequence_is_drawn() {
     let told = node.json(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
     assert_eq!((&told[0]["what"], &told[0]["to"]["pid"]), (&json!("suspend"), &json!(b)), "{told:#}");
     assert_eq!(told.as_array().map(Vec::len), Some(1), "{told:#}");
+    let calls = node.json(&["trace", "--kind", "reply", "--count", "1", "--", &relctl, "call", &a, "get"]);
+    assert_eq!((calls.as_array().map(Vec::len), &calls[0]["what"]), (Some(1), &json!("reply")), "{calls:#}");
     let nobody = node.run(&["trace", "--proc", "nobody", "--", &relctl, "ps"]);
     assert!(nobody.expect(1).stderr.contains("nobody"));
     let failed = node.run(&["trace", "--", &relctl, "call", "nobody", "get"]);
@@ -240,6 +263,43 @@ fn handlers_are_swapped_deleted_and_killed() {
     assert_eq!(ask(&node, "third")["error"]["reason"], json!("not_found"));
     calls(&node, &json!({"function": "delete", "args": ["log"]}));
     eventually("none is left", || handlers(&node).is_empty().then_some(()));
+}
+
+#[test]
+fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes() {
+    let node = board();
+    let keeper = |id: &str| -> String {
+        node.json(&["spawn", "board_keeper", id])["pid"].as_str().expect("a pid").to_owned()
+    };
+    let told = |keeper: &str| node.json(&["call", keeper, "get"])["reply"].clone();
+    let gone = |id: &str| (ask(&node, id)["error"]["reason"] == json!("not_found")).then_some(());
+    let [first, second, third] = ["first", "second", "third"].map(keeper);
+    assert_eq!(handlers(&node).len(), 5);
+    notify(&node, "a");
+    assert_eq!(ask(&node, "first"), json!({"ok": 2}));
+
+    node.ok(&["kill", &first]);
+    eventually("it went with its adder", || gone("first"));
+    calls(&node, &json!({"function": "delete", "args": ["second"]}));
+    eventually("its adder is told", || (told(&second) == json!(["normal"])).then_some(()));
+    // Another one takes the place of the third, and is supervised as well.
+    calls(&node, &json!({"function": "swap", "args": ["third", "heir", 0]}));
+    eventually("its adder is told", || (told(&third) == json!(["shutdown: swapped"])).then_some(()));
+    node.ok(&["kill", &third]);
+    eventually("the heir went with it", || gone("heir"));
+
+    node.ok(&["cast", &second, r#"["lamp", "mine"]"#]);
+    eventually("it was swapped", || (ask(&node, "mine") == json!({"ok": 3})).then_some(()));
+    notify(&node, "break");
+    let why = eventually("its adder is told", || told(&second)[1].as_str().map(str::to_owned));
+    assert!(why.contains("the lamp breaks"), "{why}");
+    let last = keeper("last");
+    node.ok(&["upgrade", &release("board-2.0.0")]);
+    node.ok(&["kill", &last]);
+    eventually("the bond outlives an upgrade", || gone("last"));
+    let last = keeper("last");
+    node.ok(&["child", "terminate", node.tree("board")["pid"].as_str().expect("it runs"), "events"]);
+    eventually("its adder is told", || (told(&last) == json!(["shutdown"])).then_some(()));
 }
 
 #[test]

@@ -18,6 +18,16 @@ fn ids(node: &Node) -> Vec<Value> {
     tree["children"].as_array().expect("a supervisor has children").iter().map(|c| c["id"].clone()).collect()
 }
 
+fn stage() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node
+}
+
+fn root(node: &Node) -> String {
+    node.tree("stage")["pid"].as_str().expect("the root runs").to_owned()
+}
+
 fn value(node: &Node, pid: &str) -> u64 {
     node.json(&["call", pid, "get"])["reply"]["value"].as_u64().expect("a counter answers its value")
 }
@@ -69,6 +79,75 @@ fn s26_s27_children_are_added_and_removed_at_run_time_with_otp_s_answers() {
     assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
     let gone = node.run(&["child", "delete", &sup, "30000"]).expect(1);
     assert!(gone.stderr.contains("not_found"), "{}", gone.stderr);
+}
+
+#[test]
+fn s24_a_supervisor_of_ones_own_with_two_counters_lists_the_latest_first() {
+    let node = stage();
+    let top = root(&node);
+    let spec =
+        json!({"id": "row", "module": "stage_row", "type": "supervisor", "args": [[10_000, 1], [20_000, 2]]});
+    let row = node.json(&["child", "start", &top, &spec.to_string()])["pid"].clone();
+    let rows = |supervisor: &str| -> Vec<(Value, Value)> {
+        let list = node.json(&["child", "list", supervisor])["children"].clone();
+        let rows = list.as_array().cloned().unwrap_or_default();
+        rows.into_iter().map(|row| (row["id"].clone(), row["type"].clone())).collect()
+    };
+    assert_eq!(rows(&top)[0], (json!("row"), json!("supervisor")));
+    let row = row.as_str().expect("it was started");
+    let worker = || json!("worker");
+    assert_eq!(rows(row), [(json!(20_000), worker()), (json!(10_000), worker())]);
+    node.ok(&["child", "terminate", row, "10000"]);
+    let list = node.json(&["child", "list", row]);
+    let counts = ["specs", "active", "supervisors", "workers"].map(|count| list[count].clone());
+    assert_eq!(counts, [json!(2), json!(1), json!(0), json!(2)]);
+    assert_eq!(list["children"][1]["status"], json!("not_started"), "{list:#}");
+    assert!(node.ok(&["child", "list", row]).stdout.contains("2 specs, 1 active"));
+}
+
+#[test]
+fn s25_children_of_equal_ids_are_refused_by_name_and_none_runs() {
+    let node = stage();
+    let before = node.json(&["ps"])["processes"].as_array().map(Vec::len);
+    let spec = json!({"id": "row", "module": "stage_row", "type": "supervisor", "args": [[7, 1], [7, 2]]});
+    let refused = node.run(&["child", "start", &root(&node), &spec.to_string()]).expect(1).stderr;
+    assert!(refused.contains("duplicate_child_name: 7"), "{refused}");
+    assert_eq!(node.json(&["ps"])["processes"].as_array().map(Vec::len), before);
+    assert!(node.json(&["child", "list", &root(&node)])["specs"] == json!(3), "its spec is not kept");
+}
+
+/// Starts a child with that trouble in its terminate and a second to shut down, and terminates it; returns its pid.
+fn terminated(node: &Node, trouble: &str) -> String {
+    let sup = root(node);
+    let spec = json!({"id": trouble, "module": "count_server", "args": 0, "shutdown": {"ms": 1000}});
+    node.ok(&["child", "start", &sup, &spec.to_string()]);
+    let pid = node.pid("stage", &json!(trouble));
+    node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
+    node.ok(&["cast", &pid, &json!({ "trouble": trouble }).to_string()]);
+    let began = std::time::Instant::now();
+    node.ok(&["child", "terminate", &sup, trouble]);
+    let took = began.elapsed();
+    assert!((1..10).contains(&took.as_secs()), "{took:?}");
+    let late = |line: &str| line.contains("did not shut down in its time") && line.contains(&pid);
+    assert!(node.log().lines().any(late), "{}", node.log());
+    assert_eq!(node.child("stage", &json!(trouble))["pid"], Value::Null);
+    node.run(&["proc", &pid]).expect(1);
+    pid
+}
+
+#[test]
+fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_on() {
+    let node = stage();
+    let b = node.pid("stage", &json!("b"));
+    terminated(&node, "linger");
+    assert_eq!(node.json(&["status"])["stuck"], json!([]));
+    // A thread cannot be shot: its process has ended, and the callback is told as stuck.
+    let pid = terminated(&node, "hang");
+    let status = node.json(&["status"]);
+    assert_eq!((&status["stuck"][0]["pid"], &status["degraded"]), (&json!(pid), &json!(true)), "{status:#}");
+    assert_eq!(node.pid("stage", &json!("b")), b);
+    node.ok(&["call", &b, "get"]);
+    node.ok(&["app", "stop", "stage"]);
 }
 
 #[test]
@@ -141,9 +220,8 @@ pub(crate) fn ends(node: &Node) -> Vec<String> {
 
 #[test]
 fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_in_reverse_order() {
-    let node = Node::start();
-    node.ok(&["upgrade", &release("stage-1.0.0")]);
-    let sup = node.tree("stage")["pid"].as_str().expect("the root runs").to_owned();
+    let node = stage();
+    let sup = root(&node);
     for (id, n) in [("c", 3_000), ("quiet", 9_000)] {
         let spec = json!({"id": id, "module": "count_server", "args": n}).to_string();
         node.ok(&["child", "start", &sup, &spec]);
@@ -171,4 +249,61 @@ fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_nobody_is_restarted() {
     assert!(node.json(&["ps"])["processes"].as_array().is_some_and(Vec::is_empty));
     node.ok(&["app", "start", "counter"]);
     assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+}
+
+/// Starts the board with a guard, which its prep_stop asks.
+fn guarded(guard: &str) -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("board-1.0.0")]);
+    node.ok(&["spawn", "board_guard", guard]);
+    node
+}
+
+#[test]
+fn s37_a_prep_stop_that_waits_for_ever_is_told_and_the_tree_stops_all_the_same() {
+    let node = guarded("silent");
+    node.ok(&["app", "stop", "board"]);
+    let log = node.log();
+    assert!(log.contains("prep_stop did not answer; the tree stops all the same"), "{log}");
+    assert!(!log.contains("board is prepared"), "{log}");
+    assert!(node.json(&["tree", "--app", "board"])["roots"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn s38_a_prep_stop_is_told_whether_there_is_a_tree_and_its_crash_holds_nothing_up() {
+    let node = guarded("rude");
+    let kept = |words: &str| {
+        eventually("it is in the log", || node.log().contains(words).then_some(()));
+    };
+    node.ok(&["app", "stop", "board"]);
+    kept("board has a tree: true");
+    kept("prep_stop failed; the tree stops all the same");
+    assert!(node.log().contains("the guard is rude"));
+    node.ok(&["app", "start", "board"]);
+    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
+    node.ok(&["kill", &root]);
+    kept("board is stopped TreeEnded");
+    kept("board has a tree: false");
+    let ended = eventually("the app's end is told", || {
+        node.json(&["status"])["ended"].as_array().and_then(|ended| ended.first().cloned())
+    });
+    assert_eq!(ended["reason"], json!("killed"), "the reason is the tree's: {ended:#}");
+}
+
+#[test]
+fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those_before_it() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("board-1.0.0")]);
+    node.ok(&["app", "stop", "board"]);
+    // The name that the second child wants is another's.
+    let other = node.json(&["spawn", "board_door", "null"])["pid"].as_str().expect("a pid").to_owned();
+    let refused = node.run(&["app", "start", "board"]).expect(1).stderr;
+    for words in ["failed_to_start_child \"door\"", "board_door", "is taken by"] {
+        assert!(refused.contains(words), "no {words} in:\n{refused}");
+    }
+    let left: Vec<_> = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
+    assert_eq!(left.iter().map(|process| &process["pid"]).collect::<Vec<_>>(), [&json!(other)]);
+    node.ok(&["kill", &other]);
+    node.ok(&["app", "start", "board"]);
+    assert_eq!(node.tree("board")["children"].as_array().map(Vec::len), Some(3));
 }

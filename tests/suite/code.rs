@@ -102,6 +102,56 @@ fn s16_a_loop_of_ones_own_is_ended_by_a_purge_and_its_link_tells_why() {
 }
 
 #[test]
+fn s2_a_loop_of_ones_own_stays_old_for_ever_and_one_that_goes_on_in_current_code_moves_at_its_next_round() {
+    let node = stage();
+    let [looper, rover] = ["looper", "rover"].map(|module| spawn(&node, module, "0"));
+    load(&node, "0.2.0");
+    // Both wait in a round of the old code.
+    assert_eq!((step(&node, &looper), step(&node, &rover)), (json!(0), json!(0)));
+    for _ in 0..3 {
+        assert_eq!((step(&node, &looper), step(&node, &rover)), (json!(0), json!(2)));
+    }
+    assert_eq!(node.json(&["proc", &looper])["old_frames"], json!(1));
+    let rover = node.json(&["proc", &rover]);
+    assert_eq!((&rover["version"], &rover["old_frames"]), (&json!("0.2.0"), &json!(0)), "{rover:#}");
+    assert_eq!(rover["callback"]["waits_for"], json!(["message"]), "{rover:#}");
+}
+
+#[test]
+fn s6_ten_rounds_of_purge_and_load_call_each_rounds_function_and_use_two_slots() {
+    let node = stage();
+    let mapped = |node: &Node| {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", node.id())).expect("the daemon lives");
+        let paths = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path.to_owned()));
+        paths.filter(|path| path.contains(".loaded.so")).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    for (version, constant) in [("0.2.0", 2), ("0.3.0", 3), ("0.1.0", 0)].into_iter().cycle().take(10) {
+        node.ok(&["purge", "looper"]);
+        load(&node, version);
+        // Whoever is started by its module's name is of the current version, and so is what a server's message runs.
+        let function = spawn(&node, "looper", "0");
+        assert_eq!(step(&node, &function), json!(constant));
+        assert_eq!(step(&node, &node.pid("stage", &json!("b"))), json!(constant));
+        node.ok(&["kill", &function]);
+        assert_eq!(slots(&node, "looper").0, json!(version));
+        assert!(mapped(&node) <= 3, "the two slots, and one that is on its way out");
+    }
+    assert_eq!(node.json(&["code"])["modules"].as_array().map(Vec::len), Some(8), "no module has come twice");
+}
+
+#[test]
+fn s17_a_loop_that_got_a_message_after_the_load_and_went_on_in_current_code_survives_the_purge() {
+    let node = stage();
+    let [moved, idle] = [0, 1].map(|_| spawn(&node, "rover", "0"));
+    load(&node, "0.2.0");
+    assert_eq!(node.json(&["call", &moved, "get"])["reply"], json!(0));
+    let purged = node.json(&["purge", "rover"]);
+    assert_eq!(purged["killed"].as_array().map(Vec::len), Some(1), "{purged:#}");
+    assert_eq!(purged["killed"][0]["pid"], json!(idle));
+    assert_eq!(node.json(&["call", &moved, "get"])["reply"], json!(1), "it goes on where it was");
+}
+
+#[test]
 fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
     let node = stage();
     let pid = spawn(&node, "count_server", "5");
@@ -143,7 +193,7 @@ fn s11_a_suspended_process_keeps_its_mail_and_handles_it_once_when_resumed() {
 
 #[test]
 #[expect(clippy::approx_constant, reason = "it is the number of the story, not of the circle")]
-fn s6_s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
+fn s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
     let node = stage();
     let pid = node.pid("stage", &json!("pi"));
     for version in ["0.2.0", "0.3.0", "0.1.0", "0.2.0"] {

@@ -15,6 +15,7 @@ mod packaging;
 mod ports;
 mod relup;
 mod settle;
+mod shapes;
 mod shared;
 mod single_app;
 mod store;

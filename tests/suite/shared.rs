@@ -136,10 +136,36 @@ fn a_mailbox_that_grows_is_told_and_counted() {
         "{}",
         node.log()
     );
-    assert_eq!(node.json(&["top", "-n", "1"])["processes"][0]["pid"], json!(clerk));
+    let top = node.json(&["top", "-n", "1", "--sort", "mailbox", "--interval", "1"]);
+    assert_eq!(top["processes"][0]["pid"], json!(clerk));
     node.ok(&["resume", "wire_clerk"]);
     eventually("it catches up", || metric(&node, "reld_mailbox_longest").filter(|longest| *longest < 100.0));
     assert_eq!(ask(&node, "wire_clerk", &json!("ticks")), ["10001"]);
+}
+
+#[test]
+fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_is_full() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("board-1.0.0")]);
+    let guard = node.json(&["spawn", "board_guard", "narrow"])["pid"].as_str().expect("a pid").to_owned();
+    node.ok(&["suspend", &guard]);
+    for _ in 0..5 {
+        node.ok(&["cast", &guard, "null"]);
+    }
+    let refused = node.run(&["call", &guard, "null"]).expect(1).stderr;
+    assert!(refused.contains("the mailbox of board_guard is full; the call was not sent"), "{refused}");
+    let process = node.json(&["proc", &guard]);
+    let seen = ["queue", "queue_max", "dropped"].map(|field| process[field].clone());
+    assert_eq!(seen, [json!(2), json!(2), json!(4)], "{process:#}");
+    assert!(node.ok(&["proc", &guard]).stdout.contains("2 of 2, 4 dropped"));
+    assert_eq!(metric(&node, "reld_mailbox_full_total"), Some(4.0));
+    let told = |line: &str| line.contains("a mailbox is full") && line.contains(&guard);
+    // At the first, the second and the fourth.
+    assert_eq!(node.log().lines().filter(|line| told(line)).count(), 3, "{}", node.log());
+    node.ok(&["resume", &guard]);
+    assert_eq!(node.json(&["call", &guard, "null"])["reply"], json!(0));
+    node.ok(&["upgrade", &release("board-2.0.0"), "--suspend-timeout", "5000"]);
+    assert_eq!(node.json(&["proc", &guard])["queue_max"], json!(2), "the bound outlives an upgrade");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `relctl child start|terminate|restart|delete|spec`.
+//! `relctl child start|terminate|restart|delete|spec|list`.
 
 use reld_api::response::{ChildStarted, TreeNode};
 use reld_api::{Client, request as q};
@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Shown;
 use crate::args::{Child, ChildId};
 use crate::error::Failure;
+use crate::render;
 
 pub(super) async fn run(client: &Client, args: Child) -> Result<Shown, Failure> {
     match args {
@@ -15,6 +16,7 @@ pub(super) async fn run(client: &Client, args: Child) -> Result<Shown, Failure> 
         Child::Restart(child) => restart(client, child).await,
         Child::Delete(child) => delete(client, child).await,
         Child::Spec(child) => spec(client, child).await,
+        Child::List { supervisor } => list(client, supervisor).await,
     }
 }
 
@@ -59,6 +61,11 @@ async fn delete(client: &Client, ChildId { supervisor, id }: ChildId) -> Result<
         Ok(answer) => Ok(Shown::line(&answer, format_args!("deleted {}", answer.id))),
         Err(error) => Err(explain(client, &request.id, error.into()).await),
     }
+}
+
+async fn list(client: &Client, supervisor: String) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Children { supervisor }).await?;
+    Ok(Shown::new(&answer, render::children(&answer)))
 }
 
 async fn spec(client: &Client, ChildId { supervisor, id }: ChildId) -> Result<Shown, Failure> {

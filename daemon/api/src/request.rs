@@ -14,8 +14,8 @@ mod release;
 mod touch;
 
 pub use look::{
-    Apps, ChildSpecOf, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status, SysStatus,
-    Tables, Top, TopSort, Tree,
+    Apps, ChildSpecOf, Children, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status,
+    SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Orphans, Policy, Probe,
@@ -101,6 +101,7 @@ routes! {
     Get    "/sys_status"          SysStatus      -> SysStatus      within QUICK;
     Get    "/statistics"          Statistics     -> ProcessStatistics within QUICK;
     Get    "/message_log"         MessageLog     -> ProcessLog     within QUICK;
+    Get    "/children"            Children       -> ChildList      within QUICK;
     Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
 
     Post   "/call"                Call           -> Replied        within QUICK;

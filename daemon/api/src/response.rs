@@ -7,11 +7,11 @@ mod touch;
 
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
-    App, AppList, AppStatus, Behaviour, Callback, ChildSpecShown, CodeAge, CodeTable, EndedApp, Forest, Heap,
-    Letter, LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus, OldCode, PendingTimer,
-    Port, PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState, ProcessStatistics,
-    ProcessStatus, Progress, Resident, RunningRelease, StuckCode, SysStatus, Table, TableList, TopList,
-    TopProcess, TreeNode,
+    App, AppList, AppStatus, Behaviour, Callback, ChildList, ChildRow, ChildSpecShown, CodeAge, CodeTable,
+    EndedApp, Forest, Heap, Letter, LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus,
+    OldCode, PendingTimer, Port, PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState,
+    ProcessStatistics, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, SysStatus, Table,
+    TableList, TopList, TopProcess, TreeNode,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,

@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crossbeam_utils::atomic::AtomicCell;
 use parking_lot::RwLock;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
@@ -18,6 +17,7 @@ use thiserror::Error;
 use crate::blocking::Work;
 use crate::code::{Behaviour, Bytes, From, Ref};
 use crate::code_server::Code;
+use crate::custody::Custody;
 use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -74,9 +74,9 @@ thread_local! {
     static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
 }
 
-/// The body of the process whose callback a thread runs, while it does. Another thread may take it away, when the
-/// callback does not return; two swaps for each callback are all that this costs.
-pub(crate) type Current = AtomicCell<Option<Box<Body>>>;
+/// The body of the process whose callback a thread runs, while it does. Another thread may seize it, when the callback does
+/// not return; two swaps for each callback are all that this costs.
+pub(crate) type Current = Custody<Box<Body>>;
 
 /// Makes `current` the calling thread's.
 pub(crate) fn run_in(current: &Arc<Current>) {
@@ -97,31 +97,18 @@ pub(crate) fn run<R>(
     });
     CURRENT.with(|current| {
         let current = current.get_or_init(Arc::default);
-        current.store(Some(body));
+        current.enter(body);
         let result = code();
-        (current.take(), result)
+        (current.leave(), result)
     })
-}
-
-/// A body in use by a function of this module; it goes back whatever happens.
-struct InUse<'a> {
-    current: &'a Current,
-    body: Option<Box<Body>>,
-}
-
-impl Drop for InUse<'_> {
-    fn drop(&mut self) {
-        self.current.store(self.body.take());
-    }
 }
 
 fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
     CURRENT.with(|current| {
         let current = current.get().ok_or(Refused)?;
-        let mut own = InUse { body: Some(current.take().ok_or(Refused)?), current };
-        let body = own.body.as_mut().ok_or(Refused)?;
+        let mut own = current.lend().ok_or(Refused)?;
         let world = WORLD.with(|cell| cell.get().and_then(Weak::upgrade)).ok_or(Refused)?;
-        Ok(ask(&world, body))
+        Ok(ask(&world, &mut own))
     })
 }
 

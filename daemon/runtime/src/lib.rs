@@ -28,6 +28,7 @@ mod code_server;
 pub mod context;
 mod convert;
 mod crashes;
+mod custody;
 mod debug;
 mod details;
 mod ets;

@@ -272,7 +272,7 @@ impl Scheduler {
         }
         // It is away for moments while the callback asks the daemon for something.
         let body = (0..TAKES).find_map(|_| {
-            worker.current.take().or_else(|| {
+            worker.current.seize().or_else(|| {
                 thread::yield_now();
                 None
             })

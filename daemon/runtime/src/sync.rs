@@ -7,6 +7,19 @@ mod real {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+    /// A place whose value is taken and put by one swap. Without a lock for what is as wide as a pointer.
+    pub(crate) struct Cell<T>(crossbeam_utils::atomic::AtomicCell<T>);
+
+    impl<T> Cell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(crossbeam_utils::atomic::AtomicCell::new(value))
+        }
+
+        pub(crate) fn swap(&self, value: T) -> T {
+            self.0.swap(value)
+        }
+    }
+
     /// Gives the lock back and waits for a change, for so long at most.
     pub(crate) fn nap<T>(changed: &Condvar, mut guard: MutexGuard<'_, T>, at_most: Duration) {
         changed.wait_for(&mut guard, at_most);
@@ -51,6 +64,18 @@ mod model {
 
         pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
             self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    pub(crate) struct Cell<T>(Mutex<T>);
+
+    impl<T> Cell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn swap(&self, value: T) -> T {
+            std::mem::replace(&mut *self.0.lock(), value)
         }
     }
 

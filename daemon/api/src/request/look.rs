@@ -134,6 +134,14 @@ pub struct ChildSpecOf {
     pub id: Value,
 }
 
+/// `relctl child list SUP`: the children of a supervisor. OTP: `supervisor:which_children`, `count_children`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Children {
+    /// The supervisor: a pid or a registered name.
+    pub supervisor: String,
+}
+
 /// A JSON value as its text.
 mod json_text {
     use serde::{Deserialize, Deserializer, Serializer, de};

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::request::ChildSpec;
+use crate::request::{ChildSpec, ChildType};
 
 use super::release::{Lingerer, ReleaseStatus};
 
@@ -243,6 +243,37 @@ pub struct Callback {
     pub for_ms: u64,
     /// What it waits for, such as `answer of <5.1>`, `time` or `port`; empty while it computes.
     pub waits_for: Vec<String>,
+}
+
+/// The children of a supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildList {
+    /// How many specs there are; 1 for a `simple_one_for_one`.
+    pub specs: u64,
+    /// How many children run.
+    pub active: u64,
+    /// How many children are supervisors.
+    pub supervisors: u64,
+    /// How many are not.
+    pub workers: u64,
+    /// The latest started first, as in OTP.
+    pub children: Vec<ChildRow>,
+}
+
+/// A child of a supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildRow {
+    /// Its id; null under a `simple_one_for_one`.
+    pub id: Value,
+    /// Its process, if it runs.
+    pub pid: Option<String>,
+    /// What it does.
+    pub status: ProcessStatus,
+    /// `worker` or `supervisor`.
+    #[serde(rename = "type")]
+    pub kind: ChildType,
+    /// The module that runs in it.
+    pub module: String,
 }
 
 /// Who keeps the node busy.

@@ -8,7 +8,8 @@ use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
 use reld_runtime::{
-    Answer, AppError, Behaviour, BodyKind, Exit, Pid, Place, Reason, Reply, Request, RequestKind, StopCause,
+    Answer, AppError, Behaviour, BodyKind, ChildType, Counts, Exit, Listed, Pid, Place, Reason, Reply,
+    Request, RequestKind, StopCause,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -66,6 +67,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
         on(router, |api: Api, request: q::ChildRestart| async move { child_restart(api, request).await });
     let router =
         on(router, |api: Api, request: q::ChildDelete| async move { child_delete(api, request).await });
+    let router = on(router, |api: Api, request: q::Children| async move { children(api, request).await });
     let router =
         on(router, |api: Api, request: q::ChildSpecOf| async move { child_spec_of(api, request).await });
     let router =
@@ -424,6 +426,33 @@ async fn child_delete(api: Api, request: q::ChildDelete) -> Result<r::ChildDelet
     let id = request.id;
     let () = supervise(&api, &request.supervisor, &Request::DeleteChild(id_bytes(&id)?), &id).await?;
     Ok(r::ChildDeleted { id })
+}
+
+async fn children(api: Api, request: q::Children) -> Result<r::ChildList, ErrorReport> {
+    let nobody = Value::Null;
+    let counts: Counts = supervise(&api, &request.supervisor, &Request::CountChildren, &nobody).await?;
+    let rows: Vec<Listed> = supervise(&api, &request.supervisor, &Request::WhichChildren, &nobody).await?;
+    let row = |row: &Listed| r::ChildRow {
+        id: json(&row.id),
+        pid: row.pid.map(|pid| pid.to_string()),
+        status: match (row.pid, row.restarting) {
+            (Some(_), _) => r::ProcessStatus::Running,
+            (None, true) => r::ProcessStatus::Restarting,
+            (None, false) => r::ProcessStatus::NotStarted,
+        },
+        kind: match row.kind {
+            ChildType::Worker => q::ChildType::Worker,
+            ChildType::Supervisor => q::ChildType::Supervisor,
+        },
+        module: row.module.clone(),
+    };
+    Ok(r::ChildList {
+        specs: counts.specs as u64,
+        active: counts.active as u64,
+        supervisors: counts.supervisors as u64,
+        workers: counts.workers as u64,
+        children: rows.iter().map(row).collect(),
+    })
 }
 
 async fn child_spec_of(api: Api, request: q::ChildSpecOf) -> Result<r::ChildSpecShown, ErrorReport> {

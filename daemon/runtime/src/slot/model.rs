@@ -7,7 +7,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Claim, Hold, Kind, Rest, Room, Slot, Unclaimed, Wake};
+use super::{Claim, Hold, Kind, Rest, Room, Slot, Unclaimed, Unposted, Wake};
+use crate::custody::Custody;
 use crate::sync::Mutex;
 
 struct Model;
@@ -52,6 +53,18 @@ impl House {
         while let Ok(claim) = self.slot.claim_any() {
             let body = self.handle(claim);
             if self.put_back(body, hold) == Wake::Nothing {
+                return;
+            }
+        }
+    }
+
+    /// As [`House::run`], for a process with a bound.
+    fn take_one(&self) {
+        while let Ok(claim) = self.slot.claim_any() {
+            assert!(claim.mail.len() <= 1, "one is all that may wait");
+            let body = self.handle(claim);
+            self.slot.holds(0);
+            if self.put_back(body, Hold::NONE) == Wake::Nothing {
                 return;
             }
         }
@@ -281,5 +294,84 @@ fn what_is_sent_to_a_process_that_ends_is_given_back_and_never_reaches_the_next_
         join([ender]);
         assert_eq!(late.load(Ordering::Relaxed), 1);
         assert_eq!(house.slot.peek(GENERATION + 1, |body| body.mail), Some(0));
+    });
+}
+
+#[test]
+fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_nothing() {
+    loom::model(|| {
+        let house = House::new();
+        let custody = Arc::new(Custody::<Handled>::default());
+        let (found_nothing, given_back) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        assert_eq!(house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake), Ok(Wake::Schedule));
+        let worker = spawn(&house, {
+            let (custody, found_nothing) = (Arc::clone(&custody), Arc::clone(&found_nothing));
+            move |house| {
+                let Ok(claim) = house.slot.claim_any() else { return };
+                custody.enter(house.handle(claim));
+                // The callback asks the daemon for something.
+                if let Some(own) = custody.lend() {
+                    house.alone(|| assert_eq!(own.mail, 1));
+                }
+                match custody.leave() {
+                    Some(body) if house.put_back(body, Hold::NONE) == Wake::Schedule => house.run(Hold::NONE),
+                    Some(_) => {}
+                    None => {
+                        found_nothing.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        let sender = spawn(&house, {
+            let given_back = Arc::clone(&given_back);
+            move |house| match house.slot.push_mail(GENERATION, 1, Room::Always) {
+                Ok((Wake::Schedule, _)) => house.run(Hold::NONE),
+                Ok((Wake::Nothing, _)) => {}
+                Err(_) => {
+                    given_back.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let mut ended = 0;
+        if let Some(body) = custody.seize() {
+            ended += 1;
+            house.alone(|| assert_eq!(body.mail, 1));
+            let (mail, ..) = house.slot.close();
+            given_back.fetch_add(mail.len() as u32, Ordering::Relaxed);
+        }
+        join([worker, sender]);
+        assert_eq!(found_nothing.load(Ordering::Relaxed), ended);
+        match house.slot.peek(GENERATION, |body| *body) {
+            Some(body) => assert_eq!((body.mail, ended), (2, 0)),
+            None => assert_eq!((given_back.load(Ordering::Relaxed), ended), (1, 1)),
+        }
+    });
+}
+
+#[test]
+fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() {
+    loom::model(|| {
+        let house = House::new();
+        let claim = house.slot.claim_any().expect("nobody else has it");
+        house.slot.bound(Some(1), 0);
+        assert_eq!(house.put_back(claim.body, Hold::NONE), Wake::Nothing);
+        let refused = Arc::new(AtomicU32::new(0));
+        let sender = || {
+            let refused = Arc::clone(&refused);
+            move |house: &House| match house.slot.push_mail(GENERATION, 1, Room::Bounded) {
+                Ok((wake, queued)) => {
+                    assert_eq!(queued, 1, "one is all that may wait");
+                    if wake == Wake::Schedule {
+                        house.take_one();
+                    }
+                }
+                Err(unposted) => {
+                    assert!(matches!(unposted, Unposted::Full(1, _)));
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        join([spawn(&house, sender()), spawn(&house, sender())]);
+        assert_eq!(house.handled().mail + refused.load(Ordering::Relaxed), 2);
     });
 }

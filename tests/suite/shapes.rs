@@ -1,0 +1,134 @@
+//! States and messages that another version reads otherwise (S13 to S15).
+
+use reld_tests::{Node, Run, eventually, folder, release};
+use serde_json::{Value, json};
+
+fn board() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("board-1.0.0")]);
+    node
+}
+
+fn root(node: &Node) -> String {
+    node.tree("board")["pid"].as_str().expect("the root runs").to_owned()
+}
+
+/// Starts a tally, bumps it so often, and returns its pid.
+fn tally(node: &Node, module: &str, bump: &Value, times: u64) -> String {
+    let spec = json!({"id": module, "module": module}).to_string();
+    node.ok(&["child", "start", &root(node), &spec]);
+    let pid = node.pid("board", &json!(module));
+    bumped(node, &pid, bump, times);
+    pid
+}
+
+fn bumped(node: &Node, pid: &str, bump: &Value, times: u64) {
+    for _ in 0..times {
+        node.ok(&["cast", pid, &bump.to_string()]);
+    }
+}
+
+fn say(node: &Node, pid: &str, what: &str) -> Value {
+    node.json(&["call", pid, what])["reply"].clone()
+}
+
+fn up(node: &Node) -> Run {
+    node.run(&["upgrade", &release("board-2.0.0")])
+}
+
+// --- a state of another shape ----------------------------------------------------------------------------------------
+
+#[test]
+fn s13_a_state_that_changed_without_a_change_code_takes_the_upgrade_back_and_names_the_field() {
+    let node = board();
+    let pid = tally(&node, "board_stiff", &json!(5), 2);
+    let refused = up(&node).expect(4).stderr;
+    for words in ["board_stiff", "2.0.0", "missing field `max`"] {
+        assert!(refused.contains(words), "no {words} in:\n{refused}");
+    }
+    assert_eq!(say(&node, &pid, "sum"), json!(10), "nothing has changed");
+}
+
+#[test]
+fn s13_by_hand_such_a_process_ends_with_the_typed_error_and_is_restarted_with_a_first_state() {
+    let node = board();
+    let pid = tally(&node, "board_stiff", &json!(5), 2);
+    let dir = folder("tests/fixtures/lib/board-2.0.0");
+    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    let new = eventually("it is restarted", || {
+        let row = node.child("board", &json!("board_stiff"));
+        row["pid"].as_str().filter(|new| *new != pid).map(str::to_owned)
+    });
+    assert_eq!(say(&node, &new, "sum"), json!(0), "never the old bytes read as something else");
+    let log = node.log();
+    let report = log.lines().find(|line| line.contains("a process ended") && line.contains(&pid));
+    let report = report.unwrap_or_else(|| panic!("no crash report of {pid} in:\n{log}"));
+    for words in ["module=\"board_stiff\"", "version=\"1.0.0\"", "undecodable: ", "missing field `max`"] {
+        assert!(report.contains(words), "no {words} in:\n{report}");
+    }
+}
+
+// --- messages of another shape ---------------------------------------------------------------------------------------
+
+#[test]
+fn s14_a_queued_message_of_the_old_form_crashes_who_has_no_clause_for_it_and_says_so() {
+    let node = board();
+    let pid = tally(&node, "board_strict", &json!("bump"), 3);
+    assert_eq!(say(&node, &pid, "sum"), json!(3));
+    node.ok(&["suspend", &pid]);
+    bumped(&node, &pid, &json!("bump"), 2);
+    up(&node).expect(0);
+    assert_eq!(node.child("board", &json!("board_strict"))["pid"], json!(pid));
+    node.ok(&["resume", &pid]);
+    let new = eventually("it is restarted", || {
+        let row = node.child("board", &json!("board_strict"));
+        row["pid"].as_str().filter(|new| *new != pid).map(str::to_owned)
+    });
+    let log = node.log();
+    let report = log.lines().find(|line| line.contains("a process ended") && line.contains(&pid));
+    let report = report.unwrap_or_else(|| panic!("no crash report of {pid} in:\n{log}"));
+    for words in ["module=\"board_strict\"", "version=\"2.0.0\"", "cast ", "bump", "undecodable: cast: "] {
+        assert!(report.contains(words), "no {words} in:\n{report}");
+    }
+    bumped(&node, &new, &json!({"bump": 7}), 1);
+    assert_eq!(say(&node, &new, "sum"), json!(7));
+}
+
+#[test]
+fn s14_with_a_clause_for_the_old_form_every_queued_message_counts() {
+    let node = board();
+    let pid = tally(&node, "board_tally", &json!("bump"), 3);
+    node.ok(&["suspend", &pid]);
+    bumped(&node, &pid, &json!("bump"), 2);
+    up(&node).expect(0);
+    node.ok(&["resume", &pid]);
+    assert_eq!(say(&node, &pid, "sum"), json!(5));
+    assert_eq!(node.pid("board", &json!("board_tally")), pid);
+}
+
+#[test]
+fn s15_a_tally_that_is_upgraded_under_mixed_messages_has_the_sum_of_all_and_the_greatest() {
+    let node = board();
+    let pid = tally(&node, "board_tally", &json!("bump"), 3);
+    let expected = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut sum = 3;
+            for round in 0..40 {
+                // What the version that runs would not understand is refused at the terminal, and not sent.
+                let (by, cast) =
+                    if round % 2 == 0 { (1, json!("bump")) } else { (round, json!({ "bump": round })) };
+                let sent = node.run(&["cast", &pid, &cast.to_string()]);
+                sum += if sent.code == 0 { by } else { 0 };
+            }
+            sum
+        });
+        up(&node).expect(0);
+        sender.join().expect("the sender ends")
+    });
+    bumped(&node, &pid, &json!({"bump": 1_000}), 1);
+    assert_eq!(say(&node, &pid, "sum"), json!(expected + 1_000));
+    assert_eq!(say(&node, &pid, "max"), json!(1_000));
+    assert_eq!(node.pid("board", &json!("board_tally")), pid, "nothing has crashed");
+    node.ok(&["downgrade"]);
+    assert_eq!(say(&node, &pid, "sum"), json!(expected + 1_000));
+}
