@@ -52,6 +52,26 @@ fn a_script_that_breaks_a_rule_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn an_app_that_stays_is_restarted_with_the_code_it_has() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
+    let restart = r#"instructions = [{ apply = "application:stop", args = ["shed"] }, { apply = "application:start", args = ["shed", "permanent"] }]"#;
+    let relup = format!("version = '3.0.0'\n[[up]]\nfrom = '2.0.0'\n{restart}\n[[down]]\nto = '2.0.0'\n{restart}\n");
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let tarball = packed_with(place.path(), "tests/fixtures", "yard-3.0.0", &relup);
+    let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
+    assert!(dry.contains("restart_application shed permanent") && !dry.contains("shed-2.0.0"), "{dry}");
+    for arguments in [&["upgrade", &tarball][..], &["downgrade"]] {
+        let pump = node.pid("shed", &json!("pump"));
+        assert_eq!(node.json(&["call", &pump, "stroke"])["reply"], json!(2));
+        node.ok(arguments);
+        let new = node.pid("shed", &json!("pump"));
+        assert_ne!(new, pump);
+        assert_eq!(node.json(&["call", &new, "get"])["reply"], json!(0), "it began anew");
+    }
+}
+
+#[test]
 fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_nobody_has_is_refused() {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);

@@ -9,7 +9,8 @@
 //! - What ends something (stop, remove, purge, stop of an app) waits until after the switch, and so do the calls of the
 //!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate.
 //! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.
-//! - A load in place of a remove replaces the module; restart_application becomes one step before the gate.
+//! - A load in place of a remove replaces the module; restart_application becomes one step before the
+//!   gate, which loads nothing where the app's version stays.
 //!
 //! `windows.rs` says which instructions are a window, `facts.rs` knows what the relup and the two releases say, `window.rs` puts each instruction into its place.
 

@@ -94,6 +94,12 @@ impl<'a> Facts<'a> {
         self.restarted.contains(app)
     }
 
+    /// Returns whether the app is restarted in the version that runs: its code stays where it is.
+    pub(crate) fn keeps_code(&self, app: &AppName) -> bool {
+        let vsn = |release: &'a Release| release.app(app).map(ReleaseApp::version);
+        self.is_restarted(app) && vsn(self.from) == vsn(self.to)
+    }
+
     /// Returns what happens to the users of a suspended module; by hand, a code_change is an advanced one.
     pub(crate) fn change(&self, module: &ModuleName) -> MemberChange {
         let by_hand = self.converted.contains(module);

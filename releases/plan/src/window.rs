@@ -40,6 +40,7 @@ impl Window {
         for line in &facts.relup.lines {
             if let LowLevel::LoadObjectCode { app, vsn, .. } = &line.instruction
                 && part.opens(app)
+                && !facts.keeps_code(app)
             {
                 self.object_code.push(open(facts.new_library(app, vsn)?, line.reason.clone()));
             }
@@ -127,7 +128,10 @@ impl Window {
         if facts.is_purged_before_load(module) {
             purge.pre = Some(PurgeMethod::Brutal);
         }
-        self.staged.push(load(module, facts.new_owner(module)?, false, purge, reason.clone()));
+        let owner = facts.new_owner(module)?;
+        if !facts.keeps_code(owner.name()) {
+            self.staged.push(load(module, owner, false, purge, reason.clone()));
+        }
         Ok(())
     }
 

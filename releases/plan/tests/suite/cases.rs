@@ -43,6 +43,7 @@ cases! {
     e10_delete_with_dependency
     implied_loads_and_keep
     relup_by_hand
+    restart_of_an_app_that_stays
     s40_counter
     s47_children_added_and_deleted
     s62_process_quest
