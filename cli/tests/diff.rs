@@ -12,9 +12,8 @@ use tempfile::TempDir;
 /// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`; the newer one has an app `b` as well.
 fn releases() -> TempDir {
     let folder = TempDir::new().unwrap();
-    for (side, vsn, more) in
-        [("from", "1.0.0", ""), ("to", "2.0.0", "[[app]]\nname = 'b'\nversion = '1.0.0'\n")]
-    {
+    let newer = "type = 'temporary'\n[[app]]\nname = 'b'\nversion = '1.0.0'\n";
+    for (side, vsn, more) in [("from", "1.0.0", ""), ("to", "2.0.0", newer)] {
         let rel = format!(
             "name = 's'\nversion = '{vsn}'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '{vsn}'\n{more}"
         );
@@ -69,6 +68,7 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
     from 1.0.0 to 2.0.0
 
     a 1.0.0 -> 2.0.0: changed
+      type: permanent -> temporary
       m (gen_server): needs code
         up: `limit` is new and has no default
         down: `limit` is gone, and not declared in DROPPED
@@ -102,11 +102,12 @@ fn programs_see_the_same_as_json() {
         "interface": ["call: `stop` is gone"],
     });
     let a = json!({
-        "app": "a", "change": "changed", "from": "1.0.0", "to": "2.0.0",
+        "app": "a", "change": "changed", "from": "1.0.0", "to": "2.0.0", "start_type": ["permanent", "temporary"],
         "env": [key("vsn", "1.0.0".into(), "2.0.0".into())], "modules": [m], "draft": null,
     });
     let b = json!({
-        "app": "b", "change": "added", "from": null, "to": "1.0.0", "env": [], "modules": [], "draft": null,
+        "app": "b", "change": "added", "from": null, "to": "1.0.0", "start_type": null,
+        "env": [], "modules": [], "draft": null,
     });
     let not_taken =
         "2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release";

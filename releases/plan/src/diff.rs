@@ -19,6 +19,7 @@ use self::module::{ChildChange, ChildChangeKind, Need, Spoken, need};
 use crate::collect::Pair;
 use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
+use crate::rel::StartType;
 use crate::release::{Release, ReleaseApp};
 use crate::schemas::{ModuleSchema, Schemas};
 use crate::version::Vsn;
@@ -73,6 +74,8 @@ pub struct AppDiff {
     pub from: Option<Vsn>,
     /// Its version in the release gone to.
     pub to: Option<Vsn>,
+    /// Its two start types, if they differ.
+    pub start_type: Option<[StartType; 2]>,
     /// What differs in the `[env]` of its `app.toml`.
     pub env: Vec<KeyDiff>,
     /// Its modules.
@@ -208,6 +211,10 @@ fn app(name: &AppName, from: &PackedRelease, to: &PackedRelease) -> AppDiff {
         change: AppChange::Unchanged,
         from: old.map(|app| app.version().clone()),
         to: new.map(|app| app.version().clone()),
+        start_type: old
+            .zip(new)
+            .map(|(old, new)| [old.app.start_type, new.app.start_type])
+            .filter(|[from, to]| from != to),
         env: Vec::new(),
         modules: Vec::new(),
         draft: None,

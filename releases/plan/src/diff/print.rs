@@ -43,6 +43,9 @@ fn print_app(f: &mut fmt::Formatter<'_>, app: &AppDiff) -> fmt::Result {
         AppChange::Unchanged => "unchanged",
     };
     writeln!(f, "\n{} {versions}: {change}", app.app)?;
+    if let Some([from, to]) = app.start_type {
+        writeln!(f, "  type: {from} -> {to}")?;
+    }
     app.modules.iter().try_for_each(|module| print_module(f, module))?;
     if !app.env.is_empty() {
         writeln!(f, "  env")?;
