@@ -91,8 +91,9 @@ impl<'a> Sorting<'a> {
             let (included, unfound) = self.take(name, &next.includes);
             first.extend(included);
             let unused = without(unused, &next.app.docs.app.optional_applications);
+            // The latest comes first, as in OTP.
             let missing = unused.into_iter().chain(unfound);
-            self.missing.extend(missing.map(|needed| (name.clone(), needed.clone())));
+            self.missing.splice(0..0, missing.map(|needed| (name.clone(), needed.clone())));
             if first.is_empty() {
                 self.out.push(name.clone());
             } else {

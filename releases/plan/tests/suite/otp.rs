@@ -12,15 +12,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-use reld_plan::make_relups;
+use reld_plan::{Mode, PlanError, make_relups, plan_direction};
 use serde_json::{Map, Value, json};
 
 use crate::documents::Documents;
 
 #[test]
 fn every_case_comes_out_as_it_does_from_otp() {
-    let text = fs::read_to_string(file("cases.jsonl")).unwrap();
-    let mut cases: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut cases = cases();
     if env::var_os("RELD_OTP").is_some() {
         record(&mut cases);
     }
@@ -32,6 +31,28 @@ fn every_case_comes_out_as_it_does_from_otp() {
         cases.len(),
         differing.join("\n")
     );
+}
+
+/// OTP looks at neither: code that runs is not loaded again, and a script by hand is held to our rules.
+#[test]
+fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
+    for case in cases() {
+        let documents = Documents::parse(&documents(&case));
+        let (Ok(top), Ok(base)) = (documents.release("to"), documents.release("from")) else { continue };
+        for mode in
+            [Mode::Up, Mode::Down].into_iter().filter(|mode| case["otp"][mode.as_str()]["script"].is_array())
+        {
+            let planned = plan_direction(&top, &base, mode);
+            let class = planned.as_ref().map_or_else(PlanError::class, |_| "planned");
+            let known = ["planned", "bad_lib_vsn", "bad_script", "no_such_module"];
+            assert!(known.contains(&class), "{planned:?} of {case}");
+        }
+    }
+}
+
+fn cases() -> Vec<Value> {
+    let text = fs::read_to_string(file("cases.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn file(name: &str) -> PathBuf {
