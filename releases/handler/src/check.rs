@@ -142,7 +142,8 @@ pub(crate) fn prepare_way_back<N: Node>(
     let left = from.documents(store)?.release;
     match candidate(store, to) {
         Ok((documents, material)) => {
-            let script = plan_windows(&left, &documents.release, Windows::Group).map(|script| script.about(moved));
+            let script =
+                plan_windows(&left, &documents.release, Windows::Group).map(|script| script.about(moved));
             let material = Material { continues: true, ..material };
             // It is gone in any case, and what stops it is told as it comes.
             prepared.plan(node, Some(&left), script, material, options, None);
@@ -308,13 +309,14 @@ impl Prepared {
         let before = self.check.obstacles.len();
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
-        if let Some(look) = look.filter(|_| is_harmless) {
+        self.check.restarts = restarts(&script);
+        // A restart starts everything afresh.
+        if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
             let mut foresight = foresee(node, &script, &material, &calls, look);
             self.check.obstacles.append(&mut foresight.obstacles);
             self.check.warnings.append(&mut foresight.warnings);
         }
-        self.check.restarts = restarts(&script);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);
         self.check.script = Some(script);

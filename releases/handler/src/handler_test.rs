@@ -467,7 +467,6 @@ fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
     assert_eq!(handler.check_install(&vsn(1), options()).unwrap().warnings, [""; 0]);
     handler.goes(&targets[1], Outcome::Installed);
     let warnings = handler.check_install(&vsn(2), options()).unwrap().warnings;
-    let expected =
-        "counter 0.1.2 takes a call of 0.1.1 no more: `stop` is gone; go on reading the old form for one release";
+    let expected = "counter 0.1.2 takes a call of 0.1.1 no more: `stop` is gone; go on reading the old form for one release";
     assert_eq!(warnings, [expected]);
 }
