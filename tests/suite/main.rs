@@ -10,6 +10,7 @@ mod daemon;
 mod diff;
 mod foreign;
 mod foresight;
+mod inside;
 mod lives;
 mod native;
 mod packaging;

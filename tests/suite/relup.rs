@@ -78,7 +78,7 @@ fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_n
 }
 
 /// The second yard, with lines put into its way up.
-fn yard_with(place: &Path, changes: &[(&str, &str)]) -> String {
+pub(crate) fn yard_with(place: &Path, changes: &[(&str, &str)]) -> String {
     let node = Node::start();
     let mut relup = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
     for (at, with) in changes {
