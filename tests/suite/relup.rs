@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use reld_tests::{Node, folder, pack_release, release};
+use reld_tests::{Node, eventually, folder, pack_release, release};
 use serde_json::json;
 
 /// Packs a release with a script of its own.
-fn packed_with(place: &Path, apps: &str, release: &str, relup: &str) -> String {
+pub(crate) fn packed_with(place: &Path, apps: &str, release: &str, relup: &str) -> String {
     let (file, tarball) = (place.join("release.toml"), place.join("release.tar.gz"));
     fs::copy(folder(apps).join(format!("releases/{release}.toml")), &file).expect("a release file");
     fs::write(place.join("relup.toml"), relup).expect("a temporary folder can be written");
@@ -93,4 +95,104 @@ fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_n
     assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
     assert_eq!(node.tree("yard").to_string(), tree);
     assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+}
+
+/// The second yard, with lines put into its way up.
+pub(crate) fn yard_with(place: &Path, changes: &[(&str, &str)]) -> String {
+    let node = Node::start();
+    let mut relup = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
+    for (at, with) in changes {
+        assert!(relup.contains(at), "no {at} in:\n{relup}");
+        relup = relup.replacen(at, with, 1);
+    }
+    packed_with(place, "tests/fixtures", "yard-2.0.0", &relup)
+}
+
+#[test]
+fn s56_callers_that_give_up_during_the_pause_are_counted_and_all_others_are_answered() {
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let suspend = "{ suspend = [\"yard_worker\"] },";
+    let waits = format!("{suspend}\n  {{ apply = \"yard_calls:wait\", args = [2500] }},");
+    let tarball = yard_with(place.path(), &[(suspend, &waits)]);
+    let node = Arc::new(Node::start());
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let worker = node.pid("yard", &json!("a"));
+    node.ok(&["cast", &worker, "7"]);
+    let over = Arc::new(AtomicBool::new(false));
+    let callers = ["300", "60000"].map(|timeout| {
+        let (node, over, worker) = (Arc::clone(&node), Arc::clone(&over), worker.clone());
+        std::thread::spawn(move || {
+            let mut late = 0;
+            while !over.load(Ordering::Relaxed) {
+                let called = node.run(&["call", &worker, "get", "--timeout", timeout]);
+                assert!(called.code == 0 || called.stderr.contains("300 ms"), "{called:?}");
+                late += u64::from(called.code != 0);
+            }
+            late
+        })
+    });
+    let report = node.json(&["upgrade", &tarball]);
+    over.store(true, Ordering::Relaxed);
+    let [hasty, patient] = callers.map(|caller| caller.join().expect("every call had its end"));
+    assert!(hasty > 0 && patient == 0, "{hasty} and {patient}");
+    assert_eq!(report["timeouts"], json!(hasty), "{report:#}");
+    assert!(report["pauses"]["max_us"].as_u64().is_some_and(|us| us >= 2_500_000), "{report:#}");
+    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+}
+
+/// Whether a process of the operating system runs. One that has ended and was not waited for does not.
+fn lives(process: u64) -> bool {
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    !state.is_empty() && !state.contains(") Z")
+}
+
+#[test]
+fn s82_a_resource_outside_is_opened_in_the_pause_handed_to_the_conversion_and_closed_where_that_is_taken_back()
+ {
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let before = "{ suspend = [\"yard_sup\"] },";
+    let open =
+        "{ apply = \"yard_calls:open\", args = [], undo = { apply = \"yard_calls:close\", args = [] } }";
+    let dock = format!(
+        "{{ suspend = [\"yard_dock\"] }},\n  {open},\n  {{ load = \"yard_dock\" }},\n  \
+         {{ code_change = [{{ module = \"yard_dock\", extra = {{}} }}], mode = \"up\" }},\n  FAIL{{ resume = [\"yard_dock\"] }},\n  {before}"
+    );
+    let read = ("{ load_object_code = [", "{ load_object_code = [\"yard_dock\", ");
+    let failing = dock.replace("FAIL", "{ apply = \"yard_calls:fail\", args = [\"no power\"] },\n  ");
+    let spoilt = yard_with(place.path(), &[read, (before, &failing)]);
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let sup = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    node.ok(&["child", "start", &sup, r#"{"id": "dock", "module": "yard_dock"}"#]);
+    let pid = node.pid("yard", &json!("dock"));
+    let child = || node.json(&["call", &pid, "get"])["reply"].as_u64().expect("a number");
+    let first = child();
+    assert!(lives(first));
+
+    let failed = node.run(&["upgrade", &spoilt]).expect(4);
+    assert!(failed.stderr.contains("no power"), "{}", failed.stderr);
+    assert_eq!(child(), first);
+    let sleepers = || {
+        let children =
+            fs::read_to_string(format!("/proc/{0}/task/{0}/children", node.id())).unwrap_or_default();
+        children
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .filter(|child| lives(*child))
+            .count()
+    };
+    eventually("what was opened is closed again, and nothing else", || {
+        (lives(first) && sleepers() <= 1).then_some(())
+    });
+
+    node.ok(&["remove", "2.0.0"]);
+    let good = yard_with(place.path(), &[read, (before, &dock.replace("FAIL", ""))]);
+    node.ok(&["upgrade", &good]);
+    assert_eq!(node.pid("yard", &json!("dock")), pid);
+    let second = child();
+    assert_ne!(second, first, "the new version has a new one");
+    assert!(lives(second));
+    eventually("the one before is ended", || (!lives(first)).then_some(()));
+    node.ok(&["child", "terminate", &sup, "dock"]);
+    eventually("its owner ends it", || (!lives(second)).then_some(()));
 }

@@ -52,6 +52,8 @@ pub(crate) struct RuntimeNode {
     /// The staged apps in the runtime's words, made before the gate is up.
     specs: Vec<runtime::AppSpec>,
     upgrade: Option<Upgrade>,
+    /// What became of the processes of these modules during the last upgrade that is over.
+    over: (Vec<String>, runtime::Entries),
     /// Whether the switch of that upgrade is behind it.
     is_switched: bool,
     /// Suspended over the switch, to be stopped by their supervisors after it.
@@ -86,6 +88,7 @@ impl RuntimeNode {
             staging: Staging::default(),
             specs: Vec::new(),
             upgrade: None,
+            over: Default::default(),
             is_switched: false,
             held: Vec::new(),
             stopped: Vec::new(),
@@ -217,8 +220,10 @@ impl RuntimeNode {
     }
 
     fn app_of(&self, module: &str) -> (AppName, Vsn) {
-        let version =
-            self.runtime.code().into_iter().find(|v| v.module == module && v.place == Place::Staged);
+        let mut versions: Vec<_> = self.runtime.code().into_iter().filter(|v| v.module == module).collect();
+        let staged = versions.iter().position(|v| v.place == Place::Staged);
+        let current = versions.iter().position(|v| v.place == Place::Current);
+        let version = staged.or(current).map(|at| versions.swap_remove(at));
         version.map_or_else(|| (app(module), vsn("0.0.0")), |v| (app(&v.app), vsn(&v.version)))
     }
 
@@ -276,9 +281,12 @@ impl Node for RuntimeNode {
     }
 
     fn comparison(&self) -> Comparison {
-        let Some(upgrade) = &self.upgrade else { return Comparison::default() };
-        let staged: Vec<&str> = self.staging.modules.keys().map(ModuleName::as_str).collect();
-        let journal = upgrade.journal();
+        let staged: Vec<&str> = match &self.upgrade {
+            Some(_) => self.staging.modules.keys().map(ModuleName::as_str).collect(),
+            None => self.over.0.iter().map(String::as_str).collect(),
+        };
+        let journal = self.upgrade.as_ref().map_or_else(|| self.over.1.clone(), Upgrade::journal);
+        let unconverted = self.upgrade.as_ref().map(|upgrade| upgrade.unconverted(&staged));
         let timed_out = self.processes(&journal.timed_out);
         let concerned = journal.died.into_iter().filter(|death| staged.contains(&death.module.as_str()));
         let exits = concerned.map(|death| Exited {
@@ -294,7 +302,7 @@ impl Node for RuntimeNode {
         Comparison {
             exits: exits.collect(),
             starts: started.filter(|process| staged.contains(&process.module.as_str())).collect(),
-            unconverted: self.processes(&upgrade.unconverted(&staged)),
+            unconverted: self.processes(&unconverted.unwrap_or_default()),
             timeouts: timed_out.iter().filter(|process| staged.contains(&process.module.as_str())).count(),
         }
     }
@@ -580,10 +588,10 @@ impl Node for RuntimeNode {
     }
 
     fn sweep(&mut self, deadline: Instant) {
-        self.staging = Staging::default();
+        let staging = std::mem::take(&mut self.staging);
         if let Some(upgrade) = self.upgrade.take() {
             upgrade.sweep(deadline);
-            upgrade.finish();
+            self.over = (staging.modules.keys().map(ToString::to_string).collect(), upgrade.finish());
         }
     }
 

@@ -175,6 +175,11 @@
 //! written; it must not call processes of the updated modules there. It may take five seconds. An error, a panic or a
 //! late end takes the upgrade back, and `undo` takes back the call.
 //!
+//! A conversion that needs something from outside the node (a child of the operating system, a device) has it opened by
+//! such a call with an `undo` that closes it, written before the update: the states behind a call are converted inside
+//! the pause, once. `change_code` takes what was opened, for instance out of a `static` of the library, into the new
+//! state, and leaves the old thing open, since all may be taken back; the next callback closes it.
+//!
 //! While states are converted nobody runs: two upgraded modules never talk across versions inside the window. What was
 //! sent before it is handled after it, by the newer code. Converting one state may take five seconds
 //! (`--code-change-timeout`); then, as when a conversion fails, everything is as before. Ending `relctl` ends no

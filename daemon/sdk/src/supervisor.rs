@@ -26,8 +26,10 @@ pub trait Supervisor: 'static {
     type Args: DeserializeOwned + Send;
 
     /// Says what to supervise. Called at the start, and again with the same argument by an appup's
-    /// `change = "supervisor"`, so it should do nothing else. Where the argument is `()`, `relctl pack` calls it too, to
-    /// store the child specs for `relctl diff`.
+    /// `change = "supervisor"`, so it should do nothing else. A check of an upgrade asks it in a process that is thrown
+    /// away. Only at the start it runs in a process of the node: afterwards [`env`](crate::env) answers nothing, so what it
+    /// needs comes with its argument. Where the argument is `()`, `relctl pack` calls it too, to store the child specs for
+    /// `relctl diff`.
     fn init(args: Self::Args) -> SupervisorSpec;
 }
 

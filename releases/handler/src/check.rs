@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, MemberChange, Moved, PlanError, PurgeMethod, Release, ReleaseApp, Script,
-    StartType, Vsn, Windows, plan_windows,
+    Action as PlanAction, Finding, MemberChange, Moved, PackedApp, PackedRelease, PlanError, PurgeMethod,
+    Release, ReleaseApp, Schemas, Script, StartType, Vsn, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -81,9 +81,11 @@ pub(crate) fn prepare<N: Node>(
         prepared.check.obstacles.push(obstacle);
         return Ok(prepared);
     }
-    let old = from.map(|from| from.documents(store)).transpose()?.map(|documents| documents.release);
+    let left = from.map(|from| from.documents(store)).transpose()?;
     match candidate(store, to) {
-        Ok((new, material)) => {
+        Ok((documents, material)) => {
+            prepared.check.warnings.extend(left.iter().flat_map(|left| not_taken(left, &documents)));
+            let (old, new) = (left.map(|left| left.release), documents.release);
             let script = match &old {
                 Some(old) => plan_windows(old, &new, options.windows),
                 None => Ok(Script::boot(&new)),
@@ -96,6 +98,26 @@ pub(crate) fn prepare<N: Node>(
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
+}
+
+/// Returns the messages of the release that is left which the other takes no more, by what their libraries say. One that
+/// is under way when the code changes, or comes from who has not changed, ends its receiver.
+fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
+    let packed = |documents: &Documents| {
+        let schemas = documents.schemas.iter().map(|(app, text)| {
+            // What cannot be read says nothing.
+            let schemas = Schemas::parse("schema.json", text).unwrap_or_default();
+            (app.clone(), PackedApp { schemas, library: None })
+        });
+        let (release, apps) = (documents.release.clone(), schemas.collect());
+        PackedRelease { release, config: Map::new(), apps }
+    };
+    let findings = diff(&packed(left), &packed(to)).findings.into_iter();
+    let said = |finding: Finding| {
+        let module = finding.module.map(|module| format!("{module} ")).unwrap_or_default();
+        format!("{module}{}", finding.message)
+    };
+    findings.filter(|finding| finding.class == "message_not_taken").map(said).collect()
 }
 
 /// What was carried out of a script of several windows is taken back by the script of the opposite direction.
@@ -119,8 +141,9 @@ pub(crate) fn prepare_way_back<N: Node>(
     let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
     let left = from.documents(store)?.release;
     match candidate(store, to) {
-        Ok((release, material)) => {
-            let script = plan_windows(&left, &release, Windows::Group).map(|script| script.about(moved));
+        Ok((documents, material)) => {
+            let script =
+                plan_windows(&left, &documents.release, Windows::Group).map(|script| script.about(moved));
             let material = Material { continues: true, ..material };
             // It is gone in any case, and what stops it is told as it comes.
             prepared.plan(node, Some(&left), script, material, options, None);
@@ -146,8 +169,9 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
         return vec![files(error)];
     }
     match candidate(store, &Lineup::of(vsn.clone())) {
-        Ok((release, _)) if release.rel().daemon != *installed => {
-            vec![Obstacle::OtherDaemon { wanted: release.rel().daemon.clone(), installed: installed.clone() }]
+        Ok((documents, _)) if documents.release.rel().daemon != *installed => {
+            let wanted = documents.release.rel().daemon.clone();
+            vec![Obstacle::OtherDaemon { wanted, installed: installed.clone() }]
         }
         Ok(_) => Vec::new(),
         Err(obstacles) => obstacles,
@@ -155,7 +179,7 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
 }
 
 /// Reads what is to be installed, every byte of the release.
-fn candidate(store: &Store, lineup: &Lineup) -> Result<(Release, Material), Vec<Obstacle>> {
+fn candidate(store: &Store, lineup: &Lineup) -> Result<(Documents, Material), Vec<Obstacle>> {
     let manifest = store.verify(&lineup.vsn).map_err(files);
     let documents = lineup.documents(store).map_err(files);
     let (manifest, documents) = match (manifest, documents) {
@@ -163,7 +187,7 @@ fn candidate(store: &Store, lineup: &Lineup) -> Result<(Release, Material), Vec<
         (manifest, documents) => return Err(manifest.err().into_iter().chain(documents.err()).collect()),
     };
     let material = material(store, &manifest, &documents, lineup);
-    Ok((documents.release, material))
+    Ok((documents, material))
 }
 
 fn files(error: reld_store::Error) -> Obstacle {
@@ -285,13 +309,14 @@ impl Prepared {
         let before = self.check.obstacles.len();
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
-        if let Some(look) = look.filter(|_| is_harmless) {
+        self.check.restarts = restarts(&script);
+        // A restart starts everything afresh.
+        if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
             let mut foresight = foresee(node, &script, &material, &calls, look);
             self.check.obstacles.append(&mut foresight.obstacles);
             self.check.warnings.append(&mut foresight.warnings);
         }
-        self.check.restarts = restarts(&script);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);
         self.check.script = Some(script);

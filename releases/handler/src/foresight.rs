@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use reld_plan::{Action, BuiltIn, MemberChange, ModuleName, Script};
+use reld_plan::{Action, AppName, BuiltIn, MemberChange, ModuleName, Script};
 use serde_json::Value;
 
 use crate::children::unexpected;
@@ -37,11 +37,20 @@ pub(crate) fn foresee<N: Node>(
     calls: &[BuiltIn],
     look: Look,
 ) -> Foresight {
+    let is_restarted = |wanted: &AppName| {
+        script
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::RestartApplication { app, .. } if app == wanted))
+    };
     let coming: Vec<Coming<'_>> = script
         .steps
         .iter()
         .filter_map(|step| match &step.action {
-            Action::Load { module, app, .. } if material.replaceable.contains(module) => {
+            // Processes of an app that is restarted start afresh.
+            Action::Load { module, app, .. }
+                if material.replaceable.contains(module) && !is_restarted(app) =>
+            {
                 let library = material.libraries.get(app)?;
                 Some(Coming { module, library, change: change(script, module) })
             }

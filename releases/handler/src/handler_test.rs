@@ -59,6 +59,7 @@ impl Site {
         let files = [
             (format!("{lib}/app.toml"), app_toml("shop", &vsn, modules)),
             (format!("{lib}/appup.toml"), appup_toml("shop", &vsn, entries)),
+            (format!("{lib}/schema.json"), schemas(minor)),
             (format!("{lib}/shop.so"), format!("library {minor}")),
             (format!("releases/1.{minor}.0/config.toml"), format!("[shop]\nminor = {minor}\n")),
             (format!("releases/1.{minor}.0/release.toml"), rel),
@@ -77,6 +78,14 @@ impl Site {
             )
         })
     }
+}
+
+/// Every version of the counter takes `get`, the first two take `stop` as well.
+fn schemas(minor: u64) -> String {
+    let words = if minor < 2 { r#"["get", "stop"]"# } else { r#"["get"]"# };
+    format!(
+        r#"{{"modules": {{"counter": {{"behaviour": "gen_server", "interface": {{"call": {{"type": "string", "enum": {words}}}}}}}}}}}"#
+    )
 }
 
 fn platform() -> Platform {
@@ -446,4 +455,18 @@ impl ReleaseHandler<Fake> {
         fake.world.modules.get_mut(&"counter".parse().unwrap()).unwrap().old = Some(image);
         fake.world.processes.get_mut(&old).unwrap().image = image;
     }
+}
+
+#[test]
+fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
+    let site = Site::new();
+    let targets = site.three();
+    let mut handler = site.handler();
+    handler.goes(&targets[0], Outcome::Installed);
+    targets[1..].iter().for_each(|target| drop(handler.unpacks(target)));
+    assert_eq!(handler.check_install(&vsn(1), options()).unwrap().warnings, [""; 0]);
+    handler.goes(&targets[1], Outcome::Installed);
+    let warnings = handler.check_install(&vsn(2), options()).unwrap().warnings;
+    let expected = "counter 0.1.2 takes a call of 0.1.1 no more: `stop` is gone; go on reading the old form for one release";
+    assert_eq!(warnings, [expected]);
 }

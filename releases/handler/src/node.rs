@@ -64,7 +64,7 @@ pub trait Node {
     /// is what is said.
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen;
 
-    /// Returns what happened to the members since the last [`stage`](Node::stage).
+    /// Returns what happened to the members since the last [`stage`](Node::stage), until the sweep after it.
     ///
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
     fn comparison(&self) -> Comparison;

@@ -318,10 +318,11 @@ impl<'a> Builder<'a> {
         self.program.switch = self.step;
         if self.is_raised {
             self.before(Effect::Compare);
-            [Finish::KillDoomed, Finish::Lower, Finish::Sweep]
-                .into_iter()
-                .for_each(|finish| self.after(finish));
+            self.after(Finish::KillDoomed);
+            self.after(Finish::Lower);
         }
+        // Without a gate too: it ends the journal.
+        self.after(Finish::Sweep);
         if self.script.from.is_some() && self.is_last() {
             self.after(Finish::ConfigChange);
         }

@@ -221,4 +221,33 @@ mod tests {
         Boots::default().write(&root).unwrap();
         assert!(!root.boots_file().exists());
     }
+
+    #[test]
+    fn a_note_that_is_cut_off_at_any_step_leaves_what_was_noted_before_or_the_new_one() {
+        use std::sync::Arc;
+
+        use crate::disk::double::{Fault, FaultyDisk};
+
+        let (before, after) =
+            (Boots::default().begun(&vsn(0)), Boots::default().begun(&vsn(0)).begun(&vsn(0)));
+        for fault in [Fault::Dead, Fault::Once] {
+            for note in [&after, &Boots::default()] {
+                for step in 0.. {
+                    let folder = tempfile::tempdir().unwrap();
+                    let root = Root::new(folder.path());
+                    before.write(&root).unwrap();
+                    let faulty = Root::on(folder.path(), Arc::new(FaultyDisk::new(fault, step)));
+                    let written = note.write(&faulty);
+                    let found = Boots::read(&root);
+                    assert!(found == before || found == *note, "{fault:?} at step {step}: {found:?}");
+                    if written.is_ok() {
+                        assert_eq!(found, *note);
+                        break;
+                    }
+                    note.write(&root).unwrap();
+                    assert_eq!(Boots::read(&root), *note);
+                }
+            }
+        }
+    }
 }

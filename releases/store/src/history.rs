@@ -42,8 +42,8 @@ impl History {
         self.write(number, text)?;
         let surplus = (known.len() + 1).saturating_sub(KEPT_MAX);
         for old in &known[..surplus] {
-            let path = self.path(*old);
-            self.root.disk().remove(&path).map_err(Error::io("delete", &path))?;
+            // What cannot be deleted now is deleted with the next one.
+            let _ = self.root.disk().remove(&self.path(*old));
         }
         Ok(number)
     }
@@ -138,6 +138,33 @@ mod tests {
         }
         let numbers = history.numbers().unwrap();
         assert_eq!((numbers.len(), numbers.first(), numbers.last()), (100, Some(&6), Some(&105)));
+    }
+
+    #[test]
+    fn a_record_whose_beginning_is_cut_off_is_there_or_not_and_the_others_are_as_they_were() {
+        for fault in [Fault::Dead, Fault::Once] {
+            for step in 0.. {
+                let (folder, history) = history();
+                for _ in 0..KEPT_MAX {
+                    history.begin("an old one").unwrap();
+                }
+                let begun = History::new(Root::on(folder.path(), Arc::new(FaultyDisk::new(fault, step))))
+                    .begin("new");
+                let numbers = history.numbers().unwrap();
+                let is_there = history.read(101).unwrap().as_deref() == Some("new");
+                assert_eq!(is_there, numbers.last() == Some(&101), "{fault:?} at step {step}");
+                assert!(begun.is_err() || is_there);
+                assert!(numbers.len() >= KEPT_MAX, "{fault:?} at step {step}: {numbers:?}");
+                assert_eq!(history.read(50).unwrap().as_deref(), Some("an old one"));
+                // The next one makes up for what is left.
+                history.begin("the next").unwrap();
+                assert_eq!(history.numbers().unwrap().len(), KEPT_MAX);
+                if begun.is_ok() && numbers.len() == KEPT_MAX {
+                    assert!(step > 3, "only {step} steps were seen");
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

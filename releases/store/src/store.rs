@@ -227,6 +227,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::boots::NextBoot;
     use crate::disk::double::{Fault as DiskFault, FaultyDisk};
     use crate::fixture;
     use crate::lifecycle::Status;
@@ -517,6 +518,43 @@ mod tests {
     #[test]
     fn a_full_disk_at_any_step_of_a_commit_leaves_a_consistent_root() {
         check_every_step(DiskFault::Once, with_both, commit);
+    }
+
+    /// What a restart into a release writes: the trial first, then the table.
+    fn reboot(_: &Place, store: &mut Store) -> Result<(), Error> {
+        store.note_boots(&store.boots().trial(vsn("1.1.0"), vsn("1.0.0")))?;
+        store.reboot_into(&vsn("1.1.0"))
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_a_restart_into_a_release_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, with_both, reboot);
+    }
+
+    #[test]
+    fn a_full_disk_at_any_step_of_a_restart_into_a_release_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Once, with_both, reboot);
+    }
+
+    #[test]
+    fn whatever_of_a_restart_into_a_release_is_on_disk_the_node_boots_one_of_the_two() {
+        let place = Place::new();
+        let mut booted = std::collections::BTreeSet::new();
+        for step in 0.. {
+            with_both(&place);
+            let is_done = run_on(FaultyDisk::new(DiskFault::Dead, step), &place, reboot).is_ok();
+            let store = place.open();
+            let next = store.boots().next(store.releases());
+            let NextBoot::Permanent(vsn) = next else { panic!("step {step}: {next:?}") };
+            assert_eq!(store.releases().permanent().map(|release| &release.version), Some(&vsn));
+            booted.insert(vsn.to_string());
+            drop(store);
+            place.clear();
+            if is_done {
+                break;
+            }
+        }
+        assert_eq!(booted.into_iter().collect::<Vec<_>>(), ["1.0.0", "1.1.0"]);
     }
 
     #[test]

@@ -314,7 +314,7 @@ pub struct SysStatus {
     pub state: Value,
 }
 
-/// One process in full. What only the process itself knows is empty while a callback runs.
+/// One process in full. What only the process itself knows is empty while a callback computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessDetails {
     /// What the list of processes says about it.
@@ -322,7 +322,7 @@ pub struct ProcessDetails {
     pub process: Process,
     /// All its registered names.
     pub names: Vec<String>,
-    /// Whether a callback runs at this moment.
+    /// Whether a callback runs at this moment, or waits for something.
     pub in_callback: bool,
     /// How many callbacks of it are inside old code: 0 or 1. One that rests is in none.
     #[serde(default)]

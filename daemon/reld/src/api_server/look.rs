@@ -291,7 +291,7 @@ fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     Ok(r::ProcessDetails {
         process: process(api, info, &mut Ids::default()),
         names: info.names.clone(),
-        in_callback: inside.is_none(),
+        in_callback: inside.is_none() || info.status == Status::Waiting,
         old_frames: u64::from(info.is_old && (inside.is_none() || info.callback.is_some())),
         traps_exits: ties.is_some_and(|ties| ties.traps_exits),
         links: ties.map_or_else(Vec::new, |ties| texts(&ties.links)),

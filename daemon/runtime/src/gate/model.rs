@@ -793,3 +793,24 @@ fn a_supervisor_that_runs_after_the_pre_copy_rests_with_its_members() {
         |house| assert_eq!(house.converted(pid(0)), 1),
     );
 }
+
+#[test]
+fn an_upgrade_that_is_taken_back_at_any_step_lets_nested_calls_and_births_go_on() {
+    model(
+        3,
+        &[(MEMBER, Pid::NONE), (OTHER, Pid::NONE), (MEMBER, Pid::NONE), ("", Pid::NONE)],
+        |house| {
+            let upgrades = beside(house, |house| {
+                for until in [Until::Precopied, Until::Raised, Until::Converted] {
+                    assert_eq!(house.upgrade(2, PATIENT, until), Ok(()));
+                }
+            });
+            house.start(pid(3), (MEMBER, Pid::NONE));
+            house.call(0, &[pid(0), pid(1), pid(2)]);
+            house.call(1, &[pid(2), pid(3)]);
+            house.call(2, &[pid(3)]);
+            upgrades.join().unwrap();
+        },
+        |house| assert_eq!([0, 2].map(|member| house.converted(pid(member))), [0, 0]),
+    );
+}

@@ -101,7 +101,10 @@ fn s56_a_caller_that_gives_up_on_a_held_process_is_counted_and_one_that_waits_is
     let answer = call(&kit, patient, &Do::Call(server, Box::new(Do::Get), Some(60_000)));
     kit.until(|| kit.node.process(patient).is_some_and(|p| p.status == Status::Waiting));
     let short = Some(Duration::from_millis(1));
-    assert_eq!(Said::of(kit.node.call(RequestKind::Call, server, term::encode(&Do::Get), short)), Said::TimedOut);
+    assert_eq!(
+        Said::of(kit.node.call(RequestKind::Call, server, term::encode(&Do::Get), short)),
+        Said::TimedOut
+    );
     assert_eq!(upgrade.journal().timed_out, [server; 2], "callers from outside the node count too");
     complete(upgrade, up());
     assert_eq!(answer.recv(), Ok(Said::Number(0)));

@@ -1,0 +1,112 @@
+//! What a check tells beforehand of supervisors, start arguments and messages (S14, S44, S46, R9).
+
+use reld_tests::{Node, release};
+use serde_json::{Value, json};
+
+use crate::relup::packed_with;
+
+fn running(release_name: &str) -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release(release_name)]);
+    node
+}
+
+fn root(node: &Node, app: &str) -> String {
+    node.tree(app)["pid"].as_str().expect("the root runs").to_owned()
+}
+
+/// The second yard, with its way up changed line by line.
+fn yard_with(place: &tempfile::TempDir, change: impl Fn(&str) -> Option<String>) -> String {
+    let node = Node::start();
+    let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
+    let changed: Vec<String> = derived.lines().filter_map(change).collect();
+    let changed = changed.join("\n");
+    assert_ne!(changed, derived.trim_end(), "nothing was changed in:\n{derived}");
+    packed_with(place.path(), "tests/fixtures", "yard-2.0.0", &changed)
+}
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+#[test]
+fn s44_a_start_argument_that_new_code_does_not_take_is_told_before_and_stops_the_upgrade() {
+    let node = running("shop-1.0.0");
+    let sup = root(&node, "counter");
+    node.ok(&["child", "start", &sup, r#"{"id": 30000, "module": "counter", "args": 30000}"#]);
+    let tree = node.tree("counter").to_string();
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    for verb in ["check", "upgrade"] {
+        let refused = node.run(&[verb, "1.1.0"]).expect(1);
+        for words in [
+            "child 30000 of",
+            "module counter 0.1.1 does not take its start argument",
+            "terminate and delete",
+        ] {
+            assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
+        }
+    }
+    assert_eq!(node.tree("counter").to_string(), tree);
+    node.ok(&["child", "terminate", &sup, "30000"]);
+    node.ok(&["child", "delete", &sup, "30000"]);
+    node.ok(&["upgrade", "1.1.0"]);
+}
+
+#[test]
+fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
+    let place = scratch();
+    let forgets = |line: &str| {
+        let is_forgotten =
+            ["restart_child", "delete_child", "rename_child"].iter().any(|call| line.contains(call));
+        (!is_forgotten).then(|| line.to_owned())
+    };
+    let tarball = yard_with(&place, forgets);
+    let node = running("yard-1.0.0");
+    let refused = node.run(&["upgrade", &tarball, "--dry-run"]).expect(1);
+    for words in ["\"gone\" vanishes", "\"old\" vanishes", "\"fresh\" is new", "\"new\" is new"] {
+        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
+    }
+    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+}
+
+#[test]
+fn r9_a_supervisor_whose_init_has_changed_needs_its_update() {
+    let place = scratch();
+    let forgets = |line: &str| {
+        let is_update = line.contains("code_change") && line.contains("yard_sup");
+        (!is_update).then(|| line.to_owned())
+    };
+    let tarball = yard_with(&place, forgets);
+    let node = running("yard-1.0.0");
+    let refused = node.run(&["upgrade", &tarball]).expect(1);
+    for words in ["names other children", "{ update = \"yard_sup\", change = \"supervisor\" }"] {
+        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
+    }
+}
+
+#[test]
+fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
+    let node = running("yard-1.0.0");
+    let sup = root(&node, "yard");
+    let pids = ["spin", "panic", "exit"].map(|mood| {
+        let spec = json!({"id": mood, "module": "yard_moody", "args": mood, "type": "supervisor"});
+        let started = node.json(&["child", "start", &sup, &spec.to_string()]);
+        started["pid"].as_str().expect("it was started").to_owned()
+    });
+    node.ok(&["unpack", &release("yard-2.0.0")]);
+    let checked = node.json(&["check", "2.0.0"]);
+    let warnings = checked["warnings"].as_array().expect("a list");
+    let said = |pid: &str, words: &str| {
+        let is_it =
+            |warning: &Value| warning.as_str().is_some_and(|text| text.contains(pid) && text.contains(words));
+        assert!(warnings.iter().any(is_it), "no {words} of {pid} in {checked:#}");
+    };
+    said(&pids[0], "did not end within 5s");
+    said(&pids[1], "an init that panics");
+    said(&pids[2], "exited with 7");
+    // The code of these supervisors moves, and their init is not asked.
+    node.ok(&["upgrade", "2.0.0"]);
+    for pid in pids {
+        assert_eq!(node.json(&["proc", &pid])["version"], json!("2.0.0"));
+    }
+}

@@ -1,0 +1,114 @@
+//! What happens while members are held: deaths, births, supervisors that are suspended (S45, S53, S55); and a second
+//! upgrade while somebody lingers (S49).
+
+use std::sync::Arc;
+use std::thread;
+
+use reld_tests::{Node, eventually, release};
+use serde_json::{Value, json};
+
+use crate::relup::{packed_with, yard_with};
+
+/// What is waited for inside the pause, in milliseconds.
+const PAUSE: u64 = 3000;
+
+fn running(release_name: &str) -> Arc<Node> {
+    let node = Node::start();
+    node.ok(&["upgrade", &release(release_name)]);
+    Arc::new(node)
+}
+
+/// Upgrades the yard, with a long pause in which `meanwhile` is done; returns the report.
+fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Value {
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let suspend = "{ suspend = [\"yard_worker\"] },";
+    let waits = format!("{suspend}\n  {{ apply = \"yard_calls:wait\", args = [{PAUSE}] }},");
+    let tarball = yard_with(place.path(), &[(suspend, &waits)]);
+    let upgrading = Arc::clone(node);
+    let upgrade = thread::spawn(move || upgrading.json(&["upgrade", &tarball]));
+    eventually("the pause has begun", || {
+        let progress = node.json(&["status"])["upgrade"]["text"].to_string();
+        progress.contains("yard_calls:wait").then_some(())
+    });
+    meanwhile();
+    upgrade.join().expect("the upgrade ends well")
+}
+
+#[test]
+fn s45_a_member_that_is_killed_in_the_pause_is_told_and_started_again_on_new_code() {
+    let node = running("yard-1.0.0");
+    let killed = node.pid("yard", &json!("a"));
+    let report = upgraded_while(&node, || drop(node.ok(&["kill", &killed])));
+    let ended = report["killed"].as_array().expect("a list");
+    assert!(ended.iter().any(|ended| ended["pid"] == json!(killed)), "{report:#}");
+    let again = eventually("its supervisor starts it again", || {
+        let pid = node.child("yard", &json!("a"))["pid"].as_str()?.to_owned();
+        (pid != killed).then_some(pid)
+    });
+    assert_eq!(node.json(&["proc", &again])["version"], json!("2.0.0"));
+    assert_eq!(node.json(&["call", &again, "get"])["reply"], json!(0));
+}
+
+#[test]
+fn s55_a_child_that_is_asked_for_in_the_pause_starts_after_it_on_new_code() {
+    let node = running("yard-1.0.0");
+    let sup = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    let spec = r#"{"id": "late", "module": "yard_worker", "args": 3}"#;
+    let mut starting = None;
+    upgraded_while(&node, || {
+        let node = Arc::clone(&node);
+        starting = Some(thread::spawn(move || node.json(&["child", "start", &sup, spec])));
+    });
+    let started = starting.expect("it was asked for").join().expect("it was started");
+    let pid = started["pid"].as_str().expect("a pid").to_owned();
+    assert_eq!(node.pid("yard", &json!("late")), pid);
+    assert_eq!(node.json(&["proc", &pid])["version"], json!("2.0.0"));
+    assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(3));
+}
+
+#[test]
+fn s53_a_suspended_supervisor_hides_nothing_and_stays_suspended() {
+    let node = running("shop-1.0.0");
+    let sup = node.tree("counter")["pid"].as_str().expect("the root runs").to_owned();
+    let pid = node.pid("counter", &json!(10_000));
+    node.ok(&["suspend", &sup]);
+    node.ok(&["upgrade", &release("shop-1.1.0")]);
+    assert_eq!(node.state(&pid)["interval_ms"], json!(250), "its child was found and converted");
+    let shown = node.json(&["proc", &sup]);
+    assert_eq!((&shown["version"], &shown["status"]), (&json!("0.1.1"), &json!("suspended")), "{shown:#}");
+    node.ok(&["resume", &sup]);
+    node.ok(&["kill", &pid]);
+    eventually("it restarts its child, by the new spec", || {
+        let new = node.child("counter", &json!(10_000))["pid"].as_str()?.to_owned();
+        (new != pid && node.state(&new)["interval_ms"] == json!(200)).then_some(())
+    });
+}
+
+#[test]
+fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so() {
+    let node = running("stage-1.0.0");
+    let lingerer = node.json(&["spawn", "looper", "1"])["pid"].as_str().expect("it was started").to_owned();
+    let report = node.json(&["upgrade", &release("stage-2.0.0")]);
+    assert!(report["warnings"].to_string().contains("stays on its version"), "{report:#}");
+    assert_eq!(report["lingering"][0]["pid"], json!(lingerer), "{report:#}");
+    let tree = node.tree("stage").to_string();
+    let refused = node.run(&["upgrade", &release("stage-3.0.0")]).expect(1);
+    for words in ["module looper has old code 0.1.0 that still runs", lingerer.as_str(), "pre_purge"] {
+        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
+    }
+    assert_eq!(node.tree("stage").to_string(), tree);
+    node.ok(&["remove", "3.0.0"]);
+
+    let derived = node.ok(&["plan", &release("stage-2.0.0"), &release("stage-3.0.0"), "--relup"]).stdout;
+    let brutal =
+        "\"point_of_no_return\",\n  { load = \"looper\", pre_purge = \"brutal\", post_purge = \"soft\" }";
+    let relup = derived.replacen("{ load_object_code = [", "{ load_object_code = [\"looper\", ", 1).replacen(
+        "\"point_of_no_return\"",
+        brutal,
+        1,
+    );
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let report = node.json(&["upgrade", &packed_with(place.path(), "tests/fixtures", "stage-3.0.0", &relup)]);
+    assert_eq!(report["killed"][0]["pid"], json!(lingerer), "{report:#}");
+    assert_eq!(report["lingering"], json!([]), "{report:#}");
+}
