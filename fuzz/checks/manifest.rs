@@ -2,14 +2,18 @@
 
 use reld_store::Manifest;
 
-/// Checks one input.
-pub(crate) fn check(bytes: &[u8]) {
-    let Ok(text) = str::from_utf8(bytes) else { return };
+/// Checks one input, and says whether it was taken.
+pub(crate) fn check(bytes: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else { return false };
     match Manifest::parse(text) {
         Ok(manifest) => {
             let written = manifest.print();
             assert_eq!(Manifest::parse(&written).expect("what was written is read"), manifest);
+            true
         }
-        Err(fault) => assert!(!fault.to_string().is_empty()),
+        Err(fault) => {
+            assert!(!fault.to_string().is_empty());
+            false
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use reld_store::{Abi, Platform, Store};
 
-/// Checks one input.
-pub(crate) fn check(bytes: &[u8]) {
+/// Checks one input, and says whether it was taken.
+pub(crate) fn check(bytes: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("there is room");
     let tarball = folder.path().join("release.tar.gz");
     fs::write(&tarball, bytes).expect("there is room");
@@ -14,6 +14,7 @@ pub(crate) fn check(bytes: &[u8]) {
     match store.unpack(&tarball, &platform()) {
         Ok(unpacked) => {
             store.verify(&unpacked.release.version).expect("it is as its manifest says");
+            true
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -24,6 +25,7 @@ pub(crate) fn check(bytes: &[u8]) {
                 });
                 assert_eq!(left, 0, "something was left in {name}");
             }
+            false
         }
     }
 }

@@ -3,4 +3,6 @@
 #[path = "../checks/app.rs"]
 mod app;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| app::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    app::check(bytes);
+});

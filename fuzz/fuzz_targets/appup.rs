@@ -3,4 +3,6 @@
 #[path = "../checks/appup.rs"]
 mod appup;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| appup::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    appup::check(bytes);
+});

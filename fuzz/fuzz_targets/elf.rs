@@ -3,4 +3,6 @@
 #[path = "../checks/elf.rs"]
 mod elf;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| elf::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    elf::check(bytes);
+});

@@ -3,4 +3,6 @@
 #[path = "../checks/manifest.rs"]
 mod manifest;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| manifest::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    manifest::check(bytes);
+});

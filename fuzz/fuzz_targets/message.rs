@@ -3,4 +3,6 @@
 #[path = "../checks/message.rs"]
 mod message;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| message::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    message::check(bytes);
+});

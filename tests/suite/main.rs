@@ -10,6 +10,7 @@ mod daemon;
 mod diff;
 mod foreign;
 mod lives;
+mod misfits;
 mod native;
 mod ports;
 mod relup;

@@ -10,8 +10,7 @@ fn check(flags: &[&str], expected: &str) {
     let text = bench.refusal(flags).to_string();
     assert!(text.contains(expected), "{text:?} does not say {expected:?}");
     // Its constructors ran, and it leaves again.
-    bench.loader.settle();
-    assert_eq!(bench.loader.residents(), []);
+    bench.emptied();
 }
 
 #[test]
@@ -52,14 +51,14 @@ fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
 #[test]
 fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
     let bench = Bench::new();
-    let _silent = bench.open(&bench.build(&[])).unwrap();
+    let silent = bench.open(&bench.build(&[])).unwrap();
     let counting = bench.open(&bench.build(&["-DUSAGE=parts"])).unwrap();
     let heaps: Vec<_> = bench.loader.residents().iter().map(|resident| resident.heap).collect();
     // One of its threads has freed what another one had allocated.
     assert_eq!(heaps, [None, Some(Heap { blocks: 2, bytes: 200 })]);
     assert_eq!(bench.loader.left(), Heap::default());
-    drop(counting);
-    bench.loader.settle();
+    drop((counting, silent));
+    bench.emptied();
     assert_eq!(bench.loader.left(), Heap { blocks: 2, bytes: 200 });
 }
 
