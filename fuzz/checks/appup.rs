@@ -8,7 +8,10 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     match Appup::parse("appup.toml", text) {
         Ok(read) => {
             let written = read.to_toml();
-            assert_eq!(Appup::parse("appup.toml", &written).map(|again| again.to_toml()).as_ref(), Ok(&written));
+            assert_eq!(
+                Appup::parse("appup.toml", &written).map(|again| again.to_toml()).as_ref(),
+                Ok(&written)
+            );
             true
         }
         Err(error) => {

@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Some(Command::Probe { file, json }) => config::probe(&file, json),
+        Some(Command::Probe { file, json, of }) => config::probe(&file, json, of.as_deref()),
         None => daemon::run(arguments.daemon),
     };
     match result {

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cases;
-mod corpus;
 mod contract;
+mod corpus;
 mod diff;
 mod documents;
 mod errors;
