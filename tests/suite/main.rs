@@ -12,6 +12,7 @@ mod foreign;
 mod foresight;
 mod inside;
 mod lives;
+mod misfits;
 mod native;
 mod packaging;
 mod policy;

@@ -56,6 +56,14 @@ pub(crate) struct Facts {
     pub(crate) raises: bool,
 }
 
+/// Checks a library's file without running any of it, as every load does first.
+///
+/// # Errors
+/// The [`Refusal`]s that can be known from the file.
+pub fn check_file(bytes: &[u8]) -> Result<(), Refusal> {
+    check(bytes).map(drop)
+}
+
 /// Checks a library's bytes.
 pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     check_kind(bytes)?;

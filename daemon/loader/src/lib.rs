@@ -54,6 +54,7 @@ mod unload;
 mod wire;
 
 pub use alloc::{allocator, verify_exports};
+pub use check::check_file as check;
 pub use error::{LoadError, Refusal};
 pub use inbound::host;
 pub use interpose::flush;

@@ -94,7 +94,7 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     let image = Arc::new(Image::new(request.app, request.version, &facts, copy, residents)?);
     let block = image.mapping.block()?;
     check_panics(&block, &facts)?;
-    check_identity(&image, &block)?;
+    check_identity([&image.app, &image.version], [&block.name, &block.version])?;
     let ledger = check_ledger(&image, &block)?;
     load(&block)?;
     image.loaded(block.unload, ledger);
@@ -121,15 +121,16 @@ pub(crate) fn check_panics(block: &Block, facts: &Facts) -> Result<(), Refusal> 
     if block.built_by.starts_with("reld-sdk ") && !facts.raises { Err(Refusal::PanicAbort) } else { Ok(()) }
 }
 
-fn check_identity(image: &Image, block: &Block) -> Result<(), Refusal> {
-    let compare = |field, asked: &str, found: &str| {
-        if asked == found {
-            return Ok(());
+/// Compares name and version that were asked for with those that a library says.
+pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), Refusal> {
+    let differs =
+        ["name", "vsn"].into_iter().zip(asked).zip(found).find(|((_, asked), found)| asked != found);
+    match differs {
+        None => Ok(()),
+        Some(((field, asked), found)) => {
+            Err(Refusal::Identity { field, asked: asked.to_owned(), found: found.to_owned() })
         }
-        Err(Refusal::Identity { field, asked: asked.to_owned(), found: found.to_owned() })
-    };
-    compare("name", &image.app, &block.name)?;
-    compare("vsn", &image.version, &block.version)
+    }
 }
 
 /// What is read at any time must go with the library.

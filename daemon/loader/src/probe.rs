@@ -45,6 +45,17 @@ pub struct ProbedModule {
     pub schema: Option<Value>,
 }
 
+impl ProbeReport {
+    /// Sees that the library in the file at `path`, which said this, is that version of that app, as every load does.
+    ///
+    /// # Errors
+    /// [`Refusal::Identity`].
+    pub fn confirm(&self, path: &Path, app: &str, version: &str) -> Result<(), LoadError> {
+        library::check_identity([app, version], [&self.app, &self.version])
+            .map_err(|refusal| LoadError::new(path, refusal))
+    }
+}
+
 /// Reads what a library says about itself. Runs its constructors, its entry and the functions that describe its modules,
 /// nothing else of it.
 ///

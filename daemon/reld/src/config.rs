@@ -46,6 +46,9 @@ pub(crate) enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// The app that it has to be the library of, with its version.
+        #[arg(long, num_args = 2, value_names = ["APP", "VERSION"])]
+        of: Option<Vec<String>>,
         /// Answers the questions in this folder instead; for the daemon itself.
         #[arg(long, value_name = "DIR", hide = true)]
         ask: Option<PathBuf>,
@@ -53,8 +56,11 @@ pub(crate) enum Command {
 }
 
 /// Prints what a library says about itself.
-pub(crate) fn probe(file: &Path, json: bool) -> anyhow::Result<()> {
+pub(crate) fn probe(file: &Path, json: bool, of: Option<&[String]>) -> anyhow::Result<()> {
     let report = reld_loader::probe(file)?;
+    if let Some([app, version]) = of {
+        report.confirm(file, app, version)?;
+    }
     let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
     writeln!(std::io::stdout(), "{text}").context("the report cannot be written")
 }

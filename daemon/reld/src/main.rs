@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
-        Some(Command::Probe { file, json, ask: None }) => config::probe(&file, json),
+        Some(Command::Probe { file, json, of, ask: None }) => config::probe(&file, json, of.as_deref()),
         None => daemon::run(arguments.daemon),
     };
     match result {

@@ -338,7 +338,7 @@ impl Node for RuntimeNode {
         if self.harmless.lock().contains(&library.sha256) {
             return Ok(());
         }
-        match probe::library(&library.file) {
+        match probe::library(library) {
             Some(reason) => {
                 Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
             }

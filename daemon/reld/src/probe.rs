@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reld_handler::{Interrupt, Probe, Probed};
+use reld_handler::{Interrupt, Library, Probe, Probed};
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -41,8 +41,10 @@ pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Prob
 }
 
 /// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what went wrong.
-pub(crate) fn library(file: &Path) -> Option<String> {
-    said(run(own(file), LIBRARY, &Interrupt::default()))
+pub(crate) fn library(library: &Library) -> Option<String> {
+    let mut program = own(&library.file);
+    program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
+    said(run(program, LIBRARY, &Interrupt::default()))
 }
 
 /// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.

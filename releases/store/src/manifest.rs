@@ -90,14 +90,17 @@ pub struct Platform {
 
 impl Manifest {
     /// Reads a manifest and checks that its list of files is one that can be laid out below a root.
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// [`Fault`]s that name what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
         let manifest: Self = toml::from_str(text).map_err(|e| Fault::BadManifest(Box::new(e)))?;
         manifest.check()?;
         Ok(manifest)
     }
 
     /// Returns the manifest's text.
-    pub(crate) fn print(&self) -> String {
+    pub fn print(&self) -> String {
         toml::to_string(self).expect("a manifest has only strings, numbers and tables")
     }
 

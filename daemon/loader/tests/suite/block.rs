@@ -10,8 +10,7 @@ fn check(flags: &[&str], expected: &str) {
     let text = bench.refusal(flags).to_string();
     assert!(text.contains(expected), "{text:?} does not say {expected:?}");
     // Its constructors ran, and it leaves again.
-    bench.loader.settle();
-    assert_eq!(bench.loader.residents(), []);
+    bench.emptied();
 }
 
 #[test]
@@ -52,14 +51,14 @@ fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
 #[test]
 fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
     let bench = Bench::new();
-    let _silent = bench.open(&bench.build(&[])).unwrap();
+    let silent = bench.open(&bench.build(&[])).unwrap();
     let counting = bench.open(&bench.build(&["-DUSAGE=parts"])).unwrap();
     let heaps: Vec<_> = bench.loader.residents().iter().map(|resident| resident.heap).collect();
     // One of its threads has freed what another one had allocated.
     assert_eq!(heaps, [None, Some(Heap { blocks: 2, bytes: 200 })]);
     assert_eq!(bench.loader.left(), Heap::default());
-    drop(counting);
-    bench.loader.settle();
+    drop((counting, silent));
+    bench.emptied();
     assert_eq!(bench.loader.left(), Heap { blocks: 2, bytes: 200 });
 }
 
@@ -75,7 +74,13 @@ fn a_count_outside_of_its_library_is_refused() {
 fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read() {
     let bench = Bench::new();
     // The members are there and would answer, but the tables' sizes say that they end before.
-    let first = bench.build(&["-DMINOR=0", "-DAPP_GROWTH=-16", "-DUSAGE=parts", "-DMODULE_GROWTH=-8", "-DSCHEMA=described"]);
+    let first = bench.build(&[
+        "-DMINOR=0",
+        "-DAPP_GROWTH=-16",
+        "-DUSAGE=parts",
+        "-DMODULE_GROWTH=-8",
+        "-DSCHEMA=described",
+    ]);
     assert_eq!(bench.open(&first).unwrap().modules().len(), 2);
     assert_eq!(bench.loader.residents()[0].heap, None);
     let report = reld_loader::probe(&first).unwrap();

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use reld_loader::{Library, LoadError, Loader, OpenRequest, Refusal};
 use tempfile::TempDir;
@@ -41,6 +42,16 @@ impl Bench {
 
     pub(crate) fn open(&self, library: &Path) -> Result<Library, LoadError> {
         self.loader.open(request(library), DEADLINE)
+    }
+
+    /// Waits until nothing is mapped.
+    #[track_caller]
+    pub(crate) fn emptied(&self) {
+        let began = Instant::now();
+        while !self.loader.residents().is_empty() {
+            assert!(began.elapsed() < DEADLINE, "{:?}", self.loader.residents());
+            thread::park_timeout(Duration::from_millis(1));
+        }
     }
 
     /// Opens a truthful echo library.

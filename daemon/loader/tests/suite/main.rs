@@ -3,6 +3,7 @@
 
 mod block;
 mod calls;
+mod corpus;
 mod files;
 mod fixture;
 mod generations;

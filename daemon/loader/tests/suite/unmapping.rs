@@ -35,11 +35,7 @@ fn reason(bench: &Bench) -> String {
 /// Waits until nothing of the bench is mapped.
 #[track_caller]
 fn gone(bench: &Bench, path: &Path) {
-    let began = Instant::now();
-    while !bench.loader.residents().is_empty() {
-        assert!(began.elapsed() < DEADLINE, "{:?}", bench.loader.residents());
-        thread::park_timeout(Duration::from_millis(1));
-    }
+    bench.emptied();
     assert!(!is_mapped(path));
 }
 
@@ -63,8 +59,7 @@ fn a_library_is_in_use_until_its_last_state_is_gone_and_leaves_then() {
 fn a_refused_library_leaves_as_well() {
     let bench = Bench::new();
     bench.refusal(&["-DMAJOR=7"]);
-    bench.loader.settle();
-    assert_eq!(bench.loader.residents(), []);
+    bench.emptied();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod cases;
 mod contract;
+mod corpus;
 mod diff;
 mod documents;
 mod errors;

@@ -1,0 +1,19 @@
+//! An app.toml is refused with its place, or read and written and read again as the same.
+
+use reld_plan::App;
+
+/// Checks one input, and says whether it was taken.
+pub(crate) fn check(bytes: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else { return false };
+    match App::parse("app.toml", text) {
+        Ok(read) => {
+            let written = read.to_toml();
+            assert_eq!(App::parse("app.toml", &written).map(|again| again.to_toml()).as_ref(), Ok(&written));
+            true
+        }
+        Err(error) => {
+            assert!(error.to_string().contains("app.toml"), "{error}");
+            false
+        }
+    }
+}

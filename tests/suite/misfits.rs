@@ -1,0 +1,199 @@
+//! Libraries that no packer would pack and no node may run: each is refused by the check, in words, before anybody is held
+//! (S89, S90, S92; issue 5, part 1). What they are made of is the app `meter` of the examples, with something wrong.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use reld_tests::{Node, Run, folder, release};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
+
+/// Builds meter 1.1.0 with these flags, with this source at its end, and with changes of its text.
+fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
+    let home = folder("examples/meter-1.1.0");
+    let mut source = fs::read_to_string(home.join("meter.c")).expect("the example is there") + more;
+    for (from, to) in changes {
+        assert!(source.contains(from), "no {from} in meter.c");
+        source = source.replace(from, to);
+    }
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let (text, library) = (scratch.path().join("meter.c"), scratch.path().join("meter.so"));
+    fs::write(&text, source).expect("the folder can be written");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu11", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,--build-id", "-I"]).arg(&home);
+    cc.arg("-I").arg(folder("daemon/abi")).args(flags).arg("-o").arg(&library).arg(&text);
+    Run::of(&mut cc).expect(0);
+    fs::read(library).expect("it was built")
+}
+
+/// Returns the release plant 1.1.0 with this library in the place of meter's, and a manifest that says so.
+fn doctored(library: &[u8]) -> (TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = scratch.path().join("plant-1.1.0.tar.gz");
+    let sound = File::open(release("plant-1.1.0")).expect("it was packed");
+    let mut sound = tar::Archive::new(GzDecoder::new(sound));
+    let gzip = GzEncoder::new(File::create(&path).expect("the folder can be written"), Compression::fast());
+    let mut tarball = tar::Builder::new(gzip);
+    for entry in sound.entries().expect("it is a tarball") {
+        let mut entry = entry.expect("it is whole");
+        let name = entry.path().expect("it has a name").to_string_lossy().into_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("it is whole");
+        match name.as_str() {
+            "manifest.toml" => content = manifest(&content, library),
+            LIBRARY => content = library.to_vec(),
+            _ => {}
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(entry.header().mode().expect("it has a mode"));
+        tarball.append_data(&mut header, name, content.as_slice()).expect("there is room");
+    }
+    tarball.into_inner().and_then(GzEncoder::finish).expect("there is room");
+    (scratch, path)
+}
+
+fn manifest(text: &[u8], library: &[u8]) -> Vec<u8> {
+    let text = str::from_utf8(text).expect("a manifest is text");
+    let mut manifest: toml::Table = text.parse().expect("a manifest is TOML");
+    let files = manifest["file"].as_array_mut().expect("it lists files");
+    let line = files.iter_mut().find(|file| file["path"].as_str() == Some(LIBRARY)).expect("it is listed");
+    let digest: String = Sha256::digest(library).iter().map(|byte| format!("{byte:02x}")).collect();
+    line["size"] = toml::Value::from(i64::try_from(library.len()).expect("a small file"));
+    line["sha256"] = digest.into();
+    manifest.to_string().into_bytes()
+}
+
+fn plant() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    node.ok(&["cast", "meter", r#"{"add": 7}"#]);
+    node
+}
+
+/// Shows a release with this library to a node: the check names what is wrong, and the node goes on as it was.
+#[track_caller]
+fn check(node: &Node, library: &[u8], words: &[&str]) {
+    let (_scratch, tarball) = doctored(library);
+    node.ok(&["unpack", &tarball.to_string_lossy()]);
+    let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
+    for words in [&["app meter 1.1.0"], words].concat() {
+        assert!(refused.contains(words), "no {words:?} in:\n{refused}");
+    }
+    let before = node.pid("meter", &json!("meter"));
+    node.run(&["upgrade", "1.1.0"]).expect(1);
+    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    assert_eq!(read, json!({"total_wh": 7, "readings": 1}));
+    assert_eq!((node.pid("meter", &json!("meter")), node.mapped().len()), (before, 2));
+    node.ok(&["remove", "1.1.0"]);
+}
+
+#[test]
+fn s89_a_library_of_another_interface_is_refused_with_both_versions() {
+    let node = plant();
+    let major = [(".abi_major = RELD_ABI_MAJOR", ".abi_major = 2")];
+    check(&node, &meter(&[], "", &major), &["abi_major differs", "ABI 2.", "offers ABI 1."]);
+    let minor = [(".abi_minor = RELD_ABI_MINOR", ".abi_minor = 99")];
+    check(&node, &meter(&[], "", &minor), &["abi_minor differs", "ABI 1.99", "offers ABI 1."]);
+    let magic = [(".magic = RELD_MAGIC", ".magic = \"another\"")];
+    check(&node, &meter(&[], "", &magic), &["magic is \"another", "reld.h"]);
+    let other = [("TEXT(\"1.1.0\")", "TEXT(\"1.1.1\")")];
+    check(&node, &meter(&[], "", &other), &["its vsn is \"1.1.1\", but \"1.1.0\" was asked for"]);
+}
+
+#[test]
+fn a_library_for_another_target_or_half_of_one_is_refused() {
+    let node = plant();
+    let sound = meter(&[], "", &[]);
+    let with = |at: usize, byte: u8| {
+        let mut library = sound.clone();
+        library[at] = byte;
+        library
+    };
+    check(&node, &with(18, 183), &["its machine is 183", "build a cdylib for the daemon's target"]);
+    check(&node, &with(4, 1), &["its class is 1"]);
+    check(&node, &sound[..sound.len() / 2], &["it is no whole ELF file", "copy it again"]);
+    check(&node, b"#!/bin/sh\n", &["it is no whole ELF file"]);
+}
+
+#[test]
+fn a_library_that_would_bind_the_process_is_refused_with_what_to_do() {
+    let node = plant();
+    let static_tls = "static __thread int x __attribute__((tls_model(\"initial-exec\")));\n\
+                      RELD_EXPORT int *tls(void) { return &x; }\n";
+    check(&node, &meter(&[], static_tls, &[]), &["static"]);
+    let unique = "__asm__(\".pushsection .data\\n.globl only\\n.type only, @gnu_unique_object\\nonly: .quad 1\\n\
+                  .size only, 8\\n.popsection\");\n";
+    check(&node, &meter(&[], unique, &[]), &["only", "-fno-gnu-unique"]);
+    check(&node, &meter(&["-Wl,-z,execstack"], "", &[]), &["executable stacks", "-Wl,-z,noexecstack"]);
+    let nobody = "int nobody(void);\nRELD_EXPORT int somebody(void) { return nobody(); }\n";
+    check(&node, &meter(&[], nobody, &[]), &["nobody"]);
+    let in_code = "__asm__(\".pushsection .text\\n.quad reld_app_v1\\n.popsection\");\n";
+    check(&node, &meter(&["-Wl,-z,notext"], in_code, &[]), &["-fPIC"]);
+    let abort = [("RELD_FLAG_PANIC_UNWIND", "0")];
+    check(&node, &meter(&[], "", &abort), &["panic"]);
+}
+
+#[test]
+fn s92_a_constructor_that_ends_its_process_ends_one_that_is_thrown_away() {
+    let node = plant();
+    let crashes = "__attribute__((constructor)) static void crash(void) { abort(); }\n";
+    check(&node, &meter(&[], crashes, &[]), &["signal 6"]);
+    let exits = "__attribute__((constructor)) static void leave(void) { exit(7); }\n";
+    check(&node, &meter(&[], exits, &[]), &["exited with 7"]);
+}
+
+#[test]
+fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_other() {
+    let node = plant();
+    let begin = resident_kb(&node);
+    let statics = "static char statics[100 << 20];\n\
+                   __attribute__((constructor)) static void fill(void) { memset(statics, 1, sizeof statics); }\n";
+    for library in [meter(&["-Wl,-z,nodelete"], "", &[]), meter(&[], statics, &[])] {
+        let is_large = library.windows(7).any(|window| window == b"statics");
+        let (_scratch, tarball) = doctored(&library);
+        node.ok(&["upgrade", &tarball.to_string_lossy()]);
+        assert_eq!(node.mapped().len(), 2, "the older one has left");
+        assert_eq!(resident_kb(&node) > begin + 100_000, is_large);
+        node.ok(&["downgrade"]);
+        assert_eq!((node.json(&["code"])["residents"].clone(), node.mapped().len()), (json!([]), 2));
+        assert!(resident_kb(&node) < begin + 50_000, "{} of {begin}", resident_kb(&node));
+        node.ok(&["remove", "1.1.0"]);
+    }
+}
+
+fn resident_kb(node: &Node) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("the daemon lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says it");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn s87_a_file_that_was_replaced_under_its_path_after_it_was_unpacked_is_refused() {
+    let node = plant();
+    node.ok(&["unpack", &release("plant-1.1.0")]);
+    let file = node.root().join(LIBRARY);
+    let other = meter(&["-O2"], "", &[]);
+    replace(&file, &other);
+    let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
+    assert!(
+        refused.contains("was changed on disk after it was unpacked") && refused.contains(LIBRARY),
+        "{refused}"
+    );
+    node.run(&["upgrade", "1.1.0"]).expect(1);
+}
+
+/// Puts other content under a path, as a package manager does it.
+fn replace(file: &Path, content: &[u8]) {
+    let fresh = file.with_extension("new");
+    fs::write(&fresh, content).expect("the root can be written");
+    fs::rename(fresh, file).expect("the root can be written");
+}
