@@ -9,11 +9,13 @@
 //! ```
 
 mod build;
+mod churn;
 mod node;
 mod run;
 mod soak;
 
 pub use build::{folder, pack_release, release};
+pub use churn::{Churned, churn};
 pub use node::{Node, pid_value};
 pub use run::{Run, eventually};
 pub use soak::{Round, Soak};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -136,6 +138,18 @@ impl Node {
     /// Returns the path of its socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
+    }
+
+    /// Returns the figures for operators, read as Prometheus would, over the node's socket.
+    pub fn metrics(&self) -> String {
+        let mut socket = UnixStream::connect(self.socket()).expect("the daemon listens");
+        let request = "GET /metrics HTTP/1.1\r\nHost: reld\r\nConnection: close\r\n\r\n";
+        socket.write_all(request.as_bytes()).expect("the daemon reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("the daemon answers");
+        let is_text = answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4");
+        assert!(is_text, "{answer}");
+        answer
     }
 
     /// Returns what the daemon has logged, and apps have printed.

@@ -110,14 +110,14 @@ fn counted(node: &Node, servers: u64) -> (u64, u64) {
     (0..servers).step_by(2).map(count).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }
 
-fn resident_kb(node: &Node) -> f64 {
+pub(crate) fn resident_kb(node: &Node) -> f64 {
     let statm = fs::read_to_string(format!("/proc/{}/statm", node.id())).expect("the daemon lives");
     let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());
     pages.expect("the kernel counts pages") * PAGE_KB
 }
 
 /// Returns the slope of the line that is nearest to all samples, by least squares.
-fn slope(samples: &[f64]) -> f64 {
+pub(crate) fn slope(samples: &[f64]) -> f64 {
     let count = samples.len() as f64;
     let (mean_x, mean_y) = ((count - 1.0) / 2.0, samples.iter().sum::<f64>() / count);
     let both = |(x, y): (usize, &f64)| ((x as f64 - mean_x) * (y - mean_y), (x as f64 - mean_x).powi(2));

@@ -268,8 +268,12 @@ fn handlers_are_swapped_deleted_and_killed() {
 #[test]
 fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes() {
     let node = board();
+    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
     let keeper = |id: &str| -> String {
-        node.json(&["spawn", "board_keeper", id])["pid"].as_str().expect("a pid").to_owned()
+        let spec =
+            json!({"id": id, "module": "board_keeper", "args": id, "restart": "temporary"}).to_string();
+        node.ok(&["child", "start", &root, &spec]);
+        node.pid("board", &json!(id))
     };
     let told = |keeper: &str| node.json(&["call", keeper, "get"])["reply"].clone();
     let gone = |id: &str| (ask(&node, id)["error"]["reason"] == json!("not_found")).then_some(());
@@ -297,8 +301,8 @@ fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes()
     node.ok(&["upgrade", &release("board-2.0.0")]);
     node.ok(&["kill", &last]);
     eventually("the bond outlives an upgrade", || gone("last"));
-    let last = keeper("last");
-    node.ok(&["child", "terminate", node.tree("board")["pid"].as_str().expect("it runs"), "events"]);
+    let last = keeper("the very last");
+    node.ok(&["child", "terminate", &root, "events"]);
     eventually("its adder is told", || (told(&last) == json!(["shutdown"])).then_some(()));
 }
 

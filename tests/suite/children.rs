@@ -3,6 +3,8 @@
 use reld_tests::{Node, eventually, release};
 use serde_json::{Value, json};
 
+use crate::lives::with_start_types;
+
 fn shop() -> Node {
     let node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
@@ -271,7 +273,8 @@ fn s37_a_prep_stop_that_waits_for_ever_is_told_and_the_tree_stops_all_the_same()
 
 #[test]
 fn s38_a_prep_stop_is_told_whether_there_is_a_tree_and_its_crash_holds_nothing_up() {
-    let node = guarded("rude");
+    let node = with_start_types("board-1.0.0", "permanent", "temporary");
+    node.ok(&["spawn", "board_guard", "rude"]);
     let kept = |words: &str| {
         eventually("it is in the log", || node.log().contains(words).then_some(()));
     };

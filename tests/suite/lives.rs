@@ -104,7 +104,7 @@ fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again
 }
 
 /// Starts a node with a release of the fixtures whose apps have another start type.
-fn with_start_types(release: &str, from: &str, to: &str) -> Node {
+pub(crate) fn with_start_types(release: &str, from: &str, to: &str) -> Node {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let (file, tarball) = (place.path().join("release.toml"), place.path().join("release.tar.gz"));
     let text = folder(&format!("tests/fixtures/releases/{release}.toml"));

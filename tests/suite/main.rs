@@ -5,6 +5,7 @@ mod architecture;
 mod behaviours;
 mod calls;
 mod children;
+mod churn;
 mod code;
 mod daemon;
 mod diff;

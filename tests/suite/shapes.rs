@@ -87,7 +87,13 @@ fn s14_a_queued_message_of_the_old_form_crashes_who_has_no_clause_for_it_and_say
     let log = node.log();
     let report = log.lines().find(|line| line.contains("a process ended") && line.contains(&pid));
     let report = report.unwrap_or_else(|| panic!("no crash report of {pid} in:\n{log}"));
-    for words in ["module=\"board_strict\"", "version=\"2.0.0\"", "cast ", "bump", "undecodable: cast: "] {
+    for words in [
+        "module=\"board_strict\"",
+        "version=\"2.0.0\"",
+        "last_message=\"cast",
+        "bump",
+        "undecodable: board_strict 2.0.0: cast: ",
+    ] {
         assert!(report.contains(words), "no {words} in:\n{report}");
     }
     bumped(&node, &new, &json!({"bump": 7}), 1);

@@ -105,21 +105,11 @@ fn work_that_blocks_holds_up_its_process_and_nobody_else() {
     assert_eq!(metric(&node, "reld_blocking"), Some(0.0));
 }
 
-/// Reads a figure as Prometheus would, over the node's socket.
+/// Reads a figure.
 fn metric(node: &Node, name: &str) -> Option<f64> {
-    let page = metrics(node);
+    let page = node.metrics();
     let line = page.lines().find(|line| line.split([' ', '{']).next() == Some(name))?.to_owned();
     line.rsplit(' ').next()?.parse().ok()
-}
-
-fn metrics(node: &Node) -> String {
-    let mut socket = UnixStream::connect(node.socket()).expect("the daemon listens");
-    let request = "GET /metrics HTTP/1.1\r\nHost: reld\r\nConnection: close\r\n\r\n";
-    socket.write_all(request.as_bytes()).expect("the daemon reads");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("the daemon answers");
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4"), "{answer}");
-    answer
 }
 
 #[test]
@@ -147,7 +137,10 @@ fn a_mailbox_that_grows_is_told_and_counted() {
 fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_is_full() {
     let node = Node::start();
     node.ok(&["upgrade", &release("board-1.0.0")]);
-    let guard = node.json(&["spawn", "board_guard", "narrow"])["pid"].as_str().expect("a pid").to_owned();
+    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
+    let spec = json!({"id": "guard", "module": "board_guard", "args": "narrow"}).to_string();
+    node.ok(&["child", "start", &root, &spec]);
+    let guard = node.pid("board", &json!("guard"));
     node.ok(&["suspend", &guard]);
     for _ in 0..5 {
         node.ok(&["cast", &guard, "null"]);
@@ -181,7 +174,7 @@ fn the_nodes_figures_are_there_for_prometheus() {
     assert_eq!(metric(&node, "reld_mailbox_messages"), Some(1.0));
     assert_eq!(metric(&node, "reld_mailbox_longest"), Some(1.0));
     node.ok(&["upgrade", &release("wire-2.0.0")]);
-    let page = metrics(&node);
+    let page = node.metrics();
     let expected = [
         "# TYPE reld_processes gauge",
         "reld_processes{app=\"wire\"} ",

@@ -6,12 +6,14 @@
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
 //! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour. The soak also compares: it fails where something is not as it was.
+//! ran on the same machine in the same hour. Soak and churn also compare: they fail where something is not
+//! as it has to be.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
 mod call;
 mod cast;
 mod children;
+mod churn;
 mod line;
 mod memory;
 mod purge;
@@ -26,7 +28,7 @@ use clap::{Parser, ValueEnum};
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything but the soak when nothing is named.
+    /// What to measure; everything but soak and churn when nothing is named.
     sections: Vec<Section>,
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
@@ -49,6 +51,9 @@ struct Args {
     /// How many servers ask one another during a soak.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(4..))]
     servers: u64,
+    /// How long a churn lasts.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,6 +77,8 @@ enum Section {
     Purge,
     /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
     Soak,
+    /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
+    Churn,
 }
 
 fn main() -> ExitCode {
@@ -105,12 +112,13 @@ fn main() -> ExitCode {
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));
     }
+    let mut faults = Vec::new();
     if args.sections.contains(&Section::Soak) {
-        let faults = soak::run(args.rounds, args.servers);
-        faults.iter().for_each(|fault| eprintln!("soak: {fault}"));
-        if !faults.is_empty() {
-            return ExitCode::FAILURE;
-        }
+        faults.extend(soak::run(args.rounds, args.servers));
     }
-    ExitCode::SUCCESS
+    if args.sections.contains(&Section::Churn) {
+        faults.extend(churn::run(args.minutes));
+    }
+    faults.iter().for_each(|fault| eprintln!("not as it has to be: {fault}"));
+    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

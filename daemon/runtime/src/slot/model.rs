@@ -303,7 +303,10 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
         let house = House::new();
         let custody = Arc::new(Custody::<Handled>::default());
         let (found_nothing, given_back) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        assert_eq!(house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake), Ok(Wake::Schedule));
+        assert_eq!(
+            house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake),
+            Ok(Wake::Schedule)
+        );
         let worker = spawn(&house, {
             let (custody, found_nothing) = (Arc::clone(&custody), Arc::clone(&found_nothing));
             move |house| {
@@ -311,7 +314,7 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
                 custody.enter(house.handle(claim));
                 // The callback asks the daemon for something.
                 if let Some(own) = custody.lend() {
-                    house.alone(|| assert_eq!(own.mail, 1));
+                    house.alone(|| assert_ne!(own.mail, 0));
                 }
                 match custody.leave() {
                     Some(body) if house.put_back(body, Hold::NONE) == Wake::Schedule => house.run(Hold::NONE),
@@ -332,10 +335,10 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
                 }
             }
         });
-        let mut ended = 0;
+        let (mut ended, mut taken_along) = (0, 0);
         if let Some(body) = custody.seize() {
             ended += 1;
-            house.alone(|| assert_eq!(body.mail, 1));
+            taken_along = house.alone(|| body.mail);
             let (mail, ..) = house.slot.close();
             given_back.fetch_add(mail.len() as u32, Ordering::Relaxed);
         }
@@ -343,7 +346,7 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
         assert_eq!(found_nothing.load(Ordering::Relaxed), ended);
         match house.slot.peek(GENERATION, |body| *body) {
             Some(body) => assert_eq!((body.mail, ended), (2, 0)),
-            None => assert_eq!((given_back.load(Ordering::Relaxed), ended), (1, 1)),
+            None => assert_eq!((taken_along + given_back.load(Ordering::Relaxed), ended), (2, 1)),
         }
     });
 }

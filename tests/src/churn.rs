@@ -1,0 +1,292 @@
+//! A churn: processes that call one another while they are killed, restarted, suspended and upgraded, all at random.
+//!
+//! ```text
+//!  buyers (gen_server) --- deal, numbered per till ---> tills (gen_server)     tests/fixtures/lib/stage.rs
+//!     ^ killed, suspended                                  ^ killed, suspended, terminated and restarted by hand
+//!     +------------------ upgraded and downgraded all the time -----------------+
+//! ```
+//!
+//! A till counts the deals that come twice and those that never came, a buyer the replies that are another deal's and
+//! those that never came. All of them have to be none, and in the end the node has to be as it was.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::build::release;
+use crate::node::Node;
+use crate::run::eventually;
+use crate::soak::{resident_kb, slope};
+
+/// How many of each kind there are.
+const TILLS: u64 = 8;
+const BUYERS: u64 = 24;
+
+/// How long a process stays suspended at most.
+const SUSPENDED_MS: u64 = 30;
+
+/// How long members may take to come to rest: a suspended till holds its buyers up.
+const REST_MS: &str = "30000";
+
+/// What a churn came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Churned {
+    /// Upgrades and downgrades that were done.
+    pub upgrades: u64,
+    /// Processes that were killed.
+    pub kills: u64,
+    /// Children that were terminated and restarted by hand.
+    pub restarts: u64,
+    /// Processes that were suspended and resumed.
+    pub suspends: u64,
+    /// Replies that came, as far as those who counted them lived on.
+    pub answered: u64,
+    /// Calls whose till ended.
+    pub ended: u64,
+    /// Calls without a reply, though nobody ended.
+    pub lost: u64,
+    /// Replies to another call.
+    pub crossed: u64,
+    /// Deals that a till was asked for twice.
+    pub doubled: u64,
+    /// Deals that a till was never asked for, though later ones came.
+    pub missed: u64,
+    /// What is left in the node that was not there before.
+    pub leaks: Vec<String>,
+    /// The memory resident after each upgrade and downgrade.
+    pub resident_kb: Vec<f64>,
+}
+
+/// The slope is taken after this part of the upgrades, when everything has been allocated once.
+const WARM_UP: usize = 4;
+
+impl Churned {
+    /// Returns by how much the memory grew with each upgrade or downgrade.
+    pub fn slope_kb(&self) -> f64 {
+        slope(&self.resident_kb[self.resident_kb.len() / WARM_UP..])
+    }
+
+    /// Lists what is not as it has to be; `slope_kb` is how much the memory may grow with each upgrade.
+    pub fn faults(&self, slope_kb: f64) -> Vec<String> {
+        let none = |number: u64, what: &str| (number > 0).then(|| format!("{number} {what}"));
+        let some = |number: u64, what: &str| (number == 0).then(|| format!("no {what}"));
+        let grown = (self.slope_kb() > slope_kb)
+            .then(|| format!("memory grew by {:.1} kB with each upgrade", self.slope_kb()));
+        let checks = [
+            none(self.lost, "replies never came"),
+            none(self.crossed, "replies were another call's"),
+            none(self.doubled, "calls came twice"),
+            none(self.missed, "calls never came"),
+            some(self.answered, "replies"),
+            some(self.kills, "kills"),
+            some(self.restarts, "restarts by hand"),
+            some(self.suspends, "suspends"),
+            grown,
+        ];
+        checks.into_iter().flatten().chain(self.leaks.iter().map(|leak| format!("leak: {leak}"))).collect()
+    }
+}
+
+/// Lets everything happen at once for so long, on a node of its own.
+///
+/// # Panics
+/// When an upgrade fails, or the node does not come to rest.
+pub fn churn(time: Duration) -> Churned {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let before = Picture::of(&node);
+    let root = node.tree("stage")["pid"].as_str().expect("stage has a root").to_owned();
+    let spec =
+        json!({"id": "market", "module": "stage_market", "type": "supervisor", "args": [TILLS, BUYERS]});
+    let market = node.json(&["child", "start", &root, &spec.to_string()])["pid"].clone();
+    let market = market.as_str().expect("it was started");
+
+    let over = AtomicBool::new(false);
+    let [kills, restarts, suspends] = [(); 3].map(|()| AtomicU64::new(0));
+    let mut churned = Churned::default();
+    thread::scope(|scope| {
+        scope.spawn(|| again_and_again(&over, 1, |random| kill(&node, random, &kills)));
+        scope.spawn(|| again_and_again(&over, 2, |random| suspend(&node, random, &suspends)));
+        scope.spawn(|| again_and_again(&over, 3, |random| restart(&node, market, random, &restarts)));
+        let end = End(&over);
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            for to in ["2.0.0", "1.0.0"] {
+                node.ok(&["upgrade", to, "--suspend-timeout", REST_MS]);
+                churned.upgrades += 1;
+                churned.resident_kb.push(resident_kb(&node));
+            }
+        }
+        drop(end);
+    });
+    churned.kills = kills.into_inner();
+    churned.restarts = restarts.into_inner();
+    churned.suspends = suspends.into_inner();
+    count(&node, market, &mut churned);
+    node.ok(&["child", "terminate", &root, "market"]);
+    node.ok(&["child", "delete", &root, "market"]);
+    churned.leaks = before.leaks(&node);
+    churned
+}
+
+/// Ends the others, also when this one panics.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn again_and_again(over: &AtomicBool, seed: u64, work: impl Fn(&mut Random)) {
+    let mut random = Random(seed);
+    while !over.load(Ordering::Relaxed) {
+        work(&mut random);
+    }
+}
+
+/// Marsaglia's xorshift: the same churn for the same seed, as far as time allows.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    fn one(&mut self) -> String {
+        let number = self.below(TILLS + BUYERS);
+        if number < TILLS { format!("till_{number}") } else { format!("buyer_{}", number - TILLS) }
+    }
+}
+
+// --- what happens to processes: each may be gone at any moment, so a refusal is no failure ---------------------------
+
+fn kill(node: &Node, random: &mut Random, kills: &AtomicU64) {
+    if node.run(&["kill", &random.one()]).code == 0 {
+        kills.fetch_add(1, Ordering::Relaxed);
+    }
+    thread::sleep(Duration::from_millis(random.below(50)));
+}
+
+fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
+    let one = random.one();
+    if node.run(&["suspend", &one]).code == 0 {
+        suspends.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(random.below(SUSPENDED_MS)));
+        // Whoever has its name by now is not suspended, which is no error.
+        node.run(&["resume", &one]);
+    }
+}
+
+fn restart(node: &Node, market: &str, random: &mut Random, restarts: &AtomicU64) {
+    let one = json!(random.one()).to_string();
+    node.run(&["child", "terminate", market, &one]);
+    // While it is down, who calls it is told.
+    if node.run(&["child", "restart", market, &one]).code == 0 {
+        restarts.fetch_add(1, Ordering::Relaxed);
+    }
+    thread::sleep(Duration::from_millis(random.below(100)));
+}
+
+// --- what came of it -------------------------------------------------------------------------------------------------
+
+/// Adds up what buyers and tills have counted.
+fn count(node: &Node, market: &str, churned: &mut Churned) {
+    let counted = |name: String| {
+        let counted = eventually("it lives and counts", || {
+            // One that a restart by hand found already running was left so.
+            node.run(&["child", "restart", market, &json!(name).to_string()]);
+            let run = node.run(&["--json", "call", &name, "count", "--timeout", "30000"]);
+            (run.code == 0).then(|| run.json()["reply"].clone())
+        });
+        move |field: &str| counted[field].as_u64().expect("it counts")
+    };
+    for buyer in (0..BUYERS).map(|number| counted(format!("buyer_{number}"))) {
+        churned.answered += buyer("answered");
+        churned.ended += buyer("ended");
+        churned.lost += buyer("lost");
+        churned.crossed += buyer("crossed");
+    }
+    for till in (0..TILLS).map(|number| counted(format!("till_{number}"))) {
+        churned.doubled += till("doubled");
+        churned.missed += till("missed");
+    }
+}
+
+/// What a node has, as far as it may not grow.
+#[derive(Debug, PartialEq)]
+struct Picture {
+    processes: Vec<Value>,
+    dirt: Vec<Value>,
+    metrics: Vec<(&'static str, u64)>,
+}
+
+/// What has to be as it was.
+const METRICS: [&str; 4] = ["reld_timers", "reld_blocking", "reld_tables", "reld_mailbox_messages"];
+
+impl Picture {
+    fn of(node: &Node) -> Self {
+        let list = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
+        let code = node.json(&["code"]);
+        let status = node.json(&["status"]);
+        let page = node.metrics();
+        let metric = |name: &'static str| {
+            let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            (name, line.and_then(|number| number.parse().ok()).unwrap_or_default())
+        };
+        Self {
+            processes: list.iter().map(|process| process["pid"].clone()).collect(),
+            dirt: vec![code["residents"].clone(), status["stuck"].clone(), status["lingering"].clone()],
+            metrics: METRICS.map(metric).to_vec(),
+        }
+    }
+
+    /// Says what differs and stays so.
+    fn leaks(&self, node: &Node) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let now = Self::of(node);
+            if now == *self {
+                return Vec::new();
+            }
+            if Instant::now() >= until {
+                return vec![format!("{self:?} before, {now:?} now")];
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_not_as_it_has_to_be_is_named() {
+        let good = Churned {
+            answered: 1,
+            kills: 1,
+            restarts: 1,
+            suspends: 1,
+            resident_kb: vec![5.0; 8],
+            ..Churned::default()
+        };
+        assert_eq!(good.faults(1.0), [""; 0]);
+        let resident_kb = (0..8).map(|n| f64::from(n) * 2.0).collect();
+        let bad = Churned { lost: 1, missed: 2, kills: 0, resident_kb, leaks: vec!["x".to_owned()], ..good };
+        let faults = [
+            "1 replies never came",
+            "2 calls never came",
+            "no kills",
+            "memory grew by 2.0 kB with each upgrade",
+            "leak: x",
+        ];
+        assert_eq!(bad.faults(1.0), faults);
+    }
+}
