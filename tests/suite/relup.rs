@@ -58,7 +58,8 @@ fn an_app_that_stays_is_restarted_with_the_code_it_has() {
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-2.0.0")]);
     let restart = r#"instructions = [{ apply = "application:stop", args = ["shed"] }, { apply = "application:start", args = ["shed", "permanent"] }]"#;
-    let relup = format!("version = '3.0.0'\n[[up]]\nfrom = '2.0.0'\n{restart}\n[[down]]\nto = '2.0.0'\n{restart}\n");
+    let relup =
+        format!("version = '3.0.0'\n[[up]]\nfrom = '2.0.0'\n{restart}\n[[down]]\nto = '2.0.0'\n{restart}\n");
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let tarball = packed_with(place.path(), "tests/fixtures", "yard-3.0.0", &relup);
     let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
