@@ -1,7 +1,5 @@
 //! What the node keeps for processes beside their states: tables, timers, work that blocks, figures (issue 3.2, 3.7, 3.9).
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use reld_tests::{Node, eventually, release};
