@@ -304,11 +304,10 @@ fn finish(
     out: abi::Outcome,
     stage: Stage,
 ) -> Outcome {
-    let module = instance.module.clone();
     let result = match verdict {
         abi::VERDICT_READY => ready(&mut instance, out, stage),
-        abi::VERDICT_CRASHED => Err(crash(&module, out)),
-        verdict => Err(module.malformed(Malformed::Verdict(verdict))),
+        abi::VERDICT_CRASHED => Err(crash(&instance.module, out)),
+        verdict => Err(instance.module.malformed(Malformed::Verdict(verdict))),
     };
     match result {
         Ok((next, reply)) => Outcome {

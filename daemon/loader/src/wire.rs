@@ -81,7 +81,8 @@ pub(crate) unsafe fn borrow_str<'a>(bytes: abi::Bytes) -> Result<&'a str, Malfor
 
 /// Takes over an exit.
 pub(crate) fn take_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
-    let text = String::from_utf8_lossy(&take_buf(exit.text)?).into_owned();
+    let text = String::from_utf8(take_buf(exit.text)?)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     match exit.kind {
         abi::EXIT_NORMAL => Ok(Exit::Normal),
         abi::EXIT_SHUTDOWN => Ok(Exit::Shutdown(text)),

@@ -3,7 +3,7 @@
 //! Every function speaks for the process whose callback the calling thread is running. Outside a callback (in a drop
 //! of an old state, say) there is no such process, and each answers [`Refused`] and does nothing.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
@@ -22,7 +22,7 @@ use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::port;
-use crate::process::{Answer, Body, Idle, Mail, Open, RequestKind, Signal, Wait, Watch};
+use crate::process::{Answer, Body, Card, Idle, Mail, RequestKind, Signal, Wait, Watch};
 use crate::rows::Rows;
 use crate::term;
 use crate::timer::TimerRef;
@@ -70,7 +70,10 @@ pub enum Message {
 }
 
 thread_local! {
-    static WORLD: OnceCell<Weak<World>> = const { OnceCell::new() };
+    /// The node that the thread works for, while it is awake: so a request need not ask whether it is still there.
+    static WORLD: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
+    /// The process whose callback the thread runs.
+    static PID: Cell<Pid> = const { Cell::new(Pid::NONE) };
     static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
 }
 
@@ -85,20 +88,32 @@ pub(crate) fn run_in(current: &Arc<Current>) {
     });
 }
 
+/// Has the calling thread work for a node, if that is still there. It keeps the node until [`rest`].
+pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
+    WORLD.with(|kept| {
+        if kept.borrow().is_none() {
+            kept.replace(world.upgrade());
+        }
+        if let Some(world) = &*kept.borrow() {
+            work(world);
+        }
+    });
+}
+
+/// The calling thread has nothing to do: it lets its node go.
+pub(crate) fn rest() {
+    drop(WORLD.take());
+}
+
 /// Runs app code as a process: its body stands behind the functions of this module meanwhile. `None` when it was taken
 /// away.
-pub(crate) fn run<R>(
-    world: &Arc<World>,
-    body: Box<Body>,
-    code: impl FnOnce() -> R,
-) -> (Option<Box<Body>>, R) {
-    WORLD.with(|cell| {
-        cell.get_or_init(|| Arc::downgrade(world));
-    });
+pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
     CURRENT.with(|current| {
         let current = current.get_or_init(Arc::default);
+        PID.set(body.pid);
         current.enter(body);
         let result = code();
+        PID.set(Pid::NONE);
         (current.leave(), result)
     })
 }
@@ -107,14 +122,13 @@ fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> 
     CURRENT.with(|current| {
         let current = current.get().ok_or(Refused)?;
         let mut own = current.lend().ok_or(Refused)?;
-        let world = WORLD.with(|cell| cell.get().and_then(Weak::upgrade)).ok_or(Refused)?;
-        Ok(ask(&world, &mut own))
+        WORLD.with_borrow(|world| Ok(ask(world.as_ref().ok_or(Refused)?, &mut own)))
     })
 }
 
 /// Returns the running process. OTP: `self/0`.
 pub fn self_pid() -> Option<Pid> {
-    with(|_, body| body.pid).ok()
+    Some(PID.get()).filter(|pid| *pid != Pid::NONE)
 }
 
 /// Sends a message; to a dead process it is dropped.
@@ -153,7 +167,7 @@ pub fn continue_with(body: Bytes) -> Result<(), Refused> {
                 .is_some_and(|code| code.behaviour() == Behaviour::Task),
             behaviour => behaviour.is_server(),
         };
-        is_fit.then(|| own.continues = Some(body)).ok_or(Refused)
+        is_fit.then(|| own.after().continues = Some(body)).ok_or(Refused)
     })?
 }
 
@@ -179,7 +193,7 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
 /// # Errors
 /// [`Refused`] outside a callback, and in processes that are no servers.
 pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
-    server(|own| own.idle = Some(Idle::Wanted(after)))
+    server(|own| own.after().idle = Some(Idle::Wanted(after)))
 }
 
 fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
@@ -206,10 +220,8 @@ fn note(own: &mut Body, what: &'static str, to: Pid, body: &[u8]) {
 }
 
 fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref {
-    let reference = own.new_ref();
     let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    own.open.push(Open { reference, wait, due });
-    reference
+    own.requests().open(wait, due)
 }
 
 /// Asks something of a port (see `port.rs`); the answer is there at once unless the request is to wait.
@@ -219,7 +231,7 @@ fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref {
 pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
         let reference = open(own, Wait::Port, timeout);
-        let is_open = |reference| own.open.iter().any(|open| open.reference == reference);
+        let is_open = |reference| own.open().iter().any(|open| open.reference == reference);
         let asker =
             port::Asker { world, pid: own.pid, parent: own.card.parent, reference, is_open: &is_open };
         if let Some(answer) = port::ask(&asker, request) {
@@ -236,7 +248,8 @@ pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
 pub fn table(request: &[u8]) -> Result<Ref, Refused> {
     with(|world, own| {
         let reference = own.new_ref();
-        own.answers.push((reference, Answer::Reply(ets::ask(world, own.pid, request))));
+        let answer = Answer::Reply(ets::ask(world, own.pid, request));
+        own.requests().answers.push((reference, answer));
         reference
     })
 }
@@ -269,10 +282,11 @@ pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() +
 /// [`Refused`] for a reference that is not open, and outside a callback.
 pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
     with(|_, own| {
-        if let Some(at) = own.answers.iter().position(|(r, _)| *r == reference) {
-            return Ok(Some(own.answers.swap_remove(at).1));
+        let requests = own.requests();
+        if let Some(at) = requests.answers.iter().position(|(r, _)| *r == reference) {
+            return Ok(Some(requests.answers.swap_remove(at).1));
         }
-        let is_open = own.open.iter().any(|open| open.reference == reference);
+        let is_open = requests.open.iter().any(|open| open.reference == reference);
         if is_open { Ok(None) } else { Err(Refused) }
     })?
 }
@@ -281,8 +295,8 @@ pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
 pub fn forget(reference: Ref) {
     // Outside a callback there is nothing open any more, so a refusal means that the work is done.
     let _ = with(|_, own| {
-        own.open.retain(|open| open.reference != reference);
-        own.answers.retain(|(r, _)| *r != reference);
+        own.requests().open.retain(|open| open.reference != reference);
+        own.requests().answers.retain(|(r, _)| *r != reference);
     });
 }
 
@@ -425,7 +439,7 @@ fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pi
     let starter = Some((own.pid, reference));
     let pid =
         world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter, watch: None });
-    if let Some(open) = own.open.last_mut() {
+    if let Some(open) = own.requests().open.last_mut() {
         open.wait = Wait::Start(pid);
     }
     if link.is_some() {
@@ -477,7 +491,7 @@ pub fn unregister(name: &str) -> Result<(), Refused> {
 
 /// Returns the process of that name. OTP: `whereis/1`.
 pub fn whereis(name: &str) -> Option<Pid> {
-    WORLD.with(|cell| cell.get().and_then(Weak::upgrade))?.registry.whereis(name)
+    WORLD.with_borrow(|world| world.as_ref()?.registry.whereis(name))
 }
 
 /// Links the running process with another. With a dead one it gets the exit signal `noproc`.
@@ -582,8 +596,5 @@ pub(crate) fn publish_rows(rows: &Arc<RwLock<Rows>>) {
 
 /// Makes a supervisor's children readable by everybody. For its claimer.
 pub(crate) fn publish(world: &World, own: &mut Body, rows: &Arc<RwLock<Rows>>) {
-    own.card.rows = Some(Arc::clone(rows));
-    if let Some(slot) = world.slot(own.pid) {
-        slot.edit_card(own.pid.generation, |card| card.rows = Some(Arc::clone(rows)));
-    }
+    world.show(own, Card { rows: Some(Arc::clone(rows)), ..(*own.card).clone() });
 }

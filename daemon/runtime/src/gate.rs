@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use crate::code::From;
 use crate::pid::Pid;
 use crate::slot::{GateNumber, Rest};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering, RwLock, nap};
+use crate::sync::{AtomicBool, AtomicU32, Condvar, Mutex, Ordering, RwLock, nap};
 
 #[cfg(all(test, feature = "shuttle"))]
 mod model;
@@ -109,7 +109,7 @@ pub(crate) struct GateHouse {
     up: AtomicBool,
     gate: RwLock<Option<Arc<Gate>>>,
     /// How many gates there were.
-    built: AtomicU64,
+    built: AtomicU32,
     /// The last round of pre-copy.
     rounds: AtomicU32,
 }
@@ -159,7 +159,7 @@ enum Need {
 impl GateHouse {
     pub(crate) fn build(&self, modules: HashSet<String>) -> Arc<Gate> {
         let gate = Arc::new(Gate {
-            number: self.built.fetch_add(1, Ordering::Relaxed),
+            number: GateNumber::MIN.saturating_add(self.built.fetch_add(1, Ordering::Relaxed)),
             first_round: self.begin_round(),
             modules,
             state: Mutex::new(State::default()),

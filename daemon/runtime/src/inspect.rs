@@ -94,13 +94,13 @@ impl CallbackInfo {
         let is_task = body.card.code.behaviour() == Behaviour::Task;
         let about = match (&under_way.mail, &body.during) {
             (Some(mail), _) => Some(mail.to_string()),
-            (None, During::Init) => (!is_task).then(|| "init".to_owned()),
+            (None, During::Init(_)) => (!is_task).then(|| "init".to_owned()),
             (None, During::Terminate(exit)) => Some(format!("terminate: {exit}")),
             (None, During::Call(_) | During::Notice(_) | During::PrepStop(_) | During::Message) => {
                 Some("continue".to_owned())
             }
         };
-        let mut waits_for: Vec<_> = body.open.iter().map(|open| open.wait).collect();
+        let mut waits_for: Vec<_> = body.open().iter().map(|open| open.wait).collect();
         if is_task && waits_for.is_empty() {
             waits_for.push(Wait::Message);
         }
@@ -147,7 +147,7 @@ impl World {
             Some((ties, inbox, callback)) => (Some(ties), inbox, callback),
             None => (None, 0, self.computing(pid)),
         };
-        let Card { code, app, parent, .. } = &glance.card;
+        let Card { code, app, parent, .. } = &*glance.card;
         Some(ProcessInfo {
             pid,
             names: self.registry.names(pid),

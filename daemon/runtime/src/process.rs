@@ -1,8 +1,9 @@
 //! What a process is made of.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -30,10 +31,41 @@ impl Kind for Process {
     type Body = Box<Body>;
     type Mail = Mail;
     type Signal = Signal;
-    type Card = Card;
+    type Card = Arc<Card>;
+
+    fn room_for_mail() -> VecDeque<Mail> {
+        SPARE_MAIL.take()
+    }
+
+    fn room_for_signals() -> Vec<Signal> {
+        SPARE_SIGNALS.take()
+    }
 }
 
-/// What may be read of a process while it runs.
+thread_local! {
+    /// Buffers that a process of this thread has emptied: most messages find the room of an earlier one.
+    static SPARE_MAIL: Cell<VecDeque<Mail>> = const { Cell::new(VecDeque::new()) };
+    static SPARE_SIGNALS: Cell<Vec<Signal>> = const { Cell::new(Vec::new()) };
+}
+
+/// Larger buffers are not kept: one full mailbox must not cost memory for ever.
+const SPARE_MAX: usize = 64;
+
+/// Keeps the empty buffer of a mailbox for the next one.
+pub(crate) fn spare_mail(buffer: VecDeque<Mail>) {
+    if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
+        SPARE_MAIL.set(buffer);
+    }
+}
+
+/// Keeps an empty buffer of signals for the next ones.
+pub(crate) fn spare_signals(buffer: Vec<Signal>) {
+    if (1..=SPARE_MAX).contains(&buffer.capacity()) && buffer.is_empty() {
+        SPARE_SIGNALS.set(buffer);
+    }
+}
+
+/// What may be read of a process while it runs. Never changed: a process gets another one (`World::show`).
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) code: Arc<Code>,
@@ -42,6 +74,32 @@ pub(crate) struct Card {
     pub(crate) parent: Pid,
     /// The children of a supervisor.
     pub(crate) rows: Option<Arc<RwLock<Rows>>>,
+}
+
+thread_local! {
+    /// The card that was made last on this thread.
+    static LAST_CARD: RefCell<Weak<Card>> = const { RefCell::new(Weak::new()) };
+}
+
+impl Card {
+    /// Gives it a place, that of an equal one if it is the last: siblings are started, and upgraded, in a row.
+    pub(crate) fn share(self) -> Arc<Self> {
+        LAST_CARD.with_borrow_mut(|last| {
+            last.upgrade().filter(|card| card.is(&self)).unwrap_or_else(|| {
+                let card = Arc::new(self);
+                *last = Arc::downgrade(&card);
+                card
+            })
+        })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.code, &other.code)
+            && Arc::ptr_eq(&self.app, &other.app)
+            && self.parent == other.parent
+            && self.rows.is_none()
+            && other.rows.is_none()
+    }
 }
 
 /// The application that a process belongs to, as far as processes can see.
@@ -232,7 +290,8 @@ pub(crate) enum Actor {
 /// What the callback under way is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum During {
-    Init,
+    /// Its init, and who waits for the end of that.
+    Init(Option<(Pid, Ref)>),
     /// A request that its outcome may answer.
     Call(From),
     /// prep_stop or config_change, whose end is the answer.
@@ -254,35 +313,22 @@ pub(crate) struct UnderWay {
     pub(crate) mail: Option<Mail>,
 }
 
-/// A process, as its claimer has it.
+/// A process, as its claimer has it. There may be a million: what most have nothing of lies behind a pointer.
 pub(crate) struct Body {
     pub(crate) pid: Pid,
-    pub(crate) card: Card,
+    pub(crate) card: Arc<Card>,
     pub(crate) actor: Actor,
     pub(crate) during: During,
-    /// Who waits for the end of init.
-    pub(crate) starter: Option<(Pid, Ref)>,
     /// The callback under way, once it is parked.
     pub(crate) under_way: Option<Box<UnderWay>>,
     /// Mail taken from the slot and not handled yet.
     pub(crate) inbox: VecDeque<Mail>,
     /// Its slot counts what is in the inbox.
     pub(crate) is_bounded: bool,
-    pub(crate) open: Vec<Open>,
-    pub(crate) answers: Vec<(Ref, Answer)>,
-    pub(crate) next_ref: Ref,
+    pub(crate) requests: Option<Box<Requests>>,
     pub(crate) trap_exit: bool,
     pub(crate) suspended: bool,
-    /// The parent's order to end, which waits for the callback under way.
-    pub(crate) ending: Option<Exit>,
-    /// System messages that wait for the callback under way.
-    pub(crate) system: Vec<System>,
-    /// What the callback under way has put before all else.
-    pub(crate) continues: Option<Bytes>,
-    /// The wait for nothing that it asked for; any other callback ends it.
-    pub(crate) idle: Option<Idle>,
-    /// When the armed deadline timer fires.
-    pub(crate) alarm: Option<Instant>,
+    pub(crate) after: Option<Box<AfterCallback>>,
     pub(crate) ties: Option<Box<Ties>>,
     /// What an operator has it note.
     pub(crate) debug: Option<Box<Debug>>,
@@ -292,7 +338,30 @@ pub(crate) struct Body {
     pub(crate) shadow: Option<Box<Shadow>>,
 }
 
-/// What binds a process to others; most have none of it.
+/// What a process has asked others.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) open: Vec<Open>,
+    /// What was answered and not taken yet.
+    pub(crate) answers: Vec<(Ref, Answer)>,
+    /// When the armed deadline timer fires.
+    pub(crate) alarm: Option<Instant>,
+    last_ref: Ref,
+}
+
+/// What waits for the end of the callback under way.
+#[derive(Default)]
+pub(crate) struct AfterCallback {
+    /// The parent's order to end.
+    pub(crate) ending: Option<Exit>,
+    pub(crate) system: Vec<System>,
+    /// What the callback has put before all else.
+    pub(crate) continues: Option<Bytes>,
+    /// The wait for nothing that it asked for; any other callback ends it.
+    pub(crate) idle: Option<Idle>,
+}
+
+/// What binds a process to others.
 #[derive(Debug, Default)]
 pub(crate) struct Ties {
     pub(crate) links: Vec<Pid>,
@@ -303,27 +372,35 @@ pub(crate) struct Ties {
     pub(crate) unanswered: Vec<From>,
 }
 
+impl Requests {
+    /// Opens one; whom it waits for may be set later.
+    pub(crate) fn open(&mut self, wait: Wait, due: Option<Instant>) -> Ref {
+        let reference = self.new_ref();
+        self.open.push(Open { reference, wait, due });
+        reference
+    }
+
+    fn new_ref(&mut self) -> Ref {
+        // 0 is the reference of mail.
+        self.last_ref += 1;
+        self.last_ref
+    }
+}
+
 impl Body {
-    pub(crate) fn new(pid: Pid, card: Card, args: Bytes, starter: Option<(Pid, Ref)>) -> Self {
+    pub(crate) fn new(pid: Pid, card: Arc<Card>, args: Bytes, starter: Option<(Pid, Ref)>) -> Self {
         Self {
             pid,
             card,
             actor: Actor::Unborn(args),
-            during: During::Init,
-            starter,
+            during: During::Init(starter),
             under_way: None,
             inbox: VecDeque::new(),
             is_bounded: false,
-            open: Vec::new(),
-            answers: Vec::new(),
-            next_ref: 1,
+            requests: None,
             trap_exit: false,
             suspended: false,
-            ending: None,
-            system: Vec::new(),
-            continues: None,
-            idle: None,
-            alarm: None,
+            after: None,
             ties: None,
             debug: None,
             round: 0,
@@ -335,11 +412,27 @@ impl Body {
         self.ties.get_or_insert_default()
     }
 
+    pub(crate) fn requests(&mut self) -> &mut Requests {
+        self.requests.get_or_insert_default()
+    }
+
+    pub(crate) fn after(&mut self) -> &mut AfterCallback {
+        self.after.get_or_insert_default()
+    }
+
+    /// Returns the wait for nothing to come.
+    pub(crate) fn idle(&self) -> Option<Idle> {
+        self.after.as_ref().and_then(|after| after.idle)
+    }
+
+    /// Returns the requests that are open.
+    pub(crate) fn open(&self) -> &[Open] {
+        self.requests.as_ref().map_or(&[], |requests| &requests.open)
+    }
+
     /// Returns a reference that no other open request or monitor of this process has or had.
     pub(crate) fn new_ref(&mut self) -> Ref {
-        let reference = self.next_ref;
-        self.next_ref += 1;
-        reference
+        self.requests().new_ref()
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -355,9 +448,11 @@ impl Body {
 
     /// Notes the answer to an open request; a late one finds none and is dropped.
     pub(crate) fn answer(&mut self, reference: Ref, answer: Answer) {
-        if let Some(at) = self.open.iter().position(|open| open.reference == reference) {
-            self.open.swap_remove(at);
-            self.answers.push((reference, answer));
+        if let Some(requests) = &mut self.requests
+            && let Some(at) = requests.open.iter().position(|open| open.reference == reference)
+        {
+            requests.open.swap_remove(at);
+            requests.answers.push((reference, answer));
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Row {
     /// Its spec; children of a simple_one_for_one share their template.
     pub(crate) spec: Arc<ChildSpec>,
     /// The argument it was started with, where that is not the spec's.
-    pub(crate) args: Option<Bytes>,
+    pub(crate) args: Option<Box<[u8]>>,
     /// Where it stands.
     pub(crate) child: Child,
 }
@@ -114,13 +114,12 @@ impl Rows {
 
     pub(crate) fn set(&mut self, seq: Seq, child: Child) {
         if let Some(row) = self.rows.get_mut(&seq) {
-            if let Some(pid) = row.child.pid() {
-                self.by_pid.remove(&pid);
-            }
-            if let Some(pid) = child.pid() {
-                self.by_pid.insert(pid, seq);
-            }
+            let (old, new) = (row.child.pid(), child.pid());
             row.child = child;
+            if old != new {
+                old.map(|pid| self.by_pid.remove(&pid));
+                new.map(|pid| self.by_pid.insert(pid, seq));
+            }
         }
     }
 

@@ -20,8 +20,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use crate::application::{PREP_STOP, StopCause};
-use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Step};
+use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Ref, Step};
 use crate::context::{self, Entry};
 use crate::crashes::Crash;
 use crate::exit::Exit;
@@ -29,7 +31,9 @@ use crate::gate::{Admission, Entrant, Round};
 use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;
-use crate::process::{Actor, Answer, Body, During, Idle, Mail, Process, RequestKind, Signal, Ties};
+use crate::process::{
+    Actor, Answer, Body, During, Idle, Mail, Process, RequestKind, Signal, Ties, spare_mail, spare_signals,
+};
 use crate::slot::{GateNumber, Hold, Slot};
 use crate::supervisor;
 use crate::term;
@@ -161,7 +165,7 @@ impl Run<'_> {
         let mut body = self.body.take().expect("the body is only away while a callback runs");
         if body.inbox.is_empty() {
             // An idle process keeps no buffer.
-            body.inbox = Default::default();
+            spare_mail(std::mem::take(&mut body.inbox));
         }
         let left = body.has_work();
         let put = self.slot.put_back(body, hold, left);
@@ -177,11 +181,12 @@ impl Run<'_> {
     // --- signals -------------------------------------------------------------------------------------------------
 
     /// Takes all signals, those behind a fatal one too: who monitors or links in the moment of the end is told like others.
-    fn signals(&mut self, signals: Vec<Signal>) -> Result<(), Exit> {
+    fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
         let mut first = Ok(());
-        for signal in signals {
+        for signal in signals.drain(..) {
             first = first.and(self.signal(signal));
         }
+        spare_signals(signals);
         first
     }
 
@@ -202,7 +207,7 @@ impl Run<'_> {
                 self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference));
             }
             Signal::Settled(from) => self.settle(from),
-            Signal::System(system) => self.system.push(system),
+            Signal::System(system) => self.after().system.push(system),
             Signal::Deadline => return self.deadline(),
         }
         Ok(())
@@ -217,7 +222,7 @@ impl Run<'_> {
             OnExit::Nothing => {}
             OnExit::Deliver(exit) => self.inbox.push_back(Mail::Exit(from, exit)),
             OnExit::Die(exit) => return Err(exit),
-            OnExit::Terminate(exit) => self.ending = Some(exit),
+            OnExit::Terminate(exit) => self.after().ending = Some(exit),
         }
         Ok(())
     }
@@ -230,10 +235,10 @@ impl Run<'_> {
             tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
             return Err(exit.clone());
         }
-        self.alarm = None;
+        self.requests().alarm = None;
         let now = Instant::now();
         let due: Vec<_> = self
-            .open
+            .open()
             .iter()
             .filter(|open| open.due.is_some_and(|due| due <= now))
             .map(|open| (open.reference, open.wait.target()))
@@ -248,9 +253,10 @@ impl Run<'_> {
     /// Makes sure that a timer fires when the first open request is due. It is never cancelled: a call costs no timer
     /// as long as an earlier one is still armed.
     fn arm(&mut self) {
-        let Some(due) = self.open.iter().filter_map(|open| open.due).min() else { return };
-        if self.alarm.is_none_or(|alarm| due < alarm) {
-            self.alarm = Some(due);
+        let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
+        let alarm = &mut self.requests().alarm;
+        if alarm.is_none_or(|alarm| due < alarm) {
+            *alarm = Some(due);
             let after = due.saturating_duration_since(Instant::now());
             self.world.timers.set(after, Fire::Deadline(self.pid));
         }
@@ -265,10 +271,11 @@ impl Run<'_> {
         }
         // The switch may have come while this process was claimed.
         self.settle_shadow();
-        for system in std::mem::take(&mut self.system) {
+        let Some(after) = &mut self.after else { return self.keep_up() };
+        for system in std::mem::take(&mut after.system) {
             system(self);
         }
-        match self.ending.take() {
+        match self.after().ending.take() {
             Some(exit) => self.terminate(exit),
             None => self.keep_up(),
         }
@@ -295,13 +302,15 @@ impl Run<'_> {
     /// Lets a parked callback go on, if there is something for it.
     fn go_on(&mut self) -> Result<(), Exit> {
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
-        if !self.is_waiting() || (self.answers.is_empty() && !mail) {
+        let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
+        if !self.is_waiting() || (!answered && !mail) {
             return Ok(());
         }
         let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Ok(());
         };
-        let mut completed: Vec<_> = self.answers.iter().map(|(reference, _)| *reference).collect();
+        let answers = self.requests.iter().flat_map(|requests| &requests.answers);
+        let mut completed: SmallVec<[Ref; 4]> = answers.map(|(reference, _)| *reference).collect();
         if mail {
             completed.push(context::MAIL);
         }
@@ -335,7 +344,6 @@ impl Run<'_> {
 
     fn init(&mut self) -> Result<(), Exit> {
         let Actor::Unborn(args) = std::mem::replace(&mut self.actor, Actor::Running) else { return Ok(()) };
-        self.during = During::Init;
         let code = Arc::clone(&self.card.code);
         let supervisor = code.behaviour() == Behaviour::Supervisor;
         // The ends of others are their work: these two always trap exits.
@@ -366,7 +374,7 @@ impl Run<'_> {
             }
             Mail::Told(event) => self.callback(During::Message, &Event::Told(event)),
             // Something came meanwhile, and that was to end it.
-            Mail::Timeout(number) => match self.idle {
+            Mail::Timeout(number) => match self.idle() {
                 Some(Idle::Armed(armed, _)) if armed == *number => {
                     self.callback(During::Message, &Event::Timeout)
                 }
@@ -432,7 +440,9 @@ impl Run<'_> {
             return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
         };
         self.during = during;
-        if let Some(Idle::Armed(_, timer)) = self.idle.take() {
+        if let Some(after) = &mut self.after
+            && let Some(Idle::Armed(_, timer)) = after.idle.take()
+        {
             self.world.timers.cancel(timer);
         }
         let step = self.inside(|| instance.callback(event))?;
@@ -443,7 +453,8 @@ impl Run<'_> {
     /// callback.
     fn continue_on(&mut self) -> Result<(), Exit> {
         while matches!(self.actor, Actor::Resting(_))
-            && let Some(body) = self.continues.take()
+            && let Some(after) = &mut self.after
+            && let Some(body) = after.continues.take()
         {
             self.callback(During::Message, &Event::Continue(&body))?;
         }
@@ -453,10 +464,10 @@ impl Run<'_> {
 
     /// Starts the wait that the last callback asked for. It counts from the callback's end.
     fn arm_idle(&mut self) {
-        if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle) {
+        if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle()) {
             let number = self.new_ref();
             let timer = self.world.timers.set(after, Fire::Idle(self.pid, number));
-            self.idle = Some(Idle::Armed(number, timer));
+            self.after().idle = Some(Idle::Armed(number, timer));
         }
     }
 
@@ -464,7 +475,7 @@ impl Run<'_> {
     fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
         let pid = body.pid;
-        let (body, step) = context::run(self.world, body, code);
+        let (body, step) = context::run(body, code);
         self.body = body;
         if self.body.is_none() {
             // What it came to drops here, before its library can be taken for unused.
@@ -480,14 +491,14 @@ impl Run<'_> {
             Step::Pending(callback) => {
                 self.actor = Actor::Waiting(callback);
                 match self.during {
-                    During::Init => self.note_under_way(None),
+                    During::Init(_) => self.note_under_way(None),
                     During::PrepStop(_) => {
                         self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
                     }
                     _ => {}
                 }
-                if self.during == During::Init && self.card.code.behaviour() == Behaviour::Task {
-                    self.tell_starter(Answer::Reply(context::started(Some(self.pid))));
+                if self.card.code.behaviour() == Behaviour::Task {
+                    self.tell_born();
                 }
                 Ok(())
             }
@@ -496,8 +507,10 @@ impl Run<'_> {
     }
 
     fn done(&mut self, outcome: Outcome) -> Result<(), Exit> {
-        self.open.clear();
-        self.answers.clear();
+        if let Some(requests) = &mut self.requests {
+            requests.open.clear();
+            requests.answers.clear();
+        }
         let Outcome { instance, next, reply } = outcome;
         if let Some(entry) = self.next_entry(&next) {
             return self.go_on_as(entry);
@@ -510,7 +523,7 @@ impl Run<'_> {
             self.actor = Actor::Resting(instance);
         }
         match std::mem::replace(&mut self.during, During::Message) {
-            During::Init => self.born(&next, reply)?,
+            During::Init(starter) => self.born(starter, &next, reply)?,
             During::Call(from) => self.replied(from, reply),
             // Who gave notice is told of a crash by the end of the process.
             During::Notice(from) => {
@@ -538,7 +551,7 @@ impl Run<'_> {
     /// Returns where a task goes on that has come to an end.
     fn next_entry(&mut self, next: &Next) -> Option<Entry> {
         let is_task = self.card.code.behaviour() == Behaviour::Task;
-        let entry = self.continues.take_if(|_| is_task)?;
+        let entry = self.after.as_mut()?.continues.take_if(|_| is_task)?;
         let has_ended_well = matches!(next, Next::Continue | Next::Stop(Exit::Normal));
         if has_ended_well { term::decode(&entry).ok() } else { None }
     }
@@ -548,25 +561,28 @@ impl Run<'_> {
         let Some(code) = self.world.code.resolve(&module) else {
             return Err(Exit::Error(format!("a task goes on as module {module}, which is not loaded")));
         };
-        self.tell_starter(Answer::Reply(context::started(Some(self.pid))));
+        self.tell_born();
         crate::upgrade::enter(self.world, self, code);
         self.under_way = None;
         self.actor = Actor::Unborn(args.into_vec());
         Ok(())
     }
 
-    fn born(&mut self, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
+    fn born(&mut self, starter: Option<(Pid, Ref)>, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
         let behaviour = self.card.code.behaviour();
         let answer = match (next, behaviour) {
             (Next::Ignore, _) => Answer::Reply(context::started(None)),
             // The starter is told by the end of the process: then nothing of it is left.
             (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
+                self.during = During::Init(starter);
                 return Err(exit.clone());
             }
             (_, Behaviour::Application) => Answer::Reply(reply.unwrap_or_else(|| term::encode(&()))),
             _ => Answer::Reply(context::started(Some(self.pid))),
         };
-        self.tell_starter(answer);
+        if let Some(starter) = starter {
+            self.tell_starter(starter, answer);
+        }
         match next {
             Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
             Next::Ignore => Err(Exit::Normal),
@@ -574,10 +590,17 @@ impl Run<'_> {
         }
     }
 
-    fn tell_starter(&mut self, answer: Answer) {
-        if let Some((starter, reference)) = self.starter.take() {
-            self.world.answer(starter, reference, answer);
+    /// Tells the starter of a task, once.
+    fn tell_born(&mut self) {
+        if let During::Init(starter) = &mut self.during
+            && let Some(starter) = starter.take()
+        {
+            self.tell_starter(starter, Answer::Reply(context::started(Some(self.pid))));
         }
+    }
+
+    fn tell_starter(&self, (starter, reference): (Pid, Ref), answer: Answer) {
+        self.world.answer(starter, reference, answer);
     }
 
     fn replied(&mut self, from: crate::code::From, reply: Option<Bytes>) {
@@ -680,7 +703,7 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
         world.signal(watched, Signal::Demonitor(pid, reference));
     }
     // Last: whoever waits for the start goes on when everybody else knows.
-    if let Some((starter, reference)) = body.starter.take() {
+    if let During::Init(Some((starter, reference))) = body.during {
         world.answer(starter, reference, Answer::Exit(exit.clone()));
     }
 }

@@ -33,7 +33,25 @@ use crate::world::{OUTSIDE, Start, World};
 /// Methods that wait say so and take a deadline or a time-out; they must not be called from callbacks.
 #[derive(Clone)]
 pub struct Runtime {
-    world: Arc<World>,
+    world: Arc<Running>,
+}
+
+/// The node, as long as somebody has a handle to it: then its threads end. They keep the world themselves while they are
+/// awake.
+struct Running(Arc<World>);
+
+impl std::ops::Deref for Running {
+    type Target = Arc<World>;
+
+    fn deref(&self) -> &Arc<World> {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.scheduler.stop();
+    }
 }
 
 impl std::fmt::Debug for Runtime {
@@ -64,7 +82,7 @@ fn left(deadline: Instant) -> Duration {
 impl Runtime {
     /// Starts an empty node whose pool has `width` threads.
     pub fn new(width: usize) -> Self {
-        Self { world: World::new(width) }
+        Self { world: Arc::new(Running(World::new(width))) }
     }
 
     /// Sets what each thread of the pool does when all are called: work that only the thread itself can do. The first word

@@ -156,6 +156,13 @@ impl Scheduler {
         }
     }
 
+    /// Has the workers end, each after what it runs now.
+    pub(crate) fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        let asleep = std::mem::take(&mut *self.shared.asleep.lock());
+        asleep.workers.iter().chain(self.shared.watchdog.get()).for_each(Thread::unpark);
+    }
+
     /// Counts a message on the worker that handles it.
     pub(crate) fn note_handled(&self) {
         HERE.with(|here| {
@@ -284,9 +291,7 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        let asleep = std::mem::take(&mut *self.shared.asleep.lock());
-        asleep.workers.iter().chain(self.shared.watchdog.get()).for_each(Thread::unpark);
+        self.stop();
     }
 }
 
@@ -363,6 +368,7 @@ impl Shared {
             self.sleeping.store(asleep.workers.len(), Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
+        context::rest();
         if !self.has_work(here) && !self.stopping.load(Ordering::Acquire) {
             thread::park();
         }
@@ -433,7 +439,8 @@ impl Here {
             return Some(number);
         }
         self.lifo_hits.set(0);
-        self.deque.pop().or_else(|| shared.steal(&self.deque, self.worker.id)).or_else(|| self.take_lifo())
+        // Others are robbed when there is nothing left here.
+        self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
     }
 
     /// Hands everything over before the thread ends.
@@ -459,6 +466,8 @@ fn work(shared: &Arc<Shared>, here: Here) {
         }
         here.give_up(shared);
     });
+    // Not left to the end of the thread: with the node go values of apps, which may still ask this thread for something.
+    context::rest();
     shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
 }

@@ -14,6 +14,7 @@
 //! themselves: they answer [`Wake`] and the caller acts on it, so the protocol is checked by loom without a scheduler.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
@@ -28,6 +29,16 @@ pub(crate) trait Kind {
     type Signal;
     /// What others may read even while the body is taken.
     type Card: Clone;
+
+    /// Makes room for the first mail of an empty mailbox.
+    fn room_for_mail() -> VecDeque<Self::Mail> {
+        VecDeque::new()
+    }
+
+    /// Makes room for the first signal.
+    fn room_for_signals() -> Vec<Self::Signal> {
+        Vec::new()
+    }
 }
 
 /// Whether the caller has to put the process into a run queue.
@@ -75,7 +86,7 @@ impl BitOrAssign for Hold {
 }
 
 /// Tells one upgrade's gate from another's.
-pub(crate) type GateNumber = u64;
+pub(crate) type GateNumber = NonZeroU32;
 
 /// One place of the process table.
 pub(crate) struct Slot<K: Kind> {
@@ -223,6 +234,9 @@ impl<K: Kind> Slot<K> {
             bound.refused += 1;
             return Err(Unposted::Full(mail, bound.refused));
         }
+        if live.mail.capacity() == 0 {
+            live.mail = K::room_for_mail();
+        }
         live.mail.push_back(mail);
         Ok((if live.hold == Hold::NONE { live.schedule() } else { Wake::Nothing }, queued))
     }
@@ -230,6 +244,9 @@ impl<K: Kind> Slot<K> {
     /// Appends a signal; gives it back when the process has ended.
     pub(crate) fn push_signal(&self, generation: u32, signal: K::Signal) -> Result<Wake, K::Signal> {
         let Some(mut live) = self.live(generation) else { return Err(signal) };
+        if live.signals.capacity() == 0 {
+            live.signals = K::room_for_signals();
+        }
         live.signals.push(signal);
         self.attention.store(true, Ordering::Release);
         Ok(live.schedule())
@@ -369,10 +386,10 @@ impl<K: Kind> Slot<K> {
         self.live(generation)?.body.as_ref().map(look)
     }
 
-    /// Changes the card of one process.
-    pub(crate) fn edit_card(&self, generation: u32, edit: impl FnOnce(&mut K::Card)) {
+    /// Gives a process another card.
+    pub(crate) fn set_card(&self, generation: u32, card: K::Card) {
         if let Some(mut live) = self.live(generation) {
-            edit(&mut live.card);
+            live.card = card;
         }
     }
 }

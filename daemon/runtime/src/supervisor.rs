@@ -47,6 +47,8 @@ pub struct Supervisor {
     /// What it was started with; a code change asks the new init with the same.
     args: Bytes,
     spec: SupervisorSpec,
+    /// What all children of a simple_one_for_one are started by.
+    template: Option<Arc<ChildSpec>>,
     /// Readable by everybody while the supervisor is busy: the daemon's table is the tree.
     rows: Arc<RwLock<Rows>>,
     intensity: Intensity,
@@ -101,6 +103,7 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
         pid,
         module: code.name().to_owned(),
         args,
+        template: template(&spec),
         spec,
         rows,
         intensity: Intensity::default(),
@@ -118,6 +121,12 @@ pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
         Outcome { instance, next, reply: None }
     })
 }
+
+/// Returns the one spec of a simple_one_for_one.
+fn template(spec: &SupervisorSpec) -> Option<Arc<ChildSpec>> {
+    (spec.strategy == Strategy::SimpleOneForOne).then(|| Arc::new(spec.children[0].clone()))
+}
+
 impl Rows {
     fn extend_stopped(&mut self, children: &[ChildSpec]) {
         for spec in children {
@@ -150,8 +159,8 @@ impl Supervisor {
 
     /// Takes over: from now on the children of a simple_one_for_one restart by its template.
     pub(crate) fn take_over(&self) {
-        if self.spec.strategy == Strategy::SimpleOneForOne {
-            self.rows.write().set_template(&Arc::new(self.spec.children[0].clone()));
+        if let Some(template) = &self.template {
+            self.rows.write().set_template(template);
         }
     }
     // --- a child's end ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ mod real {
     use std::time::Duration;
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     /// A place whose value is taken and put by one swap. Without a lock for what is as wide as a pointer.
     pub(crate) struct Cell<T>(crossbeam_utils::atomic::AtomicCell<T>);
@@ -37,7 +37,7 @@ mod model {
     #[cfg(not(feature = "loom"))]
     use shuttle as checker;
 
-    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     pub(crate) use checker::sync::{Condvar, MutexGuard};
     use checker::sync::{RwLockReadGuard, RwLockWriteGuard};
 

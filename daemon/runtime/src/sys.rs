@@ -192,7 +192,7 @@ pub(crate) fn terminate(
     reason: Exit,
     timeout: Duration,
 ) -> Result<(), SysError> {
-    ask(world, pid, "terminate", timeout, |_, body| body.ending = Some(reason))
+    ask(world, pid, "terminate", timeout, |_, body| body.after().ending = Some(reason))
 }
 
 /// Turns statistics on or off. OTP: `sys:statistics/3`.

@@ -5,12 +5,17 @@ use serde::de::DeserializeOwned;
 
 use crate::code::Bytes;
 
+/// Room for a usual value: a vector that grows field by field asks the allocator for each doubling.
+const USUAL: usize = 64;
+
 /// Writes a value of the runtime's own types.
 ///
 /// # Panics
 /// Never for the runtime's own types: all of them are plain structs and enums, and memory is the only target.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
-    rmp_serde::to_vec_named(value).expect("the runtime's own types can be written")
+    let mut bytes = Vec::with_capacity(USUAL);
+    rmp_serde::encode::write_named(&mut bytes, value).expect("the runtime's own types can be written");
+    bytes
 }
 
 /// Reads a value.

@@ -701,10 +701,7 @@ fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
 
 /// Makes a process one of this code. For its claimer.
 pub(crate) fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
-    body.card.code = Arc::clone(&code);
-    if let Some(slot) = world.slot(body.pid) {
-        slot.edit_card(body.pid.generation, |card| card.code = code);
-    }
+    world.show(body, Card { code, ..(*body.card).clone() });
 }
 
 /// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one

@@ -11,6 +11,7 @@ use crate::application::Applications;
 use crate::blocking::Spare;
 use crate::code::{Bytes, From, Ref};
 use crate::code_server::{Code, CodeServer};
+use crate::context;
 use crate::convert::Stuck;
 use crate::crashes::Crashes;
 use crate::ets::Tables;
@@ -117,9 +118,7 @@ impl World {
         });
         let weak = Arc::downgrade(&world);
         let run = move |number| {
-            if let Some(world) = weak.upgrade() {
-                crate::run::activate(&world, number);
-            }
+            context::serve(&weak, |world| crate::run::activate(world, number));
         };
         let weak = Arc::downgrade(&world);
         let report = move |number, since| {
@@ -152,6 +151,14 @@ impl World {
 
     pub(crate) fn is_alive(&self, pid: Pid) -> bool {
         self.slot(pid).is_some_and(|slot| slot.card(pid.generation, |_| ()).is_some())
+    }
+
+    /// Gives a process another card. For its claimer.
+    pub(crate) fn show(&self, body: &mut Body, card: Card) {
+        body.card = card.share();
+        if let Some(slot) = self.slot(body.pid) {
+            slot.set_card(body.pid.generation, Arc::clone(&body.card));
+        }
     }
 
     pub(crate) fn act(&self, pid: Pid, wake: Wake) {
@@ -292,7 +299,7 @@ impl World {
     /// Starts a process. Its starter is answered when init is done.
     pub(crate) fn start(&self, start: Start) -> Pid {
         let Start { code, app, args, parent, link, starter, watch } = start;
-        let card = Card { code, app, parent, rows: None };
+        let card = Card { code, app, parent, rows: None }.share();
         let asked_by = starter.map_or(parent, |(pid, _)| pid);
         let pid = self.table.open(card.clone(), |pid| {
             let mut body = Box::new(Body::new(pid, card, args, starter));

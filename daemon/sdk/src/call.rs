@@ -66,7 +66,11 @@ pub(crate) async fn request(
 ) -> Result<Vec<u8>, CallError> {
     let to = find(&to).ok_or(CallError::Exit(Exit::Noproc))?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
-    answer(reference).await
+    answer(match kind {
+        RequestKind::Call | RequestKind::Supervisor => Wait::for_another(reference),
+        RequestKind::Port | RequestKind::Table => Wait::new(reference),
+    })
+    .await
 }
 
 /// Starts a process of `module` outside any supervisor, and waits for its init. `[callback]`
@@ -88,7 +92,7 @@ pub async fn spawn_link(module: &str, args: &impl Serialize) -> Result<Pid, Call
 pub(crate) async fn start(module: &str, args: &impl Serialize, tie: Tie) -> Result<Pid, CallError> {
     let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
     let reference = host::ask(|host| host.spawn(module, args, tie))??;
-    Ok(read("pid", &answer(reference).await?)?)
+    Ok(read("pid", &answer(Wait::for_another(reference)).await?)?)
 }
 
 /// Waits. The process takes no message meanwhile; to be told later instead, use
@@ -100,8 +104,8 @@ pub async fn sleep(time: Duration) {
     }
 }
 
-async fn answer(reference: u64) -> Result<Vec<u8>, CallError> {
-    match Wait::new(reference).await? {
+async fn answer(wait: Wait) -> Result<Vec<u8>, CallError> {
+    match wait.await? {
         Closed::Reply(reply) => Ok(reply),
         Closed::Timeout => Err(CallError::Timeout),
         Closed::Exit(exit) => Err(CallError::Exit(exit)),

@@ -12,11 +12,18 @@ use crate::waker;
 pub(crate) struct Wait {
     reference: u64,
     open: bool,
+    /// It is worth asking.
+    asks: bool,
 }
 
 impl Wait {
     pub(crate) fn new(reference: u64) -> Self {
-        Self { reference, open: true }
+        Self { reference, open: true, asks: true }
+    }
+
+    /// Waits for another process, which cannot have answered before the first poll is over.
+    pub(crate) fn for_another(reference: u64) -> Self {
+        Self { asks: false, ..Self::new(reference) }
     }
 }
 
@@ -24,7 +31,9 @@ impl Future for Wait {
     type Output = Result<Closed, Refused>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let taken = host::ask(|host| host.take(self.reference)).and_then(|taken| taken);
+        let asks = std::mem::replace(&mut self.asks, true);
+        let ask = || host::ask(|host| host.take(self.reference)).and_then(|taken| taken);
+        let taken = if asks { ask() } else { Ok(None) };
         if taken == Ok(None) {
             waker::park(self.reference, context.waker());
             return Poll::Pending;

@@ -17,25 +17,33 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// The wakers of a callback's waiting futures.
+/// The wakers of a callback's waiting futures. Nothing as long as only the root waits, which needs none.
 #[derive(Debug, Default)]
-pub(crate) struct Wakers {
+pub(crate) struct Wakers(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
     by_reference: BTreeMap<u64, Waker>,
     /// Those that wait for the next message of a task.
     for_mail: Vec<Waker>,
 }
 
 impl Wakers {
-    const NEW: Self = Self { by_reference: BTreeMap::new(), for_mail: Vec::new() };
+    const NEW: Self = Self(None);
+
+    fn waiting(&mut self) -> &mut Waiting {
+        self.0.get_or_insert_default()
+    }
 
     /// Wakes whoever waits for an answered reference, and whoever waits for mail: each poll may have brought some.
     pub(crate) fn wake(&mut self, completed: &[u64]) {
+        let Some(waiting) = &mut self.0 else { return };
         for reference in completed {
-            if let Some(waker) = self.by_reference.remove(reference) {
+            if let Some(waker) = waiting.by_reference.remove(reference) {
                 waker.wake();
             }
         }
-        for waker in self.for_mail.drain(..) {
+        for waker in waiting.for_mail.drain(..) {
             waker.wake();
         }
     }
@@ -66,19 +74,19 @@ pub(crate) fn lend<R>(wakers: &mut Wakers, poll: impl FnOnce() -> R) -> R {
 /// Keeps the waker of a future that waits for a reference. The root's need not be kept: the root is always polled.
 pub(crate) fn park(reference: u64, waker: &Waker) {
     if !waker.will_wake(root()) {
-        with_lent(|wakers| wakers.by_reference.insert(reference, waker.clone()));
+        with_lent(|wakers| wakers.waiting().by_reference.insert(reference, waker.clone()));
     }
 }
 
 /// Forgets the waker of a future that no longer waits.
 pub(crate) fn unpark(reference: u64) {
-    drop(with_lent(|wakers| wakers.by_reference.remove(&reference)));
+    drop(with_lent(|wakers| wakers.0.as_mut()?.by_reference.remove(&reference)));
 }
 
 /// Keeps the waker of a future that waits for a task's mail.
 pub(crate) fn park_for_mail(waker: &Waker) {
     if !waker.will_wake(root()) {
-        with_lent(|wakers| wakers.for_mail.push(waker.clone()));
+        with_lent(|wakers| wakers.waiting().for_mail.push(waker.clone()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Idle servers below one supervisor: how fast they are started, what each keeps of memory, how fast one comes back.
 //!
-//! A restart is the time from the order to end until the next one has answered its first call.
+//! A restart is the time from the order to end until the next one has answered its first call, on a node that writes no
+//! log.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(crate) fn fill(reps: usize, n: u64) {
 }
 
 fn fill_one(n: u64, shape: &str) -> Filled {
-    let (node, root) = start();
+    let (node, root) = start(&[]);
     let spawn = |servers| {
         let order_ = json!({"spawn": {"root": root, "shape": shape, "servers": servers}});
         order(&node, &order_).as_f64().expect("the driver answers nanoseconds")
@@ -55,7 +56,7 @@ fn fill_one(n: u64, shape: &str) -> Filled {
 pub(crate) fn restart(siblings: u64) {
     for (strategy, shape) in STRATEGIES {
         for crash in ["kill", "exit", "panic"] {
-            let (node, root) = start();
+            let (node, root) = start(&[("RELD_LOG", "off")]);
             let order_ = json!({"root": root, "shape": shape, "siblings": siblings, "crash": crash, "times": RESTARTS});
             let mut samples = times(&order(&node, &json!({"restart": order_})), 1e3);
             samples.sort_by(f64::total_cmp);
@@ -69,15 +70,15 @@ pub(crate) fn restart(siblings: u64) {
 /// Lists the children of a supervisor of `n`.
 pub(crate) fn which(reps: usize, n: u64) {
     for (strategy, shape) in STRATEGIES {
-        let (node, root) = start();
+        let (node, root) = start(&[]);
         let order_ = json!({"which": {"root": root, "shape": shape, "servers": n, "times": reps}});
         let parameters = json!({"strategy": strategy, "n": n});
         print("which_children", &parameters, "ms", times(&order(&node, &order_), 1e6));
     }
 }
 
-fn start() -> (Node, Value) {
-    let node = Node::start();
+fn start(environment: &[(&str, &str)]) -> (Node, Value) {
+    let node = Node::start_in(environment);
     node.ok(&["upgrade", &release("bench-1.0.0")]);
     let root = node.tree("driver")["pid"].as_str().map(pid_value).expect("the driver has a root");
     (node, root)

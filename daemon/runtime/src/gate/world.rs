@@ -29,7 +29,7 @@ impl Processes for World {
 
     fn waits_for(&self, pid: Pid) -> Vec<From> {
         let open_calls = |body: &Body| {
-            let open = if body.is_waiting() { &body.open[..] } else { &[] };
+            let open = if body.is_waiting() { body.open() } else { &[] };
             open.iter()
                 .filter(|open| open.wait.target() != Pid::NONE)
                 .map(|open| From { caller: pid, server: open.wait.target(), reference: open.reference })

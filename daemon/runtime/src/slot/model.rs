@@ -36,7 +36,7 @@ struct House {
 }
 
 const GENERATION: u32 = 1;
-const GATE: u64 = 7;
+const GATE: GateNumber = GateNumber::MIN;
 
 impl House {
     /// Opens the slot and brings its process to idleness.
@@ -90,7 +90,7 @@ impl House {
         put.wake
     }
 
-    fn note_rest(&self, rested: Option<u64>) {
+    fn note_rest(&self, rested: Option<GateNumber>) {
         if let Some(gate) = rested {
             assert_eq!(gate, GATE);
             self.rested.fetch_add(1, Ordering::Relaxed);

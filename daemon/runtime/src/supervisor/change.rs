@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use serde_bytes::ByteBuf;
 
-use super::{Supervisor, ask_init};
+use super::{Supervisor, ask_init, template};
 use crate::child_spec::{ChildSpec, Restart, Strategy, SupervisorSpec, show_id};
 use crate::code::{BodyKind, Bytes, Instance};
 use crate::code_server::{Code, CodeServer};
@@ -105,8 +105,8 @@ pub(crate) fn change(
     };
     let (pid, args, intensity, tries_again) =
         (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
-    let module = new.name().to_owned();
-    (Box::new(Supervisor { pid, module, args, spec, rows, intensity, tries_again }), change)
+    let (module, template) = (new.name().to_owned(), template(&spec));
+    (Box::new(Supervisor { pid, module, args, spec, template, rows, intensity, tries_again }), change)
 }
 
 fn is_simple(spec: &SupervisorSpec) -> bool {
@@ -136,10 +136,9 @@ fn kept(rows: &Rows, wanted: &SupervisorSpec) -> Result<Vec<Row>, Exit> {
         return Err(Exit::Error(why.to_owned()));
     }
     // A temporary child is never started again.
-    Ok(if is_simple(wanted) {
+    Ok(if let Some(template) = template(wanted) {
         // All were started by one template: the first speaks for the others.
         let first = rows.iter().find(|row| row.args.is_some()).cloned();
-        let template = Arc::new(wanted.children[0].clone());
         first.map(|row| Row { spec: template, ..row }).into_iter().collect()
     } else {
         let is_named = |row: &Row| wanted.children.iter().any(|child| child.id == row.spec.id);

@@ -1,5 +1,6 @@
 //! Starting and ending the children of a supervisor, one by one and all. OTP, g.3.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Supervisor;
@@ -33,14 +34,15 @@ impl Supervisor {
 
     /// Starts the child of a row. `Ok(None)` when its init answered ignore.
     pub(super) async fn start_row(&self, seq: Seq) -> Result<Option<Pid>, Exit> {
-        let (module, args, is_temporary) = match self.rows.read().get(seq) {
-            Some(row) => {
-                (row.spec.module.clone(), row.args().to_vec(), row.spec.restart == Restart::Temporary)
-            }
+        let (spec, args) = match self.rows.read().get(seq) {
+            Some(row) => (Arc::clone(&row.spec), row.args().to_vec()),
             None => return Ok(None),
         };
-        let (pid, reference) = context::start_child(&module, args)
-            .map_err(|_| Exit::Error(format!("module {module} is not loaded")))?;
+        let is_temporary = spec.restart == Restart::Temporary;
+        let (pid, reference) = context::start_child(&spec.module, args)
+            .map_err(|_| Exit::Error(format!("module {} is not loaded", spec.module)))?;
+        // drop_args looks whether the spec is the row's alone.
+        drop(spec);
         self.rows.write().set(seq, Child::Starting(pid));
         let started = match context::answer(reference).await {
             Answer::Reply(reply) => term::decode::<Option<Pid>>(&reply).map_err(Exit::Undecodable),

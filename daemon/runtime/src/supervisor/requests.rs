@@ -48,15 +48,15 @@ impl Supervisor {
     }
 
     async fn start_child_args(&self, args: Bytes) -> Result<Option<Pid>, Error> {
-        if self.spec.strategy != Strategy::SimpleOneForOne {
+        let Some(template) = &self.template else {
             return Err(Error::new(
                 Reason::BadRequest,
                 "only a simple_one_for_one starts children by arguments".into(),
             ));
-        }
-        let template = Arc::new(self.spec.children[0].clone());
-        check_module(&template)?;
-        self.start_row_of(Row { spec: template, args: Some(args), child: Child::Stopped }).await
+        };
+        check_module(template)?;
+        self.start_row_of(Row { spec: Arc::clone(template), args: Some(args.into()), child: Child::Stopped })
+            .await
     }
 
     /// Adds a row and starts it; OTP: a spec whose start failed is not kept.
