@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Claim, Hold, Kind, Rest, Room, Slot, Unclaimed, Unposted, Wake};
+use super::{Claim, GateNumber, Hold, Kind, Rest, Room, Slot, Unclaimed, Unposted, Wake};
 use crate::custody::Custody;
 use crate::sync::Mutex;
 
