@@ -45,7 +45,16 @@ fn files(side: &str, app: &Value) -> String {
 }
 
 fn entry(entry: &Value, key: &str) -> String {
-    format!("{{{},{}}}", vsn(&entry[key]), list(&entry["instructions"], instruction))
+    format!("{{{},{}}}", versions(&entry[key]), list(&entry["instructions"], instruction))
+}
+
+/// Writes which versions an entry is for: a requirement as the expression that means the same.
+fn versions(versions: &Value) -> String {
+    match versions.as_str() {
+        Some("1.*" | ">=1.0.0, <2.0.0") => r#"<<"1\\.[0-9]+\\.[0-9]+">>"#.to_owned(),
+        Some("~1.4") => r#"<<"1\\.4\\.[0-9]+">>"#.to_owned(),
+        _ => vsn(versions),
+    }
 }
 
 fn instruction(written: &Value) -> String {
