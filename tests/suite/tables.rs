@@ -63,7 +63,7 @@
 //! | app_start_type_relup | `every_start_type_of_an_added_app_has_its_instruction` `every_case_comes_out_as_it_does_from_otp` |
 //! | regexp_relup | `every_case_comes_out_as_it_does_from_otp` `a_version_is_itself_and_a_requirement_is_cargos` `a_wrong_requirement_is_shown` |
 //! | normal_hybrid, hybrid_no_old_sasl, hybrid_no_new_sasl | Not: no boot file of two releases is needed, see upgrade_restart. |
-//! | otp_6226_outdir | `a_file_that_changes_while_it_is_packed_is_an_error_and_leaves_the_earlier_tarball` |
+//! | otp_6226_outdir | `a_tarball_goes_where_it_is_wanted_and_a_folder_that_is_missing_is_named` |
 //! | app_file_defaults | `an_app_reads_back_as_it_was_printed` `a_missing_key_is_named` |
 
 use std::collections::BTreeSet;
