@@ -144,6 +144,17 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_restart_of_the_daemon_can_be_asked_for_where_a_relup_is_made() {
+    let folder = releases();
+    let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);
+    assert!(up.contains("  4. restart_daemon  -- a restart was asked for; the node RESTARTS\n"), "{up}");
+    assert_snapshot!(plan(folder.path(), &["--restart-daemon"]), @r"
+    ! error: --restart-daemon is for --relup and --window group; an upgrade has --mode restart
+    exit 2
+    ");
+}
+
+#[test]
 fn from_a_release_to_itself_nothing_is_done() {
     assert_snapshot!(plan_of(releases().path(), ["to", "to"], &[]), @r"
     up from 2.0.0 to 2.0.0

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-use reld_plan::{Action, Mode, PlanError, Script, Step, make_relups, plan_direction};
+use reld_plan::{Action, Mode, PlanError, RelupOptions, Script, Step, make_relups, plan_direction};
 use serde_json::{Map, Value, json};
 
 use crate::documents::Documents;
@@ -106,7 +106,11 @@ fn record(cases: &mut [Value]) {
 fn difference(case: &Value) -> Option<String> {
     let text = documents(case);
     let documents = Documents::parse(&text);
-    let ours = json!(make_relups(documents.release("to").as_ref(), documents.release("from").as_ref()));
+    let ours = json!(make_relups(
+        documents.release("to").as_ref(),
+        documents.release("from").as_ref(),
+        RelupOptions::default()
+    ));
     let shown = |mode: &str| {
         let (ours, otp) = (comparable(&ours[mode], &case["otp"][mode]), &case["otp"][mode]);
         (ours != *otp).then(|| format!("{mode}\nours {ours}\nOTP  {otp}\n"))
