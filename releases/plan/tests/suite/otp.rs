@@ -109,7 +109,7 @@ fn difference(case: &Value) -> Option<String> {
     let ours = json!(make_relups(
         documents.release("to").as_ref(),
         documents.release("from").as_ref(),
-        RelupOptions::default()
+        options(case)
     ));
     let shown = |mode: &str| {
         let (ours, otp) = (comparable(&ours[mode], &case["otp"][mode]), &case["otp"][mode]);
@@ -132,6 +132,10 @@ fn comparable(ours: &Value, otp: &Value) -> Value {
         }
         error => json!({ "error": { "class": class(error) } }),
     }
+}
+
+fn options(case: &Value) -> RelupOptions {
+    RelupOptions { restart_daemon: case["restart_daemon"] == true }
 }
 
 /// Returns the version of the release on one side of a case.

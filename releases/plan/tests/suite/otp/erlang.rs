@@ -5,13 +5,14 @@
 
 use serde_json::Value;
 
-/// Returns `{Top, Base, [{Dir, App, AppFile, Appup}]}`.
+/// Returns `{Top, Base, [{Dir, App, AppFile, Appup}], Options}`.
 pub(super) fn case(case: &Value) -> String {
     let apps = ["to", "from"].map(|side| list(&case[side]["apps"], |app| files(side, app)));
     let [to, from] = ["to", "from"].map(|side| release(side, &case[side]));
     let joined = apps.map(|apps| apps[1..apps.len() - 1].to_owned());
     let joined: Vec<_> = joined.into_iter().filter(|apps| !apps.is_empty()).collect();
-    format!("{{{to},{from},[{}]}}.", joined.join(","))
+    let option = if super::options(case).restart_daemon { "restart_emulator" } else { "" };
+    format!("{{{to},{from},[{}],[{option}]}}.", joined.join(","))
 }
 
 fn release(side: &str, release: &Value) -> String {
