@@ -244,6 +244,12 @@ fn a_document_that_is_missing_is_the_answer_as_well() {
     assert_eq!(group(&folder)["up"]["error"]["class"], "file_problem");
     fs::remove_dir_all(folder.path().join("to/lib/a-2.0.0")).unwrap();
     assert_eq!(group(&folder)["up"]["error"]["class"], "error_reading");
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    ! error: the release needs a-2.0.0, whose app.toml was not found
+    !
+    ! hint: a tarball may leave out an app that a node has: `relctl upgrade FILE --dry-run` plans there
+    exit 1
+    ");
 }
 
 #[test]
