@@ -239,6 +239,9 @@ pub(crate) struct Plan {
     /// Print what the appups come to, both ways, as the relup.toml of TO: to be read, changed and packed with it
     #[arg(long, conflicts_with = "window")]
     pub(crate) relup: bool,
+    /// End each direction with a restart of the daemon (OTP: `restart_emulator`)
+    #[arg(long)]
+    pub(crate) restart_daemon: bool,
 }
 
 #[derive(Debug, ClapArgs)]

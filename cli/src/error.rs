@@ -69,7 +69,13 @@ impl From<reld_store::Error> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        with_causes(ErrorReport::refused(error.class(), error.to_string()), &error).into()
+        let failure = Self::from(with_causes(ErrorReport::refused(error.class(), error.to_string()), &error));
+        match error {
+            PlanError::NoValidVersion { .. } => failure.or_hint(
+                "a tarball may leave out an app that a node has: `relctl upgrade FILE --dry-run` plans there",
+            ),
+            _ => failure,
+        }
     }
 }
 

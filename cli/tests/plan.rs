@@ -144,6 +144,17 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_restart_of_the_daemon_can_be_asked_for_where_a_relup_is_made() {
+    let folder = releases();
+    let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);
+    assert!(up.contains("  4. restart_daemon  -- a restart was asked for; the node RESTARTS\n"), "{up}");
+    assert_snapshot!(plan(folder.path(), &["--restart-daemon"]), @r"
+    ! error: --restart-daemon is for --relup and --window group; an upgrade has --mode restart
+    exit 2
+    ");
+}
+
+#[test]
 fn from_a_release_to_itself_nothing_is_done() {
     assert_snapshot!(plan_of(releases().path(), ["to", "to"], &[]), @r"
     up from 2.0.0 to 2.0.0
@@ -233,6 +244,12 @@ fn a_document_that_is_missing_is_the_answer_as_well() {
     assert_eq!(group(&folder)["up"]["error"]["class"], "file_problem");
     fs::remove_dir_all(folder.path().join("to/lib/a-2.0.0")).unwrap();
     assert_eq!(group(&folder)["up"]["error"]["class"], "error_reading");
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    ! error: the release needs a-2.0.0, whose app.toml was not found
+    !
+    ! hint: a tarball may leave out an app that a node has: `relctl upgrade FILE --dry-run` plans there
+    exit 1
+    ");
 }
 
 #[test]

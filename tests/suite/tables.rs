@@ -25,7 +25,7 @@
 //! | upgrade_supervisor_fail | `a_supervisor_whose_new_init_fails_refuses_the_upgrade`. The node runs on as before. |
 //! | eval_appup | `an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty` `s80_an_app_is_told_what_changed_in_its_environment_up_and_down` |
 //! | eval_appup_with_restart | `e08_another_daemon` `a_restart_is_the_first_step_or_the_last` |
-//! | otp_10463_upgrade_script_regexp | A semver requirement in place of the expression: `the_direction_is_where_the_appups_lead` `an_appup_reads_back_as_it_was_printed` |
+//! | otp_10463_upgrade_script_regexp | A semver requirement in place of the expression: `a_version_is_itself_and_a_requirement_is_cargos` `the_direction_is_where_the_appups_lead` |
 //! | target_system, target_system_unicode | `a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks` `an_empty_root_is_idle_and_the_first_upgrade_boots_it` |
 //! | no_dot_erlang | Not: nothing of a user's is run at boot. |
 //! | unicode_upgrade | `only_paths_of_plain_names_in_lib_and_releases_are_accepted`. Names and versions are plain ASCII, and others are refused. |
@@ -61,9 +61,9 @@
 //! | abnormal_relup | `every_mistake_of_a_release_has_its_class` |
 //! | no_sasl_relup | Not: the release handler is the daemon's own. |
 //! | app_start_type_relup | `every_start_type_of_an_added_app_has_its_instruction` `every_case_comes_out_as_it_does_from_otp` |
-//! | regexp_relup | `the_direction_is_where_the_appups_lead` `a_wrong_requirement_is_shown` |
+//! | regexp_relup | `every_case_comes_out_as_it_does_from_otp` `a_version_is_itself_and_a_requirement_is_cargos` `a_wrong_requirement_is_shown` |
 //! | normal_hybrid, hybrid_no_old_sasl, hybrid_no_new_sasl | Not: no boot file of two releases is needed, see upgrade_restart. |
-//! | otp_6226_outdir | `a_file_that_changes_while_it_is_packed_is_an_error_and_leaves_the_earlier_tarball` |
+//! | otp_6226_outdir | `a_tarball_goes_where_it_is_wanted_and_a_folder_that_is_missing_is_named` |
 //! | app_file_defaults | `an_app_reads_back_as_it_was_printed` `a_missing_key_is_named` |
 
 use std::collections::BTreeSet;

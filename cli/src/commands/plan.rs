@@ -2,7 +2,7 @@
 
 pub(super) mod documents;
 
-use reld_plan::{PlanError, Release, RelupEntry, RelupFile, Relups, make_relups};
+use reld_plan::{PlanError, Release, RelupEntry, RelupFile, RelupOptions, Relups, make_relups};
 use serde_json::json;
 
 use self::documents::release;
@@ -14,14 +14,20 @@ use crate::error::Failure;
 type Read = Result<Release, PlanError>;
 
 pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
+    let options = RelupOptions { restart_daemon: args.restart_daemon };
+    if args.restart_daemon && args.window != Window::Group && !args.relup {
+        return Err(Failure::usage(
+            "--restart-daemon is for --relup and --window group; an upgrade has --mode restart",
+        ));
+    }
     let (from, to) = (release(&args.from)?, release(&args.to)?);
     if args.window == Window::Group {
-        let both = make_relups(to.as_ref(), from.as_ref());
+        let both = make_relups(to.as_ref(), from.as_ref(), options);
         return Ok(Shown::new(&both, both.to_string()));
     }
     let (from, to) = (from?, to?);
     if args.relup {
-        let relup = relup(&to, make_relups(Ok(&to), Ok(&from)))?.to_toml();
+        let relup = relup(&to, make_relups(Ok(&to), Ok(&from), options))?.to_toml();
         return Ok(Shown::new(&json!({ "relup": relup }), relup));
     }
     let script = reld_plan::plan(&from, &to)?;

@@ -102,9 +102,13 @@ pub struct Relups {
 
 /// Translates the appups of `top` in both directions. A release that could not be read is the error of both, `top`'s
 /// before `base`'s, as in OTP.
-pub fn make_relups(top: Result<&Release, &PlanError>, base: Result<&Release, &PlanError>) -> Relups {
+pub fn make_relups(
+    top: Result<&Release, &PlanError>,
+    base: Result<&Release, &PlanError>,
+    options: RelupOptions,
+) -> Relups {
     let direction = |mode| match (top, base) {
-        (Ok(top), Ok(base)) => make_relup(top, base, mode, RelupOptions::default()),
+        (Ok(top), Ok(base)) => make_relup(top, base, mode, options),
         (Err(error), _) | (_, Err(error)) => Err(error.clone()),
     };
     Relups { up: direction(Mode::Up), down: direction(Mode::Down) }

@@ -103,3 +103,28 @@ impl fmt::Display for VsnMatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(versions: &str, fitting: &[&str], others: &[&str]) {
+        let versions: VsnMatch = versions.parse().unwrap();
+        let fits = |vsn: &&&str| versions.matches(&vsn.parse().unwrap());
+        assert_eq!(fitting.iter().filter(fits).collect::<Vec<_>>(), fitting.iter().collect::<Vec<_>>());
+        assert_eq!(others.iter().filter(fits).collect::<Vec<_>>(), [&""; 0]);
+    }
+
+    #[test]
+    fn a_version_is_itself_and_a_requirement_is_cargos() {
+        check("1.2.3", &["1.2.3"], &["1.2.4", "1.2.3-rc.1", "1.2.3+build"]);
+        check("1.2.3+build", &["1.2.3+build"], &["1.2.3"]);
+        check("=1.2.3", &["1.2.3", "1.2.3+build"], &["1.2.4"]);
+        check("1.2", &["1.2.0", "1.9.0"], &["1.1.9", "2.0.0"]);
+        check("~1.4", &["1.4.0", "1.4.9"], &["1.5.0"]);
+        check(">=1.0.0, <1.2.0", &["1.0.0", "1.1.9"], &["1.2.0", "1.1.0-rc.1"]);
+        check(">=1.1.0-rc.1, <1.2.0", &["1.1.0-rc.1", "1.1.0"], &["1.0.0"]);
+        check("*", &["0.0.1", "9.9.9"], &["1.0.0-rc.1"]);
+    }
+}

@@ -107,6 +107,19 @@ fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
 }
 
 #[test]
+fn a_tarball_goes_where_it_is_wanted_and_a_folder_that_is_missing_is_named() {
+    let (folder, mut order) = author("wanted");
+    let output = |path: &str| Some(folder.path().join(path));
+    order.output = output("missing/out.tar.gz");
+    let error = pack(&order, &says("wanted", "0.1.0")).unwrap_err();
+    assert!(error.to_string().contains("missing/out.tar.gz"), "{error}");
+    order.output = output("other.tar.gz");
+    let packed = pack(&order, &says("wanted", "0.1.0")).unwrap();
+    assert_eq!(Some(&packed.tarball), order.output.as_ref());
+    assert!(packed.tarball.is_file());
+}
+
+#[test]
 fn two_authors_in_two_folders_make_the_same_bytes() {
     let tarballs = [(); 2].map(|()| {
         let (_folder, order) = author("reproducible");

@@ -4,7 +4,8 @@
 %% `relctl plan FROM TO --window group --json`. Run by `RELD_OTP=1 cargo test -p reld-plan otp`, which writes
 %% the lines; what is recorded stands in cases.jsonl.
 %%
-%% A line is a term: {Top, Base, [{Dir, App, AppFile, Appup}]} with Top and Base = {Vsn, Erts, Apps}, Appup may be none.
+%% A line is a term: {Top, Base, [{Dir, App, AppFile, Appup}], Options} with Top and Base = {Vsn, Erts, Apps}; files may
+%% be none.
 
 -mode(compile).
 
@@ -27,10 +28,10 @@ term(Line) ->
     {ok, Term} = erl_parse:parse_term(Tokens),
     Term.
 
-answer(Root, {Top, Base, Apps}) ->
+answer(Root, {Top, Base, Apps, Wanted}) ->
     Dirs = [write_app(Root, App) || App <- Apps],
     [T, B] = [write_release(Root, Name, Release) || {Name, Release} <- [{"top", Top}, {"base", Base}]],
-    Options = [silent, noexec, {path, [Root | lists:usort(Dirs)]}],
+    Options = [silent, noexec, {path, [Root | lists:usort(Dirs)]} | Wanted],
     #{up => relup(systools:make_relup(T, [B], [], Options)),
       down => relup(systools:make_relup(T, [], [B], Options))}.
 

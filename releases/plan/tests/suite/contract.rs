@@ -1,6 +1,6 @@
 //! The JSON that other programs read: `relctl plan --window group --json`, and a script.
 
-use reld_plan::{make_relups, plan};
+use reld_plan::{RelupOptions, make_relups, plan};
 use serde_json::{Value, json};
 
 use crate::documents::Documents;
@@ -26,7 +26,7 @@ fn check_read(instructions: &str, expected: &[&str]) {
     let documents = documents(instructions);
     let (top, base) = (documents.release("to"), documents.release("from"));
     assert_eq!(
-        json!(make_relups(top.as_ref(), base.as_ref()))["up"]["script"][0]["modules"],
+        json!(make_relups(top.as_ref(), base.as_ref(), RelupOptions::default()))["up"]["script"][0]["modules"],
         json!(expected)
     );
 }
@@ -36,7 +36,7 @@ fn check_read(instructions: &str, expected: &[&str]) {
 fn check(instructions: &str, expected: Value) {
     let documents = documents(instructions);
     let (top, base) = (documents.release("to"), documents.release("from"));
-    let shown = json!(make_relups(top.as_ref(), base.as_ref()));
+    let shown = json!(make_relups(top.as_ref(), base.as_ref(), RelupOptions::default()));
     let script = shown["up"]["script"].as_array().unwrap_or_else(|| panic!("{shown}"));
     let ponr = script.iter().position(|low| low["op"] == "point_of_no_return").unwrap();
     assert_eq!(json!(script[ponr + 1..]), expected);
@@ -103,7 +103,8 @@ fn the_latest_warning_comes_first() {
     };
     let documents = Documents::parse(&(side("from", "1.0.0") + &side("to", "2.0.0")));
     let (top, base) = (documents.release("to"), documents.release("from"));
-    let warnings = &json!(make_relups(top.as_ref(), base.as_ref()))["up"]["warnings"];
+    let warnings =
+        &json!(make_relups(top.as_ref(), base.as_ref(), RelupOptions::default()))["up"]["warnings"];
     let shown: Vec<_> = warnings.as_array().unwrap().iter().map(|w| (&w["class"], &w["args"][0])).collect();
     let expected = [("erts_vsn_changed", "1.0.0"), ("bad_vsn", "b"), ("bad_vsn", "a")];
     assert_eq!(json!(shown), json!(expected));
@@ -114,7 +115,7 @@ fn an_error_has_class_message_and_args() {
     let documents = documents("{ update = 'm1', deps = ['m2'] }");
     let (top, base) = (documents.release("to"), documents.release("from"));
     assert_eq!(
-        json!(make_relups(top.as_ref(), base.as_ref())),
+        json!(make_relups(top.as_ref(), base.as_ref(), RelupOptions::default())),
         json!({
             "up": { "error": {
                 "class": "undef_module",

@@ -1,6 +1,6 @@
 //! Every error class, by the documents that cause it.
 
-use reld_plan::{PlanError, make_relups, pick_direction, plan};
+use reld_plan::{PlanError, RelupOptions, make_relups, pick_direction, plan};
 use serde_json::{Value, json};
 
 use crate::documents::Documents;
@@ -28,7 +28,7 @@ fn without_appup() -> String {
 fn up(documents: &str) -> Value {
     let documents = Documents::parse(documents);
     let (top, base) = (documents.release("to"), documents.release("from"));
-    json!(make_relups(top.as_ref(), base.as_ref()))["up"].clone()
+    json!(make_relups(top.as_ref(), base.as_ref(), RelupOptions::default()))["up"].clone()
 }
 
 #[track_caller]
@@ -299,7 +299,11 @@ fn every_start_type_of_an_added_app_has_its_instruction() {
         let text = upgrade("").replace("version = '2.0.0'\n[[app]]\nname = 'b'", &added)
             + "[[down]]\nto = '1.0.0'\ninstructions = []\n--- to/c/app.toml\nname = 'c'\nversion = '1.0.0'\nmodules = ['c1']\n";
         let documents = Documents::parse(&text);
-        let both = json!(make_relups(documents.release("to").as_ref(), documents.release("from").as_ref()));
+        let both = json!(make_relups(
+            documents.release("to").as_ref(),
+            documents.release("from").as_ref(),
+            RelupOptions::default()
+        ));
         let ops = |way: &str| -> Vec<String> {
             let script = both[way]["script"].as_array().unwrap_or_else(|| panic!("{both:#}"));
             let about_apps = script.iter().filter(|step| step["app"] == "c" && step["vsn"].is_null());

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-use reld_plan::{Mode, PlanError, make_relups, plan_direction};
+use reld_plan::{Action, Mode, PlanError, RelupOptions, Script, Step, make_relups, plan_direction};
 use serde_json::{Map, Value, json};
 
 use crate::documents::Documents;
@@ -46,8 +46,31 @@ fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
             let class = planned.as_ref().map_or_else(PlanError::class, |_| "planned");
             let known = ["planned", "bad_lib_vsn", "bad_script", "no_such_module"];
             assert!(known.contains(&class), "{planned:?} of {case}");
+            if let Ok(script) = planned {
+                assert!(script.steps.iter().all(|step| !step.reason.causes().is_empty()), "{script}");
+                let converted = converted(&script);
+                let mut written = conversions(&case["otp"][mode.as_str()]["script"]);
+                written.retain(|module| converted.contains(module));
+                assert_eq!(converted, written, "{script}");
+            }
         }
     }
+}
+
+/// Returns the modules whose states a window converts, in order.
+fn converted(script: &Script) -> Vec<String> {
+    let of = |step: &Step| match &step.action {
+        Action::CodeChange { module, .. } => Some(module.to_string()),
+        _ => None,
+    };
+    script.steps.iter().filter_map(of).collect()
+}
+
+/// Returns the modules whose states a script of OTP converts, in order.
+fn conversions(script: &Value) -> Vec<String> {
+    let steps = script.as_array().unwrap().iter().filter(|step| step["op"] == "code_change");
+    let modules = steps.flat_map(|step| step["modules"].as_array().unwrap());
+    modules.map(|change| change["module"].as_str().unwrap().to_owned()).collect()
 }
 
 fn cases() -> Vec<Value> {
@@ -83,7 +106,11 @@ fn record(cases: &mut [Value]) {
 fn difference(case: &Value) -> Option<String> {
     let text = documents(case);
     let documents = Documents::parse(&text);
-    let ours = json!(make_relups(documents.release("to").as_ref(), documents.release("from").as_ref()));
+    let ours = json!(make_relups(
+        documents.release("to").as_ref(),
+        documents.release("from").as_ref(),
+        options(case)
+    ));
     let shown = |mode: &str| {
         let (ours, otp) = (comparable(&ours[mode], &case["otp"][mode]), &case["otp"][mode]);
         (ours != *otp).then(|| format!("{mode}\nours {ours}\nOTP  {otp}\n"))
@@ -105,6 +132,10 @@ fn comparable(ours: &Value, otp: &Value) -> Value {
         }
         error => json!({ "error": { "class": class(error) } }),
     }
+}
+
+fn options(case: &Value) -> RelupOptions {
+    RelupOptions { restart_daemon: case["restart_daemon"] == true }
 }
 
 /// Returns the version of the release on one side of a case.

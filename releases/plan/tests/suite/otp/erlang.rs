@@ -5,13 +5,14 @@
 
 use serde_json::Value;
 
-/// Returns `{Top, Base, [{Dir, App, AppFile, Appup}]}`.
+/// Returns `{Top, Base, [{Dir, App, AppFile, Appup}], Options}`.
 pub(super) fn case(case: &Value) -> String {
     let apps = ["to", "from"].map(|side| list(&case[side]["apps"], |app| files(side, app)));
     let [to, from] = ["to", "from"].map(|side| release(side, &case[side]));
     let joined = apps.map(|apps| apps[1..apps.len() - 1].to_owned());
     let joined: Vec<_> = joined.into_iter().filter(|apps| !apps.is_empty()).collect();
-    format!("{{{to},{from},[{}]}}.", joined.join(","))
+    let option = if super::options(case).restart_daemon { "restart_emulator" } else { "" };
+    format!("{{{to},{from},[{}],[{option}]}}.", joined.join(","))
 }
 
 fn release(side: &str, release: &Value) -> String {
@@ -45,7 +46,16 @@ fn files(side: &str, app: &Value) -> String {
 }
 
 fn entry(entry: &Value, key: &str) -> String {
-    format!("{{{},{}}}", vsn(&entry[key]), list(&entry["instructions"], instruction))
+    format!("{{{},{}}}", versions(&entry[key]), list(&entry["instructions"], instruction))
+}
+
+/// Writes which versions an entry is for: a requirement as the expression that means the same.
+fn versions(versions: &Value) -> String {
+    match versions.as_str() {
+        Some("1.*" | ">=1.0.0, <2.0.0") => r#"<<"1\\.[0-9]+\\.[0-9]+">>"#.to_owned(),
+        Some("~1.4") => r#"<<"1\\.4\\.[0-9]+">>"#.to_owned(),
+        _ => vsn(versions),
+    }
 }
 
 fn instruction(written: &Value) -> String {
