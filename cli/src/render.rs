@@ -14,8 +14,8 @@ use reld_api::ErrorReport;
 use reld_api::request::ChildType;
 use reld_api::response::{
     AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
-    ProcessDetails,
-    ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList, TopProcess,
+    ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList,
+    TopProcess,
 };
 use serde_json::Value;
 

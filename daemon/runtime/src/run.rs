@@ -688,7 +688,8 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
 fn report_crash(world: &World, body: &Body, exit: &Exit) {
     if exit.is_abnormal() {
         let module = &body.card.code.module;
-        let last_message = body.under_way.as_ref().and_then(|callback| Some(callback.mail.as_ref()?.to_string()));
+        let last_message =
+            body.under_way.as_ref().and_then(|callback| Some(callback.mail.as_ref()?.to_string()));
         tracing::warn!(
             name: "process.crash",
             pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),

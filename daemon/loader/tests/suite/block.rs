@@ -75,7 +75,13 @@ fn a_count_outside_of_its_library_is_refused() {
 fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read() {
     let bench = Bench::new();
     // The members are there and would answer, but the tables' sizes say that they end before.
-    let first = bench.build(&["-DMINOR=0", "-DAPP_GROWTH=-16", "-DUSAGE=parts", "-DMODULE_GROWTH=-8", "-DSCHEMA=described"]);
+    let first = bench.build(&[
+        "-DMINOR=0",
+        "-DAPP_GROWTH=-16",
+        "-DUSAGE=parts",
+        "-DMODULE_GROWTH=-8",
+        "-DSCHEMA=described",
+    ]);
     assert_eq!(bench.open(&first).unwrap().modules().len(), 2);
     assert_eq!(bench.loader.residents()[0].heap, None);
     let report = reld_loader::probe(&first).unwrap();

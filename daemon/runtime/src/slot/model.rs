@@ -303,7 +303,10 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
         let house = House::new();
         let custody = Arc::new(Custody::<Handled>::default());
         let (found_nothing, given_back) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        assert_eq!(house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake), Ok(Wake::Schedule));
+        assert_eq!(
+            house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake),
+            Ok(Wake::Schedule)
+        );
         let worker = spawn(&house, {
             let (custody, found_nothing) = (Arc::clone(&custody), Arc::clone(&found_nothing));
             move |house| {
