@@ -446,6 +446,19 @@ enum Visited<R> {
     Taken,
 }
 
+/// Reads the state of a process that rests, without asking it. `[pool]`
+pub(crate) fn resting_state(world: &World, pid: Pid) -> Option<Bytes> {
+    let slot = world.slot(pid)?;
+    let mut body = slot.visit(pid.generation).ok()?;
+    upgrade::settle(world, &mut body);
+    let state = match &body.actor {
+        Actor::Resting(instance) => instance.export().ok(),
+        _ => None,
+    };
+    leave(world, slot, body);
+    state
+}
+
 pub(crate) fn leave(world: &World, slot: &Slot<Process>, body: Box<Body>) {
     let (pid, left) = (body.pid, body.has_work());
     let put = slot.leave(body, left);

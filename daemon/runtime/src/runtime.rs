@@ -9,7 +9,7 @@ use crate::application::{self, AppError, AppSpec, AppStatus, StopCause};
 use crate::blocking::Blocking;
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
-use crate::convert::Stuck;
+use crate::convert::{self, Stuck};
 use crate::crashes::Crash;
 use crate::debug::{Logged, Statistics};
 use crate::details::ProcessDetails;
@@ -370,6 +370,18 @@ impl Runtime {
     /// Returns a supervisor's children, latest started first; `None` for other processes.
     pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
         self.world.which_children(supervisor)
+    }
+
+    /// Returns the state of a process that rests, without asking it: `None` of one that runs, that has none, or whose
+    /// code does not write it in time.
+    pub fn resting_state(&self, pid: Pid, timeout: Duration) -> Option<Bytes> {
+        let (tell, told) = mpsc::channel();
+        let world = Arc::clone(&self.world);
+        self.world.scheduler.job(Box::new(move || {
+            // Who asked may have given up.
+            let _ = tell.send(convert::resting_state(&world, pid));
+        }));
+        told.recv_timeout(timeout).ok().flatten()
     }
 
     /// Returns the supervisors of these modules as a code change would find them, and those that run at this moment and

@@ -21,7 +21,7 @@ const TREE_MAX: usize = 1000;
 const STATES_MAX: usize = 16;
 const MAILBOXES_MAX: usize = 200;
 
-/// How long a process may take to give its state.
+/// How long the code of a process may take to write its state.
 const STATE: Duration = Duration::from_millis(200);
 
 /// Something of a process that code which is to come would get.
@@ -149,7 +149,7 @@ impl RuntimeNode {
         let users: Vec<runtime::Pid> = users.into_iter().take(MAILBOXES_MAX).filter(behaves).collect();
         let states = users.iter().take(STATES_MAX).filter(|_| coming.change == MemberChange::Soft);
         let states = states.filter_map(|pid| {
-            let bytes = self.runtime.get_state(*pid, STATE).ok()?;
+            let bytes = self.runtime.resting_state(*pid, STATE)?;
             let (process, module) = (self.process(*pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::State, kind: Kind::State, module, bytes })
         });

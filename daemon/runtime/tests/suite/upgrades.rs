@@ -10,7 +10,7 @@ use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
     Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, Precopied, ProcessDetails,
-    Reply, Request, RequestKind, Restart, Status, SupervisorSpec, SysError, Unrest, Upgrade, term,
+    Reply, Request, RequestKind, Restart, Status, Strategy, SupervisorSpec, SysError, Unrest, Upgrade, term,
 };
 use serde_bytes::ByteBuf;
 
@@ -758,6 +758,42 @@ fn an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child() {
     assert_eq!(kit.ask(kit.child(supervisor, "b").expect("it runs"), Do::Get), Said::Number(8));
     let started: Reply<Option<Pid>> = kit.request(supervisor, &Request::RestartChild(name("c")));
     assert!(matches!(started, Reply::Ok(Some(_))));
+}
+
+#[test]
+fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_nothing() {
+    let kit = Kit::new();
+    let children = vec![child("a", &[Do::Add(1)]), child("b", &[Do::Add(2)])];
+    let supervisor = kit.supervisor(&one_for_one(children));
+    let supervised = || kit.node.supervised(&["sup", "counter"]).0;
+    kit.until(|| !supervised().is_empty());
+    let found = supervised();
+    let wanted = respec(one_for_one(Vec::new()));
+    let prospect = found[0].prospect(&wanted).expect("the strategy stays");
+    assert_eq!((found.len(), found[0].pid), (1, supervisor));
+    let id = |text: &str| name(text).into_vec();
+    assert_eq!((prospect.change.vanished, prospect.change.added), (vec![id("a")], vec![id("c")]));
+    assert_eq!(prospect.differing, [id("b")]);
+    let kept: Vec<_> = prospect.kept.iter().map(|kept| (kept.id.clone(), kept.module.as_str())).collect();
+    assert_eq!(kept, [(id("a"), "counter")]);
+    let simple =
+        SupervisorSpec { strategy: Strategy::SimpleOneForOne, children: vec![child("t", &[])], ..wanted };
+    let refused = found[0].prospect(&simple).expect_err("children have ids").to_string();
+    assert!(refused.contains("the strategy cannot change"), "{refused}");
+    let rows = kit.node.which_children(supervisor).expect("it lives");
+    assert_eq!(rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), [name("b"), name("a")]);
+}
+
+#[test]
+fn the_state_of_who_rests_is_read_without_asking_it_and_that_of_who_runs_is_not() {
+    let kit = Kit::new();
+    let pid = kit.counter(&[Do::Add(5)]);
+    kit.until(|| kit.node.resting_state(pid, SOON).is_some());
+    kit.node.suspend(pid, SOON).expect("it rests");
+    assert_eq!(kit.node.resting_state(pid, SOON), kit.node.get_state(pid, SOON).ok());
+    kit.node.exit(pid, Exit::Killed);
+    kit.until(|| kit.node.process(pid).is_none());
+    assert_eq!(kit.node.resting_state(pid, SOON), None);
 }
 
 #[test]
