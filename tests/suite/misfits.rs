@@ -170,6 +170,28 @@ fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_oth
     }
 }
 
+/// A raw thread of C, which glibc would unmap the code under.
+#[test]
+fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_they_run() {
+    let node = plant();
+    let thread = "#include <pthread.h>\n#include <unistd.h>\n\
+                  static void *run(void *nothing) { for (;;) { pause(); } return nothing; }\n";
+    let start = "static reld_status load(const reld_host *table) {\n    pthread_t thread;\n    \
+                 pthread_create(&thread, NULL, run, NULL);\n";
+    let changes = [
+        ("#include \"msgpack.h\"\n", &*format!("#include \"msgpack.h\"\n{thread}")),
+        ("static reld_status load(const reld_host *table) {\n", start),
+    ];
+    let (_scratch, tarball) = doctored(&meter(&["-pthread"], "", &changes));
+    node.ok(&["upgrade", &tarball.to_string_lossy()]);
+    let refused = node.run(&["downgrade"]).expect(1).stderr;
+    for words in ["app meter 1.1.0 has started threads, and 1 of them run", "threads = true"] {
+        assert!(refused.contains(words), "no {words:?} in:\n{refused}");
+    }
+    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    assert_eq!(read["total_mwh"], json!(7000), "it goes on");
+}
+
 fn resident_kb(node: &Node) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("the daemon lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says it");

@@ -120,6 +120,44 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
 }
 
 #[test]
+fn s90_threads_that_a_library_ends_when_it_is_unloaded_keep_it_no_longer() {
+    let node = habits(&[]);
+    ask(&node, 1, &json!("work"));
+    assert!(library(&node, "1.0.0")["threads"].as_u64() >= Some(1));
+    node.ok(&["upgrade", &release("habits-2.0.0")]);
+    assert_eq!((residents(&node), node.mapped().len()), (vec![], 1));
+}
+
+#[test]
+fn s90_a_tokio_of_its_own_keeps_a_library_until_its_threads_have_ended_and_hurts_nobody() {
+    let node = habits(&[]);
+    let gate = gate(&node);
+    ask(&node, 1, &json!({"runtime": gate}));
+    eventually("it runs", || (library(&node, "1.0.0")["threads"].as_u64() >= Some(3)).then_some(()));
+    node.ok(&["upgrade", &release("habits-2.0.0")]);
+    let stays = residents(&node);
+    let reason = stays[0]["reason"].as_str().expect("a text");
+    assert!(reason.ends_with("threads that it started still run"), "{reason}");
+    assert_eq!(ask(&node, 3, &json!("version")), json!(2));
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it leaves", || residents(&node).is_empty().then_some(()));
+    assert_eq!((node.mapped().len(), ask(&node, 3, &json!("version"))), (1, json!(2)));
+}
+
+#[test]
+fn s88_what_points_into_a_library_reaches_no_other_one() {
+    let node = habits(&[]);
+    let motto = || ask(&node, 1, &json!("motto"));
+    let first = motto();
+    node.ok(&["upgrade", &release("habits-2.0.0")]);
+    assert_eq!(node.mapped().len(), 1, "what the state pointed to is gone");
+    let second = motto();
+    assert_ne!(first, second);
+    node.ok(&["downgrade"]);
+    assert_eq!((motto(), node.mapped().len()), (first, 1));
+}
+
+#[test]
 fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degraded_until_it_does() {
     let node = habits(&["--threads", "1"]);
     let (gate, before) = (gate(&node), pids(&node));

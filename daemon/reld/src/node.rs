@@ -353,6 +353,15 @@ impl Node for RuntimeNode {
         self.foreseen(coming, look)
     }
 
+    fn threads(&self, app: &AppName, vsn: &Vsn) -> usize {
+        let version = vsn.to_string();
+        let libraries = self.loader.residents().into_iter().filter(|library| library.condemned.is_none());
+        libraries
+            .filter(|library| library.app == app.as_str() && library.version == version)
+            .map(|library| library.threads)
+            .sum()
+    }
+
     fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {
         let same = |mapped: &Mapped| {
             mapped.sha256 == library.sha256

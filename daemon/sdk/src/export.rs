@@ -30,6 +30,10 @@ const BUILT_BY: &str = concat!("reld-sdk ", env!("CARGO_PKG_VERSION"), ", ", env
 /// are unique in a release. A behaviour is `gen_server`, `gen_statem`, `gen_event`, `event_handler`, `supervisor`,
 /// `application` or `task`.
 ///
+/// `unload: function`, after the modules, names a `fn()` that is called once, when nothing of the node refers to the library
+/// any more and before it leaves the address space: the place to end and join threads that it has started itself. An app
+/// with such threads says `threads = true` in its `app.toml`; otherwise it is not replaced while one of them runs.
+///
 /// Also makes the daemon's allocator the crate's global allocator, so the crate cannot have another. Works in crates
 /// that `#![forbid(unsafe_code)]`.
 ///
@@ -39,7 +43,8 @@ macro_rules! export_app {
     (
         app: $app:expr,
         version: $version:expr,
-        modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? } $(,)?
+        modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? }
+        $(, unload: $unload:path)? $(,)?
     ) => {
         const _: () = {
             static MODULES: &[&$crate::export::Module] = &[$({
@@ -53,7 +58,11 @@ macro_rules! export_app {
             }),+];
 
             static APP: $crate::export::App =
-                $crate::export::app($app, $version, &[$(stringify!($module)),+], MODULES);
+                $crate::export::app($app, $version, &[$(stringify!($module)),+], MODULES, unload);
+
+            extern "C" fn unload() {
+                $crate::export::unload(&[$($unload)?]);
+            }
 
             #[global_allocator]
             static ALLOCATOR: $crate::export::DaemonAllocator = $crate::export::DaemonAllocator;
@@ -72,6 +81,7 @@ pub const fn app(
     version: &'static str,
     names: &[&str],
     modules: &'static [&'static Module],
+    unload: extern "C" fn(),
 ) -> App {
     assert!(are_unique(names), "two modules have the same name");
     App {
@@ -169,9 +179,14 @@ unsafe extern "C" fn load(host: *const Host) -> Status {
     if loaded == Ok(true) { reld_abi::OK } else { reld_abi::FAILED }
 }
 
-/// `App::unload`. A line of `print!` that was not ended would be lost with the library's buffer.
-#[expect(unsafe_code, reason = "the daemon calls it as a C function")]
-unsafe extern "C" fn unload() {
+/// What `App::unload` does: the app's own function, if it has one, and then what is left to do. A line of `print!` that was not
+/// ended would be lost with the library's buffer.
+pub fn unload(own: &[fn()]) {
+    for unload in own {
+        if let Err(exit) = guard::catch(unload) {
+            log::error!("while the library was unloaded: {exit}");
+        }
+    }
     // There is nobody left to tell.
     let _ = guard::catch(|| std::io::stdout().flush());
 }

@@ -259,6 +259,25 @@ fn restarts(script: &Script) -> bool {
     script.steps.iter().any(|step| matches!(step.action, RestartDaemon | RestartNewDaemon))
 }
 
+/// Finds libraries that would be replaced under threads of their own.
+fn threads<N: Node>(node: &N, old: &Release, new: &Release, script: &Script) -> Vec<Obstacle> {
+    let restarted = |app: &ReleaseApp| {
+        let is_it = |step: &reld_plan::Step| matches!(&step.action, PlanAction::RestartApplication { app: restarted, .. } if restarted == app.name());
+        restarts(script) || script.steps.iter().any(is_it)
+    };
+    let is_replaced = |app: &&ReleaseApp| {
+        new.apps().iter().any(|other| other.name() == app.name() && other.version() != app.version())
+    };
+    let replaced = old.apps().iter().filter(is_replaced);
+    let undeclared = replaced.filter(|app| !app.docs.app.threads && !restarted(app));
+    let obstacle = |app: &ReleaseApp| {
+        let count = node.threads(app.name(), app.version());
+        let (app, vsn) = (app.name().clone(), app.version().clone());
+        (count > 0).then_some(Obstacle::Threads { app, vsn, count })
+    };
+    undeclared.filter_map(obstacle).collect()
+}
+
 /// Warns of states that a change gives something which a later restart of their process does not: that starts from its
 /// child spec.
 fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
@@ -310,6 +329,7 @@ impl Prepared {
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
         self.check.restarts = restarts(&script);
+        self.check.obstacles.extend(old.into_iter().flat_map(|old| threads(node, old, new, &script)));
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();

@@ -129,6 +129,19 @@ pub enum Obstacle {
     /// A library that cannot be loaded: it was tried in a process that was thrown away.
     #[error(transparent)]
     Library(NodeError),
+    /// A library that is to be replaced has threads of its own, and does not say that it ends them.
+    #[error(
+        "app {app} {vsn} has started threads, and {count} of them run: whatever replaces it, they stay in its code. Restart it \
+         (`restart_application`, or --mode restart), or end them when it is unloaded and say `threads = true` in its app.toml"
+    )]
+    Threads {
+        /// The app.
+        app: AppName,
+        /// The version that runs.
+        vsn: Vsn,
+        /// How many threads.
+        count: usize,
+    },
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -230,6 +243,7 @@ impl Obstacle {
             Self::Refused(Refusal::Current(_)) => "current",
             Self::Files(_) => "files",
             Self::Library(_) => "library",
+            Self::Threads { .. } => "threads",
             Self::Plan(error) => error.class(),
             Self::NoWayBack(_) => "no_way_back",
             Self::Unsupported { .. } => "unsupported",

@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) forgets: BTreeSet<ModuleName>,
     /// The app whose library crashes the process that it is tried in.
     pub(crate) crashes_when_probed: Option<AppName>,
+    /// The app whose library has started a thread.
+    pub(crate) starts_threads: Option<AppName>,
     /// What the update of a supervisor changes.
     pub(crate) children: Vec<ChangedChildren>,
     /// What is foreseen, whatever is asked.
@@ -289,6 +291,10 @@ impl Node for Fake {
     fn foresee(&self, coming: &[Coming<'_>], _: Look) -> Foreseen {
         assert!(!coming.is_empty());
         self.foreseen.clone()
+    }
+
+    fn threads(&self, app: &AppName, _: &Vsn) -> usize {
+        usize::from(self.starts_threads.as_ref() == Some(app))
     }
 
     fn comparison(&self) -> Comparison {

@@ -430,6 +430,19 @@ fn a_library_that_crashes_where_it_is_tried_is_an_obstacle_and_is_never_loaded()
 }
 
 #[test]
+fn a_library_with_threads_that_it_does_not_declare_is_not_replaced() {
+    let site = Site::new();
+    let [first, second, ..] = site.three();
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    handler.unpacks(&second);
+    handler.node_mut().starts_threads = Some("shop".parse().unwrap());
+    assert_eq!(classes(&handler.refuses(&vsn(1))), ["threads"]);
+    handler.node_mut().starts_threads = None;
+    handler.goes(&second, Outcome::Installed);
+}
+
+#[test]
 fn a_refusal_says_what_did_not_happen_what_runs_and_why() {
     let site = Site::new();
     let error = site.handler().install(&vsn(7), options(), &mut |_| ()).unwrap_err();

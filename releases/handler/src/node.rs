@@ -56,6 +56,9 @@ pub trait Node {
     /// [`NodeError::Load`] with what the library did there.
     fn probe(&self, library: &Library) -> Result<(), NodeError>;
 
+    /// Returns how many threads that the library of an app started itself still run.
+    fn threads(&self, app: &AppName, vsn: &Vsn) -> usize;
+
     /// Says what an upgrade would meet: asks the code that is to come, in a process that is thrown away, what it wants of
     /// the supervisors that run, and whether it takes what it would get. Runs none of it in the node, and asks no
     /// process.

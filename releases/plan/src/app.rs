@@ -27,13 +27,16 @@ pub struct App {
     pub included_applications: Vec<AppName>,
     /// Names that the app's processes register; unique in a release.
     pub registered: Vec<String>,
+    /// Whether its library starts threads of its own, and ends them when it is unloaded. Without it, it is not replaced while
+    /// such a thread runs.
+    pub threads: bool,
     /// What its application goes through once its tree runs, in this order.
     pub start_phases: Vec<StartPhase>,
     /// Configuration, below the release's `config.toml` in priority.
     pub env: Map<String, Value>,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "version",
     "modules",
@@ -42,6 +45,7 @@ const KEYS: [&str; 10] = [
     "optional_applications",
     "included_applications",
     "registered",
+    "threads",
     "start_phases",
     "env",
 ];
@@ -85,6 +89,7 @@ impl App {
             optional_applications: fields.or_default("optional_applications", read::list(AppName::read))?,
             included_applications: fields.or_default("included_applications", read::list(AppName::read))?,
             registered: fields.or_default("registered", read::list(read::string))?,
+            threads: fields.or_default("threads", read::yes_or_no)?,
             start_phases: fields.or_default("start_phases", read::list(StartPhase::read))?,
             env: fields.or_default("env", read::data_table)?,
         })
@@ -105,6 +110,9 @@ impl App {
             .names("optional_applications", &self.optional_applications)
             .names("included_applications", &self.included_applications)
             .names("registered", &self.registered);
+        if self.threads {
+            printer.field("threads", true);
+        }
         for phase in &self.start_phases {
             printer.header("[[start_phases]]").field("name", phase.name.as_str());
             if !phase.arg.is_null() {

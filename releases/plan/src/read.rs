@@ -135,6 +135,13 @@ pub(crate) fn string(node: Node<'_>) -> Result<String, Fault> {
     }
 }
 
+pub(crate) fn yes_or_no(node: Node<'_>) -> Result<bool, Fault> {
+    match node.get_ref() {
+        DeValue::Boolean(yes) => Ok(*yes),
+        _ => Err(Fault::expected("true or false", &node)),
+    }
+}
+
 pub(crate) fn nodes(node: Node<'_>) -> Result<Vec<Node<'_>>, Fault> {
     let span = node.span();
     match node.into_inner() {

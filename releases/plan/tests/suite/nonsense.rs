@@ -10,6 +10,7 @@ modules = ["shop_app", "till"]
 start = "shop_app"
 applications = ["log"]
 registered = ["till"]
+threads = true
 [[start_phases]]
 name = "open"
 arg = { doors = [1, 2] }
