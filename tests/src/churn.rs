@@ -247,9 +247,9 @@ impl Picture {
         }
     }
 
-    /// Says what differs and stays so.
+    /// Says what differs and stays so. The time-outs of calls of processes that have ended are timers until they are over.
     fn leaks(&self, node: &Node) -> Vec<String> {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(60);
         loop {
             let now = Self::of(node);
             if now == *self {

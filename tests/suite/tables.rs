@@ -73,17 +73,28 @@ use std::path::Path;
 use reld_tests::folder;
 
 /// The tables that name tests.
-const TABLES: [&str; 2] = ["releases/handler/src/requirements.rs", "tests/suite/tables.rs"];
+const TABLES: [&str; 4] = [
+    "releases/handler/src/requirements.rs",
+    "tests/suite/tables.rs",
+    "daemon/runtime/tests/suite/supervisor_suite.rs",
+    "daemon/runtime/tests/suite/sys.rs",
+];
+
+/// How a row of a table begins.
+const ROW: &str = "//! | ";
 
 /// Reads every Rust source below a folder, but for what is built and the tables themselves.
 fn sources(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder of the workspace").flatten() {
         let path = entry.path();
-        let is_table = TABLES.iter().any(|table| path.ends_with(table));
         if path.is_dir() && !path.ends_with("target") {
             sources(&path, text);
-        } else if path.extension().is_some_and(|ending| ending == "rs") && !is_table {
-            text.push_str(&fs::read_to_string(&path).expect("a source is text"));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let source = fs::read_to_string(&path).expect("a source is text");
+            source
+                .lines()
+                .filter(|line| !line.starts_with(ROW))
+                .for_each(|line| *text += &format!("{line}\n"));
         }
     }
 }
@@ -101,10 +112,12 @@ fn words() -> BTreeSet<String> {
 fn rows(table: &str) -> Vec<(String, Vec<String>)> {
     let text = fs::read_to_string(folder(table)).expect("a table is a source");
     let row = |line: &str| {
-        let columns = line.strip_prefix("//! | ")?;
+        let columns = line.strip_prefix(ROW)?;
         let first = columns.split('|').next()?.trim().to_owned();
         let quoted = columns.split('`').skip(1).step_by(2);
-        let tests = quoted.filter(|word| word.matches('_').count() >= 2 && !word.contains(' '));
+        // A test of another file has that before it.
+        let names = quoted.filter_map(|word| word.rsplit("::").next());
+        let tests = names.filter(|word| word.matches('_').count() >= 2 && !word.contains(' '));
         Some((first, tests.map(str::to_owned).collect()))
     };
     text.lines().filter_map(row).filter(|(first, _)| !first.is_empty() && first != "OTP").collect()

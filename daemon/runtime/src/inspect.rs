@@ -96,9 +96,8 @@ impl CallbackInfo {
             (Some(mail), _) => Some(mail.to_string()),
             (None, During::Init(_)) => (!is_task).then(|| "init".to_owned()),
             (None, During::Terminate(exit)) => Some(format!("terminate: {exit}")),
-            (None, During::Call(_) | During::Notice(_) | During::PrepStop(_) | During::Message) => {
-                Some("continue".to_owned())
-            }
+            (None, During::PrepStop(_)) => Some("prep_stop".to_owned()),
+            (None, During::Call(_) | During::Notice(_) | During::Message) => Some("continue".to_owned()),
         };
         let mut waits_for: Vec<_> = body.open().iter().map(|open| open.wait).collect();
         if is_task && waits_for.is_empty() {

@@ -493,6 +493,8 @@ impl Run<'_> {
                 match self.during {
                     During::Init(_) => self.note_under_way(None),
                     During::PrepStop(_) => {
+                        // Before the timer, so that the time is over when that fires.
+                        self.note_under_way(None);
                         self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
                     }
                     _ => {}

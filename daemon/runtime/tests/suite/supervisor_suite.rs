@@ -25,7 +25,7 @@
 //! | simple_one_for_one_scale_many_temporary_children, scale_start_stop_many_children | `scale_many_children` |
 //! | simple_global_supervisor | `named_supervisor`: names are of one node here |
 //! | hanging_restart_loop, _rest_for_one, _simple | `hanging_restart_loop` |
-//! | code_change, code_change_map | `code_change`, `upgrades::an_update_of_a_supervisor...` |
+//! | code_change, code_change_map | `code_change`, `upgrades::an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child` |
 //! | code_change_simple, code_change_simple_map | `code_change_simple` |
 //! | order_of_children | `order_of_children` |
 //! | later versions: significant children | `significant_children`, `significant_children_end_by_others`, `significant_children_nested` |
