@@ -92,6 +92,7 @@ pub(crate) fn prepare<N: Node>(
             };
             if let (Some(old), Ok(script)) = (&old, &script) {
                 prepared.check.obstacles.extend(no_way_back(old, &new, script));
+                prepared.check.obstacles.append(&mut threads(node, old, &new, script));
             }
             prepared.plan(node, old.as_ref(), script, material, options, look);
         }
@@ -329,7 +330,6 @@ impl Prepared {
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
         self.check.restarts = restarts(&script);
-        self.check.obstacles.extend(old.into_iter().flat_map(|old| threads(node, old, new, &script)));
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
