@@ -491,3 +491,18 @@ impl Body {
         }
     }
 }
+
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod tests {
+    use super::*;
+    use crate::slot::Slot;
+
+    #[test]
+    fn a_million_processes_fit_where_they_are_said_to_fit() {
+        let sizes = (size_of::<Body>(), size_of::<Slot<Process>>());
+        assert!(
+            sizes.0 <= 160 && sizes.1 <= 104,
+            "body and slot have {sizes:?} bytes; DECISIONS.md says 160 and 104"
+        );
+    }
+}
