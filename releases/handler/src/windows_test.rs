@@ -106,13 +106,13 @@ fn whatever_fails_in_whichever_window_the_node_is_as_before_or_was_converted_bac
     let (code, states) = seen(&quiet(handler.node()));
     let calls = calls();
     let second = calls.iter().rposition(|call| *call == "load").unwrap();
-    for number in 0..calls.len() {
+    for (number, call) in calls.iter().enumerate() {
         for has_traffic in [false, true] {
             let (handler, report) = upgrade(&[number], has_traffic);
             let is_second = number >= second;
             // Without traffic some conversions inside the window have nobody to convert, and do not fail.
             if report.outcome == Outcome::Installed {
-                assert!(!has_traffic && calls[number] == "convert", "{report}");
+                assert!(!has_traffic && *call == "convert", "{report}");
                 continue;
             }
             let expected = if is_second { Outcome::TakenBack } else { Outcome::RolledBack };
@@ -142,9 +142,9 @@ fn a_way_back_that_fails_at_any_effect_needs_a_restart() {
     assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
     let all = handler.node().calls.clone();
     let undo = all[last + 1..].iter().position(|call| *call == "load").unwrap() + last + 1;
-    for number in last + 1..all.len() {
+    for (number, call) in all.iter().enumerate().skip(last + 1) {
         let (handler, report) = upgrade(&[last, number], true);
-        assert_eq!(report.outcome, Outcome::NeedsRestart, "{}: {report}", all[number]);
+        assert_eq!(report.outcome, Outcome::NeedsRestart, "{call}: {report}");
         assert_eq!(report.way_back.is_some(), number >= undo, "an undo of the failed window comes first");
         assert!(!report.not_undone.is_empty());
         assert!(matches!(handler.check_install(&vsn(1), by_group()), Err(Error::NeedsRestart)));

@@ -38,7 +38,7 @@ fn an_unknown_key_is_shown_with_the_allowed_ones() {
     check(
         app("name = 'a'\nversion = '1.0.0'\nmodule = ['m']\n"),
         "
-app.toml:3:1: unknown key `module`, allowed are `name`, `version`, `modules`, `start`, `applications`, `optional_applications`, `included_applications`, `registered`, `start_phases`, `env`
+app.toml:3:1: unknown key `module`, allowed are `name`, `version`, `modules`, `start`, `applications`, `optional_applications`, `included_applications`, `registered`, `threads`, `start_phases`, `env`
   3 | module = ['m']
     | ^^^^^^
 ",
