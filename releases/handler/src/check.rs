@@ -260,16 +260,16 @@ fn restarts(script: &Script) -> bool {
 }
 
 /// Finds libraries that would be replaced under threads of their own.
-fn threads<N: Node>(node: &N, old: &Release, new: &Release, script: &Script) -> Vec<Obstacle> {
-    let restarted = |app: &ReleaseApp| {
-        let is_it = |step: &reld_plan::Step| matches!(&step.action, PlanAction::RestartApplication { app: restarted, .. } if restarted == app.name());
-        restarts(script) || script.steps.iter().any(is_it)
+fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Script) -> Vec<Obstacle> {
+    let is_restarted = |app: &ReleaseApp| {
+        let restarts_it = |action: &PlanAction| matches!(action, PlanAction::RestartApplication { app: it, .. } if it == app.name());
+        restarts(script) || script.steps.iter().any(|step| restarts_it(&step.action))
     };
     let is_replaced = |app: &&ReleaseApp| {
-        new.apps().iter().any(|other| other.name() == app.name() && other.version() != app.version())
+        material.libraries.get(app.name()).is_some_and(|library| library.vsn != *app.version())
     };
     let replaced = old.apps().iter().filter(is_replaced);
-    let undeclared = replaced.filter(|app| !app.docs.app.threads && !restarted(app));
+    let undeclared = replaced.filter(|app| !app.docs.app.threads && !is_restarted(app));
     let obstacle = |app: &ReleaseApp| {
         let count = node.threads(app.name(), app.version());
         let (app, vsn) = (app.name().clone(), app.version().clone());
@@ -329,7 +329,7 @@ impl Prepared {
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
         self.check.restarts = restarts(&script);
-        self.check.obstacles.extend(old.into_iter().flat_map(|old| threads(node, old, new, &script)));
+        self.check.obstacles.extend(old.into_iter().flat_map(|old| threads(node, old, &material, &script)));
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
