@@ -92,7 +92,7 @@ pub(crate) fn prepare<N: Node>(
             };
             if let (Some(old), Ok(script)) = (&old, &script) {
                 prepared.check.obstacles.extend(no_way_back(old, &new, script));
-                prepared.check.obstacles.append(&mut threads(node, old, &new, script));
+                prepared.check.obstacles.append(&mut threads(node, old, &material, script));
             }
             prepared.plan(node, old.as_ref(), script, material, options, look);
         }
@@ -261,16 +261,16 @@ fn restarts(script: &Script) -> bool {
 }
 
 /// Finds libraries that would be replaced under threads of their own.
-fn threads<N: Node>(node: &N, old: &Release, new: &Release, script: &Script) -> Vec<Obstacle> {
-    let restarted = |app: &ReleaseApp| {
-        let is_it = |step: &reld_plan::Step| matches!(&step.action, PlanAction::RestartApplication { app: restarted, .. } if restarted == app.name());
-        restarts(script) || script.steps.iter().any(is_it)
+fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Script) -> Vec<Obstacle> {
+    let is_restarted = |app: &ReleaseApp| {
+        let restarts_it = |action: &PlanAction| matches!(action, PlanAction::RestartApplication { app: it, .. } if it == app.name());
+        restarts(script) || script.steps.iter().any(|step| restarts_it(&step.action))
     };
     let is_replaced = |app: &&ReleaseApp| {
-        new.apps().iter().any(|other| other.name() == app.name() && other.version() != app.version())
+        material.libraries.get(app.name()).is_some_and(|library| library.vsn != *app.version())
     };
     let replaced = old.apps().iter().filter(is_replaced);
-    let undeclared = replaced.filter(|app| !app.docs.app.threads && !restarted(app));
+    let undeclared = replaced.filter(|app| !app.docs.app.threads && !is_restarted(app));
     let obstacle = |app: &ReleaseApp| {
         let count = node.threads(app.name(), app.version());
         let (app, vsn) = (app.name().clone(), app.version().clone());
