@@ -90,9 +90,9 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
         return Err(wrong("address", format!("is {block:p}")));
     }
     // SAFETY: the caller's promise.
-    unsafe { check_head(block) }?;
+    let size = unsafe { check_head(block) }?;
     // SAFETY: the head, which was compared, says how much of the block is there.
-    let app: abi::App = unsafe { read_table(block, (*block).size) };
+    let app: abi::App = unsafe { read_table(block, size) };
     if app.flags & abi::FLAG_PANIC_UNWIND == 0 {
         return Err(Refusal::PanicAbort);
     }
@@ -112,18 +112,19 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
     })
 }
 
-/// Compares the members that say how to read the others, each before the next is looked at.
+/// Compares the members that say how to read the others, each before the next is looked at, and returns the block's size.
 ///
 /// # Safety
 /// As for [`read`]; `block` is not null.
-unsafe fn check_head(block: *const abi::App) -> Result<(), Refusal> {
+unsafe fn check_head(block: *const abi::App) -> Result<u32, Refusal> {
     // SAFETY: a block of any version begins with these members.
     let Head { magic, size, abi_major, abi_minor } = unsafe { block.cast::<Head>().read() };
     if magic != abi::MAGIC {
         return Err(wrong("magic", format!("is {:?}", String::from_utf8_lossy(&magic))));
     }
     check_version(abi_major, abi_minor)?;
-    check_size(size, APP_SIZE_LEAST).map_err(|problem| wrong("size", problem))
+    check_size(size, APP_SIZE_LEAST).map_err(|problem| wrong("size", problem))?;
+    Ok(size)
 }
 
 /// Another major is another boundary. A newer minor may call what this daemon does not offer.
