@@ -233,7 +233,7 @@ impl Run<'_> {
             && under_way.since.elapsed() >= PREP_STOP
         {
             tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
-            return Err(exit.clone());
+            return Err((**exit).clone());
         }
         self.requests().alarm = None;
         let now = Instant::now();
@@ -367,7 +367,7 @@ impl Run<'_> {
             Mail::Exit(from, exit) if self.card.code.behaviour() == Behaviour::Application => {
                 if self.world.apps.runs(self.pid, *from) {
                     let told = Event::PrepStop(None, StopCause::TreeEnded);
-                    self.callback(During::PrepStop(exit.clone()), &told)
+                    self.callback(During::PrepStop(Box::new(exit.clone())), &told)
                 } else {
                     self.terminate(exit.clone())
                 }
@@ -537,7 +537,7 @@ impl Run<'_> {
                 if let Next::Crash(crash) = next {
                     tracing::warn!(name: "application.prep_stop_failed", app = self.card.app.name, reason = %crash, "prep_stop failed; its tree has ended already");
                 }
-                return self.terminate(exit);
+                return self.terminate(*exit);
             }
             During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
         }
