@@ -501,8 +501,8 @@ mod tests {
     fn a_million_processes_fit_where_they_are_said_to_fit() {
         let sizes = (size_of::<Body>(), size_of::<Slot<Process>>());
         assert!(
-            sizes.0 <= 160 && sizes.1 <= 104,
-            "body and slot have {sizes:?} bytes; DECISIONS.md says 160 and 104"
+            sizes.0 <= 168 && sizes.1 <= 112,
+            "body and slot have {sizes:?} bytes; DECISIONS.md says 168 and 112"
         );
     }
 }
