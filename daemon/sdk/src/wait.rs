@@ -23,7 +23,8 @@ impl Wait {
 
     /// Waits for another process, which cannot have answered before the first poll is over.
     pub(crate) fn for_another(reference: u64) -> Self {
-        Self { asks: false, ..Self::new(reference) }
+        // Written out: what is left of another one would be dropped here, which gives the reference up.
+        Self { reference, open: true, asks: false }
     }
 }
 
