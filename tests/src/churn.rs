@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::build::release;
 use crate::node::Node;
 use crate::run::eventually;
-use crate::soak::{resident_kb, slope};
+use crate::soak::slope;
 
 /// How many of each kind there are.
 const TILLS: u64 = 8;
@@ -117,7 +117,7 @@ pub fn churn(time: Duration) -> Churned {
             for to in ["2.0.0", "1.0.0"] {
                 node.ok(&["upgrade", to, "--suspend-timeout", REST_MS]);
                 churned.upgrades += 1;
-                churned.resident_kb.push(resident_kb(&node));
+                churned.resident_kb.push(node.resident_kb());
             }
         }
         drop(end);

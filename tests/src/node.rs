@@ -94,6 +94,15 @@ impl Node {
         paths.filter(|path| path.contains(".loaded.so")).collect()
     }
 
+    /// Returns how much of the daemon's memory is resident.
+    pub fn resident_kb(&self) -> f64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the daemon lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        number.expect("the kernel says what is resident")
+    }
+
     /// Returns a daemon on that root, yet without a socket.
     pub fn daemon_in(root: &Path) -> Command {
         let mut reld = Command::new(&programs().reld);

@@ -6,7 +6,6 @@
 //! daemon, where libraries leave theirs behind.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -15,8 +14,6 @@ use crate::{Node, release};
 
 /// The slope is taken after this part of the rounds, when everything has been allocated once.
 const WARM_UP: usize = 4;
-
-const PAGE_KB: f64 = 4.096;
 
 /// What was seen after one round, which is an upgrade and a downgrade.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +88,7 @@ fn round(node: &Node) -> Round {
     node.ok(&["upgrade", "2.0.0"]);
     node.ok(&["downgrade"]);
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
-    Round { took_ms, mapped: node.mapped().len(), resident_kb: resident_kb(node) }
+    Round { took_ms, mapped: node.mapped().len(), resident_kb: node.resident_kb() }
 }
 
 fn pids(node: &Node) -> BTreeSet<String> {
@@ -108,12 +105,6 @@ fn counted(node: &Node, servers: u64) -> (u64, u64) {
         (of(&count["answered"]), of(&count["lost"]))
     };
     (0..servers).step_by(2).map(count).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
-}
-
-pub(crate) fn resident_kb(node: &Node) -> f64 {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", node.id())).expect("the daemon lives");
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok());
-    pages.expect("the kernel counts pages") * PAGE_KB
 }
 
 /// Returns the slope of the line that is nearest to all samples, by least squares.

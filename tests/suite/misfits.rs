@@ -154,7 +154,7 @@ fn s92_a_constructor_that_ends_its_process_ends_one_that_is_thrown_away() {
 #[test]
 fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_other() {
     let node = plant();
-    let begin = resident_kb(&node);
+    let begin = node.resident_kb();
     let statics = "static char statics[100 << 20];\n\
                    __attribute__((constructor)) static void fill(void) { memset(statics, 1, sizeof statics); }\n";
     for library in [meter(&["-Wl,-z,nodelete"], "", &[]), meter(&[], statics, &[])] {
@@ -162,10 +162,10 @@ fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_oth
         let (_scratch, tarball) = doctored(&library);
         node.ok(&["upgrade", &tarball.to_string_lossy()]);
         assert_eq!(node.mapped().len(), 2, "the older one has left");
-        assert_eq!(resident_kb(&node) > begin + 100_000, is_large);
+        assert_eq!(node.resident_kb() > begin + 100_000.0, is_large);
         node.ok(&["downgrade"]);
         assert_eq!((node.json(&["code"])["residents"].clone(), node.mapped().len()), (json!([]), 2));
-        assert!(resident_kb(&node) < begin + 50_000, "{} of {begin}", resident_kb(&node));
+        assert!(node.resident_kb() < begin + 50_000.0, "{} of {begin}", node.resident_kb());
         node.ok(&["remove", "1.1.0"]);
     }
 }
@@ -190,12 +190,6 @@ fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_the
     }
     let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
     assert_eq!(read["total_mwh"], json!(7000), "it goes on");
-}
-
-fn resident_kb(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("the daemon lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says it");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 #[test]

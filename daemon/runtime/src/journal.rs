@@ -24,7 +24,7 @@ pub struct Death {
 pub struct Entries {
     /// Who was started.
     pub started: Vec<Pid>,
-    /// Who ended.
+    /// Who ended, other than normally.
     pub died: Vec<Death>,
     /// Who did not answer a call before its caller gave up, once for each such call.
     pub timed_out: Vec<Pid>,

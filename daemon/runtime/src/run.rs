@@ -649,12 +649,15 @@ fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exi
     crate::upgrade::stir(world, &mut body);
     report_crash(world, &body, exit);
     body.card.code.exits.add(exit);
-    world.journal.died(|| Death {
-        pid,
-        module: body.card.code.name().to_owned(),
-        name: world.registry.names(pid).into_iter().next(),
-        exit: exit.clone(),
-    });
+    // Who ended normally had done its work: on a node that lives these are many, and no upgrade's fault.
+    if *exit != Exit::Normal {
+        world.journal.died(|| Death {
+            pid,
+            module: body.card.code.name().to_owned(),
+            name: world.registry.names(pid).into_iter().next(),
+            exit: exit.clone(),
+        });
+    }
     world.registry.forget(pid);
     let (mail, signals, counted) = slot.close();
     // Behind the close of the slot: who gives it a port or table now sees that it is too late.

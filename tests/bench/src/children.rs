@@ -10,7 +10,7 @@ use reld_tests::{Node, pid_value, release};
 use serde_json::{Value, json};
 
 use crate::line::{percentile, print};
-use crate::{memory, upgrade::order};
+use crate::upgrade::order;
 
 /// Supervisors, by the driver's word for them.
 const STRATEGIES: [(&str, &str); 2] = [("simple_one_for_one", "simple"), ("one_for_one", "one")];
@@ -44,11 +44,11 @@ fn fill_one(n: u64, shape: &str) -> Filled {
         order(&node, &order_).as_f64().expect("the driver answers nanoseconds")
     };
     spawn(WARM_UP);
-    let before = memory::resident(&node);
+    let before = node.resident_kb();
     let took = spawn(n);
     // What is being freed should have been.
     sleep(Duration::from_millis(500));
-    let bytes = (memory::resident(&node) - before) / n as f64;
+    let bytes = (node.resident_kb() - before) * 1024.0 / n as f64;
     Filled { per_second: n as f64 * 1e9 / took, bytes }
 }
 

@@ -15,7 +15,6 @@ mod cast;
 mod children;
 mod churn;
 mod line;
-mod memory;
 mod purge;
 mod soak;
 mod unpack;

@@ -67,7 +67,7 @@ pub struct Report {
     /// What each window did, where the modules moved group by group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
-    /// Processes that ended meanwhile, by the upgrade or by themselves.
+    /// Processes that ended meanwhile, by the upgrade or by themselves; without those that ended normally.
     pub killed: Vec<Ended>,
     /// Processes that were started or restarted meanwhile.
     pub restarted: Vec<Started>,

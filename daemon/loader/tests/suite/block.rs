@@ -81,7 +81,8 @@ fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read()
         "-DMODULE_GROWTH=-8",
         "-DSCHEMA=described",
     ]);
-    assert_eq!(bench.open(&first).unwrap().modules().len(), 2);
+    let opened = bench.open(&first).unwrap();
+    assert_eq!(opened.modules().len(), 2);
     assert_eq!(bench.loader.residents()[0].heap, None);
     let report = reld_loader::probe(&first).unwrap();
     assert_eq!((report.abi.as_str(), &report.modules[0].schema), ("1.0", &None));
