@@ -144,6 +144,21 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_is_the_answer_of_both_directions() {
+    let folder = releases();
+    write(&folder, "to/releases/2.0.0/config.toml", "[a]\nsince = 2026-11-28\n");
+    assert!(plan(folder.path(), &[]).ends_with("exit 0"));
+    check("to/releases/2.0.0/config.toml", "a = 1\n", ["error_reading", "error_reading"]);
+    write(&folder, "to/releases/2.0.0/config.toml", "[a]\nport = nan\n");
+    assert_snapshot!(plan(folder.path(), &[]), @r"
+    ! error: to/releases/2.0.0/config.toml:2:8: this number cannot be carried as data
+    !   2 | port = nan
+    !     |        ^^^
+    exit 1
+    ");
+}
+
+#[test]
 fn a_restart_of_the_daemon_can_be_asked_for_where_a_relup_is_made() {
     let folder = releases();
     let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);

@@ -9,6 +9,8 @@ mod churn;
 mod code;
 mod daemon;
 mod diff;
+mod doctored;
+mod documents;
 mod foreign;
 mod foresight;
 mod inside;

@@ -1,18 +1,15 @@
 //! Libraries that no packer would pack and no node may run: each is refused by the check, in words, before anybody is held
 //! (S89, S90, S92; issue 5, part 1). What they are made of is the app `meter` of the examples, with something wrong.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use reld_tests::{Node, Run, folder, release};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+
+use crate::doctored::doctored;
 
 const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
 
@@ -34,42 +31,9 @@ fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     fs::read(library).expect("it was built")
 }
 
-/// Returns the release plant 1.1.0 with this library in the place of meter's, and a manifest that says so.
-fn doctored(library: &[u8]) -> (TempDir, PathBuf) {
-    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
-    let path = scratch.path().join("plant-1.1.0.tar.gz");
-    let sound = File::open(release("plant-1.1.0")).expect("it was packed");
-    let mut sound = tar::Archive::new(GzDecoder::new(sound));
-    let gzip = GzEncoder::new(File::create(&path).expect("the folder can be written"), Compression::fast());
-    let mut tarball = tar::Builder::new(gzip);
-    for entry in sound.entries().expect("it is a tarball") {
-        let mut entry = entry.expect("it is whole");
-        let name = entry.path().expect("it has a name").to_string_lossy().into_owned();
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("it is whole");
-        match name.as_str() {
-            "manifest.toml" => content = manifest(&content, library),
-            LIBRARY => content = library.to_vec(),
-            _ => {}
-        }
-        let mut header = tar::Header::new_ustar();
-        header.set_size(content.len() as u64);
-        header.set_mode(entry.header().mode().expect("it has a mode"));
-        tarball.append_data(&mut header, name, content.as_slice()).expect("there is room");
-    }
-    tarball.into_inner().and_then(GzEncoder::finish).expect("there is room");
-    (scratch, path)
-}
-
-fn manifest(text: &[u8], library: &[u8]) -> Vec<u8> {
-    let text = str::from_utf8(text).expect("a manifest is text");
-    let mut manifest: toml::Table = text.parse().expect("a manifest is TOML");
-    let files = manifest["file"].as_array_mut().expect("it lists files");
-    let line = files.iter_mut().find(|file| file["path"].as_str() == Some(LIBRARY)).expect("it is listed");
-    let digest: String = Sha256::digest(library).iter().map(|byte| format!("{byte:02x}")).collect();
-    line["size"] = toml::Value::from(i64::try_from(library.len()).expect("a small file"));
-    line["sha256"] = digest.into();
-    manifest.to_string().into_bytes()
+/// Returns the release plant 1.1.0 with this library in the place of meter's.
+fn with_library(library: &[u8]) -> (TempDir, String) {
+    doctored("plant-1.1.0", |files| drop(files.insert(LIBRARY.to_owned(), library.to_vec())))
 }
 
 fn plant() -> Node {
@@ -82,8 +46,8 @@ fn plant() -> Node {
 /// Shows a release with this library to a node: the check names what is wrong, and the node goes on as it was.
 #[track_caller]
 fn check(node: &Node, library: &[u8], words: &[&str]) {
-    let (_scratch, tarball) = doctored(library);
-    node.ok(&["unpack", &tarball.to_string_lossy()]);
+    let (_scratch, tarball) = with_library(library);
+    node.ok(&["unpack", &tarball]);
     let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
     for words in [&["app meter 1.1.0"], words].concat() {
         assert!(refused.contains(words), "no {words:?} in:\n{refused}");
@@ -159,8 +123,8 @@ fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_oth
                    __attribute__((constructor)) static void fill(void) { memset(statics, 1, sizeof statics); }\n";
     for library in [meter(&["-Wl,-z,nodelete"], "", &[]), meter(&[], statics, &[])] {
         let is_large = library.windows(7).any(|window| window == b"statics");
-        let (_scratch, tarball) = doctored(&library);
-        node.ok(&["upgrade", &tarball.to_string_lossy()]);
+        let (_scratch, tarball) = with_library(&library);
+        node.ok(&["upgrade", &tarball]);
         assert_eq!(node.mapped().len(), 2, "the older one has left");
         assert_eq!(node.resident_kb() > begin + 100_000.0, is_large);
         node.ok(&["downgrade"]);
@@ -182,8 +146,8 @@ fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_the
         ("#include \"msgpack.h\"\n", &*format!("#include \"msgpack.h\"\n{thread}")),
         ("static reld_status load(const reld_host *table) {\n", start),
     ];
-    let (_scratch, tarball) = doctored(&meter(&["-pthread"], "", &changes));
-    node.ok(&["upgrade", &tarball.to_string_lossy()]);
+    let (_scratch, tarball) = with_library(&meter(&["-pthread"], "", &changes));
+    node.ok(&["upgrade", &tarball]);
     let refused = node.run(&["downgrade"]).expect(1).stderr;
     for words in ["app meter 1.1.0 has started threads, and 1 of them run", "threads = true"] {
         assert!(refused.contains(words), "no {words:?} in:\n{refused}");

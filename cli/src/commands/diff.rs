@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use reld_api::ErrorReport;
 use reld_plan::{AppName, PackedApp, PackedRelease, Release, Schemas};
 use reld_store::{Documents, Manifest, Root, docs, docs_of_tarball};
-use serde_json::Map;
 
 use super::Shown;
 use super::plan::documents;
@@ -36,10 +35,8 @@ fn read(path: &Path) -> Result<PackedRelease, Failure> {
 }
 
 fn packed(path: &Path, documents: Documents, manifest: Option<&Manifest>) -> Result<PackedRelease, Failure> {
-    let config = serde_json::to_value(&documents.config).unwrap_or_default();
-    let config = config.as_object().map_or_else(Map::new, Clone::clone);
     let apps = apps(path, &documents.release, &documents.schemas, manifest)?;
-    Ok(PackedRelease { release: documents.release, config, apps })
+    Ok(PackedRelease { release: documents.release, config: documents.config, apps })
 }
 
 fn apps(

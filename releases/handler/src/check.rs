@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Finding, MemberChange, Moved, PackedApp, PackedRelease, PlanError, PurgeMethod,
-    Release, ReleaseApp, Schemas, Script, StartType, Vsn, Windows, diff, plan_windows,
+    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedApp, PackedRelease, PlanError,
+    PurgeMethod, Release, ReleaseApp, Schemas, Script, StartType, Vsn, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -111,7 +111,7 @@ fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
             (app.clone(), PackedApp { schemas, library: None })
         });
         let (release, apps) = (documents.release.clone(), schemas.collect());
-        PackedRelease { release, config: Map::new(), apps }
+        PackedRelease { release, config: Config::default(), apps }
     };
     let findings = diff(&packed(left), &packed(to)).findings.into_iter();
     let said = |finding: Finding| {
@@ -246,11 +246,7 @@ fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
 /// OTP: the priority of an app's environment, `.app` below `sys.config`.
 fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
     let mut env = app.docs.app.env.clone();
-    let config = documents.config.get(app.name().as_str());
-    // TOML has no value that JSON lacks but dates, which become strings.
-    if let Some(Ok(Value::Object(overrides))) = config.map(serde_json::to_value) {
-        env.extend(overrides);
-    }
+    env.extend(documents.config.apps.get(app.name()).cloned().unwrap_or_default());
     env
 }
 

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use self::module::{ChildChange, ChildChangeKind, Need, Spoken, need};
 use crate::collect::Pair;
+use crate::config::Config;
 use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::rel::StartType;
@@ -31,8 +32,8 @@ pub use self::findings::Finding;
 pub struct PackedRelease {
     /// Its documents.
     pub release: Release,
-    /// `config.toml`: one table per app.
-    pub config: Map<String, Value>,
+    /// Its `config.toml`.
+    pub config: Config,
     /// What is known of its apps; nothing of one that is missing here.
     pub apps: BTreeMap<AppName, PackedApp>,
 }
@@ -284,13 +285,12 @@ fn interface(left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
 }
 
 /// Compares two `config.toml`, table by table.
-fn configs(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<KeyDiff> {
+fn configs(from: &Config, to: &Config) -> Vec<KeyDiff> {
     let empty = Map::new();
-    let apps: BTreeSet<_> = from.keys().chain(to.keys()).collect();
-    let table = |config: &Map<String, Value>, app: &str| config.get(app).and_then(Value::as_object).cloned();
-    let of_app = |app: &String| {
-        let (old, new) = (table(from, app), table(to, app));
-        keys(&format!("{app}."), old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty))
+    let apps: BTreeSet<_> = from.apps.keys().chain(to.apps.keys()).collect();
+    let of_app = |app: &AppName| {
+        let [old, new] = [from, to].map(|config| config.apps.get(app).unwrap_or(&empty));
+        keys(&format!("{app}."), old, new)
     };
     apps.into_iter().flat_map(of_app).collect()
 }

@@ -1,6 +1,6 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
-//! **For**: `app.toml`, `appup.toml` and `release.toml` parsed and printed; the translation of appups into a relup as
+//! **For**: `app.toml`, `appup.toml`, `release.toml` and `config.toml` parsed; the translation of appups into a relup as
 //! Erlang/OTP does it; one window for a whole release made of that; a check of every script; drafts of appups.
 //! **Promises**: the same documents give the same plan, every time; a mistake is reported with its place, under OTP's
 //! name for it, and of several the one that OTP would report.
@@ -31,6 +31,7 @@ mod boot;
 mod check;
 mod coalesce;
 mod collect;
+mod config;
 mod diff;
 mod doc_error;
 mod error;
@@ -67,6 +68,7 @@ pub use app::{App, StartPhase};
 pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
+pub use config::Config;
 pub use diff::{
     AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedApp, PackedRelease, diff,
 };

@@ -43,13 +43,18 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads a whole document, whose top level may have the allowed keys only.
     pub(crate) fn document(text: &'a str, allowed: &[&str]) -> Result<Self, Fault> {
+        let fields = Self::any_document(text)?;
+        fields.only(allowed)?;
+        Ok(fields)
+    }
+
+    /// Reads a whole document with arbitrary keys.
+    pub(crate) fn any_document(text: &'a str) -> Result<Self, Fault> {
         let table = DeTable::parse(text).map_err(|error| Fault {
             span: error.span().unwrap_or(0..0),
             message: error.message().to_owned(),
         })?;
-        let fields = Self::collect(0..0, table.into_inner());
-        fields.only(allowed)?;
-        Ok(fields)
+        Ok(Self::collect(0..0, table.into_inner()))
     }
 
     /// Takes a table apart, which may have the allowed keys only.
@@ -91,6 +96,11 @@ impl<'a> Fields<'a> {
     /// Returns the keys and their places as they are written.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, Span)> {
         self.entries.iter().map(|(key, _)| (key.get_ref().as_ref(), key.span()))
+    }
+
+    /// Returns the keys with what stands behind them, as they are written.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Spanned<Cow<'a, str>>, Node<'a>)> {
+        self.entries.into_iter()
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Node<'a>> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppDocs, AppName, AppupFile, Rel, RelApp, Release, RelupFile, Vsn};
+use reld_plan::{AppDocs, AppName, AppupFile, Config, Rel, RelApp, Release, RelupFile, Vsn};
 
 use crate::error::{Error, Failure};
 use crate::layout::{self, Root};
@@ -18,8 +18,8 @@ pub struct Documents {
     /// `release.toml` with the `app.toml` and `appup.toml` of every app, checked to belong together, and its
     /// `relup.toml`.
     pub release: Release,
-    /// `config.toml`: one table per app; empty where there is none.
-    pub config: toml::Table,
+    /// `config.toml`; empty where there is none.
+    pub config: Config,
     /// The text of each app's `schema.json`, where its packer wrote one: only a comparison of releases reads it.
     pub schemas: BTreeMap<AppName, String>,
 }
@@ -128,7 +128,10 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
     let rel = Rel::parse(&path.to_string_lossy(), &rel)?;
     expect(&path, &format!("release {vsn}"), &format!("release {}", rel.version))?;
     let apps = rel.apps.iter().map(|app| read_app(texts, app)).collect::<Result<Vec<_>, _>>()?;
-    let config = config(texts.find(&format!("{folder}/config.toml"))?)?;
+    let config = match texts.find(&format!("{folder}/config.toml"))? {
+        (path, Some(text)) => Config::parse(&path.to_string_lossy(), &text)?,
+        (_, None) => Config::default(),
+    };
     let schemas = schemas(texts, &rel)?;
     let release = Release::new(rel, apps)?;
     let release = match texts.find(&format!("{folder}/relup.toml"))? {
@@ -173,16 +176,6 @@ fn required(texts: &dyn Texts, path: &str) -> Result<(PathBuf, String), Error> {
         (path, Some(text)) => Ok((path, text)),
         (path, None) => Err(Error::NoDocument { path }),
     }
-}
-
-fn config((path, text): (PathBuf, Option<String>)) -> Result<toml::Table, Error> {
-    parse_config(&path, text.as_deref().unwrap_or_default())
-}
-
-/// Parses a `config.toml`.
-pub(crate) fn parse_config(path: &Path, text: &str) -> Result<toml::Table, Error> {
-    toml::from_str(text)
-        .map_err(|source| Error::BadConfig { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// Refuses a document that is about something else than its place.

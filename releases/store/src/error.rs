@@ -99,14 +99,6 @@ pub enum Error {
     /// The documents of a release do not belong together.
     #[error(transparent)]
     Release(Box<PlanError>),
-    /// A `config.toml` is not TOML.
-    #[error("{} is not TOML", path.display())]
-    BadConfig {
-        /// Where it is.
-        path: PathBuf,
-        /// What is wrong, with the place.
-        source: Box<toml::de::Error>,
-    },
     /// A document is not UTF-8 text.
     #[error("{} is not UTF-8 text", path.display())]
     NotText {

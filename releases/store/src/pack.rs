@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{App, AppDocs, AppName, Appup, AppupFile, ModuleName, Rel, RelApp, Release, Schemas, Vsn};
+use reld_plan::{
+    App, AppDocs, AppName, Appup, AppupFile, Config, ModuleName, Rel, RelApp, Release, Schemas, Vsn,
+};
 
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
@@ -278,7 +280,7 @@ impl Contents {
             if path.exists() { read(&path).map(|text| Some((path, text))) } else { Ok(None) }
         };
         if let Some((path, text)) = beside("config.toml")? {
-            documents::parse_config(&path, &text)?;
+            Config::parse(&path.to_string_lossy(), &text)?;
             self.add(format!("{below}/config.toml"), Source::Text(text), false)?;
         }
         if let Some((path, text)) = beside("relup.toml")? {

@@ -311,7 +311,7 @@ mod tests {
         check_consistent(&store);
         let documents = store.docs(&vsn("1.0.0")).unwrap();
         assert_eq!(documents.release.apps().len(), 2);
-        assert_eq!(documents.config["counter"]["limit"].as_integer(), Some(5));
+        assert_eq!(documents.config.apps[&"counter".parse().unwrap()]["limit"], 5);
         let library = store.root().library(&"counter".parse().unwrap(), &vsn("0.1.0"));
         assert_eq!(fs::read_to_string(library).unwrap(), "code 1");
     }

@@ -204,7 +204,7 @@ fn a_file_beside_the_release_that_makes_no_sense_is_not_packed() {
     let write = |file: &str, text: &str| fs::write(folder.path().join("release").join(file), text).unwrap();
     let config = fs::read_to_string(folder.path().join("release/config.toml")).unwrap();
     write("config.toml", "speed = ");
-    check_refused(&order, &probe, "config.toml");
+    check_refused(&order, &probe, "config.toml:1:9: ");
     write("config.toml", &config);
     write(
         "relup.toml",

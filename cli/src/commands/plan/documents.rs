@@ -1,4 +1,4 @@
-//! The documents of a release that lies in a folder or a tarball: `releases/VSN/release.toml` and
+//! The documents of a release that lies in a folder or a tarball: `releases/VSN/{release,relup,config}.toml` and
 //! `lib/APP-VSN/{app,appup}.toml`. Nothing else of it is looked at, so that it need not have been packed.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use reld_api::ErrorReport;
-use reld_plan::{AppDocs, PlanError, Rel, RelApp, Release, RelupFile};
+use reld_plan::{AppDocs, Config, PlanError, Rel, RelApp, Release, RelupFile};
 use reld_store::texts_of_tarball;
 
 use super::Read;
@@ -93,7 +93,8 @@ impl Place<'_> {
 /// Reads a release. An app without its documents is the planner's to report.
 fn read(place: &Place<'_>, document: &str) -> Result<Read, Failure> {
     let text = place.find(document)?.unwrap_or_default();
-    let relup = document.replace("release.toml", "relup.toml");
+    let [relup, config] =
+        ["relup.toml", "config.toml"].map(|beside| document.replace("release.toml", beside));
     let rel = match Rel::parse(&place.shown(document), &text) {
         Ok(rel) => rel,
         Err(error) => return Ok(Err(error.into())),
@@ -101,11 +102,16 @@ fn read(place: &Place<'_>, document: &str) -> Result<Read, Failure> {
     let docs = rel.apps.iter().map(|app| docs(place, app)).collect::<Result<Vec<_>, _>>()?;
     let docs: Result<Vec<_>, _> = docs.into_iter().flatten().collect();
     let relup = place.find(&relup)?.map(|text| RelupFile::parse(&place.shown(&relup), &text));
-    let release = docs.and_then(|docs| Release::new(rel, docs));
-    Ok(match relup {
-        None => release,
-        Some(relup) => release.and_then(|release| Ok(release.with_relup(relup?))),
-    })
+    let config = place.find(&config)?.map(|text| Config::parse(&place.shown(&config), &text)).transpose();
+    let release = docs.and_then(|docs| Release::new(rel, docs)).and_then(|release| {
+        // No script depends on it, but a node would not take the release.
+        config?;
+        Ok(match relup {
+            None => release,
+            Some(relup) => release.with_relup(relup?),
+        })
+    });
+    Ok(release)
 }
 
 /// Reads the documents of an app; `None` if it has no `app.toml`.

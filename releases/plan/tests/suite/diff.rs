@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use reld_plan::{
-    AppDocs, Appup, Diff, Mode, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas, Written, diff,
-    plan_direction,
+    AppDocs, Appup, Config, Diff, Mode, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas,
+    Written, diff, plan_direction,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn version(major: u64, modules: &Value, appup: Option<&str>) -> PackedRelease {
     let schemas = Schemas::parse("schema.json", &json!({ "modules": modules }).to_string()).unwrap();
     PackedRelease {
         release: Release::new(Rel::parse("release.toml", &rel).unwrap(), [docs]).unwrap(),
-        config: serde_json::Map::new(),
+        config: Config::default(),
         apps: [("a".parse().unwrap(), PackedApp { schemas, library: None })].into(),
     }
 }

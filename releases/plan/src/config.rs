@@ -1,0 +1,35 @@
+//! `config.toml`: how a release configures its apps (OTP's `sys.config`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::doc_error::DocError;
+use crate::name::AppName;
+use crate::read::{self, Fault, Fields};
+
+/// The configuration of a release: what overrides the `env` of its apps.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// One table per app. As in OTP, that of an app which the release does not have means nothing.
+    pub apps: BTreeMap<AppName, Map<String, Value>>,
+}
+
+impl Config {
+    /// Returns the configuration that the text of a `config.toml` describes. `path` is only shown in errors.
+    ///
+    /// # Errors
+    /// A name that no app can have, and anything but a table for an app, each with its place.
+    pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
+        Self::read(text).map_err(|fault| DocError::new(path, text, &fault))
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let tables = Fields::any_document(text)?.into_entries().map(|(key, node)| {
+            let name = AppName::new(key.get_ref().as_ref())
+                .map_err(|error| Fault { span: key.span(), message: error.to_string() })?;
+            Ok((name, read::data_table(node)?))
+        });
+        Ok(Self { apps: tables.collect::<Result<_, _>>()? })
+    }
+}
