@@ -1,9 +1,9 @@
-//! Releases on disk and restarts (S65, S66, S68).
+//! Releases on disk and restarts (S65, S66, S68, S74).
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use reld_tests::{Node, release};
+use reld_tests::{Node, Run, release};
 use serde_json::{Value, json};
 
 fn statuses(node: &Node) -> Vec<(Value, Value)> {
@@ -126,4 +126,35 @@ fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases
         // What was reported is kept, whatever comes after.
         assert!(!succeeded || version == "1.1.0", "part {part}: {version}");
     }
+}
+
+#[test]
+fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_the_boot() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    node.ok(&["upgrade", &release("shop-1.1.0")]);
+    node.ok(&["downgrade"]);
+    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "old")]);
+    node.ok(&["upgrade", "1.1.0"]);
+    assert!(node.terminate().success());
+
+    let table = node.root().join("releases/RELEASES.toml");
+    let sound = std::fs::read_to_string(&table).expect("the node has written it");
+    for (from, to) in
+        [("\"old\"", "\"unpacked\""), ("counter-0.1.0", "counter-0.2.0"), ("[[release]]", "[[release]")]
+    {
+        assert!(sound.contains(from), "no {from} in:\n{sound}");
+        std::fs::write(&table, sound.replacen(from, to, 1)).expect("the root can be written");
+        let refused =
+            Run::of(Node::daemon_in(&node.root()).arg("--socket").arg(node.socket())).expect(1).stderr;
+        let words = format!("{} was changed by something else than reld", table.display());
+        assert!(refused.contains(&words), "{refused}");
+    }
+
+    // Nothing was deleted for it.
+    std::fs::write(&table, sound).expect("the root can be written");
+    node.kill_9_and_restart();
+    assert_eq!(running(&node), json!("1.1.0"));
+    node.ok(&["downgrade"]);
+    assert_eq!(running(&node), json!("1.0.0"));
 }

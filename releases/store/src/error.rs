@@ -38,21 +38,19 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
-    /// The status table can not be read.
-    #[error("{} is damaged", path.display())]
+    /// The status table is not one of this version of reld.
+    #[error("{} is none that this reld writes", path.display())]
     BadStatusTable {
         /// Where it is.
         path: PathBuf,
         /// What is wrong with it.
         source: Box<toml::de::Error>,
     },
-    /// The status table names two releases where there can be one.
-    #[error("{} is damaged: it has {what}", path.display())]
-    ImpossibleStatusTable {
+    /// The status table is not the one that was written last.
+    #[error("{} was changed by something else than reld; restore it, or start with an empty root", path.display())]
+    ChangedStatusTable {
         /// Where it is.
         path: PathBuf,
-        /// What can not be.
-        what: &'static str,
     },
     /// The release's status does not allow the action.
     #[error(transparent)]

@@ -3,20 +3,26 @@
 //! It is rewritten as a whole: a new file beside it, brought to the medium, renamed over it, and the folder brought
 //! to the medium too. Whenever the machine stops, the table is the one before or the one after.
 //! (OTP rewrites `RELEASES` in place.)
+//!
+//! Its first line is the digest of all that follows. Whatever else writes to it is found when the daemon starts, and not
+//! when somebody wants to go back to a release of which the record is wrong.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
+use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::{self, Root};
-use crate::lifecycle::{Status, StatusTable};
+use crate::lifecycle::StatusTable;
+
+/// What stands before the digest.
+const HEAD: &str = "# sha256 of what follows: ";
 
 /// Reads the status table of a root; `None` where nothing was ever unpacked.
 ///
 /// # Errors
-/// [`Error::NoStatusTable`] where the root holds releases and no table; [`Error::BadStatusTable`] and
-/// [`Error::ImpossibleStatusTable`] where somebody changed it into what the store never writes.
+/// [`Error::NoStatusTable`] where the root holds releases and no table, [`Error::ChangedStatusTable`] where it is not as it
+/// was written, and [`Error::BadStatusTable`] where another reld wrote it.
 pub(crate) fn read(root: &Root) -> Result<Option<StatusTable>, Error> {
     let path = root.releases_file();
     let text = match fs::read_to_string(&path) {
@@ -24,12 +30,14 @@ pub(crate) fn read(root: &Root) -> Result<Option<StatusTable>, Error> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return missing(root).map(|()| None),
         Err(e) => return Err(Error::io("read", &path)(e)),
     };
-    let table: StatusTable = toml::from_str(&text)
-        .map_err(|source| Error::BadStatusTable { path: path.clone(), source: Box::new(source) })?;
-    match impossible(&table) {
-        Some(what) => Err(Error::ImpossibleStatusTable { path, what }),
-        None => Ok(Some(table)),
-    }
+    let Some((_, table)) = text.split_once('\n').filter(|(_, table)| text == signed(table)) else {
+        return Err(Error::ChangedStatusTable { path });
+    };
+    toml::from_str(table).map(Some).map_err(|source| Error::BadStatusTable { path, source: Box::new(source) })
+}
+
+fn signed(table: &str) -> String {
+    format!("{HEAD}{}\n{table}", Digest::of(table.as_bytes()))
 }
 
 /// Writes the status table, in which nothing is current any more.
@@ -43,7 +51,7 @@ pub(crate) fn write(root: &Root, table: &StatusTable) -> Result<(), Error> {
         root.disk().remove(&new).map_err(Error::io("delete", &new))?;
     }
     let text = toml::to_string(&table.without_current()).expect("a status table has only strings and tables");
-    root.write(&new, &text)?;
+    root.write(&new, &signed(&text))?;
     root.sync(&new)?;
     root.rename(&new, &path)?;
     root.sync(&root.path().join("releases"))
@@ -60,20 +68,10 @@ fn missing(root: &Root) -> Result<(), Error> {
     Ok(())
 }
 
-fn impossible(table: &StatusTable) -> Option<&'static str> {
-    let permanent = table.releases.iter().filter(|release| release.status == Status::Permanent).count();
-    if permanent > 1 {
-        return Some("two permanent releases");
-    }
-    let versions: BTreeSet<_> = table.releases.iter().map(|release| &release.version).collect();
-    (versions.len() < table.releases.len()).then_some("one version twice")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
-    use crate::lifecycle::{KnownApp, KnownRelease};
+    use crate::lifecycle::{KnownApp, KnownRelease, Status};
 
     fn root() -> (tempfile::TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
@@ -96,14 +94,6 @@ mod tests {
             previous: None,
             apps: vec![app],
         }
-    }
-
-    #[track_caller]
-    fn check_damaged(text: &str, expected: &str) {
-        let (_folder, root) = root();
-        fs::write(root.releases_file(), text).unwrap();
-        let error = read(&root).unwrap_err().to_string();
-        assert!(error.ends_with(expected), "{error}");
     }
 
     #[test]
@@ -133,19 +123,29 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_the_store_never_writes_is_an_error() {
-        let text = |releases: &[KnownRelease]| {
-            toml::to_string(&StatusTable { releases: releases.to_vec() }).unwrap()
-        };
-        let one = text(&[release("1.0.0", Status::Permanent)]);
-        check_damaged(&one.replace("permanent", "current"), "is damaged");
-        check_damaged(&one.replace("status", "state"), "is damaged");
-        check_damaged("[[release]", "is damaged");
-        let two = [release("1.0.0", Status::Permanent), release("2.0.0", Status::Permanent)];
-        check_damaged(&text(&two), "two permanent releases");
-        check_damaged(
-            &text(&[release("1.0.0", Status::Old), release("1.0.0", Status::Old)]),
-            "one version twice",
-        );
+    fn a_table_that_anything_else_has_written_to_is_an_error() {
+        let (_folder, root) = root();
+        write(&root, &StatusTable { releases: vec![release("1.0.0", Status::Permanent)] }).unwrap();
+        let sound = fs::read_to_string(root.releases_file()).unwrap();
+        let (_, table) = sound.split_once('\n').unwrap();
+        let changed = [
+            sound.replace("permanent", "old"),
+            sound.replace("1.0.0", "1.0.1"),
+            format!("{sound}\n"),
+            sound[..sound.len() / 2].to_owned(),
+            table.to_owned(),
+            String::new(),
+        ];
+        for text in changed {
+            fs::write(root.releases_file(), &text).unwrap();
+            assert!(matches!(read(&root), Err(Error::ChangedStatusTable { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_reld_is_an_error() {
+        let (_folder, root) = root();
+        fs::write(root.releases_file(), signed("format = 2\n")).unwrap();
+        assert!(matches!(read(&root), Err(Error::BadStatusTable { .. })));
     }
 }
