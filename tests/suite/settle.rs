@@ -98,6 +98,38 @@ fn s76_a_probe_decides_whether_a_release_is_kept() {
 }
 
 #[test]
+fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
+    let mut node = Node::start();
+    let [first, second] = ["stage-1.0.0", "stage-2.0.0"].map(release);
+    node.ok(&["upgrade", &first]);
+    let failed = node.run(&["upgrade", &second, "--settle", "1", "--probe", "false"]).expect(4);
+    assert!(failed.stderr.contains("was taken back"), "{}", failed.stderr);
+    check_runs(&node, "1.0.0", "permanent");
+    let report = node.json(&["upgrade", &second, "--settle", "1", "--probe", "true"]);
+    let probe = &report["settled"]["probe"]["passed"];
+    assert_eq!(
+        (&report["outcome"], probe, &report["committed"]),
+        (&json!("installed"), &json!(true), &json!(true))
+    );
+    check_runs(&node, "2.0.0", "permanent");
+    assert_eq!(node.json(&["upgrade", &second])["changed"], json!(false));
+    node.run(&["upgrade", "9.0.0"]).expect(1);
+    node.run(&["upgrade", &second, "--probe"]).expect(2);
+
+    // Each step alone.
+    node.ok(&["unpack", &release("stage-3.0.0")]);
+    node.ok(&["check", "3.0.0"]);
+    check_runs(&node, "2.0.0", "permanent");
+    node.ok(&["install", "3.0.0"]);
+    check_runs(&node, "3.0.0", "current");
+    node.ok(&["commit"]);
+    check_runs(&node, "3.0.0", "permanent");
+
+    assert!(node.terminate().success());
+    node.run(&["upgrade", &second]).expect(3);
+}
+
+#[test]
 fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_one_before() {
     let mut node = stage();
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
