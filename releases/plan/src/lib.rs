@@ -1,7 +1,8 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
-//! **For**: `app.toml`, `appup.toml`, `release.toml` and `config.toml` parsed; the translation of appups into a relup as
-//! Erlang/OTP does it; one window for a whole release made of that; a check of every script; drafts of appups.
+//! **For**: `app.toml`, `appup.toml` and `release.toml` parsed and printed, `config.toml` parsed; the translation of
+//! appups into a relup as Erlang/OTP does it; one window for a whole release made of that; a check of every script;
+//! drafts of appups.
 //! **Promises**: the same documents give the same plan, every time; a mistake is reported with its place, under OTP's
 //! name for it, and of several the one that OTP would report.
 //! **Must not know**: files, clocks, threads, processes. Whoever has files hands their texts in.
