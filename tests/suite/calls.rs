@@ -1,6 +1,6 @@
 //! What appups call, stop and start (S46, S47, S80 to S82).
 
-use reld_tests::{Node, eventually, release};
+use reld_tests::{Node, Run, eventually, release};
 use serde_json::{Value, json};
 
 fn yard() -> Node {
@@ -62,6 +62,19 @@ fn s80_an_app_is_told_what_changed_in_its_environment_up_and_down() {
         r#"config_change ["speed"] ["left_over"] ["fresh"], speed Some(1)"#,
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn s80_what_the_command_line_sets_goes_before_every_release_and_never_changes() {
+    let node = Node::start_with(&["--env", "yard.speed=7", "--env", "yard.note='set by hand'"]);
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    node.ok(&["upgrade", &release("yard-2.0.0")]);
+    let lines = notes(&node);
+    let told: Vec<&String> = lines.iter().filter(|line| line.starts_with("config_change")).collect();
+    assert_eq!(told, [r#"config_change [] ["fresh"] ["left_over"], speed Some(7)"#]);
+
+    let refused = Run::of(Node::daemon_in(&node.root()).args(["--env", "yard.speed"])).expect(2);
+    assert!(refused.stderr.contains("--env") && refused.stderr.contains("yard.speed"), "{}", refused.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use reld_plan::{Config, DocError};
 
 /// The node daemon.
 #[derive(Debug, Parser)]
@@ -32,9 +33,22 @@ pub(crate) struct Daemon {
     /// How many purged libraries may stay mapped before the status warns of it.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) residents: u16,
+    /// Sets a value of an app's environment, for every release: `counter.interval_ms=250`, the value as in TOML. Goes before
+    /// `config.toml`, and that before `app.toml`.
+    #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
+    pub(crate) env: Vec<Config>,
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+impl Daemon {
+    /// Returns what the command line sets of apps' environments; of a key that is set twice the last value.
+    pub(crate) fn environment(&self) -> Config {
+        let mut all = Config::default();
+        self.env.iter().for_each(|one| all.override_with(one));
+        all
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +67,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", hide = true)]
         ask: Option<PathBuf>,
     },
+}
+
+fn env(text: &str) -> Result<Config, DocError> {
+    Config::parse("--env", text)
 }
 
 /// Prints what a library says about itself.

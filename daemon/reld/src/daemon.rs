@@ -56,9 +56,10 @@ pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
-    let store = Store::open(&config.root)
+    let mut store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
+    store.override_config(config.environment());
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current();
     runtime.supply_sockets(sockets.clone());

@@ -24,6 +24,13 @@ impl Config {
         Self::read(text).map_err(|fault| DocError::new(path, text, &fault))
     }
 
+    /// Puts what another configuration says before what this one says, key by key.
+    pub fn override_with(&mut self, other: &Self) {
+        for (app, env) in &other.apps {
+            self.apps.entry(app.clone()).or_default().extend(env.clone());
+        }
+    }
+
     fn read(text: &str) -> Result<Self, Fault> {
         let tables = Fields::any_document(text)?.into_entries().map(|(key, node)| {
             let name = AppName::new(key.get_ref().as_ref())

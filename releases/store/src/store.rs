@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reld_plan::Vsn;
+use reld_plan::{Config, Vsn};
 
 use crate::boots::Boots;
 use crate::disk::{Disk, RealDisk};
@@ -25,6 +25,8 @@ use crate::{releases_file, verify};
 pub struct Store {
     root: Root,
     table: StatusTable,
+    /// Goes before what each release says.
+    overrides: Config,
     _lock: RootLock,
 }
 
@@ -49,7 +51,12 @@ impl Store {
         };
         root.sweep(&table)?;
         root.clear_run()?;
-        Ok(Self { root, table, _lock: lock })
+        Ok(Self { root, table, overrides: Config::default(), _lock: lock })
+    }
+
+    /// Puts a configuration before that of each release. OTP: what stands on the command line of `erl`.
+    pub fn override_config(&mut self, overrides: Config) {
+        self.overrides = overrides;
     }
 
     /// Returns the paths below the root.
@@ -154,13 +161,15 @@ impl Store {
         self.table = self.table.without_current();
     }
 
-    /// Reads the documents of a known release.
+    /// Reads the documents of a known release; its configuration is that in force on this node.
     ///
     /// # Errors
     /// [`Refusal::NoSuchRelease`] and those of [`docs`](documents::docs).
     pub fn docs(&self, vsn: &Vsn) -> Result<Documents, Error> {
         self.release(vsn)?;
-        documents::docs(&self.root, vsn)
+        let mut documents = documents::docs(&self.root, vsn)?;
+        documents.config.override_with(&self.overrides);
+        Ok(documents)
     }
 
     /// Returns the manifest of a known release, with the digest of every library.
