@@ -204,7 +204,7 @@ pub struct HandlerRow {
 pub struct SupHandler {
     /// The handler's process.
     pub pid: Pid,
-    /// The adder's monitor of it: [`Info::Down`](crate::Info::Down) with this says that the handler is gone, and why.
+    /// The adder's monitor of it: [`Info::Down`] with this says that the handler is gone, and why.
     pub monitor: MonitorRef,
 }
 
@@ -246,7 +246,7 @@ pub async fn add_handler(manager: impl Into<To>, handler: HandlerSpec) -> Result
 }
 
 /// As [`add_handler`], with the ends of both bound together: when the calling process ends, the handler does, by
-/// [`HandlerEnd::Stop`]; when the handler goes, the caller is told by [`Info::Down`](crate::Info::Down).
+/// [`HandlerEnd::Stop`]; when the handler goes, the caller is told by [`Info::Down`].
 ///
 /// The reason is `normal` for a handler that was deleted or removed itself, `shutdown` when the manager ends, `shutdown:
 /// swapped` when another one took its place, which the caller then supervises without being told again, and what ended it
