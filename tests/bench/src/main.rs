@@ -44,6 +44,9 @@ struct Args {
     /// The tree they live in: one simple_one_for_one, one one_for_one, or as many of the first as each has children.
     #[arg(long, value_delimiter = ',', default_value = "simple,one,tree")]
     shape: Vec<String>,
+    /// Whether all of a release moves at once, or group by group as in OTP.
+    #[arg(long, value_delimiter = ',', default_value = "release")]
+    windows: Vec<Windows>,
     /// How many rounds, each an upgrade and a downgrade, a soak has.
     #[arg(long, default_value_t = 2_000)]
     rounds: u64,
@@ -53,6 +56,13 @@ struct Args {
     /// How long a churn lasts.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+}
+
+/// What of a release moves at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Windows {
+    Release,
+    Group,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,7 +111,9 @@ fn main() -> ExitCode {
     if wanted(Section::Upgrade) {
         for shape in &args.shape {
             for state in &args.state {
-                args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape));
+                for windows in &args.windows {
+                    args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape, *windows));
+                }
             }
         }
     }

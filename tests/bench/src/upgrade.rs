@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reld_tests::{Node, pid_value, release};
 use serde_json::{Value, json};
 
-use crate::line;
+use crate::{Windows, line};
 
 /// An answer later than OTP's default for a call, or none, is a failed call.
 const CALL_TIMEOUT_MS: f64 = 5_000.0;
@@ -25,18 +25,19 @@ struct Seen {
     latencies: Vec<f64>,
 }
 
-pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str) {
+pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str, windows: Windows) {
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
     fill(&node, n, state, shape);
     node.ok(&["unpack", &release("bench-1.1.0")]);
     let (mut up, mut down) = (Vec::new(), Vec::new());
     for _ in 0..reps {
-        up.push(install(&node, n, "1.1.0", 2));
-        down.push(install(&node, n, "1.0.0", 1));
+        up.push(install(&node, n, "1.1.0", 2, windows));
+        down.push(install(&node, n, "1.0.0", 1, windows));
     }
     for (dir, seen) in [("up", up), ("down", down)] {
-        report(&json!({"dir": dir, "n": n, "state": state, "shape": shape}), &seen);
+        let windows = if windows == Windows::Group { "group" } else { "release" };
+        report(&json!({"dir": dir, "n": n, "state": state, "shape": shape, "windows": windows}), &seen);
     }
 }
 
@@ -52,11 +53,12 @@ pub(crate) fn order(node: &Node, order: &Value) -> Value {
     node.json(&["call", "driver", &order, "--timeout", "600000"])["reply"].clone()
 }
 
-fn install(node: &Node, n: u64, release: &str, version: u64) -> Seen {
+fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -> Seen {
     order(node, &json!("watch"));
     sleep(Duration::from_millis(100));
     let start = now();
-    let report = node.json(&["install", release]);
+    let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
+    let report = node.json(&[&["install", release], options].concat());
     let end = now();
     sleep(Duration::from_millis(50));
     let pings = order(node, &json!("unwatch"));
