@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../../../fuzz/checks/message.rs"]
+#[path = "../../../tests/fuzz/checks/message.rs"]
 mod message;
 
 /// Checks each file of a corpus; those whose names begin with `sound` have to be taken.
 fn each(target: &str, check: fn(&[u8]) -> bool) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
     for entry in fs::read_dir(corpus).unwrap() {
         let path = entry.unwrap().path();
         let is_taken = check(&fs::read(&path).unwrap());

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use reld_loader::Refusal;
 
-#[path = "../../../../fuzz/checks/elf.rs"]
+#[path = "../../../../tests/fuzz/checks/elf.rs"]
 mod elf;
 
 #[test]
 fn every_file_of_the_corpus_passes_or_is_refused_for_its_reason() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/elf");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/elf");
     for entry in fs::read_dir(corpus).unwrap() {
         let entry = entry.unwrap();
         let bytes = fs::read(entry.path()).unwrap();

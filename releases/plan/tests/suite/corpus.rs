@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../../../../fuzz/checks/app.rs"]
+#[path = "../../../../tests/fuzz/checks/app.rs"]
 mod app;
-#[path = "../../../../fuzz/checks/appup.rs"]
+#[path = "../../../../tests/fuzz/checks/appup.rs"]
 mod appup;
 
 /// Checks each file of a corpus; those whose names begin with `sound` have to be taken.
 fn each(target: &str, check: fn(&[u8]) -> bool) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
     for entry in fs::read_dir(corpus).unwrap() {
         let path = entry.unwrap().path();
         let is_taken = check(&fs::read(&path).unwrap());
