@@ -11,6 +11,8 @@ const MARK: usize = 10_000;
 /// Figures of a node since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
+    /// Processes that live.
+    pub processes: usize,
     /// Timers that are pending.
     pub timers: usize,
     /// Messages that were handled.

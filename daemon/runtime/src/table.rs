@@ -53,6 +53,12 @@ impl<K: Kind> Table<K> {
         self.free.lock().push_back(slot);
     }
 
+    /// Returns how many processes live, without a look at them. One that begins or ends at this moment counts or not.
+    pub(crate) fn count(&self) -> usize {
+        let free = self.free.lock().len();
+        self.slots.count().saturating_sub(free)
+    }
+
     /// Returns every place that was ever used.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<K>)> {
         self.slots.iter().map(|(number, slot)| (number as u32, slot))

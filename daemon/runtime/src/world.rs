@@ -134,6 +134,7 @@ impl World {
 
     pub(crate) fn figures(&self) -> Figures {
         Figures {
+            processes: self.table.count(),
             timers: self.timers.len(),
             messages: self.scheduler.handled(),
             restarts: self.counters.restarts.read(),

@@ -55,7 +55,7 @@ fn status(api: &Api) -> r::NodeStatus {
         uptime_ms: millis(api.started.elapsed()),
         release,
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
-        processes: api.runtime.processes().len() as u64,
+        processes: api.runtime.figures().processes as u64,
         dirty,
         degraded: stuck.iter().any(|stuck| stuck.detached),
         alarms: board.gave_way.iter().map(alarm).chain(residents_alarm(api)).collect(),

@@ -154,6 +154,20 @@ fn pids_are_never_used_again() {
     }
 }
 
+#[test]
+fn processes_are_counted_without_a_look_at_them() {
+    let kit = Kit::new();
+    let pids = [(); 5].map(|()| kit.counter(&[]));
+    assert_eq!((kit.node.figures().processes, kit.node.processes().len()), (5, 5));
+    for pid in &pids[..3] {
+        kit.node.exit(*pid, Exit::Killed);
+        kit.gone(*pid);
+    }
+    kit.until(|| kit.node.figures().processes == 2);
+    kit.counter(&[]);
+    assert_eq!((kit.node.figures().processes, kit.node.processes().len()), (3, 3));
+}
+
 // --- birth -----------------------------------------------------------------------------------------------------------
 
 #[track_caller]
