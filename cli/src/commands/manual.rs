@@ -4,7 +4,6 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use serde_json::Value;
 
 use crate::args::Args;
 use crate::commands::Shown;
@@ -25,5 +24,5 @@ pub(crate) fn pages(folder: &Path) -> Result<Shown, Failure> {
         clap_mangen::generate_to(Args::command().disable_help_subcommand(true), folder)
     };
     write().map_err(|fault| Failure::io("write", folder.display(), &fault))?;
-    Ok(Shown { json: Value::Null, ..Shown::nothing() })
+    Ok(Shown::nothing())
 }
