@@ -7,6 +7,8 @@ use std::process::Child;
 use reld_tests::{Node, Soak, eventually, folder, release};
 use serde_json::{Value, json};
 
+use crate::doctored::doctored;
+
 fn habits(options: &[&str]) -> Node {
     let node = Node::start_with(options);
     node.ok(&["upgrade", &release("habits-1.0.0")]);
@@ -85,15 +87,6 @@ fn what_a_library_has_of_the_node_is_counted() {
     let freed = library(&node, "1.0.0")["heap"]["bytes"].as_u64().expect("as before");
     assert!(freed < 500_000, "{freed} of {heap}");
     fs::write(&gate, "").expect("the gate can be opened");
-}
-
-#[test]
-fn what_a_library_printed_without_ending_the_line_is_written_when_it_leaves() {
-    let node = habits(&[]);
-    ask(&node, 1, &json!({"print": "an unfinished line"}));
-    node.ok(&["upgrade", &release("habits-2.0.0")]);
-    let log = node.log();
-    assert!(log.contains("an unfinished line"), "{log}");
 }
 
 #[test]
@@ -253,4 +246,52 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
     assert!(spinning.wait().expect("relctl ends").success());
     assert_eq!(node.mapped().len(), 1);
+}
+
+/// Moves the shed of a yard by this entry of its appup, and says what the check told. Each of its two servers has told a
+/// stroke before.
+fn shed_moved_by(entry: &str) -> (Node, String) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1, 1));
+    let appup = format!("app = \"shed\"\nversion = \"2.0.0\"\n[[up]]\nfrom = \"1.0.0\"\n{entry}\n");
+    let (_scratch, tarball) = doctored("yard-2.0.0", |files| {
+        files.insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes()).expect("it has one");
+    });
+    node.ok(&["unpack", &tarball]);
+    let check = node.ok(&["check", "2.0.0"]);
+    node.ok(&["upgrade", "2.0.0"]);
+    (node, check.stdout + &check.stderr)
+}
+
+/// Asks the pump, which adds what a stroke is to it, or the tank, which calls the pump's function in its own image.
+fn stroke(node: &Node, server: &str) -> u64 {
+    let pid = node.pid("shed", &json!(server));
+    node.json(&["call", &pid, r#""stroke""#])["reply"].as_u64().expect("a number")
+}
+
+fn current(node: &Node, module: &str) -> Value {
+    let modules = node.json(&["code"])["modules"].as_array().cloned().expect("a list");
+    modules.iter().find(|row| row["module"] == module).expect("it is loaded")["current"].clone()
+}
+
+#[test]
+fn s93_modules_of_one_image_move_with_the_one_that_is_named_and_the_check_says_so() {
+    let (node, check) = shed_moved_by(r#"instructions = [{ load_module = "shed_pump" }]"#);
+    let implied = "implied: module shed_tank of replaced library shed-2.0.0 has no instruction";
+    assert!(check.contains(implied), "{check}");
+    // By the node and past it.
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 2));
+    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("2.0.0"), 2));
+}
+
+#[test]
+fn s93_a_module_that_is_kept_calls_the_old_image_past_the_node_and_the_check_says_so() {
+    let entry = "keep = [\"shed_tank\"]\ninstructions = [{ load_module = \"shed_pump\" }]";
+    let (node, check) = shed_moved_by(entry);
+    let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped for it, and what it calls in there is the old code";
+    assert!(check.contains(kept), "{check}");
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 1));
+    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("1.0.0"), 3));
+    assert_eq!(residents(&node), [json!(null); 0], "what is in use does not stay against anybody's will");
 }
