@@ -14,7 +14,7 @@ use crate::doctored::doctored;
 const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
 
 /// Builds meter 1.1.0 with these flags, with this source at its end, and with changes of its text.
-fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let home = folder("examples/meter-1.1.0");
     let mut source = fs::read_to_string(home.join("meter.c")).expect("the example is there") + more;
     for (from, to) in changes {
@@ -32,7 +32,7 @@ fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Returns the release plant 1.1.0 with this library in the place of meter's.
-fn with_library(library: &[u8]) -> (TempDir, String) {
+pub(crate) fn with_library(library: &[u8]) -> (TempDir, String) {
     doctored("plant-1.1.0", |files| drop(files.insert(LIBRARY.to_owned(), library.to_vec())))
 }
 

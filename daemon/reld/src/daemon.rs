@@ -63,6 +63,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current();
     runtime.supply_sockets(sockets.clone());
+    reld_loader::log_output();
     let loader = Arc::new(start_loader(&store, &runtime)?);
     reld_loader::verify_exports()?;
     let shared = Arc::new(Mutex::new(Shared::default()));

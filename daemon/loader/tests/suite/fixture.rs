@@ -59,6 +59,13 @@ impl Bench {
         self.open(&TRUTHFUL).unwrap()
     }
 
+    /// Builds an echo library that is an app of that name, and opens it.
+    pub(crate) fn named(&self, app: &str, flags: &[&str]) -> Library {
+        let library = self.build(&[&[format!("-DNAME={app:?}").as_str()], flags].concat());
+        let request = OpenRequest { app: app.to_owned(), ..request(&library) };
+        self.loader.open(request, DEADLINE).unwrap()
+    }
+
     /// Builds an echo library that notes in the bench's `marks` what it cleans up, and opens it.
     pub(crate) fn marking(&self, flags: &[&str]) -> Library {
         let marks = format!("-DMARKS={:?}", self.folder.path().join("marks"));
