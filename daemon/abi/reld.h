@@ -24,6 +24,9 @@
  *   [loader thread]  called by the daemon's one loader thread
  *   [pool]           called on any thread of the daemon's pool; one process never runs on two threads at once
  *
+ * What a library prints by printf, puts, perror, write and the like is a line of the daemon's log, with app, module and pid. Its
+ * stdout and stderr have no descriptor and no buffer; it must not close them, nor set a buffer.
+ *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.
  */
 #ifndef RELD_H

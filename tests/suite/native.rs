@@ -150,6 +150,11 @@ fn s88_what_points_into_a_library_reaches_no_other_one() {
     assert_eq!((motto(), node.mapped().len()), (first, 1));
 }
 
+/// The function that spins.
+fn is_wait(frame: &Value) -> bool {
+    frame.as_str().is_some_and(|frame| frame.contains("::wait"))
+}
+
 #[test]
 fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degraded_until_it_does() {
     let node = habits(&["--threads", "1"]);
@@ -164,6 +169,15 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     });
     let what = ["app", "module", "pid", "version", "detached"].map(|field| stuck[field].clone());
     assert_eq!(what, [json!("habits"), json!("habit"), json!(before[3]), json!("1.0.0"), json!(false)]);
+    let names = |frames: &Value| frames.as_array().is_some_and(|frames| frames.iter().any(is_wait));
+    assert!(names(&stuck["frames"]), "{stuck:#?}");
+    let line =
+        node.log().lines().find(|line| line.contains("a callback has not returned")).map(str::to_owned);
+    assert!(line.as_ref().is_some_and(|line| line.contains("::wait")), "{line:?}");
+    let now = eventually("it is looked at", || {
+        Some(node.json(&["proc", "habit_3"])).filter(|proc| names(&proc["frames"]))
+    });
+    assert_eq!(now["in_callback"], json!(true));
     assert_eq!(ask(&node, 1, &json!("version")), json!(1), "the node goes on");
 
     let dir = folder("tests/fixtures/lib/habits-2.0.0");

@@ -124,6 +124,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
 /// Starts the loader, which has the pool's threads run what purged libraries left with them.
 fn start_loader(store: &Store, runtime: &Runtime) -> anyhow::Result<Loader> {
     runtime.on_call(reld_loader::flush);
+    runtime.on_frames(reld_loader::frames);
     let pool = runtime.clone();
     Ok(Loader::start(&store.root().run_dir(), move || pool.call_threads())?)
 }

@@ -51,7 +51,7 @@ pub(crate) unsafe fn load(table: *const Table) -> bool {
         DAEMON.store(table.cast_mut(), Ordering::Release);
     } else if is_known && head.size as usize >= offset_of!(Table, log) + size_of::<usize>() {
         // SAFETY: the caller's promise; the size says that the member is there.
-        let log = unsafe { (&raw const (*table).log).read() };
+        let log = unsafe { (*table).log };
         let text = format!(
             "built for ABI {}.{} (a table of {} bytes); the daemon offers ABI {}.{} (one of {})",
             reld_abi::ABI_MAJOR,
