@@ -102,6 +102,13 @@ fn a_library_that_would_bind_the_process_is_refused_with_what_to_do() {
     check(&node, &meter(&[], nobody, &[]), &["nobody"]);
     let in_code = "__asm__(\".pushsection .text\\n.quad reld_app_v1\\n.popsection\");\n";
     check(&node, &meter(&["-Wl,-z,notext"], in_code, &[]), &["-fPIC"]);
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let other = scratch.path().join("libother.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-x", "c", "/dev/null", "-Wl,-soname,libother.so", "-o"]).arg(&other);
+    Run::of(&mut cc).expect(0);
+    let needs = ["-Wl,--no-as-needed", &other.to_string_lossy()];
+    check(&node, &meter(&needs, "", &[]), &["libother.so"]);
     let abort = [("RELD_FLAG_PANIC_UNWIND", "0")];
     check(&node, &meter(&[], "", &abort), &["panic"]);
 }

@@ -8,6 +8,7 @@ use reld_tests::{Node, Soak, eventually, folder, release};
 use serde_json::{Value, json};
 
 use crate::doctored::doctored;
+use crate::misfits::{meter, with_library};
 
 fn habits(options: &[&str]) -> Node {
     let node = Node::start_with(options);
@@ -182,6 +183,8 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
 
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    let refused = node.run(&["soft-purge", "habit"]).expect(1);
+    assert!((refused.stdout + &refused.stderr).contains(&before[3]), "a soft purge lists who is inside");
     for module in ["habit", "habits_sup", "habits_app"] {
         node.ok(&["purge", module]);
     }
@@ -207,6 +210,42 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let status = node.json(&["status"]);
     assert_eq!((&status["degraded"], &status["stuck"]), (&json!(false), &json!([])), "{status:#}");
     assert_eq!(pids(&node), after);
+}
+
+#[test]
+fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app() {
+    let node = Node::start_with(&["--threads", "1"]);
+    let gate = gate(&node);
+    let spin = format!(
+        "#include <unistd.h>\nstatic void __attribute__((noinline)) turn_for_ever(void) {{\n    \
+         while (access({gate:?}, F_OK) != 0) {{\n    }}\n}}\n#include \"msgpack.h\"\n"
+    );
+    let changes = [
+        ("#include \"msgpack.h\"\n", spin.as_str()),
+        ("    case RELD_EVENT_CAST:\n", "    case RELD_EVENT_CAST:\n        turn_for_ever();\n"),
+    ];
+    let (_scratch, tarball) = with_library(&meter(&[], "", &changes));
+    node.ok(&["upgrade", &tarball]);
+    let counter = node.pid("counter", &json!(10_000));
+    node.ok(&["cast", "meter", r#"{"add": 1}"#]);
+    let stuck = eventually("it is reported", || {
+        let stuck = node.json(&["status"])["stuck"][0].clone();
+        stuck["frames"].is_array().then_some(stuck)
+    });
+    assert!(stuck["frames"].to_string().contains("turn_for_ever"), "{stuck:#?}");
+
+    let older = folder("examples/counter-0.1.0");
+    node.ok(&["upgrade", "--app", "counter", &older.to_string_lossy(), "--profile", "dev"]);
+    assert_eq!((current(&node, "counter"), node.pid("counter", &json!(10_000))), (json!("0.1.0"), counter));
+    assert_eq!(node.json(&["status"])["stuck"][0]["pid"], stuck["pid"], "the other one spins on");
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it returns", || (node.json(&["status"])["stuck"] == json!([])).then_some(()));
+    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    assert_eq!(
+        read,
+        json!({"total_mwh": 1000, "readings": 1, "largest_mwh": 1000}),
+        "nothing was lost of it"
+    );
 }
 
 #[test]

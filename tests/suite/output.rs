@@ -58,7 +58,9 @@ fn what_an_app_in_rust_prints_is_logged_with_app_module_and_pid_in_each_of_its_v
 fn a_line_of_rust_that_nobody_ended_is_logged_when_its_process_ends_and_when_its_library_leaves() {
     let node = node("habits-1.0.0");
     // Nobody else prints meanwhile: the buffer is the library's.
-    [0, 2, 3].map(|number| node.ok(&["suspend", &format!("habit_{number}")]));
+    for number in [0, 2, 3] {
+        node.ok(&["suspend", &format!("habit_{number}")]);
+    }
     let ended = habit(&node, "stdout");
     ask(&node, &json!({"last_words": "the end"}));
     eventually("it is logged", || printed(&node, "the end"));
