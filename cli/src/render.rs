@@ -182,6 +182,9 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     if details.in_callback {
         line(&mut text, format_args!("a callback runs: links, monitors and mailbox cannot be seen now"));
     }
+    for frame in &details.frames {
+        line(&mut text, format_args!("{:<14}{frame}", "inside"));
+    }
     for letter in &details.mailbox {
         line(&mut text, format_args!("{:<14}from {}: {}", letter.kind, letter.from, letter.body));
     }
@@ -343,10 +346,11 @@ pub(crate) fn status(status: &NodeStatus) -> String {
         let was = if stuck.detached { " (given up)" } else { "" };
         let name = stuck.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         let for_ = duration::us(stuck.for_ms.saturating_mul(1000));
+        let inside = stuck.frames.first().map(|frame| format!(", inside {frame}")).unwrap_or_default();
         line(
             &mut text,
             format_args!(
-                "stuck      {app} {module} {version} at {pid}{name}{was} has not returned for {for_}"
+                "stuck      {app} {module} {version} at {pid}{name}{was} has not returned for {for_}{inside}"
             ),
         );
     }

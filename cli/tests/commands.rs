@@ -359,6 +359,7 @@ fn status_says_what_runs_and_what_is_unusual() {
             app: "circle".to_owned(),
             detached: true,
             for_ms: 3_000,
+            frames: vec!["circle::round".to_owned(), "circle::pi".to_owned()],
         }],
     };
     assert_snapshot!(relctl(vec![answer::<q::Status>(&status)], &["status"]), @r"
@@ -373,7 +374,7 @@ fn status_says_what_runs_and_what_is_unusual() {
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch
     ended      till 2.0.0: shutdown; `relctl app start till` starts it again
-    stuck      circle pi 0.0.9 at <8.1> pi (given up) has not returned for 3.00 s
+    stuck      circle pi 0.0.9 at <8.1> pi (given up) has not returned for 3.00 s, inside circle::round
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
     exit 0
     ");
@@ -432,6 +433,7 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
         process: process(),
         names: Vec::new(),
         in_callback: false,
+        frames: Vec::new(),
         old_frames: 0,
         traps_exits: true,
         links: vec!["<6.1>".to_owned()],
@@ -466,6 +468,7 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
     details.timers.clear();
     details.process = busy();
     details.old_frames = 1;
+    details.frames = vec!["circle::round".to_owned(), "circle::pi".to_owned()];
     assert_snapshot!(relctl(vec![answer::<q::Process>(&details)], &["proc", "<7.1>"]), @r#"
     -> GET /process?process=%3C7.1%3E
     pid           <7.1>
@@ -476,6 +479,8 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
     mailbox       4 of 5, 2 dropped
     a callback of it is inside old code
     a callback runs: links, monitors and mailbox cannot be seen now
+    inside        circle::round
+    inside        circle::pi
     exit 0
     "#);
 }

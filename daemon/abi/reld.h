@@ -10,7 +10,9 @@
  *
  * The promise
  *   - Another RELD_ABI_MAJOR is refused.
- *   - Tables only grow at their end and say their `size`; look at no more than that many bytes.
+ *   - Tables only grow at their end and say their `size`; look at no more than that many bytes (RELD_HAS).
+ *   - A daemon refuses a library with a newer RELD_ABI_MINOR than its own and names both. A library that can do without a
+ *     newer member says an older minor in its reld_app, asks RELD_HAS before it uses that, and hears of no newer event.
  *   - reld_bytes is borrowed for the duration of the call. reld_buf changes owner; it is always allocated and freed with
  *     the daemon's allocator, reld_allocator_v1().
  *   - Nothing may unwind or longjmp across the boundary.
@@ -21,6 +23,9 @@
  *   [any thread]     at any time
  *   [loader thread]  called by the daemon's one loader thread
  *   [pool]           called on any thread of the daemon's pool; one process never runs on two threads at once
+ *
+ * What a library prints by printf, puts, perror, write and the like is a line of the daemon's log, with app, module and pid. Its
+ * stdout and stderr have no descriptor and no buffer; it must not close them, nor set a buffer.
  *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.
  */
@@ -38,6 +43,9 @@ extern "C" {
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
 #define RELD_ABI_MINOR 4u
+/* Whether a table of the other side, which may be older or newer than this header, reaches as far as a member. */
+#define RELD_HAS(table, member)                                                                                        \
+    ((size_t)((const char *)(&(table)->member + 1) - (const char *)(table)) <= (size_t)(table)->size)
 /* The first 8 bytes of every reld_app, the final 0 included. */
 #define RELD_MAGIC "reldapp"
 /* Names of the two exported functions. */

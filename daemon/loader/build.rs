@@ -8,6 +8,8 @@ fn main() {
         "pthread_key_delete",
         "pthread_setspecific",
         "pthread_create",
+        "write",
+        "writev",
     ] {
         println!("cargo::rustc-link-arg-tests=-Wl,--export-dynamic-symbol={symbol}");
     }

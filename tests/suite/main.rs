@@ -17,6 +17,7 @@ mod inside;
 mod lives;
 mod misfits;
 mod native;
+mod output;
 mod packaging;
 mod policy;
 mod ports;

@@ -14,7 +14,7 @@ use crate::doctored::doctored;
 const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
 
 /// Builds meter 1.1.0 with these flags, with this source at its end, and with changes of its text.
-fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let home = folder("examples/meter-1.1.0");
     let mut source = fs::read_to_string(home.join("meter.c")).expect("the example is there") + more;
     for (from, to) in changes {
@@ -32,7 +32,7 @@ fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Returns the release plant 1.1.0 with this library in the place of meter's.
-fn with_library(library: &[u8]) -> (TempDir, String) {
+pub(crate) fn with_library(library: &[u8]) -> (TempDir, String) {
     doctored("plant-1.1.0", |files| drop(files.insert(LIBRARY.to_owned(), library.to_vec())))
 }
 
@@ -102,6 +102,13 @@ fn a_library_that_would_bind_the_process_is_refused_with_what_to_do() {
     check(&node, &meter(&[], nobody, &[]), &["nobody"]);
     let in_code = "__asm__(\".pushsection .text\\n.quad reld_app_v1\\n.popsection\");\n";
     check(&node, &meter(&["-Wl,-z,notext"], in_code, &[]), &["-fPIC"]);
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let other = scratch.path().join("libother.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-x", "c", "/dev/null", "-Wl,-soname,libother.so", "-o"]).arg(&other);
+    Run::of(&mut cc).expect(0);
+    let needs = ["-Wl,--no-as-needed", &other.to_string_lossy()];
+    check(&node, &meter(&needs, "", &[]), &["libother.so"]);
     let abort = [("RELD_FLAG_PANIC_UNWIND", "0")];
     check(&node, &meter(&[], "", &abort), &["panic"]);
 }

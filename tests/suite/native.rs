@@ -7,6 +7,9 @@ use std::process::Child;
 use reld_tests::{Node, Soak, eventually, folder, release};
 use serde_json::{Value, json};
 
+use crate::doctored::doctored;
+use crate::misfits::{meter, with_library};
+
 fn habits(options: &[&str]) -> Node {
     let node = Node::start_with(options);
     node.ok(&["upgrade", &release("habits-1.0.0")]);
@@ -88,15 +91,6 @@ fn what_a_library_has_of_the_node_is_counted() {
 }
 
 #[test]
-fn what_a_library_printed_without_ending_the_line_is_written_when_it_leaves() {
-    let node = habits(&[]);
-    ask(&node, 1, &json!({"print": "an unfinished line"}));
-    node.ok(&["upgrade", &release("habits-2.0.0")]);
-    let log = node.log();
-    assert!(log.contains("an unfinished line"), "{log}");
-}
-
-#[test]
 fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_until_it_ends() {
     let node = habits(&["--residents", "0"]);
     let gate = gate(&node);
@@ -157,6 +151,11 @@ fn s88_what_points_into_a_library_reaches_no_other_one() {
     assert_eq!((motto(), node.mapped().len()), (first, 1));
 }
 
+/// The function that spins.
+fn is_wait(frame: &Value) -> bool {
+    frame.as_str().is_some_and(|frame| frame.contains("::wait"))
+}
+
 #[test]
 fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degraded_until_it_does() {
     let node = habits(&["--threads", "1"]);
@@ -171,10 +170,21 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     });
     let what = ["app", "module", "pid", "version", "detached"].map(|field| stuck[field].clone());
     assert_eq!(what, [json!("habits"), json!("habit"), json!(before[3]), json!("1.0.0"), json!(false)]);
+    let names = |frames: &Value| frames.as_array().is_some_and(|frames| frames.iter().any(is_wait));
+    assert!(names(&stuck["frames"]), "{stuck:#?}");
+    let line =
+        node.log().lines().find(|line| line.contains("a callback has not returned")).map(str::to_owned);
+    assert!(line.as_ref().is_some_and(|line| line.contains("::wait")), "{line:?}");
+    let now = eventually("it is looked at", || {
+        Some(node.json(&["proc", "habit_3"])).filter(|proc| names(&proc["frames"]))
+    });
+    assert_eq!(now["in_callback"], json!(true));
     assert_eq!(ask(&node, 1, &json!("version")), json!(1), "the node goes on");
 
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    let refused = node.run(&["soft-purge", "habit"]).expect(1);
+    assert!((refused.stdout + &refused.stderr).contains(&before[3]), "a soft purge lists who is inside");
     for module in ["habit", "habits_sup", "habits_app"] {
         node.ok(&["purge", module]);
     }
@@ -200,6 +210,42 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let status = node.json(&["status"]);
     assert_eq!((&status["degraded"], &status["stuck"]), (&json!(false), &json!([])), "{status:#}");
     assert_eq!(pids(&node), after);
+}
+
+#[test]
+fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app() {
+    let node = Node::start_with(&["--threads", "1"]);
+    let gate = gate(&node);
+    let spin = format!(
+        "#include <unistd.h>\nstatic void __attribute__((noinline)) turn_for_ever(void) {{\n    \
+         while (access({gate:?}, F_OK) != 0) {{\n    }}\n}}\n#include \"msgpack.h\"\n"
+    );
+    let changes = [
+        ("#include \"msgpack.h\"\n", spin.as_str()),
+        ("    case RELD_EVENT_CAST:\n", "    case RELD_EVENT_CAST:\n        turn_for_ever();\n"),
+    ];
+    let (_scratch, tarball) = with_library(&meter(&[], "", &changes));
+    node.ok(&["upgrade", &tarball]);
+    let counter = node.pid("counter", &json!(10_000));
+    node.ok(&["cast", "meter", r#"{"add": 1}"#]);
+    let stuck = eventually("it is reported", || {
+        let stuck = node.json(&["status"])["stuck"][0].clone();
+        stuck["frames"].is_array().then_some(stuck)
+    });
+    assert!(stuck["frames"].to_string().contains("turn_for_ever"), "{stuck:#?}");
+
+    let older = folder("examples/counter-0.1.0");
+    node.ok(&["upgrade", "--app", "counter", &older.to_string_lossy(), "--profile", "dev"]);
+    assert_eq!((current(&node, "counter"), node.pid("counter", &json!(10_000))), (json!("0.1.0"), counter));
+    assert_eq!(node.json(&["status"])["stuck"][0]["pid"], stuck["pid"], "the other one spins on");
+    fs::write(&gate, "").expect("the gate can be opened");
+    eventually("it returns", || (node.json(&["status"])["stuck"] == json!([])).then_some(()));
+    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    assert_eq!(
+        read,
+        json!({"total_mwh": 1000, "readings": 1, "largest_mwh": 1000}),
+        "nothing was lost of it"
+    );
 }
 
 #[test]
@@ -253,4 +299,52 @@ fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
     assert!(spinning.wait().expect("relctl ends").success());
     assert_eq!(node.mapped().len(), 1);
+}
+
+/// Moves the shed of a yard by this entry of its appup, and says what the check told. Each of its two servers has told a
+/// stroke before.
+fn shed_moved_by(entry: &str) -> (Node, String) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1, 1));
+    let appup = format!("app = \"shed\"\nversion = \"2.0.0\"\n[[up]]\nfrom = \"1.0.0\"\n{entry}\n");
+    let (_scratch, tarball) = doctored("yard-2.0.0", |files| {
+        files.insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes()).expect("it has one");
+    });
+    node.ok(&["unpack", &tarball]);
+    let check = node.ok(&["check", "2.0.0"]);
+    node.ok(&["upgrade", "2.0.0"]);
+    (node, check.stdout + &check.stderr)
+}
+
+/// Asks the pump, which adds what a stroke is to it, or the tank, which calls the pump's function in its own image.
+fn stroke(node: &Node, server: &str) -> u64 {
+    let pid = node.pid("shed", &json!(server));
+    node.json(&["call", &pid, r#""stroke""#])["reply"].as_u64().expect("a number")
+}
+
+fn current(node: &Node, module: &str) -> Value {
+    let modules = node.json(&["code"])["modules"].as_array().cloned().expect("a list");
+    modules.iter().find(|row| row["module"] == module).expect("it is loaded")["current"].clone()
+}
+
+#[test]
+fn s93_modules_of_one_image_move_with_the_one_that_is_named_and_the_check_says_so() {
+    let (node, check) = shed_moved_by(r#"instructions = [{ load_module = "shed_pump" }]"#);
+    let implied = "implied: module shed_tank of replaced library shed-2.0.0 has no instruction";
+    assert!(check.contains(implied), "{check}");
+    // By the node and past it.
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 2));
+    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("2.0.0"), 2));
+}
+
+#[test]
+fn s93_a_module_that_is_kept_calls_the_old_image_past_the_node_and_the_check_says_so() {
+    let entry = "keep = [\"shed_tank\"]\ninstructions = [{ load_module = \"shed_pump\" }]";
+    let (node, check) = shed_moved_by(entry);
+    let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped for it, and what it calls in there is the old code";
+    assert!(check.contains(kept), "{check}");
+    assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 1));
+    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("1.0.0"), 3));
+    assert_eq!(residents(&node), [json!(null); 0], "what is in use does not stay against anybody's will");
 }

@@ -14,6 +14,11 @@
 //! * Another [`ABI_MAJOR`] is refused, naming both versions.
 //! * Tables only grow at their end and say their `size`; a reader looks at `min(size)` bytes and takes what lies
 //!   beyond as absent. [`ABI_MINOR`] counts such growth.
+//! * A library whose [`App::abi_minor`] is newer than the daemon's is refused, naming both versions: it may call what the
+//!   daemon has not. One that can do without says an older minor, and looks how far the daemon's table goes before it
+//!   calls what is newer (in C, `RELD_HAS`). The SDK always says its own minor.
+//! * A library whose minor is older is never called for what that did not know: what is absent from its tables counts as
+//!   null, which a later member must allow, and events since then do not come.
 //! * Bytes cross as pointer and length. A [`Bytes`] is borrowed for the duration of the call; a [`Buf`] changes owner.
 //! * No Rust type, no panic and no unwinding crosses. App values travel as MessagePack with field names.
 //!

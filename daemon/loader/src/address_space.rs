@@ -1,10 +1,12 @@
 //! A look at the process's own address space and threads, by the kernel's files and therefore without unsafe code.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads `length` bytes at an address. An address that is not mapped is an error, not a fault.
 pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
@@ -22,6 +24,18 @@ impl Maps {
         fs::read("/proc/self/maps").map(Self)
     }
 
+    /// Returns the files that are mapped, each with the place from its first mapping to its last.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Range<u64>)> {
+        let mut files: Vec<(PathBuf, Range<u64>)> = Vec::new();
+        for (path, place) in self.0.split(|byte| *byte == b'\n').filter_map(file_in) {
+            match files.last_mut() {
+                Some((last, span)) if *last == path => span.end = place.end,
+                _ => files.push((path, place)),
+            }
+        }
+        files
+    }
+
     /// Returns how many bytes are mapped from the file at `path`, which may be removed by now.
     pub(crate) fn bytes(&self, path: &Path) -> u64 {
         self.0.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum()
@@ -34,6 +48,19 @@ pub(crate) fn thread(number: i32) -> String {
     name.map_or_else(|_| format!("thread {number}"), |name| format!("thread {}", name.trim_end()))
 }
 
+/// Returns the file that a line of maps names, and its place.
+fn file_in(line: &[u8]) -> Option<(PathBuf, Range<u64>)> {
+    let line = line.strip_suffix(b" (deleted)").unwrap_or(line);
+    let path = &line[line.iter().position(|byte| *byte == b'/')?..];
+    Some((PathBuf::from(OsStr::from_bytes(path)), range(line)?))
+}
+
+fn range(line: &[u8]) -> Option<Range<u64>> {
+    let range = line.split(|byte| *byte == b' ').next()?;
+    let (from, to) = str::from_utf8(range).ok()?.split_once('-')?;
+    Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
+}
+
 /// Returns the size of the mapping that a line of maps describes, if it is one of that file.
 ///
 /// ```text
@@ -42,9 +69,8 @@ pub(crate) fn thread(number: i32) -> String {
 fn bytes_from(line: &[u8], path: &Path) -> Option<u64> {
     let line = line.strip_suffix(b" (deleted)").unwrap_or(line);
     let rest = line.strip_suffix(path.as_os_str().as_bytes()).filter(|rest| rest.ends_with(b" "))?;
-    let range = rest.split(|byte| *byte == b' ').next()?;
-    let (from, to) = str::from_utf8(range).ok()?.split_once('-')?;
-    u64::from_str_radix(to, 16).ok()?.checked_sub(u64::from_str_radix(from, 16).ok()?)
+    let Range { start, end } = range(rest)?;
+    end.checked_sub(start)
 }
 
 #[cfg(test)]

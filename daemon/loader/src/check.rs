@@ -212,8 +212,9 @@ fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
         let Some(mut notes) = segment.notes(LittleEndian, file.data()).map_err(damaged)? else { continue };
         while let Some(note) = notes.next().map_err(damaged)? {
             if note.name() == elf::ELF_NOTE_GNU && note.n_type(LittleEndian) == elf::NT_GNU_BUILD_ID {
-                let offset = offset_in(file.data(), note.desc().as_ptr());
-                let address = segment.p_vaddr(LittleEndian) + offset - segment.p_offset(LittleEndian);
+                let offset = offset_in(file.data(), note.desc().as_ptr()) - segment.p_offset(LittleEndian);
+                let address = segment.p_vaddr(LittleEndian).checked_add(offset);
+                let address = address.ok_or_else(|| Refusal::Damaged("its build id is nowhere".into()))?;
                 return Ok(Some((note.desc().to_vec(), address)));
             }
         }

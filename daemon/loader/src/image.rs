@@ -16,6 +16,7 @@ use crate::check::Facts;
 use crate::error::Refusal;
 use crate::interpose;
 use crate::ledger::Ledger;
+use crate::output::{self, Visit};
 use crate::private_copy::PrivateCopy;
 use crate::unload::Residents;
 
@@ -32,9 +33,9 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a checked file and compares what was mapped with it. Runs the library's constructors.
-    pub(crate) fn open(path: &Path, facts: &Facts) -> Result<Self, Refusal> {
-        interpose::opening(|| {
+    /// Maps a checked file of an app and compares what was mapped with it. Runs the library's constructors.
+    pub(crate) fn open(app: &str, path: &Path, facts: &Facts) -> Result<Self, Refusal> {
+        interpose::opening(app, || {
             let mapping = Self::open_now(path, facts)?;
             let span = mapping.span.clone();
             Ok((mapping, span))
@@ -57,6 +58,7 @@ impl Mapping {
 
     /// Calls the entry and compares the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
+        let _visit = output::visit(self.span.start);
         // SAFETY: this is the type of the symbol with that name, by the contract of the boundary.
         let entry: abi::EntryFn = unsafe { std::mem::transmute(self.entry) };
         // SAFETY: the entry may be called by anyone at any time.
@@ -108,7 +110,7 @@ impl Image {
         copy: PrivateCopy,
         residents: &Residents,
     ) -> Result<Self, Refusal> {
-        let mapping = ManuallyDrop::new(Mapping::open(copy.path(), facts)?);
+        let mapping = ManuallyDrop::new(Mapping::open(&app, copy.path(), facts)?);
         let build_id = hex(&facts.build_id);
         let residents = residents.clone();
         let image = Self { app, version, build_id, mapping, unload: OnceLock::new(), copy, residents };
@@ -120,6 +122,11 @@ impl Image {
     pub(crate) fn loaded(&self, unload: Option<UnloadFn>, ledger: Option<Ledger>) {
         unload.map(|unload| self.unload.set(unload));
         self.residents.counts(self.copy.path(), ledger);
+    }
+
+    /// To be called where code of the library is about to run.
+    pub(crate) fn visit(&self) -> Visit {
+        output::visit(self.mapping.span().start)
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -11,6 +11,7 @@ use reld_abi as abi;
 use reld_runtime::context::{self, Message, Refused, SendKind, Tie};
 use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef, term};
 
+use crate::output::{self, Origin};
 use crate::wire::{self, Malformed};
 
 static HOST: abi::Host = abi::Host {
@@ -70,6 +71,7 @@ impl From<Malformed> for No {
 
 /// Runs the inside of a function of the table; a panic of the daemon is a refusal to the library.
 fn enter<T>(inside: impl FnOnce() -> Result<T, No>) -> Result<T, No> {
+    let _interlude = output::interlude();
     // The panic hook has reported it. What the context guards is put back by its own guards.
     catch_unwind(AssertUnwindSafe(inside)).unwrap_or(Err(No))
 }
@@ -178,7 +180,7 @@ unsafe extern "C" fn sleep(after_ms: u64) -> u64 {
 }
 
 unsafe extern "C" fn blocking(run: abi::BlockingFn, data_app: *mut std::ffi::c_void) -> u64 {
-    let work = Work { run, data_app };
+    let work = Work { run, data_app, origin: output::origin() };
     // SAFETY: the library gives the work away with this call, and the context runs it once or not at all.
     reference(enter(|| context::blocking(Box::new(move || unsafe { work.run() })).map_err(|_| No)))
 }
@@ -191,6 +193,7 @@ unsafe extern "C" fn bound_mailbox(messages: u64) -> abi::Status {
 struct Work {
     run: abi::BlockingFn,
     data_app: *mut std::ffi::c_void,
+    origin: Origin,
 }
 
 // SAFETY: by the contract of the table the work may run on any thread.
@@ -201,7 +204,7 @@ impl Work {
     /// Once.
     unsafe fn run(self) {
         // SAFETY: the caller's promise; the library is mapped, since the daemon holds its code until the work is done.
-        unsafe { (self.run)(self.data_app) }
+        self.origin.run(|| unsafe { (self.run)(self.data_app) });
     }
 }
 

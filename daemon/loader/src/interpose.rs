@@ -1,4 +1,4 @@
-//! The door between libraries and their threads' ends: what a library would leave with a thread is kept here instead.
+//! The door between libraries and libc: what a library would leave with a thread is kept here instead.
 //!
 //! Rust's standard library, which every library has a copy of, binds code to threads in two ways that outlive a
 //! `dlclose`: destructors of thread-locals, which make glibc keep the library, and keys with a destructor, which glibc
@@ -13,6 +13,7 @@
 //! | `pthread_setspecific` | that this thread has a value is noted |
 //! | `pthread_key_delete` | the key and its values are forgotten |
 //! | `pthread_create` | the thread is counted from before its start to its very end |
+//! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
 //!
 //! A library's code then runs at a thread's end only from `thread_ends`, which this crate registers with libc, so that
 //! no thread can be inside a library that nothing here knows of.
@@ -25,6 +26,7 @@
 //! What a shared C++ library does in the name of an app's library is not told apart from what it does for itself, so a
 //! `std::thread` of a library that shares libstdc++ is not counted.
 
+mod stdio;
 mod table;
 
 use std::cell::Cell;
@@ -34,11 +36,13 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+pub(crate) use self::stdio::replace_streams;
 pub(crate) use self::table::ThreadId;
-use self::table::{Call, Destructor, Key, Table, Whose};
+use self::table::{Call, Destructor, Due, Key, Table, Whose};
 use crate::error::Refusal;
+use crate::output;
 
 type Start = extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 type AtExitFn = unsafe extern "C" fn(Option<Destructor>, *mut c_void, *mut c_void) -> c_int;
@@ -53,7 +57,7 @@ const KEYS_MAX: usize = 1024;
 const RELEASES_MAX: usize = 4 * KEYS_MAX;
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
-static PLACES: RwLock<Places> = RwLock::new(Places { libraries: Vec::new(), is_opening: false });
+static PLACES: RwLock<Places> = RwLock::new(Places { libraries: Vec::new(), opening: None });
 /// Which keys are a library's, one bit each: a look before any lock, since everybody sets values.
 static KEYS: [AtomicU64; KEYS_MAX / 64] = [const { AtomicU64::new(0) }; KEYS_MAX / 64];
 /// What was mapped before the first library.
@@ -63,9 +67,15 @@ static DOOR: Mutex<()> = Mutex::new(());
 
 /// Where libraries are.
 struct Places {
-    libraries: Vec<Range<usize>>,
-    /// Constructors of a library whose place is not known yet are running.
-    is_opening: bool,
+    libraries: Vec<Place>,
+    /// The app of a library whose place is not known yet, while its constructors run.
+    opening: Option<Arc<str>>,
+}
+
+/// Where the library of an app is.
+struct Place {
+    app: Arc<str>,
+    span: Range<usize>,
 }
 
 thread_local! {
@@ -114,20 +124,27 @@ static CREATE: Real = Real::new(c"pthread_create");
 /// then, and none must be unmapped.
 pub(crate) fn verify() -> Result<(), Refusal> {
     HOST.get_or_init(host);
-    for (symbol, name, ours) in [
-        ("__cxa_thread_atexit_impl", AT_EXIT.name, __cxa_thread_atexit_impl as *const c_void),
-        ("pthread_key_create", KEY_CREATE.name, pthread_key_create as *const c_void),
-        ("pthread_key_delete", KEY_DELETE.name, pthread_key_delete as *const c_void),
-        ("pthread_setspecific", SET.name, pthread_setspecific as *const c_void),
-        ("pthread_create", CREATE.name, pthread_create as *const c_void),
+    for (symbol, real, ours) in [
+        ("__cxa_thread_atexit_impl", &AT_EXIT, __cxa_thread_atexit_impl as *const c_void),
+        ("pthread_key_create", &KEY_CREATE, pthread_key_create as *const c_void),
+        ("pthread_key_delete", &KEY_DELETE, pthread_key_delete as *const c_void),
+        ("pthread_setspecific", &SET, pthread_setspecific as *const c_void),
+        ("pthread_create", &CREATE, pthread_create as *const c_void),
     ] {
-        // SAFETY: a look-up by a name that is a C string, in the order in which libraries look.
-        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-        if found.cast_const() != ours {
+        if !is_ours(real, ours) {
             return Err(Refusal::NotExported { symbol });
         }
     }
-    Ok(())
+    match stdio::passed_by() {
+        Some(symbol) => Err(Refusal::NotExported { symbol }),
+        None => Ok(()),
+    }
+}
+
+/// Says whether libraries find this function when they look for libc's.
+fn is_ours(real: &Real, ours: *const c_void) -> bool {
+    // SAFETY: a look-up by a name that is a C string, in the order in which libraries look.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, real.name.as_ptr()) }.cast_const() == ours
 }
 
 /// Runs what libraries that are to go have left with the calling thread. To be called on a thread that is inside no
@@ -136,21 +153,31 @@ pub fn flush() {
     run(Whose::Condemned);
 }
 
-/// Opens a library by `open`, which says where it is. What its constructors leave with threads is noted.
-pub(crate) fn opening<T>(open: impl FnOnce() -> Result<(T, Range<usize>), Refusal>) -> Result<T, Refusal> {
+/// Opens a library of an app by `open`, which says where it is. What its constructors leave with threads is noted, and what
+/// they print is the app's.
+pub(crate) fn opening<T>(
+    app: &str,
+    open: impl FnOnce() -> Result<(T, Range<usize>), Refusal>,
+) -> Result<T, Refusal> {
     let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
     HOST.get_or_init(host);
-    set_opening(true);
-    let opened = open();
-    let mut places = PLACES.write().unwrap_or_else(PoisonError::into_inner);
-    places.is_opening = false;
+    let app: Arc<str> = app.into();
+    set_opening(Some(Arc::clone(&app)));
+    let opened = {
+        let _visit = output::visit(SOMEWHERE);
+        open()
+    };
+    set_opening(None);
     let (opened, span) = opened?;
-    places.libraries.push(span);
+    PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.push(Place { app, span });
     Ok(opened)
 }
 
-fn set_opening(is_opening: bool) {
-    PLACES.write().unwrap_or_else(PoisonError::into_inner).is_opening = is_opening;
+/// An address that is not the program's: that of a library of which no other one is known yet.
+const SOMEWHERE: usize = usize::MAX;
+
+fn set_opening(app: Option<Arc<str>>) {
+    PLACES.write().unwrap_or_else(PoisonError::into_inner).opening = app;
 }
 
 /// Closes the library in `span` by `close`, which says whether it is gone. Nothing may hold it: [`threads`] and
@@ -163,7 +190,7 @@ pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool))
     if is_gone {
         // What its last code has left meanwhile would be called in nothing.
         table().forget(span);
-        PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.retain(|known| known != span);
+        PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.retain(|known| known.span != *span);
     }
     answer
 }
@@ -208,9 +235,15 @@ fn this_thread() -> ThreadId {
 
 /// Says whether an address is in a library.
 fn is_in_library(address: usize) -> bool {
+    app_at(address).is_some()
+}
+
+/// Returns the app whose library is at an address.
+pub(crate) fn app_at(address: usize) -> Option<Arc<str>> {
     let places = PLACES.read().unwrap_or_else(PoisonError::into_inner);
-    places.libraries.iter().any(|span| span.contains(&address))
-        || (places.is_opening && address != 0 && !is_in_host(address))
+    let known = places.libraries.iter().find(|place| place.span.contains(&address)).map(|place| &place.app);
+    let opening = || places.opening.as_ref().filter(|_| address != 0 && !is_in_host(address));
+    known.or_else(opening).cloned()
 }
 
 fn is_in_host(address: usize) -> bool {
@@ -245,7 +278,9 @@ fn run(whose: Whose) {
     let thread = this_thread();
     let mut releases = 0;
     while releases < RELEASES_MAX {
-        let Some((id, call)) = table().next(thread, whose) else { return };
+        let Some(Due { id, owner, call }) = table().next(thread, whose) else { return };
+        // What a thread prints at its end is not to be logged any more.
+        let _visit = (whose == Whose::Condemned).then(|| output::visit(owner));
         match call {
             // SAFETY: the library registered it for this thread with this object; it is mapped while the entry is there.
             Call::Destroy(run, object) => unsafe { run(ptr::with_exposed_provenance_mut(object)) },
@@ -275,6 +310,7 @@ fn release(key: Key, run: Option<Destructor>) {
 
 /// Runs at the end of every thread that holds something, from libc's list of the thread's destructors.
 unsafe extern "C" fn thread_ends(_: *mut c_void) {
+    output::thread_ends();
     run(Whose::All);
     table().thread_ended(this_thread());
     HAS_HOOK.set(false);
@@ -435,5 +471,8 @@ extern "C-unwind" fn begin(birth: *mut c_void) -> *mut c_void {
     let Birth { id, start, argument } = *unsafe { Box::from_raw(birth.cast::<Birth>()) };
     table().thread_runs(id, this_thread());
     hook_thread();
-    start(argument)
+    output::thread_begins(start as usize);
+    let answer = start(argument);
+    output::thread_returns();
+    answer
 }

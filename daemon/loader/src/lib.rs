@@ -13,7 +13,8 @@
 //! * a library stays mapped as long as a state, a callback or a function pointer of it lives, since each holds the
 //!   image that it came from;
 //! * after that it is unmapped as soon as its threads have ended and the daemon's threads have run what it left with
-//!   them (`interpose.rs`, `unload.rs`); until then [`Resident`] says why it is still there.
+//!   them (`interpose.rs`, `unload.rs`); until then [`Resident`] says why it is still there;
+//! * what a library prints is told apart from what the daemon does, with app and process (`output.rs`).
 //!
 //! It knows nothing of releases and of supervisors' policy.
 //!
@@ -41,6 +42,7 @@ mod alloc;
 mod block;
 mod check;
 mod error;
+mod frames;
 mod image;
 mod inbound;
 mod interpose;
@@ -48,6 +50,7 @@ mod ledger;
 mod library;
 mod loader;
 mod outbound;
+mod output;
 mod private_copy;
 mod probe;
 mod unload;
@@ -56,10 +59,12 @@ mod wire;
 pub use alloc::{allocator, verify_exports};
 pub use check::check_file as check;
 pub use error::{LoadError, Refusal};
+pub use frames::frames;
 pub use inbound::host;
 pub use interpose::flush;
 pub use ledger::Heap;
 pub use library::{Digest, Library, OpenRequest};
 pub use loader::Loader;
+pub use output::log_output;
 pub use probe::{ProbeReport, ProbedModule, probe};
 pub use unload::Resident;

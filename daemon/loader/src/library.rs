@@ -96,7 +96,7 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     check_panics(&block, &facts)?;
     check_identity([&image.app, &image.version], [&block.name, &block.version])?;
     let ledger = check_ledger(&image, &block)?;
-    load(&block)?;
+    load(&image, &block)?;
     image.loaded(block.unload, ledger);
     let (_, minor) = block.abi;
     let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
@@ -144,7 +144,8 @@ fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal>
 }
 
 /// Hands the daemon's table over.
-fn load(block: &Block) -> Result<(), Refusal> {
+fn load(image: &Image, block: &Block) -> Result<(), Refusal> {
+    let _visit = image.visit();
     // SAFETY: the library's image is mapped, and the table lives as long as the process.
     match unsafe { (block.load)(inbound::host()) } {
         abi::OK => Ok(()),

@@ -5,6 +5,8 @@
 //! there would be nothing to catch. What comes back is looked at before it is used: an answer that the boundary does
 //! not know ends the process with [`Exit::Error`] naming app, version and module.
 //!
+//! For as long as a call lasts the thread is said to be inside the library (`output.rs`).
+//!
 //! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] is the same box before
 //! and after, so a callback that does not wait allocates nothing here.
 
@@ -163,6 +165,7 @@ impl Module for ForeignModule {
     fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
         let import = self.state_fns()?.import;
         let (mut made, mut why) = (ptr::null_mut(), EMPTY_EXIT);
+        let _visit = self.inner.image.visit();
         // SAFETY: the image is mapped, the bytes are lent for the call, and both out parameters are writable.
         let status = unsafe { import(wire::lend(state), &raw mut made, &raw mut why) };
         self.check(status, why)?;
@@ -173,6 +176,7 @@ impl Module for ForeignModule {
         let change = self.state_fns()?.change;
         let (from, state, extra) = (wire::lend(from.as_bytes()), wire::lend(state), wire::lend(extra));
         let (mut made, mut why) = (ptr::null_mut(), EMPTY_EXIT);
+        let _visit = self.inner.image.visit();
         // SAFETY: as for import.
         let status = unsafe { change(from, state, extra, &raw mut made, &raw mut why) };
         self.check(status, why)?;
@@ -183,6 +187,7 @@ impl Module for ForeignModule {
         let change_down = self.state_fns()?.change_down;
         let (to, state, extra) = (wire::lend(to.as_bytes()), wire::lend(state), wire::lend(extra));
         let (mut made, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        let _visit = self.inner.image.visit();
         // SAFETY: as for import.
         let status = unsafe { change_down(to, state, extra, &raw mut made, &raw mut why) };
         let made = self.take(made);
@@ -200,6 +205,7 @@ impl Module for ForeignModule {
             BodyKind::State => return self.import(body).map(drop),
         };
         let mut why = EMPTY_EXIT;
+        let _visit = self.inner.image.visit();
         // SAFETY: as for import.
         let status = unsafe { (self.inner.table.accepts)(kind, wire::lend(body), &raw mut why) };
         self.check(status, why)
@@ -224,6 +230,7 @@ impl Instance for ForeignInstance {
         let export = self.module.state_fns()?.export;
         let state = self.state.map_or(ptr::null(), |state| state.as_ptr().cast_const());
         let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        let _visit = self.module.inner.image.visit();
         // SAFETY: the image is mapped, the state is of this module, and both out parameters are writable.
         let status = unsafe { export(state, &raw mut bytes, &raw mut why) };
         let bytes = self.module.take(bytes);
@@ -235,6 +242,7 @@ impl Instance for ForeignInstance {
 impl Drop for ForeignInstance {
     fn drop(&mut self) {
         let (Some(state), Ok(fns)) = (self.state.take(), self.module.state_fns()) else { return };
+        let _visit = self.module.inner.image.visit();
         // SAFETY: the image is mapped, the state is of this module, and nobody else has it.
         unsafe { (fns.drop)(state.as_ptr()) }
     }
@@ -245,8 +253,10 @@ impl Callback for ForeignCallback {
         let ForeignFuture { data, poll, .. } = self.future;
         let instance = self.instance.take().expect("a callback that has ended is not polled again");
         let mut out = EMPTY_OUTCOME;
+        let visit = instance.module.inner.image.visit();
         // SAFETY: the image is mapped (the instance holds it), and the future has not ended, since it holds it still.
         let verdict = unsafe { poll(data, completed.as_ptr(), completed.len(), &raw mut out) };
+        drop(visit);
         if verdict == abi::VERDICT_PENDING {
             self.instance = Some(instance);
             return None;
@@ -258,7 +268,8 @@ impl Callback for ForeignCallback {
 impl Drop for ForeignCallback {
     fn drop(&mut self) {
         // Once the callback has ended, the library has freed its future.
-        if self.instance.is_some() {
+        if let Some(instance) = &self.instance {
+            let _visit = instance.module.inner.image.visit();
             // SAFETY: the image is mapped (the instance holds it), and the future is ours and has not ended.
             unsafe { (self.future.drop)(self.future.data) }
         }
@@ -280,9 +291,11 @@ pub(crate) fn schema(table: &Table) -> Result<Bytes, String> {
 fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> Step {
     let state = instance.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
     let mut out = EMPTY_OUTCOME;
+    let visit = instance.module.inner.image.visit();
     // SAFETY: the image is mapped (the instance holds it), the state is of this module and moves into the call, and
     // the event and the outcome live until it returns.
     let verdict = unsafe { (instance.module.inner.table.callback)(state, event, &raw mut out) };
+    drop(visit);
     if verdict == abi::VERDICT_PENDING {
         return wait(instance, out.future, stage);
     }

@@ -72,7 +72,8 @@ fn look(path: &Path) -> Result<ProbeReport, Refusal> {
     // Absolute, since the system's loader searches its own folders for a bare name.
     let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
     let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
-    let block = Mapping::open(&path, &facts)?.block()?;
+    // Whose it is only its block says.
+    let block = Mapping::open("", &path, &facts)?.block()?;
     library::check_panics(&block, &facts)?;
     report(block, facts)
 }

@@ -31,6 +31,7 @@ use crate::image::{Image, Mapping};
 use crate::interpose::{self, ThreadId};
 use crate::ledger::{Heap, Ledger};
 use crate::loader::Job;
+use crate::output;
 
 /// How long unmapping may take before the library is said to stay.
 const GRACE: Duration = Duration::from_millis(100);
@@ -309,6 +310,7 @@ fn resident(record: &Record) -> Resident {
 /// Tries to unmap a library that nothing refers to, and says what it had not freed. `[loader thread]`
 fn attempt(mut todo: Todo, ledger: Option<Ledger>, path: &Path) -> Result<Heap, (Option<Todo>, Obstacle)> {
     if let Some(unload) = todo.unload.take() {
+        let _visit = output::visit(todo.mapping.span().start);
         // SAFETY: the library is mapped, its load function was called, and this is once.
         unsafe { unload() }
     }
@@ -340,8 +342,10 @@ fn obstacle(span: &Range<usize>) -> Option<Obstacle> {
 fn close(mapping: Mapping, path: &Path) -> Result<(), Obstacle> {
     let span = mapping.span().clone();
     interpose::closing(&span, || {
+        let visit = output::visit(span.start);
         // SAFETY: the image's count came to nothing, and no thread or signal can come inside (`obstacle`).
         let closed = unsafe { mapping.close() };
+        drop(visit);
         let is_gone = Maps::now().is_ok_and(|maps| maps.bytes(path) == 0);
         (if is_gone { Ok(()) } else { Err(Obstacle::Pinned(closed.err())) }, is_gone)
     })

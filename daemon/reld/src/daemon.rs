@@ -63,6 +63,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current();
     runtime.supply_sockets(sockets.clone());
+    reld_loader::log_output();
     let loader = Arc::new(start_loader(&store, &runtime)?);
     reld_loader::verify_exports()?;
     let shared = Arc::new(Mutex::new(Shared::default()));
@@ -123,6 +124,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
 /// Starts the loader, which has the pool's threads run what purged libraries left with them.
 fn start_loader(store: &Store, runtime: &Runtime) -> anyhow::Result<Loader> {
     runtime.on_call(reld_loader::flush);
+    runtime.on_frames(reld_loader::frames);
     let pool = runtime.clone();
     Ok(Loader::start(&store.root().run_dir(), move || pool.call_threads())?)
 }

@@ -131,6 +131,11 @@ pub fn self_pid() -> Option<Pid> {
     Some(PID.get()).filter(|pid| *pid != Pid::NONE)
 }
 
+/// Returns the module of the running process.
+pub fn self_module() -> Option<String> {
+    with(|_, own| own.card.code.name().to_owned()).ok()
+}
+
 /// Sends a message; to a dead process it is dropped.
 ///
 /// # Errors

@@ -102,6 +102,8 @@ pub struct Stuck {
     pub since: Instant,
     /// Whether it was given up: the process goes on, or has ended, without it.
     pub is_detached: bool,
+    /// Where it was when it was reported, the innermost function first; empty where that is not known.
+    pub frames: Vec<String>,
 }
 
 /// What a conversion did.
@@ -282,7 +284,15 @@ impl Work {
         let (module, version, app) = new.or_else(running).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
         let version_ = version.clone();
-        let stuck = Stuck { pid: at.pid, module, version: version_, app, since: at.since, is_detached: true };
+        let stuck = Stuck {
+            pid: at.pid,
+            module,
+            version: version_,
+            app,
+            since: at.since,
+            is_detached: true,
+            frames: Vec::new(),
+        };
         self.world.stuck.lock().push(stuck);
         Some(ConvertError::TimedOut { pid: at.pid, version })
     }

@@ -11,6 +11,7 @@ use crate::pid::Pid;
 use crate::process::{Body, Card, During, Process, Wait};
 use crate::request::Listed;
 use crate::rows::Child;
+use crate::scheduler::Computing;
 use crate::slot::{Glance, Hold, Slot};
 use crate::supervisor::{Supervised, Supervisor};
 use crate::world::World;
@@ -213,8 +214,11 @@ impl World {
 
     /// Returns all app code that computes without a break for longer than the pool waits.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
-        let callbacks = self.scheduler.stuck().into_iter().filter_map(|(slot, since)| {
-            self.table.slot(slot)?.card_any(|generation, card| stuck(Pid { slot, generation }, card, since))
+        let callbacks = self.scheduler.stuck().into_iter().filter_map(|computing| {
+            let slot = computing.at;
+            self.table
+                .slot(slot)?
+                .card_any(|generation, card| stuck(Pid { slot, generation }, card, computing))
         });
         callbacks.chain(self.stuck.lock().iter().cloned()).collect()
     }
@@ -225,9 +229,9 @@ impl World {
         // Held until it is listed, since the callback may return right now.
         let mut given_up = self.stuck.lock();
         let lives = || self.process(pid).is_some();
-        let Some((body, since)) = self.scheduler.take_stuck(pid.slot, lives) else { return false };
-        let stuck = Stuck { is_detached: true, ..stuck(body.pid, &body.card, since) };
-        let Stuck { app, module, version, .. } = &stuck;
+        let Some((body, computing)) = self.scheduler.take_stuck(pid.slot, lives) else { return false };
+        let stuck = Stuck { is_detached: true, ..stuck(body.pid, &body.card, computing) };
+        let Stuck { app, module, version, since, .. } = &stuck;
         let seconds = since.elapsed().as_secs();
         tracing::error!(
             name: "process.detached", pid = %stuck.pid, app, module, version, seconds,
@@ -245,14 +249,21 @@ impl World {
         tracing::warn!(name: "process.returned", %pid, "a callback has returned after its process was given up");
     }
 
-    /// Says that a callback computes for long.
-    pub(crate) fn report_slow(&self, slot: u32, since: Instant) {
+    /// Returns where a process computes that does so for long, the innermost function first.
+    pub(crate) fn frames(&self, pid: Pid) -> Vec<String> {
+        if self.process(pid).is_some() { self.scheduler.look_at(pid.slot) } else { Vec::new() }
+    }
+
+    /// Says that a callback computes for long, and where.
+    pub(crate) fn report_slow(&self, slot: u32, since: Instant, frames: &[String]) {
         let Some(place) = self.table.slot(slot) else { return };
-        let slow = place.card_any(|generation, card| stuck(Pid { slot, generation }, card, since));
+        let computing = Computing { at: slot, since, frames: Vec::new() };
+        let slow = place.card_any(|generation, card| stuck(Pid { slot, generation }, card, computing));
         if let Some(Stuck { pid, app, module, version, .. }) = slow {
             let seconds = since.elapsed().as_secs();
+            let frames = frames.join(" < ");
             tracing::warn!(
-                name: "process.stuck", %pid, app, module, version, seconds,
+                name: "process.stuck", %pid, app, module, version, seconds, frames,
                 "a callback has not returned; another thread works in its place"
             );
         }
@@ -342,8 +353,9 @@ impl World {
     }
 }
 
-fn stuck(pid: Pid, card: &Card, since: Instant) -> Stuck {
+fn stuck(pid: Pid, card: &Card, computing: Computing) -> Stuck {
     let module = &card.code.module;
+    let Computing { since, frames, .. } = computing;
     Stuck {
         pid,
         module: module.name().to_owned(),
@@ -351,6 +363,7 @@ fn stuck(pid: Pid, card: &Card, since: Instant) -> Stuck {
         app: module.app().to_owned(),
         since,
         is_detached: false,
+        frames,
     }
 }
 

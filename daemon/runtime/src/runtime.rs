@@ -91,6 +91,12 @@ impl Runtime {
         self.world.scheduler.on_call(errand);
     }
 
+    /// Sets who names the functions that a thread is inside, the innermost first, by the system's number of the thread: for a
+    /// callback that does not return. The first word counts; without it such a callback is told without its place.
+    pub fn on_frames(&self, frames: fn(i32) -> Vec<String>) {
+        self.world.scheduler.on_frames(frames);
+    }
+
     /// Has each thread of the pool run that errand once, soon; one that is inside a callback, when that returns. Does not
     /// wait. A thread that was replaced ends then, without it.
     pub fn call_threads(&self) {
@@ -388,6 +394,12 @@ impl Runtime {
     /// cannot be looked into.
     pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
         self.world.supervised(modules)
+    }
+
+    /// Looks where a process computes that has done so for long, the innermost function first. Nothing for any other one.
+    /// Takes a moment: files are read.
+    pub fn frames(&self, pid: Pid) -> Vec<String> {
+        self.world.frames(pid)
     }
 
     /// Returns the app code that has computed without a break for longer than this, oldest first: callbacks, and

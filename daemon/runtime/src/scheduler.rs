@@ -25,8 +25,20 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Runs one process; called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Told of a process whose callback computes for long, and since when; called on the watchdog's thread.
-pub(crate) type Report = Box<dyn Fn(u32, Instant) + Send + Sync>;
+/// Told of a process whose callback computes for long, since when and where; called on a thread made for it.
+pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
+
+/// Names the functions that a thread is inside, by the system's number of the thread.
+pub(crate) type Frames = fn(i32) -> Vec<String>;
+
+/// A callback that was compensated and has not come back.
+pub(crate) struct Computing {
+    /// The place of its process.
+    pub(crate) at: u32,
+    pub(crate) since: Instant,
+    /// Where it was when it was reported, the innermost function first.
+    pub(crate) frames: Vec<String>,
+}
 
 /// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
 /// fairness of a queue.
@@ -56,6 +68,7 @@ pub(crate) struct Scheduler {
 struct Shared {
     run: OnceLock<Runner>,
     report: OnceLock<Report>,
+    frames: OnceLock<Frames>,
     /// What a worker does when all are called.
     errand: OnceLock<fn()>,
     injector: Injector<u32>,
@@ -99,10 +112,14 @@ struct Worker {
     called: AtomicBool,
     /// To wake it by; set once it runs.
     thread: OnceLock<Thread>,
+    /// The system's number of the thread; set once it runs.
+    number: OnceLock<i32>,
     /// The process whose callback it runs, while it does.
     current: Arc<Current>,
     /// Whether the callback for which it was retired was reported.
     reported: AtomicBool,
+    /// Where that callback was then.
+    frames: OnceLock<Vec<String>>,
     /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
     since: OnceLock<Instant>,
 }
@@ -126,6 +143,7 @@ impl Scheduler {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
             report: OnceLock::new(),
+            frames: OnceLock::new(),
             errand: OnceLock::new(),
             injector: Injector::new(),
             jobs: Injector::new(),
@@ -234,20 +252,26 @@ impl Scheduler {
         self.width
     }
 
-    /// Returns the processes whose callbacks were compensated and have not come back, and since when each computes.
-    pub(crate) fn stuck(&self) -> Vec<(u32, Instant)> {
-        let workers = self.shared.workers.read();
-        let stuck = workers.iter().filter_map(|worker| {
-            let since = *worker.since.get()?;
-            let at = worker.at.load(Ordering::Relaxed);
-            (at != EMPTY).then(|| (at - 1, since))
-        });
-        stuck.collect()
+    /// Sets who names the functions that a thread is inside. The first word counts.
+    pub(crate) fn on_frames(&self, frames: Frames) {
+        self.shared.frames.get_or_init(|| frames);
+    }
+
+    /// Returns the callbacks that were compensated and have not come back.
+    pub(crate) fn stuck(&self) -> Vec<Computing> {
+        self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
     }
 
     /// Says since when a process computes that was compensated and has not come back.
     pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
-        self.stuck().into_iter().find_map(|(at, since)| (at == number).then_some(since))
+        self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
+    }
+
+    /// Looks where a process computes that was compensated and has not come back.
+    pub(crate) fn look_at(&self, number: u32) -> Vec<String> {
+        let workers = self.shared.workers.read().clone();
+        let worker = workers.iter().find(|worker| worker.stuck().is_some_and(|stuck| stuck.at == number));
+        worker.map(|worker| self.shared.frames_of(worker)).unwrap_or_default()
     }
 
     /// Returns the places of the processes that run at this moment.
@@ -267,13 +291,12 @@ impl Scheduler {
         &self,
         number: u32,
         lives: impl FnOnce() -> bool,
-    ) -> Option<(Box<Body>, Instant)> {
+    ) -> Option<(Box<Body>, Computing)> {
         let workers = self.shared.workers.read();
-        let is_stuck_in = |worker: &&Arc<Worker>| worker.at.load(Ordering::Relaxed) == number + 1;
-        let (worker, since) = workers
+        let (worker, stuck) = workers
             .iter()
-            .filter(is_stuck_in)
-            .find_map(|worker| worker.since.get().map(|since| (worker, *since)))?;
+            .filter_map(|worker| Some((worker, worker.stuck()?)))
+            .find(|(_, stuck)| stuck.at == number)?;
         if !lives() {
             return None;
         }
@@ -285,7 +308,7 @@ impl Scheduler {
             })
         })?;
         worker.at.store(EMPTY, Ordering::Relaxed);
-        Some((body, since))
+        Some((body, stuck))
     }
 }
 
@@ -309,8 +332,10 @@ impl Shared {
             retired: AtomicBool::new(false),
             called: AtomicBool::new(false),
             thread: OnceLock::new(),
+            number: OnceLock::new(),
             current: Arc::default(),
             reported: AtomicBool::new(false),
+            frames: OnceLock::new(),
         });
         self.workers.write().push(Arc::clone(&worker));
         let here = Here {
@@ -375,6 +400,23 @@ impl Shared {
         let mut asleep = self.asleep.lock();
         asleep.workers.retain(|t| t.id() != thread::current().id());
         self.awoke(&mut asleep);
+    }
+
+    fn frames_of(&self, worker: &Worker) -> Vec<String> {
+        let frames = self.frames.get().zip(worker.number.get());
+        frames.map(|(frames, number)| frames(*number)).unwrap_or_default()
+    }
+
+    /// Reports a callback that computes for long, unless it has returned meanwhile.
+    fn tell(&self, worker: &Worker, run: u64, since: Instant) {
+        let frames = worker.frames.get_or_init(|| self.frames_of(worker));
+        let at = worker.at.load(Ordering::Relaxed);
+        if let Some(report) = self.report.get()
+            && at != EMPTY
+            && worker.running() == Some(run)
+        {
+            report(at - 1, since, frames);
+        }
     }
 
     fn has_work(&self, here: &Here) -> bool {
@@ -452,9 +494,17 @@ impl Here {
     }
 }
 
+/// Returns the system's number of the calling thread.
+fn system_number() -> Option<i32> {
+    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
+}
+
 fn work(shared: &Arc<Shared>, here: Here) {
     let worker = Arc::clone(&here.worker);
     worker.thread.get_or_init(thread::current);
+    if let Some(number) = system_number() {
+        worker.number.get_or_init(|| number);
+    }
     context::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
@@ -514,6 +564,14 @@ impl Worker {
         self.runs.store(runs + 2, Ordering::Relaxed);
     }
 
+    /// Returns its callback, if that was compensated and has not come back.
+    fn stuck(&self) -> Option<Computing> {
+        let since = *self.since.get()?;
+        let at = self.at.load(Ordering::Relaxed);
+        let frames = || self.frames.get().cloned().unwrap_or_default();
+        (at != EMPTY).then(|| Computing { at: at - 1, since, frames: frames() })
+    }
+
     /// Whether the watchdog has anything to find out about it.
     fn is_watched(&self) -> bool {
         !self.retired.load(Ordering::Relaxed) || !self.reported.load(Ordering::Relaxed)
@@ -564,10 +622,9 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
             shared.add_worker();
         }
         if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
-            let at = worker.at.load(Ordering::Relaxed);
-            if let Some(report) = shared.report.get().filter(|_| at != EMPTY) {
-                report(at - 1, since);
-            }
+            // It reads files: others may need compensation meanwhile.
+            let shared = Arc::clone(shared);
+            spawn_thread("reld-report", move || shared.tell(&worker, run, since));
         }
     }
     running

@@ -121,9 +121,9 @@ impl World {
             context::serve(&weak, |world| crate::run::activate(world, number));
         };
         let weak = Arc::downgrade(&world);
-        let report = move |number, since| {
+        let report = move |number, since, frames: &[String]| {
             if let Some(world) = weak.upgrade() {
-                world.report_slow(number, since);
+                world.report_slow(number, since, frames);
             }
         };
         world.scheduler.start(Box::new(run), Box::new(report));

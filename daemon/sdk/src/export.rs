@@ -1,7 +1,5 @@
 //! The tables of a library, and the macro that exports them.
 
-use std::io::Write;
-
 use reld_abi::{ABI_MAJOR, ABI_MINOR, FLAG_PANIC_UNWIND, Host, MAGIC, Status};
 pub use reld_abi::{App, Module};
 
@@ -179,16 +177,14 @@ unsafe extern "C" fn load(host: *const Host) -> Status {
     if loaded == Ok(true) { reld_abi::OK } else { reld_abi::FAILED }
 }
 
-/// What `App::unload` does: the app's own function, if it has one, and then what is left to do. A line of `print!` that was not
-/// ended would be lost with the library's buffer.
+/// What `App::unload` does: the app's own function, if it has one, and then what is left to do.
 pub fn unload(own: &[fn()]) {
     for unload in own {
         if let Err(exit) = guard::catch(unload) {
             log::error!("while the library was unloaded: {exit}");
         }
     }
-    // There is nobody left to tell.
-    let _ = guard::catch(|| std::io::stdout().flush());
+    ffi::hand_over_output();
 }
 
 const fn are_unique(names: &[&str]) -> bool {

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "the daemon's pointers become values here")]
 
 use std::ffi::c_void;
+use std::io::Write as _;
 use std::task::Poll;
 
 use reld_abi::{Bytes, Future, Outcome, Status, Verdict};
@@ -300,8 +301,9 @@ fn end<B: Behaviour, N: Named>(
         Ok(done) => done,
         Err(exit) => return crash::<N>(exit, out),
     };
-    if let Some(state) = done.state {
-        out.state_app = hand_out(state);
+    match done.state {
+        Some(state) => out.state_app = hand_out(state),
+        None => hand_over_output(),
     }
     if let Some(reply) = done.reply {
         out.has_reply = 1;
@@ -311,6 +313,7 @@ fn end<B: Behaviour, N: Named>(
         After::Continue => reld_abi::NEXT_CONTINUE,
         After::Ignore => reld_abi::NEXT_IGNORE,
         After::Stop(exit) => {
+            hand_over_output();
             out.exit = give_exit(blame::<N>(exit));
             reld_abi::NEXT_STOP
         }
@@ -318,7 +321,14 @@ fn end<B: Behaviour, N: Named>(
     reld_abi::VERDICT_READY
 }
 
+/// Hands over what `print!` keeps of a line that is not ended: whoever began it will not end it any more.
+pub(crate) fn hand_over_output() {
+    // There is nobody to tell.
+    let _ = catch(|| std::io::stdout().flush());
+}
+
 fn crash<N: Named>(exit: Exit, out: &mut Outcome) -> Verdict {
+    hand_over_output();
     out.exit = give_exit(blame::<N>(exit));
     reld_abi::VERDICT_CRASHED
 }

@@ -204,6 +204,9 @@
 //!   `futures` crate work on them. A future that is woken from another thread is not polled again.
 //! * **Do not block and do not spin.** A callback that computes or blocks for long keeps one of the node's few threads,
 //!   and its process cannot be upgraded meanwhile. [`blocking()`] runs such work beside them.
+//! * **What is printed is logged**, each line with app, module and pid. `print!` without the end of the line waits in the
+//!   library, as in any program, until somebody ends the line, a process ends by itself, or the library is unloaded; `eprint!`
+//!   is logged when the callback returns or waits. There is no terminal. A child process prints to the daemon's own stdout.
 //! * **A panic ends the process, not the node.** A panic during a panic aborts the node, like a stack overflow: the
 //!   language offers nothing to catch them.
 //! * **`relctl diff` writes the first draft of an appup** from what two versions say about their types. A server says

@@ -44,7 +44,9 @@ pub enum Warning {
         module: ModuleName,
     },
     /// A module kept on purpose keeps its library.
-    #[error("module {module} is kept: library {app}-{vsn} stays mapped for it")]
+    #[error(
+        "module {module} is kept: library {app}-{vsn} stays mapped for it, and what it calls in there is the old code"
+    )]
     Kept {
         /// The module.
         module: ModuleName,

@@ -73,6 +73,10 @@ pub struct StuckCode {
     pub detached: bool,
     /// For how long.
     pub for_ms: u64,
+    /// The functions that it was inside when that was reported, the innermost first; or the system call that it waited in.
+    /// Empty where that is not known, and for conversions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<String>,
 }
 
 /// The release that runs.
@@ -324,6 +328,10 @@ pub struct ProcessDetails {
     pub names: Vec<String>,
     /// Whether a callback runs at this moment, or waits for something.
     pub in_callback: bool,
+    /// The functions that a callback is inside at this moment which has computed for long, the innermost first; or the system
+    /// call that it waits in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<String>,
     /// How many callbacks of it are inside old code: 0 or 1. One that rests is in none.
     #[serde(default)]
     pub old_frames: u64,

@@ -64,6 +64,15 @@ pub(super) enum Call {
     Release(Key, Option<Destructor>),
 }
 
+/// A duty that has come up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub(super) id: u64,
+    /// An address in the library that it is a duty for.
+    pub(super) owner: usize,
+    pub(super) call: Call,
+}
+
 /// Whose duties are to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
@@ -133,7 +142,7 @@ impl Table {
 
     /// Takes the thread's next call: destructors first, the latest first, then keys, as glibc does it. The entry stays
     /// until [`Table::done`].
-    pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<(u64, Call)> {
+    pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<Due> {
         let due = |entry: &&mut Entry| {
             let condemned = || self.condemned.iter().any(|span| span.contains(&entry.owner));
             entry.thread == thread && (whose == Whose::All || condemned())
@@ -151,7 +160,7 @@ impl Table {
             }
             Duty::End | Duty::Running => unreachable!("only the other two were looked for"),
         };
-        Some((entry.id, call))
+        Some(Due { id: entry.id, owner: entry.owner, call })
     }
 
     /// Removes an entry.
@@ -218,7 +227,7 @@ mod tests {
 
     fn drain(table: &mut Table, thread: ThreadId, whose: Whose) -> Vec<usize> {
         let mut objects = Vec::new();
-        while let Some((id, call)) = table.next(thread, whose) {
+        while let Some(Due { id, call, .. }) = table.next(thread, whose) {
             objects.push(match call {
                 Call::Destroy(_, object) => object,
                 Call::Release(key, _) => 100 + key as usize,
@@ -250,9 +259,9 @@ mod tests {
         table.forget(&B);
         table.condemn(&A);
         let (mut id, mut calls) = (0, 0);
-        while let Some((next, _)) = table.next(1, Whose::Condemned) {
+        while let Some(next) = table.next(1, Whose::Condemned) {
             table.done(id);
-            (id, calls) = (next, calls + 1);
+            (id, calls) = (next.id, calls + 1);
             assert_eq!(table.holders(&A), BTreeSet::from([1]));
         }
         table.done(id);

@@ -59,6 +59,13 @@ impl Bench {
         self.open(&TRUTHFUL).unwrap()
     }
 
+    /// Builds an echo library that is an app of that name, and opens it.
+    pub(crate) fn named(&self, app: &str, flags: &[&str]) -> Library {
+        let library = self.build(&[&[format!("-DNAME={app:?}").as_str()], flags].concat());
+        let request = OpenRequest { app: app.to_owned(), ..request(&library) };
+        self.loader.open(request, DEADLINE).unwrap()
+    }
+
     /// Builds an echo library that notes in the bench's `marks` what it cleans up, and opens it.
     pub(crate) fn marking(&self, flags: &[&str]) -> Library {
         let marks = format!("-DMARKS={:?}", self.folder.path().join("marks"));
@@ -85,6 +92,9 @@ pub(crate) fn request(source: &Path) -> OpenRequest {
 }
 
 /// Compiles echo.c into a new file and moves it to `library`, as an installer would: never writing in place.
+///
+/// With RELD_ASAN in the environment AddressSanitizer watches what it does. The runtime for that is preloaded into this
+/// program, see CONTRIBUTING.md: linked into the library it would be one more library that this needs.
 pub(crate) fn compile(library: &Path, flags: &[&str]) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fresh = library.with_extension("new");
@@ -96,12 +106,18 @@ pub(crate) fn compile(library: &Path, flags: &[&str]) {
         "-Wextra",
         "-Werror",
         "-Wno-unused",
-        "-shared",
         "-fPIC",
         "-g",
     ]);
-    cc.arg("-I").arg(package.join("../abi")).arg("-o").arg(&fresh).arg(package.join("tests/fixtures/echo.c"));
-    run(cc.args(flags));
+    cc.arg("-I").arg(package.join("../abi")).args(flags);
+    let source = package.join("tests/fixtures/echo.c");
+    if std::env::var_os("RELD_ASAN").is_some() {
+        let object = library.with_extension("o");
+        run(cc.args(["-fsanitize=address", "-c", "-o"]).arg(&object).arg(source));
+        run(Command::new("cc").args(["-shared", "-o"]).arg(&fresh).arg(object).args(flags));
+    } else {
+        run(cc.args(["-shared", "-o"]).arg(&fresh).arg(source));
+    }
     std::fs::rename(fresh, library).unwrap();
 }
 

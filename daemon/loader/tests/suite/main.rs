@@ -7,4 +7,5 @@ mod corpus;
 mod files;
 mod fixture;
 mod generations;
+mod output;
 mod unmapping;

@@ -26,7 +26,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
     let router = on(router, |api: Api, request: q::Top| async move { top(api, request).await });
     let router = on(router, |api: Api, request: q::SysStatus| async move { sys_status(api, &request).await });
-    let router = on(router, |api: Api, request: q::Process| async move { details(&api, &request.process) });
+    let router = on(router, |api: Api, request: q::Process| async move { proc(api, &request).await });
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
         on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
@@ -91,6 +91,7 @@ fn stuck(api: &Api) -> Vec<r::StuckCode> {
         app: stuck.app,
         detached: stuck.is_detached,
         for_ms: millis(stuck.since.elapsed()),
+        frames: stuck.frames,
     };
     api.runtime.stuck(STUCK).into_iter().map(stuck).collect()
 }
@@ -283,6 +284,17 @@ fn callback(info: &runtime::CallbackInfo) -> r::Callback {
     }
 }
 
+async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, ErrorReport> {
+    let mut details = details(&api, &request.process)?;
+    if details.in_callback {
+        let pid = api.find(&request.process)?;
+        // It waits for the thread and reads files.
+        let frames = tokio::task::spawn_blocking(move || api.runtime.frames(pid));
+        details.frames = frames.await.unwrap_or_default();
+    }
+    Ok(details)
+}
+
 fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     let pid = api.find(name)?;
     let found = api.runtime.details(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
@@ -292,6 +304,7 @@ fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
         process: process(api, info, &mut Ids::default()),
         names: info.names.clone(),
         in_callback: inside.is_none() || info.status == Status::Waiting,
+        frames: Vec::new(),
         old_frames: u64::from(info.is_old && (inside.is_none() || info.callback.is_some())),
         traps_exits: ties.is_some_and(|ties| ties.traps_exits),
         links: ties.map_or_else(Vec::new, |ties| texts(&ties.links)),

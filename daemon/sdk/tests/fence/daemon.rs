@@ -38,7 +38,9 @@ pub(crate) fn world<R>(look: impl FnOnce(&mut World) -> R) -> R {
 
 pub(crate) const ME: Pid = Pid { slot: 7, generation: 1 };
 
-static HOST: Host = Host {
+static HOST: Host = HOST_NOW;
+
+const HOST_NOW: Host = Host {
     size: size_of::<Host>() as u32,
     abi_major: ABI_MAJOR,
     abi_minor: ABI_MINOR,
@@ -102,9 +104,21 @@ pub(crate) fn load(app: &App, host: *const Host) -> Status {
 }
 
 /// The table of a daemon that speaks another version.
-pub(crate) fn other_host(abi_major: u32, size: u32) -> Host {
-    Host { abi_major, size, ..HOST }
+pub(crate) fn other_host(abi_major: u32, abi_minor: u32, size: usize) -> Host {
+    Host { abi_major, abi_minor, size: size as u32, ..HOST }
 }
+
+/// The table of a daemon that is newer by a minor version, with a function that this SDK does not know.
+#[repr(C)]
+pub(crate) struct Newer {
+    pub(crate) known: Host,
+    later: usize,
+}
+
+pub(crate) static NEWER: Newer = Newer {
+    known: Host { abi_minor: ABI_MINOR + 1, size: size_of::<Newer>() as u32, ..HOST_NOW },
+    later: usize::MAX,
+};
 
 /// One callback table, called as the loader does.
 #[derive(Clone, Copy)]

@@ -85,12 +85,35 @@ fn check_reply(turn: Turn, expected: &Response) {
 }
 
 #[test]
-fn a_host_of_another_version_or_a_smaller_table_is_refused() {
+fn a_table_of_an_older_or_another_daemon_is_refused_and_both_versions_are_logged_where_it_can_log() {
     let app = daemon::app();
-    let size = size_of::<Host>() as u32;
+    let logged = |host: &Host| {
+        assert_eq!(daemon::load(app, host), FAILED);
+        world(|world| std::mem::take(&mut world.log))
+    };
+    let size = size_of::<Host>();
     assert_eq!(daemon::load(app, std::ptr::null()), FAILED);
-    assert_eq!(daemon::load(app, &daemon::other_host(ABI_MAJOR + 1, size)), FAILED);
-    assert_eq!(daemon::load(app, &daemon::other_host(ABI_MAJOR, size - 8)), FAILED);
+    assert_eq!(
+        logged(&daemon::other_host(ABI_MAJOR + 1, 0, size)),
+        [""; 0],
+        "of another major nothing is called"
+    );
+    let before_1_4 = std::mem::offset_of!(Host, bound_mailbox);
+    let versions = format!(
+        "built for ABI 1.{ABI_MINOR} (a table of {size} bytes); the daemon offers ABI 1.3 (one of {before_1_4})"
+    );
+    assert_eq!(logged(&daemon::other_host(ABI_MAJOR, 3, before_1_4)), [versions]);
+    let before_log = std::mem::offset_of!(Host, log);
+    assert_eq!(logged(&daemon::other_host(ABI_MAJOR, 0, before_log)), [""; 0]);
+}
+
+#[test]
+fn a_table_of_a_newer_daemon_is_taken_and_used_as_far_as_it_is_known() {
+    assert_eq!(daemon::load(daemon::app(), &daemon::NEWER.known), OK);
+    check_reply(call(&Request::Add(2)), &Response::Number(3));
+    let asked = pending(call(&Request::Sum(three_pids())));
+    assert_eq!(world(|world| world.calls.len()), 3, "by functions of its table");
+    asked.drop();
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! Where a thread computes: the names of the functions that it is inside.
+//!
+//! For people who look at a callback that does not return. The thread itself copies its registers and a piece of its stack,
+//! in a signal handler (`frames/sample.rs`); all the rest, which reads files and takes memory, is done by whoever asks.
+//!
+//! A thread that waits in the kernel is not disturbed: some system calls of C code would return early. What it waits in
+//! is told by its number instead. Frames of the daemon below the library are left out.
+
+mod sample;
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
+use framehop::{ExplicitModuleSectionInfo, Module, Unwinder};
+use object::read::elf::ElfFile64;
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
+
+use self::sample::Sample;
+use crate::address_space::Maps;
+
+type File<'data> = ElfFile64<'data, LittleEndian>;
+
+/// How many are named, from the innermost.
+const FRAMES_MAX: usize = 24;
+
+/// Returns the functions that a thread of the process is inside, the innermost first; nothing where they cannot be known.
+/// The thread is known by the system's number. It is held for some microseconds at most, and the caller may wait for a
+/// tenth of a second.
+pub fn frames(thread: i32) -> Vec<String> {
+    match state(thread) {
+        Some('R') => sample::take(thread).and_then(|sample| names(&sample)).unwrap_or_default(),
+        Some(_) => system_call(thread).map(|number| format!("system call {number}")).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Returns what the kernel says of a thread: `R` while it computes.
+fn state(thread: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    // The name before it may hold anything.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn system_call(thread: i32) -> Option<u32> {
+    let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
+    call.split(' ').next()?.parse().ok()
+}
+
+fn names(sample: &Sample) -> Option<Vec<String>> {
+    let program = fs::read_link("/proc/self/exe").ok()?;
+    let maps = Maps::now().ok()?;
+    let touched = maps.files().into_iter().filter(|(path, span)| *path != program && sample.touches(span));
+    let (mut unwinder, mut functions) = (UnwinderX86_64::new(), Vec::new());
+    for (path, span) in touched {
+        // One that cannot be read any more has no names.
+        let Some((module, known)) = fs::read(&path).ok().and_then(|bytes| read(&bytes, &path, &span)) else {
+            continue;
+        };
+        unwinder.add_module(module);
+        functions.push(known);
+    }
+    let name = |address| functions.iter().find_map(|functions| functions.name(address));
+    let registers = UnwindRegsX86_64::new(sample.instruction, sample.stack_pointer, sample.base_pointer);
+    let (mut cache, mut word) = (CacheX86_64::<_>::new(), |address| sample.word(address).ok_or(()));
+    let mut frames = unwinder.iter_frames(sample.instruction, registers, &mut cache, &mut word);
+    let frames = std::iter::from_fn(|| frames.next().ok().flatten());
+    Some(frames.map_while(|frame| name(frame.address_for_lookup())).take(FRAMES_MAX).collect())
+}
+
+/// The functions of a mapped file.
+struct Functions {
+    file: PathBuf,
+    span: Range<u64>,
+    /// Where each begins in the file's own addresses, how long it is, and its name.
+    known: Vec<(Range<u64>, String)>,
+}
+
+impl Functions {
+    /// Returns the name of what is at an address, if that is in this file.
+    fn name(&self, address: u64) -> Option<String> {
+        if !self.span.contains(&address) {
+            return None;
+        }
+        let address = address - self.span.start;
+        let found = self.known.iter().find(|(place, _)| place.contains(&address));
+        Some(match found {
+            Some((_, name)) => format!("{:#}", rustc_demangle::demangle(name)),
+            None => format!("{}+{address:#x}", self.file.file_name().unwrap_or_default().to_string_lossy()),
+        })
+    }
+}
+
+/// Reads how the functions of a file are left, and their names.
+fn read(bytes: &[u8], path: &Path, span: &Range<u64>) -> Option<(Module<Vec<u8>>, Functions)> {
+    let file = File::parse(bytes).ok()?;
+    let place = |name: &str| {
+        let section = file.section_by_name(name)?;
+        Some(section.address()..section.address().checked_add(section.size())?)
+    };
+    let data = |name: &str| Some(file.section_by_name(name)?.data().ok()?.to_vec());
+    let sections = ExplicitModuleSectionInfo {
+        text_svma: place(".text"),
+        text: data(".text"),
+        got_svma: place(".got"),
+        eh_frame_svma: place(".eh_frame"),
+        eh_frame: data(".eh_frame"),
+        eh_frame_hdr_svma: place(".eh_frame_hdr"),
+        eh_frame_hdr: data(".eh_frame_hdr"),
+        ..ExplicitModuleSectionInfo::default()
+    };
+    let module = Module::new(path.to_string_lossy().into_owned(), span.clone(), span.start, sections);
+    let symbols = file.symbols().chain(file.dynamic_symbols());
+    let known = symbols
+        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition())
+        .filter_map(|symbol| {
+            let end = symbol.address().checked_add(symbol.size())?;
+            Some((symbol.address()..end, symbol.name().ok()?.to_owned()))
+        })
+        .collect();
+    Some((module, Functions { file: path.to_owned(), span: span.clone(), known }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    static DONE: AtomicBool = AtomicBool::new(false);
+
+    #[test]
+    fn a_thread_that_waits_is_not_disturbed_and_says_in_what() {
+        let (tell, told) = mpsc::channel();
+        let (_keep, wait) = mpsc::channel::<()>();
+        let waiting = std::thread::spawn(move || {
+            // SAFETY: it only answers.
+            tell.send(unsafe { libc::gettid() }).unwrap();
+            wait.recv()
+        });
+        let thread = told.recv().unwrap();
+        while state(thread) == Some('R') {
+            std::thread::yield_now();
+        }
+        let expected = format!("system call {}", libc::SYS_futex);
+        assert_eq!(frames(thread), [expected]);
+        drop(_keep);
+        assert!(waiting.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_thread_that_computes_hands_out_its_stack_and_goes_on() {
+        let (tell, told) = mpsc::channel();
+        let computing = std::thread::spawn(move || {
+            // SAFETY: it only answers.
+            tell.send(unsafe { libc::gettid() }).unwrap();
+            let mut rounds = 0_u64;
+            while !DONE.load(Ordering::Relaxed) {
+                rounds += 1;
+            }
+            rounds
+        });
+        let thread = told.recv().unwrap();
+        let sample = sample::take(thread).expect("it computes");
+        assert!(
+            sample.word(sample.stack_pointer).is_some() && sample.word(sample.stack_pointer - 8).is_none()
+        );
+        // The program's own frames are left out, which are all that there are here.
+        assert_eq!(names(&sample), Some(vec![]));
+        DONE.store(true, Ordering::Relaxed);
+        assert!(computing.join().unwrap() > 0);
+        assert!(sample::take(thread).is_none(), "it has ended");
+    }
+}

@@ -1,0 +1,155 @@
+//! The one thing that only a thread itself can do: copy its registers and its stack.
+//!
+//! ```text
+//!  who asks (one at a time)          the thread, in the handler of SIGURG
+//!  ASKED = the thread; tgkill
+//!                                    ASKED = 0, if it is this one
+//!                                    writes the registers and the stack
+//!                                    TAKEN = true
+//!  reads them
+//!  or, when nothing came: ASKED = 0, and no handler writes any more
+//! ```
+//!
+//! SIGURG is ignored by who does not handle it, so one that comes late hurts nobody. The handler calls `gettid` and `pread`, and
+//! nothing else; it takes no memory and no lock, and keeps `errno`. A system call that it meets is begun anew (`SA_RESTART`).
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How much of a stack is copied at most.
+const STACK_MAX: usize = 64 << 10;
+/// How long is waited for the thread.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+static ONE: Mutex<()> = Mutex::new(());
+static ASKED: AtomicI32 = AtomicI32::new(0);
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The descriptor of the process's own memory, of which what is not mapped can be read without a fault.
+static MEMORY: AtomicI32 = AtomicI32::new(-1);
+static REGISTERS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+static STACK: Stack = Stack(UnsafeCell::new([0; STACK_MAX]));
+
+struct Stack(UnsafeCell<[u8; STACK_MAX]>);
+
+// SAFETY: one at a time has it: the handler from ASKED to TAKEN, then who asked.
+unsafe impl Sync for Stack {}
+
+/// A thread at one moment.
+pub(super) struct Sample {
+    pub(super) instruction: u64,
+    pub(super) stack_pointer: u64,
+    pub(super) base_pointer: u64,
+    stack: Vec<u8>,
+}
+
+impl Sample {
+    /// Returns the word at an address of the stack.
+    pub(super) fn word(&self, address: u64) -> Option<u64> {
+        let at = usize::try_from(address.checked_sub(self.stack_pointer)?).ok()?;
+        let word = self.stack.get(at..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*word))
+    }
+
+    /// Says whether the thread is in that place, or may return there.
+    pub(super) fn touches(&self, place: &Range<u64>) -> bool {
+        let words = self.stack.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+        words.chain([self.instruction]).any(|word| place.contains(&word))
+    }
+}
+
+/// Has a thread copy itself; `None` where it has ended, does not take the signal, or another handler has it.
+pub(super) fn take(thread: i32) -> Option<Sample> {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = File::open("/proc/self/mem").ok()?;
+    if !install() {
+        return None;
+    }
+    MEMORY.store(memory.as_raw_fd(), Ordering::Relaxed);
+    TAKEN.store(false, Ordering::Relaxed);
+    ASKED.store(thread, Ordering::Release);
+    let process = std::process::id().cast_signed();
+    // SAFETY: a signal to a thread of this process, or to none, which is refused.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGURG) };
+    if sent != 0 || !came() {
+        let unanswered = ASKED.compare_exchange(thread, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if unanswered {
+            return None;
+        }
+        // It has begun, and is about to end.
+        while !TAKEN.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+    }
+    let [instruction, stack_pointer, base_pointer] =
+        [0, 1, 2].map(|at| REGISTERS[at].load(Ordering::Relaxed));
+    // SAFETY: the handler has written it and is done, and nobody else asks.
+    let stack = unsafe { &*STACK.0.get() };
+    let stack = stack[..LENGTH.load(Ordering::Relaxed)].to_vec();
+    Some(Sample { instruction, stack_pointer, base_pointer, stack })
+}
+
+fn came() -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !TAKEN.load(Ordering::Acquire) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    true
+}
+
+/// Sees that the signal is handled here; an app's own handler for it is left alone.
+fn install() -> bool {
+    let handler = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: it only asks.
+    unsafe { libc::sigaction(libc::SIGURG, ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: it is of numbers only, all of which may be zero.
+    let now = unsafe { now.assume_init() };
+    if now.sa_sigaction == handler {
+        return true;
+    }
+    if ![libc::SIG_DFL, libc::SIG_IGN].contains(&now.sa_sigaction) {
+        return false;
+    }
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    let action = libc::sigaction { sa_sigaction: handler, sa_flags: flags, ..now };
+    // SAFETY: the handler has this type, and does only what a handler may.
+    unsafe { libc::sigaction(libc::SIGURG, &raw const action, ptr::null_mut()) == 0 }
+}
+
+extern "C" fn handle(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: it only answers.
+    let thread = unsafe { libc::gettid() };
+    if ASKED.compare_exchange(thread, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        return;
+    }
+    // SAFETY: the thread's own.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    // SAFETY: the kernel lends it to the handler of a signal that is handled with SA_SIGINFO.
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let wanted = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP];
+    for (place, number) in REGISTERS.iter().zip(wanted) {
+        place.store(registers[number as usize].cast_unsigned(), Ordering::Relaxed);
+    }
+    let from = registers[libc::REG_RSP as usize];
+    // SAFETY: the buffer is this thread's from ASKED to TAKEN; what is not mapped is not read.
+    let read = unsafe { libc::pread(MEMORY.load(Ordering::Relaxed), STACK.0.get().cast(), STACK_MAX, from) };
+    LENGTH.store(usize::try_from(read).unwrap_or(0), Ordering::Relaxed);
+    // SAFETY: the thread's own.
+    unsafe { errno.write(before) };
+    TAKEN.store(true, Ordering::Release);
+}
