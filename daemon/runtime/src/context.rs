@@ -354,11 +354,7 @@ pub fn cancel_timer(timer: TimerRef) -> Result<bool, Refused> {
 /// # Errors
 /// [`Refused`] outside a callback.
 pub fn sleep(after: Duration) -> Result<Ref, Refused> {
-    with(|world, own| {
-        let reference = open(own, Wait::Time, None);
-        world.timers.set(after, Fire::Wait(own.pid, reference));
-        reference
-    })
+    with(|_, own| open(own, Wait::Time, Some(after)))
 }
 
 /// Takes the next message of the running task; `Ok(None)` while there is none.

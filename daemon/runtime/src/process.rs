@@ -271,6 +271,7 @@ impl Wait {
 pub(crate) struct Open {
     pub(crate) reference: Ref,
     pub(crate) wait: Wait,
+    /// When its time has run out; for a wait for a time, when that is over.
     pub(crate) due: Option<Instant>,
 }
 
@@ -344,8 +345,8 @@ pub(crate) struct Requests {
     pub(crate) open: Vec<Open>,
     /// What was answered and not taken yet.
     pub(crate) answers: Vec<(Ref, Answer)>,
-    /// When the armed deadline timer fires.
-    pub(crate) alarm: Option<Instant>,
+    /// The timer that fires when the first open request is due, or one that was, and when that is.
+    pub(crate) alarm: Option<(Instant, TimerRef)>,
     last_ref: Ref,
 }
 
