@@ -1,4 +1,4 @@
-//! Lets the test binaries export to the libraries they load what the daemon's own build exports.
+//! Lets tests and the benchmark export to the libraries they load what the daemon's own build exports.
 
 fn main() {
     for symbol in [
@@ -9,7 +9,9 @@ fn main() {
         "pthread_setspecific",
         "pthread_create",
     ] {
-        println!("cargo::rustc-link-arg-tests=-Wl,--export-dynamic-symbol={symbol}");
+        for target in ["tests", "benches"] {
+            println!("cargo::rustc-link-arg-{target}=-Wl,--export-dynamic-symbol={symbol}");
+        }
     }
     println!("cargo::rerun-if-changed=build.rs");
 }

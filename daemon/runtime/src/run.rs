@@ -18,7 +18,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -643,6 +643,44 @@ impl Run<'_> {
     fn die(mut self, exit: Exit) {
         let body = self.body.take().expect("the body is only away while a callback runs");
         end(self.world, self.slot, body, &exit);
+    }
+}
+
+/// Runs the callback of one request so many times in a row, with every look that comes before a callback and all that comes
+/// after it, but without mail: the reply is dropped. Says how long that took; `None` when the process did not rest before and
+/// after. For measuring. On a pool thread.
+pub(crate) fn drill(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
+    let slot = world.slot(pid)?;
+    let resting = slot.visit(pid.generation).ok()?;
+    let mut run = Run { world, slot, body: Some(resting) };
+    let from = crate::code::From { caller: Pid::NONE, server: pid, reference: 0 };
+    let begin = Instant::now();
+    let mut repeat = || {
+        for _ in 0..times {
+            if run.slot.wants_attention() || run.is_waiting() {
+                return Ok(false);
+            }
+            run.boundary()?;
+            if !matches!(run.world.gate.admit(&run), Admission::Free) {
+                return Ok(false);
+            }
+            run.callback(During::Message, &Event::Call(from, body))?;
+            run.continue_on()?;
+        }
+        Ok(!run.is_waiting())
+    };
+    let drilled = repeat();
+    let took = begin.elapsed();
+    match drilled {
+        Ok(whole) => {
+            let hold = run.hold();
+            run.put_back(hold);
+            whole.then_some(took)
+        }
+        Err(exit) => {
+            run.die(exit);
+            None
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::pid::Pid;
 use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
+use crate::run;
 use crate::supervisor::Supervised;
 use crate::sys::{self, SysError, SysStatus};
 use crate::top;
@@ -100,6 +101,18 @@ impl Runtime {
     /// Has a thread of the pool call `beat`, to see that the pool still runs what it is given. Does not wait.
     pub fn pulse(&self, beat: impl FnOnce() + Send + 'static) {
         self.world.scheduler.job(Box::new(beat));
+    }
+
+    /// Has a process that rests run the callback of one call again and again, on the pool, and waits for the end. Returns how
+    /// long the callbacks took; `None` when the process is none, or does something else. For benchmarks: see `run::drill`.
+    #[doc(hidden)]
+    pub fn drill(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
+        let (done, drilled) = mpsc::channel();
+        let world = Arc::clone(&self.world);
+        self.world
+            .scheduler
+            .job(Box::new(move || done.send(run::drill(&world, pid, &body, times)).unwrap_or(())));
+        drilled.recv().ok().flatten()
     }
 
     // --- messages --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ mod churn;
 mod line;
 mod purge;
 mod soak;
+mod steady;
 mod unpack;
 mod upgrade;
 
@@ -84,6 +85,8 @@ enum Section {
     Unpack,
     /// Old code, while many processes live.
     Purge,
+    /// A callback of a loaded library, beside the same one linked in.
+    Steady,
     /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
     Soak,
     /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
@@ -122,6 +125,9 @@ fn main() -> ExitCode {
     }
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));
+    }
+    if wanted(Section::Steady) {
+        steady::run(args.reps);
     }
     let mut faults = Vec::new();
     if args.sections.contains(&Section::Soak) {

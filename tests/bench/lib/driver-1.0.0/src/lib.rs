@@ -8,6 +8,8 @@
 mod calls;
 mod casts;
 mod children;
+#[path = "../../echo.rs"]
+mod echo;
 mod pool;
 mod probe;
 
@@ -17,9 +19,10 @@ use reld_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use calls::{Caller, Echo, Payload};
+use calls::Caller;
 use casts::{Counter, Sender};
 use children::{Crash, Family, Idle, OneSup, SimpleSup};
+use echo::{Echo, Payload};
 use pool::{Pool, Shape};
 use probe::Probe;
 
