@@ -48,6 +48,7 @@ mod rows;
 mod run;
 mod runtime;
 mod scheduler;
+mod shown;
 mod sleepers;
 mod slot;
 mod supervisor;

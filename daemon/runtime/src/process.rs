@@ -18,6 +18,7 @@ use crate::gate::Round;
 use crate::pid::Pid;
 use crate::port::PortEvent;
 use crate::rows::Rows;
+use crate::shown;
 use crate::slot::Kind;
 use crate::term;
 use crate::timer::TimerRef;
@@ -310,7 +311,7 @@ pub(crate) enum During {
 pub(crate) struct UnderWay {
     /// When it was parked first.
     pub(crate) since: Instant,
-    /// The message that it is about.
+    /// The message that it is about, as people are shown it.
     pub(crate) mail: Option<Mail>,
 }
 
@@ -477,6 +478,8 @@ impl Body {
     /// Takes note of a callback that was parked, or of one that crashed, and the message that it is about.
     pub(crate) fn note_under_way(&mut self, mail: Option<Mail>) {
         if self.under_way.is_none() {
+            // For people, who are shown it when this process has no say any more.
+            let mail = mail.map(|mail| shown::mail(&*self.card.code.module, mail));
             self.under_way = Some(Box::new(UnderWay { since: Instant::now(), mail }));
         }
     }

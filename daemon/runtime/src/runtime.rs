@@ -22,6 +22,7 @@ use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
 use crate::run;
+use crate::shown;
 use crate::supervisor::Supervised;
 use crate::sys::{self, SysError, SysStatus};
 use crate::top;
@@ -362,6 +363,25 @@ impl Runtime {
     /// Returns one process in full.
     pub fn details(&self, pid: Pid) -> Option<ProcessDetails> {
         self.world.details(pid)
+    }
+
+    /// Returns one process in full, as people are shown it: what its module hides of its messages is hidden, and all of them
+    /// where it does not say so in time.
+    pub fn shown(&self, pid: Pid, timeout: Duration) -> Option<ProcessDetails> {
+        let details = self.world.details(pid)?;
+        let code = self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))?;
+        if !code.module.hides() {
+            return Some(details);
+        }
+        let (tell, told) = mpsc::channel();
+        let all = details.clone();
+        self.world.scheduler.job(Box::new(move || {
+            let look = |kind, body| shown::shown(&*code.module, kind, body);
+            // Who asked may have given up.
+            let _ = tell.send(shown::details(&look, all));
+        }));
+        let hide = |_| shown::details(&|_, _| shown::hidden(), details);
+        Some(told.recv_timeout(timeout).unwrap_or_else(hide))
     }
 
     /// Returns all processes.

@@ -26,7 +26,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, _: q::Processes| async move { Ok(processes(&api)) });
     let router = on(router, |api: Api, request: q::Top| async move { top(api, request).await });
     let router = on(router, |api: Api, request: q::SysStatus| async move { sys_status(api, &request).await });
-    let router = on(router, |api: Api, request: q::Process| async move { details(&api, &request.process) });
+    let router =
+        on(router, |api: Api, request: q::Process| async move { details(api, &request.process).await });
     let router = on(router, |api: Api, _: q::Apps| async move { Ok(apps(&api)) });
     let router =
         on(router, |api: Api, request: q::Code| async move { code(&api, request.module.as_deref()) });
@@ -283,13 +284,14 @@ fn callback(info: &runtime::CallbackInfo) -> r::Callback {
     }
 }
 
-fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
+async fn details(api: Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     let pid = api.find(name)?;
-    let found = api.runtime.details(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
+    let noproc = move || sys_error(&runtime::SysError::Noproc(pid));
+    let found = api.wait(move |runtime| runtime.shown(pid, BOUNDARY).ok_or_else(noproc)).await?;
     let (info, ties) = (&found.info, found.info.ties.as_ref());
     let inside = found.inside.as_ref();
     Ok(r::ProcessDetails {
-        process: process(api, info, &mut Ids::default()),
+        process: process(&api, info, &mut Ids::default()),
         names: info.names.clone(),
         in_callback: inside.is_none() || info.status == Status::Waiting,
         old_frames: u64::from(info.is_old && (inside.is_none() || info.callback.is_some())),
