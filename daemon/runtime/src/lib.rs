@@ -22,6 +22,7 @@
 
 mod application;
 mod blocking;
+mod census;
 mod child_spec;
 mod code;
 mod code_server;
@@ -64,6 +65,7 @@ mod world;
 
 pub use application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
 pub use blocking::Blocking;
+pub use census::{Census, Share};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
 pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus, StopCause};
 use crate::blocking::Blocking;
+use crate::census::Census;
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::{self, Stuck};
@@ -387,6 +388,11 @@ impl Runtime {
     /// Returns all processes.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.world.processes()
+    }
+
+    /// Counts processes, and what they have: with one look at each, so that a node with a million may be asked often.
+    pub fn census(&self) -> Census {
+        self.world.census()
     }
 
     /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that

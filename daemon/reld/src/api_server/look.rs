@@ -462,7 +462,7 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
     let modules: Vec<r::Module> = names.iter().map(row).collect();
     let is_asked =
         |library: &r::Library| module.is_none() || modules.iter().any(|module| module.app == library.app);
-    let libraries = libraries(api).into_iter().filter(is_asked).collect();
+    let libraries = libraries(api, &api.runtime.census()).into_iter().filter(is_asked).collect();
     Ok(r::CodeTable { modules, libraries, residents: residents(api) })
 }
 
