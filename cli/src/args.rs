@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use reld_api::request as q;
 use serde_json::Value;
 
 use crate::json_arg;
+use crate::word::{Word, word};
 
 /// Live upgrades of native code: pack, upgrade, look, touch.
 #[derive(Debug, Parser)]
@@ -278,40 +280,31 @@ pub(crate) struct Policy {
     #[arg(long)]
     pub(crate) supersede: bool,
     /// What is done about processes outside every supervision tree that use a module which changes
-    #[arg(long, default_value = "refuse")]
-    pub(crate) orphans: Orphans,
+    #[arg(long, default_value = "refuse", value_parser = word::<q::Orphans>(&ORPHANS))]
+    pub(crate) orphans: q::Orphans,
     /// What is done about processes of updated modules that do not come to rest in time
-    #[arg(long, default_value = "abort")]
-    pub(crate) unrest: Unrest,
+    #[arg(long, default_value = "abort", value_parser = word::<q::Unrest>(&UNREST))]
+    pub(crate) unrest: q::Unrest,
     /// Move the modules group by group, each group in a window of its own, as in OTP. Where a later window fails, those
     /// before it are taken back by a downgrade, for new code has run by then
     #[arg(long)]
     pub(crate) group_windows: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Orphans {
-    /// Refuse the upgrade
-    #[default]
-    Refuse,
-    /// End them
-    Kill,
-    /// Convert them like others
-    Include,
-    /// Leave them alone: their next message meets new code with a state of the old
-    Ignore,
-}
+/// The words of the wire for it, with what each means.
+const ORPHANS: [Word; 4] = [
+    ("refuse", "Refuse the upgrade"),
+    ("kill", "End them"),
+    ("include", "Convert them like others"),
+    ("ignore", "Leave them alone: their next message meets new code with a state of the old"),
+];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Unrest {
-    /// Take the upgrade back
-    #[default]
-    Abort,
-    /// End them
-    Kill,
-    /// Leave them in old code until their callback returns
-    Leave,
-}
+/// The words of the wire for it, with what each means.
+const UNREST: [Word; 3] = [
+    ("abort", "Take the upgrade back"),
+    ("kill", "End them"),
+    ("leave", "Leave them in old code until their callback returns"),
+];
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
@@ -501,8 +494,8 @@ pub(crate) struct Trace {
     #[arg(long = "proc", value_name = "PID|NAME")]
     pub(crate) processes: Vec<String>,
     /// Only what is of this kind; may be given more than once
-    #[arg(long = "kind", value_name = "KIND")]
-    pub(crate) kinds: Vec<TraceKind>,
+    #[arg(long = "kind", value_name = "KIND", value_parser = word::<q::TraceKind>(&TRACE_KINDS))]
+    pub(crate) kinds: Vec<q::TraceKind>,
     /// End after so many messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,
@@ -533,18 +526,17 @@ pub(crate) enum TraceFormat {
     Text,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TraceKind {
-    Call,
-    Reply,
-    Cast,
-    Info,
-    Exit,
-    Down,
-    Spawn,
-    /// suspend, resume, change_code and the like
-    Sys,
-}
+/// The words of the wire for it, with what those mean that do not say so.
+const TRACE_KINDS: [Word; 8] = [
+    ("call", ""),
+    ("reply", ""),
+    ("cast", ""),
+    ("info", ""),
+    ("exit", ""),
+    ("down", ""),
+    ("spawn", ""),
+    ("sys", "suspend, resume, change_code and the like"),
+];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sys {

@@ -8,6 +8,7 @@ mod commands;
 mod error;
 mod json_arg;
 mod render;
+mod word;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -42,7 +42,7 @@ extern "C" {
 /* Must be equal on both sides. */
 #define RELD_ABI_MAJOR 1u
 /* Counts members appended since RELD_ABI_MAJOR changed. */
-#define RELD_ABI_MINOR 4u
+#define RELD_ABI_MINOR 5u
 /* Whether a table of the other side, which may be older or newer than this header, reaches as far as a member. */
 #define RELD_HAS(table, member)                                                                                        \
     ((size_t)((const char *)(&(table)->member + 1) - (const char *)(table)) <= (size_t)(table)->size)
@@ -217,7 +217,13 @@ typedef struct reld_module {
      * when it is not known. May be null. Only called by who looks into a library without loading it, so before
      * reld_app.load. Since ABI 1.1. */
     reld_status (*schema)(reld_buf *out, reld_exit *why);
+    /* [pool] Writes what people are shown instead of `body`, owned by the daemon: of a state (RELD_STATUS_STATE), or of the
+     * message of a RELD_EVENT_CALL, _CAST or _INFO. Leaves *out empty for what may be shown as it is; after a failure nothing
+     * of it is shown. Null: all may be shown. Not inside a callback. Since ABI 1.5. */
+    reld_status (*format_status)(uint32_t kind, reld_bytes body, reld_buf *out, reld_exit *why);
 } reld_module;
+
+#define RELD_STATUS_STATE 32u /* a state, for reld_module.format_status. Since ABI 1.5 */
 
 /* Set in reld_app.flags: a C library never unwinds, so it sets it too. */
 #define RELD_FLAG_PANIC_UNWIND 1u
@@ -317,6 +323,11 @@ typedef struct reld_answer {
  * The reply is {ok: ..} or {error: {reason, pid, text}}.
  */
 #define RELD_REQUEST_SUPERVISOR 1u
+
+/* Has a process end in order: answered with RELD_ANSWER_EXIT and the reason it ended with, when it has. The body is the reason
+ * to end with: {kind: "normal" | "shutdown" | "killed" | "noproc" | "error" | "panic" | "undecodable" | "overloaded", text},
+ * the text for those kinds that have one. Since ABI 1.5. OTP: gen_server:stop/3. */
+#define RELD_REQUEST_STOP 2u
 /*
  * To a port, with no process as `to`. Since ABI 1.2; an older daemon refuses it. The body is one of these, MessagePack
  * with field names; PORT is a number, HOW is "now" (answer nil when there is nothing yet), "wait" (answer nil when it is

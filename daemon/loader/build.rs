@@ -1,4 +1,4 @@
-//! Lets the test binaries export to the libraries they load what the daemon's own build exports.
+//! Lets tests and the benchmark export to the libraries they load what the daemon's own build exports.
 
 fn main() {
     for symbol in [
@@ -11,7 +11,9 @@ fn main() {
         "write",
         "writev",
     ] {
-        println!("cargo::rustc-link-arg-tests=-Wl,--export-dynamic-symbol={symbol}");
+        for target in ["tests", "benches"] {
+            println!("cargo::rustc-link-arg-{target}=-Wl,--export-dynamic-symbol={symbol}");
+        }
     }
     println!("cargo::rerun-if-changed=build.rs");
 }

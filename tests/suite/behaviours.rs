@@ -129,6 +129,86 @@ fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
 }
 
 #[test]
+fn a_process_stops_another_with_a_reason_and_is_told_when_that_has_ended_or_why_not() {
+    let node = board();
+    let vault = |owner: &str| node.ok(&["spawn", "board_vault", &json!([owner, "1234"]).to_string()]);
+    let stop = |whom: &str, kind: &str, text: Option<&str>, ms: u64| {
+        let mut why = json!({ "kind": kind });
+        if let Some(text) = text {
+            why["text"] = json!(text);
+        }
+        node.json(&["call", "porter", &json!([whom, why, ms]).to_string()])["reply"].clone()
+    };
+    node.ok(&["spawn", "board_porter", "null"]);
+    vault("ann");
+    assert_eq!(stop("ann", "shutdown", Some("moved"), 5_000), json!("stopped"));
+    // Told after the end, so the name is free and the log has the line.
+    assert!(node.log().contains("the vault of ann ends: shutdown: moved"), "{}", node.log());
+    assert_eq!(stop("ann", "normal", None, 5_000), json!("the server ended: noproc"));
+    vault("ann");
+    node.ok(&["suspend", "ann"]);
+    assert_eq!(stop("ann", "normal", None, 5_000), json!("stopped"), "also while it is suspended");
+    vault("bob");
+    // It does not end inside a callback, but afterwards, although nobody waits any more.
+    let mut busy = node.relctl(&["call", "bob", r#"{"try": ["1", 300]}"#]).spawn().expect("relctl runs");
+    eventually("the vault is busy", || {
+        (node.json(&["proc", "bob"])["in_callback"] == json!(true)).then_some(())
+    });
+    assert_eq!(stop("bob", "error", Some("too slow"), 20), json!("the call timed out"));
+    assert!(busy.wait().expect("relctl ends").success(), "what was under way is answered");
+    eventually("it has ended", || (node.run(&["proc", "bob"]).code == 1).then_some(()));
+    assert!(node.log().contains("the vault of bob ends: error: too slow"), "{}", node.log());
+    assert!(stop("porter", "normal", None, 10).as_str().is_some_and(|text| text.contains("its own end")));
+}
+
+#[test]
+fn format_status_keeps_secrets_from_whoever_looks_and_from_crash_reports() {
+    let node = board();
+    node.ok(&["spawn", "board_vault", r#"["ann", "1234"]"#]);
+    let status = node.json(&["sys", "status", "ann"]);
+    assert_eq!(status["state"], json!({"owner": "ann", "key": "..."}), "{status:#}");
+    assert_eq!(node.state("ann")["key"], json!("1234"), "who asks for the state gets it");
+    node.ok(&["sys", "log", "ann", "--keep"]);
+    node.ok(&["call", "ann", r#"{"open": "1234"}"#]);
+    node.ok(&["suspend", "ann"]);
+    let mut caller =
+        node.relctl(&["call", "ann", r#"{"try": ["1234", 600000]}"#]).spawn().expect("relctl runs");
+    node.ok(&["cast", "ann", "1234"]);
+    let mailbox = || node.json(&["proc", "ann"])["mailbox"].as_array().cloned().unwrap_or_default();
+    let bodies = eventually("both wait", || {
+        let mut bodies: Vec<String> = mailbox().iter().map(|letter| letter["body"].to_string()).collect();
+        bodies.sort();
+        (bodies.len() == 2).then_some(bodies)
+    });
+    // Of what its module fails to show nothing is shown.
+    assert_eq!(bodies, [r#""hidden""#, r#"{"try":["...",600000]}"#]);
+    let log = node.json(&["sys", "log", "ann"])["messages"].clone();
+    assert_eq!(
+        (&log[0]["message"], &log[1]["message"]),
+        (&json!({"open": "..."}), &json!("hidden")),
+        "{log:#}"
+    );
+    node.ok(&["resume", "ann"]);
+    let parked = eventually("it is parked", || {
+        let callback = node.json(&["proc", "ann"])["callback"].clone();
+        (!callback.is_null()).then_some(callback)
+    });
+    assert!(parked.to_string().contains(r#"try"#) && !parked.to_string().contains("1234"), "{parked}");
+    node.ok(&["kill", "ann"]);
+    caller.wait().expect("relctl ends");
+    node.ok(&["spawn", "board_vault", r#"["bob", "1234"]"#]);
+    node.run(&["call", "bob", r#"{"open": "secret word"}"#]).expect(1);
+    let report = eventually("the crash is reported", || {
+        node.log()
+            .lines()
+            .find(|line| line.contains("wrong key") && line.contains("board_vault"))
+            .map(str::to_owned)
+    });
+    assert!(report.contains("...") && !report.contains("secret word"), "{report}");
+    assert!(!node.log().contains("secret word") && !node.log().contains("1234"), "{}", node.log());
+}
+
+#[test]
 fn s31_a_message_sequence_is_drawn() {
     let node = board();
     let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));

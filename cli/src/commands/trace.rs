@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::Shown;
-use crate::args::{Trace, TraceFormat, TraceKind};
+use crate::args::{Trace, TraceFormat};
 use crate::error::Failure;
 use crate::render;
 
@@ -22,8 +22,8 @@ const QUIET: Duration = Duration::from_millis(200);
 const AT_MOST: Duration = Duration::from_secs(2);
 
 pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
-    let kinds = args.kinds.into_iter().map(kind).collect();
-    let mut events = client.follow(&q::Trace { processes: args.processes, kinds }).await?;
+    let asked = q::Trace { processes: args.processes, kinds: args.kinds };
+    let mut events = client.follow(&asked).await?;
     let count = args.count.unwrap_or(usize::MAX);
     let mut told: Vec<Told> = Vec::new();
     // The command starts when the node says that it looks.
@@ -55,19 +55,6 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
         TraceFormat::Text => render::trace::text(&told, &args.labels),
     };
     Ok(Shown::new(&told, text))
-}
-
-fn kind(kind: TraceKind) -> q::TraceKind {
-    match kind {
-        TraceKind::Call => q::TraceKind::Call,
-        TraceKind::Reply => q::TraceKind::Reply,
-        TraceKind::Cast => q::TraceKind::Cast,
-        TraceKind::Info => q::TraceKind::Info,
-        TraceKind::Exit => q::TraceKind::Exit,
-        TraceKind::Down => q::TraceKind::Down,
-        TraceKind::Spawn => q::TraceKind::Spawn,
-        TraceKind::Sys => q::TraceKind::Sys,
-    }
 }
 
 fn message(event: TraceEvent) -> Option<Told> {

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, history, load, release};
-use crate::args::{Downgrade, Going, Install, Mode, Orphans, Policy, Settle, Timeouts, Unrest, Upgrade};
+use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade};
 use crate::error::Failure;
 use crate::render;
 
@@ -106,20 +106,7 @@ fn timeouts(args: Timeouts) -> q::Timeouts {
 }
 
 pub(super) fn policy(args: Policy) -> q::Policy {
-    q::Policy {
-        orphans: match args.orphans {
-            Orphans::Refuse => q::Orphans::Refuse,
-            Orphans::Kill => q::Orphans::Kill,
-            Orphans::Include => q::Orphans::Include,
-            Orphans::Ignore => q::Orphans::Ignore,
-        },
-        unrest: match args.unrest {
-            Unrest::Abort => q::Unrest::Abort,
-            Unrest::Kill => q::Unrest::Kill,
-            Unrest::Leave => q::Unrest::Leave,
-        },
-        group_windows: args.group_windows,
-    }
+    q::Policy { orphans: args.orphans, unrest: args.unrest, group_windows: args.group_windows }
 }
 
 /// Whoever names a file means it; a version has neither a slash nor this ending.

@@ -35,7 +35,7 @@ use core::sync::atomic::AtomicU64;
 /// The version of this boundary that must be equal on both sides.
 pub const ABI_MAJOR: u32 = 1;
 /// Counts members appended since [`ABI_MAJOR`] changed.
-pub const ABI_MINOR: u32 = 4;
+pub const ABI_MINOR: u32 = 5;
 /// The first bytes of every [`App`] block.
 pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
@@ -330,7 +330,16 @@ pub struct Module {
     /// null. No node calls it, but who looks into a library without loading it, so before [`App::load`]. Since ABI
     /// 1.1.
     pub schema: Option<unsafe extern "C" fn(out: *mut Buf, why: *mut Exit) -> Status>,
+    /// `[pool]` Writes what people are shown instead of `body`: of a state ([`STATUS_STATE`]), or of a message, whose kind
+    /// is one of [`EVENT_CALL`], [`EVENT_CAST`] and [`EVENT_INFO`]. Leaves `out` empty for what may be shown as it is; after a
+    /// failure nothing of it is shown. Null: all may be shown. Called outside any callback. Since ABI 1.5. OTP:
+    /// `format_status/1`.
+    pub format_status:
+        Option<unsafe extern "C" fn(kind: u32, body: Bytes, out: *mut Buf, why: *mut Exit) -> Status>,
 }
+
+/// A state, for [`Module::format_status`]. Since ABI 1.5.
+pub const STATUS_STATE: u32 = 32;
 
 /// Set in [`App::flags`] when the library unwinds on panic, as it must.
 pub const FLAG_PANIC_UNWIND: u32 = 1;
@@ -467,6 +476,12 @@ pub const REQUEST_CALL: u32 = 0;
 ///
 /// The reply is `{ok: ..}` or `{error: {reason, pid, text}}`.
 pub const REQUEST_SUPERVISOR: u32 = 1;
+
+/// Has a process end in order, for [`Host::call`]: its terminate is called, and the answer is [`ANSWER_EXIT`] with the
+/// reason for which it ended, when it has. The body is the reason that it is to end with, MessagePack with field names:
+/// `{kind: "normal" | "shutdown" | "killed" | "noproc" | "error" | "panic" | "undecodable" | "overloaded", text}`, the text
+/// for those kinds that have one. Since ABI 1.5; an older daemon refuses it. OTP: `gen_server:stop/3`.
+pub const REQUEST_STOP: u32 = 2;
 
 /// A request to a port, for [`Host::call`] with no process as `to`. Since ABI 1.2; an older daemon refuses it.
 ///

@@ -89,7 +89,7 @@ fn add_structs(facts: &mut Facts) {
         reld_outcome = Outcome { state_app, next, has_reply, reply, exit, future }
         reld_module = Module {
             size, behaviour, name, callback, export_state, import_state, change_code, change_code_down, accepts,
-            drop_state, schema,
+            drop_state, schema, format_status,
         }
         reld_app = App {
             magic, size, abi_major, abi_minor, flags, name, vsn, built_by, modules, module_count, load, unload,
@@ -133,6 +133,7 @@ fn add_constants(facts: &mut Facts) {
         RELD_FLAG_PANIC_UNWIND = FLAG_PANIC_UNWIND,
         RELD_ANSWER_REPLY = ANSWER_REPLY, RELD_ANSWER_TIMEOUT = ANSWER_TIMEOUT, RELD_ANSWER_EXIT = ANSWER_EXIT,
         RELD_REQUEST_CALL = REQUEST_CALL, RELD_REQUEST_SUPERVISOR = REQUEST_SUPERVISOR,
+        RELD_REQUEST_STOP = REQUEST_STOP, RELD_STATUS_STATE = STATUS_STATE,
         RELD_INFINITY = INFINITY,
     }
 }

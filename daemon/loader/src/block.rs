@@ -28,6 +28,8 @@ pub(crate) type ChangeFn =
 pub(crate) type ChangeDownFn =
     unsafe extern "C" fn(abi::Bytes, abi::Bytes, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -> abi::Status;
+pub(crate) type FormatFn =
+    unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
 pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
 pub(crate) type UnloadFn = unsafe extern "C" fn();
@@ -67,6 +69,8 @@ pub(crate) struct Table {
     pub(crate) accepts: AcceptsFn,
     /// `None` also where the library's ABI has no such member yet.
     pub(crate) schema: Option<SchemaFn>,
+    /// `None` for a module that hides nothing from people.
+    pub(crate) format_status: Option<FormatFn>,
     /// `None` for the behaviours that keep no state of the app's.
     pub(crate) state: Option<StateFns>,
 }
@@ -236,6 +240,7 @@ fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
         callback: needed(name, "callback", table.callback)?,
         accepts: needed(name, "accepts", table.accepts)?,
         schema: table.schema,
+        format_status: table.format_status,
         state,
     })
 }

@@ -115,6 +115,10 @@ unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u
         let kind = match kind {
             abi::REQUEST_TABLE => return Ok(context::table(&body)?),
             abi::REQUEST_PORT => return Ok(context::port(&body, timeout)?),
+            abi::REQUEST_STOP => {
+                let reason = term::decode(&body).map_err(|_| No)?;
+                return Ok(context::stop(wire::pid_in(to), reason, timeout)?);
+            }
             abi::REQUEST_CALL => RequestKind::Call,
             abi::REQUEST_SUPERVISOR => RequestKind::Supervisor,
             _ => return Err(No),

@@ -210,6 +210,27 @@ impl Module for ForeignModule {
         let status = unsafe { (self.inner.table.accepts)(kind, wire::lend(body), &raw mut why) };
         self.check(status, why)
     }
+
+    fn hides(&self) -> bool {
+        self.inner.table.format_status.is_some()
+    }
+
+    fn format_status(&self, kind: BodyKind, body: &[u8]) -> Result<Bytes, Exit> {
+        let part = match kind {
+            BodyKind::State => abi::STATUS_STATE,
+            BodyKind::Call => abi::EVENT_CALL,
+            BodyKind::Cast => abi::EVENT_CAST,
+            BodyKind::Info => abi::EVENT_INFO,
+            BodyKind::Init => abi::EVENT_INIT,
+        };
+        let Some(format) = self.inner.table.format_status else { return Ok(body.to_vec()) };
+        let (mut shown, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        // SAFETY: as for import.
+        let status = unsafe { format(part, wire::lend(body), &raw mut shown, &raw mut why) };
+        let shown = self.take(shown);
+        self.check(status, why)?;
+        shown.map(|shown| if shown.is_empty() { body.to_vec() } else { shown })
+    }
 }
 
 impl Instance for ForeignInstance {

@@ -46,16 +46,20 @@ pub(crate) async fn watchdog(runtime: Runtime) {
     let mut ticks = tokio::time::interval(pause.max(Duration::from_millis(1)));
     loop {
         ticks.tick().await;
-        let (beat, felt) = oneshot::channel();
-        // Refused where nobody feels it any more.
-        runtime.pulse(move || beat.send(()).unwrap_or(()));
-        match tokio::time::timeout(pause, felt).await {
-            Ok(_) => tell(&[NotifyState::Watchdog]),
-            Err(_) => {
-                tracing::error!(name: "daemon.no_pulse", "the pool runs nothing; no sign of life is given");
-            }
+        if has_pulse(&runtime, pause).await {
+            tell(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!(name: "daemon.no_pulse", "the pool runs nothing; no sign of life is given");
         }
     }
+}
+
+/// Says whether the pool runs what it is given, within that time.
+async fn has_pulse(runtime: &Runtime, within: Duration) -> bool {
+    let (beat, felt) = oneshot::channel();
+    // Refused where nobody feels it any more.
+    runtime.pulse(move || beat.send(()).unwrap_or(()));
+    tokio::time::timeout(within, felt).await.is_ok_and(|felt| felt.is_ok())
 }
 
 /// What the node does, for `systemctl status`.
@@ -74,5 +78,33 @@ fn line(board: &Board) -> String {
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(name: "daemon.notify", %error, "the service manager was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn there_is_a_pulse_as_long_as_the_pool_runs_something() {
+        let node = Runtime::new(1);
+        assert!(has_pulse(&node, Duration::from_secs(60)).await);
+        // A callback that computes for ever keeps no sign of life back: its worker is replaced.
+        let (begun, begins) = oneshot::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        node.pulse(move || {
+            begun.send(()).unwrap_or(());
+            // Until the test is over.
+            let _ = ends.recv();
+        });
+        begins.await.expect("the pool runs it");
+        assert!(has_pulse(&node, Duration::from_secs(60)).await);
+        drop(end);
+    }
+
+    #[tokio::test]
+    async fn there_is_none_where_the_pool_runs_nothing() {
+        let standing = Runtime::new(0);
+        assert!(!has_pulse(&standing, Duration::from_millis(50)).await);
     }
 }

@@ -177,6 +177,20 @@ pub trait Module: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Exit::Undecodable`], naming what does not fit.
     fn accepts(&self, kind: BodyKind, body: &[u8]) -> Result<(), Exit>;
+
+    /// Says whether people are to be shown something else than its states and messages: see [`Module::format_status`].
+    fn hides(&self) -> bool {
+        false
+    }
+
+    /// Makes what people are shown of a state, or of the body of a message. Runs no callback. OTP: `format_status/1`.
+    ///
+    /// # Errors
+    /// Whatever the app answers, or its panic; then nothing is shown.
+    fn format_status(&self, kind: BodyKind, body: &[u8]) -> Result<Bytes, Exit> {
+        let _ = kind;
+        Ok(body.to_vec())
+    }
 }
 
 /// The state of a process, with the code that built it. Dropping it drops the state, on the calling thread.

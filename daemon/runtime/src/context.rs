@@ -24,6 +24,7 @@ use crate::pid::Pid;
 use crate::port;
 use crate::process::{Answer, Body, Card, Idle, Mail, RequestKind, Signal, Wait, Watch};
 use crate::rows::Rows;
+use crate::sys::SysError;
 use crate::term;
 use crate::timer::TimerRef;
 use crate::world::{Fire, Start, World};
@@ -359,11 +360,7 @@ pub fn cancel_timer(timer: TimerRef) -> Result<bool, Refused> {
 /// # Errors
 /// [`Refused`] outside a callback.
 pub fn sleep(after: Duration) -> Result<Ref, Refused> {
-    with(|world, own| {
-        let reference = open(own, Wait::Time, None);
-        world.timers.set(after, Fire::Wait(own.pid, reference));
-        reference
-    })
+    with(|_, own| open(own, Wait::Time, Some(after)))
 }
 
 /// Takes the next message of the running task; `Ok(None)` while there is none.
@@ -459,6 +456,30 @@ pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Ref
         let reference = open(own, Wait::End(pid), timeout);
         let watch = Watch { watcher: own.pid, reference, as_answer: true };
         world.signal(pid, Signal::Monitor(watch));
+        reference
+    })
+}
+
+/// Has a process end in order; the request is answered with [`Answer::Exit`] and the reason it ended with, when it has. OTP:
+/// `proc_lib:stop/3`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Refused> {
+    let behaviour = with(|world, _| {
+        world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.code.behaviour()))
+    })?;
+    if behaviour == Some(Behaviour::Task) {
+        return with(|_, own| {
+            let reference = open(own, Wait::End(pid), timeout);
+            own.answer(reference, Answer::Exit(Exit::Error(SysError::Task(pid).to_string())));
+            reference
+        });
+    }
+    let reference = await_exit(pid, timeout)?;
+    with(|world, own| {
+        world.tracer.fact(own.pid, pid, "terminate");
+        world.signal(pid, Signal::System(Box::new(|body| body.after().ending = Some(reason))));
         reference
     })
 }

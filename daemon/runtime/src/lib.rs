@@ -22,6 +22,7 @@
 
 mod application;
 mod blocking;
+mod census;
 mod child_spec;
 mod code;
 mod code_server;
@@ -48,6 +49,8 @@ mod rows;
 mod run;
 mod runtime;
 mod scheduler;
+mod shown;
+mod sleepers;
 mod slot;
 mod supervisor;
 mod sync;
@@ -62,6 +65,7 @@ mod world;
 
 pub use application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
 pub use blocking::Blocking;
+pub use census::{Census, Share};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
 pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,

@@ -18,6 +18,7 @@ use crate::gate::Round;
 use crate::pid::Pid;
 use crate::port::PortEvent;
 use crate::rows::Rows;
+use crate::shown;
 use crate::slot::Kind;
 use crate::term;
 use crate::timer::TimerRef;
@@ -271,6 +272,7 @@ impl Wait {
 pub(crate) struct Open {
     pub(crate) reference: Ref,
     pub(crate) wait: Wait,
+    /// When its time has run out; for a wait for a time, when that is over.
     pub(crate) due: Option<Instant>,
 }
 
@@ -309,7 +311,7 @@ pub(crate) enum During {
 pub(crate) struct UnderWay {
     /// When it was parked first.
     pub(crate) since: Instant,
-    /// The message that it is about.
+    /// The message that it is about, as people are shown it.
     pub(crate) mail: Option<Mail>,
 }
 
@@ -344,8 +346,8 @@ pub(crate) struct Requests {
     pub(crate) open: Vec<Open>,
     /// What was answered and not taken yet.
     pub(crate) answers: Vec<(Ref, Answer)>,
-    /// When the armed deadline timer fires.
-    pub(crate) alarm: Option<Instant>,
+    /// The timer that fires when the first open request is due, or one that was, and when that is.
+    pub(crate) alarm: Option<(Instant, TimerRef)>,
     last_ref: Ref,
 }
 
@@ -476,6 +478,8 @@ impl Body {
     /// Takes note of a callback that was parked, or of one that crashed, and the message that it is about.
     pub(crate) fn note_under_way(&mut self, mail: Option<Mail>) {
         if self.under_way.is_none() {
+            // For people, who are shown it when this process has no say any more.
+            let mail = mail.map(|mail| shown::mail(&*self.card.code.module, mail));
             self.under_way = Some(Box::new(UnderWay { since: Instant::now(), mail }));
         }
     }

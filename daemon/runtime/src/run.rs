@@ -18,7 +18,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -32,7 +32,8 @@ use crate::journal::Death;
 use crate::link::{OnExit, on_exit};
 use crate::pid::Pid;
 use crate::process::{
-    Actor, Answer, Body, During, Idle, Mail, Process, RequestKind, Signal, Ties, spare_mail, spare_signals,
+    Actor, Answer, Body, During, Idle, Mail, Process, RequestKind, Signal, Ties, Wait, spare_mail,
+    spare_signals,
 };
 use crate::slot::{GateNumber, Hold, Slot};
 use crate::supervisor;
@@ -227,7 +228,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers the open requests whose time has run out. That of a prep_stop without a tree is the end.
+    /// Answers the open requests whose time has come. That of a prep_stop without a tree is the end.
     fn deadline(&mut self) -> Result<(), Exit> {
         if let (During::PrepStop(exit), Some(under_way)) = (&self.during, &self.under_way)
             && under_way.since.elapsed() >= PREP_STOP
@@ -235,31 +236,40 @@ impl Run<'_> {
             tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
             return Err((**exit).clone());
         }
-        self.requests().alarm = None;
+        self.silence();
         let now = Instant::now();
         let due: Vec<_> = self
             .open()
             .iter()
             .filter(|open| open.due.is_some_and(|due| due <= now))
-            .map(|open| (open.reference, open.wait.target()))
+            .map(|open| (open.reference, open.wait))
             .collect();
-        for (reference, target) in due {
-            self.world.journal.timed_out(target);
-            self.answer(reference, Answer::Timeout);
+        for (reference, wait) in due {
+            if wait == Wait::Time {
+                self.answer(reference, Answer::Reply(Bytes::new()));
+            } else {
+                self.world.journal.timed_out(wait.target());
+                self.answer(reference, Answer::Timeout);
+            }
         }
         Ok(())
     }
 
-    /// Makes sure that a timer fires when the first open request is due. It is never cancelled: a call costs no timer
-    /// as long as an earlier one is still armed.
+    /// Makes sure that a timer fires when the first open request is due. An answer does not cancel it: a call costs no
+    /// timer as long as an earlier one is still armed.
     fn arm(&mut self) {
         let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
-        let alarm = &mut self.requests().alarm;
-        if alarm.is_none_or(|alarm| due < alarm) {
-            *alarm = Some(due);
+        if self.requests().alarm.is_none_or(|(alarm, _)| due < alarm) {
+            self.silence();
             let after = due.saturating_duration_since(Instant::now());
-            self.world.timers.set(after, Fire::Deadline(self.pid));
+            let timer = self.world.timers.set(after, Fire::Deadline(self.pid));
+            self.requests().alarm = Some((due, timer));
         }
+    }
+
+    fn silence(&mut self) {
+        let world = self.world;
+        silence(world, self);
     }
 
     // --- the boundary --------------------------------------------------------------------------------------------
@@ -636,6 +646,44 @@ impl Run<'_> {
     }
 }
 
+/// Runs the callback of one request so many times in a row, with every look that comes before a callback and all that comes
+/// after it, but without mail: the reply is dropped. Says how long that took; `None` when the process did not rest before and
+/// after. For measuring. On a pool thread.
+pub(crate) fn drill(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
+    let slot = world.slot(pid)?;
+    let resting = slot.visit(pid.generation).ok()?;
+    let mut run = Run { world, slot, body: Some(resting) };
+    let from = crate::code::From { caller: Pid::NONE, server: pid, reference: 0 };
+    let begin = Instant::now();
+    let mut repeat = || {
+        for _ in 0..times {
+            if run.slot.wants_attention() || run.is_waiting() {
+                return Ok(false);
+            }
+            run.boundary()?;
+            if !matches!(run.world.gate.admit(&run), Admission::Free) {
+                return Ok(false);
+            }
+            run.callback(During::Message, &Event::Call(from, body))?;
+            run.continue_on()?;
+        }
+        Ok(!run.is_waiting())
+    };
+    let drilled = repeat();
+    let took = begin.elapsed();
+    match drilled {
+        Ok(whole) => {
+            let hold = run.hold();
+            run.put_back(hold);
+            whole.then_some(took)
+        }
+        Err(exit) => {
+            run.die(exit);
+            None
+        }
+    }
+}
+
 /// Ends a process whose body was taken out of a callback that does not return. The callback's thread finds out when it
 /// does.
 pub(crate) fn abandon(world: &Arc<World>, body: Box<Body>, exit: &Exit) {
@@ -644,8 +692,24 @@ pub(crate) fn abandon(world: &Arc<World>, body: Box<Body>, exit: &Exit) {
     }
 }
 
+/// Stops the timer that fires when an open request is due.
+fn silence(world: &World, body: &mut Body) {
+    if let Some((_, timer)) = body.requests.as_mut().and_then(|requests| requests.alarm.take()) {
+        world.timers.cancel(timer);
+    }
+}
+
+/// Stops the timers that are for nobody but this process.
+fn stop_timers(world: &World, body: &mut Body) {
+    silence(world, body);
+    if let Some(Idle::Armed(_, timer)) = body.idle() {
+        world.timers.cancel(timer);
+    }
+}
+
 fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exit) {
     let pid = body.pid;
+    stop_timers(world, &mut body);
     crate::upgrade::stir(world, &mut body);
     report_crash(world, &body, exit);
     body.card.code.exits.add(exit);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::application::{self, AppError, AppSpec, AppStatus, StopCause};
 use crate::blocking::Blocking;
+use crate::census::Census;
 use crate::code::{Behaviour, BodyKind, Bytes, Module};
 use crate::code_server::{Code, CodeError, Place, Version};
 use crate::convert::{self, Stuck};
@@ -21,6 +22,8 @@ use crate::pid::Pid;
 use crate::port::{PortInfo, Sockets};
 use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::request::Listed;
+use crate::run;
+use crate::shown;
 use crate::supervisor::Supervised;
 use crate::sys::{self, SysError, SysStatus};
 use crate::top;
@@ -106,6 +109,18 @@ impl Runtime {
     /// Has a thread of the pool call `beat`, to see that the pool still runs what it is given. Does not wait.
     pub fn pulse(&self, beat: impl FnOnce() + Send + 'static) {
         self.world.scheduler.job(Box::new(beat));
+    }
+
+    /// Has a process that rests run the callback of one call again and again, on the pool, and waits for the end. Returns how
+    /// long the callbacks took; `None` when the process is none, or does something else. For benchmarks: see `run::drill`.
+    #[doc(hidden)]
+    pub fn drill(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
+        let (done, drilled) = mpsc::channel();
+        let world = Arc::clone(&self.world);
+        self.world
+            .scheduler
+            .job(Box::new(move || done.send(run::drill(&world, pid, &body, times)).unwrap_or(())));
+        drilled.recv().ok().flatten()
     }
 
     // --- messages --------------------------------------------------------------------------------------------------
@@ -357,9 +372,33 @@ impl Runtime {
         self.world.details(pid)
     }
 
+    /// Returns one process in full, as people are shown it: what its module hides of its messages is hidden, and all of them
+    /// where it does not say so in time.
+    pub fn shown(&self, pid: Pid, timeout: Duration) -> Option<ProcessDetails> {
+        let details = self.world.details(pid)?;
+        let code = self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))?;
+        if !code.module.hides() {
+            return Some(details);
+        }
+        let (tell, told) = mpsc::channel();
+        let all = details.clone();
+        self.world.scheduler.job(Box::new(move || {
+            let look = |kind, body| shown::shown(&*code.module, kind, body);
+            // Who asked may have given up.
+            let _ = tell.send(shown::details(&look, all));
+        }));
+        let hide = |_| shown::details(&|_, _| shown::hidden(), details);
+        Some(told.recv_timeout(timeout).unwrap_or_else(hide))
+    }
+
     /// Returns all processes.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.world.processes()
+    }
+
+    /// Counts processes, and what they have: with one look at each, so that a node with a million may be asked often.
+    pub fn census(&self) -> Census {
+        self.world.census()
     }
 
     /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that

@@ -8,16 +8,17 @@
 //! App code runs, and app values drop, on these threads only, so that each of them can be replaced.
 
 use std::cell::{Cell, OnceCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::context::{self, Current};
 use crate::process::Body;
+use crate::sleepers::Sleepers;
 
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -74,24 +75,13 @@ struct Shared {
     injector: Injector<u32>,
     jobs: Injector<Job>,
     workers: RwLock<Vec<Arc<Worker>>>,
-    asleep: Mutex<Asleep>,
-    /// How many workers are asleep, readable without its lock.
-    sleeping: AtomicUsize,
+    sleepers: Sleepers,
     next_worker: AtomicU64,
     stopping: AtomicBool,
     /// What workers that are gone have handled.
     handled: AtomicU64,
     /// How often a callback computed longer than the limit.
     over_limit: AtomicU64,
-    watchdog: OnceLock<Thread>,
-}
-
-/// Who waits to be woken.
-#[derive(Default)]
-struct Asleep {
-    workers: Vec<Thread>,
-    /// The watchdog sleeps too, as long as all workers do: an idle node wakes up for nothing.
-    watchdog: bool,
 }
 
 /// What others see of a worker.
@@ -148,13 +138,11 @@ impl Scheduler {
             injector: Injector::new(),
             jobs: Injector::new(),
             workers: RwLock::new(Vec::new()),
-            asleep: Mutex::default(),
-            sleeping: AtomicUsize::new(0),
+            sleepers: Sleepers::default(),
             next_worker: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             handled: AtomicU64::new(0),
             over_limit: AtomicU64::new(0),
-            watchdog: OnceLock::new(),
         });
         Self { shared, width }
     }
@@ -169,16 +157,13 @@ impl Scheduler {
             self.shared.add_worker();
         }
         let shared = Arc::downgrade(&self.shared);
-        if let Some(watchdog) = spawn_thread("reld-watchdog", move || watch(&shared)) {
-            self.shared.watchdog.get_or_init(|| watchdog);
-        }
+        spawn_thread("reld-watchdog", move || watch(&shared));
     }
 
     /// Has the workers end, each after what it runs now.
     pub(crate) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        let asleep = std::mem::take(&mut *self.shared.asleep.lock());
-        asleep.workers.iter().chain(self.shared.watchdog.get()).for_each(Thread::unpark);
+        self.shared.sleepers.wake_all();
     }
 
     /// Counts a message on the worker that handles it.
@@ -212,7 +197,7 @@ impl Scheduler {
     pub(crate) fn schedule_last(&self, number: u32) {
         self.push(number, |here| {
             here.deque.push(number);
-            self.shared.wake_one();
+            self.shared.sleepers.wake_one();
         });
     }
 
@@ -221,7 +206,7 @@ impl Scheduler {
             Some(here) if std::ptr::eq(here.shared.as_ptr(), Arc::as_ptr(&self.shared)) => local(here),
             _ => {
                 self.shared.injector.push(number);
-                self.shared.wake_one();
+                self.shared.sleepers.wake_one();
             }
         });
     }
@@ -229,7 +214,7 @@ impl Scheduler {
     /// Runs a job on some worker, soon.
     pub(crate) fn job(&self, job: Job) {
         self.shared.jobs.push(job);
-        self.shared.wake_one();
+        self.shared.sleepers.wake_one();
     }
 
     /// Sets what each worker does when all are called. The first word counts.
@@ -353,53 +338,15 @@ impl Shared {
         self.workers.write().retain(|w| w.id != id);
     }
 
-    /// Wakes a sleeping worker, if there is one.
-    fn wake_one(&self) {
-        // Pairs with the fence in `sleep`: either this sees the sleeper, or the sleeper sees the work.
-        fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let mut asleep = self.asleep.lock();
-        if let Some(thread) = asleep.workers.pop() {
-            self.awoke(&mut asleep);
-            thread.unpark();
-        }
-    }
-
-    /// A worker is not asleep any more.
-    fn awoke(&self, asleep: &mut Asleep) {
-        self.sleeping.store(asleep.workers.len(), Ordering::Relaxed);
-        if std::mem::take(&mut asleep.watchdog)
-            && let Some(watchdog) = self.watchdog.get()
-        {
-            watchdog.unpark();
-        }
-    }
-
     /// Says whether the watchdog may sleep until a worker awakes.
     fn watchdog_sleeps(&self) -> bool {
         let awake = self.workers.read().iter().filter(|worker| worker.is_watched()).count();
-        let mut asleep = self.asleep.lock();
-        // Before it is known here nobody could wake it.
-        asleep.watchdog = self.watchdog.get().is_some() && asleep.workers.len() >= awake;
-        asleep.watchdog
+        self.sleepers.watchdog_sleeps(awake, || self.stopping.load(Ordering::Acquire))
     }
 
     fn sleep(&self, here: &Here) {
-        {
-            let mut asleep = self.asleep.lock();
-            asleep.workers.push(thread::current());
-            self.sleeping.store(asleep.workers.len(), Ordering::Relaxed);
-        }
-        fence(Ordering::SeqCst);
         context::rest();
-        if !self.has_work(here) && !self.stopping.load(Ordering::Acquire) {
-            thread::park();
-        }
-        let mut asleep = self.asleep.lock();
-        asleep.workers.retain(|t| t.id() != thread::current().id());
-        self.awoke(&mut asleep);
+        self.sleepers.sleep(|| self.has_work(here) || self.stopping.load(Ordering::Acquire));
     }
 
     fn frames_of(&self, worker: &Worker) -> Vec<String> {
@@ -454,7 +401,7 @@ impl Here {
         self.worker.lifo.store(number + 1, Ordering::Relaxed);
         if displaced != EMPTY {
             self.deque.push(displaced - 1);
-            shared.wake_one();
+            shared.sleepers.wake_one();
         }
     }
 
@@ -489,7 +436,7 @@ impl Here {
     fn give_up(&self, shared: &Shared) {
         while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
             shared.injector.push(number);
-            shared.wake_one();
+            shared.sleepers.wake_one();
         }
     }
 }
@@ -613,7 +560,7 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
         let trapped = worker.lifo.load(Ordering::Relaxed);
         if trapped != EMPTY {
             shared.injector.push(trapped - 1);
-            shared.wake_one();
+            shared.sleepers.wake_one();
         }
         if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
             worker.since.get_or_init(|| since);
@@ -630,12 +577,8 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
     running
 }
 
-fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Option<Thread> {
-    match thread::Builder::new().name(name.to_owned()).spawn(body) {
-        Ok(handle) => Some(handle.thread().clone()),
-        Err(error) => {
-            tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
-            None
-        }
+fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
     }
 }

@@ -361,6 +361,16 @@ impl<K: Kind> Slot<K> {
         guard.live.as_ref().map(|live| look(guard.generation, &live.card))
     }
 
+    /// Lets `look` read the card of whoever lives here now, the body unless it is taken, how many messages wait, and what wakes
+    /// the process: all at the same moment.
+    pub(crate) fn survey<R>(
+        &self,
+        look: impl FnOnce(&K::Card, Option<&K::Body>, usize, Hold) -> R,
+    ) -> Option<R> {
+        let guard = self.inner.lock();
+        guard.live.as_ref().map(|live| look(&live.card, live.body.as_ref(), live.mail.len(), live.hold))
+    }
+
     /// Lets `look` read the card of one process.
     pub(crate) fn card<R>(&self, generation: u32, look: impl FnOnce(&K::Card) -> R) -> Option<R> {
         self.live(generation).map(|live| look(&live.card))

@@ -5,7 +5,8 @@ mod real {
     use std::time::Duration;
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+    pub(crate) use std::thread;
 
     /// A place whose value is taken and put by one swap. Without a lock for what is as wide as a pointer.
     pub(crate) struct Cell<T>(crossbeam_utils::atomic::AtomicCell<T>);
@@ -37,9 +38,17 @@ mod model {
     #[cfg(not(feature = "loom"))]
     use shuttle as checker;
 
-    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    pub(crate) use checker::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
     pub(crate) use checker::sync::{Condvar, MutexGuard};
     use checker::sync::{RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use checker::thread;
+
+    #[cfg(feature = "loom")]
+    pub(crate) use loom::sync::atomic::fence;
+
+    /// shuttle knows one order of everything: nothing is left to a fence.
+    #[cfg(not(feature = "loom"))]
+    pub(crate) fn fence(_order: Ordering) {}
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);

@@ -23,11 +23,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::code::{Behaviour, Bytes};
+use crate::code::{Behaviour, BodyKind, Bytes};
 use crate::debug::{Debug, Logged, Statistics};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Signal};
+use crate::shown;
 use crate::upgrade;
 use crate::world::{OUTSIDE, World};
 
@@ -137,7 +138,7 @@ pub struct SysStatus {
     pub counts: bool,
     /// How many of its last messages it keeps; `None` when it keeps none.
     pub log_max: Option<usize>,
-    /// Its state.
+    /// Its state, as people are shown it.
     pub state: Bytes,
 }
 
@@ -150,7 +151,10 @@ pub(crate) fn get_status(world: &Arc<World>, pid: Pid, timeout: Duration) -> Res
             is_suspended: body.suspended,
             counts: debug.is_some_and(|debug| debug.statistics().is_some()),
             log_max: debug.and_then(Debug::log_max),
-            state: instance.export().map_err(|exit| SysError::Refused { pid, exit })?,
+            state: instance
+                .export()
+                .map(|state| shown::shown(&*body.card.code.module, BodyKind::State, state))
+                .map_err(|exit| SysError::Refused { pid, exit })?,
         })
     })?
 }
@@ -221,7 +225,11 @@ pub(crate) fn keep_log(
 
 /// Returns the events that were kept; `None` when none are. OTP: `sys:log(_, get)`.
 pub(crate) fn log(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Option<Vec<Logged>>, SysError> {
-    ask(world, pid, "log", timeout, |_, body| body.debug.as_ref().and_then(|debug| debug.logged()))
+    ask(world, pid, "log", timeout, |_, body| {
+        let module = &*body.card.code.module;
+        let logged = body.debug.as_ref().and_then(|debug| debug.logged())?;
+        Some(logged.into_iter().map(|logged| shown::logged(module, logged)).collect())
+    })
 }
 
 fn debug(

@@ -42,7 +42,6 @@ pub(crate) enum Fire {
     Info(Pid, Bytes),
     /// Again and again, as long as the process lives.
     Interval(Pid, Bytes),
-    Wait(Pid, Ref),
     Deadline(Pid),
     Outside(Ref),
     /// A process has waited for nothing long enough.
@@ -331,7 +330,6 @@ impl World {
             Fire::Interval(to, body) => self.post_in(to, Mail::Info(to, body), Room::Bounded),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Idle(pid, number) => self.post(pid, Mail::Timeout(number)),
-            Fire::Wait(pid, reference) => self.answer(pid, reference, Answer::Reply(Vec::new())),
             Fire::Deadline(pid) => {
                 self.signal(pid, Signal::Deadline);
             }

@@ -67,6 +67,22 @@ pub(crate) enum BodyKind {
     Info,
 }
 
+/// What of a process people may be shown: see [`GenServer::FORMAT_STATUS`](crate::GenServer::FORMAT_STATUS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPart {
+    /// Its state.
+    State,
+    /// The body of a call to it.
+    Call,
+    /// The body of a cast to it.
+    Cast,
+    /// Any other message to it.
+    Message,
+}
+
+/// Makes of a part of a process what people may be shown of it. OTP: `format_status/1`.
+pub type FormatStatus = fn(StatusPart, Value) -> Result<Value, Undecodable>;
+
 /// A callback module.
 pub(crate) trait Behaviour: 'static {
     /// One of `reld_abi::BEHAVIOUR_*`.
@@ -74,6 +90,9 @@ pub(crate) trait Behaviour: 'static {
 
     /// What its processes keep between callbacks.
     type State: Send + 'static;
+
+    /// What people are shown instead of its states and messages.
+    const FORMAT_STATUS: Option<FormatStatus> = None;
 
     /// Begins an init.
     fn init(args: &[u8]) -> Result<Work<Self::State>, Exit>;

@@ -10,7 +10,7 @@ use crate::codec::{self, Undecodable};
 use crate::exit::Exit;
 use crate::host::{self, Closed, Refused, RequestKind, Tie};
 use crate::names::{Pid, To};
-use crate::process::find;
+use crate::process::{find, self_pid};
 use crate::time::milliseconds;
 use crate::wait::Wait;
 
@@ -67,10 +67,32 @@ pub(crate) async fn request(
     let to = find(&to).ok_or(CallError::Exit(Exit::Noproc))?;
     let reference = host::ask(|host| host.call(kind, to, body, milliseconds(timeout)))??;
     answer(match kind {
-        RequestKind::Call | RequestKind::Supervisor => Wait::for_another(reference),
+        RequestKind::Call | RequestKind::Supervisor | RequestKind::Stop => Wait::for_another(reference),
         RequestKind::Port | RequestKind::Table => Wait::new(reference),
     })
     .await
+}
+
+/// Has another process end in order with that reason, and waits until it has: its terminate is called, whether or not it
+/// traps exits. It ends when the callback under way is over, before any message that waits. OTP: `gen_server:stop/3`.
+/// `[callback]`
+///
+/// Its supervisor learns of it like of any other end: a permanent child is restarted.
+///
+/// # Errors
+/// [`CallError::Exit`] with the reason that it ended with, when that is another one: [`Exit::Noproc`] of one that was not
+/// there; an error of a task, which takes no such order, and of the running process, which ends by
+/// [`Next::Stop`](crate::Next::Stop). [`CallError::Timeout`] when it has not ended in time; it still will.
+pub async fn stop(to: impl Into<To>, reason: Exit, timeout: Duration) -> Result<(), CallError> {
+    let to = to.into();
+    if find(&to).is_some_and(|pid| self_pid() == Some(pid)) {
+        return Err(CallError::Exit(Exit::error("a process does not wait for its own end: see Next::Stop")));
+    }
+    let body = codec::encode(&reason).map_err(|error| error.of("reason"))?;
+    match request(RequestKind::Stop, to, body, timeout).await {
+        Err(CallError::Exit(exit)) if exit == reason => Ok(()),
+        ended => ended.map(drop),
+    }
 }
 
 /// Starts a process of `module` outside any supervisor, and waits for its init. `[callback]`

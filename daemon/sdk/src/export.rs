@@ -159,6 +159,7 @@ const fn stateless<N: Named, B: Behaviour>() -> Module {
         accepts: Some(ffi::accepts::<B, N>),
         drop_state: None,
         schema: Some(ffi::schema::<B, N>),
+        format_status: if B::FORMAT_STATUS.is_some() { Some(ffi::format_status::<B, N>) } else { None },
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use reld_abi::{Bytes, Future, Outcome, Status, Verdict};
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, StatusPart};
 use crate::bytes::{borrow, give, give_exit, read_exit};
 use crate::callback::{After, Callback, Done, Work};
 use crate::exit::Exit;
@@ -182,6 +182,24 @@ pub(crate) unsafe extern "C" fn schema<B: Behaviour, N: Named>(
     unsafe { answer::<N, _>(schema, out, why) }
 }
 
+/// `Module::format_status`.
+pub(crate) unsafe extern "C" fn format_status<B: Behaviour, N: Named>(
+    kind: u32,
+    body: Bytes,
+    out: *mut reld_abi::Buf,
+    why: *mut reld_abi::Exit,
+) -> Status {
+    // SAFETY: lent for the call.
+    let body = unsafe { borrow(body) };
+    let shown = catch(|| -> Result<_, Exit> {
+        let part = status_part(kind)?;
+        let format = B::FORMAT_STATUS.unwrap_or(|_, value| Ok(value));
+        Ok(give(format(part, Value::from_bytes(body))?.into_bytes()))
+    });
+    // SAFETY: the daemon's out parameters.
+    unsafe { answer::<N, _>(shown.and_then(|shown| shown), out, why) }
+}
+
 /// Takes ownership of what [`hand_out`] gave.
 ///
 /// # Safety
@@ -343,6 +361,16 @@ fn blame<N: Named>(exit: Exit) -> Exit {
 
 fn version(text: &[u8]) -> Result<&str, Exit> {
     std::str::from_utf8(text).map_err(|error| Exit::error(format!("the other version is not UTF-8: {error}")))
+}
+
+fn status_part(kind: u32) -> Result<StatusPart, Exit> {
+    match kind {
+        reld_abi::STATUS_STATE => Ok(StatusPart::State),
+        reld_abi::EVENT_CALL => Ok(StatusPart::Call),
+        reld_abi::EVENT_CAST => Ok(StatusPart::Cast),
+        reld_abi::EVENT_INFO => Ok(StatusPart::Message),
+        other => Err(Exit::error(format!("kind {other} is no part of a status"))),
+    }
 }
 
 fn body_kind(kind: u32) -> Result<BodyKind, Exit> {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, FormatStatus, Stateful, Told, read, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec;
 use crate::exit::{Exit, NotStarted};
@@ -39,6 +39,29 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     ///
     /// A field that is neither read nor named here fails the upgrade.
     const DROPPED: &'static [&'static str] = &[];
+
+    /// What people are shown of this server: its state in `relctl sys status`, and the messages to it in `relctl proc`, in
+    /// `relctl sys log` and in crash reports. For secrets. By default all of it. OTP: `format_status/1`.
+    ///
+    /// ```
+    /// # use reld_sdk::{FormatStatus, GenServer, NotStarted, StatusPart, Value};
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Vault { owner: String, key: String }
+    ///
+    /// impl GenServer for Vault {
+    ///     const FORMAT_STATUS: Option<FormatStatus> = Some(|part, value| match part {
+    ///         StatusPart::State => Value::write(&Self { key: "...".to_owned(), ..value.read()? }),
+    ///         _ => Ok(value),
+    ///     });
+    /// #   type Args = (); type Call = (); type Reply = (); type Cast = (); type Message = ();
+    /// #   async fn init((): ()) -> Result<Self, NotStarted> { Err(NotStarted::Ignore) }
+    /// }
+    /// ```
+    ///
+    /// Nothing is shown of what it fails for. It does not run inside the process: everything that works in callbacks only
+    /// is refused. As in OTP, who asks for the state itself gets it (`relctl state`), and a trace shows what is sent.
+    const FORMAT_STATUS: Option<FormatStatus> = None;
 
     /// Makes the first state. OTP: `init/1`.
     fn init(args: Self::Args) -> impl Future<Output = Result<Self, NotStarted>> + Send;
@@ -208,6 +231,7 @@ pub struct Server<S>(PhantomData<fn() -> S>);
 
 impl<S: GenServer> Behaviour for Server<S> {
     const BEHAVIOUR: u32 = reld_abi::BEHAVIOUR_GEN_SERVER;
+    const FORMAT_STATUS: Option<FormatStatus> = S::FORMAT_STATUS;
 
     type State = S;
 

@@ -57,6 +57,8 @@ pub(crate) enum Tie {
 pub(crate) enum RequestKind {
     Call,
     Supervisor,
+    /// That it end.
+    Stop,
     /// To no process: to the node.
     Port,
     Table,

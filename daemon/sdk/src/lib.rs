@@ -253,8 +253,9 @@ mod wait;
 mod waker;
 
 pub use application::{Application, EnvChange, Root, StartArgs, StartPhase, StartType, StopCause, Stopping};
+pub use behaviour::{FormatStatus, StatusPart};
 pub use blocking::blocking;
-pub use call::{CallError, call, sleep, spawn, spawn_link};
+pub use call::{CallError, call, sleep, spawn, spawn_link, stop};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, SupervisorSpec};
 pub use codec::Undecodable;
 pub use exit::{Exit, NotStarted};

@@ -104,6 +104,7 @@ impl Host for Table {
         let kind = match kind {
             RequestKind::Call => reld_abi::REQUEST_CALL,
             RequestKind::Supervisor => reld_abi::REQUEST_SUPERVISOR,
+            RequestKind::Stop => reld_abi::REQUEST_STOP,
             RequestKind::Port => reld_abi::REQUEST_PORT,
             RequestKind::Table => reld_abi::REQUEST_TABLE,
         };

@@ -16,7 +16,10 @@ mod children;
 mod churn;
 mod line;
 mod purge;
+mod scrape;
 mod soak;
+mod steady;
+mod timers;
 mod unpack;
 mod upgrade;
 
@@ -32,12 +35,15 @@ struct Args {
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
     reps: usize,
-    /// How many processes are upgraded, or live while old code is purged.
+    /// How many processes are upgraded, or live while old code is purged or figures are asked for.
     #[arg(long, value_delimiter = ',', default_value = "1,100,1000,10000,100000")]
     n: Vec<u64>,
     /// How many idle servers are started below one supervisor.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
     children: Vec<u64>,
+    /// How many timers pend.
+    #[arg(long, value_delimiter = ',', default_value = "100000,1000000")]
+    timers: Vec<u64>,
     /// How large their states are: a few words, or 1 KB that is all rewritten.
     #[arg(long, value_delimiter = ',', default_value = "small,kb1")]
     state: Vec<String>,
@@ -84,6 +90,12 @@ enum Section {
     Unpack,
     /// Old code, while many processes live.
     Purge,
+    /// Timers that pend while the servers that they are for are upgraded.
+    Timers,
+    /// The figures for operators.
+    Scrape,
+    /// A callback of a loaded library, beside the same one linked in.
+    Steady,
     /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
     Soak,
     /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
@@ -122,6 +134,15 @@ fn main() -> ExitCode {
     }
     if wanted(Section::Purge) {
         args.n.iter().for_each(|n| purge::run(args.reps, *n));
+    }
+    if wanted(Section::Timers) {
+        args.timers.iter().for_each(|n| timers::run(*n));
+    }
+    if wanted(Section::Scrape) {
+        args.n.iter().for_each(|n| scrape::run(args.reps, *n));
+    }
+    if wanted(Section::Steady) {
+        steady::run(args.reps);
     }
     let mut faults = Vec::new();
     if args.sections.contains(&Section::Soak) {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use reld_api::response as r;
-use reld_runtime::{Pid, Place, Status, Version};
+use reld_runtime::{Census, Place, Version};
 
 use super::Api;
 
@@ -26,8 +26,8 @@ struct Share {
 
 /// Returns a row for each library in the address space, oldest first. Where a version is there twice, since it left and came
 /// back, what processes have is said of the one that is wanted.
-pub(super) fn libraries(api: &Api) -> Vec<r::Library> {
-    let mut shares = shares(api);
+pub(super) fn libraries(api: &Api, census: &Census) -> Vec<r::Library> {
+    let mut shares = shares(api, census);
     let mut mapped = api.loader.residents();
     mapped.sort_by_key(|library| library.condemned.is_some());
     let row = |library: reld_loader::Resident| {
@@ -50,29 +50,21 @@ pub(super) fn libraries(api: &Api) -> Vec<r::Library> {
     mapped.into_iter().map(row).collect()
 }
 
-fn shares(api: &Api) -> HashMap<Key, Share> {
+fn shares(api: &Api, census: &Census) -> HashMap<Key, Share> {
+    let mut shares: HashMap<Key, Share> = HashMap::new();
+    for counted in &census.code {
+        let share = shares.entry((counted.app.clone(), counted.version.clone())).or_default();
+        share.processes += counted.processes;
+        share.waiting += counted.waiting;
+        share.ports += counted.ports;
+        share.timers += counted.timers;
+    }
     let code = api.runtime.code();
     let apps: HashMap<(&str, &str), &Version> =
         code.iter().map(|version| ((&*version.module, &*version.version), version)).collect();
     let key = |module: &str, version: &str| {
         apps.get(&(module, version)).map(|version| (version.app.clone(), version.version.clone()))
     };
-    let mut shares: HashMap<Key, Share> = HashMap::new();
-    let mut owners: HashMap<Pid, Key> = HashMap::new();
-    for process in api.runtime.processes() {
-        let Some(key) = key(&process.module, &process.version) else { continue };
-        let share = shares.entry(key.clone()).or_default();
-        share.processes += 1;
-        share.waiting += u64::from(process.status == Status::Waiting);
-        owners.insert(process.pid, key);
-    }
-    let mut of = |owner: Pid, count: fn(&mut Share) -> &mut u64| {
-        if let Some(share) = owners.get(&owner).and_then(|key| shares.get_mut(key)) {
-            *count(share) += 1;
-        }
-    };
-    api.runtime.ports().iter().for_each(|port| of(port.owner, |share| &mut share.ports));
-    api.runtime.timers().into_iter().for_each(|target| of(target, |share| &mut share.timers));
     for work in api.runtime.blocking() {
         if let Some(key) = key(&work.module, &work.version) {
             shares.entry(key).or_default().blocking += 1;

@@ -285,7 +285,7 @@ fn callback(info: &runtime::CallbackInfo) -> r::Callback {
 }
 
 async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, ErrorReport> {
-    let mut details = details(&api, &request.process)?;
+    let mut details = details(&api, &request.process).await?;
     if details.in_callback {
         let pid = api.find(&request.process)?;
         // It waits for the thread and reads files.
@@ -295,9 +295,10 @@ async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, Error
     Ok(details)
 }
 
-fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
+async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     let pid = api.find(name)?;
-    let found = api.runtime.details(pid).ok_or_else(|| sys_error(&runtime::SysError::Noproc(pid)))?;
+    let noproc = move || sys_error(&runtime::SysError::Noproc(pid));
+    let found = api.wait(move |runtime| runtime.shown(pid, BOUNDARY).ok_or_else(noproc)).await?;
     let (info, ties) = (&found.info, found.info.ties.as_ref());
     let inside = found.inside.as_ref();
     Ok(r::ProcessDetails {
@@ -473,7 +474,7 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
     let modules: Vec<r::Module> = names.iter().map(row).collect();
     let is_asked =
         |library: &r::Library| module.is_none() || modules.iter().any(|module| module.app == library.app);
-    let libraries = libraries(api).into_iter().filter(is_asked).collect();
+    let libraries = libraries(api, &api.runtime.census()).into_iter().filter(is_asked).collect();
     Ok(r::CodeTable { modules, libraries, residents: residents(api) })
 }
 

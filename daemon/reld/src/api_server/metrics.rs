@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use reld_api::response::{self as r, HistoryEntry, Outcome};
+use reld_runtime::Census;
 
 use super::Api;
 
@@ -29,8 +30,9 @@ async fn answer(api: Api) -> axum::response::Response {
 fn metrics(api: &Api) -> String {
     let mut page = Page::default();
     node(api, &mut page);
-    processes(api, &mut page);
-    libraries(api, &mut page);
+    let census = api.runtime.census();
+    processes(api, &census, &mut page);
+    libraries(api, &census, &mut page);
     ports_and_tables(api, &mut page);
     releases(&api.operator.records().list(), &mut page);
     page.0
@@ -46,18 +48,14 @@ fn node(api: &Api, page: &mut Page) {
     page.gauge("reld_residents", "Libraries that stay mapped after their purge.", residents);
 }
 
-fn processes(api: &Api, page: &mut Page) {
-    let processes = api.runtime.processes();
+fn processes(api: &Api, census: &Census, page: &mut Page) {
     let figures = api.runtime.figures();
-    let mut by_app: BTreeMap<&str, u64> = BTreeMap::new();
-    processes.iter().for_each(|process| *by_app.entry(&process.app).or_default() += 1);
     let mut family = page.family("reld_processes", Kind::Gauge, "Processes that live, by app.");
-    for (app, number) in by_app {
+    for (app, number) in &census.apps {
         family.labelled(&[("app", app)], number);
     }
-    let queued = || processes.iter().map(|process| process.queued);
-    page.gauge("reld_mailbox_messages", "Messages that wait in mailboxes.", queued().sum::<usize>());
-    page.gauge("reld_mailbox_longest", "Messages in the longest mailbox.", queued().max().unwrap_or(0));
+    page.gauge("reld_mailbox_messages", "Messages that wait in mailboxes.", census.queued);
+    page.gauge("reld_mailbox_longest", "Messages in the longest mailbox.", census.longest);
     page.counter(
         "reld_mailbox_high_total",
         "How often a mailbox grew to a high-water mark: 10000 messages, and each doubling.",
@@ -78,9 +76,9 @@ fn processes(api: &Api, page: &mut Page) {
     );
 }
 
-fn libraries(api: &Api, page: &mut Page) {
+fn libraries(api: &Api, census: &Census, page: &mut Page) {
     let mut by_version: BTreeMap<(String, String), Vec<r::Library>> = BTreeMap::new();
-    for library in super::libraries::libraries(api) {
+    for library in super::libraries::libraries(api, census) {
         by_version.entry((library.app.clone(), library.version.clone())).or_default().push(library);
     }
     let mut gauge = |name: &str, help: &str, of: fn(&r::Library) -> u64| {

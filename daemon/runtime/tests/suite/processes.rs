@@ -365,6 +365,34 @@ fn a_sleep_ends() {
     assert_eq!(kit.ask(pid, Do::All(vec![Do::Sleep(2), Do::Add(1)])), Said::Number(1));
 }
 
+#[test]
+fn with_a_process_go_the_timers_that_were_for_it_alone() {
+    let kit = Kit::new();
+    const LONG: u64 = 3_600_000;
+    let silent = kit.counter(&[]);
+    kit.cast(silent, Do::Hang);
+    let waits = [Do::Call(silent, Box::new(Do::Get), Some(LONG)), Do::Sleep(LONG), Do::Idle(LONG)];
+    let waiting = waits.map(|wait| {
+        let pid = kit.counter(&[]);
+        kit.cast(pid, wait);
+        pid
+    });
+    kit.until(|| kit.node.figures().timers == 3);
+    waiting.into_iter().for_each(|pid| assert!(kit.node.exit(pid, Exit::Killed)));
+    kit.until(|| kit.node.figures().timers == 0);
+}
+
+#[test]
+fn a_process_needs_one_timer_for_all_that_it_waits_for() {
+    let kit = Kit::new();
+    let silent = kit.counter(&[]);
+    kit.cast(silent, Do::Hang);
+    let caller = kit.counter(&[]);
+    assert_eq!(kit.ask(caller, Do::CallMany(silent, 5, 20)), Said::Number(5));
+    kit.cast(caller, Do::CallMany(silent, 5, 3_600_000));
+    kit.until(|| kit.node.figures().timers == 1);
+}
+
 // --- starting from callbacks -----------------------------------------------------------------------------------------
 
 #[test]

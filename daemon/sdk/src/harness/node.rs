@@ -307,6 +307,14 @@ impl<B: Behaviour> Process<B> {
         Ok(())
     }
 
+    /// Stops the process as [`stop`](crate::stop()) of another one would: terminate runs, whether or not it traps exits.
+    ///
+    /// # Errors
+    /// The process had ended.
+    pub fn stop_in_order(&mut self, reason: Exit) -> Result<(), Exit> {
+        self.end(reason)
+    }
+
     fn alive(&self) -> Result<(), Exit> {
         self.ended.clone().map_or(Ok(()), Err)
     }
@@ -396,7 +404,7 @@ mod tests {
 
     use super::*;
     use crate::gen_server::Answer;
-    use crate::{Info, Next, call, continue_with, receive_timeout, register};
+    use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
 
     /// Asks the process named `bank` for what it has.
     #[derive(Serialize, Deserialize)]
@@ -439,6 +447,42 @@ mod tests {
     fn a_name_that_is_taken_is_told_with_its_holder() {
         let refused = Node::new().name("till", Pid::new(9, 1)).start::<Till>(&()).expect_err("it is taken");
         assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
+    }
+
+    /// Stops whom it is told to when it ends itself.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Last {
+        whom: Pid,
+    }
+
+    impl GenServer for Last {
+        type Args = Pid;
+        type Call = ();
+        type Reply = ();
+        type Cast = ();
+        type Message = ();
+
+        async fn init(whom: Pid) -> Result<Self, NotStarted> {
+            Ok(Self { whom })
+        }
+
+        async fn terminate(&mut self, reason: Exit) {
+            let stopped = stop(self.whom, reason, Duration::from_secs(1)).await;
+            assert_eq!(stopped, Ok(()));
+            let itself = stop(ME, Exit::Normal, Duration::from_secs(1)).await;
+            assert!(matches!(itself, Err(CallError::Exit(Exit::Error(_)))), "{itself:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_stopped_runs_terminate_and_may_stop_others() {
+        let other = Pid::new(9, 1);
+        let mut last = Node::new().start::<Last>(&other).expect("it starts");
+        assert!(!last.is_trapping_exits());
+        assert_eq!(last.stop_in_order(Exit::shutdown()), Ok(()));
+        assert_eq!(last.ended(), Some(&Exit::shutdown()));
+        assert_eq!(last.sent(), [Sent::Stop(other, Exit::shutdown())]);
+        assert_eq!(last.stop_in_order(Exit::Normal), Err(Exit::shutdown()));
     }
 
     /// Counts; a call begins what `handle_continue` goes on with until it has taken so many steps.

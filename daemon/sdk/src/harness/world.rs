@@ -27,6 +27,8 @@ pub enum Sent {
     Info(Pid, Value),
     /// By [`exit`](crate::exit()).
     Exit(Pid, Exit),
+    /// By [`stop`](crate::stop()); it ended so at once.
+    Stop(Pid, Exit),
 }
 
 /// What time brought.
@@ -144,6 +146,14 @@ impl World {
         Ok(reference)
     }
 
+    fn stop(&self, to: Pid, reason: &[u8]) -> Result<u64, Refused> {
+        let reason: Exit = codec::decode(reason).map_err(|_| Refused)?;
+        let mut inner = self.inner.borrow_mut();
+        inner.sent.push(Sent::Stop(to, reason.clone()));
+        let now_ms = inner.now_ms;
+        Ok(inner.open(now_ms, Closed::Exit(reason)))
+    }
+
     pub(super) fn take_written(&self, port: u64) -> Vec<u8> {
         self.inner.borrow_mut().ports.take_written(port)
     }
@@ -236,6 +246,7 @@ impl Host for World {
             RequestKind::Port => return self.ask_port(&body),
             // There is nobody to share with.
             RequestKind::Table => return Err(Refused),
+            RequestKind::Stop => return self.stop(to, &body),
             RequestKind::Call | RequestKind::Supervisor => {}
         }
         let closed = match self.responder.borrow_mut().as_mut() {

@@ -7,7 +7,8 @@ use reld_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{Finished, Go, Load, Payload, nanoseconds};
+use crate::calls::{Finished, Go, nanoseconds};
+use crate::echo::{Load, Payload};
 
 /// A million casts may lie before the question how many there were.
 const TIMEOUT: Duration = Duration::from_secs(60);

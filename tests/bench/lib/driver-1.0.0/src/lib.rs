@@ -8,18 +8,25 @@
 mod calls;
 mod casts;
 mod children;
+mod clock;
+#[path = "../../echo.rs"]
+mod echo;
 mod pool;
 mod probe;
 
+use std::time::Duration;
+
 use reld_sdk::{
-    Application, ChildSpec, Exit, NotStarted, Pid, Root, StartArgs, Supervisor, SupervisorSpec, Task,
+    Application, ChildSpec, Exit, NotStarted, Pid, Root, StartArgs, Supervisor, SupervisorSpec, Task, call,
     export_app, register, reply, task,
 };
 use serde::{Deserialize, Serialize};
 
-use calls::{Caller, Echo, Payload};
+use calls::Caller;
 use casts::{Counter, Sender};
 use children::{Crash, Family, Idle, OneSup, SimpleSup};
+use clock::{Clock, Heard};
+use echo::{Echo, Payload};
 use pool::{Pool, Shape};
 use probe::Probe;
 
@@ -36,6 +43,7 @@ export_app! {
         simple_sup: supervisor SimpleSup,
         one_sup: supervisor OneSup,
         probe: task Probe,
+        clock: task Clock,
         driver_sup: supervisor DriverSup,
         driver_app: application DriverApp,
     }
@@ -59,6 +67,10 @@ enum Order {
     Fill { supervisor: Pid, servers: u64, state: String, shape: Shape },
     /// Asks every server whether it runs a version and has its state. Answered with the number of those that do.
     Check { version: u64 },
+    /// Sets timers for the servers of the pool, all at one time from now. Answered with nanoseconds.
+    Timers { timers: u64, after_ms: u64 },
+    /// Waits until they have fired, for so long at most. Answered with the nanoseconds by which the last one was late.
+    Rung { patience_ms: u64 },
     /// Starts to send pings to some of the servers. Answered with the number of probes.
     Watch,
     /// Stops that. Answered with each ping's time of sending and latency.
@@ -72,7 +84,7 @@ impl Task for Driver {
 
     async fn run((): ()) -> Result<(), Exit> {
         register("driver")?;
-        let (mut pool, mut probes) = (Pool::default(), Vec::new());
+        let (mut pool, mut probes, mut timers) = (Pool::default(), Vec::new(), None);
         for number in 0.. {
             let task::Message::Call(from, order) = task::recv::<Order>().await? else {
                 return Err(Exit::error("the driver only takes calls"));
@@ -102,6 +114,16 @@ impl Task for Driver {
                     reply(from, &pool.servers.len())?;
                 }
                 Order::Check { version } => reply(from, &pool.check(version).await?)?,
+                Order::Timers { timers: number, after_ms } => {
+                    let (clock, took) = clock::start(&pool.servers, number, after_ms).await?;
+                    timers = Some(clock);
+                    reply(from, &took)?;
+                }
+                Order::Rung { patience_ms } => {
+                    let clock = timers.ok_or(Exit::Noproc)?;
+                    let late = call::<u64>(clock, &Heard::Rung, Duration::from_millis(patience_ms)).await?;
+                    reply(from, &late)?;
+                }
                 Order::Watch => {
                     probes = probe::start(&pool.servers).await?;
                     reply(from, &probes.len())?;
