@@ -283,6 +283,9 @@ pub(crate) struct Policy {
     /// What is done about processes of updated modules that do not come to rest in time
     #[arg(long, default_value = "abort")]
     pub(crate) unrest: Unrest,
+    /// What is done about processes that crash in new code, between two windows or while the release settles
+    #[arg(long, default_value = "take-back")]
+    pub(crate) crashes: Crashes,
     /// Move the modules group by group, each group in a window of its own, as in OTP. Where a later window fails, those
     /// before it are taken back by a downgrade, for new code has run by then
     #[arg(long)]
@@ -299,6 +302,15 @@ pub(crate) enum Orphans {
     /// Convert them like others
     Include,
     /// Leave them alone: their next message meets new code with a state of the old
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Crashes {
+    /// Take the upgrade back
+    #[default]
+    TakeBack,
+    /// Tell of them, and go on
     Ignore,
 }
 
@@ -377,7 +389,7 @@ pub(crate) struct Upgrade {
     pub(crate) release: String,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "orphans", "unrest", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "orphans", "unrest", "crashes", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,

@@ -11,7 +11,9 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, history, load, release};
-use crate::args::{Downgrade, Going, Install, Mode, Orphans, Policy, Settle, Timeouts, Unrest, Upgrade};
+use crate::args::{
+    Crashes, Downgrade, Going, Install, Mode, Orphans, Policy, Settle, Timeouts, Unrest, Upgrade,
+};
 use crate::error::Failure;
 use crate::render;
 
@@ -117,6 +119,10 @@ pub(super) fn policy(args: Policy) -> q::Policy {
             Unrest::Abort => q::Unrest::Abort,
             Unrest::Kill => q::Unrest::Kill,
             Unrest::Leave => q::Unrest::Leave,
+        },
+        crashes: match args.crashes {
+            Crashes::TakeBack => q::Crashes::TakeBack,
+            Crashes::Ignore => q::Crashes::Ignore,
         },
         group_windows: args.group_windows,
     }

@@ -518,11 +518,13 @@ impl Node for RuntimeNode {
         conversions: &[Conversion],
         limit: Duration,
     ) -> Result<Precopied, NodeError> {
-        let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
         let named = conversions.iter().map(|c| Ok((c.module.to_string(), how(c)?)));
         let conversions = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
+        let leaving = gate.leaving.iter().filter_map(|child| self.leaving(child)).collect();
+        let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
         let modules = gate.members.iter().map(|member| member.module.as_str());
         upgrade.enlist(modules, is_member(&self.runtime, gate.orphans));
+        upgrade.leave(leaving);
         self.doomed.clear();
         if gate.orphans == OrphanPolicy::Kill {
             self.doomed.extend(upgrade.members().filter(|pid| is_orphan_pid(&self.runtime, *pid)));
@@ -565,7 +567,9 @@ impl Node for RuntimeNode {
     }
 
     fn switch(&mut self) {
-        self.runtime.forget_crashes();
+        if !self.staging.continues {
+            self.runtime.forget_crashes();
+        }
         if let Some(upgrade) = &mut self.upgrade {
             upgrade.switch();
         }

@@ -337,6 +337,9 @@ impl<N: Node> ReleaseHandler<N> {
             let in_force = self.carry_out(&programs, Direction::There, options, &mut report, observer);
             if (1..programs.len()).contains(&in_force) {
                 self.take_windows_back(lineup, in_force, options, &mut report, observer);
+            } else if in_force > 1 {
+                let crashes = crashes(&self.node, self.releases(), &report);
+                report.warnings.extend((!crashes.is_empty()).then(|| settle::crashed(&crashes)));
             }
             self.note(lineup, options, &mut report);
         }
@@ -358,7 +361,13 @@ impl<N: Node> ReleaseHandler<N> {
         let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
         for (number, program) in (1..).zip(programs) {
             let mut part = Report::new(report.from.clone(), report.to.clone());
-            saga::run(&mut self.node, program, limits, &self.interrupt, &mut part, observer);
+            // OTP goes on with the next window, whatever became of the processes of the one before.
+            let counts = number > 1 && direction == Direction::There;
+            let crashes = |node: &N| match counts {
+                true => options.crashes.counting(&crashes(node, self.store.releases(), report)).to_vec(),
+                false => Vec::new(),
+            };
+            saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, observer);
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());
             if programs.len() > 1 {
                 let (pause, converted) = (part.pause, part.converted);
@@ -448,21 +457,11 @@ impl<N: Node> ReleaseHandler<N> {
         let step = report.steps.last().map_or(0, |step| step.step);
         let mut tell = |title: &str| observer(Progress { step, steps: step, title });
         let trip = Trip { from: report.from.as_ref(), to: &report.to };
-        let crashes = || self.crashes(report);
+        let crashes = || crashes(&self.node, self.releases(), report);
         let (verdict, settled) = settle::watch(&mut settle, trip, &self.interrupt, crashes, &mut tell);
         tracing::info!(name: "release.settled", vsn = %report.to, ?verdict);
         report.settled = Some(settled);
         verdict
-    }
-
-    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
-    fn crashes(&self, report: &Report) -> Vec<Exited> {
-        let mut crashes = self.node.crashes();
-        let apps = self.releases().get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
-        let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
-        let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
-        crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
-        crashes
     }
 
     /// Makes an old release the one that the node boots; the caller restarts the node. OTP: `reboot_old_release`.
@@ -533,6 +532,16 @@ impl<N: Node> ReleaseHandler<N> {
     fn is_permanent(&self, vsn: &Vsn) -> bool {
         self.releases().permanent().is_some_and(|release| release.version == *vsn)
     }
+}
+
+/// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+fn crashes<N: Node>(node: &N, releases: &StatusTable, report: &Report) -> Vec<Exited> {
+    let mut crashes = node.crashes();
+    let apps = releases.get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
+    let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
+    let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
+    crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
+    crashes
 }
 
 /// OTP: an app is not upgraded to the version that runs, whatever its new library holds.

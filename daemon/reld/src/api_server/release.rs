@@ -8,7 +8,7 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
+use reld_handler::{CrashPolicy, InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -146,6 +146,10 @@ fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> Install
         code_change: timeouts.code_change_ms.map(Duration::from_millis),
         supersede,
         windows: if policy.group_windows { Windows::Group } else { Windows::Release },
+        crashes: match policy.crashes {
+            q::Crashes::TakeBack => CrashPolicy::TakeBack,
+            q::Crashes::Ignore => CrashPolicy::Ignore,
+        },
     }
 }
 
@@ -221,6 +225,7 @@ impl Order {
             q::End::Commit => {
                 let settle = Settle {
                     window: Duration::from_millis(self.settle.window_ms),
+                    crashes: self.options.crashes,
                     probe: self.settle.probe.map(|probe| {
                         crate::probe::probe(
                             probe.command,
