@@ -242,6 +242,9 @@ pub(crate) struct Plan {
     /// End each direction with a restart of the daemon (OTP: `restart_emulator`)
     #[arg(long)]
     pub(crate) restart_daemon: bool,
+    /// Plan between releases of two names, which a node would not go between unless told
+    #[arg(long)]
+    pub(crate) rename: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -277,6 +280,9 @@ pub(crate) struct Policy {
     /// Go on from a release that is not committed
     #[arg(long)]
     pub(crate) supersede: bool,
+    /// Go on to a release of another name than the one that runs
+    #[arg(long)]
+    pub(crate) rename: bool,
     /// What is done about processes outside every supervision tree that use a module which changes
     #[arg(long, default_value = "refuse")]
     pub(crate) orphans: Orphans,
@@ -389,7 +395,7 @@ pub(crate) struct Upgrade {
     pub(crate) release: String,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "orphans", "unrest", "crashes", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,

@@ -125,6 +125,7 @@ pub(super) fn policy(args: Policy) -> q::Policy {
             Crashes::Ignore => q::Crashes::Ignore,
         },
         group_windows: args.group_windows,
+        rename: args.rename,
     }
 }
 

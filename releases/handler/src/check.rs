@@ -170,13 +170,16 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
         return vec![files(error)];
     }
     match candidate(store, &Lineup::of(vsn.clone())) {
-        Ok((documents, _)) if documents.release.rel().daemon != *installed => {
-            let wanted = documents.release.rel().daemon.clone();
-            vec![Obstacle::OtherDaemon { wanted, installed: installed.clone() }]
-        }
-        Ok(_) => Vec::new(),
+        Ok((documents, _)) => other_daemon(&documents.release, installed).into_iter().collect(),
         Err(obstacles) => obstacles,
     }
+}
+
+/// Says what stands against executing the daemon of this version for a release.
+pub(crate) fn other_daemon(release: &Release, installed: &Vsn) -> Option<Obstacle> {
+    let wanted = &release.rel().daemon;
+    let other = || Obstacle::OtherDaemon { wanted: wanted.clone(), installed: installed.clone() };
+    (wanted != installed).then(other)
 }
 
 /// Reads what is to be installed, every byte of the release.

@@ -9,12 +9,13 @@ use std::time::Instant;
 use reld_plan::{AppName, PlanError, Vsn};
 use reld_store::{Boots, GaveWay, NextBoot, Platform, StatusTable, Store, Unpacked};
 
-use crate::check::{Check, Prepared, bootable, chain, prepare};
+use crate::check::{Check, Prepared, bootable, chain, other_daemon, prepare};
 use crate::error::{Error, Obstacle};
 use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Exited, Look, Node};
 use crate::program::InstallOptions;
+use crate::renamed;
 use crate::report::{Outcome, Report, WindowReport, what};
 use crate::saga::{self, Limits, Progress};
 use crate::settle::{self, Settle, Trip, Verdict};
@@ -186,7 +187,7 @@ impl<N: Node> ReleaseHandler<N> {
             return Err(Error::NeedsRestart);
         }
         let mut obstacles = bootable(&self.store, vsn, installed);
-        obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
+        obstacles.extend(self.unwanted(vsn, options));
         if !obstacles.is_empty() {
             return Err(Error::Refused {
                 what: what(vsn, None),
@@ -229,6 +230,16 @@ impl<N: Node> ReleaseHandler<N> {
     /// The release that runs can not be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
         Ok(self.prepare(&Lineup::of(vsn.clone()), options, Some(Look::Moment))?.check)
+    }
+
+    /// Completes a check of a script that restarts the daemon by what stands against executing the one that is installed.
+    ///
+    /// # Errors
+    /// The release can not be read.
+    pub fn check_daemon(&self, check: &mut Check, installed: &Vsn) -> Result<(), Error> {
+        let release = self.store.docs(&check.to)?.release;
+        check.obstacles.extend(other_daemon(&release, installed));
+        Ok(())
     }
 
     /// Moves the node to an unpacked release, which is *current* then, in memory only. OTP: `install_release`.
@@ -488,11 +499,17 @@ impl<N: Node> ReleaseHandler<N> {
             (_, Some(running)) if running == *to => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
                 let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options, look)?;
-                let unconfirmed = unconfirmed::obstacle(self.releases(), &to.vsn);
-                prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
+                prepared.check.obstacles.extend(self.unwanted(&to.vsn, options));
                 Ok(prepared)
             }
         }
+    }
+
+    /// Returns what stands against another release, whatever that is made of, unless it is to be.
+    fn unwanted(&self, vsn: &Vsn, options: InstallOptions) -> impl Iterator<Item = Obstacle> + use<N> {
+        let unconfirmed = unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede);
+        let renamed = renamed::obstacle(self.releases(), vsn).filter(|_| !options.rename);
+        unconfirmed.into_iter().chain(renamed)
     }
 
     /// Brings the status table in line with how an upgrade ended.

@@ -32,6 +32,7 @@ mod lineup;
 mod node;
 mod process;
 mod program;
+mod renamed;
 mod report;
 pub mod requirements;
 mod saga;

@@ -69,6 +69,8 @@ pub struct InstallOptions {
     pub code_change: Option<Duration>,
     /// Whether it may go on from a release that is not committed.
     pub supersede: bool,
+    /// Whether it may be a release of another name.
+    pub rename: bool,
     /// Whether everything moves at once, or group by group.
     pub windows: Windows,
     /// What is done about crashes between two windows.

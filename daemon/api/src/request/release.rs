@@ -25,6 +25,9 @@ pub struct Check {
     /// Whether it would move group by group.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
+    /// Whether it may be a release of another name than the one that runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rename: bool,
 }
 
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
@@ -166,6 +169,9 @@ pub struct Policy {
     /// then taken back by a down-conversion where a later one fails. Default: everything moves in one window, or nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
+    /// Whether it may be a release of another name than the one that runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rename: bool,
 }
 
 /// What is done about behaviour processes outside every supervision tree that use a module which changes.
