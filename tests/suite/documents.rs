@@ -124,6 +124,12 @@ fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     node.ok(&["downgrade"]);
     let apps = node.json(&["apps"])["apps"].clone();
     assert_eq!(apps.as_array().map(Vec::len), Some(1), "{apps:#}");
+    // Its code is gone from memory.
+    let code = node.json(&["code"]);
+    let is_meter =
+        |module: &serde_json::Value| module["module"].as_str().is_some_and(|name| name.starts_with("meter"));
+    assert!(!code["modules"].as_array().expect("a list").iter().any(is_meter), "{code:#}");
+    assert_eq!((&code["residents"], node.mapped().len()), (&json!([]), 1), "{:?}", node.mapped());
 }
 
 #[test]
