@@ -62,7 +62,7 @@ fn r23_a_tarball_for_another_boundary_machine_or_a_newer_daemon_is_refused_with_
     );
     refused(
         |manifest| {
-            drop(manifest["abi"].as_table_mut().expect("a table").insert("major".to_owned(), 9.into()))
+            drop(manifest["abi"].as_table_mut().expect("a table").insert("major".to_owned(), 9.into()));
         },
         &["its libraries speak ABI 9.", "this node speaks 1."],
     );

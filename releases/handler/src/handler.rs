@@ -374,9 +374,9 @@ impl<N: Node> ReleaseHandler<N> {
             let mut part = Report::new(report.from.clone(), report.to.clone());
             // OTP goes on with the next window, whatever became of the processes of the one before.
             let counts = number > 1 && direction == Direction::There;
-            let crashes = |node: &N| match counts {
-                true => options.crashes.counting(&crashes(node, self.store.releases(), report)).to_vec(),
-                false => Vec::new(),
+            let crashes = |node: &N| {
+                let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
+                options.crashes.counting(&crashes).to_vec()
             };
             saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, observer);
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());

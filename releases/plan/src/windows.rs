@@ -131,7 +131,7 @@ fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
                 completed.extend(modules.iter().map(|module| (Begun::Suspended(module), at)));
             }
             LowLevel::Start { modules } => {
-                completed.extend(modules.iter().map(|module| (Begun::Stopped(module), at)))
+                completed.extend(modules.iter().map(|module| (Begun::Stopped(module), at)));
             }
             LowLevel::StartApplication { app, .. } | LowLevel::LoadApplication { app } => {
                 completed.extend([(Begun::StoppedApp(app), at)]);
