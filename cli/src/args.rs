@@ -244,6 +244,9 @@ pub(crate) struct Plan {
     /// End each direction with a restart of the daemon (OTP: `restart_emulator`)
     #[arg(long)]
     pub(crate) restart_daemon: bool,
+    /// Plan between releases of two names, which a node would not go between unless told
+    #[arg(long)]
+    pub(crate) rename: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -279,12 +282,18 @@ pub(crate) struct Policy {
     /// Go on from a release that is not committed
     #[arg(long)]
     pub(crate) supersede: bool,
+    /// Go on to a release of another name than the one that runs
+    #[arg(long)]
+    pub(crate) rename: bool,
     /// What is done about processes outside every supervision tree that use a module which changes
     #[arg(long, default_value = "refuse", value_parser = word::<q::Orphans>(&ORPHANS))]
     pub(crate) orphans: q::Orphans,
     /// What is done about processes of updated modules that do not come to rest in time
     #[arg(long, default_value = "abort", value_parser = word::<q::Unrest>(&UNREST))]
     pub(crate) unrest: q::Unrest,
+    /// What is done about processes that crash in new code, between two windows or while the release settles
+    #[arg(long, default_value = "abort", value_parser = word::<q::Crashes>(&CRASHES))]
+    pub(crate) crashes: q::Crashes,
     /// Move the modules group by group, each group in a window of its own, as in OTP. Where a later window fails, those
     /// before it are taken back by a downgrade, for new code has run by then
     #[arg(long)]
@@ -305,6 +314,9 @@ const UNREST: [Word; 3] = [
     ("kill", "End them"),
     ("leave", "Leave them in old code until their callback returns"),
 ];
+
+/// The words of the wire for it, with what each means.
+const CRASHES: [Word; 2] = [("abort", "Take the upgrade back"), ("ignore", "Tell of them, and go on")];
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
@@ -370,7 +382,7 @@ pub(crate) struct Upgrade {
     pub(crate) release: String,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "orphans", "unrest", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,

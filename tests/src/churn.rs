@@ -98,11 +98,7 @@ pub fn churn(time: Duration) -> Churned {
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
     let before = Picture::of(&node);
-    let root = node.tree("stage")["pid"].as_str().expect("stage has a root").to_owned();
-    let spec =
-        json!({"id": "market", "module": "stage_market", "type": "supervisor", "args": [TILLS, BUYERS]});
-    let market = node.json(&["child", "start", &root, &spec.to_string()])["pid"].clone();
-    let market = market.as_str().expect("it was started");
+    let market = &open_market(&node);
 
     let over = AtomicBool::new(false);
     let [kills, restarts, suspends] = [(); 3].map(|()| AtomicU64::new(0));
@@ -126,10 +122,26 @@ pub fn churn(time: Duration) -> Churned {
     churned.restarts = restarts.into_inner();
     churned.suspends = suspends.into_inner();
     count(&node, market, &mut churned);
+    let root = root(&node);
     node.ok(&["child", "terminate", &root, "market"]);
     node.ok(&["child", "delete", &root, "market"]);
     churned.leaks = before.leaks(&node);
     churned
+}
+
+fn root(node: &Node) -> String {
+    node.tree("stage")["pid"].as_str().expect("stage has a root").to_owned()
+}
+
+/// Has buyers deal with tills below the root of stage from now on; returns their supervisor.
+///
+/// # Panics
+/// When they cannot be started.
+pub fn open_market(node: &Node) -> String {
+    let spec =
+        json!({"id": "market", "module": "stage_market", "type": "supervisor", "args": [TILLS, BUYERS]});
+    let market = node.json(&["child", "start", &root(node), &spec.to_string()])["pid"].clone();
+    market.as_str().expect("it was started").to_owned()
 }
 
 /// Ends the others, also when this one panics.
@@ -197,7 +209,10 @@ fn restart(node: &Node, market: &str, random: &mut Random, restarts: &AtomicU64)
 // --- what came of it -------------------------------------------------------------------------------------------------
 
 /// Adds up what buyers and tills have counted.
-fn count(node: &Node, market: &str, churned: &mut Churned) {
+///
+/// # Panics
+/// When one of them does not come back to life.
+pub fn count(node: &Node, market: &str, churned: &mut Churned) {
     let counted = |name: String| {
         let counted = eventually("it lives and counts", || {
             // One that a restart by hand found already running was left so.

@@ -15,7 +15,7 @@ mod run;
 mod soak;
 
 pub use build::{folder, pack_release, release};
-pub use churn::{Churned, churn};
+pub use churn::{Churned, churn, count, open_market};
 pub use node::{Node, pid_value};
 pub use run::{Run, eventually};
 pub use soak::{Round, Soak};

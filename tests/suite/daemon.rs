@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -46,6 +47,41 @@ fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     assert!(refused.stderr.contains("another reld"), "{}", refused.stderr);
     assert!(!node.root().join("other-socket").exists());
     node.ok(&["status"]);
+}
+
+/// A daemon that ends with the test.
+struct Other(Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // A daemon that ended by itself is no trouble.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_daemon_that_stops_late_leaves_the_socket_of_a_newer_one_alone_and_takes_its_own_away() {
+    let mut first = Node::start();
+    let socket = first.socket();
+    // Somebody cleans up, and a newer daemon finds nobody at the place.
+    fs::remove_file(&socket).expect("it is there");
+    let root = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut second = Node::daemon_in(root.path());
+    let second =
+        second.arg("--socket").arg(&socket).stderr(Stdio::null()).spawn().expect("the daemon can be run");
+    let second = Other(second);
+    let answers = || {
+        let status = first.run(&["--json", "status"]);
+        (status.code == 0).then(|| status.json()["os_pid"].clone())
+    };
+    assert_eq!(eventually("the newer one answers", answers), json!(second.0.id()));
+    assert!(first.terminate().success());
+    assert_eq!(first.json(&["status"])["os_pid"], json!(second.0.id()), "it is still reached");
+
+    let mut alone = Node::start();
+    assert!(alone.terminate().success());
+    assert!(!alone.socket().exists());
 }
 
 #[test]
@@ -106,6 +142,13 @@ impl Manager {
         while self.told.recv_timeout(patience).expect("the daemon tells something in time") != wanted {}
     }
 
+    /// Returns what a daemon tells until it tells that.
+    fn told_until(&self, wanted: &str) -> Vec<String> {
+        let patience = Duration::from_secs(60);
+        let next = || self.told.recv_timeout(patience).expect("the daemon tells something in time");
+        std::iter::repeat_with(next).take_while(|told| told != wanted).collect()
+    }
+
     fn forget(&self) {
         self.told.try_iter().for_each(drop);
     }
@@ -131,6 +174,26 @@ fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it
     manager.forget();
     (0..5).for_each(|_| manager.await_told("WATCHDOG=1"));
     fs::write(&gate, "").expect("the gate can be opened");
+    assert!(node.terminate().success());
+    manager.await_told("STOPPING=1");
+}
+
+#[test]
+fn s81_a_restart_into_another_release_is_no_stop_to_a_service_manager() {
+    let manager = Manager::new();
+    let mut node = Node::start_in(&[("NOTIFY_SOCKET", &manager.path("notify"))]);
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    manager.forget();
+    let id = node.id();
+    node.ok(&["upgrade", &release("stage-3.0.0"), "--mode", "restart"]);
+    let told = manager.told_until("READY=1");
+    assert!(told.iter().any(|told| told.starts_with("RELOADING=1")), "{told:?}");
+    assert!(
+        !told.contains(&"STOPPING=1".to_owned()),
+        "systemd would kill it after its time to stop: {told:?}"
+    );
+    let status = node.json(&["status"]);
+    assert_eq!((&status["release"]["version"], &status["os_pid"]), (&json!("3.0.0"), &json!(id)));
     assert!(node.terminate().success());
     manager.await_told("STOPPING=1");
 }

@@ -40,6 +40,32 @@ fn i8_two_releases_are_compared_by_what_their_libraries_say() {
 }
 
 #[test]
+fn i8_whatever_can_be_planned_can_be_compared_a_tarball_of_any_origin_or_a_folder() {
+    let node = Node::start();
+    let place = node.root().with_file_name("work");
+    let path = |below: &str| place.join(below).to_string_lossy().into_owned();
+    let (folder, by_hand) = (path("from"), path("by_hand.tar.gz"));
+    unpacked("shop-1.0.0", folder.as_ref());
+    Run::of(Command::new("tar").args(["-czf", &by_hand, "-C", &folder, "."])).expect(0);
+    let mixed = [release("shop-1.0.0"), folder.clone(), path("from/releases/1.0.0"), by_hand];
+    let to = release("shop-1.1.0");
+    let apps = node.json(&["diff", &mixed[0], &to])["apps"].clone();
+    for from in &mixed {
+        node.ok(&["plan", from, &to]);
+        let diff = node.json(&["diff", from, &to]);
+        assert_eq!((&diff["apps"], &diff["findings"]), (&apps, &json!([])), "{from}");
+        node.ok(&["diff", &to, from]);
+    }
+    // One that was packed is compared with its manifest.
+    let mut bytes = fs::read(&to).expect("it was packed");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let damaged = path("damaged.tar.gz");
+    fs::write(&damaged, bytes).expect("it is ours");
+    node.run(&["diff", &folder, &damaged]).expect(1);
+}
+
+#[test]
 fn i8_a_draft_is_refused_until_somebody_has_filled_it_and_can_be_planned_then() {
     let node = Node::start();
     let place = node.root().with_file_name("work");

@@ -18,6 +18,15 @@ const MANIFEST: &str = "manifest.toml";
 
 /// Returns the tarball of a release after a change of its files, with a manifest that says so, and where it lies.
 pub(crate) fn doctored(name: &str, change: impl FnOnce(&mut Files)) -> (TempDir, String) {
+    doctored_with(name, change, |_| ())
+}
+
+/// The same with a change of what else its manifest says.
+pub(crate) fn doctored_with(
+    name: &str,
+    change: impl FnOnce(&mut Files),
+    claim: impl FnOnce(&mut toml::Table),
+) -> (TempDir, String) {
     let mut files = files(&release(name));
     let manifest = files.remove(MANIFEST).expect("it has a manifest");
     change(&mut files);
@@ -31,10 +40,21 @@ pub(crate) fn doctored(name: &str, change: impl FnOnce(&mut Files)) -> (TempDir,
         header.set_mode(0o644);
         tarball.append_data(&mut header, path, content).expect("there is room");
     };
-    append(MANIFEST, &listing(&manifest, &files));
+    append(MANIFEST, &listing(&manifest, &files, claim));
     files.iter().for_each(|(path, content)| append(path, content));
     tarball.into_inner().and_then(GzEncoder::finish).expect("there is room");
     (scratch, path.to_string_lossy().into_owned())
+}
+
+/// The release under another name.
+pub(crate) fn renamed(release: &str, name: &str) -> (TempDir, String) {
+    let (old, version) = release.split_once('-').expect("a name and a version");
+    let path = format!("releases/{version}/release.toml");
+    doctored_with(
+        release,
+        |files| edit(files, &path, &format!("name = \"{old}\""), &format!("name = \"{name}\"")),
+        |manifest| drop(manifest.insert("name".to_owned(), name.into())),
+    )
 }
 
 /// Replaces a part of a text.
@@ -59,7 +79,7 @@ fn files(tarball: &str) -> Files {
     entries.collect()
 }
 
-fn listing(manifest: &[u8], files: &Files) -> Vec<u8> {
+fn listing(manifest: &[u8], files: &Files, claim: impl FnOnce(&mut toml::Table)) -> Vec<u8> {
     let text = str::from_utf8(manifest).expect("a manifest is text");
     let mut manifest: toml::Table = text.parse().expect("a manifest is TOML");
     let lines = files.iter().map(|(path, content)| {
@@ -69,5 +89,6 @@ fn listing(manifest: &[u8], files: &Files) -> Vec<u8> {
         toml::Value::Table(fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
     });
     manifest.insert("file".to_owned(), lines.collect::<Vec<_>>().into());
+    claim(&mut manifest);
     manifest.to_string().into_bytes()
 }

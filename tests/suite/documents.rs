@@ -7,7 +7,7 @@ use reld_tests::{Node, folder, pack_release, release};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::doctored::{Files, doctored, edit};
+use crate::doctored::{Files, doctored, edit, renamed};
 
 const COUNTER: &str = "lib/counter-0.1.1/appup.toml";
 
@@ -115,7 +115,8 @@ fn s64_apps_that_changed_have_a_part_in_start_order_but_for_dependencies_and_unc
 #[test]
 fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     let node = running("shop-1.0.0");
-    node.ok(&["unpack", &release("plant-1.1.0")]);
+    let (_scratch, tarball) = renamed("plant-1.1.0", "shop");
+    node.ok(&["unpack", &tarball]);
     check_order(&script(&node, "1.1.0"), &["load meter of meter-1.1.0", "start_application meter permanent"]);
     node.ok(&["upgrade", "1.1.0"]);
     assert_eq!(node.json(&["call", "meter", r#""read""#])["reply"]["readings"], json!(0));
@@ -123,6 +124,12 @@ fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     node.ok(&["downgrade"]);
     let apps = node.json(&["apps"])["apps"].clone();
     assert_eq!(apps.as_array().map(Vec::len), Some(1), "{apps:#}");
+    // Its code is gone from memory.
+    let code = node.json(&["code"]);
+    let is_meter =
+        |module: &serde_json::Value| module["module"].as_str().is_some_and(|name| name.starts_with("meter"));
+    assert!(!code["modules"].as_array().expect("a list").iter().any(is_meter), "{code:#}");
+    assert_eq!((&code["residents"], node.mapped().len()), (&json!([]), 1), "{:?}", node.mapped());
 }
 
 #[test]

@@ -53,6 +53,37 @@ fn s44_a_start_argument_that_new_code_does_not_take_is_told_before_and_stops_the
 }
 
 #[test]
+fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
+    let place = scratch();
+    let derived =
+        Node::start().ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;
+    let call = |name: &str| format!("{{ apply = \"supervisor:{name}\", args = [\"counter\", 30000] }}");
+    let up = derived.find("[[down]]").expect("the way back comes last");
+    let end = derived[..up].rfind("]\n").expect("a list ends");
+    let with = |calls: &[&str]| {
+        let calls: String = calls.iter().map(|name| format!("  {},\n", call(name))).collect();
+        let relup = format!("{}{calls}{}", &derived[..end], &derived[end..]);
+        packed_with(place.path(), "examples", "shop-1.1.0", &relup)
+    };
+    let node = running("shop-1.0.0");
+    let sup = root(&node, "counter");
+    let spec = r#"{"id": 30000, "module": "counter", "args": 30000}"#;
+    node.ok(&["child", "start", &sup, spec]);
+    // A row that stays is started again by the next restart of all.
+    let refused = node.run(&["upgrade", &with(&["terminate_child"])]).expect(1);
+    assert!(refused.stderr.contains("terminate and delete"), "{}", refused.stderr);
+    node.ok(&["remove", "1.1.0"]);
+    let tarball = with(&["terminate_child", "delete_child"]);
+    node.ok(&["unpack", &tarball]);
+    node.ok(&["check", "1.1.0"]);
+    node.ok(&["upgrade", "1.1.0"]);
+    let tree = node.tree("counter");
+    let ids: Vec<&Value> =
+        tree["children"].as_array().expect("a list").iter().map(|child| &child["id"]).collect();
+    assert_eq!(ids, [&json!(10_000), &json!(20_000)], "it is gone");
+}
+
+#[test]
 fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
     let place = scratch();
     let forgets = |line: &str| {

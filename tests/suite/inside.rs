@@ -108,7 +108,14 @@ fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so
         1,
     );
     let place = tempfile::tempdir().expect("a temporary folder can be made");
-    let report = node.json(&["upgrade", &packed_with(place.path(), "tests/fixtures", "stage-3.0.0", &relup)]);
+    let tarball = packed_with(place.path(), "tests/fixtures", "stage-3.0.0", &relup);
+    let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
+    for words in
+        ["pre_purge brutal", "IRREVERSIBLE", "would be killed by its brutal pre_purge", lingerer.as_str()]
+    {
+        assert!(dry.contains(words), "no {words} in:\n{dry}");
+    }
+    let report = node.json(&["upgrade", &tarball]);
     assert_eq!(report["killed"][0]["pid"], json!(lingerer), "{report:#}");
     assert_eq!(report["lingering"], json!([]), "{report:#}");
 }

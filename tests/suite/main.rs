@@ -29,6 +29,7 @@ mod shapes;
 mod shared;
 mod single_app;
 mod store;
+mod strangers;
 mod tables;
 mod upgrade;
 mod windows;

@@ -5,17 +5,17 @@
 //! | OTP | here |
 //! |---|---|
 //! | upgrade | `s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused` `s48_up_and_down_many_times_leaves_the_same_state_and_pids` `an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone` |
-//! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
+//! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
 //! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `the_check_tells_all_obstacles_at_once_and_touches_nothing` |
-//! | instructions | `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
+//! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status` |
-//! | install_release_syntax_check | `every_part_of_an_instruction_has_its_class` `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` |
+//! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
 //! | otp_2740 | Not: a module's version is its app's, a semantic version. |
-//! | otp_2760 | `an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old` |
+//! | otp_2760 | `s64_an_app_that_only_one_release_has_is_added_and_removed` `an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old` |
 //! | otp_5761 | Not: an app has one place below the root. Files that change there are found: `a_release_that_was_changed_on_disk_is_refused` |
-//! | otp_9402 | `the_code_of_a_library_that_runs_already_is_not_loaded_again` |
+//! | otp_9402 | `implied_loads_and_keep` `one_window_covers_every_module_of_the_replaced_library`. A library is one image: what no instruction names moves with it, by an implied load, and what is kept is warned of. |
 //! | otp_9417 | `a_module_that_was_never_there_is_deleted_without_an_error` |
 //! | otp_9395_check_old_code | `the_check_tells_all_obstacles_at_once_and_touches_nothing`. The check reads a table; there is nothing to be made faster by a purge. |
 //! | otp_9395_check_and_purge | Not: a check changes nothing. `relctl soft-purge` purges: `a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends` |

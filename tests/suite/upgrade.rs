@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reld_tests::{Node, eventually, pid_value, release};
+use reld_tests::{Churned, Node, count, eventually, open_market, pid_value, release};
 use serde_json::{Value, json};
+
+use crate::doctored::{doctored, edit};
 
 fn shop() -> Node {
     let node = Node::start();
@@ -245,6 +247,38 @@ fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgrade
     for relay in relays {
         assert!(relay.join().expect("no call was lost") > 0);
     }
+}
+
+#[test]
+fn s56_two_modules_that_call_each_other_are_upgraded_together_and_apart_and_no_deal_is_lost_or_doubled() {
+    let update = "{ update = \"till\", change = { advanced = {} } }";
+    let (_scratch, tarball) = doctored("stage-2.0.0", |files| {
+        edit(files, "lib/stage-0.2.0/appup.toml", update, &format!("{update},\n  {{ update = \"buyer\" }}"));
+    });
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &tarball]);
+    let market = open_market(&node);
+    let answered = || node.json(&["call", "buyer_0", "count"])["reply"]["answered"].as_u64();
+    // Group by group, buyers and tills are of two versions for a while.
+    for windows in [&[][..], &["--group-windows"]] {
+        for _ in 0..2 {
+            for to in ["2.0.0", "1.0.0"] {
+                let before = answered();
+                let report = node.json(&[&["upgrade", to], windows].concat());
+                let number = report["windows"].as_array().map_or(1, Vec::len);
+                assert_eq!(number, if windows.is_empty() { 1 } else { 3 }, "{report:#}");
+                assert_eq!((&report["killed"], &report["restarted"]), (&json!([]), &json!([])), "{report:#}");
+                assert!(answered() > before, "they deal all the time");
+            }
+        }
+    }
+    let mut counted = Churned::default();
+    count(&node, &market, &mut counted);
+    let Churned { answered, ended, lost, crossed, doubled, missed, .. } = counted;
+    assert_eq!((ended, lost, crossed, doubled, missed), (0, 0, 0, 0, 0), "of {answered}");
+    let tills = node.json(&["proc", "till_0"]);
+    assert_eq!(tills["version"], json!("0.1.0"), "{tills:#}");
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! `relctl diff FROM TO`: what changes between two releases, and drafts of the appups for it, without a node.
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use reld_api::ErrorReport;
-use reld_plan::{AppName, PackedApp, PackedRelease, Release, Schemas};
-use reld_store::{Documents, Manifest, Root, docs, docs_of_tarball};
+use reld_plan::PackedRelease;
+use reld_store::{Error, Fault, Manifest, docs_of_tarball};
 
 use super::Shown;
 use super::plan::documents;
@@ -23,38 +22,25 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
     Ok(shown)
 }
 
-/// Reads a release with what its packer recorded.
+/// Reads a release with what its packer recorded. A tarball that `relctl pack` has made is verified, and says which libraries
+/// it holds.
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
-    if path.is_dir() {
-        // A folder says in no other place which release it holds.
-        let release = documents::release(path)??;
-        return packed(path, docs(&Root::new(documents::root(path)), release.version())?, None);
+    let mut packed = documents::packed(path)?;
+    let manifest = if path.is_dir() { None } else { manifest(path)? };
+    for app in packed.release.apps() {
+        let library = manifest.as_ref().and_then(|manifest| manifest.library(app.name(), app.version()));
+        packed.apps.entry(app.name().clone()).or_default().library = library.map(|digest| digest.to_string());
     }
-    let (manifest, documents) = docs_of_tarball(path)?;
-    packed(path, documents, Some(&manifest))
+    Ok(packed)
 }
 
-fn packed(path: &Path, documents: Documents, manifest: Option<&Manifest>) -> Result<PackedRelease, Failure> {
-    let apps = apps(path, &documents.release, &documents.schemas, manifest)?;
-    Ok(PackedRelease { release: documents.release, config: documents.config, apps })
-}
-
-fn apps(
-    path: &Path,
-    release: &Release,
-    schemas: &BTreeMap<AppName, String>,
-    manifest: Option<&Manifest>,
-) -> Result<BTreeMap<AppName, PackedApp>, Failure> {
-    let mut apps = BTreeMap::new();
-    for app in release.apps() {
-        let (name, version) = (app.name(), app.version());
-        let shown = path.join(format!("lib/{name}-{version}/schema.json"));
-        let parse = |text: &String| Schemas::parse(&shown.to_string_lossy(), text);
-        let schemas = schemas.get(name).map(parse).transpose()?.unwrap_or_default();
-        let library = manifest.and_then(|manifest| manifest.library(name, version));
-        apps.insert(name.clone(), PackedApp { schemas, library: library.map(|digest| digest.to_string()) });
+/// Verifies a tarball that has a manifest; `None` for one that somebody else has made.
+fn manifest(tarball: &Path) -> Result<Option<Manifest>, Failure> {
+    match docs_of_tarball(tarball) {
+        Ok((manifest, _)) => Ok(Some(manifest)),
+        Err(Error::Tarball { source: Fault::NoManifest | Fault::NotAFile { .. }, .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    Ok(apps)
 }
 
 /// Writes all drafts, or none: a file that is there may be one that somebody has worked on.

@@ -2,6 +2,7 @@
 
 pub(super) mod documents;
 
+use reld_api::ErrorReport;
 use reld_plan::{PlanError, Release, RelupEntry, RelupFile, RelupOptions, Relups, make_relups};
 use serde_json::json;
 
@@ -26,12 +27,26 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
         return Ok(Shown::new(&both, both.to_string()));
     }
     let (from, to) = (from?, to?);
+    if !args.rename {
+        same_name(&from, &to)?;
+    }
     if args.relup {
         let relup = relup(&to, make_relups(Ok(&to), Ok(&from), options))?.to_toml();
         return Ok(Shown::new(&json!({ "relup": relup }), relup));
     }
     let script = reld_plan::plan(&from, &to)?;
     Ok(Shown::new(&script, script.to_string()))
+}
+
+/// As the node has it. OTP compares no names.
+fn same_name(from: &Release, to: &Release) -> Result<(), Failure> {
+    let (from, to) = (&from.rel().name, &to.rel().name);
+    if from == to {
+        return Ok(());
+    }
+    let message = format!("the one is a release of {from}, the other one of {to}");
+    Err(Failure::from(ErrorReport::refused("other_release", message))
+        .or_hint("name two releases of one name; --rename plans it all the same"))
 }
 
 /// OTP: `make_relup`, whose file holds both directions too.

@@ -106,7 +106,8 @@ fn timeouts(args: Timeouts) -> q::Timeouts {
 }
 
 pub(super) fn policy(args: Policy) -> q::Policy {
-    q::Policy { orphans: args.orphans, unrest: args.unrest, group_windows: args.group_windows }
+    let Policy { supersede: _, rename, orphans, unrest, crashes, group_windows } = args;
+    q::Policy { orphans, unrest, crashes, group_windows, rename }
 }
 
 /// Whoever names a file means it; a version has neither a slash nor this ending.

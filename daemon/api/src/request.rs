@@ -18,8 +18,8 @@ pub use look::{
     SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
-    Abort, Attach, Check, CheckApp, Commit, Downgrade, End, History, Install, Mode, Orphans, Policy, Probe,
-    RebootOld, Releases, Remove, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
+    Abort, Attach, Check, CheckApp, Commit, Crashes, Downgrade, End, History, Install, Mode, Orphans, Policy,
+    Probe, RebootOld, Releases, Remove, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,

@@ -63,6 +63,9 @@ pub(crate) enum Command {
         /// The app that it has to be the library of, with its version.
         #[arg(long, num_args = 2, value_names = ["APP", "VERSION"])]
         of: Option<Vec<String>>,
+        /// The modules that it has to have, no more and no less.
+        #[arg(long, value_delimiter = ',', requires = "of")]
+        modules: Option<Vec<String>>,
         /// Answers the questions in this folder instead; for the daemon itself.
         #[arg(long, value_name = "DIR", hide = true)]
         ask: Option<PathBuf>,
@@ -74,13 +77,34 @@ fn env(text: &str) -> Result<Config, DocError> {
 }
 
 /// Prints what a library says about itself.
-pub(crate) fn probe(file: &Path, json: bool, of: Option<&[String]>) -> anyhow::Result<()> {
+pub(crate) fn probe(
+    file: &Path,
+    json: bool,
+    of: Option<&[String]>,
+    modules: Option<&[String]>,
+) -> anyhow::Result<()> {
     let report = reld_loader::probe(file)?;
     if let Some([app, version]) = of {
         report.confirm(file, app, version)?;
     }
+    if let Some(listed) = modules {
+        let has: Vec<&str> = report.modules.iter().map(|module| module.name.as_str()).collect();
+        let listed: Vec<&str> = listed.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        other_modules(&listed, &has).map_or(Ok(()), |differs| Err(anyhow::Error::msg(differs)))?;
+    }
     let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
     writeln!(std::io::stdout(), "{text}").context("the report cannot be written")
+}
+
+/// Says how the modules that an `app.toml` lists differ from those that its library has.
+pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
+    let missing = listed.iter().find(|name| !has.contains(name));
+    let unlisted = has.iter().find(|name| !listed.contains(name));
+    match (missing, unlisted) {
+        (Some(name), _) => Some(format!("app.toml lists module {name}, which the library does not have")),
+        (None, Some(name)) => Some(format!("the library has module {name}, which app.toml does not list")),
+        (None, None) => None,
+    }
 }
 
 /// Ends with an error text on stderr.

@@ -73,7 +73,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let records = Records::new(store.history());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
     let operator = Operator::start(handler, records)?;
-    let listener = api_server::bind(&config.socket)
+    let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("the socket {} cannot be opened", config.socket.display()))?;
     let (next, mut life) = watch::channel(Next::Serve);
     let api = Api {
@@ -107,7 +107,10 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         Booted::GivesWay => Next::Restart,
         Booted::Told(next) => next,
     };
-    service::stopping();
+    match next {
+        Next::Restart => service::restarting(),
+        Next::Serve | Next::Stop | Next::Fail => service::stopping(),
+    }
     // An upgrade that goes on beside the stop of its processes would see nothing but failures.
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
@@ -116,8 +119,8 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     // The processes have ended and closed their ports.
     sockets.all_sent().await;
     served.abort();
-    // The next daemon replaces a socket that stays behind; a client sees sooner that nobody is there without it.
-    let _ = std::fs::remove_file(&config.socket);
+    // A client sees sooner that nobody is there without it.
+    socket.remove();
     Ok(next)
 }
 

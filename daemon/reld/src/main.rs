@@ -29,7 +29,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
-        Some(Command::Probe { file, json, of, ask: None }) => config::probe(&file, json, of.as_deref()),
+        Some(Command::Probe { file, json, of, modules, ask: None }) => {
+            config::probe(&file, json, of.as_deref(), modules.as_deref())
+        }
         None => daemon::run(arguments.daemon),
     };
     match result {

@@ -3,7 +3,7 @@
 mod calls;
 mod foresee;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use reld_runtime::{
 
 use self::calls::StoppedChild;
 use crate::ask::Answers;
+use crate::config::other_modules;
 use crate::probe;
 
 /// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
@@ -43,8 +44,9 @@ pub(crate) struct RuntimeNode {
     loader: Arc<Loader>,
     shared: Arc<Mutex<Shared>>,
     images: BTreeMap<Image, Mapped>,
-    /// The digests of libraries that were loaded in another process without harm.
-    harmless: Mutex<HashSet<String>>,
+    /// The libraries that were loaded in another process without harm: their digests, with the modules that they were to
+    /// have.
+    harmless: Mutex<HashSet<(String, Vec<ModuleName>)>>,
     /// What libraries have answered in another process.
     answers: Mutex<Answers>,
     next_image: u64,
@@ -199,13 +201,9 @@ impl RuntimeNode {
             version: library.vsn.to_string(),
         };
         let opened = self.loader.open(request, left(deadline)).map_err(|error| refuse(chain(&error)))?;
-        let has: BTreeSet<&str> = opened.modules().iter().map(|module| module.name()).collect();
-        match library.modules.iter().find(|name| !has.contains(name.as_str())) {
-            Some(missing) => {
-                Err(refuse(format!("app.toml lists module {missing}, which the library does not have")))
-            }
-            None => Ok(opened),
-        }
+        let has: Vec<&str> = opened.modules().iter().map(|module| module.name()).collect();
+        let listed: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
+        other_modules(&listed, &has).map_or(Ok(opened), |differs| Err(refuse(differs)))
     }
 
     /// Notes that whatever was loaded is in its slots, or never will be.
@@ -335,7 +333,8 @@ impl Node for RuntimeNode {
     }
 
     fn probe(&self, library: &Library) -> Result<(), NodeError> {
-        if self.harmless.lock().contains(&library.sha256) {
+        let known = (library.sha256.clone(), library.modules.clone());
+        if self.harmless.lock().contains(&known) {
             return Ok(());
         }
         match probe::library(library) {
@@ -343,7 +342,7 @@ impl Node for RuntimeNode {
                 Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
             }
             None => {
-                self.harmless.lock().insert(library.sha256.clone());
+                self.harmless.lock().insert(known);
                 Ok(())
             }
         }
@@ -518,11 +517,13 @@ impl Node for RuntimeNode {
         conversions: &[Conversion],
         limit: Duration,
     ) -> Result<Precopied, NodeError> {
-        let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
         let named = conversions.iter().map(|c| Ok((c.module.to_string(), how(c)?)));
         let conversions = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
+        let leaving = gate.leaving.iter().filter_map(|child| self.leaving(child)).collect();
+        let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
         let modules = gate.members.iter().map(|member| member.module.as_str());
         upgrade.enlist(modules, is_member(&self.runtime, gate.orphans));
+        upgrade.leave(leaving);
         self.doomed.clear();
         if gate.orphans == OrphanPolicy::Kill {
             self.doomed.extend(upgrade.members().filter(|pid| is_orphan_pid(&self.runtime, *pid)));
@@ -565,7 +566,9 @@ impl Node for RuntimeNode {
     }
 
     fn switch(&mut self) {
-        self.runtime.forget_crashes();
+        if !self.staging.continues {
+            self.runtime.forget_crashes();
+        }
         if let Some(upgrade) = &mut self.upgrade {
             upgrade.switch();
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reld_handler::{Interrupt, Library, Probe, Probed};
+use reld_handler::{Interrupt, Library, ModuleName, Probe, Probed};
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -44,6 +44,8 @@ pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Prob
 pub(crate) fn library(library: &Library) -> Option<String> {
     let mut program = own(&library.file);
     program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
+    let modules: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
+    program.arg("--modules").arg(modules.join(","));
     said(run(program, LIBRARY, &Interrupt::default()))
 }
 

@@ -23,6 +23,15 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// Tells that the daemon will execute itself again, and say by [`ready`] when it is back. A service that has said that it
+/// stops is one to systemd, and is killed when its time to stop is over.
+pub(crate) fn restarting() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
 /// Tells, as long as the daemon runs, what the node does.
 pub(crate) async fn status(operator: Operator) {
     let mut board = operator.follow();

@@ -120,6 +120,8 @@ pub(crate) struct Order {
     pub(crate) pids: Vec<Pid>,
     /// The code of the shadows and the way to them; without it processes are only noted to be at rest.
     pub(crate) to: Option<(Arc<Code>, Conversion)>,
+    /// Children, by supervisor and id, that are deleted right after the switch.
+    pub(crate) leaving: Arc<[(Pid, Bytes)]>,
     pub(crate) upgrade: usize,
     pub(crate) round: Round,
     /// The processes are held: one that is claimed is not for long.
@@ -314,8 +316,9 @@ impl Work {
             (Read::Nothing, _) | (_, None) => return Ok(One::Nothing),
             (Read::Supervisor(args, rows), Some((code, _))) => {
                 at(Side::New);
+                let stays = |id: &[u8]| !self.order.leaving.iter().any(|(of, it)| *of == pid && it == id);
                 let wanted = supervisor::wanted(code, &args).and_then(|wanted| {
-                    supervisor::check_kept(&rows, wanted.as_ref(), &self.world.code)?;
+                    supervisor::check_kept(&rows, wanted.as_ref(), stays, &self.world.code)?;
                     Ok(wanted)
                 });
                 Made::Supervisor(wanted.map_err(|exit| self.refused(pid, Some(code), exit))?)

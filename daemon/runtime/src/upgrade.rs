@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::code::{Behaviour, Instance, Module};
+use crate::code::{Behaviour, Bytes, Instance, Module};
 use crate::code_server::Code;
 use crate::context;
 use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order, leave};
@@ -163,6 +163,8 @@ pub struct Upgrade {
     clean: usize,
     raised: Option<Instant>,
     left: Vec<Pid>,
+    /// Children, by supervisor and id, that are deleted right after the switch.
+    leaving: Arc<[(Pid, Bytes)]>,
 }
 
 /// The members of an upgrade, by module.
@@ -260,6 +262,7 @@ impl Upgrade {
             clean: 0,
             raised: None,
             left: Vec::new(),
+            leaving: Arc::default(),
         }
     }
 
@@ -394,7 +397,8 @@ impl Upgrade {
         is_held: bool,
         limit: Duration,
     ) -> Result<Done, ConvertError> {
-        convert::convert(&self.world, Order { pids, to, upgrade: self.number, round, is_held }, limit)
+        let (leaving, upgrade) = (Arc::clone(&self.leaving), self.number);
+        convert::convert(&self.world, Order { pids, to, leaving, upgrade, round, is_held }, limit)
     }
 
     fn everybody(&self) -> Todo {
@@ -489,6 +493,12 @@ impl Upgrade {
         let parents = found.iter().map(|(_, parent, _)| *parent);
         let supervisors = gate::supervisors_of(parents, members.iter());
         (members, supervisors)
+    }
+
+    /// Notes children, by supervisor and id, that are deleted right after the switch: the code that is to come need not
+    /// take their start arguments.
+    pub fn leave(&mut self, children: Vec<(Pid, Bytes)>) {
+        self.leaving = children.into();
     }
 
     /// Leaves these members out of all conversions: they are to be killed after the switch.
@@ -680,7 +690,7 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
     let changed = match instance.supervisor() {
         Some(old) => {
             let wanted = supervisor::wanted(&new, old.args())?;
-            supervisor::check_kept(old.rows(), wanted.as_ref(), &world.code)?;
+            supervisor::check_kept(old.rows(), wanted.as_ref(), |_| true, &world.code)?;
             supervisor::change(old, &new, wanted).0
         }
         None => new.module.change_code(from, &instance.export()?, extra)?,

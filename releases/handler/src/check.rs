@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Obstacle};
 use crate::foresight::foresee;
 use crate::lineup::{Lineup, library};
-use crate::node::{AppSpec, Look, Node, OrphanPolicy, OutsiderKind};
-use crate::process::Process;
+use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
+use crate::process::{Listed, Process};
 use crate::program::{InstallOptions, Material, pre_purges, programs};
 use crate::step::Program;
 
@@ -170,13 +170,16 @@ pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacl
         return vec![files(error)];
     }
     match candidate(store, &Lineup::of(vsn.clone())) {
-        Ok((documents, _)) if documents.release.rel().daemon != *installed => {
-            let wanted = documents.release.rel().daemon.clone();
-            vec![Obstacle::OtherDaemon { wanted, installed: installed.clone() }]
-        }
-        Ok(_) => Vec::new(),
+        Ok((documents, _)) => other_daemon(&documents.release, installed).into_iter().collect(),
         Err(obstacles) => obstacles,
     }
+}
+
+/// Says what stands against executing the daemon of this version for a release.
+pub(crate) fn other_daemon(release: &Release, installed: &Vsn) -> Option<Obstacle> {
+    let wanted = &release.rel().daemon;
+    let other = || Obstacle::OtherDaemon { wanted: wanted.clone(), installed: installed.clone() };
+    (wanted != installed).then(other)
 }
 
 /// Reads what is to be installed, every byte of the release.
@@ -338,20 +341,29 @@ impl Prepared {
         self.check.script = Some(script);
     }
 
-    /// OTP: a soft pre-purge is looked at once, before anything is done.
+    /// OTP: a soft pre-purge is looked at once, before anything is done. Whom a brutal one would kill it does not say.
     fn old_processes<N: Node>(&mut self, node: &N, script: &Script) {
         let old_code = node.old_code();
-        for (module, vsn, _) in
-            pre_purges(&script.steps).filter(|(_, _, method)| *method == PurgeMethod::Soft)
-        {
+        for (module, vsn, method) in pre_purges(&script.steps) {
             // Going back to the very version in the old slot swaps the slots, so that its processes do not matter.
             let old = old_code.iter().find(|old| old.module == *module && Some(&old.vsn) != vsn);
-            if let Some(old) = old.filter(|old| !old.lingering.is_empty()) {
-                self.check.obstacles.push(Obstacle::OldProcesses {
-                    module: old.module.clone(),
-                    vsn: old.vsn.clone(),
-                    lingering: old.lingering.clone(),
-                });
+            let Some(OldCode { module, vsn, lingering }) =
+                old.filter(|old| !old.lingering.is_empty()).cloned()
+            else {
+                continue;
+            };
+            match method {
+                PurgeMethod::Soft => {
+                    self.check.obstacles.push(Obstacle::OldProcesses { module, vsn, lingering });
+                }
+                PurgeMethod::Brutal => {
+                    let who: Vec<Process> = lingering.into_iter().map(|lingerer| lingerer.process).collect();
+                    let warning = format!(
+                        "in old code {vsn} of module {module}, and would be killed by its brutal pre_purge: {}",
+                        Listed(&who)
+                    );
+                    self.check.warnings.push(warning);
+                }
             }
         }
     }

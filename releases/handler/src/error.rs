@@ -176,6 +176,16 @@ pub enum Obstacle {
         /// What a restart would execute.
         installed: Vsn,
     },
+    /// The release has another name than the one that runs.
+    #[error("it is a release of {wanted}, and the node runs {running} {vsn}")]
+    OtherRelease {
+        /// Its name.
+        wanted: AppName,
+        /// The name of what runs.
+        running: AppName,
+        /// The version of what runs.
+        vsn: Vsn,
+    },
     /// A function is called of a module that neither release has.
     #[error("step {step}: `{instruction}`: no app of the two releases has the module; correct the appup")]
     UndefModule {
@@ -249,6 +259,7 @@ impl Obstacle {
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
             Self::OtherDaemon { .. } => "other_daemon",
+            Self::OtherRelease { .. } => "other_release",
             Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",

@@ -101,7 +101,8 @@ pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions
 pub(crate) fn run(fake: &mut Fake, program: &Program) -> Report {
     let mut report = Report::new(None, "9.9.9".parse().unwrap());
     fake.calls.clear();
-    saga::run(fake, program, Limits::default(), &Interrupt::default(), &mut report, &mut |_| ());
+    let nobody = |_: &Fake| Vec::new();
+    saga::run(fake, program, Limits::default(), &Interrupt::default(), &nobody, &mut report, &mut |_| ());
     report
 }
 

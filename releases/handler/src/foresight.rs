@@ -71,14 +71,17 @@ pub(crate) fn foresee<N: Node>(
         let is_updated = updated.contains(&children.changed.supervisor.module);
         foresight.children(node, children, calls, is_updated);
     }
-    let is_renamed = |refusal: &ForeseenRefusal| match &refusal.what {
-        // It gets the start argument of the child that it is from then on.
-        Refusable::StartArgument(wanted) => {
-            calls.iter().any(|call| matches!(call, BuiltIn::RenameChild { id, .. } if id == wanted))
-        }
+    let is_over = |refusal: &ForeseenRefusal| match &refusal.what {
+        // A renamed child gets the start argument of the one that it is from then on; a deleted one is started no more.
+        Refusable::StartArgument(wanted) => calls.iter().any(|call| match call {
+            BuiltIn::RenameChild { supervisor, id, .. } | BuiltIn::DeleteChild { supervisor, id } => {
+                id == wanted && node.supervisor(supervisor) == Some(refusal.process.pid)
+            }
+            _ => false,
+        }),
         _ => false,
     };
-    for refusal in refused.into_iter().filter(|refusal| !is_renamed(refusal)) {
+    for refusal in refused.into_iter().filter(|refusal| !is_over(refusal)) {
         let is_updated = updated.contains(&refusal.process.module);
         foresight.refusal(refusal, is_updated);
     }
@@ -252,7 +255,9 @@ mod tests {
             Some(("not_taken", "child \"x\" of <1.1> (shop:counter) could not")),
             None,
         );
-        check(UPDATED, refused(Refusable::StartArgument(json!("old"))), None, None);
+        for over in ["old", "gone"] {
+            check(UPDATED, refused(Refusable::StartArgument(json!(over))), None, None);
+        }
         check(soft, refused(start()), None, Some("could not be started again"));
         check(UPDATED, refused(Refusable::Init), Some(("not_taken", "could not be started again as")), None);
         check(soft, refused(Refusable::State), Some(("not_taken", "does not take the state of")), None);

@@ -9,12 +9,13 @@ use std::time::Instant;
 use reld_plan::{AppName, PlanError, Vsn};
 use reld_store::{Boots, GaveWay, NextBoot, Platform, StatusTable, Store, Unpacked};
 
-use crate::check::{Check, Prepared, bootable, chain, prepare};
+use crate::check::{Check, Prepared, bootable, chain, other_daemon, prepare};
 use crate::error::{Error, Obstacle};
 use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Exited, Look, Node};
 use crate::program::InstallOptions;
+use crate::renamed;
 use crate::report::{Outcome, Report, WindowReport, what};
 use crate::saga::{self, Limits, Progress};
 use crate::settle::{self, Settle, Trip, Verdict};
@@ -186,7 +187,7 @@ impl<N: Node> ReleaseHandler<N> {
             return Err(Error::NeedsRestart);
         }
         let mut obstacles = bootable(&self.store, vsn, installed);
-        obstacles.extend(unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede));
+        obstacles.extend(self.unwanted(vsn, options));
         if !obstacles.is_empty() {
             return Err(Error::Refused {
                 what: what(vsn, None),
@@ -229,6 +230,16 @@ impl<N: Node> ReleaseHandler<N> {
     /// The release that runs can not be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
         Ok(self.prepare(&Lineup::of(vsn.clone()), options, Some(Look::Moment))?.check)
+    }
+
+    /// Completes a check of a script that restarts the daemon by what stands against executing the one that is installed.
+    ///
+    /// # Errors
+    /// The release can not be read.
+    pub fn check_daemon(&self, check: &mut Check, installed: &Vsn) -> Result<(), Error> {
+        let release = self.store.docs(&check.to)?.release;
+        check.obstacles.extend(other_daemon(&release, installed));
+        Ok(())
     }
 
     /// Moves the node to an unpacked release, which is *current* then, in memory only. OTP: `install_release`.
@@ -337,6 +348,9 @@ impl<N: Node> ReleaseHandler<N> {
             let in_force = self.carry_out(&programs, Direction::There, options, &mut report, observer);
             if (1..programs.len()).contains(&in_force) {
                 self.take_windows_back(lineup, in_force, options, &mut report, observer);
+            } else if in_force > 1 {
+                let crashes = crashes(&self.node, self.releases(), &report);
+                report.warnings.extend((!crashes.is_empty()).then(|| settle::crashed(&crashes)));
             }
             self.note(lineup, options, &mut report);
         }
@@ -358,7 +372,13 @@ impl<N: Node> ReleaseHandler<N> {
         let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
         for (number, program) in (1..).zip(programs) {
             let mut part = Report::new(report.from.clone(), report.to.clone());
-            saga::run(&mut self.node, program, limits, &self.interrupt, &mut part, observer);
+            // OTP goes on with the next window, whatever became of the processes of the one before.
+            let counts = number > 1 && direction == Direction::There;
+            let crashes = |node: &N| {
+                let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
+                options.crashes.counting(&crashes).to_vec()
+            };
+            saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, observer);
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());
             if programs.len() > 1 {
                 let (pause, converted) = (part.pause, part.converted);
@@ -448,21 +468,11 @@ impl<N: Node> ReleaseHandler<N> {
         let step = report.steps.last().map_or(0, |step| step.step);
         let mut tell = |title: &str| observer(Progress { step, steps: step, title });
         let trip = Trip { from: report.from.as_ref(), to: &report.to };
-        let crashes = || self.crashes(report);
+        let crashes = || crashes(&self.node, self.releases(), report);
         let (verdict, settled) = settle::watch(&mut settle, trip, &self.interrupt, crashes, &mut tell);
         tracing::info!(name: "release.settled", vsn = %report.to, ?verdict);
         report.settled = Some(settled);
         verdict
-    }
-
-    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
-    fn crashes(&self, report: &Report) -> Vec<Exited> {
-        let mut crashes = self.node.crashes();
-        let apps = self.releases().get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
-        let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
-        let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
-        crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
-        crashes
     }
 
     /// Makes an old release the one that the node boots; the caller restarts the node. OTP: `reboot_old_release`.
@@ -489,11 +499,17 @@ impl<N: Node> ReleaseHandler<N> {
             (_, Some(running)) if running == *to => Ok(Prepared::new(Some(&to.vsn), &to.vsn)),
             (_, running) => {
                 let mut prepared = prepare(&self.node, &self.store, running.as_ref(), to, options, look)?;
-                let unconfirmed = unconfirmed::obstacle(self.releases(), &to.vsn);
-                prepared.check.obstacles.extend(unconfirmed.filter(|_| !options.supersede));
+                prepared.check.obstacles.extend(self.unwanted(&to.vsn, options));
                 Ok(prepared)
             }
         }
+    }
+
+    /// Returns what stands against another release, whatever that is made of, unless it is to be.
+    fn unwanted(&self, vsn: &Vsn, options: InstallOptions) -> impl Iterator<Item = Obstacle> + use<N> {
+        let unconfirmed = unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede);
+        let renamed = renamed::obstacle(self.releases(), vsn).filter(|_| !options.rename);
+        unconfirmed.into_iter().chain(renamed)
     }
 
     /// Brings the status table in line with how an upgrade ended.
@@ -533,6 +549,16 @@ impl<N: Node> ReleaseHandler<N> {
     fn is_permanent(&self, vsn: &Vsn) -> bool {
         self.releases().permanent().is_some_and(|release| release.version == *vsn)
     }
+}
+
+/// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+fn crashes<N: Node>(node: &N, releases: &StatusTable, report: &Report) -> Vec<Exited> {
+    let mut crashes = node.crashes();
+    let apps = releases.get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
+    let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
+    let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
+    crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
+    crashes
 }
 
 /// OTP: an app is not upgraded to the version that runs, whatever its new library holds.

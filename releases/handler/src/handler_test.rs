@@ -393,6 +393,22 @@ fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
 }
 
 #[test]
+fn the_check_names_whom_a_brutal_pre_purge_would_kill() {
+    let site = Site::new();
+    let [first, ..] = site.three();
+    let second = site.pack(1, &both_ways(1, "{ update = \"counter\", pre_purge = \"brutal\" }"));
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    handler.unpacks(&second);
+    handler.with_outsiders();
+    let ignoring = InstallOptions { orphans: OrphanPolicy::Ignore, ..options() };
+    let found = handler.check_install(&vsn(1), ignoring).unwrap();
+    assert_eq!(classes(&found.obstacles), [""; 0]);
+    let killed = "of module counter, and would be killed by its brutal pre_purge: <";
+    assert!(found.warnings.iter().any(|warning| warning.contains(killed)), "{:?}", found.warnings);
+}
+
+#[test]
 fn without_a_way_between_two_releases_the_check_names_the_app() {
     let site = Site::new();
     let [first, _, third] = site.three();

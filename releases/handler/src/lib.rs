@@ -32,6 +32,7 @@ mod lineup;
 mod node;
 mod process;
 mod program;
+mod renamed;
 mod report;
 pub mod requirements;
 mod saga;
@@ -67,8 +68,9 @@ pub use interrupt::{Interrupt, Wish};
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
     AppSpec, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited, Foreseen, ForeseenChildren,
-    ForeseenRefusal, Gate, Image, Library, Lingerer, Look, Member, Node, OldCode, OrphanPolicy, Outsider,
-    OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident, Slot, Staging, StateChange, Unrest,
+    ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node, OldCode, OrphanPolicy,
+    Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident, Slot, Staging,
+    StateChange, Unrest,
 };
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
@@ -82,4 +84,4 @@ pub use reld_store::{
 };
 pub use report::{Failure, Outcome, Report, StepReport, WindowReport};
 pub use saga::{Limits, Progress};
-pub use settle::{Probe, Probed, Settle, Settled, Trip};
+pub use settle::{CrashPolicy, Probe, Probed, Settle, Settled, Trip};

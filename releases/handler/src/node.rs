@@ -75,8 +75,8 @@ pub trait Node {
     /// Returns the supervisor that built-in calls name so: by its registered name, or its place as `app/child`.
     fn supervisor(&self, place: &str) -> Option<Pid>;
 
-    /// Returns who ended abnormally since the last [`switch`](Node::switch), the first ones first. A node may leave
-    /// out all but the first few.
+    /// Returns who ended abnormally since the last [`switch`](Node::switch), of several windows since the first one's, the
+    /// first ones first. A node may leave out all but the first few.
     fn crashes(&self) -> Vec<Exited>;
 
     /// Returns the images that are mapped although no module of them is current, old or staged.
@@ -316,8 +316,8 @@ pub struct Staging {
     pub removals: Vec<ModuleName>,
     /// Of `modules` those that every start takes from now on: the modules of apps that are restarted.
     pub at_once: Vec<ModuleName>,
-    /// Windows of the same upgrade were carried out already: what [`config_change`](Node::config_change) tells is what
-    /// changed since the first.
+    /// Windows of the same upgrade were carried out already: [`config_change`](Node::config_change) tells what changed
+    /// since the first, and [`crashes`](Node::crashes) who crashed.
     pub continues: bool,
     /// The apps of the release gone to. One that is not among them keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
@@ -351,6 +351,17 @@ pub struct Gate {
     pub members: Vec<Member>,
     /// What is done about the modules' processes outside every tree.
     pub orphans: OrphanPolicy,
+    /// Children that are deleted right after the switch: the code that is to come need not take their start arguments.
+    pub leaving: Vec<LeavingChild>,
+}
+
+/// A child that a script deletes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeavingChild {
+    /// Its supervisor, by name or place.
+    pub supervisor: String,
+    /// Its id.
+    pub id: Value,
 }
 
 /// One module of a gate.

@@ -33,7 +33,10 @@ use reld_plan::{
 use serde_json::Value;
 
 use crate::error::Obstacle;
-use crate::node::{AppSpec, Conversion, Gate, Library, Member, OrphanPolicy, Slot, StateChange, Unrest};
+use crate::node::{
+    AppSpec, Conversion, Gate, LeavingChild, Library, Member, OrphanPolicy, Slot, StateChange, Unrest,
+};
+use crate::settle::CrashPolicy;
 use crate::step::{Blueprint, Effect, Finish, Numbered, Program};
 
 /// What OTP calls `infinity`: every wait of the handler has a bound, and this is its largest.
@@ -66,8 +69,12 @@ pub struct InstallOptions {
     pub code_change: Option<Duration>,
     /// Whether it may go on from a release that is not committed.
     pub supersede: bool,
+    /// Whether it may be a release of another name.
+    pub rename: bool,
     /// Whether everything moves at once, or group by group.
     pub windows: Windows,
+    /// What is done about crashes between two windows.
+    pub crashes: CrashPolicy,
 }
 
 impl Material {
@@ -283,7 +290,7 @@ impl<'a> Builder<'a> {
             return;
         }
         self.is_raised = true;
-        let gate = Gate { members, orphans: self.options.orphans };
+        let gate = Gate { members, orphans: self.options.orphans, leaving: self.leaving() };
         let soft = self.soft_conversions();
         let early = soft.iter().cloned().chain(self.early_conversions()).collect();
         self.before(Effect::Precopy(gate.clone(), early));
@@ -296,6 +303,18 @@ impl<'a> Builder<'a> {
         let mut modules = self.replaced(|_| true);
         modules.retain(|module| !self.has_code_change(module) && !self.is_stopped(module));
         modules.into_iter().map(|module| Conversion { module, change: StateChange::Soft }).collect()
+    }
+
+    /// Returns the children that the window deletes.
+    fn leaving(&self) -> Vec<LeavingChild> {
+        let deleted = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Apply(call) => match call.built_in() {
+                Some(Ok(BuiltIn::DeleteChild { supervisor, id })) => Some(LeavingChild { supervisor, id }),
+                _ => None,
+            },
+            _ => None,
+        });
+        deleted.collect()
     }
 
     fn is_stopped(&self, wanted: &ModuleName) -> bool {

@@ -10,8 +10,8 @@
 //!      +------------------------------>  NeedsRestart
 //! ```
 //!
-//! Plain sequential code in the caller's thread; nothing can stop it half-way. Between two effects it looks whether
-//! somebody wishes that it ends, which is a failure like others.
+//! Plain sequential code in the caller's thread; nothing can stop it half-way. Before each effect it looks whether
+//! somebody wishes that it ends, or whether the windows before it brought crashes, which is a failure like others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,9 +21,10 @@ use reld_plan::{AppName, ModuleName, PurgeMethod};
 use crate::children::{Unexpected, unexpected};
 use crate::error::NodeError;
 use crate::interrupt::{Interrupt, Wish};
-use crate::node::{Conversion, Gate, Image, Node, Precopied, Slot, Staging};
+use crate::node::{Conversion, Exited, Gate, Image, Node, Precopied, Slot, Staging};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};
+use crate::settle::crashed;
 use crate::step::{Blueprint, Effect, Finish, Program, Undo};
 
 /// How long each kind of step may take.
@@ -84,7 +85,12 @@ enum Cause {
     Children(Unexpected),
     #[error("{0}")]
     Interrupted(Wish),
+    #[error("{}", crashed(.0))]
+    Crashed(Vec<Exited>),
 }
+
+/// Asks a node who has crashed since the first of several windows; nobody where none came before.
+pub(crate) type Crashes<'a, N> = &'a dyn Fn(&N) -> Vec<Exited>;
 
 /// Carries a program out and notes in the report what happened.
 pub(crate) fn run<N: Node>(
@@ -92,6 +98,7 @@ pub(crate) fn run<N: Node>(
     program: &Program,
     limits: Limits,
     interrupt: &Interrupt,
+    crashes: Crashes<'_, N>,
     report: &mut Report,
     observer: Observer<'_>,
 ) {
@@ -101,6 +108,7 @@ pub(crate) fn run<N: Node>(
         program,
         limits,
         interrupt,
+        crashes,
         report,
         observer,
         images: BTreeMap::new(),
@@ -115,6 +123,7 @@ struct Saga<'a, N> {
     program: &'a Program,
     limits: Limits,
     interrupt: &'a Interrupt,
+    crashes: Crashes<'a, N>,
     report: &'a mut Report,
     observer: Observer<'a>,
     images: BTreeMap<AppName, Image>,
@@ -127,8 +136,8 @@ impl<N: Node> Saga<'_, N> {
         let program = self.program;
         for effect in &program.effects {
             let title = effect.what.to_string();
-            let done = match self.interrupt.wish() {
-                Some(wish) => Err(Cause::Interrupted(wish)),
+            let done = match self.stopped() {
+                Some(cause) => Err(cause),
                 None => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
             };
             if let Err(cause) = done {
@@ -146,6 +155,12 @@ impl<N: Node> Saga<'_, N> {
         }
         self.compare();
         self.report.outcome = Outcome::Installed;
+    }
+
+    /// Says why the next effect is not to be tried.
+    fn stopped(&self) -> Option<Cause> {
+        let crashes = || Some((self.crashes)(self.node)).filter(|crashes| !crashes.is_empty());
+        self.interrupt.wish().map(Cause::Interrupted).or_else(|| crashes().map(Cause::Crashed))
     }
 
     /// Tells the observer, does it, and notes how long it took.
@@ -239,6 +254,7 @@ impl<N: Node> Saga<'_, N> {
                 processes.first().cloned()
             }
             Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
+            Cause::Crashed(crashes) => crashes.first().map(|exited| exited.process.clone()),
             Cause::Node(_) | Cause::Interrupted(_) => None,
         };
         let steps = self.program.steps;

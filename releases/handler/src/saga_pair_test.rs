@@ -1,6 +1,6 @@
 //! The saga failed at every effect of every instruction, with every undo failing beside it: alone, and all at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::fake::Fake;
 use crate::fixture::{quiet, run};
@@ -60,6 +60,17 @@ impl Road {
         let code = |world: &crate::fake::World| world.modules.clone();
         assert_eq!(code(&after), code(&before), "{what}");
     }
+}
+
+#[test]
+fn the_roads_have_every_effect_that_there_is() {
+    let kinds = |program: &Program| -> Vec<_> {
+        program.effects.iter().map(|effect| std::mem::discriminant(&effect.what)).collect()
+    };
+    let all: HashSet<_> = roads().iter().flat_map(|road| kinds(&road.program)).collect();
+    // As many as the table of effects and undos in `step.rs` has rows.
+    let table = include_str!("step.rs").lines().filter(|line| line.starts_with("//! | ")).skip(1);
+    assert_eq!(all.len(), table.count());
 }
 
 #[test]

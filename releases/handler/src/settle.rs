@@ -27,6 +27,29 @@ pub struct Settle {
     pub window: Duration,
     /// Asked once, when the window is over: a release is given time to warm up before it is judged.
     pub probe: Option<Probe>,
+    /// What a crash means.
+    pub crashes: CrashPolicy,
+}
+
+/// What is done about a process of the release that crashes in new code before the release is kept: between two windows
+/// of an upgrade, or while it settles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CrashPolicy {
+    /// The first one takes the release back.
+    #[default]
+    TakeBack,
+    /// It is told, and its supervisor acts as always.
+    Ignore,
+}
+
+impl CrashPolicy {
+    /// Returns the crashes that take a release back.
+    pub(crate) fn counting(self, crashes: &[Exited]) -> &[Exited] {
+        match self {
+            Self::TakeBack => crashes,
+            Self::Ignore => &[],
+        }
+    }
 }
 
 /// Says from outside whether a release does what it should. It must end early when it is interrupted.
@@ -117,7 +140,7 @@ pub(crate) enum Verdict {
 /// |---|---|---|---|---|
 /// | stop | | | | leave: what ends now ends by the stop |
 /// | abort | | | | take back |
-/// | | some | | | take back |
+/// | | some that count | | | take back |
 /// | | | not over | | watch |
 /// | | | over | to ask | probe |
 /// | | | over | failed | take back |
@@ -134,7 +157,8 @@ fn decide(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-fn crashed(crashes: &[Exited]) -> String {
+/// Says who crashed.
+pub(crate) fn crashed(crashes: &[Exited]) -> String {
     let [first, more @ ..] = crashes else { return String::new() };
     let more: Vec<_> = more.iter().map(|exited| exited.process.clone()).collect();
     let others = if more.is_empty() { String::new() } else { format!("; then {}", Listed(&more)) };
@@ -158,7 +182,7 @@ pub(crate) fn watch(
         settled.crashes = crashes();
         let seen = Seen {
             wish: interrupt.wish(),
-            crashes: &settled.crashes,
+            crashes: settle.crashes.counting(&settled.crashes),
             left: settle.window.saturating_sub(begin.elapsed()),
             probe: probe_state(settle, settled.probe.as_ref()),
         };
@@ -222,5 +246,12 @@ mod tests {
         check(None, &[], 0, ToAsk, Verdict::Probe);
         check(None, &[], 0, Failed("exit 1"), take_back("exit 1"));
         check(None, &[], 0, Content, Verdict::Keep);
+    }
+
+    #[test]
+    fn a_crash_that_is_to_be_ignored_does_not_count() {
+        let one = [crash(7)];
+        assert_eq!(CrashPolicy::TakeBack.counting(&one), one);
+        assert_eq!(CrashPolicy::Ignore.counting(&one), []);
     }
 }

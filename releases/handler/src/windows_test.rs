@@ -10,9 +10,11 @@ use crate::fake::{Fake, World};
 use crate::fixture::quiet;
 use crate::handler::{ReleaseHandler, Target};
 use crate::handler_test::{Site, both_ways, check, vsn};
-use crate::process::Pid;
+use crate::node::Exited;
+use crate::process::{Pid, Process};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
+use crate::settle::CrashPolicy;
 
 const MODULES: &[&str] = &["counter", "helper", "till"];
 
@@ -184,4 +186,37 @@ fn an_abort_between_two_windows_takes_the_first_one_back() {
     let text = report.to_string();
     assert!(text.contains("caused by: aborted by the operator"), "{text}");
     assert!(text.contains("1 windows were in force: their states were converted back"), "{text}");
+}
+
+/// Upgrades group by group while a process of this app has crashed since the first switch.
+fn upgrade_with_a_crash(app: &str, options: InstallOptions) -> (ReleaseHandler<Fake>, Report) {
+    let (_site, mut handler, target) = shop();
+    let pid = Pid { slot: 77, generation: 1 };
+    let process = Process { pid, name: None, module: "counter".parse().unwrap(), app: app.parse().unwrap() };
+    handler.node_mut().crashes = vec![Exited { process, reason: "panicked".to_owned() }];
+    let report = handler.upgrade(&target, options, &mut |_| ()).unwrap();
+    (handler, report)
+}
+
+#[test]
+fn a_crash_in_the_code_of_one_window_takes_it_back_before_the_next_one_opens_unless_it_is_to_be_ignored() {
+    let (handler, report) = upgrade_with_a_crash("shop", by_group());
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.cause, "<77.1> (shop:counter) crashed: panicked");
+    assert_eq!(report.windows.len(), 2, "the second one was not begun: {:?}", report.steps);
+    assert_eq!(handler.node().calls.iter().filter(|call| **call == "raise").count(), 2, "there and back");
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+
+    let ignored = InstallOptions { crashes: CrashPolicy::Ignore, ..by_group() };
+    let (handler, report) = upgrade_with_a_crash("shop", ignored);
+    assert_eq!(report.outcome, Outcome::Installed, "{report}");
+    let told = |report: &Report| report.warnings.iter().filter(|said| said.contains("crashed")).count();
+    assert_eq!(told(&report), 1, "told, and no more: {:?}", report.warnings);
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+
+    let (_, report) = upgrade_with_a_crash("stranger", by_group());
+    assert_eq!((report.outcome, told(&report)), (Outcome::Installed, 0), "not the release's");
+    let (_, report) = upgrade_with_a_crash("shop", InstallOptions::default());
+    assert_eq!(report.outcome, Outcome::Installed, "nothing comes after the only window");
 }

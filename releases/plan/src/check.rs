@@ -1,6 +1,6 @@
 //! What every script must satisfy, whoever made it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::instr::Apply;
 use crate::name::ModuleName;
@@ -171,7 +171,7 @@ struct Seen<'a> {
     at: usize,
     opened: BTreeSet<&'a ModuleName>,
     loaded: BTreeSet<&'a ModuleName>,
-    suspended: Vec<(usize, &'a ModuleName)>,
+    suspended: BTreeMap<&'a ModuleName, usize>,
     released: BTreeSet<&'a ModuleName>,
 }
 
@@ -181,7 +181,9 @@ impl<'a> Seen<'a> {
             Action::LoadObjectCode { modules, .. } => self.open(modules)?,
             Action::Load { module, .. } => self.load(module)?,
             Action::Suspend { modules } => {
-                self.suspended.extend(modules.iter().map(|member| (self.at, &member.module)));
+                for member in modules {
+                    self.suspended.entry(&member.module).or_insert(self.at);
+                }
             }
             Action::CodeChange { module, .. } => self.code_change(module)?,
             Action::Resume { modules } => self.resume(modules)?,
@@ -209,7 +211,7 @@ impl<'a> Seen<'a> {
     }
 
     fn is_suspended(&self, module: &ModuleName) -> bool {
-        self.suspended.iter().any(|(_, suspended)| *suspended == module)
+        self.suspended.contains_key(module)
     }
 
     fn code_change(&self, module: &ModuleName) -> Result<(), Rule> {
@@ -229,7 +231,8 @@ impl<'a> Seen<'a> {
     }
 
     fn all_resumed(&self) -> Result<(), (usize, Rule)> {
-        let left = self.suspended.iter().find(|(_, module)| !self.released.contains(module));
-        left.map_or(Ok(()), |(at, module)| Err((*at, Rule::NotResumed { module: (*module).clone() })))
+        let left = self.suspended.iter().filter(|(module, _)| !self.released.contains(*module));
+        let first = left.min_by_key(|(_, at)| **at);
+        first.map_or(Ok(()), |(module, at)| Err((*at, Rule::NotResumed { module: (*module).clone() })))
     }
 }

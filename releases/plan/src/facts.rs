@@ -22,6 +22,8 @@ pub(crate) struct Facts<'a> {
     removed: BTreeMap<&'a ModuleName, PurgeWords>,
     converted: BTreeSet<&'a ModuleName>,
     restarted: BTreeSet<&'a AppName>,
+    /// Modules of which a purge is written before their load.
+    purged_first: BTreeSet<&'a ModuleName>,
 }
 
 impl<'a> Facts<'a> {
@@ -34,11 +36,17 @@ impl<'a> Facts<'a> {
             removed: BTreeMap::new(),
             converted: BTreeSet::new(),
             restarted: BTreeSet::new(),
+            purged_first: BTreeSet::new(),
         };
+        let mut purged: BTreeSet<&ModuleName> = BTreeSet::new();
         let mut stopped: BTreeSet<&AppName> = BTreeSet::new();
         for line in &relup.lines {
             match &line.instruction {
-                LowLevel::Load { module, .. } => facts.loaded.extend([module]),
+                LowLevel::Load { module, .. } => {
+                    let is_first = facts.loaded.insert(module);
+                    facts.purged_first.extend((is_first && purged.contains(module)).then_some(module));
+                }
+                LowLevel::Purge { modules } => purged.extend(modules),
                 LowLevel::Remove { module, purge } => facts.removed.extend([(module, *purge)]),
                 LowLevel::CodeChange { modules, .. } => {
                     facts.converted.extend(modules.iter().map(|change| &change.module));
@@ -114,12 +122,7 @@ impl<'a> Facts<'a> {
 
     /// Returns whether a purge is written before the load of its module, and so is about older code.
     pub(crate) fn is_purged_before_load(&self, module: &ModuleName) -> bool {
-        let position =
-            |is: &dyn Fn(&LowLevel) -> bool| self.relup.lines.iter().position(|line| is(&line.instruction));
-        let purge = position(&|low| matches!(low, LowLevel::Purge { modules } if modules.contains(module)));
-        let load = position(&|low| matches!(low, LowLevel::Load { module: loaded, .. } if loaded == module));
-        let before = matches!((purge, load), (Some(purge), Some(load)) if purge < load);
-        before && !self.removed.contains_key(module)
+        self.purged_first.contains(module) && !self.removed.contains_key(module)
     }
 
     /// Returns what a person should know of modules that do nothing, and of those that stay behind.

@@ -3,7 +3,7 @@
 //! OTP leaves the order of independent modules to hashing inside the runtime; here the position decides, so that a plan is
 //! the same every time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Dependencies between the nodes `0..n`: an edge leads from a node to one that it needs.
 #[derive(Debug)]
@@ -19,15 +19,14 @@ impl Graph {
 
     /// Returns for every node the first node of its group: of those connected with it, whatever the direction.
     pub(crate) fn groups(&self) -> Vec<usize> {
-        let mut neighbours = self.edges.clone();
+        let mut neighbours = vec![Vec::new(); self.edges.len()];
         for (from, to) in self.each_edge() {
-            neighbours[to].insert(from);
+            neighbours[from].push(to);
+            neighbours[to].push(from);
         }
-        let mut group = vec![usize::MAX; neighbours.len()];
+        let (mut found, mut group) = (vec![false; neighbours.len()], vec![0; neighbours.len()]);
         for node in 0..neighbours.len() {
-            if group[node] == usize::MAX {
-                reachable(&neighbours, node).into_iter().for_each(|member| group[member] = node);
-            }
+            search(&neighbours, node, &mut found).into_iter().for_each(|member| group[member] = node);
         }
         group
     }
@@ -35,32 +34,66 @@ impl Graph {
     /// Returns all nodes, each before what it needs; the members of a cycle together, by position; else by position.
     pub(crate) fn order(&self) -> Vec<usize> {
         let cycle = self.cycle_of();
-        let mut needed_by = vec![BTreeSet::new(); self.edges.len()];
-        for (from, to) in self.each_edge().filter(|(from, to)| cycle[*from] != cycle[*to]) {
-            needed_by[cycle[to]].insert(cycle[from]);
+        let (mut needs, mut users) = (vec![Vec::new(); cycle.len()], vec![0_usize; cycle.len()]);
+        for (from, to) in self.each_edge().map(|(from, to)| (cycle[from], cycle[to])) {
+            if from != to {
+                needs[from].push(to);
+                users[to] += 1;
+            }
         }
-        let mut waiting: BTreeSet<usize> = cycle.iter().copied().collect();
+        let members = members(&cycle);
+        let mut unneeded: BTreeSet<usize> =
+            members.keys().copied().filter(|first| users[*first] == 0).collect();
         let mut order = Vec::new();
-        // Every round takes one cycle out, as there is always one that nothing needs.
-        while let Some(next) = waiting.iter().copied().find(|node| needed_by[*node].is_disjoint(&waiting)) {
-            waiting.remove(&next);
-            order.extend((next..cycle.len()).filter(|node| cycle[*node] == next));
+        while let Some(next) = unneeded.pop_first() {
+            order.extend(&members[&next]);
+            for needed in needs[next].iter().copied() {
+                users[needed] -= 1;
+                unneeded.extend((users[needed] == 0).then_some(needed));
+            }
         }
         order
     }
 
     /// Returns the cycles of more than one node.
     pub(crate) fn cycles(&self) -> Vec<Vec<usize>> {
-        let cycle = self.cycle_of();
-        let members = |first| (first..cycle.len()).filter(|node| cycle[*node] == first).collect::<Vec<_>>();
-        (0..cycle.len()).map(members).filter(|members| members.len() > 1).collect()
+        members(&self.cycle_of()).into_values().filter(|members| members.len() > 1).collect()
     }
 
     /// Returns for every node the first node of the cycle it is in, or the node itself.
+    ///
+    /// Kosaraju: a search along the edges leaves the nodes in an order; taken from its end, each has in its cycle whom a
+    /// search against the edges still finds.
     fn cycle_of(&self) -> Vec<usize> {
-        let reach: Vec<_> = (0..self.edges.len()).map(|node| reachable(&self.edges, node)).collect();
-        let first = |node: usize| reach[node].iter().copied().find(|other| reach[*other].contains(&node));
-        (0..self.edges.len()).map(|node| first(node).unwrap_or(node)).collect()
+        let mut users = vec![Vec::new(); self.edges.len()];
+        self.each_edge().for_each(|(from, to)| users[to].push(from));
+        let mut found = vec![false; self.edges.len()];
+        let mut cycle: Vec<usize> = (0..self.edges.len()).collect();
+        for node in self.left().into_iter().rev() {
+            let members = search(&users, node, &mut found);
+            let first = members.iter().copied().min().unwrap_or(node);
+            members.into_iter().for_each(|member| cycle[member] = first);
+        }
+        cycle
+    }
+
+    /// Returns the nodes in the order in which a search along the edges leaves them.
+    fn left(&self) -> Vec<usize> {
+        let (mut seen, mut left) = (vec![false; self.edges.len()], Vec::new());
+        for start in 0..self.edges.len() {
+            let mut path = Vec::new();
+            let mut next = (!std::mem::replace(&mut seen[start], true)).then_some(start);
+            loop {
+                path.extend(next.map(|node| (node, self.edges[node].iter())));
+                let Some((node, needs)) = path.last_mut() else { break };
+                next = needs.copied().find(|to| !std::mem::replace(&mut seen[*to], true));
+                if next.is_none() {
+                    left.push(*node);
+                    path.pop();
+                }
+            }
+        }
+        left
     }
 
     fn each_edge(&self) -> impl Iterator<Item = (usize, usize)> {
@@ -68,14 +101,26 @@ impl Graph {
     }
 }
 
-/// Returns every node that can be reached from a node, itself included.
-fn reachable(edges: &[BTreeSet<usize>], node: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::from([node]);
-    let mut next = vec![node];
-    while let Some(node) = next.pop() {
-        next.extend(edges[node].iter().copied().filter(|to| found.insert(*to)));
+/// Returns the members of each cycle, by its first.
+fn members(cycle: &[usize]) -> BTreeMap<usize, Vec<usize>> {
+    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (node, first) in cycle.iter().enumerate() {
+        members.entry(*first).or_default().push(node);
     }
-    found
+    members
+}
+
+/// Returns the nodes that can be reached from one and were not found before, itself included.
+fn search(edges: &[Vec<usize>], start: usize, found: &mut [bool]) -> Vec<usize> {
+    let mut reached = Vec::new();
+    let mut next = vec![start];
+    while let Some(node) = next.pop() {
+        if !std::mem::replace(&mut found[node], true) {
+            reached.push(node);
+            next.extend(&edges[node]);
+        }
+    }
+    reached
 }
 
 #[cfg(test)]
@@ -103,6 +148,21 @@ mod tests {
     fn a_cycle_stays_together_in_order_of_position() {
         check(&[&[2], &[2], &[1]], &[0, 0, 0], &[0, 1, 2]);
         check(&[&[1], &[0], &[0]], &[0, 0, 0], &[2, 0, 1]);
+    }
+
+    #[test]
+    fn of_what_nothing_needs_any_more_the_first_comes_first() {
+        check(&[&[3], &[0], &[3, 4], &[], &[1, 2]], &[0; 5], &[2, 4, 1, 0, 3]);
+        check(&[&[], &[4, 0], &[], &[2], &[]], &[0, 0, 2, 2, 0], &[1, 0, 3, 2, 4]);
+    }
+
+    #[test]
+    fn a_long_chain_takes_no_stack_and_no_square() {
+        let length = 100_000;
+        let graph = Graph::new((0..length).map(|node| BTreeSet::from([(node + 1) % length])).collect());
+        assert_eq!(graph.groups(), vec![0; length]);
+        assert_eq!(graph.order(), (0..length).collect::<Vec<_>>());
+        assert_eq!(graph.cycles().len(), 1);
     }
 
     #[test]

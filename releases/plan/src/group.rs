@@ -128,16 +128,19 @@ impl Member {
 pub(crate) fn emit(pair: &Pair<'_>, parts: Vec<Line<Part>>) -> Result<Grouped, PlanError> {
     let members: Vec<_> = parts.iter().filter_map(|line| Some((as_member(line)?, &line.reason))).collect();
     let graph = graph(&members)?;
-    let (groups, order) = (graph.groups(), graph.order());
+    let groups = graph.groups();
+    let mut ordered: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for node in graph.order() {
+        ordered.entry(groups[node]).or_default().push(members[node]);
+    }
     let mut grouped = Grouped { cycles: cycles(&graph, &members), ..Grouped::default() };
     let mut position = 0;
     for Line { instruction, reason } in &parts {
         match instruction {
             Part::Other(low) => grouped.push(low.clone(), reason.clone()),
             Part::Member(_) => {
-                if groups[position] == position {
-                    let of_group = order.iter().filter(|node| groups[**node] == position);
-                    grouped.group(pair, &of_group.map(|node| members[*node]).collect::<Vec<_>>())?;
+                if let Some(of_group) = ordered.remove(&position) {
+                    grouped.group(pair, &of_group)?;
                 }
                 position += 1;
             }

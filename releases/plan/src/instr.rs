@@ -237,6 +237,11 @@ pub struct PurgeWords {
 impl PurgeWords {
     /// Both words written as brutal.
     pub const BRUTAL: Self = Self { pre: Some(PurgeMethod::Brutal), post: Some(PurgeMethod::Brutal) };
+
+    /// Says whether an install ends processes for them. A word that is not written ends nobody.
+    pub(crate) fn is_brutal(self) -> bool {
+        [self.pre, self.post].contains(&Some(PurgeMethod::Brutal))
+    }
 }
 
 /// Direction of a conversion.

@@ -1,6 +1,8 @@
 //! Why a step is in a script.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -8,11 +10,13 @@ use crate::name::{AppName, ModuleName};
 use crate::version::Vsn;
 
 /// Everybody who wants a step, each once.
+///
+/// Shared, because the steps of a large group all have the same long one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reason(Vec<Cause>);
+pub struct Reason(Arc<Vec<Cause>>);
 
 /// One who wants a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// An instruction of the app's appup.
     Appup(AppName),
@@ -58,23 +62,22 @@ impl Reason {
 
     /// Adds causes that are not there yet.
     pub(crate) fn join(&mut self, other: &Self) {
-        for cause in &other.0 {
-            if !self.0.contains(cause) {
-                self.0.push(cause.clone());
-            }
+        if !Arc::ptr_eq(&self.0, &other.0) {
+            *self = Self::joined([&*self, other]);
         }
     }
 
     pub(crate) fn joined<'a>(reasons: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all = Self::default();
-        reasons.into_iter().for_each(|reason| all.join(reason));
-        all
+        let mut known = BTreeSet::new();
+        let causes =
+            reasons.into_iter().flat_map(|reason| reason.0.iter()).filter(|cause| known.insert(*cause));
+        Self(Arc::new(causes.cloned().collect()))
     }
 }
 
 impl From<Cause> for Reason {
     fn from(cause: Cause) -> Self {
-        Self(vec![cause])
+        Self(Arc::new(vec![cause]))
     }
 }
 

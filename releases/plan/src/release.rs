@@ -56,6 +56,9 @@ impl AppDocs {
 pub struct Release {
     rel: Rel,
     apps: Vec<ReleaseApp>,
+    /// Where in `apps` each app is, and the owner of each module.
+    positions: BTreeMap<AppName, usize>,
+    owners: BTreeMap<ModuleName, usize>,
     start_order: Vec<AppName>,
     relup: Option<RelupFile>,
 }
@@ -94,7 +97,12 @@ impl Release {
             |module, apps| PlanError::DuplicateModules { module, apps },
         )?;
         let start_order = start_order(&apps)?;
-        Ok(Self { rel, apps, start_order, relup: None })
+        let positions = apps.iter().enumerate().map(|(at, app)| (app.name().clone(), at)).collect();
+        let owners = apps.iter().enumerate();
+        let owners =
+            owners.flat_map(|(at, app)| app.modules().iter().map(move |module| (module.clone(), at)));
+        let owners = owners.collect();
+        Ok(Self { rel, apps, positions, owners, start_order, relup: None })
     }
 
     /// Returns the release with scripts that somebody wrote for it: they are its plans, where they lead.
@@ -141,7 +149,7 @@ impl Release {
 
     /// Returns an app of the release.
     pub fn app(&self, name: &AppName) -> Option<&ReleaseApp> {
-        self.apps.iter().find(|app| app.name() == name)
+        self.positions.get(name).map(|at| &self.apps[*at])
     }
 
     /// Returns the apps in start order: each after those that it uses or includes, else in the order of the release file.
@@ -151,7 +159,7 @@ impl Release {
 
     /// Returns the app that has a module.
     pub fn owner(&self, module: &ModuleName) -> Option<&ReleaseApp> {
-        self.apps.iter().find(|app| app.docs.app.modules.contains(module))
+        self.owners.get(module).map(|at| &self.apps[*at])
     }
 
     /// Returns whether another app of the release includes this one, and so starts it.

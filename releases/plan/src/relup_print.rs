@@ -43,6 +43,7 @@ fn mark(instruction: &LowLevel) -> Mark {
     match instruction {
         LowLevel::Apply(call) => call.mark(),
         LowLevel::Start { .. } => Mark::TakenBack,
+        LowLevel::Load { purge, .. } if purge.is_brutal() => Mark::Kills,
         LowLevel::RestartNewDaemon | LowLevel::RestartDaemon => Mark::Restarts,
         LowLevel::Stop { .. }
         | LowLevel::Remove { .. }

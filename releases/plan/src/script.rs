@@ -227,6 +227,8 @@ pub enum Mark {
     StateLost,
     /// Nothing. Such steps come after the switch only.
     Irreversible,
+    /// It is undone until the switch. Its brutal purge comes after that and ends whoever runs old code then, for good.
+    Kills,
     /// It starts something after the switch; where it fails, the node goes back by a downgrade.
     TakenBack,
     /// The node restarts.
@@ -266,6 +268,7 @@ impl Action {
             Self::RestartApplication { .. } => Mark::StateLost,
             Self::RestartNewDaemon | Self::RestartDaemon => Mark::Restarts,
             Self::Start { .. } => Mark::TakenBack,
+            Self::Load { purge, .. } if purge.is_brutal() => Mark::Kills,
             Self::Stop { .. }
             | Self::StopApplication { .. }
             | Self::UnloadApplication { .. }

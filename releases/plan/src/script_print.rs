@@ -56,6 +56,7 @@ impl fmt::Display for Mark {
             Self::NoUndo => "NOT UNDONE by a rollback",
             Self::StateLost => "its state is LOST",
             Self::Irreversible => "IRREVERSIBLE",
+            Self::Kills => "a brutal purge KILLS who runs old code after the switch, IRREVERSIBLE",
             Self::TakenBack => "a failure takes the upgrade back",
             Self::Restarts => "the node RESTARTS",
         })

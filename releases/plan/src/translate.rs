@@ -132,6 +132,7 @@ fn nothing_left(
     less: &[ModuleName],
     error: impl FnOnce(Vec<ModuleName>) -> PlanError,
 ) -> Result<(), PlanError> {
+    let less: BTreeSet<_> = less.iter().collect();
     let left: Vec<_> = names.iter().filter(|name| !less.contains(name)).cloned().collect();
     if left.is_empty() { Ok(()) } else { Err(error(left)) }
 }

@@ -1,5 +1,7 @@
 //! The window under construction: the parts of a script, each in its own order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::error::PlanError;
 use crate::facts::Facts;
 use crate::instr::{Apply, CodeChange, LowLevel, Mode, PurgeMethod, PurgeWords, Suspend, Timeout};
@@ -19,7 +21,11 @@ pub(crate) struct Window {
     staged: Vec<Step>,
     started: Vec<Step>,
     members: Vec<Member>,
+    /// Where in `members` each module is.
+    places: BTreeMap<ModuleName, usize>,
     inside: Vec<Step>,
+    /// A function is called inside.
+    calls_inside: bool,
     resumed: Vec<ModuleName>,
     held: Vec<Step>,
     last: Vec<Step>,
@@ -77,10 +83,11 @@ impl Window {
             LowLevel::LoadObjectCode { .. } => {}
             LowLevel::PointOfNoReturn => self.passed = true,
             LowLevel::Load { module, purge } => self.load(facts, module, *purge, reason)?,
-            LowLevel::Suspend { modules } => {
-                modules.iter().for_each(|each| self.suspend(facts, each, reason));
+            LowLevel::Suspend { modules } => self.suspend(facts, modules, reason),
+            LowLevel::Resume { modules } => {
+                self.resumed
+                    .extend(modules.iter().filter(|module| facts.old_owner(module).is_some()).cloned());
             }
-            LowLevel::Resume { modules } => modules.iter().for_each(|module| self.resume(facts, module)),
             LowLevel::CodeChange { mode, modules } => {
                 for change in modules {
                     self.code_change(facts, *mode, change, reason)?;
@@ -136,27 +143,31 @@ impl Window {
     }
 
     /// Nobody uses a module that the release left does not have.
-    fn suspend(&mut self, facts: &Facts<'_>, suspend: &Suspend, reason: &Reason) {
-        let Suspend { module, timeout } = suspend;
-        if facts.old_owner(module).is_some() {
-            let (module, timeout, change) = (module.clone(), *timeout, facts.change(module));
-            self.member(Member { module, timeout, change }, reason);
-        }
+    fn suspend(&mut self, facts: &Facts<'_>, modules: &[Suspend], reason: &Reason) {
+        let used = modules.iter().filter(|suspend| facts.old_owner(&suspend.module).is_some());
+        let member = |Suspend { module, timeout }: &Suspend| Member {
+            module: module.clone(),
+            timeout: *timeout,
+            change: facts.change(module),
+        };
+        self.members(used.map(member), reason);
     }
 
-    /// Adds a member once; a time-out that somebody wrote replaces the default.
-    fn member(&mut self, member: Member, reason: &Reason) {
-        self.reason.join(reason);
-        match self.members.iter_mut().find(|known| known.module == member.module) {
-            Some(known) if known.timeout == Timeout::Default => known.timeout = member.timeout,
-            Some(_) => {}
-            None => self.members.push(member),
+    /// Adds each member once; a time-out that somebody wrote replaces the default.
+    fn members(&mut self, members: impl Iterator<Item = Member>, reason: &Reason) {
+        let mut members = members.peekable();
+        if members.peek().is_some() {
+            self.reason.join(reason);
         }
-    }
-
-    fn resume(&mut self, facts: &Facts<'_>, module: &ModuleName) {
-        if facts.old_owner(module).is_some() && !self.resumed.contains(module) {
-            self.resumed.push(module.clone());
+        for member in members {
+            match self.places.get(&member.module).map(|at| &mut self.members[*at]) {
+                Some(known) if known.timeout == Timeout::Default => known.timeout = member.timeout,
+                Some(_) => {}
+                None => {
+                    self.places.insert(member.module.clone(), self.members.len());
+                    self.members.push(member);
+                }
+            }
         }
     }
 
@@ -178,7 +189,7 @@ impl Window {
             mode,
             change: facts.change(module),
             extra: extra.clone(),
-            inside: self.inside.iter().any(|step| matches!(step.action, Action::Apply(_))),
+            inside: self.calls_inside,
         };
         self.inside.push(step(action, reason));
         Ok(())
@@ -190,17 +201,18 @@ impl Window {
             _ if call.renames_child() => &mut self.before,
             (true, _) => &mut self.held,
             (false, false) => &mut self.before,
-            (false, true) => &mut self.inside,
+            (false, true) => {
+                self.calls_inside = true;
+                &mut self.inside
+            }
         };
         part.push(step(Action::Apply(call.clone()), reason));
     }
 
     /// The users of a stopped module rest until they can be stopped: new code must not see their state.
     fn stop(&mut self, modules: &[ModuleName], reason: &Reason) {
-        for module in modules {
-            let (module, timeout) = (module.clone(), Timeout::Default);
-            self.member(Member { module, timeout, change: MemberChange::Stop }, reason);
-        }
+        let (timeout, change) = (Timeout::Default, MemberChange::Stop);
+        self.members(modules.iter().map(|module| Member { module: module.clone(), timeout, change }), reason);
         self.hold(Action::Stop { modules: modules.to_vec() }, reason);
     }
 
@@ -237,12 +249,14 @@ impl Window {
             started,
             members,
             inside,
-            resumed,
+            mut resumed,
             held,
             last,
             ..
         } = self;
         let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }, &self.reason));
+        let mut known = BTreeSet::new();
+        resumed.retain(|module| known.insert(module.clone()));
         let resume = (!resumed.is_empty()).then(|| step(Action::Resume { modules: resumed }, &self.reason));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();

@@ -13,11 +13,11 @@
 //!   that nothing about them changes, and what is new in the others may need them.
 //! - Until the last window that names a module of an app, both of the app's images are in use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Facts;
 use crate::instr::{Apply, LowLevel};
-use crate::name::AppName;
+use crate::name::{AppName, ModuleName};
 use crate::relup::Line;
 
 /// What of a release moves at once.
@@ -84,42 +84,62 @@ fn loaded_apps<'a>(facts: &Facts<'a>, lines: &[Line]) -> BTreeSet<&'a AppName> {
 
 /// Cuts the instructions before each suspend at which nobody is held, but for the first.
 fn cut(lines: &[Line]) -> Vec<&[Line]> {
+    let completed = completed(lines);
     let (mut windows, mut begin, mut is_first) = (Vec::new(), 0, true);
+    // Up to where something is held that was begun before.
+    let mut held = 0;
     for (at, line) in lines.iter().enumerate() {
-        if !matches!(line.instruction, LowLevel::Suspend { .. }) || is_held(&lines[..at], &lines[at..]) {
-            continue;
-        }
-        if !std::mem::take(&mut is_first) {
+        let is_cut = matches!(line.instruction, LowLevel::Suspend { .. }) && held <= at;
+        if is_cut && !std::mem::take(&mut is_first) {
             let prepared =
                 lines[begin..at].iter().rev().take_while(|line| prepares(&line.instruction)).count();
             windows.push(&lines[begin..at - prepared]);
             begin = at - prepared;
         }
+        let ends = begun(&line.instruction).into_iter().filter_map(|begun| completed.get(&begun).copied());
+        held = ends.fold(held, usize::max);
     }
     windows.push(&lines[begin..]);
     windows
 }
 
-/// Returns whether instructions after a place complete some before it.
-fn is_held(before: &[Line], after: &[Line]) -> bool {
-    let is_open = |opens: &Line| after.iter().any(|line| completes(&line.instruction, &opens.instruction));
-    before.iter().any(is_open)
+/// Something that one instruction begins and a later one completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Begun<'a> {
+    Suspended(&'a ModuleName),
+    Stopped(&'a ModuleName),
+    StoppedApp(&'a AppName),
 }
 
-fn completes(instruction: &LowLevel, begun: &LowLevel) -> bool {
-    match (begun, instruction) {
-        (LowLevel::Suspend { modules }, LowLevel::Resume { modules: resumed }) => {
-            modules.iter().any(|suspend| resumed.contains(&suspend.module))
+fn begun(instruction: &LowLevel) -> Vec<Begun<'_>> {
+    match instruction {
+        LowLevel::Suspend { modules } => {
+            modules.iter().map(|suspend| Begun::Suspended(&suspend.module)).collect()
         }
-        (LowLevel::Stop { modules }, LowLevel::Start { modules: started }) => {
-            modules.iter().any(|module| started.contains(module))
-        }
-        (
-            LowLevel::StopApplication { app },
-            LowLevel::StartApplication { app: started, .. } | LowLevel::LoadApplication { app: started },
-        ) => app == started,
-        _ => false,
+        LowLevel::Stop { modules } => modules.iter().map(Begun::Stopped).collect(),
+        LowLevel::StopApplication { app } => vec![Begun::StoppedApp(app)],
+        _ => Vec::new(),
     }
+}
+
+/// Returns behind which instruction each thing is completed for the last time.
+fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
+    let mut completed = BTreeMap::new();
+    for (at, line) in (1..).zip(lines) {
+        match &line.instruction {
+            LowLevel::Resume { modules } => {
+                completed.extend(modules.iter().map(|module| (Begun::Suspended(module), at)));
+            }
+            LowLevel::Start { modules } => {
+                completed.extend(modules.iter().map(|module| (Begun::Stopped(module), at)));
+            }
+            LowLevel::StartApplication { app, .. } | LowLevel::LoadApplication { app } => {
+                completed.extend([(Begun::StoppedApp(app), at)]);
+            }
+            _ => {}
+        }
+    }
+    completed
 }
 
 /// Returns whether an instruction prepares what comes after it, rather than completes what came before.

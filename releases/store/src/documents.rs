@@ -29,7 +29,7 @@ pub struct Documents {
 /// # Errors
 /// [`Error::NoDocument`], [`Error::OtherDocument`], [`Error::Document`], [`Error::Release`] and [`Error::Io`].
 pub fn docs(root: &Root, vsn: &Vsn) -> Result<Documents, Error> {
-    read(&Folders(&[root.path()]), vsn)
+    read(&Folder(root.path()), vsn)
 }
 
 /// Reads the manifest and the documents of a tarball, and verifies all of the tarball on the way.
@@ -89,23 +89,41 @@ pub(crate) trait Texts {
     fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error>;
 }
 
-/// Folders laid out as a root; the first that has a document wins.
-pub(crate) struct Folders<'a>(pub(crate) &'a [&'a Path]);
+/// A folder laid out as a root.
+struct Folder<'a>(&'a Path);
 
-impl Texts for Folders<'_> {
+impl Texts for Folder<'_> {
     fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error> {
-        for folder in self.0 {
-            let full = folder.join(path);
-            match fs::read_to_string(&full) {
-                Ok(text) => return Ok((full, Some(text))),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => (),
-                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                    return Err(Error::NotText { path: full });
-                }
-                Err(e) => return Err(Error::io("read", &full)(e)),
-            }
-        }
-        Ok((self.0[0].join(path), None))
+        let full = self.0.join(path);
+        let text = text_of_file(&full, &full)?;
+        Ok((full, text))
+    }
+}
+
+/// A tarball that is being unpacked, over the root that has what it leaves out. People know its documents by the paths that
+/// they have in it.
+pub(crate) struct Staged<'a> {
+    pub(crate) staged: &'a Path,
+    pub(crate) root: &'a Path,
+}
+
+impl Texts for Staged<'_> {
+    fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error> {
+        let shown = PathBuf::from(path);
+        let text = match text_of_file(&self.staged.join(path), &shown)? {
+            None => text_of_file(&self.root.join(path), &shown)?,
+            text => text,
+        };
+        Ok((shown, text))
+    }
+}
+
+fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Error::NotText { path: shown.to_owned() }),
+        Err(e) => Err(Error::io("read", shown)(e)),
     }
 }
 

@@ -211,6 +211,20 @@ pub enum Error {
         /// What it may name.
         applications: Vec<ModuleName>,
     },
+    /// `modules` of an `app.toml` is not what the app's library has.
+    #[error(
+        "{}: modules {}; correct the list, or leave it empty: it is filled in from the library",
+        document.display(),
+        differ(strangers, unlisted)
+    )]
+    OtherModules {
+        /// The `app.toml`.
+        document: PathBuf,
+        /// What it lists and the library does not have.
+        strangers: Vec<ModuleName>,
+        /// What the library has and it does not list.
+        unlisted: Vec<ModuleName>,
+    },
     /// Instructions of an appup name modules that no app of the release has; each error points into it.
     #[error("{}", places.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Strangers {
@@ -316,6 +330,14 @@ pub enum Fault {
     /// An entry of another content than listed.
     #[error("{0} has another SHA-256 digest than its manifest.toml says")]
     OtherDigest(String),
+    /// Its manifest and its release go by two names.
+    #[error("its manifest.toml says that it is a release of {manifest}, its release.toml of {release}")]
+    OtherName {
+        /// What the manifest says.
+        manifest: AppName,
+        /// What the release says.
+        release: AppName,
+    },
     /// Something follows the end of the archive.
     #[error("something follows its end")]
     Trailing,
@@ -355,6 +377,17 @@ impl Error {
     /// Returns a closure for `map_err` that names the step and its object.
     pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { step, path: path.to_owned(), source }
+    }
+
+    /// Names a file below this folder by its path there: the folder is nobody's business.
+    pub(crate) fn below(self, folder: &Path) -> Self {
+        match self {
+            Self::Io { step, path, source } => {
+                let path = path.strip_prefix(folder).map(Path::to_owned).unwrap_or(path);
+                Self::Io { step, path, source }
+            }
+            other => other,
+        }
     }
 }
 
@@ -415,6 +448,15 @@ fn start(named: Option<&ModuleName>, applications: &[ModuleName]) -> String {
         }
         (None, has) => format!("start is missing; the library has the application module {}", has.join(", ")),
     }
+}
+
+fn differ(strangers: &[ModuleName], unlisted: &[ModuleName]) -> String {
+    let named = |what: &str, modules: &[ModuleName]| {
+        let names: Vec<&str> = modules.iter().map(ModuleName::as_str).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+    };
+    let both = [named("lists, and the library does not have,", strangers), named("does not list", unlisted)];
+    both.into_iter().flatten().collect::<Vec<_>>().join(", and ")
 }
 
 fn others(found: &[Vsn]) -> String {

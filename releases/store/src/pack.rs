@@ -248,6 +248,7 @@ impl Contents {
             probe.probe(&built).map_err(|source| Error::Probe { library: built.clone(), source })?;
         check_library(folder, &library)?;
         check_start(folder, &library)?;
+        check_modules(folder, &library)?;
         let document = App { modules: library.modules.clone(), ..folder.app.clone() };
         let below = layout::app_dir(&app.name, &app.version);
         let not_carried = order.without.contains(&app.name);
@@ -315,6 +316,19 @@ fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::OtherLibrary { folder: folder.path.clone(), library: said, document: written })
+}
+
+/// Nobody has to list modules. Who does and is wrong means something else than what would be packed.
+fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), Error> {
+    let without = |list: &[ModuleName], other: &[ModuleName]| -> Vec<ModuleName> {
+        list.iter().filter(|module| !other.contains(module)).cloned().collect()
+    };
+    let (strangers, unlisted) =
+        (without(&app.modules, &library.modules), without(&library.modules, &app.modules));
+    if app.modules.is_empty() || strangers.is_empty() && unlisted.is_empty() {
+        return Ok(());
+    }
+    Err(Error::OtherModules { document: path.join("app.toml"), strangers, unlisted })
 }
 
 /// An app is started by its application module, or has none: a slip in `start` would show on the node only.

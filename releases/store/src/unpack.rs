@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use reld_plan::Rel;
 
 use crate::digest;
-use crate::documents::{self, Folders};
+use crate::documents::{self, Staged};
 use crate::error::{Error, Failure, Fault};
 use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status};
@@ -36,8 +36,8 @@ pub struct Unpacked {
 pub(crate) fn unpack(root: &Root, tarball: &Path, manifest: &Manifest) -> Result<KnownRelease, Error> {
     check_left_out(root, manifest).map_err(|fault| Failure::of(tarball)(fault.into()))?;
     let staged = root.staging_dir(&manifest.version);
-    stage(root, tarball, manifest, &staged)?;
-    let documents = documents::read(&Folders(&[&staged, root.path()]), &manifest.version)?;
+    stage(root, tarball, manifest, &staged).map_err(|error| error.below(&staged))?;
+    let documents = documents::read(&Staged { staged: &staged, root: root.path() }, &manifest.version)?;
     let moves = decide(root, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
     // One barrier for all files: what is renamed into place is complete whenever the power goes.
     root.disk().sync_filesystem(&staged).map_err(Error::io("bring to the disk", &staged))?;
@@ -98,6 +98,9 @@ fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
 
 /// Compares the manifest with the release that it is about: each app with its folder, and nothing beside them.
 fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
+    if manifest.name != rel.name {
+        return Err(Fault::OtherName { manifest: manifest.name.clone(), release: rel.name.clone() });
+    }
     let apps = rel.apps.iter().map(|app| layout::app_dir(&app.name, &app.version));
     let folders: BTreeSet<String> = apps.chain([layout::release_dir(&rel.version)]).collect();
     manifest.check_folders(&folders)?;
@@ -162,6 +165,7 @@ mod tests {
 
         let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         assert!(words.contains(expected), "{words}");
+        assert!(!words.contains("staging") && !words.contains("/root/"), "{words}");
         assert_eq!(fixture::tree(store.root().path()), before);
         assert!(!folder.path().join("evil").exists());
     }
@@ -303,6 +307,8 @@ mod tests {
         check_files(replace(rel, "\"1.1.0\"", "\"1.2.0\""), "is about release 1.2.0, expected release 1.1.0");
         check_files(replace(rel, "daemon", "demon"), "demon");
         check_files(replace("releases/1.1.0/config.toml", "=", "is"), "expected");
+        let named = "lib/counter-0.1.1/app.toml is about counter 0.1.2";
+        check_files(replace(app, "0.1.1", "0.1.2"), named);
     }
 
     #[test]
@@ -313,6 +319,15 @@ mod tests {
         };
         check_refused(&other("1.0.0", "0.1.0"), "release 1.0.0 is on this node with other content");
         check_refused(&other("1.1.0", "0.1.0"), "lib/counter-0.1.0 is on this node with other content");
+    }
+
+    #[test]
+    fn a_release_has_one_name() {
+        let other = |manifest: &mut Manifest| manifest.name = "plant".parse().unwrap();
+        check_manifest(
+            other,
+            "its manifest.toml says that it is a release of plant, its release.toml of shop",
+        );
     }
 
     #[test]

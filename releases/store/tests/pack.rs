@@ -51,7 +51,7 @@ fn author(app: &str) -> (tempfile::TempDir, Order) {
     let release = "name = \"shop\"\nversion = \"1.0.0\"\ndaemon = \"1.0.0\"\n";
     write("release/release.toml", format!("{release}[[app]]\n{names}"));
     write("release/config.toml", "[counter]\nlimit = 5\n".to_owned());
-    write("apps/some/folder/app.toml", format!("{names}modules = [\"wrong\"]\n"));
+    write("apps/some/folder/app.toml", format!("{names}modules = []\n"));
     write("apps/some/folder/appup.toml", format!("app = \"{app}\"\nversion = \"0.1.0\"\n"));
     write("apps/some/folder/priv/www/index.html", "<p>hello".to_owned());
     let library = "[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n";
@@ -104,6 +104,26 @@ fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
     let mut store = Store::open(folder.path().join("root")).unwrap();
     store.unpack(&packed.tarball, &node).unwrap();
     assert_eq!(store.docs(&manifest.version).unwrap(), documents);
+}
+
+#[test]
+fn s52_modules_that_an_author_lists_are_those_of_the_library() {
+    let (_folder, order) = author("listed");
+    let document = order.apps.join("some/folder/app.toml");
+    let empty = fs::read_to_string(&document).unwrap();
+    let list = |modules: &str| fs::write(&document, empty.replace("[]", modules)).unwrap();
+    list(r#"["listed", "ghost"]"#);
+    let words =
+        "modules lists, and the library does not have, ghost, and does not list listed_sup; correct the list";
+    check_refused(&order, &says("listed", "0.1.0"), words);
+    list(r#"["listed"]"#);
+    check_refused(
+        &order,
+        &says("listed", "0.1.0"),
+        "some/folder/app.toml: modules does not list listed_sup;",
+    );
+    list(r#"["listed", "listed_sup"]"#);
+    pack(&order, &says("listed", "0.1.0")).unwrap();
 }
 
 #[test]

@@ -11,6 +11,9 @@ export_app! {
     version: env!("CARGO_PKG_VERSION"),
     modules: {
         server: gen_server Server,
+        server_2: gen_server Server,
+        server_3: gen_server Server,
+        server_4: gen_server Server,
         dynamic_sup: supervisor DynamicSup,
         static_sup: supervisor StaticSup,
         pool_sup: supervisor PoolSup,
@@ -72,14 +75,14 @@ fn pong(info: Info<Ping>) -> Next {
     Next::Continue
 }
 
-/// One for each server, in a supervisor without children of its own.
 struct DynamicSup;
 
 impl Supervisor for DynamicSup {
-    type Args = ();
+    /// The module of the servers.
+    type Args = String;
 
-    fn init((): ()) -> SupervisorSpec {
-        SupervisorSpec::simple_one_for_one(ChildSpec::worker("server", "server", ()))
+    fn init(module: String) -> SupervisorSpec {
+        SupervisorSpec::simple_one_for_one(ChildSpec::worker("server", &module, ()))
     }
 }
 

@@ -27,6 +27,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use crate::upgrade::Servers;
+
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
@@ -53,6 +55,9 @@ struct Args {
     /// Whether all of a release moves at once, or group by group as in OTP.
     #[arg(long, value_delimiter = ',', default_value = "release")]
     windows: Vec<Windows>,
+    /// Over how many groups the processes are spread, one to four: with `--windows group` each moves in a window of its own.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    groups: Vec<usize>,
     /// How many rounds, each an upgrade and a downgrade, a soak has.
     #[arg(long, default_value_t = 2_000)]
     rounds: u64,
@@ -102,6 +107,19 @@ enum Section {
     Churn,
 }
 
+fn upgrades(args: &Args) {
+    for shape in &args.shape {
+        for state in &args.state {
+            for (windows, groups) in
+                args.windows.iter().flat_map(|windows| args.groups.iter().map(move |g| (windows, g)))
+            {
+                let servers = |n: &u64| Servers { n: *n, state, shape, groups: *groups };
+                args.n.iter().for_each(|n| upgrade::run(args.reps, servers(n), *windows));
+            }
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
@@ -121,13 +139,7 @@ fn main() -> ExitCode {
         [1_000, 10_000, 100_000].into_iter().for_each(|n| children::which(args.reps, n));
     }
     if wanted(Section::Upgrade) {
-        for shape in &args.shape {
-            for state in &args.state {
-                for windows in &args.windows {
-                    args.n.iter().for_each(|n| upgrade::run(args.reps, *n, state, shape, *windows));
-                }
-            }
-        }
+        upgrades(&args);
     }
     if wanted(Section::Unpack) {
         unpack::run(args.reps);

@@ -10,19 +10,22 @@ use std::time::Instant;
 use reld_tests::{Node, folder, release};
 use serde_json::{Value, json};
 
+use crate::upgrade::Servers;
 use crate::{line, upgrade};
 
 pub(crate) fn run(reps: usize, n: u64) {
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
-    upgrade::fill(&node, n, "small", "simple");
+    upgrade::fill(&node, Servers { n, state: "small", shape: "simple", groups: 1 });
     let mut samples = Vec::new();
     for rep in 0..reps {
         // Each load leaves the version before it behind as old code.
         let version = ["1.1.0", "1.0.0"][rep % 2];
         let dir = folder(&format!("tests/bench/lib/pool-{version}"));
         node.ok(&["load", &dir.to_string_lossy(), "--profile", "release"]);
-        for module in ["dynamic_sup", "static_sup", "pool_sup", "pool_app"] {
+        for module in
+            ["server_2", "server_3", "server_4", "dynamic_sup", "static_sup", "pool_sup", "pool_app"]
+        {
             soft_purge(&node, module);
         }
         samples.push(soft_purge(&node, "server"));

@@ -25,10 +25,21 @@ struct Seen {
     latencies: Vec<f64>,
 }
 
-pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str, windows: Windows) {
+/// The servers of an upgrade.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Servers<'a> {
+    pub(crate) n: u64,
+    pub(crate) state: &'a str,
+    pub(crate) shape: &'a str,
+    /// Of how many modules they are, each of which is updated by itself.
+    pub(crate) groups: usize,
+}
+
+pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows) {
+    let Servers { n, state, shape, groups } = servers;
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
-    fill(&node, n, state, shape);
+    fill(&node, servers);
     node.ok(&["unpack", &release("bench-1.1.0")]);
     let (mut up, mut down) = (Vec::new(), Vec::new());
     for _ in 0..reps {
@@ -37,13 +48,19 @@ pub(crate) fn run(reps: usize, n: u64, state: &str, shape: &str, windows: Window
     }
     for (dir, seen) in [("up", up), ("down", down)] {
         let windows = if windows == Windows::Group { "group" } else { "release" };
-        report(&json!({"dir": dir, "n": n, "state": state, "shape": shape, "windows": windows}), &seen);
+        let parameters = json!({
+            "dir": dir, "n": n, "state": state, "shape": shape, "windows": windows, "groups": groups,
+        });
+        report(&parameters, &seen);
     }
 }
 
-pub(crate) fn fill(node: &Node, n: u64, state: &str, shape: &str) {
+pub(crate) fn fill(node: &Node, servers: Servers<'_>) {
+    let Servers { n, state, shape, groups } = servers;
     let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
-    let order_ = json!({"fill": {"supervisor": root, "servers": n, "state": state, "shape": shape}});
+    let order_ = json!({
+        "fill": {"supervisor": root, "servers": n, "state": state, "shape": shape, "groups": groups}
+    });
     assert_eq!(order(node, &order_), json!(n));
 }
 

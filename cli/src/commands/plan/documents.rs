@@ -1,5 +1,5 @@
 //! The documents of a release that lies in a folder or a tarball: `releases/VSN/{release,relup,config}.toml` and
-//! `lib/APP-VSN/{app,appup}.toml`. Nothing else of it is looked at, so that it need not have been packed.
+//! `lib/APP-VSN/{app.toml,appup.toml,schema.json}`. Nothing else of it is looked at, so that it need not have been packed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,9 @@ use std::io;
 use std::path::Path;
 
 use reld_api::ErrorReport;
-use reld_plan::{AppDocs, Config, PlanError, Rel, RelApp, Release, RelupFile};
+use reld_plan::{
+    AppDocs, Config, PackedApp, PackedRelease, PlanError, Rel, RelApp, Release, RelupFile, Schemas,
+};
 use reld_store::texts_of_tarball;
 
 use super::Read;
@@ -15,9 +17,30 @@ use crate::error::Failure;
 
 /// Reads the one release of a folder or tarball, or that of `FOLDER/releases/VSN`.
 pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
+    let (place, document) = find(path)?;
+    Ok(read(&place, &document)?.map(|(release, _)| release))
+}
+
+/// Reads the same with what a packer recorded about its apps.
+pub(in crate::commands) fn packed(path: &Path) -> Result<PackedRelease, Failure> {
+    let (place, document) = find(path)?;
+    let (release, config) = read(&place, &document)??;
+    let mut apps = BTreeMap::new();
+    for app in release.apps() {
+        let document = format!("lib/{}-{}/schema.json", app.name(), app.version());
+        if let Some(text) = place.find(&document)? {
+            let schemas = Schemas::parse(&place.shown(&document), &text)?;
+            apps.insert(app.name().clone(), PackedApp { schemas, library: None });
+        }
+    }
+    Ok(PackedRelease { release, config, apps })
+}
+
+/// Finds the one release there is, by its document.
+fn find(path: &Path) -> Result<(Place<'_>, String), Failure> {
     if is_release(path) {
         let version = path.file_name().unwrap_or_default().display();
-        return read(&Place::Folder(root(path)), &format!("releases/{version}/release.toml"));
+        return Ok((Place::Folder(root(path)), format!("releases/{version}/release.toml")));
     }
     let place = if path.is_dir() {
         Place::Folder(path)
@@ -26,7 +49,7 @@ pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
     };
     let found = place.releases()?;
     match found.as_slice() {
-        [one] => read(&place, one),
+        [one] => Ok((place, one.clone())),
         [] => Err(refused(format!("{} is missing", place.shown("releases/VSN/release.toml")))),
         [one, ..] => {
             let example = place.shown(one.trim_end_matches("/release.toml"));
@@ -37,7 +60,7 @@ pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
 }
 
 /// Returns the folder that holds the whole release of a path.
-pub(in crate::commands) fn root(path: &Path) -> &Path {
+fn root(path: &Path) -> &Path {
     let root = path.ancestors().nth(2).filter(|_| is_release(path));
     root.map_or(path, |root| if root.as_os_str().is_empty() { Path::new(".") } else { root })
 }
@@ -90,8 +113,8 @@ impl Place<'_> {
     }
 }
 
-/// Reads a release. An app without its documents is the planner's to report.
-fn read(place: &Place<'_>, document: &str) -> Result<Read, Failure> {
+/// Reads a release and its configuration. An app without its documents is the planner's to report.
+fn read(place: &Place<'_>, document: &str) -> Result<Result<(Release, Config), PlanError>, Failure> {
     let text = place.find(document)?.unwrap_or_default();
     let [relup, config] =
         ["relup.toml", "config.toml"].map(|beside| document.replace("release.toml", beside));
@@ -104,12 +127,13 @@ fn read(place: &Place<'_>, document: &str) -> Result<Read, Failure> {
     let relup = place.find(&relup)?.map(|text| RelupFile::parse(&place.shown(&relup), &text));
     let config = place.find(&config)?.map(|text| Config::parse(&place.shown(&config), &text)).transpose();
     let release = docs.and_then(|docs| Release::new(rel, docs)).and_then(|release| {
-        // No script depends on it, but a node would not take the release.
-        config?;
-        Ok(match relup {
+        // No script depends on it, but a node would not take the release without.
+        let config = config?.unwrap_or_default();
+        let release = match relup {
             None => release,
             Some(relup) => release.with_relup(relup?),
-        })
+        };
+        Ok((release, config))
     });
     Ok(release)
 }

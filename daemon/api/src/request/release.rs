@@ -25,6 +25,9 @@ pub struct Check {
     /// Whether it would move group by group.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
+    /// Whether it may be a release of another name than the one that runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rename: bool,
 }
 
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
@@ -159,10 +162,16 @@ pub struct Policy {
     /// About processes of updated modules that do not come to rest in time.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unrest: Unrest,
+    /// About processes that crash in new code, between two windows or while the release settles.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub crashes: Crashes,
     /// Whether the modules move group by group, each group in a window of its own, as in OTP. What a window has done is
     /// then taken back by a down-conversion where a later one fails. Default: everything moves in one window, or nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub group_windows: bool,
+    /// Whether it may be a release of another name than the one that runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rename: bool,
 }
 
 /// What is done about behaviour processes outside every supervision tree that use a module which changes.
@@ -193,6 +202,17 @@ pub enum Unrest {
     Leave,
 }
 
+/// What is done about a process of the release that crashes in new code before the release is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Crashes {
+    /// The first one takes the release back.
+    #[default]
+    Abort,
+    /// It is told, and its supervisor acts as always. OTP does this.
+    Ignore,
+}
+
 /// How an upgrade ends when it went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -213,7 +233,7 @@ pub struct Releases {}
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// For how long crashes of the release's processes are watched; the first one takes the release back.
+    /// For how long crashes of the release's processes are watched; [`Crashes`] says what one means.
     #[serde(default)]
     pub window_ms: u64,
     /// What is asked when that time is over.

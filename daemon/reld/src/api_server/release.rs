@@ -8,7 +8,7 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
+use reld_handler::{CrashPolicy, InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,11 +77,17 @@ fn version(text: &str) -> Result<Vsn, ErrorReport> {
 
 async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let vsn = version(&request.version)?;
-    let q::Check { orphans, group_windows, supersede, .. } = request;
-    let policy = q::Policy { orphans, group_windows, ..q::Policy::default() };
+    let q::Check { orphans, group_windows, rename, supersede, .. } = request;
+    let policy = q::Policy { orphans, group_windows, rename, ..q::Policy::default() };
     let options = options(q::Timeouts::default(), policy, supersede);
-    let check = api.operator.order(move |handler| handler.check_install(&vsn, options)).await?;
-    let check = check.map_err(|e| error(&e))?;
+    let check = api.operator.order(move |handler| -> Result<_, ErrorReport> {
+        let mut check = handler.check_install(&vsn, options).map_err(|e| error(&e))?;
+        if check.restarts {
+            handler.check_daemon(&mut check, &installed()?).map_err(|e| error(&e))?;
+        }
+        Ok(check)
+    });
+    let check = check.await??;
     if check.obstacles.is_empty() {
         Ok(checked(&check))
     } else {
@@ -145,7 +151,12 @@ fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> Install
         rest: timeouts.suspend_ms.map(Duration::from_millis),
         code_change: timeouts.code_change_ms.map(Duration::from_millis),
         supersede,
+        rename: policy.rename,
         windows: if policy.group_windows { Windows::Group } else { Windows::Release },
+        crashes: match policy.crashes {
+            q::Crashes::Abort => CrashPolicy::TakeBack,
+            q::Crashes::Ignore => CrashPolicy::Ignore,
+        },
     }
 }
 
@@ -210,17 +221,14 @@ impl Order {
     ) -> Result<r::Report, ErrorReport> {
         let is_restart = self.asked.kind == r::HistoryKind::Restart;
         if let Some(from) = handler.running().cloned().filter(|from| is_restart && *from != vsn) {
-            let installed = crate::daemon::installed().map_err(|e| {
-                ErrorReport::refused("other_daemon", "what a restart would execute is not known")
-                    .caused_by(format!("{e:#}"))
-            })?;
-            handler.restart_into(&vsn, &installed, self.options).map_err(|e| error(&e))?;
+            handler.restart_into(&vsn, &installed()?, self.options).map_err(|e| error(&e))?;
             return Ok(under_way(Some(from.to_string()), vsn.to_string()));
         }
         let done = match self.end {
             q::End::Commit => {
                 let settle = Settle {
                     window: Duration::from_millis(self.settle.window_ms),
+                    crashes: self.options.crashes,
                     probe: self.settle.probe.map(|probe| {
                         crate::probe::probe(
                             probe.command,
@@ -240,6 +248,14 @@ impl Order {
         };
         report(&done.map_err(|e| error(&e))?)
     }
+}
+
+/// Returns the version of the daemon that a restart would execute.
+fn installed() -> Result<Vsn, ErrorReport> {
+    crate::daemon::installed().map_err(|e| {
+        ErrorReport::refused("other_daemon", "what a restart would execute is not known")
+            .caused_by(format!("{e:#}"))
+    })
 }
 
 /// Has an order carried out to its end, even if who asked hangs up. One that is detached is answered when it has begun.

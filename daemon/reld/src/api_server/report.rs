@@ -52,6 +52,9 @@ fn hint(kind: &str) -> Option<&'static str> {
         "orphans" => Some(
             "--orphans=kill ends them, include converts them like others, ignore leaves them as they are",
         ),
+        "other_release" => {
+            Some("unpack a release of the name that runs; --rename goes on under the other name")
+        }
         _ => None,
     }
 }
@@ -81,8 +84,10 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
 
 /// Translates what is wrong with a tarball; where it lay while it was read is nobody's business.
 pub(super) fn not_unpacked(error: &handler::Error) -> ErrorReport {
-    let handler::Error::Store(reld_store::Error::Tarball { source, .. }) = error else {
-        return self::error(error);
+    let handler::Error::Store(store) = error else { return self::error(error) };
+    let reld_store::Error::Tarball { source, .. } = store else {
+        return ErrorReport::refused(store_kind(store), "the tarball was not unpacked")
+            .caused_by(chain(store));
     };
     let report = ErrorReport::refused("bad_tarball", "the tarball was not unpacked").caused_by(chain(source));
     match source {

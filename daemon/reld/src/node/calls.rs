@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use reld_api::{request as q, term};
-use reld_handler::{AppName, Apply, BuiltIn, ModuleName, NodeError};
+use reld_handler::{AppName, Apply, BuiltIn, LeavingChild, ModuleName, NodeError};
 use reld_runtime::{self as runtime, Answer, AppStatus, Pid, Request, RequestKind, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -131,6 +131,11 @@ impl RuntimeNode {
             let row = rows.iter().find(|row| is_called(&row.id, part));
             row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
         })
+    }
+
+    /// Finds a child that is to be deleted. Where there is no such supervisor, the call that deletes it says so.
+    pub(super) fn leaving(&self, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
+        Some((self.supervisor_at(&child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
     }
 
     /// Suspends the processes of these modules, which are at rest, and leaves them out of the conversions.

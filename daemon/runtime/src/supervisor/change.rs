@@ -114,18 +114,20 @@ fn is_simple(spec: &SupervisorSpec) -> bool {
 }
 
 /// Checks what the new init wants against the children that are there, and shows the start arguments that stay to the
-/// code that is to come. Runs that code, so nothing is held meanwhile.
+/// code that is to come. Runs that code, so nothing is held meanwhile. `stays` says of an id that its child is not about to
+/// be deleted.
 ///
 /// Unlike OTP, where a child that was added at run time and cannot be started again brings its supervisor down, minutes
 /// after the upgrade, and where nothing guards a change to or from simple_one_for_one.
 pub(crate) fn check_kept(
     rows: &RwLock<Rows>,
     wanted: Option<&SupervisorSpec>,
+    stays: impl Fn(&[u8]) -> bool,
     server: &CodeServer,
 ) -> Result<(), Exit> {
     let Some(wanted) = wanted else { return Ok(()) };
     let kept = kept(&rows.read(), wanted)?;
-    kept.iter().try_for_each(|row| starts_again(row, server))
+    kept.iter().filter(|row| stays(&row.spec.id)).try_for_each(|row| starts_again(row, server))
 }
 
 /// Returns the rows whose children stay with their start arguments.

@@ -802,18 +802,24 @@ fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_bac
     let supervisor = kit.supervisor(&one_for_one(vec![child("b", &[Do::Add(2)])]));
     let added = kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child("z", &[Do::Add(3)])));
     assert!(matches!(added, Reply::Ok(Some(_))));
-    let stage = |change| {
+    let stage = |change, leaving: &[(Pid, &str)]| {
         let counter = Double { change, ..kit.double("counter", 2) };
         let mut upgrade = kit.stage(vec![counter, kit.double("sup", 2)]);
+        upgrade.leave(leaving.iter().map(|(of, id)| (*of, name(id).into_vec())).collect());
         upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
         upgrade.convert("sup", Conversion::Supervisor, SOON)
     };
-    let Err(ConvertError::Refused { pid, exit, .. }) = stage(Change::RefusesArgs) else { panic!("taken") };
+    let refuses = |leaving: &[(Pid, &str)]| stage(Change::RefusesArgs, leaving);
+    let Err(ConvertError::Refused { pid, exit, .. }) = refuses(&[]) else { panic!("taken") };
     assert_eq!(pid, supervisor);
     let said = exit.to_string();
     assert!(said.contains("child \"z\" could not be started again: module counter 2"), "{said}");
     assert!(said.contains("interval_ms"), "{said}");
-    let taken = stage(Change::Works).expect("the same arguments will do");
+    refuses(&[(supervisor, "z")]).expect("it is started no more");
+    for other in [(supervisor, "b"), (Pid { slot: 0, generation: 0 }, "z")] {
+        refuses(&[other]).expect_err("that is another child");
+    }
+    let taken = stage(Change::Works, &[]).expect("the same arguments will do");
     assert_eq!(taken.children[0].1.vanished, Vec::<Vec<u8>>::new(), "it was never in an init");
 }
 

@@ -31,6 +31,7 @@ macro_rules! cases {
 }
 
 cases! {
+    brutal_purges
     e01_chain_with_conversion
     e02_static_dynamic_and_timeouts
     e03_a_group_keeps_the_first_place

@@ -8,6 +8,7 @@ mod corpus;
 mod diff;
 mod documents;
 mod errors;
+mod large;
 mod mistakes;
 mod nonsense;
 mod otp;

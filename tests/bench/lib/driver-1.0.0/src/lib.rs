@@ -63,8 +63,8 @@ enum Order {
     Restart { root: Pid, shape: Shape, siblings: u64, crash: Crash, times: u64 },
     /// As `Spawn`, then lists the children, again and again. Answered with nanoseconds for each time.
     Which { root: Pid, shape: Shape, servers: u64, times: u64 },
-    /// Fills the tree below a supervisor. Answered with the number of servers.
-    Fill { supervisor: Pid, servers: u64, state: String, shape: Shape },
+    /// Fills the tree below a supervisor, with servers of so many modules. Answered with the number of servers.
+    Fill { supervisor: Pid, servers: u64, state: String, shape: Shape, groups: usize },
     /// Asks every server whether it runs a version and has its state. Answered with the number of those that do.
     Check { version: u64 },
     /// Sets timers for the servers of the pool, all at one time from now. Answered with nanoseconds.
@@ -109,8 +109,8 @@ impl Task for Driver {
                     family.fill(servers).await?;
                     reply(from, &family.list(times).await?)?;
                 }
-                Order::Fill { supervisor, servers, state, shape } => {
-                    pool.fill(supervisor, servers, &state, shape).await?;
+                Order::Fill { supervisor, servers, state, shape, groups } => {
+                    pool.fill(supervisor, servers, &state, shape, groups).await?;
                     reply(from, &pool.servers.len())?;
                 }
                 Order::Check { version } => reply(from, &pool.check(version).await?)?,

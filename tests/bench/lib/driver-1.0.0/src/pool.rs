@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The servers' modules. Each is updated by itself, so that they are as many groups.
+const MODULES: [&str; 4] = ["server", "server_2", "server_3", "server_4"];
+
 /// The tree that servers live in.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shape {
-    /// One simple_one_for_one.
+    /// One simple_one_for_one for each group.
     Simple,
-    /// One one_for_one.
+    /// One one_for_one for each group.
     One,
     /// As many simple_one_for_one as each has servers.
     Tree,
@@ -40,20 +43,23 @@ impl Pool {
         servers: u64,
         state: &str,
         shape: Shape,
+        groups: usize,
     ) -> Result<(), Exit> {
+        let modules = MODULES.get(..groups).filter(|modules| !modules.is_empty());
+        let modules = modules.ok_or_else(|| Exit::error("there are one to four groups"))?;
         let mut supervisors = Vec::new();
-        let module = if shape == Shape::One { "static_sup" } else { "dynamic_sup" };
-        let groups = if shape == Shape::Tree { servers.isqrt().max(1) } else { 1 };
-        for group in 0..groups {
-            let started = supervisor::start_child(root, ChildSpec::supervisor(group, module, ())).await;
-            supervisors.push(running(started)?);
+        let of_module = if shape == Shape::Tree { servers.isqrt().div_ceil(groups as u64).max(1) } else { 1 };
+        for (number, module) in modules.iter().cycle().take(groups * of_module as usize).enumerate() {
+            let spec = match shape {
+                Shape::One => ChildSpec::supervisor(number, "static_sup", ()),
+                Shape::Simple | Shape::Tree => ChildSpec::supervisor(number, "dynamic_sup", module),
+            };
+            supervisors.push((running(supervisor::start_child(root, spec).await)?, *module));
         }
-        for (id, supervisor) in (1..=servers).zip(supervisors.iter().cycle()) {
+        for (id, (supervisor, module)) in (1..=servers).zip(supervisors.iter().cycle()) {
             let args = (id, state);
             let started = match shape {
-                Shape::One => {
-                    supervisor::start_child(*supervisor, ChildSpec::worker(id, "server", args)).await
-                }
+                Shape::One => supervisor::start_child(*supervisor, ChildSpec::worker(id, module, args)).await,
                 Shape::Simple | Shape::Tree => supervisor::start_child_of(*supervisor, &args).await,
             };
             self.servers.push(running(started)?);

@@ -1,0 +1,59 @@
+//! A release of another name is another product: its version says nothing about the one that runs.
+
+use reld_plan::Vsn;
+use reld_store::StatusTable;
+
+use crate::error::Obstacle;
+
+/// Says what stands against going from the running release to `to`: that it has another name.
+///
+/// Going back to the one that ran before is always allowed. OTP: a release handler finds releases by their versions, and
+/// goes from one name to another without a word.
+pub(crate) fn obstacle(table: &StatusTable, to: &Vsn) -> Option<Obstacle> {
+    let (running, wanted) = (table.running()?, table.get(to)?);
+    let is_back = running.previous.as_ref() == Some(to);
+    (running.name != wanted.name && !is_back).then(|| Obstacle::OtherRelease {
+        wanted: wanted.name.clone(),
+        running: running.name.clone(),
+        vsn: running.version.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use reld_store::{Digest, KnownRelease, Status};
+
+    use super::*;
+
+    fn release(name: &str, minor: u64, status: Status, previous: Option<u64>) -> KnownRelease {
+        KnownRelease {
+            name: name.parse().unwrap(),
+            version: Vsn::new(1, minor, 0),
+            status,
+            identity: Digest::of(&minor.to_be_bytes()),
+            previous: previous.map(|minor| Vsn::new(1, minor, 0)),
+            apps: vec![],
+        }
+    }
+
+    #[track_caller]
+    fn check(releases: &[KnownRelease], to: u64, expected: Option<&str>) {
+        let table = StatusTable { releases: releases.to_vec() };
+        let found = obstacle(&table, &Vsn::new(1, to, 0)).map(|obstacle| obstacle.to_string());
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    #[test]
+    fn a_node_goes_on_under_its_name_and_back_to_where_it_came_from() {
+        use Status::{Old, Permanent, Unpacked};
+        let idle = [release("shop", 0, Unpacked, None), release("plant", 1, Unpacked, None)];
+        check(&idle, 0, None);
+        let shop =
+            [&idle[1..], &[release("shop", 0, Permanent, None), release("shop", 2, Old, None)]].concat();
+        check(&shop, 2, None);
+        check(&shop, 1, Some("it is a release of plant, and the node runs shop 1.0.0"));
+        check(&shop, 9, None);
+        let plant = [release("plant", 1, Permanent, Some(0)), release("shop", 0, Old, None)];
+        check(&plant, 0, None);
+    }
+}
