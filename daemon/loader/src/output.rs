@@ -18,6 +18,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reld_runtime::{Pid, context};
@@ -36,8 +37,8 @@ thread_local! {
     static INSIDE: Cell<usize> = const { Cell::new(0) };
     /// The process that a spare thread works for.
     static WORKS_FOR: Cell<Pid> = const { Cell::new(Pid::NONE) };
-    /// Whether there is an unfinished line.
-    static HOLDS: Cell<bool> = const { Cell::new(false) };
+    /// As [`INSIDE`], of the library that has begun a line and not ended it; 0 for none.
+    static HOLDS: Cell<usize> = const { Cell::new(0) };
     static LINES: RefCell<[Line; 2]> = const { RefCell::new([Line::EMPTY; 2]) };
 }
 
@@ -66,17 +67,13 @@ pub(crate) struct Visit {
 
 /// Says that the calling thread is about to run code of the library at this address.
 pub(crate) fn visit(library: usize) -> Visit {
-    if HOLDS.get() {
-        end_lines();
-    }
+    end_lines();
     Visit { before: INSIDE.replace(library) }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if HOLDS.get() {
-            end_lines();
-        }
+        end_lines();
         INSIDE.set(self.before);
     }
 }
@@ -128,50 +125,53 @@ pub(crate) fn thread_begins(library: usize) {
 
 /// The function that a thread of a library began with has returned.
 pub(crate) fn thread_returns() {
-    if HOLDS.get() {
-        end_lines();
-    }
+    end_lines();
 }
 
 /// The calling thread ends. What destructors print from now on is not logged: the log's own thread-locals may be gone.
 pub(crate) fn thread_ends() {
     INSIDE.set(0);
-    HOLDS.set(false);
+    HOLDS.set(0);
 }
 
 /// Logs what the calling thread prints, if that is a library's. Says whether it was; else it is to be written.
 pub(crate) fn print(stream: Stream, text: &[u8]) -> bool {
-    INSIDE.get() != 0
+    let library = INSIDE.get();
+    library != 0
         && PROCESS.load(Ordering::Relaxed) == std::process::id()
-        && with_lines(|lines, who| {
+        && with_lines(library, |lines, who| {
             lines[stream as usize].take(text, &mut |line| who.log(stream, line));
         })
 }
 
-/// Logs the lines that were begun and not ended.
+/// Logs the lines that were begun and not ended: whoever began them returns, or another library is about to print.
+#[inline]
 fn end_lines() {
-    with_lines(|lines, who| {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            lines[stream as usize].end(&mut |line| who.log(stream, line));
-        }
-    });
+    let library = HOLDS.get();
+    if library != 0 {
+        with_lines(library, |lines, who| {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                lines[stream as usize].end(&mut |line| who.log(stream, line));
+            }
+        });
+    }
 }
 
 /// Says whether the lines were free: a signal handler may print while its thread does.
-fn with_lines(work: impl FnOnce(&mut [Line; 2], &Printer)) -> bool {
-    let library = INSIDE.get();
+#[cold]
+fn with_lines(library: usize, work: impl FnOnce(&mut [Line; 2], &Printer)) -> bool {
     let _interlude = interlude();
     LINES.with(|lines| {
         let Ok(mut lines) = lines.try_borrow_mut() else { return false };
         let logged = catch_unwind(AssertUnwindSafe(|| work(&mut lines, &Printer::of(library))));
-        HOLDS.set(lines.iter().any(|line| line.length > 0));
+        HOLDS.set(if lines.iter().any(|line| line.length > 0) { library } else { 0 });
         logged.is_ok()
     })
 }
 
 /// Who prints.
 struct Printer {
-    app: Option<std::sync::Arc<str>>,
+    app: Option<Arc<str>>,
     module: Option<String>,
     pid: Option<Pid>,
 }
