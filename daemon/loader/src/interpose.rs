@@ -36,7 +36,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 pub(crate) use self::stdio::replace_streams;
 pub(crate) use self::table::ThreadId;
@@ -162,22 +162,24 @@ pub(crate) fn opening<T>(
     let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
     HOST.get_or_init(host);
     let app: Arc<str> = app.into();
-    set_opening(Some(Arc::clone(&app)));
+    places_mut().opening = Some(Arc::clone(&app));
     let opened = {
         let _visit = output::visit(SOMEWHERE);
         open()
     };
-    set_opening(None);
+    // At once, for threads of it may run already.
+    let mut places = places_mut();
+    places.opening = None;
     let (opened, span) = opened?;
-    PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.push(Place { app, span });
+    places.libraries.push(Place { app, span });
     Ok(opened)
 }
 
 /// An address that is not the program's: that of a library of which no other one is known yet.
 const SOMEWHERE: usize = usize::MAX;
 
-fn set_opening(app: Option<Arc<str>>) {
-    PLACES.write().unwrap_or_else(PoisonError::into_inner).opening = app;
+fn places_mut() -> RwLockWriteGuard<'static, Places> {
+    PLACES.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Closes the library in `span` by `close`, which says whether it is gone. Nothing may hold it: [`threads`] and
@@ -190,7 +192,7 @@ pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool))
     if is_gone {
         // What its last code has left meanwhile would be called in nothing.
         table().forget(span);
-        PLACES.write().unwrap_or_else(PoisonError::into_inner).libraries.retain(|known| known.span != *span);
+        places_mut().libraries.retain(|known| known.span != *span);
     }
     answer
 }
