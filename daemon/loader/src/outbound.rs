@@ -225,6 +225,7 @@ impl Module for ForeignModule {
         };
         let Some(format) = self.inner.table.format_status else { return Ok(body.to_vec()) };
         let (mut shown, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
+        let _visit = self.inner.image.visit();
         // SAFETY: as for import.
         let status = unsafe { format(part, wire::lend(body), &raw mut shown, &raw mut why) };
         let shown = self.take(shown);

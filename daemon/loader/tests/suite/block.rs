@@ -1,8 +1,16 @@
 //! Libraries whose magic block or module table is not what the boundary says.
 
+use std::mem::offset_of;
+
+use reld_abi::{ABI_MAJOR, ABI_MINOR, Module};
 use reld_loader::{Heap, Refusal};
 
 use crate::fixture::{Bench, run_with};
+
+/// By how much a module's table of ABI 1.0 is larger than one of today: it is smaller.
+fn module_of_1_0() -> isize {
+    offset_of!(Module, schema).cast_signed() - size_of::<Module>().cast_signed()
+}
 
 #[track_caller]
 fn check(flags: &[&str], expected: &str) {
@@ -15,12 +23,15 @@ fn check(flags: &[&str], expected: &str) {
 
 #[test]
 fn another_abi_is_refused_with_both_versions() {
-    check(
-        &["-DMAJOR=2", "-DMINOR=3"],
-        "abi_major differs: it was built for ABI 2.3, this daemon offers ABI 1.4",
-    );
-    check(&["-DMAJOR=0"], "abi_major differs: it was built for ABI 0.4, this daemon offers ABI 1.4");
-    check(&["-DMINOR=5"], "abi_minor differs: it was built for ABI 1.5, this daemon offers ABI 1.4");
+    let newer = ABI_MINOR + 1;
+    let differs = |field: &str, version: &str| {
+        format!(
+            "{field} differs: it was built for ABI {version}, this daemon offers ABI {ABI_MAJOR}.{ABI_MINOR}"
+        )
+    };
+    check(&["-DMAJOR=2", "-DMINOR=3"], &differs("abi_major", "2.3"));
+    check(&["-DMAJOR=0"], &differs("abi_major", &format!("0.{ABI_MINOR}")));
+    check(&[&format!("-DMINOR={newer}")], &differs("abi_minor", &format!("1.{newer}")));
 }
 
 #[test]
@@ -37,7 +48,8 @@ fn a_wrong_magic_is_refused() {
 #[test]
 fn a_block_smaller_than_the_first_version_is_refused() {
     check(&["-DAPP_GROWTH=-24"], "size is 96, less than the 104 of ABI 1.0");
-    check(&["-DMODULE_GROWTH=-16"], "module number 0 is wrong: its size is 72, less than the 80 of ABI 1.0");
+    let less = format!("-DMODULE_GROWTH={}", module_of_1_0() - 8);
+    check(&[&less], "module number 0 is wrong: its size is 72, less than the 80 of ABI 1.0");
 }
 
 #[test]
@@ -78,7 +90,7 @@ fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read()
         "-DMINOR=0",
         "-DAPP_GROWTH=-16",
         "-DUSAGE=parts",
-        "-DMODULE_GROWTH=-8",
+        &format!("-DMODULE_GROWTH={}", module_of_1_0()),
         "-DSCHEMA=described",
     ]);
     let opened = bench.open(&first).unwrap();
