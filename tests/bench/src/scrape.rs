@@ -6,12 +6,12 @@ use reld_tests::{Node, release};
 use serde_json::json;
 
 use crate::line;
-use crate::upgrade::fill;
+use crate::upgrade::{Servers, fill};
 
 pub(crate) fn run(reps: usize, n: u64) {
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
-    fill(&node, n, "small", "simple");
+    fill(&node, Servers { n, state: "small", shape: "simple", groups: 1 });
     let scrape = |_| {
         let begin = Instant::now();
         node.metrics();

@@ -5,7 +5,7 @@ use reld_tests::{Node, release};
 use serde_json::json;
 
 use crate::line::print;
-use crate::upgrade::{fill, order};
+use crate::upgrade::{Servers, fill, order};
 
 const SERVERS: u64 = 1_000;
 
@@ -17,7 +17,7 @@ fn after_ms(timers: u64) -> u64 {
 pub(crate) fn run(timers: u64) {
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
-    fill(&node, SERVERS, "small", "simple");
+    fill(&node, Servers { n: SERVERS, state: "small", shape: "simple", groups: 1 });
     node.ok(&["unpack", &release("bench-1.1.0")]);
     let before = node.resident_kb();
     let order_ = json!({"timers": {"timers": timers, "after_ms": after_ms(timers)}});
