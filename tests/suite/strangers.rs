@@ -152,3 +152,20 @@ fn what_is_wrong_with_a_document_of_a_tarball_is_told_by_the_name_that_it_has_in
     let known: Vec<Value> = node.json(&["releases"])["releases"].as_array().cloned().unwrap_or_default();
     assert_eq!(known.len(), 1);
 }
+
+#[test]
+fn sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others() {
+    let node = shop();
+    let update = "change = \"supervisor\" }";
+    let (_scratch, tarball) = doctored("shop-1.1.0", |files| {
+        let with = format!("{update}, {{ sync_nodes = \"all\", nodes = [\"n1\"] }}");
+        edit(files, "lib/counter-0.1.1/appup.toml", update, &with);
+    });
+    let plan = node.ok(&["plan", &release("shop-1.0.0"), &tarball]).stdout;
+    assert!(plan.contains("sync_nodes \"all\" with [n1]"), "{plan}");
+    node.ok(&["unpack", &tarball]);
+    for verb in ["check", "upgrade"] {
+        let words = ["does not carry out `sync_nodes \"all\" with [n1]`", "a node knows no other nodes"];
+        check_refused(&node, &[verb, "1.1.0"], &words);
+    }
+}

@@ -7,7 +7,7 @@
 //! | upgrade | `s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused` `s48_up_and_down_many_times_leaves_the_same_state_and_pids` `an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone` |
 //! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
-//! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `the_check_tells_all_obstacles_at_once_and_touches_nothing` |
+//! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_tells_all_obstacles_at_once_and_touches_nothing` |
 //! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status` |

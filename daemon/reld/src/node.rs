@@ -211,10 +211,25 @@ impl RuntimeNode {
         self.images.values_mut().for_each(|mapped| mapped.is_awaited = false);
     }
 
-    /// Lets go of the images that are in no slot, and waits for the loader to unmap them.
+    /// Lets go of the images that are in no slot, and waits for the loader to unmap them. A worker that has just ended a
+    /// process holds its code for a moment more, which is waited for.
     fn drop_unused(&mut self) {
-        self.images.retain(|_, mapped| mapped.is_awaited || !is_unused(&mapped.library));
+        let deadline = Instant::now() + PASSING;
+        loop {
+            self.images.retain(|_, mapped| mapped.is_awaited || !is_unused(&mapped.library));
+            if Instant::now() >= deadline || !self.images.values().any(|mapped| self.is_passing(mapped)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.loader.settle();
+    }
+
+    /// Returns whether an image is in no slot any more and still held by somebody.
+    fn is_passing(&self, mapped: &Mapped) -> bool {
+        let library = &mapped.library;
+        let is_of = |code: &runtime::Version| code.app == library.app() && code.version == library.version();
+        !mapped.is_awaited && !self.runtime.code().iter().any(is_of)
     }
 
     fn app_of(&self, module: &str) -> (AppName, Vsn) {
@@ -644,6 +659,9 @@ impl Node for RuntimeNode {
         purged
     }
 }
+
+/// How long is waited for who holds code for a moment only. Who holds it longer keeps it mapped until a later purge.
+const PASSING: Duration = Duration::from_millis(20);
 
 /// How long killed processes are waited for.
 const KILL_GRACE: Duration = Duration::from_secs(1);
