@@ -63,7 +63,7 @@ fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_the
     const TIMERS: u64 = 200_000;
     let node = running();
     let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
-    let fill = json!({"fill": {"supervisor": root, "servers": 100, "state": "small", "shape": "simple"}});
+    let fill = json!({"fill": {"supervisor": root, "servers": 100, "state": "small", "shape": "simple", "groups": 1}});
     assert_eq!(order(&node, &fill), json!(100));
     node.ok(&["unpack", &release("bench-1.1.0")]);
     order(&node, &json!({"timers": {"timers": TIMERS, "after_ms": 30_000}}));

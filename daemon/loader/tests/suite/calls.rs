@@ -96,6 +96,26 @@ fn a_call_is_answered_and_the_state_goes_on() {
 }
 
 #[test]
+fn a_module_shows_what_it_wants_of_states_and_messages_where_its_table_reaches_so_far() {
+    let bench = Bench::new();
+    let module = |flags: &[&str]| Arc::clone(&bench.open(&bench.build(flags)).unwrap().modules()[0]);
+    let hides = module(&["-DFORMAT_STATUS=shown"]);
+    assert!(hides.hides());
+    let kinds = [BodyKind::State, BodyKind::Call, BodyKind::Cast, BodyKind::Info];
+    let shown = kinds.map(|kind| hides.format_status(kind, b"a secret"));
+    assert_eq!(shown, ["32", "1", "2", "3"].map(|kind| Ok(kind.as_bytes().to_vec())));
+    assert_eq!(hides.format_status(BodyKind::Call, b"plain"), Ok(b"plain".to_vec()));
+    let failed = hides.format_status(BodyKind::Call, b"strange");
+    assert_eq!(failed, Err(Exit::Error("cannot be shown".into())));
+    // The table of ABI 1.4 ends before.
+    for flags in [&["-DFORMAT_STATUS=shown", "-DMINOR=4", "-DMODULE_GROWTH=-8"][..], &[]] {
+        let open = module(flags);
+        assert!(!open.hides());
+        assert_eq!(open.format_status(BodyKind::State, b"a secret"), Ok(b"a secret".to_vec()));
+    }
+}
+
+#[test]
 fn an_init_may_stop_or_ignore_but_not_go_on_without_a_state() {
     let echo = Echo::new();
     let stopped = ready(echo.server().init(b"stop"));
