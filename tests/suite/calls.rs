@@ -22,6 +22,12 @@ fn ids(node: &Node, app: &str) -> Vec<String> {
     ids
 }
 
+/// How long the worker that stays may take to end, in ms.
+fn shutdown_of_a(node: &Node) -> Value {
+    let root = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    node.json(&["child", "spec", &root, "a"])["spec"]["shutdown"]["ms"].clone()
+}
+
 /// What the yard has noted, besides how workers ended.
 fn notes(node: &Node) -> Vec<String> {
     let lines = node.json(&["call", "yard_log", "get"])["reply"].clone();
@@ -33,10 +39,12 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
     let node = yard();
     let [a, old] = ["a", "old"].map(|id| node.pid("yard", &json!(id)));
     node.ok(&["cast", &old, "41"]);
+    assert_eq!(shutdown_of_a(&node), json!(5_000));
     let report = node.json(&["upgrade", &release("yard-2.0.0")]);
     assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
     assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
     assert_eq!(node.pid("yard", &json!("a")), a);
+    assert_eq!(shutdown_of_a(&node), json!(7_000), "the new init's word counts for children that run");
     assert_eq!(node.pid("yard", &json!("new")), old, "a renamed child runs on");
     assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
     let fresh = node.pid("yard", &json!("fresh"));
@@ -44,6 +52,7 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
 
     node.ok(&["downgrade"]);
     assert_eq!(ids(&node, "yard"), ["a", "gone", "log", "old"]);
+    assert_eq!(shutdown_of_a(&node), json!(5_000));
     assert_eq!(node.pid("yard", &json!("old")), old);
     assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
     let ends = "a worker ends at 0: shutdown";
