@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use reld_plan::{AppDocs, Rel, Release, Script, StartType, plan};
+use reld_plan::{AppDocs, Rel, Release, Script, StartType, Vsn, plan};
+use reld_store::{Digest, KnownRelease, Status};
 
 use crate::fake::{Fake, World};
 use crate::interrupt::Interrupt;
@@ -128,4 +129,16 @@ pub(crate) fn quiet(fake: &Fake) -> World {
         process.handled.clear();
     }
     world
+}
+
+/// A record of the status table: release 1.`minor`.0 of that name, without apps.
+pub(crate) fn known(name: &str, minor: u64, status: Status, previous: Option<u64>) -> KnownRelease {
+    KnownRelease {
+        name: name.parse().unwrap(),
+        version: Vsn::new(1, minor, 0),
+        status,
+        identity: Digest::of(&minor.to_be_bytes()),
+        previous: previous.map(|minor| Vsn::new(1, minor, 0)),
+        apps: vec![],
+    }
 }

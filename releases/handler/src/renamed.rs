@@ -21,20 +21,10 @@ pub(crate) fn obstacle(table: &StatusTable, to: &Vsn) -> Option<Obstacle> {
 
 #[cfg(test)]
 mod tests {
-    use reld_store::{Digest, KnownRelease, Status};
+    use reld_store::{KnownRelease, Status};
 
     use super::*;
-
-    fn release(name: &str, minor: u64, status: Status, previous: Option<u64>) -> KnownRelease {
-        KnownRelease {
-            name: name.parse().unwrap(),
-            version: Vsn::new(1, minor, 0),
-            status,
-            identity: Digest::of(&minor.to_be_bytes()),
-            previous: previous.map(|minor| Vsn::new(1, minor, 0)),
-            apps: vec![],
-        }
-    }
+    use crate::fixture::known as release;
 
     #[track_caller]
     fn check(releases: &[KnownRelease], to: u64, expected: Option<&str>) {

@@ -23,19 +23,13 @@ pub(crate) fn obstacle(table: &StatusTable, to: &Vsn) -> Option<Obstacle> {
 
 #[cfg(test)]
 mod tests {
-    use reld_store::{Digest, KnownRelease};
+    use reld_store::KnownRelease;
 
     use super::*;
+    use crate::fixture::known;
 
     fn release(minor: u64, status: Status, previous: Option<u64>) -> KnownRelease {
-        KnownRelease {
-            name: "shop".parse().unwrap(),
-            version: Vsn::new(1, minor, 0),
-            status,
-            identity: Digest::of(&minor.to_be_bytes()),
-            previous: previous.map(|minor| Vsn::new(1, minor, 0)),
-            apps: vec![],
-        }
+        known("shop", minor, status, previous)
     }
 
     #[track_caller]
