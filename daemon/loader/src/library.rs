@@ -99,7 +99,7 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     load(&image, &block)?;
     image.loaded(block.unload, ledger);
     let (_, minor) = block.abi;
-    let share = |table| ForeignModule::shared(table, Arc::clone(&image), minor);
+    let share = |table| ForeignModule::of(table, Arc::clone(&image), minor);
     let modules = block.modules.into_iter().map(share);
     let wanted = Wanted { path: image.path(), residents: residents.clone() };
     Ok(Library { modules: modules.collect(), image, _wanted: Arc::new(wanted) })

@@ -10,6 +10,7 @@
 //! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] is the same box before
 //! and after, so a callback that does not wait allocates nothing here.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fmt::Display;
 use std::ptr::{self, NonNull};
@@ -17,8 +18,8 @@ use std::sync::Arc;
 
 use reld_abi as abi;
 use reld_runtime::{
-    Behaviour, BodyKind, Bytes, Callback, Event, Exit, Instance, Module, Next, Outcome, Pid, Ref, Step,
-    StopCause,
+    Batch, Behaviour, BodyKind, Bytes, Callback, Event, Exit, Instance, Module, Next, Outcome, Pid, Ref,
+    Step, StopCause,
 };
 use serde::Serialize;
 
@@ -48,6 +49,11 @@ pub(crate) struct ForeignModule {
     inner: Arc<Inner>,
 }
 
+thread_local! {
+    /// Modules as states hold them.
+    static MODULES: RefCell<Batch<ForeignModule>> = const { RefCell::new(Batch::new()) };
+}
+
 /// Functions, and the image that they are in.
 #[derive(Debug)]
 struct Inner {
@@ -68,7 +74,7 @@ enum Stage {
 /// A state of a library with the module that built it.
 #[derive(Debug)]
 struct ForeignInstance {
-    module: ForeignModule,
+    module: Arc<ForeignModule>,
     /// `None` while a callback has it, and once the process has ended.
     state: Option<NonNull<c_void>>,
 }
@@ -96,7 +102,7 @@ struct ForeignFuture {
 unsafe impl Send for ForeignFuture {}
 
 impl ForeignModule {
-    pub(crate) fn shared(table: Table, image: Arc<Image>, abi_minor: u32) -> Arc<dyn Module> {
+    pub(crate) fn of(table: Table, image: Arc<Image>, abi_minor: u32) -> Arc<dyn Module> {
         Arc::new(Self { inner: Arc::new(Inner { table, image, abi_minor }) })
     }
 
@@ -106,7 +112,13 @@ impl ForeignModule {
 
     fn instance(&self, state: *mut c_void) -> Result<Box<dyn Instance>, Exit> {
         let state = NonNull::new(state).ok_or_else(|| self.broken("answered a null state"))?;
-        Ok(Box::new(ForeignInstance { module: self.clone(), state: Some(state) }))
+        Ok(Box::new(ForeignInstance { module: self.shared(), state: Some(state) }))
+    }
+
+    /// Returns the module for a state of it to hold.
+    fn shared(&self) -> Arc<Self> {
+        let is = |module: &Self| Arc::ptr_eq(&module.inner, &self.inner);
+        MODULES.with_borrow_mut(|modules| modules.next(is, || self.clone()))
     }
 
     /// Returns the exit of a process whose library broke the contract.
@@ -159,7 +171,7 @@ impl Module for ForeignModule {
 
     fn init(&self, args: &[u8]) -> Step {
         let event = abi::Event { body: wire::lend(args), ..event(abi::EVENT_INIT) };
-        run(Box::new(ForeignInstance { module: self.clone(), state: None }), &event, Stage::Init)
+        run(Box::new(ForeignInstance { module: self.shared(), state: None }), &event, Stage::Init)
     }
 
     fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {

@@ -22,7 +22,7 @@ use crate::ets;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::port;
-use crate::process::{Answer, Body, Card, Idle, Mail, RequestKind, Signal, Wait, Watch};
+use crate::process::{Answer, Body, Idle, Mail, RequestKind, Signal, Wait, Watch};
 use crate::rows::Rows;
 use crate::sys::SysError;
 use crate::term;
@@ -622,5 +622,5 @@ pub(crate) fn publish_rows(rows: &Arc<RwLock<Rows>>) {
 
 /// Makes a supervisor's children readable by everybody. For its claimer.
 pub(crate) fn publish(world: &World, own: &mut Body, rows: &Arc<RwLock<Rows>>) {
-    world.show(own, Card { rows: Some(Arc::clone(rows)), ..(*own.card).clone() });
+    world.show(own, own.card.with_rows(rows));
 }

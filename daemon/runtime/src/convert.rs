@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::child_spec::SupervisorSpec;
@@ -27,7 +28,7 @@ use crate::code_server::Code;
 use crate::exit::Exit;
 use crate::gate::Round;
 use crate::pid::Pid;
-use crate::process::{Actor, Body, Process};
+use crate::process::{Actor, Body, Card, Process};
 use crate::rows::Rows;
 use crate::slot::{Slot, Unclaimed};
 use crate::supervisor;
@@ -145,7 +146,7 @@ pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Resu
         world: Arc::clone(world),
         order,
         next: AtomicUsize::new(0),
-        at: (0..world.scheduler.width()).map(|_| Mutex::new(None)).collect(),
+        at: (0..world.scheduler.width()).map(|_| CachePadded::default()).collect(),
         state: Mutex::new(WorkState::default()),
         done: Condvar::new(),
     });
@@ -158,8 +159,8 @@ struct Work {
     world: Arc<World>,
     order: Order,
     next: AtomicUsize,
-    /// Where each job is; read when one does not come back.
-    at: Vec<Mutex<Option<At>>>,
+    /// Where each job is; read when one does not come back. Apart, since each is written three times for a process.
+    at: Vec<CachePadded<Mutex<Option<At>>>>,
     state: Mutex<WorkState>,
     done: Condvar,
 }
@@ -323,8 +324,8 @@ impl Work {
                 });
                 Made::Supervisor(wanted.map_err(|exit| self.refused(pid, Some(code), exit))?)
             }
-            (Read::State(state), Some((code, how))) => {
-                let state = self.lower(pid, how, state)?;
+            (Read::State(state, old), Some((code, how))) => {
+                let state = self.lower(pid, how, state, &old)?;
                 at(Side::New);
                 let instance = match how {
                     Conversion::Up { from, extra } => code.module.change_code(from, &state, extra),
@@ -359,15 +360,14 @@ impl Work {
         if is_supervisor || matches!(how, Conversion::Supervisor) {
             return Ok(Read::Nothing);
         }
-        instance.export().map(Read::State)
+        Ok(Read::State(instance.export()?, Arc::clone(&body.card)))
     }
 
     /// Going down, the code that is left makes the state that the other can read.
-    fn lower(&self, pid: Pid, how: &Conversion, state: Bytes) -> Result<Bytes, ConvertError> {
+    fn lower(&self, pid: Pid, how: &Conversion, state: Bytes, old: &Card) -> Result<Bytes, ConvertError> {
         let Conversion::Down { to, extra } = how else { return Ok(state) };
-        let card = |slot: &Slot<Process>| slot.card(pid.generation, |card| Arc::clone(&card.code));
-        let Some(old) = self.world.slot(pid).and_then(card) else { return Ok(state) };
-        old.module.change_code_down(to, &state, extra).map_err(|exit| self.refused(pid, Some(&old), exit))
+        let lowered = old.code.module.change_code_down(to, &state, extra);
+        lowered.map_err(|exit| self.refused(pid, Some(&old.code), exit))
     }
 
     /// Puts a shadow beside the live state, unless that has changed, or the upgrade was given up meanwhile.
@@ -392,7 +392,7 @@ impl Work {
                 }
                 _ => return One::Nothing,
             };
-            let shadow = Shadow { upgrade: self.order.upgrade, code: Arc::clone(code), instance };
+            let shadow = Shadow { upgrade: self.order.upgrade, card: body.card.with_code(code), instance };
             body.shadow = Some(Box::new(shadow));
             One::Converted(change)
         });
@@ -439,7 +439,8 @@ enum One {
 
 /// What the first visit found.
 enum Read {
-    State(Bytes),
+    /// A state, and whose it is.
+    State(Bytes, Arc<Card>),
     /// What a supervisor was started with, and its children.
     Supervisor(Bytes, Arc<RwLock<Rows>>),
     Nothing,

@@ -21,6 +21,7 @@
 //! ```
 
 mod application;
+mod batch;
 mod blocking;
 mod census;
 mod child_spec;
@@ -64,6 +65,7 @@ mod upgrade;
 mod world;
 
 pub use application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
+pub use batch::Batch;
 pub use blocking::Blocking;
 pub use census::{Census, Share};
 pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};

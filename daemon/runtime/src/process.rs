@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::batch::Batch;
 use crate::code::{Bytes, Callback, From, Instance, Ref};
 use crate::code_server::Code;
 use crate::debug::Debug;
@@ -78,28 +79,33 @@ pub(crate) struct Card {
 }
 
 thread_local! {
-    /// The card that was made last on this thread.
-    static LAST_CARD: RefCell<Weak<Card>> = const { RefCell::new(Weak::new()) };
+    static CARDS: RefCell<Batch<Card>> = const { RefCell::new(Batch::new()) };
 }
 
 impl Card {
-    /// Gives it a place, that of an equal one if it is the last: siblings are started, and upgraded, in a row.
-    pub(crate) fn share(self) -> Arc<Self> {
-        LAST_CARD.with_borrow_mut(|last| {
-            last.upgrade().filter(|card| card.is(&self)).unwrap_or_else(|| {
-                let card = Arc::new(self);
-                *last = Arc::downgrade(&card);
-                card
-            })
-        })
+    /// Returns the card of a process without children. Siblings are started, and upgraded, in a row: a batch shares one.
+    pub(crate) fn of(code: &Arc<Code>, app: &Arc<Env>, parent: Pid) -> Arc<Self> {
+        let is = |card: &Self| {
+            Arc::ptr_eq(&card.code, code)
+                && Arc::ptr_eq(&card.app, app)
+                && card.parent == parent
+                && card.rows.is_none()
+        };
+        let make = || Self { code: Arc::clone(code), app: Arc::clone(app), parent, rows: None };
+        CARDS.with_borrow_mut(|cards| cards.next(is, make))
     }
 
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.code, &other.code)
-            && Arc::ptr_eq(&self.app, &other.app)
-            && self.parent == other.parent
-            && self.rows.is_none()
-            && other.rows.is_none()
+    /// Returns the card of the same process in other code.
+    pub(crate) fn with_code(&self, code: &Arc<Code>) -> Arc<Self> {
+        match &self.rows {
+            None => Self::of(code, &self.app, self.parent),
+            Some(_) => Arc::new(Self { code: Arc::clone(code), ..self.clone() }),
+        }
+    }
+
+    /// Returns the card of the same process with these children.
+    pub(crate) fn with_rows(&self, rows: &Arc<RwLock<Rows>>) -> Arc<Self> {
+        Arc::new(Self { rows: Some(Arc::clone(rows)), ..self.clone() })
     }
 }
 

@@ -574,7 +574,7 @@ impl Run<'_> {
             return Err(Exit::Error(format!("a task goes on as module {module}, which is not loaded")));
         };
         self.tell_born();
-        crate::upgrade::enter(self.world, self, code);
+        crate::upgrade::enter(self.world, self, &code);
         self.under_way = None;
         self.actor = Actor::Unborn(args.into_vec());
         Ok(())

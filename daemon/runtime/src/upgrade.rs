@@ -110,7 +110,8 @@ impl Fates {
 /// A converted state beside the live one.
 pub(crate) struct Shadow {
     pub(crate) upgrade: usize,
-    pub(crate) code: Arc<Code>,
+    /// The process's card in the code of that state.
+    pub(crate) card: Arc<Card>,
     pub(crate) instance: Box<dyn Instance>,
 }
 
@@ -636,10 +637,12 @@ pub(crate) fn settle(world: &World, body: &mut Body) {
     match world.fates.of(shadow.upgrade) {
         Fate::Open => body.shadow = Some(shadow),
         Fate::Committed => {
-            let Shadow { code, instance, .. } = *shadow;
+            let Shadow { card, instance, .. } = *shadow;
             take_rows(world, body, &*instance);
             body.actor = Actor::Resting(instance);
-            enter(world, body, code);
+            // A supervisor may have another table by now.
+            let card = if body.card.rows.is_some() { body.card.with_code(&card.code) } else { card };
+            world.show(body, card);
         }
         Fate::Aborted => {}
     }
@@ -669,7 +672,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
         let state = instance.export()?;
         body.actor = Actor::Resting(new.module.import(&state)?);
     }
-    enter(world, body, new);
+    enter(world, body, &new);
     Ok(())
 }
 
@@ -697,7 +700,7 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
     };
     take_rows(world, body, &*changed);
     body.actor = Actor::Resting(changed);
-    enter(world, body, new);
+    enter(world, body, &new);
     Ok(())
 }
 
@@ -710,8 +713,8 @@ fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
 }
 
 /// Makes a process one of this code. For its claimer.
-pub(crate) fn enter(world: &World, body: &mut Body, code: Arc<Code>) {
-    world.show(body, Card { code, ..(*body.card).clone() });
+pub(crate) fn enter(world: &World, body: &mut Body, code: &Arc<Code>) {
+    world.show(body, body.card.with_code(code));
 }
 
 /// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one

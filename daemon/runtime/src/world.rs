@@ -154,8 +154,8 @@ impl World {
     }
 
     /// Gives a process another card. For its claimer.
-    pub(crate) fn show(&self, body: &mut Body, card: Card) {
-        body.card = card.share();
+    pub(crate) fn show(&self, body: &mut Body, card: Arc<Card>) {
+        body.card = card;
         if let Some(slot) = self.slot(body.pid) {
             slot.set_card(body.pid.generation, Arc::clone(&body.card));
         }
@@ -299,7 +299,7 @@ impl World {
     /// Starts a process. Its starter is answered when init is done.
     pub(crate) fn start(&self, start: Start) -> Pid {
         let Start { code, app, args, parent, link, starter, watch } = start;
-        let card = Card { code, app, parent, rows: None }.share();
+        let card = Card::of(&code, &app, parent);
         let asked_by = starter.map_or(parent, |(pid, _)| pid);
         let pid = self.table.open(card.clone(), |pid| {
             let mut body = Box::new(Body::new(pid, card, args, starter));
