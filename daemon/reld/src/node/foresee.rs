@@ -77,7 +77,6 @@ impl RuntimeNode {
                 self.children(supervised, coming, answer, foreseen, &mut met);
             }
         }
-        met.truncate(TREE_MAX);
         met
     }
 
@@ -109,10 +108,15 @@ impl RuntimeNode {
                 return foreseen.unknown.push(said);
             }
         };
-        let prospect = match supervised.prospect(&wanted) {
+        let prospect = match supervised.prospect(&wanted, TREE_MAX.saturating_sub(met.len())) {
             Ok(prospect) => prospect,
             Err(exit) => return foreseen.refused.push(refused(exit.to_string())),
         };
+        if prospect.more > 0 {
+            let said =
+                format!("{} more start arguments of children of {process} were not looked at", prospect.more);
+            foreseen.unknown.push(said);
+        }
         let kept = prospect.kept.into_iter().map(|kept| Met {
             process: process.clone(),
             what: Refusable::StartArgument(json(&kept.id)),

@@ -1,5 +1,6 @@
 //! A supervisor's code change: the new init is asked again, and its rows are merged with those that are there. OTP, e.5.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -14,9 +15,9 @@ use crate::pid::Pid;
 use crate::rows::{Child, Row, Rows};
 
 /// What a supervisor's code change did to its rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Ids of the old init that the new one does not name: their rows stay, and run on.
+    /// Ids of the old init, in its order, that the new one does not name: their rows stay, and run on.
     pub vanished: Vec<Bytes>,
     /// Ids that only the new init names: rows that are not started.
     pub added: Vec<Bytes>,
@@ -42,8 +43,10 @@ pub struct Prospect {
     pub change: Change,
     /// Children that the new init names with another spec, by id.
     pub differing: Vec<Bytes>,
-    /// Children that stay with the start argument that they have.
+    /// Children that stay with the start argument that they have; not more than were asked for.
     pub kept: Vec<Kept>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 /// A child that stays with its start argument.
@@ -58,29 +61,29 @@ pub struct Kept {
 }
 
 impl Supervised {
-    /// Returns what a code change would come to, if the new init wants this. Changes nothing, runs no code of apps.
+    /// Returns what a code change would come to, if the new init wants this, and of up to `most` children what they keep.
+    /// Changes nothing, runs no code of apps.
     ///
     /// # Errors
     /// The strategy cannot change so.
-    pub fn prospect(&self, wanted: &SupervisorSpec) -> Result<Prospect, Exit> {
+    pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
         let rows = self.rows.read();
-        let kept = kept(&rows, wanted)?;
-        let kept = kept.iter().map(|row| Kept {
+        let all = kept(&rows, wanted)?;
+        let kept = all.iter().take(most).map(|row| Kept {
             id: row.spec.id.to_vec(),
             module: row.spec.module.clone(),
             args: row.args().to_vec(),
         });
         let change = if is_simple(wanted) {
-            Change { vanished: Vec::new(), added: Vec::new() }
+            Change::default()
         } else {
-            merge(&rows, &self.spec.children, &wanted.children).1
+            changed(&rows, &self.spec.children, &wanted.children)
         };
-        let was = |new: &&ChildSpec| {
-            let old = self.spec.children.iter().find(|old| old.id == new.id);
-            old.is_some_and(|old| old != *new)
-        };
-        let differing = wanted.children.iter().filter(was).map(|child| child.id.to_vec()).collect();
-        Ok(Prospect { change, differing, kept: kept.collect() })
+        let old: HashMap<&ByteBuf, &ChildSpec> =
+            self.spec.children.iter().map(|child| (&child.id, child)).collect();
+        let differs = |new: &&ChildSpec| old.get(&new.id).is_some_and(|old| *old != *new);
+        let differing = wanted.children.iter().filter(differs).map(|child| child.id.to_vec()).collect();
+        Ok(Prospect { change, differing, kept: kept.collect(), more: all.len().saturating_sub(most) })
     }
 }
 
@@ -96,13 +99,15 @@ pub(crate) fn change(
     wanted: Option<SupervisorSpec>,
 ) -> (Box<dyn Instance>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
-    let (rows, change) = if is_simple(&spec) {
+    let (merged, change) = if is_simple(&spec) {
         // However many they are: they get the new template when the new state is taken.
-        (Arc::clone(&old.rows), Change { vanished: Vec::new(), added: Vec::new() })
+        (None, Change::default())
     } else {
-        let (rows, change) = merge(&old.rows.read(), &old.spec.children, &spec.children);
-        (Arc::new(RwLock::new(rows)), change)
+        let rows = old.rows.read();
+        let change = changed(&rows, &old.spec.children, &spec.children);
+        (merge(&rows, &old.spec.children, &spec.children), change)
     };
+    let rows = merged.map_or_else(|| Arc::clone(&old.rows), |rows| Arc::new(RwLock::new(rows)));
     let (pid, args, intensity, tries_again) =
         (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
     let (module, template) = (new.name().to_owned(), template(&spec));
@@ -143,8 +148,8 @@ fn kept(rows: &Rows, wanted: &SupervisorSpec) -> Result<Vec<Row>, Exit> {
         let first = rows.iter().find(|row| row.args.is_some()).cloned();
         first.map(|row| Row { spec: template, ..row }).into_iter().collect()
     } else {
-        let is_named = |row: &Row| wanted.children.iter().any(|child| child.id == row.spec.id);
-        let stays = |row: &&Row| !is_named(row) && row.spec.restart != Restart::Temporary;
+        let named = ids(&wanted.children);
+        let stays = |row: &&Row| !named.contains(&row.spec.id) && row.spec.restart != Restart::Temporary;
         rows.iter().filter(stays).cloned().collect()
     })
 }
@@ -161,7 +166,7 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
     })
 }
 
-/// Merges the rows with what the new init names; `old` is what the old one did.
+/// What the new init names and what rows become of it; `old` is what the old one named.
 ///
 /// | the new init | the old init | row  | becomes                                      |
 /// |--------------|--------------|------|----------------------------------------------|
@@ -172,27 +177,43 @@ fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
 /// | does not     | did not      | yes  | as it was, after the others                  |
 ///
 /// OTP does the same, but for a temporary child that had ended: it comes back as a dead row there.
-fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> (Rows, Change) {
-    let was_named = |id: &ByteBuf| old.iter().any(|child| child.id == *id);
-    let mut change = Change { vanished: Vec::new(), added: Vec::new() };
+fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
+    let (was_named, is_named) = (ids(old), ids(new));
+    let has_row = |child: &ChildSpec| rows.by_id(&child.id).is_some();
+    let vanished = old.iter().filter(|child| has_row(child) && !is_named.contains(&child.id));
+    let added = new.iter().filter(|child| !has_row(child) && !was_named.contains(&child.id));
+    let id = |child: &ChildSpec| child.id.to_vec();
+    Change { vanished: vanished.map(id).collect(), added: added.map(id).collect() }
+}
+
+/// The rows of that table; `None` where they are as they were, as for a supervisor whose children were all started at run
+/// time, however many they are.
+fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Option<Rows> {
+    let was_named = ids(old);
+    let has_ended = |child: &ChildSpec| {
+        child.restart == Restart::Temporary
+            && was_named.contains(&child.id)
+            && rows.by_id(&child.id).is_none()
+    };
+    let named: Vec<&ChildSpec> = new.iter().filter(|child| !has_ended(child)).collect();
+    let are_first =
+        named.len() <= rows.len() && rows.iter().zip(&named).all(|(row, child)| *row.spec == **child);
+    if are_first {
+        return None;
+    }
     let mut merged = Rows::new(false);
-    for spec in new {
-        let child = match rows.by_id(&spec.id) {
-            Some((_, row)) => row.child,
-            None if was_named(&spec.id) && spec.restart == Restart::Temporary => continue,
-            None => {
-                change.added.extend((!was_named(&spec.id)).then(|| spec.id.to_vec()));
-                Child::Stopped
-            }
-        };
+    for spec in named {
+        let child = rows.by_id(&spec.id).map_or(Child::Stopped, |(_, row)| row.child);
         merged.push(Row { spec: Arc::new(spec.clone()), args: None, child });
     }
     for row in rows.iter() {
-        let id = &row.spec.id;
-        if merged.by_id(id).is_none() {
-            change.vanished.extend(was_named(id).then(|| id.to_vec()));
+        if merged.by_id(&row.spec.id).is_none() {
             merged.push(row.clone());
         }
     }
-    (merged, change)
+    Some(merged)
+}
+
+fn ids(children: &[ChildSpec]) -> HashSet<&ByteBuf> {
+    children.iter().map(|child| &child.id).collect()
 }

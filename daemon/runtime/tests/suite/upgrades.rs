@@ -769,7 +769,7 @@ fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_
     kit.until(|| !supervised().is_empty());
     let found = supervised();
     let wanted = respec(one_for_one(Vec::new()));
-    let prospect = found[0].prospect(&wanted).expect("the strategy stays");
+    let prospect = found[0].prospect(&wanted, 1).expect("the strategy stays");
     assert_eq!((found.len(), found[0].pid), (1, supervisor));
     let id = |text: &str| name(text).into_vec();
     assert_eq!((prospect.change.vanished, prospect.change.added), (vec![id("a")], vec![id("c")]));
@@ -778,7 +778,7 @@ fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_
     assert_eq!(kept, [(id("a"), "counter")]);
     let simple =
         SupervisorSpec { strategy: Strategy::SimpleOneForOne, children: vec![child("t", &[])], ..wanted };
-    let refused = found[0].prospect(&simple).expect_err("children have ids").to_string();
+    let refused = found[0].prospect(&simple, 1).expect_err("children have ids").to_string();
     assert!(refused.contains("the strategy cannot change"), "{refused}");
     let rows = kit.node.which_children(supervisor).expect("it lives");
     assert_eq!(rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), [name("b"), name("a")]);
@@ -788,8 +788,9 @@ fn what_a_code_change_of_a_supervisor_would_come_to_is_known_before_and_changes_
 fn the_state_of_who_rests_is_read_without_asking_it_and_that_of_who_runs_is_not() {
     let kit = Kit::new();
     let pid = kit.counter(&[Do::Add(5)]);
-    kit.until(|| kit.node.resting_state(pid, SOON).is_some());
     kit.node.suspend(pid, SOON).expect("it rests");
+    // Who answered that it is suspended is put back a moment later.
+    kit.until(|| kit.node.resting_state(pid, SOON).is_some());
     assert_eq!(kit.node.resting_state(pid, SOON), kit.node.get_state(pid, SOON).ok());
     kit.node.exit(pid, Exit::Killed);
     kit.until(|| kit.node.process(pid).is_none());
@@ -821,6 +822,39 @@ fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_bac
     }
     let taken = stage(Change::Works, &[]).expect("the same arguments will do");
     assert_eq!(taken.children[0].1.vanished, Vec::<Vec<u8>>::new(), "it was never in an init");
+}
+
+#[test]
+fn a_supervisor_whose_init_names_what_is_there_keeps_its_children_and_starts_and_restarts_others() {
+    let kit = Kit::new();
+    let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)])]));
+    let start = |id: &str, number| {
+        let reply =
+            kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child(id, &[Do::Add(number)])));
+        let Reply::Ok(Some(pid)) = reply else { panic!("{id} starts") };
+        pid
+    };
+    let (x, y) = (start("x", 2), start("y", 3));
+    let found = kit.node.supervised(&["sup"]).0;
+    let wanted = one_for_one(vec![child("a", &[Do::Add(1)])]);
+    let prospect = found[0].prospect(&wanted, 1).expect("the strategy stays");
+    assert_eq!((prospect.kept.len(), prospect.more), (1, 1));
+    let mut upgrade = kit.stage(vec![kit.double("sup", 2)]);
+    upgrade.raise(members(&["sup"], SOON, Unrest::Abort), |_, _| true).expect("it rests");
+    let converted = upgrade.convert("sup", Conversion::Supervisor, SOON).expect("its init answers");
+    let (_, change) = &converted.children[0];
+    assert!(change.vanished.is_empty() && change.added.is_empty(), "{change:?}");
+    upgrade.switch();
+    upgrade.lower();
+    upgrade.sweep(soon());
+    upgrade.finish();
+    let z = start("z", 4);
+    kit.node.exit(x, Exit::Killed);
+    kit.until(|| kit.child(supervisor, "x").is_some_and(|pid| pid != x));
+    let rows = kit.node.which_children(supervisor).expect("it lives");
+    let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
+    assert_eq!(ids, ["z", "y", "x", "a"].map(name));
+    assert_eq!((kit.child(supervisor, "y"), kit.child(supervisor, "z")), (Some(y), Some(z)));
 }
 
 #[test]
