@@ -1,6 +1,7 @@
 //! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use crate::code::{Behaviour, Bytes};
@@ -12,9 +13,12 @@ use crate::process::{Body, Card, During, Process, Wait};
 use crate::request::Listed;
 use crate::rows::Child;
 use crate::scheduler::Computing;
-use crate::slot::{Glance, Hold, Slot};
+use crate::slot::{Glance, Hold};
 use crate::supervisor::{Supervised, Supervisor};
 use crate::world::World;
+
+/// How many places are worth a thread to look at them.
+const PART_LEAST: u32 = 16 * 1024;
 
 /// What a process is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,13 +183,15 @@ impl World {
     /// Returns the processes of these modules that no upgrade of a tree reaches: tasks and orphans.
     pub(crate) fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
         let is_outsider = |card: &Card| card.code.behaviour() == Behaviour::Task || card.is_orphan();
-        let found = self.find(|_, card| modules.contains(&card.code.name()) && is_outsider(card));
+        let found = self.find(|_, card| is_outsider(card) && modules.contains(&card.code.name()));
         found.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
     /// Returns the living processes for which `wanted` holds.
-    pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool) -> Vec<Pid> {
-        self.collect(|pid, card| wanted(pid, card).then_some(pid))
+    pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool + Sync) -> Vec<Pid> {
+        let look =
+            |found: &mut Vec<Pid>, pid: Pid, card: &Card| found.extend(wanted(pid, card).then_some(pid));
+        self.survey(Vec::new, look).concat()
     }
 
     /// Returns the supervisors of these modules; one that runs at this moment is not among them.
@@ -204,12 +210,36 @@ impl World {
         (found, busy)
     }
 
-    /// Returns what `look` finds worth having of the living processes.
-    pub(crate) fn collect<R>(&self, mut look: impl FnMut(Pid, &Card) -> Option<R>) -> Vec<R> {
-        let look = |(slot, place): (u32, &Slot<Process>)| {
-            place.card_any(|generation, card| look(Pid { slot, generation }, card)).flatten()
+    /// Lets `look` see all living processes, in order of place. Of many, parts are seen at once, each for a result of its
+    /// own.
+    pub(crate) fn survey<S: Send>(
+        &self,
+        begin: impl Fn() -> S + Sync,
+        look: impl Fn(&mut S, Pid, &Card) + Sync,
+    ) -> Vec<S> {
+        let places = self.table.len();
+        let part = places.div_ceil(self.scheduler.width() as u32).max(PART_LEAST);
+        let see = |from: u32| {
+            let mut seen = begin();
+            for number in from..places.min(from.saturating_add(part)) {
+                self.table.slot(number).and_then(|slot| {
+                    slot.card_any(|generation, card| look(&mut seen, Pid { slot: number, generation }, card))
+                });
+            }
+            seen
         };
-        self.table.iter().filter_map(look).collect()
+        thread::scope(|scope| {
+            let others: Vec<_> = (part..places)
+                .step_by(part as usize)
+                .map(|from| (from, thread::Builder::new().spawn_scoped(scope, move || see(from))))
+                .collect();
+            let mut seen = vec![see(0)];
+            seen.extend(others.into_iter().map(|(from, other)| match other {
+                Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(_) => see(from),
+            }));
+            seen
+        })
     }
 
     /// Returns all app code that computes without a break for longer than the pool waits.

@@ -497,9 +497,7 @@ impl Runtime {
     /// [`CodeError::NotPurged`] when one of them has old code already.
     pub fn load(&self, modules: Vec<Arc<dyn Module>>, deadline: Instant) -> Result<(), CodeError> {
         self.world.code.load(modules)?;
-        let users =
-            self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task);
-        upgrade::sweep(&self.world, &users, deadline);
+        upgrade::sweep(&self.world, deadline);
         Ok(())
     }
 

@@ -59,6 +59,11 @@ impl<K: Kind> Table<K> {
         self.slots.count().saturating_sub(free)
     }
 
+    /// Returns how many places were ever used: their numbers are those below.
+    pub(crate) fn len(&self) -> u32 {
+        self.slots.count() as u32
+    }
+
     /// Returns every place that was ever used.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<K>)> {
         self.slots.iter().map(|(number, slot)| (number as u32, slot))

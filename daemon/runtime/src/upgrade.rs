@@ -37,8 +37,8 @@ use crate::slot::{Rest, Unclaimed};
 use crate::supervisor::{self, Change};
 use crate::world::World;
 
-/// How many processes a pool job sweeps before it lets others run.
-const CHUNK: usize = 128;
+/// How many places a pool job sweeps before it lets others run.
+const CHUNK: u32 = 128;
 
 /// How often pre-copy goes over those that ran meanwhile, at most.
 const ROUNDS: usize = 3;
@@ -208,24 +208,33 @@ struct Todo {
 struct Codes<'a> {
     gate: &'a Gate,
     /// Code that is to become current. Who runs it already, as processes of a restarted app do, has nothing to change.
-    staged: Vec<Arc<Code>>,
-    met: Vec<(Arc<Code>, bool)>,
+    staged: &'a [Arc<Code>],
+    met: Vec<Met>,
     last: usize,
 }
 
+struct Met {
+    code: Arc<Code>,
+    is_member: bool,
+    /// Its processes, if such processes are members, and their parents.
+    found: Vec<(Pid, Pid)>,
+}
+
 impl Codes<'_> {
-    /// Returns the number of a process's code, if such processes are members.
-    fn number(&mut self, card: &Card) -> Option<usize> {
-        let is_its = |(code, _): &(Arc<Code>, bool)| Arc::ptr_eq(code, &card.code);
+    fn note(&mut self, pid: Pid, card: &Card) {
+        let is_its = |met: &Met| Arc::ptr_eq(&met.code, &card.code);
         if !self.met.get(self.last).is_some_and(is_its) {
             self.last = self.met.iter().position(is_its).unwrap_or_else(|| {
                 let is_new = self.staged.iter().any(|staged| Arc::ptr_eq(staged, &card.code));
                 let is_member = !is_new && self.gate.is_member(card.stateful_module());
-                self.met.push((Arc::clone(&card.code), is_member));
+                self.met.push(Met { code: Arc::clone(&card.code), is_member, found: Vec::new() });
                 self.met.len() - 1
             });
         }
-        self.met[self.last].1.then_some(self.last)
+        let met = &mut self.met[self.last];
+        if met.is_member {
+            met.found.push((pid, card.parent));
+        }
     }
 }
 
@@ -480,19 +489,24 @@ impl Upgrade {
     /// Returns the members and their direct supervisors. `include` is asked when no process is locked: it may look at
     /// them.
     fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> (Members, Vec<Pid>) {
-        let mut codes = Codes { gate, staged: self.world.code.all_staged(), met: Vec::new(), last: 0 };
-        let mut found = self.world.collect(|pid, card| Some((pid, card.parent, codes.number(card)?)));
-        found.retain(|(pid, parent, _)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
-        let mut pids = vec![Vec::new(); codes.met.len()];
-        for (pid, _, code) in &found {
-            pids[*code].push(*pid);
+        let staged = self.world.code.all_staged();
+        let begin = || Codes { gate, staged: &staged, met: Vec::new(), last: 0 };
+        let (mut members, mut parents) = (Members::default(), Vec::new());
+        for Met { code, found, .. } in
+            self.world.survey(begin, Codes::note).into_iter().flat_map(|codes| codes.met)
+        {
+            let mut found = found;
+            found.retain(|(pid, parent)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
+            if !found.is_empty() {
+                members
+                    .0
+                    .entry(code.name().to_owned())
+                    .or_default()
+                    .extend(found.iter().map(|(pid, _)| *pid));
+                parents.extend(found.into_iter().map(|(_, parent)| parent));
+            }
         }
-        let mut members = Members::default();
-        for ((code, _), pids) in codes.met.iter().zip(pids).filter(|(_, pids)| !pids.is_empty()) {
-            members.0.entry(code.name().to_owned()).or_default().extend(pids);
-        }
-        let parents = found.iter().map(|(_, parent, _)| *parent);
-        let supervisors = gate::supervisors_of(parents, members.iter());
+        let supervisors = gate::supervisors_of(parents.into_iter(), members.iter());
         (members, supervisors)
     }
 
@@ -579,17 +593,12 @@ impl Upgrade {
     /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on
     /// to the current code. Returns when all idle processes are done, or at the deadline.
     pub fn sweep(&self, deadline: Instant) {
-        sweep(&self.world, &self.users_of_stale_code(), deadline);
-    }
-
-    fn users_of_stale_code(&self) -> Vec<Pid> {
-        self.world.find(|_, card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task)
+        sweep(&self.world, deadline);
     }
 
     /// Drops shadows in the background: nobody waits for memory.
     fn sweep_soon(&self) {
-        let members: Vec<Pid> = self.members.iter().collect();
-        sweep(&self.world, &members, Instant::now());
+        sweep(&self.world, Instant::now());
     }
 
     /// Ends the upgrade, whatever came of it: closes the journal, takes the gate away.
@@ -721,19 +730,30 @@ pub(crate) fn enter(world: &World, body: &mut Body, code: &Arc<Code>) {
 /// that stays inside its callback moves on by itself when that returns.
 const PASSING: Duration = Duration::from_millis(100);
 
-/// Makes each of these processes take its shadow or move on, as far as they rest, and waits for that.
-pub(crate) fn sweep(world: &Arc<World>, pids: &[Pid], deadline: Instant) {
+/// Makes each process take or drop its shadow or move on, as far as it rests, and waits for that.
+pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
     let (chunks, passing) = (Arc::new(Countdown::default()), Arc::new(Countdown::default()));
-    for chunk in pids.chunks(CHUNK) {
-        let (world_, chunk) = (Arc::clone(world), chunk.to_vec());
+    let places = world.table.len();
+    for first in (0..places).step_by(CHUNK as usize) {
+        let (world_, chunk) = (Arc::clone(world), first..places.min(first + CHUNK));
         let (left, passing) = (Pending::of(&chunks), Arc::clone(&passing));
         world.scheduler.job(Box::new(move || {
-            chunk.iter().for_each(|pid| nudge(&world_, *pid, &passing));
+            chunk.filter_map(|place| unswept(&world_, place)).for_each(|pid| nudge(&world_, pid, &passing));
             drop(left);
         }));
     }
     chunks.wait(deadline);
     passing.wait(deadline.min(Instant::now() + PASSING));
+}
+
+/// Returns who lives at a place, if it runs stale code or has a shadow. A task ends in the code that it began in.
+fn unswept(world: &World, place: u32) -> Option<Pid> {
+    let slot = world.table.slot(place)?;
+    let is_stale = |card: &Card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task;
+    let (pid, is_stale) =
+        slot.card_any(|generation, card| (Pid { slot: place, generation }, is_stale(card)))?;
+    let has_shadow = || slot.peek(pid.generation, |body| body.shadow.is_some()) == Some(true);
+    (is_stale || has_shadow()).then_some(pid)
 }
 
 /// Does for a resting process what its next boundary would. One that is in a callback does it by itself there.
