@@ -3,6 +3,8 @@
 //! Positional formats are forbidden: they read a changed struct as wrong data without an error. Enums, maps and options
 //! are in serde's human-readable form, and runs of bytes are MessagePack's bin.
 
+mod unread;
+
 use rmp_serde::config::BytesMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -45,10 +47,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
 ///
 /// A field that nobody reads is a forgotten rename or a lost value; neither may become a default in silence.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
-    let mut unread = Vec::new();
-    let value =
-        whole(bytes, |reader| serde_ignored::deserialize(reader, |path| unread.push(path.to_string())))
-            .map_err(|error| locate::<T>(bytes, error))?;
+    let (value, mut unread) =
+        whole(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?;
     unread.retain(|field| !dropped.contains(&field.as_str()));
     match unread.as_slice() {
         [] => Ok(value),
@@ -148,6 +148,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::names::Pid;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Limits {
@@ -236,5 +237,23 @@ mod tests {
         check::<Kept>(&map(&[("kept", 1), ("renamed", 2)]), "`renamed`");
         assert!(decode_all::<Kept>(&map(&[("kept", 1), ("gone", 2)]), &["gone"]).is_ok());
         assert!(decode::<Kept>(&map(&[("kept", 1), ("renamed", 2)])).is_ok());
+    }
+
+    #[test]
+    fn a_state_keyed_by_pids_is_read_like_any_other() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Kept {
+            by_pid: BTreeMap<Pid, u32>,
+        }
+        #[derive(Serialize)]
+        struct Written {
+            gone: u32,
+            by_pid: BTreeMap<Pid, u32>,
+        }
+        let by_pid = BTreeMap::from([(Pid::new(1, 2), 3)]);
+        let bytes = encode(&Written { gone: 1, by_pid: by_pid.clone() }).expect("encodes");
+        assert_eq!(decode_all(&bytes, &["gone"]), Ok(Kept { by_pid }));
+        let error = decode_all::<Kept>(&bytes, &[]).expect_err("has a field that nobody reads");
+        assert_eq!(error.to_string(), "read by nobody and not declared in DROPPED: `gone`");
     }
 }
