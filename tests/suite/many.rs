@@ -75,3 +75,20 @@ fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_the
     // That of the driver's last call stays armed, in case it calls again.
     assert!(metric(&node, "reld_timers") <= 1);
 }
+
+#[test]
+fn of_many_children_started_at_run_time_the_check_looks_at_some_and_says_so_and_the_upgrade_keeps_all() {
+    const SERVERS: u64 = 2_000;
+    let node = running();
+    let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
+    let fill = json!({"fill": {"supervisor": root, "servers": SERVERS, "state": "small", "shape": "one", "groups": 1}});
+    assert_eq!(order(&node, &fill), json!(SERVERS));
+    node.ok(&["unpack", &release("bench-1.1.0")]);
+    let check = node.json(&["check", "1.1.0"]).to_string();
+    assert!(check.contains("more start arguments of children of"), "{check}");
+    let upgraded = node.json(&["upgrade", "1.1.0"]);
+    assert_eq!(upgraded["changed"], json!(true), "{upgraded}");
+    assert_eq!(order(&node, &json!({"check": {"version": 2}})), json!(SERVERS));
+    node.ok(&["downgrade"]);
+    assert_eq!(order(&node, &json!({"check": {"version": 1}})), json!(SERVERS));
+}

@@ -112,9 +112,9 @@ impl RuntimeNode {
             Ok(prospect) => prospect,
             Err(exit) => return foreseen.refused.push(refused(exit.to_string())),
         };
-        if prospect.more > 0 {
+        if prospect.has_more {
             let said =
-                format!("{} more start arguments of children of {process} were not looked at", prospect.more);
+                format!("more start arguments of children of {process} were not looked at; an install does");
             foreseen.unknown.push(said);
         }
         let kept = prospect.kept.into_iter().map(|kept| Met {

@@ -45,8 +45,8 @@ pub struct Prospect {
     pub differing: Vec<Bytes>,
     /// Children that stay with the start argument that they have; not more than were asked for.
     pub kept: Vec<Kept>,
-    /// How many more there are.
-    pub more: usize,
+    /// Whether there are more.
+    pub has_more: bool,
 }
 
 /// A child that stays with its start argument.
@@ -68,12 +68,13 @@ impl Supervised {
     /// The strategy cannot change so.
     pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
         let rows = self.rows.read();
-        let all = kept(&rows, wanted)?;
-        let kept = all.iter().take(most).map(|row| Kept {
+        let mut all = kept(&rows, wanted)?;
+        let kept = all.by_ref().take(most).map(|row| Kept {
             id: row.spec.id.to_vec(),
             module: row.spec.module.clone(),
             args: row.args().to_vec(),
         });
+        let kept = kept.collect();
         let change = if is_simple(wanted) {
             Change::default()
         } else {
@@ -83,7 +84,7 @@ impl Supervised {
             self.spec.children.iter().map(|child| (&child.id, child)).collect();
         let differs = |new: &&ChildSpec| old.get(&new.id).is_some_and(|old| *old != *new);
         let differing = wanted.children.iter().filter(differs).map(|child| child.id.to_vec()).collect();
-        Ok(Prospect { change, differing, kept: kept.collect(), more: all.len().saturating_sub(most) })
+        Ok(Prospect { change, differing, kept, has_more: all.next().is_some() })
     }
 }
 
@@ -131,12 +132,12 @@ pub(crate) fn check_kept(
     server: &CodeServer,
 ) -> Result<(), Exit> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let kept = kept(&rows.read(), wanted)?;
+    let kept: Vec<Row> = kept(&rows.read(), wanted)?.collect();
     kept.iter().filter(|row| stays(&row.spec.id)).try_for_each(|row| starts_again(row, server))
 }
 
 /// Returns the rows whose children stay with their start arguments.
-fn kept(rows: &Rows, wanted: &SupervisorSpec) -> Result<Vec<Row>, Exit> {
+fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterator<Item = Row> + 'a>, Exit> {
     if is_simple(wanted) != rows.is_anonymous() {
         let why = "the strategy cannot change to or from simple_one_for_one, for its children have no ids; \
                    restart the application instead";
@@ -146,11 +147,11 @@ fn kept(rows: &Rows, wanted: &SupervisorSpec) -> Result<Vec<Row>, Exit> {
     Ok(if let Some(template) = template(wanted) {
         // All were started by one template: the first speaks for the others.
         let first = rows.iter().find(|row| row.args.is_some()).cloned();
-        first.map(|row| Row { spec: template, ..row }).into_iter().collect()
+        Box::new(first.map(|row| Row { spec: template, ..row }).into_iter())
     } else {
         let named = ids(&wanted.children);
-        let stays = |row: &&Row| !named.contains(&row.spec.id) && row.spec.restart != Restart::Temporary;
-        rows.iter().filter(stays).cloned().collect()
+        let stays = move |row: &&Row| !named.contains(&row.spec.id) && row.spec.restart != Restart::Temporary;
+        Box::new(rows.iter().filter(stays).cloned())
     })
 }
 
