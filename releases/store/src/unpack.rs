@@ -113,7 +113,7 @@ fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
 }
 
 fn check_content(root: &Root, manifest: &Manifest, folder: &str) -> Result<(), Failure> {
-    match verify::difference(root, folder, manifest)? {
+    match verify::difference(root, &[folder], manifest)? {
         Some(_) => Err(Fault::OtherContent(folder.to_owned()).into()),
         None => Ok(()),
     }

@@ -1,8 +1,9 @@
 //! Comparing what is on disk with what a manifest says.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, iter, thread};
 
 use crate::digest::Digest;
 use crate::error::Error;
@@ -17,10 +18,9 @@ use crate::manifest::{FileEntry, MANIFEST, Manifest};
 pub(crate) fn verify(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
     let manifest = manifest(root, release)?;
     let apps = release.apps.iter().map(|app| app.dir.clone());
-    for folder in apps.chain([layout::release_dir(&release.version)]) {
-        if let Some(path) = difference(root, &folder, &manifest)? {
-            return Err(Error::Tampered { vsn: release.version.clone(), path });
-        }
+    let folders: Vec<String> = apps.chain([layout::release_dir(&release.version)]).collect();
+    if let Some(path) = difference(root, &folders, &manifest)? {
+        return Err(Error::Tampered { vsn: release.version.clone(), path });
     }
     Ok(manifest)
 }
@@ -35,22 +35,59 @@ pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, 
     }
 }
 
-/// Returns the first file in which a folder below the root differs from the manifest, if there is one.
-pub(crate) fn difference(root: &Root, folder: &str, manifest: &Manifest) -> Result<Option<PathBuf>, Error> {
-    let mut listed: BTreeMap<&str, &FileEntry> =
-        manifest.files_below(folder).map(|file| (file.path.as_str(), file)).collect();
-    for path in files(root.path(), folder)? {
-        let full = root.path().join(&path);
-        let is_same = match listed.remove(path.as_str()) {
-            Some(file) => has_content(&full, file)?,
-            // A manifest does not list itself.
-            None => path == format!("{folder}/{MANIFEST}"),
-        };
-        if !is_same {
-            return Ok(Some(full));
+/// Returns the first file in which folders below the root differ from the manifest, if there is one: one that is missing or
+/// too many before one that has another content.
+pub(crate) fn difference(
+    root: &Root,
+    folders: &[impl AsRef<str>],
+    manifest: &Manifest,
+) -> Result<Option<PathBuf>, Error> {
+    let mut there = Vec::new();
+    for folder in folders.iter().map(AsRef::as_ref) {
+        let mut listed: BTreeMap<&str, &FileEntry> =
+            manifest.files_below(folder).map(|file| (file.path.as_str(), file)).collect();
+        for path in files(root.path(), folder)? {
+            let full = root.path().join(&path);
+            match listed.remove(path.as_str()) {
+                Some(file) => there.push((full, file)),
+                // A manifest does not list itself.
+                None if path == format!("{folder}/{MANIFEST}") => {}
+                None => return Ok(Some(full)),
+            }
+        }
+        if let Some(missing) = listed.into_keys().next() {
+            return Ok(Some(root.path().join(missing)));
         }
     }
-    Ok(listed.into_keys().next().map(|missing| root.path().join(missing)))
+    first_changed(&there)
+}
+
+/// Returns the first file whose content is not what is listed. Several are read at once: with few processes that is most of
+/// what an install does.
+fn first_changed(files: &[(PathBuf, &FileEntry)]) -> Result<Option<PathBuf>, Error> {
+    let next = AtomicUsize::new(0);
+    // Whoever finds one stops; those before it are with others, who look to their end.
+    let compare = || {
+        iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
+            .map_while(|at| files.get(at).map(|(path, file)| (at, path, has_content(path, file))))
+            .find(|(_, _, same)| !matches!(same, Ok(true)))
+    };
+    let others = thread::available_parallelism().map_or(1, usize::from).min(files.len()).saturating_sub(1);
+    let found = thread::scope(|scope| {
+        // Where there is no thread to be had, this one reads all.
+        let others: Vec<_> =
+            (0..others).filter_map(|_| thread::Builder::new().spawn_scoped(scope, compare).ok()).collect();
+        let own = compare();
+        let join = |other: thread::ScopedJoinHandle<'_, _>| {
+            other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        others.into_iter().filter_map(join).chain(own).min_by_key(|(at, ..)| *at)
+    });
+    match found {
+        Some((_, path, Ok(_))) => Ok(Some(path.clone())),
+        Some((.., Err(error))) => Err(error),
+        None => Ok(None),
+    }
 }
 
 fn has_content(path: &Path, file: &FileEntry) -> Result<bool, Error> {
