@@ -7,8 +7,10 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::lanes::CHUNK;
+
 /// How many hold one count: as many as a job of the pool goes over at once.
-pub(crate) const BATCH: u32 = 128;
+const BATCH: u32 = CHUNK as u32;
 
 /// What a thread handed out last. It keeps nothing alive.
 #[derive(Debug)]

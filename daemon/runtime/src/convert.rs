@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! convert --> a job on each worker: take the next process, visit it (export), convert, visit it (place the shadow)
-//!    |          |  after CHUNK processes: behind what else the pool has to do
+//!    |          |  after a chunk of them: behind what else the pool has to do
 //!    | waits    |  a state is refused: all jobs end
 //!    v          v
 //!  all ended, one refused, or one that does not come back
@@ -16,7 +16,6 @@
 //! comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
@@ -27,6 +26,7 @@ use crate::code::{Behaviour, Bytes, Instance};
 use crate::code_server::Code;
 use crate::exit::Exit;
 use crate::gate::Round;
+use crate::lanes::Lanes;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Process};
 use crate::rows::Rows;
@@ -34,9 +34,6 @@ use crate::slot::{Slot, Unclaimed};
 use crate::supervisor;
 use crate::upgrade::{self, Fate, Shadow};
 use crate::world::World;
-
-/// How many processes a pool job converts before it lets others run.
-const CHUNK: usize = 128;
 
 /// How the states of a module's processes are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,8 +141,8 @@ pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Resu
     }
     let work = Arc::new(Work {
         world: Arc::clone(world),
+        lanes: Lanes::new(order.pids.len(), world.scheduler.width()),
         order,
-        next: AtomicUsize::new(0),
         at: (0..world.scheduler.width()).map(|_| CachePadded::default()).collect(),
         state: Mutex::new(WorkState::default()),
         done: Condvar::new(),
@@ -158,7 +155,8 @@ pub(crate) fn convert(world: &Arc<World>, order: Order, limit: Duration) -> Resu
 struct Work {
     world: Arc<World>,
     order: Order,
-    next: AtomicUsize,
+    /// The places of `order.pids`.
+    lanes: Lanes,
     /// Where each job is; read when one does not come back. Apart, since each is written three times for a process.
     at: Vec<CachePadded<Mutex<Option<At>>>>,
     state: Mutex<WorkState>,
@@ -198,10 +196,9 @@ impl Work {
     /// Converts some processes, then queues up again behind what else the pool has to do.
     fn chunk(work: &Arc<Self>, job: usize) {
         let mut done = Done::default();
-        // Neighbours go to one worker: their places lie side by side.
-        let pids = work.order.pids.chunks(CHUNK).nth(work.next.fetch_add(1, Ordering::Relaxed));
-        let mut ended = pids.is_none();
-        for pid in pids.unwrap_or_default().iter().copied() {
+        let chunk = work.lanes.next(job);
+        let mut ended = chunk.is_none();
+        for pid in work.order.pids[chunk.unwrap_or_default()].iter().copied() {
             if !work.is_open() {
                 ended = true;
                 break;
@@ -261,7 +258,7 @@ impl Work {
             if !self.done.wait_until(&mut state, since + limit).timed_out() {
                 continue;
             }
-            let begun_before = std::mem::replace(&mut begun, self.next.load(Ordering::Relaxed));
+            let begun_before = std::mem::replace(&mut begun, self.lanes.begun());
             state.error = match self.at.iter().find_map(|at| self.abandon(&mut at.lock(), limit)) {
                 Some(error) => Some(error),
                 None if oldest.is_none() && begun == begun_before => Some(ConvertError::Starved),

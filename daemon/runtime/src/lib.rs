@@ -39,6 +39,7 @@ mod figures;
 mod gate;
 mod inspect;
 mod journal;
+mod lanes;
 mod link;
 mod native;
 mod pid;

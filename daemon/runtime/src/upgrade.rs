@@ -31,14 +31,12 @@ use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order, lea
 use crate::exit::Exit;
 use crate::gate::{self, Gate, Member, Processes, Round};
 use crate::journal::Entries;
+use crate::lanes::Lanes;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Signal};
 use crate::slot::{Rest, Unclaimed};
 use crate::supervisor::{self, Change};
 use crate::world::World;
-
-/// How many places a pool job sweeps before it lets others run.
-const CHUNK: u32 = 128;
 
 /// How often pre-copy goes over those that ran meanwhile, at most.
 const ROUNDS: usize = 3;
@@ -732,18 +730,37 @@ const PASSING: Duration = Duration::from_millis(100);
 
 /// Makes each process take or drop its shadow or move on, as far as it rests, and waits for that.
 pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
-    let (chunks, passing) = (Arc::new(Countdown::default()), Arc::new(Countdown::default()));
-    let places = world.table.len();
-    for first in (0..places).step_by(CHUNK as usize) {
-        let (world_, chunk) = (Arc::clone(world), first..places.min(first + CHUNK));
-        let (left, passing) = (Pending::of(&chunks), Arc::clone(&passing));
-        world.scheduler.job(Box::new(move || {
-            chunk.filter_map(|place| unswept(&world_, place)).for_each(|pid| nudge(&world_, pid, &passing));
-            drop(left);
+    let jobs = world.scheduler.width();
+    let sweep = Arc::new(Sweep {
+        world: Arc::clone(world),
+        places: Lanes::new(world.table.len() as usize, jobs),
+        passing: Arc::default(),
+    });
+    let ended = Arc::new(Countdown::default());
+    (0..jobs).for_each(|job| Sweep::spawn(&sweep, job, Pending::of(&ended)));
+    ended.wait(deadline);
+    sweep.passing.wait(deadline.min(Instant::now() + PASSING));
+}
+
+/// One sweep, shared by the jobs that do it.
+struct Sweep {
+    world: Arc<World>,
+    places: Lanes,
+    /// Those that were running.
+    passing: Arc<Countdown>,
+}
+
+impl Sweep {
+    /// Sweeps some places, then queues up again behind what else the pool has to do.
+    fn spawn(sweep: &Arc<Self>, job: usize, pending: Pending) {
+        let next = Arc::clone(sweep);
+        sweep.world.scheduler.job(Box::new(move || {
+            let Some(places) = next.places.next(job) else { return drop(pending) };
+            let unswept = places.filter_map(|place| unswept(&next.world, place as u32));
+            unswept.for_each(|pid| nudge(&next.world, pid, &next.passing));
+            Self::spawn(&next, job, pending);
         }));
     }
-    chunks.wait(deadline);
-    passing.wait(deadline.min(Instant::now() + PASSING));
 }
 
 /// Returns who lives at a place, if it runs stale code or has a shadow. A task ends in the code that it began in.
