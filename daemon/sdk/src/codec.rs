@@ -43,19 +43,19 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
     whole(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))
 }
 
-/// Reads a state. Every field must be read, or stand in `dropped` by its path (`limits.max`).
+/// Reads a state. Every field must be read, or stand in `dropped` by its place (`limits.max`).
 ///
 /// A field that nobody reads is a forgotten rename or a lost value; neither may become a default in silence.
 pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8], dropped: &[&str]) -> Result<T, Undecodable> {
-    let (value, mut unread) =
+    let (value, unread) =
         whole(bytes, |reader| unread::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))?;
-    unread.retain(|field| !dropped.contains(&field.as_str()));
-    match unread.as_slice() {
-        [] => Ok(value),
-        fields => {
-            Err(Undecodable(format!("read by nobody and not declared in DROPPED: `{}`", fields.join("`, `"))))
-        }
+    let Some(unread) = unread else { return Ok(value) };
+    let undeclared = unread.iter().filter(|place| !dropped.contains(&place.as_str()));
+    let places: Vec<_> = undeclared.map(|place| format!("`{place}`")).collect();
+    if places.is_empty() {
+        return Ok(value);
     }
+    Err(Undecodable(format!("read by nobody and not declared in DROPPED: {}", places.join(", "))))
 }
 
 type Reader<'a> = rmp_serde::Deserializer<

@@ -76,7 +76,8 @@ pub trait EventHandler: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Any other message, to the manager or to the handler's own process.
     type Message: DeserializeOwned + Send;
 
-    /// Fields of an older version's state, by path, that this version means to lose.
+    /// Fields of an older version's state that this version means to lose, as in
+    /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     const DROPPED: &'static [&'static str] = &[];
 
     /// Makes the first state. OTP: `init/1`.

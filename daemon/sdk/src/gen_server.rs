@@ -35,9 +35,23 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Any other message: of [`send`](crate::send), of timers.
     type Message: DeserializeOwned + Send;
 
-    /// Fields of an older version's state, by path (`"limits.max"`), that this version means to lose.
+    /// Fields of an older version's state that this version means to lose, each by its place (`"limits.max"`).
     ///
-    /// A field that is neither read nor named here fails the upgrade.
+    /// A field that is neither read nor named here fails the upgrade, with an error that spells its place; so does `relctl
+    /// diff`. A place is the names on the way to it, with dots between them, as the older version wrote them:
+    ///
+    /// | What leads there | is called | so `max` is at |
+    /// |---|---|---|
+    /// | a field of a struct | by its name, as serde writes it | `limits.max` |
+    /// | an `Option`, a `Box`, a newtype | not at all | `limits.max` |
+    /// | an element of a list, set, array or tuple: any of them | `[]` | `limits.[].max` |
+    /// | a value of a map, under any key | `*` | `limits.*.max` |
+    /// | what a variant of an enum holds | by the variant's name | `mode.Busy.max`, `mode.Busy.[].max` |
+    /// | a key of a map that has parts itself | `?` | `limits.?.max` |
+    ///
+    /// In a type that holds itself each depth is a place of its own, so no list names them all:
+    /// [`change_code`](Self::change_code) has to leave such a field out. Below an enum that is `untagged`, or tagged within,
+    /// and among flattened fields, serde shows nobody what is not read ([`State`]).
     const DROPPED: &'static [&'static str] = &[];
 
     /// What people are shown of this server: its state in `relctl sys status`, and the messages to it in `relctl proc`, in

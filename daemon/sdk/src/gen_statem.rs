@@ -92,7 +92,8 @@ pub trait GenStatem: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Whether entering a state is an event: [`StatemEvent::Enter`]. OTP: `state_enter`.
     const STATE_ENTER: bool = false;
 
-    /// Fields of an older version's data, by path, that this version means to lose.
+    /// Fields of an older version's data that this version means to lose, as in
+    /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     const DROPPED: &'static [&'static str] = &[];
 
     /// Makes the first data, and the transition to the first state. OTP: `init/1`.

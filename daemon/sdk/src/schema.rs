@@ -75,6 +75,9 @@ fn written<T: JsonSchema>() -> Value {
 }
 
 #[cfg(test)]
+mod agreement;
+
+#[cfg(test)]
 mod tests {
     use serde::{Deserialize, Serialize};
     use serde_json::json;

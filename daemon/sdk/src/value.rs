@@ -84,7 +84,8 @@ impl State {
         self.read_without(&[])
     }
 
-    /// Reads the state except the fields named by their paths, such as `"limits.max"`.
+    /// Reads the state except the fields named by their places, such as `"limits.max"`: those of
+    /// [`GenServer::DROPPED`](crate::GenServer::DROPPED).
     ///
     /// # Errors
     /// As [`State::read`], for the other fields.

@@ -32,7 +32,7 @@ pub struct Interface {
     /// The state of its processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Value>,
-    /// Fields of an older state, by path, that it means to lose.
+    /// Fields of an older state that it means to lose, each by its place, as the SDK's `GenServer::DROPPED` spells them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
     /// The start argument.

@@ -1,13 +1,14 @@
 //! Finds what nobody reads: a deserializer around another one that knows the place of each value.
 //!
-//! Wherever serde skips a value (`deserialize_ignored_any`: a field that a type does not know), its path is noted. Almost
+//! Wherever serde skips a value (`deserialize_ignored_any`: a field that a type does not know), its place is noted. Almost
 //! always there is none, and a live upgrade reads the state of each process, so knowing a place must cost next to nothing: it
-//! is a link on the stack, its name is borrowed from the bytes, and only a path that is noted is spelled.
+//! is a link on the stack, its name is borrowed from the bytes, and only one that is noted is spelled.
 //!
-//! Paths are those of the crate `serde_ignored`, which keeps each key as a string of its own and refuses maps whose keys are
-//! neither text nor numbers. Here these are named `?`, and what nobody reads within a key is found too.
+//! Places are spelled as the table at [`GenServer::DROPPED`](crate::GenServer::DROPPED) says. serde does not say whether a map
+//! is one or a struct, but asks for the names of fields and variants as *identifiers*, and for the keys of maps as what they are.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{
@@ -15,71 +16,52 @@ use serde::de::{
     Visitor,
 };
 
-/// Reads a value and the paths of all that was skipped in it: `limits.max`, `list.0.max`, `option.?.max`.
+/// The places of what was skipped, each once. A set is only made where there is one.
+pub(super) type Unread = Option<BTreeSet<String>>;
+
+/// Reads a value, and finds what was skipped in it.
 #[inline]
 pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     inner: D,
-) -> Result<(T, Vec<String>), D::Error> {
-    let unread = RefCell::default();
-    let place = Place { parent: None, name: Name::Other, key: None, unread: &unread };
-    let value = T::deserialize(Placed { inner, place: &place })?;
+) -> Result<(T, Unread), D::Error> {
+    let unread = RefCell::new(None);
+    let value = T::deserialize(Placed::new(inner, &Place { parent: None, name: ".", unread: &unread }))?;
     Ok((value, unread.into_inner()))
 }
 
 /// Where a value stands.
 struct Place<'a, 'de> {
     parent: Option<&'a Self>,
-    name: Name<'de>,
-    /// What to call the value of which this is the key, or the wrapping of the key.
-    key: Option<&'a Cell<Name<'de>>>,
-    unread: &'a RefCell<Vec<String>>,
+    /// What it is called within its parent.
+    name: &'de str,
+    unread: &'a RefCell<Unread>,
 }
 
-/// What a value is called within the one around it.
-#[derive(Clone, Copy)]
-enum Name<'de> {
-    Text(&'de str),
-    Number(i128),
-    /// What is in an option, a newtype or a variant, or has a key without a short name.
-    Other,
-}
+/// Any element of a list or a tuple.
+const ELEMENT: &str = "[]";
+/// Any value of a map.
+const ENTRY: &str = "*";
+/// Any key of a map.
+const KEY: &str = "?";
 
 impl<'de> Place<'_, 'de> {
     #[inline]
-    fn child<'b>(&'b self, name: Name<'de>) -> Place<'b, 'de> {
-        Place { parent: Some(self), name, key: None, unread: self.unread }
-    }
-
-    /// What is wrapped in a key is the key's name.
-    #[inline]
-    fn wrapped<'b>(&'b self) -> Place<'b, 'de> {
-        Place { key: self.key, ..self.child(Name::Other) }
-    }
-
-    #[inline]
-    fn says(&self, name: Name<'de>) {
-        if let Some(key) = self.key {
-            key.set(name);
-        }
+    fn child<'b>(&'b self, name: &'de str) -> Place<'b, 'de> {
+        Place { parent: Some(self), name, unread: self.unread }
     }
 
     #[cold]
     fn note(&self) {
-        self.unread.borrow_mut().push(self.to_string());
+        self.unread.borrow_mut().get_or_insert_default().insert(self.to_string());
     }
 }
 
 impl fmt::Display for Place<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(parent) = self.parent else { return f.write_str(".") };
-        if parent.parent.is_some() {
+        if let Some(parent) = self.parent.filter(|parent| parent.parent.is_some()) {
             write!(f, "{parent}.")?;
         }
-        match self.name {
-            Name::Text(text) => f.write_str(text),
-            Name::Number(number) => number.fmt(f),
-            Name::Other => f.write_str("?"),
-        }
+        f.write_str(self.name)
     }
 }
 
@@ -87,6 +69,15 @@ impl fmt::Display for Place<'_, '_> {
 struct Placed<'a, 'de, X> {
     inner: X,
     place: &'a Place<'a, 'de>,
+    /// Takes the text of an identifier, where one may be read.
+    identifier: Option<&'a Cell<&'de str>>,
+}
+
+impl<'a, 'de, X> Placed<'a, 'de, X> {
+    #[inline]
+    fn new(inner: X, place: &'a Place<'a, 'de>) -> Self {
+        Self { inner, place, identifier: None }
+    }
 }
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Placed<'_, 'de, S> {
@@ -94,7 +85,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Placed<'_, 'de, S> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Placed { inner, place: self.place })
+        self.inner.deserialize(Placed { inner, place: self.place, identifier: self.identifier })
     }
 }
 
@@ -102,7 +93,7 @@ macro_rules! ask {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method($($argument,)* Placed { inner: visitor, place: self.place })
+            self.inner.$method($($argument,)* Placed::new(visitor, self.place))
         }
     )*};
 }
@@ -114,6 +105,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Placed<'_, 'de, D> {
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.place.note();
         self.inner.deserialize_ignored_any(visitor)
+    }
+
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let Self { inner, place, identifier } = self;
+        inner.deserialize_identifier(Placed { inner: visitor, place, identifier })
     }
 
     #[inline]
@@ -151,15 +148,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Placed<'_, 'de, D> {
         deserialize_map()
         deserialize_struct(name: &'static str, fields: &'static [&'static str])
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
-        deserialize_identifier()
     }
 }
 
 macro_rules! answer {
-    ($($method:ident($($value:ident: $type:ty)?) $(=> $name:expr)?;)*) => {$(
+    ($($method:ident($($value:ident: $type:ty)?))*) => {$(
         #[inline]
         fn $method<E: Error>(self, $($value: $type)?) -> Result<V::Value, E> {
-            $(self.place.says($name);)?
             self.inner.$method($($value)?)
         }
     )*};
@@ -172,70 +167,84 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Placed<'_, 'de, V> {
         self.inner.expecting(f)
     }
 
+    #[inline]
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        if let Some(identifier) = self.identifier {
+            identifier.set(value);
+        }
+        self.inner.visit_borrowed_str(value)
+    }
+
     answer! {
-        visit_bool(value: bool) => Name::Text(if value { "true" } else { "false" });
-        visit_i8(value: i8) => Name::Number(value.into());
-        visit_i16(value: i16) => Name::Number(value.into());
-        visit_i32(value: i32) => Name::Number(value.into());
-        visit_i64(value: i64) => Name::Number(value.into());
-        visit_i128(value: i128) => Name::Number(value);
-        visit_u8(value: u8) => Name::Number(value.into());
-        visit_u16(value: u16) => Name::Number(value.into());
-        visit_u32(value: u32) => Name::Number(value.into());
-        visit_u64(value: u64) => Name::Number(value.into());
-        visit_u128(value: u128) => value.try_into().map_or(Name::Other, Name::Number);
-        visit_f32(value: f32);
-        visit_f64(value: f64);
-        visit_char(value: char);
-        visit_str(value: &str);
-        visit_borrowed_str(value: &'de str) => Name::Text(value);
-        visit_string(value: String);
-        visit_bytes(value: &[u8]);
-        visit_borrowed_bytes(value: &'de [u8]);
-        visit_byte_buf(value: Vec<u8>);
-        visit_none();
-        visit_unit();
+        visit_bool(value: bool)
+        visit_i8(value: i8)
+        visit_i16(value: i16)
+        visit_i32(value: i32)
+        visit_i64(value: i64)
+        visit_i128(value: i128)
+        visit_u8(value: u8)
+        visit_u16(value: u16)
+        visit_u32(value: u32)
+        visit_u64(value: u64)
+        visit_u128(value: u128)
+        visit_f32(value: f32)
+        visit_f64(value: f64)
+        visit_char(value: char)
+        visit_str(value: &str)
+        visit_string(value: String)
+        visit_bytes(value: &[u8])
+        visit_borrowed_bytes(value: &'de [u8])
+        visit_byte_buf(value: Vec<u8>)
+        visit_none()
+        visit_unit()
     }
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(Placed { inner, place: &self.place.wrapped() })
+        self.inner.visit_some(Placed::new(inner, self.place))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_newtype_struct(Placed { inner, place: &self.place.wrapped() })
+        self.inner.visit_newtype_struct(Placed::new(inner, self.place))
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Elements { inner, place: self.place, read: 0 })
+        self.inner.visit_seq(Elements { inner, place: self.place.child(ELEMENT) })
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Entries { inner, place: self.place, name: Name::Other })
+        self.inner.visit_map(Entries { inner, place: self.place, name: ENTRY })
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(Placed { inner, place: self.place })
+        self.inner.visit_enum(Placed::new(inner, self.place))
     }
 }
 
 impl<'a, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Placed<'a, 'de, A> {
     type Error = A::Error;
-    type Variant = Placed<'a, 'de, A::Variant>;
+    type Variant = Variant<'a, 'de, A::Variant>;
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        let place = self.place;
-        let (value, inner) = self.inner.variant_seed(Placed { inner: seed, place })?;
-        Ok((value, Placed { inner, place }))
+        let Self { inner, place, .. } = self;
+        let name = Cell::new(ENTRY);
+        let (value, inner) = inner.variant_seed(Placed { inner: seed, place, identifier: Some(&name) })?;
+        Ok((value, Variant { inner, place: place.child(name.get()) }))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Placed<'_, 'de, A> {
+/// What a variant holds.
+struct Variant<'a, 'de, A> {
+    inner: A,
+    place: Place<'a, 'de>,
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Variant<'_, 'de, A> {
     type Error = A::Error;
 
     #[inline]
@@ -245,12 +254,12 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Placed<'_, 'de, A> {
 
     #[inline]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(Placed { inner: seed, place: &self.place.child(Name::Other) })
+        self.inner.newtype_variant_seed(Placed::new(seed, &self.place))
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, Placed { inner: visitor, place: self.place })
+        self.inner.tuple_variant(len, Placed::new(visitor, &self.place))
     }
 
     #[inline]
@@ -259,15 +268,14 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Placed<'_, 'de, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Placed { inner: visitor, place: self.place })
+        self.inner.struct_variant(fields, Placed::new(visitor, &self.place))
     }
 }
 
-/// The elements of a sequence.
+/// The elements of a list or a tuple.
 struct Elements<'a, 'de, A> {
     inner: A,
-    place: &'a Place<'a, 'de>,
-    read: u64,
+    place: Place<'a, 'de>,
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, 'de, A> {
@@ -275,9 +283,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, 'de, A> {
 
     #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        let place = self.place.child(Name::Number(self.read.into()));
-        self.read += 1;
-        self.inner.next_element_seed(Placed { inner: seed, place: &place })
+        self.inner.next_element_seed(Placed::new(seed, &self.place))
     }
 
     #[inline]
@@ -291,7 +297,7 @@ struct Entries<'a, 'de, A> {
     inner: A,
     place: &'a Place<'a, 'de>,
     /// Of the entry whose key was read last.
-    name: Name<'de>,
+    name: &'de str,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, 'de, A> {
@@ -299,17 +305,16 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, 'de, A> {
 
     #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        let name = Cell::new(Name::Other);
-        let place = Place { key: Some(&name), ..self.place.child(Name::Other) };
-        let key = self.inner.next_key_seed(Placed { inner: seed, place: &place })?;
+        let name = Cell::new(ENTRY);
+        let place = &self.place.child(KEY);
+        let key = self.inner.next_key_seed(Placed { inner: seed, place, identifier: Some(&name) })?;
         self.name = name.get();
         Ok(key)
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let place = self.place.child(self.name);
-        self.inner.next_value_seed(Placed { inner: seed, place: &place })
+        self.inner.next_value_seed(Placed::new(seed, &self.place.child(self.name)))
     }
 
     #[inline]

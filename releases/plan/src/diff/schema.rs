@@ -7,7 +7,7 @@
 //! | of the writer | of the reader | |
 //! |---|---|---|
 //! | field | the same field | compared in turn |
-//! | field | none | a state: gone, unless it is declared dropped; a message: skipped, unless unknown fields are denied |
+//! | field | none | a state: gone, unless it is declared dropped; a message: skipped; either: needs code where unknown fields are denied |
 //! | none | field with a default | additive |
 //! | none | field without | needs code |
 //! | variant | none | needs code |
@@ -16,8 +16,11 @@
 //! | any other difference | | needs code |
 //!
 //! A keyword that is not known here has to be equal on both sides: in doubt a person is asked.
+//!
+//! Places are spelled as the SDK spells them, in the table at `GenServer::DROPPED`: what is printed here as gone can be
+//! declared there, and is what the SDK finds in the bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
 
 use serde_json::{Map, Value};
@@ -39,7 +42,8 @@ pub(crate) struct Difference {
     pub(crate) verdict: Verdict,
     /// Says what differs, for people.
     pub(crate) text: String,
-    /// A field that is written and not read, in a state: code has to leave it out, and needs nothing to do so.
+    /// A field that is written and not read, in a state: where it is not declared, code has to leave it out, and needs
+    /// nothing to do so.
     pub(crate) is_gone: bool,
 }
 
@@ -60,6 +64,10 @@ impl Differences {
         self.0.push(Difference { verdict, text, is_gone: false });
     }
 
+    fn gone(&mut self, verdict: Verdict, text: String) {
+        self.0.push(Difference { verdict, text, is_gone: true });
+    }
+
     fn needs_code(&mut self, text: String) {
         self.push(Verdict::NeedsCode, text);
     }
@@ -76,17 +84,26 @@ pub(crate) enum Unread<'a> {
 
 /// Compares what is written by one schema with what is read by another.
 pub(crate) fn compare(writer: &Value, reader: &Value, unread: Unread<'_>) -> Differences {
-    let mut comparison = Comparison { writer, reader, unread, open: BTreeSet::new() };
-    comparison.values(writer, reader, "")
+    let mut comparison = Comparison { writer, reader, unread, open: BTreeMap::new() };
+    let mut all = comparison.values(writer, reader, "");
+    // One place may stand for several: the items of a tuple, the fields that become a map's entries.
+    let mut told = BTreeSet::new();
+    all.0.retain(|difference| told.insert(difference.clone()));
+    all
 }
+
+/// Any item of an array, as in the SDK.
+const ITEM: &str = "[]";
+/// Any entry of a map, as in the SDK.
+const ENTRY: &str = "*";
 
 struct Comparison<'a> {
     /// The documents, for their `$defs`.
     writer: &'a Value,
     reader: &'a Value,
     unread: Unread<'a>,
-    /// The pairs of shapes, by address, that are being compared: a type may hold itself.
-    open: BTreeSet<[*const Map<String, Value>; 2]>,
+    /// The pairs of shapes, by address, that are being compared: a type may hold itself. With the place where it does.
+    open: BTreeMap<[*const Map<String, Value>; 2], Option<String>>,
 }
 
 /// Keywords that say nothing about what can be read.
@@ -94,7 +111,7 @@ const ANNOTATIONS: [&str; 9] =
     ["$schema", "$defs", "$id", "title", "description", "default", "examples", "deprecated", "uniqueItems"];
 
 /// Keywords that are compared by their meaning.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "type",
     "format",
     "minimum",
@@ -102,6 +119,7 @@ const KNOWN: [&str; 13] = [
     "properties",
     "required",
     "additionalProperties",
+    "patternProperties",
     "items",
     "prefixItems",
     "minItems",
@@ -150,9 +168,11 @@ impl<'a> Comparison<'a> {
             return all;
         }
         let pair = [writer, reader].map(|shape| shape.source.map_or(ptr::null(), ptr::from_ref));
-        if !self.open.insert(pair) {
+        if let Some(again) = self.open.get_mut(&pair) {
+            again.get_or_insert_with(|| path.to_owned());
             return all;
         }
+        self.open.insert(pair, None);
         match reader.kind() {
             "object" => self.objects(writer, reader, path, &mut all),
             "array" => self.arrays(writer, reader, path, &mut all),
@@ -163,21 +183,31 @@ impl<'a> Comparison<'a> {
             _ => {}
         }
         self.unknown_keywords(writer, reader, path, &mut all);
-        self.open.remove(&pair);
+        if let Some(again) = self.open.remove(&pair).flatten()
+            && all.0.iter().any(|difference| difference.is_gone)
+        {
+            let text = format!("{} is of the same type again: what is gone there needs code", place(&again));
+            all.gone(Verdict::NeedsCode, text);
+        }
         all
     }
 
     fn objects(&mut self, writer: &Shape<'a>, reader: &Shape<'a>, path: &str, all: &mut Differences) {
+        let is_keyed_by_words = reader.is_keyed_by_words();
         for (name, value) in writer.properties() {
             let field = joined(path, name);
             match reader.property(name) {
                 Some(read) => {
-                    all.0.extend(self.values(value, read, &field).0);
+                    let at = if is_keyed_by_words { &joined(path, ENTRY) } else { &field };
+                    all.0.extend(self.values(value, read, at).0);
                     if !writer.requires(name) && reader.requires(name) {
                         all.needs_code(format!("{} could be absent, and has no default now", place(&field)));
                     }
                 }
-                None => self.unread(value, reader, &field, all),
+                None => match reader.entries() {
+                    Some(read) => all.0.extend(self.values(value, read, &joined(path, ENTRY)).0),
+                    None => self.unread(&field, reader, all),
+                },
             }
         }
         for name in reader.properties().map(|(name, _)| name).filter(|name| writer.property(name).is_none()) {
@@ -188,36 +218,57 @@ impl<'a> Comparison<'a> {
                 all.push(Verdict::Additive, format!("{field} is new, with a default"));
             }
         }
-        if let (Some(written), Some(read)) = (writer.others(), reader.others()) {
-            all.0.extend(self.values(written, read, &joined(path, "*")).0);
+        if let Some(written) = writer.entries() {
+            self.entries(written, writer, reader, path, all);
+        }
+    }
+
+    /// What may be in a map, or beside a struct's fields, under any key.
+    fn entries(
+        &mut self,
+        written: &'a Value,
+        writer: &Shape<'a>,
+        reader: &Shape<'a>,
+        path: &str,
+        all: &mut Differences,
+    ) {
+        match reader.entries() {
+            Some(read) => {
+                all.0.extend(self.values(written, read, &joined(path, ENTRY)).0);
+                if !writer.patterns().eq(reader.patterns()) {
+                    all.needs_code(format!("{} has keys of another kind", place(path)));
+                }
+            }
+            None if reader.is_closed() || matches!(self.unread, Unread::Refused(_)) => {
+                all.needs_code(format!("{} had any key, and has its fields only", place(path)));
+            }
+            None => {}
         }
     }
 
     /// A field that the reader has no name for.
-    fn unread(&mut self, value: &'a Value, reader: &Shape<'a>, field: &str, all: &mut Differences) {
+    fn unread(&self, field: &str, reader: &Shape<'_>, all: &mut Differences) {
         let shown = place(field);
-        match (reader.others(), self.unread) {
-            (Some(Value::Bool(false)), Unread::Skipped) => {
-                all.needs_code(format!("{shown} is gone, and unknown fields are denied"));
+        match self.unread {
+            Unread::Skipped if !reader.is_closed() => {
+                all.push(Verdict::Additive, format!("{shown} is not read any more"));
             }
-            (Some(others), _) if *others != Value::Bool(false) => {
-                all.0.extend(self.values(value, others, field).0);
+            Unread::Skipped => all.needs_code(format!("{shown} is gone, and unknown fields are denied")),
+            Unread::Refused(_) if reader.is_closed() => {
+                all.gone(Verdict::NeedsCode, format!("{shown} is gone, and unknown fields are denied"));
             }
-            (_, Unread::Skipped) => all.push(Verdict::Additive, format!("{shown} is not read any more")),
-            (_, Unread::Refused(dropped)) if dropped.iter().any(|path| path == field) => {
-                all.push(Verdict::Additive, format!("{shown} is gone, and declared in DROPPED"));
+            Unread::Refused(dropped) if dropped.iter().any(|place| place == field) => {
+                all.gone(Verdict::Additive, format!("{shown} is gone, and declared in DROPPED"));
             }
-            (_, Unread::Refused(_)) => all.0.push(Difference {
-                verdict: Verdict::NeedsCode,
-                text: format!("{shown} is gone, and not declared in DROPPED"),
-                is_gone: true,
-            }),
+            Unread::Refused(_) => {
+                all.gone(Verdict::NeedsCode, format!("{shown} is gone, and not declared in DROPPED"));
+            }
         }
     }
 
     fn arrays(&mut self, writer: &Shape<'a>, reader: &Shape<'a>, path: &str, all: &mut Differences) {
         if let (Some(written), Some(read)) = (writer.get("items"), reader.get("items")) {
-            all.0.extend(self.values(written, read, &joined(path, "[]")).0);
+            all.0.extend(self.values(written, read, &joined(path, ITEM)).0);
         }
         let (written, read) = (writer.places(), reader.places());
         let is_same = written.len() == read.len()
@@ -226,8 +277,8 @@ impl<'a> Comparison<'a> {
         if !is_same {
             all.needs_code(format!("{} has another number of items", place(path)));
         }
-        for (at, (written, read)) in written.iter().zip(read).enumerate() {
-            all.0.extend(self.values(written, read, &joined(path, &at.to_string())).0);
+        for (written, read) in written.iter().zip(read) {
+            all.0.extend(self.values(written, read, &joined(path, ITEM)).0);
         }
     }
 
@@ -376,9 +427,32 @@ impl<'a> Shape<'a> {
         required.is_some_and(|names| names.iter().any(|required| required == name))
     }
 
-    /// The schema of fields without a name of their own: the values of a map.
-    fn others(&self) -> Option<&'a Value> {
-        self.get("additionalProperties")
+    /// The schema of fields without a name of their own: the values of a map, all of one type.
+    fn entries(&self) -> Option<&'a Value> {
+        let by_pattern = self.get("patternProperties").and_then(Value::as_object);
+        let of_numbers = by_pattern.and_then(|schemas| schemas.values().next());
+        of_numbers.or_else(|| self.get("additionalProperties").filter(|_| !self.is_closed()))
+    }
+
+    /// Whether other fields than its own are refused.
+    fn is_closed(&self) -> bool {
+        self.get("additionalProperties") == Some(&Value::Bool(false))
+    }
+
+    /// How the keys of a map have to look that are no text.
+    fn patterns(&self) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys)
+    }
+
+    /// Whether it is a map with an enum's words for keys: such a schema lists them like fields, each with the map's one
+    /// type. (So does that of a struct which denies unknown fields and has options of one type only; it is taken for a map.)
+    fn is_keyed_by_words(&self) -> bool {
+        let mut values = self.properties().map(|(_, value)| value);
+        let Some(first) = values.next() else { return false };
+        self.is_closed()
+            && self.get("required").is_none()
+            && first.get("default").is_none()
+            && values.all(|value| value == first)
     }
 
     fn places(&self) -> &'a [Value] {

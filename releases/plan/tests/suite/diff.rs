@@ -143,6 +143,77 @@ fn types_that_change() {
     );
 }
 
+/// What is a place to `DROPPED` is tested where the SDK is, in its `schema/agreement.rs`.
+#[test]
+fn places_stand_for_all_items_and_entries_and_are_told_once() {
+    let pair = |names: &[&str]| {
+        of(
+            json!({"type": "array", "prefixItems": [fields(names), fields(names)], "minItems": 2, "maxItems": 2}),
+        )
+    };
+    let told = "`f.[].b` is gone, and not declared in DROPPED";
+    check(pair(&["a", "b"]), pair(&["a"]), NeedsCode, &[told]);
+    check_dropping(
+        pair(&["a", "b"]),
+        pair(&["a"]),
+        &["f.[].b"],
+        Additive,
+        &["`f.[].b` is gone, and declared in DROPPED"],
+    );
+
+    let told = "`f.*.b` is gone, and not declared in DROPPED";
+    let by_number = |pattern: &str, names: &[&str]| {
+        of(
+            json!({"type": "object", "patternProperties": {pattern: fields(names)}, "additionalProperties": false}),
+        )
+    };
+    check(by_number("^\\d+$", &["a", "b"]), by_number("^\\d+$", &["a"]), NeedsCode, &[told]);
+    check(
+        by_number("^\\d+$", &["a"]),
+        by_number("^-?\\d+$", &["a"]),
+        NeedsCode,
+        &["`f` has keys of another kind"],
+    );
+    let by_word = |words: &[&str], names: &[&str]| {
+        let words: serde_json::Map<_, _> =
+            words.iter().map(|word| ((*word).to_owned(), fields(names))).collect();
+        of(json!({"type": "object", "properties": words, "additionalProperties": false}))
+    };
+    check(by_word(&["on", "off"], &["a", "b"]), by_word(&["on", "off"], &["a"]), NeedsCode, &[told]);
+    check(
+        by_word(&["on", "off"], &["a"]),
+        by_word(&["on"], &["a"]),
+        NeedsCode,
+        &["`f.off` is gone, and unknown fields are denied"],
+    );
+    let by_text = |names: &[&str]| of(json!({"type": "object", "additionalProperties": fields(names)}));
+    check(by_text(&["a", "b"]), by_text(&["a"]), NeedsCode, &[told]);
+    check(by_word(&["on", "off"], &["a", "b"]), by_text(&["a"]), NeedsCode, &[told]);
+    check(by_text(&["a"]), by_number("^\\d+$", &["a"]), NeedsCode, &["`f` has keys of another kind"]);
+    check(
+        by_text(&["a"]),
+        of(fields(&["a?"])),
+        NeedsCode,
+        &["`f.a` is new, with a default", "`f` had any key, and has its fields only"],
+    );
+}
+
+#[test]
+fn a_struct_that_denies_unknown_fields_takes_none_whatever_is_declared() {
+    let mut closed = fields(&["a"]);
+    closed["additionalProperties"] = json!(false);
+    check_dropping(
+        fields(&["a", "b"]),
+        closed.clone(),
+        &["b"],
+        NeedsCode,
+        &["`b` is gone, and unknown fields are denied"],
+    );
+    let message = |of: Value| json!({ "m": server(&json!({ "state": {"type": "null"}, "call": of })) });
+    let diff = compared(&message(fields(&["a", "b"])), &message(closed), None);
+    assert_eq!(diff.apps[0].modules[0].interface, ["call: `b` is gone, and unknown fields are denied"]);
+}
+
 #[test]
 fn options() {
     let plain = || json!({"type": "string"});
@@ -187,7 +258,11 @@ fn a_type_that_holds_itself_is_compared_to_its_end() {
         tree("a"),
         tree("b"),
         NeedsCode,
-        &["`a` is gone, and not declared in DROPPED", "`b` is new, with a default"],
+        &[
+            "`a` is gone, and not declared in DROPPED",
+            "`b` is new, with a default",
+            "`next` is of the same type again: what is gone there needs code",
+        ],
     );
     // A reference that leads nowhere but to itself ends as well.
     let circle = json!({"$ref": "#/$defs/C", "$defs": {"C": {"$ref": "#/$defs/C"}}});
