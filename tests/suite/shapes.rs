@@ -68,6 +68,31 @@ fn s13_by_hand_such_a_process_ends_with_the_typed_error_and_is_restarted_with_a_
     }
 }
 
+#[test]
+fn s13_a_field_gone_from_items_and_entries_is_declared_as_the_diff_spells_it() {
+    let node = board();
+    let diff = node.json(&["diff", &release("board-1.0.0"), &release("board-2.0.0")]);
+    let modules = diff["apps"][0]["modules"].as_array().expect("a list");
+    let notes = modules.iter().find(|module| module["module"] == "board_notes").expect("is compared");
+    let declared = ["last.author", "sheets.*.[].author"]
+        .map(|place| format!("`{place}` is gone, and declared in DROPPED"));
+    assert_eq!((&notes["change"], &notes["up"]), (&json!("additive"), &json!(declared)));
+
+    let note = |text: &str| json!({ "text": text, "author": "ann" });
+    let notes =
+        json!({ "sheets": { "left": [note("a"), note("b")], "right": [note("c")] }, "last": note("d") });
+    let spec = json!({ "id": "board_notes", "module": "board_notes", "args": notes }).to_string();
+    node.ok(&["child", "start", &root(&node), &spec]);
+    let pid = node.pid("board", &json!("board_notes"));
+    up(&node).expect(0);
+    let text = |text: &str| json!({ "text": text });
+    let left =
+        json!({ "sheets": { "left": [text("a"), text("b")], "right": [text("c")] }, "last": text("d") });
+    assert_eq!(node.json(&["state", &pid])["state"], left);
+    node.ok(&["downgrade"]);
+    assert_eq!(node.json(&["state", &pid])["state"]["last"], json!({ "text": "d", "author": "" }));
+}
+
 // --- messages of another shape ---------------------------------------------------------------------------------------
 
 #[test]
