@@ -16,6 +16,7 @@
 //! comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
@@ -157,26 +158,27 @@ struct Work {
     order: Order,
     /// The places of `order.pids`.
     lanes: Lanes,
-    /// Where each job is; read when one does not come back. Apart, since each is written three times for a process.
-    at: Vec<CachePadded<Mutex<Option<At>>>>,
+    /// Where each job is; read when one does not come back. Apart, since each is written for every process.
+    at: Vec<CachePadded<Station>>,
     state: Mutex<WorkState>,
     done: Condvar,
 }
 
-/// Which state a job converts, since when, and whose code does it.
+/// Where a job is.
+#[derive(Default)]
+struct Station {
+    at: Mutex<Option<At>>,
+    /// The code that is to come does it.
+    is_in_new: AtomicBool,
+}
+
+/// Which state a job converts, and since when.
 #[derive(Clone, Copy)]
 struct At {
     pid: Pid,
     since: Instant,
-    side: Side,
     /// It was given up, and [`World::stuck`] tells of it.
     is_stuck: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Old,
-    New,
 }
 
 #[derive(Default)]
@@ -230,7 +232,7 @@ impl Work {
 
     /// Notes where a job is now. One that was given up has come back.
     fn go(&self, job: usize, to: Option<At>) {
-        let from = std::mem::replace(&mut *self.at[job].lock(), to);
+        let from = std::mem::replace(&mut *self.at[job].at.lock(), to);
         if let Some(at) = from.filter(|at| at.is_stuck) {
             self.world.stuck.lock().retain(|stuck| (stuck.pid, stuck.since) != (at.pid, at.since));
         }
@@ -253,13 +255,13 @@ impl Work {
         let mut state = self.state.lock();
         let mut begun = 0;
         while state.ended < self.at.len() && state.error.is_none() {
-            let oldest = self.at.iter().filter_map(|at| *at.lock()).min_by_key(|at| at.since);
+            let oldest = self.at.iter().filter_map(|station| *station.at.lock()).min_by_key(|at| at.since);
             let since = oldest.map_or_else(Instant::now, |at| at.since);
             if !self.done.wait_until(&mut state, since + limit).timed_out() {
                 continue;
             }
             let begun_before = std::mem::replace(&mut begun, self.lanes.begun());
-            state.error = match self.at.iter().find_map(|at| self.abandon(&mut at.lock(), limit)) {
+            state.error = match self.at.iter().find_map(|station| self.abandon(station, limit)) {
                 Some(error) => Some(error),
                 None if oldest.is_none() && begun == begun_before => Some(ConvertError::Starved),
                 None => None,
@@ -272,14 +274,16 @@ impl Work {
     }
 
     /// Leaves a conversion that takes too long to itself, and its thread with it.
-    fn abandon(&self, at: &mut Option<At>, limit: Duration) -> Option<ConvertError> {
+    fn abandon(&self, station: &Station, limit: Duration) -> Option<ConvertError> {
+        let mut at = station.at.lock();
         let at = at.as_mut().filter(|at| at.since.elapsed() >= limit)?;
         at.is_stuck = true;
         let of = |code: &Code| {
             let text = |text: &str| text.to_owned();
             (text(code.name()), text(code.module.version()), text(code.module.app()))
         };
-        let new = self.order.to.as_ref().filter(|_| matches!(at.side, Side::New)).map(|(code, _)| of(code));
+        let is_in_new = station.is_in_new.load(Ordering::Relaxed);
+        let new = self.order.to.as_ref().filter(|_| is_in_new).map(|(code, _)| of(code));
         let running = || self.world.process(at.pid).map(|info| (info.module, info.version, info.app));
         let (module, version, app) = new.or_else(running).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
@@ -300,9 +304,9 @@ impl Work {
     /// Gives one resting process a shadow. The conversion itself runs while nobody has the process claimed, so a slow
     /// one blocks no sender and no inspector.
     fn one(&self, job: usize, pid: Pid) -> Result<One, ConvertError> {
-        let since = Instant::now();
-        let at = |side| self.go(job, Some(At { pid, since, side, is_stuck: false }));
-        at(Side::Old);
+        let in_new = |is_it| self.at[job].is_in_new.store(is_it, Ordering::Relaxed);
+        in_new(false);
+        self.go(job, Some(At { pid, since: Instant::now(), is_stuck: false }));
         let read = match self.visit(pid, |body| self.read(body)) {
             Visited::Done(Ok(read)) => read,
             Visited::Done(Err(exit)) => return Err(self.refused(pid, None, exit)),
@@ -313,7 +317,7 @@ impl Work {
             (Read::Runs, _) => return Ok(One::Dirty),
             (Read::Nothing, _) | (_, None) => return Ok(One::Nothing),
             (Read::Supervisor(args, rows), Some((code, _))) => {
-                at(Side::New);
+                in_new(true);
                 let stays = |id: &[u8]| !self.order.leaving.iter().any(|(of, it)| *of == pid && it == id);
                 let wanted = supervisor::wanted(code, &args).and_then(|wanted| {
                     supervisor::check_kept(&rows, wanted.as_ref(), stays, &self.world.code)?;
@@ -323,7 +327,7 @@ impl Work {
             }
             (Read::State(state, old), Some((code, how))) => {
                 let state = self.lower(pid, how, state, &old)?;
-                at(Side::New);
+                in_new(true);
                 let instance = match how {
                     Conversion::Up { from, extra } => code.module.change_code(from, &state, extra),
                     _ => code.module.import(&state),

@@ -4,16 +4,17 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
 
 use crate::codec::{self, Undecodable};
 
 /// Some value, as bytes: a child's id, a start argument, the `extra` of an appup.
 ///
 /// Two values are equal when their bytes are.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct Value(
-    #[serde(with = "serde_bytes")]
+    /// Nil is empty here: it is what nearly every `extra` is, and an upgrade makes one for each process.
     #[schemars(with = "Vec<u8>")]
     Vec<u8>,
 );
@@ -24,7 +25,7 @@ impl Value {
     /// # Errors
     /// Its `Serialize` refused.
     pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, Undecodable> {
-        codec::encode(value).map(Self)
+        codec::encode(value).map(|bytes| Self::from(ByteBuf::from(bytes)))
     }
 
     /// Reads the value.
@@ -32,30 +33,48 @@ impl Value {
     /// # Errors
     /// It is not a `T`; the error calls it `value`, to tell it from a state.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
-        codec::decode(&self.0).map_err(|error| error.of("value"))
+        codec::decode(self.bytes()).map_err(|error| error.of("value"))
     }
 
     /// The value that says nothing: nil.
     pub fn nothing() -> Self {
-        Self(codec::NOTHING.to_vec())
+        Self(Vec::new())
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        if bytes == codec::NOTHING { Self::nothing() } else { Self(bytes.to_vec()) }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
+        if self.0.is_empty() { &codec::NOTHING } else { &self.0 }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0
+        if self.0.is_empty() { codec::NOTHING.to_vec() } else { self.0 }
+    }
+}
+
+impl From<ByteBuf> for Value {
+    fn from(bytes: ByteBuf) -> Self {
+        if *bytes == codec::NOTHING { Self::nothing() } else { Self(bytes.into_vec()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ByteBuf::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.bytes())
     }
 }
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Value({} bytes)", self.0.len())
+        write!(f, "Value({} bytes)", self.bytes().len())
     }
 }
 
