@@ -288,6 +288,19 @@ impl<K: Kind> Slot<K> {
         Ok(body)
     }
 
+    /// Visits whoever lives here now, if `wants` says so of its card and of its body, which may be taken. Returns the
+    /// generation, and the body unless it is.
+    pub(crate) fn visit_if(
+        &self,
+        wants: impl FnOnce(&K::Card, Option<&K::Body>) -> bool,
+    ) -> Option<(u32, Option<K::Body>)> {
+        let mut guard = self.inner.lock();
+        let generation = guard.generation;
+        let live = guard.live.as_mut().filter(|live| wants(&live.card, live.body.as_ref()))?;
+        live.scheduled = true;
+        Some((generation, live.body.take()))
+    }
+
     /// Ends a visit. `left` says that the body has work of its own.
     pub(crate) fn leave(&self, body: K::Body, left: bool) -> PutBack {
         self.give_back(body, None, left)

@@ -34,7 +34,7 @@ use crate::journal::Entries;
 use crate::lanes::Lanes;
 use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Signal};
-use crate::slot::{Rest, Unclaimed};
+use crate::slot::Rest;
 use crate::supervisor::{self, Change};
 use crate::world::World;
 
@@ -756,35 +756,27 @@ impl Sweep {
         let next = Arc::clone(sweep);
         sweep.world.scheduler.job(Box::new(move || {
             let Some(places) = next.places.next(job) else { return drop(pending) };
-            let unswept = places.filter_map(|place| unswept(&next.world, place as u32));
-            unswept.for_each(|pid| nudge(&next.world, pid, &next.passing));
+            places.for_each(|place| nudge(&next.world, place as u32, &next.passing));
             Self::spawn(&next, job, pending);
         }));
     }
 }
 
-/// Returns who lives at a place, if it runs stale code or has a shadow. A task ends in the code that it began in.
-fn unswept(world: &World, place: u32) -> Option<Pid> {
-    let slot = world.table.slot(place)?;
+/// Does for a resting process what its next boundary would, if it runs stale code or has a shadow. One that is in a callback
+/// does it by itself there. A task ends in the code that it began in.
+fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
+    let Some(slot) = world.table.slot(place) else { return };
     let is_stale = |card: &Card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task;
-    let (pid, is_stale) =
-        slot.card_any(|generation, card| (Pid { slot: place, generation }, is_stale(card)))?;
-    let has_shadow = || slot.peek(pid.generation, |body| body.shadow.is_some()) == Some(true);
-    (is_stale || has_shadow()).then_some(pid)
-}
-
-/// Does for a resting process what its next boundary would. One that is in a callback does it by itself there.
-fn nudge(world: &World, pid: Pid, passing: &Arc<Countdown>) {
-    let Some(slot) = world.slot(pid) else { return };
-    let mut body = match slot.visit(pid.generation) {
-        Ok(body) => body,
-        Err(Unclaimed::Dead) => return,
-        Err(Unclaimed::Taken) => {
-            // It may be past its last boundary: this makes it come to another one.
-            let passed = Pending::of(passing);
-            world.signal(pid, Signal::System(Box::new(|_| drop(passed))));
-            return;
-        }
+    let wants = |card: &Arc<Card>, body: Option<&Box<Body>>| {
+        is_stale(card) || body.is_some_and(|body| body.shadow.is_some())
+    };
+    let Some((generation, body)) = slot.visit_if(wants) else { return };
+    let pid = Pid { slot: place, generation };
+    let Some(mut body) = body else {
+        // It may be past its last boundary: this makes it come to another one.
+        let passed = Pending::of(passing);
+        world.signal(pid, Signal::System(Box::new(|_| drop(passed))));
+        return;
     };
     settle(world, &mut body);
     let undecided = body.shadow.is_some();
