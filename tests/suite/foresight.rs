@@ -84,6 +84,38 @@ fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
 }
 
 #[test]
+fn s44_of_several_windows_a_child_has_to_be_deleted_before_new_code_could_have_to_start_it() {
+    let place = scratch();
+    let derived =
+        Node::start().ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;
+    let call = |name: &str| format!("{{ apply = \"supervisor:{name}\", args = [\"counter\", 30000] }},\n");
+    let deleted = ["terminate_child", "delete_child"].map(call).concat();
+    // The calls go with the window of the suspend that they stand before.
+    let third = "{ suspend = [\"counter_app\"] },\n{ resume = [\"counter_app\"] },\n";
+    let resumed = "{ resume = [\"counter_sup\"] },\n";
+    let packed = |before: &str, after: &str| {
+        let up = derived.replacen("{ suspend = [\"counter_sup\"] },", before, 1);
+        packed_with(place.path(), "examples", "shop-1.1.0", &up.replacen(resumed, after, 1))
+    };
+    let suspended = "{ suspend = [\"counter_sup\"] },";
+    let node = running("shop-1.0.0");
+    let sup = root(&node, "counter");
+    node.ok(&["child", "start", &sup, r#"{"id": 30000, "module": "counter", "args": 30000}"#]);
+    node.ok(&["unpack", &packed(suspended, &format!("{resumed}{deleted}{third}"))]);
+    node.ok(&["check", "1.1.0"]);
+    for verb in ["check", "upgrade"] {
+        let refused = node.run(&[verb, "1.1.0", "--group-windows"]).expect(1);
+        assert!(refused.stderr.contains("terminate and delete it first"), "{}", refused.stderr);
+    }
+    node.ok(&["remove", "1.1.0"]);
+    node.ok(&["unpack", &packed(&format!("{deleted}{suspended}"), &format!("{resumed}{third}"))]);
+    node.ok(&["check", "1.1.0", "--group-windows"]);
+    let report = node.json(&["upgrade", "1.1.0", "--group-windows"]);
+    assert_eq!(report["windows"].as_array().map(Vec::len), Some(3), "{report:#}");
+    assert_eq!(node.tree("counter")["children"].as_array().map(Vec::len), Some(2), "it is gone");
+}
+
+#[test]
 fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
     let place = scratch();
     let forgets = |line: &str| {

@@ -331,8 +331,7 @@ impl Prepared {
         self.check.restarts = restarts(&script);
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
-            let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
-            let mut foresight = foresee(node, &script, &material, &calls, look);
+            let mut foresight = foresee(node, &script, &material, look);
             self.check.obstacles.append(&mut foresight.obstacles);
             self.check.warnings.append(&mut foresight.warnings);
         }

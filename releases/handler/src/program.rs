@@ -122,6 +122,14 @@ pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, O
     })
 }
 
+/// Returns the calls of built-in modules that steps make.
+pub(crate) fn built_in_calls(steps: &[Step]) -> impl Iterator<Item = BuiltIn> {
+    steps.iter().filter_map(|step| match &step.action {
+        Action::Apply(call) => call.built_in()?.ok(),
+        _ => None,
+    })
+}
+
 /// Says what stands in the way of a step.
 fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obstacle> {
     let instruction = || action.to_string();
@@ -171,7 +179,10 @@ impl<'a> Builder<'a> {
         material: &'a Material,
         options: InstallOptions,
     ) -> Self {
-        let program = Program { steps: script.steps.len(), ..Program::default() };
+        // What is renamed has its new id before its supervisor is updated.
+        let expected = built_in_calls(&script.steps[window.start..]).filter(|call| call.undo().is_none());
+        let (expected, steps) = (expected.collect(), script.steps.len());
+        let program = Program { expected, steps, ..Program::default() };
         let steps = &script.steps[window.clone()];
         Self {
             script,
@@ -230,10 +241,7 @@ impl<'a> Builder<'a> {
         match call.built_in() {
             None => self.before(Effect::Apply(call.clone())),
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
-            Some(Ok(call)) => {
-                self.program.expected.push(call.clone());
-                self.after(Finish::Call(call));
-            }
+            Some(Ok(call)) => self.after(Finish::Call(call)),
             // No script with such a call passes its check.
             Some(Err(_)) => {}
         }
@@ -307,11 +315,8 @@ impl<'a> Builder<'a> {
 
     /// Returns the children that the window deletes.
     fn leaving(&self) -> Vec<LeavingChild> {
-        let deleted = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Apply(call) => match call.built_in() {
-                Some(Ok(BuiltIn::DeleteChild { supervisor, id })) => Some(LeavingChild { supervisor, id }),
-                _ => None,
-            },
+        let deleted = built_in_calls(self.steps).filter_map(|call| match call {
+            BuiltIn::DeleteChild { supervisor, id } => Some(LeavingChild { supervisor, id }),
             _ => None,
         });
         deleted.collect()
