@@ -287,13 +287,12 @@ impl<'a> Builder<'a> {
     /// Raises the gate over those that are suspended by name and those that merely have to move.
     fn raise(&mut self, suspended: &[Suspended]) {
         self.stage();
-        let options = self.options;
-        let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, options)).collect();
-        for module in self.replaced(|_| true) {
-            if !members.iter().any(|member| member.module == module) {
-                members.push(Member { module, timeout: None, unrest: Unrest::Leave, stop: false });
-            }
-        }
+        let named: BTreeSet<&ModuleName> = suspended.iter().map(|member| &member.module).collect();
+        let moving = self.replaced(|_| true).into_iter().filter(|module| !named.contains(module));
+        let moving =
+            moving.map(|module| Member { module, timeout: None, unrest: Unrest::Leave, stop: false });
+        let members: Vec<Member> =
+            suspended.iter().map(|member| by_name(member, self.options)).chain(moving).collect();
         if members.is_empty() {
             return;
         }
@@ -308,9 +307,16 @@ impl<'a> Builder<'a> {
 
     /// Returns the conversions of the modules whose users merely have to move.
     fn soft_conversions(&self) -> Vec<Conversion> {
-        let mut modules = self.replaced(|_| true);
-        modules.retain(|module| !self.has_code_change(module) && !self.is_stopped(module));
-        modules.into_iter().map(|module| Conversion { module, change: StateChange::Soft }).collect()
+        let others = self.steps.iter().flat_map(|step| match &step.action {
+            Action::CodeChange { module, .. } => vec![module],
+            Action::Suspend { modules } => {
+                modules.iter().filter(|member| is_stopped(member)).map(|member| &member.module).collect()
+            }
+            _ => Vec::new(),
+        });
+        let others: BTreeSet<&ModuleName> = others.collect();
+        let modules = self.replaced(|_| true).into_iter().filter(|module| !others.contains(module));
+        modules.map(|module| Conversion { module, change: StateChange::Soft }).collect()
     }
 
     /// Returns the children that the window deletes.
@@ -320,11 +326,6 @@ impl<'a> Builder<'a> {
             _ => None,
         });
         deleted.collect()
-    }
-
-    fn is_stopped(&self, wanted: &ModuleName) -> bool {
-        let stops = |action: &Action| matches!(action, Action::Suspend { modules } if modules.iter().any(|member| is_stopped(member) && member.module == *wanted));
-        self.steps.iter().any(|step| stops(&step.action))
     }
 
     /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
@@ -405,12 +406,6 @@ impl<'a> Builder<'a> {
             .filter(|(module, _, method)| self.material.replaceable.contains(*module) && *method == wanted)
             .map(|(module, _, _)| module.clone())
             .collect()
-    }
-
-    fn has_code_change(&self, wanted: &ModuleName) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(&step.action, Action::CodeChange { module, .. } if module == wanted))
     }
 }
 
