@@ -133,6 +133,44 @@ fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
 }
 
 #[test]
+fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
+    let node = running("yard-1.0.0");
+    let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
+    let check = |from: &str, to: &str, said: &str| {
+        let place = scratch();
+        let tarball = yard_with(&place, |line| Some(line.replace(from, to)));
+        node.ok(&["unpack", &tarball]);
+        for verb in ["check", "upgrade"] {
+            let refused = node.run(&[verb, "2.0.0"]).expect(1).stderr;
+            assert!(refused.contains(said), "no {said} in:\n{refused}");
+        }
+        node.ok(&["remove", "2.0.0"]);
+    };
+    let tree = node.tree("yard").to_string();
+    check(&gone("terminate_child"), "", "child \"gone\" of yard runs then; terminate it first");
+    let more = |call: &str| format!("{}\n  {{ {call} }},", gone("delete_child"));
+    let after = |call: &str, said: &str| check(&gone("delete_child"), &more(call), said);
+    after(
+        r#"apply = "supervisor:restart_child", args = ["yard", "ghost"]"#,
+        "yard has no child \"ghost\" then",
+    );
+    after(
+        r#"apply = "supervisor:rename_child", args = ["yard", "a", "log"]"#,
+        "yard has a child \"log\" already",
+    );
+    after(
+        r#"apply = "supervisor:restart_child", args = ["yard/none", 1]"#,
+        "there is no supervisor yard/none",
+    );
+    after(
+        r#"apply = "supervisor:start_child", args = ["yard", { id = 1, module = "ghost" }]"#,
+        "has the module",
+    );
+    after(r#"apply = "application:start", args = ["ghost"]"#, "no application ghost in the release");
+    assert_eq!(node.tree("yard").to_string(), tree);
+}
+
+#[test]
 fn r9_a_supervisor_whose_init_has_changed_needs_its_update() {
     let place = scratch();
     let forgets = |line: &str| {

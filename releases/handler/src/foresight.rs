@@ -12,8 +12,8 @@
 //! | does not take a message that waits | a warning: its process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
-//! Of a script of several windows the calls count that the install comes to in time: children are renamed no later than
-//! their supervisor is updated, restarted no earlier, and who is deleted is so before new code could have to start it.
+//! Of a script of several windows those calls make up for a start argument that come no later than the code which does
+//! not take it. Whether calls come in an order in which they succeed is seen by playing them through (`rehearsal.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ use serde_json::Value;
 use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
-use crate::process::Process;
 use crate::program::{Material, built_in_calls};
+use crate::rehearsal::rehearse;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -32,10 +32,6 @@ pub(crate) struct Foresight {
     pub(crate) obstacles: Vec<Obstacle>,
     pub(crate) warnings: Vec<String>,
 }
-
-/// What is said of children for which the script has calls, in the wrong windows.
-const OUT_OF_TIME: &str = " the script does so in another window than it has to: a renaming comes no later than the \
-                           supervisor's update, a restart no earlier; or let all move in one window";
 
 /// What a script does to children, and when.
 struct Calls<'a> {
@@ -67,25 +63,26 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
             _ => None,
         })
         .collect();
-    if coming.is_empty() {
-        return Foresight::default();
-    }
     let updated: BTreeSet<&ModuleName> = coming
         .iter()
         .filter(|coming| coming.change != MemberChange::Soft)
         .map(|coming| coming.module)
         .collect();
-    let Foreseen { children, refused, unknown } = node.foresee(&coming, look);
-    let calls = Calls::of(script);
+    let foreseen = if coming.is_empty() { Foreseen::default() } else { node.foresee(&coming, look) };
+    let Foreseen { children, refused, unknown } = foreseen;
+    let (calls, made): (_, Vec<BuiltIn>) = (Calls::of(script), built_in_calls(&script.steps).collect());
     let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
+    let mut updates = Vec::new();
     for children in children {
         let is_updated = updated.contains(&children.changed.supervisor.module);
-        foresight.children(node, children, &calls, is_updated);
+        updates.extend(is_updated.then(|| children.changed.clone()));
+        foresight.children(node, children, &made, is_updated);
     }
     for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
         let is_updated = updated.contains(&refusal.process.module);
         foresight.refusal(refusal, is_updated);
     }
+    rehearse(node, script, &updates, &mut foresight);
     foresight
 }
 
@@ -116,21 +113,6 @@ impl<'a> Calls<'a> {
         Self { moves, made }
     }
 
-    /// Returns what is known of the children of a supervisor when it is updated.
-    fn expected(&self, supervisor: &Process) -> Vec<BuiltIn> {
-        let update = self.moves.get(&supervisor.module).copied().unwrap_or_default();
-        let is_in_time = |(window, call): &&(usize, BuiltIn)| match call {
-            BuiltIn::RenameChild { .. } => *window <= update,
-            BuiltIn::RestartChild { .. } => *window >= update,
-            _ => true,
-        };
-        self.made.iter().filter(is_in_time).map(|(_, call)| call.clone()).collect()
-    }
-
-    fn all(&self) -> Vec<BuiltIn> {
-        self.made.iter().map(|(_, call)| call.clone()).collect()
-    }
-
     /// Says whether nobody will have to take what was refused: a renamed child gets the start argument of the one that it
     /// is from then on, a deleted one is started no more.
     fn settle<N: Node>(&self, node: &N, refusal: &ForeseenRefusal) -> bool {
@@ -151,18 +133,13 @@ impl Foresight {
         &mut self,
         node: &N,
         children: ForeseenChildren,
-        calls: &Calls<'_>,
+        calls: &[BuiltIn],
         is_updated: bool,
     ) {
         let ForeseenChildren { changed, differing } = children;
         if is_updated {
-            let find = |place: &str| node.supervisor(place);
-            let Some(found) = unexpected(&changed, &calls.expected(&changed.supervisor), find) else {
-                return;
-            };
-            let is_out_of_time = unexpected(&changed, &calls.all(), find).is_none();
-            let hint = if is_out_of_time { OUT_OF_TIME } else { "" };
-            self.obstacles.push(Obstacle::Children(format!("{found}{hint}")));
+            let found = unexpected(&changed, calls, |place| node.supervisor(place));
+            self.obstacles.extend(found.map(|found| Obstacle::Children(found.to_string())));
             return;
         }
         let supervisor = &changed.supervisor;
@@ -226,7 +203,7 @@ mod tests {
     use crate::fake::Fake;
     use crate::handler::{ReleaseHandler, Target};
     use crate::handler_test::{Site, both_ways, options, vsn};
-    use crate::node::ChangedChildren;
+    use crate::node::{ChangedChildren, Child};
     use crate::process::Pid;
     use crate::program::InstallOptions;
     use crate::report::Outcome;
@@ -317,6 +294,8 @@ mod tests {
         handler.goes(&site.pack_modules(0, &modules, ""), Outcome::Installed);
         handler.unpacks(&site.pack_modules(1, &modules, &both_ways(1, &instructions)));
         handler.node_mut().foreseen = foreseen;
+        let child = |id, runs| Child { id: json!(id), runs };
+        handler.node_mut().rows = Some(vec![child("gone", false), child("old", true)]);
         let options = InstallOptions { windows: Windows::Group, ..options() };
         let Check { obstacles, script, .. } = handler.check_install(&vsn(1), options).unwrap();
         assert_eq!(script.unwrap().windows().count(), 3);
@@ -335,15 +314,10 @@ mod tests {
         let renamed = || changed(&["old"], &["new"], &[]);
         check_windows("rename_child \"old\", \"new\"", "", renamed(), None);
         // After the update it belongs to the next window, where both ids have their rows.
-        check_windows(
-            "",
-            "rename_child \"old\", \"new\"",
-            renamed(),
-            Some("\"new\" is new (supervisor:restart_child); the script does so in another window"),
-        );
+        check_windows("", "rename_child \"old\", \"new\"", renamed(), Some("has a child \"new\" already"));
         let fresh = || changed(&[], &["fresh"], &[]);
         check_windows("", "restart_child \"fresh\"", fresh(), None);
-        check_windows("restart_child \"fresh\"", "", fresh(), Some("the script does so in another window"));
+        check_windows("restart_child \"fresh\"", "", fresh(), Some("has no child \"fresh\" then"));
         let start = || refused(Refusable::StartArgument(json!("gone")));
         check_windows("delete_child \"gone\"", "", start(), None);
         check_windows("", "delete_child \"gone\"", start(), Some("terminate and delete it first"));

@@ -75,6 +75,9 @@ pub trait Node {
     /// Returns the supervisor that built-in calls name so: by its registered name, or its place as `app/child`.
     fn supervisor(&self, place: &str) -> Option<Pid>;
 
+    /// Returns a supervisor's children; `None` where they have no ids, or it is none.
+    fn children(&self, supervisor: Pid) -> Option<Vec<Child>>;
+
     /// Returns who ended abnormally since the last [`switch`](Node::switch), of several windows since the first one's, the
     /// first ones first. A node may leave out all but the first few.
     fn crashes(&self) -> Vec<Exited>;
@@ -362,6 +365,15 @@ pub struct LeavingChild {
     pub supervisor: String,
     /// Its id.
     pub id: Value,
+}
+
+/// A child of a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its id.
+    pub id: Value,
+    /// Whether it runs, or is about to.
+    pub runs: bool,
 }
 
 /// One module of a gate.

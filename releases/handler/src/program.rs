@@ -27,8 +27,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use reld_plan::{
-    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod,
-    PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
+    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PlanError,
+    PurgeMethod, PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
 };
 use serde_json::Value;
 
@@ -86,6 +86,10 @@ impl Material {
         let mut new = self.libraries.values().flat_map(|library| &library.modules);
         self.replaceable.contains(module) || new.any(|own| own == module)
     }
+
+    fn has_app(&self, name: &AppName) -> bool {
+        self.apps.iter().any(|app| app.name == *name)
+    }
 }
 
 /// Returns what carries the script out, window by window.
@@ -135,16 +139,40 @@ fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obsta
     let instruction = || action.to_string();
     let unsupported =
         |remedy| Some(Obstacle::Unsupported { step: number, instruction: instruction(), remedy });
+    if let Some(app) = started(action).filter(|app| !material.has_app(app)) {
+        return Some(Obstacle::Plan(PlanError::NoSuchApplication { app }));
+    }
     match action {
         Action::LoadObjectCode { app, vsn, .. } => {
             let is_there = material.libraries.get(app).is_some_and(|library| library.vsn == *vsn);
             if is_there { None } else { unsupported("pack the release with this app's library") }
         }
-        Action::Apply(call) if call.built_in().is_none() && !material.has_module(&call.module) => {
+        Action::Apply(call) if called(call).is_some_and(|module| !material.has_module(&module)) => {
             Some(Obstacle::UndefModule { step: number, instruction: instruction() })
         }
         Action::SyncNodes { .. } => unsupported("a node knows no other nodes; write the appup without it"),
         _ => None,
+    }
+}
+
+/// Returns the app that a step starts, or makes known.
+fn started(action: &Action) -> Option<AppName> {
+    match action {
+        Action::StartApplication { app, .. } | Action::LoadApplication { app } => Some(app.clone()),
+        Action::Apply(call) => match call.built_in() {
+            Some(Ok(BuiltIn::StartApplication(app) | BuiltIn::LoadApplication(app))) => Some(app),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Returns the module whose code a call runs, where it is an app's.
+fn called(call: &Apply) -> Option<ModuleName> {
+    match call.built_in() {
+        None => Some(call.module.clone()),
+        Some(Ok(BuiltIn::StartChild { spec, .. })) => spec["module"].as_str()?.parse().ok(),
+        Some(_) => None,
     }
 }
 
