@@ -11,7 +11,7 @@
 //! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status`. A filter is its reader's: `--json` has the status of each. |
-//! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
+//! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_amid_a_reviewed_script_is_refused_with_its_place` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
 //! | otp_2740 | Not: a module's version is its app's, a semantic version. |
 //! | otp_2760 | `s64_an_app_that_only_one_release_has_is_added_and_removed` `an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old` |
 //! | otp_5761 | Not: an app has one place below the root. Files that change there are found: `a_release_that_was_changed_on_disk_is_refused` |
