@@ -166,6 +166,10 @@ fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
         r#"apply = "supervisor:start_child", args = ["yard", { id = 1, module = "ghost" }]"#,
         "has the module",
     );
+    let note = "apply = \"yard_calls:note\", args = [\"moving up\"]";
+    check(note, r#"apply = "yard_calls:not", args = []"#, "yard_calls:not() would fail");
+    let undone = format!("{note}, undo = {{ apply = \"yard_calls:unnote\", args = [] }}");
+    check(note, &undone, "yard_calls:unnote() would fail");
     after(r#"apply = "application:start", args = ["ghost"]"#, "no application ghost in the release");
     assert_eq!(node.tree("yard").to_string(), tree);
 }

@@ -324,6 +324,10 @@ impl Node for RuntimeNode {
         self.supervisor_at(place).ok().map(pid)
     }
 
+    fn refuses(&self, library: &Library, call: &Apply) -> Option<String> {
+        self.refuses_call(library, call)
+    }
+
     fn children(&self, supervisor: Pid) -> Option<Vec<Child>> {
         self.children_of(runtime_pid(supervisor))
     }

@@ -295,6 +295,10 @@ impl Node for Fake {
         self.foreseen.clone()
     }
 
+    fn refuses(&self, _: &Library, call: &Apply) -> Option<String> {
+        (call.function == "ghost").then(|| "unknown variant `ghost`".to_owned())
+    }
+
     fn threads(&self, app: &AppName, _: &Vsn) -> usize {
         usize::from(self.starts_threads.as_ref() == Some(app))
     }

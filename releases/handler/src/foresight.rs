@@ -24,7 +24,7 @@ use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
 use crate::program::{Material, built_in_calls};
-use crate::rehearsal::rehearse;
+use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -83,6 +83,7 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         foresight.refusal(refusal, is_updated);
     }
     rehearse(node, script, &updates, &mut foresight);
+    functions(node, script, material, &mut foresight);
     foresight
 }
 

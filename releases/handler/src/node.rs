@@ -67,6 +67,10 @@ pub trait Node {
     /// is what is said.
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen;
 
+    /// Asks a library that is to come, in a process that is thrown away, whether it would take a call of one of its
+    /// functions. Returns why not; `None` also where it could not be asked.
+    fn refuses(&self, library: &Library, call: &Apply) -> Option<String>;
+
     /// Returns what happened to the members since the last [`stage`](Node::stage), until the sweep after it.
     ///
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.

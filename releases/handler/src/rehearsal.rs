@@ -1,4 +1,5 @@
-//! What a script's calls about children would meet, played through on the tables before anything is done.
+//! What a script's calls would meet, as far as it is known before anything is done. Those about children are played
+//! through on the tables:
 //!
 //! | call | would fail where | then |
 //! |---|---|---|
@@ -10,6 +11,9 @@
 //! They are played in the order of an install: in each window renamings, then what updates add, then the others. What
 //! the script itself starts or renames may be in places that nobody knows yet: who is looked for there in vain is not judged.
 //! Nor are trees of apps that the script starts.
+//!
+//! Functions of code that the script stages, and those that would take them back, are shown to that code. One that an undo
+//! names in vain would be missed when it is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +24,7 @@ use crate::error::Obstacle;
 use crate::foresight::Foresight;
 use crate::node::{ChangedChildren, Child, Node};
 use crate::process::Pid;
+use crate::program::Material;
 
 /// Who of a supervisor's children runs, by their ids.
 type Family = BTreeMap<String, bool>;
@@ -67,6 +72,25 @@ pub(crate) fn rehearse<N: Node>(
         rehearsal.update(steps, updates);
         others.iter().for_each(|(step, call)| rehearsal.note(*step, call, found));
         first += steps.len();
+    }
+}
+
+/// Notes the functions that the code which is to come has not, or not with these arguments.
+pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material, found: &mut Foresight) {
+    let mut staged = BTreeMap::new();
+    for (step, action) in (1..).zip(script.steps.iter().map(|step| &step.action)) {
+        match action {
+            Action::Load { module, app, .. } => drop(staged.insert(module, app)),
+            Action::Apply(call) => {
+                for call in [Some(call), call.undo.as_deref()].into_iter().flatten() {
+                    let library = staged.get(&call.module).and_then(|app| material.libraries.get(*app));
+                    let refused = library.and_then(|library| node.refuses(library, call));
+                    let obstacle = |reason| Obstacle::Call { step, call: call.to_string(), reason };
+                    found.obstacles.extend(refused.map(obstacle));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -209,9 +233,11 @@ mod tests {
         let site = Site::new();
         let mut handler: ReleaseHandler<Fake> = site.handler();
         handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
-        let call = |call: &&str| {
-            let (function, args) = call.split_once(' ').unwrap();
-            format!(", {{ apply = \"supervisor:{function}\", args = [\"shop\", {args}] }}")
+        let call = |call: &&str| match call.split_once(' ') {
+            Some((function, args)) => {
+                format!(", {{ apply = \"supervisor:{function}\", args = [\"shop\", {args}] }}")
+            }
+            None => format!(", {{ apply = \"counter:{call}\", undo = {{ apply = \"counter:ghost\" }} }}"),
         };
         let calls: String = calls.iter().map(call).collect();
         let instructions = format!("{{ update = \"counter\", change = \"supervisor\" }}{calls}");

@@ -31,9 +31,7 @@ struct Function<'a> {
 impl RuntimeNode {
     pub(super) fn apply_function(&self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
         let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
-        let function = Function { function: &call.function, args: &call.args };
-        let args = serde_json::to_value(function).map_err(|error| refuse(error.to_string()))?;
-        let args = term::to_msgpack(&args).map_err(|error| refuse(error.to_string()))?;
+        let args = argument(call).map_err(refuse)?;
         self.runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
             runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
             exit => refuse(exit.to_string()),
@@ -220,6 +218,13 @@ fn start_child(spec: &Value) -> Result<Request, String> {
 
 fn bytes(id: &Value) -> Result<ByteBuf, String> {
     term::to_msgpack(id).map(ByteBuf::from).map_err(|error| error.to_string())
+}
+
+/// Returns the start argument of a task that runs a function.
+pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
+    let function = Function { function: &call.function, args: &call.args };
+    let args = serde_json::to_value(function).map_err(|error| error.to_string())?;
+    term::to_msgpack(&args).map_err(|error| error.to_string())
 }
 
 /// Children of a simple_one_for_one have none.
