@@ -71,6 +71,8 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
     let foreseen = if coming.is_empty() { Foreseen::default() } else { node.foresee(&coming, look) };
     let Foreseen { children, refused, unknown } = foreseen;
     let (calls, made): (_, Vec<BuiltIn>) = (Calls::of(script), built_in_calls(&script.steps).collect());
+    let stops = script.steps.iter().any(|step| matches!(step.action, Action::Stop { .. }));
+    let is_known = unknown.is_empty() && !stops;
     let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
     let mut updates = Vec::new();
     for children in children {
@@ -82,7 +84,9 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         let is_updated = updated.contains(&refusal.process.module);
         foresight.refusal(refusal, is_updated);
     }
-    rehearse(node, script, &updates, &mut foresight);
+    if is_known {
+        rehearse(node, script, material, &updates, &mut foresight);
+    }
     functions(node, script, material, &mut foresight);
     foresight
 }

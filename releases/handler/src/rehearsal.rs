@@ -10,7 +10,8 @@
 //!
 //! They are played in the order of an install: in each window renamings, then what updates add, then the others. What
 //! the script itself starts or renames may be in places that nobody knows yet: who is looked for there in vain is not judged.
-//! Nor are trees of apps that the script starts.
+//! Nor are trees of apps that the script starts, and nobody is where a new init could not be asked, or the script stops
+//! children by their modules.
 //!
 //! Functions of code that the script stages, and those that would take them back, are shown to that code. One that an undo
 //! names in vain would be missed when it is needed.
@@ -31,7 +32,9 @@ type Family = BTreeMap<String, bool>;
 
 struct Rehearsal<'a, N> {
     node: &'a N,
-    /// The apps whose trees begin anew.
+    /// The apps that there will be.
+    apps: BTreeSet<&'a str>,
+    /// Those of them whose trees begin anew.
     begun: BTreeSet<&'a str>,
     families: BTreeMap<Pid, Option<Family>>,
     /// The ids of children that were started or renamed, as they are written in places.
@@ -51,6 +54,7 @@ enum Trouble {
 pub(crate) fn rehearse<N: Node>(
     node: &N,
     script: &Script,
+    material: &Material,
     updates: &[ChangedChildren],
     found: &mut Foresight,
 ) {
@@ -58,10 +62,14 @@ pub(crate) fn rehearse<N: Node>(
         Action::StartApplication { app, .. } | Action::RestartApplication { app, .. } => Some(app.as_str()),
         _ => None,
     });
-    let begun: BTreeSet<&str> = begun.collect();
-    let has_started = !begun.is_empty();
-    let (families, placed) = (BTreeMap::new(), BTreeSet::new());
-    let mut rehearsal = Rehearsal { node, begun, families, placed, has_started };
+    let mut rehearsal = Rehearsal {
+        node,
+        apps: material.apps.iter().map(|app| app.name.as_str()).collect(),
+        begun: begun.collect(),
+        families: BTreeMap::new(),
+        placed: BTreeSet::new(),
+        has_started: false,
+    };
     let mut first = 1;
     for steps in script.windows() {
         let calls: Vec<(usize, BuiltIn)> =
@@ -145,7 +153,9 @@ impl<N: Node> Rehearsal<'_, N> {
 
     /// Returns the children of a supervisor; `None` where nothing is known of them.
     fn family(&mut self, place: &str) -> Result<Option<&mut Family>, Trouble> {
-        if self.begun.contains(place.split('/').next().unwrap_or_default()) {
+        // A name that is no app's may be registered in any tree.
+        let app = place.split('/').next().unwrap_or_default();
+        if self.begun.contains(app) || !self.begun.is_empty() && !self.apps.contains(app) {
             return Ok(None);
         }
         match self.node.supervisor(place) {
@@ -221,15 +231,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::check::Check;
     use crate::fake::Fake;
     use crate::handler::ReleaseHandler;
     use crate::handler_test::{Site, both_ways, options, vsn};
+    use crate::node::Foreseen;
     use crate::report::Outcome;
 
-    /// Checks what is said of these calls to a supervisor whose child `runs` does and whose child `rests` does not; its
-    /// update brings `fresh`.
-    #[track_caller]
-    fn check(calls: &[&str], obstacle: Option<&str>, warning: Option<&str>) {
+    /// Returns what the check says of these calls to a supervisor whose child `runs` does and whose child `rests` does
+    /// not.
+    fn said(calls: &[&str], foreseen: Foreseen) -> Check {
         let site = Site::new();
         let mut handler: ReleaseHandler<Fake> = site.handler();
         handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
@@ -244,12 +255,24 @@ mod tests {
         handler.unpacks(&site.pack_modules(1, &["counter"], &both_ways(1, &instructions)));
         let child = |id, runs| Child { id: json!(id), runs };
         handler.node_mut().rows = Some(vec![child("runs", true), child("rests", false)]);
-        let found = handler.check_install(&vsn(1), options()).unwrap();
+        handler.node_mut().foreseen = foreseen;
+        handler.check_install(&vsn(1), options()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(calls: &[&str], obstacle: Option<&str>, warning: Option<&str>) {
+        let found = said(calls, Foreseen::default());
         let said: Vec<String> = found.obstacles.iter().map(ToString::to_string).collect();
         for (said, wanted) in [(&said, obstacle), (&found.warnings, warning)] {
-            assert_eq!(said.len(), usize::from(wanted.is_some()), "{calls}: {said:?}");
+            assert_eq!(said.len(), usize::from(wanted.is_some()), "{calls:?}: {said:?}");
             assert!(said.iter().zip(wanted).all(|(said, words)| said.contains(words)), "{said:?}");
         }
+    }
+
+    #[test]
+    fn where_a_new_init_could_not_be_asked_nobody_is_judged() {
+        let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
+        assert_eq!(said(&["restart_child \"fresh\""], unknown).obstacles, []);
     }
 
     #[test]
