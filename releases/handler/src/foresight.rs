@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
-use crate::program::{Material, built_in_calls};
+use crate::program::{Material, built_in_call};
 use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
@@ -70,7 +70,8 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         .collect();
     let foreseen = if coming.is_empty() { Foreseen::default() } else { node.foresee(&coming, look) };
     let Foreseen { children, refused, unknown } = foreseen;
-    let (calls, made): (_, Vec<BuiltIn>) = (Calls::of(script), built_in_calls(&script.steps).collect());
+    let (calls, made): (_, Vec<BuiltIn>) =
+        (Calls::of(script), script.steps.iter().filter_map(built_in_call).collect());
     let stops = script.steps.iter().any(|step| matches!(step.action, Action::Stop { .. }));
     let is_known = unknown.is_empty() && !stops;
     let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
@@ -113,7 +114,7 @@ impl<'a> Calls<'a> {
                 Action::Load { module, .. } => Some((module, window)),
                 _ => None,
             }));
-            made.extend(built_in_calls(steps).map(|call| (window, call)));
+            made.extend(steps.iter().filter_map(built_in_call).map(|call| (window, call)));
         }
         Self { moves, made }
     }

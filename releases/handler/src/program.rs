@@ -126,12 +126,12 @@ pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, O
     })
 }
 
-/// Returns the calls of built-in modules that steps make.
-pub(crate) fn built_in_calls(steps: &[Step]) -> impl Iterator<Item = BuiltIn> {
-    steps.iter().filter_map(|step| match &step.action {
+/// Returns the call of a built-in module that a step makes.
+pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
+    match &step.action {
         Action::Apply(call) => call.built_in()?.ok(),
         _ => None,
-    })
+    }
 }
 
 /// Says what stands in the way of a step.
@@ -208,7 +208,8 @@ impl<'a> Builder<'a> {
         options: InstallOptions,
     ) -> Self {
         // What is renamed has its new id before its supervisor is updated.
-        let expected = built_in_calls(&script.steps[window.start..]).filter(|call| call.undo().is_none());
+        let expected = script.steps[window.start..].iter().filter_map(built_in_call);
+        let expected = expected.filter(|call| call.undo().is_none());
         let (expected, steps) = (expected.collect(), script.steps.len());
         let program = Program { expected, steps, ..Program::default() };
         let steps = &script.steps[window.clone()];
@@ -349,7 +350,7 @@ impl<'a> Builder<'a> {
 
     /// Returns the children that the window deletes.
     fn leaving(&self) -> Vec<LeavingChild> {
-        let deleted = built_in_calls(self.steps).filter_map(|call| match call {
+        let deleted = self.steps.iter().filter_map(built_in_call).filter_map(|call| match call {
             BuiltIn::DeleteChild { supervisor, id } => Some(LeavingChild { supervisor, id }),
             _ => None,
         });

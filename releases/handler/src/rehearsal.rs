@@ -25,7 +25,7 @@ use crate::error::Obstacle;
 use crate::foresight::Foresight;
 use crate::node::{ChangedChildren, Child, Node};
 use crate::process::Pid;
-use crate::program::Material;
+use crate::program::{Material, built_in_call};
 
 /// Who of a supervisor's children runs, by their ids.
 type Family = BTreeMap<String, bool>;
@@ -73,7 +73,7 @@ pub(crate) fn rehearse<N: Node>(
     let mut first = 1;
     for steps in script.windows() {
         let calls: Vec<(usize, BuiltIn)> =
-            (first..).zip(steps).filter_map(|(number, step)| Some((number, call(step)?))).collect();
+            (first..).zip(steps).filter_map(|(number, step)| Some((number, built_in_call(step)?))).collect();
         let (renamings, others): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|(_, call)| call.undo().is_some());
         renamings.iter().for_each(|(step, call)| rehearsal.note(*step, call, found));
@@ -99,13 +99,6 @@ pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material,
             }
             _ => {}
         }
-    }
-}
-
-fn call(step: &Step) -> Option<BuiltIn> {
-    match &step.action {
-        Action::Apply(call) => call.built_in()?.ok(),
-        _ => None,
     }
 }
 
