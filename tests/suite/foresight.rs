@@ -3,6 +3,7 @@
 use reld_tests::{Node, release};
 use serde_json::{Value, json};
 
+use crate::doctored::{Files, doctored};
 use crate::relup::packed_with;
 
 fn running(release_name: &str) -> Node {
@@ -136,9 +137,12 @@ fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
 fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
     let node = running("yard-1.0.0");
     let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
+    let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
     let check = |from: &str, to: &str, said: &str| {
-        let place = scratch();
-        let tarball = yard_with(&place, |line| Some(line.replace(from, to)));
+        assert!(derived.contains(from), "no {from} in:\n{derived}");
+        let relup = derived.replace(from, to).into_bytes();
+        let add = |files: &mut Files| drop(files.insert("releases/2.0.0/relup.toml".to_owned(), relup));
+        let (_scratch, tarball) = doctored("yard-2.0.0", add);
         node.ok(&["unpack", &tarball]);
         for verb in ["check", "upgrade"] {
             let refused = node.run(&[verb, "2.0.0"]).expect(1).stderr;
