@@ -172,3 +172,32 @@ fn s80_a_config_that_cannot_be_read_refuses_the_plan_with_its_line_and_column() 
     assert_eq!((node.tree("counter"), node.json(&["releases"])), before);
     assert!(!node.root().join("releases/1.1.0").exists());
 }
+
+#[test]
+fn s80_an_app_that_is_configured_and_not_there_is_told_and_stops_nothing() {
+    let node = running("plant-1.0.0");
+    let config = b"[counterr]\ninterval_ms = 50\n".to_vec();
+    let add = |files: &mut Files| drop(files.insert("releases/1.1.0/config.toml".to_owned(), config));
+    let (_scratch, tarball) = doctored("plant-1.1.0", add);
+    node.ok(&["unpack", &tarball]);
+    let warnings = node.json(&["check", "1.1.0"])["warnings"].to_string();
+    assert!(
+        warnings.contains("config.toml is about counterr too, which is no app of the release"),
+        "{warnings}"
+    );
+    node.ok(&["upgrade", "1.1.0"]);
+}
+
+#[test]
+fn a_restart_amid_a_reviewed_script_is_refused_with_its_place() {
+    let relup = "version = '1.1.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = ['point_of_no_return', 'restart_new_daemon']\n";
+    let path = "releases/1.1.0/relup.toml";
+    let add = |files: &mut Files| drop(files.insert(path.to_owned(), relup.into()));
+    let (_scratch, tarball) = doctored("plant-1.1.0", add);
+    let node = running("plant-1.0.0");
+    let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
+    assert!(
+        refused.contains(&format!("{path}:4:16: `restart_new_daemon` can only be the first")),
+        "{refused}"
+    );
+}

@@ -46,6 +46,18 @@ fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_ru
 }
 
 #[test]
+fn a_child_of_a_supervisor_in_c_is_found_by_its_id() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let sup = node.tree("meter")["pid"].as_str().expect("the root runs").to_owned();
+    for verb in ["terminate", "restart", "spec"] {
+        node.ok(&["child", verb, &sup, "meter"]);
+    }
+    node.ok(&["cast", "meter", r#"{"add": 7}"#]);
+    assert_eq!(read(&node), json!({"total_wh": 7, "readings": 1}));
+}
+
+#[test]
 fn what_a_conversion_in_c_loses_and_assumes_is_what_its_appup_says() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);

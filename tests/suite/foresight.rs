@@ -3,6 +3,7 @@
 use reld_tests::{Node, release};
 use serde_json::{Value, json};
 
+use crate::doctored::{Files, doctored};
 use crate::relup::packed_with;
 
 fn running(release_name: &str) -> Node {
@@ -84,6 +85,38 @@ fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
 }
 
 #[test]
+fn s44_of_several_windows_a_child_has_to_be_deleted_before_new_code_could_have_to_start_it() {
+    let place = scratch();
+    let derived =
+        Node::start().ok(&["plan", &release("shop-1.0.0"), &release("shop-1.1.0"), "--relup"]).stdout;
+    let call = |name: &str| format!("{{ apply = \"supervisor:{name}\", args = [\"counter\", 30000] }},\n");
+    let deleted = ["terminate_child", "delete_child"].map(call).concat();
+    // The calls go with the window of the suspend that they stand before.
+    let third = "{ suspend = [\"counter_app\"] },\n{ resume = [\"counter_app\"] },\n";
+    let resumed = "{ resume = [\"counter_sup\"] },\n";
+    let packed = |before: &str, after: &str| {
+        let up = derived.replacen("{ suspend = [\"counter_sup\"] },", before, 1);
+        packed_with(place.path(), "examples", "shop-1.1.0", &up.replacen(resumed, after, 1))
+    };
+    let suspended = "{ suspend = [\"counter_sup\"] },";
+    let node = running("shop-1.0.0");
+    let sup = root(&node, "counter");
+    node.ok(&["child", "start", &sup, r#"{"id": 30000, "module": "counter", "args": 30000}"#]);
+    node.ok(&["unpack", &packed(suspended, &format!("{resumed}{deleted}{third}"))]);
+    node.ok(&["check", "1.1.0"]);
+    for verb in ["check", "upgrade"] {
+        let refused = node.run(&[verb, "1.1.0", "--group-windows"]).expect(1);
+        assert!(refused.stderr.contains("terminate and delete it first"), "{}", refused.stderr);
+    }
+    node.ok(&["remove", "1.1.0"]);
+    node.ok(&["unpack", &packed(&format!("{deleted}{suspended}"), &format!("{resumed}{third}"))]);
+    node.ok(&["check", "1.1.0", "--group-windows"]);
+    let report = node.json(&["upgrade", "1.1.0", "--group-windows"]);
+    assert_eq!(report["windows"].as_array().map(Vec::len), Some(3), "{report:#}");
+    assert_eq!(node.tree("counter")["children"].as_array().map(Vec::len), Some(2), "it is gone");
+}
+
+#[test]
 fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
     let place = scratch();
     let forgets = |line: &str| {
@@ -98,6 +131,51 @@ fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
         assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
     }
     assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+}
+
+#[test]
+fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
+    let node = running("yard-1.0.0");
+    let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
+    let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
+    let check = |from: &str, to: &str, said: &str| {
+        assert!(derived.contains(from), "no {from} in:\n{derived}");
+        let relup = derived.replace(from, to).into_bytes();
+        let add = |files: &mut Files| drop(files.insert("releases/2.0.0/relup.toml".to_owned(), relup));
+        let (_scratch, tarball) = doctored("yard-2.0.0", add);
+        node.ok(&["unpack", &tarball]);
+        for verb in ["check", "upgrade"] {
+            let refused = node.run(&[verb, "2.0.0"]).expect(1).stderr;
+            assert!(refused.contains(said), "no {said} in:\n{refused}");
+        }
+        node.ok(&["remove", "2.0.0"]);
+    };
+    let tree = node.tree("yard").to_string();
+    check(&gone("terminate_child"), "", "child \"gone\" of yard runs then; terminate it first");
+    let more = |call: &str| format!("{}\n  {{ {call} }},", gone("delete_child"));
+    let after = |call: &str, said: &str| check(&gone("delete_child"), &more(call), said);
+    after(
+        r#"apply = "supervisor:restart_child", args = ["yard", "ghost"]"#,
+        "yard has no child \"ghost\" then",
+    );
+    after(
+        r#"apply = "supervisor:rename_child", args = ["yard", "a", "log"]"#,
+        "yard has a child \"log\" already",
+    );
+    after(
+        r#"apply = "supervisor:restart_child", args = ["yard/none", 1]"#,
+        "there is no supervisor yard/none",
+    );
+    after(
+        r#"apply = "supervisor:start_child", args = ["yard", { id = 1, module = "ghost" }]"#,
+        "has the module",
+    );
+    let note = "apply = \"yard_calls:note\", args = [\"moving up\"]";
+    check(note, r#"apply = "yard_calls:not", args = []"#, "yard_calls:not() would fail");
+    let undone = format!("{note}, undo = {{ apply = \"yard_calls:unnote\", args = [] }}");
+    check(note, &undone, "yard_calls:unnote() would fail");
+    after(r#"apply = "application:start", args = ["ghost"]"#, "no application ghost in the release");
+    assert_eq!(node.tree("yard").to_string(), tree);
 }
 
 #[test]

@@ -1,9 +1,14 @@
-//! A hundred thousand of something. The benchmark takes a million: `reld-bench spawn timers scrape --n 1000000`.
+//! A hundred thousand of something, or a hundred modules. The benchmark takes a million: `reld-bench spawn timers scrape
+//! --n 1000000`.
 
 use std::time::{Duration, Instant};
 
 use reld_tests::{Node, pid_value, release};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::doctored::{doctored, edit};
+use crate::misfits::built;
 
 /// What is answered at once: no more than a look at the node, however slow the machine is.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -91,4 +96,125 @@ fn of_many_children_started_at_run_time_the_check_looks_at_some_and_says_so_and_
     assert_eq!(order(&node, &json!({"check": {"version": 2}})), json!(SERVERS));
     node.ok(&["downgrade"]);
     assert_eq!(order(&node, &json!({"check": {"version": 1}})), json!(SERVERS));
+}
+
+/// How many modules more than it has a meter gets, and how many processes of each its supervisor starts.
+const MODULES: usize = 100;
+const EACH: usize = 10;
+
+/// The app meter of this version with many modules, each a meter of its own that nobody looks up by name.
+fn crowded(version: &str) -> Vec<u8> {
+    let table = "static const reld_module *const modules[] = {&meter_module, &sup_module, &app_module};";
+    let init = "static reld_verdict many_callback(void *state, const reld_event *event, reld_outcome *out) {\n\
+                if (event->kind != RELD_EVENT_INIT) return meter_callback(state, event, out);\n\
+                out->state_app = new_meter(); return RELD_VERDICT_READY; }\n";
+    let module = |n: usize| {
+        format!(
+            "static const reld_module many_{n} = {{ .size = sizeof(reld_module), .behaviour = RELD_BEHAVIOUR_GEN_SERVER, \
+             .name = TEXT(\"many_{n}\"), .callback = many_callback, .export_state = export_meter, \
+             .import_state = import_meter, .change_code = change_meter, .change_code_down = change_meter_down, \
+             .accepts = accepts_meter, .drop_state = free }};\n"
+        )
+    };
+    let names: String = (0..MODULES).map(|n| format!(", &many_{n}")).collect();
+    let modules = (0..MODULES).map(module).collect::<String>();
+    let table_of_many = table.replace("&app_module", &format!("&app_module{names}"));
+    let children = format!(
+        "mp_tagged(&out->reply, 0xdc, 1 + {MODULES} * {EACH}, 2);\n\
+         for (int i = 0; i < {MODULES} * {EACH}; i++) {{\n\
+         char module[32], name[32]; reld_buf many = {{NULL, 0, 0}};\n\
+         snprintf(module, sizeof module, \"many_%d\", i / {EACH}); snprintf(name, sizeof name, \"%d\", i);\n\
+         mp_map(&out->reply, 2); mp_text(&out->reply, \"id\"); mp_text(&many, name); mp_bin(&out->reply, many);\n\
+         mp_text(&out->reply, \"module\"); mp_text(&out->reply, module); }}\n"
+    );
+    let changes = [
+        (table, format!("{init}{modules}{table_of_many}")),
+        ("mp_array(&out->reply, 1);", children),
+        ("#include \"reld.h\"", "#include \"reld.h\"\n#include <stdio.h>".to_owned()),
+    ];
+    built(version, &[], "", &changes.each_ref().map(|(from, to)| (*from, to.as_str())))
+}
+
+/// A release of the plant whose meter is crowded, or not, and its way from and to the one before.
+fn plant(version: &str, is_crowded: bool, up: &str, down: &str) -> (TempDir, String) {
+    let lib = format!("lib/meter-{version}");
+    doctored(&format!("plant-{version}"), |files| {
+        if is_crowded {
+            let names: String = (0..MODULES).map(|n| format!(", \"many_{n}\"")).collect();
+            let last = "\"meter_sup\"";
+            edit(files, &format!("{lib}/app.toml"), last, &format!("{last}{names}"));
+            files.insert(format!("{lib}/meter.so"), crowded(version));
+        }
+        if !up.is_empty() {
+            let appup = format!(
+                "app = \"meter\"\nversion = \"{version}\"\n[[up]]\nfrom = \"1.0.0\"\ninstructions = [{up}]\n\
+                 [[down]]\nto = \"1.0.0\"\ninstructions = [{down}]\n"
+            );
+            files.insert(format!("{lib}/appup.toml"), appup.into_bytes());
+        }
+    })
+}
+
+/// The same for each of the many modules.
+fn each(instruction: impl Fn(usize) -> String) -> String {
+    (0..MODULES).map(|n| instruction(n) + ",\n").collect()
+}
+
+fn crowd(node: &Node) -> Vec<String> {
+    let tree = node.tree("meter");
+    let rows = tree["children"].as_array().expect("a list").iter();
+    rows.filter_map(|row| row["pid"].as_str().filter(|_| row["module"] != "meter").map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_removed() {
+    let update = |extra: &'static str| {
+        move |n: usize| {
+            format!(
+                "{{ update = \"many_{n}\", change = {{ advanced = {extra} }}, pre_purge = \"brutal\", post_purge = \"brutal\" }}"
+            )
+        }
+    };
+    let meter = |extra: &str| format!("{{ update = \"meter\", change = {{ advanced = {extra} }} }},\n");
+    let (start, none) = ("{ largest_wh = 0 }", "{}");
+    let (_first, old) = plant("1.0.0", true, "", "");
+    let up = meter(start) + &each(update(start));
+    let (_second, new) = plant("1.1.0", true, &up, &(meter(none) + &each(update(none))));
+    let node = Node::start();
+    node.ok(&["upgrade", &old]);
+    let pids = crowd(&node);
+    assert_eq!(pids.len(), MODULES * EACH);
+    let sample = pids.iter().step_by(EACH);
+    sample.clone().for_each(|pid| drop(node.ok(&["cast", pid, r#"{"add": 7}"#])));
+
+    let report = node.json(&["upgrade", &new]);
+    assert!(report["pauses"]["processes"].as_u64() >= Some(1000), "{report:#}");
+    assert_eq!(crowd(&node), pids);
+    for pid in sample.clone() {
+        assert_eq!(node.state(pid), json!({"total_mwh": 7000, "readings": 1, "largest_mwh": 0}));
+    }
+    let code = node.json(&["code"]);
+    let modules = code["modules"].as_array().expect("a list").iter();
+    let many: Vec<_> =
+        modules.filter(|row| row["module"].as_str().is_some_and(|it| it.starts_with("many"))).collect();
+    assert_eq!(many.len(), MODULES);
+    assert!(many.iter().all(|row| row["current"] == "1.1.0" && row["old"].is_null()), "{code:#}");
+    node.ok(&["downgrade"]);
+    assert_eq!((crowd(&node), node.state(&pids[0])), (pids.clone(), json!({"total_wh": 7, "readings": 1})));
+
+    node.ok(&["remove", "1.1.0"]);
+    let ended = |id: usize| {
+        let call = |name| format!("{{ apply = \"supervisor:{name}\", args = [\"meter\", \"{id}\"] }},\n");
+        ["terminate_child", "delete_child"].map(call).concat()
+    };
+    let up = (0..MODULES * EACH).map(ended).collect::<String>()
+        + "{ update = \"meter_sup\", change = \"supervisor\" },\n"
+        + &meter(start)
+        + &each(|n| format!("{{ delete_module = \"many_{n}\" }}"));
+    let (_third, without) = plant("1.1.0", false, &up, "");
+    node.ok(&["upgrade", &without]);
+    assert_eq!(crowd(&node), [""; 0]);
+    assert!(!node.ok(&["code"]).stdout.contains("many_"), "their modules are gone");
+    node.pid("meter", &json!("meter"));
 }

@@ -15,7 +15,12 @@ const LIBRARY: &str = "lib/meter-1.1.0/meter.so";
 
 /// Builds meter 1.1.0 with these flags, with this source at its end, and with changes of its text.
 pub(crate) fn meter(flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
-    let home = folder("examples/meter-1.1.0");
+    built("1.1.0", flags, more, changes)
+}
+
+/// The same of any version.
+pub(crate) fn built(version: &str, flags: &[&str], more: &str, changes: &[(&str, &str)]) -> Vec<u8> {
+    let home = folder(&format!("examples/meter-{version}"));
     let mut source = fs::read_to_string(home.join("meter.c")).expect("the example is there") + more;
     for (from, to) in changes {
         assert!(source.contains(from), "no {from} in meter.c");

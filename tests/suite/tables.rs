@@ -9,9 +9,9 @@
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
 //! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_tells_all_obstacles_at_once_and_touches_nothing` |
 //! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
-//! | supervisor_which_children_timeout | `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
-//! | release_handler_which_releases | `releases_are_listed_with_their_status` |
-//! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
+//! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
+//! | release_handler_which_releases | `releases_are_listed_with_their_status`. A filter is its reader's: `--json` has the status of each. |
+//! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_amid_a_reviewed_script_is_refused_with_its_place` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
 //! | otp_2740 | Not: a module's version is its app's, a semantic version. |
 //! | otp_2760 | `s64_an_app_that_only_one_release_has_is_added_and_removed` `an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old` |
 //! | otp_5761 | Not: an app has one place below the root. Files that change there are found: `a_release_that_was_changed_on_disk_is_refused` |
@@ -19,7 +19,7 @@
 //! | otp_9417 | `a_module_that_was_never_there_is_deleted_without_an_error` |
 //! | otp_9395_check_old_code | `the_check_tells_all_obstacles_at_once_and_touches_nothing`. The check reads a table; there is nothing to be made faster by a purge. |
 //! | otp_9395_check_and_purge | Not: a check changes nothing. `relctl soft-purge` purges: `a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends` |
-//! | otp_9395_update_many_mods, otp_9395_rm_many_mods | The figures of `reld-bench upgrade` with 100,000 and more processes. |
+//! | otp_9395_update_many_mods, otp_9395_rm_many_mods | `a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_removed`. The time of many processes is measured by `reld-bench upgrade`. |
 //! | otp_9864 | `a_sweep_deletes_what_no_release_uses_and_follows_no_link` |
 //! | upgrade_supervisor | `an_updated_supervisor_merges_its_rows_by_id_and_touches_no_child` `s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay` |
 //! | upgrade_supervisor_fail | `a_supervisor_whose_new_init_fails_refuses_the_upgrade`. The node runs on as before. |

@@ -91,6 +91,19 @@ fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversi
 }
 
 #[test]
+fn s46_a_child_that_a_later_window_starts_is_expected_where_its_supervisor_is_updated() {
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let resumed = "{ resume = [\"yard_sup\"] }";
+    let third = "{ suspend = [\"yard_calls\"] }, { resume = [\"yard_calls\"] }";
+    let tarball = yard_with(place.path(), &[(resumed, &format!("{resumed}, {third}"))]);
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let report = node.json(&["upgrade", &tarball, "--group-windows"]);
+    assert_eq!(pauses(&report).len(), 3, "{report:#}");
+    node.pid("yard", &json!("fresh"));
+}
+
+#[test]
 fn a_crash_in_the_new_code_of_one_window_takes_it_back_before_the_next_opens_unless_it_is_to_be_ignored() {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let tarball = calling(place.path(), r#"{ apply = "yard_calls:kill", args = ["yard_log"] }"#);

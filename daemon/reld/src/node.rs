@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
-    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited,
-    Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError, OldCode, OrphanPolicy,
-    Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot,
-    Staging, StateChange, Unrest, Vsn,
+    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
+    Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError, OldCode,
+    OrphanPolicy, Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised,
+    Resident, Slot, Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -322,6 +322,14 @@ impl Node for RuntimeNode {
 
     fn supervisor(&self, place: &str) -> Option<Pid> {
         self.supervisor_at(place).ok().map(pid)
+    }
+
+    fn refuses(&self, library: &Library, call: &Apply) -> Option<String> {
+        self.refuses_call(library, call)
+    }
+
+    fn children(&self, supervisor: Pid) -> Option<Vec<Child>> {
+        self.children_of(runtime_pid(supervisor))
     }
 
     fn crashes(&self) -> Vec<Exited> {

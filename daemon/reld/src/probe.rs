@@ -194,8 +194,13 @@ mod tests {
         check_within(timeout, &command, Some("the probe did not end within 3s"), &[]);
         let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // Killed; a zombie until whoever took it over has waited for it.
-        assert!(state().is_empty() || state().contains(") Z"), "{}", state());
+        // Killed, which takes effect when it is its turn; a zombie until whoever took it over has waited for it.
+        let is_gone = |state: &str| state.is_empty() || state.contains(") Z");
+        let begin = Instant::now();
+        while !is_gone(&state()) {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{}", state());
+            std::thread::yield_now();
+        }
     }
 
     #[test]

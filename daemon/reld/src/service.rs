@@ -26,9 +26,11 @@ pub(crate) fn stopping() {
 /// Tells that the daemon will execute itself again, and say by [`ready`] when it is back. A service that has said that it
 /// stops is one to systemd, and is killed when its time to stop is over.
 pub(crate) fn restarting() {
+    // What is permanent already is not what runs now.
+    let status = NotifyState::Status("stops its apps and executes itself into another release");
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => tell(&[NotifyState::Reloading, now, status]),
+        Err(_) => tell(&[NotifyState::Reloading, status]),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::term;
@@ -97,6 +97,7 @@ pub struct ChildSpec {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
+    #[serde(deserialize_with = "read_id")]
     id: ByteBuf,
     module: String,
     #[serde(default = "nil")]
@@ -113,6 +114,12 @@ struct Given {
 
 fn nil() -> ByteBuf {
     ByteBuf::from(term::encode(&()))
+}
+
+/// Reads an id in the form in which ids are compared.
+pub(crate) fn read_id<'de, D: Deserializer<'de>>(given: D) -> Result<ByteBuf, D::Error> {
+    let id = ByteBuf::deserialize(given)?;
+    Ok(ByteBuf::from(term::shortest(&id)))
 }
 
 impl From<Given> for ChildSpec {
@@ -277,6 +284,16 @@ mod tests {
         }
         check_significant(Never, Restart::Transient, Err("but auto_shutdown is never"));
         check_significant(Never, Restart::Permanent, Err("but permanent: it never ends for good"));
+    }
+
+    #[test]
+    fn an_id_is_the_same_in_however_many_bytes_it_was_written() {
+        // str 16, as C might write it, and fixstr, as Rust does; 1 in nine bytes and in one.
+        for (long, short) in [(&b"\xda\0\x01a"[..], encode(&"a")), (b"\xcf\0\0\0\0\0\0\0\x01", encode(&1))] {
+            let request = rmpv::Value::Map(vec![("delete_child".into(), rmpv::Value::Binary(long.to_vec()))]);
+            let read: crate::Request = term::decode(&encode(&request)).expect("it is a request");
+            assert_eq!(read, crate::Request::DeleteChild(ByteBuf::from(short)));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::child_spec::{AutoShutdown, ChildSpec, ChildType, Strategy, show_id};
+use crate::child_spec::{AutoShutdown, ChildSpec, ChildType, Strategy, read_id, show_id};
 use crate::code::Bytes;
 use crate::pid::Pid;
 use crate::rows::{Child, Row, Rows};
@@ -18,17 +18,20 @@ pub enum Request {
     /// Starts a child of a simple_one_for_one with this argument.
     StartChildArgs(ByteBuf),
     /// Ends a child; its row stays, unless it is temporary.
-    TerminateChild(ByteBuf),
+    TerminateChild(#[serde(deserialize_with = "read_id")] ByteBuf),
     /// Ends a child of a simple_one_for_one.
     TerminatePid(Pid),
     /// Starts a child whose row is there, not running.
-    RestartChild(ByteBuf),
+    RestartChild(#[serde(deserialize_with = "read_id")] ByteBuf),
     /// Removes a row that is not running.
-    DeleteChild(ByteBuf),
+    DeleteChild(#[serde(deserialize_with = "read_id")] ByteBuf),
     /// Gives a child, which runs on, another id.
-    RenameChild(ByteBuf, ByteBuf),
+    RenameChild(
+        #[serde(deserialize_with = "read_id")] ByteBuf,
+        #[serde(deserialize_with = "read_id")] ByteBuf,
+    ),
     /// Returns the spec of a child.
-    GetChildspec(ByteBuf),
+    GetChildspec(#[serde(deserialize_with = "read_id")] ByteBuf),
     /// Returns the spec of a child that runs.
     GetChildspecOf(Pid),
     /// Lists the children, latest started first.

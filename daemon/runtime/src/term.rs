@@ -26,6 +26,17 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
 
+/// Writes a value in the fewest bytes, as reld's own libraries do, so that it can be compared by its bytes. MessagePack
+/// leaves open how many they are. What is no value stays as it is.
+pub(crate) fn shortest(bytes: &[u8]) -> Bytes {
+    let mut rest = bytes;
+    let mut short = Vec::with_capacity(bytes.len());
+    match rmpv::decode::read_value(&mut rest) {
+        Ok(value) if rest.is_empty() && rmpv::encode::write_value(&mut short, &value).is_ok() => short,
+        _ => bytes.to_vec(),
+    }
+}
+
 /// How much of a value is shown, in characters.
 const SHOWN_MAX: usize = 200;
 

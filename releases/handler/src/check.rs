@@ -85,6 +85,7 @@ pub(crate) fn prepare<N: Node>(
     match candidate(store, to) {
         Ok((documents, material)) => {
             prepared.check.warnings.extend(left.iter().flat_map(|left| not_taken(left, &documents)));
+            prepared.check.warnings.extend(strangers(&documents));
             let (old, new) = (left.map(|left| left.release), documents.release);
             let script = match &old {
                 Some(old) => plan_windows(old, &new, options.windows),
@@ -119,6 +120,12 @@ fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
         format!("{module}{}", finding.message)
     };
     findings.filter(|finding| finding.class == "message_not_taken").map(said).collect()
+}
+
+/// Returns the apps that a release configures and has not. OTP says nothing of them.
+fn strangers(documents: &Documents) -> impl Iterator<Item = String> {
+    let names = documents.config.apps.keys().filter(|name| documents.release.app(name).is_none());
+    names.map(|name| format!("config.toml is about {name} too, which is no app of the release"))
 }
 
 /// What was carried out of a script of several windows is taken back by the script of the opposite direction.
@@ -331,8 +338,7 @@ impl Prepared {
         self.check.restarts = restarts(&script);
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
-            let calls: Vec<_> = self.programs.iter().flat_map(Program::calls).cloned().collect();
-            let mut foresight = foresee(node, &script, &material, &calls, look);
+            let mut foresight = foresee(node, &script, &material, look);
             self.check.obstacles.append(&mut foresight.obstacles);
             self.check.warnings.append(&mut foresight.warnings);
         }

@@ -216,6 +216,16 @@ pub enum Obstacle {
     /// The children of a supervisor would change without an instruction that says so.
     #[error("{0}")]
     Children(String),
+    /// A call about a child would be refused by its supervisor.
+    #[error("step {step}: {call} would fail: {reason}; correct the appup")]
+    Call {
+        /// The step, counted from 1 as the script prints it.
+        step: usize,
+        /// The call.
+        call: String,
+        /// Why.
+        reason: String,
+    },
     /// Code that is to come does not take something that it would get.
     #[error("{0}")]
     NotTaken(String),
@@ -264,6 +274,7 @@ impl Obstacle {
             Self::OldProcesses { .. } => "old_processes",
             Self::Orphans { .. } => "orphans",
             Self::Children(_) => "children",
+            Self::Call { .. } => "call",
             Self::NotTaken(_) => "not_taken",
             Self::Unconfirmed { .. } => "unconfirmed",
         }

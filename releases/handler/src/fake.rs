@@ -7,9 +7,9 @@ use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
 use crate::node::{
-    AppSpec, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate, Image,
-    Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged,
-    Raised, Resident, Slot, Staging, StateChange, Unrest,
+    AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate,
+    Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied,
+    Purged, Raised, Resident, Slot, Staging, StateChange, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     pub(crate) starts_threads: Option<AppName>,
     /// What the update of a supervisor changes.
     pub(crate) children: Vec<ChangedChildren>,
+    /// The children of every supervisor, as they are before an upgrade; `None` = they have no ids.
+    pub(crate) rows: Option<Vec<Child>>,
     /// What is foreseen, whatever is asked.
     pub(crate) foreseen: Foreseen,
     /// The fallible calls so far.
@@ -293,6 +295,10 @@ impl Node for Fake {
         self.foreseen.clone()
     }
 
+    fn refuses(&self, _: &Library, call: &Apply) -> Option<String> {
+        (call.function == "ghost").then(|| "unknown variant `ghost`".to_owned())
+    }
+
     fn threads(&self, app: &AppName, _: &Vsn) -> usize {
         usize::from(self.starts_threads.as_ref() == Some(app))
     }
@@ -319,6 +325,10 @@ impl Node for Fake {
     /// The first process is the one that is named.
     fn supervisor(&self, _: &str) -> Option<Pid> {
         self.world.processes.keys().next().copied()
+    }
+
+    fn children(&self, _: Pid) -> Option<Vec<Child>> {
+        self.rows.clone()
     }
 
     fn crashes(&self) -> Vec<Exited> {

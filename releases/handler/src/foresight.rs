@@ -11,8 +11,11 @@
 //! | does not take a state, which no change_code changes | stops the install | the same |
 //! | does not take a message that waits | a warning: its process would crash | the same |
 //! | could not be asked | a warning | the same |
+//!
+//! Of a script of several windows those calls make up for a start argument that come no later than the code which does
+//! not take it. Whether calls come in an order in which they succeed is seen by playing them through (`rehearsal.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reld_plan::{Action, AppName, BuiltIn, MemberChange, ModuleName, Script};
 use serde_json::Value;
@@ -20,7 +23,8 @@ use serde_json::Value;
 use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
-use crate::program::Material;
+use crate::program::{Material, built_in_call};
+use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -29,14 +33,16 @@ pub(crate) struct Foresight {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Looks at everything that a script would meet. `calls` are those of built-in modules that it makes.
-pub(crate) fn foresee<N: Node>(
-    node: &N,
-    script: &Script,
-    material: &Material,
-    calls: &[BuiltIn],
-    look: Look,
-) -> Foresight {
+/// What a script does to children, and when.
+struct Calls<'a> {
+    /// The window in which each module becomes current.
+    moves: BTreeMap<&'a ModuleName, usize>,
+    /// The calls of built-in modules, with their windows.
+    made: Vec<(usize, BuiltIn)>,
+}
+
+/// Looks at everything that a script would meet.
+pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, look: Look) -> Foresight {
     let is_restarted = |wanted: &AppName| {
         script
             .steps
@@ -57,34 +63,32 @@ pub(crate) fn foresee<N: Node>(
             _ => None,
         })
         .collect();
-    if coming.is_empty() {
-        return Foresight::default();
-    }
     let updated: BTreeSet<&ModuleName> = coming
         .iter()
         .filter(|coming| coming.change != MemberChange::Soft)
         .map(|coming| coming.module)
         .collect();
-    let Foreseen { children, refused, unknown } = node.foresee(&coming, look);
+    let foreseen = if coming.is_empty() { Foreseen::default() } else { node.foresee(&coming, look) };
+    let Foreseen { children, refused, unknown } = foreseen;
+    let (calls, made): (_, Vec<BuiltIn>) =
+        (Calls::of(script), script.steps.iter().filter_map(built_in_call).collect());
+    let stops = script.steps.iter().any(|step| matches!(step.action, Action::Stop { .. }));
+    let is_known = unknown.is_empty() && !stops;
     let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
+    let mut updates = Vec::new();
     for children in children {
         let is_updated = updated.contains(&children.changed.supervisor.module);
-        foresight.children(node, children, calls, is_updated);
+        updates.extend(is_updated.then(|| children.changed.clone()));
+        foresight.children(node, children, &made, is_updated);
     }
-    let is_over = |refusal: &ForeseenRefusal| match &refusal.what {
-        // A renamed child gets the start argument of the one that it is from then on; a deleted one is started no more.
-        Refusable::StartArgument(wanted) => calls.iter().any(|call| match call {
-            BuiltIn::RenameChild { supervisor, id, .. } | BuiltIn::DeleteChild { supervisor, id } => {
-                id == wanted && node.supervisor(supervisor) == Some(refusal.process.pid)
-            }
-            _ => false,
-        }),
-        _ => false,
-    };
-    for refusal in refused.into_iter().filter(|refusal| !is_over(refusal)) {
+    for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
         let is_updated = updated.contains(&refusal.process.module);
         foresight.refusal(refusal, is_updated);
     }
+    if is_known {
+        rehearse(node, script, material, &updates, &mut foresight);
+    }
+    functions(node, script, material, &mut foresight);
     foresight
 }
 
@@ -100,6 +104,34 @@ fn change(script: &Script, wanted: &ModuleName) -> MemberChange {
     });
     let stopped = of_member.map(|member| member.change).filter(|change| *change == MemberChange::Stop);
     stopped.or(of_code_change).unwrap_or(MemberChange::Soft)
+}
+
+impl<'a> Calls<'a> {
+    fn of(script: &'a Script) -> Self {
+        let (mut moves, mut made) = (BTreeMap::new(), Vec::new());
+        for (window, steps) in script.windows().enumerate() {
+            moves.extend(steps.iter().filter_map(|step| match &step.action {
+                Action::Load { module, .. } => Some((module, window)),
+                _ => None,
+            }));
+            made.extend(steps.iter().filter_map(built_in_call).map(|call| (window, call)));
+        }
+        Self { moves, made }
+    }
+
+    /// Says whether nobody will have to take what was refused: a renamed child gets the start argument of the one that it
+    /// is from then on, a deleted one is started no more.
+    fn settle<N: Node>(&self, node: &N, refusal: &ForeseenRefusal) -> bool {
+        let Refusable::StartArgument(wanted) = &refusal.what else { return false };
+        let moves = [&refusal.module, &refusal.process.module].map(|module| self.moves.get(module));
+        let last = moves.into_iter().flatten().max();
+        self.made.iter().filter(|(window, _)| Some(window) <= last).any(|(_, call)| match call {
+            BuiltIn::RenameChild { supervisor, id, .. } | BuiltIn::DeleteChild { supervisor, id } => {
+                id == wanted && node.supervisor(supervisor) == Some(refusal.process.pid)
+            }
+            _ => false,
+        })
+    }
 }
 
 impl Foresight {
@@ -169,6 +201,7 @@ fn listed<'a>(ids: impl IntoIterator<Item = &'a Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reld_plan::Windows;
     use serde_json::json;
 
     use super::*;
@@ -176,8 +209,9 @@ mod tests {
     use crate::fake::Fake;
     use crate::handler::{ReleaseHandler, Target};
     use crate::handler_test::{Site, both_ways, options, vsn};
-    use crate::node::ChangedChildren;
+    use crate::node::{ChangedChildren, Child};
     use crate::process::Pid;
+    use crate::program::InstallOptions;
     use crate::report::Outcome;
 
     const UPDATED: &str = "{ update = \"counter\", change = \"supervisor\" }, \
@@ -243,6 +277,56 @@ mod tests {
             Some(("children", "names other children (\"a\", \"b\"), and no update of its module says so"));
         check(soft, changed(&["a"], &["b"], &[]), missing, None);
         check(soft, changed(&[], &[], &["c"]), None, Some("gives other specs to \"c\""));
+    }
+
+    /// Updates three modules in a window each, the supervisor's in the second, with a call before and one after it; checks
+    /// what the check says of this future, and that an install is refused for the same.
+    #[track_caller]
+    fn check_windows(before: &str, after: &str, foreseen: Foreseen, obstacle: Option<&str>) {
+        let call = |call: &str| match call.split_once(' ') {
+            Some((function, args)) => {
+                format!("{{ apply = \"supervisor:{function}\", args = [\"shop\", {args}] }},")
+            }
+            None => String::new(),
+        };
+        let instructions = format!(
+            "{{ update = \"helper\" }}, {} {{ update = \"counter\", change = \"supervisor\" }}, {} {{ update = \"till\" }}",
+            call(before),
+            call(after)
+        );
+        let site = Site::new();
+        let modules = ["counter", "helper", "till"];
+        let mut handler = site.handler();
+        handler.goes(&site.pack_modules(0, &modules, ""), Outcome::Installed);
+        handler.unpacks(&site.pack_modules(1, &modules, &both_ways(1, &instructions)));
+        handler.node_mut().foreseen = foreseen;
+        let child = |id, runs| Child { id: json!(id), runs };
+        handler.node_mut().rows = Some(vec![child("gone", false), child("old", true)]);
+        let options = InstallOptions { windows: Windows::Group, ..options() };
+        let Check { obstacles, script, .. } = handler.check_install(&vsn(1), options).unwrap();
+        assert_eq!(script.unwrap().windows().count(), 3);
+        let said: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), usize::from(obstacle.is_some()), "{said:?}");
+        assert!(said.iter().zip(obstacle).all(|(said, words)| said.contains(words)), "{said:?}");
+        let installed = handler.upgrade(&Target::Version(vsn(1)), options, &mut |_| ());
+        assert_eq!(installed.is_err(), obstacle.is_some(), "{installed:?}");
+    }
+
+    #[test]
+    fn of_several_windows_the_calls_count_that_come_in_time() {
+        let gone = || changed(&["gone"], &[], &[]);
+        check_windows("delete_child \"gone\"", "", gone(), None);
+        check_windows("", "delete_child \"gone\"", gone(), None);
+        let renamed = || changed(&["old"], &["new"], &[]);
+        check_windows("rename_child \"old\", \"new\"", "", renamed(), None);
+        // After the update it belongs to the next window, where both ids have their rows.
+        check_windows("", "rename_child \"old\", \"new\"", renamed(), Some("has a child \"new\" already"));
+        let fresh = || changed(&[], &["fresh"], &[]);
+        check_windows("", "restart_child \"fresh\"", fresh(), None);
+        check_windows("restart_child \"fresh\"", "", fresh(), Some("has no child \"fresh\" then"));
+        let start = || refused(Refusable::StartArgument(json!("gone")));
+        check_windows("delete_child \"gone\"", "", start(), None);
+        check_windows("", "delete_child \"gone\"", start(), Some("terminate and delete it first"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod lineup;
 mod node;
 mod process;
 mod program;
+mod rehearsal;
 mod renamed;
 mod report;
 pub mod requirements;
@@ -67,10 +68,10 @@ pub use handler::{ReleaseHandler, Target};
 pub use interrupt::{Interrupt, Wish};
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
-    AppSpec, ChangedChildren, Coming, Comparison, Conversion, Converted, Exited, Foreseen, ForeseenChildren,
-    ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node, OldCode, OrphanPolicy,
-    Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident, Slot, Staging,
-    StateChange, Unrest,
+    AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
+    ForeseenChildren, ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node,
+    OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident,
+    Slot, Staging, StateChange, Unrest,
 };
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.

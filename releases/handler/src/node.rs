@@ -67,6 +67,10 @@ pub trait Node {
     /// is what is said.
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen;
 
+    /// Asks a library that is to come, in a process that is thrown away, whether it would take a call of one of its
+    /// functions. Returns why not; `None` also where it could not be asked.
+    fn refuses(&self, library: &Library, call: &Apply) -> Option<String>;
+
     /// Returns what happened to the members since the last [`stage`](Node::stage), until the sweep after it.
     ///
     /// It is read from a journal of starts and exits, so that asking costs nothing per living process.
@@ -74,6 +78,9 @@ pub trait Node {
 
     /// Returns the supervisor that built-in calls name so: by its registered name, or its place as `app/child`.
     fn supervisor(&self, place: &str) -> Option<Pid>;
+
+    /// Returns a supervisor's children; `None` where they have no ids, or it is none.
+    fn children(&self, supervisor: Pid) -> Option<Vec<Child>>;
 
     /// Returns who ended abnormally since the last [`switch`](Node::switch), of several windows since the first one's, the
     /// first ones first. A node may leave out all but the first few.
@@ -362,6 +369,15 @@ pub struct LeavingChild {
     pub supervisor: String,
     /// Its id.
     pub id: Value,
+}
+
+/// A child of a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its id.
+    pub id: Value,
+    /// Whether it runs, or is about to.
+    pub runs: bool,
 }
 
 /// One module of a gate.

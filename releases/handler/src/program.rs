@@ -27,8 +27,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use reld_plan::{
-    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PurgeMethod,
-    PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
+    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PlanError,
+    PurgeMethod, PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
 };
 use serde_json::Value;
 
@@ -86,6 +86,10 @@ impl Material {
         let mut new = self.libraries.values().flat_map(|library| &library.modules);
         self.replaceable.contains(module) || new.any(|own| own == module)
     }
+
+    fn has_app(&self, name: &AppName) -> bool {
+        self.apps.iter().any(|app| app.name == *name)
+    }
 }
 
 /// Returns what carries the script out, window by window.
@@ -122,21 +126,53 @@ pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, O
     })
 }
 
+/// Returns the call of a built-in module that a step makes.
+pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
+    match &step.action {
+        Action::Apply(call) => call.built_in()?.ok(),
+        _ => None,
+    }
+}
+
 /// Says what stands in the way of a step.
 fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obstacle> {
     let instruction = || action.to_string();
     let unsupported =
         |remedy| Some(Obstacle::Unsupported { step: number, instruction: instruction(), remedy });
+    if let Some(app) = started(action).filter(|app| !material.has_app(app)) {
+        return Some(Obstacle::Plan(PlanError::NoSuchApplication { app }));
+    }
     match action {
         Action::LoadObjectCode { app, vsn, .. } => {
             let is_there = material.libraries.get(app).is_some_and(|library| library.vsn == *vsn);
             if is_there { None } else { unsupported("pack the release with this app's library") }
         }
-        Action::Apply(call) if call.built_in().is_none() && !material.has_module(&call.module) => {
+        Action::Apply(call) if called(call).is_some_and(|module| !material.has_module(&module)) => {
             Some(Obstacle::UndefModule { step: number, instruction: instruction() })
         }
         Action::SyncNodes { .. } => unsupported("a node knows no other nodes; write the appup without it"),
         _ => None,
+    }
+}
+
+/// Returns the app that a step starts, or makes known.
+fn started(action: &Action) -> Option<AppName> {
+    match action {
+        Action::StartApplication { app, .. } | Action::LoadApplication { app } => Some(app.clone()),
+        Action::Apply(call) => match call.built_in() {
+            Some(Ok(BuiltIn::StartApplication(app) | BuiltIn::LoadApplication(app))) => Some(app),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Returns the module whose code a call runs, where it is an app's.
+fn called(call: &Apply) -> Option<ModuleName> {
+    match call.built_in() {
+        None => Some(call.module.clone()),
+        Some(Ok(BuiltIn::StartChild { spec, .. })) => spec["module"].as_str()?.parse().ok(),
+        Some(_) => None,
     }
 }
 
@@ -171,7 +207,11 @@ impl<'a> Builder<'a> {
         material: &'a Material,
         options: InstallOptions,
     ) -> Self {
-        let program = Program { steps: script.steps.len(), ..Program::default() };
+        // What is renamed has its new id before its supervisor is updated.
+        let expected = script.steps[window.start..].iter().filter_map(built_in_call);
+        let expected = expected.filter(|call| call.undo().is_none());
+        let (expected, steps) = (expected.collect(), script.steps.len());
+        let program = Program { expected, steps, ..Program::default() };
         let steps = &script.steps[window.clone()];
         Self {
             script,
@@ -230,10 +270,7 @@ impl<'a> Builder<'a> {
         match call.built_in() {
             None => self.before(Effect::Apply(call.clone())),
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
-            Some(Ok(call)) => {
-                self.program.expected.push(call.clone());
-                self.after(Finish::Call(call));
-            }
+            Some(Ok(call)) => self.after(Finish::Call(call)),
             // No script with such a call passes its check.
             Some(Err(_)) => {}
         }
@@ -279,13 +316,12 @@ impl<'a> Builder<'a> {
     /// Raises the gate over those that are suspended by name and those that merely have to move.
     fn raise(&mut self, suspended: &[Suspended]) {
         self.stage();
-        let options = self.options;
-        let mut members: Vec<Member> = suspended.iter().map(|member| by_name(member, options)).collect();
-        for module in self.replaced(|_| true) {
-            if !members.iter().any(|member| member.module == module) {
-                members.push(Member { module, timeout: None, unrest: Unrest::Leave, stop: false });
-            }
-        }
+        let named: BTreeSet<&ModuleName> = suspended.iter().map(|member| &member.module).collect();
+        let moving = self.replaced(|_| true).into_iter().filter(|module| !named.contains(module));
+        let moving =
+            moving.map(|module| Member { module, timeout: None, unrest: Unrest::Leave, stop: false });
+        let members: Vec<Member> =
+            suspended.iter().map(|member| by_name(member, self.options)).chain(moving).collect();
         if members.is_empty() {
             return;
         }
@@ -300,26 +336,25 @@ impl<'a> Builder<'a> {
 
     /// Returns the conversions of the modules whose users merely have to move.
     fn soft_conversions(&self) -> Vec<Conversion> {
-        let mut modules = self.replaced(|_| true);
-        modules.retain(|module| !self.has_code_change(module) && !self.is_stopped(module));
-        modules.into_iter().map(|module| Conversion { module, change: StateChange::Soft }).collect()
+        let others = self.steps.iter().flat_map(|step| match &step.action {
+            Action::CodeChange { module, .. } => vec![module],
+            Action::Suspend { modules } => {
+                modules.iter().filter(|member| is_stopped(member)).map(|member| &member.module).collect()
+            }
+            _ => Vec::new(),
+        });
+        let others: BTreeSet<&ModuleName> = others.collect();
+        let modules = self.replaced(|_| true).into_iter().filter(|module| !others.contains(module));
+        modules.map(|module| Conversion { module, change: StateChange::Soft }).collect()
     }
 
     /// Returns the children that the window deletes.
     fn leaving(&self) -> Vec<LeavingChild> {
-        let deleted = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Apply(call) => match call.built_in() {
-                Some(Ok(BuiltIn::DeleteChild { supervisor, id })) => Some(LeavingChild { supervisor, id }),
-                _ => None,
-            },
+        let deleted = self.steps.iter().filter_map(built_in_call).filter_map(|call| match call {
+            BuiltIn::DeleteChild { supervisor, id } => Some(LeavingChild { supervisor, id }),
             _ => None,
         });
         deleted.collect()
-    }
-
-    fn is_stopped(&self, wanted: &ModuleName) -> bool {
-        let stops = |action: &Action| matches!(action, Action::Suspend { modules } if modules.iter().any(|member| is_stopped(member) && member.module == *wanted));
-        self.steps.iter().any(|step| stops(&step.action))
     }
 
     /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
@@ -400,12 +435,6 @@ impl<'a> Builder<'a> {
             .filter(|(module, _, method)| self.material.replaceable.contains(*module) && *method == wanted)
             .map(|(module, _, _)| module.clone())
             .collect()
-    }
-
-    fn has_code_change(&self, wanted: &ModuleName) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(&step.action, Action::CodeChange { module, .. } if module == wanted))
     }
 }
 

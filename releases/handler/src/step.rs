@@ -91,22 +91,13 @@ pub(crate) struct Program {
     pub(crate) effects: Vec<Numbered<Effect>>,
     pub(crate) switch: usize,
     pub(crate) finishes: Vec<Numbered<Finish>>,
-    /// Supervisors' updates may change these children and no others.
+    /// Supervisors' updates may change these children and no others: those of calls in this window and the ones after it.
     pub(crate) expected: Vec<BuiltIn>,
     /// How many steps the script has.
     pub(crate) steps: usize,
 }
 
 impl Program {
-    /// Returns the calls that change children: those that wait for the switch, and renamings.
-    pub(crate) fn calls(&self) -> impl Iterator<Item = &BuiltIn> {
-        let renames = self.effects.iter().filter_map(|effect| match &effect.what {
-            Effect::RenameChild(call) => Some(call),
-            _ => None,
-        });
-        self.expected.iter().chain(renames)
-    }
-
     /// Returns the modules that become current at its switch.
     pub(crate) fn modules(&self) -> Vec<ModuleName> {
         let staged = |effect: &Numbered<Effect>| match &effect.what {

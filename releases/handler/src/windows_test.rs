@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reld_plan::{ModuleName, Windows};
+use serde_json::json;
 
 use crate::error::Error;
 use crate::fake::{Fake, World};
 use crate::fixture::quiet;
 use crate::handler::{ReleaseHandler, Target};
 use crate::handler_test::{Site, both_ways, check, vsn};
-use crate::node::Exited;
+use crate::node::{ChangedChildren, Exited};
 use crate::process::{Pid, Process};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
@@ -169,6 +170,30 @@ fn the_check_shows_the_windows_and_refuses_where_no_way_leads_back() {
     let classes: BTreeSet<_> = found.obstacles.iter().map(|obstacle| obstacle.class()).collect();
     assert_eq!(classes, BTreeSet::from(["no_way_back"]), "{:?}", found.obstacles);
     assert!(handler.check_install(&vsn(2), InstallOptions::default()).unwrap().obstacles.is_empty());
+}
+
+#[test]
+fn children_that_a_later_window_starts_or_deletes_are_expected_by_an_earlier_one() {
+    let call = |function: &str, id: &str| {
+        format!("{{ apply = \"supervisor:{function}\", args = [\"shop\", \"{id}\"] }}")
+    };
+    let supervisor = "{ update = \"counter\", change = \"supervisor\" }, { update = \"till\" }";
+    let later = format!("{supervisor}, {}, {}", call("restart_child", "fresh"), call("delete_child", "gone"));
+    for (instructions, outcome) in [(supervisor, Outcome::RolledBack), (&later, Outcome::Installed)] {
+        let (site, mut handler, _) = shop();
+        handler.remove(&vsn(1)).unwrap();
+        let new = site.pack_modules(1, MODULES, &both_ways(1, instructions));
+        let pid = *handler.node().world.processes.keys().next().unwrap();
+        let supervisor = handler.node().process(pid);
+        let (vanished, added) = (vec![json!("gone")], vec![json!("fresh")]);
+        handler.node_mut().children = vec![ChangedChildren { supervisor, vanished, added }];
+        let report = handler.upgrade(&new, by_group(), &mut |_| ()).unwrap();
+        assert_eq!(
+            (report.outcome, report.windows.len() > 1),
+            (outcome, outcome == Outcome::Installed),
+            "{report}"
+        );
+    }
 }
 
 #[test]

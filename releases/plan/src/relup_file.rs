@@ -103,9 +103,25 @@ fn read_entry(node: Node<'_>, key: &str) -> Result<RelupEntry, Fault> {
     let mut fields = Fields::of(node, &[key, "instructions", "keep"])?;
     Ok(RelupEntry {
         other: fields.required(key, Vsn::read)?,
-        instructions: fields.required("instructions", read::list(read_instruction))?,
+        instructions: fields.required("instructions", read_instructions)?,
         keep: fields.or_default("keep", read::list(ModuleName::read))?,
     })
+}
+
+/// OTP: a restart that stands elsewhere is an `illegal_instruction_after_point_of_no_return`.
+fn read_instructions(node: Node<'_>) -> Result<Vec<LowLevel>, Fault> {
+    let at = node.clone();
+    let instructions = read::list(read_instruction)(node)?;
+    let last = instructions.len().saturating_sub(1);
+    let place = |(number, instruction): (usize, &LowLevel)| match instruction {
+        LowLevel::RestartNewDaemon if number > 0 => Some("`restart_new_daemon` can only be the first"),
+        LowLevel::RestartDaemon if number < last => Some("`restart_daemon` can only be the last"),
+        _ => None,
+    };
+    match instructions.iter().enumerate().find_map(place) {
+        Some(rule) => Err(Fault::at(&at, format!("{rule} instruction of a relup"))),
+        None => Ok(instructions),
+    }
 }
 
 fn read_instruction(node: Node<'_>) -> Result<LowLevel, Fault> {

@@ -55,6 +55,8 @@ fn hint(kind: &str) -> Option<&'static str> {
         "other_release" => {
             Some("unpack a release of the name that runs; --rename goes on under the other name")
         }
+        "no_such_release" => Some("`relctl releases` lists those that are, `relctl unpack FILE` brings one"),
+        "bad_status" => Some("`relctl releases` shows the status of each"),
         _ => None,
     }
 }
@@ -70,7 +72,11 @@ fn runs(running: Option<&handler::Vsn>) -> String {
 pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
-        handler::Error::Store(store) => ErrorReport::refused(store_kind(store), chain(store)),
+        handler::Error::Store(store) => {
+            let mut report = ErrorReport::refused(store_kind(store), chain(store));
+            report.hint = hint(store_kind(store)).map(str::to_owned);
+            report
+        }
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
             .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
         handler::Error::Idle => ErrorReport::refused("idle", chain(error))

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use reld_api::{request as q, term};
-use reld_handler::{AppName, Apply, BuiltIn, LeavingChild, ModuleName, NodeError};
-use reld_runtime::{self as runtime, Answer, AppStatus, Pid, Request, RequestKind, StopCause};
+use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, ModuleName, NodeError};
+use reld_runtime::{self as runtime, Answer, AppStatus, Behaviour, Pid, Request, RequestKind, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
@@ -31,9 +31,7 @@ struct Function<'a> {
 impl RuntimeNode {
     pub(super) fn apply_function(&self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
         let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
-        let function = Function { function: &call.function, args: &call.args };
-        let args = serde_json::to_value(function).map_err(|error| refuse(error.to_string()))?;
-        let args = term::to_msgpack(&args).map_err(|error| refuse(error.to_string()))?;
+        let args = argument(call).map_err(refuse)?;
         self.runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
             runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
             exit => refuse(exit.to_string()),
@@ -105,16 +103,16 @@ impl RuntimeNode {
         }
     }
 
-    /// Finds a supervisor by its registered name, or by its place in the tree of an app.
+    /// Finds a supervisor by its registered name, or by its place in the tree of an app: a server may have the app's name.
     pub(super) fn supervisor_at(&self, place: &str) -> Result<Pid, String> {
-        let found = match self.runtime.whereis(place) {
-            Some(pid) => pid,
-            None => self.at(place)?,
+        let is_supervisor = |pid: &Pid| {
+            self.runtime.process(*pid).is_some_and(|info| info.behaviour == Behaviour::Supervisor)
         };
-        match self.runtime.which_children(found) {
-            Some(_) => Ok(found),
-            None => Err(format!("{place} is no supervisor")),
+        if let Some(pid) = self.runtime.whereis(place).filter(is_supervisor) {
+            return Ok(pid);
         }
+        let found = self.at(place)?;
+        if is_supervisor(&found) { Ok(found) } else { Err(format!("{place} is no supervisor")) }
     }
 
     fn at(&self, place: &str) -> Result<Pid, String> {
@@ -125,12 +123,22 @@ impl RuntimeNode {
             AppStatus::Running { root, .. } => root,
             AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
         });
-        let root = root.ok_or_else(|| format!("{app} is neither a registered name nor an app that runs"))?;
+        let root =
+            root.ok_or_else(|| format!("{app} is neither a registered supervisor nor an app that runs"))?;
         parts.try_fold(root, |pid, part| {
             let rows = self.runtime.which_children(pid).unwrap_or_default();
             let row = rows.iter().find(|row| is_called(&row.id, part));
             row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
         })
+    }
+
+    /// Lists the children of a supervisor, where they have ids.
+    pub(super) fn children_of(&self, supervisor: Pid) -> Option<Vec<Child>> {
+        let child = |row: runtime::Listed| {
+            let runs = row.pid.is_some() || row.restarting;
+            has_id(&row.id).then(|| Child { id: term::to_json(&row.id).unwrap_or_default(), runs })
+        };
+        self.runtime.which_children(supervisor)?.into_iter().map(child).collect()
     }
 
     /// Finds a child that is to be deleted. Where there is no such supervisor, the call that deletes it says so.
@@ -210,6 +218,13 @@ fn start_child(spec: &Value) -> Result<Request, String> {
 
 fn bytes(id: &Value) -> Result<ByteBuf, String> {
     term::to_msgpack(id).map(ByteBuf::from).map_err(|error| error.to_string())
+}
+
+/// Returns the start argument of a task that runs a function.
+pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
+    let function = Function { function: &call.function, args: &call.args };
+    let args = serde_json::to_value(function).map_err(|error| error.to_string())?;
+    term::to_msgpack(&args).map_err(|error| error.to_string())
 }
 
 /// Children of a simple_one_for_one have none.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use reld_api::term;
 use reld_handler::{
-    ChangedChildren, Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, MemberChange,
+    Apply, ChangedChildren, Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, MemberChange,
     Process, Refusable,
 };
 use reld_runtime::{self as runtime, Behaviour, Letter, Place, Supervised};
 use serde_json::Value;
 
 use super::RuntimeNode;
+use super::calls::argument;
 use crate::ask::{Answer, Asked, Kind, Question};
 
 /// How many supervisors, and how many of their children's start arguments, are asked about.
@@ -219,6 +220,15 @@ impl RuntimeNode {
                     Answer::Wants(_) | Answer::Accepted => {}
                 }
             }
+        }
+    }
+
+    pub(super) fn refuses_call(&self, library: &Library, call: &Apply) -> Option<String> {
+        let (module, body) = (call.module.to_string(), Kind::StartArgument);
+        let question = Question::Accepts { module, body, bytes: argument(call).ok()? };
+        match self.ask(library, &[question]).pop() {
+            Some(Answer::Refused(reason)) => Some(reason),
+            _ => None,
         }
     }
 

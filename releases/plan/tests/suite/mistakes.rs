@@ -199,6 +199,22 @@ relup.toml:4:29: expected an array, found a string
     |                             ^^^
 ",
     );
+    check(
+        relup("'point_of_no_return', 'restart_new_daemon'"),
+        "
+relup.toml:4:16: `restart_new_daemon` can only be the first instruction of a relup
+  4 | instructions = ['point_of_no_return', 'restart_new_daemon']
+    |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+",
+    );
+    check(
+        relup("'restart_daemon', 'point_of_no_return'"),
+        "
+relup.toml:4:16: `restart_daemon` can only be the last instruction of a relup
+  4 | instructions = ['restart_daemon', 'point_of_no_return']
+    |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+",
+    );
     let range =
         RelupFile::parse("relup.toml", "version = '2.0.0'\n[[up]]\nfrom = '>=1.0.0'\ninstructions = []\n");
     assert!(range.unwrap_err().to_string().contains("is not a version"));

@@ -1,0 +1,297 @@
+//! What a script's calls would meet, as far as it is known before anything is done. Those about children are played
+//! through on the tables:
+//!
+//! | call | would fail where | then |
+//! |---|---|---|
+//! | `rename_child`, `restart_child`, `start_child` | their supervisor would refuse | stops the install, which would go back |
+//! | `delete_child` | the child runs then | stops the install: it would run on |
+//! | `terminate_child`, `delete_child` | there is no such child | a warning: on other nodes there may be one |
+//! | all | there is no such supervisor | as where there is no such child |
+//!
+//! They are played in the order of an install: in each window renamings, then what updates add, then the others. What
+//! the script itself starts or renames may be in places that nobody knows yet: who is looked for there in vain is not judged.
+//! Nor are trees of apps that the script starts, and nobody is where a new init could not be asked, or the script stops
+//! children by their modules.
+//!
+//! Functions of code that the script stages, and those that would take them back, are shown to that code. One that an undo
+//! names in vain would be missed when it is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reld_plan::{Action, BuiltIn, ModuleName, Script, Step};
+use serde_json::Value;
+
+use crate::error::Obstacle;
+use crate::foresight::Foresight;
+use crate::node::{ChangedChildren, Child, Node};
+use crate::process::Pid;
+use crate::program::{Material, built_in_call};
+
+/// Who of a supervisor's children runs, by their ids.
+type Family = BTreeMap<String, bool>;
+
+struct Rehearsal<'a, N> {
+    node: &'a N,
+    /// The apps that there will be.
+    apps: BTreeSet<&'a str>,
+    /// Those of them whose trees begin anew.
+    begun: BTreeSet<&'a str>,
+    families: BTreeMap<Pid, Option<Family>>,
+    /// The ids of children that were started or renamed, as they are written in places.
+    placed: BTreeSet<String>,
+    /// Whether somebody was started, who may register any name.
+    has_started: bool,
+}
+
+/// Why a call would fail.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    Nobody(String),
+    Refused(String),
+}
+
+/// Plays all calls through, and notes those that would fail. `updates` are the supervisors whose updates change children.
+pub(crate) fn rehearse<N: Node>(
+    node: &N,
+    script: &Script,
+    material: &Material,
+    updates: &[ChangedChildren],
+    found: &mut Foresight,
+) {
+    let begun = script.steps.iter().filter_map(|step| match &step.action {
+        Action::StartApplication { app, .. } | Action::RestartApplication { app, .. } => Some(app.as_str()),
+        _ => None,
+    });
+    let mut rehearsal = Rehearsal {
+        node,
+        apps: material.apps.iter().map(|app| app.name.as_str()).collect(),
+        begun: begun.collect(),
+        families: BTreeMap::new(),
+        placed: BTreeSet::new(),
+        has_started: false,
+    };
+    let mut first = 1;
+    for steps in script.windows() {
+        let calls: Vec<(usize, BuiltIn)> =
+            (first..).zip(steps).filter_map(|(number, step)| Some((number, built_in_call(step)?))).collect();
+        let (renamings, others): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|(_, call)| call.undo().is_some());
+        renamings.iter().for_each(|(step, call)| rehearsal.note(*step, call, found));
+        rehearsal.update(steps, updates);
+        others.iter().for_each(|(step, call)| rehearsal.note(*step, call, found));
+        first += steps.len();
+    }
+}
+
+/// Notes the functions that the code which is to come has not, or not with these arguments.
+pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material, found: &mut Foresight) {
+    let mut staged = BTreeMap::new();
+    for (step, action) in (1..).zip(script.steps.iter().map(|step| &step.action)) {
+        match action {
+            Action::Load { module, app, .. } => drop(staged.insert(module, app)),
+            Action::Apply(call) => {
+                for call in [Some(call), call.undo.as_deref()].into_iter().flatten() {
+                    let library = staged.get(&call.module).and_then(|app| material.libraries.get(*app));
+                    let refused = library.and_then(|library| node.refuses(library, call));
+                    let obstacle = |reason| Obstacle::Call { step, call: call.to_string(), reason };
+                    found.obstacles.extend(refused.map(obstacle));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<N: Node> Rehearsal<'_, N> {
+    fn note(&mut self, step: usize, call: &BuiltIn, found: &mut Foresight) {
+        let played = self.play(call);
+        self.place(call);
+        match played {
+            Ok(()) => {}
+            Err(Trouble::Nobody(reason)) if call.ends() => {
+                found.warnings.push(format!("step {step}: {call} would find nothing to end: {reason}"));
+            }
+            Err(Trouble::Nobody(reason) | Trouble::Refused(reason)) => {
+                found.obstacles.push(Obstacle::Call { step, call: call.to_string(), reason });
+            }
+        }
+    }
+
+    fn play(&mut self, call: &BuiltIn) -> Result<(), Trouble> {
+        let (place, id) = match call {
+            BuiltIn::StartChild { supervisor, spec } => (supervisor, &spec["id"]),
+            BuiltIn::RestartChild { supervisor, id }
+            | BuiltIn::TerminateChild { supervisor, id }
+            | BuiltIn::DeleteChild { supervisor, id }
+            | BuiltIn::RenameChild { supervisor, id, .. } => (supervisor, id),
+            _ => return Ok(()),
+        };
+        let Some(family) = self.family(place)? else { return Ok(()) };
+        let runs = family.get(&id.to_string()).copied();
+        let refused = |why: &str| Err(Trouble::Refused(format!("child {id} of {place} {why}")));
+        match (call, runs) {
+            (BuiltIn::StartChild { .. }, Some(_)) => return refused("is there already"),
+            (BuiltIn::StartChild { .. }, None) => {}
+            (_, None) => return Err(Trouble::Nobody(format!("{place} has no child {id} then"))),
+            (BuiltIn::RestartChild { .. }, Some(true)) => return refused("runs already"),
+            (BuiltIn::DeleteChild { .. }, Some(true)) => return refused("runs then; terminate it first"),
+            (BuiltIn::RenameChild { new, .. }, _) if family.contains_key(&new.to_string()) => {
+                return Err(Trouble::Refused(format!("{place} has a child {new} already")));
+            }
+            _ => {}
+        }
+        play(family, call, id, runs.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Returns the children of a supervisor; `None` where nothing is known of them.
+    fn family(&mut self, place: &str) -> Result<Option<&mut Family>, Trouble> {
+        // A name that is no app's may be registered in any tree.
+        let app = place.split('/').next().unwrap_or_default();
+        if self.begun.contains(app) || !self.begun.is_empty() && !self.apps.contains(app) {
+            return Ok(None);
+        }
+        match self.node.supervisor(place) {
+            Some(pid) => Ok(self.of(pid)),
+            None if self.may_come(place) => Ok(None),
+            None => Err(Trouble::Nobody(format!("there is no supervisor {place}"))),
+        }
+    }
+
+    /// Says whether there may be a supervisor in a place where none is yet.
+    fn may_come(&self, place: &str) -> bool {
+        match place.contains('/') {
+            true => place.split('/').any(|part| self.placed.contains(part)),
+            false => self.has_started,
+        }
+    }
+
+    fn place(&mut self, call: &BuiltIn) {
+        let id = match call {
+            BuiltIn::StartChild { spec, .. } => &spec["id"],
+            BuiltIn::RestartChild { id, .. } | BuiltIn::RenameChild { new: id, .. } => id,
+            _ => return,
+        };
+        self.placed.insert(id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+        self.has_started |= call.undo().is_none();
+    }
+
+    fn of(&mut self, pid: Pid) -> Option<&mut Family> {
+        let listed = || {
+            let row = |child: Child| (child.id.to_string(), child.runs);
+            Some(self.node.children(pid)?.into_iter().map(row).collect())
+        };
+        self.families.entry(pid).or_insert_with(listed).as_mut()
+    }
+
+    /// Adds what the new inits of the supervisors name that are updated in a window. They do not start it.
+    fn update(&mut self, steps: &[Step], updates: &[ChangedChildren]) {
+        let moved: BTreeSet<&ModuleName> = steps.iter().filter_map(loaded).collect();
+        for ChangedChildren { supervisor, added, .. } in updates {
+            if moved.contains(&supervisor.module)
+                && let Some(family) = self.of(supervisor.pid)
+            {
+                added.iter().for_each(|id| {
+                    family.entry(id.to_string()).or_insert(false);
+                });
+            }
+        }
+    }
+}
+
+fn play(family: &mut Family, call: &BuiltIn, id: &Value, runs: bool) {
+    let id = id.to_string();
+    match call {
+        BuiltIn::TerminateChild { .. } => drop(family.insert(id, false)),
+        BuiltIn::DeleteChild { .. } => drop(family.remove(&id)),
+        BuiltIn::RenameChild { new, .. } => {
+            family.remove(&id);
+            family.insert(new.to_string(), runs);
+        }
+        _ => drop(family.insert(id, true)),
+    }
+}
+
+fn loaded(step: &Step) -> Option<&ModuleName> {
+    match &step.action {
+        Action::Load { module, .. } => Some(module),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::check::Check;
+    use crate::fake::Fake;
+    use crate::handler::ReleaseHandler;
+    use crate::handler_test::{Site, both_ways, options, vsn};
+    use crate::node::Foreseen;
+    use crate::report::Outcome;
+
+    /// Returns what the check says of these calls to a supervisor whose child `runs` does and whose child `rests` does
+    /// not.
+    fn said(calls: &[&str], foreseen: Foreseen) -> Check {
+        let site = Site::new();
+        let mut handler: ReleaseHandler<Fake> = site.handler();
+        handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
+        let call = |call: &&str| match call.split_once(' ') {
+            Some((function, args)) => {
+                format!(", {{ apply = \"supervisor:{function}\", args = [\"shop\", {args}] }}")
+            }
+            None => format!(", {{ apply = \"counter:{call}\", undo = {{ apply = \"counter:ghost\" }} }}"),
+        };
+        let calls: String = calls.iter().map(call).collect();
+        let instructions = format!("{{ update = \"counter\", change = \"supervisor\" }}{calls}");
+        handler.unpacks(&site.pack_modules(1, &["counter"], &both_ways(1, &instructions)));
+        let child = |id, runs| Child { id: json!(id), runs };
+        handler.node_mut().rows = Some(vec![child("runs", true), child("rests", false)]);
+        handler.node_mut().foreseen = foreseen;
+        handler.check_install(&vsn(1), options()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(calls: &[&str], obstacle: Option<&str>, warning: Option<&str>) {
+        let found = said(calls, Foreseen::default());
+        let said: Vec<String> = found.obstacles.iter().map(ToString::to_string).collect();
+        for (said, wanted) in [(&said, obstacle), (&found.warnings, warning)] {
+            assert_eq!(said.len(), usize::from(wanted.is_some()), "{calls:?}: {said:?}");
+            assert!(said.iter().zip(wanted).all(|(said, words)| said.contains(words)), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_new_init_could_not_be_asked_nobody_is_judged() {
+        let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
+        assert_eq!(said(&["restart_child \"fresh\""], unknown).obstacles, []);
+    }
+
+    #[test]
+    fn calls_that_a_supervisor_would_refuse_are_told_before() {
+        check(&["terminate_child \"runs\"", "delete_child \"runs\"", "delete_child \"rests\""], None, None);
+        check(&["rename_child \"runs\", \"x\"", "terminate_child \"x\"", "restart_child \"x\""], None, None);
+        check(
+            &["delete_child \"rests\"", "start_child { id = \"rests\", module = \"counter\" }"],
+            None,
+            None,
+        );
+        check(&["delete_child \"runs\""], Some("child \"runs\" of shop runs then; terminate it first"), None);
+        check(&["restart_child \"runs\""], Some("runs already"), None);
+        check(
+            &["restart_child \"ghost\""],
+            Some("shop has no child \"ghost\" then; correct the appup"),
+            None,
+        );
+        check(&["rename_child \"ghost\", \"x\""], Some("shop has no child \"ghost\""), None);
+        check(&["rename_child \"runs\", \"rests\""], Some("shop has a child \"rests\" already"), None);
+        let again = "start_child { id = \"runs\", module = \"counter\" }";
+        check(&[again], Some("child \"runs\" of shop is there already"), None);
+        check(
+            &["terminate_child \"ghost\""],
+            None,
+            Some("would find nothing to end: shop has no child \"ghost\""),
+        );
+    }
+}
