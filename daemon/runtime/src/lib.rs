@@ -55,6 +55,7 @@ mod shown;
 mod sleepers;
 mod slot;
 mod supervisor;
+mod sweep;
 mod sync;
 mod sys;
 mod table;

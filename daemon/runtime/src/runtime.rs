@@ -25,10 +25,11 @@ use crate::request::Listed;
 use crate::run;
 use crate::shown;
 use crate::supervisor::Supervised;
+use crate::sweep::sweep;
 use crate::sys::{self, SysError, SysStatus};
 use crate::top;
 use crate::trace::{Only, Traced, Tracing};
-use crate::upgrade::{self, Upgrade};
+use crate::upgrade::Upgrade;
 use crate::world::{OUTSIDE, Start, World};
 
 /// A node's process world. Cloning gives another handle to the same one.
@@ -497,7 +498,7 @@ impl Runtime {
     /// [`CodeError::NotPurged`] when one of them has old code already.
     pub fn load(&self, modules: Vec<Arc<dyn Module>>, deadline: Instant) -> Result<(), CodeError> {
         self.world.code.load(modules)?;
-        upgrade::sweep(&self.world, deadline);
+        sweep(&self.world, deadline);
         Ok(())
     }
 
