@@ -209,6 +209,7 @@ fn an_upgrade_is_detached_followed_and_aborted() {
     // A detached order that is refused says so at once.
     let refused = node.run(&["upgrade", "9.9.9", "--detach"]).expect(1);
     assert!(refused.stderr.contains("no_such_release"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`relctl releases` lists those that are"), "{}", refused.stderr);
     node.ok(&["upgrade", "2.0.0", "--detach"]);
     eventually("it is committed", || (runs(&node) == (json!("2.0.0"), json!("permanent"))).then_some(()));
 }

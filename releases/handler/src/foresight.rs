@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::children::unexpected;
 use crate::error::Obstacle;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
-use crate::program::{Material, built_in_call};
+use crate::program::{Material, built_in_call, loaded};
 use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
@@ -37,8 +37,10 @@ pub(crate) struct Foresight {
 struct Calls<'a> {
     /// The window in which each module becomes current.
     moves: BTreeMap<&'a ModuleName, usize>,
-    /// The calls of built-in modules, with their windows.
-    made: Vec<(usize, BuiltIn)>,
+    /// The calls of built-in modules.
+    made: Vec<BuiltIn>,
+    /// The window of each.
+    windows: Vec<usize>,
 }
 
 /// Looks at everything that a script would meet.
@@ -69,17 +71,16 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         .map(|coming| coming.module)
         .collect();
     let foreseen = if coming.is_empty() { Foreseen::default() } else { node.foresee(&coming, look) };
-    let Foreseen { children, refused, unknown } = foreseen;
-    let (calls, made): (_, Vec<BuiltIn>) =
-        (Calls::of(script), script.steps.iter().filter_map(built_in_call).collect());
+    let Foreseen { children, refused, unknown, unasked } = foreseen;
+    let calls = Calls::of(script);
     let stops = script.steps.iter().any(|step| matches!(step.action, Action::Stop { .. }));
     let is_known = unknown.is_empty() && !stops;
-    let mut foresight = Foresight { warnings: unknown, ..Foresight::default() };
+    let mut foresight = Foresight { warnings: [unknown, unasked].concat(), ..Foresight::default() };
     let mut updates = Vec::new();
     for children in children {
         let is_updated = updated.contains(&children.changed.supervisor.module);
         updates.extend(is_updated.then(|| children.changed.clone()));
-        foresight.children(node, children, &made, is_updated);
+        foresight.children(node, children, &calls.made, is_updated);
     }
     for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
         let is_updated = updated.contains(&refusal.process.module);
@@ -108,15 +109,13 @@ fn change(script: &Script, wanted: &ModuleName) -> MemberChange {
 
 impl<'a> Calls<'a> {
     fn of(script: &'a Script) -> Self {
-        let (mut moves, mut made) = (BTreeMap::new(), Vec::new());
+        let (mut moves, mut made, mut windows) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (window, steps) in script.windows().enumerate() {
-            moves.extend(steps.iter().filter_map(|step| match &step.action {
-                Action::Load { module, .. } => Some((module, window)),
-                _ => None,
-            }));
-            made.extend(steps.iter().filter_map(built_in_call).map(|call| (window, call)));
+            moves.extend(steps.iter().filter_map(loaded).map(|module| (module, window)));
+            made.extend(steps.iter().filter_map(built_in_call));
+            windows.resize(made.len(), window);
         }
-        Self { moves, made }
+        Self { moves, made, windows }
     }
 
     /// Says whether nobody will have to take what was refused: a renamed child gets the start argument of the one that it
@@ -125,7 +124,8 @@ impl<'a> Calls<'a> {
         let Refusable::StartArgument(wanted) = &refusal.what else { return false };
         let moves = [&refusal.module, &refusal.process.module].map(|module| self.moves.get(module));
         let last = moves.into_iter().flatten().max();
-        self.made.iter().filter(|(window, _)| Some(window) <= last).any(|(_, call)| match call {
+        let in_time = self.made.iter().zip(&self.windows).filter(|(_, window)| Some(*window) <= last);
+        in_time.map(|(call, _)| call).any(|call| match call {
             BuiltIn::RenameChild { supervisor, id, .. } | BuiltIn::DeleteChild { supervisor, id } => {
                 id == wanted && node.supervisor(supervisor) == Some(refusal.process.pid)
             }

@@ -256,8 +256,10 @@ pub struct Foreseen {
     pub children: Vec<ForeseenChildren>,
     /// What the code that is to come does not take.
     pub refused: Vec<ForeseenRefusal>,
-    /// What could not be foreseen, and why.
+    /// The supervisors of which nobody knows what their children will be, and why.
     pub unknown: Vec<String>,
+    /// What else was not asked about, or could not be, and why.
+    pub unasked: Vec<String>,
 }
 
 /// How the child specs of one supervisor would change.

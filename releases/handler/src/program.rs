@@ -126,6 +126,14 @@ pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, O
     })
 }
 
+/// Returns the module that a step makes current.
+pub(crate) fn loaded(step: &Step) -> Option<&ModuleName> {
+    match &step.action {
+        Action::Load { module, .. } => Some(module),
+        _ => None,
+    }
+}
+
 /// Returns the call of a built-in module that a step makes.
 pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
     match &step.action {

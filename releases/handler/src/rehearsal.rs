@@ -25,7 +25,7 @@ use crate::error::Obstacle;
 use crate::foresight::Foresight;
 use crate::node::{ChangedChildren, Child, Node};
 use crate::process::Pid;
-use crate::program::{Material, built_in_call};
+use crate::program::{Material, built_in_call, loaded};
 
 /// Who of a supervisor's children runs, by their ids.
 type Family = BTreeMap<String, bool>;
@@ -212,13 +212,6 @@ fn play(family: &mut Family, call: &BuiltIn, id: &Value, runs: bool) {
     }
 }
 
-fn loaded(step: &Step) -> Option<&ModuleName> {
-    match &step.action {
-        Action::Load { module, .. } => Some(module),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -266,6 +259,10 @@ mod tests {
     fn where_a_new_init_could_not_be_asked_nobody_is_judged() {
         let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
         assert_eq!(said(&["restart_child \"fresh\""], unknown).obstacles, []);
+        // Start arguments that were not looked at say nothing of who will be there.
+        let unasked = Foreseen { unasked: vec!["too many".to_owned()], ..Foreseen::default() };
+        let Check { obstacles, warnings, .. } = said(&["restart_child \"fresh\""], unasked);
+        assert_eq!((obstacles.len(), warnings), (1, vec!["too many".to_owned()]));
     }
 
     #[test]

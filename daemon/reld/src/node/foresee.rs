@@ -116,7 +116,7 @@ impl RuntimeNode {
         if prospect.has_more {
             let said =
                 format!("more start arguments of children of {process} were not looked at; an install does");
-            foreseen.unknown.push(said);
+            foreseen.unasked.push(said);
         }
         let kept = prospect.kept.into_iter().map(|kept| Met {
             process: process.clone(),
@@ -215,7 +215,7 @@ impl RuntimeNode {
                             "whether {module} {} takes what {} would give it is not known: {why}",
                             library.vsn, met.process
                         );
-                        foreseen.unknown.push(said);
+                        foreseen.unasked.push(said);
                     }
                     Answer::Wants(_) | Answer::Accepted => {}
                 }
