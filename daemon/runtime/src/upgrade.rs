@@ -488,10 +488,9 @@ impl Upgrade {
         let staged = self.world.code.all_staged();
         let begin = || Codes { gate, staged: &staged, met: Vec::new(), last: 0 };
         let (mut members, mut parents) = (Members::default(), Vec::new());
-        for Met { code, found, .. } in
+        for Met { code, mut found, .. } in
             self.world.survey(begin, Codes::note).into_iter().flat_map(|codes| codes.met)
         {
-            let mut found = found;
             found.retain(|(pid, parent)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
             if !found.is_empty() {
                 members

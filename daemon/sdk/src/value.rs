@@ -14,9 +14,9 @@ use crate::codec::{self, Undecodable};
 /// Two values are equal when their bytes are.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct Value(
-    /// Nil is empty here: it is what nearly every `extra` is, and an upgrade makes one for each process.
+    /// `None` is nil, which needs no memory: nearly every `extra` is, and an upgrade makes one for each process.
     #[schemars(with = "Vec<u8>")]
-    Vec<u8>,
+    Option<Vec<u8>>,
 );
 
 impl Value {
@@ -38,25 +38,25 @@ impl Value {
 
     /// The value that says nothing: nil.
     pub fn nothing() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        if bytes == codec::NOTHING { Self::nothing() } else { Self(bytes.to_vec()) }
+        Self((bytes != codec::NOTHING).then(|| bytes.to_vec()))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        if self.0.is_empty() { &codec::NOTHING } else { &self.0 }
+        self.0.as_deref().unwrap_or(&codec::NOTHING)
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        if self.0.is_empty() { codec::NOTHING.to_vec() } else { self.0 }
+        self.0.unwrap_or_else(|| codec::NOTHING.to_vec())
     }
 }
 
 impl From<ByteBuf> for Value {
     fn from(bytes: ByteBuf) -> Self {
-        if *bytes == codec::NOTHING { Self::nothing() } else { Self(bytes.into_vec()) }
+        Self((*bytes != codec::NOTHING).then(|| bytes.into_vec()))
     }
 }
 
@@ -124,5 +124,24 @@ impl State {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nil_is_the_same_value_however_it_came_and_no_bytes_are_none() {
+        let nil = Value::nothing();
+        let read: Value = codec::decode(b"\xc4\x01\xc0").expect("a value in bin");
+        for same in [Value::from_bytes(&codec::NOTHING), Value::write(&()).expect("encodes"), read] {
+            assert_eq!(same, nil);
+            assert_eq!((same.read::<()>(), same.bytes()), (Ok(()), &codec::NOTHING[..]));
+            assert_eq!(codec::encode(&same), Ok(b"\xc4\x01\xc0".to_vec()));
+            assert_eq!(same.into_bytes(), codec::NOTHING);
+        }
+        let broken = Value::from_bytes(&[]);
+        assert!(broken != nil && broken.read::<()>().is_err());
     }
 }
