@@ -10,7 +10,7 @@ use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Obstacle};
+use crate::error::{Error, NodeError, Obstacle};
 use crate::foresight::foresee;
 use crate::lineup::{Lineup, library};
 use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
@@ -171,22 +171,25 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
     }
 }
 
-/// Looks at everything that a boot of a release would need.
-pub(crate) fn bootable(store: &Store, vsn: &Vsn, installed: &Vsn) -> Vec<Obstacle> {
+/// Looks at everything that a boot of a release by the daemon `successor` would need.
+pub(crate) fn bootable(store: &Store, vsn: &Vsn, successor: Result<Vsn, NodeError>) -> Vec<Obstacle> {
     if let Err(error) = store.release(vsn) {
         return vec![files(error)];
     }
     match candidate(store, &Lineup::of(vsn.clone())) {
-        Ok((documents, _)) => other_daemon(&documents.release, installed).into_iter().collect(),
+        Ok((documents, _)) => other_daemon(&documents.release, successor).into_iter().collect(),
         Err(obstacles) => obstacles,
     }
 }
 
-/// Says what stands against executing the daemon of this version for a release.
-pub(crate) fn other_daemon(release: &Release, installed: &Vsn) -> Option<Obstacle> {
+/// Says what stands against executing the daemon `successor` for a release.
+pub(crate) fn other_daemon(release: &Release, successor: Result<Vsn, NodeError>) -> Option<Obstacle> {
     let wanted = &release.rel().daemon;
-    let other = || Obstacle::OtherDaemon { wanted: wanted.clone(), installed: installed.clone() };
-    (wanted != installed).then(other)
+    match successor {
+        Ok(installed) if installed == *wanted => None,
+        Ok(installed) => Some(Obstacle::OtherDaemon { wanted: wanted.clone(), installed }),
+        Err(error) => Some(Obstacle::NoSuccessor(error)),
+    }
 }
 
 /// Reads what is to be installed, every byte of the release.

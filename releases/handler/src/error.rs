@@ -75,6 +75,12 @@ pub enum NodeError {
         /// What it answered.
         reason: String,
     },
+    /// The daemon that a restart would execute is not usable.
+    #[error("cannot restart: the daemon's own file is not usable: {reason}; install reld there first")]
+    Successor {
+        /// The file, and what is wrong with it.
+        reason: String,
+    },
     /// Members did not come to rest.
     #[error("not at rest after {after_ms} ms: {}", Listed(.processes))]
     NotAtRest {
@@ -176,6 +182,9 @@ pub enum Obstacle {
         /// What a restart would execute.
         installed: Vsn,
     },
+    /// There is no daemon that a restart could execute.
+    #[error(transparent)]
+    NoSuccessor(NodeError),
     /// The release has another name than the one that runs.
     #[error("it is a release of {wanted}, and the node runs {running} {vsn}")]
     OtherRelease {
@@ -268,7 +277,7 @@ impl Obstacle {
             Self::NoWayBack(_) => "no_way_back",
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
-            Self::OtherDaemon { .. } => "other_daemon",
+            Self::OtherDaemon { .. } | Self::NoSuccessor(_) => "other_daemon",
             Self::OtherRelease { .. } => "other_release",
             Self::UndefModule { .. } => "undef_module",
             Self::OldProcesses { .. } => "old_processes",
@@ -338,6 +347,18 @@ pub enum Error {
         /// Its version.
         vsn: Vsn,
     },
+    /// No release runs that could be committed.
+    #[error("the node is idle; there is nothing to commit")]
+    NothingToCommit,
+    /// A release settles, and the order would disturb that.
+    #[error("release {vsn} settles: it is watched before it is committed")]
+    Settles {
+        /// The release.
+        vsn: Vsn,
+    },
+    /// The daemon panicked.
+    #[error("the daemon panicked: {0}; this is a bug of reld")]
+    Bug(String),
     /// An earlier rollback was not complete, or another release is to be booted.
     #[error("the node must restart before anything else is installed")]
     NeedsRestart,

@@ -19,6 +19,10 @@ pub(crate) struct Fake {
     pub(crate) world: World,
     /// Numbers of the fallible calls that fail, counted from 0.
     pub(crate) failing: BTreeSet<usize>,
+    /// Numbers of the fallible calls that panic.
+    pub(crate) panicking: BTreeSet<usize>,
+    /// The daemon that a restart would execute: 1.0.0, unless another one is named.
+    pub(crate) successor: Option<Result<Vsn, NodeError>>,
     /// Before which fallible call which process dies.
     pub(crate) deaths: BTreeMap<usize, Pid>,
     /// Whether a message for every process arrives before each fallible call.
@@ -135,6 +139,7 @@ impl Fake {
         if self.has_traffic {
             self.send();
         }
+        assert!(!self.panicking.contains(&number), "call {number} is to panic");
         self.failing.contains(&number)
     }
 
@@ -333,6 +338,10 @@ impl Node for Fake {
 
     fn crashes(&self) -> Vec<Exited> {
         self.crashes.clone()
+    }
+
+    fn successor(&self) -> Result<Vsn, NodeError> {
+        self.successor.clone().unwrap_or(Ok(Vsn::new(1, 0, 0)))
     }
 
     fn residents(&self) -> Vec<Resident> {

@@ -207,8 +207,8 @@ mod tests {
     use super::*;
     use crate::check::Check;
     use crate::fake::Fake;
-    use crate::handler::{ReleaseHandler, Target};
-    use crate::handler_test::{Site, both_ways, options, vsn};
+    use crate::handler::ReleaseHandler;
+    use crate::handler_test::{Site, Target, both_ways, options, vsn};
     use crate::node::{ChangedChildren, Child};
     use crate::process::Pid;
     use crate::program::InstallOptions;

@@ -2,22 +2,35 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use reld_plan::Vsn;
 use reld_store::{Abi, Digest, FileEntry, Manifest, Platform, Store, Unpacked};
 
 use crate::error::{Error, Obstacle};
+use crate::event::{Event, Observer};
 use crate::fake::Fake;
 use crate::fixture::{app_toml, appup_toml, release_toml};
-use crate::handler::{ReleaseHandler, Target};
+use crate::handler::{ReleaseHandler, Watched};
 use crate::lineup::SingleApp;
 use crate::node::{Image, OrphanPolicy, OutsiderKind};
+use crate::order::{End, Ended, Order};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::saga::Limits;
+use crate::settle::Settle;
 
 const ABI: Abi = Abi { major: 1, minor: 0 };
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Which release an upgrade goes to.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// The release in this tarball.
+    Tarball(PathBuf),
+    /// A release that is unpacked.
+    Version(Vsn),
+}
 
 /// A folder with tarballs and a root.
 pub(crate) struct Site {
@@ -138,7 +151,77 @@ pub(crate) fn options() -> InstallOptions {
     InstallOptions::default()
 }
 
+/// Orders as the daemon gives them.
 impl ReleaseHandler<Fake> {
+    /// Carries an order out, and watches the release until it has settled.
+    pub(crate) fn moves(&mut self, order: Order, observer: Observer<'_>) -> Result<Report, Error> {
+        match self.carry_out(order, observer)? {
+            Ended::Moved(report) => Ok(*report),
+            Ended::Settles => self.settles(observer),
+            other => panic!("it did not move: {other:?}"),
+        }
+    }
+
+    /// Watches the release until it has settled.
+    pub(crate) fn settles(&mut self, observer: Observer<'_>) -> Result<Report, Error> {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        loop {
+            match self.watch(observer).expect("a release settles") {
+                Watched::Ended(report) => return report.map(|report| *report),
+                Watched::Again(_) => assert!(Instant::now() < deadline, "it settles for ever"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn install(
+        &mut self,
+        vsn: &Vsn,
+        options: InstallOptions,
+        observer: Observer<'_>,
+    ) -> Result<Report, Error> {
+        self.moves(Order::Install { to: vsn.clone(), options }, observer)
+    }
+
+    pub(crate) fn upgrade(
+        &mut self,
+        target: &Target,
+        options: InstallOptions,
+        observer: Observer<'_>,
+    ) -> Result<Report, Error> {
+        self.upgrade_settled(target, options, Settle::default(), observer)
+    }
+
+    pub(crate) fn upgrade_settled(
+        &mut self,
+        target: &Target,
+        options: InstallOptions,
+        settle: Settle,
+        observer: Observer<'_>,
+    ) -> Result<Report, Error> {
+        let to = match target {
+            Target::Tarball(path) => self.unpack(path)?.release.version,
+            Target::Version(vsn) => vsn.clone(),
+        };
+        self.moves(Order::Upgrade { to, options, end: End::Commit(settle) }, observer)
+    }
+
+    pub(crate) fn replace(&mut self, app: SingleApp, options: InstallOptions) -> Result<Report, Error> {
+        self.moves(Order::App { app: Box::new(app), options }, &mut |_| ())
+    }
+
+    #[track_caller]
+    pub(crate) fn removes(&mut self, vsn: &Vsn) {
+        let ended = self.carry_out(Order::Remove { vsn: vsn.clone() }, &mut |_| ());
+        assert!(matches!(ended, Ok(Ended::Removed { .. })), "{ended:?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn commits(&mut self, vsn: &Vsn) {
+        let ended = self.carry_out(Order::Commit { vsn: Some(vsn.clone()) }, &mut |_| ());
+        assert!(matches!(ended, Ok(Ended::Committed { .. })), "{ended:?}");
+    }
+
     /// Upgrades and expects the road to end as told.
     #[track_caller]
     pub(crate) fn goes(&mut self, target: &Target, expected: Outcome) -> Report {
@@ -159,6 +242,14 @@ impl ReleaseHandler<Fake> {
             Err(Error::Refused { obstacles, .. }) => obstacles,
             other => panic!("not refused: {other:?}"),
         }
+    }
+}
+
+/// Takes the title of a step.
+pub(crate) fn title<'a>(event: &Event<'a>) -> Option<&'a str> {
+    match event {
+        Event::Step(progress) => Some(progress.title),
+        Event::Begins(_) => None,
     }
 }
 
@@ -208,7 +299,7 @@ fn a_release_is_unpacked_then_current_then_permanent_and_a_crash_boots_the_perma
     assert_eq!(handler.boot(&mut |_| ()).unwrap().map(|report| report.to), Some(vsn(0)));
     check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
     handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
-    handler.make_permanent(&vsn(1)).unwrap();
+    handler.commits(&vsn(1));
     check(&handler, "1.1.0 permanent, 1.0.0 old");
 
     drop(handler);
@@ -238,8 +329,9 @@ fn the_observer_is_told_each_step_before_it_is_done() {
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
     let mut titles = Vec::new();
-    let report =
-        handler.upgrade(&second, options(), &mut |progress| titles.push(progress.title.to_owned())).unwrap();
+    let report = handler
+        .upgrade(&second, options(), &mut |event| titles.extend(title(&event).map(str::to_owned)))
+        .unwrap();
     let done: Vec<String> = report.steps.into_iter().map(|step| step.title).collect();
     assert_eq!(titles, done);
     let expected = [
@@ -354,13 +446,14 @@ fn an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone() {
     let mut handler = site.handler();
     handler.goes(&first, Outcome::Installed);
     handler.goes(&second, Outcome::Installed);
-    handler.reboot_old(&vsn(0)).unwrap();
+    let ended = handler.carry_out(Order::RebootOld { vsn: vsn(0) }, &mut |_| ()).unwrap();
+    assert!(matches!(ended, Ended::Restarts { .. }), "{ended:?}");
     assert!(matches!(handler.check_install(&vsn(1), options()), Err(Error::NeedsRestart)));
     drop(handler);
     let mut handler = site.handler();
     handler.boot(&mut |_| ()).unwrap();
     check(&handler, "1.1.0 old, 1.0.0 permanent");
-    handler.remove(&vsn(1)).unwrap();
+    handler.removes(&vsn(1));
     check(&handler, "1.0.0 permanent");
     assert!(!site.root().join("lib/shop-0.1.1").exists());
     assert_eq!(classes(&handler.refuses(&vsn(1))), ["no_such_release"]);

@@ -9,15 +9,18 @@
 //! ```
 //!
 //! ```no_run
-//! use reld_handler::{InstallOptions, Limits, Node, Platform, ReleaseHandler, Store, Target};
+//! use reld_handler::{End, Ended, InstallOptions, Limits, Node, Order, Platform, ReleaseHandler, Settle, Store};
 //!
 //! fn upgrade(node: impl Node, platform: Platform) -> Result<(), reld_handler::Error> {
 //!     let store = Store::open("/var/lib/reld")?;
 //!     let mut handler = ReleaseHandler::new(node, store, platform, Limits::default());
 //!     handler.boot(&mut |_| ())?;
-//!     let target = Target::Tarball("shop-1.1.0.tar.gz".into());
-//!     let report = handler.upgrade(&target, InstallOptions::default(), &mut |_| ())?;
-//!     println!("{report}");
+//!     let to = handler.unpack("shop-1.1.0.tar.gz".as_ref())?.release.version;
+//!     let end = End::Commit(Settle::default());
+//!     let order = Order::Upgrade { to, options: InstallOptions::default(), end };
+//!     if let Ended::Moved(report) = handler.carry_out(order, &mut |_| ())? {
+//!         println!("{report}");
+//!     }
 //!     Ok(())
 //! }
 //! ```
@@ -25,11 +28,14 @@
 mod check;
 mod children;
 mod error;
+mod event;
 mod foresight;
+mod guard;
 mod handler;
 mod interrupt;
 mod lineup;
 mod node;
+mod order;
 mod process;
 mod program;
 mod rehearsal;
@@ -64,7 +70,8 @@ mod windows_test;
 
 pub use check::Check;
 pub use error::{Error, NodeError, Obstacle};
-pub use handler::{ReleaseHandler, Target};
+pub use event::{Event, Journey, Observer, Progress};
+pub use handler::{ReleaseHandler, Watched};
 pub use interrupt::{Interrupt, Wish};
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
@@ -73,6 +80,7 @@ pub use node::{
     OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident,
     Slot, Staging, StateChange, Unrest,
 };
+pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
@@ -84,5 +92,5 @@ pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
 };
 pub use report::{Failure, Outcome, Report, StepReport, WindowReport};
-pub use saga::{Limits, Progress};
-pub use settle::{CrashPolicy, Probe, Probed, Settle, Settled, Trip};
+pub use saga::Limits;
+pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};

@@ -4,8 +4,8 @@ use reld_plan::Vsn;
 
 use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
-use crate::handler::{ReleaseHandler, Target};
-use crate::handler_test::{Site, check, options, vsn};
+use crate::handler::ReleaseHandler;
+use crate::handler_test::{Site, Target, check, options, vsn};
 use crate::report::{Outcome, Report};
 use crate::settle_test::probing;
 
@@ -20,7 +20,7 @@ fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
 
 #[track_caller]
 fn replaces(site: &Site, handler: &mut ReleaseHandler<Fake>, tarball: &Target) -> Report {
-    let report = handler.upgrade_app(site.single(tarball), options(), &mut |_| ()).unwrap();
+    let report = handler.replace(site.single(tarball), options()).unwrap();
     assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false), "{report}");
     report
 }
@@ -85,7 +85,7 @@ fn a_failed_replacement_leaves_everything_as_it_was() {
     let world = handler.node().world.clone();
     let next = handler.node().calls.len();
     handler.node_mut().failing = [next + 2].into();
-    let report = handler.upgrade_app(site.single(&second), options(), &mut |_| ()).unwrap();
+    let report = handler.replace(site.single(&second), options()).unwrap();
     let expected = "app shop 0.1.1 was not installed; the node runs 1.0.0 as before\n  step 3 of";
     assert!(report.to_string().starts_with(expected), "{report}");
     assert_eq!(handler.node().world, world);
@@ -94,11 +94,9 @@ fn a_failed_replacement_leaves_everything_as_it_was() {
 #[test]
 fn s50_the_version_that_runs_an_unknown_app_and_an_idle_node_are_refused() {
     let (site, mut handler, [first, second, third]) = shop();
-    let refused = |handler: &mut ReleaseHandler<Fake>, tarball: &Target| match handler.upgrade_app(
-        site.single(tarball),
-        options(),
-        &mut |_| (),
-    ) {
+    let refused = |handler: &mut ReleaseHandler<Fake>, tarball: &Target| match handler
+        .replace(site.single(tarball), options())
+    {
         Err(Error::Refused { obstacles, .. }) => obstacles.iter().map(Obstacle::class).collect::<Vec<_>>(),
         other => panic!("not refused: {other:?}"),
     };
@@ -111,12 +109,12 @@ fn s50_the_version_that_runs_an_unknown_app_and_an_idle_node_are_refused() {
     let mut stranger = site.single(&second);
     stranger.docs.app.name = "till".parse().unwrap();
     stranger.library.app = "till".parse().unwrap();
-    let error = handler.upgrade_app(stranger, options(), &mut |_| ()).unwrap_err();
+    let error = handler.replace(stranger, options()).unwrap_err();
     assert!(error.to_string().contains("till"), "{error}");
     runs(&handler, "0.1.0");
 
     let idle = Site::new();
-    let error = idle.handler().upgrade_app(site.single(&second), options(), &mut |_| ()).unwrap_err();
+    let error = idle.handler().replace(site.single(&second), options()).unwrap_err();
     assert!(matches!(error, Error::Idle));
     assert_eq!(handler.running(), Some(&Vsn::new(1, 0, 0)));
 }

@@ -86,6 +86,12 @@ pub trait Node {
     /// first ones first. A node may leave out all but the first few.
     fn crashes(&self) -> Vec<Exited>;
 
+    /// Returns the version of the daemon that a restart of the node would execute.
+    ///
+    /// # Errors
+    /// [`NodeError::Successor`] where there is none that runs.
+    fn successor(&self) -> Result<Vsn, NodeError>;
+
     /// Returns the images that are mapped although no module of them is current, old or staged.
     fn residents(&self) -> Vec<Resident>;
 

@@ -24,6 +24,8 @@ pub enum Outcome {
     NeedsRestart,
     /// The release ran, did not settle, and the node went back to the one before.
     TakenBack,
+    /// The release was to be taken back, and the way back failed: it runs on, uncommitted.
+    NotTakenBack,
 }
 
 /// What an upgrade, a downgrade or a boot did.
@@ -200,6 +202,18 @@ impl Report {
         is_it.then(|| format!("{done} windows were in force: their states were converted back, not put back"))
     }
 
+    /// Returns what is to be said where the way back failed.
+    pub fn not_taken_back(&self) -> String {
+        let done = self.windows.iter().filter(|window| window.outcome == Outcome::Installed).count();
+        let what = self.what();
+        match self.windows.len() {
+            windows if done < windows => format!(
+                "{what} was not taken back: {done} windows of it are in force, the others are not; it runs so, uncommitted"
+            ),
+            _ => format!("{what} was not taken back; it runs on, uncommitted"),
+        }
+    }
+
     /// Returns what it is about: `release 1.1.0`, or `app counter 0.1.1`.
     pub fn what(&self) -> String {
         what(&self.to, self.app.as_ref())
@@ -231,6 +245,12 @@ impl fmt::Display for Report {
                     write!(f, "\n  {said}")?;
                 }
                 self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+            }
+            Outcome::NotTakenBack => {
+                f.write_str(&self.not_taken_back())?;
+                self.unsettled(f)?;
+                self.failed(f)?;
+                self.not_undone.iter().try_for_each(|line| write!(f, "\n  the way back failed: {line}"))
             }
             Outcome::NeedsRestart => {
                 let (how, way) = match self.settled {

@@ -20,6 +20,8 @@ use reld_plan::{AppName, ModuleName, PurgeMethod};
 
 use crate::children::{Unexpected, unexpected};
 use crate::error::NodeError;
+use crate::event::Progress;
+use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Conversion, Exited, Gate, Image, Node, Precopied, Slot, Staging};
 use crate::process::{Listed, Process};
@@ -60,19 +62,8 @@ impl Default for Limits {
     }
 }
 
-/// What is about to be done; told before each step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// The step of the script, counted from 1.
-    pub step: usize,
-    /// How many steps the script has.
-    pub steps: usize,
-    /// What is done.
-    pub title: &'a str,
-}
-
-/// Who is told. Called inside the pause too, so it must not wait.
-pub(crate) type Observer<'a> = &'a mut dyn FnMut(Progress<'_>);
+/// Takes the steps, inside the pause too, so it must not wait.
+pub(crate) type Steps<'a> = &'a mut dyn FnMut(Progress<'_>);
 
 /// Why an effect did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +78,8 @@ enum Cause {
     Interrupted(Wish),
     #[error("{}", crashed(.0))]
     Crashed(Vec<Exited>),
+    #[error("the node panicked: {0}; this is a bug of reld")]
+    Panicked(String),
 }
 
 /// Asks a node who has crashed since the first of several windows; nobody where none came before.
@@ -100,7 +93,7 @@ pub(crate) fn run<N: Node>(
     interrupt: &Interrupt,
     crashes: Crashes<'_, N>,
     report: &mut Report,
-    observer: Observer<'_>,
+    observer: Steps<'_>,
 ) {
     report.changed = true;
     let saga = Saga {
@@ -125,7 +118,7 @@ struct Saga<'a, N> {
     interrupt: &'a Interrupt,
     crashes: Crashes<'a, N>,
     report: &'a mut Report,
-    observer: Observer<'a>,
+    observer: Steps<'a>,
     images: BTreeMap<AppName, Image>,
     undos: Vec<Undo>,
     doomed: Vec<Process>,
@@ -136,25 +129,34 @@ impl<N: Node> Saga<'_, N> {
         let program = self.program;
         for effect in &program.effects {
             let title = effect.what.to_string();
-            let done = match self.stopped() {
-                Some(cause) => Err(cause),
-                None => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
+            let done = match guarded(|| self.stopped()).map_err(Cause::Panicked) {
+                Ok(None) => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
+                Ok(Some(cause)) | Err(cause) => Err(cause),
             };
             if let Err(cause) = done {
                 self.failed(effect.step, title, &cause);
                 return self.back();
             }
         }
-        self.timed(program.switch, "switch", |saga| saga.node.switch());
+        self.report.outcome = Outcome::Installed;
+        if let Err(cause) = self.timed(program.switch, "switch", |saga| Ok(saga.node.switch())) {
+            return self.torn(program.switch, "switch", &cause);
+        }
         for finish in &program.finishes {
+            // Whatever failed, the gate comes down.
+            if self.report.failure.is_some() && finish.what != Finish::Lower {
+                continue;
+            }
             let title = finish.what.to_string();
-            if let Err(error) = self.timed(finish.step, &title, |saga| saga.finish(&finish.what)) {
-                self.failed(finish.step, title, &Cause::Node(error));
-                break;
+            match self.timed(finish.step, &title, |saga| Ok(saga.finish(&finish.what)?)) {
+                Ok(()) => {}
+                Err(cause) if finish.what == Finish::Lower => {
+                    return self.torn(finish.step, &title, &cause);
+                }
+                Err(cause) => self.failed(finish.step, title, &cause),
             }
         }
         self.compare();
-        self.report.outcome = Outcome::Installed;
     }
 
     /// Says why the next effect is not to be tried.
@@ -163,15 +165,27 @@ impl<N: Node> Saga<'_, N> {
         self.interrupt.wish().map(Cause::Interrupted).or_else(|| crashes().map(Cause::Crashed))
     }
 
-    /// Tells the observer, does it, and notes how long it took.
-    fn timed<T>(&mut self, step: usize, title: &str, what: impl FnOnce(&mut Self) -> T) -> T {
+    /// Announces a step, does it, and notes how long it took. A panic is a failure of the step.
+    fn timed<T>(
+        &mut self,
+        step: usize,
+        title: &str,
+        what: impl FnOnce(&mut Self) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        tracing::info!(name: "release.install.step", vsn = %self.report.to, step, of = self.program.steps, title, "step");
         (self.observer)(Progress { step, steps: self.program.steps, title });
         let begin = Instant::now();
-        let answer = what(self);
+        let answer = guarded(|| what(self)).map_err(Cause::Panicked);
         let duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-        tracing::info!(name: "release.install.step", vsn = %self.report.to, step, title, duration_us);
         self.report.steps.push(StepReport { step, title: title.to_owned(), duration_us });
-        answer
+        answer.and_then(|answer| answer)
+    }
+
+    /// Gives the node up: it is neither as before nor as wanted.
+    fn torn(&mut self, step: usize, title: &str, cause: &Cause) {
+        self.failed(step, title.to_owned(), cause);
+        self.report.not_undone.push(format!("{title}: {cause}"));
+        self.report.outcome = Outcome::NeedsRestart;
     }
 
     /// Does one effect; its undo is noted as soon as the effect exists.
@@ -255,7 +269,7 @@ impl<N: Node> Saga<'_, N> {
             }
             Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
             Cause::Crashed(crashes) => crashes.first().map(|exited| exited.process.clone()),
-            Cause::Node(_) | Cause::Interrupted(_) => None,
+            Cause::Node(_) | Cause::Interrupted(_) | Cause::Panicked(_) => None,
         };
         let steps = self.program.steps;
         self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });
@@ -271,7 +285,8 @@ impl<N: Node> Saga<'_, N> {
         self.report.precopied = Precopied::default();
         while let Some(undo) = self.undos.pop() {
             tracing::info!(name: "release.install.undo", vsn = %self.report.to, %undo);
-            if let Err(error) = self.undo(&undo) {
+            let undone = guarded(|| self.undo(&undo)).map_err(Cause::Panicked);
+            if let Err(error) = undone.and_then(|undone| Ok(undone?)) {
                 tracing::error!(name: "release.install.not_undone", vsn = %self.report.to, %undo, %error);
                 self.report.not_undone.push(format!("{undo}: {error}"));
                 self.report.outcome = Outcome::NeedsRestart;
@@ -349,7 +364,13 @@ impl<N: Node> Saga<'_, N> {
 
     /// Notes what the node's journal says.
     fn compare(&mut self) {
-        let comparison = self.node.comparison();
+        let comparison = match guarded(|| self.node.comparison()) {
+            Ok(comparison) => comparison,
+            Err(panic) => {
+                self.report.warnings.push(Cause::Panicked(panic).to_string());
+                return;
+            }
+        };
         self.report.exits = comparison.exits;
         self.report.restarted = comparison.starts;
         self.report.timeouts = comparison.timeouts;

@@ -138,7 +138,7 @@ proptest! {
                 prop_assert_eq!(after, before);
                 prop_assert!(report.failure.is_some());
             }
-            Outcome::TakenBack => panic!("a saga takes nothing back that arrived"),
+            Outcome::TakenBack | Outcome::NotTakenBack => panic!("a saga takes nothing back that arrived"),
             Outcome::NeedsRestart => {
                 let undone = fake.failing.iter().filter_map(|call| fake.calls.get(*call));
                 let failed = undone.filter(|call| matches!(**call, "unload" | "stop_application")).count();

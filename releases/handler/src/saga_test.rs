@@ -340,3 +340,44 @@ fn going_back_to_the_version_in_the_old_slot_swaps_the_slots() {
     assert_eq!(fake.world.modules[&module("counter")].current, Some(first));
     assert_eq!(fake.world.processes[&task].image, first);
 }
+
+#[test]
+fn a_panic_of_the_node_at_any_call_is_a_failure_of_that_step_and_the_gate_comes_down() {
+    let all = {
+        let mut fake = shop();
+        run(&mut fake, &up());
+        fake.calls.len()
+    };
+    for number in 0..all {
+        let mut fake = shop();
+        let before = quiet(&fake);
+        fake.panicking = [number].into();
+        let report = run(&mut fake, &up());
+        let failure = report.failure.as_ref().map(|failure| failure.cause.as_str()).unwrap_or_default();
+        let told = report.warnings.iter().any(|warning| warning.contains("panicked"));
+        assert!(failure.contains("is to panic; this is a bug of reld") || told, "{number}: {report}");
+        assert!(fake.world.gate.is_empty(), "{number}: {report}");
+        if report.outcome == Outcome::RolledBack {
+            assert_eq!(quiet(&fake), before, "{number}: {report}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_an_undo_is_a_failed_undo_and_the_others_are_done() {
+    let calls = {
+        let mut fake = shop();
+        fake.failing = [4].into();
+        run(&mut fake, &up());
+        fake.calls.clone()
+    };
+    for undo in 5..calls.len() {
+        let mut fake = shop();
+        fake.failing = [4].into();
+        fake.panicking = [undo].into();
+        let report = run(&mut fake, &up());
+        assert_eq!(fake.calls, calls, "every undo is tried");
+        assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
+        assert!(fake.world.gate.is_empty() && report.not_undone[0].contains("is to panic"), "{report}");
+    }
+}

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! install --> [ watch for the window ] --> [ probe, once ] --> keep (commit)
-//!                 | crash, abort               | failed
+//!                 | crash, abort, downgrade    | failed
 //!                 +----------------------------+---------> take back (a downgrade by the ordinary road)
 //! ```
+//!
+//! A settling release is a state, not a call: its owner looks at it again and again, and does other things between.
 //!
 //! OTP has the status for it (`current`: a restart goes back) and leaves the watching to people.
 
@@ -13,11 +15,11 @@ use std::time::{Duration, Instant};
 use reld_plan::Vsn;
 use serde::Serialize;
 
-use crate::interrupt::{Interrupt, Wish};
+use crate::interrupt::Wish;
 use crate::node::Exited;
 use crate::process::Listed;
 
-/// How often the crashes are looked at. Going back waits no longer than this for its reason.
+/// How often crashes and the probe are looked at. Going back waits no longer than this for its reason.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How long and how a release is watched before it is committed. The default commits at once.
@@ -25,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Settle {
     /// How long crashes are watched.
     pub window: Duration,
-    /// Asked once, when the window is over: a release is given time to warm up before it is judged.
+    /// Started once, when the window is over: a release is given time to warm up before it is judged.
     pub probe: Option<Probe>,
     /// What a crash means.
     pub crashes: CrashPolicy,
@@ -52,8 +54,14 @@ impl CrashPolicy {
     }
 }
 
-/// Says from outside whether a release does what it should. It must end early when it is interrupted.
-pub type Probe = Box<dyn FnMut(Trip<'_>, &Interrupt) -> Probed + Send>;
+/// Starts to find out, from outside, whether a release does what it should.
+pub type Probe = Box<dyn FnOnce(Trip<'_>) -> Box<dyn Probing> + Send>;
+
+/// A probe that was started. Dropping it ends it.
+pub trait Probing: Send {
+    /// Returns the finding, once there is one. Does not wait.
+    fn finding(&mut self) -> Option<Probed>;
+}
 
 /// From which release the node came to which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +72,7 @@ pub struct Trip<'a> {
     pub to: &'a Vsn,
 }
 
-/// What a probe said.
+/// The finding of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
     /// Why the release is bad; `None` = it is good.
@@ -116,6 +124,7 @@ enum ProbeState<'a> {
     /// There is none to ask, or it found nothing wrong.
     Content,
     ToAsk,
+    Asked,
     Failed(&'a str),
 }
 
@@ -124,7 +133,7 @@ enum ProbeState<'a> {
 pub(crate) enum Verdict {
     /// It is watched on.
     Watch(Duration),
-    /// The probe is to be asked.
+    /// The probe is to be started.
     Probe,
     /// It is committed.
     Keep,
@@ -143,6 +152,7 @@ pub(crate) enum Verdict {
 /// | | some that count | | | take back |
 /// | | | not over | | watch |
 /// | | | over | to ask | probe |
+/// | | | over | asked | watch |
 /// | | | over | failed | take back |
 /// | | | over | content | keep |
 fn decide(seen: &Seen<'_>) -> Verdict {
@@ -152,6 +162,7 @@ fn decide(seen: &Seen<'_>) -> Verdict {
         (None, [_, ..], _) => Verdict::TakeBack(crashed(seen.crashes)),
         (None, [], _) if !seen.left.is_zero() => Verdict::Watch(seen.left.min(LOOK)),
         (None, [], ProbeState::ToAsk) => Verdict::Probe,
+        (None, [], ProbeState::Asked) => Verdict::Watch(LOOK),
         (None, [], ProbeState::Failed(fault)) => Verdict::TakeBack(fault.to_owned()),
         (None, [], ProbeState::Content) => Verdict::Keep,
     }
@@ -165,48 +176,73 @@ pub(crate) fn crashed(crashes: &[Exited]) -> String {
     format!("{} crashed: {}{others}", first.process, first.reason)
 }
 
-/// Watches a release until it is kept, taken back or left. The crashes are asked for again and again.
-pub(crate) fn watch(
-    settle: &mut Settle,
-    trip: Trip<'_>,
-    interrupt: &Interrupt,
-    crashes: impl Fn() -> Vec<Exited>,
-    tell: &mut dyn FnMut(&str),
-) -> (Verdict, Settled) {
-    let begin = Instant::now();
-    let mut settled = Settled::default();
-    if !settle.window.is_zero() {
-        tell(&format!("settle for {:?}", settle.window));
-    }
-    let verdict = loop {
-        settled.crashes = crashes();
-        let seen = Seen {
-            wish: interrupt.wish(),
-            crashes: settle.crashes.counting(&settled.crashes),
-            left: settle.window.saturating_sub(begin.elapsed()),
-            probe: probe_state(settle, settled.probe.as_ref()),
-        };
-        match decide(&seen) {
-            Verdict::Watch(time) => drop(interrupt.wait(time)),
-            Verdict::Probe => {
-                tell("probe");
-                settled.probe = settle.probe.as_mut().map(|probe| probe(trip, interrupt));
-            }
-            verdict => break verdict,
-        }
-    };
-    settled.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-    if let Verdict::TakeBack(fault) = &verdict {
-        settled.fault = Some(fault.clone());
-    }
-    (verdict, settled)
+/// A release that settles: how it is watched, and what was seen so far.
+pub(crate) struct Settling {
+    settle: Settle,
+    begin: Instant,
+    probing: Option<Box<dyn Probing>>,
+    settled: Settled,
 }
 
-fn probe_state<'a>(settle: &Settle, probed: Option<&'a Probed>) -> ProbeState<'a> {
-    match probed {
-        None if settle.probe.is_some() => ProbeState::ToAsk,
-        Some(Probed { fault: Some(fault), .. }) => ProbeState::Failed(fault),
-        None | Some(_) => ProbeState::Content,
+impl Settling {
+    /// Begins to watch.
+    pub(crate) fn begin(settle: Settle) -> Self {
+        Self { settle, begin: Instant::now(), probing: None, settled: Settled::default() }
+    }
+
+    /// Returns what is watched, for people.
+    pub(crate) fn title(&self) -> Option<String> {
+        let window = self.settle.window;
+        (!window.is_zero()).then(|| format!("settle for {window:?}"))
+    }
+
+    /// Looks, and says what is to be done. A probe that is due is started.
+    pub(crate) fn look(
+        &mut self,
+        trip: Trip<'_>,
+        wish: Option<Wish>,
+        crashes: Vec<Exited>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Verdict {
+        if let Some(finding) = self.probing.as_mut().and_then(|probing| probing.finding()) {
+            self.settled.probe = Some(finding);
+            self.probing = None;
+        }
+        self.settled.crashes = crashes;
+        let seen = Seen {
+            wish,
+            crashes: self.settle.crashes.counting(&self.settled.crashes),
+            left: self.settle.window.saturating_sub(self.begin.elapsed()),
+            probe: self.probe(),
+        };
+        let verdict = decide(&seen);
+        if let (Verdict::Probe, Some(probe)) = (&verdict, self.settle.probe.take()) {
+            tell("probe");
+            self.probing = Some(probe(trip));
+            return Verdict::Watch(LOOK);
+        }
+        verdict
+    }
+
+    fn probe(&self) -> ProbeState<'_> {
+        match &self.settled.probe {
+            _ if self.settle.probe.is_some() => ProbeState::ToAsk,
+            _ if self.probing.is_some() => ProbeState::Asked,
+            Some(Probed { fault: Some(fault), .. }) => ProbeState::Failed(fault),
+            None | Some(_) => ProbeState::Content,
+        }
+    }
+
+    /// Ends the watch, and returns what was seen. A probe that still runs is ended.
+    pub(crate) fn end(self, fault: Option<String>) -> Settled {
+        let duration_us = self.begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        Settled { duration_us, fault, ..self.settled }
+    }
+}
+
+impl std::fmt::Debug for Settling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settling").field("settle", &self.settle).field("settled", &self.settled).finish()
     }
 }
 
@@ -234,7 +270,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table() {
-        use ProbeState::{Content, Failed, ToAsk};
+        use ProbeState::{Asked, Content, Failed, ToAsk};
         let one = [crash(7)];
         let both = [crash(7), crash(8)];
         check(Some(Wish::Stop), &one, 5, Failed("exit 1"), Verdict::Leave);
@@ -244,6 +280,7 @@ mod tests {
         check(None, &both, 0, Content, take_back(then));
         check(None, &[], 5, ToAsk, Verdict::Watch(LOOK));
         check(None, &[], 0, ToAsk, Verdict::Probe);
+        check(None, &[], 0, Asked, Verdict::Watch(LOOK));
         check(None, &[], 0, Failed("exit 1"), take_back("exit 1"));
         check(None, &[], 0, Content, Verdict::Keep);
     }

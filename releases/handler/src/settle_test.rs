@@ -4,15 +4,17 @@ use std::time::{Duration, Instant};
 
 use reld_plan::Vsn;
 
-use crate::error::{Error, Obstacle};
+use crate::error::{Error, NodeError, Obstacle};
+use crate::event::Event;
 use crate::fake::Fake;
-use crate::handler::{ReleaseHandler, Target};
-use crate::handler_test::{Site, check, options, vsn};
+use crate::handler::{ReleaseHandler, Watched};
+use crate::handler_test::{Site, Target, both_ways, check, options, title, vsn};
 use crate::interrupt::Wish;
 use crate::node::{Exited, OutsiderKind};
+use crate::order::{End, Ended, Order};
 use crate::process::Pid;
 use crate::report::{Outcome, Report};
-use crate::settle::{Probed, Settle};
+use crate::settle::{Probed, Probing, Settle, Trip};
 
 /// A node that runs 1.0.0 with one counter.
 fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
@@ -24,13 +26,25 @@ fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
     (site, handler, targets)
 }
 
-/// What the releases of these tests name, and another one.
-const DAEMON: Vsn = Vsn::new(1, 0, 0);
+/// Another daemon than the releases of these tests name.
 const OTHER: Vsn = Vsn::new(1, 1, 0);
+
+fn restarts(handler: &mut ReleaseHandler<Fake>, to: &Vsn) -> Result<Ended, Error> {
+    handler.carry_out(Order::Restart { to: to.clone(), options: options() }, &mut |_| ())
+}
 
 pub(crate) fn probing(fault: Option<&str>) -> Settle {
     let probed = Probed { fault: fault.map(str::to_owned), output: vec!["checked".to_owned()] };
-    Settle { probe: Some(Box::new(move |_, _| probed.clone())), ..Settle::default() }
+    Settle { probe: Some(Box::new(move |_| Box::new(Finding(probed)))), ..Settle::default() }
+}
+
+/// A probe that knows its finding from the start.
+struct Finding(Probed);
+
+impl Probing for Finding {
+    fn finding(&mut self) -> Option<Probed> {
+        Some(self.0.clone())
+    }
 }
 
 /// Upgrades to 1.1.0 with a counter that crashes right after the switch.
@@ -90,9 +104,9 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
         handler.upgrade_settled(&targets[1], options(), probing(Some("exit 7")), &mut |_| ()).unwrap();
     check_taken_back(&handler, &report, "exit 7");
     let trip_is = |from, to| {
-        let probe = move |trip: crate::settle::Trip<'_>, _: &crate::interrupt::Interrupt| {
+        let probe = move |trip: Trip<'_>| -> Box<dyn Probing> {
             assert_eq!((trip.from, trip.to), (Some(&vsn(from)), &vsn(to)));
-            Probed { fault: None, output: vec![] }
+            Box::new(Finding(Probed { fault: None, output: vec![] }))
         };
         Settle { probe: Some(Box::new(probe)), ..Settle::default() }
     };
@@ -101,29 +115,150 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
 }
 
 #[test]
-fn a_way_back_that_fails_needs_a_restart() {
+fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
     let (site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
     // The upgrade makes five calls that can fail: load, stage, precopy, raise, convert. The way back begins with its load.
     handler.node_mut().failing = [calls + 5].into();
     let report = crashing(&mut handler, &targets[1]);
-    assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
-    assert!(report.to_string().starts_with("release 1.1.0 did not settle; the way back is not complete"));
+    assert_eq!(report.outcome, Outcome::NotTakenBack, "{report}");
+    let text = report.to_string();
+    assert!(text.starts_with("release 1.1.0 was not taken back; it runs on, uncommitted"), "{text}");
     assert!(report.not_undone[0].contains("no such file"), "{report}");
-    assert!(matches!(handler.check_install(&vsn(0), options()), Err(Error::NeedsRestart)));
+    check(&handler, "1.1.0 current, 1.0.0 permanent");
+    assert_eq!(handler.running(), Some(&vsn(1)));
+    assert!(handler.trouble().is_some_and(|trouble| trouble.contains("no such file")));
+    // The operator may try again, or keep it.
+    handler.node_mut().crashes.clear();
+    handler.goes(&Target::Version(vsn(0)), Outcome::Installed);
+    assert_eq!(handler.trouble(), None);
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
 }
 
 #[test]
-fn a_first_release_that_does_not_settle_has_no_way_back() {
+fn a_way_back_whose_own_rollback_fails_needs_a_restart() {
+    let (_site, mut handler, targets) = shop();
+    let calls = handler.node().calls.len();
+    // On the way back its convert fails, then an undo of it.
+    handler.node_mut().failing = [calls + 9, calls + 10].into();
+    let report = crashing(&mut handler, &targets[1]);
+    assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
+    assert!(matches!(handler.check_install(&vsn(0), options()), Err(Error::NeedsRestart)));
+}
+
+#[test]
+fn a_first_release_that_does_not_settle_runs_on_uncommitted() {
     let site = Site::new();
     let [first, ..] = site.three();
     let mut handler = site.handler();
     let report = handler.upgrade_settled(&first, options(), probing(Some("exit 1")), &mut |_| ()).unwrap();
-    assert_eq!((report.outcome, report.permanent), (Outcome::NeedsRestart, false), "{report}");
+    assert_eq!((report.outcome, report.permanent), (Outcome::NotTakenBack, false), "{report}");
     assert_eq!(report.not_undone, ["downgrade: no release ran before"]);
+    assert_eq!(handler.running(), Some(&vsn(0)));
+}
+
+/// Upgrades to 1.1.0, which settles for a minute.
+fn settling(handler: &mut ReleaseHandler<Fake>, target: &Target) {
+    let to = handler.unpacks(target).release.version;
+    let settle = Settle { window: Duration::from_secs(60), ..Settle::default() };
+    let order = Order::Upgrade { to, options: options(), end: End::Commit(settle) };
+    assert!(matches!(handler.carry_out(order, &mut |_| ()), Ok(Ended::Settles)));
+    assert!(handler.settling().is_some());
+    assert!(matches!(handler.watch(&mut |_| ()), Some(Watched::Again(_))));
+}
+
+fn down() -> Order {
+    Order::Downgrade { to: None, options: options(), end: End::Commit(Settle::default()) }
+}
+
+#[test]
+fn a_commit_ends_a_settling_and_keeps_the_release() {
+    let (_site, mut handler, targets) = shop();
+    settling(&mut handler, &targets[1]);
+    let ended = handler.carry_out(Order::Commit { vsn: None }, &mut |_| ()).unwrap();
+    let Ended::Committed { vsn: committed, before } = ended else { panic!("{ended:?}") };
+    assert_eq!((committed, before), (vsn(1), Some(vsn(0))));
+    let report = handler.settles(&mut |_| ()).unwrap();
+    assert_eq!((report.outcome, report.permanent), (Outcome::Installed, true), "{report}");
+    assert_eq!(report.settled.and_then(|settled| settled.fault), None);
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+    assert!(handler.settling().is_none() && handler.watch(&mut |_| ()).is_none());
+}
+
+#[test]
+fn a_downgrade_ends_a_settling_and_takes_the_release_back_once() {
+    let (_site, mut handler, targets) = shop();
+    settling(&mut handler, &targets[1]);
+    let back = handler.moves(down(), &mut |_| ()).unwrap();
+    assert_eq!((back.outcome, &back.to, back.permanent), (Outcome::Installed, &vsn(0), true), "{back}");
+    let report = handler.settles(&mut |_| ()).unwrap();
+    check_taken_back(&handler, &report, "downgraded by the operator");
+    // A second one has nothing more to go back to.
+    assert!(matches!(handler.carry_out(down(), &mut |_| ()), Err(Error::NoPrevious { .. })));
+}
+
+#[test]
+fn a_downgrade_that_cannot_take_a_settling_release_back_says_that_it_runs_on() {
+    let (_site, mut handler, targets) = shop();
+    settling(&mut handler, &targets[1]);
+    let calls = handler.node().calls.len();
+    handler.node_mut().failing = [calls].into();
+    let answer = handler.moves(down(), &mut |_| ()).unwrap();
+    assert_eq!((answer.outcome, &answer.to), (Outcome::NotTakenBack, &vsn(1)), "{answer}");
+    assert_eq!(handler.settles(&mut |_| ()).unwrap(), answer);
+    check(&handler, "1.1.0 current, 1.0.0 permanent");
+}
+
+#[test]
+fn other_orders_do_not_disturb_a_settling_release_and_looks_are_answered() {
+    let (_site, mut handler, targets) = shop();
+    settling(&mut handler, &targets[1]);
+    handler.unpacks(&targets[2]);
+    let orders = [
+        Order::Install { to: vsn(2), options: options() },
+        Order::Upgrade { to: vsn(2), options: options(), end: End::Current },
+        Order::Restart { to: vsn(2), options: options() },
+        Order::Remove { vsn: vsn(2) },
+        Order::RebootOld { vsn: vsn(0) },
+        Order::Commit { vsn: Some(vsn(0)) },
+    ];
+    for order in orders {
+        let refused = handler.carry_out(order, &mut |_| ());
+        assert!(matches!(&refused, Err(Error::Settles { vsn: it }) if *it == vsn(1)), "{refused:?}");
+    }
+    assert_eq!(handler.check_install(&vsn(0), options()).unwrap().obstacles, []);
+    assert!(matches!(handler.watch(&mut |_| ()), Some(Watched::Again(_))));
+}
+
+#[test]
+fn a_probe_is_started_once_and_ended_with_the_settling() {
+    /// Counts how many of it live.
+    struct Endless {
+        _lives: std::sync::Arc<()>,
+    }
+    impl Probing for Endless {
+        fn finding(&mut self) -> Option<Probed> {
+            None
+        }
+    }
+    let (_site, mut handler, targets) = shop();
+    let lives = std::sync::Arc::new(());
+    let probe = lives.clone();
+    let settle =
+        Settle { probe: Some(Box::new(move |_| Box::new(Endless { _lives: probe }))), ..Settle::default() };
+    let to = handler.unpacks(&targets[1]).release.version;
+    let order = Order::Upgrade { to, options: options(), end: End::Commit(settle) };
+    handler.carry_out(order, &mut |_| ()).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(handler.watch(&mut |_| ()), Some(Watched::Again(_))));
+        assert_eq!(std::sync::Arc::strong_count(&lives), 2);
+    }
+    handler.interrupt().ask(Wish::Abort);
+    let report = handler.settles(&mut |_| ()).unwrap();
+    check_taken_back(&handler, &report, "aborted by the operator");
+    assert_eq!(std::sync::Arc::strong_count(&lives), 1, "the probe was ended");
 }
 
 #[test]
@@ -131,10 +266,10 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     let (_site, mut handler, targets) = shop();
     let interrupt = handler.interrupt();
     let settle = || Settle { window: Duration::from_secs(60), ..Settle::default() };
-    let mut at = |wish, title: &'static str| {
+    let mut at = |wish, at: &'static str| {
         let interrupt = interrupt.clone();
-        let mut ask = move |progress: crate::saga::Progress<'_>| {
-            if progress.title == title {
+        let mut ask = move |event: Event<'_>| {
+            if title(&event) == Some(at) {
                 interrupt.ask(wish);
             }
         };
@@ -153,8 +288,8 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     check_taken_back(&handler, &report, "aborted by the operator");
 
     interrupt.begin();
-    let mut at_end = |progress: crate::saga::Progress<'_>| {
-        if progress.title == "settle for 60s" {
+    let mut at_end = |event: Event<'_>| {
+        if title(&event) == Some("settle for 60s") {
             interrupt.ask(Wish::Stop);
         }
     };
@@ -238,7 +373,7 @@ fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[2]);
     // There is no way in the appups from 1.0.0 to 1.2.0, and none is needed.
-    handler.restart_into(&vsn(2), &DAEMON, options()).unwrap();
+    restarts(&mut handler, &vsn(2)).unwrap();
     assert!(matches!(handler.install(&vsn(2), options(), &mut |_| ()), Err(Error::NeedsRestart)));
     check(&handler, "1.2.0 permanent, 1.0.0 old");
     drop(handler);
@@ -247,7 +382,7 @@ fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(0));
-    handler.restart_into(&vsn(2), &DAEMON, options()).unwrap();
+    restarts(&mut handler, &vsn(2)).unwrap();
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(2));
@@ -261,12 +396,46 @@ fn no_restart_into_a_release_whose_files_are_bad_or_that_is_not_here() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[1]);
     std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
-    let mut refused = |minor, daemon: &Vsn| match handler.restart_into(&vsn(minor), daemon, options()) {
-        Err(Error::Refused { obstacles, .. }) => obstacles[0].class(),
-        other => panic!("{other:?}"),
+    let mut refused = |minor, successor| {
+        handler.node_mut().successor = successor;
+        match restarts(&mut handler, &vsn(minor)) {
+            Err(Error::Refused { obstacles, .. }) => obstacles[0].class(),
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(refused(0, &OTHER), "other_daemon");
-    assert_eq!(refused(1, &DAEMON), "files");
-    assert_eq!(refused(7, &DAEMON), "no_such_release");
+    assert_eq!(refused(1, None), "files");
+    assert_eq!(refused(7, None), "no_such_release");
+    std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library 1").unwrap();
+    assert_eq!(refused(1, Some(Ok(OTHER))), "other_daemon");
+    let gone = NodeError::Successor { reason: "/usr/bin/reld: no such file".to_owned() };
+    assert_eq!(refused(1, Some(Err(gone))), "other_daemon");
     check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+}
+
+#[test]
+fn no_reboot_into_an_old_release_without_a_daemon_to_execute() {
+    let (_site, mut handler, targets) = shop();
+    handler.goes(&targets[1], Outcome::Installed);
+    let gone = NodeError::Successor { reason: "/usr/bin/reld: no such file".to_owned() };
+    handler.node_mut().successor = Some(Err(gone));
+    let refused = handler.carry_out(Order::RebootOld { vsn: vsn(0) }, &mut |_| ()).unwrap_err();
+    assert!(refused.to_string().contains("install reld there first"), "{refused}");
+    check(&handler, "1.1.0 permanent, 1.0.0 old");
+    assert_eq!(handler.running(), Some(&vsn(1)));
+}
+
+#[test]
+fn an_upgrade_whose_script_restarts_the_daemon_is_one_by_restart_and_is_announced_as_such() {
+    let (site, mut handler, _) = shop();
+    let next = site.pack_modules(1, &["counter"], &both_ways(1, "\"restart_daemon\""));
+    handler.unpacks(&next);
+    let mut journeys = Vec::new();
+    let order = Order::Upgrade { to: vsn(1), options: options(), end: End::Commit(Settle::default()) };
+    let ended = handler.carry_out(order, &mut |event| {
+        if let Event::Begins(journey) = event {
+            journeys.push((journey.from.cloned(), journey.to.clone(), journey.restarts));
+        }
+    });
+    assert!(matches!(ended, Ok(Ended::Restarts { .. })), "{ended:?}");
+    assert_eq!(journeys, [(Some(vsn(0)), vsn(1), true)]);
 }

@@ -9,22 +9,23 @@
 use reld_plan::{Vsn, Windows};
 use reld_store::{Refusal, Status};
 
-use super::{Direction, Life, ReleaseHandler};
+use super::travel::Direction;
+use super::{Life, ReleaseHandler};
 use crate::check::{Prepared, prepare_way_back};
 use crate::error::Error;
+use crate::event::Observer;
 use crate::lineup::Lineup;
 use crate::node::Node;
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report, what};
-use crate::saga::Progress;
 
 impl<N: Node> ReleaseHandler<N> {
     /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
-    /// running one. It is gone to by the road of [`upgrade`](Self::upgrade) or [`install`](Self::install).
+    /// running one.
     ///
     /// # Errors
     /// [`Error::NoPrevious`] where none is named and none was before; [`Refusal::BadStatus`] for one that never ran.
-    pub fn way_back(&self, named: Option<Vsn>) -> Result<Vsn, Error> {
+    pub(crate) fn way_back(&self, named: Option<Vsn>) -> Result<Vsn, Error> {
         let Some(vsn) = named else { return self.previous() };
         match self.releases().get(&vsn).map(|release| release.status) {
             Some(status @ Status::Unpacked) => {
@@ -44,14 +45,8 @@ impl<N: Node> ReleaseHandler<N> {
         Err(Error::NoPrevious { candidates: old.map(|release| release.version.clone()).collect() })
     }
 
-    /// Goes back to the release that ran before, live, on the terms of the way there. Where that fails the node has to
-    /// restart.
-    pub(super) fn take_back(
-        &mut self,
-        fault: &str,
-        report: &mut Report,
-        observer: &mut dyn FnMut(Progress<'_>),
-    ) {
+    /// Goes back to the release that ran before, live, on the terms of the way there.
+    pub(super) fn take_back(&mut self, fault: &str, report: &mut Report, observer: Observer<'_>) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
         self.interrupt.begin();
         let before = if report.changed {
@@ -62,9 +57,11 @@ impl<N: Node> ReleaseHandler<N> {
         let way_back = before.map(|(before, options)| {
             // As one window: it arrives, or it leaves the node as it is.
             let options = InstallOptions { windows: Windows::Release, supersede: false, ..options };
-            self.go(&before, None, options, observer)
+            let way = self.plan(before, None, options)?.unhindered()?;
+            Ok(self.go(way, observer))
         });
-        self.taken_back(way_back, report);
+        taken_back(way_back, report);
+        self.note_trouble(report);
     }
 
     /// Takes the first windows of an upgrade back, of which a later one failed.
@@ -74,7 +71,7 @@ impl<N: Node> ReleaseHandler<N> {
         in_force: usize,
         options: InstallOptions,
         report: &mut Report,
-        observer: &mut dyn FnMut(Progress<'_>),
+        observer: Observer<'_>,
     ) {
         if report.outcome == Outcome::NeedsRestart {
             return;
@@ -82,7 +79,12 @@ impl<N: Node> ReleaseHandler<N> {
         tracing::warn!(name: "release.take_back", vsn = %report.to, in_force, "the first windows are taken back");
         self.interrupt.begin();
         let way_back = self.go_back(lineup, in_force, options, report, observer);
-        self.taken_back(Some(way_back), report);
+        taken_back(Some(way_back), report);
+        if report.outcome == Outcome::NotTakenBack {
+            // A mixture of two releases is no ground to plan from.
+            self.life = Life::NeedsRestart;
+        }
+        self.note_trouble(report);
     }
 
     fn go_back(
@@ -91,7 +93,7 @@ impl<N: Node> ReleaseHandler<N> {
         in_force: usize,
         options: InstallOptions,
         report: &Report,
-        observer: &mut dyn FnMut(Progress<'_>),
+        observer: Observer<'_>,
     ) -> Result<Report, Error> {
         let before = self.lineup().ok_or(Error::Idle)?;
         let moved = report.script.as_ref().map(|script| script.moved(in_force)).unwrap_or_default();
@@ -104,32 +106,41 @@ impl<N: Node> ReleaseHandler<N> {
         let mut way_back = Report::new(check.from, check.to);
         way_back.script = check.script;
         way_back.warnings = check.warnings;
-        self.carry_out(&programs, Direction::Back, options, &mut way_back, observer);
+        self.carry_windows(&programs, Direction::Back, options, &mut way_back, observer);
         Ok(way_back)
     }
 
-    /// Completes the report of an upgrade that was taken back, or was to be.
-    fn taken_back(&mut self, way_back: Option<Result<Report, Error>>, report: &mut Report) {
-        let failed = match way_back {
-            Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => {
-                // What ran before runs. What did not start on the way is told; going on and on would not help.
-                report.warnings.extend(
-                    way_back.failure.iter().map(|failure| format!("on the way back: {}", failure.cause)),
-                );
-                report.outcome = Outcome::TakenBack;
-                report.way_back = Some(Box::new(way_back));
-                return;
-            }
-            Some(Ok(way_back)) => {
-                let failed = format!("downgrade: {way_back}");
-                report.way_back = Some(Box::new(way_back));
-                failed
-            }
-            Some(Err(error)) => format!("downgrade: {error}"),
-            None => "downgrade: no release ran before".to_owned(),
-        };
-        report.not_undone.push(failed);
-        report.outcome = Outcome::NeedsRestart;
-        self.life = Life::NeedsRestart;
+    fn note_trouble(&mut self, report: &Report) {
+        if report.outcome == Outcome::NotTakenBack {
+            let why = report.not_undone.last().map(String::as_str).unwrap_or_default();
+            self.trouble = Some(format!("{}: {why}", report.not_taken_back()));
+        }
+    }
+}
+
+/// Completes the report of an upgrade that was taken back, or was to be.
+///
+/// A way back that fails ends nothing: what runs, runs on uncommitted. A restart would lose every state, so it is
+/// the operator's choice and never the node's.
+fn taken_back(way_back: Option<Result<Report, Error>>, report: &mut Report) {
+    let (outcome, failed) = match &way_back {
+        Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => (Outcome::TakenBack, None),
+        Some(Ok(way_back)) if way_back.outcome == Outcome::NeedsRestart => {
+            (Outcome::NeedsRestart, Some(format!("downgrade: {way_back}")))
+        }
+        Some(Ok(way_back)) => (Outcome::NotTakenBack, Some(format!("downgrade: {way_back}"))),
+        Some(Err(error)) => (Outcome::NotTakenBack, Some(format!("downgrade: {error}"))),
+        None => (Outcome::NotTakenBack, Some("downgrade: no release ran before".to_owned())),
+    };
+    report.outcome = outcome;
+    report.not_undone.extend(failed);
+    if let Some(Ok(way_back)) = way_back {
+        if outcome == Outcome::TakenBack {
+            // What did not start on the way is told; going on and on would not help.
+            report
+                .warnings
+                .extend(way_back.failure.iter().map(|failure| format!("on the way back: {}", failure.cause)));
+        }
+        report.way_back = Some(Box::new(way_back));
     }
 }

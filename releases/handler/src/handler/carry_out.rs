@@ -1,0 +1,178 @@
+//! Orders, one arm each.
+
+use reld_plan::Vsn;
+use reld_store::Boots;
+
+use super::{Life, ReleaseHandler, stands_still};
+use crate::check::bootable;
+use crate::error::{Error, Obstacle};
+use crate::event::{Event, Journey, Observer};
+use crate::guard::guarded;
+use crate::lineup::{Lineup, SingleApp};
+use crate::node::Node;
+use crate::order::{End, Ended, Meaning, Order};
+use crate::program::InstallOptions;
+use crate::report::{Outcome, Report, what};
+use crate::settle::Settle;
+
+impl<N: Node> ReleaseHandler<N> {
+    /// Carries an order out, to its end.
+    ///
+    /// The node is planned for once. An order to a release whose script restarts the daemon becomes an order to
+    /// restart, unless the release is to stay uncommitted. While a release settles, only an order that
+    /// [ends](Order::ends) that is carried out.
+    ///
+    /// # Errors
+    /// The reason why nothing was done: [`Error::Refused`] with every obstacle of the check, [`Error::Settles`],
+    /// [`Error::NeedsRestart`], [`Error::NoPrevious`], [`Error::Idle`], or the status table or the disk refused. A
+    /// move that began and failed is no error: [`Ended::Moved`] carries its report. [`Error::Bug`] for a panic.
+    pub fn carry_out(&mut self, order: Order, observer: Observer<'_>) -> Result<Ended, Error> {
+        let done = guarded(|| self.obey(order, observer));
+        done.unwrap_or_else(|panic| Err(self.broken(panic)))
+    }
+
+    fn obey(&mut self, order: Order, observer: Observer<'_>) -> Result<Ended, Error> {
+        if let Some(trip) = self.settling() {
+            return match order.meaning(trip) {
+                Meaning::Keep => self.keep(),
+                Meaning::TakeBack => self.take_settling_back(observer),
+                Meaning::Disturb => Err(Error::Settles { vsn: trip.to.clone() }),
+            };
+        }
+        match order {
+            Order::Install { to, options } => self.move_to(to, options, End::Current, observer),
+            Order::Upgrade { to, options, end } => self.move_to(to, options, end, observer),
+            Order::Downgrade { to, options, end } => self.move_to(self.way_back(to)?, options, end, observer),
+            Order::Restart { to, options } => self.restart(to, options, observer),
+            Order::Commit { vsn } => self.commit_by_order(vsn),
+            Order::Remove { vsn } => self.remove(vsn),
+            Order::RebootOld { vsn } => self.reboot_old(vsn),
+            Order::App { app, options } => self.move_app(*app, options, observer),
+        }
+    }
+
+    /// Notes that the handler itself panicked. Where that happened on the way, the node may be anything.
+    pub(super) fn broken(&mut self, panic: String) -> Error {
+        let error = Error::Bug(panic);
+        tracing::error!(name: "release.bug", %error);
+        if std::mem::take(&mut self.is_moving) {
+            self.life = Life::NeedsRestart;
+            self.trouble = Some(format!("{error}; restart the node: it boots the permanent release"));
+        }
+        error
+    }
+
+    fn move_to(
+        &mut self,
+        to: Vsn,
+        options: InstallOptions,
+        end: End,
+        observer: Observer<'_>,
+    ) -> Result<Ended, Error> {
+        let way = self.plan(Lineup::of(to.clone()), None, options)?;
+        let commits_at_once = matches!(&end, End::Commit(settle) if !settle.is_wanted());
+        if commits_at_once && way.check().restarts && way.check().obstacles.is_empty() {
+            return self.restart_into(to, options, observer);
+        }
+        let report = self.travel(way, observer)?;
+        Ok(match end {
+            End::Commit(settle) if report.outcome == Outcome::Installed && !report.permanent => {
+                self.settle(settle, report, observer)
+            }
+            End::Commit(_) | End::Current => Ended::Moved(Box::new(report)),
+        })
+    }
+
+    fn settle(&mut self, settle: Settle, mut report: Report, observer: Observer<'_>) -> Ended {
+        if settle.is_wanted() {
+            self.begin_to_settle(settle, report, observer);
+            return Ended::Settles;
+        }
+        self.commit(&mut report);
+        Ended::Moved(Box::new(report))
+    }
+
+    fn restart(&mut self, to: Vsn, options: InstallOptions, observer: Observer<'_>) -> Result<Ended, Error> {
+        if self.running().is_some_and(|running| *running != to) {
+            return self.restart_into(to, options, observer);
+        }
+        self.move_to(to, options, End::Commit(Settle::default()), observer)
+    }
+
+    /// Makes a release the one that the node boots next. If it does not boot at its first attempt, the release
+    /// that is permanent now steps in.
+    fn restart_into(
+        &mut self,
+        to: Vsn,
+        options: InstallOptions,
+        observer: Observer<'_>,
+    ) -> Result<Ended, Error> {
+        if self.life == Life::NeedsRestart {
+            return Err(Error::NeedsRestart);
+        }
+        let mut obstacles = bootable(&self.store, &to, self.node.successor());
+        obstacles.extend(self.unwanted(&to, options));
+        let from = self.running().cloned();
+        if !obstacles.is_empty() {
+            return Err(Error::Refused { what: what(&to, None), running: from, obstacles });
+        }
+        observer(Event::Begins(Journey { from: from.as_ref(), to: &to, app: None, restarts: true }));
+        if let Some(permanent) = self.releases().permanent().filter(|release| release.version != to) {
+            // Written first: a trial of what is not permanent says nothing, a permanent release without trial does.
+            self.store.note_boots(&self.store.boots().trial(to.clone(), permanent.version.clone()))?;
+        }
+        self.store.reboot_into(&to)?;
+        self.life = Life::NeedsRestart;
+        Ok(Ended::Restarts { from, to })
+    }
+
+    fn reboot_old(&mut self, to: Vsn) -> Result<Ended, Error> {
+        let from = self.running().cloned();
+        if let Err(error) = self.node.successor() {
+            let obstacles = vec![Obstacle::NoSuccessor(error)];
+            return Err(Error::Refused { what: what(&to, None), running: from, obstacles });
+        }
+        self.store.reboot_old(&to)?;
+        self.life = Life::NeedsRestart;
+        Ok(Ended::Restarts { from, to })
+    }
+
+    fn commit_by_order(&mut self, named: Option<Vsn>) -> Result<Ended, Error> {
+        let vsn = named.or_else(|| self.running().cloned()).ok_or(Error::NothingToCommit)?;
+        let before = self.releases().permanent().map(|release| release.version.clone());
+        self.make_permanent(&vsn)?;
+        Ok(Ended::Committed { vsn, before })
+    }
+
+    pub(super) fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
+        self.store.make_permanent(vsn)?;
+        self.trouble = None;
+        // A release is committed: what failed to boot before is told no more. What stays on disk is told again.
+        let _ = self.store.note_boots(&Boots::default());
+        Ok(())
+    }
+
+    fn remove(&mut self, vsn: Vsn) -> Result<Ended, Error> {
+        let apps = self.releases().get(&vsn).map(|release| release.apps.clone()).unwrap_or_default();
+        self.store.remove(&vsn)?;
+        let kept: Vec<_> = self.releases().releases.iter().flat_map(|release| &release.apps).collect();
+        let gone = apps.into_iter().filter(|app| !kept.contains(&app));
+        let apps = gone.map(|app| (app.name, app.version)).collect();
+        Ok(Ended::Removed { vsn, apps })
+    }
+
+    fn move_app(
+        &mut self,
+        app: SingleApp,
+        options: InstallOptions,
+        observer: Observer<'_>,
+    ) -> Result<Ended, Error> {
+        let (lineup, replaced) = self.replacing(app)?;
+        if let Some(obstacle) = stands_still(&replaced) {
+            let (what, running) = (what(&lineup.vsn, Some(&replaced)), self.running().cloned());
+            return Err(Error::Refused { what, running, obstacles: vec![obstacle] });
+        }
+        let way = self.plan(lineup, Some(replaced), options)?;
+        Ok(Ended::Moved(Box::new(self.travel(way, observer)?)))
+    }
+}

@@ -1,0 +1,197 @@
+//! The road from what runs to something else, and what is noted at its end.
+
+use std::time::Instant;
+
+use reld_store::StatusTable;
+
+use super::{Life, ReleaseHandler};
+use crate::check::{Check, Prepared, chain};
+use crate::error::{Error, Obstacle};
+use crate::event::{Event, Journey, Observer, Progress};
+use crate::lineup::{Lineup, ReplacedApp};
+use crate::node::{Exited, Look, Node};
+use crate::program::InstallOptions;
+use crate::report::{Outcome, Report, WindowReport, what};
+use crate::saga::{self, Limits};
+use crate::settle;
+use crate::step::Program;
+
+/// Where windows lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    There,
+    /// To what ran before, since something failed on the way there.
+    Back,
+}
+
+/// A way that was planned, once.
+#[derive(Debug)]
+pub(super) struct Way {
+    lineup: Lineup,
+    replaced: Option<ReplacedApp>,
+    options: InstallOptions,
+    prepared: Prepared,
+    begin: Instant,
+}
+
+impl Way {
+    /// Returns what the check found.
+    pub(super) const fn check(&self) -> &Check {
+        &self.prepared.check
+    }
+
+    /// Returns the way itself where nothing stands in it.
+    pub(super) fn unhindered(self) -> Result<Self, Error> {
+        let Check { from, to, obstacles, restarts, .. } = self.check();
+        let mut obstacles = obstacles.clone();
+        obstacles.extend(restarts.then_some(Obstacle::Restarts));
+        if obstacles.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::Refused { what: what(to, self.replaced.as_ref()), running: from.clone(), obstacles })
+    }
+
+    fn journey(&self) -> Journey<'_> {
+        let Check { from, to, .. } = self.check();
+        Journey { from: from.as_ref(), to, app: self.replaced.as_ref(), restarts: false }
+    }
+}
+
+impl<N: Node> ReleaseHandler<N> {
+    /// Plans the way to a lineup.
+    pub(super) fn plan(
+        &self,
+        lineup: Lineup,
+        replaced: Option<ReplacedApp>,
+        options: InstallOptions,
+    ) -> Result<Way, Error> {
+        let begin = Instant::now();
+        let prepared = self.prepare(&lineup, options, Some(Look::Tree))?;
+        Ok(Way { lineup, replaced, options, prepared, begin })
+    }
+
+    /// Goes a way that nothing stands in, and goes back where something does not start after the switch.
+    pub(super) fn travel(&mut self, way: Way, observer: Observer<'_>) -> Result<Report, Error> {
+        let way = way.unhindered()?;
+        if way.check().changed {
+            observer(Event::Begins(way.journey()));
+        }
+        let mut report = self.go(way, observer);
+        if let Some(failure) = report.failure.clone().filter(|_| report.outcome == Outcome::Installed) {
+            self.take_back(&failure.cause, &mut report, observer);
+        }
+        Ok(report)
+    }
+
+    /// Carries the script of a way out.
+    pub(super) fn go(&mut self, way: Way, observer: Observer<'_>) -> Report {
+        let Way { lineup, replaced, options, prepared, begin } = way;
+        let Prepared { check, programs } = prepared;
+        let mut report = Report::new(check.from, check.to);
+        report.app = replaced;
+        report.script = check.script;
+        report.warnings = check.warnings;
+        if check.changed {
+            self.is_moving = true;
+            let in_force = self.carry_windows(&programs, Direction::There, options, &mut report, observer);
+            if (1..programs.len()).contains(&in_force) {
+                self.take_windows_back(&lineup, in_force, options, &mut report, observer);
+            } else if in_force > 1 {
+                let crashes = self.crashes(&report);
+                report.warnings.extend((!crashes.is_empty()).then(|| settle::crashed(&crashes)));
+            }
+            self.note(&lineup, options, &mut report);
+            self.is_moving = false;
+        }
+        let is_packed = self.is_permanent(&lineup.vsn) && lineup.replaced.is_empty();
+        report.permanent = is_packed && report.outcome == Outcome::Installed;
+        report.duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        report
+    }
+
+    /// Carries windows out, one after the other, until one fails; returns how many are in force.
+    pub(super) fn carry_windows(
+        &mut self,
+        programs: &[Program],
+        direction: Direction,
+        options: InstallOptions,
+        report: &mut Report,
+        observer: Observer<'_>,
+    ) -> usize {
+        let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
+        for (number, program) in (1..).zip(programs) {
+            let mut part = Report::new(report.from.clone(), report.to.clone());
+            // OTP goes on with the next window, whatever became of the processes of the one before.
+            let counts = number > 1 && direction == Direction::There;
+            let crashes = |node: &N| {
+                let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
+                options.crashes.counting(&crashes).to_vec()
+            };
+            let mut steps = |progress: Progress<'_>| observer(Event::Step(progress));
+            saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, &mut steps);
+            let (outcome, has_failed) = (part.outcome, part.failure.is_some());
+            if programs.len() > 1 {
+                let (pause, converted) = (part.pause, part.converted);
+                let modules = program.modules();
+                report.windows.push(WindowReport { window: number, modules, outcome, pause, converted });
+            }
+            report.add(part);
+            match outcome {
+                // On the way back, what does not start is told; going on and on would not help.
+                Outcome::Installed if !has_failed || direction == Direction::Back => {}
+                Outcome::Installed => return number,
+                _ => return number - 1,
+            }
+        }
+        programs.len()
+    }
+
+    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+    pub(super) fn crashes(&self, report: &Report) -> Vec<Exited> {
+        crashes(&self.node, self.releases(), report)
+    }
+
+    /// Brings the status table in line with how an upgrade ended.
+    fn note(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
+        match report.outcome {
+            Outcome::Installed => self.installed(lineup, options, report),
+            // What is taken back is installed first, and is so here.
+            Outcome::RolledBack | Outcome::TakenBack | Outcome::NotTakenBack => (),
+            Outcome::NeedsRestart => self.life = Life::NeedsRestart,
+        }
+        report.residents = self.node.residents();
+        tracing::info!(name: "release.install.done", vsn = %report.to, outcome = ?report.outcome);
+    }
+
+    fn installed(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
+        let was_idle = self.life == Life::Idle;
+        let stays = self.running() == Some(&lineup.vsn);
+        self.before = self.lineup().map(|before| (before, options));
+        self.replaced = lineup.replaced.clone();
+        self.life = Life::Running;
+        self.trouble = None;
+        // The permanent release of a node that was idle is its running one in the table already.
+        if stays || was_idle && self.is_permanent(&report.to) {
+            return;
+        }
+        if let Err(error) = self.store.install(&report.to) {
+            report.warnings.push(chain(&error));
+        }
+    }
+
+    pub(super) fn commit(&mut self, report: &mut Report) {
+        match self.make_permanent(&report.to) {
+            Ok(()) => (report.permanent, report.changed) = (true, true),
+            Err(error) => report.commit_error = Some(chain(&error)),
+        }
+    }
+}
+
+fn crashes<N: Node>(node: &N, releases: &StatusTable, report: &Report) -> Vec<Exited> {
+    let mut crashes = node.crashes();
+    let apps = releases.get(&report.to).map(|release| release.apps.as_slice()).unwrap_or_default();
+    let is_ours = |crash: &Exited| apps.iter().any(|app| app.name == crash.process.app);
+    let was_killed = |crash: &Exited| report.killed.iter().any(|killed| killed.pid == crash.process.pid);
+    crashes.retain(|crash| is_ours(crash) && !was_killed(crash));
+    crashes
+}
