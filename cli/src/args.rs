@@ -14,7 +14,7 @@ use crate::word::{Word, word};
 #[command(name = "relctl", version, max_term_width = 110)]
 #[command(
     after_help = "Exit codes: 0 done; 1 refused, nothing changed; 2 usage; 3 no daemon; 4 failed and rolled back; \
-                        5 rollback incomplete, node restarts; 70 bug"
+                        5 rollback incomplete, node restarts; 7 the way back failed, the new release runs uncommitted; 70 bug"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Unpack {
         /// The tarball
         file: PathBuf,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Say what an install would do, and everything that stands against it
     Check(Check),
@@ -60,11 +62,23 @@ pub(crate) enum Command {
     Commit {
         /// The release; by default the one that runs
         version: Option<String>,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Forget a release
-    Remove(Version),
+    Remove {
+        #[command(flatten)]
+        release: Version,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Restart the node into an old release
-    RebootOld(Version),
+    RebootOld {
+        #[command(flatten)]
+        release: Version,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// List the releases the node knows
     Releases,
     /// Unpack, check, install and commit a release
@@ -177,6 +191,14 @@ pub(crate) enum Command {
 pub(crate) struct Version {
     /// The release's version
     pub(crate) version: String,
+}
+
+/// What an order does that cannot begin at once.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub(crate) struct Wait {
+    /// Wait until the orders before it have ended instead of being refused; Ctrl-C gives the place in the queue up
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -331,6 +353,8 @@ pub(crate) struct Install {
     /// The release's version
     pub(crate) version: String,
     #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
     pub(crate) policy: Policy,
     #[command(flatten)]
     pub(crate) timeouts: Timeouts,
@@ -346,6 +370,8 @@ pub(crate) struct Going {
     /// Return as soon as it has begun; `relctl attach` follows it
     #[arg(long)]
     pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) settle: Settle,
     #[command(flatten)]
@@ -399,6 +425,7 @@ pub(crate) struct Upgrade {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Downgrade {
     /// The release's version; by default the one that ran before
+    #[arg(required_if_eq("wait", "true"))]
     pub(crate) version: Option<String>,
     #[command(flatten)]
     pub(crate) going: Going,

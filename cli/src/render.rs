@@ -15,7 +15,7 @@ use reld_api::request::ChildType;
 use reld_api::response::{
     AppList, Callback, ChildList, CodeTable, EndedApp, Library, Loaded, NodeStatus, PortList, Process,
     ProcessDetails, ProcessList, ReleaseList, ReleaseStatus, StuckCode, SysStatus, TableList, TopList,
-    TopProcess,
+    TopProcess, WaitingOrder,
 };
 use serde_json::Value;
 
@@ -334,6 +334,14 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     }
     if let Some(to) = &status.upgrade {
         line(&mut text, format_args!("upgrade    to {}: step {} of {}: {}", to.to, to.step, to.of, to.text));
+    }
+    if let Some(order) = &status.order {
+        line(&mut text, format_args!("order      {order} is under way"));
+    }
+    for WaitingOrder { order, uid, waits_ms } in &status.waiting {
+        let uid = uid.map(|uid| format!(" of user {uid}")).unwrap_or_default();
+        let waits = duration::us(waits_ms.saturating_mul(1000));
+        line(&mut text, format_args!("waiting    {order}{uid}, for {waits}; leaves with its client"));
     }
     for EndedApp { app, version, reason } in &status.ended {
         line(

@@ -127,6 +127,9 @@ fn a_node_that_boots_is_not_called_idle() {
         degraded: false,
         alarms: Vec::new(),
         upgrade: None,
+        order: None,
+        settling: None,
+        waiting: Vec::new(),
         lingering: Vec::new(),
         ended: Vec::new(),
         stuck: Vec::new(),
@@ -345,6 +348,13 @@ fn status_says_what_runs_and_what_is_unusual() {
         degraded: true,
         alarms: vec!["release 1.0.9 failed to boot 3 times and gave way to 1.0.0".to_owned()],
         upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
+        order: Some("upgrade to 1.1.0".to_owned()),
+        settling: None,
+        waiting: vec![r::WaitingOrder {
+            order: "downgrade to 1.0.0".to_owned(),
+            uid: Some(1000),
+            waits_ms: 1500,
+        }],
         lingering: vec![lingerer()],
         ended: vec![r::EndedApp {
             app: "till".to_owned(),
@@ -373,6 +383,8 @@ fn status_says_what_runs_and_what_is_unusual() {
     degraded   app code was given up and has not returned: it holds a thread and its library
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch
+    order      upgrade to 1.1.0 is under way
+    waiting    downgrade to 1.0.0 of user 1000, for 1.50 s; leaves with its client
     ended      till 2.0.0: shutdown; `relctl app start till` starts it again
     stuck      circle pi 0.0.9 at <8.1> pi (given up) has not returned for 3.00 s, inside circle::round
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s

@@ -18,7 +18,7 @@ use crate::render;
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
     let scratch = scratch()?;
     let tarball = build(&args.dir, args.build, &scratch).await?;
-    let answer = client.upload::<q::Load>(tarball).await?;
+    let answer = client.upload(&q::Load {}, tarball).await?;
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 
@@ -36,10 +36,11 @@ pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Re
     let scratch = scratch()?;
     let tarball = build(dir, args.build.into(), &scratch).await?;
     if args.dry_run {
-        let checked = client.upload::<q::CheckApp>(tarball).await?;
+        let checked = client.upload(&q::CheckApp {}, tarball).await?;
         return Ok(Shown::new(&checked, render::checked(&checked)));
     }
-    let report = upgrade::with_progress(client, client.upload::<q::UpgradeApp>(tarball)).await?;
+    let request = q::UpgradeApp { wait: args.going.wait.wait };
+    let report = upgrade::with_progress(client, client.upload(&request, tarball)).await?;
     Ok(Shown::new(&report, render::replaced(&report)))
 }
 

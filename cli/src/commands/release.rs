@@ -7,12 +7,12 @@ use reld_api::{Client, request as q};
 use tokio::fs::File;
 
 use super::{Shown, upgrade};
-use crate::args::Policy;
+use crate::args::{Policy, Wait};
 use crate::error::Failure;
 use crate::render;
 
-pub(super) async fn unpack(client: &Client, file: &Path) -> Result<Shown, Failure> {
-    let answer = upload(client, file).await?;
+pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {
+    let answer = upload(client, file, wait).await?;
     let release = format!("{} {}", answer.name, answer.version);
     let line =
         if answer.changed { format!("unpacked {release}") } else { format!("{release} was there already") };
@@ -20,13 +20,13 @@ pub(super) async fn unpack(client: &Client, file: &Path) -> Result<Shown, Failur
 }
 
 /// Hands a tarball to the node.
-pub(super) async fn upload(client: &Client, file: &Path) -> Result<Unpacked, Failure> {
+pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
     let tarball = File::open(file).await.map_err(unreadable)?;
     if tarball.metadata().await.map_err(unreadable)?.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    Ok(client.upload::<q::Unpack>(tarball).await?)
+    Ok(client.upload(&q::Unpack { wait: wait.wait }, tarball).await?)
 }
 
 pub(super) async fn check(client: &Client, version: String, policy: Policy) -> Result<Shown, Failure> {
@@ -41,16 +41,16 @@ pub(super) fn checking(version: String, policy: Policy) -> q::Check {
     q::Check { version, supersede, orphans, group_windows, rename }
 }
 
-pub(super) async fn commit(client: &Client, version: Option<String>) -> Result<Shown, Failure> {
-    let answer = client.call(&q::Commit { version }).await?;
+pub(super) async fn commit(client: &Client, version: Option<String>, wait: Wait) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Commit { version, wait: wait.wait }).await?;
     let what = if answer.changed { "is permanent" } else { "was permanent already" };
     let killed = render::ended("killed", &answer.killed);
     let lingering = render::lingering(&answer.lingering);
     Ok(Shown::new(&answer, format!("{} {what}\n{killed}{lingering}", answer.version)))
 }
 
-pub(super) async fn remove(client: &Client, version: String) -> Result<Shown, Failure> {
-    let answer = client.call(&q::Remove { version }).await?;
+pub(super) async fn remove(client: &Client, version: String, wait: Wait) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Remove { version, wait: wait.wait }).await?;
     let apps = match answer.apps.as_slice() {
         [] => String::new(),
         apps => format!(" with {}", apps.join(", ")),
@@ -58,8 +58,8 @@ pub(super) async fn remove(client: &Client, version: String) -> Result<Shown, Fa
     Ok(Shown::line(&answer, format_args!("removed {}{apps}", answer.version)))
 }
 
-pub(super) async fn reboot_old(client: &Client, version: String) -> Result<Shown, Failure> {
-    let answer = client.call(&q::RebootOld { version }).await?;
+pub(super) async fn reboot_old(client: &Client, version: String, wait: Wait) -> Result<Shown, Failure> {
+    let answer = client.call(&q::RebootOld { version, wait: wait.wait }).await?;
     Ok(Shown::line(&answer, format_args!("the node restarts into {}", answer.version)))
 }
 

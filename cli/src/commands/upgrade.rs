@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shown, history, load, release};
-use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade};
+use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
 use crate::render;
 
@@ -24,9 +24,9 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
     }
     let policy = args.going.policy;
     match tarball(&args.release) {
-        Some(file) if args.dry_run => dry_run_of_file(client, &file, policy).await,
+        Some(file) if args.dry_run => dry_run_of_file(client, &file, policy, args.going.wait).await,
         Some(file) => {
-            let unpacked = release::upload(client, &file).await?;
+            let unpacked = release::upload(client, &file, args.going.wait).await?;
             go(client, unpacked.version, args.mode, args.going).await
         }
         None if args.dry_run => release::check(client, args.release, policy).await,
@@ -35,7 +35,7 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
 }
 
 pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown, Failure> {
-    let Going { no_commit, policy: terms, detach, settle, timeouts: times } = args.going;
+    let Going { no_commit, policy: terms, detach, wait, settle, timeouts: times } = args.going;
     let patience = patience(&settle);
     let request = q::Downgrade {
         version: args.version,
@@ -45,20 +45,26 @@ pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown,
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
+        wait: wait.wait,
     };
     let shown = watched(client, &request, patience).await?;
     arrived(client, shown, detach).await
 }
 
 pub(super) async fn install(client: &Client, args: Install) -> Result<Shown, Failure> {
-    let Install { version, policy: terms, timeouts: times } = args;
-    let request =
-        q::Install { version, timeouts: timeouts(times), policy: policy(terms), supersede: terms.supersede };
+    let Install { version, wait, policy: terms, timeouts: times } = args;
+    let request = q::Install {
+        version,
+        timeouts: timeouts(times),
+        policy: policy(terms),
+        supersede: terms.supersede,
+        wait: wait.wait,
+    };
     watched(client, &request, Duration::ZERO).await
 }
 
 async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Result<Shown, Failure> {
-    let Going { no_commit, policy: terms, detach, settle, timeouts: times } = going;
+    let Going { no_commit, policy: terms, detach, wait, settle, timeouts: times } = going;
     let patience = patience(&settle);
     let request = q::Upgrade {
         version,
@@ -68,6 +74,7 @@ async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Resul
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
+        wait: wait.wait,
         mode: match mode {
             Mode::Live => q::Mode::Live,
             Mode::Restart => q::Mode::Restart,
@@ -122,12 +129,12 @@ fn end(no_commit: bool) -> End {
 }
 
 /// The node can only plan with what it has: the release is taken in, and leaves again if it was not there before.
-async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy) -> Result<Shown, Failure> {
-    let unpacked = release::upload(client, file).await?;
+async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wait) -> Result<Shown, Failure> {
+    let unpacked = release::upload(client, file, wait).await?;
     let version = unpacked.version;
     let checked = client.call(&release::checking(version.clone(), policy)).await;
     if unpacked.changed {
-        client.call(&q::Remove { version }).await?;
+        client.call(&q::Remove { version, wait: wait.wait }).await?;
     }
     let checked: Checked = checked?;
     Ok(Shown::new(&checked, render::checked(&checked)))

@@ -120,6 +120,7 @@ impl Client {
     /// See [`ClientError`].
     pub async fn upload<R: Request>(
         &self,
+        request: &R,
         tarball: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<R::Response, ClientError> {
         let (mut sender, body) = Channel::new(CHUNKS_AHEAD);
@@ -129,8 +130,7 @@ impl Client {
                 Err(fault) => sender.abort(fault),
             }
         });
-        let sending =
-            Sending { method: R::METHOD, path: R::PATH, query: String::new(), body: body.boxed_unsync() };
+        let sending = Sending { body: body.boxed_unsync(), ..Sending::of(request)? };
         let answer = self.ask(sending, R::PATIENCE).await;
         feed.abort();
         parse(R::PATH, &answer?)
@@ -184,7 +184,7 @@ impl Sending {
     fn of<R: Request>(request: &R) -> Result<Self, ClientError> {
         let shape = |source| ClientError::Shape { path: R::PATH, source };
         let (mut query, mut body) = (String::new(), Bytes::new());
-        if R::METHOD == Method::Get {
+        if matches!(R::METHOD, Method::Get | Method::Upload) {
             query = serde_urlencoded::to_string(request)
                 .map_err(|fault| shape(serde::ser::Error::custom(fault)))?;
         } else {

@@ -127,17 +127,20 @@ pub enum ExitCode {
     RolledBack,
     /// 5: the rollback is incomplete; the node restarts into the permanent release.
     Incomplete,
+    /// 7: the way back failed; the new release runs, uncommitted.
+    NotTakenBack,
     /// 70: a bug of ours.
     Bug,
 }
 
-const EXIT_CODES: [(ExitCode, u8); 7] = [
+const EXIT_CODES: [(ExitCode, u8); 8] = [
     (ExitCode::Done, 0),
     (ExitCode::Refused, 1),
     (ExitCode::Usage, 2),
     (ExitCode::NoDaemon, 3),
     (ExitCode::RolledBack, 4),
     (ExitCode::Incomplete, 5),
+    (ExitCode::NotTakenBack, 7),
     (ExitCode::Bug, 70),
 ];
 
@@ -149,7 +152,7 @@ impl ExitCode {
             Self::Usage => 400,
             Self::Refused => 409,
             Self::NoDaemon => 503,
-            Self::RolledBack | Self::Incomplete | Self::Bug => 500,
+            Self::RolledBack | Self::Incomplete | Self::NotTakenBack | Self::Bug => 500,
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum Method {
     Get,
     /// `POST`, the request as JSON body. The daemon's own user and root may.
     Post,
-    /// `POST` with a tarball as body instead of JSON. The daemon's own user and root may.
+    /// `POST` with a tarball as body and the request as query. The daemon's own user and root may.
     Upload,
     /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document a line.
     Follow,
@@ -135,8 +135,7 @@ routes! {
 /// A report of kind `bad_request` that names the field.
 pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
     let read = match R::METHOD {
-        Method::Get => serde_urlencoded::from_str(query).map_err(|fault| fault.to_string()),
-        Method::Upload => serde_json::from_str("{}").map_err(|fault| fault.to_string()),
+        Method::Get | Method::Upload => serde_urlencoded::from_str(query).map_err(|fault| fault.to_string()),
         Method::Post | Method::Follow => {
             let body = if body.is_empty() { b"{}" } else { body };
             serde_json::from_slice(body).map_err(|fault| fault.to_string())
@@ -179,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_empty_body_asks_with_every_default() {
-        check("", "", Ok(Commit { version: None }));
+        check("", "", Ok(Commit { version: None, wait: false }));
         check::<Resume>("", "", Err("missing field `process` at line 1 column 2"));
     }
 

@@ -11,7 +11,7 @@ pub use look::{
     EndedApp, Forest, Heap, Letter, LetterKind, Library, LoggedMessage, MessageCounts, Module, NodeStatus,
     OldCode, PendingTimer, Port, PortList, Process, ProcessDetails, ProcessList, ProcessLog, ProcessState,
     ProcessStatistics, ProcessStatus, Progress, Resident, RunningRelease, StuckCode, SysStatus, Table,
-    TableList, TopList, TopProcess, TreeNode,
+    TableList, TopList, TopProcess, TreeNode, WaitingOrder,
 };
 pub use release::{
     Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,

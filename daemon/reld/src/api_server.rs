@@ -3,11 +3,12 @@
 //! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
+mod follow;
 mod libraries;
 mod look;
 mod metrics;
+mod order;
 mod release;
-pub(crate) mod report;
 mod single_app;
 mod touch;
 mod trace;
@@ -34,11 +35,9 @@ use reld_loader::Loader;
 use reld_runtime::{Pid, Runtime};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 
-use crate::daemon::Next;
 use crate::node::Shared;
-use crate::operator::Operator;
+use crate::operator::{Entry, Operator};
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
 const BODY_MAX: usize = 16 << 20;
@@ -58,7 +57,6 @@ pub(crate) struct Api {
     /// Who asks.
     pub(crate) peer: Peer,
     pub(crate) started: Instant,
-    pub(crate) next: watch::Sender<Next>,
 }
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
@@ -116,7 +114,8 @@ pub(crate) async fn serve(listener: UnixListener, api: Api) {
 }
 
 fn routes(router: Router<Api>) -> Router<Api> {
-    let router = metrics::routes(touch::routes(look::routes(release::routes(router))));
+    let router = single_app::routes(follow::routes(release::routes(router)));
+    let router = metrics::routes(touch::routes(look::routes(router)));
     router.fallback(|| async {
         refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))
     })
@@ -193,14 +192,16 @@ where
 fn on_upload<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
-    F: Fn(Api, Body) -> Fut + Clone + Send + Sync + 'static,
+    F: Fn(Api, R, Body) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer<R>> + Send,
 {
     let handler = move |api, peer: Peer, request: HttpRequest| -> Answering {
         let answer = answer.clone();
         Box::pin(async move {
-            match peer.may(R::METHOD, R::PATH) {
-                Ok(()) => respond::<R>(answer(api, request.into_body()).await),
+            let query = request.uri().query().unwrap_or_default();
+            let asked = peer.may(R::METHOD, R::PATH).and_then(|()| decode(query, &[]));
+            match asked {
+                Ok(asked) => respond::<R>(answer(Api { peer, ..api }, asked, request.into_body()).await),
                 Err(error) => refuse(error),
             }
         })
@@ -269,6 +270,11 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 impl Api {
+    /// Returns an order of this client that wants its turn.
+    fn entry(&self, what: impl Into<String>, waits: bool) -> Entry {
+        Entry::new(what, self.peer.uid, waits)
+    }
+
     /// Runs something that waits on a thread that may.
     async fn wait<R: Send + 'static>(
         &self,

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
-use reld_api::response::{HistoryKind, Report};
-use reld_handler::{Abi, Limits, Outcome, Platform, Store, Vsn};
+use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, StopCause};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,9 +16,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api_server::{self, Api, Peer};
 use crate::config;
-use crate::history::{Asked, Records};
+use crate::history::Records;
 use crate::node::{RuntimeNode, Shared};
-use crate::operator::{Handler, Operator};
+use crate::operator::{Booted, Handler, Operator};
 use crate::{service, sockets};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
@@ -72,10 +71,12 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared));
     let records = Records::new(store.history());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
-    let operator = Operator::start(handler, records)?;
+    let (next, mut life) = watch::channel(Next::Serve);
+    let operator = Operator::start(handler, records, next.clone())?;
+    // Before anybody can be served: the boot comes before every order.
+    let boot = operator.boot();
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("the socket {} cannot be opened", config.socket.display()))?;
-    let (next, mut life) = watch::channel(Next::Serve);
     let api = Api {
         runtime: runtime.clone(),
         operator: operator.clone(),
@@ -87,7 +88,6 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         socket: config.socket.clone(),
         peer: Peer::default(),
         started: Instant::now(),
-        next: next.clone(),
     };
     let served = tokio::spawn(api_server::serve(listener, api));
     tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
@@ -95,17 +95,19 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     tokio::spawn(service::watchdog(runtime.clone()));
     let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
-    let booted = tokio::select! {
-        booted = boot(&operator) => booted?,
-        told = &mut told => Booted::Told(told?),
-    };
-    let next = match booted {
-        Booted::Runs => {
-            ready(config);
-            told.await?
-        }
-        Booted::GivesWay => Next::Restart,
-        Booted::Told(next) => next,
+    let next = tokio::select! {
+        booted = boot => match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
+            Booted::Runs => {
+                ready(config);
+                told.await?
+            }
+            Booted::Failed(error) => bail!("{error}"),
+            Booted::GivesWay(error) => {
+                tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
+                Next::Restart
+            }
+        },
+        told = &mut told => told?,
     };
     match next {
         Next::Restart => service::restarting(),
@@ -151,34 +153,6 @@ fn ready(config: &config::Daemon) {
     service::ready();
 }
 
-/// What became of the boot.
-enum Booted {
-    /// The release runs; without one the node is idle and ready.
-    Runs,
-    /// The release failed once too often: the next boot is that of another one.
-    GivesWay,
-    /// The daemon was told to end meanwhile.
-    Told(Next),
-}
-
-/// Boots the permanent release.
-async fn boot(operator: &Operator) -> anyhow::Result<Booted> {
-    let carried_out = operator.clone();
-    let booted = operator.order(move |handler| boot_now(&carried_out, handler)).await;
-    match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
-        Ok(report) => {
-            // Whoever waits for a restart finds the node as it is told.
-            report.iter().for_each(|report| operator.records().restarted(report));
-            Ok(Booted::Runs)
-        }
-        Err((error, true)) => {
-            tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
-            Ok(Booted::GivesWay)
-        }
-        Err((error, false)) => bail!("{error}"),
-    }
-}
-
 /// Makes a folder anew: what an earlier daemon left in it served that one only.
 fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
     let removed = match std::fs::remove_dir_all(&folder) {
@@ -189,39 +163,6 @@ fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
         .and_then(|()| std::fs::create_dir_all(&folder))
         .with_context(|| format!("the folder {} cannot be emptied", folder.display()))?;
     Ok(folder)
-}
-
-/// Boots on the operator's thread. An error says as well whether another release boots next.
-fn boot_now(operator: &Operator, handler: &mut Handler) -> Result<Option<Report>, (String, bool)> {
-    let records = operator.records();
-    let boots = handler.boots_next();
-    let given_up = records.interrupted(boots.as_ref().map(ToString::to_string).as_deref());
-    let Some(vsn) = boots else {
-        tracing::info!(name: "daemon.idle", "no release is permanent; the first upgrade boots one");
-        return Ok(None);
-    };
-    let mut observer = operator.observer(vsn.to_string());
-    let asked = Asked { kind: HistoryKind::Boot, uid: None };
-    let mut failed = None;
-    let answer = operator.carry_out(handler, &asked, None, vsn.to_string(), |handler| {
-        match handler.boot(&mut observer) {
-            Ok(report) => {
-                let mut report = report.expect("there is a release to boot");
-                let lost = |vsn| format!("release {vsn} ran and was not committed; it was given up");
-                report.warnings.extend(given_up.map(lost));
-                failed = (report.outcome != Outcome::Installed).then(|| report.to_string());
-                api_server::report::report(&report)
-            }
-            Err(error) => {
-                failed = Some(error.to_string());
-                Err(api_server::report::error(&error))
-            }
-        }
-    });
-    match failed {
-        Some(error) => Err((error, handler.gives_way())),
-        None => Ok(answer.ok()),
-    }
 }
 
 /// What ends a daemon from outside.
@@ -275,7 +216,7 @@ async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<
     runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
     while let Some(app) = told.recv().await {
         // An upgrade goes first: it may be about to take back what the application ended of.
-        let _ = operator.order(|_| ()).await;
+        operator.pass().await;
         if let Some(exit) = runtime.took_node_down(&app) {
             tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
             next.send_replace(Next::Fail);

@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use reld_api::response::{HistoryEntry, HistoryKind, Outcome, Report};
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::History;
+use reld_handler::{Ended, Error, History};
+
+use crate::report;
 
 /// Writes and reads the history.
 #[derive(Debug, Clone)]
@@ -43,31 +45,15 @@ impl Records {
         entry
     }
 
-    /// Completes an entry with what is answered; one of nothing that was done leaves the disk again. A boot that was
-    /// refused stays: a node that does not boot is something.
-    pub(crate) fn end(&self, entry: &mut HistoryEntry, answer: &mut Result<Report, ErrorReport>) {
+    /// Completes an entry.
+    pub(crate) fn end(&self, entry: &mut HistoryEntry, ended: &mut Result<Ended, Error>) {
         if entry.number.is_none()
-            && let Ok(report) = answer
+            && let Ok(Ended::Moved(report)) = ended
         {
             report.warnings.push("the history does not tell this: the disk did not take it".to_owned());
         }
-        complete(entry, answer);
-        let is_nothing = entry.outcome == Outcome::Refused && entry.kind != HistoryKind::Boot
-            || entry.report.as_ref().is_some_and(|report| entry.failure.is_none() && !report.changed);
-        if !is_nothing {
-            self.write(entry);
-        } else if let Some(number) = entry.number.take()
-            && let Err(error) = self.0.forget(number)
-        {
-            tracing::error!(name: "history.forget", number, %error, "an entry of nothing stays in the history");
-        }
-    }
-
-    /// Notes something that is done already.
-    pub(crate) fn note(&self, asked: &Asked, from: Option<String>, to: String) {
-        let mut entry = self.begin(asked, from, to);
-        (entry.outcome, entry.committed) = (Outcome::Installed, true);
-        self.write(&entry);
+        complete(entry, ended);
+        self.write(entry);
     }
 
     pub(crate) fn write(&self, entry: &HistoryEntry) {
@@ -117,24 +103,30 @@ fn text(entry: &HistoryEntry) -> String {
     serde_json::to_string_pretty(entry).unwrap_or_default()
 }
 
-/// | answer | outcome |
+/// | the order | outcome |
 /// |---|---|
-/// | a report | its own |
-/// | an error with a report as its details | that report's |
-/// | another error | refused: nothing was done |
-fn complete(entry: &mut HistoryEntry, answer: &Result<Report, ErrorReport>) {
-    let report = match answer {
-        Ok(report) => Some(report.clone()),
-        Err(error) => {
-            let report = serde_json::from_value::<Report>(error.details.clone()).ok();
-            let details = if report.is_some() { serde_json::Value::Null } else { error.details.clone() };
-            entry.failure = Some(ErrorReport { details, ..error.clone() });
-            report
+/// | moved the node, or began to | its report's |
+/// | restarts the node into a release | under way, until the boot ends it |
+/// | committed a release, or will boot an old one | installed |
+/// | was refused | refused: nothing was done |
+fn complete(entry: &mut HistoryEntry, ended: &Result<Ended, Error>) {
+    match ended {
+        Ok(Ended::Moved(moved)) => {
+            let report = report::wire(moved);
+            entry.failure = report::failure(moved);
+            (entry.outcome, entry.committed) = (report.outcome, report.committed);
+            entry.report = Some(report);
         }
-    };
-    entry.outcome = report.as_ref().map_or(Outcome::Refused, |report| report.outcome);
-    entry.committed = report.as_ref().is_some_and(|report| report.committed);
-    entry.report = report;
+        Ok(Ended::Restarts { from, to }) if entry.kind == HistoryKind::Restart => {
+            let report = report::under_way(from.as_ref().map(ToString::to_string), to.to_string());
+            (entry.outcome, entry.report) = (report.outcome, Some(report));
+        }
+        Ok(_) => (entry.outcome, entry.committed) = (Outcome::Installed, true),
+        Err(error) => {
+            entry.outcome = Outcome::Refused;
+            entry.failure = Some(report::error(error));
+        }
+    }
 }
 
 /// Says which release ran last without being committed, where it is not what boots now.

@@ -12,6 +12,7 @@ mod history;
 mod node;
 mod operator;
 mod probe;
+mod report;
 mod service;
 mod sockets;
 

@@ -293,6 +293,10 @@ impl Node for RuntimeNode {
         outsiders.map(|info| Outsider { process: process(&info), kind: kind(&info) }).collect()
     }
 
+    fn successor(&self) -> Result<Vsn, NodeError> {
+        crate::daemon::installed().map_err(|error| NodeError::Successor { reason: format!("{error:#}") })
+    }
+
     fn comparison(&self) -> Comparison {
         let staged: Vec<&str> = match &self.upgrade {
             Some(_) => self.staging.modules.keys().map(ModuleName::as_str).collect(),

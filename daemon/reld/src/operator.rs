@@ -1,118 +1,209 @@
-//! The thread that carries releases out: one order after the other, to the end, whoever hangs up meanwhile.
+//! The thread that carries orders out, one after the other, each to its end.
+//!
+//! An order begins at once, or it is refused with the reason, or it waits in a queue that everybody can see, and leaves
+//! that with its client. Looks never wait for an order: they read the [`Board`].
 
-use std::sync::Arc;
+mod board;
+mod desk;
+mod queue;
+
 use std::sync::mpsc;
 use std::thread;
 
-use reld_api::ErrorReport;
-use reld_api::response::{HistoryEntry, HistoryKind, Report};
-use reld_handler::{GaveWay, Interrupt, Progress, ReleaseHandler, StatusTable, Vsn, Wish};
+use reld_api::response::{HistoryKind, Report};
+use reld_api::{ErrorReport, ExitCode};
+use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Vsn, Wish};
 use tokio::sync::{oneshot, watch};
 
+pub(crate) use self::board::{Board, Waiting};
+pub(crate) use self::desk::Booted;
+use self::desk::{Answer, Desk};
+pub(crate) use self::queue::Entry;
+use self::queue::{Turn, take_turn};
+use crate::daemon::Next;
 use crate::history::{Asked, Records};
 use crate::node::RuntimeNode;
 
 pub(crate) type Handler = ReleaseHandler<RuntimeNode>;
 
-type Order = Box<dyn FnOnce(&mut Handler) + Send>;
+type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
 /// Gives orders to the thread. Cloning gives another handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator {
-    orders: mpsc::Sender<Order>,
+    jobs: mpsc::Sender<Job>,
     board: watch::Sender<Board>,
     interrupt: Interrupt,
     records: Records,
 }
 
-/// What can be known while an order is carried out.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Board {
-    pub(crate) releases: StatusTable,
-    /// The release that runs; `None` while the node is idle.
-    pub(crate) running: Option<Vsn>,
-    /// The release that failed to boot too often.
-    pub(crate) gave_way: Option<GaveWay>,
-    /// What is under way.
-    pub(crate) under_way: Option<HistoryKind>,
-    /// How far it is.
-    pub(crate) progress: Option<reld_api::response::Progress>,
-    /// How many upgrades have ended, and the last of them.
-    pub(crate) ended: usize,
-    pub(crate) last: Option<Arc<HistoryEntry>>,
-}
-
 impl Operator {
-    /// Starts the thread.
-    pub(crate) fn start(mut handler: Handler, records: Records) -> std::io::Result<Self> {
-        let (orders, queue) = mpsc::channel::<Order>();
+    /// Starts the thread. Where an order ends so that the node has to restart, `next` says so.
+    pub(crate) fn start(
+        handler: Handler,
+        records: Records,
+        next: watch::Sender<Next>,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
         let board = watch::Sender::new(Board::default());
-        let (shown, interrupt) = (board.clone(), handler.interrupt());
-        show(&shown, &handler);
-        thread::Builder::new().name("reld-operator".to_owned()).spawn(move || {
-            for order in queue {
-                order(&mut handler);
-                show(&shown, &handler);
-            }
-        })?;
-        Ok(Self { orders, board, interrupt, records })
+        let interrupt = handler.interrupt();
+        let desk = Desk::new(handler, board.clone(), records.clone(), next);
+        thread::Builder::new().name("reld-operator".to_owned()).spawn(move || desk.work(&queue))?;
+        Ok(Self { jobs, board, interrupt, records })
     }
 
-    /// Has something done, after everything that was ordered before. It is done even if nobody waits any more.
-    pub(crate) async fn order<R: Send + 'static>(
+    /// Has an order carried out, once it may begin. From then on it goes to its end, whoever hangs up.
+    ///
+    /// # Errors
+    /// `busy` where it cannot begin at once and is not to wait; `stopping`.
+    pub(crate) async fn carry_out(
         &self,
+        order: Order,
+        entry: Entry,
+        asked: Asked,
+    ) -> Result<Result<Ended, Error>, ErrorReport> {
+        let (answer, ended) = oneshot::channel();
+        self.begin(order, entry, asked, Answer::whole(answer)).await?;
+        ended.await.map_err(|_| bug())
+    }
+
+    /// Has a release gone to like [`carry_out`](Self::carry_out), and is answered as soon as that has begun.
+    pub(crate) async fn begin_only(
+        &self,
+        order: Order,
+        entry: Entry,
+        asked: Asked,
+    ) -> Result<Begun, ErrorReport> {
+        let (begun, has_begun) = oneshot::channel();
+        let (answer, ended) = oneshot::channel();
+        self.begin(order, entry, asked, Answer { begun: Some(begun), ended: answer }).await?;
+        tokio::select! {
+            biased;
+            Ok(report) = has_begun => Ok(Begun::UnderWay(report)),
+            ended = ended => ended.map(Begun::Ended).map_err(|_| bug()),
+        }
+    }
+
+    async fn begin(
+        &self,
+        order: Order,
+        entry: Entry,
+        asked: Asked,
+        answer: Answer,
+    ) -> Result<(), ErrorReport> {
+        let fits = fits(&order, &entry);
+        let turn = self.turn(entry, fits).await?;
+        self.send(turn, move |desk| desk.carry_out(order, asked, answer))
+    }
+
+    /// Has a release removed.
+    pub(crate) async fn remove(&self, vsn: Vsn, entry: Entry) -> Result<Result<Ended, Error>, ErrorReport> {
+        let order = Order::Remove { vsn };
+        let fits = fits(&order, &entry);
+        let turn = self.turn(entry, fits).await?;
+        self.done(turn, |handler| handler.carry_out(order, &mut |_| ())).await
+    }
+
+    /// Has something done to the handler that no upgrade may be under way for, and no release settle.
+    pub(crate) async fn change<R: Send + 'static>(
+        &self,
+        entry: Entry,
+        work: impl FnOnce(&mut Handler) -> R + Send + 'static,
+    ) -> Result<R, ErrorReport> {
+        let turn = self.turn(entry, |_| false).await?;
+        self.done(turn, work).await
+    }
+
+    /// Has something done that does not matter to a release that settles.
+    pub(crate) async fn change_beside<R: Send + 'static>(
+        &self,
+        entry: Entry,
+        work: impl FnOnce(&mut Handler) -> R + Send + 'static,
+    ) -> Result<R, ErrorReport> {
+        let turn = self.turn(entry, |_| true).await?;
+        self.done(turn, work).await
+    }
+
+    /// Asks the handler something. Refused at once while an order is carried out.
+    pub(crate) async fn ask<R: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&mut Handler) -> R + Send + 'static,
+    ) -> Result<R, ErrorReport> {
+        queue::may_ask(&self.board.borrow(), what)?;
+        self.done(Turn::none(), work).await
+    }
+
+    async fn turn(&self, entry: Entry, beside: impl Fn(&Board) -> bool + Send) -> Result<Turn, ErrorReport> {
+        if self.interrupt.wish() == Some(Wish::Stop) {
+            return Err(stopping());
+        }
+        take_turn(&self.board, entry, beside).await
+    }
+
+    async fn done<R: Send + 'static>(
+        &self,
+        turn: Turn,
         work: impl FnOnce(&mut Handler) -> R + Send + 'static,
     ) -> Result<R, ErrorReport> {
         let (done, answer) = oneshot::channel();
-        let board = self.board.clone();
-        let order: Order = Box::new(move |handler| {
-            let result = work(handler);
-            // Whoever is answered sees the board as it is after the order.
-            show(&board, handler);
-            // An asker that hung up has no use for the answer.
-            let _ = done.send(result);
-        });
-        let gone = || ErrorReport::refused("stopping", "the node is about to stop and takes no more orders");
-        self.orders.send(order).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        self.send(turn, move |desk| {
+            // What has not begun when its client leaves is dropped.
+            if !done.is_closed() {
+                // A client that leaves later has no use for the answer.
+                let _ = done.send(desk.change(work));
+            }
+        })?;
+        answer.await.map_err(|_| bug())
     }
 
-    /// Carries an upgrade out, on the operator's thread: writes it into the history, before and after, and shows that
-    /// it is under way.
-    pub(crate) fn carry_out(
-        &self,
-        handler: &mut Handler,
-        asked: &Asked,
-        from: Option<String>,
-        to: String,
-        work: impl FnOnce(&mut Handler) -> Result<Report, ErrorReport>,
-    ) -> Result<Report, ErrorReport> {
-        let mut entry = self.records.begin(asked, from, to);
-        // From when it is shown on, an abort is meant for this one.
-        self.interrupt.begin();
-        self.board.send_modify(|board| board.under_way = Some(asked.kind));
-        let mut answer = work(handler);
-        self.records.end(&mut entry, &mut answer);
-        // Who waits for the end sees the board as it is after it.
-        self.board.send_modify(|board| {
-            board.show(handler);
-            board.under_way = None;
-            board.ended += 1;
-            board.last = Some(Arc::new(entry));
+    /// The turn ends with the job, after everything that it shows.
+    fn send(&self, turn: Turn, work: impl FnOnce(&mut Desk) + Send + 'static) -> Result<(), ErrorReport> {
+        let job: Job = Box::new(move |desk| {
+            let _turn = turn;
+            work(desk);
+            desk.look();
         });
-        answer
+        self.jobs.send(job).map_err(|_| stopping())
+    }
+
+    /// Begins to boot the permanent release, and returns what comes of it. To be called before any order can come.
+    pub(crate) fn boot(&self) -> impl Future<Output = Result<Booted, ErrorReport>> + use<> {
+        let (done, answer) = oneshot::channel();
+        let turn = queue::first_turn(&self.board, "the boot");
+        let sent = self.send(turn, move |desk| drop(done.send(desk.boot())));
+        async move {
+            sent?;
+            answer.await.map_err(|_| bug())
+        }
     }
 
     /// Asks the upgrade under way to end early.
     pub(crate) fn abort(&self) {
         self.interrupt.ask(Wish::Abort);
+        // A settling release is looked at once more. Without a thread there is none.
+        let _ = self.send(Turn::none(), |_| ());
     }
 
     /// Has the upgrade under way end early since the daemon stops, and waits until it has.
     pub(crate) async fn stop(&self) {
         self.interrupt.ask(Wish::Stop);
+        self.pass().await;
+    }
+
+    /// Waits until what was ordered before is done, and a settling release was looked at.
+    pub(crate) async fn pass(&self) {
+        let (done, passed) = oneshot::channel();
         // Refused where the thread is gone, so nothing is under way.
-        let _ = self.order(|_| ()).await;
+        if self
+            .send(Turn::none(), |desk| {
+                desk.look();
+                let _ = done.send(());
+            })
+            .is_ok()
+        {
+            let _ = passed.await;
+        }
     }
 
     /// Returns what is known now.
@@ -130,40 +221,34 @@ impl Operator {
         &self.records
     }
 
-    /// Shows how the node is now, in the middle of an order.
-    pub(crate) fn show(&self, handler: &Handler) {
-        show(&self.board, handler);
-    }
-
-    /// Returns an observer of the upgrade to `to`.
-    pub(crate) fn observer(&self, to: String) -> impl FnMut(Progress<'_>) + Send + 'static {
-        let board = self.board.clone();
-        move |progress| {
-            tracing::info!(
-                name: "release.install.step", vsn = to, step = progress.step, of = progress.steps,
-                title = progress.title, "step"
-            );
-            board.send_modify(|board| {
-                board.progress = Some(reld_api::response::Progress {
-                    to: to.clone(),
-                    step: progress.step,
-                    of: progress.steps,
-                    text: progress.title.to_owned(),
-                });
-            });
-        }
+    /// Returns what is under way, and how many ended before it.
+    pub(crate) fn under_way(&self) -> (Option<HistoryKind>, usize) {
+        let board = self.board.borrow();
+        (board.under_way, board.ended)
     }
 }
 
-impl Board {
-    fn show(&mut self, handler: &Handler) {
-        self.releases = handler.releases().clone();
-        self.running = handler.running().cloned();
-        self.gave_way = handler.gave_way();
-        self.progress = None;
-    }
+/// Says whether an order may begin beside a release that settles. One that is to wait leaves that its time.
+fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a> {
+    let waits = entry.waits();
+    move |board| !waits && board.settling.as_ref().is_some_and(|settling| order.fits(settling.trip()))
 }
 
-fn show(board: &watch::Sender<Board>, handler: &Handler) {
-    board.send_modify(|board| board.show(handler));
+/// How an order that is answered early was answered.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    UnderWay(Report),
+    /// It ended before it could begin.
+    Ended(Result<Ended, Error>),
+}
+
+fn stopping() -> ErrorReport {
+    ErrorReport::refused("stopping", "the node is about to stop and takes no more orders")
+}
+
+/// A job that is dropped without an answer has panicked.
+fn bug() -> ErrorReport {
+    let message = "the daemon panicked while it carried the order out; this is a bug of reld";
+    ErrorReport::new("bug", message, ExitCode::Bug)
+        .with_hint("the daemon's log has the panic; `relctl status` says what runs")
 }

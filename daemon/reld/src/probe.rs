@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reld_handler::{Interrupt, Library, ModuleName, Probe, Probed};
+use reld_handler::{Library, ModuleName, Probe, Probed, Probing};
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -29,14 +29,14 @@ const OUTPUT: Duration = Duration::from_millis(200);
 
 /// Returns the probe that runs a command.
 pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Probe {
-    Box::new(move |trip, interrupt| {
+    Box::new(move |trip| {
         let mut program = Command::new("sh");
         let version = |vsn: Option<&reld_handler::Vsn>| vsn.map(ToString::to_string).unwrap_or_default();
         program.arg("-c").arg(&command);
         program.env("RELD_SOCKET", &socket);
         program.env("RELD_FROM", version(trip.from)).env("RELD_TO", version(Some(trip.to)));
         tracing::info!(name: "release.probe", vsn = %trip.to, command, "the probe runs");
-        run(program, timeout, interrupt)
+        Box::new(Running::start(program, timeout))
     })
 }
 
@@ -46,14 +46,14 @@ pub(crate) fn library(library: &Library) -> Option<String> {
     program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
     let modules: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
     program.arg("--modules").arg(modules.join(","));
-    said(run(program, LIBRARY, &Interrupt::default()))
+    said(run(program, LIBRARY))
 }
 
 /// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.
 pub(crate) fn questions(file: &Path, folder: &Path, timeout: Duration) -> Option<String> {
     let mut program = own(file);
     program.arg("--ask").arg(folder);
-    said(run(program, timeout, &Interrupt::default()))
+    said(run(program, timeout))
 }
 
 /// Returns the daemon that runs, even where another one was put in the place of its file, as a look into a library.
@@ -67,40 +67,62 @@ fn said(Probed { fault, output }: Probed) -> Option<String> {
     fault.map(|fault| output.last().map(|said| format!("{fault}: {said}")).unwrap_or(fault))
 }
 
-fn run(mut program: Command, timeout: Duration, interrupt: &Interrupt) -> Probed {
-    let fault = |fault: String| Probed { fault: Some(fault), output: Vec::new() };
-    let (reader, writer) = match std::io::pipe() {
-        Ok(pipe) => pipe,
-        Err(error) => return fault(format!("the probe was not run: {error}")),
-    };
-    let both = writer.try_clone().map(|copy| program.stdout(writer).stderr(copy));
-    let spawned = both.and_then(|program| program.stdin(Stdio::null()).process_group(0).spawn());
-    let child = match spawned {
-        Ok(child) => child,
-        Err(error) => return fault(format!("the probe was not run: {error}")),
-    };
-    // The command holds the writing ends of the pipe; without them the output never ends.
-    drop(program);
-    let lines = collect(reader);
-    let fault = wait(Group(child), timeout, interrupt);
-    Probed { fault, output: last(&lines) }
+/// Runs a program to its end.
+fn run(program: Command, timeout: Duration) -> Probed {
+    let mut running = Running::start(program, timeout);
+    loop {
+        if let Some(probed) = running.finding() {
+            return probed;
+        }
+        thread::sleep(LOOK);
+    }
 }
 
-/// Waits for the end of a probe and returns what is wrong.
-fn wait(mut group: Group, timeout: Duration, interrupt: &Interrupt) -> Option<String> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match group.0.try_wait() {
-            Ok(Some(status)) => return judge(status),
-            Err(error) => return Some(format!("the probe was lost: {error}")),
-            Ok(None) => {}
+/// A program that was started, or could not be. It is killed when dropped, with everything that it started.
+enum Running {
+    Program { group: Group, deadline: Instant, timeout: Duration, lines: mpsc::Receiver<String> },
+    NotStarted(String),
+}
+
+impl Running {
+    fn start(mut program: Command, timeout: Duration) -> Self {
+        let not_run = |error| Self::NotStarted(format!("the probe was not run: {error}"));
+        let (reader, writer) = match std::io::pipe() {
+            Ok(pipe) => pipe,
+            Err(error) => return not_run(error),
+        };
+        let both = writer.try_clone().map(|copy| program.stdout(writer).stderr(copy));
+        let spawned = both.and_then(|program| program.stdin(Stdio::null()).process_group(0).spawn());
+        // The command holds the writing ends of the pipe; without them the output never ends.
+        drop(program);
+        match spawned {
+            Ok(child) => {
+                let (group, deadline) = (Group(child), Instant::now() + timeout);
+                Self::Program { group, deadline, timeout, lines: collect(reader) }
+            }
+            Err(error) => not_run(error),
         }
-        if Instant::now() >= deadline {
-            return Some(format!("the probe did not end within {timeout:?}"));
-        }
-        if let Some(wish) = interrupt.wait(LOOK) {
-            return Some(wish.to_string());
-        }
+    }
+}
+
+impl Probing for Running {
+    fn finding(&mut self) -> Option<Probed> {
+        let (fault, output) = match self {
+            Self::NotStarted(fault) => (Some(fault.clone()), Vec::new()),
+            Self::Program { group, deadline, timeout, lines } => {
+                let fault = match group.0.try_wait() {
+                    Ok(Some(status)) => judge(status),
+                    Err(error) => Some(format!("the probe was lost: {error}")),
+                    Ok(None) if Instant::now() < *deadline => return None,
+                    Ok(None) => {
+                        group.kill();
+                        Some(format!("the probe did not end within {timeout:?}"))
+                    }
+                };
+                (fault, last(lines))
+            }
+        };
+        Some(Probed { fault, output })
     }
 }
 
@@ -115,12 +137,18 @@ fn judge(status: ExitStatus) -> Option<String> {
 /// A probe and everybody whom it started. Whatever is left of them is killed in the end.
 struct Group(Child);
 
-impl Drop for Group {
-    fn drop(&mut self) {
+impl Group {
+    fn kill(&self) {
         if let Ok(id) = i32::try_from(self.0.id()) {
             // The group is gone where everybody has ended.
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
         // One that was waited for already says so.
         let _ = self.0.wait();
     }
@@ -154,14 +182,24 @@ fn last(lines: &mpsc::Receiver<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use reld_handler::{Trip, Vsn, Wish};
+    use reld_handler::{Trip, Vsn};
 
     use super::*;
 
-    fn asked(command: &str, timeout: Duration, interrupt: &Interrupt) -> Probed {
+    fn start(command: &str, timeout: Duration) -> Box<dyn Probing> {
         let (from, to) = (Vsn::new(1, 0, 0), Vsn::new(1, 1, 0));
-        let mut probe = probe(command.to_owned(), timeout, PathBuf::from("/tmp/socket"));
-        probe(Trip { from: Some(&from), to: &to }, interrupt)
+        let probe = probe(command.to_owned(), timeout, PathBuf::from("/tmp/socket"));
+        probe(Trip { from: Some(&from), to: &to })
+    }
+
+    fn asked(command: &str, timeout: Duration) -> Probed {
+        let mut probing = start(command, timeout);
+        loop {
+            match probing.finding() {
+                Some(probed) => return probed,
+                None => thread::yield_now(),
+            }
+        }
     }
 
     #[track_caller]
@@ -171,7 +209,7 @@ mod tests {
 
     #[track_caller]
     fn check_within(timeout: Duration, command: &str, fault: Option<&str>, output: &[&str]) {
-        let probed = asked(command, timeout, &Interrupt::default());
+        let probed = asked(command, timeout);
         let fault = fault.map(str::to_owned);
         assert_eq!(probed, Probed { fault, output: output.iter().map(|line| (*line).to_owned()).collect() });
     }
@@ -204,10 +242,18 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_ends_early_with_the_upgrade() {
-        let interrupt = Interrupt::default();
-        interrupt.ask(Wish::Abort);
-        let probed = asked("sleep 600", Duration::from_secs(600), &interrupt);
-        assert_eq!(probed.fault.as_deref(), Some("aborted by the operator"));
+    fn a_probe_that_is_dropped_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        let written = path.with_extension("new");
+        let command = format!("echo $$ > {0}; mv {0} {1}; exec sleep 600", written.display(), path.display());
+        let mut probing = start(&command, Duration::from_secs(600));
+        while !path.exists() {
+            assert_eq!(probing.finding(), None);
+            thread::yield_now();
+        }
+        drop(probing);
+        let pid = std::fs::read_to_string(path).unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "it was waited for");
     }
 }

@@ -315,7 +315,7 @@ impl fmt::Display for ListedLingerers<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The check found obstacles.
-    #[error("{what} was not installed; {}{}", State(.running.as_ref()), Lines(.obstacles))]
+    #[error("{what} was not installed; {}{}", AsBefore(.running.as_ref()), Lines(.obstacles))]
     Refused {
         /// The release or app.
         what: String,
@@ -364,10 +364,11 @@ pub enum Error {
     NeedsRestart,
 }
 
-/// What the node runs, for a text.
-pub(crate) struct State<'a>(pub(crate) Option<&'a Vsn>);
+/// Says what the node runs, where nothing was changed; `None` = it is idle.
+#[derive(Debug, Clone, Copy)]
+pub struct AsBefore<'a>(pub Option<&'a Vsn>);
 
-impl fmt::Display for State<'_> {
+impl fmt::Display for AsBefore<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(vsn) => write!(f, "the node runs {vsn} as before"),

@@ -69,7 +69,7 @@ mod settle_test;
 mod windows_test;
 
 pub use check::Check;
-pub use error::{Error, NodeError, Obstacle};
+pub use error::{AsBefore, Error, NodeError, Obstacle};
 pub use event::{Event, Journey, Observer, Progress};
 pub use handler::{ReleaseHandler, Watched};
 pub use interrupt::{Interrupt, Wish};

@@ -85,17 +85,19 @@ pub enum End {
 /// |---|---|
 /// | commit of the release | it is kept |
 /// | downgrade to the release before, to be committed and not watched | it is taken back |
+/// | removal of a release that is neither it nor the one before | none: carried out beside |
 /// | any other | refused: it would disturb what is being judged |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Keep,
     TakeBack,
+    Beside,
     Disturb,
 }
 
 impl Order {
-    /// Says whether the order ends the settling of a release, so that it need not wait for the end.
-    pub fn ends(&self, settling: Trip<'_>) -> bool {
+    /// Says whether the order is carried out while a release settles.
+    pub fn fits(&self, settling: Trip<'_>) -> bool {
         self.meaning(settling) != Meaning::Disturb
     }
 
@@ -107,6 +109,7 @@ impl Order {
             {
                 Meaning::TakeBack
             }
+            Self::Remove { vsn } if vsn != settling.to && Some(vsn) != settling.from => Meaning::Beside,
             _ => Meaning::Disturb,
         }
     }
@@ -153,7 +156,7 @@ mod tests {
         let (from, to) = (Vsn::new(1, 0, 0), Vsn::new(1, 1, 0));
         let trip = Trip { from: Some(&from), to: &to };
         assert_eq!(order.meaning(trip), expected, "{order:?}");
-        assert_eq!(order.ends(trip), expected != Meaning::Disturb);
+        assert_eq!(order.fits(trip), expected != Meaning::Disturb);
     }
 
     #[test]
@@ -173,5 +176,7 @@ mod tests {
         check(&down(None, End::Commit(watched)), Meaning::Disturb);
         check(&Order::Upgrade { to: vsn(0), options, end: at_once() }, Meaning::Disturb);
         check(&Order::Remove { vsn: vsn(0) }, Meaning::Disturb);
+        check(&Order::Remove { vsn: vsn(1) }, Meaning::Disturb);
+        check(&Order::Remove { vsn: vsn(2) }, Meaning::Beside);
     }
 }

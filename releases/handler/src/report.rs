@@ -6,7 +6,7 @@ use std::fmt;
 use reld_plan::{ModuleName, Script, Vsn};
 use serde::Serialize;
 
-use crate::error::State;
+use crate::error::AsBefore;
 use crate::lineup::ReplacedApp;
 use crate::node::{ChangedChildren, Exited, Lingerer, Pause, Precopied, Resident};
 use crate::process::{Listed, Process};
@@ -233,7 +233,7 @@ impl fmt::Display for Report {
             Outcome::Installed if !self.changed => write!(f, "{what} runs already; nothing to do"),
             Outcome::Installed => self.installed(f),
             Outcome::RolledBack => {
-                write!(f, "{what} was not installed; {}", State(from.as_ref()))?;
+                write!(f, "{what} was not installed; {}", AsBefore(from.as_ref()))?;
                 self.failed(f)
             }
             Outcome::TakenBack => {

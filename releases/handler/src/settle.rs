@@ -55,7 +55,7 @@ impl CrashPolicy {
 }
 
 /// Starts to find out, from outside, whether a release does what it should.
-pub type Probe = Box<dyn FnOnce(Trip<'_>) -> Box<dyn Probing> + Send>;
+pub type Probe = Box<dyn FnOnce(Trip<'_>) -> Box<dyn Probing> + Send + Sync>;
 
 /// A probe that was started. Dropping it ends it.
 pub trait Probing: Send {

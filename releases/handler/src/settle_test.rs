@@ -220,7 +220,7 @@ fn other_orders_do_not_disturb_a_settling_release_and_looks_are_answered() {
         Order::Install { to: vsn(2), options: options() },
         Order::Upgrade { to: vsn(2), options: options(), end: End::Current },
         Order::Restart { to: vsn(2), options: options() },
-        Order::Remove { vsn: vsn(2) },
+        Order::Remove { vsn: vsn(0) },
         Order::RebootOld { vsn: vsn(0) },
         Order::Commit { vsn: Some(vsn(0)) },
     ];
@@ -229,6 +229,7 @@ fn other_orders_do_not_disturb_a_settling_release_and_looks_are_answered() {
         assert!(matches!(&refused, Err(Error::Settles { vsn: it }) if *it == vsn(1)), "{refused:?}");
     }
     assert_eq!(handler.check_install(&vsn(0), options()).unwrap().obstacles, []);
+    handler.removes(&vsn(2));
     assert!(matches!(handler.watch(&mut |_| ()), Some(Watched::Again(_))));
 }
 

@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 /// `relctl unpack FILE`: takes a release in. The body is the tarball itself, so that file permissions never matter.
 ///
 /// Taking the same content in again changes nothing; another content under a known version is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Unpack {}
+pub struct Unpack {
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
+}
 
 /// `relctl check VSN`, and `--dry-run`: says what an install would do, and every obstacle that is known beforehand.
 /// OTP: `check_install_release`. Unlike OTP's, it runs no code of apps in the node.
@@ -45,6 +49,9 @@ pub struct Install {
     /// Whether it may go on from a release that is not committed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub supersede: bool,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl commit [VSN]`: makes a release permanent. OTP: `make_permanent`.
@@ -54,6 +61,9 @@ pub struct Commit {
     /// The release; absent: the one that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl remove VSN`: forgets a release that is neither current nor permanent, and deletes what only it needs.
@@ -62,6 +72,9 @@ pub struct Commit {
 pub struct Remove {
     /// The release.
     pub version: String,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl reboot-old VSN`: makes an old release permanent and restarts the node into it. OTP: `reboot_old_release`.
@@ -70,6 +83,9 @@ pub struct Remove {
 pub struct RebootOld {
     /// The release.
     pub version: String,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl upgrade VSN`: check, install and, unless it is to stay uncommitted, commit. Boots a node that is idle.
@@ -99,6 +115,9 @@ pub struct Upgrade {
     /// Live, or by a restart of the node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub mode: Mode,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl downgrade [VSN]`: like [`Upgrade`], to the release that ran before.
@@ -106,6 +125,7 @@ pub struct Upgrade {
 #[serde(deny_unknown_fields)]
 pub struct Downgrade {
     /// The release to go to, which must have run before; absent: the one from which the node came to the running one.
+    /// One that waits names it: what ran before is not known until its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Whether the release becomes permanent.
@@ -126,6 +146,9 @@ pub struct Downgrade {
     /// Whether the answer comes as soon as the upgrade has begun. [`Attach`] follows it then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub detach: bool,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
 }
 
 /// `relctl upgrade --app APP DIR --dry-run`: says what [`UpgradeApp`] would do. The body is the same.
@@ -136,9 +159,13 @@ pub struct CheckApp {}
 /// `relctl upgrade --app APP DIR`: moves one app of the running release to another version, up or down, and leaves the
 /// node dirty: no status table knows of it, and a restart forgets it. OTP: `upgrade_app`, `downgrade_app`. The body is a
 /// release tarball with just that app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UpgradeApp {}
+pub struct UpgradeApp {
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
+}
 
 /// How long the parts of an upgrade may take, in milliseconds. It is rolled back when one takes longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -35,12 +35,32 @@ pub struct NodeStatus {
     pub alarms: Vec<String>,
     /// The upgrade that is under way.
     pub upgrade: Option<Progress>,
+    /// The order that is carried out, such as `unpack` or `upgrade to 1.1.0`. A release that settles is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// The release that settles: it runs, and is watched before it is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settling: Option<String>,
+    /// The orders that wait for their turn, the next one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingOrder>,
     /// Who runs old code.
     pub lingering: Vec<Lingerer>,
     /// Apps that ended by themselves: their root supervisor gave up, or their process crashed.
     pub ended: Vec<EndedApp>,
     /// App code that does not return. It keeps a thread and its library until it does.
     pub stuck: Vec<StuckCode>,
+}
+
+/// An order that waits for its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingOrder {
+    /// What it is, such as `upgrade to 1.1.0`.
+    pub order: String,
+    /// The user who gave it.
+    pub uid: Option<u32>,
+    /// For how long it has waited.
+    pub waits_ms: u64,
 }
 
 /// An app that ended by itself.

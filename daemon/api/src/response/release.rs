@@ -137,6 +137,8 @@ pub enum Outcome {
     NeedsRestart,
     /// The release ran, did badly, and the node went back; stands in the details of an error with exit code 4.
     TakenBack,
+    /// The release was to be taken back, and the way back failed: it runs on, uncommitted.
+    NotTakenBack,
     /// It has begun and has not ended.
     UnderWay,
     /// The daemon ended before the upgrade did.
@@ -152,6 +154,7 @@ impl fmt::Display for Outcome {
             Self::RolledBack => "rolled back",
             Self::NeedsRestart => "needs restart",
             Self::TakenBack => "taken back",
+            Self::NotTakenBack => "not taken back",
             Self::UnderWay => "under way",
             Self::Interrupted => "interrupted",
             Self::Refused => "refused",

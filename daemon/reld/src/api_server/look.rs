@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::libraries::libraries;
 use super::{Api, on};
 use crate::node::Shared;
+use crate::operator::Waiting;
 
 /// How long a process may take to come to a callback boundary before it is said to be busy.
 const BOUNDARY: Duration = Duration::from_secs(5);
@@ -49,6 +50,7 @@ fn status(api: &Api) -> r::NodeStatus {
         });
     let dirty = api.shared.lock().dirty;
     let stuck = stuck(api);
+    let troubles = board.trouble.into_iter().chain(board.bug);
     r::NodeStatus {
         reld: env!("CARGO_PKG_VERSION").to_owned(),
         os_pid: std::process::id(),
@@ -58,11 +60,22 @@ fn status(api: &Api) -> r::NodeStatus {
         processes: api.runtime.figures().processes as u64,
         dirty,
         degraded: stuck.iter().any(|stuck| stuck.detached),
-        alarms: board.gave_way.iter().map(alarm).chain(residents_alarm(api)).collect(),
+        alarms: board.gave_way.iter().map(alarm).chain(troubles).chain(residents_alarm(api)).collect(),
+        settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
+        order: board.busy,
+        waiting: board.waiting.iter().map(waiting).collect(),
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
         ended: ended(api),
         stuck,
+    }
+}
+
+fn waiting(waiting: &Waiting) -> r::WaitingOrder {
+    r::WaitingOrder {
+        order: waiting.what.clone(),
+        uid: waiting.uid,
+        waits_ms: millis(waiting.since.elapsed()),
     }
 }
 

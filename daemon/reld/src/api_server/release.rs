@@ -1,28 +1,23 @@
-//! Release verbs: orders to the operator thread.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//! Release verbs: orders to the operator, and what it knows.
 
 use axum::Router;
 use axum::body::Body;
+use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{CrashPolicy, InstallOptions, OrphanPolicy, Settle, Status, Unrest, Vsn, Windows};
+use reld_handler::{Ended, Order, Status};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::report::{check_error, checked, error, not_unpacked, report, under_way};
-use super::{Api, on, on_follow, on_upload};
-use crate::daemon::Next;
+use super::order::{self, version};
+use super::{Api, on, on_upload};
 use crate::history::Asked;
-use crate::operator::{Board, Handler, Operator};
+use crate::operator::{Begun, Entry};
+use crate::report::{check_error, checked, error, moved, not_unpacked};
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
-    let router = on_upload::<q::Unpack, _, _>(router, unpack);
+    let router = on_upload(router, |api: Api, request: q::Unpack, body| unpack(api, request, body));
     let router = on(router, |api: Api, request: q::Check| async move { check(api, request).await });
     let router = on(router, |api: Api, request: q::Install| async move { install(api, request).await });
     let router = on(router, |api: Api, request: q::Commit| async move { commit(api, request).await });
@@ -30,10 +25,6 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on(router, |api: Api, request: q::RebootOld| async move { reboot_old(api, request).await });
     let router = on(router, |api: Api, request: q::Upgrade| async move { upgrade(api, request).await });
     let router = on(router, |api: Api, request: q::Downgrade| async move { downgrade(api, request).await });
-    let router = super::single_app::routes(router);
-    let router = on(router, |api: Api, _: q::Abort| async move { abort(api).await });
-    let router = on_follow(router, |api: Api, _: q::Attach| async move { attach(api).await });
-    let router = on(router, |api: Api, request: q::History| async move { history(&api, &request) });
     on(router, |api: Api, _: q::Releases| async move { Ok(releases(&api)) })
 }
 
@@ -55,9 +46,10 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
     Ok(file)
 }
 
-async fn unpack(api: Api, body: Body) -> Result<r::Unpacked, ErrorReport> {
+async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
-    let unpacked = api.operator.order(move |handler| handler.unpack(file.path())).await?;
+    let entry = api.entry("the unpacking of a release", request.wait);
+    let unpacked = api.operator.change_beside(entry, move |handler| handler.unpack(file.path())).await?;
     let unpacked = unpacked.map_err(|e| not_unpacked(&e))?;
     let apps = unpacked.release.apps.iter().map(|app| format!("{}-{}", app.name, app.version));
     Ok(r::Unpacked {
@@ -68,26 +60,14 @@ async fn unpack(api: Api, body: Body) -> Result<r::Unpacked, ErrorReport> {
     })
 }
 
-fn version(text: &str) -> Result<Vsn, ErrorReport> {
-    text.parse().map_err(|cause: <Vsn as std::str::FromStr>::Err| {
-        let message = format!("{text:?} is no version of a release");
-        ErrorReport::new("bad_version", message, ExitCode::Usage).caused_by(cause.to_string())
-    })
-}
-
 async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let vsn = version(&request.version)?;
     let q::Check { orphans, group_windows, rename, supersede, .. } = request;
     let policy = q::Policy { orphans, group_windows, rename, ..q::Policy::default() };
-    let options = options(q::Timeouts::default(), policy, supersede);
-    let check = api.operator.order(move |handler| -> Result<_, ErrorReport> {
-        let mut check = handler.check_install(&vsn, options).map_err(|e| error(&e))?;
-        if check.restarts {
-            handler.check_daemon(&mut check, &installed()?).map_err(|e| error(&e))?;
-        }
-        Ok(check)
-    });
-    let check = check.await??;
+    let options = order::options(q::Timeouts::default(), policy, supersede);
+    let what = format!("check release {vsn}");
+    let check = api.operator.ask(&what, move |handler| handler.check_install(&vsn, options)).await?;
+    let check = check.map_err(|e| error(&e))?;
     if check.obstacles.is_empty() {
         Ok(checked(&check))
     } else {
@@ -96,349 +76,91 @@ async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
 }
 
 async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport> {
-    let vsn = version(&request.version)?;
-    let order = Order {
-        end: q::End::Current,
-        options: options(request.timeouts, request.policy, request.supersede),
-        ..Order::new(&api, r::HistoryKind::Install)
-    };
-    go(api, order, Box::new(|_| Ok(vsn))).await
+    let entry = api.entry(format!("install of {}", request.version), request.wait);
+    let order = order::install(&request)?;
+    go(&api, order, entry, r::HistoryKind::Install, false).await
 }
 
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
-    let vsn = version(&request.version)?;
-    let kind = match request.mode {
-        q::Mode::Live => r::HistoryKind::Upgrade,
-        q::Mode::Restart => r::HistoryKind::Restart,
-    };
-    let order = Order {
-        end: request.end,
-        options: options(request.timeouts, request.policy, request.supersede),
-        settle: request.settle,
-        detach: request.detach,
-        ..Order::new(&api, kind)
-    };
-    order.makes_sense()?;
-    go(api, order, Box::new(|_| Ok(vsn))).await
+    let entry = api.entry(format!("upgrade to {}", request.version), request.wait);
+    let detach = request.detach;
+    let (order, kind) = order::upgrade(request, &api.socket)?;
+    go(&api, order, entry, kind, detach).await
 }
 
 async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorReport> {
-    let named = request.version.as_deref().map(version).transpose()?;
-    let order = Order {
-        end: request.end,
-        options: options(request.timeouts, request.policy, request.supersede),
-        settle: request.settle,
-        detach: request.detach,
-        ..Order::new(&api, r::HistoryKind::Downgrade)
-    };
-    order.makes_sense()?;
-    go(api, order, Box::new(|handler| handler.way_back(named))).await
+    let to = request.version.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+    let entry = api.entry(format!("downgrade{to}"), request.wait);
+    let detach = request.detach;
+    let order = order::downgrade(request, &api.socket)?;
+    go(&api, order, entry, r::HistoryKind::Downgrade, detach).await
 }
 
-fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> InstallOptions {
-    InstallOptions {
-        orphans: match policy.orphans {
-            q::Orphans::Refuse => OrphanPolicy::Refuse,
-            q::Orphans::Kill => OrphanPolicy::Kill,
-            q::Orphans::Include => OrphanPolicy::Include,
-            q::Orphans::Ignore => OrphanPolicy::Ignore,
-        },
-        unrest: match policy.unrest {
-            q::Unrest::Abort => Unrest::Abort,
-            q::Unrest::Kill => Unrest::Kill,
-            q::Unrest::Leave => Unrest::Leave,
-        },
-        rest: timeouts.suspend_ms.map(Duration::from_millis),
-        code_change: timeouts.code_change_ms.map(Duration::from_millis),
-        supersede,
-        rename: policy.rename,
-        windows: if policy.group_windows { Windows::Group } else { Windows::Release },
-        crashes: match policy.crashes {
-            q::Crashes::Abort => CrashPolicy::TakeBack,
-            q::Crashes::Ignore => CrashPolicy::Ignore,
-        },
-    }
-}
-
-/// Where to, known only when the order's turn has come.
-type To = Box<dyn FnOnce(&Handler) -> Result<Vsn, reld_handler::Error> + Send>;
-
-/// How the node is to go to a release.
-struct Order {
-    asked: Asked,
-    end: q::End,
-    options: InstallOptions,
-    settle: q::Settle,
-    detach: bool,
-    socket: PathBuf,
-}
-
-impl Order {
-    fn new(api: &Api, kind: r::HistoryKind) -> Self {
-        Self {
-            asked: Asked { kind, uid: api.peer.uid },
-            end: q::End::Commit,
-            options: InstallOptions::default(),
-            settle: q::Settle::default(),
-            detach: false,
-            socket: api.socket.clone(),
-        }
-    }
-
-    fn makes_sense(&self) -> Result<(), ErrorReport> {
-        let refuse = |why: &str| Err(ErrorReport::new("bad_request", why, ExitCode::Usage));
-        let settles = self.settle != q::Settle::default();
-        let stays = self.end == q::End::Current;
-        let restarts = self.asked.kind == r::HistoryKind::Restart;
-        match () {
-            () if settles && stays => refuse("a release that stays current is not watched: nothing follows"),
-            () if restarts && (settles || stays) => {
-                refuse("a restart boots the release for good: it is not watched, and it is committed")
-            }
-            () if restarts && self.options.windows == Windows::Group => {
-                refuse("a restart has no windows: nothing is left running")
-            }
-            () => Ok(()),
-        }
-    }
-
-    /// Makes it an order to restart where the script has one.
-    fn restarting_where_needed(mut self, handler: &Handler, vsn: &Vsn) -> Result<Self, ErrorReport> {
-        let commits = matches!(self.end, q::End::Commit) && self.settle == q::Settle::default();
-        if commits && handler.restarts(vsn, self.options).map_err(|e| error(&e))? {
-            self.asked.kind = r::HistoryKind::Restart;
-        }
-        Ok(self)
-    }
-
-    /// Goes. The observer is told each step.
-    fn run(
-        self,
-        operator: &Operator,
-        handler: &mut Handler,
-        vsn: Vsn,
-        observer: &mut dyn FnMut(reld_handler::Progress<'_>),
-    ) -> Result<r::Report, ErrorReport> {
-        let is_restart = self.asked.kind == r::HistoryKind::Restart;
-        if let Some(from) = handler.running().cloned().filter(|from| is_restart && *from != vsn) {
-            handler.restart_into(&vsn, &installed()?, self.options).map_err(|e| error(&e))?;
-            return Ok(under_way(Some(from.to_string()), vsn.to_string()));
-        }
-        let done = match self.end {
-            q::End::Commit => {
-                let settle = Settle {
-                    window: Duration::from_millis(self.settle.window_ms),
-                    crashes: self.options.crashes,
-                    probe: self.settle.probe.map(|probe| {
-                        crate::probe::probe(
-                            probe.command,
-                            Duration::from_millis(probe.timeout_ms),
-                            self.socket,
-                        )
-                    }),
-                };
-                handler.install(&vsn, self.options, observer).map(|mut report| {
-                    // Who looks while it settles sees what runs.
-                    operator.show(handler);
-                    handler.settle(settle, &mut report, observer);
-                    report
-                })
-            }
-            q::End::Current => handler.install(&vsn, self.options, observer),
-        };
-        report(&done.map_err(|e| error(&e))?)
-    }
-}
-
-/// Returns the version of the daemon that a restart would execute.
-fn installed() -> Result<Vsn, ErrorReport> {
-    crate::daemon::installed().map_err(|e| {
-        ErrorReport::refused("other_daemon", "what a restart would execute is not known")
-            .caused_by(format!("{e:#}"))
-    })
-}
-
-/// Has an order carried out to its end, even if who asked hangs up. One that is detached is answered when it has begun.
-async fn go(api: Api, order: Order, to: To) -> Result<r::Report, ErrorReport> {
-    let (begun, has_begun) = oneshot::channel();
-    let begun = order.detach.then_some(begun);
-    let mut work = tokio::spawn(carry_out(api, order, to, begun));
-    let bug = |error| ErrorReport::new("bug", format!("the daemon panicked: {error}"), ExitCode::Bug);
-    tokio::select! {
-        biased;
-        Ok(report) = has_begun => Ok(report),
-        done = &mut work => done.map_err(bug)?,
-    }
-}
-
-/// Has an order carried out when its turn comes, and restarts the node where that is what follows.
-async fn carry_out(
-    api: Api,
+/// Has an order carried out that moves the node. One that is detached is answered when it has begun.
+pub(super) async fn go(
+    api: &Api,
     order: Order,
-    to: To,
-    mut begun: Option<oneshot::Sender<r::Report>>,
+    entry: Entry,
+    kind: r::HistoryKind,
+    detach: bool,
 ) -> Result<r::Report, ErrorReport> {
-    let operator = api.operator.clone();
-    let work = move |handler: &mut Handler| {
-        let vsn = to(handler).map_err(|e| error(&e))?;
-        let order = order.restarting_where_needed(handler, &vsn)?;
-        let from = handler.running().map(ToString::to_string);
-        let mut observer = operator.observer(vsn.to_string());
-        let text = vsn.to_string();
-        let mut tell = move |progress: reld_handler::Progress<'_>| {
-            if let Some(begun) = begun.take() {
-                // Who asked may be gone by now.
-                let _ = begun.send(under_way(from.clone(), text.clone()));
-            }
-            observer(progress);
-        };
-        let (asked, left, to) =
-            (order.asked.clone(), handler.running().map(ToString::to_string), vsn.to_string());
-        operator.carry_out(handler, &asked, left, to, |handler| order.run(&operator, handler, vsn, &mut tell))
+    let asked = Asked { kind, uid: api.peer.uid };
+    let ended = if detach {
+        match api.operator.begin_only(order, entry, asked).await? {
+            Begun::UnderWay(report) => return Ok(report),
+            Begun::Ended(ended) => ended,
+        }
+    } else {
+        api.operator.carry_out(order, entry, asked).await?
     };
-    let answer = api.operator.order(work).await?;
-    restart_if_needed(&api, &answer);
-    answer
-}
-
-pub(super) fn restart_if_needed(api: &Api, answer: &Result<r::Report, ErrorReport>) {
-    let restarts = match answer {
-        Ok(report) => report.outcome == r::Outcome::UnderWay,
-        Err(error) => error.exit_code == ExitCode::Incomplete,
-    };
-    if restarts {
-        restart(api);
-    }
-}
-
-fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorReport> {
-    let records = api.operator.records();
-    let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
-    let none = || {
-        ErrorReport::refused("no_such_entry", format!("the history has no entry {number}"))
-            .with_hint("`relctl history` lists them; the last hundred are kept")
-    };
-    Ok(r::HistoryList { entries: vec![records.read(number).ok_or_else(none)?] })
-}
-
-/// Waits until the upgrade under way has ended, which it may do well before it is aborted.
-async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
-    let mut board = api.operator.follow();
-    let (kind, ended) = {
-        let board = board.borrow();
-        (board.under_way, board.ended)
-    };
-    match kind {
-        None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
-        Some(r::HistoryKind::Boot) => {
-            let message = "a boot is not aborted: there is no release to go back to";
-            return Err(ErrorReport::refused("boots", message).with_hint("stop the daemon instead"));
-        }
-        Some(_) => api.operator.abort(),
-    }
-    let gone = |_| ErrorReport::refused("stopping", "the node is about to stop");
-    let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
-    match last {
-        Some(entry) if matches!(entry.outcome, r::Outcome::RolledBack | r::Outcome::TakenBack) => {
-            Ok((*entry).clone())
-        }
-        last => Err(too_late(last.as_deref())),
-    }
-}
-
-fn too_late(last: Option<&r::HistoryEntry>) -> ErrorReport {
-    let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
-    report.node_state = last.map(|entry| format!("release {}: {}", entry.to, entry.outcome));
-    report.with_hint("`relctl downgrade` goes back")
-}
-
-/// Follows the upgrade under way: its steps, then how it ended.
-async fn attach(api: Api) -> Result<Body, ErrorReport> {
-    let (tell, lines) = mpsc::unbounded_channel();
-    tokio::spawn(follow(api.operator.follow(), tell));
-    Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(super::line)))
-}
-
-async fn follow(mut board: watch::Receiver<Board>, tell: mpsc::UnboundedSender<r::Attached>) {
-    let begin = board.borrow_and_update().clone();
-    let last = |board: &Board| board.last.as_deref().cloned().map(Box::new);
-    if begin.under_way.is_none() {
-        // Who hangs up sees nothing more; so below.
-        let _ = tell.send(r::Attached::Idle { last: last(&begin) });
-        return;
-    }
-    let mut shown = None;
-    loop {
-        let now = board.borrow_and_update().clone();
-        if let Some(entry) = last(&now).filter(|_| now.ended != begin.ended) {
-            let _ = tell.send(r::Attached::Ended(entry));
-            return;
-        }
-        if now.progress != shown {
-            shown.clone_from(&now.progress);
-            now.progress.into_iter().for_each(|progress| drop(tell.send(r::Attached::Step(progress))));
-        }
-        tokio::select! {
-            changed = board.changed() => if changed.is_err() { return },
-            () = tell.closed() => return,
-        }
-    }
-}
-
-/// The answer goes out first: a restart begins by stopping the applications.
-fn restart(api: &Api) {
-    api.next.send_replace(Next::Restart);
+    moved(&ended.map_err(|e| error(&e))?)
 }
 
 async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorReport> {
-    let named = request.version.as_deref().map(version).transpose()?;
+    let order = Order::Commit { vsn: request.version.as_deref().map(version).transpose()? };
     let asked = Asked { kind: r::HistoryKind::Commit, uid: api.peer.uid };
-    let records = api.operator.records().clone();
-    let committed = api.operator.order(move |handler| {
-        let running = handler.running().cloned();
-        let Some(vsn) = named.or(running) else {
-            return Err(ErrorReport::refused("idle", "the node is idle; there is nothing to commit"));
-        };
-        let was = handler.releases().permanent().map(|release| release.version.to_string());
-        let changed = was.as_deref() != Some(&vsn.to_string());
-        handler.make_permanent(&vsn).map_err(|e| error(&e))?;
-        if changed {
-            records.note(&asked, was, vsn.to_string());
-        }
-        Ok((vsn, changed))
-    });
-    let (vsn, changed) = committed.await??;
-    let lingering = super::look::lingering(&api, |_| true);
-    Ok(r::Committed { version: vsn.to_string(), changed, killed: Vec::new(), lingering })
+    let ended = api.operator.carry_out(order, api.entry("commit", request.wait), asked).await?;
+    match ended.map_err(|e| error(&e))? {
+        Ended::Committed { vsn, before } => Ok(r::Committed {
+            changed: before.as_ref() != Some(&vsn),
+            version: vsn.to_string(),
+            killed: Vec::new(),
+            lingering: super::look::lingering(&api, |_| true),
+        }),
+        other => Err(unexpected(&other)),
+    }
 }
 
 async fn remove(api: Api, request: q::Remove) -> Result<r::Removed, ErrorReport> {
     let vsn = version(&request.version)?;
-    let removed = api.operator.order(move |handler| {
-        let before = handler.releases().clone();
-        handler.remove(&vsn).map_err(|e| error(&e))?;
-        Ok::<_, ErrorReport>((vsn, before, handler.releases().clone()))
-    });
-    let (vsn, before, after) = removed.await??;
-    let kept = |app: &String| after.releases.iter().any(|release| apps_of(release).contains(app));
-    let gone = before.get(&vsn).map(apps_of).unwrap_or_default().into_iter().filter(|app| !kept(app));
-    Ok(r::Removed { version: vsn.to_string(), apps: gone.collect() })
+    let entry = api.entry(format!("removal of {vsn}"), request.wait);
+    match api.operator.remove(vsn, entry).await?.map_err(|e| error(&e))? {
+        Ended::Removed { vsn, apps } => {
+            let apps = apps.into_iter().map(|(name, vsn)| format!("{name}-{vsn}"));
+            Ok(r::Removed { version: vsn.to_string(), apps: apps.collect() })
+        }
+        other => Err(unexpected(&other)),
+    }
 }
 
 async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, ErrorReport> {
     let vsn = version(&request.version)?;
-    let text = vsn.to_string();
+    let entry = api.entry(format!("restart into {vsn}"), request.wait);
     let asked = Asked { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
-    let records = api.operator.records().clone();
-    let done = api.operator.order(move |handler| {
-        let from = handler.running().map(ToString::to_string);
-        handler.reboot_old(&vsn)?;
-        records.note(&asked, from, vsn.to_string());
-        Ok(())
-    });
-    done.await?.map_err(|e: reld_handler::Error| error(&e))?;
-    restart(&api);
-    Ok(r::Rebooting { version: text })
+    let ended = api.operator.carry_out(Order::RebootOld { vsn }, entry, asked).await?;
+    match ended.map_err(|e| error(&e))? {
+        Ended::Restarts { to, .. } => Ok(r::Rebooting { version: to.to_string() }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// An order that ended as orders of its kind do not.
+fn unexpected(ended: &Ended) -> ErrorReport {
+    ErrorReport::new(
+        "bug",
+        format!("the order ended as {ended:?}; this is a bug of reld"),
+        reld_api::ExitCode::Bug,
+    )
 }
 
 fn releases(api: &Api) -> r::ReleaseList {

@@ -5,27 +5,26 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_handler::{InstallOptions, SingleApp};
+use reld_api::{ErrorReport, ExitCode};
+use reld_handler::{InstallOptions, Order, SingleApp};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::look::lingering;
-use super::release::{receive, restart_if_needed};
-use super::report::{check_error, checked, error, not_unpacked, report};
+use super::release::{go, receive};
 use super::{Api, on_upload};
-use crate::history::Asked;
 use crate::node::{LoadByHandError, chain};
 use crate::operator::Handler;
+use crate::report::{check_error, checked, error, not_unpacked};
 
 /// How long a library may take to load.
 const LOAD: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
-    let router = on_upload::<q::Load, _, _>(router, load);
-    let router = on_upload::<q::CheckApp, _, _>(router, check);
-    on_upload::<q::UpgradeApp, _, _>(router, upgrade)
+    let router = on_upload(router, |api: Api, _: q::Load, body| load(api, body));
+    let router = on_upload(router, |api: Api, _: q::CheckApp, body| check(api, body));
+    on_upload(router, |api: Api, request: q::UpgradeApp, body| upgrade(api, request, body))
 }
 
 /// Takes the app out of an uploaded tarball, into a folder that goes with the returned value, or with the daemon's life.
@@ -51,33 +50,23 @@ async fn check(api: Api, body: Body) -> Result<r::Checked, ErrorReport> {
         let check = handler.check_app(app, InstallOptions::default()).map_err(|e| error(&e))?;
         if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&what, &check)) }
     };
-    api.operator.order(work).await?
+    api.operator.ask("check the app", work).await?
 }
 
-async fn upgrade(api: Api, body: Body) -> Result<r::Report, ErrorReport> {
-    let unpack = unpack(&api, receive(&api, body).await?);
-    let asked = Asked { kind: r::HistoryKind::UpgradeApp, uid: api.peer.uid };
-    let operator = api.operator.clone();
-    let work = move |handler: &mut Handler| {
-        let (app, place) = unpack()?;
-        let (name, vsn) = (app.library.app.clone(), app.library.vsn.clone());
-        let from = handler.runs(&name).map(|from| format!("{name}-{from}"));
-        let to = format!("{name}-{vsn}");
-        let mut observer = operator.observer(to.clone());
-        let answer = operator.carry_out(handler, &asked, from, to, |handler| {
-            let done = handler.upgrade_app(app, InstallOptions::default(), &mut observer);
-            report(&done.map_err(|e| error(&e))?)
-        });
-        if answer.is_ok() {
-            handler.node_mut().changed_by_hand();
-            // The app's own files are read for as long as it runs.
-            let _ = place.keep();
-        }
-        answer
-    };
-    let answer = api.operator.order(work).await?;
-    restart_if_needed(&api, &answer);
-    answer
+async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Report, ErrorReport> {
+    let file = receive(&api, body).await?;
+    let unpack = unpack(&api, file);
+    let (app, place) = api.wait(move |_| unpack()).await?;
+    // The app's own files are read for as long as it runs, whether its client is still there or not.
+    let place = place.keep();
+    let what = format!("upgrade of app {} to {}", app.library.app, app.library.vsn);
+    let order = Order::App { app: Box::new(app), options: InstallOptions::default() };
+    let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
+    if let Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) = &moved {
+        // What stays goes with the daemon's life.
+        let _ = std::fs::remove_dir_all(place);
+    }
+    moved
 }
 
 /// Compares who ran the library's modules before with who does now: those that it does not find again did not take the
@@ -91,7 +80,7 @@ async fn load(api: Api, body: Body) -> Result<r::Loaded, ErrorReport> {
         handler.node_mut().load_by_hand(&library, Instant::now() + LOAD).map_err(|e| by_hand(&e))?;
         Ok::<_, ErrorReport>(library)
     };
-    let library = api.operator.order(work).await??;
+    let library = api.operator.change(api.entry("a load by hand", false), work).await??;
     let concerned = |module: &str| library.modules.iter().any(|m| m.as_str() == module);
     let was = before.iter().filter(|info| concerned(&info.module));
     let now: Vec<_> = was.clone().filter_map(|info| api.runtime.process(info.pid)).collect();

@@ -307,7 +307,7 @@ async fn soft_purge(api: Api, module: String) -> Result<r::SoftPurged, ErrorRepo
     Ok(r::SoftPurged { module, purged, lingering })
 }
 
-/// Changes of code by hand wait for an upgrade that is under way.
+/// Changes of code by hand are refused while an upgrade is under way.
 async fn purge_by_hand(
     api: &Api,
     module: String,
@@ -316,7 +316,7 @@ async fn purge_by_hand(
     + 'static,
 ) -> Result<reld_runtime::Purge, ErrorReport> {
     let runtime = api.runtime.clone();
-    let done = api.operator.order(move |handler| {
+    let done = api.operator.change(api.entry("a purge by hand", false), move |handler| {
         let purged = purge(&runtime);
         handler.node_mut().purged_by_hand();
         purged

@@ -20,7 +20,7 @@ impl<N: Node> ReleaseHandler<N> {
     ///
     /// The node is planned for once. An order to a release whose script restarts the daemon becomes an order to
     /// restart, unless the release is to stay uncommitted. While a release settles, only an order that
-    /// [ends](Order::ends) that is carried out.
+    /// [fits](Order::fits) is carried out.
     ///
     /// # Errors
     /// The reason why nothing was done: [`Error::Refused`] with every obstacle of the check, [`Error::Settles`],
@@ -33,11 +33,12 @@ impl<N: Node> ReleaseHandler<N> {
 
     fn obey(&mut self, order: Order, observer: Observer<'_>) -> Result<Ended, Error> {
         if let Some(trip) = self.settling() {
-            return match order.meaning(trip) {
-                Meaning::Keep => self.keep(),
-                Meaning::TakeBack => self.take_settling_back(observer),
-                Meaning::Disturb => Err(Error::Settles { vsn: trip.to.clone() }),
-            };
+            match order.meaning(trip) {
+                Meaning::Keep => return self.keep(),
+                Meaning::TakeBack => return self.take_settling_back(observer),
+                Meaning::Disturb => return Err(Error::Settles { vsn: trip.to.clone() }),
+                Meaning::Beside => {}
+            }
         }
         match order {
             Order::Install { to, options } => self.move_to(to, options, End::Current, observer),

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, FailedStep};
-use reld_handler::{self as handler, Check, Outcome, Process};
+use reld_handler::{self as handler, Check, Ended, Outcome, Process};
 
 use crate::node::chain;
 
 /// Translates a check that found nothing in the way.
-pub(super) fn checked(check: &Check) -> r::Checked {
+pub(crate) fn checked(check: &Check) -> r::Checked {
     let steps = check.script.iter().flat_map(|script| (1..).zip(&script.steps));
     let step = |(number, step): (usize, &handler::Step)| r::Step {
         number,
@@ -26,7 +26,7 @@ pub(super) fn checked(check: &Check) -> r::Checked {
 }
 
 /// Translates a check that found obstacles: all of them, the first one naming the kind.
-pub(super) fn check_error(what: &str, check: &Check) -> ErrorReport {
+pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     let mut report = refused(what, check.from.as_ref(), &check.obstacles);
     report.message = format!("{what} can not be installed");
     report.node_state = None;
@@ -62,10 +62,7 @@ fn hint(kind: &str) -> Option<&'static str> {
 }
 
 fn runs(running: Option<&handler::Vsn>) -> String {
-    running.map_or_else(
-        || "the node is idle as before".to_owned(),
-        |vsn| format!("the node runs {vsn} as before"),
-    )
+    handler::AsBefore(running).to_string()
 }
 
 /// Translates what the handler refused; nothing was changed.
@@ -84,12 +81,17 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
         handler::Error::NotOneApp(_) | handler::Error::NoLibrary { .. } => {
             ErrorReport::refused("bad_tarball", chain(error))
         }
+        handler::Error::NothingToCommit => ErrorReport::refused("idle", chain(error)),
+        handler::Error::Settles { .. } => ErrorReport::refused("busy", chain(error))
+            .with_hint("`relctl commit` keeps it now, `relctl downgrade` or `relctl abort` takes it back"),
+        handler::Error::Bug(_) => ErrorReport::new("bug", chain(error), ExitCode::Bug)
+            .with_hint("the daemon's log has the panic; `relctl status` says what runs"),
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
     }
 }
 
 /// Translates what is wrong with a tarball; where it lay while it was read is nobody's business.
-pub(super) fn not_unpacked(error: &handler::Error) -> ErrorReport {
+pub(crate) fn not_unpacked(error: &handler::Error) -> ErrorReport {
     let handler::Error::Store(store) = error else { return self::error(error) };
     let reld_store::Error::Tarball { source, .. } = store else {
         return ErrorReport::refused(store_kind(store), "the tarball was not unpacked")
@@ -140,19 +142,58 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
     }
 }
 
-/// Translates how an upgrade ended; one that failed is an error with the report as its details.
-pub(crate) fn report(report: &handler::Report) -> Result<r::Report, ErrorReport> {
-    let answer = wire(report);
+/// Translates how an order ended that moves the node. A failure is an error with the report as its details.
+pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
+    match ended {
+        Ended::Moved(report) => match failure(report) {
+            None => Ok(wire(report)),
+            Some(failure) => {
+                let details = serde_json::to_value(wire(report)).unwrap_or_default();
+                Err(ErrorReport { details, ..failure })
+            }
+        },
+        Ended::Restarts { from, to } => Ok(under_way(from.as_ref().map(ToString::to_string), to.to_string())),
+        Ended::Settles | Ended::Committed { .. } | Ended::Removed { .. } => {
+            Err(ErrorReport::new("bug", "the order did not move the node", ExitCode::Bug))
+        }
+    }
+}
+
+/// Returns what is to be said of a move that failed, without the report.
+pub(crate) fn failure(report: &handler::Report) -> Option<ErrorReport> {
     match report.outcome {
-        Outcome::Installed => Ok(answer),
-        Outcome::RolledBack => Err(failed(report, &answer, ExitCode::RolledBack)),
-        Outcome::TakenBack => Err(taken_back(report, &answer)),
-        Outcome::NeedsRestart => Err(failed(report, &answer, ExitCode::Incomplete)),
+        Outcome::Installed => None,
+        Outcome::RolledBack => Some(failed(report, ExitCode::RolledBack)),
+        Outcome::TakenBack => Some(taken_back(report)),
+        Outcome::NotTakenBack => Some(not_taken_back(report)),
+        Outcome::NeedsRestart => Some(failed(report, ExitCode::Incomplete)),
+    }
+}
+
+/// Returns from where to where an order goes: releases, or versions of one app.
+pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String) {
+    match journey.app {
+        Some(app) => (Some(format!("{}-{}", app.app, app.from)), format!("{}-{}", app.app, app.to)),
+        None => (journey.from.map(ToString::to_string), journey.to.to_string()),
+    }
+}
+
+/// Returns from where to where an order has changed the node, where it did.
+pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<String>, String)> {
+    match ended {
+        Ok(Ended::Moved(report)) if report.changed => {
+            Some((report.from.as_ref().map(ToString::to_string), report.to.to_string()))
+        }
+        Ok(Ended::Restarts { from, to }) => Some((from.as_ref().map(ToString::to_string), to.to_string())),
+        Ok(Ended::Committed { vsn, before }) if before.as_ref() != Some(vsn) => {
+            Some((before.as_ref().map(ToString::to_string), vsn.to_string()))
+        }
+        Ok(_) | Err(_) => None,
     }
 }
 
 /// Returns the report of what goes on after its answer.
-pub(super) fn under_way(from: Option<String>, to: String) -> r::Report {
+pub(crate) fn under_way(from: Option<String>, to: String) -> r::Report {
     r::Report {
         outcome: r::Outcome::UnderWay,
         from,
@@ -188,7 +229,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
 }
 
 /// A release that did badly: why, and what the probe wrote.
-fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
+fn taken_back(report: &handler::Report) -> ErrorReport {
     let message = format!("{} was taken back", report.what());
     let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
     let back = report.way_back.as_ref().map(|back| back.to.to_string()).unwrap_or_default();
@@ -199,8 +240,25 @@ fn taken_back(report: &handler::Report, answer: &r::Report) -> ErrorReport {
         error.causes.push(failure.cause.clone());
     }
     error.causes.extend(report.windows_taken_back());
-    error.details = serde_json::to_value(answer).unwrap_or_default();
     error
+}
+
+/// A release that did badly and could not be taken back: it runs on.
+fn not_taken_back(report: &handler::Report) -> ErrorReport {
+    let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::NotTakenBack);
+    error.causes = unsettled(report);
+    if let Some(failure) = &report.failure {
+        error.step = Some(failed_step(failure));
+        error.causes.push(failure.cause.clone());
+    }
+    error.causes.extend(report.not_undone.iter().map(|line| format!("the way back failed: {line}")));
+    let hint = match &report.from {
+        Some(from) => format!(
+            "`relctl commit` keeps it; `relctl upgrade {from} --mode restart` goes back and loses all states"
+        ),
+        None => "`relctl commit` keeps it; a restart of the daemon gives it up".to_owned(),
+    };
+    error.with_hint(hint)
 }
 
 fn failed_step(failure: &handler::Failure) -> FailedStep {
@@ -213,7 +271,7 @@ fn unsettled(report: &handler::Report) -> Vec<String> {
     settled.fault.iter().cloned().chain(output.map(|line| format!("the probe wrote: {line}"))).collect()
 }
 
-fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> ErrorReport {
+fn failed(report: &handler::Report, exit_code: ExitCode) -> ErrorReport {
     let kind = if exit_code == ExitCode::RolledBack { "rolled_back" } else { "needs_restart" };
     let what = if report.settled.is_some() { "did not settle" } else { "was not installed" };
     let mut error = ErrorReport::new(kind, format!("{} {what}", report.what()), exit_code);
@@ -228,7 +286,6 @@ fn failed(report: &handler::Report, answer: &r::Report, exit_code: ExitCode) -> 
     }
     error.causes.extend(report.not_undone.iter().map(|line| format!("not undone: {line}")));
     error.hint = report.app.is_none().then(|| format!("`relctl check {}` prints the script", report.to));
-    error.details = serde_json::to_value(answer).unwrap_or_default();
     error
 }
 
@@ -238,6 +295,7 @@ fn outcome(outcome: Outcome) -> r::Outcome {
         Outcome::RolledBack => r::Outcome::RolledBack,
         Outcome::NeedsRestart => r::Outcome::NeedsRestart,
         Outcome::TakenBack => r::Outcome::TakenBack,
+        Outcome::NotTakenBack => r::Outcome::NotTakenBack,
     }
 }
 

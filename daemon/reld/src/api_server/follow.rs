@@ -1,0 +1,90 @@
+//! What is under way, and what was: abort, attach, history.
+
+use axum::Router;
+use axum::body::Body;
+use reld_api::ErrorReport;
+use reld_api::request as q;
+use reld_api::response as r;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::{Api, on, on_follow};
+use crate::operator::Board;
+
+pub(super) fn routes(router: Router<Api>) -> Router<Api> {
+    let router = on(router, |api: Api, _: q::Abort| async move { abort(api).await });
+    let router = on_follow(router, |api: Api, _: q::Attach| async move { attach(api).await });
+    on(router, |api: Api, request: q::History| async move { history(&api, &request) })
+}
+
+fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorReport> {
+    let records = api.operator.records();
+    let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
+    let none = || {
+        ErrorReport::refused("no_such_entry", format!("the history has no entry {number}"))
+            .with_hint("`relctl history` lists them; the last hundred are kept")
+    };
+    Ok(r::HistoryList { entries: vec![records.read(number).ok_or_else(none)?] })
+}
+
+/// Waits until the upgrade under way has ended, which it may do well before it is aborted.
+async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
+    let mut board = api.operator.follow();
+    let (kind, ended) = api.operator.under_way();
+    match kind {
+        None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
+        Some(r::HistoryKind::Boot) => {
+            let message = "a boot is not aborted: there is no release to go back to";
+            return Err(ErrorReport::refused("boots", message).with_hint("stop the daemon instead"));
+        }
+        Some(_) => api.operator.abort(),
+    }
+    let gone = |_| ErrorReport::refused("stopping", "the node is about to stop");
+    let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
+    match last {
+        Some(entry) if matches!(entry.outcome, r::Outcome::RolledBack | r::Outcome::TakenBack) => {
+            Ok((*entry).clone())
+        }
+        last => Err(too_late(last.as_deref())),
+    }
+}
+
+fn too_late(last: Option<&r::HistoryEntry>) -> ErrorReport {
+    let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
+    report.node_state = last.map(|entry| format!("release {}: {}", entry.to, entry.outcome));
+    report.with_hint("`relctl downgrade` goes back")
+}
+
+/// Follows the upgrade under way: its steps, then how it ended.
+async fn attach(api: Api) -> Result<Body, ErrorReport> {
+    let (tell, lines) = mpsc::unbounded_channel();
+    tokio::spawn(follow(api.operator.follow(), tell));
+    Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(super::line)))
+}
+
+async fn follow(mut board: watch::Receiver<Board>, tell: mpsc::UnboundedSender<r::Attached>) {
+    let begin = board.borrow_and_update().clone();
+    let last = |board: &Board| board.last.as_deref().cloned().map(Box::new);
+    if begin.under_way.is_none() {
+        // Who hangs up sees nothing more; so below.
+        let _ = tell.send(r::Attached::Idle { last: last(&begin) });
+        return;
+    }
+    let mut shown = None;
+    loop {
+        let now = board.borrow_and_update().clone();
+        if let Some(entry) = last(&now).filter(|_| now.ended != begin.ended) {
+            let _ = tell.send(r::Attached::Ended(entry));
+            return;
+        }
+        if now.progress != shown {
+            shown.clone_from(&now.progress);
+            now.progress.into_iter().for_each(|progress| drop(tell.send(r::Attached::Step(progress))));
+        }
+        tokio::select! {
+            changed = board.changed() => if changed.is_err() { return },
+            () = tell.closed() => return,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests that move the node, as orders to the handler.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reld_api::request as q;
+use reld_api::response::HistoryKind;
+use reld_api::{ErrorReport, ExitCode};
+use reld_handler::{CrashPolicy, End, InstallOptions, Order, OrphanPolicy, Settle, Unrest, Vsn, Windows};
+
+use crate::probe::probe;
+
+/// Reads the version of a release.
+pub(super) fn version(text: &str) -> Result<Vsn, ErrorReport> {
+    text.parse().map_err(|cause: <Vsn as std::str::FromStr>::Err| {
+        let message = format!("{text:?} is no version of a release");
+        ErrorReport::new("bad_version", message, ExitCode::Usage).caused_by(cause.to_string())
+    })
+}
+
+pub(super) fn install(request: &q::Install) -> Result<Order, ErrorReport> {
+    let options = options(request.timeouts, request.policy, request.supersede);
+    Ok(Order::Install { to: version(&request.version)?, options })
+}
+
+pub(super) fn upgrade(request: q::Upgrade, socket: &Path) -> Result<(Order, HistoryKind), ErrorReport> {
+    let to = version(&request.version)?;
+    let options = options(request.timeouts, request.policy, request.supersede);
+    match request.mode {
+        q::Mode::Live => {
+            let end = end(request.end, request.settle, options, socket)?;
+            Ok((Order::Upgrade { to, options, end }, HistoryKind::Upgrade))
+        }
+        q::Mode::Restart if request.settle != q::Settle::default() || request.end == q::End::Current => {
+            Err(bad("a restart boots the release for good: it is not watched, and it is committed"))
+        }
+        q::Mode::Restart if options.windows == Windows::Group => {
+            Err(bad("a restart has no windows: nothing is left running"))
+        }
+        q::Mode::Restart => Ok((Order::Restart { to, options }, HistoryKind::Restart)),
+    }
+}
+
+pub(super) fn downgrade(request: q::Downgrade, socket: &Path) -> Result<Order, ErrorReport> {
+    let to = request.version.as_deref().map(version).transpose()?;
+    if request.wait && to.is_none() {
+        return Err(bad(
+            "a downgrade that waits has to name its release: which one ran before is not known until its turn",
+        ));
+    }
+    let options = options(request.timeouts, request.policy, request.supersede);
+    Ok(Order::Downgrade { to, options, end: end(request.end, request.settle, options, socket)? })
+}
+
+fn bad(why: &str) -> ErrorReport {
+    ErrorReport::new("bad_request", why, ExitCode::Usage)
+}
+
+fn end(end: q::End, settle: q::Settle, options: InstallOptions, socket: &Path) -> Result<End, ErrorReport> {
+    match end {
+        q::End::Current if settle != q::Settle::default() => {
+            Err(bad("a release that stays current is not watched: nothing follows"))
+        }
+        q::End::Current => Ok(End::Current),
+        q::End::Commit => Ok(End::Commit(Settle {
+            window: Duration::from_millis(settle.window_ms),
+            crashes: options.crashes,
+            probe: settle.probe.map(|asked| {
+                probe(asked.command, Duration::from_millis(asked.timeout_ms), socket.to_owned())
+            }),
+        })),
+    }
+}
+
+pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> InstallOptions {
+    InstallOptions {
+        orphans: match policy.orphans {
+            q::Orphans::Refuse => OrphanPolicy::Refuse,
+            q::Orphans::Kill => OrphanPolicy::Kill,
+            q::Orphans::Include => OrphanPolicy::Include,
+            q::Orphans::Ignore => OrphanPolicy::Ignore,
+        },
+        unrest: match policy.unrest {
+            q::Unrest::Abort => Unrest::Abort,
+            q::Unrest::Kill => Unrest::Kill,
+            q::Unrest::Leave => Unrest::Leave,
+        },
+        rest: timeouts.suspend_ms.map(Duration::from_millis),
+        code_change: timeouts.code_change_ms.map(Duration::from_millis),
+        supersede,
+        rename: policy.rename,
+        windows: if policy.group_windows { Windows::Group } else { Windows::Release },
+        crashes: match policy.crashes {
+            q::Crashes::Abort => CrashPolicy::TakeBack,
+            q::Crashes::Ignore => CrashPolicy::Ignore,
+        },
+    }
+}
