@@ -130,7 +130,7 @@ pub fn churn(time: Duration) -> Churned {
 }
 
 fn root(node: &Node) -> String {
-    node.tree("stage")["pid"].as_str().expect("stage has a root").to_owned()
+    node.supervisor("stage")
 }
 
 /// Has buyers deal with tills below the root of stage from now on; returns their supervisor.

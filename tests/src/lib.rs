@@ -5,17 +5,20 @@
 //!
 //! let node = Node::start();
 //! node.ok(&["upgrade", &release("shop-1.0.0")]);
-//! assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+//! assert_eq!(node.version(), "1.0.0");
 //! ```
 
 mod build;
 mod churn;
+mod json;
 mod node;
+mod read;
 mod run;
 mod soak;
 
 pub use build::{folder, pack_release, release};
 pub use churn::{Churned, churn, count, open_market};
+pub use json::{exactly, field, keys};
 pub use node::{Node, pid_value};
-pub use run::{Run, eventually};
+pub use run::{Run, assert_contains, assert_in_order, eventually};
 pub use soak::{Round, Soak};

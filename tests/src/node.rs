@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use reld_api::response::NodeStatus;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,9 +57,8 @@ impl Node {
             assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
             let status = self.run(&["status", "--json"]);
             // A booting daemon answers before its permanent release runs.
-            (status.code == 0
-                && (status.json()["permanent"].is_null() || !status.json()["release"].is_null()))
-            .then_some(())
+            let status: NodeStatus = (status.code == 0).then(|| status.read())?;
+            (status.permanent.is_none() || status.release.is_some()).then_some(())
         });
     }
 
@@ -133,7 +133,8 @@ impl Node {
         self.run(args).expect(0)
     }
 
-    /// Runs relctl, which has to succeed, and reads what it prints as JSON.
+    /// Runs relctl, which has to succeed, and returns its JSON as it stands on the wire. Only tests
+    /// of the wire need that; all others use the typed readers.
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Value {
         self.ok(&[&["--json"], args].concat()).json()
@@ -165,45 +166,12 @@ impl Node {
     pub fn log(&self) -> String {
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
-
-    /// Returns the root supervisor's place in the tree of an app.
-    #[track_caller]
-    pub fn tree(&self, app: &str) -> Value {
-        self.json(&["tree", "--app", app])["roots"][0].clone()
-    }
-
-    /// Returns the place of a child, by its id, anywhere in the tree of an app.
-    #[track_caller]
-    pub fn child(&self, app: &str, id: &Value) -> Value {
-        let tree = self.tree(app);
-        find(&tree, id).unwrap_or_else(|| panic!("no child {id} in {tree:#}"))
-    }
-
-    /// Returns the pid of a child that runs.
-    #[track_caller]
-    pub fn pid(&self, app: &str, id: &Value) -> String {
-        let child = self.child(app, id);
-        child["pid"].as_str().unwrap_or_else(|| panic!("{child:#} has no pid")).to_owned()
-    }
-
-    /// Returns the state of a process.
-    #[track_caller]
-    pub fn state(&self, process: &str) -> Value {
-        self.json(&["state", process])["state"].clone()
-    }
 }
 
 /// Returns a pid as an app reads it.
 pub fn pid_value(pid: &str) -> Value {
     let numbers: Vec<u64> = pid.trim_matches(['<', '>']).split('.').filter_map(|n| n.parse().ok()).collect();
     json!({"slot": numbers[0], "generation": numbers[1]})
-}
-
-fn find(place: &Value, id: &Value) -> Option<Value> {
-    if place["id"] == *id {
-        return Some(place.clone());
-    }
-    place["children"].as_array()?.iter().find_map(|child| find(child, id))
 }
 
 fn log(folder: &Path) -> PathBuf {

@@ -3,7 +3,12 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use reld_api::{ErrorBody, ErrorReport};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::json::exactly;
 
 /// How long anything may take that must come about.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,8 +45,41 @@ impl Run {
     /// Reads stdout as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
+        parse(&self.stdout)
     }
+
+    /// Reads stdout as an answer.
+    #[track_caller]
+    pub fn read<T: DeserializeOwned + Serialize>(&self) -> T {
+        exactly(&self.json())
+    }
+
+    /// Reads stderr as an error.
+    #[track_caller]
+    pub fn error(&self) -> ErrorReport {
+        exactly::<ErrorBody>(&parse(&self.stderr)).error
+    }
+}
+
+#[track_caller]
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+}
+
+/// Checks that a text contains all of these.
+#[track_caller]
+pub fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+/// Checks that a text contains all of these, in this order of their first places.
+#[track_caller]
+pub fn assert_in_order(text: &str, parts: &[&str]) {
+    assert_contains(text, parts);
+    let places = parts.iter().map(|part| text.find(part));
+    assert!(places.is_sorted(), "not in the order {parts:?}:\n{text}");
 }
 
 /// Asks again until there is an answer.

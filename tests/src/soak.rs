@@ -75,7 +75,7 @@ impl Soak {
 
 /// Starts servers until there are so many. Four are there; even ones ask the odd ones after them.
 fn fill(node: &Node, servers: u64) {
-    let supervisor = node.tree("habits")["pid"].as_str().expect("habits has a root").to_owned();
+    let supervisor = node.supervisor("habits");
     let numbers = (4..servers).filter(|n| n % 2 == 1).chain((4..servers).filter(|n| n % 2 == 0));
     for number in numbers {
         let spec = json!({"id": number, "module": "habit", "args": number}).to_string();

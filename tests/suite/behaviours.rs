@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use reld_api::response::Behaviour;
 use reld_tests::{Node, eventually, release};
 use serde_json::{Value, json};
 
@@ -12,12 +13,7 @@ fn board() -> Node {
 }
 
 fn child_pid(node: &Node, id: &str) -> Option<String> {
-    node.child("board", &json!(id))["pid"].as_str().map(str::to_owned)
-}
-
-/// Waits until a child runs as another process than before.
-fn restarted(node: &Node, id: &str, before: &str) -> String {
-    eventually("the child is back", || child_pid(node, id).filter(|pid| pid != before))
+    node.child("board", id).pid
 }
 
 // --- supervisors -----------------------------------------------------------------------------------------------------
@@ -26,27 +22,27 @@ fn restarted(node: &Node, id: &str, before: &str) -> String {
 fn rest_for_one_restarts_what_comes_later_and_one_for_all_everybody() {
     let node = board();
     let ids = ["events", "door", "jobs", "helper", "a", "b"];
-    let pids = || ids.map(|id| node.pid("board", &json!(id)));
+    let pids = || ids.map(|id| node.pid("board", id));
     let [events, door, jobs, ..] = pids();
     node.ok(&["kill", &door]);
-    restarted(&node, "door", &door);
-    restarted(&node, "jobs", &jobs);
-    assert_eq!(node.pid("board", &json!("events")), events, "it came before the door");
+    node.restarted("board", "door", &door);
+    node.restarted("board", "jobs", &jobs);
+    assert_eq!(node.pid("board", "events"), events, "it came before the door");
     eventually("all jobs are back", || child_pid(&node, "b"));
     let [.., helper, a, b] = pids();
     node.ok(&["kill", &a]);
-    restarted(&node, "helper", &helper);
-    restarted(&node, "b", &b);
-    assert_eq!(node.pid("board", &json!("events")), events);
+    node.restarted("board", "helper", &helper);
+    node.restarted("board", "b", &b);
+    assert_eq!(node.pid("board", "events"), events);
 }
 
 #[test]
 fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     let node = board();
-    let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));
+    let [a, b] = ["a", "b"].map(|id| node.pid("board", id));
     // `handle_continue` has run before the first call is answered.
-    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["init", "a"]));
-    let spec = node.json(&["child", "spec", &node.pid("board", &json!("jobs")), "a"])["spec"].clone();
+    assert_eq!(node.call(&a, "get"), json!(["init", "a"]));
+    let spec = node.json(&["child", "spec", &node.pid("board", "jobs"), "a"])["spec"].clone();
     assert_eq!((&spec["significant"], &spec["restart"]), (&json!(true), &json!("transient")));
     node.ok(&["cast", &a, "1"]);
     eventually("the first job is done", || child_pid(&node, "a").is_none().then_some(()));
@@ -55,7 +51,7 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     eventually("the jobs are done", || child_pid(&node, "jobs").is_none().then_some(()));
     assert!(child_pid(&node, "door").is_some());
     // Its end was `shutdown`, so a transient child stays down until it is asked for.
-    node.ok(&["child", "restart", node.tree("board")["pid"].as_str().expect("it runs"), "jobs"]);
+    node.ok(&["child", "restart", &node.supervisor("board"), "jobs"]);
     assert!(child_pid(&node, "a").is_some());
 }
 
@@ -81,7 +77,7 @@ fn h3_an_app_goes_through_its_start_phases_in_order_and_is_told_who_stops_it() {
 #[test]
 fn statistics_log_another_state_and_an_end_in_order_by_hand() {
     let node = board();
-    let a = node.pid("board", &json!("a"));
+    let a = node.pid("board", "a");
     assert_eq!(node.json(&["sys", "statistics", &a])["statistics"], Value::Null);
     node.ok(&["sys", "statistics", &a, "--on"]);
     node.ok(&["sys", "log", &a, "--keep", "2"]);
@@ -99,9 +95,9 @@ fn statistics_log_another_state_and_an_end_in_order_by_hand() {
     node.ok(&["sys", "log", &a, "--off"]);
     assert_eq!(node.json(&["sys", "log", &a])["messages"], Value::Null);
     node.ok(&["sys", "replace-state", &a, r#"{"steps": ["x"]}"#]);
-    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["x"]));
+    assert_eq!(node.call(&a, "get"), json!(["x"]));
     node.run(&["sys", "replace-state", &a, r#"{"stps": []}"#]).expect(1);
-    assert_eq!(node.json(&["call", &a, "get"])["reply"], json!(["x"]), "the old state stays");
+    assert_eq!(node.call(&a, "get"), json!(["x"]), "the old state stays");
     node.ok(&["suspend", &a]);
     node.ok(&["sys", "terminate", &a, "normal"]);
     eventually("it has ended", || child_pid(&node, "a").is_none().then_some(()));
@@ -110,7 +106,7 @@ fn statistics_log_another_state_and_an_end_in_order_by_hand() {
 #[test]
 fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
     let node = board();
-    let a = node.pid("board", &json!("a"));
+    let a = node.pid("board", "a");
     node.ok(&["sys", "statistics", &a, "--on"]);
     node.ok(&["sys", "log", &a, "--keep", "2"]);
     node.ok(&["suspend", &a]);
@@ -211,7 +207,7 @@ fn format_status_keeps_secrets_from_whoever_looks_and_from_crash_reports() {
 #[test]
 fn s31_a_message_sequence_is_drawn() {
     let node = board();
-    let [a, b] = ["a", "b"].map(|id| node.pid("board", &json!(id)));
+    let [a, b] = ["a", "b"].map(|id| node.pid("board", id));
     let relctl = node.relctl(&[]);
     let relctl = relctl.get_program().to_string_lossy();
     let drawn = node.ok(&["trace", "--label", &format!("{a}=the first"), "--", &relctl, "call", &a, "get"]);
@@ -268,13 +264,13 @@ fn knock_over(node: &Node, to: &[&str]) -> String {
 #[test]
 fn a_state_machine_keeps_postponed_calls_and_time_outs_over_an_upgrade_and_a_downgrade() {
     let node = board();
-    let door = node.pid("board", &json!("door"));
-    assert_eq!(node.child("board", &json!("door"))["behaviour"], json!("gen_statem"));
+    let door = node.pid("board", "door");
+    assert_eq!(node.child("board", "door").behaviour, Behaviour::GenStatem);
     assert_eq!(knock_over(&node, &["upgrade", &release("board-2.0.0")]), "two served 1");
     assert_eq!(machine(&node)["data"], json!({"served": 1, "extra": 7}));
     assert_eq!(knock_over(&node, &["downgrade"]), "one served 2");
     assert_eq!(machine(&node)["data"], json!({"served": 2}));
-    assert_eq!(node.pid("board", &json!("door")), door);
+    assert_eq!(node.pid("board", "door"), door);
 }
 
 #[test]
@@ -290,7 +286,7 @@ fn a_time_out_that_was_set_before_an_upgrade_fires_after_it() {
 /// Asks a handler.
 fn ask(node: &Node, id: &str) -> Value {
     let asked = json!({"ask": {"id": id, "request": "get"}}).to_string();
-    node.json(&["call", "board_events", &asked])["reply"].clone()
+    node.call("board_events", &asked)
 }
 
 fn notify(node: &Node, event: &str) {
@@ -303,16 +299,14 @@ fn calls(node: &Node, call: &Value) {
 
 /// Returns the modules of the handlers, as the tree has them.
 fn handlers(node: &Node) -> Vec<(String, String)> {
-    let events = node.child("board", &json!("events"));
-    let text = |row: &Value, key: &str| row[key].as_str().expect("a word").to_owned();
-    let rows = events["children"].as_array().cloned().unwrap_or_default();
-    rows.iter().map(|row| (text(row, "module"), text(row, "pid"))).collect()
+    let rows = node.child("board", "events").children.into_iter();
+    rows.map(|row| (row.module, row.pid.expect("a handler runs"))).collect()
 }
 
 #[test]
 fn events_reach_all_handlers_in_order_and_a_handler_that_crashes_is_removed() {
     let node = board();
-    let events = node.pid("board", &json!("events"));
+    let events = node.pid("board", "events");
     notify(&node, "a");
     calls(&node, &json!({"function": "sync", "args": ["b", "c"]}));
     eventually("all has been handled", || (ask(&node, "lamp") == json!({"ok": 4})).then_some(()));
@@ -320,7 +314,7 @@ fn events_reach_all_handlers_in_order_and_a_handler_that_crashes_is_removed() {
     notify(&node, "break");
     assert_eq!(ask(&node, "lamp")["error"]["reason"], json!("not_found"));
     assert_eq!(ask(&node, "log")["ok"].as_array().map(Vec::len), Some(4));
-    assert_eq!(node.pid("board", &json!("events")), events, "the manager lives");
+    assert_eq!(node.pid("board", "events"), events, "the manager lives");
     assert_eq!(handlers(&node).into_iter().map(|(module, _)| module).collect::<Vec<_>>(), ["board_log"]);
     assert!(node.log().contains("the lamp breaks"));
 }
@@ -348,14 +342,14 @@ fn handlers_are_swapped_deleted_and_killed() {
 #[test]
 fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes() {
     let node = board();
-    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
+    let root = node.supervisor("board");
     let keeper = |id: &str| -> String {
         let spec =
             json!({"id": id, "module": "board_keeper", "args": id, "restart": "temporary"}).to_string();
         node.ok(&["child", "start", &root, &spec]);
-        node.pid("board", &json!(id))
+        node.pid("board", id)
     };
-    let told = |keeper: &str| node.json(&["call", keeper, "get"])["reply"].clone();
+    let told = |keeper: &str| node.call(keeper, "get");
     let gone = |id: &str| (ask(&node, id)["error"]["reason"] == json!("not_found")).then_some(());
     let [first, second, third] = ["first", "second", "third"].map(keeper);
     assert_eq!(handlers(&node).len(), 5);

@@ -10,10 +10,9 @@ fn yard() -> Node {
 }
 
 /// The children of an app's root: id and pid, in start order.
-fn children(node: &Node, app: &str) -> Vec<(String, Value)> {
-    let tree = node.tree(app);
-    let rows = tree["children"].as_array().expect("a supervisor has children").iter();
-    rows.map(|row| (row["id"].as_str().expect("ids are words").to_owned(), row["pid"].clone())).collect()
+fn children(node: &Node, app: &str) -> Vec<(String, Option<String>)> {
+    let rows = node.tree(app).children.into_iter();
+    rows.map(|row| (row.id.as_str().expect("ids are words").to_owned(), row.pid)).collect()
 }
 
 fn ids(node: &Node, app: &str) -> Vec<String> {
@@ -24,37 +23,37 @@ fn ids(node: &Node, app: &str) -> Vec<String> {
 
 /// How long the worker that stays may take to end, in ms.
 fn shutdown_of_a(node: &Node) -> Value {
-    let root = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    let root = node.supervisor("yard");
     node.json(&["child", "spec", &root, "a"])["spec"]["shutdown"]["ms"].clone()
 }
 
 /// What the yard has noted, besides how workers ended.
 fn notes(node: &Node) -> Vec<String> {
-    let lines = node.json(&["call", "yard_log", "get"])["reply"].clone();
+    let lines = node.call("yard_log", "get");
     lines.as_array().expect("lines").iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[test]
 fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay() {
     let node = yard();
-    let [a, old] = ["a", "old"].map(|id| node.pid("yard", &json!(id)));
+    let [a, old] = ["a", "old"].map(|id| node.pid("yard", id));
     node.ok(&["cast", &old, "41"]);
     assert_eq!(shutdown_of_a(&node), json!(5_000));
     let report = node.json(&["upgrade", &release("yard-2.0.0")]);
     assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
     assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
-    assert_eq!(node.pid("yard", &json!("a")), a);
+    assert_eq!(node.pid("yard", "a"), a);
     assert_eq!(shutdown_of_a(&node), json!(7_000), "the new init's word counts for children that run");
-    assert_eq!(node.pid("yard", &json!("new")), old, "a renamed child runs on");
-    assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
-    let fresh = node.pid("yard", &json!("fresh"));
+    assert_eq!(node.pid("yard", "new"), old, "a renamed child runs on");
+    assert_eq!(node.call(&old, "get"), 41);
+    let fresh = node.pid("yard", "fresh");
     assert_eq!(node.json(&["proc", &fresh])["version"], json!("2.0.0"));
 
     node.ok(&["downgrade"]);
     assert_eq!(ids(&node, "yard"), ["a", "gone", "log", "old"]);
     assert_eq!(shutdown_of_a(&node), json!(5_000));
-    assert_eq!(node.pid("yard", &json!("old")), old);
-    assert_eq!(node.json(&["call", &old, "get"])["reply"], json!(41));
+    assert_eq!(node.pid("yard", "old"), old);
+    assert_eq!(node.call(&old, "get"), 41);
     let ends = "a worker ends at 0: shutdown";
     assert_eq!(notes(&node).iter().filter(|line| *line == ends).count(), 2, "gone, then fresh");
 }
@@ -89,34 +88,34 @@ fn s80_what_the_command_line_sets_goes_before_every_release_and_never_changes() 
 #[test]
 fn s81_a_restarted_app_loses_its_state_and_the_others_keep_theirs() {
     let node = yard();
-    let (pump, worker) = (node.pid("shed", &json!("pump")), node.pid("yard", &json!("a")));
+    let (pump, worker) = (node.pid("shed", "pump"), node.pid("yard", "a"));
     node.ok(&["call", &pump, "stroke"]);
     node.ok(&["cast", &worker, "7"]);
     let dry = node.run(&["upgrade", &release("yard-2.0.0"), "--dry-run"]).stdout;
     assert!(dry.contains("restart_application shed permanent") && dry.contains("LOST"), "{dry}");
-    assert_eq!(node.pid("shed", &json!("pump")), pump);
+    assert_eq!(node.pid("shed", "pump"), pump);
 
     node.ok(&["upgrade", &release("yard-2.0.0")]);
-    let new = node.pid("shed", &json!("pump"));
+    let new = node.pid("shed", "pump");
     assert_ne!(new, pump);
-    assert_eq!(node.json(&["call", &new, "stroke"])["reply"], json!(2), "it began anew, with the new stroke");
-    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.call(&new, "stroke"), 2, "it began anew, with the new stroke");
+    assert_eq!(node.call(&worker, "get"), 7);
 }
 
 #[test]
 fn stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state() {
     let node = yard();
     node.ok(&["upgrade", &release("yard-2.0.0")]);
-    let (pump, tank) = (node.pid("shed", &json!("pump")), node.pid("shed", &json!("tank")));
+    let (pump, tank) = (node.pid("shed", "pump"), node.pid("shed", "tank"));
     node.ok(&["call", &pump, "stroke"]);
     node.ok(&["cast", &tank, "5"]);
     let report = node.json(&["downgrade"]);
     assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
-    let new = node.pid("shed", &json!("pump"));
+    let new = node.pid("shed", "pump");
     assert_ne!(new, pump);
-    assert_eq!(node.json(&["call", &new, "stroke"])["reply"], json!(1));
-    assert_eq!(node.pid("shed", &json!("tank")), tank);
-    assert_eq!(node.json(&["call", &tank, "get"])["reply"], json!(5));
+    assert_eq!(node.call(&new, "stroke"), 1);
+    assert_eq!(node.pid("shed", "tank"), tank);
+    assert_eq!(node.call(&tank, "get"), 5);
     eventually("the pump has told its end", || {
         node.log().contains("the pump ends at 2: shutdown").then_some(())
     });
@@ -127,14 +126,14 @@ fn a_child_that_does_not_start_after_the_switch_takes_the_upgrade_back() {
     let node = yard();
     node.ok(&["upgrade", &release("yard-2.0.0")]);
     let before = children(&node, "yard");
-    let worker = node.pid("yard", &json!("a"));
+    let worker = node.pid("yard", "a");
     node.ok(&["cast", &worker, "7"]);
     let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
     assert!(failed.stderr.contains("3.0.0 was taken back; the node runs 2.0.0 again"), "{}", failed.stderr);
     assert!(failed.stderr.contains("a worker that starts below zero"), "{}", failed.stderr);
-    assert_eq!(node.json(&["status"])["release"]["version"], "2.0.0");
+    assert_eq!(node.version(), "2.0.0");
     assert_eq!(children(&node, "yard"), before);
-    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.call(&worker, "get"), 7);
     assert_eq!(node.json(&["proc", &worker])["version"], json!("2.0.0"));
 }
 
@@ -142,19 +141,19 @@ fn a_child_that_does_not_start_after_the_switch_takes_the_upgrade_back() {
 fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before_it_too() {
     let node = yard();
     let before = (children(&node, "yard"), node.json(&["code"])["modules"].clone());
-    let tank = node.pid("shed", &json!("tank"));
+    let tank = node.pid("shed", "tank");
     let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
     assert!(failed.stderr.contains("apply yard_calls:fail(\"no power\")"), "{}", failed.stderr);
     assert!(failed.stderr.contains("no power"), "{}", failed.stderr);
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.version(), "1.0.0");
     assert_eq!((children(&node, "yard"), node.json(&["code"])["modules"].clone()), before);
     assert_eq!(notes(&node), ["before", "undone"]);
     // The restarted app runs in its old version again, afresh, as the plan said.
-    let again = node.pid("shed", &json!("tank"));
+    let again = node.pid("shed", "tank");
     assert_ne!(again, tank);
     assert_eq!(node.json(&["proc", &again])["version"], json!("1.0.0"));
-    let pump = node.pid("shed", &json!("pump"));
-    assert_eq!(node.json(&["call", &pump, "stroke"])["reply"], json!(1));
+    let pump = node.pid("shed", "pump");
+    assert_eq!(node.call(&pump, "stroke"), 1);
 }
 
 #[test]
@@ -162,19 +161,19 @@ fn s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_re
     let node = yard();
     let daemon = node.id();
     node.ok(&["upgrade", &release("yard-3.0.0"), "--mode", "restart"]);
-    assert_eq!(node.json(&["status"])["release"]["version"], "3.0.0");
-    let worker = node.pid("yard", &json!("a"));
+    assert_eq!(node.version(), "3.0.0");
+    let worker = node.pid("yard", "a");
     node.ok(&["cast", &worker, "7"]);
     let script = node.run(&["check", "1.0.0"]).expect(0).stdout;
     assert!(script.contains("restart_daemon") && script.contains("RESTARTS"), "{script}");
     let refused = node.run(&["downgrade", "1.0.0", "--no-commit"]).expect(1);
     assert!(refused.stderr.contains("restarts the daemon"), "{}", refused.stderr);
-    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.call(&worker, "get"), 7);
 
     node.ok(&["downgrade", "1.0.0"]);
     let status = node.json(&["status"]);
     assert_eq!((&status["release"]["version"], &status["permanent"]), (&json!("1.0.0"), &json!("1.0.0")));
     assert_eq!(node.id(), daemon, "it executed itself again");
-    assert_eq!(node.json(&["call", &node.pid("yard", &json!("a")), "get"])["reply"], json!(0));
+    assert_eq!(node.call(&node.pid("yard", "a"), "get"), 0);
     assert!(!node.log().contains("did not stop in order"), "{}", node.log());
 }

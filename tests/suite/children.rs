@@ -1,5 +1,6 @@
 //! Supervisors and applications (S20 to S35).
 
+use reld_api::response::Behaviour;
 use reld_tests::{Node, eventually, release};
 use serde_json::{Value, json};
 
@@ -12,12 +13,11 @@ fn shop() -> Node {
 }
 
 fn counter_sup(node: &Node) -> String {
-    node.tree("counter")["pid"].as_str().expect("the root runs").to_owned()
+    node.supervisor("counter")
 }
 
 fn ids(node: &Node) -> Vec<Value> {
-    let tree = node.tree("counter");
-    tree["children"].as_array().expect("a supervisor has children").iter().map(|c| c["id"].clone()).collect()
+    node.tree("counter").children.into_iter().map(|child| child.id).collect()
 }
 
 fn stage() -> Node {
@@ -27,35 +27,32 @@ fn stage() -> Node {
 }
 
 fn root(node: &Node) -> String {
-    node.tree("stage")["pid"].as_str().expect("the root runs").to_owned()
+    node.supervisor("stage")
 }
 
 fn value(node: &Node, pid: &str) -> u64 {
-    node.json(&["call", pid, "get"])["reply"]["value"].as_u64().expect("a counter answers its value")
+    node.call(pid, "get")["value"].as_u64().expect("a counter answers its value")
 }
 
 #[test]
 fn s20_the_tree_shows_id_pid_type_and_module_of_each_child_and_the_counters_tick() {
     let node = shop();
     let tree = node.tree("counter");
-    assert_eq!((&tree["behaviour"], &tree["module"]), (&json!("supervisor"), &json!("counter_sup")));
+    assert_eq!((tree.behaviour, &*tree.module), (Behaviour::Supervisor, "counter_sup"));
     assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
-    let child = node.child("counter", &json!(10_000));
-    assert_eq!((&child["behaviour"], &child["module"]), (&json!("gen_server"), &json!("counter")));
-    let pid = node.pid("counter", &json!(10_000));
+    let child = node.child("counter", 10_000);
+    assert_eq!((child.behaviour, &*child.module), (Behaviour::GenServer, "counter"));
+    let pid = node.pid("counter", 10_000);
     eventually("the counter has ticked ten times", || (value(&node, &pid) >= 10_010).then_some(()));
 }
 
 #[test]
 fn s21_a_killed_child_comes_back_in_its_row_with_its_first_value() {
     let node = shop();
-    let pid = node.pid("counter", &json!(20_000));
+    let pid = node.pid("counter", 20_000);
     eventually("the counter has ticked", || (value(&node, &pid) > 20_001).then_some(()));
     node.ok(&["kill", &pid]);
-    let new = eventually("the child is back", || {
-        let new = node.child("counter", &json!(20_000))["pid"].as_str()?.to_owned();
-        (new != pid).then_some(new)
-    });
+    let new = node.restarted("counter", 20_000, &pid);
     assert!(value(&node, &new) < 20_010);
 }
 
@@ -65,14 +62,14 @@ fn s26_s27_children_are_added_and_removed_at_run_time_with_otp_s_answers() {
     let sup = counter_sup(&node);
     let spec = r#"{"id": 30000, "module": "counter", "args": 30000}"#;
     let pid = node.json(&["child", "start", &sup, spec])["pid"].clone();
-    assert_eq!(node.pid("counter", &json!(30_000)), pid.as_str().expect("it was started"));
+    assert_eq!(node.pid("counter", 30_000), pid.as_str().expect("it was started"));
     let again = node.run(&["child", "start", &sup, spec]).expect(1);
     assert!(again.stderr.contains("already_started"), "{}", again.stderr);
     let running = node.run(&["child", "delete", &sup, "30000"]).expect(1);
     assert!(running.stderr.contains("running"), "{}", running.stderr);
 
     node.ok(&["child", "terminate", &sup, "30000"]);
-    assert_eq!(node.child("counter", &json!(30_000))["pid"], Value::Null);
+    assert_eq!(node.child("counter", 30_000).pid, None);
     let present = node.run(&["child", "start", &sup, spec]).expect(1);
     assert!(present.stderr.contains("already_present"), "{}", present.stderr);
     node.ok(&["child", "restart", &sup, "30000"]);
@@ -123,7 +120,7 @@ fn terminated(node: &Node, trouble: &str) -> String {
     let sup = root(node);
     let spec = json!({"id": trouble, "module": "count_server", "args": 0, "shutdown": {"ms": 1000}});
     node.ok(&["child", "start", &sup, &spec.to_string()]);
-    let pid = node.pid("stage", &json!(trouble));
+    let pid = node.pid("stage", trouble);
     node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
     node.ok(&["cast", &pid, &json!({ "trouble": trouble }).to_string()]);
     let began = std::time::Instant::now();
@@ -132,7 +129,7 @@ fn terminated(node: &Node, trouble: &str) -> String {
     assert!((1..10).contains(&took.as_secs()), "{took:?}");
     let late = |line: &str| line.contains("did not shut down in its time") && line.contains(&pid);
     assert!(node.log().lines().any(late), "{}", node.log());
-    assert_eq!(node.child("stage", &json!(trouble))["pid"], Value::Null);
+    assert_eq!(node.child("stage", trouble).pid, None);
     node.run(&["proc", &pid]).expect(1);
     pid
 }
@@ -140,14 +137,14 @@ fn terminated(node: &Node, trouble: &str) -> String {
 #[test]
 fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_on() {
     let node = stage();
-    let b = node.pid("stage", &json!("b"));
+    let b = node.pid("stage", "b");
     terminated(&node, "linger");
     assert_eq!(node.json(&["status"])["stuck"], json!([]));
     // A thread cannot be shot: its process has ended, and the callback is told as stuck.
     let pid = terminated(&node, "hang");
     let status = node.json(&["status"]);
     assert_eq!((&status["stuck"][0]["pid"], &status["degraded"]), (&json!(pid), &json!(true)), "{status:#}");
-    assert_eq!(node.pid("stage", &json!("b")), b);
+    assert_eq!(node.pid("stage", "b"), b);
     node.ok(&["call", &b, "get"]);
     node.ok(&["app", "stop", "stage"]);
 }
@@ -155,12 +152,12 @@ fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_o
 #[test]
 fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
     let node = shop();
-    let pid = node.pid("counter", &json!(10_000));
+    let pid = node.pid("counter", 10_000);
     let refused = node.run(&["child", "terminate", &counter_sup(&node), &pid]).expect(1).stderr;
     for words in ["not_found", "is a pid; the child's id is 10000"] {
         assert!(refused.contains(words), "no {words} in:\n{refused}");
     }
-    assert_eq!(node.pid("counter", &json!(10_000)), pid);
+    assert_eq!(node.pid("counter", 10_000), pid);
 }
 
 #[test]
@@ -174,8 +171,8 @@ fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
         subtree["children"].as_array().expect("children").iter().map(|c| c["id"].clone()).collect();
     assert_eq!(ids, [json!(10_000), json!(20_000)]);
     node.ok(&["child", "terminate", below.as_str().unwrap_or_default(), "10000"]);
-    let other = node.tree("counter")["children"][0].clone();
-    assert_eq!((&other["id"], other["pid"].is_string()), (&json!(10_000), true), "{other:#}");
+    let other = &node.tree("counter").children[0];
+    assert_eq!((&other.id, other.pid.is_some()), (&json!(10_000), true), "{other:#?}");
     node.ok(&["child", "terminate", &top, "more"]);
     node.ok(&["child", "delete", &top, "more"]);
 }
@@ -187,17 +184,17 @@ fn s34_s36_a_counter_stops_at_a_round_number_and_only_a_permanent_one_is_started
     let spec = r#"{"id": 5, "module": "counter", "args": 5, "restart": "permanent"}"#;
     node.ok(&["child", "start", &sup, spec]);
     for (id, comes_back) in [(10_000, false), (5, true)] {
-        let pid = node.pid("counter", &json!(id));
+        let pid = node.pid("counter", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
-        let stopped = node.json(&["call", &pid, "stop_gracefully"])["reply"]["stopped"].as_u64();
+        let stopped = node.call(&pid, "stop_gracefully")["stopped"].as_u64();
         let number = stopped.expect("who asks waits for the number");
         assert_eq!(number % 10, 0);
         let last = format!("counter terminates at {number}: normal");
         eventually("it has said so", || node.log().contains(&last).then_some(()));
-        let row = eventually("its end is seen", || {
-            Some(node.child("counter", &json!(id))).filter(|row| row["pid"] != json!(pid))
+        let now = eventually("its end is seen", || {
+            Some(node.child("counter", id).pid).filter(|now| now.as_ref() != Some(&pid))
         });
-        assert_eq!(row["pid"].is_string(), comes_back, "{row:#}");
+        assert_eq!(now.is_some(), comes_back, "{now:?}");
     }
 }
 
@@ -209,7 +206,7 @@ fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
     let mermaid = node.ok(&["tree", "--format", "mermaid"]).stdout;
     assert!(mermaid.contains("-->"), "{mermaid}");
     node.run(&["tree", "--sup", "nobody"]).expect(1);
-    let worker = node.pid("counter", &json!(10_000));
+    let worker = node.pid("counter", 10_000);
     node.run(&["tree", "--sup", &worker]).expect(1);
 }
 
@@ -229,7 +226,7 @@ fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_i
         node.ok(&["child", "start", &sup, &spec]);
     }
     for id in ["a", "b", "c"] {
-        let pid = node.pid("stage", &json!(id));
+        let pid = node.pid("stage", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
         // The cast was handled when a later call is answered.
         node.ok(&["call", &pid, "get"]);
@@ -283,7 +280,7 @@ fn s38_a_prep_stop_is_told_whether_there_is_a_tree_and_its_crash_holds_nothing_u
     kept("prep_stop failed; the tree stops all the same");
     assert!(node.log().contains("the guard is rude"));
     node.ok(&["app", "start", "board"]);
-    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
+    let root = node.supervisor("board");
     node.ok(&["kill", &root]);
     kept("board is stopped TreeEnded");
     kept("board has a tree: false");
@@ -308,5 +305,5 @@ fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those
     assert_eq!(left.iter().map(|process| &process["pid"]).collect::<Vec<_>>(), [&json!(other)]);
     node.ok(&["kill", &other]);
     node.ok(&["app", "start", "board"]);
-    assert_eq!(node.tree("board")["children"].as_array().map(Vec::len), Some(3));
+    assert_eq!(node.tree("board").children.len(), 3);
 }

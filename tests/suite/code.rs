@@ -18,7 +18,7 @@ fn load(node: &Node, version: &str) {
 }
 
 fn step(node: &Node, pid: &str) -> Value {
-    node.json(&["call", pid, "step"])["reply"].clone()
+    node.call(pid, "step")
 }
 
 fn spawn(node: &Node, module: &str, args: &str) -> String {
@@ -76,10 +76,10 @@ fn s3_a_third_version_is_refused_while_the_old_one_was_not_purged() {
 #[test]
 fn s7_a_behaviour_server_takes_new_code_at_its_next_message_and_keeps_pid_and_state() {
     let node = stage();
-    let pid = node.pid("stage", &json!("b"));
+    let pid = node.pid("stage", "b");
     assert_eq!(step(&node, &pid), json!(0));
     load(&node, "0.2.0");
-    assert_eq!(node.pid("stage", &json!("b")), pid);
+    assert_eq!(node.pid("stage", "b"), pid);
     assert_eq!(step(&node, &pid), json!(2));
     assert!(node.state(&pid)["n"].as_i64().is_some_and(|n| n >= 1_000));
 }
@@ -87,7 +87,7 @@ fn s7_a_behaviour_server_takes_new_code_at_its_next_message_and_keeps_pid_and_st
 #[test]
 fn s8_an_idle_server_lingers_in_no_old_code() {
     let node = stage();
-    let pid = node.pid("stage", &json!("pi"));
+    let pid = node.pid("stage", "pi");
     load(&node, "0.2.0");
     let process = node.json(&["proc", &pid]);
     assert_eq!(
@@ -140,7 +140,7 @@ fn s6_ten_rounds_of_purge_and_load_call_each_rounds_function_and_use_two_slots()
         // Whoever is started by its module's name is of the current version, and so is what a server's message runs.
         let function = spawn(&node, "looper", "0");
         assert_eq!(step(&node, &function), json!(constant));
-        assert_eq!(step(&node, &node.pid("stage", &json!("b"))), json!(constant));
+        assert_eq!(step(&node, &node.pid("stage", "b")), json!(constant));
         node.ok(&["kill", &function]);
         assert_eq!(slots(&node, "looper").0, json!(version));
         assert!(node.mapped().len() <= 3, "the two slots, and one that is on its way out");
@@ -153,11 +153,11 @@ fn s17_a_loop_that_got_a_message_after_the_load_and_went_on_in_current_code_surv
     let node = stage();
     let [moved, idle] = [0, 1].map(|_| spawn(&node, "rover", "0"));
     load(&node, "0.2.0");
-    assert_eq!(node.json(&["call", &moved, "get"])["reply"], json!(0));
+    assert_eq!(node.call(&moved, "get"), 0);
     let purged = node.json(&["purge", "rover"]);
     assert_eq!(purged["killed"].as_array().map(Vec::len), Some(1), "{purged:#}");
     assert_eq!(purged["killed"][0]["pid"], json!(idle));
-    assert_eq!(node.json(&["call", &moved, "get"])["reply"], json!(1), "it goes on where it was");
+    assert_eq!(node.call(&moved, "get"), 1, "it goes on where it was");
 }
 
 #[test]
@@ -171,14 +171,14 @@ fn s9_a_killed_process_outside_every_tree_is_gone_and_nobody_restarts_it() {
 #[test]
 fn s10_s12_suspend_change_code_resume_by_hand_turns_an_odd_value_even() {
     let node = stage();
-    let pid = node.pid("stage", &json!("a"));
+    let pid = node.pid("stage", "a");
     node.ok(&["suspend", &pid]);
     load(&node, "0.2.0");
     assert_eq!(node.state(&pid)["n"], json!(1));
     node.ok(&["change-code", &pid, "count_server", "0.1.0"]);
     assert_eq!(node.state(&pid)["n"], json!(0));
     node.ok(&["resume", &pid]);
-    let n = eventually("it grows", || node.json(&["call", &pid, "get"])["reply"].as_i64().filter(|n| *n > 0));
+    let n = eventually("it grows", || node.call(&pid, "get").as_i64().filter(|n| *n > 0));
     assert_eq!(n % 2, 0);
     let running = node.run(&["change-code", &pid, "count_server", "0.1.0"]).expect(1);
     assert!(running.stderr.contains("suspend"), "{}", running.stderr);
@@ -197,18 +197,18 @@ fn s11_a_suspended_process_keeps_its_mail_and_handles_it_once_when_resumed() {
     assert!(late.stderr.contains("50 ms"), "{}", late.stderr);
     let queue = node.json(&["resume", &pid])["queue"].as_u64().expect("the queue is told");
     assert!(queue >= 4, "three casts, a call and ticks waited: {queue}");
-    assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(111));
+    assert_eq!(node.call(&pid, "get"), 111);
 }
 
 #[test]
 #[expect(clippy::approx_constant, reason = "it is the number of the story, not of the circle")]
 fn s18_a_behaviour_server_survives_any_number_of_load_and_purge_rounds() {
     let node = stage();
-    let pid = node.pid("stage", &json!("pi"));
+    let pid = node.pid("stage", "pi");
     for version in ["0.2.0", "0.3.0", "0.1.0", "0.2.0"] {
         load(&node, version);
         purge(&node);
-        assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(3.14));
+        assert_eq!(node.call(&pid, "get"), json!(3.14));
     }
-    assert_eq!(node.pid("stage", &json!("pi")), pid);
+    assert_eq!(node.pid("stage", "pi"), pid);
 }

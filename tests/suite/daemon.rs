@@ -98,7 +98,7 @@ fn sigterm_stops_the_apps_in_order() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     for id in ["a", "b"] {
-        let pid = node.pid("stage", &json!(id));
+        let pid = node.pid("stage", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
         // The cast was handled when a later call is answered.
         node.ok(&["call", &pid, "get"]);

@@ -42,7 +42,7 @@ fn check_order(script: &str, steps: &[&str]) {
 #[test]
 fn s62_what_a_module_depends_on_is_loaded_before_it_on_the_way_up_and_after_it_on_the_way_down() {
     let node = running("plant-1.0.0");
-    let counter = node.pid("counter", &json!(10_000));
+    let counter = node.pid("counter", 10_000);
     let (_scratch, tarball) = counter_depends_on("counter_sup");
     node.ok(&["unpack", &tarball]);
     check_order(
@@ -56,7 +56,7 @@ fn s62_what_a_module_depends_on_is_loaded_before_it_on_the_way_up_and_after_it_o
         &["load counter of counter-0.1.0", "load counter_sup of counter-0.1.0", "code_change counter down"],
     );
     node.ok(&["downgrade"]);
-    assert_eq!(node.pid("counter", &json!(10_000)), counter);
+    assert_eq!(node.pid("counter", 10_000), counter);
     assert_eq!(node.state(&counter).get("interval_ms"), None);
 }
 
@@ -82,13 +82,13 @@ fn s63_load_module_brings_new_code_on_the_way_up_and_old_code_on_the_way_down() 
         files.insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes());
     });
     let node = running("yard-1.0.0");
-    let pump = node.pid("shed", &json!("pump"));
-    let stroke = || node.json(&["call", &pump, "stroke"])["reply"].clone();
+    let pump = node.pid("shed", "pump");
+    let stroke = || node.call(&pump, "stroke");
     assert_eq!(stroke(), json!(1));
     node.ok(&["upgrade", &tarball]);
-    assert_eq!((stroke(), node.pid("shed", &json!("pump"))), (json!(3), pump.clone()));
+    assert_eq!((stroke(), node.pid("shed", "pump")), (json!(3), pump.clone()));
     node.ok(&["downgrade"]);
-    assert_eq!((stroke(), node.pid("shed", &json!("pump"))), (json!(4), pump.clone()));
+    assert_eq!((stroke(), node.pid("shed", "pump")), (json!(4), pump.clone()));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     node.ok(&["unpack", &tarball]);
     check_order(&script(&node, "1.1.0"), &["load meter of meter-1.1.0", "start_application meter permanent"]);
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(node.json(&["call", "meter", r#""read""#])["reply"]["readings"], json!(0));
+    assert_eq!(node.call("meter", r#""read""#)["readings"], json!(0));
     check_order(&script(&node, "1.0.0"), &["stop_application meter", "unload_application meter"]);
     node.ok(&["downgrade"]);
     let apps = node.json(&["apps"])["apps"].clone();
@@ -143,7 +143,7 @@ fn s64_a_changed_app_without_an_appup_has_no_plan_and_is_named() {
         let words = "meter changes from 1.0.0 to 1.1.0, and neither version has an appup.toml";
         assert!(refused.contains(words), "{refused}");
     }
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.version(), "1.0.0");
     assert_eq!(node.tree("meter"), before);
 }
 

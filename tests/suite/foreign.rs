@@ -6,7 +6,7 @@ use reld_tests::{Node, eventually, pid_value, release};
 use serde_json::{Value, json};
 
 fn read(node: &Node) -> Value {
-    node.json(&["call", "meter", r#""read""#])["reply"].clone()
+    node.call("meter", r#""read""#)
 }
 
 /// Adds a watt-hour and reads it, again and again, until told to stop; returns how often.
@@ -25,7 +25,7 @@ fn keep_adding(node: &Node, stop: &AtomicBool) -> u64 {
 fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_rust_under_calls() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
-    let pids = [node.pid("meter", &json!("meter")), node.pid("counter", &json!(10_000))];
+    let pids = [node.pid("meter", "meter"), node.pid("counter", 10_000)];
     node.ok(&["unpack", &release("plant-1.1.0")]);
     let stop = AtomicBool::new(false);
     let added = std::thread::scope(|scope| {
@@ -40,7 +40,7 @@ fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_ru
         adding.join().expect("no call failed")
     });
     assert_eq!(read(&node), json!({"total_wh": added, "readings": added}));
-    assert_eq!(pids, [node.pid("meter", &json!("meter")), node.pid("counter", &json!(10_000))]);
+    assert_eq!(pids, [node.pid("meter", "meter"), node.pid("counter", 10_000)]);
     let stays = node.json(&["code"])["residents"].clone();
     assert_eq!(stays, json!([]), "nothing of the newer version stays mapped");
 }
@@ -49,7 +49,7 @@ fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_ru
 fn a_child_of_a_supervisor_in_c_is_found_by_its_id() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
-    let sup = node.tree("meter")["pid"].as_str().expect("the root runs").to_owned();
+    let sup = node.supervisor("meter");
     for verb in ["terminate", "restart", "spec"] {
         node.ok(&["child", verb, &sup, "meter"]);
     }
@@ -74,15 +74,15 @@ fn what_a_conversion_in_c_loses_and_assumes_is_what_its_appup_says() {
 fn a_callback_in_c_waits_for_one_in_rust_and_can_be_ended_while_it_waits() {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
-    let counter = node.pid("counter", &json!(10_000));
+    let counter = node.pid("counter", 10_000);
     let ask = json!({"ask": pid_value(&counter)}).to_string();
-    let answer = node.json(&["call", "meter", &ask])["reply"].clone();
+    let answer = node.call("meter", &ask);
     assert!(answer["value"].as_u64() >= Some(10_000), "{answer}");
 
     node.ok(&["suspend", &counter]);
     let mut waiting = node.relctl(&["call", "meter", &ask, "--timeout", "60000"]);
     let mut waiting = waiting.spawn().expect("relctl can be run");
-    let meter = node.pid("meter", &json!("meter"));
+    let meter = node.pid("meter", "meter");
     eventually("it waits", || {
         let process = node.json(&["proc", &counter]);
         let letters = process["mailbox"].as_array().cloned()?;

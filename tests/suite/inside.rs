@@ -37,22 +37,19 @@ fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Value {
 #[test]
 fn s45_a_member_that_is_killed_in_the_pause_is_told_and_started_again_on_new_code() {
     let node = running("yard-1.0.0");
-    let killed = node.pid("yard", &json!("a"));
+    let killed = node.pid("yard", "a");
     let report = upgraded_while(&node, || drop(node.ok(&["kill", &killed])));
     let ended = report["killed"].as_array().expect("a list");
     assert!(ended.iter().any(|ended| ended["pid"] == json!(killed)), "{report:#}");
-    let again = eventually("its supervisor starts it again", || {
-        let pid = node.child("yard", &json!("a"))["pid"].as_str()?.to_owned();
-        (pid != killed).then_some(pid)
-    });
+    let again = node.restarted("yard", "a", &killed);
     assert_eq!(node.json(&["proc", &again])["version"], json!("2.0.0"));
-    assert_eq!(node.json(&["call", &again, "get"])["reply"], json!(0));
+    assert_eq!(node.call(&again, "get"), 0);
 }
 
 #[test]
 fn s55_a_child_that_is_asked_for_in_the_pause_starts_after_it_on_new_code() {
     let node = running("yard-1.0.0");
-    let sup = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    let sup = node.supervisor("yard");
     let spec = r#"{"id": "late", "module": "yard_worker", "args": 3}"#;
     let mut starting = None;
     upgraded_while(&node, || {
@@ -61,16 +58,16 @@ fn s55_a_child_that_is_asked_for_in_the_pause_starts_after_it_on_new_code() {
     });
     let started = starting.expect("it was asked for").join().expect("it was started");
     let pid = started["pid"].as_str().expect("a pid").to_owned();
-    assert_eq!(node.pid("yard", &json!("late")), pid);
+    assert_eq!(node.pid("yard", "late"), pid);
     assert_eq!(node.json(&["proc", &pid])["version"], json!("2.0.0"));
-    assert_eq!(node.json(&["call", &pid, "get"])["reply"], json!(3));
+    assert_eq!(node.call(&pid, "get"), 3);
 }
 
 #[test]
 fn s53_a_suspended_supervisor_hides_nothing_and_stays_suspended() {
     let node = running("shop-1.0.0");
-    let sup = node.tree("counter")["pid"].as_str().expect("the root runs").to_owned();
-    let pid = node.pid("counter", &json!(10_000));
+    let sup = node.supervisor("counter");
+    let pid = node.pid("counter", 10_000);
     node.ok(&["suspend", &sup]);
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     assert_eq!(node.state(&pid)["interval_ms"], json!(250), "its child was found and converted");
@@ -79,7 +76,7 @@ fn s53_a_suspended_supervisor_hides_nothing_and_stays_suspended() {
     node.ok(&["resume", &sup]);
     node.ok(&["kill", &pid]);
     eventually("it restarts its child, by the new spec", || {
-        let new = node.child("counter", &json!(10_000))["pid"].as_str()?.to_owned();
+        let new = node.child("counter", 10_000).pid?;
         (new != pid && node.state(&new)["interval_ms"] == json!(200)).then_some(())
     });
 }
@@ -91,12 +88,12 @@ fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so
     let report = node.json(&["upgrade", &release("stage-2.0.0")]);
     assert!(report["warnings"].to_string().contains("stays on its version"), "{report:#}");
     assert_eq!(report["lingering"][0]["pid"], json!(lingerer), "{report:#}");
-    let tree = node.tree("stage").to_string();
+    let tree = node.tree("stage");
     let refused = node.run(&["upgrade", &release("stage-3.0.0")]).expect(1);
     for words in ["module looper has old code 0.1.0 that still runs", lingerer.as_str(), "pre_purge"] {
         assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
     }
-    assert_eq!(node.tree("stage").to_string(), tree);
+    assert_eq!(node.tree("stage"), tree);
     node.ok(&["remove", "3.0.0"]);
 
     let derived = node.ok(&["plan", &release("stage-2.0.0"), &release("stage-3.0.0"), "--relup"]).stdout;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use reld_tests::{Node, eventually, folder, pack_release, release};
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn stage() -> Node {
     let node = Node::start();
@@ -12,7 +12,7 @@ fn stage() -> Node {
 }
 
 fn root(node: &Node) -> String {
-    node.tree("stage")["pid"].as_str().expect("the root runs").to_owned()
+    node.supervisor("stage")
 }
 
 /// What became of a child after its end.
@@ -23,16 +23,13 @@ enum After {
     Gone,
 }
 
-fn after(node: &Node, id: &Value, pid: &str) -> After {
+fn after(node: &Node, id: &str, pid: &str) -> After {
     eventually("the child's end is seen", || {
-        let tree = node.tree("stage");
-        let row =
-            tree["children"].as_array().and_then(|rows| rows.iter().find(|row| row["id"] == *id)).cloned();
-        match row {
+        let row = node.tree("stage").children.into_iter().find(|row| row.id == id);
+        match row.map(|row| row.pid) {
             None => Some(After::Gone),
-            Some(row) if row["pid"].is_null() => Some(After::Stopped),
-            Some(row) if row["pid"] != json!(pid) => Some(After::Restarted),
-            Some(_) => None,
+            Some(None) => Some(After::Stopped),
+            Some(Some(now)) => (now != pid).then_some(After::Restarted),
         }
     })
 }
@@ -42,11 +39,10 @@ fn check(node: &Node, restart: &str, end: &[&str], expected: After) {
     let spec = json!({"id": restart, "module": "count_server", "args": 0, "restart": restart}).to_string();
     let sup = root(node);
     node.ok(&["child", "start", &sup, &spec]);
-    let id = json!(restart);
-    let pid = node.pid("stage", &id);
+    let pid = node.pid("stage", restart);
     // A call that ends its server is answered with that.
     node.run(&[&[end[0], &pid], &end[1..]].concat());
-    let became = after(node, &id, &pid);
+    let became = after(node, restart, &pid);
     assert_eq!(became, expected, "{restart} after {end:?}");
     if became != After::Gone {
         node.run(&["child", "terminate", &sup, restart]).expect(0);
@@ -72,7 +68,7 @@ fn s22_restart_types_act_on_each_kind_of_end_as_in_otp() {
 #[test]
 fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody() {
     let node = stage();
-    let a = node.pid("stage", &json!("a"));
+    let a = node.pid("stage", "a");
     for verb in ["call", "cast"] {
         let refused = node.run(&[verb, &a, "gett"]).expect(1);
         for words in ["nothing was sent", "count_server", "gett"] {
@@ -81,7 +77,7 @@ fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody()
         let refused = node.run(&[verb, &root(&node), "get"]).expect(1);
         assert!(refused.stderr.contains("is a supervisor"), "{}", refused.stderr);
     }
-    assert_eq!(node.pid("stage", &json!("a")), a);
+    assert_eq!(node.pid("stage", "a"), a);
     node.ok(&["call", &a, "get"]);
 }
 
@@ -119,10 +115,10 @@ pub(crate) fn with_start_types(release: &str, from: &str, to: &str) -> Node {
 #[test]
 fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
     let node = with_start_types("yard-1.0.0", "permanent", "temporary");
-    let shed = node.tree("shed").to_string();
+    let shed = node.tree("shed");
     // Once in five seconds is a supervisor's patience where nothing else is said.
     for _ in 0..2 {
-        let worker = node.pid("yard", &json!("a"));
+        let worker = node.pid("yard", "a");
         node.ok(&["kill", &worker]);
         eventually("its end is seen", || {
             let tree = node.json(&["tree", "--app", "yard"])["roots"][0].clone();
@@ -139,7 +135,7 @@ fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
     });
     let why = json!("shutdown: reached_max_restart_intensity");
     assert_eq!((&ended[0]["app"], &ended[0]["reason"]), (&json!("yard"), &why), "{ended:#}");
-    assert_eq!(node.tree("shed").to_string(), shed, "the daemon and other apps stay up");
+    assert_eq!(node.tree("shed"), shed, "the daemon and other apps stay up");
 }
 
 #[test]
@@ -157,11 +153,11 @@ fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
 #[test]
 fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
     let node = stage();
-    let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let [a, b] = ["a", "b"].map(|id| node.pid("stage", id));
     let answer = node.run(&["call", &a, "panic"]).expect(1);
     assert!(answer.stderr.contains("asked to panic"), "{}", answer.stderr);
-    assert_eq!(after(&node, &json!("a"), &a), After::Restarted);
-    assert_eq!(node.pid("stage", &json!("b")), b);
+    assert_eq!(after(&node, "a", &a), After::Restarted);
+    assert_eq!(node.pid("stage", "b"), b);
     assert!(node.log().contains("asked to panic"));
 }
 
@@ -169,7 +165,7 @@ fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
 fn temporary(node: &Node, id: &str) -> String {
     let spec = json!({"id": id, "module": "count_server", "args": 0, "restart": "temporary"}).to_string();
     node.ok(&["child", "start", &root(node), &spec]);
-    node.pid("stage", &json!(id))
+    node.pid("stage", id)
 }
 
 #[test]
@@ -178,19 +174,19 @@ fn s85_a_panic_in_init_is_the_answer_to_who_starts_the_process() {
     let spec = json!({"id": "c", "module": "count_server", "args": -1}).to_string();
     let refused = node.run(&["child", "start", &root(&node), &spec]).expect(1);
     assert!(refused.stderr.contains("a count that starts below zero"), "{}", refused.stderr);
-    assert!(node.tree("stage")["children"].as_array().is_some_and(|rows| rows.len() == 3));
+    assert_eq!(node.tree("stage").children.len(), 3);
 }
 
 #[track_caller]
 fn check_end_that_panics(trouble: &str, words: &str) {
     let node = stage();
-    let b = node.pid("stage", &json!("b"));
+    let b = node.pid("stage", "b");
     let pid = temporary(&node, "c");
     node.ok(&["cast", &pid, &json!({ "trouble": trouble }).to_string()]);
     node.ok(&["cast", &pid, "stop"]);
-    assert_eq!(after(&node, &json!("c"), &pid), After::Gone);
+    assert_eq!(after(&node, "c", &pid), After::Gone);
     eventually("the panic is in the log", || node.log().contains(words).then_some(()));
-    assert_eq!(node.pid("stage", &json!("b")), b);
+    assert_eq!(node.pid("stage", "b"), b);
     node.ok(&["call", &b, "get"]);
 }
 

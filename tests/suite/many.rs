@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use reld_tests::{Node, pid_value, release};
+use reld_api::request::ChildType;
+use reld_api::response::{Checked, ChildList, ChildStarted, Replied};
+use reld_tests::{Node, assert_contains, pid_value, release};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,7 +23,7 @@ fn running() -> Node {
 
 /// Has the driver do something, however long that takes, and returns its reply.
 fn order(node: &Node, order: &Value) -> Value {
-    node.json(&["call", "driver", &order.to_string(), "--timeout", "600000"])["reply"].clone()
+    node.read::<Replied>(&["call", "driver", &order.to_string(), "--timeout", "600000"]).reply
 }
 
 /// Returns a figure for operators.
@@ -42,23 +44,22 @@ fn at_once<R>(what: &str, work: impl FnOnce() -> R) -> R {
 fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_them() {
     const CHILDREN: u64 = 100_000;
     let node = running();
-    let root = node.tree("driver")["pid"].as_str().expect("the driver has a root").to_owned();
+    let root = node.supervisor("driver");
     order(&node, &json!({"spawn": {"root": pid_value(&root), "shape": "simple", "servers": CHILDREN}}));
-    let families = node.json(&["child", "list", &root])["children"].clone();
-    let family = families.as_array().into_iter().flatten().find(|row| row["type"] == json!("supervisor"));
-    let family = family.and_then(|row| row["pid"].as_str()).expect("the family runs").to_owned();
+    let mut rows = node.read::<ChildList>(&["child", "list", &root]).children.into_iter();
+    let family = rows.find(|row| row.kind == ChildType::Supervisor).expect("there is a family");
+    let (id, family) = (family.id.to_string(), family.pid.expect("it runs"));
     let mine = "reld_processes{app=\"driver\"}";
     at_once("a scrape", || assert!(metric(&node, mine) > CHILDREN));
-    let child = at_once("one more child", || node.json(&["child", "start", &family, "--args", "\"Idle\""]));
-    let child = child["pid"].as_str().expect("it was started").to_owned();
+    let start = ["child", "start", &family, "--args", "\"Idle\""];
+    let child = at_once("one more child", || node.read::<ChildStarted>(&start)).pid.expect("it was started");
     let refused = at_once("a word for a child that it has not", || {
         node.run(&["child", "terminate", &family, "\"x\""]).expect(1).stderr
     });
-    assert!(refused.contains("simple_one_for_one"), "{refused}");
+    assert_contains(&refused, &["simple_one_for_one"]);
     at_once("the end of a child", || node.ok(&["kill", &child]));
-    let list = node.json(&["child", "list", &family]);
-    assert_eq!(list["active"], json!(CHILDREN + 1), "the one that was killed is back");
-    let id = node.json(&["child", "list", &root])["children"][0]["id"].to_string();
+    let list: ChildList = node.read(&["child", "list", &family]);
+    assert_eq!(list.active, CHILDREN + 1, "the one that was killed is back");
     node.ok(&["child", "terminate", &root, &id]);
     assert!(metric(&node, mine) < 100, "nobody is left");
 }
@@ -67,7 +68,7 @@ fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_the
 fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_they_are_for() {
     const TIMERS: u64 = 200_000;
     let node = running();
-    let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
+    let root = pid_value(&node.supervisor("pool"));
     let fill = json!({"fill": {"supervisor": root, "servers": 100, "state": "small", "shape": "simple", "groups": 1}});
     assert_eq!(order(&node, &fill), json!(100));
     node.ok(&["unpack", &release("bench-1.1.0")]);
@@ -85,14 +86,13 @@ fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_the
 fn of_many_children_started_at_run_time_the_check_looks_at_some_and_says_so_and_the_upgrade_keeps_all() {
     const SERVERS: u64 = 2_000;
     let node = running();
-    let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
+    let root = pid_value(&node.supervisor("pool"));
     let fill = json!({"fill": {"supervisor": root, "servers": SERVERS, "state": "small", "shape": "one", "groups": 1}});
     assert_eq!(order(&node, &fill), json!(SERVERS));
     node.ok(&["unpack", &release("bench-1.1.0")]);
-    let check = node.json(&["check", "1.1.0"]).to_string();
-    assert!(check.contains("more start arguments of children of"), "{check}");
-    let upgraded = node.json(&["upgrade", "1.1.0"]);
-    assert_eq!(upgraded["changed"], json!(true), "{upgraded}");
+    let check: Checked = node.read(&["check", "1.1.0"]);
+    assert_contains(&check.warnings.join("\n"), &["more start arguments of children of"]);
+    assert!(node.report(&["upgrade", "1.1.0"]).changed);
     assert_eq!(order(&node, &json!({"check": {"version": 2}})), json!(SERVERS));
     node.ok(&["downgrade"]);
     assert_eq!(order(&node, &json!({"check": {"version": 1}})), json!(SERVERS));
@@ -161,10 +161,8 @@ fn each(instruction: impl Fn(usize) -> String) -> String {
 }
 
 fn crowd(node: &Node) -> Vec<String> {
-    let tree = node.tree("meter");
-    let rows = tree["children"].as_array().expect("a list").iter();
-    rows.filter_map(|row| row["pid"].as_str().filter(|_| row["module"] != "meter").map(str::to_owned))
-        .collect()
+    let rows = node.tree("meter").children.into_iter();
+    rows.filter(|row| row.module != "meter").filter_map(|row| row.pid).collect()
 }
 
 #[test]
@@ -188,18 +186,17 @@ fn a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_remov
     let sample = pids.iter().step_by(EACH);
     sample.clone().for_each(|pid| drop(node.ok(&["cast", pid, r#"{"add": 7}"#])));
 
-    let report = node.json(&["upgrade", &new]);
-    assert!(report["pauses"]["processes"].as_u64() >= Some(1000), "{report:#}");
+    assert!(node.report(&["upgrade", &new]).pauses.processes >= 1000);
     assert_eq!(crowd(&node), pids);
     for pid in sample.clone() {
         assert_eq!(node.state(pid), json!({"total_mwh": 7000, "readings": 1, "largest_mwh": 0}));
     }
-    let code = node.json(&["code"]);
-    let modules = code["modules"].as_array().expect("a list").iter();
-    let many: Vec<_> =
-        modules.filter(|row| row["module"].as_str().is_some_and(|it| it.starts_with("many"))).collect();
+    let modules = node.code().modules.into_iter();
+    let many: Vec<_> = modules.filter(|module| module.module.starts_with("many")).collect();
     assert_eq!(many.len(), MODULES);
-    assert!(many.iter().all(|row| row["current"] == "1.1.0" && row["old"].is_null()), "{code:#}");
+    for module in many {
+        assert_eq!((module.current.as_deref(), module.old), (Some("1.1.0"), None), "{}", module.module);
+    }
     node.ok(&["downgrade"]);
     assert_eq!((crowd(&node), node.state(&pids[0])), (pids.clone(), json!({"total_wh": 7, "readings": 1})));
 
@@ -216,5 +213,5 @@ fn a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_remov
     node.ok(&["upgrade", &without]);
     assert_eq!(crowd(&node), [""; 0]);
     assert!(!node.ok(&["code"]).stdout.contains("many_"), "their modules are gone");
-    node.pid("meter", &json!("meter"));
+    node.pid("meter", "meter");
 }

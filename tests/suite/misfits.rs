@@ -57,11 +57,11 @@ fn check(node: &Node, library: &[u8], words: &[&str]) {
     for words in [&["app meter 1.1.0"], words].concat() {
         assert!(refused.contains(words), "no {words:?} in:\n{refused}");
     }
-    let before = node.pid("meter", &json!("meter"));
+    let before = node.pid("meter", "meter");
     node.run(&["upgrade", "1.1.0"]).expect(1);
-    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    let read = node.call("meter", r#""read""#);
     assert_eq!(read, json!({"total_wh": 7, "readings": 1}));
-    assert_eq!((node.pid("meter", &json!("meter")), node.mapped().len()), (before, 2));
+    assert_eq!((node.pid("meter", "meter"), node.mapped().len()), (before, 2));
     node.ok(&["remove", "1.1.0"]);
 }
 
@@ -164,7 +164,7 @@ fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_the
     for words in ["app meter 1.1.0 has started threads, and 1 of them run", "threads = true"] {
         assert!(refused.contains(words), "no {words:?} in:\n{refused}");
     }
-    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    let read = node.call("meter", r#""read""#);
     assert_eq!(read["total_mwh"], json!(7000), "it goes on");
 }
 

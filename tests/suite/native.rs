@@ -27,7 +27,7 @@ fn ask(node: &Node, number: u64, question: &Value) -> Value {
 }
 
 fn pids(node: &Node) -> Vec<String> {
-    (0..4).map(|number| node.pid("habits", &json!(number))).collect()
+    (0..4).map(|number| node.pid("habits", number)).collect()
 }
 
 /// A path that exists only once somebody makes it.
@@ -226,7 +226,7 @@ fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app()
     ];
     let (_scratch, tarball) = with_library(&meter(&[], "", &changes));
     node.ok(&["upgrade", &tarball]);
-    let counter = node.pid("counter", &json!(10_000));
+    let counter = node.pid("counter", 10_000);
     node.ok(&["cast", "meter", r#"{"add": 1}"#]);
     let stuck = eventually("it is reported", || {
         let stuck = node.json(&["status"])["stuck"][0].clone();
@@ -236,11 +236,11 @@ fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app()
 
     let older = folder("examples/counter-0.1.0");
     node.ok(&["upgrade", "--app", "counter", &older.to_string_lossy(), "--profile", "dev"]);
-    assert_eq!((current(&node, "counter"), node.pid("counter", &json!(10_000))), (json!("0.1.0"), counter));
+    assert_eq!((current(&node, "counter"), node.pid("counter", 10_000)), (json!("0.1.0"), counter));
     assert_eq!(node.json(&["status"])["stuck"][0]["pid"], stuck["pid"], "the other one spins on");
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it returns", || (node.json(&["status"])["stuck"] == json!([])).then_some(()));
-    let read = node.json(&["call", "meter", r#""read""#])["reply"].clone();
+    let read = node.call("meter", r#""read""#);
     assert_eq!(
         read,
         json!({"total_mwh": 1000, "readings": 1, "largest_mwh": 1000}),
@@ -319,8 +319,8 @@ fn shed_moved_by(entry: &str) -> (Node, String) {
 
 /// Asks the pump, which adds what a stroke is to it, or the tank, which calls the pump's function in its own image.
 fn stroke(node: &Node, server: &str) -> u64 {
-    let pid = node.pid("shed", &json!(server));
-    node.json(&["call", &pid, r#""stroke""#])["reply"].as_u64().expect("a number")
+    let pid = node.pid("shed", server);
+    node.call(&pid, r#""stroke""#).as_u64().expect("a number")
 }
 
 fn current(node: &Node, module: &str) -> Value {

@@ -33,7 +33,7 @@ fn ask(node: &Node, question: &Value) {
 
 /// Who habit_1 is on each stream.
 fn habit(node: &Node, stream: &str) -> [Value; 4] {
-    [json!("habits"), json!("habit"), json!(node.pid("habits", &json!(1))), json!(stream)]
+    [json!("habits"), json!("habit"), json!(node.pid("habits", 1)), json!(stream)]
 }
 
 #[test]
@@ -94,8 +94,7 @@ fn what_an_app_in_c_prints_is_logged_with_app_module_and_pid() {
     check(&node, "loaded", [json!("meter"), Value::Null, Value::Null, json!("stdout")]);
     node.ok(&["cast", "meter", r#"{"add": 1}"#]);
     node.ok(&["call", "meter", r#""read""#]);
-    let meter =
-        |stream| [json!("meter"), json!("meter"), json!(node.pid("meter", &json!("meter"))), json!(stream)];
+    let meter = |stream| [json!("meter"), json!("meter"), json!(node.pid("meter", "meter")), json!(stream)];
     check(&node, "this is one line", meter("stdout"));
     check(&node, "not ended", meter("stderr"));
 }

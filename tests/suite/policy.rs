@@ -53,7 +53,7 @@ fn s42_orphans_are_refused_or_included_killed_or_ignored_as_the_operator_says() 
 fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_or_killed() {
     let node = running("stage-1.0.0");
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    let pids = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let pids = ["a", "b"].map(|id| node.pid("stage", id));
     let busy = |pid: &str| {
         let mut call = node.relctl(&["call", pid, r#"{"slow": 600000}"#, "--timeout", "600000"]);
         let caller = call.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
@@ -76,7 +76,7 @@ fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_
     assert!(has(&report["lingering"], &pids[0]), "{report:#}");
 
     let report = node.json(&["downgrade", "--suspend-timeout", "300", "--unrest", "kill"]);
-    let back = node.pid("stage", &json!("b"));
+    let back = node.pid("stage", "b");
     assert_eq!(back, pids[1], "{report:#}");
     // It never left the old version, to which the node went back.
     let _ = caller.kill();
@@ -86,9 +86,6 @@ fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_
         node.json(&["upgrade", "2.0.0", "--suspend-timeout", "300", "--unrest", "kill", "--supersede"]);
     assert!(has(&report["killed"], &pids[1]), "{report:#}");
     let _ = caller.wait();
-    let again = eventually("its supervisor starts it again", || {
-        let pid = node.child("stage", &json!("b"))["pid"].as_str()?.to_owned();
-        (pid != pids[1]).then_some(pid)
-    });
-    assert_eq!(node.json(&["call", &again, "step"])["reply"], json!(2));
+    let again = node.restarted("stage", "b", &pids[1]);
+    assert_eq!(node.call(&again, "step"), 2);
 }

@@ -17,16 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn wire() -> (Node, String) {
     let node = Node::start();
     node.ok(&["upgrade", &release("wire-1.0.0")]);
-    let door = node.pid("wire", &json!("door"));
-    let address =
-        node.json(&["call", &door, r#""address""#])["reply"].as_str().expect("an address").to_owned();
+    let door = node.pid("wire", "door");
+    let address = node.call(&door, r#""address""#).as_str().expect("an address").to_owned();
     (node, address)
 }
 
 /// Has the fixture's hand do something, and returns what it answers.
 #[track_caller]
 fn hand(node: &Node, request: &serde_json::Value) -> Vec<String> {
-    let reply = node.json(&["call", "wire_hand", &request.to_string()])["reply"].clone();
+    let reply = node.call("wire_hand", request);
     serde_json::from_value(reply).expect("the hand answers with texts")
 }
 
@@ -157,10 +156,10 @@ fn s69_waiting_acceptors_and_readers_do_not_hold_up_an_upgrade() {
         let processes = node.json(&["ps"])["processes"].as_array().cloned()?;
         (processes.iter().filter(|process| process["module"] == "wire_session").count() == 20).then_some(())
     });
-    let door = node.pid("wire", &json!("door"));
+    let door = node.pid("wire", "door");
     let report = node.json(&["upgrade", &release("wire-2.0.0")]);
     assert_eq!((&report["outcome"], &report["lingering"]), (&json!("installed"), &json!([])), "{report:#}");
-    assert_eq!(node.pid("wire", &json!("door")), door);
+    assert_eq!(node.pid("wire", "door"), door);
     for mut client in idle {
         assert_eq!(client.ask("awake"), "2");
     }
@@ -172,7 +171,7 @@ fn s69_an_accept_that_is_awaited_is_named_and_holds_the_upgrade_up() {
     let (node, _) = wire();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let socket = folder.path().join("held");
-    let hand_pid = node.pid("wire", &json!("hand"));
+    let hand_pid = node.pid("wire", "hand");
     node.ok(&["cast", "wire_hand", &json!(format!("unix:{}", socket.display())).to_string()]);
     eventually("it listens", || socket.exists().then_some(()));
     // It runs other code than the session, and lingers on the old one when that is let.
@@ -244,14 +243,14 @@ fn a_connection_is_closed_with_its_process_and_tells_its_process_of_the_peers_en
 #[test]
 fn a_listener_of_a_supervisor_outlives_its_acceptor() {
     let (node, address) = wire();
-    let door = node.pid("wire", &json!("door"));
+    let door = node.pid("wire", "door");
     let mut before = Client::connect(&address);
     before.ask("before");
     node.ok(&["kill", &door]);
     // Whether the new door is there yet or not: nobody is turned away.
     let mut client = Client::connect(&address);
     assert_eq!(client.ask("after"), "1");
-    assert_ne!(node.pid("wire", &json!("door")), door);
+    assert_ne!(node.pid("wire", "door"), door);
     assert_eq!(before.ask("still"), "1");
 }
 
@@ -262,8 +261,8 @@ fn an_address_in_use_and_one_that_makes_no_sense_are_named() {
     assert!(refused[0].contains(&address) && refused[0].contains("in use"), "{refused:?}");
     let refused = hand(&node, &json!({"listen": "nowhere"}));
     assert!(refused[0].contains("nowhere") && refused[0].contains("127.0.0.1:8080"), "{refused:?}");
-    let door = node.pid("wire", &json!("door"));
-    assert_eq!(node.json(&["call", &door, r#""close""#])["reply"], json!("closed"));
+    let door = node.pid("wire", "door");
+    assert_eq!(node.call(&door, r#""close""#), "closed");
     eventually("the address is free", || {
         (hand(&node, &json!({"listen": address})) == [address.clone()]).then_some(())
     });

@@ -32,12 +32,12 @@ fn a_reviewed_script_is_what_the_node_carries_out_up_and_down() {
 
     let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
     assert!(dry.contains("-- relup") && !dry.contains("-- appup"), "{dry}");
-    let counter = node.pid("counter", &json!(10_000));
+    let counter = node.pid("counter", 10_000);
     node.ok(&["upgrade", &tarball]);
-    assert_eq!(node.pid("counter", &json!(10_000)), counter);
+    assert_eq!(node.pid("counter", 10_000), counter);
     assert_eq!(node.state(&counter)["interval_ms"], json!(333), "the reviewed number, not the appup's");
     node.ok(&["downgrade"]);
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.version(), "1.0.0");
     assert_eq!(node.state(&counter).get("interval_ms"), None);
 }
 
@@ -50,7 +50,7 @@ fn a_script_that_breaks_a_rule_is_refused_before_anything_is_done() {
     let tarball = shop_with(place.path(), &format!("version = '1.1.0'\n[[up]]\nfrom = '1.0.0'\n{entry}\n"));
     let refused = node.run(&["upgrade", &tarball]).expect(1);
     assert!(refused.stderr.contains("counter") && refused.stderr.contains("resume"), "{}", refused.stderr);
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_eq!(node.version(), "1.0.0");
 }
 
 #[test]
@@ -65,12 +65,12 @@ fn an_app_that_stays_is_restarted_with_the_code_it_has() {
     let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
     assert!(dry.contains("restart_application shed permanent") && !dry.contains("shed-2.0.0"), "{dry}");
     for arguments in [&["upgrade", &tarball][..], &["downgrade"]] {
-        let pump = node.pid("shed", &json!("pump"));
-        assert_eq!(node.json(&["call", &pump, "stroke"])["reply"], json!(2));
+        let pump = node.pid("shed", "pump");
+        assert_eq!(node.call(&pump, "stroke"), 2);
         node.ok(arguments);
-        let new = node.pid("shed", &json!("pump"));
+        let new = node.pid("shed", "pump");
         assert_ne!(new, pump);
-        assert_eq!(node.json(&["call", &new, "get"])["reply"], json!(0), "it began anew");
+        assert_eq!(node.call(&new, "get"), 0, "it began anew");
     }
 }
 
@@ -89,13 +89,13 @@ fn s82_a_function_that_does_not_end_in_time_takes_everything_back_and_one_that_n
     assert!(refused.stderr.contains("ghost:appear(60000)"), "{}", refused.stderr);
     node.ok(&["remove", "2.0.0"]);
 
-    let [worker, tree] = [node.pid("yard", &json!("a")), node.tree("yard").to_string()];
+    let (worker, tree) = (node.pid("yard", "a"), node.tree("yard"));
     node.ok(&["cast", &worker, "7"]);
     let failed = node.run(&["upgrade", &with("yard_calls:wait")]).expect(4);
     assert!(failed.stderr.contains("yard_calls:wait(60000)"), "{}", failed.stderr);
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
-    assert_eq!(node.tree("yard").to_string(), tree);
-    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.version(), "1.0.0");
+    assert_eq!(node.tree("yard"), tree);
+    assert_eq!(node.call(&worker, "get"), 7);
 }
 
 /// The second yard, with lines put into its way up.
@@ -117,7 +117,7 @@ fn s56_callers_that_give_up_during_the_pause_are_counted_and_all_others_are_answ
     let tarball = yard_with(place.path(), &[(suspend, &waits)]);
     let node = Arc::new(Node::start());
     node.ok(&["upgrade", &release("yard-1.0.0")]);
-    let worker = node.pid("yard", &json!("a"));
+    let worker = node.pid("yard", "a");
     node.ok(&["cast", &worker, "7"]);
     let over = Arc::new(AtomicBool::new(false));
     let callers = ["300", "60000"].map(|timeout| {
@@ -138,7 +138,7 @@ fn s56_callers_that_give_up_during_the_pause_are_counted_and_all_others_are_answ
     assert!(hasty > 0 && patient == 0, "{hasty} and {patient}");
     assert_eq!(report["timeouts"], json!(hasty), "{report:#}");
     assert!(report["pauses"]["max_us"].as_u64().is_some_and(|us| us >= 2_500_000), "{report:#}");
-    assert_eq!(node.json(&["call", &worker, "get"])["reply"], json!(7));
+    assert_eq!(node.call(&worker, "get"), 7);
 }
 
 /// Whether a process of the operating system runs. One that has ended and was not waited for does not.
@@ -163,10 +163,10 @@ fn s82_a_resource_outside_is_opened_in_the_pause_handed_to_the_conversion_and_cl
     let spoilt = yard_with(place.path(), &[read, (before, &failing)]);
     let node = Node::start();
     node.ok(&["upgrade", &release("yard-1.0.0")]);
-    let sup = node.tree("yard")["pid"].as_str().expect("the root runs").to_owned();
+    let sup = node.supervisor("yard");
     node.ok(&["child", "start", &sup, r#"{"id": "dock", "module": "yard_dock"}"#]);
-    let pid = node.pid("yard", &json!("dock"));
-    let child = || node.json(&["call", &pid, "get"])["reply"].as_u64().expect("a number");
+    let pid = node.pid("yard", "dock");
+    let child = || node.call(&pid, "get").as_u64().expect("a number");
     let first = child();
     assert!(lives(first));
 
@@ -189,7 +189,7 @@ fn s82_a_resource_outside_is_opened_in_the_pause_handed_to_the_conversion_and_cl
     node.ok(&["remove", "2.0.0"]);
     let good = yard_with(place.path(), &[read, (before, &dock.replace("FAIL", ""))]);
     node.ok(&["upgrade", &good]);
-    assert_eq!(node.pid("yard", &json!("dock")), pid);
+    assert_eq!(node.pid("yard", "dock"), pid);
     let second = child();
     assert_ne!(second, first, "the new version has a new one");
     assert!(lives(second));

@@ -57,7 +57,7 @@ fn last_entry(node: &Node) -> Value {
 #[test]
 fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
     let node = stage();
-    let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let [a, b] = ["a", "b"].map(|id| node.pid("stage", id));
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     await_step(&node, "settle for 600s");
     check_runs(&node, "2.0.0", "current");
@@ -69,8 +69,8 @@ fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
         assert!(failed.stderr.contains(words), "no {words} in:\n{}", failed.stderr);
     }
     check_runs(&node, "1.0.0", "permanent");
-    assert_eq!(node.pid("stage", &json!("b")), b, "who did not crash lives on");
-    assert_eq!(node.json(&["call", &b, "step"])["reply"], json!(0), "it runs the code of before");
+    assert_eq!(node.pid("stage", "b"), b, "who did not crash lives on");
+    assert_eq!(node.call(&b, "step"), 0, "it runs the code of before");
     let entry = last_entry(&node);
     assert_eq!((&entry["kind"], &entry["outcome"]), (&json!("upgrade"), &json!("taken_back")));
     assert_eq!(entry["report"]["way_back"]["outcome"], json!("installed"), "{entry:#}");
@@ -248,7 +248,7 @@ fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
     assert!(shown.contains("installed 3.0.0 from 1.0.0"), "{shown}");
     check_runs(&node, "3.0.0", "permanent");
     assert_eq!(node.json(&["status"])["os_pid"], json!(id), "the daemon has executed itself");
-    assert_eq!(node.json(&["call", &node.pid("stage", &json!("a")), "step"])["reply"], json!(3));
+    assert_eq!(node.call(&node.pid("stage", "a"), "step"), 3);
     let kinds: Vec<_> = node.json(&["history"])["entries"]
         .as_array()
         .into_iter()
@@ -266,7 +266,7 @@ fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
 #[test]
 fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ran() {
     let node = stage();
-    let a = node.pid("stage", &json!("a"));
+    let a = node.pid("stage", "a");
     node.ok(&["cast", &a, r#"{"trap_exit": true}"#]);
     let slow = beside(&node, &["call", &a, r#"{"slow": 3000}"#]);
     // Nothing tells from outside that a process waits inside a callback.
@@ -299,7 +299,7 @@ fn r15_a_commit_kills_nobody_and_lists_who_lingers() {
     let committed = node.json(&["commit"]);
     assert_eq!(committed["killed"], json!([]));
     assert_eq!(committed["lingering"][0]["pid"], json!(task), "{committed:#}");
-    assert_eq!(node.json(&["call", &task, "step"])["reply"], json!(0), "it runs on in its own code");
+    assert_eq!(node.call(&task, "step"), 0, "it runs on in its own code");
     // What the next upgrade would have to purge is an obstacle, and nothing is done.
     let refused = node.run(&["upgrade", "3.0.0"]).expect(1);
     assert!(refused.stderr.contains(&task), "{}", refused.stderr);

@@ -1,6 +1,6 @@
 //! States and messages that another version reads otherwise (S13 to S15).
 
-use reld_tests::{Node, Run, eventually, folder, release};
+use reld_tests::{Node, Run, folder, release};
 use serde_json::{Value, json};
 
 fn board() -> Node {
@@ -10,14 +10,14 @@ fn board() -> Node {
 }
 
 fn root(node: &Node) -> String {
-    node.tree("board")["pid"].as_str().expect("the root runs").to_owned()
+    node.supervisor("board")
 }
 
 /// Starts a tally, bumps it so often, and returns its pid.
 fn tally(node: &Node, module: &str, bump: &Value, times: u64) -> String {
     let spec = json!({"id": module, "module": module}).to_string();
     node.ok(&["child", "start", &root(node), &spec]);
-    let pid = node.pid("board", &json!(module));
+    let pid = node.pid("board", module);
     bumped(node, &pid, bump, times);
     pid
 }
@@ -29,7 +29,7 @@ fn bumped(node: &Node, pid: &str, bump: &Value, times: u64) {
 }
 
 fn say(node: &Node, pid: &str, what: &str) -> Value {
-    node.json(&["call", pid, what])["reply"].clone()
+    node.call(pid, what)
 }
 
 fn up(node: &Node) -> Run {
@@ -55,10 +55,7 @@ fn s13_by_hand_such_a_process_ends_with_the_typed_error_and_is_restarted_with_a_
     let pid = tally(&node, "board_stiff", &json!(5), 2);
     let dir = folder("tests/fixtures/lib/board-2.0.0");
     node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
-    let new = eventually("it is restarted", || {
-        let row = node.child("board", &json!("board_stiff"));
-        row["pid"].as_str().filter(|new| *new != pid).map(str::to_owned)
-    });
+    let new = node.restarted("board", "board_stiff", &pid);
     assert_eq!(say(&node, &new, "sum"), json!(0), "never the old bytes read as something else");
     let log = node.log();
     let report = log.lines().find(|line| line.contains("a process ended") && line.contains(&pid));
@@ -83,7 +80,7 @@ fn s13_a_field_gone_from_items_and_entries_is_declared_as_the_diff_spells_it() {
         json!({ "sheets": { "left": [note("a"), note("b")], "right": [note("c")] }, "last": note("d") });
     let spec = json!({ "id": "board_notes", "module": "board_notes", "args": notes }).to_string();
     node.ok(&["child", "start", &root(&node), &spec]);
-    let pid = node.pid("board", &json!("board_notes"));
+    let pid = node.pid("board", "board_notes");
     up(&node).expect(0);
     let text = |text: &str| json!({ "text": text });
     let left =
@@ -103,12 +100,9 @@ fn s14_a_queued_message_of_the_old_form_crashes_who_has_no_clause_for_it_and_say
     node.ok(&["suspend", &pid]);
     bumped(&node, &pid, &json!("bump"), 2);
     up(&node).expect(0);
-    assert_eq!(node.child("board", &json!("board_strict"))["pid"], json!(pid));
+    assert_eq!(node.pid("board", "board_strict"), pid);
     node.ok(&["resume", &pid]);
-    let new = eventually("it is restarted", || {
-        let row = node.child("board", &json!("board_strict"));
-        row["pid"].as_str().filter(|new| *new != pid).map(str::to_owned)
-    });
+    let new = node.restarted("board", "board_strict", &pid);
     let log = node.log();
     let report = log.lines().find(|line| line.contains("a process ended") && line.contains(&pid));
     let report = report.unwrap_or_else(|| panic!("no crash report of {pid} in:\n{log}"));
@@ -134,7 +128,7 @@ fn s14_with_a_clause_for_the_old_form_every_queued_message_counts() {
     up(&node).expect(0);
     node.ok(&["resume", &pid]);
     assert_eq!(say(&node, &pid, "sum"), json!(5));
-    assert_eq!(node.pid("board", &json!("board_tally")), pid);
+    assert_eq!(node.pid("board", "board_tally"), pid);
 }
 
 #[test]
@@ -159,7 +153,7 @@ fn s15_a_tally_that_is_upgraded_under_mixed_messages_has_the_sum_of_all_and_the_
     bumped(&node, &pid, &json!({"bump": 1_000}), 1);
     assert_eq!(say(&node, &pid, "sum"), json!(expected + 1_000));
     assert_eq!(say(&node, &pid, "max"), json!(1_000));
-    assert_eq!(node.pid("board", &json!("board_tally")), pid, "nothing has crashed");
+    assert_eq!(node.pid("board", "board_tally"), pid, "nothing has crashed");
     node.ok(&["downgrade"]);
     assert_eq!(say(&node, &pid, "sum"), json!(expected + 1_000));
 }

@@ -14,7 +14,7 @@ fn wire() -> Node {
 /// Has a desk of the fixture do something, and returns what it answers.
 #[track_caller]
 fn ask(node: &Node, desk: &str, request: &Value) -> Vec<String> {
-    let reply = node.json(&["call", desk, &request.to_string()])["reply"].clone();
+    let reply = node.call(desk, request);
     serde_json::from_value(reply).expect("the desk answers with texts")
 }
 
@@ -35,7 +35,7 @@ fn a_table_is_read_by_others_written_by_its_owner_and_untouched_by_an_upgrade() 
     assert_eq!(ask(&node, "wire_desk", &json!({"count": -2})), ["3"]);
     let tables = node.json(&["tables"])["tables"].clone();
     assert_eq!(tables.as_array().map(Vec::len), Some(2), "{tables:#}");
-    let desk = node.pid("wire", &json!("desk"));
+    let desk = node.pid("wire", "desk");
     let book = &tables[0];
     assert_eq!(
         (&book["name"], &book["type"], &book["access"], &book["owner"], &book["rows"]),
@@ -118,7 +118,7 @@ fn a_mailbox_that_grows_is_told_and_counted() {
     assert_eq!(metric(&node, "reld_mailbox_high_total"), Some(0.0));
     ask(&node, "wire_desk", &json!({"send": ["wire_clerk", 2]}));
     assert_eq!(metric(&node, "reld_mailbox_high_total"), Some(1.0));
-    let clerk = node.pid("wire", &json!("clerk"));
+    let clerk = node.pid("wire", "clerk");
     assert!(
         node.log().lines().any(|line| line.contains("a mailbox grows") && line.contains(&clerk)),
         "{}",
@@ -135,10 +135,10 @@ fn a_mailbox_that_grows_is_told_and_counted() {
 fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_is_full() {
     let node = Node::start();
     node.ok(&["upgrade", &release("board-1.0.0")]);
-    let root = node.tree("board")["pid"].as_str().expect("the root runs").to_owned();
+    let root = node.supervisor("board");
     let spec = json!({"id": "guard", "module": "board_guard", "args": "narrow"}).to_string();
     node.ok(&["child", "start", &root, &spec]);
-    let guard = node.pid("board", &json!("guard"));
+    let guard = node.pid("board", "guard");
     node.ok(&["suspend", &guard]);
     for _ in 0..5 {
         node.ok(&["cast", &guard, "null"]);
@@ -154,7 +154,7 @@ fn a_bounded_mailbox_refuses_with_a_word_and_a_figure_what_others_send_when_it_i
     // At the first, the second and the fourth.
     assert_eq!(node.log().lines().filter(|line| told(line)).count(), 3, "{}", node.log());
     node.ok(&["resume", &guard]);
-    assert_eq!(node.json(&["call", &guard, "null"])["reply"], json!(0));
+    assert_eq!(node.call(&guard, "null"), 0);
     node.ok(&["upgrade", &release("board-2.0.0"), "--suspend-timeout", "5000"]);
     assert_eq!(node.json(&["proc", &guard])["queue_max"], json!(2), "the bound outlives an upgrade");
 }
@@ -166,7 +166,7 @@ fn the_nodes_figures_are_there_for_prometheus() {
     node.ok(&["kill", "wire_hand"]);
     eventually("the restart is counted", || metric(&node, "reld_restarts_total").filter(|n| *n == 1.0));
     node.ok(&["suspend", "wire_clerk"]);
-    let clerk = node.pid("wire", &json!("clerk"));
+    let clerk = node.pid("wire", "clerk");
     eventually("messages are counted", || metric(&node, "reld_messages_total").filter(|n| *n >= 1.0));
     node.ok(&["cast", &clerk, "null"]);
     assert_eq!(metric(&node, "reld_mailbox_messages"), Some(1.0));

@@ -3,44 +3,39 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use reld_tests::{Node, Run, release};
-use serde_json::{Value, json};
+use reld_api::response::ReleaseStatus::{Current, Old, Permanent, Unpacked};
+use reld_api::response::{self, ReleaseStatus};
+use reld_tests::{Node, Run, assert_contains, release};
 
-fn statuses(node: &Node) -> Vec<(Value, Value)> {
-    let releases = node.json(&["releases"])["releases"].clone();
-    let mut rows: Vec<_> = releases
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|row| (row["version"].clone(), row["status"].clone()))
-        .collect();
-    rows.sort_by_key(|(version, _)| version.to_string());
+fn statuses(node: &Node) -> Vec<(String, ReleaseStatus)> {
+    let mut rows: Vec<_> = node.releases().into_iter().map(|row| (row.version, row.status)).collect();
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
     rows
 }
 
 #[track_caller]
-fn check(node: &Node, expected: &[(&str, &str)]) {
-    let expected: Vec<_> = expected.iter().map(|(version, status)| (json!(version), json!(status))).collect();
+fn check(node: &Node, expected: &[(&str, ReleaseStatus)]) {
+    let expected: Vec<_> = expected.iter().map(|(version, status)| (version.to_string(), *status)).collect();
     assert_eq!(statuses(node), expected);
 }
 
-fn running(node: &Node) -> Value {
-    node.json(&["status"])["release"]["version"].clone()
+/// Unpacks a release and returns whether it was new.
+fn unpack(node: &Node, tarball: &str) -> bool {
+    node.read::<response::Unpacked>(&["unpack", tarball]).changed
 }
 
 #[test]
 fn s65_unpacking_is_idempotent_and_a_damaged_tarball_leaves_nothing() {
     let node = Node::start();
     let tarball = release("shop-1.0.0");
-    assert_eq!(node.json(&["unpack", &tarball])["changed"], json!(true));
-    assert_eq!(node.json(&["unpack", &tarball])["changed"], json!(false));
+    assert_eq!([(); 2].map(|()| unpack(&node, &tarball)), [true, false]);
     let mut bytes = std::fs::read(release("shop-1.1.0")).expect("it was packed");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     let damaged = node.root().join("damaged.tar.gz");
     std::fs::write(&damaged, bytes).expect("the root can be written");
     node.run(&["unpack", &damaged.to_string_lossy()]).expect(1);
-    check(&node, &[("1.0.0", "unpacked")]);
+    check(&node, &[("1.0.0", Unpacked)]);
     assert!(!node.root().join("releases/1.1.0").exists());
 }
 
@@ -48,17 +43,17 @@ fn s65_unpacking_is_idempotent_and_a_damaged_tarball_leaves_nothing() {
 fn s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused() {
     let node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
-    check(&node, &[("1.0.0", "permanent")]);
+    check(&node, &[("1.0.0", Permanent)]);
     node.ok(&["unpack", &release("shop-1.1.0")]);
     node.run(&["commit", "1.1.0"]).expect(1);
     node.run(&["reboot-old", "1.1.0"]).expect(1);
     node.run(&["remove", "1.0.0"]).expect(1);
     node.ok(&["install", "1.1.0"]);
-    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "current")]);
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Current)]);
     node.ok(&["commit"]);
-    check(&node, &[("1.0.0", "old"), ("1.1.0", "permanent")]);
+    check(&node, &[("1.0.0", Old), ("1.1.0", Permanent)]);
     node.ok(&["remove", "1.0.0"]);
-    check(&node, &[("1.1.0", "permanent")]);
+    check(&node, &[("1.1.0", Permanent)]);
     assert!(!node.root().join("lib/counter-0.1.0").exists());
 }
 
@@ -66,21 +61,21 @@ fn s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused() {
 fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
     let mut node = Node::start();
     node.kill_9_and_restart();
-    assert_eq!(running(&node), Value::Null);
+    assert_eq!(node.status().release, None);
     node.ok(&["unpack", &release("shop-1.0.0")]);
     node.kill_9_and_restart();
-    assert_eq!(running(&node), Value::Null);
+    assert_eq!(node.status().release, None);
     node.ok(&["upgrade", "1.0.0"]);
     node.kill_9_and_restart();
-    assert_eq!(running(&node), json!("1.0.0"));
+    assert_eq!(node.version(), "1.0.0");
     node.ok(&["upgrade", &release("shop-1.1.0"), "--no-commit"]);
-    assert_eq!(running(&node), json!("1.1.0"));
+    assert_eq!(node.version(), "1.1.0");
     node.kill_9_and_restart();
-    assert_eq!(running(&node), json!("1.0.0"));
-    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "unpacked")]);
+    assert_eq!(node.version(), "1.0.0");
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Unpacked)]);
     node.ok(&["upgrade", "1.1.0"]);
     node.kill_9_and_restart();
-    assert_eq!(running(&node), json!("1.1.0"));
+    assert_eq!(node.version(), "1.1.0");
     assert!(node.terminate().success());
 }
 
@@ -95,15 +90,13 @@ fn kill_during_upgrade(node: &mut Node, after: Duration) -> bool {
 
 /// Checks that a node runs one of two releases with nothing of the other, and returns which.
 fn check_whole(node: &Node) -> String {
-    let version = running(node).as_str().expect("the node boots a release").to_owned();
+    let version = node.version();
     let app = if version == "1.0.0" { "0.1.0" } else { "0.1.1" };
-    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!(app));
-    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
-        assert_eq!((&module["current"], &module["old"]), (&json!(app), &Value::Null), "{module:#}");
-    }
-    let permanent = (json!(version), json!("permanent"));
-    assert!(statuses(node).contains(&permanent), "{:?}", statuses(node));
-    node.ok(&["call", &node.pid("counter", &json!(10_000)), "get"]);
+    assert_eq!(node.app("counter").version, app);
+    node.assert_code(app);
+    let statuses = statuses(node);
+    assert!(statuses.contains(&(version.clone(), Permanent)), "{statuses:?}");
+    node.ok(&["call", &node.pid("counter", 10_000), "get"]);
     version
 }
 
@@ -115,7 +108,7 @@ fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     let whole = start.elapsed();
     for part in 0..=16 {
-        if running(&node) == json!("1.1.0") {
+        if node.version() == "1.1.0" {
             node.ok(&["downgrade", "1.0.0"]);
         }
         if statuses(&node).len() == 2 {
@@ -134,7 +127,7 @@ fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_t
     node.ok(&["upgrade", &release("shop-1.0.0")]);
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     node.ok(&["downgrade"]);
-    check(&node, &[("1.0.0", "permanent"), ("1.1.0", "old")]);
+    check(&node, &[("1.0.0", Permanent), ("1.1.0", Old)]);
     node.ok(&["upgrade", "1.1.0"]);
     assert!(node.terminate().success());
 
@@ -147,14 +140,13 @@ fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_t
         std::fs::write(&table, sound.replacen(from, to, 1)).expect("the root can be written");
         let refused =
             Run::of(Node::daemon_in(&node.root()).arg("--socket").arg(node.socket())).expect(1).stderr;
-        let words = format!("{} was changed by something else than reld", table.display());
-        assert!(refused.contains(&words), "{refused}");
+        assert_contains(&refused, &[&format!("{} was changed by something else than reld", table.display())]);
     }
 
     // Nothing was deleted for it.
     std::fs::write(&table, sound).expect("the root can be written");
     node.kill_9_and_restart();
-    assert_eq!(running(&node), json!("1.1.0"));
+    assert_eq!(node.version(), "1.1.0");
     node.ok(&["downgrade"]);
-    assert_eq!(running(&node), json!("1.0.0"));
+    assert_eq!(node.version(), "1.0.0");
 }

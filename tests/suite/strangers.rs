@@ -20,12 +20,12 @@ fn shop() -> Node {
 /// Runs relctl, which has to refuse with these words and leave the node as it was.
 #[track_caller]
 fn check_refused(node: &Node, args: &[&str], words: &[&str]) {
-    let before = (node.json(&["releases"]), node.pid("counter", &json!(10_000)));
+    let before = (node.json(&["releases"]), node.pid("counter", 10_000));
     let refused = node.run(args).expect(1).stderr;
     for words in words {
         assert!(refused.contains(words), "no {words} in:\n{refused}");
     }
-    assert_eq!((node.json(&["releases"]), node.pid("counter", &json!(10_000))), before);
+    assert_eq!((node.json(&["releases"]), node.pid("counter", 10_000)), before);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn s52_modules_are_those_of_the_library_and_whoever_lists_others_is_refused() {
     // OTP: a list in each child spec, written by hand, by which an upgrade finds processes. Here a child names one module, an
     // app's library has what it has, and the only list is that of app.toml, which the packer writes.
     let node = shop();
-    let root = node.tree("counter")["pid"].as_str().expect("the root runs").to_owned();
+    let root = node.supervisor("counter");
     for modules in [json!([]), json!(["counter"]), json!("dynamic")] {
         let spec = json!({"id": 5, "module": "counter", "args": 5, "modules": modules}).to_string();
         let refused = node.run(&["child", "start", &root, &spec]);

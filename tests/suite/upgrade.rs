@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reld_tests::{Churned, Node, count, eventually, open_market, pid_value, release};
-use serde_json::{Value, json};
+use reld_api::response::{App, Checked, Forest, Module, Outcome, ProcessDetails, RunningRelease};
+use reld_tests::{
+    Churned, Node, Run, assert_contains, assert_in_order, count, eventually, field, keys, open_market,
+    pid_value, release,
+};
+use serde_json::json;
 
 use crate::doctored::{doctored, edit};
 
@@ -15,21 +19,24 @@ fn shop() -> Node {
 }
 
 fn counters(node: &Node) -> [String; 2] {
-    [10_000, 20_000].map(|id| node.pid("counter", &json!(id)))
+    [10_000, 20_000].map(|id| node.pid("counter", id))
 }
 
 fn n(node: &Node, pid: &str) -> u64 {
-    node.state(pid)["n"].as_u64().expect("a counter has a number")
+    field(&node.state(pid), "n")
+}
+
+/// Returns the time between two ticks of a counter of the second version.
+fn interval(node: &Node, pid: &str) -> u64 {
+    field(&node.state(pid), "interval_ms")
 }
 
 #[test]
 fn s40_a_dry_run_prints_the_script_and_changes_nothing() {
     let node = shop();
     let text = node.ok(&["upgrade", &release("shop-1.1.0"), "--dry-run"]).stdout;
-    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in:\n{text}"));
-    let order = ["load_object_code counter", "suspend", "code_change", "resume"].map(at);
-    assert!(order.is_sorted(), "{text}");
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+    assert_in_order(&text, &["load_object_code counter", "suspend", "code_change", "resume"]);
+    assert_eq!(node.version(), "1.0.0");
 }
 
 #[test]
@@ -37,56 +44,46 @@ fn s41_an_upgrade_keeps_pids_and_values_and_changes_the_state() {
     let node = shop();
     let pids = counters(&node);
     let before = pids.each_ref().map(|pid| n(&node, pid));
-    let report = node.json(&["upgrade", &release("shop-1.1.0")]);
-    assert_eq!((&report["outcome"], &report["committed"]), (&json!("installed"), &json!(true)));
-    assert!(report["pauses"]["processes"].as_u64().is_some_and(|processes| processes >= 2), "{report:#}");
-    assert_eq!(report["killed"], json!([]));
+    let report = node.report(&["upgrade", &release("shop-1.1.0")]);
+    assert_eq!((report.outcome, report.committed), (Outcome::Installed, true));
+    assert!(report.pauses.processes >= 2, "{report:#?}");
+    assert_eq!(report.killed, []);
     assert_eq!(counters(&node), pids);
     for (pid, before) in pids.iter().zip(before) {
-        let state = node.state(pid);
-        assert_eq!(state["interval_ms"], json!(250));
-        assert!((before..before + 1_000).contains(&n(&node, pid)), "{state:#} after {before}");
+        assert_eq!(interval(&node, pid), 250);
+        let now = n(&node, pid);
+        assert!((before..before + 1_000).contains(&now), "{now} after {before}");
     }
-    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!("0.1.1"));
-    for module in node.json(&["code"])["modules"].as_array().expect("a list") {
-        assert_eq!((&module["current"], &module["old"]), (&json!("0.1.1"), &Value::Null), "{module:#}");
-    }
-    let again = node.json(&["upgrade", "1.1.0"]);
-    assert_eq!(again["changed"], json!(false));
+    assert_eq!(node.app("counter").version, "0.1.1");
+    node.assert_code("0.1.1");
+    assert!(!node.report(&["upgrade", "1.1.0"]).changed);
 }
 
 #[test]
 fn s43_after_the_upgrade_a_restart_uses_the_new_spec_and_the_check_warns_that_it_differs() {
     let node = shop();
     node.ok(&["unpack", &release("shop-1.1.0")]);
-    let warnings = node.json(&["check", "1.1.0"])["warnings"].clone();
-    let warning = warnings[0].as_str().expect("a warning");
-    for words in ["counter is changed with {\"interval_ms\":250}", "starts from its child spec"] {
-        assert!(warning.contains(words), "no {words} in {warnings:#}");
-    }
-    let report = node.json(&["upgrade", "1.1.0"]);
-    assert_eq!(report["warnings"], warnings);
+    let warnings = node.read::<Checked>(&["check", "1.1.0"]).warnings;
+    let parts = ["counter is changed with {\"interval_ms\":250}", "starts from its child spec"];
+    assert_contains(&warnings[0], &parts);
+    assert_eq!(node.report(&["upgrade", "1.1.0"]).warnings, warnings);
     let [first, _] = counters(&node);
-    assert_eq!(node.state(&first)["interval_ms"], json!(250), "by the change");
+    assert_eq!(interval(&node, &first), 250, "by the change");
     node.ok(&["kill", &first]);
-    let again = eventually("it is started again", || {
-        let pid = node.child("counter", &json!(10_000))["pid"].as_str().map(str::to_owned);
-        pid.filter(|pid| *pid != first)
-    });
-    assert_eq!(node.state(&again)["interval_ms"], json!(200), "by its child spec");
-    let back = node.json(&["downgrade"]);
-    assert_eq!(back["warnings"], json!([]), "the way back gives nothing");
+    let again = node.restarted("counter", 10_000, &first);
+    assert_eq!(interval(&node, &again), 200, "by its child spec");
+    assert_eq!(node.report(&["downgrade"]).warnings, [""; 0], "the way back gives nothing");
 }
 
 #[test]
 fn s19_an_appup_turns_an_odd_value_even_as_was_done_by_hand() {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
-    let pid = node.pid("stage", &json!("a"));
-    assert_eq!(node.state(&pid)["n"], json!(1));
+    let pid = node.pid("stage", "a");
+    assert_eq!(n(&node, &pid), 1);
     node.ok(&["upgrade", &release("stage-2.0.0")]);
-    assert_eq!(node.pid("stage", &json!("a")), pid);
-    let n = node.state(&pid)["n"].as_i64().expect("a number");
+    assert_eq!(node.pid("stage", "a"), pid);
+    let n = n(&node, &pid);
     assert_eq!(n % 2, 0, "{n}");
 }
 
@@ -100,34 +97,41 @@ fn s48_up_and_down_many_times_leaves_the_same_state_and_pids() {
         node.ok(&["downgrade"]);
     }
     assert_eq!(counters(&node), pids);
-    let state = node.state(&pids[0]);
-    assert_eq!(state.get("interval_ms"), None, "{state:#}");
-    assert_eq!(node.json(&["apps"])["apps"][0]["version"], json!("0.1.0"));
-    let code = node.json(&["code"]);
-    assert_eq!(code["residents"], json!([]), "a purged library is unmapped");
+    assert_eq!(keys(&node.state(&pids[0])), ["n", "stopping"]);
+    assert_eq!(node.app("counter").version, "0.1.0");
+    assert_eq!(node.code().residents, [], "a purged library is unmapped");
 }
 
-/// Everything of a quiet node that a failed upgrade must leave alone: states byte for byte as relctl prints them,
-/// mailboxes, timers, links, monitors, names, environments, code, trees.
-fn snapshot(node: &Node) -> Value {
-    let pids = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
-    let processes = pids.iter().filter_map(|process| process["pid"].as_str()).map(|pid| details(node, pid));
-    json!({
-        "processes": processes.collect::<Vec<_>>(),
-        "code": node.json(&["code"])["modules"],
-        "release": node.json(&["status"])["release"],
-        "tree": node.json(&["tree"]),
-        "apps": node.json(&["apps"]),
-    })
+/// Everything of a quiet node that a failed upgrade must leave alone: mailboxes, timers, links, monitors, names,
+/// environments, code, trees, and states byte for byte as relctl prints them.
+#[derive(Debug, PartialEq)]
+struct Snapshot {
+    processes: Vec<ProcessDetails>,
+    /// Processes of the runtime have none: relctl fails before as after.
+    states: Vec<Run>,
+    modules: Vec<Module>,
+    release: Option<RunningRelease>,
+    forest: Forest,
+    apps: Vec<App>,
 }
 
-fn details(node: &Node, pid: &str) -> Value {
-    let details = eventually("nobody touches the process", || {
-        let details = node.json(&["proc", pid]);
-        (details["in_callback"] == json!(false)).then_some(details)
-    });
-    // Those of the runtime itself have no state to show, before as after.
-    json!({"details": details, "state": node.run(&["state", pid, "--json"]).stdout})
+impl Snapshot {
+    fn of(node: &Node) -> Self {
+        let processes: Vec<_> = node.ps().iter().map(|process| at_rest(node, &process.pid)).collect();
+        let state = |of: &ProcessDetails| node.run(&["state", &of.process.pid, "--json"]);
+        Self {
+            states: processes.iter().map(state).collect(),
+            processes,
+            modules: node.code().modules,
+            release: node.status().release,
+            forest: node.read(&["tree"]),
+            apps: node.apps(),
+        }
+    }
+}
+
+fn at_rest(node: &Node, pid: &str) -> ProcessDetails {
+    eventually("no callback of the process runs", || Some(node.proc(pid)).filter(|of| !of.in_callback))
 }
 
 /// Brings a stage node to the brink: of two counters, the conversion of one goes wrong. Both are suspended, with mail
@@ -136,7 +140,7 @@ fn troubled(trouble: &str) -> (Node, Vec<String>) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    let pids: Vec<String> = ["a", "b", "pi"].iter().map(|id| node.pid("stage", &json!(id))).collect();
+    let pids: Vec<String> = ["a", "b", "pi"].into_iter().map(|id| node.pid("stage", id)).collect();
     node.ok(&["cast", &pids[0], &json!({"bind": pid_value(&pids[2])}).to_string()]);
     node.ok(&["cast", &pids[1], &json!({ "trouble": trouble }).to_string()]);
     for pid in &pids[..2] {
@@ -145,7 +149,7 @@ fn troubled(trouble: &str) -> (Node, Vec<String>) {
         node.ok(&["suspend", pid]);
         node.ok(&["cast", pid, r#"{"bump": 5}"#]);
         eventually("the last tick waits beside the cast", || {
-            (node.json(&["proc", pid])["mailbox"].as_array()?.len() == 2).then_some(())
+            (node.proc(pid).mailbox.len() == 2).then_some(())
         });
     }
     (node, pids)
@@ -154,15 +158,19 @@ fn troubled(trouble: &str) -> (Node, Vec<String>) {
 #[track_caller]
 fn check_rolled_back(trouble: &str, words: &[&str]) {
     let (node, pids) = troubled(trouble);
-    let before = snapshot(&node);
-    let bound = &details(&node, &pids[0])["details"];
-    assert_eq!((&bound["names"], &bound["monitors"]), (&json!(["bound"]), &json!([pids[2]])), "{bound:#}");
-    assert_eq!(bound["timers"].as_array().map(Vec::len), Some(1), "{bound:#}");
-    let failed = node.run(&["upgrade", "2.0.0"]).expect(4);
-    for word in words.iter().chain(&[pids[1].as_str(), "the node runs 1.0.0 as before"]) {
-        assert!(failed.stderr.contains(word), "no {word} in:\n{}", failed.stderr);
+    let before = Snapshot::of(&node);
+    for pid in &pids {
+        assert!(before.processes.iter().any(|of| of.process.pid == *pid), "{before:#?}");
+        assert!(before.states.iter().any(|of| of.code == 0 && of.stdout.contains(pid)), "{before:#?}");
     }
-    assert_eq!(snapshot(&node), before);
+    assert!(before.modules.iter().any(|module| module.module == "count_server"), "{before:#?}");
+    let bound = at_rest(&node, &pids[0]);
+    assert_eq!((&*bound.names, &*bound.monitors), (&["bound".to_owned()][..], &pids[2..]));
+    assert_eq!(bound.timers.len(), 1, "{bound:#?}");
+    let failed = node.run(&["upgrade", "2.0.0"]).expect(4).stderr;
+    assert_contains(&failed, words);
+    assert_contains(&failed, &[&pids[1], "the node runs 1.0.0 as before"]);
+    assert_eq!(Snapshot::of(&node), before);
     // The node is as before, and lives: the same upgrade goes well once the trouble is gone.
     for pid in &pids[..2] {
         node.ok(&["resume", pid]);
@@ -190,13 +198,10 @@ fn s51_a_change_code_that_never_returns_leaves_code_and_states_as_before_and_nam
 #[test]
 fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_shown() {
     let (node, pids) = troubled("spin");
-    let failed = node.run(&["upgrade", "2.0.0", "--code-change-timeout", "300"]).expect(4);
-    assert!(failed.stderr.contains("0.2.0 did not return within 300 ms"), "{}", failed.stderr);
-    let stuck = eventually("it is stuck for a second", || {
-        node.json(&["status"])["stuck"].as_array().and_then(|stuck| stuck.first()).cloned()
-    });
-    let what = [&stuck["pid"], &stuck["module"], &stuck["version"]];
-    assert_eq!(what, [&json!(pids[1]), &json!("count_server"), &json!("0.2.0")]);
+    let failed = node.run(&["upgrade", "2.0.0", "--code-change-timeout", "300"]).expect(4).stderr;
+    assert_contains(&failed, &["0.2.0 did not return within 300 ms"]);
+    let stuck = eventually("it is stuck for a second", || node.status().stuck.into_iter().next());
+    assert_eq!([stuck.pid, stuck.module, stuck.version], [&pids[1], "count_server", "0.2.0"]);
     assert!(node.log().contains("app code does not come back"));
 }
 
@@ -204,16 +209,15 @@ fn s51_the_time_for_a_change_code_can_be_chosen_and_one_that_never_returns_is_sh
 fn a_second_downgrade_does_not_go_up_again_and_no_release_that_never_ran_is_gone_back_to() {
     let mut node = shop();
     node.ok(&["unpack", &release("shop-1.1.0")]);
-    let refused = node.run(&["downgrade", "1.1.0"]).expect(1);
-    assert!(refused.stderr.contains("only one that ran before"), "{}", refused.stderr);
+    let refused = node.run(&["downgrade", "1.1.0"]).expect(1).stderr;
+    assert_contains(&refused, &["only one that ran before"]);
     node.ok(&["upgrade", "1.1.0"]);
     node.kill_9_and_restart();
     node.ok(&["downgrade"]);
     for _ in 0..2 {
-        let refused = node.run(&["downgrade"]).expect(1);
-        assert!(refused.stderr.contains("1.1.0"), "{}", refused.stderr);
+        assert_contains(&node.run(&["downgrade"]).expect(1).stderr, &["1.1.0"]);
         node.kill_9_and_restart();
-        assert_eq!(node.json(&["status"])["release"]["version"], "1.0.0");
+        assert_eq!(node.version(), "1.0.0");
     }
 }
 
@@ -222,7 +226,7 @@ fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgrade
     let node = Arc::new(Node::start());
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    let [a, b] = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let [a, b] = ["a", "b"].map(|id| node.pid("stage", id));
     let over = Arc::new(AtomicBool::new(false));
     let relays: Vec<_> = [(a.clone(), b.clone()), (a, b)]
         .into_iter()
@@ -232,7 +236,7 @@ fn no_call_is_lost_while_members_that_call_each_other_are_upgraded_and_downgrade
             std::thread::spawn(move || {
                 let mut calls = 0;
                 while !over.load(Ordering::Relaxed) {
-                    node.json(&["call", &from, &ask]);
+                    node.call(&from, &ask);
                     calls += 1;
                 }
                 calls
@@ -259,16 +263,15 @@ fn s56_two_modules_that_call_each_other_are_upgraded_together_and_apart_and_no_d
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &tarball]);
     let market = open_market(&node);
-    let answered = || node.json(&["call", "buyer_0", "count"])["reply"]["answered"].as_u64();
+    let answered = || field::<u64>(&node.call("buyer_0", "count"), "answered");
     // Group by group, buyers and tills are of two versions for a while.
     for windows in [&[][..], &["--group-windows"]] {
         for _ in 0..2 {
             for to in ["2.0.0", "1.0.0"] {
                 let before = answered();
-                let report = node.json(&[&["upgrade", to], windows].concat());
-                let number = report["windows"].as_array().map_or(1, Vec::len);
-                assert_eq!(number, if windows.is_empty() { 1 } else { 3 }, "{report:#}");
-                assert_eq!((&report["killed"], &report["restarted"]), (&json!([]), &json!([])), "{report:#}");
+                let report = node.report(&[&["upgrade", to], windows].concat());
+                assert_eq!(report.windows.len(), if windows.is_empty() { 0 } else { 3 }, "{report:#?}");
+                assert_eq!((report.killed.len(), report.restarted.len()), (0, 0), "{report:#?}");
                 assert!(answered() > before, "they deal all the time");
             }
         }
@@ -277,8 +280,7 @@ fn s56_two_modules_that_call_each_other_are_upgraded_together_and_apart_and_no_d
     count(&node, &market, &mut counted);
     let Churned { answered, ended, lost, crossed, doubled, missed, .. } = counted;
     assert_eq!((ended, lost, crossed, doubled, missed), (0, 0, 0, 0, 0), "of {answered}");
-    let tills = node.json(&["proc", "till_0"]);
-    assert_eq!(tills["version"], json!("0.1.0"), "{tills:#}");
+    assert_eq!(node.proc("till_0").process.version, "0.1.0");
 }
 
 #[test]
@@ -293,7 +295,7 @@ fn s87_the_release_s_own_file_is_never_mapped_so_who_writes_to_it_reaches_no_run
     node.ok(&["upgrade", &release("shop-1.1.0")]);
     let refused = node.run(&["downgrade", "1.0.0"]);
     assert_ne!(refused.code, 0, "{refused:?}");
-    assert_eq!(node.json(&["status"])["release"]["version"], "1.1.0");
+    assert_eq!(node.version(), "1.1.0");
 }
 
 #[test]
@@ -303,7 +305,7 @@ fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_
     let node = Arc::new(Node::start());
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    let pids = ["a", "b"].map(|id| node.pid("stage", &json!(id)));
+    let pids = ["a", "b"].map(|id| node.pid("stage", id));
     let over = Arc::new(AtomicBool::new(false));
     let senders = pids.clone().map(|pid| {
         let (node, over) = (Arc::clone(&node), Arc::clone(&over));
@@ -323,7 +325,7 @@ fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_
     over.store(true, Ordering::Relaxed);
     for (pid, sender) in pids.iter().zip(senders) {
         let sent: i64 = sender.join().expect("every message was taken");
-        let n = node.json(&["call", pid, "get"])["reply"].as_i64().expect("a count_server has a number");
+        let n = node.call(pid, "get").as_i64().expect("a count_server has a number");
         assert!(sent > 0);
         assert_eq!(n / MESSAGE, sent);
     }

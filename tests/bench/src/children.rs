@@ -80,7 +80,7 @@ pub(crate) fn which(reps: usize, n: u64) {
 fn start(environment: &[(&str, &str)]) -> (Node, Value) {
     let node = Node::start_in(environment);
     node.ok(&["upgrade", &release("bench-1.0.0")]);
-    let root = node.tree("driver")["pid"].as_str().map(pid_value).expect("the driver has a root");
+    let root = pid_value(&node.supervisor("driver"));
     (node, root)
 }
 

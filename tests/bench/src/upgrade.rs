@@ -57,7 +57,7 @@ pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows) {
 
 pub(crate) fn fill(node: &Node, servers: Servers<'_>) {
     let Servers { n, state, shape, groups } = servers;
-    let root = node.tree("pool")["pid"].as_str().map(pid_value).expect("the pool has a root");
+    let root = pid_value(&node.supervisor("pool"));
     let order_ = json!({
         "fill": {"supervisor": root, "servers": n, "state": state, "shape": shape, "groups": groups}
     });
