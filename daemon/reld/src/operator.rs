@@ -150,19 +150,21 @@ impl Operator {
         self.send(turn, move |desk| {
             // What has not begun when its client leaves is dropped.
             if !done.is_closed() {
+                let answer = desk.change(work);
                 // A client that leaves later has no use for the answer.
-                let _ = done.send(desk.change(work));
+                let _ = done.send(answer);
             }
         })?;
         answer.await.map_err(|_| bug())
     }
 
-    /// The turn ends with the job, after everything that it shows.
+    /// The turn ends before the answer: the client may give its next order at once.
     fn send(&self, turn: Turn, work: impl FnOnce(&mut Desk) + Send + 'static) -> Result<(), ErrorReport> {
         let job: Job = Box::new(move |desk| {
-            let _turn = turn;
+            desk.begin(turn);
             work(desk);
             desk.look();
+            desk.end_turn();
         });
         self.jobs.send(job).map_err(|_| stopping())
     }

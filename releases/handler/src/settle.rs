@@ -215,13 +215,14 @@ impl Settling {
             left: self.settle.window.saturating_sub(self.begin.elapsed()),
             probe: self.probe(),
         };
-        let verdict = decide(&seen);
-        if let (Verdict::Probe, Some(probe)) = (&verdict, self.settle.probe.take()) {
-            tell("probe");
-            self.probing = Some(probe(trip));
-            return Verdict::Watch(LOOK);
+        match decide(&seen) {
+            Verdict::Probe => {
+                tell("probe");
+                self.probing = self.settle.probe.take().map(|probe| probe(trip));
+                Verdict::Watch(LOOK)
+            }
+            verdict => verdict,
         }
-        verdict
     }
 
     fn probe(&self) -> ProbeState<'_> {

@@ -110,8 +110,12 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
         };
         Settle { probe: Some(Box::new(probe)), ..Settle::default() }
     };
-    let report = handler.upgrade_settled(&targets[1], options(), trip_is(0, 1), &mut |_| ()).unwrap();
+    // After the window, which is looked at more than once.
+    let settle = Settle { window: Duration::from_millis(5), ..trip_is(0, 1) };
+    let report = handler.upgrade_settled(&targets[1], options(), settle, &mut |_| ()).unwrap();
     assert!(report.permanent, "{report}");
+    let probed = report.settled.unwrap().probe;
+    assert_eq!(probed, Some(Probed { fault: None, output: vec![] }));
 }
 
 #[test]

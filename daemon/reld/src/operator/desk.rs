@@ -10,6 +10,7 @@ use reld_handler::{Ended, Error, Event, Interrupt, Journey, Order, Outcome, Watc
 use tokio::sync::{oneshot, watch};
 
 use super::board::Board;
+use super::queue::Turn;
 use super::{Handler, Job};
 use crate::daemon::Next;
 use crate::history::{Asked, Records};
@@ -55,6 +56,8 @@ pub(super) struct Desk {
     settling: Option<UnderWay>,
     /// When to look at it again.
     look_after: Option<Duration>,
+    /// The turn of the order that is carried out, until it is answered.
+    turn: Turn,
 }
 
 /// What became of the boot.
@@ -76,7 +79,8 @@ impl Desk {
         next: watch::Sender<Next>,
     ) -> Self {
         let interrupt = handler.interrupt();
-        let desk = Self { handler, board, records, interrupt, next, settling: None, look_after: None };
+        let (settling, look_after, turn) = (None, None, Turn::none());
+        let desk = Self { handler, board, records, interrupt, next, settling, look_after, turn };
         desk.show();
         desk
     }
@@ -98,6 +102,7 @@ impl Desk {
             };
             if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
                 tracing::error!(name: "daemon.bug", thread = "operator", "an order panicked");
+                self.end_turn();
                 let bug = "an order panicked, which is a bug of reld; the daemon's log has the panic";
                 self.board.send_modify(|board| board.bug = Some(bug.to_owned()));
                 self.show();
@@ -105,10 +110,19 @@ impl Desk {
         }
     }
 
+    pub(super) fn begin(&mut self, turn: Turn) {
+        self.turn = turn;
+    }
+
+    pub(super) fn end_turn(&mut self) {
+        self.turn = Turn::none();
+    }
+
     /// Does something with the handler, and shows how the node is then.
     pub(super) fn change<R>(&mut self, work: impl FnOnce(&mut Handler) -> R) -> R {
         let done = work(&mut self.handler);
         self.show();
+        self.end_turn();
         done
     }
 
@@ -141,11 +155,13 @@ impl Desk {
         if let (Ok(Ended::Settles), Some(trip)) = (&result, self.handler.settling()) {
             let journey = Journey { from: trip.from, to: trip.to, app: None, restarts: false };
             under_way.begins(&journey, &self.records);
+            // Looks see what runs while it settles.
+            self.show();
+            self.turn = Turn::none();
             answer_early(&mut begun, &journey);
             self.settling = Some(under_way);
             self.look_after = Some(Duration::ZERO);
-            // Looks see what runs while it settles.
-            return self.show();
+            return;
         }
         // The order may have ended another one, which comes first.
         self.look();
@@ -202,6 +218,7 @@ impl Desk {
                 board.last = entry.map(Arc::new).or(board.last.take());
             }
         });
+        self.end_turn();
         // A client that hung up has no use for the answer.
         let _ = ended.send(result);
         if restarts {
