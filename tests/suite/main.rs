@@ -19,6 +19,7 @@ mod lives;
 mod many;
 mod misfits;
 mod native;
+mod orders;
 mod output;
 mod packaging;
 mod policy;

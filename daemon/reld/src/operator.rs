@@ -254,3 +254,73 @@ fn bug() -> ErrorReport {
     ErrorReport::new("bug", message, ExitCode::Bug)
         .with_hint("the daemon's log has the panic; `relctl status` says what runs")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use reld_handler::{Abi, Limits, Platform, Store};
+    use reld_loader::Loader;
+    use reld_runtime::Runtime;
+
+    use super::*;
+
+    /// The operator of an idle node.
+    fn operator(root: &std::path::Path) -> Operator {
+        let store = Store::open(root).unwrap();
+        let runtime = Runtime::new(1);
+        let loader = Loader::start(&store.root().run_dir(), || ()).unwrap();
+        let node = RuntimeNode::new(runtime, Arc::new(loader), Arc::new(Mutex::default()));
+        let records = Records::new(store.history());
+        let reld = Vsn::new(0, 1, 0);
+        let platform = Platform { target: "none".to_owned(), abi: Abi { major: 1, minor: 0 }, reld };
+        let handler = Handler::new(node, store, platform, Limits::default());
+        Operator::start(handler, records, watch::Sender::new(Next::Serve)).unwrap()
+    }
+
+    fn entry() -> Entry {
+        Entry::new("the order", None, false)
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_order_raises_an_alarm_and_leaves_the_thread_alive() {
+        let root = tempfile::tempdir().unwrap();
+        let operator = operator(root.path());
+        let failed = operator.change(entry(), |_| -> u8 { panic!("planted") }).await.unwrap_err();
+        assert_eq!((failed.kind.as_str(), failed.exit_code), ("bug", ExitCode::Bug));
+        assert!(operator.board().bug.is_some_and(|bug| bug.contains("an order panicked")));
+        assert_eq!(operator.change(entry(), |_| 5).await.unwrap(), 5);
+        assert_eq!(operator.ask("ask", |_| 6).await.unwrap(), 6);
+        assert_eq!(operator.board().busy, None);
+    }
+
+    #[tokio::test]
+    async fn an_order_whose_client_leaves_before_it_begins_is_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let operator = operator(root.path());
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let first = tokio::spawn({
+            let operator = operator.clone();
+            // A question takes no turn, so the order gets its own and stands behind it in the thread's queue.
+            async move {
+                operator
+                    .ask("ask", move |_| {
+                        begun.send(()).unwrap();
+                        wait.recv().unwrap()
+                    })
+                    .await
+            }
+        });
+        has_begun.await.unwrap();
+        let mut second = Box::pin(operator.change(entry(), |_| unreachable!("its client has left")));
+        let begins = tokio::time::timeout(std::time::Duration::ZERO, second.as_mut()).await;
+        assert!(begins.is_err(), "it stands in the queue");
+        drop(second);
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(operator.change(entry(), |_| 7).await.unwrap(), 7);
+        assert_eq!(operator.board().bug, None);
+    }
+}

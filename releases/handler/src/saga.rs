@@ -139,7 +139,11 @@ impl<N: Node> Saga<'_, N> {
             }
         }
         self.report.outcome = Outcome::Installed;
-        if let Err(cause) = self.timed(program.switch, "switch", |saga| Ok(saga.node.switch())) {
+        let switched = self.timed(program.switch, "switch", |saga| {
+            saga.node.switch();
+            Ok(())
+        });
+        if let Err(cause) = switched {
             return self.torn(program.switch, "switch", &cause);
         }
         for finish in &program.finishes {

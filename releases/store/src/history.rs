@@ -64,15 +64,6 @@ impl History {
         self.root.sync(&self.root.history_dir())
     }
 
-    /// Deletes a record of something that did not come about.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn forget(&self, number: u64) -> Result<(), Error> {
-        let path = self.path(number);
-        self.root.disk().remove(&path).map_err(Error::io("delete", &path))
-    }
-
     /// Returns the numbers of all records, the oldest first.
     ///
     /// # Errors
@@ -118,15 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_begun_completed_read_and_forgotten() {
+    fn a_record_is_begun_completed_and_read() {
         let (_folder, history) = history();
         assert_eq!(history.begin("one").unwrap(), 1);
         assert_eq!(history.begin("two").unwrap(), 2);
         history.write(2, "two, done").unwrap();
         assert_eq!(history.numbers().unwrap(), [1, 2]);
         assert_eq!(history.read(2).unwrap().as_deref(), Some("two, done"));
-        history.forget(1).unwrap();
-        assert_eq!(history.read(1).unwrap(), None);
+        assert_eq!(history.read(4).unwrap(), None);
         assert_eq!(history.begin("three").unwrap(), 3);
     }
 

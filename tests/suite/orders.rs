@@ -1,0 +1,201 @@
+//! Orders that meet another order: refused with the reason, waiting where everybody sees it, or the end of a settling.
+
+use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reld_api::response::{Checked, HistoryEntry, HistoryList, NodeStatus, Outcome, ReleaseStatus};
+use reld_tests::{Node, Run, assert_contains, eventually, release};
+use serde_json::json;
+
+/// A node that runs stage 2.0.0, came there from 1.0.0, and has 3.0.0.
+fn stage() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["upgrade", &release("stage-2.0.0")]);
+    node.ok(&["unpack", &release("stage-3.0.0")]);
+    node
+}
+
+/// Runs relctl beside the test.
+fn beside(node: &Node, args: &[&str]) -> Child {
+    let mut relctl = node.relctl(args);
+    relctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run")
+}
+
+fn end(child: Child) -> Run {
+    let output = child.wait_with_output().expect("relctl ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// Presses Ctrl-C.
+fn interrupt(child: Child) {
+    let id = i32::try_from(child.id()).expect("a process id");
+    kill(Pid::from_raw(id), Signal::SIGINT).expect("relctl is ours");
+    end(child);
+}
+
+/// Begins an upgrade to 3.0.0, which settles for ten minutes.
+fn settling(node: &Node) -> Child {
+    let upgrade = beside(node, &["upgrade", "3.0.0", "--settle", "600"]);
+    eventually("it settles", || (node.status().settling.as_deref() == Some("3.0.0")).then_some(()));
+    upgrade
+}
+
+/// Begins an upgrade of stage 1.0.0 to 2.0.0 whose conversion does not return for a minute.
+fn hanging() -> (Node, Child) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    node.ok(&["cast", &node.pid("stage", "b"), &json!({"trouble": "spin"}).to_string()]);
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--code-change-timeout", "60000"]);
+    let is_there = |status: NodeStatus| status.upgrade.is_some_and(|at| at.text.starts_with("precopy"));
+    eventually("it converts", || is_there(node.status()).then_some(()));
+    (node, upgrade)
+}
+
+#[track_caller]
+fn check_runs(node: &Node, version: &str, expected: ReleaseStatus) {
+    let release = node.status().release.expect("a release runs");
+    assert_eq!((release.version.as_str(), release.status), (version, expected));
+}
+
+fn history(node: &Node) -> Vec<HistoryEntry> {
+    node.read::<HistoryList>(&["history"]).entries
+}
+
+#[test]
+fn an_order_whose_author_left_while_it_waited_is_not_carried_out() {
+    let node = stage();
+    let upgrade = settling(&node);
+    for order in [["downgrade", "1.0.0", "--wait"], ["upgrade", "1.0.0", "--wait"]] {
+        let waiting = beside(&node, &order);
+        let shown = eventually("it waits", || node.status().waiting.into_iter().next());
+        assert_eq!(shown.uid, Some(nix::unistd::geteuid().as_raw()));
+        assert_contains(&node.ok(&["status"]).stdout, &["waiting    ", "leaves with its client"]);
+        interrupt(waiting);
+        eventually("it has left the queue", || node.status().waiting.is_empty().then_some(()));
+    }
+    node.ok(&["commit"]);
+    end(upgrade).expect(0);
+    check_runs(&node, "3.0.0", ReleaseStatus::Permanent);
+    let targets: Vec<String> = history(&node).into_iter().map(|entry| entry.to).collect();
+    assert_eq!(targets, ["1.0.0", "2.0.0", "3.0.0", "3.0.0"], "two upgrades, one that settled, its commit");
+}
+
+#[test]
+fn an_order_that_waits_is_carried_out_when_its_turn_has_come() {
+    let node = stage();
+    let upgrade = settling(&node);
+    let waiting = beside(&node, &["downgrade", "2.0.0", "--wait"]);
+    eventually("it waits", || node.status().waiting.into_iter().next());
+    node.ok(&["commit"]);
+    end(upgrade).expect(0);
+    end(waiting).expect(0);
+    check_runs(&node, "2.0.0", ReleaseStatus::Permanent);
+    // Which release ran before is not known until the turn of an order: one that waits names its own.
+    node.run(&["downgrade", "--wait"]).expect(2);
+}
+
+#[test]
+fn a_commit_ends_a_settling() {
+    let node = stage();
+    let upgrade = settling(&node);
+    node.run(&["commit", "2.0.0"]).expect(1);
+    node.ok(&["commit"]);
+    let shown = end(upgrade).expect(0).stdout;
+    assert_contains(&shown, &["installed 3.0.0 from 2.0.0", "it is permanent"]);
+    check_runs(&node, "3.0.0", ReleaseStatus::Permanent);
+    let status = node.status();
+    assert_eq!((status.settling, status.upgrade, status.order), (None, None, None));
+}
+
+#[test]
+fn a_downgrade_ends_a_settling_at_once_and_goes_back_once() {
+    let node = stage();
+    let upgrade = settling(&node);
+    let back = node.report(&["downgrade"]);
+    assert_eq!((back.outcome, back.to.as_str(), back.committed), (Outcome::Installed, "2.0.0", true));
+    assert_contains(&end(upgrade).expect(4).stderr, &["3.0.0 was taken back", "downgraded by the operator"]);
+    check_runs(&node, "2.0.0", ReleaseStatus::Permanent);
+    let last = history(&node).into_iter().rev().take(2).map(|entry| (entry.to, entry.outcome));
+    let last: Vec<_> = last.collect();
+    assert_eq!(last, [("2.0.0".to_owned(), Outcome::Installed), ("3.0.0".to_owned(), Outcome::TakenBack)]);
+}
+
+#[test]
+fn a_probe_that_orders_a_downgrade_goes_back_once() {
+    let node = stage();
+    let relctl = Node::relctl_program().display().to_string();
+    let failed = node.run(&["upgrade", "3.0.0", "--probe", &format!("{relctl} downgrade; exit 1")]).expect(4);
+    assert_contains(&failed.stderr, &["3.0.0 was taken back"]);
+    check_runs(&node, "2.0.0", ReleaseStatus::Permanent);
+}
+
+#[test]
+fn checks_and_dry_runs_answer_beside_a_settling_and_other_orders_are_refused_with_the_reason() {
+    let node = stage();
+    let upgrade = settling(&node);
+    let checked: Checked = node.read(&["check", "2.0.0"]);
+    assert_eq!((checked.from.as_deref(), checked.to.as_str()), (Some("3.0.0"), "2.0.0"));
+    node.ok(&["upgrade", "2.0.0", "--dry-run"]);
+    node.ok(&["upgrade", &release("stage-2.0.0"), "--dry-run"]);
+    for order in [
+        &["upgrade", "2.0.0"][..],
+        &["install", "1.0.0"],
+        &["downgrade", "1.0.0"],
+        &["remove", "2.0.0"],
+        &["reboot-old", "2.0.0"],
+        &["upgrade", "1.0.0", "--mode", "restart"],
+        &["purge", "count_server"],
+    ] {
+        let refused = node.refused(order);
+        assert_eq!(refused.kind, "busy", "{order:?}: {refused:?}");
+        assert!(refused.message.starts_with("cannot begin "), "{}", refused.message);
+        assert_contains(&refused.message, &["release 3.0.0 settles"]);
+        assert_contains(&refused.hint.unwrap_or_default(), &["relctl commit", "relctl downgrade", "--wait"]);
+    }
+    check_runs(&node, "3.0.0", ReleaseStatus::Current);
+    node.ok(&["abort"]);
+    end(upgrade).expect(4);
+    check_runs(&node, "2.0.0", ReleaseStatus::Permanent);
+}
+
+#[test]
+fn every_look_answers_while_a_conversion_hangs_and_orders_are_refused_with_the_step() {
+    let (node, upgrade) = hanging();
+    let pid = node.pid("stage", "a");
+    for look in [
+        &["status"][..],
+        &["tree"],
+        &["ps"],
+        &["proc", &pid],
+        &["apps"],
+        &["ports"],
+        &["tables"],
+        &["code"],
+        &["state", &pid],
+        &["releases"],
+        &["history"],
+        &["sys", "status", &pid],
+        &["child", "list", "stage_sup"],
+    ] {
+        let run = node.run(look);
+        assert!(run.code <= 1, "{look:?}: {run:?}");
+        assert!(node.status().upgrade.is_some(), "{look:?} waited for the upgrade");
+    }
+    assert!(node.metrics().contains("reld_"));
+    for order in [&["check", "1.0.0"][..], &["upgrade", "2.0.0", "--dry-run"], &["commit"], &["downgrade"]] {
+        let refused = node.refused(order);
+        assert_eq!(refused.kind, "busy", "{order:?}");
+        assert_contains(&refused.message, &["upgrade to 2.0.0 is under way, at step ", "precopy"]);
+    }
+    assert!(node.status().upgrade.is_some(), "the refusals waited for the upgrade");
+    drop(node);
+    end(upgrade);
+}
