@@ -79,7 +79,7 @@ impl Operator {
         self.begin(order, entry, asked, Answer { begun: Some(begun), ended: answer }).await?;
         tokio::select! {
             biased;
-            Ok(report) = has_begun => Ok(Begun::UnderWay(report)),
+            Ok(report) = has_begun => Ok(Begun::UnderWay(Box::new(report))),
             ended = ended => ended.map(Begun::Ended).map_err(|_| bug()),
         }
     }
@@ -239,7 +239,7 @@ fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a
 /// How an order that is answered early was answered.
 #[derive(Debug)]
 pub(crate) enum Begun {
-    UnderWay(Report),
+    UnderWay(Box<Report>),
     /// It ended before it could begin.
     Ended(Result<Ended, Error>),
 }
@@ -308,7 +308,7 @@ mod tests {
                 operator
                     .ask("ask", move |_| {
                         begun.send(()).unwrap();
-                        wait.recv().unwrap()
+                        wait.recv().unwrap();
                     })
                     .await
             }

@@ -107,7 +107,7 @@ pub(super) async fn go(
     let asked = Asked { kind, uid: api.peer.uid };
     let ended = if detach {
         match api.operator.begin_only(order, entry, asked).await? {
-            Begun::UnderWay(report) => return Ok(report),
+            Begun::UnderWay(report) => return Ok(*report),
             Begun::Ended(ended) => ended,
         }
     } else {
