@@ -126,7 +126,8 @@ pub(super) fn may_ask(board: &Board, what: &str) -> Result<(), ErrorReport> {
 fn busy(board: &Board, what: &str) -> ErrorReport {
     let (reason, hint) = match (&board.busy, &board.settling, board.waiting.first()) {
         (Some(order), ..) => {
-            let at = board.progress.as_ref();
+            // Beside a settling release the steps are those of its upgrade.
+            let at = board.progress.as_ref().filter(|_| board.settling.is_none());
             let at = at.map(|at| format!(", at step {} of {}: {}", at.step, at.of, at.text));
             let hint =
                 "`relctl attach` follows an upgrade, `relctl abort` takes it back; --wait waits for the end";
