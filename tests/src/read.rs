@@ -118,6 +118,13 @@ impl Node {
         self.read::<Replied>(&["call", process, &request.to_string()]).reply
     }
 
+    /// Calls a process that may take so long to reply, in milliseconds.
+    #[track_caller]
+    pub fn call_within(&self, timeout_ms: u64, process: &str, request: impl Display) -> Value {
+        let (timeout, request) = (timeout_ms.to_string(), request.to_string());
+        self.read::<Replied>(&["call", process, &request, "--timeout", &timeout]).reply
+    }
+
     /// Starts a child, which has to run then, and returns its pid.
     #[track_caller]
     pub fn start_child(&self, supervisor: &str, spec: impl Display) -> String {
