@@ -13,9 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use reld_api::response::{Lingerer, Replied, Resident, StuckCode};
+use serde_json::json;
 
 use crate::build::release;
+use crate::json::field;
 use crate::node::Node;
 use crate::run::eventually;
 use crate::soak::slope;
@@ -140,8 +142,7 @@ fn root(node: &Node) -> String {
 pub fn open_market(node: &Node) -> String {
     let spec =
         json!({"id": "market", "module": "stage_market", "type": "supervisor", "args": [TILLS, BUYERS]});
-    let market = node.json(&["child", "start", &root(node), &spec.to_string()])["pid"].clone();
-    market.as_str().expect("it was started").to_owned()
+    node.start_child(&root(node), spec)
 }
 
 /// Ends the others, also when this one panics.
@@ -218,9 +219,9 @@ pub fn count(node: &Node, market: &str, churned: &mut Churned) {
             // One that a restart by hand found already running was left so.
             node.run(&["child", "restart", market, &json!(name).to_string()]);
             let run = node.run(&["--json", "call", &name, "count", "--timeout", "30000"]);
-            (run.code == 0).then(|| run.json()["reply"].clone())
+            (run.code == 0).then(|| run.read::<Replied>().reply)
         });
-        move |field: &str| counted[field].as_u64().expect("it counts")
+        move |key: &str| field::<u64>(&counted, key)
     };
     for buyer in (0..BUYERS).map(|number| counted(format!("buyer_{number}"))) {
         churned.answered += buyer("answered");
@@ -237,9 +238,11 @@ pub fn count(node: &Node, market: &str, churned: &mut Churned) {
 /// What a node has, as far as it may not grow.
 #[derive(Debug, PartialEq)]
 struct Picture {
-    processes: Vec<Value>,
-    dirt: Vec<Value>,
-    metrics: Vec<(&'static str, u64)>,
+    pids: Vec<String>,
+    residents: Vec<Resident>,
+    stuck: Vec<StuckCode>,
+    lingering: Vec<Lingerer>,
+    metrics: [(&'static str, u64); METRICS.len()],
 }
 
 /// What has to be as it was.
@@ -247,18 +250,13 @@ const METRICS: [&str; 4] = ["reld_timers", "reld_blocking", "reld_tables", "reld
 
 impl Picture {
     fn of(node: &Node) -> Self {
-        let list = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
-        let code = node.json(&["code"]);
-        let status = node.json(&["status"]);
-        let page = node.metrics();
-        let metric = |name: &'static str| {
-            let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            (name, line.and_then(|number| number.parse().ok()).unwrap_or_default())
-        };
+        let status = node.status();
         Self {
-            processes: list.iter().map(|process| process["pid"].clone()).collect(),
-            dirt: vec![code["residents"].clone(), status["stuck"].clone(), status["lingering"].clone()],
-            metrics: METRICS.map(metric).to_vec(),
+            pids: node.ps().into_iter().map(|process| process.pid).collect(),
+            residents: node.code().residents,
+            stuck: status.stuck,
+            lingering: status.lingering,
+            metrics: METRICS.map(|name| (name, node.metric(name))),
         }
     }
 

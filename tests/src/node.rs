@@ -162,6 +162,14 @@ impl Node {
         answer
     }
 
+    /// Returns a figure for operators, by its name with its labels.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.metrics();
+        let number = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {page}"))
+    }
+
     /// Returns what the daemon has logged, and apps have printed.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use reld_api::ErrorReport;
 use reld_api::response::{
     App, AppList, ChildStarted, CodeTable, Forest, Module, NodeStatus, Process, ProcessDetails, ProcessList,
-    ProcessState, ReleaseList, ReleaseRow, Replied, Report, TreeNode,
+    ProcessState, ReleaseList, ReleaseRow, Replied, Report, Spawned, TreeNode,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -79,8 +79,9 @@ impl Node {
     /// Returns a module.
     #[track_caller]
     pub fn module(&self, name: &str) -> Module {
-        let mut modules = self.code().modules.into_iter();
-        modules.find(|module| module.module == name).unwrap_or_else(|| panic!("no module {name}"))
+        let mut modules = self.read::<CodeTable>(&["code", name]).modules;
+        assert_eq!(modules.len(), 1, "modules {name}: {modules:#?}");
+        modules.remove(0)
     }
 
     /// Checks that the node has modules, all of them current in this version, and no old code.
@@ -117,11 +118,24 @@ impl Node {
         self.read::<Replied>(&["call", process, &request.to_string()]).reply
     }
 
+    /// Calls a process that may take so long to reply, in milliseconds.
+    #[track_caller]
+    pub fn call_within(&self, timeout_ms: u64, process: &str, request: impl Display) -> Value {
+        let (timeout, request) = (timeout_ms.to_string(), request.to_string());
+        self.read::<Replied>(&["call", process, &request, "--timeout", &timeout]).reply
+    }
+
     /// Starts a child, which has to run then, and returns its pid.
     #[track_caller]
     pub fn start_child(&self, supervisor: &str, spec: impl Display) -> String {
         let started: ChildStarted = self.read(&["child", "start", supervisor, &spec.to_string()]);
         started.pid.unwrap_or_else(|| panic!("child {} does not run", started.id))
+    }
+
+    /// Starts a process outside every tree and returns its pid.
+    #[track_caller]
+    pub fn spawn(&self, module: &str, args: impl Display) -> String {
+        self.read::<Spawned>(&["spawn", module, &args.to_string()]).pid
     }
 
     /// Returns the root supervisor's place in the tree of an app.

@@ -8,9 +8,9 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Node, release};
+use crate::{Node, field, release};
 
 /// The slope is taken after this part of the rounds, when everything has been allocated once.
 const WARM_UP: usize = 4;
@@ -78,8 +78,7 @@ fn fill(node: &Node, servers: u64) {
     let supervisor = node.supervisor("habits");
     let numbers = (4..servers).filter(|n| n % 2 == 1).chain((4..servers).filter(|n| n % 2 == 0));
     for number in numbers {
-        let spec = json!({"id": number, "module": "habit", "args": number}).to_string();
-        node.ok(&["child", "start", &supervisor, &spec]);
+        node.start_child(&supervisor, json!({"id": number, "module": "habit", "args": number}));
     }
 }
 
@@ -92,17 +91,16 @@ fn round(node: &Node) -> Round {
 }
 
 fn pids(node: &Node) -> BTreeSet<String> {
-    let processes = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
-    processes.iter().filter_map(|process| process["pid"].as_str().map(str::to_owned)).collect()
+    node.ps().into_iter().map(|process| process.pid).collect()
 }
 
 /// Returns how many answers the servers got and how many never came.
 fn counted(node: &Node, servers: u64) -> (u64, u64) {
     let count = |number: u64| {
         let place = format!("habit_{number}");
-        let count = node.json(&["call", &place, "\"count\"", "--timeout", "60000"])["reply"].clone();
-        let of = |field: &Value| field.as_u64().expect("a server counts");
-        (of(&count["answered"]), of(&count["lost"]))
+        let count = node.call_within(60_000, &place, "count");
+        let [answered, lost] = ["answered", "lost"].map(|key| field::<u64>(&count, key));
+        (answered, lost)
     };
     (0..servers).step_by(2).map(count).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }

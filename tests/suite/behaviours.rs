@@ -2,8 +2,13 @@
 
 use std::process::Stdio;
 
-use reld_api::response::Behaviour;
-use reld_tests::{Node, eventually, release};
+use reld_api::request::Restart;
+use reld_api::response::{
+    Behaviour, ChildSpecShown, LoggedMessage, MessageCounts, Outcome, ProcessLog, ProcessStatistics, Replied,
+    SysStatus, Told, TopList,
+};
+use reld_tests::{Node, assert_contains, eventually, field, release};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 fn board() -> Node {
@@ -42,8 +47,8 @@ fn a_supervisor_ends_with_the_last_of_its_significant_children() {
     let [a, b] = ["a", "b"].map(|id| node.pid("board", id));
     // `handle_continue` has run before the first call is answered.
     assert_eq!(node.call(&a, "get"), json!(["init", "a"]));
-    let spec = node.json(&["child", "spec", &node.pid("board", "jobs"), "a"])["spec"].clone();
-    assert_eq!((&spec["significant"], &spec["restart"]), (&json!(true), &json!("transient")));
+    let shown: ChildSpecShown = node.read(&["child", "spec", &node.pid("board", "jobs"), "a"]);
+    assert_eq!((shown.spec.significant, shown.spec.restart), (true, Restart::Transient));
     node.ok(&["cast", &a, "1"]);
     eventually("the first job is done", || child_pid(&node, "a").is_none().then_some(()));
     assert_eq!(child_pid(&node, "b"), Some(b.clone()));
@@ -74,26 +79,36 @@ fn h3_an_app_goes_through_its_start_phases_in_order_and_is_told_who_stops_it() {
 
 // --- sys -------------------------------------------------------------------------------------------------------------
 
+fn statistics(node: &Node, process: &str) -> Option<MessageCounts> {
+    node.read::<ProcessStatistics>(&["sys", "statistics", process]).statistics
+}
+
+fn log(node: &Node, process: &str) -> Option<Vec<LoggedMessage>> {
+    node.read::<ProcessLog>(&["sys", "log", process]).messages
+}
+
+fn sys_status(node: &Node, process: &str) -> SysStatus {
+    node.read(&["sys", "status", process])
+}
+
 #[test]
 fn statistics_log_another_state_and_an_end_in_order_by_hand() {
     let node = board();
     let a = node.pid("board", "a");
-    assert_eq!(node.json(&["sys", "statistics", &a])["statistics"], Value::Null);
+    assert_eq!(statistics(&node, &a), None);
     node.ok(&["sys", "statistics", &a, "--on"]);
     node.ok(&["sys", "log", &a, "--keep", "2"]);
     for _ in 0..3 {
         node.ok(&["call", &a, "get"]);
     }
-    let counted = node.json(&["sys", "statistics", &a])["statistics"].clone();
-    assert_eq!((&counted["messages_in"], &counted["messages_out"]), (&json!(3), &json!(3)));
-    let log = node.json(&["sys", "log", &a])["messages"].clone();
-    assert_eq!(
-        (&log[0]["way"], &log[0]["what"], &log[0]["message"]),
-        (&json!("in"), &json!("call"), &json!("get"))
-    );
-    assert_eq!((&log[1]["what"], &log[1]["message"]), (&json!("reply"), &json!(["init", "a"])));
+    let counted = statistics(&node, &a).expect("it counts");
+    assert_eq!((counted.messages_in, counted.messages_out), (3, 3));
+    let kept = log(&node, &a).expect("it keeps messages");
+    let kept: Vec<_> = kept.iter().map(|of| (&*of.way, &*of.what, &of.message)).collect();
+    let (asked, answered) = (json!("get"), json!(["init", "a"]));
+    assert_eq!(kept, [("in", "call", &asked), ("out", "reply", &answered)]);
     node.ok(&["sys", "log", &a, "--off"]);
-    assert_eq!(node.json(&["sys", "log", &a])["messages"], Value::Null);
+    assert_eq!(log(&node, &a), None);
     node.ok(&["sys", "replace-state", &a, r#"{"steps": ["x"]}"#]);
     assert_eq!(node.call(&a, "get"), json!(["x"]));
     node.run(&["sys", "replace-state", &a, r#"{"stps": []}"#]).expect(1);
@@ -110,18 +125,17 @@ fn status_and_no_debug_by_hand_and_who_runs_is_at_the_top() {
     node.ok(&["sys", "statistics", &a, "--on"]);
     node.ok(&["sys", "log", &a, "--keep", "2"]);
     node.ok(&["suspend", &a]);
-    let status = node.json(&["sys", "status", &a]);
-    let seen = ["suspended", "statistics", "log_max", "state"].map(|field| status[field].clone());
-    assert_eq!(seen, [json!(true), json!(true), json!(2), json!({"steps": ["init", "a"]})], "{status:#}");
+    let status = sys_status(&node, &a);
+    assert_eq!((status.suspended, status.statistics, status.log_max), (true, true, Some(2)));
+    assert_eq!(status.state, json!({"steps": ["init", "a"]}));
     node.ok(&["sys", "no-debug", &a]);
-    let status = node.json(&["sys", "status", &a]);
-    assert_eq!((&status["statistics"], &status["log_max"]), (&json!(false), &Value::Null), "{status:#}");
-    assert!(node.ok(&["sys", "status", &a]).stdout.contains("suspended"));
-    let top = node.json(&["top", "--interval", "10", "-n", "3"]);
-    assert_eq!((&top["for_ms"], top["processes"].as_array().map(Vec::len)), (&json!(10), Some(3)), "{top:#}");
-    assert!(top["processes"][0]["run_percent"].is_f64(), "{top:#}");
+    let status = sys_status(&node, &a);
+    assert_eq!((status.statistics, status.log_max), (false, None));
+    assert_contains(&node.ok(&["sys", "status", &a]).stdout, &["suspended"]);
+    let top: TopList = node.read(&["top", "--interval", "10", "-n", "3"]);
+    assert_eq!((top.for_ms, top.processes.len()), (10, 3));
     // A pipe is shown one table.
-    assert!(node.ok(&["top", "--interval", "1"]).stdout.contains("run %"));
+    assert_contains(&node.ok(&["top", "--interval", "1"]).stdout, &["run %"]);
 }
 
 #[test]
@@ -129,67 +143,58 @@ fn a_process_stops_another_with_a_reason_and_is_told_when_that_has_ended_or_why_
     let node = board();
     let vault = |owner: &str| node.ok(&["spawn", "board_vault", &json!([owner, "1234"]).to_string()]);
     let stop = |whom: &str, kind: &str, text: Option<&str>, ms: u64| {
-        let mut why = json!({ "kind": kind });
-        if let Some(text) = text {
-            why["text"] = json!(text);
-        }
-        node.json(&["call", "porter", &json!([whom, why, ms]).to_string()])["reply"].clone()
+        let why = match text {
+            Some(text) => json!({ "kind": kind, "text": text }),
+            None => json!({ "kind": kind }),
+        };
+        node.call("porter", json!([whom, why, ms]))
     };
     node.ok(&["spawn", "board_porter", "null"]);
     vault("ann");
-    assert_eq!(stop("ann", "shutdown", Some("moved"), 5_000), json!("stopped"));
+    assert_eq!(stop("ann", "shutdown", Some("moved"), 5_000), "stopped");
     // Told after the end, so the name is free and the log has the line.
-    assert!(node.log().contains("the vault of ann ends: shutdown: moved"), "{}", node.log());
-    assert_eq!(stop("ann", "normal", None, 5_000), json!("the server ended: noproc"));
+    assert_contains(&node.log(), &["the vault of ann ends: shutdown: moved"]);
+    assert_eq!(stop("ann", "normal", None, 5_000), "the server ended: noproc");
     vault("ann");
     node.ok(&["suspend", "ann"]);
-    assert_eq!(stop("ann", "normal", None, 5_000), json!("stopped"), "also while it is suspended");
+    assert_eq!(stop("ann", "normal", None, 5_000), "stopped", "also while it is suspended");
     vault("bob");
     // It does not end inside a callback, but afterwards, although nobody waits any more.
     let mut busy = node.relctl(&["call", "bob", r#"{"try": ["1", 300]}"#]).spawn().expect("relctl runs");
-    eventually("the vault is busy", || {
-        (node.json(&["proc", "bob"])["in_callback"] == json!(true)).then_some(())
-    });
-    assert_eq!(stop("bob", "error", Some("too slow"), 20), json!("the call timed out"));
+    eventually("the vault is busy", || node.proc("bob").in_callback.then_some(()));
+    assert_eq!(stop("bob", "error", Some("too slow"), 20), "the call timed out");
     assert!(busy.wait().expect("relctl ends").success(), "what was under way is answered");
     eventually("it has ended", || (node.run(&["proc", "bob"]).code == 1).then_some(()));
-    assert!(node.log().contains("the vault of bob ends: error: too slow"), "{}", node.log());
-    assert!(stop("porter", "normal", None, 10).as_str().is_some_and(|text| text.contains("its own end")));
+    assert_contains(&node.log(), &["the vault of bob ends: error: too slow"]);
+    assert_contains(&stop("porter", "normal", None, 10).to_string(), &["its own end"]);
 }
 
 #[test]
 fn format_status_keeps_secrets_from_whoever_looks_and_from_crash_reports() {
     let node = board();
     node.ok(&["spawn", "board_vault", r#"["ann", "1234"]"#]);
-    let status = node.json(&["sys", "status", "ann"]);
-    assert_eq!(status["state"], json!({"owner": "ann", "key": "..."}), "{status:#}");
-    assert_eq!(node.state("ann")["key"], json!("1234"), "who asks for the state gets it");
+    assert_eq!(sys_status(&node, "ann").state, json!({"owner": "ann", "key": "..."}));
+    assert_eq!(field::<String>(&node.state("ann"), "key"), "1234", "who asks for the state gets it");
     node.ok(&["sys", "log", "ann", "--keep"]);
     node.ok(&["call", "ann", r#"{"open": "1234"}"#]);
     node.ok(&["suspend", "ann"]);
     let mut caller =
         node.relctl(&["call", "ann", r#"{"try": ["1234", 600000]}"#]).spawn().expect("relctl runs");
     node.ok(&["cast", "ann", "1234"]);
-    let mailbox = || node.json(&["proc", "ann"])["mailbox"].as_array().cloned().unwrap_or_default();
     let bodies = eventually("both wait", || {
-        let mut bodies: Vec<String> = mailbox().iter().map(|letter| letter["body"].to_string()).collect();
+        let mailbox = node.proc("ann").mailbox;
+        let mut bodies: Vec<String> = mailbox.iter().map(|letter| letter.body.to_string()).collect();
         bodies.sort();
         (bodies.len() == 2).then_some(bodies)
     });
     // Of what its module fails to show nothing is shown.
     assert_eq!(bodies, [r#""hidden""#, r#"{"try":["...",600000]}"#]);
-    let log = node.json(&["sys", "log", "ann"])["messages"].clone();
-    assert_eq!(
-        (&log[0]["message"], &log[1]["message"]),
-        (&json!({"open": "..."}), &json!("hidden")),
-        "{log:#}"
-    );
+    let kept = log(&node, "ann").expect("it keeps messages");
+    assert_eq!([&kept[0].message, &kept[1].message], [&json!({"open": "..."}), &json!("hidden")]);
     node.ok(&["resume", "ann"]);
-    let parked = eventually("it is parked", || {
-        let callback = node.json(&["proc", "ann"])["callback"].clone();
-        (!callback.is_null()).then_some(callback)
-    });
-    assert!(parked.to_string().contains(r#"try"#) && !parked.to_string().contains("1234"), "{parked}");
+    let parked = eventually("it is parked", || node.proc("ann").process.callback);
+    let about = parked.about.expect("a parked callback is about a message");
+    assert!(about.contains("try") && !about.contains("1234"), "{about}");
     node.ok(&["kill", "ann"]);
     caller.wait().expect("relctl ends");
     node.ok(&["spawn", "board_vault", r#"["bob", "1234"]"#]);
@@ -222,43 +227,59 @@ fn s31_a_message_sequence_is_drawn() {
     ];
     assert_eq!(seen, expected);
 
-    let told = node.json(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
-    assert_eq!((&told[0]["what"], &told[0]["to"]["pid"]), (&json!("suspend"), &json!(b)), "{told:#}");
-    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told:#}");
-    let calls = node.json(&["trace", "--kind", "reply", "--count", "1", "--", &relctl, "call", &a, "get"]);
-    assert_eq!((calls.as_array().map(Vec::len), &calls[0]["what"]), (Some(1), &json!("reply")), "{calls:#}");
-    let nobody = node.run(&["trace", "--proc", "nobody", "--", &relctl, "ps"]);
-    assert!(nobody.expect(1).stderr.contains("nobody"));
+    let told: Vec<Told> = node.read(&["trace", "--proc", &b, "--", &relctl, "suspend", &b]);
+    let to: Vec<_> = told.iter().map(|of| (&*of.what, of.to.as_ref().map(|to| &to.pid))).collect();
+    assert_eq!(to, [("suspend", Some(&b))]);
+    let one = ["trace", "--kind", "reply", "--count", "1", "--", &relctl, "call", &a, "get"];
+    let told: Vec<Told> = node.read(&one);
+    assert_eq!(told.iter().map(|of| &of.what).collect::<Vec<_>>(), ["reply"]);
+    let unknown = node.run(&["trace", "--proc", "nobody", "--", &relctl, "ps"]).expect(1);
+    assert_contains(&unknown.stderr, &["nobody"]);
     let failed = node.run(&["trace", "--", &relctl, "call", "nobody", "get"]);
     assert_eq!(failed.expect(0).stdout.trim(), "sequenceDiagram", "what the command says goes to stderr");
 }
 
 // --- gen_statem ------------------------------------------------------------------------------------------------------
 
-fn machine(node: &Node) -> Value {
-    node.state("board_door")
+/// The state of a state machine, as far as the tests look at it.
+#[derive(Deserialize)]
+struct Machine {
+    state: Value,
+    data: Value,
+    engine: Engine,
+}
+
+#[derive(Deserialize)]
+struct Engine {
+    postponed: Vec<Value>,
+    timeouts: Vec<Timeout>,
+}
+
+#[derive(Deserialize)]
+struct Timeout {
+    kind: Value,
+}
+
+fn machine(node: &Node) -> Machine {
+    Machine::deserialize(node.state("board_door")).expect("the state of a state machine")
 }
 
 /// Postpones a call, has a time-out run, goes to `to`, and returns what the call is answered.
 fn knock_over(node: &Node, to: &[&str]) -> String {
     let mut knock = node.relctl(&["call", "board_door", "knock", "--timeout", "60000", "--json"]);
     let knock = knock.stdout(Stdio::piped()).spawn().expect("relctl can be run");
-    eventually("the call is postponed", || {
-        (machine(node)["engine"]["postponed"].as_array()?.len() == 1).then_some(())
-    });
+    eventually("the call is postponed", || (machine(node).engine.postponed.len() == 1).then_some(()));
     node.ok(&["call", "board_door", r#"{"open_in": 3600000}"#]);
     node.ok(to);
-    let machine = machine(node);
-    assert_eq!(machine["state"], json!("locked"));
-    let engine = &machine["engine"];
-    assert_eq!(engine["postponed"].as_array().map(Vec::len), Some(1), "{machine:#}");
-    assert_eq!(engine["timeouts"][0]["kind"], json!({"named": "open"}), "{machine:#}");
+    let Machine { state, engine, .. } = machine(node);
+    assert_eq!((state, engine.postponed.len()), (json!("locked"), 1));
+    assert_eq!(engine.timeouts[0].kind, json!({"named": "open"}));
     // Another time-out of that name takes the place of the one that runs since the other version.
     node.ok(&["call", "board_door", r#"{"open_in": 50}"#]);
     let output = knock.wait_with_output().expect("relctl ends");
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("an answer is JSON");
+    let answer: Replied = serde_json::from_slice(&output.stdout).expect("an answer is JSON");
     node.ok(&["call", "board_door", "lock"]);
-    answer["reply"].as_str().expect("the door answers with words").to_owned()
+    answer.reply.as_str().expect("the door answers with words").to_owned()
 }
 
 #[test]
@@ -267,9 +288,9 @@ fn a_state_machine_keeps_postponed_calls_and_time_outs_over_an_upgrade_and_a_dow
     let door = node.pid("board", "door");
     assert_eq!(node.child("board", "door").behaviour, Behaviour::GenStatem);
     assert_eq!(knock_over(&node, &["upgrade", &release("board-2.0.0")]), "two served 1");
-    assert_eq!(machine(&node)["data"], json!({"served": 1, "extra": 7}));
+    assert_eq!(machine(&node).data, json!({"served": 1, "extra": 7}));
     assert_eq!(knock_over(&node, &["downgrade"]), "one served 2");
-    assert_eq!(machine(&node)["data"], json!({"served": 2}));
+    assert_eq!(machine(&node).data, json!({"served": 2}));
     assert_eq!(node.pid("board", "door"), door);
 }
 
@@ -278,15 +299,19 @@ fn a_time_out_that_was_set_before_an_upgrade_fires_after_it() {
     let node = board();
     node.ok(&["call", "board_door", r#"{"open_in": 2000}"#]);
     node.ok(&["upgrade", &release("board-2.0.0")]);
-    eventually("the door is open", || (machine(&node)["state"] == json!("open")).then_some(()));
+    eventually("the door is open", || (machine(&node).state == "open").then_some(()));
 }
 
 // --- gen_event -------------------------------------------------------------------------------------------------------
 
 /// Asks a handler.
 fn ask(node: &Node, id: &str) -> Value {
-    let asked = json!({"ask": {"id": id, "request": "get"}}).to_string();
-    node.call("board_events", &asked)
+    node.call("board_events", json!({"ask": {"id": id, "request": "get"}}))
+}
+
+/// Returns what the manager answers about a handler that it does not have.
+fn not_found() -> Value {
+    json!({"error": {"reason": "not_found", "text": ""}})
 }
 
 fn notify(node: &Node, event: &str) {
@@ -312,8 +337,8 @@ fn events_reach_all_handlers_in_order_and_a_handler_that_crashes_is_removed() {
     eventually("all has been handled", || (ask(&node, "lamp") == json!({"ok": 4})).then_some(()));
     assert_eq!(ask(&node, "log"), json!({"ok": ["one a", "one b", "one c"]}));
     notify(&node, "break");
-    assert_eq!(ask(&node, "lamp")["error"]["reason"], json!("not_found"));
-    assert_eq!(ask(&node, "log")["ok"].as_array().map(Vec::len), Some(4));
+    assert_eq!(ask(&node, "lamp"), not_found());
+    assert_eq!(field::<Vec<String>>(&ask(&node, "log"), "ok").len(), 4);
     assert_eq!(node.pid("board", "events"), events, "the manager lives");
     assert_eq!(handlers(&node).into_iter().map(|(module, _)| module).collect::<Vec<_>>(), ["board_log"]);
     assert!(node.log().contains("the lamp breaks"));
@@ -326,7 +351,7 @@ fn handlers_are_swapped_deleted_and_killed() {
     calls(&node, &json!({"function": "swap", "args": ["lamp", "second", 10]}));
     // One event, and one that it started with, are what the first has left.
     eventually("it was swapped", || (ask(&node, "second") == json!({"ok": 12})).then_some(()));
-    assert_eq!(ask(&node, "lamp")["error"]["reason"], json!("not_found"));
+    assert_eq!(ask(&node, "lamp"), not_found());
     notify(&node, "off");
     eventually("it has removed itself", || (handlers(&node).len() == 1).then_some(()));
     calls(&node, &json!({"function": "swap", "args": ["nobody", "third", 10]}));
@@ -334,7 +359,7 @@ fn handlers_are_swapped_deleted_and_killed() {
     let (_, third) = handlers(&node)[1].clone();
     node.ok(&["kill", &third]);
     eventually("it is gone", || (handlers(&node).len() == 1).then_some(()));
-    assert_eq!(ask(&node, "third")["error"]["reason"], json!("not_found"));
+    assert_eq!(ask(&node, "third"), not_found());
     calls(&node, &json!({"function": "delete", "args": ["log"]}));
     eventually("none is left", || handlers(&node).is_empty().then_some(()));
 }
@@ -344,13 +369,11 @@ fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes()
     let node = board();
     let root = node.supervisor("board");
     let keeper = |id: &str| -> String {
-        let spec =
-            json!({"id": id, "module": "board_keeper", "args": id, "restart": "temporary"}).to_string();
-        node.ok(&["child", "start", &root, &spec]);
-        node.pid("board", id)
+        let spec = json!({"id": id, "module": "board_keeper", "args": id, "restart": "temporary"});
+        node.start_child(&root, spec)
     };
     let told = |keeper: &str| node.call(keeper, "get");
-    let gone = |id: &str| (ask(&node, id)["error"]["reason"] == json!("not_found")).then_some(());
+    let gone = |id: &str| (ask(&node, id) == not_found()).then_some(());
     let [first, second, third] = ["first", "second", "third"].map(keeper);
     assert_eq!(handlers(&node).len(), 5);
     notify(&node, "a");
@@ -369,8 +392,8 @@ fn a_supervised_handler_goes_with_its_adder_and_the_adder_is_told_when_it_goes()
     node.ok(&["cast", &second, r#"["lamp", "mine"]"#]);
     eventually("it was swapped", || (ask(&node, "mine") == json!({"ok": 3})).then_some(()));
     notify(&node, "break");
-    let why = eventually("its adder is told", || told(&second)[1].as_str().map(str::to_owned));
-    assert!(why.contains("the lamp breaks"), "{why}");
+    let why = eventually("its adder is told", || Some(told(&second).get(1)?.as_str()?.to_owned()));
+    assert_contains(&why, &["the lamp breaks"]);
     let last = keeper("last");
     node.ok(&["upgrade", &release("board-2.0.0")]);
     node.ok(&["kill", &last]);
@@ -386,8 +409,7 @@ fn s77_event_handlers_are_found_and_converted_though_no_spec_names_them() {
     notify(&node, "a");
     let before = handlers(&node);
     assert_eq!(before.len(), 2);
-    let report = node.json(&["upgrade", &release("board-2.0.0")]);
-    assert_eq!(report["outcome"], json!("installed"), "{report:#}");
+    assert_eq!(node.report(&["upgrade", &release("board-2.0.0")]).outcome, Outcome::Installed);
     assert_eq!(handlers(&node), before, "the same processes");
     notify(&node, "b");
     assert_eq!(ask(&node, "log"), json!({"ok": ["one a", "two b"]}));

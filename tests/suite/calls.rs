@@ -1,7 +1,8 @@
 //! What appups call, stop and start (S46, S47, S80 to S82).
 
-use reld_tests::{Node, Run, eventually, release};
-use serde_json::{Value, json};
+use reld_api::request::Shutdown;
+use reld_api::response::{ChildSpecShown, Outcome, Report};
+use reld_tests::{Node, Run, assert_contains, eventually, release};
 
 fn yard() -> Node {
     let node = Node::start();
@@ -21,16 +22,19 @@ fn ids(node: &Node, app: &str) -> Vec<String> {
     ids
 }
 
-/// How long the worker that stays may take to end, in ms.
-fn shutdown_of_a(node: &Node) -> Value {
-    let root = node.supervisor("yard");
-    node.json(&["child", "spec", &root, "a"])["spec"]["shutdown"]["ms"].clone()
+/// How the worker that stays is stopped.
+fn shutdown_of_a(node: &Node) -> Option<Shutdown> {
+    node.read::<ChildSpecShown>(&["child", "spec", &node.supervisor("yard"), "a"]).spec.shutdown
 }
 
 /// What the yard has noted, besides how workers ended.
 fn notes(node: &Node) -> Vec<String> {
-    let lines = node.call("yard_log", "get");
-    lines.as_array().expect("lines").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    serde_json::from_value(node.call("yard_log", "get")).expect("lines")
+}
+
+#[track_caller]
+fn assert_smooth(report: &Report) {
+    assert_eq!((report.outcome, &*report.warnings), (Outcome::Installed, &[][..]));
 }
 
 #[test]
@@ -38,20 +42,20 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
     let node = yard();
     let [a, old] = ["a", "old"].map(|id| node.pid("yard", id));
     node.ok(&["cast", &old, "41"]);
-    assert_eq!(shutdown_of_a(&node), json!(5_000));
-    let report = node.json(&["upgrade", &release("yard-2.0.0")]);
-    assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
+    assert_eq!(shutdown_of_a(&node), Some(Shutdown::Ms(5_000)));
+    assert_smooth(&node.report(&["upgrade", &release("yard-2.0.0")]));
     assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
     assert_eq!(node.pid("yard", "a"), a);
-    assert_eq!(shutdown_of_a(&node), json!(7_000), "the new init's word counts for children that run");
+    let shutdown = shutdown_of_a(&node);
+    assert_eq!(shutdown, Some(Shutdown::Ms(7_000)), "the new init's word counts for children that run");
     assert_eq!(node.pid("yard", "new"), old, "a renamed child runs on");
     assert_eq!(node.call(&old, "get"), 41);
     let fresh = node.pid("yard", "fresh");
-    assert_eq!(node.json(&["proc", &fresh])["version"], json!("2.0.0"));
+    assert_eq!(node.proc(&fresh).process.version, "2.0.0");
 
     node.ok(&["downgrade"]);
     assert_eq!(ids(&node, "yard"), ["a", "gone", "log", "old"]);
-    assert_eq!(shutdown_of_a(&node), json!(5_000));
+    assert_eq!(shutdown_of_a(&node), Some(Shutdown::Ms(5_000)));
     assert_eq!(node.pid("yard", "old"), old);
     assert_eq!(node.call(&old, "get"), 41);
     let ends = "a worker ends at 0: shutdown";
@@ -82,7 +86,7 @@ fn s80_what_the_command_line_sets_goes_before_every_release_and_never_changes() 
     assert_eq!(told, [r#"config_change [] ["fresh"] ["left_over"], speed Some(7)"#]);
 
     let refused = Run::of(Node::daemon_in(&node.root()).args(["--env", "yard.speed"])).expect(2);
-    assert!(refused.stderr.contains("--env") && refused.stderr.contains("yard.speed"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["--env", "yard.speed"]);
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn s81_a_restarted_app_loses_its_state_and_the_others_keep_theirs() {
     node.ok(&["call", &pump, "stroke"]);
     node.ok(&["cast", &worker, "7"]);
     let dry = node.run(&["upgrade", &release("yard-2.0.0"), "--dry-run"]).stdout;
-    assert!(dry.contains("restart_application shed permanent") && dry.contains("LOST"), "{dry}");
+    assert_contains(&dry, &["restart_application shed permanent", "LOST"]);
     assert_eq!(node.pid("shed", "pump"), pump);
 
     node.ok(&["upgrade", &release("yard-2.0.0")]);
@@ -109,8 +113,7 @@ fn stopped_children_are_terminated_after_the_switch_and_restarted_and_their_sibl
     let (pump, tank) = (node.pid("shed", "pump"), node.pid("shed", "tank"));
     node.ok(&["call", &pump, "stroke"]);
     node.ok(&["cast", &tank, "5"]);
-    let report = node.json(&["downgrade"]);
-    assert_eq!((&report["outcome"], &report["warnings"]), (&json!("installed"), &json!([])));
+    assert_smooth(&node.report(&["downgrade"]));
     let new = node.pid("shed", "pump");
     assert_ne!(new, pump);
     assert_eq!(node.call(&new, "stroke"), 1);
@@ -129,29 +132,30 @@ fn a_child_that_does_not_start_after_the_switch_takes_the_upgrade_back() {
     let worker = node.pid("yard", "a");
     node.ok(&["cast", &worker, "7"]);
     let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
-    assert!(failed.stderr.contains("3.0.0 was taken back; the node runs 2.0.0 again"), "{}", failed.stderr);
-    assert!(failed.stderr.contains("a worker that starts below zero"), "{}", failed.stderr);
+    assert_contains(
+        &failed.stderr,
+        &["3.0.0 was taken back; the node runs 2.0.0 again", "a worker that starts below zero"],
+    );
     assert_eq!(node.version(), "2.0.0");
     assert_eq!(children(&node, "yard"), before);
     assert_eq!(node.call(&worker, "get"), 7);
-    assert_eq!(node.json(&["proc", &worker])["version"], json!("2.0.0"));
+    assert_eq!(node.proc(&worker).process.version, "2.0.0");
 }
 
 #[test]
 fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before_it_too() {
     let node = yard();
-    let before = (children(&node, "yard"), node.json(&["code"])["modules"].clone());
+    let before = (children(&node, "yard"), node.code().modules);
     let tank = node.pid("shed", "tank");
     let failed = node.run(&["upgrade", &release("yard-3.0.0")]).expect(4);
-    assert!(failed.stderr.contains("apply yard_calls:fail(\"no power\")"), "{}", failed.stderr);
-    assert!(failed.stderr.contains("no power"), "{}", failed.stderr);
+    assert_contains(&failed.stderr, &["apply yard_calls:fail(\"no power\")", "no power"]);
     assert_eq!(node.version(), "1.0.0");
-    assert_eq!((children(&node, "yard"), node.json(&["code"])["modules"].clone()), before);
+    assert_eq!((children(&node, "yard"), node.code().modules), before);
     assert_eq!(notes(&node), ["before", "undone"]);
     // The restarted app runs in its old version again, afresh, as the plan said.
     let again = node.pid("shed", "tank");
     assert_ne!(again, tank);
-    assert_eq!(node.json(&["proc", &again])["version"], json!("1.0.0"));
+    assert_eq!(node.proc(&again).process.version, "1.0.0");
     let pump = node.pid("shed", "pump");
     assert_eq!(node.call(&pump, "stroke"), 1);
 }
@@ -165,14 +169,13 @@ fn s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_re
     let worker = node.pid("yard", "a");
     node.ok(&["cast", &worker, "7"]);
     let script = node.run(&["check", "1.0.0"]).expect(0).stdout;
-    assert!(script.contains("restart_daemon") && script.contains("RESTARTS"), "{script}");
+    assert_contains(&script, &["restart_daemon", "RESTARTS"]);
     let refused = node.run(&["downgrade", "1.0.0", "--no-commit"]).expect(1);
-    assert!(refused.stderr.contains("restarts the daemon"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["restarts the daemon"]);
     assert_eq!(node.call(&worker, "get"), 7);
 
     node.ok(&["downgrade", "1.0.0"]);
-    let status = node.json(&["status"]);
-    assert_eq!((&status["release"]["version"], &status["permanent"]), (&json!("1.0.0"), &json!("1.0.0")));
+    assert_eq!((&*node.version(), node.status().permanent.as_deref()), ("1.0.0", Some("1.0.0")));
     assert_eq!(node.id(), daemon, "it executed itself again");
     assert_eq!(node.call(&node.pid("yard", "a"), "get"), 0);
     assert!(!node.log().contains("did not stop in order"), "{}", node.log());

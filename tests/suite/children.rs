@@ -1,7 +1,8 @@
 //! Supervisors and applications (S20 to S35).
 
-use reld_api::response::Behaviour;
-use reld_tests::{Node, eventually, release};
+use reld_api::request::ChildType::{Supervisor, Worker};
+use reld_api::response::{AppStopped, Behaviour, ChildList, Forest, ProcessStatus};
+use reld_tests::{Node, assert_contains, eventually, field, release};
 use serde_json::{Value, json};
 
 use crate::lives::with_start_types;
@@ -31,7 +32,15 @@ fn root(node: &Node) -> String {
 }
 
 fn value(node: &Node, pid: &str) -> u64 {
-    node.call(pid, "get")["value"].as_u64().expect("a counter answers its value")
+    field(&node.call(pid, "get"), "value")
+}
+
+fn rows(node: &Node, supervisor: &str) -> ChildList {
+    node.read(&["child", "list", supervisor])
+}
+
+fn has_tree(node: &Node, app: &str) -> bool {
+    !node.read::<Forest>(&["tree", "--app", app]).roots.is_empty()
 }
 
 #[test]
@@ -39,7 +48,7 @@ fn s20_the_tree_shows_id_pid_type_and_module_of_each_child_and_the_counters_tick
     let node = shop();
     let tree = node.tree("counter");
     assert_eq!((tree.behaviour, &*tree.module), (Behaviour::Supervisor, "counter_sup"));
-    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+    assert_eq!(ids(&node), [10_000, 20_000]);
     let child = node.child("counter", 10_000);
     assert_eq!((child.behaviour, &*child.module), (Behaviour::GenServer, "counter"));
     let pid = node.pid("counter", 10_000);
@@ -61,23 +70,23 @@ fn s26_s27_children_are_added_and_removed_at_run_time_with_otp_s_answers() {
     let node = shop();
     let sup = counter_sup(&node);
     let spec = r#"{"id": 30000, "module": "counter", "args": 30000}"#;
-    let pid = node.json(&["child", "start", &sup, spec])["pid"].clone();
-    assert_eq!(node.pid("counter", 30_000), pid.as_str().expect("it was started"));
+    let pid = node.start_child(&sup, spec);
+    assert_eq!(node.pid("counter", 30_000), pid);
     let again = node.run(&["child", "start", &sup, spec]).expect(1);
-    assert!(again.stderr.contains("already_started"), "{}", again.stderr);
+    assert_contains(&again.stderr, &["already_started"]);
     let running = node.run(&["child", "delete", &sup, "30000"]).expect(1);
-    assert!(running.stderr.contains("running"), "{}", running.stderr);
+    assert_contains(&running.stderr, &["running"]);
 
     node.ok(&["child", "terminate", &sup, "30000"]);
     assert_eq!(node.child("counter", 30_000).pid, None);
     let present = node.run(&["child", "start", &sup, spec]).expect(1);
-    assert!(present.stderr.contains("already_present"), "{}", present.stderr);
+    assert_contains(&present.stderr, &["already_present"]);
     node.ok(&["child", "restart", &sup, "30000"]);
     node.ok(&["child", "terminate", &sup, "30000"]);
     node.ok(&["child", "delete", &sup, "30000"]);
-    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+    assert_eq!(ids(&node), [10_000, 20_000]);
     let gone = node.run(&["child", "delete", &sup, "30000"]).expect(1);
-    assert!(gone.stderr.contains("not_found"), "{}", gone.stderr);
+    assert_contains(&gone.stderr, &["not_found"]);
 }
 
 #[test]
@@ -86,41 +95,34 @@ fn s24_a_supervisor_of_ones_own_with_two_counters_lists_the_latest_first() {
     let top = root(&node);
     let spec =
         json!({"id": "row", "module": "stage_row", "type": "supervisor", "args": [[10_000, 1], [20_000, 2]]});
-    let row = node.json(&["child", "start", &top, &spec.to_string()])["pid"].clone();
-    let rows = |supervisor: &str| -> Vec<(Value, Value)> {
-        let list = node.json(&["child", "list", supervisor])["children"].clone();
-        let rows = list.as_array().cloned().unwrap_or_default();
-        rows.into_iter().map(|row| (row["id"].clone(), row["type"].clone())).collect()
-    };
-    assert_eq!(rows(&top)[0], (json!("row"), json!("supervisor")));
-    let row = row.as_str().expect("it was started");
-    let worker = || json!("worker");
-    assert_eq!(rows(row), [(json!(20_000), worker()), (json!(10_000), worker())]);
-    node.ok(&["child", "terminate", row, "10000"]);
-    let list = node.json(&["child", "list", row]);
-    let counts = ["specs", "active", "supervisors", "workers"].map(|count| list[count].clone());
-    assert_eq!(counts, [json!(2), json!(1), json!(0), json!(2)]);
-    assert_eq!(list["children"][1]["status"], json!("not_started"), "{list:#}");
-    assert!(node.ok(&["child", "list", row]).stdout.contains("2 specs, 1 active"));
+    let row = node.start_child(&top, spec);
+    let latest = &rows(&node, &top).children[0];
+    assert_eq!((&latest.id, latest.kind), (&json!("row"), Supervisor));
+    let kinds: Vec<_> = rows(&node, &row).children.into_iter().map(|row| (row.id, row.kind)).collect();
+    assert_eq!(kinds, [(json!(20_000), Worker), (json!(10_000), Worker)]);
+    node.ok(&["child", "terminate", &row, "10000"]);
+    let list = rows(&node, &row);
+    assert_eq!([list.specs, list.active, list.supervisors, list.workers], [2, 1, 0, 2]);
+    assert_eq!(list.children[1].status, ProcessStatus::NotStarted);
+    assert_contains(&node.ok(&["child", "list", &row]).stdout, &["2 specs, 1 active"]);
 }
 
 #[test]
 fn s25_children_of_equal_ids_are_refused_by_name_and_none_runs() {
     let node = stage();
-    let before = node.json(&["ps"])["processes"].as_array().map(Vec::len);
+    let before = node.ps();
     let spec = json!({"id": "row", "module": "stage_row", "type": "supervisor", "args": [[7, 1], [7, 2]]});
     let refused = node.run(&["child", "start", &root(&node), &spec.to_string()]).expect(1).stderr;
-    assert!(refused.contains("duplicate_child_name: 7"), "{refused}");
-    assert_eq!(node.json(&["ps"])["processes"].as_array().map(Vec::len), before);
-    assert!(node.json(&["child", "list", &root(&node)])["specs"] == json!(3), "its spec is not kept");
+    assert_contains(&refused, &["duplicate_child_name: 7"]);
+    assert_eq!(node.ps().len(), before.len());
+    assert_eq!(rows(&node, &root(&node)).specs, 3, "its spec is not kept");
 }
 
 /// Starts a child with that trouble in its terminate and a second to shut down, and terminates it; returns its pid.
 fn terminated(node: &Node, trouble: &str) -> String {
     let sup = root(node);
     let spec = json!({"id": trouble, "module": "count_server", "args": 0, "shutdown": {"ms": 1000}});
-    node.ok(&["child", "start", &sup, &spec.to_string()]);
-    let pid = node.pid("stage", trouble);
+    let pid = node.start_child(&sup, spec);
     node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
     node.ok(&["cast", &pid, &json!({ "trouble": trouble }).to_string()]);
     let began = std::time::Instant::now();
@@ -139,11 +141,11 @@ fn s33_a_child_that_does_not_shut_down_in_its_time_is_killed_and_the_rest_goes_o
     let node = stage();
     let b = node.pid("stage", "b");
     terminated(&node, "linger");
-    assert_eq!(node.json(&["status"])["stuck"], json!([]));
+    assert_eq!(node.status().stuck, []);
     // A thread cannot be shot: its process has ended, and the callback is told as stuck.
     let pid = terminated(&node, "hang");
-    let status = node.json(&["status"]);
-    assert_eq!((&status["stuck"][0]["pid"], &status["degraded"]), (&json!(pid), &json!(true)), "{status:#}");
+    let status = node.status();
+    assert_eq!((&status.stuck[0].pid, status.degraded), (&pid, true));
     assert_eq!(node.pid("stage", "b"), b);
     node.ok(&["call", &b, "get"]);
     node.ok(&["app", "stop", "stage"]);
@@ -154,9 +156,7 @@ fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
     let node = shop();
     let pid = node.pid("counter", 10_000);
     let refused = node.run(&["child", "terminate", &counter_sup(&node), &pid]).expect(1).stderr;
-    for words in ["not_found", "is a pid; the child's id is 10000"] {
-        assert!(refused.contains(words), "no {words} in:\n{refused}");
-    }
+    assert_contains(&refused, &["not_found", "is a pid; the child's id is 10000"]);
     assert_eq!(node.pid("counter", 10_000), pid);
 }
 
@@ -165,12 +165,11 @@ fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
     let node = shop();
     let top = counter_sup(&node);
     let spec = json!({"id": "more", "module": "counter_sup", "type": "supervisor", "restart": "permanent"});
-    let below = node.json(&["child", "start", &top, &spec.to_string()])["pid"].clone();
-    let subtree = node.json(&["tree", "--sup", below.as_str().expect("it was started")])["roots"][0].clone();
-    let ids: Vec<_> =
-        subtree["children"].as_array().expect("children").iter().map(|c| c["id"].clone()).collect();
-    assert_eq!(ids, [json!(10_000), json!(20_000)]);
-    node.ok(&["child", "terminate", below.as_str().unwrap_or_default(), "10000"]);
+    let below = node.start_child(&top, spec);
+    let subtree: Forest = node.read(&["tree", "--sup", &below]);
+    let ids: Vec<_> = subtree.roots[0].children.iter().map(|child| &child.id).collect();
+    assert_eq!(ids, [10_000, 20_000]);
+    node.ok(&["child", "terminate", &below, "10000"]);
     let other = &node.tree("counter").children[0];
     assert_eq!((&other.id, other.pid.is_some()), (&json!(10_000), true), "{other:#?}");
     node.ok(&["child", "terminate", &top, "more"]);
@@ -186,8 +185,7 @@ fn s34_s36_a_counter_stops_at_a_round_number_and_only_a_permanent_one_is_started
     for (id, comes_back) in [(10_000, false), (5, true)] {
         let pid = node.pid("counter", id);
         node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
-        let stopped = node.call(&pid, "stop_gracefully")["stopped"].as_u64();
-        let number = stopped.expect("who asks waits for the number");
+        let number: u64 = field(&node.call(&pid, "stop_gracefully"), "stopped");
         assert_eq!(number % 10, 0);
         let last = format!("counter terminates at {number}: normal");
         eventually("it has said so", || node.log().contains(&last).then_some(()));
@@ -202,9 +200,9 @@ fn s34_s36_a_counter_stops_at_a_round_number_and_only_a_permanent_one_is_started
 fn s30_the_tree_is_drawn_and_unknown_places_are_errors() {
     let node = shop();
     let text = node.ok(&["tree"]).stdout;
-    assert!(text.contains("counter_sup") && text.contains("0.1.0"), "{text}");
+    assert_contains(&text, &["counter_sup", "0.1.0"]);
     let mermaid = node.ok(&["tree", "--format", "mermaid"]).stdout;
-    assert!(mermaid.contains("-->"), "{mermaid}");
+    assert_contains(&mermaid, &["-->"]);
     node.run(&["tree", "--sup", "nobody"]).expect(1);
     let worker = node.pid("counter", 10_000);
     node.run(&["tree", "--sup", &worker]).expect(1);
@@ -241,13 +239,12 @@ fn s32_the_stop_of_a_supervisor_runs_terminate_in_the_children_that_trap_exits_i
 #[test]
 fn s35_an_app_stops_by_prep_stop_at_round_numbers_and_nobody_is_restarted() {
     let node = shop();
-    let stopped = node.json(&["app", "stop", "counter"]);
-    let took_us = stopped["took_us"].as_u64().expect("the time is told");
+    let took_us = node.read::<AppStopped>(&["app", "stop", "counter"]).took_us;
     assert!(took_us < 5_000_000, "both counters are asked at once: {took_us} us");
-    assert!(node.json(&["tree", "--app", "counter"])["roots"].as_array().is_some_and(Vec::is_empty));
-    assert!(node.json(&["ps"])["processes"].as_array().is_some_and(Vec::is_empty));
+    assert!(!has_tree(&node, "counter"));
+    assert_eq!(node.ps(), []);
     node.ok(&["app", "start", "counter"]);
-    assert_eq!(ids(&node), [json!(10_000), json!(20_000)]);
+    assert_eq!(ids(&node), [10_000, 20_000]);
 }
 
 /// Starts the board with a guard, which its prep_stop asks.
@@ -263,9 +260,9 @@ fn s37_a_prep_stop_that_waits_for_ever_is_told_and_the_tree_stops_all_the_same()
     let node = guarded("silent");
     node.ok(&["app", "stop", "board"]);
     let log = node.log();
-    assert!(log.contains("prep_stop did not answer; the tree stops all the same"), "{log}");
+    assert_contains(&log, &["prep_stop did not answer; the tree stops all the same"]);
     assert!(!log.contains("board is prepared"), "{log}");
-    assert!(node.json(&["tree", "--app", "board"])["roots"].as_array().is_some_and(Vec::is_empty));
+    assert!(!has_tree(&node, "board"));
 }
 
 #[test]
@@ -284,10 +281,8 @@ fn s38_a_prep_stop_is_told_whether_there_is_a_tree_and_its_crash_holds_nothing_u
     node.ok(&["kill", &root]);
     kept("board is stopped TreeEnded");
     kept("board has a tree: false");
-    let ended = eventually("the app's end is told", || {
-        node.json(&["status"])["ended"].as_array().and_then(|ended| ended.first().cloned())
-    });
-    assert_eq!(ended["reason"], json!("killed"), "the reason is the tree's: {ended:#}");
+    let ended = eventually("the app's end is told", || node.status().ended.into_iter().next());
+    assert_eq!(ended.reason, "killed", "the reason is the tree's");
 }
 
 #[test]
@@ -296,13 +291,10 @@ fn s39_an_app_starts_its_tree_left_to_right_and_one_child_that_fails_stops_those
     node.ok(&["upgrade", &release("board-1.0.0")]);
     node.ok(&["app", "stop", "board"]);
     // The name that the second child wants is another's.
-    let other = node.json(&["spawn", "board_door", "null"])["pid"].as_str().expect("a pid").to_owned();
+    let other = node.spawn("board_door", "null");
     let refused = node.run(&["app", "start", "board"]).expect(1).stderr;
-    for words in ["failed_to_start_child \"door\"", "board_door", "is taken by"] {
-        assert!(refused.contains(words), "no {words} in:\n{refused}");
-    }
-    let left: Vec<_> = node.json(&["ps"])["processes"].as_array().cloned().unwrap_or_default();
-    assert_eq!(left.iter().map(|process| &process["pid"]).collect::<Vec<_>>(), [&json!(other)]);
+    assert_contains(&refused, &["failed_to_start_child \"door\"", "board_door", "is taken by"]);
+    assert_eq!(node.ps().iter().map(|process| &process.pid).collect::<Vec<_>>(), [&other]);
     node.ok(&["kill", &other]);
     node.ok(&["app", "start", "board"]);
     assert_eq!(node.tree("board").children.len(), 3);

@@ -4,37 +4,50 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use reld_tests::{Node, Run, eventually, release};
+use nix::libc;
+use reld_api::response::NodeStatus;
+use reld_tests::{Node, Run, assert_contains, eventually, release};
 use serde_json::json;
 
 use crate::children::ends;
 
-/// How often any thread of a process has given up its processor to wait for something.
-fn waits(pid: u32) -> u64 {
-    let waits = |task: &Path| {
-        let status = fs::read_to_string(task.join("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-        line.trim().parse::<u64>().ok()
-    };
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon lives");
-    tasks.filter_map(|task| waits(&task.expect("a folder can be read").path())).sum()
+/// The system calls that wait, for an event or for a time.
+const WAITS: &[i64] = &[
+    libc::SYS_futex,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+];
+
+/// Returns whether a thread waits for an event alone. The time is the fourth argument of all waits:
+/// no pointer for a futex, -1 for an epoll.
+fn waits_for_no_time(task: &Path) -> bool {
+    let call = fs::read_to_string(task.join("syscall")).unwrap_or_default();
+    let words: Vec<&str> = call.split_whitespace().collect();
+    let is_wait = words.first().and_then(|number| number.parse().ok()).is_some_and(|it| WAITS.contains(&it));
+    is_wait && ["0x0", "0xffffffff", "0xffffffffffffffff"].contains(&words[4])
 }
 
 #[test]
 fn an_idle_node_wakes_up_for_nothing() {
     let node = Node::start();
-    // The last client's connection is closed, and threads that had work find none.
-    std::thread::sleep(Duration::from_millis(500));
-    let before = waits(node.id());
-    std::thread::sleep(Duration::from_secs(2));
-    let waits = waits(node.id()) - before;
-    // A thread that looks for work at an interval would have waited hundreds of times.
-    assert!(waits < 20, "{waits} waits");
+    let process = PathBuf::from(format!("/proc/{}", node.id()));
+    let entries = |folder: &str| -> Vec<PathBuf> {
+        let entries = fs::read_dir(process.join(folder)).expect("the daemon lives");
+        entries.map(|entry| entry.expect("a folder can be read").path()).collect()
+    };
+    // Threads that had work look for more, and some of the pool end.
+    eventually("every thread waits for an event alone", || {
+        let tasks = entries("task");
+        (tasks.len() > 1 && tasks.iter().all(|task| waits_for_no_time(task))).then_some(())
+    });
+    let is_timer = |file: &PathBuf| fs::read_link(file).is_ok_and(|to| to.ends_with("anon_inode:[timerfd]"));
+    assert!(!entries("fd").iter().any(is_timer), "a timer of the kernel is an event");
 }
 
 #[test]
@@ -43,8 +56,7 @@ fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     let mut second = Node::daemon_in(&node.root());
     second.arg("--socket").arg(node.root().join("other-socket"));
     let refused = Run::of(&mut second).expect(1);
-    assert!(refused.stderr.contains(&*node.root().to_string_lossy()), "{}", refused.stderr);
-    assert!(refused.stderr.contains("another reld"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &[&*node.root().to_string_lossy(), "another reld"]);
     assert!(!node.root().join("other-socket").exists());
     node.ok(&["status"]);
 }
@@ -73,11 +85,11 @@ fn a_daemon_that_stops_late_leaves_the_socket_of_a_newer_one_alone_and_takes_its
     let second = Other(second);
     let answers = || {
         let status = first.run(&["--json", "status"]);
-        (status.code == 0).then(|| status.json()["os_pid"].clone())
+        (status.code == 0).then(|| status.read::<NodeStatus>().os_pid)
     };
-    assert_eq!(eventually("the newer one answers", answers), json!(second.0.id()));
+    assert_eq!(eventually("the newer one answers", answers), second.0.id());
     assert!(first.terminate().success());
-    assert_eq!(first.json(&["status"])["os_pid"], json!(second.0.id()), "it is still reached");
+    assert_eq!(first.status().os_pid, second.0.id(), "it is still reached");
 
     let mut alone = Node::start();
     assert!(alone.terminate().success());
@@ -89,7 +101,7 @@ fn a_daemon_does_not_take_the_socket_of_another_one() {
     let node = Node::start();
     let mut second = Node::daemon_in(&node.root().with_file_name("other-root"));
     let refused = Run::of(second.arg("--socket").arg(node.socket())).expect(1);
-    assert!(refused.stderr.contains("another daemon answers"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["another daemon answers"]);
     node.ok(&["status"]);
 }
 
@@ -168,9 +180,7 @@ fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it
         let question = json!({"spin": gate}).to_string();
         node.run(&["call", habit, &question, "--timeout", "100"]).expect(1);
     }
-    eventually("both are seen", || {
-        (node.json(&["status"])["stuck"].as_array().map(Vec::len) == Some(2)).then_some(())
-    });
+    eventually("both are seen", || (node.status().stuck.len() == 2).then_some(()));
     manager.forget();
     (0..5).for_each(|_| manager.await_told("WATCHDOG=1"));
     fs::write(&gate, "").expect("the gate can be opened");
@@ -193,8 +203,7 @@ fn s81_a_restart_into_another_release_is_no_stop_to_a_service_manager() {
         !told.contains(&"STOPPING=1".to_owned()),
         "systemd would kill it after its time to stop: {told:?}"
     );
-    let status = node.json(&["status"]);
-    assert_eq!((&status["release"]["version"], &status["os_pid"]), (&json!("3.0.0"), &json!(id)));
+    assert_eq!((&*node.version(), node.status().os_pid), ("3.0.0", id));
     assert!(node.terminate().success());
     manager.await_told("STOPPING=1");
 }
@@ -230,5 +239,5 @@ fn another_user_who_may_connect_may_look_and_change_nothing() {
     };
     as_nobody(&["status"]).expect(0);
     let refused = as_nobody(&["kill", "<0.1>"]).expect(1);
-    assert!(refused.stderr.contains("user 65534"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["user 65534"]);
 }

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use reld_tests::release;
+use reld_tests::{assert_contains, release};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -61,7 +61,7 @@ pub(crate) fn renamed(release: &str, name: &str) -> (TempDir, String) {
 #[track_caller]
 pub(crate) fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
     let text = str::from_utf8(&files[path]).expect("a document is text");
-    assert!(text.contains(from), "no {from} in:\n{text}");
+    assert_contains(text, &[from]);
     let text = text.replace(from, to);
     files.insert(path.to_owned(), text.into_bytes());
 }

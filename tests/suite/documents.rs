@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use reld_tests::{Node, folder, pack_release, release};
+use reld_api::response::{Checked, Outcome};
+use reld_tests::{Node, assert_contains, assert_in_order, field, folder, keys, pack_release, release};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -32,32 +33,25 @@ fn script(node: &Node, version: &str) -> String {
     node.ok(&["check", version]).stdout
 }
 
-#[track_caller]
-fn check_order(script: &str, steps: &[&str]) {
-    let places =
-        steps.iter().map(|step| script.find(step).unwrap_or_else(|| panic!("no {step} in:\n{script}")));
-    assert!(places.is_sorted(), "not {steps:?} in:\n{script}");
-}
-
 #[test]
 fn s62_what_a_module_depends_on_is_loaded_before_it_on_the_way_up_and_after_it_on_the_way_down() {
     let node = running("plant-1.0.0");
     let counter = node.pid("counter", 10_000);
     let (_scratch, tarball) = counter_depends_on("counter_sup");
     node.ok(&["unpack", &tarball]);
-    check_order(
+    assert_in_order(
         &script(&node, "1.1.0"),
         &["load counter_sup of counter-0.1.1", "load counter of counter-0.1.1", "code_change counter up"],
     );
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(node.state(&counter)["interval_ms"], json!(250));
-    check_order(
+    assert_eq!(field::<u64>(&node.state(&counter), "interval_ms"), 250);
+    assert_in_order(
         &script(&node, "1.0.0"),
         &["load counter of counter-0.1.0", "load counter_sup of counter-0.1.0", "code_change counter down"],
     );
     node.ok(&["downgrade"]);
     assert_eq!(node.pid("counter", 10_000), counter);
-    assert_eq!(node.state(&counter).get("interval_ms"), None);
+    assert_eq!(keys(&node.state(&counter)), ["n", "stopping"]);
 }
 
 #[test]
@@ -67,10 +61,9 @@ fn s62_modules_that_depend_on_each_other_are_moved_at_once_with_a_warning() {
         edit(files, COUNTER, "{ interval_ms = 250 } }", "{ interval_ms = 250 } }, deps = [\"counter_sup\"]");
         edit(files, COUNTER, "change = \"supervisor\"", "change = \"supervisor\", deps = [\"counter\"]");
     });
-    let report = node.json(&["upgrade", &tarball]);
-    let warned = report["warnings"].to_string();
-    assert!(warned.contains("[counter counter_sup] depend on each other"), "{warned}");
-    assert_eq!((&report["outcome"], &report["killed"]), (&json!("installed"), &json!([])));
+    let report = node.report(&["upgrade", &tarball]);
+    assert_contains(&report.warnings.join("\n"), &["[counter counter_sup] depend on each other"]);
+    assert_eq!((report.outcome, report.killed), (Outcome::Installed, vec![]));
 }
 
 #[test]
@@ -84,7 +77,7 @@ fn s63_load_module_brings_new_code_on_the_way_up_and_old_code_on_the_way_down() 
     let node = running("yard-1.0.0");
     let pump = node.pid("shed", "pump");
     let stroke = || node.call(&pump, "stroke");
-    assert_eq!(stroke(), json!(1));
+    assert_eq!(stroke(), 1);
     node.ok(&["upgrade", &tarball]);
     assert_eq!((stroke(), node.pid("shed", "pump")), (json!(3), pump.clone()));
     node.ok(&["downgrade"]);
@@ -96,9 +89,9 @@ fn s64_apps_that_changed_have_a_part_in_start_order_but_for_dependencies_and_unc
     let node = running("plant-1.0.0");
     let order = ["load counter of counter-0.1.1", "load meter of meter-1.1.0"];
     let dry = |tarball: &str| node.ok(&["upgrade", tarball, "--dry-run"]).stdout;
-    check_order(&dry(&release("plant-1.1.0")), &order);
+    assert_in_order(&dry(&release("plant-1.1.0")), &order);
     let (_scratch, tarball) = counter_depends_on("meter");
-    check_order(&dry(&tarball), &[order[1], order[0]]);
+    assert_in_order(&dry(&tarball), &[order[1], order[0]]);
 
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let [file, tarball] = ["release.toml", "release.tar.gz"].map(|name| place.path().join(name));
@@ -117,19 +110,18 @@ fn s64_an_app_that_only_one_release_has_is_added_and_removed() {
     let node = running("shop-1.0.0");
     let (_scratch, tarball) = renamed("plant-1.1.0", "shop");
     node.ok(&["unpack", &tarball]);
-    check_order(&script(&node, "1.1.0"), &["load meter of meter-1.1.0", "start_application meter permanent"]);
+    assert_in_order(
+        &script(&node, "1.1.0"),
+        &["load meter of meter-1.1.0", "start_application meter permanent"],
+    );
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(node.call("meter", r#""read""#)["readings"], json!(0));
-    check_order(&script(&node, "1.0.0"), &["stop_application meter", "unload_application meter"]);
+    assert_eq!(field::<u64>(&node.call("meter", r#""read""#), "readings"), 0);
+    assert_in_order(&script(&node, "1.0.0"), &["stop_application meter", "unload_application meter"]);
     node.ok(&["downgrade"]);
-    let apps = node.json(&["apps"])["apps"].clone();
-    assert_eq!(apps.as_array().map(Vec::len), Some(1), "{apps:#}");
+    assert_eq!(node.apps().iter().map(|app| &app.name).collect::<Vec<_>>(), ["counter"]);
     // Its code is gone from memory.
-    let code = node.json(&["code"]);
-    let is_meter =
-        |module: &serde_json::Value| module["module"].as_str().is_some_and(|name| name.starts_with("meter"));
-    assert!(!code["modules"].as_array().expect("a list").iter().any(is_meter), "{code:#}");
-    assert_eq!((&code["residents"], node.mapped().len()), (&json!([]), 1), "{:?}", node.mapped());
+    node.assert_code("0.1.0");
+    assert_eq!((node.code().residents, node.mapped().len()), (vec![], 1), "{:?}", node.mapped());
 }
 
 #[test]
@@ -141,7 +133,7 @@ fn s64_a_changed_app_without_an_appup_has_no_plan_and_is_named() {
     for args in [&["plan", &release("plant-1.0.0"), &tarball][..], &["upgrade", &tarball]] {
         let refused = node.run(args).expect(1).stderr;
         let words = "meter changes from 1.0.0 to 1.1.0, and neither version has an appup.toml";
-        assert!(refused.contains(words), "{refused}");
+        assert_contains(&refused, &[words]);
     }
     assert_eq!(node.version(), "1.0.0");
     assert_eq!(node.tree("meter"), before);
@@ -150,7 +142,7 @@ fn s64_a_changed_app_without_an_appup_has_no_plan_and_is_named() {
 #[test]
 fn s80_a_config_that_cannot_be_read_refuses_the_plan_with_its_line_and_column() {
     let node = running("plant-1.0.0");
-    let before = (node.tree("counter"), node.json(&["releases"]));
+    let before = (node.tree("counter"), node.releases());
     for (config, what) in [
         ("[counter]\nlimit =\n", "2:8: "),
         ("counter = 5\n", "1:11: expected a table, found an integer"),
@@ -166,10 +158,10 @@ fn s80_a_config_that_cannot_be_read_refuses_the_plan_with_its_line_and_column() 
             &["upgrade", &tarball],
         ] {
             let refused = node.run(args).expect(1).stderr;
-            assert!(refused.contains(&format!("{path}:{what}")), "no {what} in:\n{refused}");
+            assert_contains(&refused, &[&format!("{path}:{what}")]);
         }
     }
-    assert_eq!((node.tree("counter"), node.json(&["releases"])), before);
+    assert_eq!((node.tree("counter"), node.releases()), before);
     assert!(!node.root().join("releases/1.1.0").exists());
 }
 
@@ -180,10 +172,10 @@ fn s80_an_app_that_is_configured_and_not_there_is_told_and_stops_nothing() {
     let add = |files: &mut Files| drop(files.insert("releases/1.1.0/config.toml".to_owned(), config));
     let (_scratch, tarball) = doctored("plant-1.1.0", add);
     node.ok(&["unpack", &tarball]);
-    let warnings = node.json(&["check", "1.1.0"])["warnings"].to_string();
-    assert!(
-        warnings.contains("config.toml is about counterr too, which is no app of the release"),
-        "{warnings}"
+    let warnings = node.read::<Checked>(&["check", "1.1.0"]).warnings;
+    assert_contains(
+        &warnings.join("\n"),
+        &["config.toml is about counterr too, which is no app of the release"],
     );
     node.ok(&["upgrade", "1.1.0"]);
 }
@@ -196,8 +188,5 @@ fn a_restart_amid_a_reviewed_script_is_refused_with_its_place() {
     let (_scratch, tarball) = doctored("plant-1.1.0", add);
     let node = running("plant-1.0.0");
     let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
-    assert!(
-        refused.contains(&format!("{path}:4:16: `restart_new_daemon` can only be the first")),
-        "{refused}"
-    );
+    assert_contains(&refused, &[&format!("{path}:4:16: `restart_new_daemon` can only be the first")]);
 }

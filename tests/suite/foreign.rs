@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reld_tests::{Node, eventually, pid_value, release};
+use reld_api::response::LetterKind;
+use reld_tests::{Node, assert_contains, eventually, field, pid_value, release};
 use serde_json::{Value, json};
 
 fn read(node: &Node) -> Value {
@@ -16,7 +17,7 @@ fn keep_adding(node: &Node, stop: &AtomicBool) -> u64 {
         node.ok(&["cast", "meter", r#"{"add": 1}"#]);
         added += 1;
         let read = read(node);
-        assert_eq!(read["readings"], json!(added), "{read}");
+        assert_eq!(field::<u64>(&read, "readings"), added, "{read}");
     }
     added
 }
@@ -30,19 +31,19 @@ fn an_app_in_c_is_packed_upgraded_with_its_state_and_downgraded_beside_one_in_ru
     let stop = AtomicBool::new(false);
     let added = std::thread::scope(|scope| {
         let adding = scope.spawn(|| keep_adding(&node, &stop));
-        eventually("it is used", || (read(&node)["readings"].as_u64() >= Some(3)).then_some(()));
+        eventually("it is used", || (field::<u64>(&read(&node), "readings") >= 3).then_some(()));
         node.ok(&["upgrade", "1.1.0"]);
         let state = node.state("meter");
-        assert_eq!(state["total_mwh"].as_u64(), state["readings"].as_u64().map(|n| n * 1000), "{state}");
-        eventually("it goes on", || (read(&node)["largest_mwh"] == json!(1000)).then_some(()));
+        let [total, readings] = ["total_mwh", "readings"].map(|key| field::<u64>(&state, key));
+        assert_eq!(total, readings * 1000, "{state}");
+        eventually("it goes on", || (field::<u64>(&read(&node), "largest_mwh") == 1000).then_some(()));
         node.ok(&["downgrade"]);
         stop.store(true, Ordering::Relaxed);
         adding.join().expect("no call failed")
     });
     assert_eq!(read(&node), json!({"total_wh": added, "readings": added}));
     assert_eq!(pids, [node.pid("meter", "meter"), node.pid("counter", 10_000)]);
-    let stays = node.json(&["code"])["residents"].clone();
-    assert_eq!(stays, json!([]), "nothing of the newer version stays mapped");
+    assert_eq!(node.code().residents, [], "nothing of the newer version stays mapped");
 }
 
 #[test]
@@ -77,16 +78,15 @@ fn a_callback_in_c_waits_for_one_in_rust_and_can_be_ended_while_it_waits() {
     let counter = node.pid("counter", 10_000);
     let ask = json!({"ask": pid_value(&counter)}).to_string();
     let answer = node.call("meter", &ask);
-    assert!(answer["value"].as_u64() >= Some(10_000), "{answer}");
+    assert!(field::<u64>(&answer, "value") >= 10_000, "{answer}");
 
     node.ok(&["suspend", &counter]);
     let mut waiting = node.relctl(&["call", "meter", &ask, "--timeout", "60000"]);
     let mut waiting = waiting.spawn().expect("relctl can be run");
     let meter = node.pid("meter", "meter");
     eventually("it waits", || {
-        let process = node.json(&["proc", &counter]);
-        let letters = process["mailbox"].as_array().cloned()?;
-        letters.iter().any(|letter| letter["kind"] == "call" && letter["from"] == *meter).then_some(())
+        let mut mailbox = node.proc(&counter).mailbox.into_iter();
+        mailbox.any(|letter| letter.kind == LetterKind::Call && letter.from == meter).then_some(())
     });
     node.ok(&["kill", &meter]);
     assert!(!waiting.wait().expect("relctl ends").success(), "whoever called it is told");
@@ -100,6 +100,6 @@ fn an_app_in_c_refuses_what_it_does_not_understand_by_the_same_words_as_one_in_r
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);
     let refused = node.run(&["call", "meter", r#""raed""#]).expect(1);
-    assert!(refused.stderr.contains("a meter is cast"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["a meter is cast"]);
     assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "it lives");
 }

@@ -1,6 +1,7 @@
 //! What a check tells beforehand of supervisors, start arguments and messages (S14, S44, S46, R9).
 
-use reld_tests::{Node, release};
+use reld_api::response::Checked;
+use reld_tests::{Node, assert_contains, release};
 use serde_json::{Value, json};
 
 use crate::doctored::{Files, doctored};
@@ -39,13 +40,14 @@ fn s44_a_start_argument_that_new_code_does_not_take_is_told_before_and_stops_the
     node.ok(&["unpack", &release("shop-1.1.0")]);
     for verb in ["check", "upgrade"] {
         let refused = node.run(&[verb, "1.1.0"]).expect(1);
-        for words in [
-            "child 30000 of",
-            "module counter 0.1.1 does not take its start argument",
-            "terminate and delete",
-        ] {
-            assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-        }
+        assert_contains(
+            &refused.stderr,
+            &[
+                "child 30000 of",
+                "module counter 0.1.1 does not take its start argument",
+                "terminate and delete",
+            ],
+        );
     }
     assert_eq!(node.tree("counter"), tree);
     node.ok(&["child", "terminate", &sup, "30000"]);
@@ -72,7 +74,7 @@ fn s44_a_child_that_the_script_deletes_need_not_be_startable_by_new_code() {
     node.ok(&["child", "start", &sup, spec]);
     // A row that stays is started again by the next restart of all.
     let refused = node.run(&["upgrade", &with(&["terminate_child"])]).expect(1);
-    assert!(refused.stderr.contains("terminate and delete"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["terminate and delete"]);
     node.ok(&["remove", "1.1.0"]);
     let tarball = with(&["terminate_child", "delete_child"]);
     node.ok(&["unpack", &tarball]);
@@ -104,13 +106,12 @@ fn s44_of_several_windows_a_child_has_to_be_deleted_before_new_code_could_have_t
     node.ok(&["check", "1.1.0"]);
     for verb in ["check", "upgrade"] {
         let refused = node.run(&[verb, "1.1.0", "--group-windows"]).expect(1);
-        assert!(refused.stderr.contains("terminate and delete it first"), "{}", refused.stderr);
+        assert_contains(&refused.stderr, &["terminate and delete it first"]);
     }
     node.ok(&["remove", "1.1.0"]);
     node.ok(&["unpack", &packed(&format!("{deleted}{suspended}"), &format!("{resumed}{third}"))]);
     node.ok(&["check", "1.1.0", "--group-windows"]);
-    let report = node.json(&["upgrade", "1.1.0", "--group-windows"]);
-    assert_eq!(report["windows"].as_array().map(Vec::len), Some(3), "{report:#}");
+    assert_eq!(node.report(&["upgrade", "1.1.0", "--group-windows"]).windows.len(), 3);
     assert_eq!(node.tree("counter").children.len(), 2, "it is gone");
 }
 
@@ -125,9 +126,10 @@ fn s46_every_child_that_comes_or_goes_without_an_instruction_is_told_at_once() {
     let tarball = yard_with(&place, forgets);
     let node = running("yard-1.0.0");
     let refused = node.run(&["upgrade", &tarball, "--dry-run"]).expect(1);
-    for words in ["\"gone\" vanishes", "\"old\" vanishes", "\"fresh\" is new", "\"new\" is new"] {
-        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-    }
+    assert_contains(
+        &refused.stderr,
+        &["\"gone\" vanishes", "\"old\" vanishes", "\"fresh\" is new", "\"new\" is new"],
+    );
     assert_eq!(node.version(), "1.0.0");
 }
 
@@ -137,14 +139,14 @@ fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
     let gone = |name: &str| format!("  {{ apply = \"supervisor:{name}\", args = [\"yard\", \"gone\"] }},");
     let derived = node.ok(&["plan", &release("yard-1.0.0"), &release("yard-2.0.0"), "--relup"]).stdout;
     let check = |from: &str, to: &str, said: &str| {
-        assert!(derived.contains(from), "no {from} in:\n{derived}");
+        assert_contains(&derived, &[from]);
         let relup = derived.replace(from, to).into_bytes();
         let add = |files: &mut Files| drop(files.insert("releases/2.0.0/relup.toml".to_owned(), relup));
         let (_scratch, tarball) = doctored("yard-2.0.0", add);
         node.ok(&["unpack", &tarball]);
         for verb in ["check", "upgrade"] {
             let refused = node.run(&[verb, "2.0.0"]).expect(1).stderr;
-            assert!(refused.contains(said), "no {said} in:\n{refused}");
+            assert_contains(&refused, &[said]);
         }
         node.ok(&["remove", "2.0.0"]);
     };
@@ -186,9 +188,10 @@ fn r9_a_supervisor_whose_init_has_changed_needs_its_update() {
     let tarball = yard_with(&place, forgets);
     let node = running("yard-1.0.0");
     let refused = node.run(&["upgrade", &tarball]).expect(1);
-    for words in ["names other children", "{ update = \"yard_sup\", change = \"supervisor\" }"] {
-        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-    }
+    assert_contains(
+        &refused.stderr,
+        &["names other children", "{ update = \"yard_sup\", change = \"supervisor\" }"],
+    );
 }
 
 #[test]
@@ -197,16 +200,13 @@ fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
     let sup = root(&node, "yard");
     let pids = ["spin", "panic", "exit"].map(|mood| {
         let spec = json!({"id": mood, "module": "yard_moody", "args": mood, "type": "supervisor"});
-        let started = node.json(&["child", "start", &sup, &spec.to_string()]);
-        started["pid"].as_str().expect("it was started").to_owned()
+        node.start_child(&sup, spec)
     });
     node.ok(&["unpack", &release("yard-2.0.0")]);
-    let checked = node.json(&["check", "2.0.0"]);
-    let warnings = checked["warnings"].as_array().expect("a list");
+    let warnings = node.read::<Checked>(&["check", "2.0.0"]).warnings;
     let said = |pid: &str, words: &str| {
-        let is_it =
-            |warning: &Value| warning.as_str().is_some_and(|text| text.contains(pid) && text.contains(words));
-        assert!(warnings.iter().any(is_it), "no {words} of {pid} in {checked:#}");
+        let is_it = |warning: &String| warning.contains(pid) && warning.contains(words);
+        assert!(warnings.iter().any(is_it), "no {words} of {pid} in {warnings:#?}");
     };
     said(&pids[0], "did not end within 5s");
     said(&pids[1], "an init that panics");
@@ -214,6 +214,6 @@ fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
     // The code of these supervisors moves, and their init is not asked.
     node.ok(&["upgrade", "2.0.0"]);
     for pid in pids {
-        assert_eq!(node.json(&["proc", &pid])["version"], json!("2.0.0"));
+        assert_eq!(node.proc(&pid).process.version, "2.0.0");
     }
 }

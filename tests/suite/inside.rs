@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use reld_tests::{Node, eventually, release};
-use serde_json::{Value, json};
+use reld_api::response::{ProcessStatus, Report};
+use reld_tests::{Node, assert_contains, eventually, field, release};
 
 use crate::relup::{packed_with, yard_with};
 
@@ -19,16 +19,15 @@ fn running(release_name: &str) -> Arc<Node> {
 }
 
 /// Upgrades the yard, with a long pause in which `meanwhile` is done; returns the report.
-fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Value {
+fn upgraded_while(node: &Arc<Node>, meanwhile: impl FnOnce()) -> Report {
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let suspend = "{ suspend = [\"yard_worker\"] },";
     let waits = format!("{suspend}\n  {{ apply = \"yard_calls:wait\", args = [{PAUSE}] }},");
     let tarball = yard_with(place.path(), &[(suspend, &waits)]);
     let upgrading = Arc::clone(node);
-    let upgrade = thread::spawn(move || upgrading.json(&["upgrade", &tarball]));
+    let upgrade = thread::spawn(move || upgrading.report(&["upgrade", &tarball]));
     eventually("the pause has begun", || {
-        let progress = node.json(&["status"])["upgrade"]["text"].to_string();
-        progress.contains("yard_calls:wait").then_some(())
+        node.status().upgrade?.text.contains("yard_calls:wait").then_some(())
     });
     meanwhile();
     upgrade.join().expect("the upgrade ends well")
@@ -39,10 +38,9 @@ fn s45_a_member_that_is_killed_in_the_pause_is_told_and_started_again_on_new_cod
     let node = running("yard-1.0.0");
     let killed = node.pid("yard", "a");
     let report = upgraded_while(&node, || drop(node.ok(&["kill", &killed])));
-    let ended = report["killed"].as_array().expect("a list");
-    assert!(ended.iter().any(|ended| ended["pid"] == json!(killed)), "{report:#}");
+    assert!(report.killed.iter().any(|ended| ended.pid == killed), "{report:#?}");
     let again = node.restarted("yard", "a", &killed);
-    assert_eq!(node.json(&["proc", &again])["version"], json!("2.0.0"));
+    assert_eq!(node.proc(&again).process.version, "2.0.0");
     assert_eq!(node.call(&again, "get"), 0);
 }
 
@@ -54,12 +52,11 @@ fn s55_a_child_that_is_asked_for_in_the_pause_starts_after_it_on_new_code() {
     let mut starting = None;
     upgraded_while(&node, || {
         let node = Arc::clone(&node);
-        starting = Some(thread::spawn(move || node.json(&["child", "start", &sup, spec])));
+        starting = Some(thread::spawn(move || node.start_child(&sup, spec)));
     });
-    let started = starting.expect("it was asked for").join().expect("it was started");
-    let pid = started["pid"].as_str().expect("a pid").to_owned();
+    let pid = starting.expect("it was asked for").join().expect("it was started");
     assert_eq!(node.pid("yard", "late"), pid);
-    assert_eq!(node.json(&["proc", &pid])["version"], json!("2.0.0"));
+    assert_eq!(node.proc(&pid).process.version, "2.0.0");
     assert_eq!(node.call(&pid, "get"), 3);
 }
 
@@ -70,29 +67,29 @@ fn s53_a_suspended_supervisor_hides_nothing_and_stays_suspended() {
     let pid = node.pid("counter", 10_000);
     node.ok(&["suspend", &sup]);
     node.ok(&["upgrade", &release("shop-1.1.0")]);
-    assert_eq!(node.state(&pid)["interval_ms"], json!(250), "its child was found and converted");
-    let shown = node.json(&["proc", &sup]);
-    assert_eq!((&shown["version"], &shown["status"]), (&json!("0.1.1"), &json!("suspended")), "{shown:#}");
+    let interval = |pid: &str| field::<u64>(&node.state(pid), "interval_ms");
+    assert_eq!(interval(&pid), 250, "its child was found and converted");
+    let shown = node.proc(&sup).process;
+    assert_eq!((&*shown.version, shown.status), ("0.1.1", ProcessStatus::Suspended));
     node.ok(&["resume", &sup]);
     node.ok(&["kill", &pid]);
-    eventually("it restarts its child, by the new spec", || {
-        let new = node.child("counter", 10_000).pid?;
-        (new != pid && node.state(&new)["interval_ms"] == json!(200)).then_some(())
-    });
+    let new = node.restarted("counter", 10_000, &pid);
+    assert_eq!(interval(&new), 200, "by the new spec");
 }
 
 #[test]
 fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so() {
     let node = running("stage-1.0.0");
-    let lingerer = node.json(&["spawn", "looper", "1"])["pid"].as_str().expect("it was started").to_owned();
-    let report = node.json(&["upgrade", &release("stage-2.0.0")]);
-    assert!(report["warnings"].to_string().contains("stays on its version"), "{report:#}");
-    assert_eq!(report["lingering"][0]["pid"], json!(lingerer), "{report:#}");
+    let lingerer = node.spawn("looper", 1);
+    let report = node.report(&["upgrade", &release("stage-2.0.0")]);
+    assert_contains(&report.warnings.join("\n"), &["stays on its version"]);
+    assert_eq!(report.lingering[0].pid, lingerer);
     let tree = node.tree("stage");
     let refused = node.run(&["upgrade", &release("stage-3.0.0")]).expect(1);
-    for words in ["module looper has old code 0.1.0 that still runs", lingerer.as_str(), "pre_purge"] {
-        assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-    }
+    assert_contains(
+        &refused.stderr,
+        &["module looper has old code 0.1.0 that still runs", lingerer.as_str(), "pre_purge"],
+    );
     assert_eq!(node.tree("stage"), tree);
     node.ok(&["remove", "3.0.0"]);
 
@@ -107,12 +104,8 @@ fn s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so
     let place = tempfile::tempdir().expect("a temporary folder can be made");
     let tarball = packed_with(place.path(), "tests/fixtures", "stage-3.0.0", &relup);
     let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
-    for words in
-        ["pre_purge brutal", "IRREVERSIBLE", "would be killed by its brutal pre_purge", lingerer.as_str()]
-    {
-        assert!(dry.contains(words), "no {words} in:\n{dry}");
-    }
-    let report = node.json(&["upgrade", &tarball]);
-    assert_eq!(report["killed"][0]["pid"], json!(lingerer), "{report:#}");
-    assert_eq!(report["lingering"], json!([]), "{report:#}");
+    let parts = ["pre_purge brutal", "IRREVERSIBLE", "would be killed by its brutal pre_purge", &lingerer];
+    assert_contains(&dry, &parts);
+    let report = node.report(&["upgrade", &tarball]);
+    assert_eq!((&report.killed[0].pid, &*report.lingering), (&lingerer, &[][..]));
 }

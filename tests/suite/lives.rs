@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use reld_tests::{Node, eventually, folder, pack_release, release};
+use reld_api::response::{AppStatus, EndedApp, Forest};
+use reld_tests::{Node, assert_contains, eventually, folder, pack_release, release};
 use serde_json::json;
 
 fn stage() -> Node {
@@ -71,32 +72,34 @@ fn a_message_that_its_receiver_would_not_understand_is_refused_and_ends_nobody()
     let a = node.pid("stage", "a");
     for verb in ["call", "cast"] {
         let refused = node.run(&[verb, &a, "gett"]).expect(1);
-        for words in ["nothing was sent", "count_server", "gett"] {
-            assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-        }
+        assert_contains(&refused.stderr, &["nothing was sent", "count_server", "gett"]);
         let refused = node.run(&[verb, &root(&node), "get"]).expect(1);
-        assert!(refused.stderr.contains("is a supervisor"), "{}", refused.stderr);
+        assert_contains(&refused.stderr, &["is a supervisor"]);
     }
     assert_eq!(node.pid("stage", "a"), a);
     node.ok(&["call", &a, "get"]);
+}
+
+/// Waits until an app has ended by itself, and no other has.
+fn ended_app(node: &Node) -> EndedApp {
+    let ended = eventually("an app has ended", || Some(node.status().ended).filter(|of| !of.is_empty()));
+    assert_eq!(ended.len(), 1, "{ended:#?}");
+    ended.into_iter().next().expect("one app")
 }
 
 #[test]
 fn an_app_that_ended_by_itself_is_told_with_its_reason_until_it_is_started_again() {
     let node = stage();
     node.ok(&["kill", &root(&node)]);
-    let ended = eventually("the app's end is seen", || {
-        let ended = node.json(&["status"])["ended"].clone();
-        (ended != json!([])).then_some(ended)
-    });
-    assert_eq!(ended, json!([{"app": "stage", "version": "0.1.0", "reason": "killed"}]));
-    let app = &node.json(&["apps"])["apps"][0];
-    assert_eq!((&app["status"], &app["reason"]), (&json!("ended"), &json!("killed")));
+    let ended = ended_app(&node);
+    assert_eq!([&*ended.app, &ended.version, &ended.reason], ["stage", "0.1.0", "killed"]);
+    let app = node.app("stage");
+    assert_eq!((app.status, app.reason.as_deref()), (AppStatus::Ended, Some("killed")));
     node.ok(&["app", "start", "stage"]);
-    assert_eq!(node.json(&["status"])["ended"], json!([]));
+    assert_eq!(node.status().ended, []);
     // One that was stopped by hand has no reason to tell.
     node.ok(&["app", "stop", "stage"]);
-    assert_eq!(node.json(&["status"])["ended"], json!([]));
+    assert_eq!(node.status().ended, []);
 }
 
 /// Starts a node with a release of the fixtures whose apps have another start type.
@@ -121,20 +124,15 @@ fn s23_a_child_that_ends_too_often_takes_its_app_down_and_nobody_else() {
         let worker = node.pid("yard", "a");
         node.ok(&["kill", &worker]);
         eventually("its end is seen", || {
-            let tree = node.json(&["tree", "--app", "yard"])["roots"][0].clone();
-            let children = tree["children"].as_array().cloned().unwrap_or_default();
-            let now =
-                children.iter().find(|child| child["id"] == json!("a")).map(|child| child["pid"].clone());
-            (tree.is_null() || now.is_some_and(|pid| pid.is_string() && pid.as_str() != Some(&worker)))
-                .then_some(())
+            let Some(tree) = node.read::<Forest>(&["tree", "--app", "yard"]).roots.into_iter().next() else {
+                return Some(());
+            };
+            let a = tree.children.into_iter().find(|child| child.id == "a")?;
+            (a.pid? != worker).then_some(())
         });
     }
-    let ended = eventually("the app has ended", || {
-        let ended = node.json(&["status"])["ended"].clone();
-        (ended != json!([])).then_some(ended)
-    });
-    let why = json!("shutdown: reached_max_restart_intensity");
-    assert_eq!((&ended[0]["app"], &ended[0]["reason"]), (&json!("yard"), &why), "{ended:#}");
+    let ended = ended_app(&node);
+    assert_eq!([&*ended.app, &ended.reason], ["yard", "shutdown: reached_max_restart_intensity"]);
     assert_eq!(node.tree("shed"), shed, "the daemon and other apps stay up");
 }
 
@@ -145,9 +143,7 @@ fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
     assert_eq!(node.ended().code(), Some(1));
     let log = node.log();
     let last = log.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>().join("\n");
-    for words in ["cannot be without this application", "app=\"stage\"", "reason=killed"] {
-        assert!(last.contains(words), "no {words} in:\n{last}");
-    }
+    assert_contains(&last, &["cannot be without this application", "app=\"stage\"", "reason=killed"]);
 }
 
 #[test]
@@ -155,7 +151,7 @@ fn s85_a_panic_in_a_callback_is_a_crash_of_its_process_and_of_nothing_else() {
     let node = stage();
     let [a, b] = ["a", "b"].map(|id| node.pid("stage", id));
     let answer = node.run(&["call", &a, "panic"]).expect(1);
-    assert!(answer.stderr.contains("asked to panic"), "{}", answer.stderr);
+    assert_contains(&answer.stderr, &["asked to panic"]);
     assert_eq!(after(&node, "a", &a), After::Restarted);
     assert_eq!(node.pid("stage", "b"), b);
     assert!(node.log().contains("asked to panic"));
@@ -173,7 +169,7 @@ fn s85_a_panic_in_init_is_the_answer_to_who_starts_the_process() {
     let node = stage();
     let spec = json!({"id": "c", "module": "count_server", "args": -1}).to_string();
     let refused = node.run(&["child", "start", &root(&node), &spec]).expect(1);
-    assert!(refused.stderr.contains("a count that starts below zero"), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["a count that starts below zero"]);
     assert_eq!(node.tree("stage").children.len(), 3);
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use reld_api::request::ChildType;
-use reld_api::response::{Checked, ChildList, ChildStarted, Replied};
+use reld_api::response::{Checked, ChildList, ChildStarted};
 use reld_tests::{Node, assert_contains, pid_value, release};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,14 +23,7 @@ fn running() -> Node {
 
 /// Has the driver do something, however long that takes, and returns its reply.
 fn order(node: &Node, order: &Value) -> Value {
-    node.read::<Replied>(&["call", "driver", &order.to_string(), "--timeout", "600000"]).reply
-}
-
-/// Returns a figure for operators.
-fn metric(node: &Node, name: &str) -> u64 {
-    let page = node.metrics();
-    let number = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    number.unwrap_or_else(|| panic!("no {name} in {page}"))
+    node.call_within(600_000, "driver", order)
 }
 
 fn at_once<R>(what: &str, work: impl FnOnce() -> R) -> R {
@@ -50,7 +43,7 @@ fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_the
     let family = rows.find(|row| row.kind == ChildType::Supervisor).expect("there is a family");
     let (id, family) = (family.id.to_string(), family.pid.expect("it runs"));
     let mine = "reld_processes{app=\"driver\"}";
-    at_once("a scrape", || assert!(metric(&node, mine) > CHILDREN));
+    at_once("a scrape", || assert!(node.metric(mine) > CHILDREN));
     let start = ["child", "start", &family, "--args", "\"Idle\""];
     let child = at_once("one more child", || node.read::<ChildStarted>(&start)).pid.expect("it was started");
     let refused = at_once("a word for a child that it has not", || {
@@ -61,7 +54,7 @@ fn a_dynamic_supervisor_of_100000_answers_at_once_and_is_stopped_with_all_of_the
     let list: ChildList = node.read(&["child", "list", &family]);
     assert_eq!(list.active, CHILDREN + 1, "the one that was killed is back");
     node.ok(&["child", "terminate", &root, &id]);
-    assert!(metric(&node, mine) < 100, "nobody is left");
+    assert!(node.metric(mine) < 100, "nobody is left");
 }
 
 #[test]
@@ -74,12 +67,12 @@ fn two_hundred_thousand_timers_fire_once_each_after_an_upgrade_of_those_whom_the
     node.ok(&["unpack", &release("bench-1.1.0")]);
     order(&node, &json!({"timers": {"timers": TIMERS, "after_ms": 30_000}}));
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(metric(&node, "reld_timers"), TIMERS, "none has fired yet");
+    assert_eq!(node.metric("reld_timers"), TIMERS, "none has fired yet");
     assert_eq!(order(&node, &json!({"check": {"version": 2}})), json!(100));
     // Answered when each of them has come once.
     assert!(order(&node, &json!({"rung": {"patience_ms": 600_000}})).is_u64());
     // That of the driver's last call stays armed, in case it calls again.
-    assert!(metric(&node, "reld_timers") <= 1);
+    assert!(node.metric("reld_timers") <= 1);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Releases on disk and restarts (S65, S66, S68, S74).
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use reld_api::response::ReleaseStatus::{Current, Old, Permanent, Unpacked};
 use reld_api::response::{self, ReleaseStatus};
-use reld_tests::{Node, Run, assert_contains, release};
+use reld_tests::{Node, Run, assert_contains, assert_in_order, release};
+
+use crate::lockstep::Lockstep;
 
 fn statuses(node: &Node) -> Vec<(String, ReleaseStatus)> {
     let mut rows: Vec<_> = node.releases().into_iter().map(|row| (row.version, row.status)).collect();
@@ -79,15 +80,6 @@ fn s68_a_killed_daemon_boots_the_permanent_release_whatever_was_going_on() {
     assert!(node.terminate().success());
 }
 
-/// Starts an upgrade by tarball, kills the daemon after a while, and says whether the upgrade had reported success.
-fn kill_during_upgrade(node: &mut Node, after: Duration) -> bool {
-    let mut upgrade = node.relctl(&["upgrade", &release("shop-1.1.0")]);
-    let mut upgrade = upgrade.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("relctl can be run");
-    std::thread::sleep(after);
-    node.kill_9_and_restart();
-    upgrade.wait().expect("relctl ends with its daemon").success()
-}
-
 /// Checks that a node runs one of two releases with nothing of the other, and returns which.
 fn check_whole(node: &Node) -> String {
     let version = node.version();
@@ -100,25 +92,50 @@ fn check_whole(node: &Node) -> String {
     version
 }
 
+/// Upgrades by tarball and kills the daemon when it has logged so many lines. Returns the lines, or
+/// fewer where the upgrade has succeeded before.
+fn kill_during_upgrade(node: &mut Node, after: usize) -> Vec<String> {
+    let mut daemon = Lockstep::start(node);
+    let mut upgrade = node.relctl(&["upgrade", &release("shop-1.1.0")]);
+    let mut upgrade = upgrade.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("relctl can be run");
+    let mut lines = Vec::new();
+    while lines.len() < after {
+        lines.push(daemon.line());
+        if lines.len() < after && lines.concat().contains("outcome=Installed") {
+            assert!(upgrade.wait().expect("relctl ends").success());
+            break;
+        }
+    }
+    drop(daemon);
+    upgrade.wait().expect("relctl ends with its daemon");
+    node.kill_9_and_restart();
+    lines
+}
+
 #[test]
 fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases_whole() {
     let mut node = Node::start();
     node.ok(&["upgrade", &release("shop-1.0.0")]);
-    let start = Instant::now();
-    node.ok(&["upgrade", &release("shop-1.1.0")]);
-    let whole = start.elapsed();
-    for part in 0..=16 {
+    let mut versions = Vec::new();
+    let lines = loop {
+        let lines = kill_during_upgrade(&mut node, versions.len() + 1);
+        versions.push(check_whole(&node));
+        if lines.len() < versions.len() {
+            break lines;
+        }
         if node.version() == "1.1.0" {
             node.ok(&["downgrade", "1.0.0"]);
         }
         if statuses(&node).len() == 2 {
             node.ok(&["remove", "1.1.0"]);
         }
-        let succeeded = kill_during_upgrade(&mut node, whole * part / 14);
-        let version = check_whole(&node);
-        // What was reported is kept, whatever comes after.
-        assert!(!succeeded || version == "1.1.0", "part {part}: {version}");
-    }
+    };
+    let steps = ["/unpack", "/upgrade", "precopy", "suspend", "switch", "resume", "soft_purge", "Installed"];
+    assert_in_order(&lines.concat(), &steps);
+    // The daemon is a line ahead at most, and the release is permanent after the last line.
+    let (before, around) = versions.split_at(lines.len() - 2);
+    assert!(before.iter().all(|version| version == "1.0.0"), "{versions:?}");
+    assert_eq!(around[2], "1.1.0", "what was reported is kept");
 }
 
 #[test]

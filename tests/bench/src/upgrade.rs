@@ -66,8 +66,7 @@ pub(crate) fn fill(node: &Node, servers: Servers<'_>) {
 
 /// Has the driver do something, and returns its reply.
 pub(crate) fn order(node: &Node, order: &Value) -> Value {
-    let order = order.to_string();
-    node.json(&["call", "driver", &order, "--timeout", "600000"])["reply"].clone()
+    node.call_within(600_000, "driver", order)
 }
 
 fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -> Seen {
@@ -75,7 +74,7 @@ fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -
     sleep(Duration::from_millis(100));
     let start = now();
     let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
-    let report = node.json(&[&["install", release], options].concat());
+    let report = node.report(&[&["install", release], options].concat());
     let end = now();
     sleep(Duration::from_millis(50));
     let pings = order(node, &json!("unwatch"));
@@ -83,8 +82,7 @@ fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -
     assert_eq!(checked, json!(n), "servers of version {version} with the right state");
     let latencies =
         pings.as_array().into_iter().flatten().filter_map(|ping| latency(ping, start, end)).collect();
-    let millis = |micros: &Value| micros.as_f64().expect("a report has its times") / 1e3;
-    let (install, pause) = (millis(&report["took_us"]), millis(&report["pauses"]["max_us"]));
+    let (install, pause) = (report.took_us as f64 / 1e3, report.pauses.max_us as f64 / 1e3);
     Seen { command: (end - start) / MS, install, pause, latencies }
 }
 

@@ -36,6 +36,7 @@ fn every_case_comes_out_as_it_does_from_otp() {
 /// OTP looks at neither: code that runs is not loaded again, and a script by hand is held to our rules.
 #[test]
 fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
+    let mut windows = 0;
     for case in cases() {
         let documents = Documents::parse(&documents(&case));
         let (Ok(top), Ok(base)) = (documents.release("to"), documents.release("from")) else { continue };
@@ -47,6 +48,7 @@ fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
             let known = ["planned", "bad_lib_vsn", "bad_script", "no_such_module"];
             assert!(known.contains(&class), "{planned:?} of {case}");
             if let Ok(script) = planned {
+                windows += 1;
                 assert!(script.steps.iter().all(|step| !step.reason.causes().is_empty()), "{script}");
                 let converted = converted(&script);
                 let mut written = conversions(&case["otp"][mode.as_str()]["script"]);
@@ -55,6 +57,7 @@ fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
             }
         }
     }
+    assert!(windows > 0, "OTP plans none");
 }
 
 /// Returns the modules whose states a window converts, in order.
@@ -75,7 +78,9 @@ fn conversions(script: &Value) -> Vec<String> {
 
 fn cases() -> Vec<Value> {
     let text = fs::read_to_string(file("cases.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let cases: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!cases.is_empty());
+    cases
 }
 
 fn file(name: &str) -> PathBuf {
