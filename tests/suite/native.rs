@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
 
-use reld_tests::{Node, Soak, eventually, folder, release};
+use reld_api::response::{Library, Replied, Resident};
+use reld_tests::{Node, Soak, assert_contains, eventually, field, folder, release};
 use serde_json::{Value, json};
 
 use crate::doctored::doctored;
@@ -16,14 +17,14 @@ fn habits(options: &[&str]) -> Node {
     node
 }
 
-fn residents(node: &Node) -> Vec<Value> {
-    node.json(&["code"])["residents"].as_array().cloned().expect("a list")
+fn residents(node: &Node) -> Vec<Resident> {
+    node.code().residents
 }
 
 #[track_caller]
 fn ask(node: &Node, number: u64, question: &Value) -> Value {
-    node.json(&["call", &format!("habit_{number}"), &question.to_string(), "--timeout", "60000"])["reply"]
-        .clone()
+    let call = ["call", &format!("habit_{number}"), &question.to_string(), "--timeout", "60000"];
+    node.read::<Replied>(&call).reply
 }
 
 fn pids(node: &Node) -> Vec<String> {
@@ -47,7 +48,8 @@ fn s86_s91_purged_libraries_leave_the_address_space_whatever_they_left_with_thre
     }
     assert_eq!(pids(&node), before);
     let count = ask(&node, 2, &json!("count"));
-    assert_eq!((count["answered"].as_u64() > Some(0), &count["lost"]), (true, &json!(0)), "{count}");
+    assert!(field::<u64>(&count, "answered") > 0, "{count}");
+    assert_eq!(field::<u64>(&count, "lost"), 0);
 }
 
 /// The short one of what `reld-bench soak` does 2,000 times. A library that stayed would cost some megabytes here.
@@ -58,10 +60,15 @@ fn s86_s91_rounds_of_up_and_down_leave_everything_as_it_was() {
 }
 
 /// Returns what is counted of a library.
-fn library(node: &Node, version: &str) -> Value {
-    let libraries = node.json(&["code"])["libraries"].as_array().cloned().expect("a list");
-    let found = libraries.iter().find(|library| library["version"] == version);
+fn library(node: &Node, version: &str) -> Library {
+    let libraries = node.code().libraries;
+    let found = libraries.iter().find(|library| library.version == version);
     found.unwrap_or_else(|| panic!("no {version} in {libraries:#?}")).clone()
+}
+
+/// Returns how many bytes it has allocated and not freed.
+fn heap(library: &Library) -> u64 {
+    library.heap.expect("the SDK counts").bytes
 }
 
 #[test]
@@ -73,20 +80,19 @@ fn what_a_library_has_of_the_node_is_counted() {
     node.ok(&["kill", "habit_0"]);
     let counted = eventually("the end is counted", || {
         let library = library(&node, "1.0.0");
-        (library["exits"]["killed"] == json!(1) && library["processes"] == json!(6)).then_some(library)
+        (library.exits.get("killed") == Some(&1) && library.processes == 6).then_some(library)
     });
-    assert_eq!(counted["is_leaving"], json!(false));
-    assert!(counted["threads"].as_u64() >= Some(1), "{counted:#}");
-    assert!(counted["timers"].as_u64() >= Some(1), "each server has one, but for a moment: {counted:#}");
-    let heap = counted["heap"]["bytes"].as_u64().expect("the SDK counts");
-    assert!((1_000_000..3_000_000).contains(&heap), "{counted:#}");
-    let page = node.ok(&["code", "habit"]).stdout;
-    assert!(page.contains("habits 1.0.0") && page.contains("1 killed"), "{page}");
+    assert!(!counted.is_leaving);
+    assert!(counted.threads >= 1, "{counted:#?}");
+    assert!(counted.timers >= 1, "each server has one, but for a moment: {counted:#?}");
+    let kept = heap(&counted);
+    assert!((1_000_000..3_000_000).contains(&kept), "{counted:#?}");
+    assert_contains(&node.ok(&["code", "habit"]).stdout, &["habits 1.0.0", "1 killed"]);
 
     // What it kept in a state goes with the state, what its statics keep does not; both are counted to the end.
     ask(&node, 1, &json!({"keep": 0}));
-    let freed = library(&node, "1.0.0")["heap"]["bytes"].as_u64().expect("as before");
-    assert!(freed < 500_000, "{freed} of {heap}");
+    let freed = heap(&library(&node, "1.0.0"));
+    assert!(freed < 500_000, "{freed} of {kept}");
     fs::write(&gate, "").expect("the gate can be opened");
 }
 
@@ -98,11 +104,10 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
     node.ok(&["upgrade", &release("habits-2.0.0")]);
     let stays = residents(&node);
     assert_eq!((stays.len(), node.mapped().len()), (1, 2), "{stays:#?}");
-    assert_eq!(stays[0]["reason"], json!("a thread that it started still runs"), "{stays:#?}");
-    assert_eq!((&stays[0]["app"], &stays[0]["version"]), (&json!("habits"), &json!("1.0.0")));
-    assert!(stays[0]["bytes"].as_u64() > Some(4096) && stays[0]["for_ms"].is_u64(), "{stays:#?}");
-    let alarms = node.json(&["status"])["alarms"].to_string();
-    assert!(alarms.contains("1 purged libraries stay mapped"), "{alarms}");
+    assert_eq!(stays[0].reason, "a thread that it started still runs");
+    assert_eq!([&*stays[0].app, &stays[0].version], ["habits", "1.0.0"]);
+    assert!(stays[0].bytes > 4096, "{stays:#?}");
+    assert_contains(&node.status().alarms.join("\n"), &["1 purged libraries stay mapped"]);
 
     // The same version comes back as another image, with statics of its own.
     node.ok(&["downgrade"]);
@@ -110,14 +115,14 @@ fn s90_a_thread_of_its_own_keeps_a_purged_library_with_the_reason_and_a_warning_
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
     assert_eq!(node.mapped().len(), 1);
-    assert_eq!(node.json(&["status"])["alarms"], json!([]));
+    assert_eq!(node.status().alarms, [""; 0]);
 }
 
 #[test]
 fn s90_threads_that_a_library_ends_when_it_is_unloaded_keep_it_no_longer() {
     let node = habits(&[]);
     ask(&node, 1, &json!("work"));
-    assert!(library(&node, "1.0.0")["threads"].as_u64() >= Some(1));
+    assert!(library(&node, "1.0.0").threads >= 1);
     node.ok(&["upgrade", &release("habits-2.0.0")]);
     assert_eq!((residents(&node), node.mapped().len()), (vec![], 1));
 }
@@ -127,10 +132,10 @@ fn s90_a_tokio_of_its_own_keeps_a_library_until_its_threads_have_ended_and_hurts
     let node = habits(&[]);
     let gate = gate(&node);
     ask(&node, 1, &json!({"runtime": gate}));
-    eventually("it runs", || (library(&node, "1.0.0")["threads"].as_u64() >= Some(3)).then_some(()));
+    eventually("it runs", || (library(&node, "1.0.0").threads >= 3).then_some(()));
     node.ok(&["upgrade", &release("habits-2.0.0")]);
     let stays = residents(&node);
-    let reason = stays[0]["reason"].as_str().expect("a text");
+    let reason = &stays[0].reason;
     assert!(reason.ends_with("threads that it started still run"), "{reason}");
     assert_eq!(ask(&node, 3, &json!("version")), json!(2));
     fs::write(&gate, "").expect("the gate can be opened");
@@ -151,9 +156,9 @@ fn s88_what_points_into_a_library_reaches_no_other_one() {
     assert_eq!((motto(), node.mapped().len()), (first, 1));
 }
 
-/// The function that spins.
-fn is_wait(frame: &Value) -> bool {
-    frame.as_str().is_some_and(|frame| frame.contains("::wait"))
+/// Whether the function that spins is among these.
+fn spins(frames: &[String]) -> bool {
+    frames.iter().any(|frame| frame.contains("::wait"))
 }
 
 #[test]
@@ -164,21 +169,19 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let mut spinning = node.relctl(&["call", "habit_3", &question, "--timeout", "60000"]);
     let spinning = spinning.spawn().expect("relctl can be run");
     let stuck = eventually("it is reported", || {
-        let stuck = node.json(&["status"])["stuck"][0].as_object().cloned()?;
+        let stuck = node.status().stuck.into_iter().next()?;
         let is_told = node.log().contains("a callback has not returned");
-        (is_told && stuck["for_ms"].as_u64() >= Some(1_000)).then_some(stuck)
+        (is_told && stuck.for_ms >= 1_000).then_some(stuck)
     });
-    let what = ["app", "module", "pid", "version", "detached"].map(|field| stuck[field].clone());
-    assert_eq!(what, [json!("habits"), json!("habit"), json!(before[3]), json!("1.0.0"), json!(false)]);
-    let names = |frames: &Value| frames.as_array().is_some_and(|frames| frames.iter().any(is_wait));
-    assert!(names(&stuck["frames"]), "{stuck:#?}");
+    let what = [&*stuck.app, &stuck.module, &stuck.pid, &stuck.version];
+    assert_eq!((what, stuck.detached), (["habits", "habit", &before[3], "1.0.0"], false));
+    assert!(spins(&stuck.frames), "{stuck:#?}");
     let line =
         node.log().lines().find(|line| line.contains("a callback has not returned")).map(str::to_owned);
     assert!(line.as_ref().is_some_and(|line| line.contains("::wait")), "{line:?}");
-    let now = eventually("it is looked at", || {
-        Some(node.json(&["proc", "habit_3"])).filter(|proc| names(&proc["frames"]))
-    });
-    assert_eq!(now["in_callback"], json!(true));
+    let now =
+        eventually("it is looked at", || Some(node.proc("habit_3")).filter(|process| spins(&process.frames)));
+    assert!(now.in_callback);
     assert_eq!(ask(&node, 1, &json!("version")), json!(1), "the node goes on");
 
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
@@ -194,21 +197,16 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     // Its neighbour may have waited for it, in old code as well.
     assert_eq!((&after[..2], after[3] == before[3]), (&before[..2], false), "this one was started again");
     assert_eq!(ask(&node, 3, &json!("version")), json!(2), "on current code");
-    let status = node.json(&["status"]);
-    assert_eq!(
-        (&status["degraded"], &status["stuck"][0]["detached"]),
-        (&json!(true), &json!(true)),
-        "{status:#}"
-    );
-    assert_eq!(status["stuck"][0]["pid"], json!(before[3]));
-    let stays = residents(&node);
-    assert_eq!(stays[0]["reason"], json!("code of it still runs, or a value of it is held"), "{stays:#?}");
+    let status = node.status();
+    assert!(status.degraded && status.stuck[0].detached, "{status:#?}");
+    assert_eq!(status.stuck[0].pid, before[3]);
+    assert_eq!(residents(&node)[0].reason, "code of it still runs, or a value of it is held");
 
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
     assert_eq!(node.mapped().len(), 1);
-    let status = node.json(&["status"]);
-    assert_eq!((&status["degraded"], &status["stuck"]), (&json!(false), &json!([])), "{status:#}");
+    let status = node.status();
+    assert_eq!((status.degraded, status.stuck), (false, vec![]));
     assert_eq!(pids(&node), after);
 }
 
@@ -229,17 +227,16 @@ fn s84_a_callback_in_c_that_does_not_return_holds_up_no_upgrade_of_another_app()
     let counter = node.pid("counter", 10_000);
     node.ok(&["cast", "meter", r#"{"add": 1}"#]);
     let stuck = eventually("it is reported", || {
-        let stuck = node.json(&["status"])["stuck"][0].clone();
-        stuck["frames"].is_array().then_some(stuck)
+        node.status().stuck.into_iter().next().filter(|stuck| !stuck.frames.is_empty())
     });
-    assert!(stuck["frames"].to_string().contains("turn_for_ever"), "{stuck:#?}");
+    assert_contains(&stuck.frames.join("\n"), &["turn_for_ever"]);
 
     let older = folder("examples/counter-0.1.0");
     node.ok(&["upgrade", "--app", "counter", &older.to_string_lossy(), "--profile", "dev"]);
-    assert_eq!((current(&node, "counter"), node.pid("counter", 10_000)), (json!("0.1.0"), counter));
-    assert_eq!(node.json(&["status"])["stuck"][0]["pid"], stuck["pid"], "the other one spins on");
+    assert_eq!([current(&node, "counter"), node.pid("counter", 10_000)], ["0.1.0", &counter]);
+    assert_eq!(node.status().stuck[0].pid, stuck.pid, "the other one spins on");
     fs::write(&gate, "").expect("the gate can be opened");
-    eventually("it returns", || (node.json(&["status"])["stuck"] == json!([])).then_some(()));
+    eventually("it returns", || node.status().stuck.is_empty().then_some(()));
     let read = node.call("meter", r#""read""#);
     assert_eq!(
         read,
@@ -255,9 +252,7 @@ fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
     let before = pids(&node);
     node.ok(&["unpack", &release("habits-2.0.0")]);
     let check = node.run(&["check", "2.0.0"]).expect(1).stderr;
-    for words in ["app habits 2.0.0 was not loaded", "signal 6"] {
-        assert!(check.contains(words), "no {words} in:\n{check}");
-    }
+    assert_contains(&check, &["app habits 2.0.0 was not loaded", "signal 6"]);
     node.run(&["upgrade", "2.0.0"]).expect(1);
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
     let by_hand = node.run(&["load", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
@@ -267,7 +262,7 @@ fn s92_a_constructor_that_crashes_is_tried_where_it_can_hurt_nobody() {
 
 /// Has the one pool thread hold values of version 1 and go into version 2 for long, then purges version 1. Answers `None`
 /// when another thread took over meanwhile, as one does where the machine stands still for a moment.
-fn busy_elsewhere() -> Option<(Node, Child, Value)> {
+fn busy_elsewhere() -> Option<(Node, Child, Resident)> {
     let node = habits(&["--threads", "1"]);
     assert_eq!(ask(&node, 1, &json!("version")), json!(1));
     let dir = folder("tests/fixtures/lib/habits-2.0.0");
@@ -275,13 +270,11 @@ fn busy_elsewhere() -> Option<(Node, Child, Value)> {
     let question = json!({"spin": gate(&node)}).to_string();
     let mut spinning = node.relctl(&["call", "habit_3", &question, "--timeout", "60000"]);
     let mut spinning = spinning.spawn().expect("relctl can be run");
-    eventually("it is stuck", || {
-        node.json(&["status"])["stuck"].as_array().filter(|stuck| !stuck.is_empty()).cloned()
-    });
+    eventually("it is stuck", || node.status().stuck.pop());
     for module in ["habit", "habits_sup", "habits_app"] {
         node.ok(&["purge", module]);
     }
-    let Some(stays) = residents(&node).first().cloned() else {
+    let Some(stays) = residents(&node).into_iter().next() else {
         drop(node);
         spinning.wait().expect("its daemon is gone");
         return None;
@@ -292,8 +285,7 @@ fn busy_elsewhere() -> Option<(Node, Child, Value)> {
 #[test]
 fn a_pool_thread_that_is_busy_elsewhere_keeps_a_library_until_it_returns() {
     let (node, mut spinning, stays) = (0..5).find_map(|_| busy_elsewhere()).expect("a library that stays");
-    let reason = stays["reason"].as_str().expect("a text");
-    assert!(reason.contains("values of it live on thread reld-pool"), "{reason}");
+    assert_contains(&stays.reason, &["values of it live on thread reld-pool"]);
 
     fs::write(gate(&node), "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));
@@ -323,9 +315,8 @@ fn stroke(node: &Node, server: &str) -> u64 {
     node.call(&pid, r#""stroke""#).as_u64().expect("a number")
 }
 
-fn current(node: &Node, module: &str) -> Value {
-    let modules = node.json(&["code"])["modules"].as_array().cloned().expect("a list");
-    modules.iter().find(|row| row["module"] == module).expect("it is loaded")["current"].clone()
+fn current(node: &Node, module: &str) -> String {
+    node.module(module).current.expect("it is loaded")
 }
 
 #[test]
@@ -335,7 +326,7 @@ fn s93_modules_of_one_image_move_with_the_one_that_is_named_and_the_check_says_s
     assert!(check.contains(implied), "{check}");
     // By the node and past it.
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 2));
-    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("2.0.0"), 2));
+    assert_eq!((&*current(&node, "shed_tank"), node.mapped().len()), ("2.0.0", 2));
 }
 
 #[test]
@@ -345,6 +336,6 @@ fn s93_a_module_that_is_kept_calls_the_old_image_past_the_node_and_the_check_say
     let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped for it, and what it calls in there is the old code";
     assert!(check.contains(kept), "{check}");
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 1));
-    assert_eq!((current(&node, "shed_tank"), node.mapped().len()), (json!("1.0.0"), 3));
-    assert_eq!(residents(&node), [json!(null); 0], "what is in use does not stay against anybody's will");
+    assert_eq!((&*current(&node, "shed_tank"), node.mapped().len()), ("1.0.0", 3));
+    assert_eq!(residents(&node), [], "what is in use does not stay against anybody's will");
 }

@@ -1,6 +1,7 @@
 //! What apps print is logged in their name (issue 5.2).
 
-use reld_tests::{Node, eventually, release};
+use reld_tests::{Node, eventually, field, release};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::misfits::{meter, with_library};
@@ -12,18 +13,33 @@ fn node(first: &str) -> Node {
     node
 }
 
-/// Returns what was logged as printed, if that text was: app, module, pid and stream.
-fn printed(node: &Node, text: &str) -> Option<[Value; 4]> {
-    let log = node.log();
-    // The last line may be half of one.
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut of_apps = lines.filter(|line| line["target"] == "app");
-    let line = of_apps.find(|line| line["fields"]["message"] == text)?;
-    Some(["app", "module", "pid", "stream"].map(|field| line["fields"][field].clone()))
+/// A line of the log.
+#[derive(Debug, Deserialize)]
+struct Line {
+    target: String,
+    fields: Fields,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fields {
+    message: String,
+    #[serde(flatten)]
+    others: Value,
+}
+
+/// Returns the lines of the log, but for the last if that is half of one.
+fn lines(node: &Node) -> Vec<Line> {
+    node.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Returns what was logged beside a text that an app printed.
+fn printed(node: &Node, text: &str) -> Option<Value> {
+    let mut of_apps = lines(node).into_iter().filter(|line| line.target == "app");
+    of_apps.find(|line| line.fields.message == text).map(|line| line.fields.others)
 }
 
 #[track_caller]
-fn check(node: &Node, text: &str, expected: [Value; 4]) {
+fn check(node: &Node, text: &str, expected: Value) {
     assert_eq!(printed(node, text), Some(expected), "{text:?} in:\n{}", node.log());
 }
 
@@ -31,9 +47,9 @@ fn ask(node: &Node, question: &Value) {
     node.ok(&["call", "habit_1", &question.to_string()]);
 }
 
-/// Who habit_1 is on each stream.
-fn habit(node: &Node, stream: &str) -> [Value; 4] {
-    [json!("habits"), json!("habit"), json!(node.pid("habits", 1)), json!(stream)]
+/// What is logged beside what habit_1 prints.
+fn habit(node: &Node, stream: &str) -> Value {
+    json!({"app": "habits", "module": "habit", "pid": node.pid("habits", 1), "stream": stream})
 }
 
 #[test]
@@ -50,8 +66,8 @@ fn what_an_app_in_rust_prints_is_logged_with_app_module_and_pid_in_each_of_its_v
     ask(&node, &json!({"say": "from the first version again"}));
     check(&node, "from the first version again", habit(&node, "stdout"));
     ask(&node, &json!({"say_blocking": "from a spare thread"}));
-    let [app, _, pid, stream] = habit(&node, "stdout");
-    check(&node, "from a spare thread", [app, Value::Null, pid, stream]);
+    let habit = json!({"app": "habits", "pid": node.pid("habits", 1), "stream": "stdout"});
+    check(&node, "from a spare thread", habit);
 }
 
 #[test]
@@ -68,10 +84,9 @@ fn a_line_of_rust_that_nobody_ended_is_logged_when_its_process_ends_and_when_its
 
     ask(&node, &json!({"print": "an unfinished line"}));
     node.ok(&["upgrade", &release("habits-2.0.0")]);
-    let log = node.log();
-    let line = log.lines().find(|line| line.contains("an unfinished line")).expect("it was logged");
-    let line: Value = serde_json::from_str(line).expect("a line of JSON");
-    assert_eq!((&line["target"], &line["fields"]["app"]), (&json!("app"), &json!("habits")), "{line}");
+    let mut lines = lines(&node).into_iter();
+    let line = lines.find(|line| line.fields.message.contains("an unfinished line")).expect("it was logged");
+    assert_eq!((&*line.target, field::<String>(&line.fields.others, "app")), ("app", "habits".to_owned()));
 }
 
 #[test]
@@ -91,10 +106,11 @@ fn what_an_app_in_c_prints_is_logged_with_app_module_and_pid() {
     ];
     let (_scratch, tarball) = with_library(&meter(&[], "", &prints));
     node.ok(&["upgrade", &tarball]);
-    check(&node, "loaded", [json!("meter"), Value::Null, Value::Null, json!("stdout")]);
+    check(&node, "loaded", json!({"app": "meter", "stream": "stdout"}));
     node.ok(&["cast", "meter", r#"{"add": 1}"#]);
-    node.ok(&["call", "meter", r#""read""#]);
-    let meter = |stream| [json!("meter"), json!("meter"), json!(node.pid("meter", "meter")), json!(stream)];
+    node.ok(&["call", "meter", "read"]);
+    let pid = node.pid("meter", "meter");
+    let meter = |stream| json!({"app": "meter", "module": "meter", "pid": pid, "stream": stream});
     check(&node, "this is one line", meter("stdout"));
     check(&node, "not ended", meter("stderr"));
 }

@@ -1,9 +1,11 @@
 //! What comes after an install (S68, S75, S76): watching, probing, going back, telling; and restarts into a release.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-use reld_tests::{Node, Run, eventually, release};
-use serde_json::{Value, json};
+use reld_api::response::{Committed, HistoryEntry, HistoryKind, HistoryList, Outcome, Report, Spawned};
+use reld_tests::{Node, Run, assert_contains, eventually, release};
 
 /// A node that runs stage 1.0.0 and has 2.0.0 and 3.0.0.
 fn stage() -> Node {
@@ -21,6 +23,16 @@ fn beside(node: &Node, args: &[&str]) -> Child {
     relctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run")
 }
 
+/// Runs relctl beside the test with a terminal, and returns the lines that it shows there.
+fn on_a_terminal(node: &Node, args: &[&str]) -> (Child, impl Iterator<Item = String>) {
+    let terminal = nix::pty::openpty(None, None).expect("the system has terminals");
+    let mut relctl = node.relctl(args);
+    relctl.stdout(Stdio::piped()).stderr(terminal.slave);
+    let lines = BufReader::new(File::from(terminal.master)).lines();
+    // When no process has the terminal any more, reading from it fails.
+    (relctl.spawn().expect("relctl can be run"), lines.map_while(Result::ok))
+}
+
 fn end(child: Child) -> Run {
     let output = child.wait_with_output().expect("relctl ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -31,27 +43,38 @@ fn end(child: Child) -> Run {
     }
 }
 
-fn runs(node: &Node) -> (Value, Value) {
-    let status = node.json(&["status"]);
-    (status["release"]["version"].clone(), status["release"]["status"].clone())
+fn runs(node: &Node) -> [String; 2] {
+    let release = node.status().release.expect("the node runs a release");
+    [release.version, release.status.to_string()]
 }
 
 #[track_caller]
 fn check_runs(node: &Node, version: &str, status: &str) {
-    assert_eq!(runs(node), (json!(version), json!(status)));
+    assert_eq!(runs(node), [version, status]);
 }
 
 /// Waits until the upgrade under way is at a step that begins like this.
 fn await_step(node: &Node, step: &str) {
-    eventually(step, || {
-        let upgrade = node.json(&["status"])["upgrade"]["text"].clone();
-        upgrade.as_str().is_some_and(|text| text.starts_with(step)).then_some(())
-    });
+    eventually(step, || node.status().upgrade.filter(|upgrade| upgrade.text.starts_with(step)));
 }
 
-fn last_entry(node: &Node) -> Value {
-    let entries = node.json(&["history"])["entries"].clone();
-    entries.as_array().and_then(|entries| entries.last()).cloned().expect("the history has entries")
+fn history(node: &Node) -> Vec<HistoryEntry> {
+    node.read::<HistoryList>(&["history"]).entries
+}
+
+fn last_entry(node: &Node) -> HistoryEntry {
+    history(node).pop().expect("the history has entries")
+}
+
+/// Returns the warnings of what was done.
+fn warnings(entry: HistoryEntry) -> Vec<String> {
+    entry.report.expect("something was done").warnings
+}
+
+/// Whether the probe of a release said that it is good.
+fn passed(report: &Report) -> bool {
+    let settled = report.settled.as_ref().expect("the release was looked at");
+    settled.probe.as_ref().expect("a probe was run").passed
 }
 
 #[test]
@@ -62,38 +85,36 @@ fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
     await_step(&node, "settle for 600s");
     check_runs(&node, "2.0.0", "current");
     let text = node.ok(&["status"]).stdout;
-    assert!(text.contains("2.0.0 is not committed: a restart boots 1.0.0"), "{text}");
+    assert_contains(&text, &["2.0.0 is not committed: a restart boots 1.0.0"]);
     node.run(&["call", &a, "panic"]).expect(1);
-    let failed = end(upgrade).expect(4);
-    for words in ["release 2.0.0 was taken back; the node runs 1.0.0 again", &a, "asked to panic"] {
-        assert!(failed.stderr.contains(words), "no {words} in:\n{}", failed.stderr);
-    }
+    let failed = end(upgrade).expect(4).stderr;
+    let parts = ["release 2.0.0 was taken back; the node runs 1.0.0 again", &a, "asked to panic"];
+    assert_contains(&failed, &parts);
     check_runs(&node, "1.0.0", "permanent");
     assert_eq!(node.pid("stage", "b"), b, "who did not crash lives on");
     assert_eq!(node.call(&b, "step"), 0, "it runs the code of before");
     let entry = last_entry(&node);
-    assert_eq!((&entry["kind"], &entry["outcome"]), (&json!("upgrade"), &json!("taken_back")));
-    assert_eq!(entry["report"]["way_back"]["outcome"], json!("installed"), "{entry:#}");
-    assert_eq!(entry["uid"], json!(nix::unistd::geteuid().as_raw()));
-    let number = entry["number"].to_string();
-    let told = node.ok(&["history", &number]).stdout;
-    assert!(told.contains("taken back") && told.contains("asked to panic"), "{told}");
+    assert_eq!((entry.kind, entry.outcome), (HistoryKind::Upgrade, Outcome::TakenBack));
+    let way_back = entry.report.and_then(|report| report.way_back).expect("there was a way back");
+    assert_eq!(way_back.outcome, Outcome::Installed);
+    assert_eq!(entry.uid, Some(nix::unistd::geteuid().as_raw()));
+    let number = entry.number.expect("it is on disk").to_string();
+    assert_contains(&node.ok(&["history", &number]).stdout, &["taken back", "asked to panic"]);
 }
 
 #[test]
 fn s76_a_probe_decides_whether_a_release_is_kept() {
     let node = stage();
     let bad = "echo the till is shut; exit 3";
-    let failed = node.run(&["upgrade", "2.0.0", "--settle", "1", "--probe", bad]).expect(4);
-    for words in ["was taken back", "the probe exited with 3", "the probe wrote: the till is shut"] {
-        assert!(failed.stderr.contains(words), "no {words} in:\n{}", failed.stderr);
-    }
+    let failed = node.run(&["upgrade", "2.0.0", "--settle", "1", "--probe", bad]).expect(4).stderr;
+    let parts = ["was taken back", "the probe exited with 3", "the probe wrote: the till is shut"];
+    assert_contains(&failed, &parts);
     check_runs(&node, "1.0.0", "permanent");
     let slow = node.run(&["upgrade", "2.0.0", "--probe", "sleep 60", "--probe-timeout", "1"]).expect(4);
-    assert!(slow.stderr.contains("did not end within 1s"), "{}", slow.stderr);
+    assert_contains(&slow.stderr, &["did not end within 1s"]);
     let good = r#"test -S "$RELD_SOCKET" && test "$RELD_FROM" = 1.0.0 && test "$RELD_TO" = 2.0.0"#;
-    let report = node.json(&["upgrade", "2.0.0", "--settle", "1", "--probe", good]);
-    assert_eq!((&report["committed"], &report["settled"]["probe"]["passed"]), (&json!(true), &json!(true)));
+    let report = node.report(&["upgrade", "2.0.0", "--settle", "1", "--probe", good]);
+    assert_eq!((report.committed, passed(&report)), (true, true));
     check_runs(&node, "2.0.0", "permanent");
 }
 
@@ -103,16 +124,12 @@ fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
     let [first, second] = ["stage-1.0.0", "stage-2.0.0"].map(release);
     node.ok(&["upgrade", &first]);
     let failed = node.run(&["upgrade", &second, "--settle", "1", "--probe", "false"]).expect(4);
-    assert!(failed.stderr.contains("was taken back"), "{}", failed.stderr);
+    assert_contains(&failed.stderr, &["was taken back"]);
     check_runs(&node, "1.0.0", "permanent");
-    let report = node.json(&["upgrade", &second, "--settle", "1", "--probe", "true"]);
-    let probe = &report["settled"]["probe"]["passed"];
-    assert_eq!(
-        (&report["outcome"], probe, &report["committed"]),
-        (&json!("installed"), &json!(true), &json!(true))
-    );
+    let report = node.report(&["upgrade", &second, "--settle", "1", "--probe", "true"]);
+    assert_eq!((report.outcome, passed(&report), report.committed), (Outcome::Installed, true, true));
     check_runs(&node, "2.0.0", "permanent");
-    assert_eq!(node.json(&["upgrade", &second])["changed"], json!(false));
+    assert!(!node.report(&["upgrade", &second]).changed);
     node.run(&["upgrade", "9.0.0"]).expect(1);
     node.run(&["upgrade", &second, "--probe"]).expect(2);
 
@@ -139,9 +156,9 @@ fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_
     node.kill_9_and_restart();
     check_runs(&node, "1.0.0", "permanent");
     let entry = last_entry(&node);
-    assert_eq!(entry["kind"], json!("boot"));
+    assert_eq!(entry.kind, HistoryKind::Boot);
     let given_up = "release 2.0.0 ran and was not committed; it was given up";
-    assert_eq!(entry["report"]["warnings"], json!([given_up]), "{entry:#}");
+    assert_eq!(warnings(entry), [given_up]);
 }
 
 #[test]
@@ -152,15 +169,10 @@ fn s68_what_a_crash_of_the_daemon_interrupts_is_told_by_the_history() {
     node.kill_9_and_restart();
     end(upgrade).expect(3);
     check_runs(&node, "1.0.0", "permanent");
-    let entries = node.json(&["history"])["entries"].clone();
-    let outcomes: Vec<_> = entries.as_array().into_iter().flatten().map(|e| e["outcome"].clone()).collect();
-    assert_eq!(outcomes, [json!("installed"), json!("interrupted"), json!("installed")], "{entries:#}");
-    assert!(
-        entries[2]["report"]["warnings"][0].as_str().is_some_and(|text| text.contains("2.0.0")),
-        "{entries:#}"
-    );
-    let text = node.ok(&["history"]).stdout;
-    assert!(text.contains("interrupted") && text.contains("boot"), "{text}");
+    let outcomes: Vec<_> = history(&node).iter().map(|entry| entry.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Installed, Outcome::Interrupted, Outcome::Installed]);
+    assert_contains(&warnings(last_entry(&node))[0], &["2.0.0"]);
+    assert_contains(&node.ok(&["history"]).stdout, &["interrupted", "boot"]);
 }
 
 #[test]
@@ -168,19 +180,17 @@ fn an_uncommitted_release_is_no_ground_to_go_on_from_unless_told() {
     let node = stage();
     node.ok(&["upgrade", "2.0.0", "--no-commit"]);
     for verb in ["upgrade", "install"] {
-        let refused = node.run(&[verb, "3.0.0"]).expect(1);
-        for words in
-            ["2.0.0 runs and is not committed; a restart boots 1.0.0", "relctl commit", "--supersede"]
-        {
-            assert!(refused.stderr.contains(words), "no {words} in:\n{}", refused.stderr);
-        }
+        let refused = node.run(&[verb, "3.0.0"]).expect(1).stderr;
+        let parts =
+            ["2.0.0 runs and is not committed; a restart boots 1.0.0", "relctl commit", "--supersede"];
+        assert_contains(&refused, &parts);
     }
     check_runs(&node, "2.0.0", "current");
     node.ok(&["downgrade"]);
     check_runs(&node, "1.0.0", "permanent");
     node.ok(&["install", "2.0.0"]);
     node.ok(&["commit"]);
-    assert_eq!(last_entry(&node)["kind"], json!("commit"));
+    assert_eq!(last_entry(&node).kind, HistoryKind::Commit);
     node.ok(&["upgrade", "3.0.0", "--no-commit"]);
     node.run(&["upgrade", "1.0.0"]).expect(1);
     node.ok(&["upgrade", "2.0.0"]);
@@ -193,25 +203,23 @@ fn an_uncommitted_release_is_no_ground_to_go_on_from_unless_told() {
 fn an_upgrade_is_detached_followed_and_aborted() {
     let node = stage();
     let idle = node.ok(&["attach"]).stdout;
-    assert!(idle.contains("nothing is under way") && idle.contains("the last: upgrade to 1.0.0"), "{idle}");
+    assert_contains(&idle, &["nothing is under way", "the last: upgrade to 1.0.0"]);
     node.run(&["abort"]).expect(1);
     let begun = node.ok(&["upgrade", "2.0.0", "--detach", "--settle", "600"]).stdout;
-    assert!(begun.contains("on the way to 2.0.0"), "{begun}");
+    assert_contains(&begun, &["on the way to 2.0.0"]);
     await_step(&node, "settle for 600s");
-    let attached = beside(&node, &["attach"]);
-    // It follows when it has been answered; an abort before that would leave it nothing to follow.
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let aborted = node.ok(&["abort"]).stdout;
-    assert!(aborted.contains("aborted by the operator"), "{aborted}");
-    let followed = end(attached).expect(4);
-    assert!(followed.stderr.contains("release 2.0.0 was taken back"), "{}", followed.stderr);
+    let (attached, mut shown) = on_a_terminal(&node, &["attach"]);
+    // An abort before it follows would leave it nothing to follow.
+    shown.find(|line| line.contains("settle for 600s")).expect("it shows the step");
+    assert_contains(&node.ok(&["abort"]).stdout, &["aborted by the operator"]);
+    end(attached).expect(4);
+    shown.find(|line| line.contains("release 2.0.0 was taken back")).expect("it says how that ended");
     check_runs(&node, "1.0.0", "permanent");
     // A detached order that is refused says so at once.
-    let refused = node.run(&["upgrade", "9.9.9", "--detach"]).expect(1);
-    assert!(refused.stderr.contains("no_such_release"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("`relctl releases` lists those that are"), "{}", refused.stderr);
+    let refused = node.run(&["upgrade", "9.9.9", "--detach"]).expect(1).stderr;
+    assert_contains(&refused, &["no_such_release", "`relctl releases` lists those that are"]);
     node.ok(&["upgrade", "2.0.0", "--detach"]);
-    eventually("it is committed", || (runs(&node) == (json!("2.0.0"), json!("permanent"))).then_some(()));
+    eventually("it is committed", || (runs(&node) == ["2.0.0", "permanent"]).then_some(()));
 }
 
 #[test]
@@ -225,18 +233,17 @@ fn a_release_that_fails_to_boot_three_times_gives_way_with_an_alarm() {
     for _ in 0..2 {
         let mut daemon = Node::daemon_in(&node.root());
         let failed = Run::of(daemon.arg("--socket").arg(node.socket())).expect(1);
-        assert!(failed.stderr.contains("2.0.0"), "{}", failed.stderr);
+        assert_contains(&failed.stderr, &["2.0.0"]);
     }
     node.kill_9_and_restart();
     check_runs(&node, "1.0.0", "permanent");
     let alarm = "release 2.0.0 failed to boot 3 times and gave way to 1.0.0, which is permanent now";
-    assert_eq!(node.json(&["status"])["alarms"], json!([alarm]));
+    assert_eq!(node.status().alarms, [alarm]);
     node.kill_9_and_restart();
-    let text = node.ok(&["status"]).stdout;
-    assert!(text.contains(&format!("alarm      {alarm}")), "{text}");
+    assert_contains(&node.ok(&["status"]).stdout, &[&format!("alarm      {alarm}")]);
     std::fs::write(&library, sound).expect("the root can be written");
     node.ok(&["upgrade", "2.0.0"]);
-    assert_eq!(node.json(&["status"])["alarms"], json!([]));
+    assert_eq!(node.status().alarms, [""; 0]);
 }
 
 #[test]
@@ -245,22 +252,16 @@ fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
     node.run(&["upgrade", "3.0.0"]).expect(1);
     let id = node.id();
     let shown = node.ok(&["upgrade", "3.0.0", "--mode", "restart"]).stdout;
-    assert!(shown.contains("installed 3.0.0 from 1.0.0"), "{shown}");
+    assert_contains(&shown, &["installed 3.0.0 from 1.0.0"]);
     check_runs(&node, "3.0.0", "permanent");
-    assert_eq!(node.json(&["status"])["os_pid"], json!(id), "the daemon has executed itself");
+    assert_eq!(node.status().os_pid, id, "the daemon has executed itself");
     assert_eq!(node.call(&node.pid("stage", "a"), "step"), 3);
-    let kinds: Vec<_> = node.json(&["history"])["entries"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| (entry["kind"].clone(), entry["outcome"].clone()))
-        .collect();
-    let expected = [("upgrade", "installed"), ("restart", "installed"), ("boot", "installed")];
-    assert_eq!(kinds, expected.map(|(kind, outcome)| (json!(kind), json!(outcome))));
+    let kinds: Vec<_> = history(&node).iter().map(|entry| (entry.kind, entry.outcome)).collect();
+    let expected = [HistoryKind::Upgrade, HistoryKind::Restart, HistoryKind::Boot];
+    assert_eq!(kinds, expected.map(|kind| (kind, Outcome::Installed)));
     node.ok(&["upgrade", "1.0.0", "--mode", "restart"]);
     check_runs(&node, "1.0.0", "permanent");
-    let again = node.json(&["upgrade", "1.0.0", "--mode", "restart"]);
-    assert_eq!(again["changed"], json!(false));
+    assert!(!node.report(&["upgrade", "1.0.0", "--mode", "restart"]).changed);
 }
 
 #[test]
@@ -269,8 +270,7 @@ fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ra
     let a = node.pid("stage", "a");
     node.ok(&["cast", &a, r#"{"trap_exit": true}"#]);
     let slow = beside(&node, &["call", &a, r#"{"slow": 3000}"#]);
-    // Nothing tells from outside that a process waits inside a callback.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    eventually("it waits in its callback", || node.proc(&a).process.callback);
     let upgrade = beside(&node, &["upgrade", "3.0.0", "--mode", "restart"]);
     // Its files were good when it was asked for. The apps take a while to stop.
     eventually("the restart has begun", || {
@@ -279,28 +279,25 @@ fn r22_a_release_that_does_not_boot_after_a_restart_gives_way_to_the_one_that_ra
     });
     std::fs::write(node.root().join("lib/stage-0.3.0/stage.so"), b"no library")
         .expect("the root can be written");
-    let failed = end(upgrade).expect(4);
-    for words in ["release 3.0.0 did not boot", "the node runs 1.0.0 again"] {
-        assert!(failed.stderr.contains(words), "no {words} in:\n{}", failed.stderr);
-    }
+    let failed = end(upgrade).expect(4).stderr;
+    assert_contains(&failed, &["release 3.0.0 did not boot", "the node runs 1.0.0 again"]);
     end(slow);
     check_runs(&node, "1.0.0", "permanent");
-    let alarms = node.json(&["status"])["alarms"].clone();
-    assert!(alarms[0].as_str().is_some_and(|alarm| alarm.contains("3.0.0 failed to boot once")), "{alarms}");
+    assert_contains(&node.status().alarms[0], &["3.0.0 failed to boot once"]);
 }
 
 #[test]
 fn r15_a_commit_kills_nobody_and_lists_who_lingers() {
     let node = stage();
-    let task = node.json(&["spawn", "looper", "0"])["pid"].as_str().expect("a pid").to_owned();
+    let task = node.read::<Spawned>(&["spawn", "looper", "0"]).pid;
     let dry = node.ok(&["check", "2.0.0"]).stdout;
-    assert!(dry.contains(&format!("task {task}")) && dry.contains("stays on its version"), "{dry}");
+    assert_contains(&dry, &[&format!("task {task}"), "stays on its version"]);
     node.ok(&["install", "2.0.0"]);
-    let committed = node.json(&["commit"]);
-    assert_eq!(committed["killed"], json!([]));
-    assert_eq!(committed["lingering"][0]["pid"], json!(task), "{committed:#}");
+    let committed: Committed = node.read(&["commit"]);
+    assert_eq!(committed.killed, []);
+    assert_eq!(committed.lingering[0].pid, task);
     assert_eq!(node.call(&task, "step"), 0, "it runs on in its own code");
     // What the next upgrade would have to purge is an obstacle, and nothing is done.
-    let refused = node.run(&["upgrade", "3.0.0"]).expect(1);
-    assert!(refused.stderr.contains(&task), "{}", refused.stderr);
+    let refused = node.run(&["upgrade", "3.0.0"]).expect(1).stderr;
+    assert_contains(&refused, &[&task]);
 }

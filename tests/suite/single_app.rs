@@ -1,7 +1,7 @@
 //! One app of a running release is moved by hand (OTP: `upgrade_app`; S50).
 
-use reld_tests::{Node, Run, folder, release};
-use serde_json::{Value, json};
+use reld_api::response::{HistoryKind, HistoryList};
+use reld_tests::{Node, Run, assert_contains, field, folder, keys, release};
 
 fn shop() -> Node {
     let node = Node::start();
@@ -16,33 +16,39 @@ fn upgrade_app(node: &Node, version: &str, more: &[&str]) -> Run {
     node.run(&[&args[..], more].concat())
 }
 
-fn version(node: &Node) -> Value {
-    node.json(&["apps"])["apps"][0]["version"].clone()
+/// Checks the version of the app that runs, and whether the node is dirty.
+#[track_caller]
+fn check(node: &Node, version: &str, is_dirty: bool) {
+    assert_eq!((&*node.app("counter").version, node.status().dirty), (version, is_dirty));
+}
+
+fn n(node: &Node, counter: &str) -> u64 {
+    field(&node.state(counter), "n")
 }
 
 #[test]
 fn an_app_moves_up_and_down_in_a_release_that_stays_and_the_node_is_dirty() {
     let node = shop();
     let counter = node.pid("counter", 10_000);
-    let before = node.state(&counter)["n"].as_u64().expect("a counter has a number");
+    let before = n(&node, &counter);
 
     let dry = upgrade_app(&node, "0.1.1", &["--dry-run"]).expect(0).stdout;
-    assert!(dry.contains("code_change counter up 0.1.0 to 0.1.1"), "{dry}");
-    assert_eq!((version(&node), &node.json(&["status"])["dirty"]), (json!("0.1.0"), &json!(false)));
+    assert_contains(&dry, &["code_change counter up 0.1.0 to 0.1.1"]);
+    check(&node, "0.1.0", false);
 
     let up = upgrade_app(&node, "0.1.1", &[]).expect(0).stdout;
-    assert!(up.contains("installed counter-0.1.1 from counter-0.1.0") && up.contains("dirty"), "{up}");
-    assert_eq!((version(&node), &node.json(&["status"])["dirty"]), (json!("0.1.1"), &json!(true)));
+    assert_contains(&up, &["installed counter-0.1.1 from counter-0.1.0", "dirty"]);
+    check(&node, "0.1.1", true);
     assert_eq!(node.version(), "1.0.0");
     assert_eq!(node.pid("counter", 10_000), counter);
-    let state = node.state(&counter);
-    assert!(state["interval_ms"] == json!(250) && state["n"].as_u64() >= Some(before), "{state:#}");
+    assert_eq!(field::<u64>(&node.state(&counter), "interval_ms"), 250);
+    assert!(n(&node, &counter) >= before);
 
     upgrade_app(&node, "0.1.0", &[]).expect(0);
-    assert_eq!((version(&node), node.state(&counter).get("interval_ms")), (json!("0.1.0"), None));
-    let kinds = node.json(&["history"])["entries"].clone();
-    let last = kinds.as_array().and_then(|entries| entries.last()).expect("an entry").clone();
-    assert_eq!((&last["kind"], &last["to"]), (&json!("upgrade_app"), &json!("counter-0.1.0")));
+    assert_eq!(node.app("counter").version, "0.1.0");
+    assert_eq!(keys(&node.state(&counter)), ["n", "stopping"]);
+    let last = node.read::<HistoryList>(&["history"]).entries.pop().expect("an entry");
+    assert_eq!((last.kind, &*last.to), (HistoryKind::UpgradeApp, "counter-0.1.0"));
 }
 
 #[test]
@@ -51,31 +57,28 @@ fn a_release_goes_on_from_the_app_that_runs_and_a_restart_forgets_it() {
     upgrade_app(&node, "0.1.1", &[]).expect(0);
     // The same library is in it: nothing of the app changes.
     node.ok(&["upgrade", &release("shop-1.1.0")]);
-    assert_eq!(
-        (version(&node), &node.json(&["status"])["release"]["version"]),
-        (json!("0.1.1"), &json!("1.1.0"))
-    );
+    assert_eq!([node.app("counter").version, node.version()], ["0.1.1", "1.1.0"]);
     node.ok(&["downgrade"]);
-    assert_eq!(version(&node), json!("0.1.0"));
+    assert_eq!(node.app("counter").version, "0.1.0");
 
     upgrade_app(&node, "0.1.1", &[]).expect(0);
     node.kill_9_and_restart();
-    assert_eq!((version(&node), &node.json(&["status"])["dirty"]), (json!("0.1.0"), &json!(false)));
+    check(&node, "0.1.0", false);
 }
 
 #[test]
 fn s50_the_version_that_runs_another_app_and_an_idle_node_are_refused() {
     let node = shop();
     let same = upgrade_app(&node, "0.1.0", &[]).expect(1).stderr;
-    assert!(same.contains("no appup leads counter from 0.1.0 to 0.1.0"), "{same}");
+    assert_contains(&same, &["no appup leads counter from 0.1.0 to 0.1.0"]);
     let dir = folder("tests/fixtures/lib/shed-1.0.0");
     let other =
         node.run(&["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
-    assert!(other.stderr.contains("is app shed, not counter"), "{}", other.stderr);
+    assert_contains(&other.stderr, &["is app shed, not counter"]);
     let stranger =
         node.run(&["upgrade", "--app", "shed", &dir.to_string_lossy(), "--profile", "dev"]).expect(1);
-    assert!(stranger.stderr.contains("no application shed in the release"), "{}", stranger.stderr);
-    assert_eq!(node.json(&["status"])["dirty"], json!(false));
+    assert_contains(&stranger.stderr, &["no application shed in the release"]);
+    assert!(!node.status().dirty);
     let idle = upgrade_app(&Node::start(), "0.1.1", &[]).expect(1).stderr;
-    assert!(idle.contains("the node is idle"), "{idle}");
+    assert_contains(&idle, &["the node is idle"]);
 }

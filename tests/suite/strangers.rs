@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use reld_tests::{Node, release};
-use serde_json::{Value, json};
+use reld_tests::{Node, assert_contains, release};
+use serde_json::json;
 
 use crate::doctored::{doctored, doctored_with, edit, renamed};
 
@@ -20,12 +20,14 @@ fn shop() -> Node {
 /// Runs relctl, which has to refuse with these words and leave the node as it was.
 #[track_caller]
 fn check_refused(node: &Node, args: &[&str], words: &[&str]) {
-    let before = (node.json(&["releases"]), node.pid("counter", 10_000));
-    let refused = node.run(args).expect(1).stderr;
-    for words in words {
-        assert!(refused.contains(words), "no {words} in:\n{refused}");
-    }
-    assert_eq!((node.json(&["releases"]), node.pid("counter", 10_000)), before);
+    let before = (node.releases(), node.pid("counter", 10_000));
+    assert_contains(&node.run(args).expect(1).stderr, words);
+    assert_eq!((node.releases(), node.pid("counter", 10_000)), before);
+}
+
+/// Returns the name of the release that runs.
+fn name(node: &Node) -> String {
+    node.status().release.expect("the node runs a release").name
 }
 
 #[test]
@@ -34,9 +36,7 @@ fn r23_a_release_for_another_daemon_is_planned_as_a_restart_and_refused_while_th
     let (_scratch, tarball) =
         doctored("shop-1.1.0", |files| edit(files, RELEASE, "daemon = \"0.1.0\"", "daemon = \"9.9.9\""));
     let plan = node.ok(&["plan", &release("shop-1.0.0"), &tarball]).stdout;
-    for words in ["restart_new_daemon", "the node RESTARTS", "0.1.0", "9.9.9"] {
-        assert!(plan.contains(words), "no {words} in:\n{plan}");
-    }
+    assert_contains(&plan, &["restart_new_daemon", "the node RESTARTS", "0.1.0", "9.9.9"]);
     // A release may wait on the node for its daemon.
     node.ok(&["unpack", &tarball]);
     let other = "it is for reld 9.9.9, and the daemon's file is reld 0.1.0; install reld 9.9.9 there first";
@@ -94,10 +94,10 @@ fn a_release_of_another_name_is_refused_unless_the_node_is_to_be_renamed() {
     }
     node.ok(&["check", "1.1.0", "--rename"]);
     node.ok(&["upgrade", "1.1.0", "--rename"]);
-    assert_eq!(node.json(&["status"])["release"]["name"], "store");
+    assert_eq!(name(&node), "store");
     // The way back is the way it came.
     node.ok(&["downgrade"]);
-    assert_eq!(node.json(&["status"])["release"]["name"], "shop");
+    assert_eq!(name(&node), "shop");
 }
 
 #[test]
@@ -141,16 +141,15 @@ fn what_is_wrong_with_a_document_of_a_tarball_is_told_by_the_name_that_it_has_in
     ] {
         let (_scratch, tarball) = doctored("shop-1.1.0", |files| edit(files, path, from, to));
         let refused = node.run(&["unpack", &tarball]).expect(1).stderr;
-        assert!(refused.contains(words), "no {words} in:\n{refused}");
+        assert_contains(&refused, &[words]);
         let root = node.root();
         for temporary in ["staging", "uploads", &*root.to_string_lossy()] {
             assert!(!refused.contains(temporary), "{temporary} in:\n{refused}");
         }
     }
-    let left = fs::read_dir(node.root().join("staging")).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "nothing is left of them");
-    let known: Vec<Value> = node.json(&["releases"])["releases"].as_array().cloned().unwrap_or_default();
-    assert_eq!(known.len(), 1);
+    let left = fs::read_dir(node.root().join("staging")).expect("the node has such a folder");
+    assert_eq!(left.count(), 0, "nothing is left of them");
+    assert_eq!(node.releases().len(), 1);
 }
 
 #[test]
@@ -162,7 +161,7 @@ fn sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others()
         edit(files, "lib/counter-0.1.1/appup.toml", update, &with);
     });
     let plan = node.ok(&["plan", &release("shop-1.0.0"), &tarball]).stdout;
-    assert!(plan.contains("sync_nodes \"all\" with [n1]"), "{plan}");
+    assert_contains(&plan, &["sync_nodes \"all\" with [n1]"]);
     node.ok(&["unpack", &tarball]);
     for verb in ["check", "upgrade"] {
         let words = ["does not carry out `sync_nodes \"all\" with [n1]`", "a node knows no other nodes"];
