@@ -11,15 +11,18 @@ use parking_lot::Mutex;
 use reld_api::response::{HistoryKind, Report};
 use reld_handler::{Abi, Limits, Outcome, Platform, Store, Vsn};
 use reld_loader::Loader;
-use reld_runtime::{Runtime, StopCause};
+use reld_runtime::{Runtime, StopCause, contained, contained_task};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::history::{Asked, Records};
+use crate::log::Log;
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Handler, Operator};
+use crate::panics::lasting;
 use crate::{service, sockets};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
@@ -27,6 +30,9 @@ const STOP: Duration = Duration::from_secs(80);
 
 /// How long an upgrade under way may take to be left or taken back when the daemon stops.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// How long the log may take to be written before the daemon executes itself again.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// How the daemon's life goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +48,19 @@ pub(crate) enum Next {
 }
 
 /// Runs the daemon until it is told to stop.
-pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
-    log(&config);
+pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let next = threads.block_on(serve(&config))?;
+    let next = contained(|| threads.block_on(serve(config, log, alarms)));
     // What is still served is cut off; the processes have stopped.
     threads.shutdown_timeout(Duration::from_secs(1));
-    match next {
-        Next::Restart => restart(),
+    match next?? {
+        Next::Restart => restart(log),
         Next::Fail => bail!("the node went down with an application, which the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
 }
 
-async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
+async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<Next> {
     let mut store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
@@ -88,11 +93,14 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         peer: Peer::default(),
         started: Instant::now(),
         next: next.clone(),
+        alarms,
+        log: log.clone(),
     };
     let served = tokio::spawn(api_server::serve(listener, api));
     tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
-    tokio::spawn(service::status(operator.clone()));
-    tokio::spawn(service::watchdog(runtime.clone()));
+    let (board, pool) = (operator.clone(), runtime.clone());
+    tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
+    tokio::spawn(async move { lasting("service.watchdog", || service::watchdog(pool.clone())).await });
     let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let booted = tokio::select! {
@@ -270,6 +278,13 @@ async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> a
 
 /// Has the daemon stop when an application ends that the node cannot be without. OTP: permanent applications.
 async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<Next>) {
+    if contained_task(until_down(runtime, operator)).await != Ok(false) {
+        next.send_replace(Next::Fail);
+    }
+}
+
+/// Waits for the end of such an application; `false` when the node stops before.
+async fn until_down(runtime: Runtime, operator: Operator) -> bool {
     let (tell, mut told) = mpsc::unbounded_channel();
     // Refused once nobody waits any more: the node stops then.
     runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
@@ -278,25 +293,28 @@ async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<
         let _ = operator.order(|_| ()).await;
         if let Some(exit) = runtime.took_node_down(&app) {
             tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
-            next.send_replace(Next::Fail);
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Stops all applications, the one started last first.
 async fn stop(runtime: Runtime, next: Next) {
     let cause = if next == Next::Restart { StopCause::NodeRestarts } else { StopCause::NodeStops };
     let stop = move || runtime.stop_all_applications(cause, Instant::now() + STOP);
-    let stopped = tokio::task::spawn_blocking(stop);
-    for error in stopped.await.unwrap_or_default() {
-        tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
+    match tokio::task::spawn_blocking(stop).await {
+        Ok(errors) => errors.iter().for_each(|error| {
+            tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
+        }),
+        Err(error) => tracing::error!(name: "daemon.stop", %error, "the applications did not stop in order"),
     }
 }
 
 /// Executes the daemon again with the same arguments, in the same process.
-fn restart() -> anyhow::Result<()> {
+fn restart(log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon executes itself again");
+    log.flush(FLUSH);
     let error = std::process::Command::new(program()?).args(std::env::args_os().skip(1)).exec();
     Err(error).context("the daemon could not be executed again")
 }
@@ -316,15 +334,4 @@ pub(crate) fn installed() -> anyhow::Result<Vsn> {
     let text = String::from_utf8_lossy(&told.stdout);
     let version = text.trim().strip_prefix("reld ").unwrap_or_default();
     version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
-}
-
-fn log(config: &config::Daemon) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RELD_LOG").unwrap_or_else(|_| "info".into());
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if config.log_json {
-        builder.json().init();
-    } else {
-        builder.init();
-    }
 }

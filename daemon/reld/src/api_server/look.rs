@@ -58,7 +58,7 @@ fn status(api: &Api) -> r::NodeStatus {
         processes: api.runtime.figures().processes as u64,
         dirty,
         degraded: stuck.iter().any(|stuck| stuck.detached),
-        alarms: board.gave_way.iter().map(alarm).chain(residents_alarm(api)).collect(),
+        alarms: alarms(api),
         upgrade: board.progress,
         lingering: lingering(api, |_| true),
         ended: ended(api),
@@ -66,7 +66,20 @@ fn status(api: &Api) -> r::NodeStatus {
     }
 }
 
-fn alarm(gave_way: &reld_handler::GaveWay) -> String {
+/// Returns what an operator should look after.
+pub(super) fn alarms(api: &Api) -> Vec<String> {
+    let gave_way = api.operator.board().gave_way.as_ref().map(gave_way_alarm);
+    let found = [gave_way, residents_alarm(api), clock_alarm(), api.log.alarm()];
+    found.into_iter().flatten().chain(api.alarms.list()).collect()
+}
+
+fn clock_alarm() -> Option<String> {
+    let text = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history are \
+                wrong; set the clock";
+    reld_loader::clock_stands().then(|| text.to_owned())
+}
+
+fn gave_way_alarm(gave_way: &reld_handler::GaveWay) -> String {
     let reld_handler::GaveWay { release, to, failed } = gave_way;
     let times = if *failed == 1 { "once".to_owned() } else { format!("{failed} times") };
     format!("release {release} failed to boot {times} and gave way to {to}, which is permanent now")
@@ -289,8 +302,7 @@ async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, Error
     if details.in_callback {
         let pid = api.find(&request.process)?;
         // It waits for the thread and reads files.
-        let frames = tokio::task::spawn_blocking(move || api.runtime.frames(pid));
-        details.frames = frames.await.unwrap_or_default();
+        details.frames = api.wait(move |runtime| Ok(runtime.frames(pid))).await?;
     }
     Ok(details)
 }
