@@ -321,6 +321,7 @@ impl Api {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_stream::StreamExt;
 
     use super::*;
 
@@ -330,14 +331,8 @@ mod tests {
         let path = folder.path().join("socket");
         let (listener, _) = bind(&path).unwrap();
         let routes = Router::new()
-            .route(
-                reld_api::request::Status::PATH,
-                get(|| async {
-                    if true {
-                        panic!("a bug in a handler")
-                    }
-                }),
-            )
+            .route("/status", get(panics))
+            .route("/stream", get(|| async { Body::from_stream(tokio_stream::iter(0..).map(panics_in)) }))
             .fallback(|| async { "found" });
         let served = tokio::spawn(serve_routes(listener, routes));
         let mut client = UnixStream::connect(&path).await.unwrap();
@@ -350,7 +345,22 @@ mod tests {
             "{answers:?}"
         );
         assert!(answers[1].starts_with("HTTP/1.1 200"), "{answers:?}");
+        // A stream ends with its connection.
+        client.write_all(b"GET /stream HTTP/1.1\r\nHost: reld\r\n\r\n").await.unwrap();
+        let mut stream = String::new();
+        client.read_to_string(&mut stream).await.unwrap();
+        assert!(!stream.ends_with("0\r\n\r\n"), "it looks whole: {stream}");
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        ask(&mut client, "/another", "found").await;
         served.abort();
+    }
+
+    async fn panics() -> String {
+        panic!("a bug in a handler")
+    }
+
+    fn panics_in(line: u32) -> Result<String, std::io::Error> {
+        panic!("a bug in line {line} of a stream")
     }
 
     /// Asks over a connection that stays, and reads until the answer has these words.

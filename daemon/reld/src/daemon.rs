@@ -49,15 +49,20 @@ pub(crate) enum Next {
 
 /// Runs the daemon until it is told to stop.
 pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let next = contained(|| threads.block_on(serve(config, log, alarms)));
-    // What is still served is cut off; the processes have stopped.
-    threads.shutdown_timeout(Duration::from_secs(1));
-    match next?? {
+    match live(serve(config, log, alarms))? {
         Next::Restart => restart(log),
         Next::Fail => bail!("the node went down with an application, which the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
+}
+
+/// Lives to the end of a life, be it a panic.
+fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next> {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let next = contained(|| threads.block_on(life));
+    // What is still served is cut off; the processes have stopped.
+    threads.shutdown_timeout(Duration::from_secs(1));
+    next?
 }
 
 async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<Next> {
@@ -97,7 +102,7 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
         log: log.clone(),
     };
     let served = tokio::spawn(api_server::serve(listener, api));
-    tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
+    tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
     let (board, pool) = (operator.clone(), runtime.clone());
     tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
     tokio::spawn(async move { lasting("service.watchdog", || service::watchdog(pool.clone())).await });
@@ -276,15 +281,15 @@ async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> a
     }
 }
 
-/// Has the daemon stop when an application ends that the node cannot be without. OTP: permanent applications.
-async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<Next>) {
-    if contained_task(until_down(runtime, operator)).await != Ok(false) {
-        next.send_replace(Next::Fail);
-    }
+/// Has the daemon stop, and fail, when something happens. A panic counts as that: else it might be missed.
+async fn go_down(next: watch::Sender<Next>, when: impl Future<Output = ()>) {
+    // The panic hook has reported it.
+    let _ = contained_task(when).await;
+    next.send_replace(Next::Fail);
 }
 
-/// Waits for the end of such an application; `false` when the node stops before.
-async fn until_down(runtime: Runtime, operator: Operator) -> bool {
+/// Waits for the end of an application that the node cannot be without. OTP: permanent applications.
+async fn application_down(runtime: Runtime, operator: Operator) {
     let (tell, mut told) = mpsc::unbounded_channel();
     // Refused once nobody waits any more: the node stops then.
     runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
@@ -293,10 +298,9 @@ async fn until_down(runtime: Runtime, operator: Operator) -> bool {
         let _ = operator.order(|_| ()).await;
         if let Some(exit) = runtime.took_node_down(&app) {
             tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
-            return true;
+            return;
         }
     }
-    false
 }
 
 /// Stops all applications, the one started last first.
@@ -334,4 +338,28 @@ pub(crate) fn installed() -> anyhow::Result<Vsn> {
     let text = String::from_utf8_lossy(&told.stdout);
     let version = text.trim().strip_prefix("reld ").unwrap_or_default();
     version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_main_thread_is_the_failure_of_the_daemon_whatever_still_runs() {
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let life = async {
+            // A call without a time-out, for example.
+            tokio::task::spawn_blocking(move || ends.recv().unwrap_or(()));
+            panic!("a bug in its life")
+        };
+        assert_eq!(live(life).unwrap_err().to_string(), "the daemon panicked: a bug in its life");
+        drop(end);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_could_miss_the_end_of_an_application_fails() {
+        let (next, told) = watch::channel(Next::Serve);
+        go_down(next, async { panic!("a bug in what watches applications") }).await;
+        assert_eq!(*told.borrow(), Next::Fail);
+    }
 }

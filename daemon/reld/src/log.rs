@@ -79,7 +79,7 @@ impl Log {
         Self::start(stderr, form)
     }
 
-    fn start(out: impl Write + Send + 'static, form: Form) -> io::Result<Self> {
+    pub(crate) fn start(out: impl Write + Send + 'static, form: Form) -> io::Result<Self> {
         let queue = Mutex::default();
         let log = Self(Arc::new(Shared { form, queue, filled: Condvar::new(), written: Condvar::new() }));
         let shared = Arc::clone(&log.0);
@@ -358,7 +358,8 @@ mod tests {
     fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
         let out = Arc::new(Mutex::new(Vec::new()));
         let paper = Arc::clone(&out);
-        let mut answers = answers.to_vec().into_iter();
+        let answers = answers.to_vec();
+        let mut answers = answers.into_iter();
         let take = move |text: &[u8]| {
             let length = match answers.next().unwrap_or(TakesAll) {
                 Takes(length) => length,

@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_of_what_reads_a_probe_costs_its_words_and_not_its_verdict() {
+        struct Odd;
+        impl Read for Odd {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                panic!("a bug in a reader")
+            }
+        }
+        assert_eq!(last(&collect(Odd)), [""; 0]);
+    }
+
+    #[test]
     fn a_probe_ends_early_with_the_upgrade() {
         let interrupt = Interrupt::default();
         interrupt.ask(Wish::Abort);
