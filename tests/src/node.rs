@@ -178,6 +178,11 @@ impl Node {
 
     /// Returns what the daemon has logged, and apps have printed.
     pub fn log(&self) -> String {
+        // What it has logged may wait to be written.
+        let is_written = || self.metrics().contains("\nreld_log_waiting_lines 0\n").then_some(());
+        if UnixStream::connect(self.socket()).is_ok() {
+            eventually("the log is written", is_written);
+        }
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
 

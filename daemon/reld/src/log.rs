@@ -63,7 +63,8 @@ struct Queue {
     lines: usize,
     /// Lines that came after `text` and found no room. Until the writer has taken that, none does: lines keep their order.
     refused: u64,
-    is_writing: bool,
+    /// Lines that the writer has taken, while it writes.
+    writing: Option<usize>,
     lost: u64,
     last_loss: Option<(Instant, String)>,
 }
@@ -116,6 +117,12 @@ impl Log {
         if thread::current().name() != Some(WRITER) {
             self.0.flush(at_most);
         }
+    }
+
+    /// Returns how many lines wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        let queue = self.0.queue.lock();
+        queue.lines + queue.writing.unwrap_or_default()
     }
 
     /// Returns how many lines were dropped since the start.
@@ -174,7 +181,7 @@ impl Shared {
     fn flush(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut queue = self.queue.lock();
-        while queue.is_writing || !queue.is_empty() {
+        while queue.writing.is_some() || !queue.is_empty() {
             if self.written.wait_until(&mut queue, deadline).timed_out() {
                 return;
             }
@@ -199,14 +206,13 @@ impl Shared {
             self.filled.wait(&mut queue);
         }
         std::mem::swap(&mut queue.text, text);
-        queue.lines = 0;
-        queue.is_writing = true;
+        queue.writing = Some(std::mem::take(&mut queue.lines));
         std::mem::take(&mut queue.refused)
     }
 
     fn done(&self, written: Result<(), Cut>) {
         let mut queue = self.queue.lock();
-        queue.is_writing = false;
+        queue.writing = None;
         if let Err(Cut { lines, why }) = written {
             queue.lose(lines, || why);
         }

@@ -46,6 +46,7 @@ fn node(api: &Api, page: &mut Page) {
     page.family("reld_info", Kind::Gauge, "The daemon's version.").labelled(&[("version", version)], 1);
     page.gauge("reld_uptime_seconds", "Since the daemon started.", api.started.elapsed().as_secs_f64());
     page.gauge("reld_alarms", "What `relctl status` warns of.", alarms(api).len());
+    page.gauge("reld_log_waiting_lines", "Lines of the log that wait to be written.", api.log.waiting());
     page.counter("reld_log_lost_lines_total", "Lines of the log that were not written.", api.log.lost());
     page.gauge("reld_timers", "Timers that are pending.", api.runtime.figures().timers);
     page.gauge("reld_blocking", "Work on spare threads.", api.runtime.blocking().len());
