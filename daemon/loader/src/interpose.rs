@@ -15,7 +15,8 @@
 //! | `pthread_create` | the thread is counted from before its start to its very end |
 //! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
 //!
-//! One more stands before libc's for the daemon itself and is not exported: `clock_gettime` (`interpose/clock.rs`).
+//! One more stands before libc's for the daemon itself and is not exported: `clock_gettime`
+//! (`interpose/clock.rs`).
 //!
 //! A library's code then runs at a thread's end only from `thread_ends`, which this crate registers with libc, so that
 //! no thread can be inside a library that nothing here knows of.

@@ -114,16 +114,18 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
     Ok((listener, SocketFile::of(socket)?))
 }
 
-/// Serves until the daemon ends.
+/// Serves until the daemon ends, which it does as well when nothing more can be served.
 pub(crate) async fn serve(listener: UnixListener, api: Api) {
+    let next = api.next.clone();
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
-        tracing::error!(name: "api.ended", %error, "the control API ended");
+        tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");
+        next.send_replace(Next::Fail);
     }
 }
 
-/// Serves routes for ever: a panic in one is the answer to its request, and one of what accepts connections has it begin
-/// again.
+/// Serves routes for ever: a panic in one is the answer to its request, and one of what accepts
+/// connections has it begin again.
 async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result<()> {
     let listener = listener.into_std()?;
     let service = routes.layer(from_fn(contain)).into_make_service_with_connect_info::<Peer>();

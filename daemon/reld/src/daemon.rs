@@ -43,7 +43,8 @@ pub(crate) enum Next {
     Stop,
     /// It stops and executes itself again, into the permanent release.
     Restart,
-    /// It stops and fails: an application ended that it cannot be without. Who watches the daemon starts it again.
+    /// It stops and fails: an application ended that it cannot be without, or it can serve no more.
+    /// Whoever watches the daemon starts it again.
     Fail,
 }
 
@@ -51,7 +52,7 @@ pub(crate) enum Next {
 pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
     match live(serve(config, log, alarms))? {
         Next::Restart => restart(log),
-        Next::Fail => bail!("the node went down with an application, which the log names"),
+        Next::Fail => bail!("the node went down, for a reason that the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
 }
@@ -281,14 +282,16 @@ async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> a
     }
 }
 
-/// Has the daemon stop, and fail, when something happens. A panic counts as that: else it might be missed.
+/// Has the daemon stop, and fail, when something happens. A panic counts as that: else it might be
+/// missed.
 async fn go_down(next: watch::Sender<Next>, when: impl Future<Output = ()>) {
     // The panic hook has reported it.
     let _ = contained_task(when).await;
     next.send_replace(Next::Fail);
 }
 
-/// Waits for the end of an application that the node cannot be without. OTP: permanent applications.
+/// Waits for the end of an application that the node cannot be without. OTP: permanent
+/// applications.
 async fn application_down(runtime: Runtime, operator: Operator) {
     let (tell, mut told) = mpsc::unbounded_channel();
     // Refused once nobody waits any more: the node stops then.

@@ -6,9 +6,10 @@
 //!                    full: dropped             error: what is left is dropped
 //! ```
 //!
-//! Nothing waits for stderr. Where that takes nothing (its reader is gone or does not read, its disk is full), lines are
-//! dropped and counted, and the daemon does its work as if they had been written. The log says in their place how many
-//! are missing. A daemon that is killed loses what waits: as a rule nothing, at most what the queue holds.
+//! Nothing waits for stderr. Where that takes nothing (its reader is gone or does not read, its
+//! disk is full), lines are dropped and counted, and the daemon does its work as if they had been
+//! written. The log says in their place how many are missing. A daemon that is killed loses what
+//! waits: as a rule nothing, at most what the queue holds.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -23,7 +24,8 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How much may wait. The thread writes without pause, so only a reader that is too slow lets the queue grow.
+/// How much may wait. The thread writes without pause, so only a reader that is too slow lets the
+/// queue grow.
 const LINES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
 
@@ -61,7 +63,8 @@ struct Shared {
 struct Queue {
     text: Vec<u8>,
     lines: usize,
-    /// Lines that came after `text` and found no room. Until the writer has taken that, none does: lines keep their order.
+    /// Lines that came after `text` and found no room. Until the writer has taken that, none does:
+    /// lines keep their order.
     refused: u64,
     /// Lines that the writer has taken, while it writes.
     writing: Option<usize>,
@@ -75,7 +78,8 @@ impl Log {
     /// # Errors
     /// The system gives no descriptor or no thread.
     pub(crate) fn to_stderr(form: Form) -> io::Result<Self> {
-        // A descriptor of its own: the lock of the standard library's would be held by a writer that is held up.
+        // A descriptor of its own: the lock of the standard library's would be held by a writer
+        // that is held up.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, form)
     }
@@ -93,7 +97,8 @@ impl Log {
     pub(crate) fn subscribe(&self) {
         let filter = EnvFilter::try_from_env("RELD_LOG").unwrap_or_else(|_| "info".into());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
-        // An event that cannot be formatted is left out: the complaint would go to stderr, and panic where that is gone.
+        // An event that cannot be formatted is left out: the complaint would go to stderr, and
+        // panic where that is gone.
         let builder = builder.with_ansi(false).log_internal_errors(false);
         match self.0.form {
             Form::Text => builder.init(),
@@ -199,7 +204,8 @@ impl Shared {
         }
     }
 
-    /// Waits for something to write and takes all of it. Returns how many lines are missing behind it.
+    /// Waits for something to write and takes all of it. Returns how many lines are missing behind
+    /// it.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         let mut queue = self.queue.lock();
         while queue.is_empty() {
@@ -359,8 +365,8 @@ mod tests {
     }
     use Answer::{Fails, Panics, Takes, TakesAll};
 
-    /// Logs lines, each when the one before is written; after `answers`, all is taken. Returns what has come out and how many
-    /// lines are lost.
+    /// Logs lines, each when the one before is written; after `answers`, all is taken. Returns what
+    /// has come out and how many lines are lost.
     fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
         let out = Arc::new(Mutex::new(Vec::new()));
         let paper = Arc::clone(&out);

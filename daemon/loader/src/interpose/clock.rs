@@ -1,8 +1,9 @@
 //! The wall clock of the daemon: it shows no year before 1970 and none after 9999.
 //!
-//! Much code takes that for granted. hyper dates every response and panics for a year that HTTP cannot write, and so does
-//! whoever counts the seconds since 1970. A clock that was never set can show such a year, so the daemon, with all that
-//! it is built from, reads the clock below. Libraries of apps read libc's.
+//! Much code takes that for granted. hyper dates every response and panics for a year that HTTP
+//! cannot write, and so does whoever counts the seconds since 1970. A clock that was never set can
+//! show such a year, so the daemon, with all that it is built from, reads the clock below.
+//! Libraries of apps read libc's.
 
 use std::ffi::c_int;
 
@@ -23,7 +24,8 @@ pub fn clock_stands() -> bool {
     ENDS.contains(&time.tv_sec)
 }
 
-/// Stands before libc's function of the same name, for the standard library that the daemon is linked with.
+/// Stands before libc's function of the same name, for the standard library that the daemon is
+/// linked with.
 ///
 /// # Safety
 /// As for libc's: `at` can be written.
