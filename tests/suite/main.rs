@@ -17,6 +17,7 @@ mod inside;
 mod kit;
 mod lives;
 mod lockstep;
+mod logging;
 mod many;
 mod misfits;
 mod native;

@@ -284,12 +284,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_fails_its_order_raises_an_alarm_and_leaves_the_thread_alive() {
+    async fn a_panic_fails_its_order_and_leaves_the_thread_alive() {
         let root = tempfile::tempdir().unwrap();
         let operator = operator(root.path());
         let failed = operator.change(entry(), |_| -> u8 { panic!("planted") }).await.unwrap_err();
         assert_eq!((failed.kind.as_str(), failed.exit_code), ("bug", ExitCode::Bug));
-        assert!(operator.board().bug.is_some_and(|bug| bug.contains("an order panicked")));
         assert_eq!(operator.change(entry(), |_| 5).await.unwrap(), 5);
         assert_eq!(operator.ask("ask", |_| 6).await.unwrap(), 6);
         assert_eq!(operator.board().busy, None);
@@ -321,6 +320,5 @@ mod tests {
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert_eq!(operator.change(entry(), |_| 7).await.unwrap(), 7);
-        assert_eq!(operator.board().bug, None);
     }
 }

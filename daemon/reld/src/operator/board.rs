@@ -18,8 +18,6 @@ pub(crate) struct Board {
     pub(crate) gave_way: Option<GaveWay>,
     /// What went wrong and stands until something else is installed or committed.
     pub(crate) trouble: Option<String>,
-    /// The panic of an order.
-    pub(crate) bug: Option<String>,
     /// What moves the node, until it has settled.
     pub(crate) under_way: Option<HistoryKind>,
     /// How far that is.

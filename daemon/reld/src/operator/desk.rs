@@ -101,10 +101,8 @@ impl Desk {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
-                tracing::error!(name: "daemon.bug", thread = "operator", "an order panicked");
+                // The panic itself was reported by the daemon's hook.
                 self.end_turn();
-                let bug = "an order panicked, which is a bug of reld; the daemon's log has the panic";
-                self.board.send_modify(|board| board.bug = Some(bug.to_owned()));
                 self.show();
             }
         }
