@@ -1,10 +1,11 @@
 //! The check before an install: everything that can be known from documents, files and tables, told at once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedApp, PackedRelease, PlanError,
-    PurgeMethod, Release, ReleaseApp, Schemas, Script, StartType, Vsn, Windows, diff, plan_windows,
+    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedRelease, PlanError, PurgeMethod,
+    Release, ReleaseApp, Script, StartType, Vsn, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -105,14 +106,10 @@ pub(crate) fn prepare<N: Node>(
 /// Returns the messages of the release that is left which the other takes no more, by what their libraries say. One that
 /// is under way when the code changes, or comes from who has not changed, ends its receiver.
 fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
-    let packed = |documents: &Documents| {
-        let schemas = documents.schemas.iter().map(|(app, text)| {
-            // What cannot be read says nothing.
-            let schemas = Schemas::parse("schema.json", text).unwrap_or_default();
-            (app.clone(), PackedApp { schemas, library: None })
-        });
-        let (release, apps) = (documents.release.clone(), schemas.collect());
-        PackedRelease { release, config: Config::default(), apps }
+    let packed = |documents: &Documents| PackedRelease {
+        release: documents.release.clone(),
+        config: Config::default(),
+        libraries: BTreeMap::new(),
     };
     let findings = diff(&packed(left), &packed(to)).findings.into_iter();
     let said = |finding: Finding| {

@@ -70,9 +70,7 @@ pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
 pub use config::Config;
-pub use diff::{
-    AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedApp, PackedRelease, diff,
-};
+pub use diff::{AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedRelease, diff};
 pub use doc_error::DocError;
 pub use error::PlanError;
 pub use instr::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reld_plan::{AppDocs, Config, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas, diff};
+use reld_plan::{AppDocs, Config, ModuleChange, PackedRelease, Rel, Release, Schemas, diff};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -141,11 +141,11 @@ fn release(major: u64, state: &serde_json::Value, dropped: &[&str]) -> PackedRel
     let module = json!({ "behaviour": "gen_server", "interface": { "state": state, "dropped": dropped } });
     let schemas = json!({ "modules": { "m": module } }).to_string();
     let schemas = Schemas::parse("schema.json", &schemas).expect("schemas");
-    let docs = AppDocs::parse(("app.toml", &app), None).expect("documents");
+    let docs = AppDocs::parse(("app.toml", &app), None).expect("documents").with_schemas(schemas);
     PackedRelease {
         release: Release::new(Rel::parse("release.toml", &rel).expect("a release"), [docs]).expect("fits"),
         config: Config::default(),
-        apps: [("a".parse().expect("a name"), PackedApp { schemas, library: None })].into(),
+        libraries: BTreeMap::new(),
     }
 }
 

@@ -28,10 +28,7 @@ pub(super) fn same_version<'a>(
     from: &'a PackedRelease,
     to: &'a PackedRelease,
 ) -> impl Iterator<Item = Finding> + use<'a> {
-    let library =
-        |release: &'a PackedRelease, name| release.apps.get(name).and_then(|app| app.library.as_ref());
-    let is_other =
-        move |name| matches!((library(from, name), library(to, name)), (Some(old), Some(new)) if old != new);
+    let is_other = move |name| matches!((from.libraries.get(name), to.libraries.get(name)), (Some(old), Some(new)) if old != new);
     let same = to.release.apps().iter().filter(move |app| {
         from.release.app(app.name()).is_some_and(|old| old.version() == app.version()) && is_other(app.name())
     });
@@ -55,7 +52,7 @@ pub(super) fn of_changed<'a>(changed: &'a [(App<'a>, App<'a>)]) -> impl Iterator
 
 /// Returns whether the appup of a version says that the app is restarted.
 pub(super) fn restarts(top: &App<'_>, base: &App<'_>, mode: Mode) -> bool {
-    let AppupFile::Found(appup) = &top.app.docs.appup else { return false };
+    let AppupFile::Found(appup) = &top.0.docs.appup else { return false };
     let is = |instruction: &Instruction| matches!(instruction, Instruction::High(HighLevel::RestartApplication { app }) if app == top.name());
     appup.entry(mode, base.version()).is_some_and(|entry| good(entry).any(is))
 }
@@ -76,7 +73,7 @@ impl Findings<'_> {
     /// Compares the appup that is there with what would be drafted.
     fn appup(&mut self) {
         let new = self.new.version();
-        match &self.new.app.docs.appup {
+        match &self.new.0.docs.appup {
             AppupFile::Missing => self.add(
                 "no_appup",
                 None,

@@ -1,9 +1,11 @@
 //! Comparing two releases: schemas field by field, drafts as text, findings, and what holds for every draft.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use reld_plan::{
-    AppDocs, Appup, Config, Diff, Mode, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas,
-    Written, diff, plan_direction,
+    AppDocs, Appup, Config, Diff, Mode, ModuleChange, PackedRelease, Rel, Release, Schemas, Written, diff,
+    plan_direction,
 };
 use serde_json::{Value, json};
 
@@ -17,10 +19,11 @@ fn version(major: u64, modules: &Value, appup: Option<&str>) -> PackedRelease {
         format!("name = 'a'\nversion = '{major}.0.0'\nmodules = {}\nregistered = ['sup']", json!(names));
     let docs = AppDocs::parse(("app.toml", &text), appup.map(|text| ("appup.toml", text))).unwrap();
     let schemas = Schemas::parse("schema.json", &json!({ "modules": modules }).to_string()).unwrap();
+    let docs = docs.with_schemas(schemas);
     PackedRelease {
         release: Release::new(Rel::parse("release.toml", &rel).unwrap(), [docs]).unwrap(),
         config: Config::default(),
-        apps: [("a".parse().unwrap(), PackedApp { schemas, library: None })].into(),
+        libraries: BTreeMap::new(),
     }
 }
 
@@ -547,7 +550,7 @@ fn one_version_with_two_libraries_is_found() {
     let modules = json!({"m": {"behaviour": "gen_server"}});
     let [mut one, mut other] = [(); 2].map(|()| version(1, &modules, None));
     let library = |release: &mut PackedRelease, digest: &str| {
-        release.apps.values_mut().for_each(|app| app.library = Some(digest.to_owned()));
+        release.libraries = [("a".parse().unwrap(), digest.to_owned())].into();
     };
     library(&mut one, "ab");
     library(&mut other, "ab");
@@ -560,7 +563,8 @@ fn one_version_with_two_libraries_is_found() {
 fn a_version_that_was_packed_without_schemas_is_compared_by_hand() {
     let modules = json!({"m": server(&json!({ "state": {"type": "null"} }))});
     let mut old = version(1, &modules, None);
-    old.apps.clear();
+    let app = old.release.apps()[0].docs.clone().with_schemas(Schemas::default());
+    old.release = old.release.with_app(app).unwrap();
     let diff = diff(&old, &version(2, &modules, None));
     assert_eq!(diff.apps[0].modules[0].change, ModuleChange::Unknown);
     assert!(diff.apps[0].draft.as_ref().unwrap().contains("# m: a version was packed without schemas"));
