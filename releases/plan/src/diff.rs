@@ -4,11 +4,13 @@
 //! a draft is a beginning: it has the instructions that follow from types and child specs, and says `TODO` where only a
 //! person knows. [`Appup`](crate::Appup) refuses an instruction that still says so.
 
+mod carried;
 mod draft;
 mod findings;
 mod module;
 mod print;
 mod schema;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +27,7 @@ use crate::release::{Release, ReleaseApp};
 use crate::schemas::ModuleSchema;
 use crate::version::Vsn;
 
+pub(crate) use self::carried::{Carried, carried};
 pub use self::findings::Finding;
 
 /// A release with what the packer recorded about it.
@@ -240,8 +243,8 @@ fn module_diff(module: &ModuleName, old: &App<'_>, new: &App<'_>) -> ModuleDiff 
         (_, false, _) => diff.change = ModuleChange::Removed,
         (_, _, None) => diff.up = vec!["a version was packed without schemas".to_owned()],
         (_, _, Some((left, to))) => {
-            (diff.change, diff.up) = described(need(left, to));
-            (_, diff.down) = described(need(to, left));
+            (diff.change, diff.up) = described(need(left, to, Mode::Up));
+            (_, diff.down) = described(need(to, left, Mode::Down));
             diff.interface = interface(left, to);
         }
     }

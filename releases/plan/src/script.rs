@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::apply::BuiltIn;
+use crate::dropped::Dropped;
 use crate::instr::{Apply, Mode, PurgeWords, SyncWith, Timeout};
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
@@ -86,6 +87,9 @@ pub enum Action {
         /// The purge words the author wrote. `pre` is brutal too where a `purge` was written before the load.
         #[serde(flatten)]
         purge: PurgeWords,
+        /// What is left out of the states that no `change_code` converts.
+        #[serde(skip_serializing_if = "Dropped::is_empty")]
+        dropped: Dropped,
     },
     /// Starts an app that the release adds.
     StartApplication {
@@ -122,6 +126,9 @@ pub enum Action {
         extra: Value,
         /// An apply stands before it, so that it cannot be converted before the gate.
         inside: bool,
+        /// What is left out of what `change_code_down` answers.
+        #[serde(skip_serializing_if = "Dropped::is_empty")]
+        dropped: Dropped,
     },
     /// Calls a function.
     Apply(Apply),

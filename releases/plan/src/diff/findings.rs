@@ -129,9 +129,10 @@ impl Findings<'_> {
         let place = format!("the entry {} {}", preposition(mode), self.old.version());
         match drafted {
             Instruction::High(HighLevel::Update { module, change, .. }) => {
-                let by_hand = is_by_hand(left, to, module);
+                let need = left.schema(module).zip(to.schema(module)).map(|(left, to)| need(left, to, mode));
+                let by_hand = matches!(need, None | Some(Need::ByHand(_)));
                 if !good(entry).any(|written| names(written, module)) {
-                    let why = why(change, by_hand);
+                    let why = why(change, need.as_ref());
                     let message = format!("{place} has no instruction for {module}, {why}");
                     self.add(
                         if by_hand { "compare_by_hand" } else { "no_instruction" },
@@ -142,7 +143,7 @@ impl Findings<'_> {
                     let message = format!(
                         "{place} has an instruction for {module}, but no {}: {}",
                         wanted(change),
-                        why(change, false)
+                        why(change, need.as_ref())
                     );
                     self.add("other_change", Some(module), message);
                 }
@@ -206,7 +207,7 @@ impl Findings<'_> {
         self.all.iter().any(|(old, new)| {
             new.modules().any(|supervisor| match old.schema(supervisor).zip(new.schema(supervisor)) {
                 Some((left, to)) => {
-                    matches!(need(left, to), Need::Specs(changes) if has_other_args(&changes, module))
+                    matches!(need(left, to, Mode::Up), Need::Specs(changes) if has_other_args(&changes, module))
                 }
                 None => false,
             })
@@ -221,19 +222,16 @@ const fn preposition(mode: Mode) -> &'static str {
     }
 }
 
-fn is_by_hand(left: &App<'_>, to: &App<'_>, module: &ModuleName) -> bool {
-    match left.schema(module).zip(to.schema(module)) {
-        Some((left, to)) => matches!(need(left, to), Need::ByHand(_)),
-        None => true,
-    }
-}
-
-fn why(change: &Change, by_hand: bool) -> &'static str {
-    match change {
-        _ if by_hand => "of which a version says too little to be compared: compare it by hand",
-        Change::Soft => "whose state changed: it would be read as it is",
-        Change::Advanced(_) => "whose state needs code to be read",
-        Change::Supervisor => "whose child specs changed",
+fn why(change: &Change, need: Option<&Need>) -> String {
+    match (change, need) {
+        (Change::Soft, Some(Need::Soft(why))) => {
+            format!("whose state changed ({}): it would be read as it is", why.join("; "))
+        }
+        (Change::Advanced(_), Some(Need::LeaveOut(why) | Need::Code(why))) => {
+            format!("whose state needs code to be read: {}", why.join("; "))
+        }
+        (Change::Supervisor, Some(Need::Specs(_))) => "whose child specs changed".to_owned(),
+        _ => "of which a version says too little to be compared: compare it by hand".to_owned(),
     }
 }
 

@@ -329,10 +329,10 @@ instructions = [
   # app: its state is as before; it moves with its library
   # bare: a version says nothing about its state
   { update = "bare", change = { advanced = "TODO: compare 2.0.0 and 1.0.0 by hand; no change, or what the conversion needs beside the state" } },
-  # store: `interval` is gone, and not declared in DROPPED; change_code_down of 2.0.0 has to leave out what 1.0.0 does not read
-  { update = "store", change = { advanced = {} } },
-  # wide: `m` is gone, and not declared in DROPPED; change_code_down of 2.0.0 has to leave out what 1.0.0 does not read
-  { update = "wide", change = { advanced = {} } },
+  # store: `interval` is dropped: only the newer state has it
+  { update = "store" },
+  # wide: `m` is dropped: only the newer state has it
+  { update = "wide" },
   # sup: child "new" is gone; child "first" changed in args; child "old" is new
   { update = "sup", change = "supervisor", deps = ["gone", "store", "wide"] },
   { apply = "supervisor:restart_child", args = ["sup", "old"] },
