@@ -31,6 +31,7 @@ pub mod context;
 mod convert;
 mod crashes;
 mod custody;
+mod cut;
 mod debug;
 mod details;
 mod ets;
@@ -77,6 +78,7 @@ pub use code::{
 pub use code_server::{CodeError, Place, Version};
 pub use convert::{Conversion, ConvertError, Converted, Stuck};
 pub use crashes::Crash;
+pub use cut::Cut;
 pub use debug::{Logged, Statistics, Way};
 pub use details::{Inside, Letter, ProcessDetails};
 pub use ets::{Access, TableId, TableInfo, TableKind};

@@ -310,6 +310,17 @@ impl Script {
         self.steps.iter().position(|step| step.action == Action::Switch)
     }
 
+    /// Returns what is left out of states, by module.
+    pub fn dropped(&self) -> impl Iterator<Item = (&ModuleName, &Dropped)> {
+        let dropped = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Load { module, dropped, .. } | Action::CodeChange { module, dropped, .. } => {
+                Some((module, dropped))
+            }
+            _ => None,
+        });
+        dropped.filter(|(_, dropped)| !dropped.is_empty())
+    }
+
     /// Returns the steps window by window. Most scripts have one.
     pub fn windows(&self) -> impl Iterator<Item = &[Step]> {
         self.steps.chunk_by(|one, next| one.window == next.window)
