@@ -27,7 +27,7 @@ fn i8_two_releases_are_compared_by_what_their_libraries_say() {
     let counter = module(app, "counter");
     assert_eq!(counter["change"], "needs_code");
     assert_eq!(counter["up"], json!(["`interval_ms` is new and has no default"]));
-    assert_eq!(counter["down"], json!(["`interval_ms` is gone, and not declared in DROPPED"]));
+    assert_eq!(counter["down"], json!(["`interval_ms` is dropped: only the newer state has it"]));
     assert_eq!(counter["interface"], json!(["start argument: it was integer (uint64), is object"]));
     let supervisor = module(app, "counter_sup");
     assert_eq!(supervisor["change"], "child_specs");

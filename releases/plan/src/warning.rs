@@ -68,10 +68,10 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
-    /// The schemas say so; an alias, which they do not show, may be the reason that it is read all the same.
+    /// No code of the author converts a state that differs.
     #[error(
-        "module {module} {to} may not read the states of {from} as they are: {}; convert them in {} of {}, or declare in \
-         DROPPED what is meant to be lost",
+        "module {module} {to} may not read the states of {from} as they are, unless it has an alias, which schemas do not \
+         show: {}; convert them in {} of {}, or declare in DROPPED what is meant to be lost",
         why.join("; "),
         converter(*mode),
         if *mode == Mode::Up { to } else { from }

@@ -67,7 +67,7 @@ impl Carried {
         }
         if !to.is_empty() {
             self.moved = Some(Moved { left, to });
-        } else if differences.iter().all(is_known) {
+        } else if !differences.iter().any(|one| matches!(one.kind, Kind::GoneBelow | Kind::Hidden)) {
             for one in differences {
                 if let Some(place) = added(one) {
                     one.text = format!("`{place}` is dropped: only the newer state has it");
@@ -82,7 +82,7 @@ impl Carried {
 /// Returns the place that is written, and neither read nor declared.
 fn added(difference: &Difference) -> Option<&str> {
     match &difference.kind {
-        Kind::Gone { place, .. } if difference.verdict == Verdict::NeedsCode => Some(place),
+        Kind::Gone(place) if difference.verdict == Verdict::NeedsCode => Some(place),
         _ => None,
     }
 }
@@ -92,14 +92,5 @@ fn missing(difference: &Difference) -> Option<&String> {
     match &difference.kind {
         Kind::New(place) => Some(place),
         _ => None,
-    }
-}
-
-/// Whether a difference leaves no doubt about places.
-fn is_known(difference: &Difference) -> bool {
-    match difference.kind {
-        Kind::Gone { is_plain, .. } => is_plain || difference.verdict < Verdict::NeedsCode,
-        Kind::GoneBelow | Kind::Hidden => false,
-        Kind::New(_) | Kind::Other => true,
     }
 }

@@ -73,7 +73,7 @@ fn state(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
 }
 
 fn is_left_out(difference: &Difference) -> bool {
-    difference.verdict < Verdict::NeedsCode || matches!(difference.kind, Kind::Gone { .. } | Kind::GoneBelow)
+    difference.verdict < Verdict::NeedsCode || matches!(difference.kind, Kind::Gone(_) | Kind::GoneBelow)
 }
 
 fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {

@@ -52,16 +52,12 @@ pub(crate) struct Difference {
 pub(crate) enum Kind {
     /// In a state: this one is written and not read. Where it is not declared, code has to leave it out, and needs nothing
     /// to do so.
-    Gone {
-        place: String,
-        /// No other value is spelled so, and the bytes show what it is.
-        is_plain: bool,
-    },
+    Gone(String),
     /// The same at every depth of a type that holds itself: these have no names.
     GoneBelow,
     /// This one is read and not written.
     New(String),
-    /// What lies there is not compared place by place: anything may have come or gone.
+    /// Of what lies there the places do not tell enough: anything may have come, gone or moved.
     Hidden,
     /// Nothing.
     Other,
@@ -84,6 +80,12 @@ impl Differences {
         self.0.push(Difference { verdict, text, kind });
     }
 
+    /// Returns the same without places: the bytes do not show which they are.
+    fn hidden(mut self) -> Self {
+        self.0.iter_mut().for_each(|difference| difference.kind = Kind::Hidden);
+        self
+    }
+
     fn needs_code(&mut self, kind: Kind, text: String) {
         self.push(Verdict::NeedsCode, kind, text);
     }
@@ -100,12 +102,12 @@ pub(crate) enum Unread<'a> {
 
 /// Compares what is written by one schema with what is read by another.
 pub(crate) fn compare(writer: &Value, reader: &Value, unread: Unread<'_>) -> Differences {
-    let (open, taken) = (BTreeMap::new(), BTreeSet::new());
-    let mut comparison = Comparison { writer, reader, unread, open, taken, is_blurred: false };
+    let (open, kept) = (BTreeMap::new(), BTreeSet::new());
+    let mut comparison = Comparison { writer, reader, unread, open, kept };
     let mut all = comparison.values(writer, reader, "");
     for difference in &mut all.0 {
-        if let Kind::Gone { place, is_plain } = &mut difference.kind {
-            *is_plain = !comparison.taken.contains(place);
+        if matches!(&difference.kind, Kind::Gone(place) if comparison.kept.contains(place)) {
+            difference.kind = Kind::Hidden;
         }
     }
     // One place may stand for several: the items of a tuple, the fields that become a map's entries.
@@ -128,11 +130,8 @@ struct Comparison<'a> {
     unread: Unread<'a>,
     /// The pairs of shapes, by address, that are being compared: a type may hold itself. With the place where it does.
     open: BTreeMap<[*const Map<String, Value>; 2], Option<String>>,
-    /// Places of which the bytes do not show whether what is there is gone: both have one that is spelled so, or several
-    /// shapes look alike.
-    taken: BTreeSet<String>,
-    /// All places below are such.
-    is_blurred: bool,
+    /// The places that both have.
+    kept: BTreeSet<String>,
 }
 
 /// Keywords that are compared by their meaning.
@@ -160,17 +159,8 @@ impl<'a> Comparison<'a> {
         if readers.iter().any(Shape::is_anything) {
             return Differences::default();
         }
-        let is_blurred = !are_told_apart(&writers) || !are_told_apart(&readers);
-        self.blurred(is_blurred, |comparison| comparison.several(&writers, &readers, path))
-    }
-
-    /// Compares what is below a place, whose shapes may look alike.
-    fn blurred<R>(&mut self, is_blurred: bool, compare: impl FnOnce(&mut Self) -> R) -> R {
-        let before = self.is_blurred;
-        self.is_blurred |= is_blurred;
-        let result = compare(self);
-        self.is_blurred = before;
-        result
+        let all = self.several(&writers, &readers, path);
+        if are_told_apart(&writers) && are_told_apart(&readers) { all } else { all.hidden() }
     }
 
     fn several(&mut self, writers: &[Shape<'a>], readers: &[Shape<'a>], path: &str) -> Differences {
@@ -243,7 +233,7 @@ impl<'a> Comparison<'a> {
         }
         self.unknown_keywords(writer, reader, path, &mut all);
         if let Some(again) = self.open.remove(&pair).flatten()
-            && all.0.iter().any(|difference| matches!(difference.kind, Kind::Gone { .. } | Kind::GoneBelow))
+            && all.0.iter().any(|difference| matches!(difference.kind, Kind::Gone(_) | Kind::GoneBelow))
         {
             let text = format!("{} is of the same type again: what is gone there needs code", place(&again));
             all.needs_code(Kind::GoneBelow, text);
@@ -258,22 +248,20 @@ impl<'a> Comparison<'a> {
             match reader.property(name) {
                 Some(read) => {
                     let at = if is_keyed_by_words { &joined(path, ENTRY) } else { &field };
-                    self.taken.insert(field.clone());
-                    let below =
-                        self.blurred(!is_plain(name), |comparison| comparison.values(value, read, at));
-                    all.0.extend(below.0);
+                    let below = self.values(value, read, at);
+                    all.0.extend(if is_plain(name) { below } else { below.hidden() }.0);
                     if !writer.requires(name) && reader.requires(name) {
                         let text = format!("{} could be absent, and has no default now", place(&field));
                         all.needs_code(Kind::Other, text);
                     }
+                    self.kept.insert(field);
                 }
                 None => match reader.entries() {
                     Some(read) => all.0.extend(self.values(value, read, &joined(path, ENTRY)).0),
                     None => {
-                        if self.is_blurred || is_keyed_by_words || !is_plain(name) {
-                            self.taken.insert(field.clone());
-                        }
-                        self.unread(field, reader, all);
+                        let is_field = is_plain(name) && !is_keyed_by_words;
+                        let gone = self.unread(field, reader);
+                        all.0.extend(if is_field { gone } else { gone.hidden() }.0);
                     }
                 },
             }
@@ -317,23 +305,22 @@ impl<'a> Comparison<'a> {
     }
 
     /// A field that the reader has no name for.
-    fn unread(&self, field: String, reader: &Shape<'_>, all: &mut Differences) {
+    fn unread(&self, field: String, reader: &Shape<'_>) -> Differences {
         let shown = place(&field);
         let denied = format!("{shown} is gone, and unknown fields are denied");
-        let (verdict, text) = match self.unread {
-            Unread::Skipped if reader.is_closed() => return all.needs_code(Kind::Other, denied),
-            Unread::Skipped => {
-                return all.push(Verdict::Additive, Kind::Other, format!("{shown} is not read any more"));
-            }
-            Unread::Refused(_) if reader.is_closed() => (Verdict::NeedsCode, denied),
+        let gone = Kind::Gone(field.clone());
+        let (verdict, kind, text) = match self.unread {
+            Unread::Skipped if reader.is_closed() => (Verdict::NeedsCode, Kind::Other, denied),
+            Unread::Skipped => (Verdict::Additive, Kind::Other, format!("{shown} is not read any more")),
+            Unread::Refused(_) if reader.is_closed() => (Verdict::NeedsCode, gone, denied),
             Unread::Refused(dropped) if dropped.contains(&field) => {
-                (Verdict::Additive, format!("{shown} is gone, and declared in DROPPED"))
+                (Verdict::Additive, gone, format!("{shown} is gone, and declared in DROPPED"))
             }
             Unread::Refused(_) => {
-                (Verdict::NeedsCode, format!("{shown} is gone, and not declared in DROPPED"))
+                (Verdict::NeedsCode, gone, format!("{shown} is gone, and not declared in DROPPED"))
             }
         };
-        all.push(verdict, Kind::Gone { place: field, is_plain: true }, text);
+        Differences(vec![Difference { verdict, text, kind }])
     }
 
     fn arrays(&mut self, writer: &Shape<'a>, reader: &Shape<'a>, path: &str, all: &mut Differences) {
