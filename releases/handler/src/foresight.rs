@@ -346,6 +346,35 @@ mod tests {
         check_windows("", "delete_child \"gone\"", start(), Some("terminate and delete it first"));
     }
 
+    /// The counter with one field, of that name.
+    fn with_field(name: &str) -> String {
+        let state = json!({"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]});
+        let counter = json!({"behaviour": "gen_server", "interface": {"state": state}});
+        json!({"modules": {"counter": counter}}).to_string()
+    }
+
+    #[test]
+    fn what_the_schemas_say_of_a_state_is_a_warning_until_the_code_refuses_one_and_is_told_once() {
+        let site = Site::new();
+        let modules = ["counter"];
+        let mut handler = site.handler();
+        handler.goes(&site.pack_described(0, &modules, "", with_field("made")), Outcome::Installed);
+        let up = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ load_module = \"counter\" }]\n";
+        handler.unpacks(&site.pack_described(1, &modules, up, with_field("total")));
+        let both = "`made` is gone, and not declared in DROPPED; `total` is new and has no default";
+        let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
+        assert!(obstacles.is_empty() && warnings.len() == 1 && warnings[0].contains(both), "{warnings:?}");
+        let Foreseen { refused: one, .. } = refused(Refusable::State);
+        // Of two processes of one type.
+        handler.node_mut().foreseen =
+            Foreseen { refused: [one.clone(), one].concat(), ..Foreseen::default() };
+        let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
+        let obstacles: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        let told = format!("does not take the state of <1.1> (shop:counter): missing field `n` ({both})");
+        assert!(obstacles.len() == 1 && obstacles[0].contains(&told), "{obstacles:?}");
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
     #[test]
     fn what_new_code_does_not_take_stops_the_install_or_is_told() {
         let start = || Refusable::StartArgument(json!("x"));
