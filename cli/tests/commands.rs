@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod fake_node;
 
+use std::collections::BTreeMap;
+
 use fake_node::{answer, lines, refuse, relctl};
 use insta::assert_snapshot;
 use reld_api::request as q;
@@ -46,6 +48,7 @@ fn report() -> r::Report {
         timeouts: 0,
         lingering: Vec::new(),
         unpurged: Vec::new(),
+        dropped: BTreeMap::new(),
         settled: None,
         way_back: None,
         warnings: Vec::new(),

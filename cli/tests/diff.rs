@@ -71,7 +71,7 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
       type: permanent -> temporary
       m (gen_server): needs code
         up: `limit` is new and has no default
-        down: `limit` is gone, and not declared in DROPPED
+        down: `limit` is dropped: only the newer state has it
         call: `stop` is gone
       env
         vsn: "1.0.0" -> "2.0.0"
@@ -98,7 +98,7 @@ fn programs_see_the_same_as_json() {
     let m = json!({
         "module": "m", "behaviour": "gen_server", "change": "needs_code",
         "up": ["`limit` is new and has no default"],
-        "down": ["`limit` is gone, and not declared in DROPPED"],
+        "down": ["`limit` is dropped: only the newer state has it"],
         "interface": ["call: `stop` is gone"],
     });
     let a = json!({

@@ -35,4 +35,5 @@ mod store;
 mod strangers;
 mod tables;
 mod upgrade;
+mod way_down;
 mod windows;

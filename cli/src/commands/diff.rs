@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use reld_api::ErrorReport;
-use reld_plan::PackedRelease;
+use reld_plan::{PackedRelease, ReleaseApp};
 use reld_store::{Error, Fault, Manifest, docs_of_tarball};
 
 use super::Shown;
@@ -27,10 +27,11 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
     let mut packed = documents::packed(path)?;
     let manifest = if path.is_dir() { None } else { manifest(path)? };
-    for app in packed.release.apps() {
-        let library = manifest.as_ref().and_then(|manifest| manifest.library(app.name(), app.version()));
-        packed.apps.entry(app.name().clone()).or_default().library = library.map(|digest| digest.to_string());
-    }
+    let library = |app: &ReleaseApp| {
+        let digest = manifest.as_ref()?.library(app.name(), app.version())?;
+        Some((app.name().clone(), digest.to_string()))
+    };
+    packed.libraries = packed.release.apps().iter().filter_map(library).collect();
     Ok(packed)
 }
 

@@ -67,6 +67,10 @@ fn drawn(report: &Report, kept: &str) -> String {
     if !report.unpurged.is_empty() {
         line(&mut text, format_args!("not purged: {}", report.unpurged.join(", ")));
     }
+    for (module, places) in &report.dropped {
+        let places: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
+        line(&mut text, format_args!("dropped from the states of {module}: {}", places.join(", ")));
+    }
     text + &warnings(&report.warnings)
 }
 
@@ -163,6 +167,7 @@ mod tests {
                 since_ms: 20,
             }],
             unpurged: vec!["loopy".to_owned()],
+            dropped: [("link".to_owned(), vec!["since".to_owned(), "limits.max".to_owned()])].into(),
             settled: Some(Settled {
                 took_us: 10_000_000,
                 crashes: Vec::new(),
@@ -182,6 +187,7 @@ mod tests {
         calls that timed out meanwhile: 2
         lingering: <5.1> in loopy 0.1.0, outside every tree, old for 20.0 ms
         not purged: loopy
+        dropped from the states of link: `since`, `limits.max`
         warning: counter_sup is new
         ");
     }

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
-    Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError, OldCode,
-    OrphanPolicy, Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised,
-    Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError,
+    OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged,
+    Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -722,15 +722,19 @@ fn how(conversion: &Conversion) -> Result<runtime::Conversion, NodeError> {
         term::to_msgpack(extra).map_err(refuse)
     };
     Ok(match &conversion.change {
-        StateChange::Soft => runtime::Conversion::Soft,
+        StateChange::Soft(dropped) => runtime::Conversion::Soft { cut: cut(dropped) },
         StateChange::Supervisor => runtime::Conversion::Supervisor,
-        StateChange::Advanced { mode: Mode::Up, vsn, extra } => {
+        StateChange::Advanced { mode: Mode::Up, vsn, extra, .. } => {
             runtime::Conversion::Up { from: vsn.to_string(), extra: bytes(extra)? }
         }
-        StateChange::Advanced { mode: Mode::Down, vsn, extra } => {
-            runtime::Conversion::Down { to: vsn.to_string(), extra: bytes(extra)? }
+        StateChange::Advanced { mode: Mode::Down, vsn, extra, dropped } => {
+            runtime::Conversion::Down { to: vsn.to_string(), extra: bytes(extra)?, cut: cut(dropped) }
         }
     })
+}
+
+fn cut(Dropped(places): &Dropped) -> runtime::Cut {
+    runtime::Cut::new(places)
 }
 
 fn member_terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {

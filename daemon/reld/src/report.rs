@@ -1,10 +1,10 @@
 //! What the release handler says, in the words of the API.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, FailedStep};
-use reld_handler::{self as handler, Check, Ended, Outcome, Process};
+use reld_handler::{self as handler, Check, Dropped, Ended, Outcome, Process};
 
 use crate::node::chain;
 
@@ -136,6 +136,7 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
         timeouts: report.timeouts as u64,
         lingering: report.lingering.iter().map(lingerer).collect(),
         unpurged: unpurged(report),
+        dropped: dropped(report),
         settled: report.settled.as_ref().map(settled),
         way_back: report.way_back.as_deref().map(wire).map(Box::new),
         warnings: warnings(report),
@@ -209,6 +210,7 @@ pub(crate) fn under_way(from: Option<String>, to: String) -> r::Report {
         timeouts: 0,
         lingering: Vec::new(),
         unpurged: Vec::new(),
+        dropped: BTreeMap::new(),
         settled: None,
         way_back: None,
         warnings: Vec::new(),
@@ -364,6 +366,13 @@ fn unpurged(report: &handler::Report) -> Vec<String> {
     modules.sort();
     modules.dedup();
     modules
+}
+
+/// What states have lost, where they arrived.
+fn dropped(report: &handler::Report) -> BTreeMap<String, Vec<String>> {
+    let script = report.script.iter().filter(|_| report.outcome == Outcome::Installed);
+    let dropped = script.flat_map(|script| script.dropped());
+    dropped.map(|(module, Dropped(places))| (module.to_string(), places.clone())).collect()
 }
 
 fn warnings(report: &handler::Report) -> Vec<String> {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use thiserror::Error;
 
-use crate::code::{Behaviour, Module};
+use crate::code::{Behaviour, Instance, Module};
+use crate::cut::Cut;
+use crate::exit::Exit;
 use crate::figures::Exits;
 use crate::pid::Pid;
 
@@ -20,11 +22,14 @@ pub(crate) struct Code {
     /// No longer current: a behaviour process moves on at its next callback boundary.
     stale: AtomicBool,
     pub(crate) exits: Exits,
+    /// What is cut out of the states of those that did not rest for the switch, and move here when they do.
+    late: RwLock<Cut>,
 }
 
 impl Code {
     fn new(module: Arc<dyn Module>) -> Arc<Self> {
-        Arc::new(Self { module, stale: AtomicBool::new(false), exits: Exits::default() })
+        let (stale, exits, late) = (AtomicBool::new(false), Exits::default(), RwLock::default());
+        Arc::new(Self { module, stale, exits, late })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -33,6 +38,17 @@ impl Code {
 
     pub(crate) fn behaviour(&self) -> Behaviour {
         self.module.behaviour()
+    }
+
+    /// Notes what is cut out of the states of the version that it replaces.
+    pub(crate) fn replaces(&self, cut: Cut) {
+        *self.late.write() = cut;
+    }
+
+    /// Makes an instance of the state of a process that comes late.
+    pub(crate) fn import_late(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let cut = self.late.read().clone();
+        self.module.import(&cut.of(state))
     }
 
     pub(crate) fn is_stale(&self) -> bool {

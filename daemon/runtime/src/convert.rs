@@ -25,6 +25,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::child_spec::SupervisorSpec;
 use crate::code::{Behaviour, Bytes, Instance};
 use crate::code_server::Code;
+use crate::cut::Cut;
 use crate::exit::Exit;
 use crate::gate::Round;
 use crate::lanes::Lanes;
@@ -40,7 +41,10 @@ use crate::world::World;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conversion {
     /// Written by the old code, read by the new.
-    Soft,
+    Soft {
+        /// What the new code is not to see of it.
+        cut: Cut,
+    },
     /// The new code converts from this version.
     Up {
         /// The version the states come from.
@@ -54,9 +58,21 @@ pub enum Conversion {
         to: String,
         /// MessagePack for the app.
         extra: Bytes,
+        /// What the older code is not to see of the answer.
+        cut: Cut,
     },
     /// The new code's init is asked again with the original argument; specs are merged, children stay.
     Supervisor,
+}
+
+impl Conversion {
+    /// Returns what is cut out of a state that is carried over by bytes; nothing of one that its new code converts.
+    pub(crate) fn cut(&self) -> Cut {
+        match self {
+            Self::Soft { cut } | Self::Down { cut, .. } => cut.clone(),
+            Self::Up { .. } | Self::Supervisor => Cut::default(),
+        }
+    }
 }
 
 /// A conversion that failed.
@@ -330,7 +346,7 @@ impl Work {
                 in_new(true);
                 let instance = match how {
                     Conversion::Up { from, extra } => code.module.change_code(from, &state, extra),
-                    _ => code.module.import(&state),
+                    _ => code.module.import(&how.cut().of(&state)),
                 };
                 Made::State(instance.map_err(|exit| self.refused(pid, Some(code), exit))?)
             }
@@ -354,7 +370,7 @@ impl Work {
         // OTP: whatever asked for it, the code change of a supervisor asks its init. Unlike gen_servers, its state is the
         // daemon's own: without a code change nothing of it moves.
         let is_supervisor = body.card.code.behaviour() == Behaviour::Supervisor;
-        if is_supervisor && !matches!(how, Conversion::Soft) {
+        if is_supervisor && !matches!(how, Conversion::Soft { .. }) {
             let old = instance.supervisor().map(|old| (old.args().to_vec(), Arc::clone(old.rows())));
             return Ok(old.map_or(Read::Nothing, |(args, rows)| Read::Supervisor(args, rows)));
         }
@@ -366,7 +382,7 @@ impl Work {
 
     /// Going down, the code that is left makes the state that the other can read.
     fn lower(&self, pid: Pid, how: &Conversion, state: Bytes, old: &Card) -> Result<Bytes, ConvertError> {
-        let Conversion::Down { to, extra } = how else { return Ok(state) };
+        let Conversion::Down { to, extra, .. } = how else { return Ok(state) };
         let lowered = old.code.module.change_code_down(to, &state, extra);
         lowered.map_err(|exit| self.refused(pid, Some(&old.code), exit))
     }

@@ -525,6 +525,7 @@ impl Upgrade {
     /// [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
+        code.replaces(how.cut());
         let round = self.world.gate.begin_round();
         let done = self.go_over(self.dirty_of(module), Some((code, how)), round, true, limit)?;
         let mut children = self.children.get(module).cloned().unwrap_or_default();
@@ -674,7 +675,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
         && let Some(instance) = body.instance()
     {
         let state = instance.export()?;
-        body.actor = Actor::Resting(new.module.import(&state)?);
+        body.actor = Actor::Resting(new.import_late(&state)?);
     }
     enter(world, body, &new);
     Ok(())

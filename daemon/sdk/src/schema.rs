@@ -76,6 +76,8 @@ fn written<T: JsonSchema>() -> Value {
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod way_down;
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,18 @@
 //! The check before an install: everything that can be known from documents, files and tables, told at once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedApp, PackedRelease, PlanError,
-    PurgeMethod, Release, ReleaseApp, Schemas, Script, StartType, Vsn, Windows, diff, plan_windows,
+    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedRelease, PlanError, PurgeMethod,
+    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, NodeError, Obstacle};
-use crate::foresight::foresee;
+use crate::foresight::{Foresight, foresee};
 use crate::lineup::{Lineup, library};
 use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
 use crate::process::{Listed, Process};
@@ -105,14 +106,10 @@ pub(crate) fn prepare<N: Node>(
 /// Returns the messages of the release that is left which the other takes no more, by what their libraries say. One that
 /// is under way when the code changes, or comes from who has not changed, ends its receiver.
 fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
-    let packed = |documents: &Documents| {
-        let schemas = documents.schemas.iter().map(|(app, text)| {
-            // What cannot be read says nothing.
-            let schemas = Schemas::parse("schema.json", text).unwrap_or_default();
-            (app.clone(), PackedApp { schemas, library: None })
-        });
-        let (release, apps) = (documents.release.clone(), schemas.collect());
-        PackedRelease { release, config: Config::default(), apps }
+    let packed = |documents: &Documents| PackedRelease {
+        release: documents.release.clone(),
+        config: Config::default(),
+        libraries: BTreeMap::new(),
     };
     let findings = diff(&packed(left), &packed(to)).findings.into_iter();
     let said = |finding: Finding| {
@@ -328,8 +325,6 @@ impl Prepared {
             Err(error) => return self.check.obstacles.push(Obstacle::Plan(error)),
         };
         material.replaceable = old.map(Material::modules_of).unwrap_or_default();
-        self.check.warnings.extend(script.warnings.iter().map(ToString::to_string));
-        self.check.warnings.extend(unknown_to_restarts(&script));
         match programs(&script, &material, options) {
             Ok(programs) => self.programs = programs,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
@@ -339,12 +334,16 @@ impl Prepared {
         self.check.obstacles.extend(refused.map(Obstacle::Library));
         let is_harmless = self.check.obstacles.len() == before;
         self.check.restarts = restarts(&script);
+        let mut foresight = Foresight::default();
         // A restart starts everything afresh.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
-            let mut foresight = foresee(node, &script, &material, look);
-            self.check.obstacles.append(&mut foresight.obstacles);
-            self.check.warnings.append(&mut foresight.warnings);
+            foresight = foresee(node, &script, &material, look);
         }
+        let is_told = |warning: &&Warning| matches!(warning, Warning::StateNotRead { module, .. } if foresight.unread.contains(module));
+        let warnings = script.warnings.iter().filter(|warning| !is_told(warning)).map(ToString::to_string);
+        self.check.warnings.extend(warnings.chain(unknown_to_restarts(&script)));
+        self.check.obstacles.append(&mut foresight.obstacles);
+        self.check.warnings.append(&mut foresight.warnings);
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);
         self.check.script = Some(script);

@@ -8,7 +8,7 @@
 //! | names other children than the old, without an instruction for them | stops the install | stops it: the update is missing |
 //! | names a child with another spec | as meant | a warning: it is in force when the supervisor starts anew |
 //! | does not take a start argument that stays, or the supervisor's own | stops the install | a warning |
-//! | does not take a state, which no change_code changes | stops the install | the same |
+//! | does not take a state, which no change_code changes | stops the install, with what the schemas say of it | the same |
 //! | does not take a message that waits | a warning: its process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reld_plan::{Action, AppName, BuiltIn, MemberChange, ModuleName, Script};
+use reld_plan::{Action, AppName, BuiltIn, MemberChange, ModuleName, Script, Warning};
 use serde_json::Value;
 
 use crate::children::unexpected;
@@ -31,6 +31,8 @@ use crate::rehearsal::{functions, rehearse};
 pub(crate) struct Foresight {
     pub(crate) obstacles: Vec<Obstacle>,
     pub(crate) warnings: Vec<String>,
+    /// The modules that do not take a state: what the schemas say of these needs no warning of its own.
+    pub(crate) unread: BTreeSet<ModuleName>,
 }
 
 /// What a script does to children, and when.
@@ -56,11 +58,12 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         .iter()
         .filter_map(|step| match &step.action {
             // Processes of an app that is restarted start afresh.
-            Action::Load { module, app, .. }
+            Action::Load { module, app, dropped, .. }
                 if material.replaceable.contains(module) && !is_restarted(app) =>
             {
-                let library = material.libraries.get(app)?;
-                Some(Coming { module, library, change: change(script, module) })
+                let (library, change) = (material.libraries.get(app)?, change(script, module));
+                let is_doubtful = doubt(script, module).is_some();
+                Some(Coming { module, library, change, dropped, is_doubtful })
             }
             _ => None,
         })
@@ -84,13 +87,22 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
     }
     for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
         let is_updated = updated.contains(&refusal.process.module);
-        foresight.refusal(refusal, is_updated);
+        let doubt = doubt(script, &refusal.module);
+        foresight.refusal(refusal, is_updated, doubt);
     }
     if is_known {
         rehearse(node, script, material, &updates, &mut foresight);
     }
     functions(node, script, material, &mut foresight);
     foresight
+}
+
+/// Returns why the schemas say that a module may not read a state as it is.
+fn doubt<'a>(script: &'a Script, wanted: &ModuleName) -> Option<&'a [String]> {
+    script.warnings.iter().find_map(|warning| match warning {
+        Warning::StateNotRead { module, why, .. } if module == wanted => Some(why.as_slice()),
+        _ => None,
+    })
 }
 
 /// Returns what a script does with the processes of a module.
@@ -165,8 +177,13 @@ impl Foresight {
         }
     }
 
-    fn refusal(&mut self, refusal: ForeseenRefusal, is_updated: bool) {
+    fn refusal(&mut self, refusal: ForeseenRefusal, is_updated: bool, doubt: Option<&[String]>) {
         let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
+        // One of several is enough: they are of one type.
+        if what == Refusable::State && !self.unread.insert(module.clone()) {
+            return;
+        }
+        let doubt = doubt.map(|why| format!(" ({})", why.join("; "))).unwrap_or_default();
         let text = match &what {
             Refusable::StartArgument(id) => format!(
                 "child {id} of {process} could not be started again: module {module} {vsn} does not take its start \
@@ -176,7 +193,7 @@ impl Foresight {
                 format!("module {module} {vsn} could not be started again as {process} was: {reason}")
             }
             Refusable::State => format!(
-                "module {module} {vsn} does not take the state of {process}: {reason}; update it with a change_code"
+                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; update it with a change_code"
             ),
             Refusable::Message => format!(
                 "module {module} {vsn} does not take a message that waits for {process}, which would end of it: {reason}"
@@ -327,6 +344,35 @@ mod tests {
         let start = || refused(Refusable::StartArgument(json!("gone")));
         check_windows("delete_child \"gone\"", "", start(), None);
         check_windows("", "delete_child \"gone\"", start(), Some("terminate and delete it first"));
+    }
+
+    /// The counter with one field, of that name.
+    fn with_field(name: &str) -> String {
+        let state = json!({"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]});
+        let counter = json!({"behaviour": "gen_server", "interface": {"state": state}});
+        json!({"modules": {"counter": counter}}).to_string()
+    }
+
+    #[test]
+    fn what_the_schemas_say_of_a_state_is_a_warning_until_the_code_refuses_one_and_is_told_once() {
+        let site = Site::new();
+        let modules = ["counter"];
+        let mut handler = site.handler();
+        handler.goes(&site.pack_described(0, &modules, "", with_field("made")), Outcome::Installed);
+        let up = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ load_module = \"counter\" }]\n";
+        handler.unpacks(&site.pack_described(1, &modules, up, with_field("total")));
+        let both = "`made` is gone, and not declared in DROPPED; `total` is new and has no default";
+        let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
+        assert!(obstacles.is_empty() && warnings.len() == 1 && warnings[0].contains(both), "{warnings:?}");
+        let Foreseen { refused: one, .. } = refused(Refusable::State);
+        // Of two processes of one type.
+        handler.node_mut().foreseen =
+            Foreseen { refused: [one.clone(), one].concat(), ..Foreseen::default() };
+        let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
+        let obstacles: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        let told = format!("does not take the state of <1.1> (shop:counter): missing field `n` ({both})");
+        assert!(obstacles.len() == 1 && obstacles[0].contains(&told), "{obstacles:?}");
+        assert_eq!(warnings, Vec::<String>::new());
     }
 
     #[test]

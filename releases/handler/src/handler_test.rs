@@ -66,13 +66,24 @@ impl Site {
 
     /// The same with other modules.
     pub(crate) fn pack_modules(&self, minor: u64, modules: &[&str], entries: &str) -> Target {
+        self.pack_described(minor, modules, entries, schemas(minor))
+    }
+
+    /// The same with what else the modules say of themselves.
+    pub(crate) fn pack_described(
+        &self,
+        minor: u64,
+        modules: &[&str],
+        entries: &str,
+        schemas: String,
+    ) -> Target {
         let vsn = format!("0.1.{minor}");
         let lib = format!("lib/shop-{vsn}");
         let rel = release_toml(&format!("1.{minor}.0"), &[("shop".to_owned(), vsn.clone())]);
         let files = [
             (format!("{lib}/app.toml"), app_toml("shop", &vsn, modules)),
             (format!("{lib}/appup.toml"), appup_toml("shop", &vsn, entries)),
-            (format!("{lib}/schema.json"), schemas(minor)),
+            (format!("{lib}/schema.json"), schemas),
             (format!("{lib}/shop.so"), format!("library {minor}")),
             (format!("releases/1.{minor}.0/config.toml"), format!("[shop]\nminor = {minor}\n")),
             (format!("releases/1.{minor}.0/release.toml"), rel),

@@ -85,8 +85,8 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType,
-    Step, Vsn, Windows,
+    AppName, Apply, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase,
+    StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reld_plan::{
-    AppName, Apply, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn,
+    AppName, Apply, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -244,12 +244,16 @@ pub struct Coming<'a> {
     pub library: &'a Library,
     /// What would become of its processes.
     pub change: MemberChange,
+    /// What would be left out of their states.
+    pub dropped: &'a Dropped,
+    /// The schemas say that a state may not be read: whatever [`Look`] is wanted, states are asked about.
+    pub is_doubtful: bool,
 }
 
 /// How much is to be foreseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// What holds for as long as the tree does not change: before an install.
+    /// What holds for as long as the tree does not change: before an install. States that may not be read, too.
     Tree,
     /// Also what holds for this moment only: states, and messages that wait.
     Moment,
@@ -463,8 +467,8 @@ pub struct Conversion {
 /// What is done to a state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StateChange {
-    /// It is written by the old code and read by the new one.
-    Soft,
+    /// It is written by the old code and read by the new one, without these places.
+    Soft(Dropped),
     /// It goes through the newer code's `change_code`, with this data as `extra`.
     Advanced {
         /// Up: the new code converts. Down: the code that is left converts, then the older code reads.
@@ -473,6 +477,8 @@ pub enum StateChange {
         vsn: Vsn,
         /// For the app.
         extra: Value,
+        /// Down: the places that the older code does not read of the answer.
+        dropped: Dropped,
     },
     /// The new code's `init` is asked again with the original argument; child specs are merged, children stay.
     Supervisor,

@@ -27,10 +27,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use reld_plan::{
-    Action, AppName, Apply, BuiltIn, Member as Suspended, MemberChange, Mode, ModuleName, PlanError,
+    Action, AppName, Apply, BuiltIn, Dropped, Member as Suspended, MemberChange, Mode, ModuleName, PlanError,
     PurgeMethod, PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
 };
-use serde_json::Value;
 
 use crate::error::Obstacle;
 use crate::node::{
@@ -352,8 +351,17 @@ impl<'a> Builder<'a> {
             _ => Vec::new(),
         });
         let others: BTreeSet<&ModuleName> = others.collect();
-        let modules = self.replaced(|_| true).into_iter().filter(|module| !others.contains(module));
-        modules.map(|module| Conversion { module, change: StateChange::Soft }).collect()
+        let loads = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Load { module, dropped, .. } if self.material.replaceable.contains(module) => {
+                Some((module, dropped))
+            }
+            _ => None,
+        });
+        let conversion = |(module, dropped): (&ModuleName, &Dropped)| Conversion {
+            module: module.clone(),
+            change: StateChange::Soft(dropped.clone()),
+        };
+        loads.filter(|(module, _)| !others.contains(module)).map(conversion).collect()
     }
 
     /// Returns the children that the window deletes.
@@ -466,18 +474,19 @@ fn is_stopped(suspended: &Suspended) -> bool {
 
 /// Returns what a code_change does; `None` for other actions.
 fn conversion(action: &Action) -> Option<Conversion> {
-    let Action::CodeChange { module, from, to, mode, change, extra, .. } = action else { return None };
-    let vsn = if *mode == Mode::Up { from } else { to };
-    Some(Conversion { module: module.clone(), change: state_change(*change, *mode, vsn, extra) })
-}
-
-fn state_change(change: MemberChange, mode: Mode, vsn: &Vsn, extra: &Value) -> StateChange {
-    match change {
+    let Action::CodeChange { module, from, to, mode, change, extra, dropped, .. } = action else {
+        return None;
+    };
+    let change = match change {
         MemberChange::Supervisor => StateChange::Supervisor,
-        MemberChange::Soft => StateChange::Soft,
+        MemberChange::Soft => StateChange::Soft(dropped.clone()),
         // Who is to be stopped has no code_change; by hand, a code_change is an advanced one.
-        MemberChange::Advanced | MemberChange::Stop => {
-            StateChange::Advanced { mode, vsn: vsn.clone(), extra: extra.clone() }
-        }
-    }
+        MemberChange::Advanced | MemberChange::Stop => StateChange::Advanced {
+            mode: *mode,
+            vsn: if *mode == Mode::Up { from } else { to }.clone(),
+            extra: extra.clone(),
+            dropped: dropped.clone(),
+        },
+    };
+    Some(Conversion { module: module.clone(), change })
 }

@@ -135,9 +135,9 @@ impl fmt::Display for Effect {
 impl fmt::Display for StateChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Soft => f.write_str("soft"),
+            Self::Soft(dropped) => write!(f, "soft{dropped}"),
             Self::Advanced { mode: Mode::Up, vsn, .. } => write!(f, "up from {vsn}"),
-            Self::Advanced { mode: Mode::Down, vsn, .. } => write!(f, "down to {vsn}"),
+            Self::Advanced { mode: Mode::Down, vsn, dropped, .. } => write!(f, "down to {vsn}{dropped}"),
             Self::Supervisor => f.write_str("supervisor"),
         }
     }

@@ -1,5 +1,6 @@
 //! The script of a boot: from nothing to a release, by the same road as an upgrade.
 
+use crate::dropped::Dropped;
 use crate::instr::{Mode, PurgeWords};
 use crate::reason::Cause;
 use crate::rel::StartType;
@@ -40,6 +41,7 @@ fn loads(app: &ReleaseApp) -> impl Iterator<Item = Action> {
         vsn: app.version().clone(),
         implied: false,
         purge: PurgeWords::default(),
+        dropped: Dropped::default(),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::error::PlanError;
 use crate::facts::Facts;
 use crate::relup::Relup;
 use crate::script::Script;
+use crate::states::States;
 use crate::warning::Warning;
 use crate::window::Window;
 use crate::windows::{self, Part, Windows};
@@ -26,16 +27,21 @@ use crate::windows::{self, Part, Windows};
 /// Returns the script of a relup.
 pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup, windows: Windows) -> Result<Script, PlanError> {
     let facts = Facts::new(pair, relup);
+    let states = States::of(&facts, pair.mode)?;
     let parts = windows::parts(&facts, windows);
     let is_one = parts.len() == 1;
     let mut steps = Vec::new();
     for (number, part) in (1..).zip(&parts) {
         let mut of_part = window(&facts, part)?.steps();
-        of_part.iter_mut().for_each(|step| step.window = (!is_one).then_some(number));
+        for step in &mut of_part {
+            step.window = (!is_one).then_some(number);
+            states.note(&mut step.action);
+        }
         steps.append(&mut of_part);
     }
     let cycles = relup.cycles.iter().map(|modules| Warning::DependencyCycle { modules: modules.clone() });
-    let warnings = relup.warnings.iter().cloned().chain(cycles).chain(facts.warnings()).collect();
+    let warnings = relup.warnings.iter().cloned().chain(cycles).chain(facts.warnings());
+    let warnings = warnings.chain(states.warnings()).collect();
     let (from, to) = (Some(relup.from.clone()), relup.to.clone());
     Ok(Script { from, to, mode: relup.mode, steps, warnings })
 }

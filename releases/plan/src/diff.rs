@@ -4,11 +4,13 @@
 //! a draft is a beginning: it has the instructions that follow from types and child specs, and says `TODO` where only a
 //! person knows. [`Appup`](crate::Appup) refuses an instruction that still says so.
 
+mod carried;
 mod draft;
 mod findings;
 mod module;
 mod print;
 mod schema;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +24,10 @@ use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::rel::StartType;
 use crate::release::{Release, ReleaseApp};
-use crate::schemas::{ModuleSchema, Schemas};
+use crate::schemas::ModuleSchema;
 use crate::version::Vsn;
 
+pub(crate) use self::carried::{Carried, carried};
 pub use self::findings::Finding;
 
 /// A release with what the packer recorded about it.
@@ -34,17 +37,8 @@ pub struct PackedRelease {
     pub release: Release,
     /// Its `config.toml`.
     pub config: Config,
-    /// What is known of its apps; nothing of one that is missing here.
-    pub apps: BTreeMap<AppName, PackedApp>,
-}
-
-/// What the packer recorded about an app.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PackedApp {
-    /// What its modules read and write.
-    pub schemas: Schemas,
-    /// The digest of its library.
-    pub library: Option<String>,
+    /// The digests of its apps' libraries, as far as they are known.
+    pub libraries: BTreeMap<AppName, String>,
 }
 
 /// What changes from one release to another. Serialises as a contract; prints for people.
@@ -154,7 +148,7 @@ pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
     let pair = Pair { top: &to.release, base: &from.release, mode: Mode::Up };
     let (left, gone_to) = (from.release.rel(), to.release.rel());
     let daemon = (left.daemon != gone_to.daemon).then(|| [left.daemon.clone(), gone_to.daemon.clone()]);
-    let changed: Vec<_> = pair.changed().map(|(new, old)| (App::new(old, from), App::new(new, to))).collect();
+    let changed: Vec<_> = pair.changed().map(|(new, old)| (App(old), App(new))).collect();
     let removed = from.release.apps().iter().filter(|app| to.release.app(app.name()).is_none());
     let names = to.release.apps().iter().chain(removed).map(ReleaseApp::name);
     Diff {
@@ -167,46 +161,38 @@ pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
     }
 }
 
-/// One version of an app with all that is known of it.
+/// One version of an app.
 #[derive(Debug, Clone, Copy)]
-struct App<'a> {
-    app: &'a ReleaseApp,
-    packed: Option<&'a PackedApp>,
-}
+struct App<'a>(&'a ReleaseApp);
 
 impl<'a> App<'a> {
-    fn new(app: &'a ReleaseApp, release: &'a PackedRelease) -> Self {
-        Self { app, packed: release.apps.get(app.name()) }
-    }
-
     fn name(&self) -> &'a AppName {
-        self.app.name()
+        self.0.name()
     }
 
     fn version(&self) -> &'a Vsn {
-        self.app.version()
+        self.0.version()
     }
 
     fn modules(&self) -> impl Iterator<Item = &'a ModuleName> + use<'a> {
-        self.app.modules().iter()
+        self.0.modules().iter()
     }
 
     fn has(&self, module: &ModuleName) -> bool {
-        self.app.modules().contains(module)
+        self.0.modules().contains(module)
     }
 
     fn registers(&self, name: &str) -> bool {
-        self.app.docs.app.registered.iter().any(|registered| registered == name)
+        self.0.docs.app.registered.iter().any(|registered| registered == name)
     }
 
     fn schema(&self, module: &ModuleName) -> Option<&'a ModuleSchema> {
-        self.packed?.schemas.modules.get(module)
+        self.0.schema(module)
     }
 }
 
 fn app(name: &AppName, from: &PackedRelease, to: &PackedRelease) -> AppDiff {
-    let old = from.release.app(name).map(|app| App::new(app, from));
-    let new = to.release.app(name).map(|app| App::new(app, to));
+    let [old, new] = [from, to].map(|packed| packed.release.app(name).map(App));
     let mut diff = AppDiff {
         app: name.clone(),
         change: AppChange::Unchanged,
@@ -214,7 +200,7 @@ fn app(name: &AppName, from: &PackedRelease, to: &PackedRelease) -> AppDiff {
         to: new.map(|app| app.version().clone()),
         start_type: old
             .zip(new)
-            .map(|(old, new)| [old.app.start_type, new.app.start_type])
+            .map(|(old, new)| [old.0.start_type, new.0.start_type])
             .filter(|[from, to]| from != to),
         env: Vec::new(),
         modules: Vec::new(),
@@ -226,7 +212,7 @@ fn app(name: &AppName, from: &PackedRelease, to: &PackedRelease) -> AppDiff {
         (Some(old), Some(new)) if old.version() != new.version() => {
             let restarts = findings::restarts(&new, &old, Mode::Up);
             diff.change = if restarts { AppChange::Restarted } else { AppChange::Changed };
-            diff.env = keys("", &old.app.docs.app.env, &new.app.docs.app.env);
+            diff.env = keys("", &old.0.docs.app.env, &new.0.docs.app.env);
             diff.modules = modules(&old, &new);
             let (up, down) = (draft::draft(&old, &new, Mode::Up), draft::draft(&new, &old, Mode::Down));
             diff.draft = Some(draft::appup(&new, &old, &up, &down));
@@ -257,8 +243,8 @@ fn module_diff(module: &ModuleName, old: &App<'_>, new: &App<'_>) -> ModuleDiff 
         (_, false, _) => diff.change = ModuleChange::Removed,
         (_, _, None) => diff.up = vec!["a version was packed without schemas".to_owned()],
         (_, _, Some((left, to))) => {
-            (diff.change, diff.up) = described(need(left, to));
-            (_, diff.down) = described(need(to, left));
+            (diff.change, diff.up) = described(need(left, to, Mode::Up));
+            (_, diff.down) = described(need(to, left, Mode::Down));
             diff.interface = interface(left, to);
         }
     }

@@ -237,6 +237,26 @@ pub enum PlanError {
         /// The version.
         vsn: Vsn,
     },
+    /// A state would lose a place that may only be called otherwise, or stand elsewhere, in the older version.
+    #[error(
+        "cannot carry the states of module {module} from {from} down to {to} as they are: {} only in {from} and {} only in \
+         {to}, so that the one may be the other, renamed or moved; write {{ update = \"{module}\", change = {{ advanced = \
+         {{}} }} }} and convert them in change_code_down of {from}, or declare what {from} means to lose in its DROPPED",
+        are(left),
+        are(gone_to)
+    )]
+    StateMoved {
+        /// The module.
+        module: ModuleName,
+        /// The version left.
+        from: Vsn,
+        /// The version gone to.
+        to: Vsn,
+        /// The places that only the version left has.
+        left: Vec<String>,
+        /// The places that only the version gone to has.
+        gone_to: Vec<String>,
+    },
     /// The script breaks one of its own rules.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -275,6 +295,7 @@ impl PlanError {
             Self::NoSuchModule { .. } => "no_such_module",
             Self::ConflictingVersions { .. } => "conflicting_versions",
             Self::BadLibVsn { .. } => "bad_lib_vsn",
+            Self::StateMoved { .. } => "state_moved",
             Self::Check(_) => "bad_script",
         }
     }
@@ -312,6 +333,9 @@ impl PlanError {
             Self::UndefModule { dependency, .. } => vec![json!(dependency)],
             Self::ConflictingVersions { app, vsns } => vec![json!(app), json!(vsns[0]), json!(vsns[1])],
             Self::BadLibVsn { app, vsn } => vec![json!(app), json!(vsn)],
+            Self::StateMoved { module, left, gone_to, .. } => {
+                vec![json!(module), json!(left), json!(gone_to)]
+            }
             Self::Check(error) => vec![json!(error.step)],
         }
     }
@@ -333,6 +357,13 @@ fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
         Mode::Up => to,
         Mode::Down => from,
     }
+}
+
+/// Says which places are somewhere: "`a`, `b` are".
+fn are(places: &[String]) -> String {
+    let verb = if places.len() == 1 { "is" } else { "are" };
+    let places: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
+    format!("{} {verb}", places.join(", "))
 }
 
 /// Returns what is missing, each once.

@@ -24,6 +24,8 @@ pub(crate) struct Facts<'a> {
     restarted: BTreeSet<&'a AppName>,
     /// Modules of which a purge is written before their load.
     purged_first: BTreeSet<&'a ModuleName>,
+    /// Modules whose users are ended for the load.
+    stopped: BTreeSet<&'a ModuleName>,
 }
 
 impl<'a> Facts<'a> {
@@ -37,6 +39,7 @@ impl<'a> Facts<'a> {
             converted: BTreeSet::new(),
             restarted: BTreeSet::new(),
             purged_first: BTreeSet::new(),
+            stopped: BTreeSet::new(),
         };
         let mut purged: BTreeSet<&ModuleName> = BTreeSet::new();
         let mut stopped: BTreeSet<&AppName> = BTreeSet::new();
@@ -51,6 +54,7 @@ impl<'a> Facts<'a> {
                 LowLevel::CodeChange { modules, .. } => {
                     facts.converted.extend(modules.iter().map(|change| &change.module));
                 }
+                LowLevel::Stop { modules } => facts.stopped.extend(modules),
                 LowLevel::StopApplication { app } => stopped.extend([app]),
                 LowLevel::StartApplication { app, .. } if stopped.contains(app) => {
                     facts.restarted.extend([app]);
@@ -83,6 +87,17 @@ impl<'a> Facts<'a> {
         let from = self.from;
         let both = self.to.start_order().filter_map(move |new| Some((from.app(new.name())?, new)));
         both.filter(|(old, new)| old.version() != new.version())
+    }
+
+    /// Returns the modules whose processes go on in code that replaces theirs.
+    pub(crate) fn moving(&self) -> impl Iterator<Item = &'a ModuleName> {
+        let implied = self.replaced().flat_map(|(_, new)| new.modules());
+        let implied = implied.filter(|module| self.is_implied(module));
+        let goes_on = |module: &&ModuleName| {
+            let restarts = |owner: &ReleaseApp| self.is_restarted(owner.name());
+            !self.stopped.contains(module) && !self.new_owner(module).is_ok_and(restarts)
+        };
+        self.loaded.iter().copied().chain(implied).filter(goes_on)
     }
 
     /// Returns whether a module moves with its replaced library, though no instruction names it.

@@ -35,6 +35,7 @@ mod collect;
 mod config;
 mod diff;
 mod doc_error;
+mod dropped;
 mod error;
 mod facts;
 mod graph;
@@ -57,6 +58,7 @@ mod schemas;
 mod script;
 mod script_print;
 mod start_order;
+mod states;
 mod syntax;
 mod translate;
 mod version;
@@ -70,10 +72,9 @@ pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use check::{CheckError, Rule};
 pub use config::Config;
-pub use diff::{
-    AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedApp, PackedRelease, diff,
-};
+pub use diff::{AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedRelease, diff};
 pub use doc_error::DocError;
+pub use dropped::Dropped;
 pub use error::PlanError;
 pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,

@@ -8,6 +8,7 @@ use crate::name::AppName;
 use crate::release::{AppupFile, Release, ReleaseApp};
 use crate::relup::{RelupOptions, make_relup, written_relup};
 use crate::script::Script;
+use crate::warning::Warning;
 use crate::windows::Windows;
 
 /// Returns the script that leads from the running release to another, in whichever direction the appups allow.
@@ -39,7 +40,31 @@ pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Scrip
     directed(&Pair { top, base, mode }, Windows::Release)
 }
 
+/// Returns the script of a pair of releases; going up, with what the way back would meet.
 fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
+    let mut script = one_way(pair, windows)?;
+    if pair.mode == Mode::Up {
+        script.warnings.extend(way_back(&Pair { mode: Mode::Down, ..*pair }, windows));
+    }
+    Ok(script)
+}
+
+/// Returns what keeps a release from being taken back as it is to be expected. That no appup leads down is as its author
+/// wants it.
+fn way_back(pair: &Pair<'_>, windows: Windows) -> Vec<Warning> {
+    let to = pair.base.version();
+    let warning = |problem: String| Warning::WayBack { to: to.clone(), problem };
+    match one_way(pair, windows) {
+        Ok(script) => {
+            let unread = |warning: &&Warning| matches!(warning, Warning::StateNotRead { .. });
+            script.warnings.iter().filter(unread).map(|unread| warning(unread.to_string())).collect()
+        }
+        Err(PlanError::NoRelup { .. } | PlanError::NoAppup { .. }) => Vec::new(),
+        Err(error) => vec![warning(error.to_string())],
+    }
+}
+
+fn one_way(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     let &Pair { top, base, mode } = pair;
     let relup = match top.relup(mode, base.version()) {
         Some(entry) => written_relup(pair, entry)?,

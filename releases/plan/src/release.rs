@@ -13,6 +13,7 @@ use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::rel::{Rel, RelApp, StartType};
 use crate::relup_file::{RelupEntry, RelupFile};
+use crate::schemas::{ModuleSchema, Schemas};
 use crate::start_order::start_order;
 use crate::version::Vsn;
 
@@ -23,6 +24,8 @@ pub struct AppDocs {
     pub app: App,
     /// Its `appup.toml`.
     pub appup: AppupFile,
+    /// Its `schema.json`; nothing is known where the packer wrote none.
+    pub schemas: Schemas,
 }
 
 /// What was found in the place of an appup. Only an upgrade that needs it cares.
@@ -47,7 +50,12 @@ impl AppDocs {
             Some(Err(error)) => AppupFile::Broken(error),
             Some(Ok(appup)) => AppupFile::Found(appup),
         };
-        Ok(Self { app: App::parse(app.0, app.1)?, appup })
+        Ok(Self { app: App::parse(app.0, app.1)?, appup, schemas: Schemas::default() })
+    }
+
+    /// Returns the documents with what the packer recorded about the app's modules.
+    pub fn with_schemas(self, schemas: Schemas) -> Self {
+        Self { schemas, ..self }
     }
 }
 
@@ -182,6 +190,11 @@ impl ReleaseApp {
     /// Returns the app's modules.
     pub fn modules(&self) -> &[ModuleName] {
         &self.docs.app.modules
+    }
+
+    /// Returns what is known of a module.
+    pub fn schema(&self, module: &ModuleName) -> Option<&ModuleSchema> {
+        self.docs.schemas.modules.get(module)
     }
 }
 

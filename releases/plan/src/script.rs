@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::apply::BuiltIn;
+use crate::dropped::Dropped;
 use crate::instr::{Apply, Mode, PurgeWords, SyncWith, Timeout};
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
@@ -86,6 +87,9 @@ pub enum Action {
         /// The purge words the author wrote. `pre` is brutal too where a `purge` was written before the load.
         #[serde(flatten)]
         purge: PurgeWords,
+        /// What is left out of the states that no `change_code` converts.
+        #[serde(skip_serializing_if = "Dropped::is_empty")]
+        dropped: Dropped,
     },
     /// Starts an app that the release adds.
     StartApplication {
@@ -122,6 +126,9 @@ pub enum Action {
         extra: Value,
         /// An apply stands before it, so that it cannot be converted before the gate.
         inside: bool,
+        /// What is left out of what `change_code_down` answers.
+        #[serde(skip_serializing_if = "Dropped::is_empty")]
+        dropped: Dropped,
     },
     /// Calls a function.
     Apply(Apply),
@@ -301,6 +308,17 @@ impl Script {
     /// Returns the number of the first switch among the steps, counted from 0.
     pub fn switch(&self) -> Option<usize> {
         self.steps.iter().position(|step| step.action == Action::Switch)
+    }
+
+    /// Returns what is left out of states, by module.
+    pub fn dropped(&self) -> impl Iterator<Item = (&ModuleName, &Dropped)> {
+        let dropped = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Load { module, dropped, .. } | Action::CodeChange { module, dropped, .. } => {
+                Some((module, dropped))
+            }
+            _ => None,
+        });
+        dropped.filter(|(_, dropped)| !dropped.is_empty())
     }
 
     /// Returns the steps window by window. Most scripts have one.

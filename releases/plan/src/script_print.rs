@@ -68,8 +68,8 @@ impl fmt::Display for Action {
         write!(f, "{}", self.word())?;
         match self {
             Self::LoadObjectCode { app, vsn, modules } => write!(f, " {app}-{vsn} {}", Names(modules)),
-            Self::Load { module, app, vsn, purge, .. } => {
-                write!(f, " {module} of {app}-{vsn}{}", Words(*purge))
+            Self::Load { module, app, vsn, purge, dropped, .. } => {
+                write!(f, " {module} of {app}-{vsn}{}{dropped}", Words(*purge))
             }
             Self::StartApplication { app, start_type } | Self::RestartApplication { app, start_type } => {
                 write!(f, " {app} {start_type}")
@@ -80,8 +80,8 @@ impl fmt::Display for Action {
                 write!(f, " {app}")
             }
             Self::Suspend { modules } => write!(f, " {}", Names(modules)),
-            Self::CodeChange { module, from, to, mode, change, extra, inside, .. } => {
-                write!(f, " {module} {} {from} to {to}, {change}, extra {extra}", mode.as_str())?;
+            Self::CodeChange { module, from, to, mode, change, extra, inside, dropped, .. } => {
+                write!(f, " {module} {} {from} to {to}, {change}, extra {extra}{dropped}", mode.as_str())?;
                 f.write_str(if *inside { ", inside the pause" } else { "" })
             }
             Self::Apply(call) => write!(f, " {call}"),

@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::script_print::Names;
 use crate::version::Vsn;
@@ -67,6 +68,41 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
+    /// No code of the author converts a state that differs.
+    #[error(
+        "module {module} {to} may not read the states of {from} as they are, unless it has an alias, which schemas do not \
+         show: {}; convert them in {} of {}, or declare in DROPPED what is meant to be lost",
+        why.join("; "),
+        converter(*mode),
+        if *mode == Mode::Up { to } else { from }
+    )]
+    StateNotRead {
+        /// The module.
+        module: ModuleName,
+        /// The version left.
+        from: Vsn,
+        /// The version gone to.
+        to: Vsn,
+        /// Whose code could convert them.
+        mode: Mode,
+        /// What differs.
+        why: Vec<String>,
+    },
+    /// What would be found on the way back, which a release that does badly takes.
+    #[error("on the way back to {to}: {problem}")]
+    WayBack {
+        /// The release that is left.
+        to: Vsn,
+        /// An error or a warning of that plan.
+        problem: String,
+    },
+}
+
+const fn converter(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Up => "change_code",
+        Mode::Down => "change_code_down",
+    }
 }
 
 impl Warning {
@@ -79,6 +115,8 @@ impl Warning {
             Self::NothingToDo { .. } => "nothing_to_do",
             Self::Kept { .. } => "kept",
             Self::NotDeleted { .. } => "not_deleted",
+            Self::StateNotRead { .. } => "state_not_read",
+            Self::WayBack { .. } => "way_back",
         }
     }
 
@@ -92,6 +130,8 @@ impl Warning {
             Self::Kept { module, app, vsn } | Self::NotDeleted { module, app, vsn } => {
                 vec![json!(module), json!(app), json!(vsn)]
             }
+            Self::StateNotRead { module, from, to, .. } => vec![json!(module), json!(from), json!(to)],
+            Self::WayBack { to, problem } => vec![json!(to), json!(problem)],
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dropped::Dropped;
 use crate::error::PlanError;
 use crate::facts::Facts;
 use crate::instr::{Apply, CodeChange, LowLevel, Mode, PurgeMethod, PurgeWords, Suspend, Timeout};
@@ -190,6 +191,7 @@ impl Window {
             change: facts.change(module),
             extra: extra.clone(),
             inside: self.calls_inside,
+            dropped: Dropped::default(),
         };
         self.inside.push(step(action, reason));
         Ok(())
@@ -271,7 +273,8 @@ fn step(action: Action, reason: &Reason) -> Step {
 
 fn load(module: &ModuleName, owner: &ReleaseApp, implied: bool, purge: PurgeWords, reason: Reason) -> Step {
     let (app, vsn) = (owner.name().clone(), owner.version().clone());
-    Step::new(Action::Load { module: module.clone(), app, vsn, implied, purge }, reason)
+    let (module, dropped) = (module.clone(), Dropped::default());
+    Step::new(Action::Load { module, app, vsn, implied, purge, dropped }, reason)
 }
 
 fn open(library: &ReleaseApp, reason: Reason) -> Step {

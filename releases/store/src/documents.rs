@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppDocs, AppName, AppupFile, Config, Rel, RelApp, Release, RelupFile, Vsn};
+use reld_plan::{AppDocs, AppupFile, Config, Rel, RelApp, Release, RelupFile, Schemas, Vsn};
 
 use crate::error::{Error, Failure};
 use crate::layout::{self, Root};
@@ -15,13 +15,11 @@ use crate::package::Tarball;
 /// All documents of one release, each about what its place says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Documents {
-    /// `release.toml` with the `app.toml` and `appup.toml` of every app, checked to belong together, and its
-    /// `relup.toml`.
+    /// `release.toml` with the `app.toml`, `appup.toml` and `schema.json` of every app, checked to belong together, and
+    /// its `relup.toml`.
     pub release: Release,
     /// `config.toml`; empty where there is none.
     pub config: Config,
-    /// The text of each app's `schema.json`, where its packer wrote one: only a comparison of releases reads it.
-    pub schemas: BTreeMap<AppName, String>,
 }
 
 /// Reads the documents of a release that is on a node. Reads only, so no lock is needed.
@@ -150,13 +148,12 @@ pub(crate) fn read(texts: &dyn Texts, vsn: &Vsn) -> Result<Documents, Error> {
         (path, Some(text)) => Config::parse(&path.to_string_lossy(), &text)?,
         (_, None) => Config::default(),
     };
-    let schemas = schemas(texts, &rel)?;
     let release = Release::new(rel, apps)?;
     let release = match texts.find(&format!("{folder}/relup.toml"))? {
         (path, Some(text)) => release.with_relup(parse_relup(&path, &text, vsn)?),
         (_, None) => release,
     };
-    Ok(Documents { release, config, schemas })
+    Ok(Documents { release, config })
 }
 
 /// Parses the `relup.toml` of a release.
@@ -166,13 +163,11 @@ pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFil
     Ok(relup)
 }
 
-fn schemas(texts: &dyn Texts, rel: &Rel) -> Result<BTreeMap<AppName, String>, Error> {
-    let mut found = BTreeMap::new();
-    for app in &rel.apps {
-        let (_, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
-        found.extend(text.map(|text| (app.name.clone(), text)));
-    }
-    Ok(found)
+/// A `schema.json` that cannot be read says nothing: it is no reason to refuse a release that runs without it.
+fn schemas(texts: &dyn Texts, app: &RelApp) -> Result<Schemas, Error> {
+    let (path, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
+    let schemas = text.and_then(|text| Schemas::parse(&path.to_string_lossy(), &text).ok());
+    Ok(schemas.unwrap_or_default())
 }
 
 fn read_app(texts: &dyn Texts, app: &RelApp) -> Result<AppDocs, Error> {
@@ -186,7 +181,7 @@ fn read_app(texts: &dyn Texts, app: &RelApp) -> Result<AppDocs, Error> {
     if let AppupFile::Found(appup) = &docs.appup {
         expect(&appup_path, &expected, &format!("{} {}", appup.app, appup.version))?;
     }
-    Ok(docs)
+    Ok(docs.with_schemas(schemas(texts, app)?))
 }
 
 fn required(texts: &dyn Texts, path: &str) -> Result<(PathBuf, String), Error> {

@@ -131,7 +131,8 @@ fn check_appups(chosen: &[Chosen], apps: &[App]) -> Result<(), Error> {
 
 /// Refuses apps that do not make a release: what a node would refuse later shows where the author sits.
 fn check_release(rel: &Rel, apps: Vec<App>) -> Result<(), Error> {
-    let docs = apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing });
+    let docs =
+        apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing, schemas: Schemas::default() });
     Release::new(rel.clone(), docs)?;
     Ok(())
 }

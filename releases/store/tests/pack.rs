@@ -97,8 +97,7 @@ fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
     let modules = &documents.release.apps()[0].docs.app.modules;
     assert_eq!(modules.iter().map(ModuleName::as_str).collect::<Vec<_>>(), ["packed_sup", "packed"]);
 
-    let text = &documents.schemas[&"packed".parse().unwrap()];
-    assert_eq!(Schemas::parse("schema.json", text), Ok(schemas("packed")));
+    assert_eq!(documents.release.apps()[0].docs.schemas, schemas("packed"));
 
     let node = Platform { target: TARGET.to_owned(), abi: manifest.abi, reld: manifest.reld.clone() };
     let mut store = Store::open(folder.path().join("root")).unwrap();

@@ -7,9 +7,7 @@ use std::io;
 use std::path::Path;
 
 use reld_api::ErrorReport;
-use reld_plan::{
-    AppDocs, Config, PackedApp, PackedRelease, PlanError, Rel, RelApp, Release, RelupFile, Schemas,
-};
+use reld_plan::{AppDocs, Config, PackedRelease, PlanError, Rel, RelApp, Release, RelupFile, Schemas};
 use reld_store::texts_of_tarball;
 
 use super::Read;
@@ -21,19 +19,11 @@ pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
     Ok(read(&place, &document)?.map(|(release, _)| release))
 }
 
-/// Reads the same with what a packer recorded about its apps.
+/// Reads the same with its configuration.
 pub(in crate::commands) fn packed(path: &Path) -> Result<PackedRelease, Failure> {
     let (place, document) = find(path)?;
     let (release, config) = read(&place, &document)??;
-    let mut apps = BTreeMap::new();
-    for app in release.apps() {
-        let document = format!("lib/{}-{}/schema.json", app.name(), app.version());
-        if let Some(text) = place.find(&document)? {
-            let schemas = Schemas::parse(&place.shown(&document), &text)?;
-            apps.insert(app.name().clone(), PackedApp { schemas, library: None });
-        }
-    }
-    Ok(PackedRelease { release, config, apps })
+    Ok(PackedRelease { release, config, libraries: BTreeMap::new() })
 }
 
 /// Finds the one release there is, by its document.
@@ -140,12 +130,14 @@ fn read(place: &Place<'_>, document: &str) -> Result<Result<(Release, Config), P
 
 /// Reads the documents of an app; `None` if it has no `app.toml`.
 fn docs(place: &Place<'_>, app: &RelApp) -> Result<Option<Result<AppDocs, PlanError>>, Failure> {
-    let [path, appup_path] =
-        ["app", "appup"].map(|name| format!("lib/{}-{}/{name}.toml", app.name, app.version));
+    let [path, appup_path, schema_path] = ["app.toml", "appup.toml", "schema.json"]
+        .map(|name| format!("lib/{}-{}/{name}", app.name, app.version));
     let Some(text) = place.find(&path)? else { return Ok(None) };
-    let appup = place.find(&appup_path)?;
+    let (appup, schemas) = (place.find(&appup_path)?, place.find(&schema_path)?);
     let (path, appup_path) = (place.shown(&path), place.shown(&appup_path));
+    let schemas = schemas.map(|text| Schemas::parse(&place.shown(&schema_path), &text)).transpose();
     let docs = AppDocs::parse((&path, &text), appup.as_deref().map(|text| (appup_path.as_str(), text)));
+    let docs = docs.and_then(|docs| Ok(docs.with_schemas(schemas?.unwrap_or_default())));
     Ok(Some(docs.map_err(PlanError::from)))
 }
 

@@ -1,5 +1,6 @@
 //! Answers to release verbs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,9 @@ pub struct Report {
     pub lingering: Vec<Lingerer>,
     /// Modules whose old code could not be purged.
     pub unpurged: Vec<String>,
+    /// What was left out of states on the way down, by module: places that only the newer version knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, Vec<String>>,
     /// What was seen of the release before it was kept or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,

@@ -38,8 +38,8 @@ impl RuntimeNode {
     pub(super) fn foreseen(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
         let mut foreseen = Foreseen::default();
         let mut met = self.tree(coming, &mut foreseen);
-        if look == Look::Moment {
-            met.extend(coming.iter().flat_map(|coming| self.moment(coming)));
+        for coming in coming {
+            met.extend(self.moment(coming, look));
         }
         self.take(coming, met, &mut foreseen);
         foreseen
@@ -140,9 +140,9 @@ impl RuntimeNode {
     }
 
     /// Returns what processes of a module have at this moment: messages that wait, and states that no change_code
-    /// changes.
-    fn moment(&self, coming: &Coming<'_>) -> Vec<Met> {
-        if coming.change == MemberChange::Stop {
+    /// changes. Before an install only states that may not be read.
+    fn moment(&self, coming: &Coming<'_>, look: Look) -> Vec<Met> {
+        if coming.change == MemberChange::Stop || look == Look::Tree && !coming.is_doubtful {
             return Vec::new();
         }
         let users = self.runtime.users(coming.module.as_str(), Place::Current);
@@ -152,15 +152,16 @@ impl RuntimeNode {
             })
         };
         let users: Vec<runtime::Pid> = users.into_iter().take(MAILBOXES_MAX).filter(behaves).collect();
+        let cut = super::cut(coming.dropped);
         let states = users.iter().take(STATES_MAX).filter(|_| coming.change == MemberChange::Soft);
         let states = states.filter_map(|pid| {
-            let bytes = self.runtime.resting_state(*pid, STATE)?;
+            let bytes = cut.of(&self.runtime.resting_state(*pid, STATE)?).into_owned();
             let (process, module) = (self.process(*pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::State, kind: Kind::State, module, bytes })
         });
         let mut met: Vec<Met> = states.collect();
-        for pid in &users {
-            met.extend(self.waiting(*pid, coming));
+        if look == Look::Moment {
+            met.extend(users.iter().flat_map(|pid| self.waiting(*pid, coming)));
         }
         met
     }

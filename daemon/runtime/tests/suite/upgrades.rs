@@ -9,7 +9,7 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
-    Answer, ChildSpec, Conversion, ConvertError, Converted, Exit, Pid, Place, Precopied, ProcessDetails,
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Cut, Exit, Pid, Place, Precopied, ProcessDetails,
     Reply, Request, RequestKind, Restart, Status, Strategy, SupervisorSpec, SysError, Unrest, Upgrade, term,
 };
 use serde_bytes::ByteBuf;
@@ -20,8 +20,12 @@ fn up() -> Conversion {
     Conversion::Up { from: text("1"), extra: Vec::new() }
 }
 
+fn soft() -> Conversion {
+    Conversion::Soft { cut: Cut::default() }
+}
+
 fn down() -> Conversion {
-    Conversion::Down { to: text("1"), extra: Vec::new() }
+    Conversion::Down { to: text("1"), extra: Vec::new(), cut: Cut::default() }
 }
 
 /// Stages a version of the counter and raises the gate over all counters.
@@ -198,8 +202,56 @@ fn a_soft_conversion_carries_a_state_of_the_same_shape() {
     let pid = kit.counter(&[Do::Add(5)]);
     complete(raised(&kit, kit.double("counter", 2)), up());
     kit.node.purge("counter", Place::Old, soon()).expect("it is known");
-    complete(raised(&kit, kit.double("counter", 3)), Conversion::Soft);
+    complete(raised(&kit, kit.double("counter", 3)), soft());
     assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("3"), Said::Number(5)));
+}
+
+/// A node whose counters run version 3, which adds a place to the state of version 2.
+fn newest() -> Kit {
+    let kit = Kit::new();
+    complete(raised(&kit, kit.double("counter", 3)), up());
+    kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    kit
+}
+
+fn added() -> Cut {
+    Cut::new(["since"])
+}
+
+#[test]
+fn a_place_that_only_the_newer_state_has_is_cut_out_of_it_on_the_way_down() {
+    let kit = newest();
+    let pid = kit.counter(&[Do::Add(5)]);
+    // Its change_code_down answers the state as it is.
+    let lowered = |cut| Conversion::Down { to: text("3"), extra: Vec::new(), cut };
+    for as_it_is in [soft(), lowered(Cut::default())] {
+        let upgrade = raised(&kit, kit.double("counter", 2));
+        let refused = upgrade.convert("counter", as_it_is, SOON);
+        assert!(matches!(&refused, Err(ConvertError::Refused { .. })), "{refused:?}");
+        drop(upgrade);
+        assert_eq!(version(&kit, pid), "3");
+    }
+    for cut in [Conversion::Soft { cut: added() }, lowered(added())] {
+        complete(raised(&kit, kit.double("counter", 2)), cut);
+        assert_eq!((version(&kit, pid), kit.ask(pid, Do::Get)), (text("2"), Said::Number(5)));
+        kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+        complete(raised(&kit, kit.double("counter", 3)), soft());
+        kit.node.purge("counter", Place::Old, soon()).expect("it is known");
+    }
+}
+
+#[test]
+fn a_place_is_cut_out_of_the_state_of_a_member_that_comes_late_too() {
+    let kit = newest();
+    let busy = kit.counter(&[Do::Add(5)]);
+    let latch = kit.block(busy);
+    let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
+    upgrade.raise(members(&["counter"], SHORT, Unrest::Leave), |_, _| true).expect("one may be left");
+    complete(upgrade, Conversion::Soft { cut: added() });
+    assert_eq!(version(&kit, busy), "3");
+    latch::open(latch);
+    assert_eq!(kit.ask(busy, Do::Version), Said::Number(2));
+    assert_eq!(kit.ask(busy, Do::Get), Said::Number(5));
 }
 
 #[test]
@@ -550,7 +602,7 @@ fn a_member_that_may_be_left_moves_when_its_callback_returns() {
     let mut upgrade = kit.stage(vec![kit.double("counter", 3)]);
     upgrade.raise(members(&["counter"], SHORT, Unrest::Leave), |_, _| true).expect("one may be left");
     assert_eq!(upgrade.left(), [busy]);
-    complete(upgrade, Conversion::Soft);
+    complete(upgrade, soft());
     assert_eq!([version(&kit, busy), version(&kit, idle)], ["2", "3"]);
     latch::open(latch);
     assert_eq!(kit.ask(busy, Do::Version), Said::Number(3));

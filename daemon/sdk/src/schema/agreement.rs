@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reld_plan::{AppDocs, Config, ModuleChange, PackedApp, PackedRelease, Rel, Release, Schemas, diff};
+use reld_plan::{AppDocs, Config, ModuleChange, PackedRelease, Rel, Release, Schemas, diff};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,19 +11,19 @@ use super::read;
 use crate::{Pid, State};
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-struct Old {
-    kept: u8,
-    gone: u8,
+pub(super) struct Old {
+    pub(super) kept: u8,
+    pub(super) gone: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-struct New {
-    kept: u8,
+pub(super) struct New {
+    pub(super) kept: u8,
 }
 
 /// All that may lie between a state and a field.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-struct Ways<L> {
+pub(super) struct Ways<L> {
     plain: L,
     boxed: Box<L>,
     option: Option<Box<L>>,
@@ -79,7 +79,7 @@ enum Adjacent<L> {
 }
 
 impl<L: Copy> Ways<L> {
-    fn of(leaf: L) -> Self {
+    pub(super) fn of(leaf: L) -> Self {
         Self {
             plain: leaf,
             boxed: Box::new(leaf),
@@ -109,7 +109,7 @@ impl<L: Copy> Mode<L> {
 }
 
 /// Where a field of the leaf is, in the order of the alphabet.
-const PLACES: [&str; 21] = [
+pub(super) const PLACES: [&str; 21] = [
     "adjacent.data.gone",
     "array.[].gone",
     "boxed.gone",
@@ -133,7 +133,7 @@ const PLACES: [&str; 21] = [
     "plain.gone",
 ];
 
-fn release(major: u64, state: &serde_json::Value, dropped: &[&str]) -> PackedRelease {
+pub(super) fn release(major: u64, state: &serde_json::Value, dropped: &[&str]) -> Release {
     let rel = format!(
         "name = 'shop'\nversion = '{major}.0.0'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '{major}.0.0'"
     );
@@ -141,17 +141,21 @@ fn release(major: u64, state: &serde_json::Value, dropped: &[&str]) -> PackedRel
     let module = json!({ "behaviour": "gen_server", "interface": { "state": state, "dropped": dropped } });
     let schemas = json!({ "modules": { "m": module } }).to_string();
     let schemas = Schemas::parse("schema.json", &schemas).expect("schemas");
-    let docs = AppDocs::parse(("app.toml", &app), None).expect("documents");
-    PackedRelease {
-        release: Release::new(Rel::parse("release.toml", &rel).expect("a release"), [docs]).expect("fits"),
-        config: Config::default(),
-        apps: [("a".parse().expect("a name"), PackedApp { schemas, library: None })].into(),
-    }
+    let entries = "[[up]]\nfrom = '1.0.0'\ninstructions = []\n[[down]]\nto = '1.0.0'\ninstructions = []";
+    let appup = format!("app = 'a'\nversion = '{major}.0.0'\n{entries}");
+    let docs = AppDocs::parse(("app.toml", &app), Some(("appup.toml", &appup))).expect("documents");
+    let rel = Rel::parse("release.toml", &rel).expect("a release");
+    Release::new(rel, [docs.with_schemas(schemas)]).expect("fits")
+}
+
+fn packed(release: Release) -> PackedRelease {
+    PackedRelease { release, config: Config::default(), libraries: BTreeMap::new() }
 }
 
 /// Asks `relctl diff` what keeps a `To` from reading what a `From` was written as.
 fn compared<From: JsonSchema, To: JsonSchema>(dropped: &[&str]) -> (ModuleChange, Vec<String>) {
-    let mut diff = diff(&release(1, &read::<From>(), &[]), &release(2, &read::<To>(), dropped));
+    let (from, to) = (release(1, &read::<From>(), &[]), release(2, &read::<To>(), dropped));
+    let mut diff = diff(&packed(from), &packed(to));
     let module = diff.apps.remove(0).modules.remove(0);
     (module.change, module.up)
 }
@@ -178,9 +182,9 @@ fn what_diff_calls_gone_is_what_the_sdk_finds_and_can_be_declared() {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-struct Tree<L> {
-    leaf: L,
-    below: Vec<Self>,
+pub(super) struct Tree<L> {
+    pub(super) leaf: L,
+    pub(super) below: Vec<Self>,
 }
 
 #[test]

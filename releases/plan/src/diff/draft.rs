@@ -68,7 +68,7 @@ struct Drafter<'a> {
 impl Drafter<'_> {
     fn need(&self, module: &ModuleName) -> Need {
         match (self.left.schema(module), self.to.schema(module)) {
-            (Some(left), Some(to)) => need(left, to),
+            (Some(left), Some(to)) => need(left, to, self.mode),
             _ => Need::ByHand("a version was packed without schemas".to_owned()),
         }
     }

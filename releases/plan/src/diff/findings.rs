@@ -28,10 +28,7 @@ pub(super) fn same_version<'a>(
     from: &'a PackedRelease,
     to: &'a PackedRelease,
 ) -> impl Iterator<Item = Finding> + use<'a> {
-    let library =
-        |release: &'a PackedRelease, name| release.apps.get(name).and_then(|app| app.library.as_ref());
-    let is_other =
-        move |name| matches!((library(from, name), library(to, name)), (Some(old), Some(new)) if old != new);
+    let is_other = move |name| matches!((from.libraries.get(name), to.libraries.get(name)), (Some(old), Some(new)) if old != new);
     let same = to.release.apps().iter().filter(move |app| {
         from.release.app(app.name()).is_some_and(|old| old.version() == app.version()) && is_other(app.name())
     });
@@ -55,7 +52,7 @@ pub(super) fn of_changed<'a>(changed: &'a [(App<'a>, App<'a>)]) -> impl Iterator
 
 /// Returns whether the appup of a version says that the app is restarted.
 pub(super) fn restarts(top: &App<'_>, base: &App<'_>, mode: Mode) -> bool {
-    let AppupFile::Found(appup) = &top.app.docs.appup else { return false };
+    let AppupFile::Found(appup) = &top.0.docs.appup else { return false };
     let is = |instruction: &Instruction| matches!(instruction, Instruction::High(HighLevel::RestartApplication { app }) if app == top.name());
     appup.entry(mode, base.version()).is_some_and(|entry| good(entry).any(is))
 }
@@ -76,7 +73,7 @@ impl Findings<'_> {
     /// Compares the appup that is there with what would be drafted.
     fn appup(&mut self) {
         let new = self.new.version();
-        match &self.new.app.docs.appup {
+        match &self.new.0.docs.appup {
             AppupFile::Missing => self.add(
                 "no_appup",
                 None,
@@ -132,9 +129,10 @@ impl Findings<'_> {
         let place = format!("the entry {} {}", preposition(mode), self.old.version());
         match drafted {
             Instruction::High(HighLevel::Update { module, change, .. }) => {
-                let by_hand = is_by_hand(left, to, module);
+                let need = left.schema(module).zip(to.schema(module)).map(|(left, to)| need(left, to, mode));
+                let by_hand = matches!(need, None | Some(Need::ByHand(_)));
                 if !good(entry).any(|written| names(written, module)) {
-                    let why = why(change, by_hand);
+                    let why = why(change, need.as_ref());
                     let message = format!("{place} has no instruction for {module}, {why}");
                     self.add(
                         if by_hand { "compare_by_hand" } else { "no_instruction" },
@@ -145,7 +143,7 @@ impl Findings<'_> {
                     let message = format!(
                         "{place} has an instruction for {module}, but no {}: {}",
                         wanted(change),
-                        why(change, false)
+                        why(change, need.as_ref())
                     );
                     self.add("other_change", Some(module), message);
                 }
@@ -209,7 +207,7 @@ impl Findings<'_> {
         self.all.iter().any(|(old, new)| {
             new.modules().any(|supervisor| match old.schema(supervisor).zip(new.schema(supervisor)) {
                 Some((left, to)) => {
-                    matches!(need(left, to), Need::Specs(changes) if has_other_args(&changes, module))
+                    matches!(need(left, to, Mode::Up), Need::Specs(changes) if has_other_args(&changes, module))
                 }
                 None => false,
             })
@@ -224,19 +222,16 @@ const fn preposition(mode: Mode) -> &'static str {
     }
 }
 
-fn is_by_hand(left: &App<'_>, to: &App<'_>, module: &ModuleName) -> bool {
-    match left.schema(module).zip(to.schema(module)) {
-        Some((left, to)) => matches!(need(left, to), Need::ByHand(_)),
-        None => true,
-    }
-}
-
-fn why(change: &Change, by_hand: bool) -> &'static str {
-    match change {
-        _ if by_hand => "of which a version says too little to be compared: compare it by hand",
-        Change::Soft => "whose state changed: it would be read as it is",
-        Change::Advanced(_) => "whose state needs code to be read",
-        Change::Supervisor => "whose child specs changed",
+fn why(change: &Change, need: Option<&Need>) -> String {
+    match (change, need) {
+        (Change::Soft, Some(Need::Soft(why))) => {
+            format!("whose state changed ({}): it would be read as it is", why.join("; "))
+        }
+        (Change::Advanced(_), Some(Need::LeaveOut(why) | Need::Code(why))) => {
+            format!("whose state needs code to be read: {}", why.join("; "))
+        }
+        (Change::Supervisor, Some(Need::Specs(_))) => "whose child specs changed".to_owned(),
+        _ => "of which a version says too little to be compared: compare it by hand".to_owned(),
     }
 }
 

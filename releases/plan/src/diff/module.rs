@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::schema::{Difference, Differences, Unread, Verdict, compare};
+use super::carried::{Carried, carried};
+use super::schema::{Difference, Differences, Kind, Unread, Verdict, compare};
+use crate::instr::Mode;
 use crate::name::ModuleName;
 use crate::schemas::{ChildSpec, Interface, ModuleSchema, SupervisorSpec};
 
@@ -43,15 +45,13 @@ pub(super) enum ChildChangeKind {
 }
 
 /// Returns what a module needs on its way.
-pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema) -> Need {
+pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
     if left.behaviour != to.behaviour {
         let (was, is) = (&left.behaviour, &to.behaviour);
         return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
     }
     match to.behaviour.as_str() {
-        "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => {
-            state(left.interface.as_ref(), to.interface.as_ref())
-        }
+        "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => state(left, to, mode),
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
         // A task stays on its version until it ends.
         "task" => Need::Nothing,
@@ -59,12 +59,10 @@ pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema) -> Need {
     }
 }
 
-fn state(left: Option<&Interface>, to: Option<&Interface>) -> Need {
-    let schemas = left.and_then(|left| left.state.as_ref()).zip(to.and_then(|to| to.state.as_ref()));
-    let (Some((written, read)), Some(to)) = (schemas, to) else {
+fn state(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
+    let Some(Carried { differences, .. }) = carried(left, to, mode) else {
         return Need::ByHand("a version says nothing about its state".to_owned());
     };
-    let differences = compare(written, read, Unread::Refused(&to.dropped));
     let texts = differences.texts().map(str::to_owned).collect();
     match differences.verdict() {
         Verdict::Same => Need::Nothing,
@@ -75,7 +73,7 @@ fn state(left: Option<&Interface>, to: Option<&Interface>) -> Need {
 }
 
 fn is_left_out(difference: &Difference) -> bool {
-    difference.verdict < Verdict::NeedsCode || difference.is_gone
+    difference.verdict < Verdict::NeedsCode || matches!(difference.kind, Kind::Gone(_) | Kind::GoneBelow)
 }
 
 fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {

@@ -15,4 +15,5 @@ mod otp;
 mod properties;
 mod rules;
 mod start_order;
+mod way_down;
 mod windows;

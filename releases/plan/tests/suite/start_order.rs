@@ -1,6 +1,6 @@
 //! The start order of apps, by what they say about each other. What is expected was seen in OTP.
 
-use reld_plan::{App, AppDocs, AppupFile, PlanError, Rel, Release};
+use reld_plan::{AppDocs, PlanError, Rel, Release};
 
 /// Apps in the order of the release file, each `name: key = [...]; key = [...]`.
 fn order(apps: &[&str]) -> Result<String, PlanError> {
@@ -9,7 +9,7 @@ fn order(apps: &[&str]) -> Result<String, PlanError> {
     let rel = "name = 'shop'\nversion = '1.0.0'\ndaemon = '1.0.0'\n".to_owned() + &rel.collect::<String>();
     let docs = apps.iter().map(|(name, keys)| {
         let text = format!("name = '{name}'\nversion = '1.0.0'\n{}", keys.replace(';', "\n"));
-        AppDocs { app: App::parse("app.toml", &text).unwrap(), appup: AppupFile::Missing }
+        AppDocs::parse(("app.toml", &text), None).unwrap()
     });
     let release = Release::new(Rel::parse("release.toml", &rel).unwrap(), docs)?;
     let names: Vec<_> = release.start_order().map(|app| app.name().to_string()).collect();

@@ -44,7 +44,7 @@ pub(crate) struct Double {
     pub(crate) notes: Sender<String>,
 }
 
-/// The state of every gen_server. Version 1 calls the count `n`, later ones `count`.
+/// The state of every gen_server. Version 1 calls the count `n`, later ones `count`; version 3 adds `since`.
 #[derive(Debug, Default)]
 struct State {
     count: u64,
@@ -76,12 +76,19 @@ struct New {
     count: u64,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct Newest {
+    count: u64,
+    #[serde(default)]
+    since: u64,
+}
+
 impl State {
     fn write(&self, version: u32) -> Bytes {
-        if version == 1 {
-            term::encode(&self.portable(Old { n: self.count }))
-        } else {
-            term::encode(&self.portable(New { count: self.count }))
+        match version {
+            1 => term::encode(&self.portable(Old { n: self.count })),
+            2 => term::encode(&self.portable(New { count: self.count })),
+            _ => term::encode(&self.portable(Newest { count: self.count, since: 7 })),
         }
     }
 
@@ -96,10 +103,10 @@ impl State {
     }
 
     fn read(version: u32, bytes: &[u8]) -> Result<Self, Exit> {
-        let state = if version == 1 {
-            term::decode::<Portable<Old>>(bytes).map(|old| Self::of(old.count.n, old))
-        } else {
-            term::decode::<Portable<New>>(bytes).map(|new| Self::of(new.count.count, new))
+        let state = match version {
+            1 => term::decode::<Portable<Old>>(bytes).map(|old| Self::of(old.count.n, old)),
+            2 => term::decode::<Portable<New>>(bytes).map(|new| Self::of(new.count.count, new)),
+            _ => term::decode::<Portable<Newest>>(bytes).map(|new| Self::of(new.count.count, new)),
         };
         state.map_err(Exit::Undecodable)
     }

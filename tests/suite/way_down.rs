@@ -1,0 +1,225 @@
+//! States on their way to an older version that does not know all of them, and to a newer one that may not (S13, S48, R2).
+
+use std::process::Stdio;
+
+use reld_api::response::{Checked, Outcome, Report};
+use reld_tests::{Node, eventually, folder, release};
+use serde_json::{Value, json};
+
+use crate::doctored::{doctored, edit};
+
+/// A node that runs a version of link.
+fn link(version: &str) -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release(&format!("link-{version}"))]);
+    node
+}
+
+/// The same after an upgrade to 1.1.0, with a target made before and one made after it.
+fn grown() -> Node {
+    let node = link("1.0.0");
+    add(&node, "a");
+    node.ok(&["call", &log(&node), &json!("made a").to_string()]);
+    node.ok(&["upgrade", &release("link-1.1.0")]);
+    add(&node, "b");
+    node
+}
+
+fn pid(node: &Node) -> String {
+    node.pid("link", "link")
+}
+
+fn log(node: &Node) -> String {
+    node.pid("link", "log")
+}
+
+fn add(node: &Node, name: &str) {
+    let ask = json!({ "add": { "name": name, "url": format!("https://{name}") } });
+    node.ok(&["call", &pid(node), &ask.to_string()]);
+}
+
+fn checked(node: &Node, version: &str) -> Checked {
+    serde_json::from_value(node.json(&["check", version])).expect("it has the shape of the API")
+}
+
+fn reported(node: &Node, args: &[&str]) -> Report {
+    serde_json::from_value(node.json(args)).expect("it has the shape of the API")
+}
+
+fn version(node: &Node) -> Value {
+    node.json(&["status"])["release"]["version"].clone()
+}
+
+fn target(name: &str) -> Value {
+    json!({ "url": format!("https://{name}") })
+}
+
+/// The places that 1.1.0 adds, by module, in the order of the schemas.
+const ADDED: [(&str, &[&str]); 2] =
+    [("link", &["newest", "since", "targets.*.hits"]), ("link_log", &["lines.[].level"])];
+
+/// Checks that 1.0.0 runs, with all that it knows and nothing else.
+#[track_caller]
+fn check_old(node: &Node, [link, log]: &[String; 2]) {
+    assert_eq!(version(node), "1.0.0");
+    assert_eq!([&pid(node), &self::log(node)], [link, log]);
+    assert_eq!(node.state(link), json!({ "targets": { "a": target("a"), "b": target("b") }, "made": 2 }));
+    assert_eq!(node.state(log), json!({ "lines": [{ "text": "made a" }] }));
+}
+
+#[test]
+fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_are_listed() {
+    let node = grown();
+    let pids = [pid(&node), log(&node)];
+    assert_eq!(node.state(&pids[0])["since"], json!(2));
+    let planned = node.ok(&["plan", &release("link-1.1.0"), &release("link-1.0.0")]).stdout;
+    let dry = node.ok(&["upgrade", "1.0.0", "--dry-run"]).stdout;
+    for text in [&planned, &dry] {
+        for (module, places) in ADDED {
+            let places = places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(" ");
+            let line = format!("load {module} of link-1.0.0, drops {places}");
+            assert!(text.contains(&line), "no {line} in:\n{text}");
+        }
+        assert!(!text.contains("warning"), "{text}");
+    }
+    let checked = checked(&node, "1.0.0");
+    let dropped = checked.script.iter().filter_map(|step| {
+        let places = step.instruction.get("dropped")?;
+        Some((step.instruction["module"].clone(), places.clone()))
+    });
+    assert_eq!(dropped.collect::<Vec<_>>(), ADDED.map(|(module, places)| (json!(module), json!(places))));
+
+    let report = reported(&node, &["downgrade"]);
+    assert_eq!((report.outcome, report.killed, report.warnings), (Outcome::Installed, vec![], vec![]));
+    let listed =
+        ADDED.map(|(module, places)| (module.to_owned(), places.iter().map(ToString::to_string).collect()));
+    assert_eq!(report.dropped, listed.into());
+    let titles: Vec<_> = report.steps.iter().map(|step| step.text.as_str()).collect();
+    assert!(titles.contains(&"code_change link_log (soft, drops `lines.[].level`)"), "{titles:#?}");
+    check_old(&node, &pids);
+    // And up again: what was dropped begins with its default.
+    node.ok(&["upgrade", "1.1.0"]);
+    assert_eq!(node.state(&pids[0])["since"], json!(0));
+}
+
+#[test]
+fn s75_a_release_that_added_fields_is_taken_back_without_a_restart_when_its_probe_fails() {
+    let node = link("1.0.0");
+    let pids = [pid(&node), log(&node)];
+    add(&node, "a");
+    node.ok(&["call", &pids[1], &json!("made a").to_string()]);
+    add(&node, "b");
+    let failed =
+        node.run(&["upgrade", &release("link-1.1.0"), "--settle", "1", "--probe", "exit 3"]).expect(4);
+    assert!(failed.stderr.contains("the node runs 1.0.0 again"), "{}", failed.stderr);
+    check_old(&node, &pids);
+}
+
+#[test]
+fn a_default_change_code_down_needs_no_code_for_what_was_added_either() {
+    let (_place, tarball) = doctored("link-1.1.0", |files| {
+        let soft = "{ update = \"link\" }";
+        edit(files, "lib/link-1.1.0/appup.toml", soft, "{ update = \"link\", change = { advanced = {} } }");
+    });
+    let node = link("1.0.0");
+    let pids = [pid(&node), log(&node)];
+    add(&node, "a");
+    node.ok(&["call", &pids[1], &json!("made a").to_string()]);
+    node.ok(&["upgrade", &tarball]);
+    add(&node, "b");
+    let planned = node.ok(&["upgrade", "1.0.0", "--dry-run"]).stdout;
+    let line =
+        "code_change link down 1.1.0 to 1.0.0, advanced, extra {}, drops `newest` `since` `targets.*.hits`";
+    assert!(planned.contains(line), "{planned}");
+    node.ok(&["downgrade"]);
+    check_old(&node, &pids);
+}
+
+#[test]
+fn one_app_by_itself_goes_down_in_the_same_way() {
+    let node = link("1.0.0");
+    let pids = [pid(&node), log(&node)];
+    let app = |version: &str| {
+        let dir = folder(&format!("tests/fixtures/lib/link-{version}"));
+        node.run(&["upgrade", "--app", "link", &dir.to_string_lossy(), "--profile", "dev"]).expect(0)
+    };
+    app("1.1.0");
+    add(&node, "a");
+    add(&node, "b");
+    node.ok(&["call", &pids[1], &json!("made a").to_string()]);
+    let said = app("1.0.0").stdout;
+    assert!(said.contains("dropped from the states of link: `newest`, `since`, `targets.*.hits`"), "{said}");
+    check_old(&node, &pids);
+}
+
+#[test]
+fn s13_a_process_that_does_not_come_to_rest_loses_the_places_when_it_moves() {
+    let node = grown();
+    let pids = [pid(&node), log(&node)];
+    let mut held = node.relctl(&["call", &pids[0], &json!({ "hold": 3_000 }).to_string()]);
+    let mut held = held.stdout(Stdio::null()).spawn().expect("relctl can be run");
+    eventually("it is in its callback", || {
+        (node.json(&["proc", &pids[0]])["in_callback"] == json!(true)).then_some(())
+    });
+    let report = reported(&node, &["downgrade", "--unrest", "leave", "--suspend-timeout", "100"]);
+    assert_eq!(report.lingering.len(), 1, "{report:#?}");
+    assert!(held.wait().expect("relctl ends").success(), "its callback went on to its end");
+    eventually("it moves", || (node.json(&["proc", &pids[0]])["version"] == json!("1.0.0")).then_some(()));
+    check_old(&node, &pids);
+}
+
+#[test]
+fn r2_a_renamed_field_is_refused_on_the_way_up_before_anything_happens_with_both_names() {
+    let node = link("1.0.0");
+    let pid = pid(&node);
+    add(&node, "a");
+    let state = node.state(&pid);
+    let planned = node.ok(&["plan", &release("link-1.0.0"), &release("link-1.2.0")]).stdout;
+    let both = "`made` is gone, and not declared in DROPPED; `total` is new and has no default";
+    assert!(
+        planned.contains("warning: module link 1.2.0 may not read") && planned.contains(both),
+        "{planned}"
+    );
+    node.ok(&["unpack", &release("link-1.2.0")]);
+    for args in [&["check", "1.2.0"][..], &["upgrade", "1.2.0", "--dry-run"], &["upgrade", "1.2.0"]] {
+        let refused = node.run(args).expect(1).stderr;
+        assert!(refused.contains("does not take the state of") && refused.contains(both), "{refused}");
+        assert_eq!(refused.matches("`made` is gone").count(), 1, "told once:\n{refused}");
+    }
+    assert_eq!((version(&node), node.state(&pid)), (json!("1.0.0"), state));
+}
+
+#[test]
+fn r2_a_renamed_field_is_refused_on_the_way_down_before_anything_happens_with_both_names() {
+    let node = link("1.2.0");
+    let pid = pid(&node);
+    add(&node, "a");
+    let state = node.state(&pid);
+    let both = "`total` is only in 1.2.0 and `made` is only in 1.0.0";
+    let refused = node.run(&["plan", &release("link-1.2.0"), &release("link-1.0.0")]).expect(1).stderr;
+    assert!(refused.contains(both) && refused.contains("change_code_down of 1.2.0"), "{refused}");
+    node.ok(&["unpack", &release("link-1.0.0")]);
+    for args in [&["check", "1.0.0"][..], &["upgrade", "1.0.0", "--dry-run"], &["upgrade", "1.0.0"]] {
+        let refused = node.run(args).expect(1).stderr;
+        assert!(refused.contains(both), "{refused}");
+    }
+    assert_eq!((version(&node), node.state(&pid)), (json!("1.2.0"), state));
+}
+
+#[test]
+fn an_alias_is_taken_on_the_way_up_and_the_way_back_that_loses_it_is_told_before() {
+    let node = link("1.0.0");
+    let pid = pid(&node);
+    add(&node, "a");
+    node.ok(&["unpack", &release("link-1.3.0")]);
+    let checked = checked(&node, "1.3.0");
+    let both = "`total` is only in 1.3.0 and `made` is only in 1.0.0";
+    let way_back = |warning: &&String| warning.contains("on the way back to 1.0.0") && warning.contains(both);
+    assert_eq!(checked.warnings.iter().filter(way_back).count(), 1, "{:#?}", checked.warnings);
+    let report = reported(&node, &["upgrade", "1.3.0"]);
+    assert_eq!((report.outcome, report.warnings), (Outcome::Installed, checked.warnings));
+    assert_eq!(node.state(&pid), json!({ "targets": { "a": target("a") }, "total": 1 }));
+    let refused = node.run(&["downgrade"]).expect(1).stderr;
+    assert!(refused.contains(both), "{refused}");
+    assert_eq!(version(&node), "1.3.0");
+}
