@@ -33,4 +33,5 @@ mod store;
 mod strangers;
 mod tables;
 mod upgrade;
+mod way_back;
 mod windows;

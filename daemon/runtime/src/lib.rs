@@ -75,7 +75,7 @@ pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
 };
 pub use code_server::{CodeError, Place, Version};
-pub use convert::{Conversion, ConvertError, Converted, Stuck};
+pub use convert::{Conversion, ConvertError, Converted, Passage, Stuck};
 pub use crashes::Crash;
 pub use debug::{Logged, Statistics, Way};
 pub use details::{Inside, Letter, ProcessDetails};

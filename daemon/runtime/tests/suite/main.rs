@@ -7,4 +7,5 @@ mod processes;
 mod supervisor_suite;
 mod supervisors;
 mod sys;
+mod trials;
 mod upgrades;
