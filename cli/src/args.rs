@@ -320,6 +320,10 @@ pub(crate) struct Policy {
     /// before it are taken back by a downgrade, for new code has run by then
     #[arg(long)]
     pub(crate) group_windows: bool,
+    /// Go without a way back: do not try it, and go where there is none. By default the way back of
+    /// each state is tried before a release that is watched, or that can fail after the switch
+    #[arg(long)]
+    pub(crate) one_way: bool,
 }
 
 /// The words of the wire for it, with what each means.
@@ -408,7 +412,7 @@ pub(crate) struct Upgrade {
     pub(crate) release: String,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
-    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
+    #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "one_way", "settle", "probe", "suspend_timeout", "code_change_timeout"])]
     pub(crate) app: Option<String>,
     #[command(flatten)]
     pub(crate) build: AppBuild,

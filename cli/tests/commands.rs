@@ -49,6 +49,7 @@ fn report() -> r::Report {
         lingering: Vec::new(),
         unpurged: Vec::new(),
         dropped: BTreeMap::new(),
+        trial: None,
         settled: None,
         way_back: None,
         warnings: Vec::new(),
@@ -937,9 +938,9 @@ fn what_is_chosen_travels_with_the_install_and_each_window_is_drawn() {
         converted: 2,
     };
     let report = r::Report { windows: vec![window(1, "counter", 90), window(2, "till", 70)], ..report() };
-    let args = ["install", "1.1.0", "--group-windows", "--orphans", "kill", "--unrest=leave"];
+    let args = ["install", "1.1.0", "--group-windows", "--orphans", "kill", "--unrest=leave", "--one-way"];
     assert_snapshot!(relctl(vec![answer::<q::Install>(&report)], &args), @r#"
-    -> POST /releases/install {"version":"1.1.0","timeouts":{},"policy":{"orphans":"kill","unrest":"leave","group_windows":true}}
+    -> POST /releases/install {"version":"1.1.0","timeouts":{},"policy":{"orphans":"kill","unrest":"leave","group_windows":true,"one_way":true}}
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     window 1 [counter]: 2 states converted, pause of 2 processes: p50 80 us, p99 90 us, max 90 us
@@ -952,9 +953,9 @@ fn what_is_chosen_travels_with_the_install_and_each_window_is_drawn() {
         instruction: json!({"op": "switch", "window": window}),
     };
     let checked = r::Checked { script: vec![step(1, 1), step(2, 2)], ..checked() };
-    let args = ["check", "1.1.0", "--group-windows", "--orphans", "ignore"];
+    let args = ["check", "1.1.0", "--group-windows", "--orphans", "ignore", "--one-way"];
     assert_snapshot!(relctl(vec![answer::<q::Check>(&checked)], &args), @r"
-    -> GET /releases/check?version=1.1.0&orphans=ignore&group_windows=true
+    -> GET /releases/check?version=1.1.0&orphans=ignore&group_windows=true&one_way=true
     from 1.0.0 to 1.1.0; nothing was executed
     window 1
       1. switch

@@ -205,7 +205,8 @@ typedef struct reld_module {
     reld_status (*export_state)(const void *state_app, reld_buf *out, reld_exit *why);
     /* [pool] Makes a state from bytes of the same meaning; every field must be read or declared dropped. */
     reld_status (*import_state)(reld_bytes state, void **out_app, reld_exit *why);
-    /* [pool] Makes a state of this version from the bytes of version `from`. */
+    /* [pool] Makes a state of this version from the bytes of version `from`. May run again, and as a
+     * trial whose state is dropped, like the next one. */
     reld_status (*change_code)(reld_bytes from, reld_bytes state, reld_bytes extra, void **out_app, reld_exit *why);
     /* [pool] Makes bytes for version `to`, owned by the daemon, from bytes of this version. */
     reld_status (*change_code_down)(reld_bytes to, reld_bytes state, reld_bytes extra, reld_buf *out, reld_exit *why);

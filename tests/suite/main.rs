@@ -35,5 +35,6 @@ mod store;
 mod strangers;
 mod tables;
 mod upgrade;
+mod way_back;
 mod way_down;
 mod windows;

@@ -37,8 +37,8 @@ pub(super) async fn check(client: &Client, version: String, policy: Policy) -> R
 /// Returns the question what an install on these terms would do.
 pub(super) fn checking(version: String, policy: Policy) -> q::Check {
     let supersede = policy.supersede;
-    let q::Policy { orphans, group_windows, rename, .. } = upgrade::policy(policy);
-    q::Check { version, supersede, orphans, group_windows, rename }
+    let q::Policy { orphans, group_windows, rename, one_way, .. } = upgrade::policy(policy);
+    q::Check { version, supersede, orphans, group_windows, rename, one_way }
 }
 
 pub(super) async fn commit(client: &Client, version: Option<String>, wait: Wait) -> Result<Shown, Failure> {

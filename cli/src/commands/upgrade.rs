@@ -113,8 +113,8 @@ fn timeouts(args: Timeouts) -> q::Timeouts {
 }
 
 pub(super) fn policy(args: Policy) -> q::Policy {
-    let Policy { supersede: _, rename, orphans, unrest, crashes, group_windows } = args;
-    q::Policy { orphans, unrest, crashes, group_windows, rename }
+    let Policy { supersede: _, rename, orphans, unrest, crashes, group_windows, one_way } = args;
+    q::Policy { orphans, unrest, crashes, group_windows, rename, one_way }
 }
 
 /// Whoever names a file means it; a version has neither a slash nor this ending.

@@ -1,6 +1,8 @@
 //! What an upgrade would do, and what it did.
 
-use reld_api::response::{Checked, Ended, Lingerer, Outcome, Pauses, Report, Settled, Started};
+use reld_api::response::{
+    Checked, Ended, Lingerer, NotTried, Outcome, Pauses, Report, Settled, Started, Trial,
+};
 
 use super::{duration, line};
 
@@ -54,6 +56,7 @@ fn drawn(report: &Report, kept: &str) -> String {
     if report.windows.is_empty() {
         text += &pauses(&report.pauses);
     }
+    text += &report.trial.as_ref().map(trial).unwrap_or_default();
     text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
     for Started { pid, name, module } in &report.restarted {
@@ -77,6 +80,18 @@ fn drawn(report: &Report, kept: &str) -> String {
 fn headline(report: &Report, kept: &str) -> String {
     let from = report.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     format!("installed {}{from} in {}; it is {kept}\n", report.to, duration::us(report.took_us))
+}
+
+fn trial(trial: &Trial) -> String {
+    let mut text = String::new();
+    if trial.tried > 0 {
+        let took = duration::us(trial.took_us);
+        line(&mut text, format_args!("way back tried: {} states in {took}", trial.tried));
+    }
+    for NotTried { processes, why } in &trial.not_tried {
+        line(&mut text, format_args!("way back not tried: {processes} states, {why}"));
+    }
+    text
 }
 
 fn settled(settled: &Settled) -> String {
@@ -168,6 +183,11 @@ mod tests {
             }],
             unpurged: vec!["loopy".to_owned()],
             dropped: [("link".to_owned(), vec!["since".to_owned(), "limits.max".to_owned()])].into(),
+            trial: Some(Trial {
+                tried: 2,
+                not_tried: vec![NotTried { processes: 1, why: "converted inside the pause".to_owned() }],
+                took_us: 80,
+            }),
             settled: Some(Settled {
                 took_us: 10_000_000,
                 crashes: Vec::new(),
@@ -181,6 +201,8 @@ mod tests {
           1. suspend [counter] (120 us)
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
+        way back tried: 2 states in 80 us
+        way back not tried: 1 states, converted inside the pause
         watched for 10.0 s: nobody crashed, the probe passed
         killed: <8.1> pi, reason killed
         started: <9.2> pi

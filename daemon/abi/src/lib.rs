@@ -308,7 +308,8 @@ pub struct Module {
     /// `[pool]` Makes a state from bytes of the same meaning; every field must be read or declared dropped.
     pub import_state:
         Option<unsafe extern "C" fn(state: Bytes, out_app: *mut *mut c_void, why: *mut Exit) -> Status>,
-    /// `[pool]` Makes a state of this version from the bytes of version `from`. Going up, in the newer library.
+    /// `[pool]` Makes a state of this version from the bytes of version `from`. Going up, in the
+    /// newer library. May run again, and as a trial whose state is dropped, like the next one.
     pub change_code: Option<
         unsafe extern "C" fn(
             from: Bytes,

@@ -14,8 +14,8 @@ pub use look::{
     TableList, TopList, TopProcess, TreeNode, WaitingOrder,
 };
 pub use release::{
-    Checked, Committed, Ended, Lingerer, Outcome, Pauses, Probed, Rebooting, ReleaseList, ReleaseRow,
-    ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun, Unpacked, Window,
+    Checked, Committed, Ended, Lingerer, NotTried, Outcome, Pauses, Probed, Rebooting, ReleaseList,
+    ReleaseRow, ReleaseStatus, Removed, Report, Settled, Started, Step, StepRun, Trial, Unpacked, Window,
 };
 pub use touch::{
     AppStarted, AppStopped, ChildDeleted, ChildStarted, ChildTerminated, CodeChanged, ExitSent, LinkEvent,

@@ -12,8 +12,8 @@ use reld_api::term;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
     Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError,
-    OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Pid, Precopied, Process, PurgeMethod, Purged,
-    Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process, PurgeMethod,
+    Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -258,8 +258,24 @@ impl RuntimeNode {
                 vsn: vsn(&version),
                 after_ms: millis(limit),
             },
+            ConvertError::NoWayBack { from, to, cause } => {
+                let Some(pid) = cause.pid() else { return self.change_code_error(*cause, module, limit) };
+                let reason = no_way_back(&cause, limit);
+                NodeError::NoWayBack { process: who(pid), from: vsn(&from), to: vsn(&to), reason }
+            }
             ConvertError::Starved => NodeError::Starved { module: module.clone(), after_ms: millis(limit) },
         }
+    }
+}
+
+/// Says which version answered what when a state was carried back.
+fn no_way_back(cause: &ConvertError, limit: Duration) -> String {
+    match cause {
+        ConvertError::Refused { version, exit, .. } => format!("{version} answered: {exit}"),
+        ConvertError::TimedOut { version, .. } => {
+            format!("{version} did not return within {} ms", millis(limit))
+        }
+        ConvertError::NoWayBack { .. } | ConvertError::Starved => cause.to_string(),
     }
 }
 
@@ -529,23 +545,23 @@ impl Node for RuntimeNode {
             self.doomed.extend(doomed);
         }
         let at_rest = upgrade.count().saturating_sub(upgrade.left().len());
-        let precopied = upgrade.precopied();
+        let (precopied, tried) = (upgrade.precopied(), upgrade.tried());
         let doomed_orphans = std::mem::take(&mut self.doomed);
         let (killed, stay): (Vec<Process>, Vec<Process>) =
             self.processes(&unrested).into_iter().partition(|process| unrest(gate, process) == Unrest::Kill);
         let doomed = self.processes(&doomed_orphans).into_iter().chain(killed).collect();
         self.hold_stopped(gate);
-        Ok(Raised { at_rest, precopied, left: stay, doomed })
+        Ok(Raised { at_rest, precopied, tried, left: stay, doomed })
     }
 
     fn precopy(
         &mut self,
         gate: &Gate,
-        conversions: &[Conversion],
+        passages: &[Passage],
         limit: Duration,
     ) -> Result<Precopied, NodeError> {
-        let named = conversions.iter().map(|c| Ok((c.module.to_string(), how(c)?)));
-        let conversions = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
+        let named = passages.iter().map(|p| Ok((p.conversion.module.to_string(), passage(p)?)));
+        let passages = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
         let leaving = gate.leaving.iter().filter_map(|child| self.leaving(child)).collect();
         let Some(upgrade) = &mut self.upgrade else { return Ok(Precopied::default()) };
         let modules = gate.members.iter().map(|member| member.module.as_str());
@@ -556,14 +572,10 @@ impl Node for RuntimeNode {
             self.doomed.extend(upgrade.members().filter(|pid| is_orphan_pid(&self.runtime, *pid)));
             upgrade.give_up(&self.doomed);
         }
-        match upgrade.precopy(&conversions, limit) {
-            Ok(runtime::Precopied { processes, rounds }) => Ok(Precopied { processes, rounds }),
+        match upgrade.precopy(&passages, limit) {
+            Ok(runtime::Precopied { processes, rounds, trial }) => Ok(Precopied { processes, rounds, trial }),
             Err(error) => {
-                let pid = match &error {
-                    ConvertError::Refused { pid, .. } | ConvertError::TimedOut { pid, .. } => Some(*pid),
-                    ConvertError::Starved => None,
-                };
-                let module = pid.and_then(|pid| self.process(pid)).map(|process| process.module);
+                let module = error.pid().and_then(|pid| self.process(pid)).map(|process| process.module);
                 let module = module.unwrap_or_else(|| gate.members[0].module.clone());
                 Err(self.change_code_error(error, &module, limit))
             }
@@ -572,7 +584,7 @@ impl Node for RuntimeNode {
 
     fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError> {
         let Some(upgrade) = &self.upgrade else { return Ok(Converted::default()) };
-        let how = how(conversion)?;
+        let how = how(&conversion.module, &conversion.change)?;
         match upgrade.convert(conversion.module.as_str(), how, limit) {
             Ok(converted) => Ok(Converted {
                 processes: converted.processes,
@@ -713,15 +725,21 @@ impl RuntimeNode {
     }
 }
 
-fn how(conversion: &Conversion) -> Result<runtime::Conversion, NodeError> {
+fn passage(passage: &Passage) -> Result<runtime::Passage, NodeError> {
+    let Passage { conversion: Conversion { module, change }, back } = passage;
+    let back = back.as_ref().map(|back| how(module, back)).transpose()?;
+    Ok(runtime::Passage { how: how(module, change)?, back })
+}
+
+fn how(module: &ModuleName, change: &StateChange) -> Result<runtime::Conversion, NodeError> {
     let bytes = |extra| {
         let refuse = |error: term::TermError| NodeError::Stage {
-            module: conversion.module.clone(),
+            module: module.clone(),
             reason: format!("the data of its instruction cannot be handed over: {error}"),
         };
         term::to_msgpack(extra).map_err(refuse)
     };
-    Ok(match &conversion.change {
+    Ok(match change {
         StateChange::Soft(dropped) => runtime::Conversion::Soft { cut: cut(dropped) },
         StateChange::Supervisor => runtime::Conversion::Supervisor,
         StateChange::Advanced { mode: Mode::Up, vsn, extra, .. } => {

@@ -137,6 +137,7 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
         lingering: report.lingering.iter().map(lingerer).collect(),
         unpurged: unpurged(report),
         dropped: dropped(report),
+        trial: report.trial.as_ref().map(trial),
         settled: report.settled.as_ref().map(settled),
         way_back: report.way_back.as_deref().map(wire).map(Box::new),
         warnings: warnings(report),
@@ -211,9 +212,20 @@ pub(crate) fn under_way(from: Option<String>, to: String) -> r::Report {
         lingering: Vec::new(),
         unpurged: Vec::new(),
         dropped: BTreeMap::new(),
+        trial: None,
         settled: None,
         way_back: None,
         warnings: Vec::new(),
+    }
+}
+
+fn trial(trial: &handler::Trial) -> r::Trial {
+    let not_tried =
+        |left: &handler::NotTried| r::NotTried { processes: left.processes as u64, why: left.why.clone() };
+    r::Trial {
+        tried: trial.tried as u64,
+        not_tried: trial.not_tried.iter().map(not_tried).collect(),
+        took_us: trial.duration_us,
     }
 }
 

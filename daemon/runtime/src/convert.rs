@@ -12,6 +12,11 @@
 //! callback takes it away ([`crate::upgrade::stir`]); so the second visit sees whether the state is still the one that
 //! was read, and leaves the process *dirty* if not.
 //!
+//! Where an upgrade may have to go back, the way back is tried before a shadow is placed: the new
+//! state is carried to the code that it came from by the very code that converts, and what that
+//! makes is dropped. No process is claimed meanwhile, and none is the running one, so the node
+//! refuses whatever a conversion or a trial asks it for.
+//!
 //! App code that never returns cannot be stopped: its thread is left to itself, and [`Stuck`] tells of it until it
 //! comes back.
 
@@ -33,7 +38,7 @@ use crate::pid::Pid;
 use crate::process::{Actor, Body, Card, Process};
 use crate::rows::Rows;
 use crate::slot::{Slot, Unclaimed};
-use crate::supervisor;
+use crate::supervisor::{self, Supervisor};
 use crate::upgrade::{self, Fate, Shadow};
 use crate::world::World;
 
@@ -75,6 +80,15 @@ impl Conversion {
     }
 }
 
+/// The way of a module's states to other code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// How they are converted.
+    pub how: Conversion,
+    /// How each is carried back, as a trial, before its conversion counts; `None` for no trial.
+    pub back: Option<Conversion>,
+}
+
 /// A conversion that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
@@ -96,9 +110,30 @@ pub enum ConvertError {
         /// The version of the code that does not come back.
         version: String,
     },
+    /// A new state cannot be carried back: a trial failed.
+    #[error("no way back from {from} to {to}: {cause}")]
+    NoWayBack {
+        /// The version of the code that is to come.
+        from: String,
+        /// The version of the code that runs.
+        to: String,
+        /// What the trial came to.
+        cause: Box<Self>,
+    },
     /// No thread was free to convert anything for all that time.
     #[error("no thread was free")]
     Starved,
+}
+
+impl ConvertError {
+    /// Returns the process whose state it is about.
+    pub fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Refused { pid, .. } | Self::TimedOut { pid, .. } => Some(*pid),
+            Self::NoWayBack { cause, .. } => cause.pid(),
+            Self::Starved => None,
+        }
+    }
 }
 
 /// App code that does not come back, and so holds a thread and its library. OTP has no such thing: the emulator
@@ -134,7 +169,7 @@ pub struct Converted {
 pub(crate) struct Order {
     pub(crate) pids: Vec<Pid>,
     /// The code of the shadows and the way to them; without it processes are only noted to be at rest.
-    pub(crate) to: Option<(Arc<Code>, Conversion)>,
+    pub(crate) to: Option<(Arc<Code>, Passage)>,
     /// Children, by supervisor and id, that are deleted right after the switch.
     pub(crate) leaving: Arc<[(Pid, Bytes)]>,
     pub(crate) upgrade: usize,
@@ -148,6 +183,15 @@ pub(crate) struct Order {
 pub(crate) struct Done {
     pub(crate) converted: Converted,
     pub(crate) dirty: Vec<Pid>,
+    /// How long the trials of the way back took, added up.
+    pub(crate) trial: Duration,
+}
+
+impl Order {
+    /// Returns whether the way back of each state is tried.
+    fn is_trial(&self) -> bool {
+        self.to.as_ref().is_some_and(|(_, passage)| passage.back.is_some())
+    }
 }
 
 /// Converts the states of these processes to shadows, and waits for that. `limit` is for each state by itself, as the
@@ -193,8 +237,16 @@ struct Station {
 struct At {
     pid: Pid,
     since: Instant,
+    /// The state is on its way back, as a trial.
+    is_trial: bool,
     /// It was given up, and [`World::stuck`] tells of it.
     is_stuck: bool,
+}
+
+impl At {
+    fn new(pid: Pid, is_trial: bool) -> Self {
+        Self { pid, since: Instant::now(), is_trial, is_stuck: false }
+    }
 }
 
 #[derive(Default)]
@@ -221,7 +273,7 @@ impl Work {
                 ended = true;
                 break;
             }
-            match work.one(job, pid) {
+            match work.one(job, pid, &mut done.trial) {
                 Ok(One::Converted(change)) => {
                     done.converted.processes += 1;
                     done.converted.children.extend(change.map(|change| (pid, change)));
@@ -255,12 +307,14 @@ impl Work {
     }
 
     fn note(&self, done: Done, ended: bool) {
-        self.world.fates.shadowed(self.order.upgrade, done.converted.processes);
+        let tried = if self.order.is_trial() { done.converted.processes } else { 0 };
+        self.world.fates.shadowed(self.order.upgrade, done.converted.processes, tried);
         let mut state = self.state.lock();
         let all = &mut state.done;
         all.converted.processes += done.converted.processes;
         all.converted.children.extend(done.converted.children);
         all.dirty.extend(done.dirty);
+        all.trial += done.trial;
         if ended {
             state.ended += 1;
             self.done.notify_all();
@@ -301,7 +355,8 @@ impl Work {
         let is_in_new = station.is_in_new.load(Ordering::Relaxed);
         let new = self.order.to.as_ref().filter(|_| is_in_new).map(|(code, _)| of(code));
         let running = || self.world.process(at.pid).map(|info| (info.module, info.version, info.app));
-        let (module, version, app) = new.or_else(running).unwrap_or_default();
+        let replaced = || self.replaced().map(|code| of(&code));
+        let (module, version, app) = new.or_else(running).or_else(replaced).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
         let version_ = version.clone();
         let stuck = Stuck {
@@ -314,16 +369,15 @@ impl Work {
             frames: Vec::new(),
         };
         self.world.stuck.lock().push(stuck);
-        Some(ConvertError::TimedOut { pid: at.pid, version })
+        let error = ConvertError::TimedOut { pid: at.pid, version };
+        Some(if at.is_trial { self.no_way_back(error) } else { error })
     }
 
-    /// Gives one resting process a shadow. The conversion itself runs while nobody has the process claimed, so a slow
-    /// one blocks no sender and no inspector.
-    fn one(&self, job: usize, pid: Pid) -> Result<One, ConvertError> {
-        let in_new = |is_it| self.at[job].is_in_new.store(is_it, Ordering::Relaxed);
-        in_new(false);
-        self.go(job, Some(At { pid, since: Instant::now(), is_stuck: false }));
-        let read = match self.visit(pid, |body| self.read(body)) {
+    /// Gives one resting process a shadow. The conversion itself, and the trial of the way back,
+    /// run while nobody has the process claimed, so a slow one blocks no sender and no inspector.
+    fn one(&self, job: usize, pid: Pid, trial: &mut Duration) -> Result<One, ConvertError> {
+        self.go(job, Some(At::new(pid, false)));
+        let read = match self.visit(pid, |body| self.read(job, body)) {
             Visited::Done(Ok(read)) => read,
             Visited::Done(Err(exit)) => return Err(self.refused(pid, None, exit)),
             Visited::Gone => return Ok(One::Nothing),
@@ -332,30 +386,120 @@ impl Work {
         let made = match (read, &self.order.to) {
             (Read::Runs, _) => return Ok(One::Dirty),
             (Read::Nothing, _) | (_, None) => return Ok(One::Nothing),
-            (Read::Supervisor(args, rows), Some((code, _))) => {
-                in_new(true);
+            (Read::Supervisor(args, rows, old), Some((code, passage))) => {
+                self.enter(job, code);
                 let stays = |id: &[u8]| !self.order.leaving.iter().any(|(of, it)| *of == pid && it == id);
                 let wanted = supervisor::wanted(code, &args).and_then(|wanted| {
                     supervisor::check_kept(&rows, wanted.as_ref(), stays, &self.world.code)?;
                     Ok(wanted)
                 });
-                Made::Supervisor(wanted.map_err(|exit| self.refused(pid, Some(code), exit))?)
+                let wanted = wanted.map_err(|exit| self.refused(pid, Some(code), exit))?;
+                *trial +=
+                    self.trial(job, pid, passage, |back| self.ask_again(job, pid, &args, &old.code, back))?;
+                Made::Supervisor(wanted)
             }
-            (Read::State(state, old), Some((code, how))) => {
-                let state = self.lower(pid, how, state, &old)?;
-                in_new(true);
-                let instance = match how {
-                    Conversion::Up { from, extra } => code.module.change_code(from, &state, extra),
-                    _ => code.module.import(&how.cut().of(&state)),
-                };
-                Made::State(instance.map_err(|exit| self.refused(pid, Some(code), exit))?)
+            (Read::State(state, old), Some((code, passage))) => {
+                let made = self.carry(job, pid, state, (&old.code, code), &passage.how)?;
+                *trial += self.trial(job, pid, passage, |back| {
+                    let state = made.export().map_err(|exit| self.refused(pid, Some(code), exit))?;
+                    self.carry(job, pid, state, (code, &old.code), back).map(drop)
+                })?;
+                Made::State(made)
             }
         };
         Ok(self.place(pid, made))
     }
 
+    /// Notes whose code is about to run.
+    fn enter(&self, job: usize, code: &Arc<Code>) {
+        let is_new = self.order.to.as_ref().is_some_and(|(new, _)| Arc::ptr_eq(new, code));
+        self.at[job].is_in_new.store(is_new, Ordering::Relaxed);
+    }
+
+    /// Carries a state from the code that wrote it to other code.
+    fn carry(
+        &self,
+        job: usize,
+        pid: Pid,
+        state: Bytes,
+        (from, to): (&Arc<Code>, &Arc<Code>),
+        how: &Conversion,
+    ) -> Result<Box<dyn Instance>, ConvertError> {
+        // Going down, the code that is left makes the state that the other can read.
+        let state = match how {
+            Conversion::Down { to: version, extra, .. } => {
+                self.enter(job, from);
+                let lowered = from.module.change_code_down(version, &state, extra);
+                lowered.map_err(|exit| self.refused(pid, Some(from), exit))?
+            }
+            Conversion::Soft { .. } | Conversion::Up { .. } | Conversion::Supervisor => state,
+        };
+        self.enter(job, to);
+        let made = match how {
+            Conversion::Up { from: version, extra } => to.module.change_code(version, &state, extra),
+            Conversion::Soft { cut } | Conversion::Down { cut, .. } => to.module.import(&cut.of(&state)),
+            Conversion::Supervisor => Err(Exit::Error("it is no supervisor".to_owned())),
+        };
+        made.map_err(|exit| self.refused(pid, Some(to), exit))
+    }
+
+    /// Asks the init that a supervisor came from again, as the way back would. The state is the
+    /// daemon's own, and stays.
+    fn ask_again(
+        &self,
+        job: usize,
+        pid: Pid,
+        args: &[u8],
+        code: &Arc<Code>,
+        back: &Conversion,
+    ) -> Result<(), ConvertError> {
+        if matches!(back, Conversion::Soft { .. }) {
+            return Ok(());
+        }
+        self.enter(job, code);
+        let wanted = supervisor::wanted(code, args).map(drop);
+        wanted.map_err(|exit| self.refused(pid, Some(code), exit))
+    }
+
+    /// Tries the way back, where there is one to try; returns how long that took. The trial has a
+    /// time limit of its own.
+    fn trial(
+        &self,
+        job: usize,
+        pid: Pid,
+        passage: &Passage,
+        carry: impl FnOnce(&Conversion) -> Result<(), ConvertError>,
+    ) -> Result<Duration, ConvertError> {
+        let Some(back) = &passage.back else { return Ok(Duration::ZERO) };
+        let at = At::new(pid, true);
+        self.go(job, Some(at));
+        carry(back).map_err(|error| self.no_way_back(error))?;
+        Ok(at.since.elapsed())
+    }
+
+    /// Returns the failure of a trial for this reason.
+    fn no_way_back(&self, cause: ConvertError) -> ConvertError {
+        let from = self.order.to.as_ref().map(|(code, _)| code.module.version().to_owned());
+        let to = cause.pid().map(|pid| self.version_of(pid));
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        ConvertError::NoWayBack { from, to, cause: Box::new(cause) }
+    }
+
+    /// Returns the code that the shadows are to replace.
+    fn replaced(&self) -> Option<Arc<Code>> {
+        self.world.code.current(self.order.to.as_ref()?.0.name())
+    }
+
+    /// Returns the version of the code that a process runs, or ran before it ended.
+    fn version_of(&self, pid: Pid) -> String {
+        let running = self.world.process(pid).map(|info| info.version);
+        let replaced = || self.replaced().map(|code| code.module.version().to_owned());
+        running.or_else(replaced).unwrap_or_default()
+    }
+
     /// Reads the state of a process at rest, and notes that it was read.
-    fn read(&self, body: &mut Body) -> Result<Read, Exit> {
+    fn read(&self, job: usize, body: &mut Body) -> Result<Read, Exit> {
+        self.enter(job, &body.card.code);
         upgrade::settle(&self.world, body);
         if !matches!(body.actor, Actor::Resting(_)) {
             return Ok(Read::Runs);
@@ -364,27 +508,22 @@ impl Work {
             return Ok(Read::Nothing);
         }
         body.round = self.order.round;
-        let (Actor::Resting(instance), Some((_, how))) = (&body.actor, &self.order.to) else {
+        let (Actor::Resting(instance), Some((_, Passage { how, .. }))) = (&body.actor, &self.order.to) else {
             return Ok(Read::Nothing);
         };
         // OTP: whatever asked for it, the code change of a supervisor asks its init. Unlike gen_servers, its state is the
         // daemon's own: without a code change nothing of it moves.
         let is_supervisor = body.card.code.behaviour() == Behaviour::Supervisor;
         if is_supervisor && !matches!(how, Conversion::Soft { .. }) {
-            let old = instance.supervisor().map(|old| (old.args().to_vec(), Arc::clone(old.rows())));
-            return Ok(old.map_or(Read::Nothing, |(args, rows)| Read::Supervisor(args, rows)));
+            let read = |old: &Supervisor| {
+                Read::Supervisor(old.args().to_vec(), Arc::clone(old.rows()), Arc::clone(&body.card))
+            };
+            return Ok(instance.supervisor().map_or(Read::Nothing, read));
         }
         if is_supervisor || matches!(how, Conversion::Supervisor) {
             return Ok(Read::Nothing);
         }
         Ok(Read::State(instance.export()?, Arc::clone(&body.card)))
-    }
-
-    /// Going down, the code that is left makes the state that the other can read.
-    fn lower(&self, pid: Pid, how: &Conversion, state: Bytes, old: &Card) -> Result<Bytes, ConvertError> {
-        let Conversion::Down { to, extra, .. } = how else { return Ok(state) };
-        let lowered = old.code.module.change_code_down(to, &state, extra);
-        lowered.map_err(|exit| self.refused(pid, Some(&old.code), exit))
     }
 
     /// Puts a shadow beside the live state, unless that has changed, or the upgrade was given up meanwhile.
@@ -409,7 +548,8 @@ impl Work {
                 }
                 _ => return One::Nothing,
             };
-            let shadow = Shadow { upgrade: self.order.upgrade, card: body.card.with_code(code), instance };
+            let (upgrade, is_tried) = (self.order.upgrade, self.order.is_trial());
+            let shadow = Shadow { upgrade, is_tried, card: body.card.with_code(code), instance };
             body.shadow = Some(Box::new(shadow));
             One::Converted(change)
         });
@@ -440,7 +580,7 @@ impl Work {
     fn refused(&self, pid: Pid, by: Option<&Code>, exit: Exit) -> ConvertError {
         let version = match by {
             Some(code) => code.module.version().to_owned(),
-            None => self.world.process(pid).map(|info| info.version).unwrap_or_default(),
+            None => self.version_of(pid),
         };
         ConvertError::Refused { pid, version, exit }
     }
@@ -458,8 +598,8 @@ enum One {
 enum Read {
     /// A state, and whose it is.
     State(Bytes, Arc<Card>),
-    /// What a supervisor was started with, and its children.
-    Supervisor(Bytes, Arc<RwLock<Rows>>),
+    /// What a supervisor was started with, its children, and whose they are.
+    Supervisor(Bytes, Arc<RwLock<Rows>>, Arc<Card>),
     Nothing,
     Runs,
 }

@@ -78,7 +78,7 @@ pub use code::{
 };
 pub use code_server::{CodeError, Place, Version};
 pub use contain::{Panicked, contained, contained_task};
-pub use convert::{Conversion, ConvertError, Converted, Stuck};
+pub use convert::{Conversion, ConvertError, Converted, Passage, Stuck};
 pub use crashes::Crash;
 pub use cut::Cut;
 pub use debug::{Logged, Statistics, Way};

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::code::{Behaviour, Bytes, Instance, Module};
 use crate::code_server::Code;
 use crate::context;
-use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order};
+use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order, Passage};
 use crate::exit::Exit;
 use crate::gate::{self, Gate, Member, Processes, Round};
 use crate::journal::Entries;
@@ -60,12 +60,15 @@ struct Record {
     fate: AtomicU8,
     /// How many shadows it has; for a moment too few, since they are counted after they are placed.
     shadows: AtomicIsize,
+    /// How many of them were carried back, as a trial.
+    tried: AtomicIsize,
 }
 
 impl Fates {
     /// Begins an upgrade and returns its number.
     fn begin(&self) -> usize {
-        self.0.push(Record { fate: AtomicU8::new(Fate::Open as u8), shadows: AtomicIsize::new(0) })
+        let (fate, shadows, tried) = (Fate::Open as u8, AtomicIsize::new(0), AtomicIsize::new(0));
+        self.0.push(Record { fate: AtomicU8::new(fate), shadows, tried })
     }
 
     pub(crate) fn of(&self, upgrade: usize) -> Fate {
@@ -82,30 +85,43 @@ impl Fates {
         }
     }
 
-    /// Counts shadows that were placed.
-    pub(crate) fn shadowed(&self, upgrade: usize, placed: usize) {
+    /// Counts shadows that were placed, and those of them whose way back was tried.
+    pub(crate) fn shadowed(&self, upgrade: usize, placed: usize, tried: usize) {
         if let Some(record) = self.0.get(upgrade) {
             record.shadows.fetch_add(placed.cast_signed(), Ordering::Relaxed);
+            record.tried.fetch_add(tried.cast_signed(), Ordering::Relaxed);
         }
     }
 
     /// Counts a shadow that is void.
-    fn voided(&self, upgrade: usize) {
-        if let Some(record) = self.0.get(upgrade) {
+    fn voided(&self, shadow: &Shadow) {
+        if let Some(record) = self.0.get(shadow.upgrade) {
             record.shadows.fetch_sub(1, Ordering::Relaxed);
+            record.tried.fetch_sub(isize::from(shadow.is_tried), Ordering::Relaxed);
         }
     }
 
     /// Returns how many shadows an upgrade has that nobody converts for.
     fn shadows(&self, upgrade: usize) -> usize {
-        let shadows = self.0.get(upgrade).map_or(0, |record| record.shadows.load(Ordering::Relaxed));
-        usize::try_from(shadows).unwrap_or(0)
+        self.count(upgrade, |record| &record.shadows)
+    }
+
+    /// Returns of how many of them the way back was tried.
+    fn tried(&self, upgrade: usize) -> usize {
+        self.count(upgrade, |record| &record.tried)
+    }
+
+    fn count(&self, upgrade: usize, of: impl Fn(&Record) -> &AtomicIsize) -> usize {
+        let count = self.0.get(upgrade).map_or(0, |record| of(record).load(Ordering::Relaxed));
+        usize::try_from(count).unwrap_or(0)
     }
 }
 
 /// A converted state beside the live one.
 pub(crate) struct Shadow {
     pub(crate) upgrade: usize,
+    /// It was carried back, as a trial.
+    pub(crate) is_tried: bool,
     /// The process's card in the code of that state.
     pub(crate) card: Arc<Card>,
     pub(crate) instance: Box<dyn Instance>,
@@ -131,6 +147,8 @@ pub struct Precopied {
     pub processes: usize,
     /// How often those that ran meanwhile were gone over, the first time included.
     pub rounds: usize,
+    /// How long the trials of the way back took, added up.
+    pub trial: Duration,
 }
 
 /// One upgrade under way. One at a time per node.
@@ -154,6 +172,8 @@ pub struct Upgrade {
     children: HashMap<String, BTreeMap<Pid, Change>>,
     /// How many had a shadow when all had come to rest.
     precopied: usize,
+    /// Of how many of these the way back was tried.
+    tried: usize,
     /// How long those that were dirty took to come to rest.
     rested: Vec<Duration>,
     /// How many rested when the gate was raised, without being looked at.
@@ -264,6 +284,7 @@ impl Upgrade {
             dirty: Members::default(),
             children: HashMap::new(),
             precopied: 0,
+            tried: 0,
             rested: Vec::new(),
             clean: 0,
             raised: None,
@@ -295,6 +316,11 @@ impl Upgrade {
     /// Returns how many members had a shadow already when all had come to rest.
     pub fn precopied(&self) -> usize {
         self.precopied
+    }
+
+    /// Returns of how many of these members the way back was tried.
+    pub fn tried(&self) -> usize {
+        self.tried
     }
 
     /// Returns the members that are not converted: they did not come to rest, or were given up.
@@ -339,16 +365,18 @@ impl Upgrade {
     /// A process that begins a callback afterwards drops its shadow and is gone over again, here or by
     /// [`Upgrade::convert`]. Members of other modules, and those given up, get none.
     ///
+    /// Where the way back is tried, a shadow is placed only when it was carried back.
+    ///
     /// # Errors
-    /// The first process whose conversion failed or did not come back. Nothing is left of the others, and nobody was
-    /// held.
+    /// The first process whose conversion, or trial, failed or did not come back. Nothing is left
+    /// of the others, and nobody was held.
     pub fn precopy(
         &mut self,
-        conversions: &HashMap<String, Conversion>,
+        passages: &HashMap<String, Passage>,
         limit: Duration,
     ) -> Result<Precopied, ConvertError> {
         let Some(gate) = self.gate.clone() else { return Ok(Precopied::default()) };
-        let (mut rounds, mut before) = (0, usize::MAX);
+        let (mut rounds, mut before, mut trial) = (0, usize::MAX, Duration::ZERO);
         loop {
             let newborn = gate.newborn();
             self.add_newborn(newborn);
@@ -362,43 +390,48 @@ impl Upgrade {
             before = if everybody { usize::MAX } else { dirty.len() };
             rounds += 1;
             let todo = if everybody { self.everybody() } else { self.sorted(dirty) };
-            if let Err(error) = self.round(&gate, todo, conversions, limit) {
-                self.discard();
-                return Err(error);
+            match self.round(&gate, todo, passages, limit) {
+                Ok(took) => trial += took,
+                Err(error) => {
+                    self.discard();
+                    return Err(error);
+                }
             }
         }
-        Ok(Precopied { processes: self.world.fates.shadows(self.number), rounds })
+        Ok(Precopied { processes: self.world.fates.shadows(self.number), rounds, trial })
     }
 
-    /// One round of pre-copy over these processes.
+    /// One round of pre-copy over these processes. Returns how long its trials took.
     fn round(
         &mut self,
         gate: &Gate,
         todo: Todo,
-        conversions: &HashMap<String, Conversion>,
+        passages: &HashMap<String, Passage>,
         limit: Duration,
-    ) -> Result<(), ConvertError> {
+    ) -> Result<Duration, ConvertError> {
         let round = self.world.gate.begin_round();
         gate.note(self.go_over(todo.held, None, round, false, limit)?.dirty);
+        let mut trial = Duration::ZERO;
         for (module, pids) in todo.members.0 {
-            let to = conversions
+            let to = passages
                 .get(&module)
-                .and_then(|how| Some((self.world.code.staged(&module)?, how.clone())));
+                .and_then(|passage| Some((self.world.code.staged(&module)?, passage.clone())));
             if to.is_none() {
                 gate.note(pids);
                 continue;
             }
             let done = self.go_over(pids, to, round, false, limit)?;
             gate.note(done.dirty);
+            trial += done.trial;
             self.children.entry(module).or_default().extend(done.converted.children);
         }
-        Ok(())
+        Ok(trial)
     }
 
     fn go_over(
         &self,
         pids: Vec<Pid>,
-        to: Option<(Arc<Code>, Conversion)>,
+        to: Option<(Arc<Code>, Passage)>,
         round: Round,
         is_held: bool,
         limit: Duration,
@@ -473,6 +506,7 @@ impl Upgrade {
                 self.add_newborn(gate.newborn());
                 self.dirty = self.sorted(gate.dirty()).members;
                 self.precopied = self.world.fates.shadows(self.number);
+                self.tried = self.world.fates.tried(self.number);
                 Ok(())
             }
             Err(late) => {
@@ -527,7 +561,9 @@ impl Upgrade {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
         code.replaces(how.cut());
         let round = self.world.gate.begin_round();
-        let done = self.go_over(self.dirty_of(module), Some((code, how)), round, true, limit)?;
+        // Nothing is tried inside the pause.
+        let passage = Passage { how, back: None };
+        let done = self.go_over(self.dirty_of(module), Some((code, passage)), round, true, limit)?;
         let mut children = self.children.get(module).cloned().unwrap_or_default();
         children.retain(|pid, _| !self.left.contains(pid));
         children.extend(done.converted.children);
@@ -659,7 +695,7 @@ pub(crate) fn stir(world: &World, body: &mut Body) {
     // The switch may have come just before.
     settle(world, body);
     if let Some(shadow) = body.shadow.take() {
-        world.fates.voided(shadow.upgrade);
+        world.fates.voided(&shadow);
     }
 }
 

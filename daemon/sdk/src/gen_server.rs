@@ -124,8 +124,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Makes a state of this version from one of the older version `from`. `extra` is the appup's.
     ///
-    /// Reads the state as it is by default, so new fields need a `#[serde(default)]` and renamed ones an alias. May run
-    /// several times for one upgrade, whose last result counts. OTP: `code_change/3`.
+    /// Reads the state as it is by default, so new fields need a `#[serde(default)]` and renamed
+    /// ones an alias. May run several times for one upgrade, whose last result counts, and as a
+    /// trial before a downgrade. OTP: `code_change/3`.
     ///
     /// # Errors
     /// An error takes the whole upgrade back.
@@ -136,7 +137,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Makes a state that the older version `to` can read. `extra` is the appup's.
     ///
-    /// Writes the state as it is by default. OTP: `code_change({down, Vsn}, ..)`.
+    /// Writes the state as it is by default. May run several times for one downgrade, and as a
+    /// trial before an upgrade. OTP:
+    /// `code_change({down, Vsn}, ..)`.
     ///
     /// # Errors
     /// An error takes the whole downgrade back.

@@ -185,6 +185,15 @@
 //! (`--code-change-timeout`); then, as when a conversion fails, everything is as before. Ending `relctl` ends no
 //! upgrade: the node finishes or takes back what it began, and `relctl status` shows it.
 //!
+//! Where a release is watched (`--settle`, `--probe`) or something can fail after the switch (a
+//! child that starts), the way back is tried before anybody is held: each new state is written,
+//! goes through what the opposite entry says, is read by the older code, and is dropped. A state
+//! that has no way back fails the upgrade, and so does an appup without the opposite entry; `relctl
+//! upgrade --one-way` goes all the same. So both conversions may run, and their results be dropped,
+//! in either direction. Not tried are states behind a call, states that changed just before the
+//! pause, and all that the new code makes of them later: a field that only it can write needs its
+//! way back as well.
+//!
 //! # What an author must know
 //!
 //! * **States are bytes.** Between two versions a state, a message or an argument travels as MessagePack with field

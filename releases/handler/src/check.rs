@@ -18,6 +18,7 @@ use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
 use crate::process::{Listed, Process};
 use crate::program::{InstallOptions, Material, pre_purges, programs};
 use crate::step::Program;
+use crate::trial::Outlook;
 
 /// What an install would do, and what stands in its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +85,7 @@ pub(crate) fn prepare<N: Node>(
     }
     let left = from.map(|from| from.documents(store)).transpose()?;
     match candidate(store, to) {
-        Ok((documents, material)) => {
+        Ok((documents, mut material)) => {
             prepared.check.warnings.extend(left.iter().flat_map(|left| not_taken(left, &documents)));
             prepared.check.warnings.extend(strangers(&documents));
             let (old, new) = (left.map(|left| left.release), documents.release);
@@ -93,7 +94,10 @@ pub(crate) fn prepare<N: Node>(
                 None => Ok(Script::boot(&new)),
             };
             if let (Some(old), Ok(script)) = (&old, &script) {
-                prepared.check.obstacles.extend(no_way_back(old, &new, script));
+                let Outlook { obstacle, warning, back } = Outlook::new(old, &new, script, options);
+                prepared.check.obstacles.extend(obstacle);
+                prepared.check.warnings.extend(warning);
+                material.back = back;
                 prepared.check.obstacles.append(&mut threads(node, old, &material, script));
             }
             prepared.plan(node, old.as_ref(), script, material, options, look);
@@ -123,12 +127,6 @@ fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
 fn strangers(documents: &Documents) -> impl Iterator<Item = String> {
     let names = documents.config.apps.keys().filter(|name| documents.release.app(name).is_none());
     names.map(|name| format!("config.toml is about {name} too, which is no app of the release"))
-}
-
-/// What was carried out of a script of several windows is taken back by the script of the opposite direction.
-fn no_way_back(old: &Release, new: &Release, script: &Script) -> Option<Obstacle> {
-    let is_one = script.windows().count() < 2;
-    if is_one { None } else { plan_windows(new, old, Windows::Group).err().map(Obstacle::NoWayBack) }
 }
 
 /// Prepares the way back from an upgrade `from` which only a part was carried out: the node is between two releases.
@@ -236,6 +234,7 @@ fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &
         libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
         apps: specs.map(|app| spec(dir(app), documents, app)).collect(),
         continues: false,
+        back: None,
     }
 }
 
@@ -261,7 +260,7 @@ fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
 }
 
 /// OTP: `restart_new_emulator`, `restart_emulator`.
-fn restarts(script: &Script) -> bool {
+pub(crate) fn restarts(script: &Script) -> bool {
     use PlanAction::{RestartDaemon, RestartNewDaemon};
     script.steps.iter().any(|step| matches!(step.action, RestartDaemon | RestartNewDaemon))
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::node::Lingerer;
 use crate::process::{Listed, Process};
+use crate::trial::Need;
 
 /// Why a node did not do what a verb of [`Node`](crate::Node) asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +100,21 @@ pub enum NodeError {
         /// What the app answered, or its panic.
         reason: String,
     },
+    /// A state could not be carried back, when that was tried.
+    #[error(
+        "{process}: its new state has no way back from {from} to {to}: app {} {reason}; mend that \
+         conversion, or go without a way back (--one-way)", .process.app
+    )]
+    NoWayBack {
+        /// Whose state.
+        process: Box<Process>,
+        /// The version of the code that is to come.
+        from: Vsn,
+        /// The version of the code that runs.
+        to: Vsn,
+        /// Which version of the app answered what.
+        reason: String,
+    },
     /// No thread of the node was free to convert anything.
     #[error(
         "change_code {module}: for {after_ms} ms no thread was free; `relctl status` lists the code that does not return"
@@ -151,11 +167,16 @@ pub enum Obstacle {
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// Group by group, what was carried out is taken back by the script of the opposite direction, and there is none.
+    /// Something may need the way back, and there is none.
     #[error(
-        "group by group it could not be taken back: {0}; write the way back, or install it as one window"
+        "there is no way back, which {need} may need: {why}; write it into the appup, or go without one (--one-way)"
     )]
-    NoWayBack(PlanError),
+    NoWayBack {
+        /// What may need it.
+        need: Need,
+        /// Why there is none.
+        why: String,
+    },
     /// A step that this version of reld does not carry out.
     #[error("step {step}: this version of reld does not carry out `{instruction}`; {remedy}")]
     Unsupported {
@@ -274,7 +295,7 @@ impl Obstacle {
             Self::Library(_) => "library",
             Self::Threads { .. } => "threads",
             Self::Plan(error) => error.class(),
-            Self::NoWayBack(_) => "no_way_back",
+            Self::NoWayBack { .. } => "no_way_back",
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
             Self::OtherDaemon { .. } | Self::NoSuccessor(_) => "other_daemon",

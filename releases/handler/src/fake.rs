@@ -8,8 +8,8 @@ use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 use crate::error::NodeError;
 use crate::node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate,
-    Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied,
-    Purged, Raised, Resident, Slot, Staging, StateChange, Unrest,
+    Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause,
+    Precopied, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -49,6 +49,8 @@ pub(crate) struct Fake {
     sent: u32,
     images: u64,
     exits: Vec<Exited>,
+    /// Whose way back was tried by the last pre-copy.
+    tried: BTreeSet<Pid>,
     /// Processes that are held to be stopped, and those of them that were.
     held: BTreeSet<Pid>,
     stopped: Vec<ModuleName>,
@@ -219,6 +221,16 @@ impl Fake {
         } else {
             NodeError::ChangeCodeTimedOut { process, vsn, after_ms: 5000 }
         }
+    }
+
+    /// Says of the last process that was tried that its state has no way back.
+    fn no_way_back(&self) -> NodeError {
+        let process = self.process(*self.tried.last().unwrap());
+        let version = |image: Image| self.world.images[&image].1.clone();
+        let from = version(self.world.staged.as_ref().unwrap().modules[&process.module]);
+        let to = version(self.world.processes[&process.pid].image);
+        let reason = format!("{to} answered: unknown field `extra`");
+        NodeError::NoWayBack { process: Box::new(process), from, to, reason }
     }
 
     fn nobody(&self, module: Option<&ModuleName>) -> NodeError {
@@ -483,19 +495,16 @@ impl Node for Fake {
         Vec::new()
     }
 
-    /// Fails when it has converted all but the last process of the last module, and leaves nothing of that.
-    fn precopy(
-        &mut self,
-        gate: &Gate,
-        conversions: &[Conversion],
-        _: Duration,
-    ) -> Result<Precopied, NodeError> {
+    /// Fails when it has converted, or tried on the way back, all but the last process of the last
+    /// module, and leaves nothing of that.
+    fn precopy(&mut self, gate: &Gate, passages: &[Passage], _: Duration) -> Result<Precopied, NodeError> {
         assert!(self.world.gate.is_empty(), "pre-copied inside the pause");
         let fails = self.fails("precopy");
         let spared = [OrphanPolicy::Kill, OrphanPolicy::Ignore].contains(&gate.orphans);
         let mut processes = 0;
         let mut last = None;
-        for conversion in conversions {
+        self.tried.clear();
+        for Passage { conversion, back } in passages {
             let is_member = |process: &Proc| match process.kind {
                 None => true,
                 Some(OutsiderKind::Orphan) => !spared,
@@ -505,15 +514,21 @@ impl Node for Fake {
             pids.retain(|pid| !self.restless.contains(pid));
             processes += self.shadow(conversion, &pids);
             last = pids.last().map(|pid| (*pid, conversion.module.clone())).or(last);
+            self.tried.extend(pids.into_iter().filter(|_| back.is_some()));
         }
         if fails {
             self.discard();
             return Err(match last {
                 Some((pid, module)) => self.change_code_error(pid, &module),
-                None => self.nobody(conversions.first().map(|conversion| &conversion.module)),
+                None => self.nobody(passages.first().map(|passage| &passage.conversion.module)),
             });
         }
-        Ok(Precopied { processes, rounds: 1 })
+        let trial = if self.tried.is_empty() { Duration::ZERO } else { Duration::from_micros(7) };
+        if !self.tried.is_empty() && self.fails("trial") {
+            self.discard();
+            return Err(self.no_way_back());
+        }
+        Ok(Precopied { processes, rounds: 1, trial })
     }
 
     fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
@@ -551,8 +566,10 @@ impl Node for Fake {
         let stops =
             |module: &ModuleName| gate.members.iter().any(|member| member.stop && member.module == *module);
         self.held = held.iter().filter(|process| stops(&process.module)).map(|process| process.pid).collect();
-        let precopied = self.world.processes.values().filter(|process| process.shadow.is_some()).count();
-        Ok(Raised { at_rest: held.len() - doomed.len(), precopied, left, doomed })
+        let shadowed = self.world.processes.iter().filter(|(_, process)| process.shadow.is_some());
+        let precopied = shadowed.clone().count();
+        let tried = shadowed.filter(|(pid, _)| self.tried.contains(pid)).count();
+        Ok(Raised { at_rest: held.len() - doomed.len(), precopied, tried, left, doomed })
     }
 
     /// Fails half-way: all but the last process that has no shadow yet are converted by then.

@@ -12,6 +12,7 @@ use crate::program::{InstallOptions, Material, programs};
 use crate::report::Report;
 use crate::saga::{self, Limits};
 use crate::step::Program;
+use crate::trial::Outlook;
 
 /// One app of a release: name, version, modules, appup entries.
 pub(crate) type AppText<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
@@ -89,13 +90,16 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
         libraries: new.apps().iter().map(|app| (app.name().clone(), library(app))).collect(),
         apps: new.apps().iter().map(spec).collect(),
         continues: false,
+        back: None,
     }
 }
 
 /// Returns the program that leads from one release to another, or boots it.
 pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions) -> Program {
     let script = old.map_or_else(|| Script::boot(new), |old| plan(old, new).unwrap());
-    programs(&script, &material(old, new), options).unwrap().remove(0)
+    let back = old.and_then(|old| Outlook::new(old, new, &script, options).back);
+    let material = Material { back, ..material(old, new) };
+    programs(&script, &material, options).unwrap().remove(0)
 }
 
 /// Runs a program on a fake node.

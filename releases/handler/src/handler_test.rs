@@ -485,7 +485,8 @@ fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
     let found = handler.check_install(&vsn(1), options()).unwrap();
     assert_eq!(classes(&found.obstacles), ["unsupported", "old_processes", "orphans"]);
     assert!(found.obstacles[0].to_string().contains("sync_nodes"), "{}", found.obstacles[0]);
-    assert_eq!(found.warnings, ["task <4.1> (shop:counter) stays on its version until it ends"]);
+    let lingers = "task <4.1> (shop:counter) stays on its version until it ends";
+    assert_eq!(found.warnings, ["there is no way back: the script back waits for other nodes", lingers]);
     assert!(found.script.is_some());
     let ignoring = InstallOptions { orphans: OrphanPolicy::Ignore, ..options() };
     let found = handler.check_install(&vsn(1), ignoring).unwrap();

@@ -45,6 +45,7 @@ pub mod requirements;
 mod saga;
 mod settle;
 mod step;
+mod trial;
 mod unconfirmed;
 
 #[cfg(test)]
@@ -77,8 +78,8 @@ pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
     ForeseenChildren, ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node,
-    OldCode, OrphanPolicy, Outsider, OutsiderKind, Pause, Precopied, Purged, Raised, Refusable, Resident,
-    Slot, Staging, StateChange, Unrest,
+    OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied, Purged, Raised, Refusable,
+    Resident, Slot, Staging, StateChange, Unrest,
 };
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
@@ -91,6 +92,7 @@ pub use reld_plan::{
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
 };
-pub use report::{Failure, Outcome, Report, StepReport, WindowReport};
+pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
 pub use saga::Limits;
 pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};
+pub use trial::Need;

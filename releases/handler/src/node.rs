@@ -164,18 +164,19 @@ pub trait Node {
     /// Converts the states of a gate's members to shadow states while everything runs, so that few are left to convert
     /// when they are held.
     ///
-    /// A member that runs afterwards loses its shadow state; the node goes over such members again, as often as it sees
-    /// fit, and leaves the rest to [`convert`](Node::convert). Members of modules without a conversion here are all left
-    /// to it. The limit is for each state by itself.
+    /// A member that runs afterwards loses its shadow state; the node goes over such members again,
+    /// as often as it sees fit, and leaves the rest to [`convert`](Node::convert). Members of
+    /// modules without a passage here are all left to it. The limit is for each state by itself.
+    ///
+    /// A passage with a way back is tried: each shadow state is carried back as well, to the code
+    /// that runs, and what comes of that is dropped. It has the same limit, and no effect on the
+    /// node.
     ///
     /// # Errors
-    /// As [`convert`](Node::convert). Nobody was held, and no shadow state is left.
-    fn precopy(
-        &mut self,
-        gate: &Gate,
-        conversions: &[Conversion],
-        limit: Duration,
-    ) -> Result<Precopied, NodeError>;
+    /// As [`convert`](Node::convert), and [`NodeError::NoWayBack`]. Nobody was held, and no shadow
+    /// state is left.
+    fn precopy(&mut self, gate: &Gate, passages: &[Passage], limit: Duration)
+    -> Result<Precopied, NodeError>;
 
     /// Raises the gate: holds starts of the members' modules, lets the members drain, returns when all are at rest.
     ///
@@ -440,6 +441,9 @@ pub struct Precopied {
     pub processes: usize,
     /// How often the node went over those that had none.
     pub rounds: usize,
+    /// How long trials of the way back took, added up over all states.
+    #[serde(skip)]
+    pub trial: Duration,
 }
 
 /// What the gate brought to rest.
@@ -449,6 +453,8 @@ pub struct Raised {
     pub at_rest: usize,
     /// How many of them have a shadow state already.
     pub precopied: usize,
+    /// How many of these were tried on the way back.
+    pub tried: usize,
     /// Members under [`Unrest::Leave`] that are not.
     pub left: Vec<Process>,
     /// Processes that are held to be killed right after the switch.
@@ -462,6 +468,15 @@ pub struct Conversion {
     pub module: ModuleName,
     /// What is done to a state.
     pub change: StateChange,
+}
+
+/// A conversion, and the way back of the states that it makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passage {
+    /// The conversion.
+    pub conversion: Conversion,
+    /// What is done to each new state to carry it back, where that is tried.
+    pub back: Option<StateChange>,
 }
 
 /// What is done to a state.

@@ -33,10 +33,12 @@ use reld_plan::{
 
 use crate::error::Obstacle;
 use crate::node::{
-    AppSpec, Conversion, Gate, LeavingChild, Library, Member, OrphanPolicy, Slot, StateChange, Unrest,
+    AppSpec, Conversion, Gate, LeavingChild, Library, Member, OrphanPolicy, Passage, Slot, StateChange,
+    Unrest,
 };
 use crate::settle::CrashPolicy;
-use crate::step::{Blueprint, Effect, Finish, Numbered, Program};
+use crate::step::{Blueprint, Effect, Finish, Numbered, Precopy, Program};
+use crate::trial::Back;
 
 /// What OTP calls `infinity`: every wait of the handler has a bound, and this is its largest.
 pub(crate) const INFINITY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -52,6 +54,8 @@ pub(crate) struct Material {
     pub(crate) apps: Vec<AppSpec>,
     /// Windows of the same upgrade were carried out already.
     pub(crate) continues: bool,
+    /// How states go back, where something may need that.
+    pub(crate) back: Option<Back>,
 }
 
 /// What the one who installs chooses.
@@ -74,6 +78,10 @@ pub struct InstallOptions {
     pub windows: Windows,
     /// What is done about crashes between two windows.
     pub crashes: CrashPolicy,
+    /// Whether the release settles before it is kept, and may be taken back.
+    pub settles: bool,
+    /// Whether it goes without a way back: that is not tried then, and need not be there.
+    pub one_way: bool,
 }
 
 impl Material {
@@ -336,9 +344,24 @@ impl<'a> Builder<'a> {
         let gate = Gate { members, orphans: self.options.orphans, leaving: self.leaving() };
         let soft = self.soft_conversions();
         let early = soft.iter().cloned().chain(self.early_conversions()).collect();
-        self.before(Effect::Precopy(gate.clone(), early));
+        self.before(Effect::Precopy(self.precopy(gate.clone(), early)));
         self.before(Effect::Raise(gate));
         soft.into_iter().for_each(|conversion| self.before(Effect::Convert(conversion)));
+    }
+
+    /// Returns the pre-copy by these conversions, each with the way back where that is tried.
+    fn precopy(&self, gate: Gate, conversions: Vec<Conversion>) -> Precopy {
+        let (mut passages, mut untried) = (Vec::new(), BTreeSet::new());
+        for conversion in conversions {
+            let change = self.material.back.as_ref().map(|back| back.change(&conversion.module)).transpose();
+            let back = change.unwrap_or_else(|why| {
+                untried.insert(why);
+                None
+            });
+            passages.push(Passage { conversion, back });
+        }
+        let untried = || untried.into_iter().collect::<Vec<_>>().join("; ");
+        Precopy { gate, passages, untried: self.material.back.as_ref().map(|_| untried()) }
     }
 
     /// Returns the conversions of the modules whose users merely have to move.
@@ -473,7 +496,7 @@ fn is_stopped(suspended: &Suspended) -> bool {
 }
 
 /// Returns what a code_change does; `None` for other actions.
-fn conversion(action: &Action) -> Option<Conversion> {
+pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
     let Action::CodeChange { module, from, to, mode, change, extra, dropped, .. } = action else {
         return None;
     };

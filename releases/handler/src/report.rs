@@ -68,6 +68,9 @@ pub struct Report {
     pub converted: usize,
     /// How many of them before their processes were held.
     pub precopied: Precopied,
+    /// How the way back was tried before the switch; absent where nothing could need it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// Supervisors whose children differ from what the new init says: added rows are not started, vanished ones run on.
     pub children: Vec<ChangedChildren>,
     /// Who was ended by the upgrade.
@@ -107,6 +110,45 @@ pub struct WindowReport {
     pub pause: Pause,
     /// How many states it converted.
     pub converted: usize,
+}
+
+/// How the way back was tried before the switch. It says nothing of states that the new code makes
+/// later.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Trial {
+    /// How many states were carried back to the code that they came from.
+    pub tried: usize,
+    /// Those that were not.
+    pub not_tried: Vec<NotTried>,
+    /// How long it took, added up over all states, in microseconds.
+    pub duration_us: u64,
+}
+
+/// States whose way back was not tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotTried {
+    /// How many.
+    pub processes: usize,
+    /// Why.
+    pub why: String,
+}
+
+impl Trial {
+    /// Notes states that were not tried.
+    pub(crate) fn leave_out(&mut self, processes: usize, why: &str) {
+        match self.not_tried.iter_mut().find(|known| known.why == why) {
+            Some(known) => known.processes += processes,
+            None if processes > 0 => self.not_tried.push(NotTried { processes, why: why.to_owned() }),
+            None => {}
+        }
+    }
+
+    /// Adds what was tried for another window.
+    fn add(&mut self, other: &Self) {
+        self.tried += other.tried;
+        self.duration_us += other.duration_us;
+        other.not_tried.iter().for_each(|left| self.leave_out(left.processes, &left.why));
+    }
 }
 
 /// One step that was done or tried.
@@ -156,6 +198,7 @@ impl Report {
             windows: Vec::new(),
             converted: 0,
             precopied: Precopied::default(),
+            trial: None,
             children: Vec::new(),
             killed: Vec::new(),
             exits: Vec::new(),
@@ -185,6 +228,9 @@ impl Report {
         self.converted += part.converted;
         self.precopied.processes += part.precopied.processes;
         self.precopied.rounds = self.precopied.rounds.max(part.precopied.rounds);
+        if let Some(trial) = &part.trial {
+            self.trial.get_or_insert_default().add(trial);
+        }
         self.children.append(&mut part.children);
         self.killed.append(&mut part.killed);
         self.exits.append(&mut part.exits);

@@ -25,9 +25,9 @@ use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
 use crate::node::{Conversion, Exited, Gate, Image, Node, Precopied, Slot, Staging};
 use crate::process::{Listed, Process};
-use crate::report::{Failure, Outcome, Report, StepReport};
+use crate::report::{Failure, Outcome, Report, StepReport, Trial};
 use crate::settle::crashed;
-use crate::step::{Blueprint, Effect, Finish, Program, Undo};
+use crate::step::{Blueprint, Effect, Finish, Precopy, Program, Undo};
 
 /// How long each kind of step may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,7 @@ pub(crate) fn run<N: Node>(
         images: BTreeMap::new(),
         undos: Vec::new(),
         doomed: Vec::new(),
+        untried: String::new(),
     };
     saga.run();
 }
@@ -122,6 +123,9 @@ struct Saga<'a, N> {
     images: BTreeMap<AppName, Image>,
     undos: Vec<Undo>,
     doomed: Vec<Process>,
+    /// Why the way back of states that were converted before the pause was not tried, of those
+    /// where it was not.
+    untried: String,
 }
 
 impl<N: Node> Saga<'_, N> {
@@ -224,15 +228,21 @@ impl<N: Node> Saga<'_, N> {
             Effect::Raise(gate) => self.raise(gate)?,
             Effect::Convert(conversion) => self.convert(conversion)?,
             Effect::Compare => self.nobody_is_forgotten()?,
-            Effect::Precopy(gate, conversions) => self.precopy(gate, conversions)?,
+            Effect::Precopy(precopy) => self.precopy(precopy)?,
         }
         Ok(())
     }
 
-    fn precopy(&mut self, gate: &Gate, conversions: &[Conversion]) -> Result<(), Cause> {
-        self.report.precopied = self.node.precopy(gate, conversions, self.limits.convert)?;
+    fn precopy(&mut self, precopy: &Precopy) -> Result<(), Cause> {
+        let Precopy { gate, passages, untried } = precopy;
+        self.report.precopied = self.node.precopy(gate, passages, self.limits.convert)?;
         // A later conversion that fails half-way leaves shadow states too; they are taken back here.
         self.undos.push(Undo::Discard);
+        if let Some(untried) = untried {
+            self.untried.clone_from(untried);
+            let duration_us = self.report.precopied.trial.as_micros().try_into().unwrap_or(u64::MAX);
+            self.report.trial = Some(Trial { duration_us, ..Trial::default() });
+        }
         Ok(())
     }
 
@@ -241,6 +251,10 @@ impl<N: Node> Saga<'_, N> {
         self.undos.push(Undo::Lower);
         self.report.precopied.processes = raised.precopied;
         self.report.converted = raised.precopied;
+        if let Some(trial) = &mut self.report.trial {
+            trial.tried = raised.tried;
+            trial.leave_out(raised.precopied.saturating_sub(raised.tried), &self.untried);
+        }
         self.report.left = raised.left;
         self.doomed = raised.doomed;
         Ok(())
@@ -252,6 +266,9 @@ impl<N: Node> Saga<'_, N> {
         let unexpected =
             converted.children.iter().find_map(|change| unexpected(change, &self.program.expected, find));
         self.report.converted += converted.processes;
+        if let Some(trial) = &mut self.report.trial {
+            trial.leave_out(converted.processes, "converted inside the pause");
+        }
         self.report.children.append(&mut converted.children);
         unexpected.map_or(Ok(()), |unexpected| Err(Cause::Children(unexpected)))
     }
@@ -266,7 +283,9 @@ impl<N: Node> Saga<'_, N> {
         tracing::error!(name: "release.install.failed", vsn = %self.report.to, step, title, %cause);
         let process = match cause {
             Cause::Node(
-                NodeError::ChangeCode { process, .. } | NodeError::ChangeCodeTimedOut { process, .. },
+                NodeError::ChangeCode { process, .. }
+                | NodeError::ChangeCodeTimedOut { process, .. }
+                | NodeError::NoWayBack { process, .. },
             ) => Some((**process).clone()),
             Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
                 processes.first().cloned()
@@ -287,6 +306,7 @@ impl<N: Node> Saga<'_, N> {
         self.report.children.clear();
         self.report.converted = 0;
         self.report.precopied = Precopied::default();
+        self.report.trial = None;
         while let Some(undo) = self.undos.pop() {
             tracing::info!(name: "release.install.undo", vsn = %self.report.to, %undo);
             let undone = guarded(|| self.undo(&undo)).map_err(Cause::Panicked);

@@ -9,8 +9,8 @@ use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with
 use crate::node::{ChangedChildren, OrphanPolicy, OutsiderKind, Unrest};
 use crate::process::Pid;
 use crate::program::InstallOptions;
-use crate::report::{Outcome, Report};
-use crate::step::Program;
+use crate::report::{NotTried, Outcome, Report, Trial};
+use crate::step::{Effect, Program};
 
 /// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
 pub(crate) fn shop() -> Fake {
@@ -27,6 +27,10 @@ pub(crate) fn up() -> Program {
 
 fn up_with(options: InstallOptions) -> Program {
     road(Some(&shop_1_0()), &shop_1_1(), options)
+}
+
+fn up_settling() -> Program {
+    up_with(InstallOptions { settles: true, ..InstallOptions::default() })
 }
 
 fn module(name: &str) -> ModuleName {
@@ -60,8 +64,12 @@ fn check_installed(fake: &mut Fake, program: &Program) -> Report {
 
 /// The fallible calls of an upgrade that goes well.
 fn calls() -> Vec<&'static str> {
+    calls_of(&up())
+}
+
+fn calls_of(program: &Program) -> Vec<&'static str> {
     let mut fake = shop();
-    run(&mut fake, &up());
+    run(&mut fake, program);
     fake.calls
 }
 
@@ -95,19 +103,60 @@ fn a_downgrade_leads_back_to_the_code_that_was() {
 
 #[test]
 fn whatever_fails_before_the_switch_the_node_is_as_before() {
-    let calls = calls();
-    let last = calls.iter().position(|call| *call == "stop_application").unwrap();
-    for number in 0..last {
-        for has_traffic in [false, true] {
-            let mut fake = shop();
-            fake.failing = BTreeSet::from([number]);
-            fake.has_traffic = has_traffic;
-            check_rolled_back(fake, &up());
+    for (program, trial) in [(up(), &[][..]), (up_settling(), &["trial"])] {
+        let calls = calls_of(&program);
+        let last = calls.iter().position(|call| *call == "stop_application").unwrap();
+        for number in 0..last {
+            for has_traffic in [false, true] {
+                let mut fake = shop();
+                fake.failing = BTreeSet::from([number]);
+                fake.has_traffic = has_traffic;
+                check_rolled_back(fake, &program);
+            }
+        }
+        let before = ["load", "load", "stage", "start_application", "precopy"];
+        let expected = [&before, trial, &["raise", "convert", "convert", "convert"]].concat();
+        assert_eq!(calls[..last], expected);
+    }
+}
+
+#[test]
+fn a_state_that_cannot_go_back_fails_the_upgrade_before_anybody_is_held() {
+    let at = calls_of(&up_settling()).iter().position(|call| *call == "trial").unwrap();
+    let mut fake = shop();
+    fake.failing = BTreeSet::from([at]);
+    let report = check_rolled_back(fake, &up_settling());
+    assert_eq!((report.pause.processes, report.trial), (0, None));
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.title, "precopy [helper counter counter_sup], and back");
+    assert_eq!(
+        failure.cause,
+        "<4.1> (shop:helper): its new state has no way back from 0.1.1 to 0.1.0: app shop 0.1.0 answered: \
+         unknown field `extra`; mend that conversion, or go without a way back (--one-way)"
+    );
+    assert_eq!(failure.process.map(|process| process.pid), Some(pid(4)));
+}
+
+#[test]
+fn the_report_counts_the_states_whose_way_back_was_tried_and_says_why_others_were_not() {
+    let not_tried = |processes, why: &str| NotTried { processes, why: why.to_owned() };
+    let trial = |fake: &mut Fake, program: &Program| check_installed(fake, program).trial;
+    let tried = |tried, not_tried| Some(Trial { tried, not_tried, duration_us: 7 });
+    assert_eq!(trial(&mut shop(), &up()), None);
+    assert_eq!(trial(&mut shop(), &up_settling()), tried(4, vec![]));
+    // All have run since the pre-copy.
+    let mut fake = shop();
+    fake.has_traffic = true;
+    assert_eq!(trial(&mut fake, &up_settling()), tried(0, vec![not_tried(4, "converted inside the pause")]));
+
+    let mut program = up_settling();
+    for effect in &mut program.effects {
+        if let Effect::Precopy(precopy) = &mut effect.what {
+            precopy.passages[0].back = None;
+            precopy.untried = Some("helper: for a reason".to_owned());
         }
     }
-    let expected = ["load", "load", "stage", "start_application", "precopy", "raise"];
-    assert_eq!(calls[..6], expected);
-    assert_eq!(calls[6..last], ["convert"; 3]);
+    assert_eq!(trial(&mut shop(), &program), tried(3, vec![not_tried(1, "helper: for a reason")]));
 }
 
 #[test]

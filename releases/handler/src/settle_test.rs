@@ -13,7 +13,8 @@ use crate::interrupt::Wish;
 use crate::node::{Exited, OutsiderKind};
 use crate::order::{End, Ended, Order};
 use crate::process::Pid;
-use crate::report::{Outcome, Report};
+use crate::program::InstallOptions;
+use crate::report::{NotTried, Outcome, Report, Trial};
 use crate::settle::{Probed, Probing, Settle, Trip};
 
 /// A node that runs 1.0.0 with one counter.
@@ -122,8 +123,9 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
 fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
     let (site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
-    // The upgrade makes five calls that can fail: load, stage, precopy, raise, convert. The way back begins with its load.
-    handler.node_mut().failing = [calls + 5].into();
+    // The upgrade makes six calls that can fail: load, stage, precopy, trial, raise, convert. The
+    // way back begins with its load.
+    handler.node_mut().failing = [calls + 6].into();
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!(report.outcome, Outcome::NotTakenBack, "{report}");
     let text = report.to_string();
@@ -286,7 +288,7 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     let failure = report.failure.unwrap();
     assert_eq!(
         (failure.title.as_str(), failure.cause.as_str()),
-        ("precopy [counter]", "aborted by the operator")
+        ("precopy [counter], and back", "aborted by the operator")
     );
 
     let report = at(Wish::Abort, "settle for 60s");
@@ -443,4 +445,63 @@ fn an_upgrade_whose_script_restarts_the_daemon_is_one_by_restart_and_is_announce
     });
     assert!(matches!(ended, Ok(Ended::Restarts { .. })), "{ended:?}");
     assert_eq!(journeys, [(Some(vsn(0)), vsn(1), true)]);
+}
+
+/// Settles with a probe that is content.
+fn settled(handler: &mut ReleaseHandler<Fake>, target: &Target, one_way: bool) -> Result<Report, Error> {
+    let options = InstallOptions { one_way, ..options() };
+    handler.upgrade_settled(target, options, probing(None), &mut |_| ())
+}
+
+#[test]
+fn a_release_settles_only_where_its_states_can_go_back_unless_it_is_one_way() {
+    let (_site, mut handler, targets) = shop();
+    let calls = handler.node().calls.len();
+    // Load, stage, precopy, and the trial.
+    handler.node_mut().failing = [calls + 3].into();
+    let report = settled(&mut handler, &targets[1], false).unwrap();
+    assert_eq!((report.outcome, report.settled), (Outcome::RolledBack, None));
+    let failure = report.failure.unwrap();
+    assert!(failure.cause.contains("no way back from 0.1.1 to 0.1.0"), "{}", failure.cause);
+    check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
+
+    let report = settled(&mut handler, &targets[1], true).unwrap();
+    let not_tried = vec![NotTried { processes: 2, why: "it is one way".to_owned() }];
+    assert_eq!(report.trial, Some(Trial { tried: 0, not_tried, duration_us: 0 }));
+    assert!(report.permanent, "{report}");
+    assert_eq!(handler.node().calls.iter().filter(|call| **call == "trial").count(), 1);
+}
+
+#[test]
+fn a_release_that_is_taken_back_was_tried_and_its_way_back_is_not() {
+    let (_site, mut handler, targets) = shop();
+    let report = crashing(&mut handler, &targets[1]);
+    assert_eq!((report.outcome, report.trial.unwrap().tried), (Outcome::TakenBack, 2));
+    assert_eq!(report.way_back.unwrap().trial, None);
+    assert_eq!(handler.node().calls.iter().filter(|call| **call == "trial").count(), 1);
+}
+
+#[test]
+fn a_release_without_a_way_back_settles_only_if_it_is_to_be_one_way_and_goes_otherwise_with_a_warning() {
+    let site = Site::new();
+    let only_up = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ update = \"counter\" }]\n";
+    let [first, second] =
+        [(0, ""), (1, only_up)].map(|(minor, up)| site.pack_modules(minor, &["counter"], up));
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    match settled(&mut handler, &second, false) {
+        Err(Error::Refused { obstacles, .. }) => assert_eq!(obstacles[0].class(), "no_way_back"),
+        other => panic!("not refused: {other:?}"),
+    }
+    let warns = |report: &Report| report.warnings[0].starts_with("there is no way back: no appup leads shop");
+    let report = settled(&mut handler, &second, true).unwrap();
+    assert!(report.permanent && warns(&report) && report.trial.is_some(), "{report}");
+
+    let site = Site::new();
+    let [first, second] =
+        [(0, ""), (1, only_up)].map(|(minor, up)| site.pack_modules(minor, &["counter"], up));
+    let mut handler = site.handler();
+    handler.goes(&first, Outcome::Installed);
+    let report = handler.goes(&second, Outcome::Installed);
+    assert!(report.permanent && warns(&report) && report.trial.is_none(), "{report}");
 }

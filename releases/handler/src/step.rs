@@ -20,7 +20,7 @@ use std::fmt;
 
 use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod};
 
-use crate::node::{AppSpec, Conversion, Gate, Image, Library, Slot, StateChange};
+use crate::node::{AppSpec, Conversion, Gate, Image, Library, Passage, Slot, StateChange};
 
 /// Something that is done before the point of no return.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,16 @@ pub(crate) enum Effect {
     Convert(Conversion),
     Compare,
     /// Comes before the raise of the same gate.
-    Precopy(Gate, Vec<Conversion>),
+    Precopy(Precopy),
+}
+
+/// The conversions that need not wait until their processes rest.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Precopy {
+    pub(crate) gate: Gate,
+    pub(crate) passages: Vec<Passage>,
+    /// Where something may need the way back: which states are not tried, and why.
+    pub(crate) untried: Option<String>,
 }
 
 /// A staging whose images are still to be loaded.
@@ -125,8 +134,11 @@ impl fmt::Display for Effect {
                 write!(f, "code_change {} ({})", conversion.module, conversion.change)
             }
             Self::Compare => f.write_str("compare"),
-            Self::Precopy(_, conversions) => {
-                write!(f, "precopy {}", names(conversions.iter().map(|conversion| &conversion.module)))
+            Self::Precopy(Precopy { passages, .. }) => {
+                let modules = passages.iter().map(|passage| &passage.conversion.module);
+                let back =
+                    if passages.iter().any(|passage| passage.back.is_some()) { ", and back" } else { "" };
+                write!(f, "precopy {}{back}", names(modules))
             }
         }
     }

@@ -84,8 +84,8 @@ fn calls() -> Vec<&'static str> {
 #[test]
 fn each_group_has_its_own_gate_switch_and_pause() {
     let (handler, report) = upgrade(&[], true);
-    let one = ["load", "stage", "precopy", "raise", "convert", "convert"];
-    let two = ["load", "stage", "precopy", "raise", "convert"];
+    let one = ["load", "stage", "precopy", "trial", "raise", "convert", "convert"];
+    let two = ["load", "stage", "precopy", "trial", "raise", "convert"];
     assert_eq!(handler.node().calls, [&one[..], &two].concat());
     let windows: Vec<_> = report
         .windows
@@ -179,7 +179,11 @@ fn the_check_shows_the_windows_and_refuses_where_no_way_leads_back() {
     let found = handler.check_install(&vsn(2), by_group()).unwrap();
     let classes: BTreeSet<_> = found.obstacles.iter().map(|obstacle| obstacle.class()).collect();
     assert_eq!(classes, BTreeSet::from(["no_way_back"]), "{:?}", found.obstacles);
-    assert!(handler.check_install(&vsn(2), InstallOptions::default()).unwrap().obstacles.is_empty());
+    for options in [InstallOptions::default(), InstallOptions { one_way: true, ..by_group() }] {
+        let found = handler.check_install(&vsn(2), options).unwrap();
+        assert!(found.obstacles.is_empty(), "{:?}", found.obstacles);
+        assert!(found.warnings.iter().any(|said| said.starts_with("there is no way back: ")));
+    }
 }
 
 #[test]

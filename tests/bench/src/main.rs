@@ -58,6 +58,10 @@ struct Args {
     /// Over how many groups the processes are spread, one to four: with `--windows group` each moves in a window of its own.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     groups: Vec<usize>,
+    /// Whether the way back of each state is tried, as before a release that is watched: the
+    /// command is `upgrade --probe` then.
+    #[arg(long, value_delimiter = ',', default_value = "no")]
+    trial: Vec<Trial>,
     /// How many rounds, each an upgrade and a downgrade, a soak has.
     #[arg(long, default_value_t = 2_000)]
     rounds: u64,
@@ -74,6 +78,13 @@ struct Args {
 enum Windows {
     Release,
     Group,
+}
+
+/// Whether the way back is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trial {
+    No,
+    Yes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,7 +125,7 @@ fn upgrades(args: &Args) {
                 args.windows.iter().flat_map(|windows| args.groups.iter().map(move |g| (windows, g)))
             {
                 let servers = |n: &u64| Servers { n: *n, state, shape, groups: *groups };
-                args.n.iter().for_each(|n| upgrade::run(args.reps, servers(n), *windows));
+                args.n.iter().for_each(|n| upgrade::run(args.reps, servers(n), *windows, &args.trial));
             }
         }
     }

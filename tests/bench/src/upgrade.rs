@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reld_tests::{Node, pid_value, release};
 use serde_json::{Value, json};
 
-use crate::{Windows, line};
+use crate::{Trial, Windows, line};
 
 /// An answer later than OTP's default for a call, or none, is a failed call.
 const CALL_TIMEOUT_MS: f64 = 5_000.0;
@@ -35,23 +35,29 @@ pub(crate) struct Servers<'a> {
     pub(crate) groups: usize,
 }
 
-pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows) {
+pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, trials: &[Trial]) {
     let Servers { n, state, shape, groups } = servers;
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
     fill(&node, servers);
     node.ok(&["unpack", &release("bench-1.1.0")]);
-    let (mut up, mut down) = (Vec::new(), Vec::new());
+    let mut seen: Vec<_> = trials.iter().map(|trial| (*trial, Vec::new(), Vec::new())).collect();
     for _ in 0..reps {
-        up.push(install(&node, n, "1.1.0", 2, windows));
-        down.push(install(&node, n, "1.0.0", 1, windows));
+        // In turn, so that what else the machine does meets all alike.
+        for (trial, up, down) in &mut seen {
+            up.push(install(&node, n, "1.1.0", 2, windows, *trial));
+            down.push(install(&node, n, "1.0.0", 1, windows, *trial));
+        }
     }
-    for (dir, seen) in [("up", up), ("down", down)] {
-        let windows = if windows == Windows::Group { "group" } else { "release" };
-        let parameters = json!({
-            "dir": dir, "n": n, "state": state, "shape": shape, "windows": windows, "groups": groups,
-        });
-        report(&parameters, &seen);
+    for (trial, up, down) in seen {
+        for (dir, seen) in [("up", up), ("down", down)] {
+            let windows = if windows == Windows::Group { "group" } else { "release" };
+            let parameters = json!({
+                "dir": dir, "n": n, "state": state, "shape": shape, "windows": windows, "groups": groups,
+                "trial": trial == Trial::Yes,
+            });
+            report(&parameters, &seen);
+        }
     }
 }
 
@@ -69,12 +75,17 @@ pub(crate) fn order(node: &Node, order: &Value) -> Value {
     node.call_within(600_000, "driver", order)
 }
 
-fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -> Seen {
+fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows, trial: Trial) -> Seen {
     order(node, &json!("watch"));
     sleep(Duration::from_millis(100));
     let start = now();
     let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
-    let report = node.report(&[&["install", release], options].concat());
+    let command: &[&str] = match trial {
+        Trial::No => &["install", release],
+        // What the probe takes comes after the install.
+        Trial::Yes => &["upgrade", release, "--probe", "true"],
+    };
+    let report = node.report(&[command, options].concat());
     let end = now();
     sleep(Duration::from_millis(50));
     let pings = order(node, &json!("unwatch"));

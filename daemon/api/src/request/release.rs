@@ -32,6 +32,9 @@ pub struct Check {
     /// Whether it may be a release of another name than the one that runs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rename: bool,
+    /// Whether it would go without a way back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_way: bool,
 }
 
 /// `relctl install VSN`: makes an unpacked or old release the current one. OTP: `install_release`.
@@ -199,6 +202,11 @@ pub struct Policy {
     /// Whether it may be a release of another name than the one that runs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rename: bool,
+    /// Whether it goes without a way back. Default: where the release is watched, or a step after
+    /// the switch can fail, the way back of each state is tried before, and one that has none stops
+    /// the install.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_way: bool,
 }
 
 /// What is done about behaviour processes outside every supervision tree that use a module which changes.

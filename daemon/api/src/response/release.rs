@@ -82,6 +82,9 @@ pub struct Report {
     /// What was left out of states on the way down, by module: places that only the newer version knows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, Vec<String>>,
+    /// How the way back was tried before the switch; absent where nothing could need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// What was seen of the release before it was kept or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
@@ -105,6 +108,27 @@ pub struct Window {
     pub pauses: Pauses,
     /// How many states it converted.
     pub converted: u64,
+}
+
+/// How the way back was tried before the switch. It says nothing of states that the new code makes
+/// later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// How many states were carried back to the code that they came from.
+    pub tried: u64,
+    /// Those that were not.
+    pub not_tried: Vec<NotTried>,
+    /// How long it took, added up over all states.
+    pub took_us: u64,
+}
+
+/// States whose way back was not tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotTried {
+    /// How many.
+    pub processes: u64,
+    /// Why.
+    pub why: String,
 }
 
 /// What was seen of a release before it was kept or taken back.

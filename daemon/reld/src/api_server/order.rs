@@ -94,5 +94,8 @@ pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool)
             q::Crashes::Abort => CrashPolicy::TakeBack,
             q::Crashes::Ignore => CrashPolicy::Ignore,
         },
+        // The handler sees that by the order's end.
+        settles: false,
+        one_way: policy.one_way,
     }
 }

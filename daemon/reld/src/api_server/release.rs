@@ -62,8 +62,8 @@ async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked,
 
 async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let vsn = version(&request.version)?;
-    let q::Check { orphans, group_windows, rename, supersede, .. } = request;
-    let policy = q::Policy { orphans, group_windows, rename, ..q::Policy::default() };
+    let q::Check { orphans, group_windows, rename, one_way, supersede, .. } = request;
+    let policy = q::Policy { orphans, group_windows, rename, one_way, ..q::Policy::default() };
     let options = order::options(q::Timeouts::default(), policy, supersede);
     let what = format!("check release {vsn}");
     let check = api.operator.ask(&what, move |handler| handler.check_install(&vsn, options)).await?;

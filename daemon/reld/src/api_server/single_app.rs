@@ -42,12 +42,17 @@ fn unpack(
     }
 }
 
+/// For development: the lack of a way back is no obstacle.
+fn terms() -> InstallOptions {
+    InstallOptions { one_way: true, ..InstallOptions::default() }
+}
+
 async fn check(api: Api, body: Body) -> Result<r::Checked, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let work = move |handler: &mut Handler| {
         let (app, _place) = unpack()?;
         let what = format!("app {} {}", app.library.app, app.library.vsn);
-        let check = handler.check_app(app, InstallOptions::default()).map_err(|e| error(&e))?;
+        let check = handler.check_app(app, terms()).map_err(|e| error(&e))?;
         if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&what, &check)) }
     };
     api.operator.ask("check the app", work).await?
@@ -60,7 +65,7 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     // The app's own files are read for as long as it runs, whether its client is still there or not.
     let place = place.keep();
     let what = format!("upgrade of app {} to {}", app.library.app, app.library.vsn);
-    let order = Order::App { app: Box::new(app), options: InstallOptions::default() };
+    let order = Order::App { app: Box::new(app), options: terms() };
     let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
     if let Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) = &moved {
         // What stays goes with the daemon's life.

@@ -8,4 +8,5 @@ mod processes;
 mod supervisor_suite;
 mod supervisors;
 mod sys;
+mod trials;
 mod upgrades;

@@ -9,28 +9,29 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
-    Answer, ChildSpec, Conversion, ConvertError, Converted, Cut, Exit, Pid, Place, Precopied, ProcessDetails,
-    Reply, Request, RequestKind, Restart, Status, Strategy, SupervisorSpec, SysError, Unrest, Upgrade, term,
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Cut, Exit, Passage, Pid, Place, Precopied,
+    ProcessDetails, Reply, Request, RequestKind, Restart, Status, Strategy, SupervisorSpec, SysError, Unrest,
+    Upgrade, term,
 };
 use serde_bytes::ByteBuf;
 
-const SHORT: Duration = Duration::from_millis(30);
+pub(crate) const SHORT: Duration = Duration::from_millis(30);
 
-fn up() -> Conversion {
+pub(crate) fn up() -> Conversion {
     Conversion::Up { from: text("1"), extra: Vec::new() }
 }
 
-fn soft() -> Conversion {
+pub(crate) fn soft() -> Conversion {
     Conversion::Soft { cut: Cut::default() }
 }
 
-fn down() -> Conversion {
+pub(crate) fn down() -> Conversion {
     Conversion::Down { to: text("1"), extra: Vec::new(), cut: Cut::default() }
 }
 
 /// Stages a version of the counter and raises the gate over all counters.
 #[track_caller]
-fn raised(kit: &Kit, new: Double) -> Upgrade {
+pub(crate) fn raised(kit: &Kit, new: Double) -> Upgrade {
     let mut upgrade = kit.stage(vec![new]);
     upgrade.raise(members(&["counter"], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
     upgrade
@@ -38,7 +39,7 @@ fn raised(kit: &Kit, new: Double) -> Upgrade {
 
 /// Stages new code and finds the members of one module, which all rest.
 #[track_caller]
-fn enlisted(kit: &Kit, new: Double) -> Upgrade {
+pub(crate) fn enlisted(kit: &Kit, new: Double) -> Upgrade {
     quiet(kit);
     let name = new.name.clone();
     let mut upgrade = kit.stage(vec![new]);
@@ -59,20 +60,30 @@ fn quiet(kit: &Kit) {
     });
 }
 
+/// The states of that module go so, and no way back is tried.
+fn one_way(module: &str, how: Conversion) -> HashMap<String, Passage> {
+    HashMap::from([(module.to_owned(), Passage { how, back: None })])
+}
+
+/// So many members had a shadow after one round.
+fn copied_once(processes: usize) -> Precopied {
+    Precopied { processes, rounds: 1, trial: Duration::ZERO }
+}
+
 /// Pre-copies the members of a module that is called so.
 fn precopy(upgrade: &mut Upgrade, module: &str, how: Conversion) -> Result<Precopied, ConvertError> {
-    upgrade.precopy(&HashMap::from([(module.to_owned(), how)]), SOON)
+    upgrade.precopy(&one_way(module, how), SOON)
 }
 
 /// Raises the gate over the members of a module, which were pre-copied or not.
 #[track_caller]
-fn raise(upgrade: &mut Upgrade, module: &str) {
+pub(crate) fn raise(upgrade: &mut Upgrade, module: &str) {
     upgrade.raise(members(&[module], SOON, Unrest::Abort), |_, _| true).expect("all come to rest");
 }
 
 /// Goes on from a raised gate to the end.
 #[track_caller]
-fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
+pub(crate) fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
     let converted = upgrade.convert("counter", how, SOON).expect("all states are converted");
     upgrade.switch();
     upgrade.lower();
@@ -81,7 +92,7 @@ fn complete(mut upgrade: Upgrade, how: Conversion) -> Converted {
     converted
 }
 
-fn version(kit: &Kit, pid: Pid) -> String {
+pub(crate) fn version(kit: &Kit, pid: Pid) -> String {
     kit.node.process(pid).expect("it lives").version
 }
 
@@ -288,7 +299,7 @@ fn the_pause_counts_every_member() {
 // --- failures --------------------------------------------------------------------------------------------------------
 
 /// All that can be seen of a node. Whether a process runs at the very moment is not part of it.
-fn picture(kit: &Kit) -> Vec<(ProcessDetails, Option<Vec<u8>>)> {
+pub(crate) fn picture(kit: &Kit) -> Vec<(ProcessDetails, Option<Vec<u8>>)> {
     let see = |pid: Pid| {
         // A worker that is just putting one back hides what is inside.
         let mut seen = kit.node.details(pid);
@@ -402,7 +413,7 @@ fn who_runs_after_the_pre_copy_keeps_its_newest_state_and_is_all_that_is_convert
         let [idle, runs] = [5, 7].map(|n| kit.counter(&[Do::Add(n)]));
         let mut upgrade = enlisted(&kit, kit.double("counter", version));
         let copied = precopy(&mut upgrade, "counter", how.clone());
-        assert_eq!(copied, Ok(Precopied { processes: 2, rounds: 1 }));
+        assert_eq!(copied, Ok(copied_once(2)));
         assert_eq!(kit.ask(runs, Do::Add(1)), Said::Number(8));
         raise(&mut upgrade, "counter");
         assert_eq!((upgrade.precopied(), upgrade.unconverted(&["counter"])), (1, vec![runs]));
@@ -427,7 +438,7 @@ fn a_state_that_changes_while_it_is_converted_is_converted_again() {
         assert_eq!(kit.ask(pid, Do::Add(10)), Said::Number(13));
         latch::open(latch);
         let copied = copied.join().expect("no panic");
-        assert_eq!(copied, Ok(Precopied { processes: 0, rounds: 1 }));
+        assert_eq!(copied, Ok(copied_once(0)));
     });
     raise(&mut upgrade, "counter");
     assert_eq!(complete(upgrade, up()).processes, 1);
@@ -464,7 +475,7 @@ fn a_conversion_that_never_returns_before_the_gate_is_named_and_comes_back_to_no
     let pids: Vec<_> = (0..5).map(|n| kit.counter(&[Do::Add(n)])).collect();
     let mut upgrade =
         enlisted(&kit, Double { change: Change::BlocksAt(3, latch), ..kit.double("counter", 2) });
-    let failed = upgrade.precopy(&HashMap::from([(text("counter"), up())]), SHORT);
+    let failed = upgrade.precopy(&one_way("counter", up()), SHORT);
     assert_eq!(failed, Err(ConvertError::TimedOut { pid: pids[3], version: "2".into() }));
     assert_eq!(kit.ask(pids[3], Do::Add(1)), Said::Number(4));
     latch::open(latch);
@@ -507,7 +518,7 @@ fn who_is_busy_during_the_pre_copy_is_converted_when_it_rests() {
     let mut upgrade = kit.stage(vec![kit.double("counter", 2)]);
     upgrade.enlist(["counter"], |_, _| true);
     let copied = precopy(&mut upgrade, "counter", up());
-    assert_eq!(copied, Ok(Precopied { processes: 1, rounds: 1 }));
+    assert_eq!(copied, Ok(copied_once(1)));
     let opener = std::thread::spawn(move || latch::open(latch));
     raise(&mut upgrade, "counter");
     opener.join().expect("no panic");
@@ -558,7 +569,7 @@ fn members_that_were_given_up_are_held_and_not_pre_copied() {
     let mut upgrade = enlisted(&kit, Double { change: Change::FailsAt(13), ..kit.double("counter", 2) });
     upgrade.give_up(&[doomed]);
     let copied = precopy(&mut upgrade, "counter", up());
-    assert_eq!(copied, Ok(Precopied { processes: 1, rounds: 1 }));
+    assert_eq!(copied, Ok(copied_once(1)));
     raise(&mut upgrade, "counter");
     let answer = call(&kit, doomed, &Do::Get);
     assert_eq!(
@@ -940,7 +951,7 @@ fn rows_that_change_after_the_pre_copy_of_their_supervisor_are_not_lost() {
     let quiet = kit.supervisor(&one_for_one(vec![child("a", &[])]));
     let mut upgrade = enlisted(&kit, Double { respec, ..kit.double("sup", 2) });
     let copied = precopy(&mut upgrade, "sup", Conversion::Supervisor);
-    assert_eq!(copied, Ok(Precopied { processes: 2, rounds: 1 }));
+    assert_eq!(copied, Ok(copied_once(2)));
     let started: Reply<Option<Pid>> =
         kit.request(supervisor, &Request::StartChild(child("x", &[Do::Add(7)])));
     let Reply::Ok(Some(x)) = started else { panic!("it starts") };

@@ -70,9 +70,12 @@ impl<N: Node> ReleaseHandler<N> {
         end: End,
         observer: Observer<'_>,
     ) -> Result<Ended, Error> {
-        let way = self.plan(Lineup::of(to.clone()), None, options)?;
-        let commits_at_once = matches!(&end, End::Commit(settle) if !settle.is_wanted());
-        if commits_at_once && way.check().restarts && way.check().obstacles.is_empty() {
+        let (commits, settles) = match &end {
+            End::Commit(settle) => (true, settle.is_wanted()),
+            End::Current => (false, false),
+        };
+        let way = self.plan(Lineup::of(to.clone()), None, InstallOptions { settles, ..options })?;
+        if commits && !settles && way.check().restarts && way.check().obstacles.is_empty() {
             return self.restart_into(to, options, observer);
         }
         let report = self.travel(way, observer)?;

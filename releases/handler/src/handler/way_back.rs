@@ -56,7 +56,8 @@ impl<N: Node> ReleaseHandler<N> {
         };
         let way_back = before.map(|(before, options)| {
             // As one window: it arrives, or it leaves the node as it is.
-            let options = InstallOptions { windows: Windows::Release, supersede: false, ..options };
+            let options =
+                InstallOptions { windows: Windows::Release, supersede: false, ..going_back(options) };
             let way = self.plan(before, None, options)?.unhindered()?;
             Ok(self.go(way, observer))
         });
@@ -78,7 +79,7 @@ impl<N: Node> ReleaseHandler<N> {
         }
         tracing::warn!(name: "release.take_back", vsn = %report.to, in_force, "the first windows are taken back");
         self.interrupt.begin();
-        let way_back = self.go_back(lineup, in_force, options, report, observer);
+        let way_back = self.go_back(lineup, in_force, going_back(options), report, observer);
         taken_back(Some(way_back), report);
         if report.outcome == Outcome::NotTakenBack {
             // A mixture of two releases is no ground to plan from.
@@ -143,4 +144,10 @@ fn taken_back(way_back: Option<Result<Report, Error>>, report: &mut Report) {
         }
         report.way_back = Some(Box::new(way_back));
     }
+}
+
+/// The same terms for the way back, which is the last one: nothing stands against it for the lack
+/// of a way on.
+fn going_back(options: InstallOptions) -> InstallOptions {
+    InstallOptions { settles: false, one_way: true, ..options }
 }

@@ -30,6 +30,12 @@ pub(crate) enum Change {
     Ignores,
     /// Works; start arguments are refused.
     RefusesArgs,
+    /// Does that on the way up only.
+    Up(Box<Self>),
+    /// Does that on the way down only.
+    Down(Box<Self>),
+    /// Asks the node for all that a callback may ask for, and notes what it is given.
+    Asks,
 }
 
 /// One version of one module.
@@ -153,13 +159,13 @@ impl Module for Double {
 
     fn change_code(&self, from: &str, state: &[u8], _extra: &[u8]) -> Result<Box<dyn Instance>, Exit> {
         let state = State::read(from.parse().expect("versions are numbers"), state)?;
-        self.twist(&state)?;
+        self.twist(if let Change::Up(change) = &self.change { change } else { &self.change }, &state)?;
         Ok(Box::new(Server { code: Arc::new(self.clone()), state }))
     }
 
     fn change_code_down(&self, to: &str, state: &[u8], _extra: &[u8]) -> Result<Bytes, Exit> {
         let state = State::read(self.version, state)?;
-        self.twist(&state)?;
+        self.twist(if let Change::Down(change) = &self.change { change } else { &self.change }, &state)?;
         Ok(state.write(to.parse().expect("versions are numbers")))
     }
 
@@ -210,17 +216,35 @@ impl Double {
         ready(Some(Box::new(server)), Next::Continue, Some(term::encode(&root)))
     }
 
-    fn twist(&self, state: &State) -> Result<(), Exit> {
-        match self.change {
-            Change::FailsAt(count) if count == state.count => Err(Exit::Error(format!("no {count}"))),
-            Change::BlocksAt(count, latch) if count == state.count => {
+    fn twist(&self, change: &Change, state: &State) -> Result<(), Exit> {
+        match change {
+            Change::FailsAt(count) if *count == state.count => Err(Exit::Error(format!("no {count}"))),
+            Change::BlocksAt(count, latch) if *count == state.count => {
                 self.notes.send(text("converting")).unwrap_or(());
-                latch::wait(latch);
+                latch::wait(*latch);
+                Ok(())
+            }
+            Change::Asks => {
+                self.notes.send(format!("given {}", asks())).unwrap_or(());
                 Ok(())
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Asks for a message, a timer, a name and a process; returns how much of that was given.
+fn asks() -> usize {
+    let note = || term::encode(&Do::Note(text("told")));
+    let it = context::whereis("it").unwrap_or(Pid::NONE);
+    let given = [
+        context::send(SendKind::Cast, it, note()).is_ok(),
+        context::send_after(it, Duration::ZERO, note()).is_ok(),
+        context::register("taken").is_ok(),
+        context::spawn("counter", term::encode(&Vec::<Do>::new()), context::Tie::None).is_ok(),
+        context::self_pid().is_some(),
+    ];
+    given.into_iter().filter(|given| *given).count()
 }
 
 /// Notes that a callback ran, and does then what the environment has for it.

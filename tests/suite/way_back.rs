@@ -1,0 +1,193 @@
+//! The way back, tried before it is needed: with a settle window or a probe, and where a step after
+//! the switch can fail.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
+use reld_api::response::Checked;
+use reld_tests::{Node, assert_contains, eventually, pid_value, release};
+use serde_json::{Value, json};
+
+use crate::doctored::{doctored, edit};
+
+/// A node that runs wire 1.0.0 and has a client, which says lines and is told their numbers.
+fn wire() -> (Node, BufReader<TcpStream>) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("wire-1.0.0")]);
+    let door = node.pid("wire", "door");
+    let address = node.call(&door, r#""address""#).as_str().expect("an address").to_owned();
+    (node, BufReader::new(TcpStream::connect(address).expect("the door is open")))
+}
+
+/// Says a line and returns the answer: the version of the code, the number of the line, and the
+/// line.
+fn say(client: &mut BufReader<TcpStream>) -> String {
+    client.get_mut().write_all(b"hello\n").expect("the connection is open");
+    let mut answer = String::new();
+    client.read_line(&mut answer).expect("an answer comes");
+    answer.trim_end().to_owned()
+}
+
+/// The down entry of wire 2.0.0, by which a session counts in `lines` again.
+const DOWN: &str =
+    "[[down]]\nto = \"1.0.0\"\ninstructions = [{ update = \"wire_session\", change = { advanced = {} } }]";
+
+#[test]
+fn w1_a_release_that_settles_is_refused_where_a_state_cannot_come_back_and_goes_one_way() {
+    let (node, mut client) = wire();
+    assert_eq!(say(&mut client), "1 1 hello");
+    let soft = DOWN.replace(
+        "{ update = \"wire_session\", change = { advanced = {} } }",
+        "{ update = \"wire_session\" }",
+    );
+    let (_scratch, tarball) =
+        doctored("wire-2.0.0", |files| edit(files, "lib/wire-2.0.0/appup.toml", DOWN, &soft));
+    let before = node.tree("wire");
+    let probe = ["--settle", "1", "--probe", "exit 3"];
+    let refused = node.run(&[&["upgrade", &tarball], &probe[..]].concat()).expect(4);
+    assert_contains(
+        &refused.stderr,
+        &[
+            "release 2.0.0 was not installed",
+            "the node runs 1.0.0 as before",
+            ": precopy [",
+            "(wire:wire_session): its new state has no way back from 2.0.0 to 1.0.0: app wire 1.0.0 answered:",
+            "missing field `lines`",
+            "--one-way",
+        ],
+    );
+    assert_eq!(node.version(), "1.0.0");
+    assert_eq!(node.tree("wire"), before, "all processes live");
+    assert_eq!(say(&mut client), "1 2 hello", "so do the connection and its count");
+
+    let report = node.report(&["upgrade", &tarball, "--settle", "1", "--one-way"]);
+    let trial = report.trial.expect("something might have needed the way back");
+    assert_eq!((report.committed, trial.tried), (true, 0));
+    assert!(
+        matches!(&trial.not_tried[..], [left] if left.why == "it is one way" && left.processes > 0),
+        "{trial:?}"
+    );
+    assert_eq!(say(&mut client), "2 3 hello");
+    let text = node.ok(&["history", "2"]).stdout;
+    assert!(text.contains("precopy ["), "{text}");
+}
+
+#[test]
+fn w1_a_release_that_no_appup_leads_back_from_settles_one_way_only_and_goes_otherwise_with_a_warning() {
+    let (node, mut client) = wire();
+    let (_scratch, tarball) =
+        doctored("wire-2.0.0", |files| edit(files, "lib/wire-2.0.0/appup.toml", DOWN, ""));
+    let why = "there is no way back, which its settling may need: no appup leads wire from 2.0.0 to 1.0.0";
+    let refused = node.run(&["upgrade", &tarball, "--probe", "true"]).expect(1);
+    assert_contains(&refused.stderr, &[why, "write it into the appup, or go without one (--one-way)"]);
+    assert_eq!(node.version(), "1.0.0");
+    let checked: Checked = node.read(&["check", "2.0.0"]);
+    let warning = "there is no way back: no appup leads wire from 2.0.0 to 1.0.0";
+    assert!(checked.warnings.iter().any(|said| said.starts_with(warning)), "{:?}", checked.warnings);
+    let report = node.report(&["upgrade", "2.0.0", "--probe", "true", "--one-way"]);
+    assert!(report.committed && report.warnings == checked.warnings, "{report:?}");
+    assert_eq!(say(&mut client), "2 1 hello");
+}
+
+/// A node that runs stage 1.0.0, whose count_server `a` is in that trouble when it is converted.
+fn stage(trouble: &Value) -> (Node, [String; 2]) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    let pids = ["a", "b"].map(|id| node.pid("stage", id));
+    node.ok(&["cast", &pids[0], &json!({ "trouble": trouble }).to_string()]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    (node, pids)
+}
+
+fn step(node: &Node, pid: &str) -> Value {
+    node.call(pid, "step")
+}
+
+const SETTLES: [&str; 4] = ["upgrade", "2.0.0", "--settle", "1"];
+
+#[test]
+fn w1_a_way_back_that_fails_or_panics_fails_the_install_and_a_plain_upgrade_does_not_try_it() {
+    for (trouble, words) in [("fail_down", "there is no way back"), ("panic_down", "a way back that panics")]
+    {
+        let (node, [a, b]) = stage(&json!(trouble));
+        let refused = node.run(&SETTLES).expect(4);
+        let name = format!("{a} (stage:count_server): its new state has no way back from 0.2.0 to 0.1.0");
+        assert_contains(
+            &refused.stderr,
+            &[&name, "app stage 0.2.0 answered: ", words, "the node runs 1.0.0 as before"],
+        );
+        assert_eq!([&a, &b].map(|pid| step(&node, pid)), [json!(0), json!(0)]);
+        let report = node.report(&["upgrade", "2.0.0"]);
+        assert_eq!(report.trial, None);
+        assert!(!report.steps.iter().any(|step| step.text.ends_with(", and back")), "{report:?}");
+        assert_eq!([&a, &b].map(|pid| step(&node, pid)), [json!(2), json!(2)]);
+    }
+}
+
+#[test]
+fn w1_a_way_back_that_never_returns_fails_the_install_and_blocks_nobody() {
+    let (node, [a, b]) = stage(&json!("spin_down"));
+    let refused = node.run(&[&SETTLES[..], &["--code-change-timeout", "300"]].concat()).expect(4);
+    assert_contains(
+        &refused.stderr,
+        &[&a, "no way back from 0.2.0 to 0.1.0", "app stage 0.2.0 did not return within 300 ms"],
+    );
+    assert_eq!(
+        [&a, &b].map(|pid| step(&node, pid)),
+        [json!(0), json!(0)],
+        "both answer, in the code they had"
+    );
+    let stuck = eventually("the watchdog has seen it", || {
+        node.status().stuck.into_iter().find(|stuck| stuck.pid == a)
+    });
+    assert_eq!((stuck.module.as_str(), stuck.version.as_str()), ("count_server", "0.2.0"));
+}
+
+#[test]
+fn w1_what_a_trial_asks_the_node_for_is_not_given() {
+    let (node, [a, b]) = stage(&json!(null));
+    node.ok(&["cast", &a, &json!({ "trouble": { "reach_down": pid_value(&b) } }).to_string()]);
+    let report = node.report(&SETTLES);
+    let trial = report.trial.expect("it settles");
+    let not_tried: u64 = trial.not_tried.iter().map(|left| left.processes).sum();
+    assert!(trial.tried + not_tried >= 3 && trial.tried > 0, "{trial:?}");
+    assert!(trial.not_tried.iter().all(|left| left.why == "converted inside the pause"), "{trial:?}");
+    let given = eventually("it was tried", || {
+        node.log().lines().find(|line| line.contains("the way back was given")).map(str::to_owned)
+    });
+    assert!(given.contains("the way back was given 0"), "{given}");
+    node.run(&["proc", "ghost"]).expect(1);
+    // Its ticks add an even number to an even one; a bump would have added one.
+    assert_eq!(node.call(&b, "get").as_i64().expect("a number") % 2, 0);
+    let timers = node.proc(&b).timers;
+    assert!(timers.len() <= 1, "its own next tick: {timers:?}");
+}
+
+#[test]
+fn w1_the_way_back_from_a_downgrade_is_the_upgrade_and_is_tried_likewise() {
+    let (node, [a, b]) = stage(&json!(null));
+    node.ok(&["upgrade", "2.0.0"]);
+    node.ok(&["cast", &a, &json!({ "trouble": "fail" }).to_string()]);
+    let back = ["downgrade", "--settle", "1"];
+    let refused = node.run(&back).expect(4);
+    let name = format!("{a} (stage:count_server): its new state has no way back from 0.1.0 to 0.2.0");
+    assert_contains(&refused.stderr, &[&name, "app stage 0.2.0 answered: error: unknown state version 3"]);
+    assert_eq!(node.version(), "2.0.0");
+    assert_eq!([&a, &b].map(|pid| step(&node, pid)), [json!(2), json!(2)]);
+    node.ok(&["cast", &a, &json!({ "trouble": null }).to_string()]);
+    let report = node.report(&back);
+    assert!(report.trial.is_some_and(|trial| trial.tried > 0));
+    assert_eq!([&a, &b].map(|pid| step(&node, pid)), [json!(0), json!(0)]);
+}
+
+#[test]
+fn w1_a_step_after_the_switch_that_can_fail_has_the_way_back_tried() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    let report = node.report(&["upgrade", &release("yard-2.0.0")]);
+    let trial = report.trial.expect("a child is started after the switch");
+    // Its states are converted behind a call.
+    assert!(matches!(&trial.not_tried[..], [left] if left.why == "converted inside the pause"), "{trial:?}");
+    let text = node.ok(&["history", "2"]).stdout;
+    assert!(text.contains("way back not tried: "), "{text}");
+}
