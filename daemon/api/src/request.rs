@@ -187,7 +187,7 @@ mod tests {
         check::<Commit>(
             "",
             r#"{"vsn": "1"}"#,
-            Err("unknown field `vsn`, expected `version` at line 1 column 6"),
+            Err("unknown field `vsn`, expected `version` or `wait` at line 1 column 6"),
         );
         check::<Tree>("sup=x", "", Err("unknown field `sup`, expected `app` or `supervisor`"));
     }
