@@ -7,6 +7,7 @@ mod board;
 mod desk;
 mod queue;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
 
@@ -149,10 +150,18 @@ impl Operator {
         let (done, answer) = oneshot::channel();
         self.send(turn, move |desk| {
             // What has not begun when its client leaves is dropped.
-            if !done.is_closed() {
-                let answer = desk.change(work);
+            if done.is_closed() {
+                return;
+            }
+            match catch_unwind(AssertUnwindSafe(|| desk.change(work))) {
                 // A client that leaves later has no use for the answer.
-                let _ = done.send(answer);
+                Ok(answer) => drop(done.send(answer)),
+                Err(panic) => {
+                    // A panic ends the turn before its client learns of it, too.
+                    desk.end_turn();
+                    drop(done);
+                    resume_unwind(panic);
+                }
             }
         })?;
         answer.await.map_err(|_| bug())
@@ -319,6 +328,7 @@ mod tests {
         drop(second);
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
+        operator.pass().await;
         assert_eq!(operator.change(entry(), |_| 7).await.unwrap(), 7);
     }
 }
