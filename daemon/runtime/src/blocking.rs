@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::code_server::Code;
+use crate::contain::contained;
 use crate::pid::Pid;
 
 /// More work than this waits for a thread.
@@ -116,11 +117,12 @@ impl Shared {
         loop {
             if let Some((number, Work { code, run, done, .. })) = state.queue.pop_front() {
                 drop(state);
-                run();
+                // A panic ends this work: it counts as done, and the thread is there for the next.
+                let _ = contained(run);
                 // First out of the list: who hears that it is done may purge the code.
                 self.state.lock().under_way.retain(|(under_way, ..)| *under_way != number);
                 drop(code);
-                done();
+                let _ = contained(done);
                 state = self.state.lock();
                 continue;
             }

@@ -114,9 +114,15 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
         PID.set(body.pid);
         current.enter(body);
         let result = code();
-        PID.set(Pid::NONE);
-        (current.leave(), result)
+        (leave(), result)
     })
+}
+
+/// The calling thread runs no process any more, its callback having returned or panicked. Returns the body of the process,
+/// unless that was taken away or there was none.
+pub(crate) fn leave() -> Option<Box<Body>> {
+    PID.set(Pid::NONE);
+    CURRENT.with(|current| current.get().and_then(|current| current.leave()))
 }
 
 fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {

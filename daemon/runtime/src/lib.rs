@@ -27,6 +27,7 @@ mod census;
 mod child_spec;
 mod code;
 mod code_server;
+mod contain;
 pub mod context;
 mod convert;
 mod crashes;
@@ -75,6 +76,7 @@ pub use code::{
     Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
 };
 pub use code_server::{CodeError, Place, Version};
+pub use contain::{Panicked, contained, contained_task};
 pub use convert::{Conversion, ConvertError, Converted, Stuck};
 pub use crashes::Crash;
 pub use debug::{Logged, Statistics, Way};

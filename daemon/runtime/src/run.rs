@@ -24,6 +24,7 @@ use smallvec::SmallVec;
 
 use crate::application::{PREP_STOP, StopCause};
 use crate::code::{Behaviour, Bytes, Event, Next, Outcome, Ref, Step};
+use crate::contain::{Panicked, contained};
 use crate::context::{self, Entry};
 use crate::crashes::Crash;
 use crate::exit::Exit;
@@ -55,12 +56,14 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
         body.inbox.extend(claim.mail);
         world.counters.mailbox(body.pid, before, body.inbox.len());
     }
+    let pid = body.pid;
     let mut run = Run { world, slot, body: Some(body) };
-    match run.turn(claim.signals) {
+    match contained(|| run.turn(claim.signals)) {
+        Err(panicked) => run.fail(pid, &panicked),
         // It was abandoned: it has ended, and the place is another's.
-        _ if run.body.is_none() => {}
-        Ok(hold) => run.put_back(hold),
-        Err(exit) => run.die(exit),
+        Ok(_) if run.body.is_none() => {}
+        Ok(Ok(hold)) => run.put_back(hold),
+        Ok(Err(exit)) => run.die(exit),
     }
 }
 
@@ -639,6 +642,18 @@ impl Run<'_> {
     }
 
     // --- the end -------------------------------------------------------------------------------------------------
+
+    /// Ends a process in whose turn the daemon panicked: its supervisor starts it again.
+    #[cold]
+    fn fail(mut self, pid: Pid, panicked: &Panicked) {
+        self.body = self.body.take().or_else(context::leave);
+        if self.body.is_some() {
+            self.die(Exit::Error(panicked.to_string()));
+        } else {
+            // It was abandoned before.
+            self.world.returned(pid);
+        }
+    }
 
     fn die(mut self, exit: Exit) {
         let body = self.body.take().expect("the body is only away while a callback runs");

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use parking_lot::RwLock;
 
+use crate::contain::contained;
 use crate::context::{self, Current};
 use crate::process::Body;
 use crate::sleepers::Sleepers;
@@ -157,7 +158,7 @@ impl Scheduler {
             self.shared.add_worker();
         }
         let shared = Arc::downgrade(&self.shared);
-        spawn_thread("reld-watchdog", move || watch(&shared));
+        spawn_thread("reld-watchdog", move || watch(&shared, look));
     }
 
     /// Has the workers end, each after what it runs now.
@@ -455,11 +456,11 @@ fn work(shared: &Arc<Shared>, here: Here) {
     context::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
-        while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
-            if worker.called.load(Ordering::Relaxed) && worker.called.swap(false, Ordering::Acquire) {
-                worker.busy(EMPTY, || shared.errand.get().map_or((), |errand| errand()));
-            }
-            work_once(shared, here);
+        // A panic ends the job that it happens in, and the worker goes on with the next.
+        while contained(|| work_on(shared, here)).is_err() {
+            worker.came_back();
+            // Should the next job panic as well, the others are left some time.
+            thread::sleep(WATCH_EVERY);
         }
         here.give_up(shared);
     });
@@ -467,6 +468,17 @@ fn work(shared: &Arc<Shared>, here: Here) {
     context::rest();
     shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
+}
+
+/// Works until the worker is retired or the node stops.
+fn work_on(shared: &Shared, here: &Here) {
+    let worker = &here.worker;
+    while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
+        if worker.called.load(Ordering::Relaxed) && worker.called.swap(false, Ordering::Acquire) {
+            worker.busy(EMPTY, || shared.errand.get().map_or((), |errand| errand()));
+        }
+        work_once(shared, here);
+    }
 }
 
 fn work_once(shared: &Shared, here: &Here) {
@@ -511,6 +523,13 @@ impl Worker {
         self.runs.store(runs + 2, Ordering::Relaxed);
     }
 
+    /// Notes that what it ran has ended by a panic.
+    fn came_back(&self) {
+        if self.running().is_some() {
+            self.runs.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Returns its callback, if that was compensated and has not come back.
     fn stuck(&self) -> Option<Computing> {
         let since = *self.since.get()?;
@@ -530,12 +549,16 @@ impl Worker {
     }
 }
 
+/// What the watchdog has seen: which worker is inside which run, and since when.
+type Seen = Vec<(u64, u64, Instant)>;
+
 /// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
 /// another worker takes their place.
-fn watch(shared: &Weak<Shared>) {
-    let mut seen: Vec<(u64, u64, Instant)> = Vec::new();
+fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
+    let mut seen = Seen::new();
     while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
-        seen = look(&shared, &seen);
+        // After a panic the times of all that runs begin anew.
+        seen = contained(|| look(&shared, &seen)).unwrap_or_default();
         let sleeps = shared.watchdog_sleeps();
         drop(shared);
         if sleeps {
@@ -545,7 +568,7 @@ fn watch(shared: &Weak<Shared>) {
     }
 }
 
-fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, Instant)> {
+fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
     let now = Instant::now();
     let workers = shared.workers.read().clone();
     let mut running = Vec::new();
@@ -580,5 +603,35 @@ fn look(shared: &Arc<Shared>, seen: &[(u64, u64, Instant)]) -> Vec<(u64, u64, In
 fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
     if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
         tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_watchdog_whose_look_panics_looks_again() {
+        let scheduler = Scheduler::new(1);
+        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()));
+        let (tell, looks) = mpsc::channel();
+        let shared = Arc::downgrade(&scheduler.shared);
+        let begin = Instant::now();
+        let dog = thread::spawn(move || {
+            watch(&shared, |_, seen| {
+                tell.send(seen.len()).unwrap_or(());
+                assert!(seen.is_empty(), "a bug in a look");
+                vec![(1, 1, begin)]
+            });
+        });
+        // A job that runs keeps the watchdog awake.
+        let (end, ends) = mpsc::channel::<()>();
+        scheduler.job(Box::new(move || ends.recv().unwrap_or(())));
+        let looked = [(); 4].map(|()| looks.recv_timeout(Duration::from_secs(10)));
+        assert_eq!(looked, [Ok(0), Ok(1), Ok(0), Ok(1)]);
+        drop((end, scheduler));
+        dog.join().expect("it ends with the pool");
     }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
+use crate::contain::contained;
+
 /// A running timer. Plain data: a state may keep it over an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TimerRef {
@@ -185,7 +187,8 @@ impl<T: Clone> Shared<T> {
 impl<T: Clone> Shared<T> {
     fn fire(&self, state: &mut MutexGuard<'_, State<T>>, timer: TimerRef, what: T, fire: impl Fn(T) -> Goes) {
         let again = state.intervals.contains_key(&timer.id).then(|| what.clone());
-        let goes = MutexGuard::unlocked(state, || fire(what));
+        // A panic is that of one firing: an interval goes on, and so do all other timers.
+        let goes = MutexGuard::unlocked(state, || contained(|| fire(what)).unwrap_or(Goes::On));
         match again {
             Some(what) if goes == Goes::On => state.move_on(timer, self.epoch.elapsed(), what),
             Some(_) => drop(state.intervals.remove(&timer.id)),
@@ -235,6 +238,25 @@ mod tests {
         assert_eq!(timers.left(interval), None);
         while rx.recv_timeout(Duration::from_millis(20)).is_ok() {}
         assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn a_timer_whose_firing_panics_stops_no_other_one_and_an_interval_goes_on() {
+        let timers = Timers::new();
+        let (tx, rx) = mpsc::channel();
+        timers.start(move |what: u32| {
+            tx.send(what).unwrap_or(());
+            assert!(what > 2, "a bug in the firing of {what}");
+            Goes::On
+        });
+        let interval = timers.set_every(Duration::from_millis(1), 1);
+        timers.set(Duration::from_millis(2), 2);
+        let next = || rx.recv_timeout(Duration::from_secs(5)).expect("timers fire");
+        while next() != 2 {}
+        while next() != 1 {}
+        timers.set(Duration::from_millis(1), 3);
+        while next() != 3 {}
+        timers.cancel(interval);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::application::Applications;
 use crate::blocking::Spare;
 use crate::code::{Bytes, From, Ref};
 use crate::code_server::{Code, CodeServer};
+use crate::contain::contained;
 use crate::context;
 use crate::convert::Stuck;
 use crate::crashes::Crashes;
@@ -262,7 +263,8 @@ impl World {
                 if let (Some(called), Answer::Timeout) = (called, &answer) {
                     self.journal.timed_out(called);
                 }
-                done(answer);
+                // A panic of whoever asked from outside is none of the process that answers, or of the timer.
+                let _ = contained(|| done(answer));
             }
         } else {
             self.signal(caller, Signal::Answer(reference, answer));

@@ -10,6 +10,7 @@
 //! what to write. So a process that does not read holds up its peer, and a peer that does not read holds up whoever
 //! writes: no more than `buffer` bytes wait here in each direction (and one write, which is never cut).
 
+use std::future::Future;
 use std::sync::{OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -20,6 +21,7 @@ use super::framing::{self, Frame};
 use super::waiters::{Waiter, Waiters};
 use super::wire::{How, PortError, PortEvent, PortId, PortOptions, Reason};
 use super::{Asker, Given};
+use crate::contain::contained_task;
 use crate::pid::Pid;
 use crate::world::World;
 
@@ -88,6 +90,13 @@ impl Connection {
     /// Returns the other end; `None` while it is not connected.
     pub fn peer(&self) -> Option<String> {
         self.ends.get().map(|ends| ends.peer.clone())
+    }
+
+    /// Runs the driver, which has the socket. A panic of it is the failure of the connection.
+    pub async fn drive(&self, driver: impl Future<Output = ()>) {
+        if let Err(panicked) = contained_task(driver).await {
+            self.failed(PortError::new(Reason::Io, panicked.to_string()));
+        }
     }
 
     /// The socket is connected.

@@ -2,6 +2,7 @@
 
 mod applications;
 mod kit;
+mod panics;
 mod ports;
 mod processes;
 mod supervisor_suite;

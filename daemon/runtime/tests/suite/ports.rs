@@ -1,5 +1,7 @@
 //! Ports without sockets: the test is the driver.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Waker};
@@ -231,6 +233,16 @@ fn a_client_is_accepted_when_somebody_waits_and_goes_to_one_that_lives() {
     assert_eq!(poll(|context| listener.poll_wanted(context)), Some(false));
     assert_eq!(poll(|context| connection.poll_closing(context)), Some(()));
     assert!(listener.accepted(text("here"), text("late")).is_none());
+}
+
+#[test]
+fn a_connection_whose_driver_panics_fails_and_its_reader_is_told() {
+    let house = House::new();
+    let (pid, connection) = house.session();
+    house.check(pid, &READ, r#"{"ok": nil}"#);
+    assert_eq!(poll(|context| pin!(connection.drive(async { panic!("a bug") })).poll(context)), Some(()));
+    let failed = r#"{"reason": "io", "text": "the daemon panicked: a bug"}"#;
+    house.kit.expect(&format!(r#"{{"port": {{"closed": {{"port": 1, "error": {failed}}}}}}}"#));
 }
 
 #[test]

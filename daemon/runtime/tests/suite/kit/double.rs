@@ -461,6 +461,10 @@ impl Server {
                 }
                 Do::Port(request) => answered(wait(context::port(&request, None)).await),
                 Do::Table(request) => answered(wait(context::table(&request)).await),
+                Do::PanicsApart => {
+                    let opened = context::blocking(Box::new(|| panic!("a bug in work that blocks")));
+                    said(wait(opened.map_err(|_| Refused)).await)
+                }
                 Do::Me => Said::Pid(context::self_pid()),
                 Do::All(list) => {
                     let mut last = Said::Flag(true);

@@ -83,6 +83,8 @@ pub(crate) enum Do {
     /// Asks something of a port, or of a table, and says the answer as text.
     Port(ByteBuf),
     Table(ByteBuf),
+    /// Has a spare thread panic, and waits for the end of that work.
+    PanicsApart,
     Me,
     All(Vec<Self>),
 }
