@@ -190,6 +190,10 @@ pub enum Refusal {
     #[error("it was not loaded within {0:?}: a constructor or load function of a library does not return")]
     Deadline(Duration),
 
+    /// The loader panicked. The library may stay mapped.
+    #[error("the loader panicked, which is a bug of reld: the log says where")]
+    Panicked,
+
     /// The loader thread has ended.
     #[error("the loader thread has ended; restart the daemon")]
     LoaderGone,

@@ -15,6 +15,9 @@
 //! | `pthread_create` | the thread is counted from before its start to its very end |
 //! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
 //!
+//! One more stands before libc's for the daemon itself and is not exported: `clock_gettime`
+//! (`interpose/clock.rs`).
+//!
 //! A library's code then runs at a thread's end only from `thread_ends`, which this crate registers with libc, so that
 //! no thread can be inside a library that nothing here knows of.
 //!
@@ -26,6 +29,7 @@
 //! What a shared C++ library does in the name of an app's library is not told apart from what it does for itself, so a
 //! `std::thread` of a library that shares libstdc++ is not counted.
 
+mod clock;
 mod stdio;
 mod table;
 
@@ -38,6 +42,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
+pub use self::clock::clock_stands;
 pub(crate) use self::stdio::replace_streams;
 pub(crate) use self::table::ThreadId;
 use self::table::{Call, Destructor, Due, Key, Table, Whose};

@@ -61,7 +61,7 @@ pub use check::check_file as check;
 pub use error::{LoadError, Refusal};
 pub use frames::frames;
 pub use inbound::host;
-pub use interpose::flush;
+pub use interpose::{clock_stands, flush};
 pub use ledger::Heap;
 pub use library::{Digest, Library, OpenRequest};
 pub use loader::Loader;

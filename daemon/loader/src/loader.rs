@@ -10,6 +10,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::thread;
 use std::time::Duration;
 
+use reld_runtime::contained;
+
 use crate::error::{LoadError, Refusal};
 use crate::interpose;
 use crate::ledger::Heap;
@@ -19,6 +21,9 @@ use crate::unload::{Resident, Residents};
 
 /// How many requests may wait. Upgrades run one at a time, so more than a few mean that the thread hangs.
 const QUEUE_MAX: usize = 64;
+
+/// When the thread works again after a panic, at the latest.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// Opens libraries, unmaps those that are purged, and knows which are mapped.
 #[derive(Debug)]
@@ -62,7 +67,10 @@ impl Loader {
         let registered = residents.clone();
         thread::Builder::new()
             .name("reld-loader".into())
-            .spawn(move || serve(&queue, &run_dir, &registered, &call))
+            .spawn(move || {
+                let open = |request| library::open(request, &run_dir, &registered);
+                serve(&queue, open, || registered.sweep(&call));
+            })
             .map_err(|_| error(Refusal::LoaderGone))?;
         Ok(Self { jobs, residents })
     }
@@ -101,24 +109,70 @@ impl Loader {
         match answered.recv_timeout(deadline) {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => Err(Refusal::Deadline(deadline)),
-            Err(RecvTimeoutError::Disconnected) => Err(Refusal::LoaderGone),
+            Err(RecvTimeoutError::Disconnected) => Err(Refusal::Panicked),
         }
     }
 }
 
-fn serve(queue: &Receiver<Job>, run_dir: &Path, residents: &Residents, call: &dyn Fn()) {
+/// Opens what is asked for, and sweeps after each request and when a sweep wants to be repeated. A
+/// panic ends the request that it happens in, and the thread serves the next.
+fn serve(
+    queue: &Receiver<Job>,
+    open: impl Fn(OpenRequest) -> Result<Library, Refusal>,
+    sweep: impl Fn() -> Option<Duration>,
+) {
     let mut again = None;
     loop {
         let job = match again {
             Some(after) => queue.recv_timeout(after),
             None => queue.recv().map_err(RecvTimeoutError::from),
         };
-        match job {
-            // An asker whose deadline has passed takes no answer: the library is dropped, which purges it.
-            Ok(Job::Open(request, answer)) => drop(answer.send(library::open(request, run_dir, residents))),
-            Ok(Job::Sweep) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        if matches!(job, Err(RecvTimeoutError::Disconnected)) {
+            return;
         }
-        again = residents.sweep(call);
+        let work = || {
+            if let Ok(Job::Open(request, answer)) = job {
+                // An asker whose deadline has passed takes no answer: the library is dropped, which
+                // purges it.
+                drop(answer.send(open(request)));
+            }
+            sweep()
+        };
+        again = contained(work).unwrap_or(Some(AFTER_PANIC));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_request_or_sweep_that_it_happens_in_and_the_thread_goes_on() {
+        let (jobs, queue) = mpsc::sync_channel(QUEUE_MAX);
+        let loader = Loader { jobs: Arc::new(jobs), residents: Residents::new(Weak::new(), None) };
+        let open = |request: OpenRequest| -> Result<Library, Refusal> {
+            assert!(request.app != "odd", "a bug in the loader");
+            Err(Refusal::Open(request.app))
+        };
+        let sweeps = AtomicU64::new(0);
+        let sweep = move || {
+            assert_ne!(sweeps.fetch_add(1, Ordering::Relaxed), 0, "a bug in the first sweep");
+            None
+        };
+        let served = thread::spawn(move || serve(&queue, open, sweep));
+        let ask = |app: &str| {
+            let request =
+                OpenRequest { source: "a.so".into(), sha256: None, app: app.into(), version: "1.0.0".into() };
+            loader.open(request, Duration::from_secs(60)).expect_err("nothing is opened here").refusal
+        };
+        assert!(matches!(ask("odd"), Refusal::Panicked));
+        for _ in 0..2 {
+            assert!(matches!(ask("even"), Refusal::Open(app) if app == "even"));
+        }
+        drop(loader);
+        served.join().expect("it ends with the loader");
     }
 }

@@ -13,6 +13,7 @@ mod single_app;
 mod touch;
 mod trace;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
@@ -32,12 +34,17 @@ use parking_lot::Mutex;
 use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
 use reld_loader::Loader;
-use reld_runtime::{Pid, Runtime};
+use reld_runtime::{Pid, Runtime, contained, contained_task};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
+use crate::alarms::Alarms;
+use crate::daemon::Next;
+use crate::log::Log;
 use crate::node::Shared;
 use crate::operator::{Entry, Operator};
+use crate::panics::lasting;
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
 const BODY_MAX: usize = 16 << 20;
@@ -57,6 +64,8 @@ pub(crate) struct Api {
     /// Who asks.
     pub(crate) peer: Peer,
     pub(crate) started: Instant,
+    pub(crate) alarms: Alarms,
+    pub(crate) log: Log,
 }
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
@@ -105,12 +114,35 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
     Ok((listener, SocketFile::of(socket)?))
 }
 
-/// Serves until the daemon ends.
-pub(crate) async fn serve(listener: UnixListener, api: Api) {
+/// Serves until the daemon ends, which it does as well when nothing more can be served.
+pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
-    if let Err(error) = axum::serve(listener, app.into_make_service_with_connect_info::<Peer>()).await {
-        tracing::error!(name: "api.ended", %error, "the control API ended");
+    if let Err(error) = serve_routes(listener, app).await {
+        tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");
+        next.send_replace(Next::Fail);
     }
+}
+
+/// Serves routes for ever: a panic in one is the answer to its request, and one of what accepts
+/// connections has it begin again.
+async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result<()> {
+    let listener = listener.into_std()?;
+    let service = routes.layer(from_fn(contain)).into_make_service_with_connect_info::<Peer>();
+    lasting("api", || async {
+        let listener = UnixListener::from_std(listener.try_clone()?)?;
+        axum::serve(listener, service.clone()).await
+    })
+    .await
+}
+
+/// Answers a request whose handler panics.
+async fn contain(request: HttpRequest, next: axum::middleware::Next) -> Response {
+    contained_task(next.run(request)).await.unwrap_or_else(|panicked| refuse(bug(panicked)))
+}
+
+fn bug(panicked: impl Display) -> ErrorReport {
+    ErrorReport::new("bug", panicked.to_string(), ExitCode::Bug)
+        .with_hint("`relctl status` and the log name the place")
 }
 
 fn routes(router: Router<Api>) -> Router<Api> {
@@ -281,8 +313,7 @@ impl Api {
         work: impl FnOnce(&Runtime) -> Result<R, ErrorReport> + Send + 'static,
     ) -> Result<R, ErrorReport> {
         let runtime = self.runtime.clone();
-        let bug = |error| ErrorReport::new("bug", format!("the daemon panicked: {error}"), ExitCode::Bug);
-        tokio::task::spawn_blocking(move || work(&runtime)).await.map_err(bug)?
+        tokio::task::spawn_blocking(move || contained(|| work(&runtime)).map_err(bug)?).await.map_err(bug)?
     }
 
     /// Finds a process by pid or registered name.
@@ -298,7 +329,62 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_stream::StreamExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_handler_panics_is_answered_and_so_is_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (listener, _) = bind(&path).unwrap();
+        let routes = Router::new()
+            .route("/status", get(panics))
+            .route("/stream", get(|| async { Body::from_stream(tokio_stream::iter(0..).map(panics_in)) }))
+            .fallback(|| async { "found" });
+        let served = tokio::spawn(serve_routes(listener, routes));
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        let answers = [
+            ask(&mut client, "/status", "the daemon panicked: a bug in a handler").await,
+            ask(&mut client, "/another", "found").await,
+        ];
+        assert!(
+            answers[0].starts_with("HTTP/1.1 500") && answers[0].contains("\"exit_code\":70"),
+            "{answers:?}"
+        );
+        assert!(answers[1].starts_with("HTTP/1.1 200"), "{answers:?}");
+        // A stream ends with its connection.
+        client.write_all(b"GET /stream HTTP/1.1\r\nHost: reld\r\n\r\n").await.unwrap();
+        let mut stream = String::new();
+        client.read_to_string(&mut stream).await.unwrap();
+        assert!(!stream.ends_with("0\r\n\r\n"), "it looks whole: {stream}");
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        ask(&mut client, "/another", "found").await;
+        served.abort();
+    }
+
+    async fn panics() -> String {
+        panic!("a bug in a handler")
+    }
+
+    fn panics_in(line: u32) -> Result<String, std::io::Error> {
+        panic!("a bug in line {line} of a stream")
+    }
+
+    /// Asks over a connection that stays, and reads until the answer has these words.
+    async fn ask(client: &mut UnixStream, path: &str, words: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: reld\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.contains(words) || !answer.ends_with(['}', 'd']) {
+            let mut chunk = [0; 4096];
+            let length = client.read(&mut chunk).await.unwrap();
+            assert_ne!(length, 0, "the connection is closed after {answer}");
+            answer += &String::from_utf8_lossy(&chunk[..length]);
+        }
+        answer
+    }
 
     #[test]
     fn everybody_who_may_connect_may_look_and_only_the_own_user_and_root_may_change() {

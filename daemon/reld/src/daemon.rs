@@ -10,15 +10,18 @@ use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
-use reld_runtime::{Runtime, StopCause};
+use reld_runtime::{Runtime, StopCause, contained, contained_task};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
 use crate::history::Records;
+use crate::log::Log;
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Booted, Handler, Operator};
+use crate::panics::lasting;
 use crate::{service, sockets};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
@@ -26,6 +29,9 @@ const STOP: Duration = Duration::from_secs(80);
 
 /// How long an upgrade under way may take to be left or taken back when the daemon stops.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// How long the log may take to be written before the daemon executes itself again.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// How the daemon's life goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,25 +42,30 @@ pub(crate) enum Next {
     Stop,
     /// It stops and executes itself again, into the permanent release.
     Restart,
-    /// It stops and fails: an application ended that it cannot be without. Who watches the daemon starts it again.
+    /// It stops and fails: an application ended that it cannot be without, or it can serve no more.
+    /// Whoever watches the daemon starts it again.
     Fail,
 }
 
 /// Runs the daemon until it is told to stop.
-pub(crate) fn run(config: config::Daemon) -> anyhow::Result<()> {
-    log(&config);
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let next = threads.block_on(serve(&config))?;
-    // What is still served is cut off; the processes have stopped.
-    threads.shutdown_timeout(Duration::from_secs(1));
-    match next {
-        Next::Restart => restart(),
-        Next::Fail => bail!("the node went down with an application, which the log names"),
+pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
+    match live(serve(config, log, alarms))? {
+        Next::Restart => restart(log),
+        Next::Fail => bail!("the node went down, for a reason that the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
 }
 
-async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
+/// Lives to the end of a life, be it a panic.
+fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next> {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let next = contained(|| threads.block_on(life));
+    // What is still served is cut off; the processes have stopped.
+    threads.shutdown_timeout(Duration::from_secs(1));
+    next?
+}
+
+async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<Next> {
     let mut store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
@@ -88,11 +99,14 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
         socket: config.socket.clone(),
         peer: Peer::default(),
         started: Instant::now(),
+        alarms,
+        log: log.clone(),
     };
-    let served = tokio::spawn(api_server::serve(listener, api));
-    tokio::spawn(go_down_with(runtime.clone(), operator.clone(), next));
-    tokio::spawn(service::status(operator.clone()));
-    tokio::spawn(service::watchdog(runtime.clone()));
+    let served = tokio::spawn(api_server::serve(listener, api, next.clone()));
+    tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
+    let (board, pool) = (operator.clone(), runtime.clone());
+    tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
+    tokio::spawn(async move { lasting("service.watchdog", || service::watchdog(pool.clone())).await });
     let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let next = tokio::select! {
@@ -209,8 +223,17 @@ async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> a
     }
 }
 
-/// Has the daemon stop when an application ends that the node cannot be without. OTP: permanent applications.
-async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<Next>) {
+/// Has the daemon stop, and fail, when something happens. A panic counts as that: else it might be
+/// missed.
+async fn go_down(next: watch::Sender<Next>, when: impl Future<Output = ()>) {
+    // The panic hook has reported it.
+    let _ = contained_task(when).await;
+    next.send_replace(Next::Fail);
+}
+
+/// Waits for the end of an application that the node cannot be without. OTP: permanent
+/// applications.
+async fn application_down(runtime: Runtime, operator: Operator) {
     let (tell, mut told) = mpsc::unbounded_channel();
     // Refused once nobody waits any more: the node stops then.
     runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
@@ -219,7 +242,6 @@ async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<
         operator.pass().await;
         if let Some(exit) = runtime.took_node_down(&app) {
             tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
-            next.send_replace(Next::Fail);
             return;
         }
     }
@@ -229,15 +251,18 @@ async fn go_down_with(runtime: Runtime, operator: Operator, next: watch::Sender<
 async fn stop(runtime: Runtime, next: Next) {
     let cause = if next == Next::Restart { StopCause::NodeRestarts } else { StopCause::NodeStops };
     let stop = move || runtime.stop_all_applications(cause, Instant::now() + STOP);
-    let stopped = tokio::task::spawn_blocking(stop);
-    for error in stopped.await.unwrap_or_default() {
-        tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
+    match tokio::task::spawn_blocking(stop).await {
+        Ok(errors) => errors.iter().for_each(|error| {
+            tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
+        }),
+        Err(error) => tracing::error!(name: "daemon.stop", %error, "the applications did not stop in order"),
     }
 }
 
 /// Executes the daemon again with the same arguments, in the same process.
-fn restart() -> anyhow::Result<()> {
+fn restart(log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon executes itself again");
+    log.flush(FLUSH);
     let error = std::process::Command::new(program()?).args(std::env::args_os().skip(1)).exec();
     Err(error).context("the daemon could not be executed again")
 }
@@ -259,13 +284,26 @@ pub(crate) fn installed() -> anyhow::Result<Vsn> {
     version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
 }
 
-fn log(config: &config::Daemon) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RELD_LOG").unwrap_or_else(|_| "info".into());
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if config.log_json {
-        builder.json().init();
-    } else {
-        builder.init();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_main_thread_is_the_failure_of_the_daemon_whatever_still_runs() {
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let life = async {
+            // A call without a time-out, for example.
+            tokio::task::spawn_blocking(move || ends.recv().unwrap_or(()));
+            panic!("a bug in its life")
+        };
+        assert_eq!(live(life).unwrap_err().to_string(), "the daemon panicked: a bug in its life");
+        drop(end);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_could_miss_the_end_of_an_application_fails() {
+        let (next, told) = watch::channel(Next::Serve);
+        go_down(next, async { panic!("a bug in what watches applications") }).await;
+        assert_eq!(*told.borrow(), Next::Fail);
     }
 }

@@ -3,24 +3,34 @@
 //! `reld --root DIR` runs in the foreground until SIGTERM or SIGINT; `reld probe FILE` says what a library is. This
 //! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
 
+mod alarms;
 mod api_server;
 mod ask;
 mod child_spec;
 mod config;
 mod daemon;
 mod history;
+mod log;
 mod node;
 mod operator;
+mod panics;
 mod probe;
 mod report;
 mod service;
 mod sockets;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 
+use crate::alarms::Alarms;
 use crate::config::{Arguments, Command};
+use crate::log::{Form, Log};
+
+/// How long the end of the daemon waits until the log is written.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Libraries forward their allocations here, too.
 #[global_allocator]
@@ -33,10 +43,28 @@ fn main() -> ExitCode {
         Some(Command::Probe { file, json, of, modules, ask: None }) => {
             config::probe(&file, json, of.as_deref(), modules.as_deref())
         }
-        None => daemon::run(arguments.daemon),
+        None => return run(arguments.daemon),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => config::fail(&error),
     }
+}
+
+/// Runs the daemon, whose log has its last words, too.
+fn run(config: config::Daemon) -> ExitCode {
+    let form = if config.log_json { Form::Json } else { Form::Text };
+    let log = match Log::to_stderr(form).context("the log cannot be started") {
+        Ok(log) => log,
+        Err(error) => return config::fail(&error),
+    };
+    log.subscribe();
+    let alarms = Alarms::default();
+    panics::report(log.clone(), alarms.clone());
+    let ended = daemon::run(&config, &log, alarms);
+    if let Err(error) = &ended {
+        log.plain(&format!("error: {error:#}"));
+    }
+    log.flush(FLUSH);
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -256,4 +256,15 @@ mod tests {
         let pid = std::fs::read_to_string(path).unwrap();
         assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "it was waited for");
     }
+
+    #[test]
+    fn a_panic_of_what_reads_a_probe_costs_its_words_and_not_its_verdict() {
+        struct Odd;
+        impl Read for Odd {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                panic!("a bug in a reader")
+            }
+        }
+        assert_eq!(last(&collect(Odd)), [""; 0]);
+    }
 }

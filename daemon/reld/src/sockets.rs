@@ -18,6 +18,8 @@ use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::panics::lasting;
+
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -88,20 +90,7 @@ impl Sockets for Tokio {
         let served = Served::one(&self.served);
         self.handle.spawn(async move {
             let _served = served;
-            let target = connection.target().to_owned();
-            let failed = match Address::of(&target) {
-                Address::Unix(path) => match given_up(&connection, UnixStream::connect(&path)).await {
-                    Some(Ok(stream)) => return open_unix(stream, target, connection).await,
-                    failed => failed.and_then(Result::err),
-                },
-                Address::Network(host) => match given_up(&connection, TcpStream::connect(&host)).await {
-                    Some(Ok(stream)) => return open_tcp(stream, connection).await,
-                    failed => failed.and_then(Result::err),
-                },
-            };
-            if let Some(error) = failed {
-                connection.failed(told(&target, &error));
-            }
+            connection.drive(connect(&connection)).await;
         });
     }
 }
@@ -151,6 +140,24 @@ fn listen_tcp(asked: &str, backlog: u32) -> io::Result<tokio::net::TcpListener> 
     socket.listen(backlog)
 }
 
+/// Connects, and serves the connection.
+async fn connect(connection: &Connection) {
+    let target = connection.target();
+    let failed = match Address::of(target) {
+        Address::Unix(path) => match given_up(connection, UnixStream::connect(&path)).await {
+            Some(Ok(stream)) => return open_unix(stream, connection).await,
+            failed => failed.and_then(Result::err),
+        },
+        Address::Network(host) => match given_up(connection, TcpStream::connect(&host)).await {
+            Some(Ok(stream)) => return open_tcp(stream, connection).await,
+            failed => failed.and_then(Result::err),
+        },
+    };
+    if let Some(error) = failed {
+        connection.failed(told(target, &error));
+    }
+}
+
 /// Binds a Unix socket; a file that a daemon left behind which was killed is replaced.
 fn listen_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
@@ -168,18 +175,14 @@ fn is_left_behind(path: &Path) -> bool {
 }
 
 async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
-    accept_while_open(
-        &listener,
-        || tcp.accept(),
-        |(stream, peer)| {
-            let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
-            set_up(&stream, listener.options().nodelay);
-            if let Some(connection) = listener.accepted(local, peer.to_string()) {
-                tokio::spawn(serve(stream, connection, Served::one(&served)));
-            }
-        },
-    )
-    .await;
+    let take = |(stream, peer): (TcpStream, SocketAddr)| {
+        let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        set_up(&stream, listener.options().nodelay);
+        if let Some(connection) = listener.accepted(local, peer.to_string()) {
+            tokio::spawn(serve(stream, connection, Served::one(&served)));
+        }
+    };
+    lasting("port.listener", || accept_while_open(&listener, || tcp.accept(), take)).await;
 }
 
 async fn serve_unix(
@@ -188,16 +191,12 @@ async fn serve_unix(
     listener: Arc<Listener>,
     served: watch::Sender<usize>,
 ) {
-    accept_while_open(
-        &listener,
-        || unix.accept(),
-        |(stream, _)| {
-            if let Some(connection) = listener.accepted(listener.asked().to_owned(), "unix:".to_owned()) {
-                tokio::spawn(serve(stream, connection, Served::one(&served)));
-            }
-        },
-    )
-    .await;
+    let take = |(stream, _)| {
+        if let Some(connection) = listener.accepted(listener.asked().to_owned(), "unix:".to_owned()) {
+            tokio::spawn(serve(stream, connection, Served::one(&served)));
+        }
+    };
+    lasting("port.listener", || accept_while_open(&listener, || unix.accept(), take)).await;
     drop(unix);
     if let Err(error) = std::fs::remove_file(&path) {
         tracing::debug!(name: "port.unlink", path = %path.display(), %error, "the socket's file stays");
@@ -205,7 +204,7 @@ async fn serve_unix(
 }
 
 /// Accepts as many as are wanted, until the listener is closed.
-async fn accept_while_open<T, F>(listener: &Listener, accept: impl Fn() -> F, mut take: impl FnMut(T))
+async fn accept_while_open<T, F>(listener: &Listener, accept: impl Fn() -> F, take: impl Fn(T))
 where
     F: Future<Output = io::Result<T>>,
 {
@@ -231,7 +230,7 @@ async fn given_up<T>(connection: &Connection, attempt: impl Future<Output = T>) 
     }
 }
 
-async fn open_tcp(stream: TcpStream, connection: Arc<Connection>) {
+async fn open_tcp(stream: TcpStream, connection: &Connection) {
     set_up(&stream, connection.options().nodelay);
     let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let peer = stream.peer_addr().map_or_else(|_| connection.target().to_owned(), |peer| peer.to_string());
@@ -239,8 +238,8 @@ async fn open_tcp(stream: TcpStream, connection: Arc<Connection>) {
     pump(stream, connection).await;
 }
 
-async fn open_unix(stream: UnixStream, target: String, connection: Arc<Connection>) {
-    connection.opened("unix:".to_owned(), target);
+async fn open_unix(stream: UnixStream, connection: &Connection) {
+    connection.opened("unix:".to_owned(), connection.target().to_owned());
     pump(stream, connection).await;
 }
 
@@ -251,15 +250,15 @@ fn set_up(stream: &TcpStream, nodelay: bool) {
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>, _served: Served) {
-    pump(stream, connection).await;
+    connection.drive(pump(stream, &connection)).await;
 }
 
 /// Moves bytes in both directions until the port is closed and all is written.
-async fn pump(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>) {
+async fn pump(stream: impl AsyncRead + AsyncWrite, connection: &Connection) {
     let (reader, writer) = split(stream);
-    let mut reading = pin!(read(reader, &connection));
+    let mut reading = pin!(read(reader, connection));
     let mut is_reading = true;
-    let mut writing = pin!(write(writer, &connection));
+    let mut writing = pin!(write(writer, connection));
     let mut lingered = pin!(async {
         poll_fn(|context| connection.poll_closing(context)).await;
         tokio::time::sleep(LINGER).await;

@@ -1,7 +1,8 @@
 //! Panics of the daemon's own code: each ends the work that it happens in, and nothing else.
 //!
-//! A panic of an app never comes here: its library makes an exit reason of it. What is caught here is a bug of the
-//! daemon. The program's panic hook reports it; whoever catches it decides what becomes of the work.
+//! A panic of an app never comes here: its library makes an exit reason of it. What is caught here
+//! is a bug of the daemon. The program's panic hook reports it; whoever catches it decides what
+//! becomes of the work.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -24,7 +25,8 @@ impl Panicked {
     }
 }
 
-/// Does some work. What it has changed before a panic stays changed: the caller gives up what belongs to that work alone.
+/// Does some work. What it has changed before a panic stays changed: the caller gives up what
+/// belongs to that work alone.
 ///
 /// # Errors
 /// [`Panicked`].

@@ -118,8 +118,8 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
     })
 }
 
-/// The calling thread runs no process any more, its callback having returned or panicked. Returns the body of the process,
-/// unless that was taken away or there was none.
+/// The calling thread runs no process any more, its callback having returned or panicked. Returns
+/// the body of the process, unless that was taken away or there was none.
 pub(crate) fn leave() -> Option<Box<Body>> {
     PID.set(Pid::NONE);
     CURRENT.with(|current| current.get().and_then(|current| current.leave()))

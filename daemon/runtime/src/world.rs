@@ -263,7 +263,8 @@ impl World {
                 if let (Some(called), Answer::Timeout) = (called, &answer) {
                     self.journal.timed_out(called);
                 }
-                // A panic of whoever asked from outside is none of the process that answers, or of the timer.
+                // A panic of whoever asked from outside is none of the process that answers, or of
+                // the timer.
                 let _ = contained(|| done(answer));
             }
         } else {

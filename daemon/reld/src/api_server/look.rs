@@ -50,7 +50,6 @@ fn status(api: &Api) -> r::NodeStatus {
         });
     let dirty = api.shared.lock().dirty;
     let stuck = stuck(api);
-    let troubles = board.trouble.into_iter().chain(board.bug);
     r::NodeStatus {
         reld: env!("CARGO_PKG_VERSION").to_owned(),
         os_pid: std::process::id(),
@@ -60,7 +59,7 @@ fn status(api: &Api) -> r::NodeStatus {
         processes: api.runtime.figures().processes as u64,
         dirty,
         degraded: stuck.iter().any(|stuck| stuck.detached),
-        alarms: board.gave_way.iter().map(alarm).chain(troubles).chain(residents_alarm(api)).collect(),
+        alarms: alarms(api),
         settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
         order: board.busy,
         waiting: board.waiting.iter().map(waiting).collect(),
@@ -79,7 +78,21 @@ fn waiting(waiting: &Waiting) -> r::WaitingOrder {
     }
 }
 
-fn alarm(gave_way: &reld_handler::GaveWay) -> String {
+/// Returns what an operator should look after.
+pub(super) fn alarms(api: &Api) -> Vec<String> {
+    let board = api.operator.board();
+    let gave_way = board.gave_way.as_ref().map(gave_way_alarm);
+    let found = [gave_way, board.trouble, board.bug, residents_alarm(api), clock_alarm(), api.log.alarm()];
+    found.into_iter().flatten().chain(api.alarms.list()).collect()
+}
+
+fn clock_alarm() -> Option<String> {
+    let text = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history are \
+                wrong; set the clock";
+    reld_loader::clock_stands().then(|| text.to_owned())
+}
+
+fn gave_way_alarm(gave_way: &reld_handler::GaveWay) -> String {
     let reld_handler::GaveWay { release, to, failed } = gave_way;
     let times = if *failed == 1 { "once".to_owned() } else { format!("{failed} times") };
     format!("release {release} failed to boot {times} and gave way to {to}, which is permanent now")
@@ -302,8 +315,7 @@ async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, Error
     if details.in_callback {
         let pid = api.find(&request.process)?;
         // It waits for the thread and reads files.
-        let frames = tokio::task::spawn_blocking(move || api.runtime.frames(pid));
-        details.frames = frames.await.unwrap_or_default();
+        details.frames = api.wait(move |runtime| Ok(runtime.frames(pid))).await?;
     }
     Ok(details)
 }

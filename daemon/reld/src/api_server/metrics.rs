@@ -13,7 +13,8 @@ use axum::routing::get;
 use reld_api::response::{self as r, HistoryEntry, Outcome};
 use reld_runtime::Census;
 
-use super::Api;
+use super::look::alarms;
+use super::{Api, refuse};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -23,8 +24,10 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
 
 /// The socket's permissions say who may look, as for every other look.
 async fn answer(api: Api) -> axum::response::Response {
-    let text = tokio::task::spawn_blocking(move || metrics(&api)).await.unwrap_or_default();
-    ([(CONTENT_TYPE, TEXT)], text).into_response()
+    match api.clone().wait(move |_| Ok(metrics(&api))).await {
+        Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
+        Err(error) => refuse(error),
+    }
 }
 
 fn metrics(api: &Api) -> String {
@@ -42,6 +45,9 @@ fn node(api: &Api, page: &mut Page) {
     let version = env!("CARGO_PKG_VERSION");
     page.family("reld_info", Kind::Gauge, "The daemon's version.").labelled(&[("version", version)], 1);
     page.gauge("reld_uptime_seconds", "Since the daemon started.", api.started.elapsed().as_secs_f64());
+    page.gauge("reld_alarms", "What `relctl status` warns of.", alarms(api).len());
+    page.gauge("reld_log_waiting_lines", "Lines of the log that wait to be written.", api.log.waiting());
+    page.counter("reld_log_lost_lines_total", "Lines of the log that were not written.", api.log.lost());
     page.gauge("reld_timers", "Timers that are pending.", api.runtime.figures().timers);
     page.gauge("reld_blocking", "Work on spare threads.", api.runtime.blocking().len());
     let residents = api.loader.residents().iter().filter(|library| library.condemned.is_some()).count();

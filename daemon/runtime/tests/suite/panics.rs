@@ -1,5 +1,5 @@
-//! Panics of the daemon's own code, on each of the node's threads. A double runs inside the daemon, without a
-//! library around it: what panics there stands for a bug of the daemon.
+//! Panics of the daemon's own code, on each of the node's threads. A double runs inside the daemon,
+//! without a library around it: what panics there stands for a bug of the daemon.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;

@@ -1,0 +1,466 @@
+//! The way of the log to stderr: lines wait in a bounded queue, and one thread writes them.
+//!
+//! ```text
+//!  any thread --line--> the queue --all that waits--> the writer --> stderr
+//!                          |                             |
+//!                    full: dropped             error: what is left is dropped
+//! ```
+//!
+//! Nothing waits for stderr. Where that takes nothing (its reader is gone or does not read, its
+//! disk is full), lines are dropped and counted, and the daemon does its work as if they had been
+//! written. The log says in their place how many are missing. A daemon that is killed loses what
+//! waits: as a rule nothing, at most what the queue holds.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::{Condvar, Mutex};
+use reld_runtime::contained;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How much may wait. The thread writes without pause, so only a reader that is too slow lets the
+/// queue grow.
+const LINES_MAX: usize = 20_000;
+const BYTES_MAX: usize = 4 << 20;
+
+/// What the writer keeps of its memory from one write to the next.
+const KEPT: usize = 64 << 10;
+
+/// How long the writer rests where stderr does not block and takes nothing.
+const REST: Duration = Duration::from_millis(10);
+
+/// For how long a loss is an alarm. The figure for operators stays.
+const ALARM: Duration = Duration::from_secs(3600);
+
+const WRITER: &str = "reld-log";
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+}
+
+/// The log. Cloning gives another handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    form: Form,
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    written: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    text: Vec<u8>,
+    lines: usize,
+    /// Lines that came after `text` and found no room. Until the writer has taken that, none does:
+    /// lines keep their order.
+    refused: u64,
+    /// Lines that the writer has taken, while it writes.
+    writing: Option<usize>,
+    lost: u64,
+    last_loss: Option<(Instant, String)>,
+}
+
+impl Log {
+    /// Starts a log that goes to stderr.
+    ///
+    /// # Errors
+    /// The system gives no descriptor or no thread.
+    pub(crate) fn to_stderr(form: Form) -> io::Result<Self> {
+        // A descriptor of its own: the lock of the standard library's would be held by a writer
+        // that is held up.
+        let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        Self::start(stderr, form)
+    }
+
+    pub(crate) fn start(out: impl Write + Send + 'static, form: Form) -> io::Result<Self> {
+        let queue = Mutex::default();
+        let log = Self(Arc::new(Shared { form, queue, filled: Condvar::new(), written: Condvar::new() }));
+        let shared = Arc::clone(&log.0);
+        let writer = Writer { out, form, missing: 0, is_cut: false };
+        thread::Builder::new().name(WRITER.to_owned()).spawn(move || shared.serve(writer))?;
+        Ok(log)
+    }
+
+    /// Has all events of the program logged that `RELD_LOG` asks for.
+    pub(crate) fn subscribe(&self) {
+        let filter = EnvFilter::try_from_env("RELD_LOG").unwrap_or_else(|_| "info".into());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
+        // An event that cannot be formatted is left out: the complaint would go to stderr, and
+        // panic where that is gone.
+        let builder = builder.with_ansi(false).log_internal_errors(false);
+        match self.0.form {
+            Form::Text => builder.init(),
+            Form::Json => builder.json().init(),
+        }
+    }
+
+    /// Logs something whatever `RELD_LOG` asks for, without the machinery for events.
+    pub(crate) fn error(&self, message: &str) {
+        self.0.push(self.0.form.line("ERROR", message).as_bytes());
+    }
+
+    /// Writes text as it is: the last words of the daemon.
+    pub(crate) fn plain(&self, line: &str) {
+        self.0.push(format!("{line}\n").as_bytes());
+    }
+
+    /// Waits until all is written that was logged before, but no longer than this.
+    pub(crate) fn flush(&self, at_most: Duration) {
+        // The writer would wait for itself.
+        if thread::current().name() != Some(WRITER) {
+            self.0.flush(at_most);
+        }
+    }
+
+    /// Returns how many lines wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        let queue = self.0.queue.lock();
+        queue.lines + queue.writing.unwrap_or_default()
+    }
+
+    /// Returns how many lines were dropped since the start.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.queue.lock().lost
+    }
+
+    /// Says that lines were dropped, if some were lately.
+    pub(crate) fn alarm(&self) -> Option<String> {
+        let queue = self.0.queue.lock();
+        let (at, why) = queue.last_loss.as_ref().filter(|(at, _)| at.elapsed() < ALARM)?;
+        Some(format!(
+            "{} lines of the log are lost, the last {} s ago: {why}; look after whatever reads the daemon's stderr",
+            queue.lost,
+            at.elapsed().as_secs()
+        ))
+    }
+}
+
+impl Write for &Log {
+    /// Takes a line, or drops it. Never fails and never waits.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> &'a Self {
+        self
+    }
+}
+
+impl Shared {
+    fn push(&self, line: &[u8]) {
+        let mut queue = self.queue.lock();
+        let has_room = queue.lines < LINES_MAX && queue.text.len() + line.len() <= BYTES_MAX;
+        let count = lines(line);
+        if has_room && queue.refused == 0 {
+            queue.text.extend_from_slice(line);
+            queue.lines += count;
+        } else {
+            queue.refused += count as u64;
+            queue.lose(count as u64, || "its reader does not keep up".to_owned());
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    fn flush(&self, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        let mut queue = self.queue.lock();
+        while queue.writing.is_some() || !queue.is_empty() {
+            if self.written.wait_until(&mut queue, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Writes as long as the program runs.
+    fn serve(&self, mut writer: Writer<impl Write>) {
+        let mut text = Vec::new();
+        loop {
+            let refused = self.take(&mut text);
+            self.done(writer.write(&text, refused));
+            text.clear();
+            text.shrink_to(KEPT);
+        }
+    }
+
+    /// Waits for something to write and takes all of it. Returns how many lines are missing behind
+    /// it.
+    fn take(&self, text: &mut Vec<u8>) -> u64 {
+        let mut queue = self.queue.lock();
+        while queue.is_empty() {
+            self.filled.wait(&mut queue);
+        }
+        std::mem::swap(&mut queue.text, text);
+        queue.writing = Some(std::mem::take(&mut queue.lines));
+        std::mem::take(&mut queue.refused)
+    }
+
+    fn done(&self, written: Result<(), Cut>) {
+        let mut queue = self.queue.lock();
+        queue.writing = None;
+        if let Err(Cut { lines, why }) = written {
+            queue.lose(lines, || why);
+        }
+        self.written.notify_all();
+    }
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.refused == 0
+    }
+
+    fn lose(&mut self, lines: u64, why: impl FnOnce() -> String) {
+        self.lost += lines;
+        self.last_loss = Some((Instant::now(), why()));
+    }
+}
+
+impl Form {
+    /// Makes a line that looks like those of events.
+    fn line(self, level: &str, message: &str) -> String {
+        let time = humantime::format_rfc3339_micros(SystemTime::now());
+        match self {
+            Self::Text => format!("{time} {level:>5} reld::log: {message}\n"),
+            Self::Json => {
+                let fields = json!({"message": message});
+                let time = time.to_string();
+                let line =
+                    json!({"timestamp": time, "level": level, "fields": fields, "target": "reld::log"});
+                format!("{line}\n")
+            }
+        }
+    }
+}
+
+/// What the writer's thread has.
+struct Writer<W> {
+    out: W,
+    form: Form,
+    /// How many lines are missing in the log at the place where it is now.
+    missing: u64,
+    /// Only the begin of the last line was written.
+    is_cut: bool,
+}
+
+/// A write that was not done to its end.
+#[derive(Debug, PartialEq, Eq)]
+struct Cut {
+    lines: u64,
+    why: String,
+}
+
+impl Cut {
+    fn all(text: &[u8], why: String) -> Self {
+        Self { lines: lines(text) as u64, why }
+    }
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes lines behind which some are missing.
+    fn write(&mut self, text: &[u8], missing: u64) -> Result<(), Cut> {
+        let written = contained(|| {
+            self.fill_gap().map_err(|gap| Cut::all(text, gap.why))?;
+            self.put(text)
+        });
+        let written = written.unwrap_or_else(|panicked| Err(Cut::all(text, panicked.to_string())));
+        self.missing += written.as_ref().map_or_else(|cut| cut.lines, |()| 0) + missing;
+        if written.is_ok() {
+            // What fails is tried again before the next lines.
+            let _ = contained(|| self.fill_gap());
+        }
+        written
+    }
+
+    /// Writes how many lines are missing here, if any are.
+    fn fill_gap(&mut self) -> Result<(), Cut> {
+        if self.missing > 0 {
+            let gap = format!("{} lines of the log are missing here", self.missing);
+            self.put(self.form.line("WARN", &gap).as_bytes())?;
+            self.missing = 0;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, text: &[u8]) -> Result<(), Cut> {
+        if self.is_cut {
+            self.put_bytes(b"\n").map_err(|(_, error)| Cut::all(text, error.to_string()))?;
+        }
+        self.put_bytes(text).map_err(|(rest, error)| Cut::all(rest, error.to_string()))
+    }
+
+    /// Writes all of it, or says what is left and why.
+    fn put_bytes<'a>(&mut self, text: &'a [u8]) -> Result<(), (&'a [u8], io::Error)> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err((rest, ErrorKind::WriteZero.into())),
+                Ok(length) => {
+                    let written;
+                    (written, rest) = rest.split_at(length);
+                    self.is_cut = !written.ends_with(b"\n");
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(REST),
+                Err(error) => return Err((rest, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// What stands for stderr in a test.
+    struct Out<F>(F);
+
+    impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Out<F> {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            (self.0)(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a write answers.
+    #[derive(Clone, Copy)]
+    enum Answer {
+        Takes(usize),
+        TakesAll,
+        Fails(ErrorKind),
+        Panics,
+    }
+    use Answer::{Fails, Panics, Takes, TakesAll};
+
+    /// Logs lines, each when the one before is written; after `answers`, all is taken. Returns what
+    /// has come out and how many lines are lost.
+    fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let paper = Arc::clone(&out);
+        let answers = answers.to_vec();
+        let mut answers = answers.into_iter();
+        let take = move |text: &[u8]| {
+            let length = match answers.next().unwrap_or(TakesAll) {
+                Takes(length) => length,
+                TakesAll => text.len(),
+                Fails(kind) => return Err(kind.into()),
+                Panics => panic!("a bug in the writer"),
+            };
+            paper.lock().extend_from_slice(&text[..length]);
+            Ok(length)
+        };
+        let log = Log::start(Out(take), Form::Text).unwrap();
+        for line in lines {
+            log.plain(line);
+            log.flush(LONG);
+        }
+        let text = String::from_utf8(out.lock().clone()).unwrap();
+        // The time of a line of the log's own is another one each time.
+        let shown = text.lines().map(|line| line.split_once("  WARN ").map_or(line, |(_, text)| text));
+        (shown.map(|line| format!("{line}|")).collect(), log.lost())
+    }
+
+    #[track_caller]
+    fn check(answers: &[Answer], lines: &[&str], out: &str, lost: u64) {
+        assert_eq!(written(answers, lines), (out.to_owned(), lost));
+    }
+
+    const FULL: Answer = Fails(ErrorKind::StorageFull);
+
+    #[test]
+    fn lines_come_out_in_their_order_however_little_is_taken_at_once() {
+        check(&[], &["one", "two", "three"], "one|two|three|", 0);
+        let [interrupted, not_now] = [ErrorKind::Interrupted, ErrorKind::WouldBlock].map(Fails);
+        check(&[Takes(1), interrupted, Takes(2), not_now], &["one", "two"], "one|two|", 0);
+    }
+
+    #[test]
+    fn the_log_says_where_lines_are_missing_and_mixes_no_line_with_the_half_of_another() {
+        let one_missing = "one|reld::log: 1 lines of the log are missing here|three|";
+        check(&[TakesAll, FULL], &["one", "two", "three"], one_missing, 1);
+        check(&[TakesAll, Takes(0)], &["one", "two", "three"], one_missing, 1);
+        // The second line is cut, and the third is lost with the line that would say so.
+        let cut = "one|t|reld::log: 2 lines of the log are missing here|four|";
+        check(&[TakesAll, Takes(1), FULL, FULL], &["one", "two", "three", "four"], cut, 2);
+    }
+
+    #[test]
+    fn a_panic_of_the_writer_costs_the_lines_that_it_wrote() {
+        check(&[Panics], &["one", "two"], "reld::log: 1 lines of the log are missing here|two|", 1);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_holds_nothing_up_and_each_line_is_written_or_counted() {
+        let (read, reads) = mpsc::channel::<()>();
+        let (paper, out) = mpsc::channel();
+        let take = move |text: &[u8]| {
+            // Until the test reads, and at once from then on.
+            reads.recv().unwrap_or(());
+            paper.send(text.to_vec()).unwrap_or(());
+            Ok(text.len())
+        };
+        let log = Log::start(Out(take), Form::Json).unwrap();
+        let count = 2 * LINES_MAX;
+        for number in 0..count {
+            log.plain(&json!({"number": number}).to_string());
+        }
+        assert!(log.alarm().is_some_and(|alarm| alarm.contains("its reader does not keep up")));
+        let begin = Instant::now();
+        log.flush(Duration::from_millis(10));
+        assert!(begin.elapsed() < LONG);
+        drop(read);
+        log.flush(LONG);
+        log.plain(&json!({"number": count}).to_string());
+        log.flush(LONG);
+        let text = out.try_iter().flatten().collect::<Vec<u8>>();
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let lines: Vec<serde_json::Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let numbers: Vec<u64> = lines.iter().filter_map(|line| line["number"].as_u64()).collect();
+        assert!(numbers.is_sorted());
+        assert_eq!(
+            (numbers.len() as u64 + log.lost(), numbers.last()),
+            (count as u64 + 1, Some(&(count as u64)))
+        );
+        let gap = format!("{} lines of the log are missing here", log.lost());
+        assert_eq!(lines[lines.len() - 2]["fields"]["message"], json!(gap));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_the_queue_is_dropped() {
+        let long = "x".repeat(BYTES_MAX);
+        check(&[], &["one", &long, "two"], "one|reld::log: 1 lines of the log are missing here|two|", 1);
+    }
+}
