@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,6 +23,8 @@ pub struct Node {
     daemon: Child,
     options: Vec<String>,
     environment: Vec<(String, String)>,
+    /// Where its log goes; into a file of its folder when absent.
+    stderr: Option<OwnedFd>,
 }
 
 impl Node {
@@ -34,19 +37,31 @@ impl Node {
     pub fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        Self::begin(folder, options, Vec::new())
+        Self::begin(folder, options, Vec::new(), None)
     }
 
     /// Starts an idle node with these variables in its environment and waits until it answers.
     pub fn start_in(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self::begin(folder, Vec::new(), environment.iter().map(variable).collect())
+        Self::begin(folder, Vec::new(), environment.iter().map(variable).collect(), None)
     }
 
-    fn begin(folder: TempDir, options: Vec<String>, environment: Vec<(String, String)>) -> Self {
-        let daemon = spawn(folder.path(), &options, &environment);
-        let mut node = Self { folder, daemon, options, environment };
+    /// Starts an idle node that logs everything as JSON to `stderr`, and waits until it answers.
+    pub fn start_logging_to(stderr: impl Into<OwnedFd>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let environment = vec![("RELD_LOG".to_owned(), "debug".to_owned())];
+        Self::begin(folder, vec!["--log-json".to_owned()], environment, Some(stderr.into()))
+    }
+
+    fn begin(
+        folder: TempDir,
+        options: Vec<String>,
+        environment: Vec<(String, String)>,
+        stderr: Option<OwnedFd>,
+    ) -> Self {
+        let daemon = spawn(folder.path(), &options, &environment, stderr.as_ref());
+        let mut node = Self { folder, daemon, options, environment, stderr };
         node.await_answer();
         node
     }
@@ -66,7 +81,7 @@ impl Node {
     pub fn kill_9_and_restart(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
-        self.daemon = spawn(self.folder.path(), &self.options, &self.environment);
+        self.daemon = spawn(self.folder.path(), &self.options, &self.environment, self.stderr.as_ref());
         self.await_answer();
     }
 
@@ -164,6 +179,11 @@ impl Node {
 
     /// Returns what the daemon has logged, and apps have printed.
     pub fn log(&self) -> String {
+        // What it has logged may wait to be written.
+        let is_written = || self.metrics().contains("\nreld_log_waiting_lines 0\n").then_some(());
+        if UnixStream::connect(self.socket()).is_ok() {
+            eventually("the log is written", is_written);
+        }
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
 }
@@ -178,9 +198,15 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-fn spawn(folder: &Path, options: &[String], environment: &[(String, String)]) -> Child {
+fn spawn(
+    folder: &Path,
+    options: &[String],
+    environment: &[(String, String)],
+    stderr: Option<&OwnedFd>,
+) -> Child {
     let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
     let printed = log.try_clone().expect("a file can be opened twice");
+    let stderr = stderr.map_or(Ok(log.into()), OwnedFd::try_clone).expect("a descriptor can be copied");
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--"])
         .arg(&programs().reld)
@@ -192,7 +218,7 @@ fn spawn(folder: &Path, options: &[String], environment: &[(String, String)]) ->
         .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(printed)
-        .stderr(log)
+        .stderr(stderr)
         .spawn()
         .expect("the daemon can be run")
 }

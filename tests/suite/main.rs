@@ -16,6 +16,7 @@ mod foresight;
 mod inside;
 mod kit;
 mod lives;
+mod logging;
 mod many;
 mod misfits;
 mod native;
