@@ -64,7 +64,6 @@ pub(crate) struct Api {
     /// Who asks.
     pub(crate) peer: Peer,
     pub(crate) started: Instant,
-    pub(crate) next: watch::Sender<Next>,
     pub(crate) alarms: Alarms,
     pub(crate) log: Log,
 }
@@ -116,8 +115,7 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
 }
 
 /// Serves until the daemon ends, which it does as well when nothing more can be served.
-pub(crate) async fn serve(listener: UnixListener, api: Api) {
-    let next = api.next.clone();
+pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
         tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");

@@ -99,11 +99,10 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
         socket: config.socket.clone(),
         peer: Peer::default(),
         started: Instant::now(),
-        next: next.clone(),
         alarms,
         log: log.clone(),
     };
-    let served = tokio::spawn(api_server::serve(listener, api));
+    let served = tokio::spawn(api_server::serve(listener, api, next.clone()));
     tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
     let (board, pool) = (operator.clone(), runtime.clone());
     tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
