@@ -67,6 +67,48 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
+    /// What runs on although the release does not start it would be gone after a restart.
+    #[error("a restart would not start what runs now: {}", reasons(apps))]
+    NotRestarted {
+        /// The apps, each with why.
+        apps: Vec<(AppName, String)>,
+    },
+    /// What was stopped by hand, or has ended, comes back with a restart.
+    #[error("a restart would start what does not run now: {}", names(apps))]
+    RestartStarts {
+        /// The apps.
+        apps: Vec<AppName>,
+    },
+    /// A running app keeps the application module by which it was started.
+    #[error("a restart would start {app} by {to}; {}", by(from.as_ref()))]
+    OtherStart {
+        /// The app.
+        app: AppName,
+        /// The module by which it runs.
+        from: Option<ModuleName>,
+        /// The module by which it would be started.
+        to: ModuleName,
+    },
+    /// A running app does not go through start phases again.
+    #[error("a restart would take {app} through its start phases {}, which no upgrade does", Names(phases))]
+    StartPhases {
+        /// The app.
+        app: AppName,
+        /// The phases.
+        phases: Vec<String>,
+    },
+    /// A supervisor would not start. What it names may hang on its environment, so that this stops nothing.
+    #[error("{supervisor} of {app} names a child {child} that could not be started: {problem}")]
+    UnfitChild {
+        /// The supervisor's app.
+        app: AppName,
+        /// The supervisor.
+        supervisor: ModuleName,
+        /// The child's id.
+        child: Value,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl Warning {
@@ -79,6 +121,11 @@ impl Warning {
             Self::NothingToDo { .. } => "nothing_to_do",
             Self::Kept { .. } => "kept",
             Self::NotDeleted { .. } => "not_deleted",
+            Self::NotRestarted { .. } => "not_restarted",
+            Self::RestartStarts { .. } => "restart_starts",
+            Self::OtherStart { .. } => "other_start",
+            Self::StartPhases { .. } => "start_phases",
+            Self::UnfitChild { .. } => "unfit_child",
         }
     }
 
@@ -92,6 +139,13 @@ impl Warning {
             Self::Kept { module, app, vsn } | Self::NotDeleted { module, app, vsn } => {
                 vec![json!(module), json!(app), json!(vsn)]
             }
+            Self::NotRestarted { apps } => vec![json!(apps.iter().map(|(app, _)| app).collect::<Vec<_>>())],
+            Self::RestartStarts { apps } => vec![json!(apps)],
+            Self::OtherStart { app, from, to } => vec![json!(app), json!(from), json!(to)],
+            Self::StartPhases { app, phases } => vec![json!(app), json!(phases)],
+            Self::UnfitChild { app, supervisor, child, .. } => {
+                vec![json!(app), json!(supervisor), child.clone()]
+            }
         }
     }
 }
@@ -104,4 +158,16 @@ impl Serialize for Warning {
         map.serialize_entry("args", &self.args())?;
         map.end()
     }
+}
+
+fn reasons(apps: &[(AppName, String)]) -> String {
+    apps.iter().map(|(app, why)| format!("{app} ({why})")).collect::<Vec<_>>().join(", ")
+}
+
+fn names(apps: &[AppName]) -> String {
+    apps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn by(module: Option<&ModuleName>) -> String {
+    module.map_or_else(|| "it runs without".to_owned(), |module| format!("it runs by {module}"))
 }
