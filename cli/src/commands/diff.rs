@@ -25,7 +25,7 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
 /// Reads a release with what its packer recorded. A tarball that `relctl pack` has made is verified, and says which libraries
 /// it holds.
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
-    let mut packed = documents::packed(path)?;
+    let mut packed = documents::packed(path)??;
     let manifest = if path.is_dir() { None } else { manifest(path)? };
     for app in packed.release.apps() {
         let library = manifest.as_ref().and_then(|manifest| manifest.library(app.name(), app.version()));

@@ -4,9 +4,9 @@
 //!
 //! | an app that a boot starts | error |
 //! |---|---|
-//! | its `start` names a module that its library does not have | [`NoStartModule`](PlanError::NoStartModule) |
-//! | its `start` names a module of another behaviour | [`NotAnApplication`](PlanError::NotAnApplication) |
-//! | it needs an app that no boot starts, or itself | [`NotStarted`](PlanError::NotStarted) |
+//! | its `start` names a module that its library does not have | [`NoStartModule`](BootError::NoStartModule) |
+//! | its `start` names a module of another behaviour | [`NotAnApplication`](BootError::NotAnApplication) |
+//! | it needs an app that no boot starts, or itself | [`NotStarted`](BootError::NotStarted) |
 //!
 //! What makes no release at all is refused before, see [`Release::new`].
 //!
@@ -18,15 +18,16 @@
 //! | an app has other start phases than those that it went through | [`StartPhases`](Warning::StartPhases) |
 //! | a supervisor names a child that could not be started | [`UnfitChild`](Warning::UnfitChild) |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::apply::BuiltIn;
 use crate::behaviours::Behaviours;
-use crate::error::PlanError;
-use crate::name::{AppName, ModuleName};
+use crate::boot_error::BootError;
+use crate::diff::PackedRelease;
+use crate::name::AppName;
 use crate::rel::StartType;
 use crate::release::{Release, ReleaseApp};
-use crate::schemas::{ChildSpec, Schemas, SupervisorSpec};
+use crate::schemas::ChildSpec;
 use crate::script::{Action, Script};
 use crate::start_order::top;
 use crate::warning::Warning;
@@ -36,13 +37,13 @@ impl Release {
     ///
     /// # Errors
     /// Everything that would keep one of them from starting.
-    pub fn boot_order(&self, behaviours: &Behaviours) -> Result<Vec<&ReleaseApp>, Vec<PlanError>> {
+    pub fn boot_order(&self, behaviours: &Behaviours) -> Result<Vec<&ReleaseApp>, Vec<BootError>> {
         let order: Vec<&ReleaseApp> = self.start_order().filter(|app| self.boot_type(app).starts()).collect();
         let errors = order.iter().flat_map(|app| {
             let start = wrong_start(app, behaviours).into_iter();
             start.chain(self.needs(app).into_iter().filter_map(|needed| self.not_started(app, needed)))
         });
-        let errors: Vec<PlanError> = errors.collect();
+        let errors: Vec<BootError> = errors.collect();
         if errors.is_empty() { Ok(order) } else { Err(errors) }
     }
 
@@ -70,11 +71,11 @@ impl Release {
     }
 
     /// Says why an app does not run when another one needs it. The start order puts all others before it.
-    fn not_started(&self, app: &ReleaseApp, needed: &AppName) -> Option<PlanError> {
-        let start_type = self.app(needed).map(|needed| needed.start_type);
-        let is_started = needed != app.name() && start_type.is_some_and(StartType::starts);
+    fn not_started(&self, app: &ReleaseApp, needed: &AppName) -> Option<BootError> {
+        let start_type = self.app(needed)?.start_type;
+        let is_started = needed != app.name() && start_type.starts();
         let (app, needs) = (app.name().clone(), needed.clone());
-        (!is_started).then_some(PlanError::NotStarted { app, needs, start_type })
+        (!is_started).then_some(BootError::NotStarted { app, needs, start_type })
     }
 
     /// Returns what a restart of this release would make different, once a script has led to it from the release `left`.
@@ -84,32 +85,33 @@ impl Release {
         script.steps.iter().for_each(|step| difference.step(&step.action));
         difference.warnings()
     }
+}
 
-    /// Returns the children that supervisors of this release name, as far as it is recorded, and that no boot could start.
-    pub fn unfit_children(&self, schemas: &BTreeMap<AppName, Schemas>) -> Vec<Warning> {
-        let behaviours: Behaviours = schemas.values().flat_map(Schemas::behaviours).collect();
-        let supervisors = schemas.iter().flat_map(|(app, schemas)| {
-            let modules = schemas.modules.iter();
-            modules.filter_map(move |(module, schema)| {
-                Some((app, module, schema.interface.as_ref()?.supervisor.as_ref()?))
-            })
+impl PackedRelease {
+    /// Returns the children that no boot could start, of the supervisors whose children are recorded.
+    pub fn unfit_children(&self) -> Vec<Warning> {
+        let behaviours = self.behaviours();
+        let schemas = self.apps.iter().flat_map(|(app, packed)| {
+            packed.schemas.modules.iter().map(move |(module, schema)| (app, module, schema))
         });
-        let warning = |(app, supervisor, spec): (&AppName, &ModuleName, &SupervisorSpec)| {
-            let unfit = spec.children.iter().filter_map(|child| {
-                Some(Warning::UnfitChild {
+        let mut warnings = Vec::new();
+        for (app, supervisor, schema) in schemas {
+            let spec = schema.interface.as_ref().and_then(|interface| interface.supervisor.as_ref());
+            for child in spec.iter().flat_map(|spec| &spec.children) {
+                let problem = self.unfit(child, &behaviours);
+                warnings.extend(problem.map(|problem| Warning::UnfitChild {
                     app: app.clone(),
                     supervisor: supervisor.clone(),
                     child: child.id.clone(),
-                    problem: self.unfit(child, &behaviours)?,
-                })
-            });
-            unfit.collect::<Vec<_>>()
-        };
-        supervisors.flat_map(warning).collect()
+                    problem,
+                }));
+            }
+        }
+        warnings
     }
 
     fn unfit(&self, child: &ChildSpec, behaviours: &Behaviours) -> Option<String> {
-        let module = child.module.parse().ok().filter(|module| self.owner(module).is_some());
+        let module = child.module.parse().ok().filter(|module| self.release.owner(module).is_some());
         match module {
             Some(module) => behaviours.misfit_child(&module, &child.kind),
             None => Some(format!("no app of the release has a module {}", child.module)),
@@ -118,14 +120,14 @@ impl Release {
 }
 
 /// Says what is wrong with the module by which an app is started. An app.toml that lists no modules says nothing of them.
-fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<PlanError> {
+fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<BootError> {
     let module = app.docs.app.start.as_ref()?;
     let name = || app.name().clone();
     if !app.modules().is_empty() && !app.modules().contains(module) {
-        return Some(PlanError::NoStartModule { app: name(), module: module.clone() });
+        return Some(BootError::NoStartModule { app: name(), module: module.clone() });
     }
     let behaviour = behaviours.unless(module, "application")?.to_owned();
-    Some(PlanError::NotAnApplication { app: name(), module: module.clone(), behaviour })
+    Some(BootError::NotAnApplication { app: name(), module: module.clone(), behaviour })
 }
 
 /// What runs, while a script is played through.

@@ -4,13 +4,12 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::behaviours::a;
+use crate::boot_error::BootError;
 use crate::check::CheckError;
 use crate::doc_error::DocError;
 use crate::instr::Mode;
 use crate::name::{AppName, ModuleName};
 use crate::reason::Reason;
-use crate::rel::StartType;
 use crate::script_print::Names;
 use crate::syntax::InstructionError;
 use crate::version::Vsn;
@@ -82,39 +81,9 @@ pub enum PlanError {
         /// The circle.
         apps: Vec<AppName>,
     },
-    /// An app is started by a module that its library does not have.
-    #[error(
-        "{app} cannot start: its library has no module {module}; name its application module as `start` in its app.toml"
-    )]
-    NoStartModule {
-        /// The app.
-        app: AppName,
-        /// What its app.toml names.
-        module: ModuleName,
-    },
-    /// An app is started by a module that is no application.
-    #[error(
-        "{app} cannot start: its start module {module} is {} and no application; name its application module as `start` in its app.toml",
-        a(behaviour)
-    )]
-    NotAnApplication {
-        /// The app.
-        app: AppName,
-        /// What its app.toml names.
-        module: ModuleName,
-        /// What that is.
-        behaviour: String,
-    },
-    /// An app needs one that does not run when it starts. OTP says it at the start only.
-    #[error("{app} cannot start: {}", not_started(app, needs, *start_type))]
-    NotStarted {
-        /// The app.
-        app: AppName,
-        /// What it needs.
-        needs: AppName,
-        /// How the release starts that.
-        start_type: Option<StartType>,
-    },
+    /// An app of the release does not start when it boots.
+    #[error(transparent)]
+    Boot(#[from] BootError),
     /// An appup that is needed is missing.
     #[error("{app} changes from {from} to {to} but {app}-{} has no appup.toml", owner(*mode, from, to))]
     NoAppup {
@@ -291,9 +260,7 @@ impl PlanError {
             Self::DuplicateInclude { .. } => "duplicate_include",
             Self::DuplicateModules { .. } => "duplicate_modules",
             Self::CircularDependencies { .. } => "circular_dependencies",
-            Self::NoStartModule { .. } => "no_start_module",
-            Self::NotAnApplication { .. } => "not_an_application",
-            Self::NotStarted { .. } => "not_started",
+            Self::Boot(error) => error.class(),
             Self::NoAppup { .. } | Self::BrokenAppup { .. } | Self::ForeignAppup { .. } => "file_problem",
             Self::NoRelup { .. } => "no_relup",
             Self::NoAppupFound { .. } => "no_appup_found",
@@ -330,11 +297,7 @@ impl PlanError {
             Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
             Self::DuplicateModules { module, apps } => vec![json!(module), json!(apps)],
             Self::CircularDependencies { apps } => vec![json!(apps)],
-            Self::NoStartModule { app, module } => vec![json!(app), json!(module)],
-            Self::NotAnApplication { app, module, behaviour } => {
-                vec![json!(app), json!(module), json!(behaviour)]
-            }
-            Self::NotStarted { app, needs, .. } => vec![json!(app), json!(needs)],
+            Self::Boot(error) => error.args(),
             Self::NoAppup { app, mode, from, to } => vec![json!(app), json!(owner(*mode, from, to))],
             Self::BrokenAppup { app, at } => vec![json!(app), json!(at.path)],
             Self::ForeignAppup { app, named } => vec![json!(app), json!(named)],
@@ -392,17 +355,6 @@ fn needed(missing: &[(AppName, AppName)]) -> Vec<&AppName> {
 fn pairs(missing: &[(AppName, AppName)]) -> String {
     let needs: Vec<_> = missing.iter().map(|(app, needed)| format!("{needed} (needed by {app})")).collect();
     needs.join(", ")
-}
-
-fn not_started(app: &AppName, needs: &AppName, start_type: Option<StartType>) -> String {
-    match start_type {
-        _ if app == needs => "it needs itself; take it out of its own `applications`".to_owned(),
-        Some(start_type) => format!(
-            "it needs {needs}, which the release does not start (its type is {start_type}); give {needs} a type that starts, \
-             or {app} the same one"
-        ),
-        None => format!("it needs {needs}, which is not in the release"),
-    }
 }
 
 fn found_versions(found: &[Vsn]) -> String {

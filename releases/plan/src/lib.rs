@@ -30,6 +30,7 @@ mod apply;
 mod appup;
 mod behaviours;
 mod boot;
+mod boot_error;
 mod bootable;
 mod check;
 mod coalesce;
@@ -72,6 +73,7 @@ pub use app::{App, StartPhase};
 pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
 pub use behaviours::Behaviours;
+pub use boot_error::BootError;
 pub use check::{CheckError, Rule};
 pub use config::Config;
 pub use diff::{

@@ -67,7 +67,8 @@ impl Script {
 }
 
 impl Behaviours {
-    fn misfit(&self, instruction: &Instruction) -> Option<String> {
+    /// Says why an instruction does not fit what its module is.
+    pub(crate) fn misfit(&self, instruction: &Instruction) -> Option<String> {
         match instruction {
             Instruction::High(HighLevel::Update { module, change: Change::Supervisor, .. }) => {
                 self.misfit_supervisor(module)

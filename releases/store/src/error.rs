@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppName, DocError, InstructionError, ModuleName, PlanError, Vsn};
+use reld_plan::{AppName, BootError, DocError, InstructionError, ModuleName, PlanError, Vsn};
 
 use crate::lifecycle::Refusal;
 use crate::manifest::Abi;
@@ -235,7 +235,7 @@ pub enum Error {
     #[error("{}", lines(errors))]
     NotBootable {
         /// Everything that would keep it from that.
-        errors: Vec<PlanError>,
+        errors: Vec<BootError>,
     },
     /// Instructions of an appup or a relup name modules that no app of the release has, or that are something else than they
     /// need; each error points into the document.

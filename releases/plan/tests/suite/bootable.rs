@@ -1,10 +1,10 @@
 //! Whether a release boots, and what a restart would make different of what runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use reld_plan::{
-    App, AppDocs, AppName, AppupFile, Behaviours, PlanError, Rel, Release, Schemas, Script, Windows,
-    plan_windows,
+    App, AppDocs, AppName, AppupFile, Behaviours, Config, PackedApp, PackedRelease, PlanError, Rel, Release,
+    Schemas, Script, Windows, plan_windows,
 };
 use serde_json::json;
 
@@ -101,6 +101,7 @@ fn an_app_that_needs_what_a_boot_does_not_start_cannot_start() {
 fn every_reason_is_told_at_once() {
     let apps = [&format!("{A}'ghost'; applications = ['c', 'a']"), "c load:"];
     let errors = release("1.0.0", &apps).boot_order(&behaviours()).unwrap_err();
+    let errors: Vec<_> = errors.into_iter().map(PlanError::from).collect();
     let classes: Vec<_> = errors.iter().map(PlanError::class).collect();
     assert_eq!(classes, ["no_start_module", "not_started", "not_started"]);
     assert_eq!(errors[0].args(), [json!("a"), json!("ghost")]);
@@ -210,7 +211,8 @@ fn a_child_that_no_boot_could_start_is_told() {
     }});
     let schemas = Schemas::parse("schema.json", &schemas.to_string()).unwrap();
     let release = release("1.0.0", &[&format!("{A}'a_app'"), "b:modules = ['other']"]);
-    let warnings = release.unfit_children(&BTreeMap::from([("a".parse().unwrap(), schemas)]));
+    let apps = [("a".parse().unwrap(), PackedApp { schemas, library: None })].into();
+    let warnings = PackedRelease { release, config: Config::default(), apps }.unfit_children();
     let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
         "a_sup of a names a child 2 that could not be started: no app of the release has a module ghost",
