@@ -69,7 +69,7 @@ async fn serve(config: &config::Daemon) -> anyhow::Result<Next> {
     let shared = Arc::new(Mutex::new(Shared::default()));
     let uploads = emptied(store.root().run_dir().join("uploads"))?;
     let platform = platform()?;
-    let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared));
+    let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
     let records = Records::new(store.history());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
     let operator = Operator::start(handler, records)?;

@@ -186,7 +186,7 @@ impl<N: Node> ReleaseHandler<N> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
-        let mut obstacles = bootable(&self.store, vsn, installed);
+        let mut obstacles = bootable(&self.node, &self.store, vsn, installed);
         obstacles.extend(self.unwanted(vsn, options));
         if !obstacles.is_empty() {
             return Err(Error::Refused {

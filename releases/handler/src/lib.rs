@@ -22,6 +22,7 @@
 //! }
 //! ```
 
+mod boot;
 mod check;
 mod children;
 mod error;
@@ -41,6 +42,8 @@ mod settle;
 mod step;
 mod unconfirmed;
 
+#[cfg(test)]
+mod boot_test;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
@@ -77,8 +80,8 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase, StartType,
-    Step, Vsn, Windows,
+    AppName, Apply, Behaviours, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase,
+    StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,

@@ -93,6 +93,8 @@ impl Lineup {
         let mut documents = store.docs(&self.vsn)?;
         for app in self.replaced.values() {
             documents.release = documents.release.with_app(app.docs.clone())?;
+            // What the packer recorded is about the version that was replaced.
+            documents.schemas.remove(&app.docs.app.name);
         }
         Ok(documents)
     }
