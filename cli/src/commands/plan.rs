@@ -63,7 +63,8 @@ fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
     let starts = |app: &&ReleaseApp| from.release.boot_type(app).starts();
     let running = from.release.apps().iter().filter(starts).map(|app| app.name().clone()).collect();
     let restarted = to.release.after_restart(&from.release, &script, &running);
-    script.warnings.extend(restarted.into_iter().chain(to.unfit_children()));
+    let children = to.unfit_children().into_iter().chain(to.unnamed_children(&script));
+    script.warnings.extend(restarted.into_iter().chain(children));
     Ok(script)
 }
 

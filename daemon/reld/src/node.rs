@@ -381,6 +381,10 @@ impl Node for RuntimeNode {
         Ok(behaviours)
     }
 
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String> {
+        runtime_spec(app).err()
+    }
+
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
         self.foreseen(coming, look)
     }
@@ -420,7 +424,13 @@ impl Node for RuntimeNode {
     }
 
     fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
-        self.specs = staging.apps.iter().map(runtime_spec).collect::<Result<_, _>>()?;
+        let refused = |spec: &AppSpec, reason| NodeError::StartApplication {
+            app: spec.name.clone(),
+            vsn: spec.vsn.clone(),
+            reason,
+        };
+        let spec = |spec| runtime_spec(spec).map_err(|reason| refused(spec, reason));
+        self.specs = staging.apps.iter().map(spec).collect::<Result<_, _>>()?;
         self.staging = staging.clone();
         let modules = match self.staged_modules() {
             Ok(modules) => modules,
@@ -457,7 +467,7 @@ impl Node for RuntimeNode {
         let Some(spec) = &spec else {
             return Err(refuse("no release that runs or is staged has it".to_owned()));
         };
-        self.runtime.load_application(runtime_spec(spec)?);
+        self.runtime.load_application(runtime_spec(spec).map_err(refuse)?);
         if !spec.start_type.starts() {
             return Ok(());
         }
@@ -770,12 +780,8 @@ fn unrest(gate: &Gate, process: &Process) -> Unrest {
 ///
 /// # Errors
 /// A key of its environment that cannot be handed over.
-fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
-    let refuse = |key: &str, error: term::TermError| NodeError::StartApplication {
-        app: spec.name.clone(),
-        vsn: spec.vsn.clone(),
-        reason: format!("{key} cannot be handed over: {error}"),
-    };
+fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
+    let refuse = |key: &str, error: term::TermError| format!("{key} cannot be handed over: {error}");
     let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
         Ok(bytes) => Ok((key.clone(), bytes)),
         Err(error) => Err(refuse(&format!("env.{key}"), error)),

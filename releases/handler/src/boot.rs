@@ -6,6 +6,7 @@
 //! | found | then |
 //! |---|---|
 //! | an app that a boot could not start ([`BootError`](reld_plan::BootError)) | stops the install |
+//! | an app whose environment the node cannot hand over | stops the install |
 //! | a step that does not fit what its module is ([`Script::misfits`]) | stops the install |
 //! | what a restart would make different of what runs | a warning, one for each kind |
 //! | a child that could not be started, as far as it is recorded | a warning |
@@ -19,6 +20,7 @@ use reld_plan::{AppName, Behaviours, PackedRelease, PlanError, Release, Script};
 use crate::error::Obstacle;
 use crate::foresight::Foresight;
 use crate::node::{Library, Node};
+use crate::program::Material;
 
 /// The release that is left, where there is one, and the one gone to.
 #[derive(Debug, Clone, Copy)]
@@ -58,22 +60,28 @@ pub(crate) fn plan_boot<N: Node>(
     node: &N,
     ends: Ends<'_>,
     script: &Script,
-    behaviours: &Behaviours,
+    material: &Material,
 ) -> Foresight {
     let Ends { left, to } = ends;
+    let behaviours = &material.behaviours;
     let now = left.map(PackedRelease::behaviours).unwrap_or_default();
     let misfits = script.misfits(&now, behaviours).into_iter().map(PlanError::from).map(Obstacle::Plan);
     let restarted =
         left.map(|left| to.release.after_restart(&left.release, script, &node.which_applications()));
-    let warnings = restarted.into_iter().flatten().chain(to.unfit_children());
+    let children = to.unfit_children().into_iter().chain(to.unnamed_children(script));
+    let warnings = restarted.into_iter().flatten().chain(children);
     Foresight {
-        obstacles: not_bootable(&to.release, behaviours).chain(misfits).collect(),
+        obstacles: not_bootable(node, &to.release, material).into_iter().chain(misfits).collect(),
         warnings: warnings.map(|warning| warning.to_string()).collect(),
     }
 }
 
 /// Returns what keeps a release from booting.
-pub(crate) fn not_bootable(release: &Release, behaviours: &Behaviours) -> impl Iterator<Item = Obstacle> {
-    let errors = release.boot_order(behaviours).err().unwrap_or_default().into_iter();
-    errors.map(PlanError::from).map(Obstacle::Plan)
+pub(crate) fn not_bootable<N: Node>(node: &N, release: &Release, material: &Material) -> Vec<Obstacle> {
+    let errors = release.boot_order(&material.behaviours).err().unwrap_or_default().into_iter();
+    let refused = material.apps.iter().filter_map(|app| {
+        let (reason, name, vsn) = (node.refuses_spec(app)?, app.name.clone(), app.vsn.clone());
+        Some(Obstacle::Application { app: name, vsn, reason })
+    });
+    errors.map(PlanError::from).map(Obstacle::Plan).chain(refused).collect()
 }

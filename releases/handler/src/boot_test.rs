@@ -83,6 +83,10 @@ fn a_release_that_could_not_boot_is_refused_on_every_road() {
         ),
     );
     check_refused(
+        &[("env = {", "env = { \"$bin\" = 5,")],
+        ("application", "app shop 0.1.1 could not be started: env.$bin cannot be handed over"),
+    );
+    check_refused(
         &[("env =", "applications = [\"shop\"]\nenv =")],
         ("not_started", "shop cannot start: it needs itself"),
     );

@@ -181,9 +181,9 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn, installed: &
     match candidate(store, &Lineup::of(vsn.clone())) {
         Ok((documents, material)) => {
             let to = packed(documents);
-            let tables = Tables::of(node, &to, &material.libraries);
-            let boots = not_bootable(&to.release, &tables.behaviours);
-            other_daemon(&to.release, installed).into_iter().chain(tables.refused).chain(boots).collect()
+            let Tables { behaviours, refused } = Tables::of(node, &to, &material.libraries);
+            let boots = not_bootable(node, &to.release, &Material { behaviours, ..material });
+            other_daemon(&to.release, installed).into_iter().chain(refused).chain(boots).collect()
         }
         Err(obstacles) => obstacles,
     }
@@ -343,7 +343,7 @@ impl Prepared {
         material.behaviours = tables.behaviours;
         // What ran before boots as it did.
         if !material.continues {
-            let boot = plan_boot(node, ends, &script, &material.behaviours);
+            let boot = plan_boot(node, ends, &script, &material);
             self.check.obstacles.extend(boot.obstacles);
             self.check.warnings.extend(boot.warnings);
         }

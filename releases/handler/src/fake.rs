@@ -298,6 +298,10 @@ impl Node for Fake {
         Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
     }
 
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String> {
+        app.env.contains_key("$bin").then(|| "env.$bin cannot be handed over".to_owned())
+    }
+
     fn foresee(&self, coming: &[Coming<'_>], _: Look) -> Foreseen {
         assert!(!coming.is_empty());
         self.foreseen.clone()

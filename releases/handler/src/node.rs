@@ -60,6 +60,10 @@ pub trait Node {
     /// [`NodeError::Load`] with what the library did there.
     fn probe(&self, library: &Library) -> Result<Behaviours, NodeError>;
 
+    /// Says whether an app could be given what its spec says: its environment, and the arguments of its start phases.
+    /// Returns why not.
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String>;
+
     /// Returns how many threads that the library of an app started itself still run.
     fn threads(&self, app: &AppName, vsn: &Vsn) -> usize;
 

@@ -16,9 +16,12 @@
 //! | an app does not run that a boot starts | [`RestartStarts`](Warning::RestartStarts) |
 //! | an app runs by another module than a boot starts | [`OtherStart`](Warning::OtherStart) |
 //! | an app has other start phases than those that it went through | [`StartPhases`](Warning::StartPhases) |
+//! | a child runs that no supervisor names | [`UnnamedChildren`](Warning::UnnamedChildren) |
 //! | a supervisor names a child that could not be started | [`UnfitChild`](Warning::UnfitChild) |
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use crate::apply::BuiltIn;
 use crate::behaviours::Behaviours;
@@ -110,6 +113,26 @@ impl PackedRelease {
         warnings
     }
 
+    /// Returns the children that a script starts and no supervisor of the release names; `None` where that is not recorded
+    /// of each.
+    pub fn unnamed_children(&self, script: &Script) -> Option<Warning> {
+        let schemas = || self.apps.values().flat_map(|app| app.schemas.modules.values());
+        let supervisors = schemas().filter(|schema| schema.behaviour == "supervisor");
+        let specs = supervisors.map(|schema| schema.interface.as_ref()?.supervisor.as_ref());
+        let specs = specs.collect::<Option<Vec<_>>>()?;
+        let is_named =
+            |id: &Value| specs.iter().any(|spec| spec.children.iter().any(|child| child.id == *id));
+        let started = script.steps.iter().filter_map(|step| match &step.action {
+            Action::Apply(call) => match call.built_in()?.ok()? {
+                BuiltIn::StartChild { supervisor, spec } => Some((supervisor, spec["id"].clone())),
+                _ => None,
+            },
+            _ => None,
+        });
+        let children: Vec<_> = started.filter(|(_, id)| !is_named(id)).collect();
+        (!children.is_empty()).then_some(Warning::UnnamedChildren { children })
+    }
+
     fn unfit(&self, child: &ChildSpec, behaviours: &Behaviours) -> Option<String> {
         let module = child.module.parse().ok().filter(|module| self.release.owner(module).is_some());
         match module {
@@ -149,7 +172,8 @@ impl Difference<'_> {
             }
             Action::StopApplication { app } => drop(self.runs.remove(app)),
             Action::Apply(call) => match call.built_in() {
-                Some(Ok(BuiltIn::StartApplication(app))) => self.start(&app),
+                // Whatever its type is.
+                Some(Ok(BuiltIn::StartApplication(app))) => self.begin(&app),
                 Some(Ok(BuiltIn::StopApplication(app))) => drop(self.runs.remove(&app)),
                 _ => {}
             },
@@ -160,9 +184,13 @@ impl Difference<'_> {
     /// Starts an app, which one of type load or none is not.
     fn start(&mut self, app: &AppName) {
         if self.to.app(app).is_some_and(|app| self.to.boot_type(app).starts()) {
-            self.runs.insert(app.clone());
-            self.begun.insert(app.clone());
+            self.begin(app);
         }
+    }
+
+    fn begin(&mut self, app: &AppName) {
+        self.runs.insert(app.clone());
+        self.begun.insert(app.clone());
     }
 
     fn warnings(&self) -> Vec<Warning> {

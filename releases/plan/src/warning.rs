@@ -97,6 +97,15 @@ pub enum Warning {
         /// The phases.
         phases: Vec<String>,
     },
+    /// Only a script starts these children: their supervisors begin anew without them.
+    #[error(
+        "a restart would not start what only the script starts: {}; name it in the supervisor's init",
+        children_of(children)
+    )]
+    UnnamedChildren {
+        /// The supervisors, as the script names them, each with the id of its child.
+        children: Vec<(String, Value)>,
+    },
     /// A supervisor would not start. What it names may hang on its environment, so that this stops nothing.
     #[error("{supervisor} of {app} names a child {child} that could not be started: {problem}")]
     UnfitChild {
@@ -125,6 +134,7 @@ impl Warning {
             Self::RestartStarts { .. } => "restart_starts",
             Self::OtherStart { .. } => "other_start",
             Self::StartPhases { .. } => "start_phases",
+            Self::UnnamedChildren { .. } => "unnamed_children",
             Self::UnfitChild { .. } => "unfit_child",
         }
     }
@@ -143,6 +153,7 @@ impl Warning {
             Self::RestartStarts { apps } => vec![json!(apps)],
             Self::OtherStart { app, from, to } => vec![json!(app), json!(from), json!(to)],
             Self::StartPhases { app, phases } => vec![json!(app), json!(phases)],
+            Self::UnnamedChildren { children } => vec![json!(children)],
             Self::UnfitChild { app, supervisor, child, .. } => {
                 vec![json!(app), json!(supervisor), child.clone()]
             }
@@ -162,6 +173,11 @@ impl Serialize for Warning {
 
 fn reasons(apps: &[(AppName, String)]) -> String {
     apps.iter().map(|(app, why)| format!("{app} ({why})")).collect::<Vec<_>>().join(", ")
+}
+
+fn children_of(children: &[(String, Value)]) -> String {
+    let named = children.iter().map(|(supervisor, id)| format!("child {id} of {supervisor}"));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 fn names(apps: &[AppName]) -> String {

@@ -157,6 +157,10 @@ fn what_a_restart_would_not_start_is_told_with_the_reason() {
     let stops =
         "{ apply = 'application:stop', args = ['a'] }, { apply = 'application:unload', args = ['b'] }";
     check_restart(&["a:", "b load:"], &["a load:"], stops, &["a"], &[]);
+    // A call starts an app whatever its type is.
+    let starts = "{ apply = 'application:start', args = ['a'] }";
+    let told = "a restart would not start what runs now: a (its type is load)";
+    check_restart(&["a load:"], &["a load:"], starts, &[], &[told]);
 }
 
 #[test]
@@ -191,28 +195,29 @@ fn an_app_that_a_restart_would_start_otherwise_is_told() {
     check_restart(&["a:start = 'a_app'"], &[phases], restarts, &["a"], &[]);
 }
 
-#[test]
-fn a_child_that_no_boot_could_start_is_told() {
-    let child = |id: u64, module: &str, kind: &str| json!({"id": id, "module": module, "args": null, "restart": "permanent", "shutdown": "infinity", "type": kind});
-    let children = [
-        child(1, "a", "worker"),
-        child(2, "ghost", "worker"),
-        child(3, "a_sup", "worker"),
-        child(4, "a_sup", "supervisor"),
-        child(5, "a_app", "worker"),
-        child(6, "other", "worker"),
-    ];
+/// A release whose one recorded supervisor names these children, each by its id, module and type.
+fn recorded(children: &[(u64, &str, &str)]) -> PackedRelease {
+    let child = |(id, module, kind): &(u64, &str, &str)| json!({"id": id, "module": module, "args": null, "restart": "permanent", "shutdown": "infinity", "type": kind});
+    let children: Vec<_> = children.iter().map(child).collect();
     let spec = json!({"strategy": "one_for_one", "intensity": 1, "period_ms": 5000, "children": children});
-    let known = |behaviour: &str, interface| json!({"behaviour": behaviour, "interface": interface});
     let schemas = json!({"modules": {
-        "a": known("gen_server", json!(null)),
-        "a_sup": known("supervisor", json!({"supervisor": spec})),
-        "a_app": known("application", json!(null)),
+        "a": {"behaviour": "gen_server"},
+        "a_sup": {"behaviour": "supervisor", "interface": {"supervisor": spec}},
+        "a_app": {"behaviour": "application"},
     }});
     let schemas = Schemas::parse("schema.json", &schemas.to_string()).unwrap();
-    let release = release("1.0.0", &[&format!("{A}'a_app'"), "b:modules = ['other']"]);
-    let apps = [("a".parse().unwrap(), PackedApp { schemas, library: None })].into();
-    let warnings = PackedRelease { release, config: Config::default(), apps }.unfit_children();
+    PackedRelease {
+        release: release("1.0.0", &[&format!("{A}'a_app'"), "b:modules = ['other']"]),
+        config: Config::default(),
+        apps: [("a".parse().unwrap(), PackedApp { schemas, library: None })].into(),
+    }
+}
+
+#[test]
+fn a_child_that_no_boot_could_start_is_told() {
+    let fit = [(1, "a", "worker"), (4, "a_sup", "supervisor"), (6, "other", "worker")];
+    let unfit = [(2, "ghost", "worker"), (3, "a_sup", "worker"), (5, "a_app", "worker")];
+    let warnings = recorded(&[&fit[..], &unfit[..]].concat()).unfit_children();
     let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
         "a_sup of a names a child 2 that could not be started: no app of the release has a module ghost",
@@ -221,6 +226,28 @@ fn a_child_that_no_boot_could_start_is_told() {
         "a_sup of a names a child 5 that could not be started: module a_app is an application, which is no child",
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn a_child_that_only_the_script_starts_is_told_where_all_supervisors_are_recorded() {
+    let start = |id: u64| {
+        format!("{{ apply = 'supervisor:start_child', args = ['a/x', {{ id = {id}, module = 'a' }}] }}, ")
+    };
+    let relup = format!(
+        "version = '1.0.0'\n[[up]]\nfrom = '0.9.0'\ninstructions = [{}]",
+        start(1) + &start(2) + &start(3)
+    );
+    let relup = reld_plan::RelupFile::parse("relup.toml", &relup).unwrap();
+    let mut to = recorded(&[(1, "a", "worker")]);
+    let left = release("0.9.0", &["a:", "b:"]);
+    let script = plan_windows(&left, &to.release.clone().with_relup(relup), Windows::Release).unwrap();
+    let told = to.unnamed_children(&script).unwrap().to_string();
+    let expected = "a restart would not start what only the script starts: child 2 of a/x, child 3 of a/x; name it in the \
+                    supervisor's init";
+    assert_eq!(told, expected);
+    let app = to.apps.values_mut().next().unwrap();
+    app.schemas.modules.get_mut(&"a_sup".parse().unwrap()).unwrap().interface = None;
+    assert_eq!(to.unnamed_children(&script), None);
 }
 
 /// Returns what does not fit in a script of these instructions, of modules as they are in the release left and in the other.
