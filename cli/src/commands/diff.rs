@@ -25,7 +25,7 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
 /// Reads a release with what its packer recorded. A tarball that `relctl pack` has made is verified, and says which libraries
 /// it holds.
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
-    let mut packed = documents::packed(path)?;
+    let mut packed = documents::packed(path)??;
     let manifest = if path.is_dir() { None } else { manifest(path)? };
     let library = |app: &ReleaseApp| {
         let digest = manifest.as_ref()?.library(app.name(), app.version())?;

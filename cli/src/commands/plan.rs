@@ -3,16 +3,19 @@
 pub(super) mod documents;
 
 use reld_api::ErrorReport;
-use reld_plan::{PlanError, Release, RelupEntry, RelupFile, RelupOptions, Relups, make_relups};
+use reld_plan::{
+    PackedRelease, PlanError, Release, ReleaseApp, RelupEntry, RelupFile, RelupOptions, Relups, Script,
+    make_relups,
+};
 use serde_json::json;
 
-use self::documents::release;
+use self::documents::packed;
 use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
 
 /// A release, or what OTP would call wrong with its documents: a part of the answer where both directions are shown.
-type Read = Result<Release, PlanError>;
+type Read = Result<PackedRelease, PlanError>;
 
 pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
     let options = RelupOptions { restart_daemon: args.restart_daemon };
@@ -21,21 +24,56 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
             "--restart-daemon is for --relup and --window group; an upgrade has --mode restart",
         ));
     }
-    let (from, to) = (release(&args.from)?, release(&args.to)?);
+    let (from, to) = (packed(&args.from)?, packed(&args.to)?);
     if args.window == Window::Group {
-        let both = make_relups(to.as_ref(), from.as_ref(), options);
+        let release = |read: &Read| read.clone().map(|packed| packed.release);
+        let both = make_relups(release(&to).as_ref(), release(&from).as_ref(), options);
         return Ok(Shown::new(&both, both.to_string()));
     }
     let (from, to) = (from?, to?);
     if !args.rename {
-        same_name(&from, &to)?;
+        same_name(&from.release, &to.release)?;
     }
+    boots(&to)?;
     if args.relup {
-        let relup = relup(&to, make_relups(Ok(&to), Ok(&from), options))?.to_toml();
+        let both = make_relups(Ok(&to.release), Ok(&from.release), options);
+        let relup = relup(&to.release, both)?.to_toml();
         return Ok(Shown::new(&json!({ "relup": relup }), relup));
     }
-    let script = reld_plan::plan(&from, &to)?;
+    let script = script(&from, &to)?;
     Ok(Shown::new(&script, script.to_string()))
+}
+
+/// As the node has it: a release that does not boot is not installed.
+fn boots(to: &PackedRelease) -> Result<(), Failure> {
+    let errors = to.release.boot_order(&to.behaviours()).err().unwrap_or_default();
+    let message = format!("release {} would not boot", to.release.version());
+    refuse("not_bootable", message, errors.iter().map(ToString::to_string))
+}
+
+/// Returns the script, with what a restart would make different if all that the release left starts runs.
+fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
+    let mut script = reld_plan::plan(&from.release, &to.release)?;
+    let misfits = script.misfits(&from.behaviours(), &to.behaviours());
+    refuse(
+        "bad_script",
+        "the script cannot be carried out".to_owned(),
+        misfits.iter().map(ToString::to_string),
+    )?;
+    let starts = |app: &&ReleaseApp| from.release.boot_type(app).starts();
+    let running = from.release.apps().iter().filter(starts).map(|app| app.name().clone()).collect();
+    let restarted = to.release.after_restart(&from.release, &script, &running);
+    let children = to.unfit_children().into_iter().chain(to.unnamed_children(&script));
+    script.warnings.extend(restarted.into_iter().chain(children));
+    Ok(script)
+}
+
+fn refuse(class: &str, message: String, causes: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let causes: Vec<String> = causes.collect();
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(ErrorReport { causes, ..ErrorReport::refused(class, message) }.into())
 }
 
 /// As the node has it. OTP compares no names.

@@ -1,5 +1,6 @@
 //! The command line of the daemon.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ pub(crate) enum Command {
         /// The modules that it has to have, no more and no less.
         #[arg(long, value_delimiter = ',', requires = "of")]
         modules: Option<Vec<String>>,
+        /// Writes it as JSON into this file, which says that it came to that; for the daemon itself.
+        #[arg(long, value_name = "FILE", hide = true)]
+        report: Option<PathBuf>,
         /// Answers the questions in this folder instead; for the daemon itself.
         #[arg(long, value_name = "DIR", hide = true)]
         ask: Option<PathBuf>,
@@ -82,6 +86,7 @@ pub(crate) fn probe(
     json: bool,
     of: Option<&[String]>,
     modules: Option<&[String]>,
+    into: Option<&Path>,
 ) -> anyhow::Result<()> {
     let report = reld_loader::probe(file)?;
     if let Some([app, version]) = of {
@@ -91,6 +96,9 @@ pub(crate) fn probe(
         let has: Vec<&str> = report.modules.iter().map(|module| module.name.as_str()).collect();
         let listed: Vec<&str> = listed.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
         other_modules(&listed, &has).map_or(Ok(()), |differs| Err(anyhow::Error::msg(differs)))?;
+    }
+    if let Some(into) = into {
+        return fs::write(into, serde_json::to_vec(&report)?).context("the report cannot be written");
     }
     let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
     writeln!(std::io::stdout(), "{text}").context("the report cannot be written")

@@ -79,7 +79,7 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
     let shared = Arc::new(Mutex::new(Shared::default()));
     let uploads = emptied(store.root().run_dir().join("uploads"))?;
     let platform = platform()?;
-    let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared));
+    let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
     let records = Records::new(store.history());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
     let (next, mut life) = watch::channel(Next::Serve);

@@ -40,8 +40,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
-        Some(Command::Probe { file, json, of, modules, ask: None }) => {
-            config::probe(&file, json, of.as_deref(), modules.as_deref())
+        Some(Command::Probe { file, json, of, modules, report, ask: None }) => {
+            config::probe(&file, json, of.as_deref(), modules.as_deref(), report.as_deref())
         }
         None => return run(arguments.daemon),
     };

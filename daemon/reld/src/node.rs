@@ -3,17 +3,18 @@
 mod calls;
 mod foresee;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
-    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
-    Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError,
-    OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process, PurgeMethod,
-    Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    AppName, AppSpec, Apply, Behaviours, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion,
+    Converted, Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node,
+    NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process,
+    PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -43,10 +44,12 @@ pub(crate) struct RuntimeNode {
     runtime: Runtime,
     loader: Arc<Loader>,
     shared: Arc<Mutex<Shared>>,
+    /// The folder for files that are gone with the daemon.
+    scratch: PathBuf,
     images: BTreeMap<Image, Mapped>,
-    /// The libraries that were loaded in another process without harm: their digests, with the modules that they were to
-    /// have.
-    harmless: Mutex<HashSet<(String, Vec<ModuleName>)>>,
+    /// The libraries that were loaded in another process without harm: their digests and the modules that they were to have,
+    /// with what they said that these are.
+    harmless: Mutex<HashMap<(String, Vec<ModuleName>), Behaviours>>,
     /// What libraries have answered in another process.
     answers: Mutex<Answers>,
     next_image: u64,
@@ -78,11 +81,17 @@ struct Mapped {
 }
 
 impl RuntimeNode {
-    pub(crate) fn new(runtime: Runtime, loader: Arc<Loader>, shared: Arc<Mutex<Shared>>) -> Self {
+    pub(crate) fn new(
+        runtime: Runtime,
+        loader: Arc<Loader>,
+        shared: Arc<Mutex<Shared>>,
+        scratch: PathBuf,
+    ) -> Self {
         Self {
             runtime,
             loader,
             shared,
+            scratch,
             images: BTreeMap::new(),
             harmless: Mutex::default(),
             answers: Mutex::default(),
@@ -375,20 +384,25 @@ impl Node for RuntimeNode {
         purged.map(resident).collect()
     }
 
-    fn probe(&self, library: &Library) -> Result<(), NodeError> {
+    fn which_applications(&self) -> BTreeSet<AppName> {
+        let apps = self.runtime.applications().into_iter();
+        let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
+        running.map(|(spec, _)| app(&spec.name)).collect()
+    }
+
+    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError> {
         let known = (library.sha256.clone(), library.modules.clone());
-        if self.harmless.lock().contains(&known) {
-            return Ok(());
+        if let Some(behaviours) = self.harmless.lock().get(&known) {
+            return Ok(behaviours.clone());
         }
-        match probe::library(library) {
-            Some(reason) => {
-                Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
-            }
-            None => {
-                self.harmless.lock().insert(known);
-                Ok(())
-            }
-        }
+        let refuse = |reason| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
+        let behaviours = probe::library(library, &self.scratch).map_err(refuse)?;
+        self.harmless.lock().insert(known, behaviours.clone());
+        Ok(behaviours)
+    }
+
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String> {
+        runtime_spec(app).err()
     }
 
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
@@ -430,7 +444,13 @@ impl Node for RuntimeNode {
     }
 
     fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
-        self.specs = staging.apps.iter().map(runtime_spec).collect::<Result<_, _>>()?;
+        let refused = |spec: &AppSpec, reason| NodeError::StartApplication {
+            app: spec.name.clone(),
+            vsn: spec.vsn.clone(),
+            reason,
+        };
+        let spec = |spec| runtime_spec(spec).map_err(|reason| refused(spec, reason));
+        self.specs = staging.apps.iter().map(spec).collect::<Result<_, _>>()?;
         self.staging = staging.clone();
         let modules = match self.staged_modules() {
             Ok(modules) => modules,
@@ -467,8 +487,8 @@ impl Node for RuntimeNode {
         let Some(spec) = &spec else {
             return Err(refuse("no release that runs or is staged has it".to_owned()));
         };
-        self.runtime.load_application(runtime_spec(spec)?);
-        if !starts(spec) {
+        self.runtime.load_application(runtime_spec(spec).map_err(refuse)?);
+        if !spec.start_type.starts() {
             return Ok(());
         }
         self.runtime.start_application(app.as_str(), deadline).map_err(|error| {
@@ -786,12 +806,8 @@ fn unrest(gate: &Gate, process: &Process) -> Unrest {
 ///
 /// # Errors
 /// A key of its environment that cannot be handed over.
-fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
-    let refuse = |key: &str, error: term::TermError| NodeError::StartApplication {
-        app: spec.name.clone(),
-        vsn: spec.vsn.clone(),
-        reason: format!("{key} cannot be handed over: {error}"),
-    };
+fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
+    let refuse = |key: &str, error: term::TermError| format!("{key} cannot be handed over: {error}");
     let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
         Ok(bytes) => Ok((key.clone(), bytes)),
         Err(error) => Err(refuse(&format!("env.{key}"), error)),
@@ -803,7 +819,7 @@ fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
     Ok(runtime::AppSpec {
         name: spec.name.to_string(),
         version: spec.vsn.to_string(),
-        start: if starts(spec) { spec.start.as_ref().map(ToString::to_string) } else { None },
+        start: spec.start.as_ref().map(ToString::to_string),
         start_type: start_type(spec),
         applications: spec.applications.iter().map(ToString::to_string).collect(),
         start_phases: spec.start_phases.iter().map(phase).collect::<Result<_, _>>()?,
@@ -811,16 +827,7 @@ fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, NodeError> {
     })
 }
 
-/// OTP: an app of type load or none is known, and not started.
-fn starts(spec: &AppSpec) -> bool {
-    use reld_handler::StartType::{Load, None, Permanent, Temporary, Transient};
-    match spec.start_type {
-        Permanent | Transient | Temporary => true,
-        Load | None => false,
-    }
-}
-
-/// What the end of an app means for the node. Of those that are not started nobody sees the end.
+/// What the end of an app means for the node. One that a boot does not start may be started by hand.
 fn start_type(spec: &AppSpec) -> runtime::StartType {
     use reld_handler::StartType::{Load, None, Permanent, Temporary, Transient};
     match spec.start_type {

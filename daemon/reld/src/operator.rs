@@ -280,7 +280,8 @@ mod tests {
         let store = Store::open(root).unwrap();
         let runtime = Runtime::new(1);
         let loader = Loader::start(&store.root().run_dir(), || ()).unwrap();
-        let node = RuntimeNode::new(runtime, Arc::new(loader), Arc::new(Mutex::default()));
+        let scratch = root.join("scratch");
+        let node = RuntimeNode::new(runtime, Arc::new(loader), Arc::new(Mutex::default()), scratch);
         let records = Records::new(store.history());
         let reld = Vsn::new(0, 1, 0);
         let platform = Platform { target: "none".to_owned(), abi: Abi { major: 1, minor: 0 }, reld };

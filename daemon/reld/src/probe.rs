@@ -1,5 +1,6 @@
 //! Probes: programs that say by their exit code whether something is good.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reld_handler::{Library, ModuleName, Probe, Probed, Probing};
+use reld_handler::{Behaviours, Library, ModuleName, Probe, Probed, Probing};
+use reld_loader::{ProbeReport, ProbedModule};
+use tempfile::NamedTempFile;
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -40,13 +43,28 @@ pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Prob
     })
 }
 
-/// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what went wrong.
-pub(crate) fn library(library: &Library) -> Option<String> {
+/// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what it says that
+/// its modules are. It says so in a file of the folder.
+///
+/// # Errors
+/// What went wrong, for people.
+pub(crate) fn library(library: &Library, folder: &Path) -> Result<Behaviours, String> {
+    let report = NamedTempFile::new_in(folder).map_err(|error| format!("the probe was not run: {error}"))?;
     let mut program = own(&library.file);
     program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
     let modules: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
-    program.arg("--modules").arg(modules.join(","));
-    said(run(program, LIBRARY))
+    program.arg("--modules").arg(modules.join(",")).arg("--report").arg(report.path());
+    match said(run(program, LIBRARY)) {
+        Some(fault) => Err(fault),
+        // A constructor may end the process as if all were well.
+        None => behaviours(report.path()).ok_or_else(|| "the probe ended before it was done".to_owned()),
+    }
+}
+
+fn behaviours(report: &Path) -> Option<Behaviours> {
+    let report: ProbeReport = serde_json::from_slice(&fs::read(report).ok()?).ok()?;
+    let word = |module: ProbedModule| Some((module.name.parse().ok()?, module.behaviour));
+    report.modules.into_iter().map(word).collect()
 }
 
 /// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Config, Finding, MemberChange, Moved, PackedRelease, PlanError, PurgeMethod,
-    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
+    Action as PlanAction, Finding, MemberChange, Moved, PackedRelease, PlanError, PurgeMethod, Release,
+    ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::boot::{Ends, Tables, not_bootable, plan_boot};
 use crate::error::{Error, NodeError, Obstacle};
 use crate::foresight::{Foresight, foresee};
 use crate::lineup::{Lineup, library};
@@ -86,36 +87,37 @@ pub(crate) fn prepare<N: Node>(
     let left = from.map(|from| from.documents(store)).transpose()?;
     match candidate(store, to) {
         Ok((documents, mut material)) => {
-            prepared.check.warnings.extend(left.iter().flat_map(|left| not_taken(left, &documents)));
-            prepared.check.warnings.extend(strangers(&documents));
-            let (old, new) = (left.map(|left| left.release), documents.release);
+            let (old, new) = (left.map(packed), packed(documents));
+            prepared.check.warnings.extend(old.iter().flat_map(|old| not_taken(old, &new)));
+            prepared.check.warnings.extend(strangers(&new));
             let script = match &old {
-                Some(old) => plan_windows(old, &new, options.windows),
-                None => Ok(Script::boot(&new)),
+                Some(old) => plan_windows(&old.release, &new.release, options.windows),
+                None => Ok(Script::boot(&new.release)),
             };
             if let (Some(old), Ok(script)) = (&old, &script) {
-                let Outlook { obstacle, warning, back } = Outlook::new(old, &new, script, options);
+                let Outlook { obstacle, warning, back } =
+                    Outlook::new(&old.release, &new.release, script, options);
                 prepared.check.obstacles.extend(obstacle);
                 prepared.check.warnings.extend(warning);
                 material.back = back;
-                prepared.check.obstacles.append(&mut threads(node, old, &material, script));
+                prepared.check.obstacles.append(&mut threads(node, &old.release, &material, script));
             }
-            prepared.plan(node, old.as_ref(), script, material, options, look);
+            prepared.plan(node, Ends { left: old.as_ref(), to: &new }, script, material, options, look);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
 }
 
+/// Returns a release as it is compared with another one.
+fn packed(documents: Documents) -> PackedRelease {
+    PackedRelease { release: documents.release, config: documents.config, libraries: BTreeMap::new() }
+}
+
 /// Returns the messages of the release that is left which the other takes no more, by what their libraries say. One that
 /// is under way when the code changes, or comes from who has not changed, ends its receiver.
-fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
-    let packed = |documents: &Documents| PackedRelease {
-        release: documents.release.clone(),
-        config: Config::default(),
-        libraries: BTreeMap::new(),
-    };
-    let findings = diff(&packed(left), &packed(to)).findings.into_iter();
+fn not_taken(left: &PackedRelease, to: &PackedRelease) -> Vec<String> {
+    let findings = diff(left, to).findings.into_iter();
     let said = |finding: Finding| {
         let module = finding.module.map(|module| format!("{module} ")).unwrap_or_default();
         format!("{module}{}", finding.message)
@@ -124,8 +126,8 @@ fn not_taken(left: &Documents, to: &Documents) -> Vec<String> {
 }
 
 /// Returns the apps that a release configures and has not. OTP says nothing of them.
-fn strangers(documents: &Documents) -> impl Iterator<Item = String> {
-    let names = documents.config.apps.keys().filter(|name| documents.release.app(name).is_none());
+fn strangers(to: &PackedRelease) -> impl Iterator<Item = String> {
+    let names = to.config.apps.keys().filter(|name| to.release.app(name).is_none());
     names.map(|name| format!("config.toml is about {name} too, which is no app of the release"))
 }
 
@@ -142,14 +144,15 @@ pub(crate) fn prepare_way_back<N: Node>(
     options: InstallOptions,
 ) -> Result<Prepared, Error> {
     let mut prepared = Prepared::new(Some(&from.vsn), &to.vsn);
-    let left = from.documents(store)?.release;
+    let left = packed(from.documents(store)?);
     match candidate(store, to) {
         Ok((documents, material)) => {
+            let to = packed(documents);
             let script =
-                plan_windows(&left, &documents.release, Windows::Group).map(|script| script.about(moved));
+                plan_windows(&left.release, &to.release, Windows::Group).map(|script| script.about(moved));
             let material = Material { continues: true, ..material };
             // It is gone in any case, and what stops it is told as it comes.
-            prepared.plan(node, Some(&left), script, material, options, None);
+            prepared.plan(node, Ends { left: Some(&left), to: &to }, script, material, options, None);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
@@ -166,13 +169,18 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
     }
 }
 
-/// Looks at everything that a boot of a release by the daemon `successor` would need.
-pub(crate) fn bootable(store: &Store, vsn: &Vsn, successor: Result<Vsn, NodeError>) -> Vec<Obstacle> {
+/// Looks at everything that a boot of a release by the daemon that a restart executes would need.
+pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obstacle> {
     if let Err(error) = store.release(vsn) {
         return vec![files(error)];
     }
     match candidate(store, &Lineup::of(vsn.clone())) {
-        Ok((documents, _)) => other_daemon(&documents.release, successor).into_iter().collect(),
+        Ok((documents, material)) => {
+            let to = packed(documents);
+            let Tables { behaviours, refused } = Tables::of(node, &to, &material.libraries);
+            let boots = not_bootable(node, &to.release, &Material { behaviours, ..material });
+            other_daemon(&to.release, node.successor()).into_iter().chain(refused).chain(boots).collect()
+        }
         Err(obstacles) => obstacles,
     }
 }
@@ -230,11 +238,9 @@ fn material(store: &Store, manifest: &Manifest, documents: &Documents, lineup: &
     };
     let specs = new.start_order().filter(|app| app.start_type != StartType::None);
     Material {
-        replaceable: Default::default(),
         libraries: libraries.map(|library| (library.app.clone(), library)).collect(),
         apps: specs.map(|app| spec(dir(app), documents, app)).collect(),
-        continues: false,
-        back: None,
+        ..Material::default()
     }
 }
 
@@ -245,8 +251,8 @@ fn spec(dir: PathBuf, documents: &Documents, app: &ReleaseApp) -> AppSpec {
         vsn: doc.version.clone(),
         dir,
         start: doc.start.clone(),
-        start_type: app.start_type,
-        applications: doc.applications.clone(),
+        start_type: documents.release.boot_type(app),
+        applications: documents.release.needs(app).into_iter().cloned().collect(),
         start_phases: doc.start_phases.clone(),
         env: environment(documents, app),
     }
@@ -313,7 +319,7 @@ impl Prepared {
     fn plan<N: Node>(
         &mut self,
         node: &N,
-        old: Option<&Release>,
+        ends: Ends<'_>,
         script: Result<Script, PlanError>,
         mut material: Material,
         options: InstallOptions,
@@ -323,15 +329,21 @@ impl Prepared {
             Ok(script) => script,
             Err(error) => return self.check.obstacles.push(Obstacle::Plan(error)),
         };
-        material.replaceable = old.map(Material::modules_of).unwrap_or_default();
+        material.replaceable = ends.left.map(|left| Material::modules_of(&left.release)).unwrap_or_default();
         match programs(&script, &material, options) {
             Ok(programs) => self.programs = programs,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
-        let refused = material.libraries.values().filter_map(|library| node.probe(library).err());
-        let before = self.check.obstacles.len();
-        self.check.obstacles.extend(refused.map(Obstacle::Library));
-        let is_harmless = self.check.obstacles.len() == before;
+        let tables = Tables::of(node, ends.to, &material.libraries);
+        let is_harmless = tables.refused.is_empty();
+        self.check.obstacles.extend(tables.refused);
+        material.behaviours = tables.behaviours;
+        // What ran before boots as it did.
+        if !material.continues {
+            let boot = plan_boot(node, ends, &script, &material);
+            self.check.obstacles.extend(boot.obstacles);
+            self.check.warnings.extend(boot.warnings);
+        }
         self.check.restarts = restarts(&script);
         let mut foresight = Foresight::default();
         // A restart starts everything afresh.

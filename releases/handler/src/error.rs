@@ -151,6 +151,18 @@ pub enum Obstacle {
     /// A library that cannot be loaded: it was tried in a process that was thrown away.
     #[error(transparent)]
     Library(NodeError),
+    /// An app that could not be started as its documents say.
+    #[error(
+        "app {app} {vsn} could not be started: {reason}; correct its app.toml or the release's config.toml"
+    )]
+    Application {
+        /// The app.
+        app: AppName,
+        /// Its version.
+        vsn: Vsn,
+        /// Why.
+        reason: String,
+    },
     /// A library that is to be replaced has threads of its own, and does not say that it ends them.
     #[error(
         "app {app} {vsn} has started threads, and {count} of them run: whatever replaces it, they stay in its code. Restart it \
@@ -293,6 +305,7 @@ impl Obstacle {
             Self::Refused(Refusal::Current(_)) => "current",
             Self::Files(_) => "files",
             Self::Library(_) => "library",
+            Self::Application { .. } => "application",
             Self::Threads { .. } => "threads",
             Self::Plan(error) => error.class(),
             Self::NoWayBack { .. } => "no_way_back",

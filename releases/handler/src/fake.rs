@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
+use reld_plan::{AppName, Apply, Behaviours, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
 use crate::node::{
@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     pub(crate) forgets: BTreeSet<ModuleName>,
     /// The app whose library crashes the process that it is tried in.
     pub(crate) crashes_when_probed: Option<AppName>,
+    /// What every library says that its modules are.
+    pub(crate) behaviours: Behaviours,
     /// The app whose library has started a thread.
     pub(crate) starts_threads: Option<AppName>,
     /// What the update of a supervisor changes.
@@ -55,6 +57,8 @@ pub(crate) struct Fake {
     held: BTreeSet<Pid>,
     stopped: Vec<ModuleName>,
     doomed: BTreeSet<Pid>,
+    /// The apps of type load.
+    loaded: BTreeSet<AppName>,
 }
 
 /// Everything that can be observed of a node.
@@ -299,12 +303,20 @@ impl Node for Fake {
             .collect()
     }
 
-    fn probe(&self, library: &Library) -> Result<(), NodeError> {
+    fn which_applications(&self) -> BTreeSet<AppName> {
+        self.world.running_apps.clone()
+    }
+
+    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError> {
         if self.crashes_when_probed.as_ref() != Some(&library.app) {
-            return Ok(());
+            return Ok(self.behaviours.clone());
         }
         let reason = "it ended by signal 6".to_owned();
         Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
+    }
+
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String> {
+        app.env.contains_key("$bin").then(|| "env.$bin cannot be handed over".to_owned())
     }
 
     fn foresee(&self, coming: &[Coming<'_>], _: Look) -> Foreseen {
@@ -392,6 +404,8 @@ impl Node for Fake {
         }
         let app = |app: &AppSpec| (app.name.clone(), app.vsn.clone(), app.env.clone());
         self.exits.clear();
+        let loaded = staging.apps.iter().filter(|app| !app.start_type.starts());
+        self.loaded = loaded.map(|app| app.name.clone()).collect();
         self.world.staged = Some(Staged {
             modules: staging.modules.clone(),
             removals: staging.removals.clone(),
@@ -416,6 +430,9 @@ impl Node for Fake {
                 vsn,
                 reason: "port taken".to_owned(),
             });
+        }
+        if self.loaded.contains(app) {
+            return Ok(());
         }
         self.world.running_apps.insert(app.clone());
         if let Some(module) = self.module_of(app, &vsn) {

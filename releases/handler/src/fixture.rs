@@ -89,8 +89,7 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
         replaceable: old.map(Material::modules_of).unwrap_or_default(),
         libraries: new.apps().iter().map(|app| (app.name().clone(), library(app))).collect(),
         apps: new.apps().iter().map(spec).collect(),
-        continues: false,
-        back: None,
+        ..Material::default()
     }
 }
 

@@ -66,7 +66,7 @@ impl Site {
 
     /// The same with other modules.
     pub(crate) fn pack_modules(&self, minor: u64, modules: &[&str], entries: &str) -> Target {
-        self.pack_described(minor, modules, entries, schemas(minor))
+        self.pack_changed(minor, modules, entries, &[])
     }
 
     /// The same with what else the modules say of themselves.
@@ -77,10 +77,35 @@ impl Site {
         entries: &str,
         schemas: String,
     ) -> Target {
+        self.pack_with(minor, modules, entries, schemas, &[])
+    }
+
+    /// The same with changes of the documents' texts.
+    pub(crate) fn pack_changed(
+        &self,
+        minor: u64,
+        modules: &[&str],
+        entries: &str,
+        changes: &[(&str, &str)],
+    ) -> Target {
+        // What is updated as a supervisor is one.
+        let is_supervisor = entries.contains("change = \"supervisor\"");
+        let behaviour = if is_supervisor { "supervisor" } else { "gen_server" };
+        self.pack_with(minor, modules, entries, schemas(minor, behaviour), changes)
+    }
+
+    fn pack_with(
+        &self,
+        minor: u64,
+        modules: &[&str],
+        entries: &str,
+        schemas: String,
+        changes: &[(&str, &str)],
+    ) -> Target {
         let vsn = format!("0.1.{minor}");
         let lib = format!("lib/shop-{vsn}");
         let rel = release_toml(&format!("1.{minor}.0"), &[("shop".to_owned(), vsn.clone())]);
-        let files = [
+        let mut files = [
             (format!("{lib}/app.toml"), app_toml("shop", &vsn, modules)),
             (format!("{lib}/appup.toml"), appup_toml("shop", &vsn, entries)),
             (format!("{lib}/schema.json"), schemas),
@@ -88,6 +113,10 @@ impl Site {
             (format!("releases/1.{minor}.0/config.toml"), format!("[shop]\nminor = {minor}\n")),
             (format!("releases/1.{minor}.0/release.toml"), rel),
         ];
+        for (from, to) in changes {
+            assert!(files.iter().any(|(_, text)| text.contains(from)), "no {from}");
+            files.iter_mut().for_each(|(_, text)| *text = text.replace(from, to));
+        }
         let path = self.folder.path().join(format!("shop-1.{minor}.0.tar.gz"));
         tarball(&path, Vsn::new(1, minor, 0), &files);
         Target::Tarball(path)
@@ -105,10 +134,10 @@ impl Site {
 }
 
 /// Every version of the counter takes `get`, the first two take `stop` as well.
-fn schemas(minor: u64) -> String {
+fn schemas(minor: u64, behaviour: &str) -> String {
     let words = if minor < 2 { r#"["get", "stop"]"# } else { r#"["get"]"# };
     format!(
-        r#"{{"modules": {{"counter": {{"behaviour": "gen_server", "interface": {{"call": {{"type": "string", "enum": {words}}}}}}}}}}}"#
+        r#"{{"modules": {{"counter": {{"behaviour": "{behaviour}", "interface": {{"call": {{"type": "string", "enum": {words}}}}}}}}}}}"#
     )
 }
 

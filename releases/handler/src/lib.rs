@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod boot;
 mod check;
 mod children;
 mod error;
@@ -48,6 +49,8 @@ mod step;
 mod trial;
 mod unconfirmed;
 
+#[cfg(test)]
+mod boot_test;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
@@ -86,8 +89,8 @@ pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
 pub use program::InstallOptions;
 pub use reld_plan::{
-    AppName, Apply, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script, StartPhase,
-    StartType, Step, Vsn, Windows,
+    AppName, Apply, Behaviours, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script,
+    StartPhase, StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
     Abi, GaveWay, History, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,

@@ -26,12 +26,13 @@
 //! start_children, call                  where one fails, the handler goes back by a downgrade
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reld_plan::{
-    AppName, Apply, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, StartPhase, StartType, Vsn,
+    AppName, Apply, Behaviours, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, StartPhase,
+    StartType, Vsn,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -49,12 +50,19 @@ pub trait Node {
     /// Unlike OTP, which never learns of them, a process outside every supervision tree is found here.
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider>;
 
-    /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. One
-    /// that this node has loaded, or looked at so, before is not looked at again.
+    /// Returns the apps that run. OTP: `which_applications`.
+    fn which_applications(&self) -> BTreeSet<AppName>;
+
+    /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. Returns
+    /// what its modules are, as it says itself. One that this node has looked at so before is not looked at again.
     ///
     /// # Errors
     /// [`NodeError::Load`] with what the library did there.
-    fn probe(&self, library: &Library) -> Result<(), NodeError>;
+    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError>;
+
+    /// Says whether an app could be given what its spec says: its environment, and the arguments of its start phases.
+    /// Returns why not.
+    fn refuses_spec(&self, app: &AppSpec) -> Option<String>;
 
     /// Returns how many threads that the library of an app started itself still run.
     fn threads(&self, app: &AppName, vsn: &Vsn) -> usize;

@@ -27,8 +27,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use reld_plan::{
-    Action, AppName, Apply, BuiltIn, Dropped, Member as Suspended, MemberChange, Mode, ModuleName, PlanError,
-    PurgeMethod, PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
+    Action, AppName, Apply, Behaviours, BuiltIn, Dropped, Member as Suspended, MemberChange, Mode,
+    ModuleName, PlanError, PurgeMethod, PurgeWords, Release, Script, Step, Timeout, Vsn, Windows,
 };
 
 use crate::error::Obstacle;
@@ -52,6 +52,8 @@ pub(crate) struct Material {
     pub(crate) libraries: BTreeMap<AppName, Library>,
     /// The apps of the release gone to.
     pub(crate) apps: Vec<AppSpec>,
+    /// What the modules of the release gone to are.
+    pub(crate) behaviours: Behaviours,
     /// Windows of the same upgrade were carried out already.
     pub(crate) continues: bool,
     /// How states go back, where something may need that.

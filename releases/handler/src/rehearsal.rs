@@ -92,6 +92,9 @@ pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material,
             Action::Apply(call) => {
                 for call in [Some(call), call.undo.as_deref()].into_iter().flatten() {
                     let library = staged.get(&call.module).and_then(|app| material.libraries.get(*app));
+                    let is_task = material.behaviours.of(&call.module).is_none_or(|word| word == "task");
+                    // What is no task is told by what it is.
+                    let library = library.filter(|_| is_task);
                     let refused = library.and_then(|library| node.refuses(library, call));
                     let obstacle = |reason| Obstacle::Call { step, call: call.to_string(), reason };
                     found.obstacles.extend(refused.map(obstacle));
@@ -270,7 +273,10 @@ mod tests {
         check(&["terminate_child \"runs\"", "delete_child \"runs\"", "delete_child \"rests\""], None, None);
         check(&["rename_child \"runs\", \"x\"", "terminate_child \"x\"", "restart_child \"x\""], None, None);
         check(
-            &["delete_child \"rests\"", "start_child { id = \"rests\", module = \"counter\" }"],
+            &[
+                "delete_child \"rests\"",
+                "start_child { id = \"rests\", module = \"counter\", type = \"supervisor\" }",
+            ],
             None,
             None,
         );
@@ -283,7 +289,7 @@ mod tests {
         );
         check(&["rename_child \"ghost\", \"x\""], Some("shop has no child \"ghost\""), None);
         check(&["rename_child \"runs\", \"rests\""], Some("shop has a child \"rests\" already"), None);
-        let again = "start_child { id = \"runs\", module = \"counter\" }";
+        let again = "start_child { id = \"runs\", module = \"counter\", type = \"supervisor\" }";
         check(&[again], Some("child \"runs\" of shop is there already"), None);
         check(
             &["terminate_child \"ghost\""],

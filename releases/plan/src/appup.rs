@@ -3,12 +3,12 @@
 use toml::de::DeValue;
 
 use crate::doc_error::DocError;
-use crate::instr::{HighLevel, Instruction, Mode};
+use crate::instr::{Instruction, Mode};
 use crate::instr_print;
 use crate::instr_read::{self, Bad};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
-use crate::read::{self, Fault, Fields, Node, Span};
+use crate::read::{self, Fault, Fields, Node};
 use crate::syntax::{InstructionError, Syntax};
 use crate::version::{Vsn, VsnMatch};
 
@@ -88,26 +88,6 @@ impl Appup {
         })
     }
 
-    /// Returns the instructions of the text of an appup that name a module which nobody has, with their places: what a
-    /// packer has to refuse. Only modules that the appup's own version must have are looked at.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse).
-    pub fn strangers(
-        path: &str,
-        text: &str,
-        is_known: impl Fn(&ModuleName) -> bool,
-    ) -> Result<Vec<DocError>, DocError> {
-        let error = |fault: &Fault| DocError::new(path, text, fault);
-        let named = named(text).map_err(|fault| error(&fault))?;
-        let unknown = named.iter().filter(|(_, module)| !is_known(module));
-        let fault = |(span, module): &(Span, ModuleName)| Fault {
-            span: span.clone(),
-            message: format!("no app of the release has a module {module}"),
-        };
-        Ok(unknown.map(|named| error(&fault(named))).collect())
-    }
-
     /// Prints the appup as an `appup.toml` that parses back to the same value, wrong instructions verbatim.
     pub fn to_toml(&self) -> String {
         let mut printer = Printer::default();
@@ -152,32 +132,6 @@ fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &Entry) {
         printer.line(&format!("  {},", written.to_toml()));
     }
     printer.line("]");
-}
-
-/// Returns the modules that the version with which an appup lives must have, and the places of their instructions.
-fn named(text: &str) -> Result<Vec<(Span, ModuleName)>, Fault> {
-    let mut fields = Fields::document(text, &["app", "version", "up", "down"])?;
-    let mut named = Vec::new();
-    for (key, mode) in [("up", Mode::Up), ("down", Mode::Down)] {
-        for entry in fields.or_default(key, read::nodes)? {
-            for node in Fields::any(entry)?.or_default("instructions", read::nodes)? {
-                let span = node.span();
-                let module = instr_read::instruction(node).ok().and_then(|read| own_module(read, mode));
-                named.extend(module.map(|module| (span, module)));
-            }
-        }
-    }
-    Ok(named)
-}
-
-/// Returns the module of an instruction that the newer version has.
-fn own_module(instruction: Instruction, mode: Mode) -> Option<ModuleName> {
-    match (instruction, mode) {
-        (Instruction::High(HighLevel::Update { module, .. } | HighLevel::LoadModule { module, .. }), _)
-        | (Instruction::High(HighLevel::AddModule { module, .. }), Mode::Up)
-        | (Instruction::High(HighLevel::DeleteModule { module, .. }), Mode::Down) => Some(module),
-        _ => None,
-    }
 }
 
 /// Finds a place that a draft left to a person.

@@ -47,10 +47,9 @@ fn loads(app: &ReleaseApp) -> impl Iterator<Item = Action> {
 
 fn start(release: &Release, app: &ReleaseApp) -> Option<Action> {
     let name = app.name().clone();
-    match app.start_type {
+    match release.boot_type(app) {
         StartType::None => None,
         StartType::Load => Some(Action::LoadApplication { app: name }),
-        _ if release.is_included(&name) => Some(Action::LoadApplication { app: name }),
         start_type => Some(Action::StartApplication { app: name, start_type }),
     }
 }

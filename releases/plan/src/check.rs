@@ -87,6 +87,14 @@ pub enum Rule {
         /// What is wrong with it.
         problem: String,
     },
+    /// An instruction is about a module that is what the instruction needs.
+    #[error("{word}: {problem}")]
+    Misfit {
+        /// The instruction.
+        word: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A restart is the first step or the last.
     #[error("{word} stands amid other steps")]
     RestartAmid {

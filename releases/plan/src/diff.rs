@@ -157,8 +157,14 @@ pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
         daemon,
         apps: names.map(|name| app(name, from, to)).collect(),
         config: configs(&from.config, &to.config),
-        findings: findings::same_version(from, to).chain(findings::of_changed(&changed)).collect(),
+        findings: findings(from, to, &changed),
     }
+}
+
+fn findings(from: &PackedRelease, to: &PackedRelease, changed: &[(App<'_>, App<'_>)]) -> Vec<Finding> {
+    let behaviours = to.behaviours();
+    let booting = findings::same_version(from, to).chain(findings::not_bootable(to, &behaviours));
+    booting.chain(findings::of_changed(changed, &behaviours)).collect()
 }
 
 /// One version of an app.

@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::boot_error::BootError;
 use crate::check::CheckError;
 use crate::doc_error::DocError;
 use crate::instr::Mode;
@@ -80,6 +81,9 @@ pub enum PlanError {
         /// The circle.
         apps: Vec<AppName>,
     },
+    /// An app of the release does not start when it boots.
+    #[error(transparent)]
+    Boot(#[from] BootError),
     /// An appup that is needed is missing.
     #[error("{app} changes from {from} to {to} but {app}-{} has no appup.toml", owner(*mode, from, to))]
     NoAppup {
@@ -276,6 +280,7 @@ impl PlanError {
             Self::DuplicateInclude { .. } => "duplicate_include",
             Self::DuplicateModules { .. } => "duplicate_modules",
             Self::CircularDependencies { .. } => "circular_dependencies",
+            Self::Boot(error) => error.class(),
             Self::NoAppup { .. } | Self::BrokenAppup { .. } | Self::ForeignAppup { .. } => "file_problem",
             Self::NoRelup { .. } => "no_relup",
             Self::NoAppupFound { .. } => "no_appup_found",
@@ -313,6 +318,7 @@ impl PlanError {
             Self::DuplicateInclude { app, apps } => vec![json!(app), json!(apps)],
             Self::DuplicateModules { module, apps } => vec![json!(module), json!(apps)],
             Self::CircularDependencies { apps } => vec![json!(apps)],
+            Self::Boot(error) => error.args(),
             Self::NoAppup { app, mode, from, to } => vec![json!(app), json!(owner(*mode, from, to))],
             Self::BrokenAppup { app, at } => vec![json!(app), json!(at.path)],
             Self::ForeignAppup { app, named } => vec![json!(app), json!(named)],

@@ -75,6 +75,12 @@ impl<'a> Facts<'a> {
         self.to.owner(module).ok_or_else(|| PlanError::NoSuchModule { module: module.clone() })
     }
 
+    /// Returns whether another app starts this one in the release gone to. Unlike OTP, which starts an included app that a
+    /// release adds like any other.
+    pub(crate) fn is_included(&self, app: &AppName) -> bool {
+        self.to.is_included(app)
+    }
+
     /// Returns a library that the release gone to has and the running one has not.
     pub(crate) fn new_library(&self, app: &AppName, vsn: &Vsn) -> Result<&'a ReleaseApp, PlanError> {
         let runs = self.from.app(app).is_some_and(|old| old.version() == vsn);

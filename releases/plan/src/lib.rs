@@ -28,7 +28,10 @@
 mod app;
 mod apply;
 mod appup;
+mod behaviours;
 mod boot;
+mod boot_error;
+mod bootable;
 mod check;
 mod coalesce;
 mod collect;
@@ -43,6 +46,7 @@ mod group;
 mod instr;
 mod instr_print;
 mod instr_read;
+mod misfit;
 mod name;
 mod plan;
 mod print;
@@ -70,6 +74,8 @@ mod windows;
 pub use app::{App, StartPhase};
 pub use apply::BuiltIn;
 pub use appup::{Appup, Entry, Written, WrongInstruction};
+pub use behaviours::Behaviours;
+pub use boot_error::BootError;
 pub use check::{CheckError, Rule};
 pub use config::Config;
 pub use diff::{AppChange, AppDiff, Diff, Finding, KeyDiff, ModuleChange, ModuleDiff, PackedRelease, diff};
@@ -80,6 +86,7 @@ pub use instr::{
     Apply, Change, CodeChange, HighLevel, Instruction, LowLevel, ModType, Mode, PurgeMethod, PurgeWords,
     Suspend, SyncWith, Timeout,
 };
+pub use misfit::misfits;
 pub use name::{AppName, ModuleName, NameError};
 pub use plan::{pick_direction, plan, plan_direction, plan_windows};
 pub use reason::{Cause, Reason};

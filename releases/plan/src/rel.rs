@@ -72,6 +72,14 @@ impl StartType {
             Self::None => "none",
         }
     }
+
+    /// Returns whether a boot starts such an app.
+    pub const fn starts(self) -> bool {
+        match self {
+            Self::Permanent | Self::Transient | Self::Temporary => true,
+            Self::Load | Self::None => false,
+        }
+    }
 }
 
 impl fmt::Display for StartType {

@@ -62,7 +62,7 @@ fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
 }
 
 /// Returns the outermost app that includes an app, or the app itself.
-fn top<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName {
+pub(crate) fn top<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName {
     let mut top = name;
     // Bounded, because apps may include each other in a circle.
     for _ in apps {

@@ -96,6 +96,57 @@ pub enum Warning {
         /// An error or a warning of that plan.
         problem: String,
     },
+    /// What runs on although the release does not start it would be gone after a restart.
+    #[error("a restart would not start what runs now: {}", reasons(apps))]
+    NotRestarted {
+        /// The apps, each with why.
+        apps: Vec<(AppName, String)>,
+    },
+    /// What was stopped by hand, or has ended, comes back with a restart.
+    #[error("a restart would start what does not run now: {}", names(apps))]
+    RestartStarts {
+        /// The apps.
+        apps: Vec<AppName>,
+    },
+    /// A running app keeps the application module by which it was started.
+    #[error("a restart would start {app} by {to}; {}", by(from.as_ref()))]
+    OtherStart {
+        /// The app.
+        app: AppName,
+        /// The module by which it runs.
+        from: Option<ModuleName>,
+        /// The module by which it would be started.
+        to: ModuleName,
+    },
+    /// A running app does not go through start phases again.
+    #[error("a restart would take {app} through its start phases {}, which no upgrade does", Names(phases))]
+    StartPhases {
+        /// The app.
+        app: AppName,
+        /// The phases.
+        phases: Vec<String>,
+    },
+    /// Only a script starts these children: their supervisors begin anew without them.
+    #[error(
+        "a restart would not start what only the script starts: {}; name it in the supervisor's init",
+        children_of(children)
+    )]
+    UnnamedChildren {
+        /// The supervisors, as the script names them, each with the id of its child.
+        children: Vec<(String, Value)>,
+    },
+    /// A supervisor would not start. What it names may hang on its environment, so that this stops nothing.
+    #[error("{supervisor} of {app} names a child {child} that could not be started: {problem}")]
+    UnfitChild {
+        /// The supervisor's app.
+        app: AppName,
+        /// The supervisor.
+        supervisor: ModuleName,
+        /// The child's id.
+        child: Value,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 const fn converter(mode: Mode) -> &'static str {
@@ -117,6 +168,12 @@ impl Warning {
             Self::NotDeleted { .. } => "not_deleted",
             Self::StateNotRead { .. } => "state_not_read",
             Self::WayBack { .. } => "way_back",
+            Self::NotRestarted { .. } => "not_restarted",
+            Self::RestartStarts { .. } => "restart_starts",
+            Self::OtherStart { .. } => "other_start",
+            Self::StartPhases { .. } => "start_phases",
+            Self::UnnamedChildren { .. } => "unnamed_children",
+            Self::UnfitChild { .. } => "unfit_child",
         }
     }
 
@@ -132,6 +189,14 @@ impl Warning {
             }
             Self::StateNotRead { module, from, to, .. } => vec![json!(module), json!(from), json!(to)],
             Self::WayBack { to, problem } => vec![json!(to), json!(problem)],
+            Self::NotRestarted { apps } => vec![json!(apps.iter().map(|(app, _)| app).collect::<Vec<_>>())],
+            Self::RestartStarts { apps } => vec![json!(apps)],
+            Self::OtherStart { app, from, to } => vec![json!(app), json!(from), json!(to)],
+            Self::StartPhases { app, phases } => vec![json!(app), json!(phases)],
+            Self::UnnamedChildren { children } => vec![json!(children)],
+            Self::UnfitChild { app, supervisor, child, .. } => {
+                vec![json!(app), json!(supervisor), child.clone()]
+            }
         }
     }
 }
@@ -144,4 +209,21 @@ impl Serialize for Warning {
         map.serialize_entry("args", &self.args())?;
         map.end()
     }
+}
+
+fn reasons(apps: &[(AppName, String)]) -> String {
+    apps.iter().map(|(app, why)| format!("{app} ({why})")).collect::<Vec<_>>().join(", ")
+}
+
+fn children_of(children: &[(String, Value)]) -> String {
+    let named = children.iter().map(|(supervisor, id)| format!("child {id} of {supervisor}"));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn names(apps: &[AppName]) -> String {
+    apps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn by(module: Option<&ModuleName>) -> String {
+    module.map_or_else(|| "it runs without".to_owned(), |module| format!("it runs by {module}"))
 }

@@ -99,6 +99,8 @@ impl Window {
                 let (app, start_type) = (app.clone(), *start_type);
                 if facts.is_restarted(&app) {
                     self.restarted.push(step(Action::RestartApplication { app, start_type }, reason));
+                } else if facts.is_included(&app) {
+                    self.started.push(step(Action::LoadApplication { app }, reason));
                 } else {
                     self.started.push(step(Action::StartApplication { app, start_type }, reason));
                 }

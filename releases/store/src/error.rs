@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reld_plan::{AppName, DocError, InstructionError, ModuleName, PlanError, Vsn};
+use reld_plan::{AppName, BootError, DocError, InstructionError, ModuleName, PlanError, Vsn};
 
 use crate::lifecycle::Refusal;
 use crate::manifest::Abi;
@@ -89,7 +89,7 @@ pub enum Error {
     #[error(transparent)]
     Document(#[from] DocError),
     /// Instructions of an appup cannot be planned; each error points into it.
-    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", lines(mistakes))]
     Instructions {
         /// What is wrong, in file order.
         mistakes: Vec<InstructionError>,
@@ -225,9 +225,22 @@ pub enum Error {
         /// What the library has and it does not list.
         unlisted: Vec<ModuleName>,
     },
-    /// Instructions of an appup name modules that no app of the release has; each error points into it.
-    #[error("{}", places.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Strangers {
+    /// An app has start phases and nothing that would go through them.
+    #[error("{}: start_phases without `start`: an app without application goes through none; name it, or take them out", document.display())]
+    PhasesWithoutStart {
+        /// The `app.toml`.
+        document: PathBuf,
+    },
+    /// The release would not boot.
+    #[error("{}", lines(errors))]
+    NotBootable {
+        /// Everything that would keep it from that.
+        errors: Vec<BootError>,
+    },
+    /// Instructions of an appup or a relup name modules that no app of the release has, or that are something else than they
+    /// need; each error points into the document.
+    #[error("{}", lines(places))]
+    Misfits {
         /// Where, in file order.
         places: Vec<DocError>,
     },
@@ -433,6 +446,10 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         Self::Release(Box::new(error))
     }
+}
+
+fn lines<T: ToString>(errors: &[T]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn holder(pid: Option<u32>) -> String {

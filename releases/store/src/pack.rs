@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reld_plan::{
-    App, AppDocs, AppName, Appup, AppupFile, Config, ModuleName, Rel, RelApp, Release, Schemas, Vsn,
+    App, AppDocs, AppName, Appup, AppupFile, Behaviours, Config, ModuleName, Rel, RelApp, Release, Schemas,
+    Vsn, misfits,
 };
 
 use crate::error::Error;
@@ -87,14 +88,16 @@ pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let mut contents = Contents::default();
     let mut platform = None;
     let mut apps = Vec::new();
+    let mut behaviours = Behaviours::default();
     for Chosen { folder, appup } in &chosen {
         let library = contents.add_app(order, folder, appup.as_ref(), probe)?;
         check_platform(folder, &library, &mut platform)?;
+        behaviours.extend(library.schemas.behaviours());
         apps.push(App { modules: library.modules, ..folder.app.clone() });
     }
-    check_appups(&chosen, &apps)?;
-    check_release(&rel, apps)?;
-    contents.add_release(order, &rel)?;
+    let relup = contents.add_release(order, &rel)?;
+    check_instructions(&chosen, relup.as_ref(), &apps, &behaviours)?;
+    check_release(&rel, apps, &behaviours)?;
     write(order, rel, platform, contents)
 }
 
@@ -117,24 +120,32 @@ fn check_daemon(order: &Order, rel: &Rel) -> Result<(), Error> {
     })
 }
 
-/// Refuses instructions for modules that no app of the release has.
-fn check_appups(chosen: &[Chosen], apps: &[App]) -> Result<(), Error> {
+/// Refuses instructions for modules that no app of the release has, or that are something else than they need.
+fn check_instructions(
+    chosen: &[Chosen],
+    relup: Option<&(PathBuf, String)>,
+    apps: &[App],
+    behaviours: &Behaviours,
+) -> Result<(), Error> {
     let is_known = |module: &ModuleName| apps.iter().any(|app| app.modules.contains(module));
-    let mut strangers = Vec::new();
-    for Chosen { folder, appup } in chosen {
-        let path = folder.path.join("appup.toml");
-        let text = appup.as_deref().unwrap_or_default();
-        strangers.extend(Appup::strangers(&path.to_string_lossy(), text, is_known)?);
+    let appups = chosen
+        .iter()
+        .filter_map(|Chosen { folder, appup }| Some((folder.path.join("appup.toml"), appup.as_deref()?)));
+    let relup = relup.map(|(path, text)| (path.clone(), text.as_str()));
+    let mut places = Vec::new();
+    for (path, text) in appups.chain(relup) {
+        places.extend(misfits(&path.to_string_lossy(), text, is_known, behaviours)?);
     }
-    if strangers.is_empty() { Ok(()) } else { Err(Error::Strangers { places: strangers }) }
+    if places.is_empty() { Ok(()) } else { Err(Error::Misfits { places }) }
 }
 
-/// Refuses apps that do not make a release: what a node would refuse later shows where the author sits.
-fn check_release(rel: &Rel, apps: Vec<App>) -> Result<(), Error> {
+/// Refuses apps that do not make a release, or one that does not boot: what a node would refuse later shows where the
+/// author sits.
+fn check_release(rel: &Rel, apps: Vec<App>, behaviours: &Behaviours) -> Result<(), Error> {
     let docs =
         apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing, schemas: Schemas::default() });
-    Release::new(rel.clone(), docs)?;
-    Ok(())
+    let release = Release::new(rel.clone(), docs)?;
+    release.boot_order(behaviours).map(drop).map_err(|errors| Error::NotBootable { errors })
 }
 
 /// An app folder: where it is and what its `app.toml` says.
@@ -274,7 +285,8 @@ impl Contents {
         Ok(())
     }
 
-    fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<(), Error> {
+    /// Adds the documents of the release; returns the `relup.toml`, if there is one.
+    fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<Option<(PathBuf, String)>, Error> {
         let below = layout::release_dir(&rel.version);
         self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
         let beside = |name| {
@@ -285,11 +297,12 @@ impl Contents {
             Config::parse(&path.to_string_lossy(), &text)?;
             self.add(format!("{below}/config.toml"), Source::Text(text), false)?;
         }
-        if let Some((path, text)) = beside("relup.toml")? {
-            documents::parse_relup(&path, &text, &rel.version)?;
-            self.add(format!("{below}/relup.toml"), Source::Text(text), false)?;
+        let relup = beside("relup.toml")?;
+        if let Some((path, text)) = &relup {
+            documents::parse_relup(path, text, &rel.version)?;
+            self.add(format!("{below}/relup.toml"), Source::Text(text.clone()), false)?;
         }
-        Ok(())
+        Ok(relup)
     }
 
     fn add(&mut self, path: String, source: Source, not_carried: bool) -> Result<(), Error> {
@@ -332,8 +345,12 @@ fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), 
     Err(Error::OtherModules { document: path.join("app.toml"), strangers, unlisted })
 }
 
-/// An app is started by its application module, or has none: a slip in `start` would show on the node only.
+/// An app is started by its application module, or has none: a slip in `start` would show on the node only. Only such a
+/// module goes through start phases.
 fn check_start(folder: &Folder, library: &Probed) -> Result<(), Error> {
+    if folder.app.start.is_none() && !folder.app.start_phases.is_empty() {
+        return Err(Error::PhasesWithoutStart { document: folder.path.join("app.toml") });
+    }
     let fits = match &folder.app.start {
         Some(start) => library.applications.contains(start),
         None => library.applications.is_empty(),

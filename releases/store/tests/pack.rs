@@ -171,7 +171,10 @@ fn a_library_that_is_another_app_than_its_document_says_is_refused() {
 #[test]
 fn a_start_that_is_no_application_module_or_is_missing_is_refused() {
     let (_folder, order) = author("start");
-    let says = Says(Probed { applications: vec!["start_app".parse().unwrap()], ..says("start", "0.1.0").0 });
+    let mut probed = says("start", "0.1.0").0;
+    probed.applications = vec!["start_app".parse().unwrap()];
+    probed.modules.extend(probed.applications.clone());
+    let says = Says(probed);
     check_refused(
         &order,
         &says,
@@ -203,6 +206,39 @@ fn instructions_for_modules_that_nobody_has_are_named_with_their_place() {
         &says("stranger", "0.1.0"),
         "appup.toml:7:3: no app of the release has a module strangre",
     );
+}
+
+#[test]
+fn start_phases_without_a_start_are_refused() {
+    let (_folder, order) = author("phases");
+    let path = order.apps.join("some/folder/app.toml");
+    let document = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{document}start_phases = [{{ name = \"go\" }}]\n")).unwrap();
+    check_refused(&order, &says("phases", "0.1.0"), "app.toml: start_phases without `start`");
+}
+
+#[test]
+fn a_release_that_would_not_boot_is_refused() {
+    let (_folder, order) = author("needy");
+    let path = order.apps.join("some/folder/app.toml");
+    let document = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{document}applications = [\"needy\"]\n")).unwrap();
+    check_refused(&order, &says("needy", "0.1.0"), "needy cannot start: it needs itself");
+}
+
+#[test]
+fn calls_of_what_is_no_task_are_named_with_their_place() {
+    let (folder, order) = author("caller");
+    let path = order.apps.join("some/folder/appup.toml");
+    let appup = fs::read_to_string(&path).unwrap();
+    let call = "instructions = [{ apply = \"caller:migrate\" }]\n";
+    fs::write(&path, format!("{appup}[[down]]\nto = \"0.0.1\"\n{call}")).unwrap();
+    let problem = "module caller is a gen_server, and a call runs a task";
+    check_refused(&order, &says("caller", "0.1.0"), &format!("appup.toml:5:17: {problem}"));
+    fs::write(&path, appup).unwrap();
+    let relup = format!("version = \"1.0.0\"\n[[up]]\nfrom = \"0.9.0\"\n{call}");
+    fs::write(folder.path().join("release/relup.toml"), relup).unwrap();
+    check_refused(&order, &says("caller", "0.1.0"), &format!("relup.toml:4:17: {problem}"));
 }
 
 #[test]

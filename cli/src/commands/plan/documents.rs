@@ -13,17 +13,15 @@ use reld_store::texts_of_tarball;
 use super::Read;
 use crate::error::Failure;
 
-/// Reads the one release of a folder or tarball, or that of `FOLDER/releases/VSN`.
-pub(in crate::commands) fn release(path: &Path) -> Result<Read, Failure> {
+/// Reads the one release of a folder or tarball, or that of `FOLDER/releases/VSN`, with what a packer recorded about its
+/// apps.
+pub(in crate::commands) fn packed(path: &Path) -> Result<Read, Failure> {
     let (place, document) = find(path)?;
-    Ok(read(&place, &document)?.map(|(release, _)| release))
-}
-
-/// Reads the same with its configuration.
-pub(in crate::commands) fn packed(path: &Path) -> Result<PackedRelease, Failure> {
-    let (place, document) = find(path)?;
-    let (release, config) = read(&place, &document)??;
-    Ok(PackedRelease { release, config, libraries: BTreeMap::new() })
+    let (release, config) = match read(&place, &document)? {
+        Ok(read) => read,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(Ok(PackedRelease { release, config, libraries: BTreeMap::new() }))
 }
 
 /// Finds the one release there is, by its document.

@@ -69,7 +69,7 @@ impl RuntimeNode {
 
     fn know_application(&self, app: &AppName) -> Result<(), String> {
         let spec = self.spec(app).ok_or_else(|| format!("the release has no app {app}"))?;
-        self.runtime.load_application(runtime_spec(&spec).map_err(|error| error.to_string())?);
+        self.runtime.load_application(runtime_spec(&spec)?);
         Ok(())
     }
 

@@ -114,7 +114,7 @@ impl<N: Node> ReleaseHandler<N> {
         if self.life == Life::NeedsRestart {
             return Err(Error::NeedsRestart);
         }
-        let mut obstacles = bootable(&self.store, &to, self.node.successor());
+        let mut obstacles = bootable(&self.node, &self.store, &to);
         obstacles.extend(self.unwanted(&to, options));
         let from = self.running().cloned();
         if !obstacles.is_empty() {

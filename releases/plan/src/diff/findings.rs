@@ -6,6 +6,7 @@ use super::draft::draft;
 use super::module::{Need, Spoken, need};
 use super::{App, PackedRelease, has_other_args};
 use crate::appup::{Entry, Written};
+use crate::behaviours::Behaviours;
 use crate::instr::{Apply, Change, HighLevel, Instruction, LowLevel, Mode};
 use crate::name::{AppName, ModuleName};
 use crate::release::AppupFile;
@@ -40,10 +41,27 @@ pub(super) fn same_version<'a>(
     })
 }
 
-/// The findings of all changed apps, older and newer version.
-pub(super) fn of_changed<'a>(changed: &'a [(App<'a>, App<'a>)]) -> impl Iterator<Item = Finding> + use<'a> {
+/// Apps that do not start when the release boots.
+pub(super) fn not_bootable(
+    to: &PackedRelease,
+    behaviours: &Behaviours,
+) -> impl Iterator<Item = Finding> + use<> {
+    let errors = to.release.boot_order(behaviours).err().unwrap_or_default().into_iter();
+    errors.map(|error| Finding {
+        class: error.class(),
+        app: error.app().clone(),
+        module: error.module().cloned(),
+        message: error.to_string(),
+    })
+}
+
+/// The findings of all changed apps, older and newer version. The modules of the newer release are these.
+pub(super) fn of_changed<'a>(
+    changed: &'a [(App<'a>, App<'a>)],
+    behaviours: &'a Behaviours,
+) -> impl Iterator<Item = Finding> + use<'a> {
     changed.iter().flat_map(move |(old, new)| {
-        let mut findings = Findings { old, new, all: changed, found: Vec::new() };
+        let mut findings = Findings { old, new, all: changed, behaviours, found: Vec::new() };
         findings.appup();
         findings.spoken();
         findings.found
@@ -61,6 +79,7 @@ struct Findings<'a> {
     old: &'a App<'a>,
     new: &'a App<'a>,
     all: &'a [(App<'a>, App<'a>)],
+    behaviours: &'a Behaviours,
     found: Vec<Finding>,
 }
 
@@ -100,8 +119,12 @@ impl Findings<'_> {
 
     fn entry(&mut self, entry: &Entry, mode: Mode) {
         for written in &entry.instructions {
-            if let Written::Wrong(wrong) = written {
-                self.add("wrong_instruction", None, wrong.error.to_string());
+            let problem = match written {
+                Written::Wrong(wrong) => Some(wrong.error.to_string()),
+                Written::Good(instruction) => self.behaviours.misfit(instruction),
+            };
+            if let Some(problem) = problem {
+                self.add("wrong_instruction", None, problem);
             }
         }
         if restarts(self.new, self.old, mode) {

@@ -560,6 +560,25 @@ fn one_version_with_two_libraries_is_found() {
 }
 
 #[test]
+fn a_release_that_does_not_boot_and_a_call_of_what_is_no_task_are_found() {
+    let modules = json!({ "m": server(&json!({})) });
+    let call = "instructions = [{ update = 'm' }, { apply = 'm:go' }]";
+    let appup = format!(
+        "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\n{call}\n[[down]]\nto = '1.0.0'\n{call}"
+    );
+    let (one, mut other) = (version(1, &modules, None), version(2, &modules, Some(&appup)));
+    let mut docs = other.release.apps()[0].docs.clone();
+    docs.app.start = Some("m".parse().unwrap());
+    other.release = Release::new(other.release.rel().clone(), [docs]).unwrap();
+    let findings = diff(&one, &other).findings;
+    let found: Vec<_> =
+        findings.iter().map(|finding| (finding.class, finding.message.split(';').next().unwrap())).collect();
+    let call = ("wrong_instruction", "module m is a gen_server, and a call runs a task");
+    let start = "a cannot start: its start module m is a gen_server and no application";
+    assert_eq!(found, [("not_an_application", start), call, call]);
+}
+
+#[test]
 fn a_version_that_was_packed_without_schemas_is_compared_by_hand() {
     let modules = json!({"m": server(&json!({ "state": {"type": "null"} }))});
     let mut old = version(1, &modules, None);

@@ -1,0 +1,150 @@
+//! Every install plans the boot of its target as well, over a real root and a fake node.
+
+use reld_plan::{Behaviours, Windows};
+
+use crate::error::{Error, Obstacle};
+use crate::fake::Fake;
+use crate::handler::ReleaseHandler;
+use crate::handler_test::{Site, Target, both_ways, options, vsn};
+use crate::order::Order;
+use crate::program::InstallOptions;
+use crate::report::Outcome;
+
+const MODULES: [&str; 2] = ["counter", "counter_app"];
+
+fn behaviours(counter: &str) -> Behaviours {
+    let modules = [("counter", counter), ("counter_app", "application")];
+    modules.map(|(module, word)| (module.parse().unwrap(), word.to_owned())).into_iter().collect()
+}
+
+/// A node that runs 1.0.0, whose app is started by its application, and has 1.1.0 with this instruction and these changes.
+fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fake>, Target) {
+    let site = Site::new();
+    let mut handler = site.handler();
+    handler.node_mut().behaviours = behaviours("gen_server");
+    let start = ("env =", "start = \"counter_app\"\nenv =");
+    handler.goes(&site.pack_changed(0, &MODULES, "", &[start]), Outcome::Installed);
+    let next = site.pack_changed(1, &MODULES, &both_ways(1, instruction), &[&[start], changes].concat());
+    handler.unpacks(&next);
+    (site, handler, next)
+}
+
+#[track_caller]
+fn told(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
+    let found: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for ((class, text), (wanted, words)) in found.iter().zip(expected) {
+        assert!(class == wanted && text.contains(words), "{class}: {text}");
+    }
+}
+
+const UPDATE: &str = "{ update = \"counter\" }";
+
+/// Checks that every road to a release with these changes is refused with this, and that nothing was done.
+#[track_caller]
+fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
+    let (site, mut handler, next) = shop(UPDATE, changes);
+    let before = handler.node().world.clone();
+    let windows = InstallOptions { windows: Windows::Group, ..options() };
+    for options in [options(), windows] {
+        let check = handler.check_install(&vsn(1), options).unwrap();
+        told(&check.obstacles, &[expected]);
+        let Err(Error::Refused { obstacles, .. }) = handler.install(&vsn(1), options, &mut |_| ()) else {
+            panic!("not refused");
+        };
+        told(&obstacles, &[expected]);
+    }
+    let restart = handler.carry_out(Order::Restart { to: vsn(1), options: options() }, &mut |_| ());
+    let Err(Error::Refused { obstacles, .. }) = restart else { panic!("not refused: {restart:?}") };
+    told(&obstacles, &[expected]);
+    let app = handler.replace(site.single(&next), options());
+    let Err(Error::Refused { obstacles, .. }) = app else { panic!("not refused: {app:?}") };
+    told(&obstacles, &[expected]);
+    assert_eq!(handler.node().world, before);
+    // An empty node does not boot it either.
+    let empty = Site::new();
+    let mut idle = empty.handler();
+    idle.node_mut().behaviours = behaviours("gen_server");
+    idle.unpacks(&next);
+    told(&idle.refuses(&vsn(1)), &[expected]);
+}
+
+#[test]
+fn a_release_that_could_not_boot_is_refused_on_every_road() {
+    let starts = |module| [("\"counter_app\"\nenv", module)];
+    check_refused(
+        &starts("\"ghost\"\nenv"),
+        ("no_start_module", "shop cannot start: its library has no module ghost"),
+    );
+    check_refused(
+        &starts("\"counter\"\nenv"),
+        (
+            "not_an_application",
+            "shop cannot start: its start module counter is a gen_server and no application",
+        ),
+    );
+    check_refused(
+        &[("env = {", "env = { \"$bin\" = 5,")],
+        ("application", "app shop 0.1.1 could not be started: env.$bin cannot be handed over"),
+    );
+    check_refused(
+        &[("env =", "applications = [\"shop\"]\nenv =")],
+        ("not_started", "shop cannot start: it needs itself"),
+    );
+}
+
+#[test]
+fn a_downgrade_to_a_release_that_could_not_boot_is_refused() {
+    let (_site, mut handler, next) = shop(UPDATE, &[]);
+    handler.goes(&next, Outcome::Installed);
+    // As if 1.0.0 had come here with a daemon that did not look.
+    handler.node_mut().behaviours =
+        [("counter_app".parse().unwrap(), "task".to_owned())].into_iter().collect();
+    told(&handler.refuses(&vsn(0)), &[("not_an_application", "its start module counter_app is a task")]);
+}
+
+#[test]
+fn what_the_packer_recorded_counts_where_a_library_does_not_say_what_its_modules_are() {
+    let (_site, mut handler, _) = shop(UPDATE, &[("\"counter_app\"\nenv", "\"counter\"\nenv")]);
+    handler.node_mut().behaviours = Behaviours::default();
+    told(&handler.refuses(&vsn(1)), &[("not_an_application", "counter is a gen_server")]);
+}
+
+/// Checks what a restart is said to make different, by the check and by the report of the upgrade.
+#[track_caller]
+fn check_warned(changes: &[(&str, &str)], prepare: impl FnOnce(&mut Fake), expected: &[&str]) {
+    let (_site, mut handler, next) = shop(UPDATE, changes);
+    prepare(handler.node_mut());
+    let warnings = handler.check_install(&vsn(1), options()).unwrap().warnings;
+    assert_eq!(warnings, expected);
+    let report = handler.goes(&next, Outcome::Installed);
+    assert_eq!(report.warnings, expected);
+}
+
+#[test]
+fn what_a_restart_would_not_bring_back_is_a_warning() {
+    check_warned(&[], |_| (), &[]);
+    for start_type in ["load", "none"] {
+        let typed = format!("daemon = \"1.0.0\"\n[[app]]\ntype = \"{start_type}\"\n");
+        let message = format!("a restart would not start what runs now: shop (its type is {start_type})");
+        check_warned(&[("daemon = \"1.0.0\"\n[[app]]\n", &typed)], |_| (), &[&message]);
+    }
+    let no_start = "a restart would not start what runs now: shop (its app.toml names no start)";
+    check_warned(&[("start = \"counter_app\"\n", "")], |_| (), &[no_start]);
+    let phases = "a restart would take shop through its start phases [go], which no upgrade does";
+    check_warned(&[("env =", "start_phases = [{ name = \"go\" }]\nenv =")], |_| (), &[phases]);
+    let stopped = |node: &mut Fake| node.world.running_apps.clear();
+    check_warned(&[], stopped, &["a restart would start what does not run now: shop"]);
+}
+
+#[test]
+fn a_step_that_does_not_fit_its_module_is_told_once_with_its_number() {
+    let call = format!("{UPDATE}, {{ apply = \"counter:ghost\" }}");
+    let (_site, mut handler, _) = shop(&call, &[]);
+    let message = "apply counter:ghost(): module counter is a gen_server, and a call runs a task";
+    told(&handler.refuses(&vsn(1)), &[("bad_script", message)]);
+    handler.node_mut().behaviours = behaviours("task");
+    told(&handler.refuses(&vsn(1)), &[("call", "counter:ghost() would fail: unknown variant `ghost`")]);
+    let (_site, mut handler, _) = shop("{ update = \"counter\", change = \"supervisor\" }", &[]);
+    told(&handler.refuses(&vsn(1)), &[("bad_script", "change = \"supervisor\" is for a supervisor")]);
+}
