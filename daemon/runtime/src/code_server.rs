@@ -3,8 +3,8 @@
 //! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current together.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -22,8 +22,15 @@ pub(crate) struct Code {
     /// No longer current: a behaviour process moves on at its next callback boundary.
     stale: AtomicBool,
     pub(crate) exits: Exits,
-    /// What is cut out of the states of those that did not rest for the switch, and move here when they do.
-    late: RwLock<Cut>,
+    late: RwLock<Late>,
+}
+
+/// What is cut out of the states of processes that did not rest for the switch and move here later. Only states of the
+/// version before lose anything.
+#[derive(Debug, Default)]
+struct Late {
+    from: Weak<Code>,
+    cut: Cut,
 }
 
 impl Code {
@@ -40,14 +47,18 @@ impl Code {
         self.module.behaviour()
     }
 
-    /// Notes what is cut out of the states of the version that it replaces.
-    pub(crate) fn replaces(&self, cut: Cut) {
-        *self.late.write() = cut;
+    /// Notes which version it replaces, and what is cut out of the states of that one.
+    pub(crate) fn replaces(&self, old: &Arc<Self>, cut: Cut) {
+        *self.late.write() = Late { from: Arc::downgrade(old), cut };
     }
 
-    /// Makes an instance of the state of a process that comes late.
-    pub(crate) fn import_late(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
-        let cut = self.late.read().clone();
+    /// Makes an instance of the state of a process that moves here after the switch, from that code.
+    pub(crate) fn import_late(&self, from: &Arc<Self>, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let cut = {
+            let late = self.late.read();
+            let is_it = std::ptr::eq(late.from.as_ptr(), Arc::as_ptr(from));
+            if is_it { late.cut.clone() } else { Cut::NOTHING }
+        };
         self.module.import(&cut.of(state))
     }
 

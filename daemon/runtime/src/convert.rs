@@ -72,10 +72,11 @@ pub enum Conversion {
 
 impl Conversion {
     /// Returns what is cut out of a state that is carried over by bytes; nothing of one that its new code converts.
-    pub(crate) fn cut(&self) -> Cut {
+    pub(crate) fn cut(&self) -> &Cut {
+        static NOTHING: Cut = Cut::NOTHING;
         match self {
-            Self::Soft { cut } | Self::Down { cut, .. } => cut.clone(),
-            Self::Up { .. } | Self::Supervisor => Cut::default(),
+            Self::Soft { cut } | Self::Down { cut, .. } => cut,
+            Self::Up { .. } | Self::Supervisor => &NOTHING,
         }
     }
 }

@@ -26,6 +26,9 @@ const ITEM: &str = "[]";
 const ENTRY: &str = "*";
 
 impl Cut {
+    /// No places.
+    pub const NOTHING: Self = Self(None);
+
     /// Returns what cuts these places out.
     pub fn new<P: AsRef<str>>(places: impl IntoIterator<Item = P>) -> Self {
         let mut tree = Tree::default();
@@ -47,6 +50,8 @@ impl Cut {
 impl Tree {
     fn add(&mut self, place: &str) {
         match place.split_once('.') {
+            // Items have an order: none is left out.
+            None if place == ITEM => {}
             None => drop(self.0.insert(place.to_owned(), None)),
             Some((name, rest)) => {
                 let below = self.0.entry(name.to_owned()).or_insert_with(|| Some(Self::default()));
@@ -64,7 +69,7 @@ impl Tree {
         named.or_else(|| self.0.get(ENTRY))
     }
 
-    /// Returns what is to be cut out of each item.
+    /// Returns what is to be cut out of each item of an array.
     fn items(&self) -> Option<&Self> {
         self.0.get(ITEM)?.as_ref()
     }

@@ -559,7 +559,9 @@ impl Upgrade {
     /// [`Upgrade::discard`].
     pub fn convert(&self, module: &str, how: Conversion, limit: Duration) -> Result<Converted, ConvertError> {
         let Some(code) = self.world.code.staged(module) else { return Ok(Converted::default()) };
-        code.replaces(how.cut());
+        if let Some(current) = self.world.code.current(module) {
+            code.replaces(&current, how.cut().clone());
+        }
         let round = self.world.gate.begin_round();
         // Nothing is tried inside the pause.
         let passage = Passage { how, back: None };
@@ -711,7 +713,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
         && let Some(instance) = body.instance()
     {
         let state = instance.export()?;
-        body.actor = Actor::Resting(new.import_late(&state)?);
+        body.actor = Actor::Resting(new.import_late(&body.card.code, &state)?);
     }
     enter(world, body, &new);
     Ok(())

@@ -49,6 +49,8 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// | what a variant of an enum holds | by the variant's name | `mode.Busy.max`, `mode.Busy.[].max` |
     /// | a key of a map that has parts itself | `?` | `limits.?.max` |
     ///
+    /// Going down, it says that such a field is no other name of one that this version has added: those are left out then.
+    ///
     /// In a type that holds itself each depth is a place of its own, so no list names them all:
     /// [`change_code`](Self::change_code) has to leave such a field out. Below an enum that is `untagged`, or tagged within,
     /// and among flattened fields, serde shows nobody what is not read ([`State`]).
@@ -137,8 +139,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Makes a state that the older version `to` can read. `extra` is the appup's.
     ///
-    /// Writes the state as it is by default. May run several times for one downgrade, and as a
-    /// trial before an upgrade. OTP:
+    /// Writes the state as it is by default. Where both versions have a
+    /// [`schema`](Self::schema), fields that only this one has are cut out of what it writes. May
+    /// run several times for one downgrade, and as a trial before an upgrade. OTP:
     /// `code_change({down, Vsn}, ..)`.
     ///
     /// # Errors
@@ -148,7 +151,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(State::write(self)?)
     }
 
-    /// Describes the types, so that `relctl diff` can compare this version with another one.
+    /// Describes the types, so that `relctl diff` can compare this version with another one, and a way down can leave out
+    /// what this one has added. What the description does not have counts as not there: describe what `Serialize` and
+    /// `Deserialize` really do.
     ///
     /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above it is one line:
     /// `Schema::of_server::<Self>()`.

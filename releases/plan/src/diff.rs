@@ -9,6 +9,7 @@ mod draft;
 mod findings;
 mod module;
 mod print;
+mod same;
 mod schema;
 mod shape;
 

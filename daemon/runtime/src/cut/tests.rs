@@ -216,6 +216,17 @@ fn what_is_within_a_place_goes_with_it() {
 }
 
 #[test]
+fn an_item_of_an_array_is_no_place() {
+    let list = |entries: &[(&str, u8)]| {
+        let entries = entries.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        written(&Value::Array(vec![Value::Map(entries)]))
+    };
+    let state = list(&[("b", 1), ("c", 2)]);
+    assert_eq!(Cut::new(["[]"]).of(&state), state);
+    assert_eq!(Cut::new(["[]", "[].b"]).of(&state), list(&[("c", 2)]));
+}
+
+#[test]
 fn the_number_of_entries_is_written_in_the_fewest_bytes() {
     for entries in [15, 16, 17, 0xffff, 0x1_0000, 0x1_0001] {
         let map = |names: std::ops::Range<u32>| {

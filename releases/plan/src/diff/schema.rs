@@ -25,7 +25,8 @@ use std::ptr;
 
 use serde_json::{Map, Value};
 
-use super::shape::{ANNOTATIONS, Key, Shape, are_told_apart, definition, shapes};
+use super::same::{are_same, is_same};
+use super::shape::{ANNOTATIONS, Key, Shape, are_told_apart, shapes};
 
 /// What stands between two versions of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,7 +174,7 @@ impl<'a> Comparison<'a> {
         }
         for shape in readers {
             let is_there = |other: &Shape<'a>| match &shape.key {
-                Key::Layers => self.is_same_layers(other, shape),
+                Key::Layers => self.are_same_layers(other, shape),
                 key => other.key == *key,
             };
             if !writers.iter().any(is_there) {
@@ -207,7 +208,7 @@ impl<'a> Comparison<'a> {
             return all;
         }
         if reader.key == Key::Layers {
-            if !self.is_same_layers(writer, reader) {
+            if !self.are_same_layers(writer, reader) {
                 all.needs_code(
                     Kind::Hidden,
                     format!("{} differs, and is made of several types", place(path)),
@@ -239,6 +240,11 @@ impl<'a> Comparison<'a> {
             all.needs_code(Kind::GoneBelow, text);
         }
         all
+    }
+
+    fn are_same_layers(&self, writer: &Shape<'a>, reader: &Shape<'a>) -> bool {
+        let both = writer.source.zip(reader.source);
+        both.is_some_and(|(writer, reader)| are_same([self.writer, self.reader], writer, reader))
     }
 
     fn objects(&mut self, writer: &Shape<'a>, reader: &Shape<'a>, path: &str, all: &mut Differences) {
@@ -342,52 +348,13 @@ impl<'a> Comparison<'a> {
     fn unknown_keywords(&self, writer: &Shape<'a>, reader: &Shape<'a>, path: &str, all: &mut Differences) {
         let unknown = |key: &&String| !ANNOTATIONS.contains(&key.as_str()) && !KNOWN.contains(&key.as_str());
         let keys: BTreeSet<_> = writer.map.keys().chain(reader.map.keys()).filter(unknown).collect();
-        for key in keys.into_iter().filter(|key| writer.map.get(*key) != reader.map.get(*key)) {
+        let differs = |key: &&String| match (writer.get(key), reader.get(key)) {
+            (Some(written), Some(read)) => !is_same([self.writer, self.reader], written, read),
+            (written, read) => written.is_some() || read.is_some(),
+        };
+        for key in keys.into_iter().filter(differs) {
             all.needs_code(Kind::Hidden, format!("{} differs in `{key}`", place(path)));
         }
-    }
-
-    fn is_same_layers(&self, writer: &Shape<'a>, reader: &Shape<'a>) -> bool {
-        let both = writer.source.zip(reader.source);
-        both.is_some_and(|(writer, reader)| self.are_same(writer, reader, &mut BTreeSet::new()))
-    }
-
-    /// Whether two schemas say the same. `seen` has the references that were followed already: a type may hold itself.
-    fn is_same(&self, writer: &'a Value, reader: &'a Value, seen: &mut BTreeSet<[&'a str; 2]>) -> bool {
-        match (writer, reader) {
-            (Value::Object(writer), Value::Object(reader)) => self.are_same(writer, reader, seen),
-            (Value::Array(written), Value::Array(read)) => {
-                written.len() == read.len()
-                    && written.iter().zip(read).all(|(written, read)| self.is_same(written, read, seen))
-            }
-            _ => writer == reader,
-        }
-    }
-
-    fn are_same(
-        &self,
-        writer: &'a Map<String, Value>,
-        reader: &'a Map<String, Value>,
-        seen: &mut BTreeSet<[&'a str; 2]>,
-    ) -> bool {
-        let keys: BTreeSet<_> = writer.keys().chain(reader.keys()).map(String::as_str).collect();
-        let mut compared = keys.into_iter().filter(|key| !ANNOTATIONS.contains(key));
-        compared.all(|key| match (key, writer.get(key), reader.get(key)) {
-            ("$ref", Some(Value::String(written)), Some(Value::String(read))) => {
-                let both = definition(self.writer, written).zip(definition(self.reader, read));
-                !seen.insert([written, read])
-                    || both.is_some_and(|(written, read)| self.is_same(written, read, seen))
-            }
-            ("properties" | "patternProperties", Some(Value::Object(written)), Some(Value::Object(read))) => {
-                written.keys().eq(read.keys())
-                    && written.values().zip(read.values()).all(|(one, other)| self.is_same(one, other, seen))
-            }
-            ("required", Some(Value::Array(written)), Some(Value::Array(read))) => {
-                written.len() == read.len() && written.iter().all(|name| read.contains(name))
-            }
-            (_, Some(written), Some(read)) => self.is_same(written, read, seen),
-            _ => false,
-        })
     }
 }
 

@@ -67,18 +67,17 @@ fn collect<'a>(document: &'a Value, schema: &'a Value, depth: usize, found: &mut
 
 /// Returns whether the bytes of a value show which of the shapes it has.
 pub(super) fn are_told_apart(shapes: &[Shape<'_>]) -> bool {
-    let look_alike = |(at, shape): (usize, &Shape<'_>)| {
-        let others = shapes.iter().enumerate().filter(|(other, _)| *other != at);
-        others.into_iter().any(|(_, other)| shape.may_read(other))
+    let looks_like_another = |(at, shape): (usize, &Shape<'_>)| {
+        shapes.iter().enumerate().any(|(other, one)| other != at && shape.may_read(one))
     };
-    !shapes.iter().enumerate().any(look_alike)
+    !shapes.iter().enumerate().any(looks_like_another)
 }
 
 /// Whether a schema has others laid over what it says itself.
 fn has_layers(map: &Map<String, Value>) -> bool {
     let said = map.keys().map(String::as_str).filter(|key| !ANNOTATIONS.contains(key));
     let (references, own): (Vec<_>, Vec<_>) = said.partition(|key| ["$ref", "oneOf", "anyOf"].contains(key));
-    references.len() > 1 || !references.is_empty() && !own.is_empty()
+    references.len() > 1 || !references.is_empty() && !own.is_empty() || own.contains(&"allOf")
 }
 
 fn constant<'a>(value: &Value, kind: Option<&Value>) -> Shape<'a> {
