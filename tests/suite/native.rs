@@ -304,8 +304,8 @@ fn shed_moved_by(entry: &str) -> (Node, String) {
         files.insert("lib/shed-2.0.0/appup.toml".to_owned(), appup.into_bytes()).expect("it has one");
     });
     node.ok(&["unpack", &tarball]);
-    let check = node.ok(&["check", "2.0.0"]);
-    node.ok(&["upgrade", "2.0.0"]);
+    let check = node.ok(&["check", "2.0.0", "--one-way"]);
+    node.ok(&["upgrade", "2.0.0", "--one-way"]);
     (node, check.stdout + &check.stderr)
 }
 
