@@ -15,6 +15,7 @@ mod foreign;
 mod foresight;
 mod inside;
 mod kit;
+mod left_behind;
 mod lives;
 mod lockstep;
 mod logging;

@@ -16,6 +16,7 @@ use object::{Object, ObjectSymbol};
 use reld_abi as abi;
 
 use crate::error::Refusal;
+use crate::keepers::keepers;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
 type Header = elf::FileHeader64<LittleEndian>;
@@ -54,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) needed: Vec<String>,
     /// Whether it calls what raises a panic. Rust code that was built to abort does not.
     pub(crate) raises: bool,
+    /// Why it stays mapped when it is purged, where that is known before.
+    pub(crate) stays: Option<String>,
 }
 
 /// Checks a library's file without running any of it, as every load does first.
@@ -62,6 +65,14 @@ pub(crate) struct Facts {
 /// The [`Refusal`]s that can be known from the file.
 pub fn check_file(bytes: &[u8]) -> Result<(), Refusal> {
     check(bytes).map(drop)
+}
+
+/// Says why a library will stay mapped when it is purged, where its file says so.
+///
+/// # Errors
+/// [`Refusal::Damaged`].
+pub fn stays_mapped(bytes: &[u8]) -> Result<Option<String>, Refusal> {
+    Ok(stays(&File::parse(bytes).map_err(damaged)?))
 }
 
 /// Checks a library's bytes.
@@ -83,7 +94,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
         entry_address: entry(&file)?,
         size: size(&file),
         needed,
-        raises: undefined(&file).any(|symbol| symbol == "_Unwind_RaiseException"),
+        raises: undefined(&file).contains(&"_Unwind_RaiseException"),
+        stays: stays(&file),
     })
 }
 
@@ -175,18 +187,24 @@ fn check_undefined(file: &File<'_>, needed: &[String]) -> Result<(), Refusal> {
         // SAFETY: only whether there is an address counts.
         places.iter().any(|place| unsafe { place.get::<*const ()>(name.as_bytes_with_nul()) }.is_ok())
     };
-    let missing: Vec<&str> = undefined(file).filter(|name| !is_there(name)).collect();
+    let missing: Vec<&str> = undefined(file).into_iter().filter(|name| !is_there(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::Undefined { symbols: missing.join(", ") }) }
 }
 
 /// Returns the names of the symbols that others have to define.
-fn undefined<'data>(file: &File<'data>) -> impl Iterator<Item = &'data str> {
-    let wanted = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && !symbol.is_weak());
-    wanted
-        .filter_map(|symbol| symbol.name().ok())
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .into_iter()
+fn undefined<'data>(file: &File<'data>) -> Vec<&'data str> {
+    imports(file, |symbol| !symbol.is_weak())
+}
+
+/// Returns the names of such symbols that others define.
+fn imports<'data>(file: &File<'data>, is_wanted: impl Fn(&ElfSymbol<'_>) -> bool) -> Vec<&'data str> {
+    let imported = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && is_wanted(symbol));
+    imported.filter_map(|symbol| symbol.name().ok()).filter(|name| !name.is_empty()).collect()
+}
+
+/// A symbol that a library can do without is called all the same where it is there.
+fn stays(file: &File<'_>) -> Option<String> {
+    keepers(imports(file, |_| true))
 }
 
 fn entry(file: &File<'_>) -> Result<u64, Refusal> {

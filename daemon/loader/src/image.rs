@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 use reld_abi as abi;
@@ -25,6 +25,7 @@ pub(crate) struct Mapping {
     handle: ManuallyDrop<Handle>,
     entry: *const c_void,
     span: Range<usize>,
+    kept_by: Option<Arc<str>>,
 }
 
 // SAFETY: the handle and the entry are addresses in a mapping that all threads share.
@@ -53,7 +54,7 @@ impl Mapping {
         let entry = entry.as_raw_ptr().cast_const();
         let base = check_build_id(entry, facts)?;
         let span = base as usize..base.saturating_add(facts.size) as usize;
-        Ok(Self { handle, entry, span })
+        Ok(Self { handle, entry, span, kept_by: facts.stays.as_deref().map(Arc::from) })
     }
 
     /// Calls the entry and compares the block that it returns.
@@ -70,6 +71,18 @@ impl Mapping {
     /// Returns where in the address space it is.
     pub(crate) fn span(&self) -> &Range<usize> {
         &self.span
+    }
+
+    /// Says why it stays mapped when it is purged, where its file says so.
+    pub(crate) fn kept_by(&self) -> Option<Arc<str>> {
+        self.kept_by.clone()
+    }
+
+    /// Returns the address that a name has for it: in itself or in what it needs.
+    pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
+        // SAFETY: only the address counts.
+        let found = unsafe { self.handle.get::<*const c_void>(name) }.ok()?;
+        Some(found.as_raw_ptr().addr() as u64)
     }
 
     /// Asks the system to unmap it. Whether it has gone is seen in the address space.

@@ -13,6 +13,7 @@
 //! | `pthread_setspecific` | that this thread has a value is noted |
 //! | `pthread_key_delete` | the key and its values are forgotten |
 //! | `pthread_create` | the thread is counted from before its start to its very end |
+//! | `sigaltstack` | that this thread has a stack of the library is noted, and what it had before |
 //! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
 //!
 //! One more stands before libc's for the daemon itself and is not exported: `clock_gettime`
@@ -30,6 +31,7 @@
 //! `std::thread` of a library that shares libstdc++ is not counted.
 
 mod clock;
+mod stack;
 mod stdio;
 mod table;
 
@@ -118,6 +120,7 @@ impl Real {
 
 static AT_EXIT: Real = Real::new(c"__cxa_thread_atexit_impl");
 static KEY_CREATE: Real = Real::new(c"pthread_key_create");
+static OTHER_KEY_CREATE: Real = Real::new(c"__pthread_key_create");
 static KEY_DELETE: Real = Real::new(c"pthread_key_delete");
 static SET: Real = Real::new(c"pthread_setspecific");
 static CREATE: Real = Real::new(c"pthread_create");
@@ -132,6 +135,7 @@ pub(crate) fn verify() -> Result<(), Refusal> {
     for (symbol, real, ours) in [
         ("__cxa_thread_atexit_impl", &AT_EXIT, __cxa_thread_atexit_impl as *const c_void),
         ("pthread_key_create", &KEY_CREATE, pthread_key_create as *const c_void),
+        ("__pthread_key_create", &OTHER_KEY_CREATE, __pthread_key_create as *const c_void),
         ("pthread_key_delete", &KEY_DELETE, pthread_key_delete as *const c_void),
         ("pthread_setspecific", &SET, pthread_setspecific as *const c_void),
         ("pthread_create", &CREATE, pthread_create as *const c_void),
@@ -140,7 +144,7 @@ pub(crate) fn verify() -> Result<(), Refusal> {
             return Err(Refusal::NotExported { symbol });
         }
     }
-    match stdio::passed_by() {
+    match stdio::passed_by().or_else(stack::passed_by) {
         Some(symbol) => Err(Refusal::NotExported { symbol }),
         None => Ok(()),
     }
@@ -295,6 +299,7 @@ fn run(whose: Whose) {
                 releases += 1;
                 release(key, run);
             }
+            Call::Restore(before) => stack::restore(before),
         }
         table().done(id);
     }
@@ -421,6 +426,13 @@ unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) 
         }
     }
     status
+}
+
+/// What C++ code of older compilers calls it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { pthread_key_create(key, run) }
 }
 
 #[unsafe(no_mangle)]

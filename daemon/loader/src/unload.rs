@@ -16,7 +16,6 @@
 //! All of this is done on the loader thread. Other threads flush when the daemon has them called; one that is inside a
 //! callback for long, or ends, does so then.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
@@ -25,10 +24,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::address_space::{self, Maps};
+use crate::address_space::Maps;
 use crate::block::UnloadFn;
+use crate::evidence::{self, Obstacle};
 use crate::image::{Image, Mapping};
-use crate::interpose::{self, ThreadId};
+use crate::interpose;
 use crate::ledger::{Heap, Ledger};
 use crate::loader::Job;
 use crate::output;
@@ -98,6 +98,13 @@ struct Purged {
     is_told: bool,
 }
 
+impl Purged {
+    /// Whether there is something to try.
+    fn is_open(&self) -> bool {
+        self.todo.is_some() && !self.obstacle.as_ref().is_some_and(Obstacle::is_final)
+    }
+}
+
 #[derive(Debug)]
 struct Todo {
     mapping: Mapping,
@@ -110,38 +117,6 @@ struct Task {
     path: PathBuf,
     ledger: Option<Ledger>,
     todo: Todo,
-}
-
-/// Why a purged library stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Obstacle {
-    Threads(usize),
-    Holders(Vec<ThreadId>),
-    Signal(i32),
-    Pinned(Option<String>),
-    Forbidden(Arc<str>),
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Threads(1) => write!(f, "a thread that it started still runs"),
-            Self::Threads(count) => write!(f, "{count} threads that it started still run"),
-            Self::Holders(threads) => {
-                let names: Vec<String> =
-                    threads.iter().map(|thread| address_space::thread(*thread)).collect();
-                let names = names.join(", ");
-                write!(
-                    f,
-                    "thread-local values of it live on {names}; it goes when that returns from a callback"
-                )
-            }
-            Self::Signal(number) => write!(f, "it handles signal {number}"),
-            Self::Pinned(Some(error)) => write!(f, "dlclose refused: {error}"),
-            Self::Pinned(None) => write!(f, "it was closed, yet something outside the daemon refers to it"),
-            Self::Forbidden(why) => write!(f, "nothing is unmapped: {why}"),
-        }
-    }
 }
 
 impl Residents {
@@ -229,7 +204,7 @@ impl Residents {
         }
         let mapped = self.shared.mapped.lock();
         let open =
-            mapped.iter().filter_map(|record| record.purged.as_ref().filter(|purged| purged.todo.is_some()));
+            mapped.iter().filter_map(|record| record.purged.as_ref().filter(|purged| purged.is_open()));
         open.map(|purged| (purged.since.elapsed() / 2).clamp(RETRY[0], RETRY[1])).min()
     }
 
@@ -258,7 +233,7 @@ impl Residents {
 
 impl Record {
     fn take_todo(&mut self) -> Option<Task> {
-        let todo = self.purged.as_mut()?.todo.take()?;
+        let todo = self.purged.as_mut().filter(|purged| purged.is_open())?.todo.take()?;
         Some(Task { path: self.path.clone(), ledger: self.ledger, todo })
     }
 
@@ -272,8 +247,7 @@ impl Record {
     /// Whether it may be gone in a moment.
     fn is_leaving(&self) -> bool {
         self.purged.as_ref().is_some_and(|purged| {
-            !matches!(purged.obstacle, Some(Obstacle::Pinned(_) | Obstacle::Forbidden(_)))
-                && purged.since.elapsed() < GRACE
+            !purged.obstacle.as_ref().is_some_and(Obstacle::is_final) && purged.since.elapsed() < GRACE
         })
     }
 
@@ -316,7 +290,7 @@ fn attempt(mut todo: Todo, ledger: Option<Ledger>, path: &Path) -> Result<Heap, 
     }
     interpose::condemn(todo.mapping.span());
     interpose::flush();
-    match obstacle(todo.mapping.span()) {
+    match evidence::against(&todo.mapping) {
         Some(obstacle) => Err((Some(todo), obstacle)),
         None => {
             // SAFETY: the mapping is still here.
@@ -326,24 +300,11 @@ fn attempt(mut todo: Todo, ledger: Option<Ledger>, path: &Path) -> Result<Heap, 
     }
 }
 
-/// Returns what may still call into the library.
-fn obstacle(span: &Range<usize>) -> Option<Obstacle> {
-    let threads = interpose::threads(span);
-    if threads > 0 {
-        return Some(Obstacle::Threads(threads));
-    }
-    let holders = interpose::holders(span);
-    if !holders.is_empty() {
-        return Some(Obstacle::Holders(holders.into_iter().collect()));
-    }
-    interpose::signal_handled_in(span).map(Obstacle::Signal)
-}
-
 fn close(mapping: Mapping, path: &Path) -> Result<(), Obstacle> {
     let span = mapping.span().clone();
     interpose::closing(&span, || {
         let visit = output::visit(span.start);
-        // SAFETY: the image's count came to nothing, and no thread or signal can come inside (`obstacle`).
+        // SAFETY: the image's count came to nothing, and no thread or signal can come inside (`evidence.rs`).
         let closed = unsafe { mapping.close() };
         drop(visit);
         let is_gone = Maps::now().is_ok_and(|maps| maps.bytes(path) == 0);

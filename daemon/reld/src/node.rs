@@ -3,7 +3,8 @@
 mod calls;
 mod foresee;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,9 @@ pub(crate) struct Shared {
     pub(crate) dirty: bool,
 }
 
+/// A library's digest, with the modules that it was to have.
+type Tried = (String, Vec<ModuleName>);
+
 /// The node of this daemon.
 #[derive(Debug)]
 pub(crate) struct RuntimeNode {
@@ -44,9 +48,8 @@ pub(crate) struct RuntimeNode {
     loader: Arc<Loader>,
     shared: Arc<Mutex<Shared>>,
     images: BTreeMap<Image, Mapped>,
-    /// The libraries that were loaded in another process without harm: their digests, with the modules that they were to
-    /// have.
-    harmless: Mutex<HashSet<(String, Vec<ModuleName>)>>,
+    /// The libraries that were loaded in another process without harm, and why each will stay mapped.
+    harmless: Mutex<HashMap<Tried, Option<String>>>,
     /// What libraries have answered in another process.
     answers: Mutex<Answers>,
     next_image: u64,
@@ -375,20 +378,17 @@ impl Node for RuntimeNode {
         purged.map(resident).collect()
     }
 
-    fn probe(&self, library: &Library) -> Result<(), NodeError> {
-        let known = (library.sha256.clone(), library.modules.clone());
-        if self.harmless.lock().contains(&known) {
-            return Ok(());
+    fn probe(&self, library: &Library) -> Result<Option<String>, NodeError> {
+        let key = (library.sha256.clone(), library.modules.clone());
+        if let Some(stays) = self.harmless.lock().get(&key) {
+            return Ok(stays.clone());
         }
-        match probe::library(library) {
-            Some(reason) => {
-                Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
-            }
-            None => {
-                self.harmless.lock().insert(known);
-                Ok(())
-            }
-        }
+        let refuse = |reason| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
+        probe::library(library).map_or(Ok(()), |reason| Err(refuse(reason)))?;
+        let bytes = fs::read(&library.file).map_err(|error| refuse(error.to_string()))?;
+        let stays = reld_loader::stays_mapped(&bytes).map_err(|refusal| refuse(refusal.to_string()))?;
+        self.harmless.lock().insert(key, stays.clone());
+        Ok(stays)
     }
 
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, NodeError, Obstacle};
 use crate::foresight::{Foresight, foresee};
 use crate::lineup::{Lineup, library};
-use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
+use crate::node::{AppSpec, Library, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
 use crate::process::{Listed, Process};
 use crate::program::{InstallOptions, Material, pre_purges, programs};
 use crate::step::Program;
@@ -328,10 +328,7 @@ impl Prepared {
             Ok(programs) => self.programs = programs,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
-        let refused = material.libraries.values().filter_map(|library| node.probe(library).err());
-        let before = self.check.obstacles.len();
-        self.check.obstacles.extend(refused.map(Obstacle::Library));
-        let is_harmless = self.check.obstacles.len() == before;
+        let is_harmless = self.libraries(node, old, &material);
         self.check.restarts = restarts(&script);
         let mut foresight = Foresight::default();
         // A restart starts everything afresh.
@@ -346,6 +343,29 @@ impl Prepared {
         self.old_processes(node, &script);
         self.outsiders(node, &script, &material, options);
         self.check.script = Some(script);
+    }
+
+    /// Looks at the libraries of the release, and says whether all of them may be loaded.
+    fn libraries<N: Node>(&mut self, node: &N, old: Option<&Release>, material: &Material) -> bool {
+        let runs = |library: &Library| {
+            let app = old.and_then(|old| old.app(&library.app));
+            app.is_some_and(|app| *app.version() == library.vsn)
+        };
+        let mut are_harmless = true;
+        for library in material.libraries.values() {
+            match node.probe(library) {
+                Ok(Some(why)) if !runs(library) => {
+                    let warning = format!("app {} {} will stay mapped: {why}", library.app, library.vsn);
+                    self.check.warnings.push(warning);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.check.obstacles.push(Obstacle::Library(error));
+                    are_harmless = false;
+                }
+            }
+        }
+        are_harmless
     }
 
     /// OTP: a soft pre-purge is looked at once, before anything is done. Whom a brutal one would kill it does not say.

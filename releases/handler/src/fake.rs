@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     pub(crate) forgets: BTreeSet<ModuleName>,
     /// The app whose library crashes the process that it is tried in.
     pub(crate) crashes_when_probed: Option<AppName>,
+    /// Why each library stays in memory when it is replaced.
+    pub(crate) stays: Option<String>,
     /// The app whose library has started a thread.
     pub(crate) starts_threads: Option<AppName>,
     /// What the update of a supervisor changes.
@@ -299,9 +301,9 @@ impl Node for Fake {
             .collect()
     }
 
-    fn probe(&self, library: &Library) -> Result<(), NodeError> {
+    fn probe(&self, library: &Library) -> Result<Option<String>, NodeError> {
         if self.crashes_when_probed.as_ref() != Some(&library.app) {
-            return Ok(());
+            return Ok(self.stays.clone());
         }
         let reason = "it ended by signal 6".to_owned();
         Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })

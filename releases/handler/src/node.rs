@@ -50,11 +50,12 @@ pub trait Node {
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider>;
 
     /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. One
-    /// that this node has loaded, or looked at so, before is not looked at again.
+    /// that this node has loaded, or looked at so, before is not looked at again. Returns why its code will stay in memory
+    /// when it is replaced, where that is known.
     ///
     /// # Errors
     /// [`NodeError::Load`] with what the library did there.
-    fn probe(&self, library: &Library) -> Result<(), NodeError>;
+    fn probe(&self, library: &Library) -> Result<Option<String>, NodeError>;
 
     /// Returns how many threads that the library of an app started itself still run.
     fn threads(&self, app: &AppName, vsn: &Vsn) -> usize;
