@@ -185,6 +185,12 @@ fn library(version: &str, language: Language, code: &str) -> Vec<u8> {
     fs::read(path("meter.so")).expect("it was built")
 }
 
+/// A library with a static object whose constructor throws when a file is there.
+pub(crate) fn throwing(version: &str, armed: &Path) -> Vec<u8> {
+    let throw = format!("if (access({armed:?}, F_OK) == 0) throw std::runtime_error(\"it cannot begin\");");
+    library(version, Cpp, &format!("struct S {{ S() {{ {throw} }} }} s; void line() {{}}"))
+}
+
 /// Returns a release of a plant with this library of its meter.
 fn plant(version: &str, library: Vec<u8>) -> (TempDir, String) {
     let path = format!("lib/meter-{version}/meter.so");

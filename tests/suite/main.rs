@@ -16,6 +16,7 @@ mod foresight;
 mod inside;
 mod kit;
 mod left_behind;
+mod lifetimes;
 mod lives;
 mod lockstep;
 mod logging;

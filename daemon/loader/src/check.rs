@@ -17,9 +17,10 @@ use reld_abi as abi;
 
 use crate::error::Refusal;
 use crate::keepers::keepers;
+use crate::routines::Lifetime;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
-type Header = elf::FileHeader64<LittleEndian>;
+pub(crate) type Header = elf::FileHeader64<LittleEndian>;
 type ElfSymbol<'data> = object::read::elf::ElfSymbol64<'data, 'data, LittleEndian>;
 
 #[cfg(target_arch = "x86_64")]
@@ -55,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) needed: Vec<String>,
     /// Whether it calls what raises a panic. Rust code that was built to abort does not.
     pub(crate) raises: bool,
+    /// What it runs at its begin and at its end.
+    pub(crate) lifetime: Lifetime,
     /// Why it stays mapped when it is purged, where that is known before.
     pub(crate) stays: Option<String>,
 }
@@ -88,13 +91,15 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     let needed = needed(&dynamic)?;
     check_undefined(&file, &needed)?;
     let (build_id, build_id_address) = build_id(&file)?.ok_or(Refusal::NoBuildId)?;
+    let size = size(&file);
     Ok(Facts {
         build_id,
         build_id_address,
         entry_address: entry(&file)?,
-        size: size(&file),
+        size,
         needed,
         raises: undefined(&file).contains(&"_Unwind_RaiseException"),
+        lifetime: Lifetime::read(&dynamic, size)?,
         stays: stays(&file),
     })
 }
@@ -242,14 +247,18 @@ fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
 
 /// Returns where in the file the value of DT_FLAGS_1 stands.
 fn flags_1_at(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
-    let file = File::parse(bytes).map_err(damaged)?;
-    let dynamic = file.elf_dynamic_table().map_err(damaged)?;
+    let dynamic = dynamic(bytes)?;
     let entry = dynamic.dynamics().iter().find(|entry| entry.tag(LittleEndian) == elf::DT_FLAGS_1);
     Ok(entry.map(|entry| offset_in(bytes, ptr::from_ref(&entry.d_val).cast()) as usize))
 }
 
+/// Returns the table by which the system's loader finds what it needs of a file.
+pub(crate) fn dynamic(bytes: &[u8]) -> Result<DynamicTable<'_, Header>, Refusal> {
+    File::parse(bytes).and_then(|file| file.elf_dynamic_table()).map_err(damaged)
+}
+
 /// Returns how far into `bytes` a pointer into them points.
-fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
+pub(crate) fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
     (pointer.addr() - bytes.as_ptr().addr()) as u64
 }
 

@@ -30,7 +30,9 @@ pub(crate) enum Obstacle {
     Environment(String),
     /// A variable of the system's libraries points into it.
     Variable(&'static str),
-    /// What others keep of it could not be read.
+    /// Code of it runs that the loader has called.
+    Runs,
+    /// For once it could not be looked at.
     Unknown(String),
     /// It imports what keeps addresses and cannot be asked.
     Imports(Arc<str>),
@@ -41,6 +43,11 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
+    /// Its last functions cannot run.
+    pub(crate) fn no_thread(error: io::Error) -> Self {
+        Self::Unknown(format!("there is no thread to run its last functions on: {error}"))
+    }
+
     /// Whether it will never be overcome.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Imports(_) | Self::Pinned(_) | Self::Forbidden(_))
@@ -64,7 +71,8 @@ impl fmt::Display for Obstacle {
             Self::Signal(number) => write!(f, "it handles signal {number}"),
             Self::Environment(name) => write!(f, "{name} of the environment lies in it"),
             Self::Variable(name) => write!(f, "{name} points into it"),
-            Self::Unknown(error) => write!(f, "what points into it cannot be known: {error}"),
+            Self::Runs => write!(f, "its last functions run"),
+            Self::Unknown(error) => write!(f, "{error}"),
             Self::Imports(why) => write!(f, "{why}"),
             Self::Pinned(Some(error)) => write!(f, "dlclose refused: {error}"),
             Self::Pinned(None) => write!(f, "it was closed, yet something outside the daemon refers to it"),
@@ -84,7 +92,11 @@ pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
     if !holders.is_empty() {
         return Some(Obstacle::Holders(holders));
     }
-    let asked = || variables(mapping).unwrap_or_else(|error| Some(Obstacle::Unknown(error.to_string())));
+    let asked = || {
+        variables(mapping).unwrap_or_else(|error| {
+            Some(Obstacle::Unknown(format!("what points into it cannot be known: {error}")))
+        })
+    };
     mapping
         .kept_by()
         .map(Obstacle::Imports)

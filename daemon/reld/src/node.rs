@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
-    Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node, NodeError,
-    OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process, PurgeMethod,
-    Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    Dropped, Exited, Foreseen, Gate, Image, Interrupt, Library, Lingerer, Look, Mode, ModuleName, Node,
+    NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process,
+    PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -109,7 +109,7 @@ impl RuntimeNode {
         deadline: Instant,
     ) -> Result<(), LoadByHandError> {
         self.probe(library)?;
-        let image = self.load(library, deadline)?;
+        let image = self.load(library, deadline, &Interrupt::default())?;
         let modules = self.images[&image].library.modules().to_vec();
         let names: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
         let loaded = self.runtime.load(modules, deadline);
@@ -192,7 +192,12 @@ impl RuntimeNode {
         staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
     }
 
-    fn open(&self, library: &Library, deadline: Instant) -> Result<reld_loader::Library, NodeError> {
+    fn open(
+        &self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<reld_loader::Library, NodeError> {
         let refuse =
             |reason: String| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
         let request = OpenRequest {
@@ -203,7 +208,9 @@ impl RuntimeNode {
             app: library.app.to_string(),
             version: library.vsn.to_string(),
         };
-        let opened = self.loader.open(request, left(deadline)).map_err(|error| refuse(chain(&error)))?;
+        let given_up = || interrupt.wish().map(|wish| wish.to_string());
+        let opened = self.loader.open_unless(request, left(deadline), given_up);
+        let opened = opened.map_err(|error| refuse(chain(&error)))?;
         let has: Vec<&str> = opened.modules().iter().map(|module| module.name()).collect();
         let listed: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
         other_modules(&listed, &has).map_or(Ok(opened), |differs| Err(refuse(differs)))
@@ -404,7 +411,12 @@ impl Node for RuntimeNode {
             .sum()
     }
 
-    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {
+    fn load(
+        &mut self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Image, NodeError> {
         let same = |mapped: &Mapped| {
             mapped.sha256 == library.sha256
                 && mapped.library.app() == library.app.as_str()
@@ -414,7 +426,7 @@ impl Node for RuntimeNode {
             mapped.is_awaited = true;
             return Ok(*image);
         }
-        let opened = self.open(library, deadline)?;
+        let opened = self.open(library, deadline, interrupt)?;
         let image = Image(self.next_image);
         self.next_image += 1;
         self.images

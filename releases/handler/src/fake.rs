@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
+use crate::interrupt::Interrupt;
 use crate::node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate,
     Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause,
@@ -362,7 +363,7 @@ impl Node for Fake {
         vec![]
     }
 
-    fn load(&mut self, library: &Library, _: Instant) -> Result<Image, NodeError> {
+    fn load(&mut self, library: &Library, _: Instant, _: &Interrupt) -> Result<Image, NodeError> {
         let Library { app, vsn, .. } = library.clone();
         if self.fails("load") {
             return Err(NodeError::Load { app, vsn, reason: "no such file".to_owned() });

@@ -37,6 +37,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::NodeError;
+use crate::interrupt::Interrupt;
 use crate::process::{Pid, Process};
 
 /// A node as the release handler sees it.
@@ -99,8 +100,14 @@ pub trait Node {
     /// Loads the library of an app version; its modules are neither current nor staged yet. OTP: `load_object_code`.
     ///
     /// Everything that can fail about foreign code fails here: digest, ELF, ABI, build id, missing modules. A node may
-    /// answer with an image that it already has of the same app, version and digest.
-    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError>;
+    /// answer with an image that it already has of the same app, version and digest. A wish that comes meanwhile is an
+    /// error: the code of a library may take its time.
+    fn load(
+        &mut self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Image, NodeError>;
 
     /// Takes a [`load`](Node::load) back: gives an image back that is not staged. One that has current or old code stays.
     ///

@@ -1,19 +1,19 @@
 //! Alternate stacks of signal handlers, on their way to the kernel: a thread keeps the one that it was given.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::table::Stack;
-use super::{Real, hook_thread, is_in_library, is_ours, table, this_thread};
+use super::threads::{hook_thread, this_thread};
+use super::{Door, Real, is_in_library, table};
 
 type StackFn = unsafe extern "C" fn(*const libc::stack_t, *mut libc::stack_t) -> c_int;
 
 static STACK: Real = Real::new(c"sigaltstack");
 
-/// Returns the name of the function that libraries do not bind to the one below.
-pub(super) fn passed_by() -> Option<&'static str> {
-    if is_ours(&STACK, sigaltstack as *const _) { None } else { Some("sigaltstack") }
+pub(super) fn doors() -> [Door; 1] {
+    [(&STACK, sigaltstack as *const c_void)]
 }
 
 /// Gives the calling thread back the stack that it had before a library gave it another one.
@@ -35,7 +35,6 @@ unsafe fn real(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
     unsafe { real(new, old) }
 }
 
-// SAFETY of the name: as in `interpose.rs`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
     // SAFETY: the caller's promise. It may be the place of the answer as well, so it is read before.
