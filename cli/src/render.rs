@@ -19,7 +19,7 @@ use reld_api::response::{
 };
 use serde_json::Value;
 
-pub(crate) use report::{checked, ended, lingering, replaced, report};
+pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
 use table::table;
 
 /// Draws an error: what did not happen and how the node is, where it failed, why, and what to do about it.

@@ -5,17 +5,8 @@
 //! not visible to libraries unless the linker is told so.
 
 fn main() {
-    for symbol in [
-        "reld_allocator_v1",
-        "__cxa_thread_atexit_impl",
-        "pthread_key_create",
-        "pthread_key_delete",
-        "pthread_setspecific",
-        "pthread_create",
-        "write",
-        "writev",
-    ] {
+    for symbol in include_str!("../loader/exports.txt").lines() {
         println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol={symbol}");
     }
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../loader/exports.txt");
 }

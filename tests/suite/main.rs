@@ -15,6 +15,8 @@ mod foreign;
 mod foresight;
 mod inside;
 mod kit;
+mod left_behind;
+mod lifetimes;
 mod lives;
 mod lockstep;
 mod logging;

@@ -41,10 +41,10 @@ fn show(packed: &Packed) -> Shown {
     let bytes: u64 = carried.clone().map(|file| file.size).sum();
     let answer = json!({
         "tarball": packed.tarball, "name": manifest.name, "version": manifest.version,
-        "files": carried.count(), "bytes": bytes,
+        "files": carried.count(), "bytes": bytes, "warnings": packed.warnings,
     });
     let release = format!("{} {}", manifest.name, manifest.version);
     let line =
         format!("packed {release} into {}, {} unpacked", packed.tarball.display(), render::size(bytes));
-    Shown::line(&answer, line)
+    Shown::new(&answer, format!("{line}\n{}", render::warnings(&packed.warnings)))
 }

@@ -31,6 +31,8 @@ struct Printed {
     app: AppName,
     version: Vsn,
     abi: String,
+    #[serde(default)]
+    stays: Option<String>,
     modules: Vec<PrintedModule>,
 }
 
@@ -90,6 +92,7 @@ fn probed(printed: Printed) -> Result<Probed, Fault> {
         modules: printed.modules.iter().map(|module| module.name.clone()).collect(),
         schemas: Schemas { modules: printed.modules.into_iter().map(schema).collect() },
         abi: abi(&printed.abi)?,
+        stays: printed.stays,
         // The probe has opened the library on this machine, so it is of this machine's kind.
         target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
     })
@@ -122,7 +125,7 @@ mod tests {
     fn what_the_daemon_prints_becomes_what_the_packer_asks_for() {
         let casts = Interface { cast: Some(true.into()), ..Interface::default() };
         check(
-            r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [],
+            r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [], "stays": "imports putenv",
                 "modules": [{"name": "counter", "behaviour": "gen_server", "schema": {"cast": true}}, {"name": "app", "behaviour": "application"}]}"#,
             Ok(Probed {
                 name: "counter".parse().unwrap(),
@@ -137,6 +140,7 @@ mod tests {
                     .into(),
                 },
                 abi: Abi { major: 1, minor: 3 },
+                stays: Some("imports putenv".to_owned()),
                 target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
             }),
         );

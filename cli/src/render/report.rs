@@ -139,7 +139,7 @@ pub(crate) fn lingering(lingerers: &[Lingerer]) -> String {
     text
 }
 
-fn warnings(warnings: &[String]) -> String {
+pub(crate) fn warnings(warnings: &[String]) -> String {
     warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
 }
 

@@ -11,8 +11,35 @@ use std::path::{Path, PathBuf};
 /// Reads `length` bytes at an address. An address that is not mapped is an error, not a fault.
 pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, address)?;
+    Memory::open()?.0.read_exact_at(&mut bytes, address)?;
     Ok(bytes)
+}
+
+/// The process's own memory. What is not mapped, or any more, is an error and not a fault.
+#[derive(Debug)]
+pub(crate) struct Memory(File);
+
+impl Memory {
+    pub(crate) fn open() -> io::Result<Self> {
+        File::open("/proc/self/mem").map(Self)
+    }
+
+    /// Reads a word.
+    pub(crate) fn word(&self, address: u64) -> io::Result<u64> {
+        let mut bytes = [0; size_of::<u64>()];
+        self.0.read_exact_at(&mut bytes, address)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// Reads up to `max` bytes of a text that ends in front of this byte, or a 0.
+    pub(crate) fn text(&self, address: u64, end: u8, max: usize) -> String {
+        let bytes = (address..).take(max).map_while(|at| {
+            let mut byte = [0];
+            self.0.read_exact_at(&mut byte, at).ok().map(|()| byte[0])
+        });
+        let bytes: Vec<u8> = bytes.take_while(|byte| *byte != end && *byte != 0).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// All mappings of the address space at one moment.

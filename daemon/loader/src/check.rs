@@ -16,9 +16,11 @@ use object::{Object, ObjectSymbol};
 use reld_abi as abi;
 
 use crate::error::Refusal;
+use crate::keepers::keepers;
+use crate::routines::Lifetime;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
-type Header = elf::FileHeader64<LittleEndian>;
+pub(crate) type Header = elf::FileHeader64<LittleEndian>;
 type ElfSymbol<'data> = object::read::elf::ElfSymbol64<'data, 'data, LittleEndian>;
 
 #[cfg(target_arch = "x86_64")]
@@ -54,6 +56,10 @@ pub(crate) struct Facts {
     pub(crate) needed: Vec<String>,
     /// Whether it calls what raises a panic. Rust code that was built to abort does not.
     pub(crate) raises: bool,
+    /// What it runs at its begin and at its end.
+    pub(crate) lifetime: Lifetime,
+    /// Why it stays mapped when it is purged, where that is known before.
+    pub(crate) stays: Option<String>,
 }
 
 /// Checks a library's file without running any of it, as every load does first.
@@ -62,6 +68,14 @@ pub(crate) struct Facts {
 /// The [`Refusal`]s that can be known from the file.
 pub fn check_file(bytes: &[u8]) -> Result<(), Refusal> {
     check(bytes).map(drop)
+}
+
+/// Says why a library will stay mapped when it is purged, where its file says so.
+///
+/// # Errors
+/// [`Refusal::Damaged`].
+pub fn stays_mapped(bytes: &[u8]) -> Result<Option<String>, Refusal> {
+    Ok(stays(&File::parse(bytes).map_err(damaged)?))
 }
 
 /// Checks a library's bytes.
@@ -77,13 +91,16 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     let needed = needed(&dynamic)?;
     check_undefined(&file, &needed)?;
     let (build_id, build_id_address) = build_id(&file)?.ok_or(Refusal::NoBuildId)?;
+    let size = size(&file);
     Ok(Facts {
         build_id,
         build_id_address,
         entry_address: entry(&file)?,
-        size: size(&file),
+        size,
         needed,
-        raises: undefined(&file).any(|symbol| symbol == "_Unwind_RaiseException"),
+        raises: undefined(&file).contains(&"_Unwind_RaiseException"),
+        lifetime: Lifetime::read(&dynamic, size)?,
+        stays: stays(&file),
     })
 }
 
@@ -175,18 +192,24 @@ fn check_undefined(file: &File<'_>, needed: &[String]) -> Result<(), Refusal> {
         // SAFETY: only whether there is an address counts.
         places.iter().any(|place| unsafe { place.get::<*const ()>(name.as_bytes_with_nul()) }.is_ok())
     };
-    let missing: Vec<&str> = undefined(file).filter(|name| !is_there(name)).collect();
+    let missing: Vec<&str> = undefined(file).into_iter().filter(|name| !is_there(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::Undefined { symbols: missing.join(", ") }) }
 }
 
 /// Returns the names of the symbols that others have to define.
-fn undefined<'data>(file: &File<'data>) -> impl Iterator<Item = &'data str> {
-    let wanted = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && !symbol.is_weak());
-    wanted
-        .filter_map(|symbol| symbol.name().ok())
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .into_iter()
+fn undefined<'data>(file: &File<'data>) -> Vec<&'data str> {
+    imports(file, |symbol| !symbol.is_weak())
+}
+
+/// Returns the names of such symbols that others define.
+fn imports<'data>(file: &File<'data>, is_wanted: impl Fn(&ElfSymbol<'_>) -> bool) -> Vec<&'data str> {
+    let imported = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && is_wanted(symbol));
+    imported.filter_map(|symbol| symbol.name().ok()).filter(|name| !name.is_empty()).collect()
+}
+
+/// A symbol that a library can do without is called all the same where it is there.
+fn stays(file: &File<'_>) -> Option<String> {
+    keepers(imports(file, |_| true))
 }
 
 fn entry(file: &File<'_>) -> Result<u64, Refusal> {
@@ -224,14 +247,18 @@ fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
 
 /// Returns where in the file the value of DT_FLAGS_1 stands.
 fn flags_1_at(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
-    let file = File::parse(bytes).map_err(damaged)?;
-    let dynamic = file.elf_dynamic_table().map_err(damaged)?;
+    let dynamic = dynamic(bytes)?;
     let entry = dynamic.dynamics().iter().find(|entry| entry.tag(LittleEndian) == elf::DT_FLAGS_1);
     Ok(entry.map(|entry| offset_in(bytes, ptr::from_ref(&entry.d_val).cast()) as usize))
 }
 
+/// Returns the table by which the system's loader finds what it needs of a file.
+pub(crate) fn dynamic(bytes: &[u8]) -> Result<DynamicTable<'_, Header>, Refusal> {
+    File::parse(bytes).and_then(|file| file.elf_dynamic_table()).map_err(damaged)
+}
+
 /// Returns how far into `bytes` a pointer into them points.
-fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
+pub(crate) fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
     (pointer.addr() - bytes.as_ptr().addr()) as u64
 }
 

@@ -186,7 +186,7 @@ pub enum Refusal {
         status: i32,
     },
 
-    /// The loader thread did not answer in time. What it still loads is thrown away.
+    /// It was not loaded in time. What is still loaded is thrown away when it comes.
     #[error("it was not loaded within {0:?}: a constructor or load function of a library does not return")]
     Deadline(Duration),
 
@@ -194,9 +194,14 @@ pub enum Refusal {
     #[error("the loader panicked, which is a bug of reld: the log says where")]
     Panicked,
 
-    /// The loader thread has ended.
-    #[error("the loader thread has ended; restart the daemon")]
-    LoaderGone,
+    /// Whoever asked for it has changed their mind. What is still loaded is thrown away when it
+    /// comes.
+    #[error("it was not loaded: {0}")]
+    GivenUp(String),
+
+    /// The system gives no thread.
+    #[error("there is no thread to load it on: {0}; raise the limit of threads")]
+    NoThread(io::Error),
 
     /// The daemon's own symbols cannot be found by libraries.
     #[error("this program does not export {symbol}: link it with -Wl,--export-dynamic-symbol={symbol}")]

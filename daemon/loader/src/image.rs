@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 use reld_abi as abi;
@@ -18,13 +18,15 @@ use crate::interpose;
 use crate::ledger::Ledger;
 use crate::output::{self, Visit};
 use crate::private_copy::PrivateCopy;
-use crate::unload::Residents;
+use crate::residents::{Call, Residents};
+use crate::routines::{Finale, Lifetime};
 
 /// A library in the address space, opened from a checked file. It stays there unless it is closed, see `unload.rs`.
 pub(crate) struct Mapping {
     handle: ManuallyDrop<Handle>,
     entry: *const c_void,
     span: Range<usize>,
+    kept_by: Option<Arc<str>>,
 }
 
 // SAFETY: the handle and the entry are addresses in a mapping that all threads share.
@@ -33,7 +35,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a checked file of an app and compares what was mapped with it. Runs the library's constructors.
+    /// Maps a checked file of an app and compares what was mapped with it. Runs the constructors that are still in the
+    /// file.
     pub(crate) fn open(app: &str, path: &Path, facts: &Facts) -> Result<Self, Refusal> {
         interpose::opening(app, || {
             let mapping = Self::open_now(path, facts)?;
@@ -53,7 +56,7 @@ impl Mapping {
         let entry = entry.as_raw_ptr().cast_const();
         let base = check_build_id(entry, facts)?;
         let span = base as usize..base.saturating_add(facts.size) as usize;
-        Ok(Self { handle, entry, span })
+        Ok(Self { handle, entry, span, kept_by: facts.stays.as_deref().map(Arc::from) })
     }
 
     /// Calls the entry and compares the block that it returns.
@@ -70,6 +73,18 @@ impl Mapping {
     /// Returns where in the address space it is.
     pub(crate) fn span(&self) -> &Range<usize> {
         &self.span
+    }
+
+    /// Says why it stays mapped when it is purged, where its file says so.
+    pub(crate) fn kept_by(&self) -> Option<Arc<str>> {
+        self.kept_by.clone()
+    }
+
+    /// Returns the address that a name has for it: in itself or in what it needs.
+    pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
+        // SAFETY: only the address counts.
+        let found = unsafe { self.handle.get::<*const c_void>(name) }.ok()?;
+        Some(found.as_raw_ptr().addr() as u64)
     }
 
     /// Asks the system to unmap it. Whether it has gone is seen in the address space.
@@ -94,7 +109,7 @@ pub(crate) struct Image {
     pub(crate) app: String,
     pub(crate) version: String,
     pub(crate) build_id: String,
-    pub(crate) mapping: ManuallyDrop<Mapping>,
+    mapping: ManuallyDrop<Mapping>,
     /// The library's own last function; there is none before its load function was called.
     unload: OnceLock<UnloadFn>,
     copy: PrivateCopy,
@@ -102,7 +117,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Maps a checked file, which is listed in `residents` from now on.
+    /// Maps a checked file, which is listed in `residents` from now on, and runs its constructors.
     pub(crate) fn new(
         app: String,
         version: String,
@@ -110,12 +125,35 @@ impl Image {
         copy: PrivateCopy,
         residents: &Residents,
     ) -> Result<Self, Refusal> {
-        let mapping = ManuallyDrop::new(Mapping::open(&app, copy.path(), facts)?);
-        let build_id = hex(&facts.build_id);
+        residents.add(&app, &version, copy.path());
+        let mapping = {
+            let _call = residents.call(copy.path(), Call::SystemLoader);
+            Mapping::open(&app, copy.path(), facts)
+        };
+        let mapping = mapping.inspect_err(|_| residents.never_mapped(copy.path()))?;
+        residents.mapped(copy.path(), mapping.span());
+        let (mapping, build_id) = (ManuallyDrop::new(mapping), hex(&facts.build_id));
         let residents = residents.clone();
         let image = Self { app, version, build_id, mapping, unload: OnceLock::new(), copy, residents };
-        image.residents.add(&image);
+        image.construct(&facts.lifetime);
         Ok(image)
+    }
+
+    fn construct(&self, Lifetime { begin, end }: &Lifetime) {
+        let span = self.span();
+        {
+            let _visit = self.visit();
+            let _call = self.call(Call::Constructors);
+            // SAFETY: the library has just been mapped from a private copy, from which glibc runs none.
+            unsafe { begin.begin(span.start) };
+        }
+        self.residents.begun(self.copy.path(), Finale { span: span.clone(), routines: end.clone() });
+    }
+
+    /// Calls the library's entry and compares the block that it returns.
+    pub(crate) fn block(&self) -> Result<Block, Refusal> {
+        let _call = self.call(Call::Entry);
+        self.mapping.block()
     }
 
     /// Takes note of what a library offers once its load function was called.
@@ -124,9 +162,19 @@ impl Image {
         self.residents.counts(self.copy.path(), ledger);
     }
 
+    /// Returns where in the address space it is.
+    pub(crate) fn span(&self) -> &Range<usize> {
+        self.mapping.span()
+    }
+
     /// To be called where code of the library is about to run.
     pub(crate) fn visit(&self) -> Visit {
-        output::visit(self.mapping.span().start)
+        output::visit(self.span().start)
+    }
+
+    /// The loader calls the library until this is dropped.
+    pub(crate) fn call(&self, call: Call) -> impl Drop {
+        self.residents.call(self.copy.path(), call)
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -16,7 +16,8 @@ use crate::inbound;
 use crate::ledger::Ledger;
 use crate::outbound::ForeignModule;
 use crate::private_copy::PrivateCopy;
-use crate::unload::Residents;
+use crate::residents::{Call, Residents};
+use crate::routines;
 
 /// A sha256.
 pub type Digest = [u8; 32];
@@ -83,16 +84,17 @@ impl Library {
     }
 }
 
-/// Opens a library. `[loader thread]`
+/// Opens a library. `[the loader's thread]`
 pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) -> Result<Library, Refusal> {
     let mut bytes = fs::read(&request.source).map_err(Refusal::Read)?;
     let digest = verify(&bytes, request.sha256)?;
     let facts = check::check(&bytes)?;
     check::clear_nodelete(&mut bytes)?;
+    routines::take_out(&mut bytes)?;
     let copy = PrivateCopy::write(run_dir, &digest, &bytes)?;
     // From here on a refusal drops the image, which unmaps it.
     let image = Arc::new(Image::new(request.app, request.version, &facts, copy, residents)?);
-    let block = image.mapping.block()?;
+    let block = image.block()?;
     check_panics(&block, &facts)?;
     check_identity([&image.app, &image.version], [&block.name, &block.version])?;
     let ledger = check_ledger(&image, &block)?;
@@ -136,7 +138,7 @@ pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), R
 /// What is read at any time must go with the library.
 fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal> {
     match block.ledger {
-        Some(ledger) if !ledger.is_in(image.mapping.span()) => {
+        Some(ledger) if !ledger.is_in(image.span()) => {
             Err(Refusal::Block { field: "usage", problem: "lies outside of the library".to_owned() })
         }
         ledger => Ok(ledger),
@@ -146,6 +148,7 @@ fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal>
 /// Hands the daemon's table over.
 fn load(image: &Image, block: &Block) -> Result<(), Refusal> {
     let _visit = image.visit();
+    let _call = image.call(Call::Load);
     // SAFETY: the library's image is mapped, and the table lives as long as the process.
     match unsafe { (block.load)(inbound::host()) } {
         abi::OK => Ok(()),

@@ -29,6 +29,9 @@ pub struct ProbeReport {
     pub build_id: String,
     /// The shared libraries that it needs.
     pub needed: Vec<String>,
+    /// Why it will stay mapped when it is purged; `None` where nothing in its file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
     /// Its modules, in its own order.
     pub modules: Vec<ProbedModule>,
 }
@@ -87,6 +90,7 @@ fn report(block: Block, facts: Facts) -> Result<ProbeReport, Refusal> {
         built_by: block.built_by,
         build_id: hex(&facts.build_id),
         needed: facts.needed,
+        stays: facts.stays,
         modules: block.modules.into_iter().map(module).collect::<Result<_, _>>()?,
     })
 }

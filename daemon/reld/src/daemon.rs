@@ -76,7 +76,7 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
     reld_loader::log_output();
     let loader = Arc::new(start_loader(&store, &runtime)?);
     reld_loader::verify_exports()?;
-    let shared = Arc::new(Mutex::new(Shared::default()));
+    let (shared, libraries) = (Arc::new(Mutex::new(Shared::default())), Arc::clone(&loader));
     let uploads = emptied(store.root().run_dir().join("uploads"))?;
     let platform = platform()?;
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
@@ -132,6 +132,8 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
         tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
     }
     stop(runtime, next).await;
+    // Here and not where the process ends: a destructor may not return.
+    let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;
     // The processes have ended and closed their ports.
     sockets.all_sent().await;
     served.abort();

@@ -4,6 +4,7 @@ mod calls;
 mod foresee;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
-    AppName, AppSpec, Apply, Behaviours, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion,
-    Converted, Dropped, Exited, Foreseen, Gate, Image, Library, Lingerer, Look, Mode, ModuleName, Node,
+    AppName, AppSpec, Apply, BuiltIn, ChangedChildren, Child, Coming, Comparison, Conversion, Converted,
+    Dropped, Exited, Foreseen, Gate, Image, Interrupt, Library, Lingerer, Look, Mode, ModuleName, Node,
     NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Pid, Precopied, Process,
-    PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest, Vsn,
+    PurgeMethod, Purged, Raised, Resident, Slot, Staging, StateChange, Tried, Unrest, Vsn,
 };
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{
@@ -47,9 +48,8 @@ pub(crate) struct RuntimeNode {
     /// The folder for files that are gone with the daemon.
     scratch: PathBuf,
     images: BTreeMap<Image, Mapped>,
-    /// The libraries that were loaded in another process without harm: their digests and the modules that they were to have,
-    /// with what they said that these are.
-    harmless: Mutex<HashMap<(String, Vec<ModuleName>), Behaviours>>,
+    /// The libraries that were loaded in another process without harm, and what was found of each.
+    harmless: Mutex<HashMap<(String, Vec<ModuleName>), Tried>>,
     /// What libraries have answered in another process.
     answers: Mutex<Answers>,
     next_image: u64,
@@ -115,7 +115,7 @@ impl RuntimeNode {
         deadline: Instant,
     ) -> Result<(), LoadByHandError> {
         self.probe(library)?;
-        let image = self.load(library, deadline)?;
+        let image = self.load(library, deadline, &Interrupt::default())?;
         let modules = self.images[&image].library.modules().to_vec();
         let names: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
         let loaded = self.runtime.load(modules, deadline);
@@ -198,7 +198,12 @@ impl RuntimeNode {
         staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
     }
 
-    fn open(&self, library: &Library, deadline: Instant) -> Result<reld_loader::Library, NodeError> {
+    fn open(
+        &self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<reld_loader::Library, NodeError> {
         let refuse =
             |reason: String| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
         let request = OpenRequest {
@@ -209,7 +214,9 @@ impl RuntimeNode {
             app: library.app.to_string(),
             version: library.vsn.to_string(),
         };
-        let opened = self.loader.open(request, left(deadline)).map_err(|error| refuse(chain(&error)))?;
+        let given_up = || interrupt.wish().map(|wish| wish.to_string());
+        let opened = self.loader.open_unless(request, left(deadline), given_up);
+        let opened = opened.map_err(|error| refuse(chain(&error)))?;
         let has: Vec<&str> = opened.modules().iter().map(|module| module.name()).collect();
         let listed: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
         other_modules(&listed, &has).map_or(Ok(opened), |differs| Err(refuse(differs)))
@@ -390,15 +397,19 @@ impl Node for RuntimeNode {
         running.map(|(spec, _)| app(&spec.name)).collect()
     }
 
-    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError> {
+    fn probe(&self, library: &Library) -> Result<Tried, NodeError> {
         let known = (library.sha256.clone(), library.modules.clone());
-        if let Some(behaviours) = self.harmless.lock().get(&known) {
-            return Ok(behaviours.clone());
+        if let Some(tried) = self.harmless.lock().get(&known) {
+            return Ok(tried.clone());
         }
-        let refuse = |reason| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
+        let refuse =
+            |reason: String| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
         let behaviours = probe::library(library, &self.scratch).map_err(refuse)?;
-        self.harmless.lock().insert(known, behaviours.clone());
-        Ok(behaviours)
+        let bytes = fs::read(&library.file).map_err(|error| refuse(error.to_string()))?;
+        let stays = reld_loader::stays_mapped(&bytes).map_err(|refusal| refuse(refusal.to_string()))?;
+        let tried = Tried { behaviours, stays };
+        self.harmless.lock().insert(known, tried.clone());
+        Ok(tried)
     }
 
     fn refuses_spec(&self, app: &AppSpec) -> Option<String> {
@@ -418,7 +429,12 @@ impl Node for RuntimeNode {
             .sum()
     }
 
-    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError> {
+    fn load(
+        &mut self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Image, NodeError> {
         let same = |mapped: &Mapped| {
             mapped.sha256 == library.sha256
                 && mapped.library.app() == library.app.as_str()
@@ -428,7 +444,7 @@ impl Node for RuntimeNode {
             mapped.is_awaited = true;
             return Ok(*image);
         }
-        let opened = self.open(library, deadline)?;
+        let opened = self.open(library, deadline, interrupt)?;
         let image = Image(self.next_image);
         self.next_image += 1;
         self.images

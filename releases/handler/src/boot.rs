@@ -29,25 +29,39 @@ pub(crate) struct Ends<'a> {
     pub(crate) to: &'a PackedRelease,
 }
 
+impl Ends<'_> {
+    /// Says whether the library belongs to an app version that runs.
+    fn runs(&self, library: &Library) -> bool {
+        let app = self.left.and_then(|left| left.release.app(&library.app));
+        app.is_some_and(|app| *app.version() == library.vsn)
+    }
+}
+
 /// What the libraries of a release say.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) behaviours: Behaviours,
     /// Those that could not be loaded.
     pub(crate) refused: Vec<Obstacle>,
+    /// Those that come and will stay mapped, each with why, as warnings.
+    pub(crate) stays: Vec<String>,
 }
 
 impl Tables {
     /// Asks every library. Where one does not say what its modules are, what its packer recorded counts.
-    pub(crate) fn of<N: Node>(
-        node: &N,
-        release: &PackedRelease,
-        libraries: &BTreeMap<AppName, Library>,
-    ) -> Self {
-        let mut tables = Self { behaviours: release.behaviours(), refused: Vec::new() };
+    pub(crate) fn of<N: Node>(node: &N, ends: Ends<'_>, libraries: &BTreeMap<AppName, Library>) -> Self {
+        let mut tables = Self { behaviours: ends.to.behaviours(), ..Self::default() };
         for library in libraries.values() {
             match node.probe(library) {
-                Ok(behaviours) => tables.behaviours.extend(behaviours),
+                Ok(tried) => {
+                    tables.behaviours.extend(tried.behaviours);
+                    let stays = tried.stays.filter(|_| !ends.runs(library));
+                    tables.stays.extend(
+                        stays.map(|why| {
+                            format!("app {} {} will stay mapped: {why}", library.app, library.vsn)
+                        }),
+                    );
+                }
                 Err(error) => tables.refused.push(Obstacle::Library(error)),
             }
         }

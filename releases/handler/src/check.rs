@@ -177,7 +177,8 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obsta
     match candidate(store, &Lineup::of(vsn.clone())) {
         Ok((documents, material)) => {
             let to = packed(documents);
-            let Tables { behaviours, refused } = Tables::of(node, &to, &material.libraries);
+            let Tables { behaviours, refused, .. } =
+                Tables::of(node, Ends { left: None, to: &to }, &material.libraries);
             let boots = not_bootable(node, &to.release, &Material { behaviours, ..material });
             other_daemon(&to.release, node.successor()).into_iter().chain(refused).chain(boots).collect()
         }
@@ -334,9 +335,10 @@ impl Prepared {
             Ok(programs) => self.programs = programs,
             Err(mut unsupported) => self.check.obstacles.append(&mut unsupported),
         }
-        let tables = Tables::of(node, ends.to, &material.libraries);
+        let tables = Tables::of(node, ends, &material.libraries);
         let is_harmless = tables.refused.is_empty();
         self.check.obstacles.extend(tables.refused);
+        self.check.warnings.extend(tables.stays);
         material.behaviours = tables.behaviours;
         // What ran before boots as it did.
         if !material.continues {

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use reld_plan::{AppName, Apply, Behaviours, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 use crate::error::NodeError;
+use crate::interrupt::Interrupt;
 use crate::node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate,
     Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause,
-    Precopied, Purged, Raised, Resident, Slot, Staging, StateChange, Unrest,
+    Precopied, Purged, Raised, Resident, Slot, Staging, StateChange, Tried, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -35,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) crashes_when_probed: Option<AppName>,
     /// What every library says that its modules are.
     pub(crate) behaviours: Behaviours,
+    /// Why each library stays in memory when it is replaced.
+    pub(crate) stays: Option<String>,
     /// The app whose library has started a thread.
     pub(crate) starts_threads: Option<AppName>,
     /// What the update of a supervisor changes.
@@ -307,9 +310,9 @@ impl Node for Fake {
         self.world.running_apps.clone()
     }
 
-    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError> {
+    fn probe(&self, library: &Library) -> Result<Tried, NodeError> {
         if self.crashes_when_probed.as_ref() != Some(&library.app) {
-            return Ok(self.behaviours.clone());
+            return Ok(Tried { behaviours: self.behaviours.clone(), stays: self.stays.clone() });
         }
         let reason = "it ended by signal 6".to_owned();
         Err(NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason })
@@ -372,7 +375,7 @@ impl Node for Fake {
         vec![]
     }
 
-    fn load(&mut self, library: &Library, _: Instant) -> Result<Image, NodeError> {
+    fn load(&mut self, library: &Library, _: Instant, _: &Interrupt) -> Result<Image, NodeError> {
         let Library { app, vsn, .. } = library.clone();
         if self.fails("load") {
             return Err(NodeError::Load { app, vsn, reason: "no such file".to_owned() });

@@ -580,6 +580,18 @@ fn a_library_that_crashes_where_it_is_tried_is_an_obstacle_and_is_never_loaded()
 }
 
 #[test]
+fn a_new_library_that_will_stay_in_memory_is_a_warning_and_one_that_runs_already_is_none() {
+    let site = Site::new();
+    let [first, second, ..] = site.three();
+    let mut handler = site.handler();
+    handler.node_mut().stays = Some("imports putenv".to_owned());
+    handler.goes(&first, Outcome::Installed);
+    handler.unpacks(&second);
+    let warnings = handler.check_install(&vsn(1), options()).unwrap().warnings;
+    assert_eq!(warnings, ["app shop 0.1.1 will stay mapped: imports putenv"]);
+}
+
+#[test]
 fn a_library_with_threads_that_it_does_not_declare_is_not_replaced() {
     let site = Site::new();
     let [first, second, ..] = site.three();

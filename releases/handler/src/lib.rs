@@ -82,7 +82,7 @@ pub use node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
     ForeseenChildren, ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node,
     OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied, Purged, Raised, Refusable,
-    Resident, Slot, Staging, StateChange, Unrest,
+    Resident, Slot, Staging, StateChange, Tried, Unrest,
 };
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};

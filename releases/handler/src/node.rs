@@ -38,6 +38,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::NodeError;
+use crate::interrupt::Interrupt;
 use crate::process::{Pid, Process};
 
 /// A node as the release handler sees it.
@@ -54,11 +55,11 @@ pub trait Node {
     fn which_applications(&self) -> BTreeSet<AppName>;
 
     /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. Returns
-    /// what its modules are, as it says itself. One that this node has looked at so before is not looked at again.
+    /// what was found. One that this node has looked at so before is not looked at again.
     ///
     /// # Errors
     /// [`NodeError::Load`] with what the library did there.
-    fn probe(&self, library: &Library) -> Result<Behaviours, NodeError>;
+    fn probe(&self, library: &Library) -> Result<Tried, NodeError>;
 
     /// Says whether an app could be given what its spec says: its environment, and the arguments of its start phases.
     /// Returns why not.
@@ -106,8 +107,14 @@ pub trait Node {
     /// Loads the library of an app version; its modules are neither current nor staged yet. OTP: `load_object_code`.
     ///
     /// Everything that can fail about foreign code fails here: digest, ELF, ABI, build id, missing modules. A node may
-    /// answer with an image that it already has of the same app, version and digest.
-    fn load(&mut self, library: &Library, deadline: Instant) -> Result<Image, NodeError>;
+    /// answer with an image that it already has of the same app, version and digest. A wish that comes meanwhile is an
+    /// error: the code of a library may take its time.
+    fn load(
+        &mut self,
+        library: &Library,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Image, NodeError>;
 
     /// Takes a [`load`](Node::load) back: gives an image back that is not staged. One that has current or old code stays.
     ///
@@ -316,6 +323,15 @@ pub enum Refusable {
     Message,
     /// What the supervisor was started with, of which its init is asked what it wants.
     Init,
+}
+
+/// What was found of a library that was tried in another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// What its modules are, as it says itself.
+    pub behaviours: Behaviours,
+    /// Why its code will stay in memory when it is replaced, where that is known.
+    pub stays: Option<String>,
 }
 
 /// The library of one app version.

@@ -200,7 +200,9 @@ impl<N: Node> Saga<'_, N> {
     fn forward(&mut self, effect: &Effect) -> Result<(), Cause> {
         match effect {
             Effect::Load(library) => {
-                let image = self.node.load(library, deadline(self.limits.load))?;
+                let loaded = self.node.load(library, deadline(self.limits.load), self.interrupt);
+                let cause = |error| self.interrupt.wish().map_or(Cause::Node(error), Cause::Interrupted);
+                let image = loaded.map_err(cause)?;
                 self.images.insert(library.app.clone(), image);
                 self.undos.push(Undo::Unload(image));
             }

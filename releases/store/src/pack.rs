@@ -41,6 +41,8 @@ pub struct Packed {
     pub tarball: PathBuf,
     /// What it says about itself.
     pub manifest: Manifest,
+    /// What a person should know about it.
+    pub warnings: Vec<String>,
 }
 
 /// What a library says about itself.
@@ -60,6 +62,8 @@ pub struct Probed {
     pub abi: Abi,
     /// The target triple that it was built for.
     pub target: String,
+    /// Why it will stay mapped when it is replaced, where that is known.
+    pub stays: Option<String>,
 }
 
 /// Looks into libraries. Foreign code runs when a library is opened, so this is done in a process of its own, and by
@@ -87,18 +91,21 @@ pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
     let mut contents = Contents::default();
     let mut platform = None;
-    let mut apps = Vec::new();
+    let (mut apps, mut warnings) = (Vec::new(), Vec::new());
     let mut behaviours = Behaviours::default();
     for Chosen { folder, appup } in &chosen {
         let library = contents.add_app(order, folder, appup.as_ref(), probe)?;
         check_platform(folder, &library, &mut platform)?;
         behaviours.extend(library.schemas.behaviours());
+        let stays = |why| format!("app {} {} will stay mapped: {why}", library.name, library.version);
+        warnings.extend(library.stays.map(stays));
         apps.push(App { modules: library.modules, ..folder.app.clone() });
     }
     let relup = contents.add_release(order, &rel)?;
     check_instructions(&chosen, relup.as_ref(), &apps, &behaviours)?;
     check_release(&rel, apps, &behaviours)?;
-    write(order, rel, platform, contents)
+    let (tarball, manifest) = write(order, rel, platform, contents)?;
+    Ok(Packed { tarball, manifest, warnings })
 }
 
 fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
@@ -365,7 +372,12 @@ fn check_start(folder: &Folder, library: &Probed) -> Result<(), Error> {
     })
 }
 
-fn write(order: &Order, rel: Rel, platform: Option<Probed>, contents: Contents) -> Result<Packed, Error> {
+fn write(
+    order: &Order,
+    rel: Rel,
+    platform: Option<Probed>,
+    contents: Contents,
+) -> Result<(PathBuf, Manifest), Error> {
     let platform = platform.ok_or_else(|| Error::NoApps { path: order.release.clone() })?;
     let default = || PathBuf::from(format!("{}-{}.tar.gz", rel.name, rel.version));
     let tarball = order.output.clone().unwrap_or_else(default);
@@ -379,7 +391,7 @@ fn write(order: &Order, rel: Rel, platform: Option<Probed>, contents: Contents) 
     };
     manifest.check().map_err(|source| Error::Tarball { path: tarball.clone(), source })?;
     package::write(&tarball, &manifest, &contents.sources)?;
-    Ok(Packed { tarball, manifest })
+    Ok((tarball, manifest))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -404,6 +416,7 @@ mod tests {
             applications: vec![],
             schemas: Schemas::default(),
             abi: Abi { major: 1, minor: 2 },
+            stays: None,
             target: "x86_64-unknown-linux-gnu".to_owned(),
         };
         check_platform(&folder, &library, &mut platform).unwrap();

@@ -35,6 +35,7 @@ fn says(name: &str, version: &str) -> Says {
         applications: vec![],
         schemas: schemas(name),
         abi: Abi { major: 1, minor: 2 },
+        stays: None,
         target: TARGET.to_owned(),
     })
 }

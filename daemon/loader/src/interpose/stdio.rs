@@ -12,7 +12,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-use super::{Real, is_ours};
+use super::{Door, Real};
 use crate::output::{self, Stream};
 
 type WriteFn = unsafe extern "C" fn(c_int, *const c_void, usize) -> isize;
@@ -37,11 +37,8 @@ unsafe extern "C" {
     fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: Functions) -> *mut libc::FILE;
 }
 
-/// Returns the name of a function that libraries do not bind to the one below.
-pub(super) fn passed_by() -> Option<&'static str> {
-    let ours =
-        [("write", &WRITE, write as *const c_void), ("writev", &WRITE_VECTOR, writev as *const c_void)];
-    ours.into_iter().find(|(_, real, ours)| !is_ours(real, *ours)).map(|(name, ..)| name)
+pub(super) fn doors() -> [Door; 2] {
+    [(&WRITE, write as *const c_void), (&WRITE_VECTOR, writev as *const c_void)]
 }
 
 /// Puts streams in the place of libc's own that print as [`write`] does. Where the system has no memory for them, C code
@@ -95,8 +92,6 @@ unsafe fn print(stream: Stream, text: *const c_void, length: usize) -> bool {
     // SAFETY: the caller's promise.
     output::print(stream, unsafe { std::slice::from_raw_parts(text.cast(), length) })
 }
-
-// SAFETY of the names: as in `interpose.rs`.
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(descriptor: c_int, text: *const c_void, length: usize) -> isize {

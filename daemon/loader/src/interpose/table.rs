@@ -31,9 +31,11 @@ enum Duty {
     Destroy { run: Destructor, object: usize },
     /// Take the thread's value of a key, and run the key's destructor on it.
     Release { key: Key },
+    /// Handle signals on this stack again, and no more on one of the library's.
+    Restore { before: Stack },
     /// End: it is a thread that the library started.
     End,
-    /// One of the first two, under way.
+    /// One of the first three, under way.
     Running,
 }
 
@@ -45,6 +47,14 @@ impl Duty {
     fn is_end(&self) -> bool {
         matches!(self, Self::End)
     }
+}
+
+/// An alternate stack of a thread, as the kernel describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stack {
+    pub(super) start: usize,
+    pub(super) flags: i32,
+    pub(super) size: usize,
 }
 
 /// A key that a library made.
@@ -62,6 +72,8 @@ pub(super) enum Call {
     Destroy(Destructor, usize),
     /// This, with the calling thread's value of the key.
     Release(Key, Option<Destructor>),
+    /// The system, with this stack.
+    Restore(Stack),
 }
 
 /// A duty that has come up.
@@ -140,6 +152,16 @@ impl Table {
         }
     }
 
+    /// Notes that a thread has another alternate stack, of a library or not, and which it had before.
+    pub(super) fn stack_is(&mut self, thread: ThreadId, owner: Option<usize>, before: Stack) {
+        let of_it = |entry: &Entry| entry.thread == thread && matches!(entry.duty, Duty::Restore { .. });
+        let known = self.entries.iter().position(of_it).map(|at| self.entries.remove(at).duty);
+        if let Some(owner) = owner {
+            // What it had between two of libraries is one of theirs.
+            self.add(thread, owner, known.unwrap_or(Duty::Restore { before }));
+        }
+    }
+
     /// Takes the thread's next call: destructors first, the latest first, then keys, as glibc does it. The entry stays
     /// until [`Table::done`].
     pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<Due> {
@@ -148,9 +170,10 @@ impl Table {
             entry.thread == thread && (whose == Whose::All || condemned())
         };
         let mut due: Vec<&mut Entry> = self.entries.iter_mut().rev().filter(due).collect();
-        let destroy = due.iter().position(|entry| matches!(entry.duty, Duty::Destroy { .. }));
-        let at =
-            destroy.or_else(|| due.iter().position(|entry| matches!(entry.duty, Duty::Release { .. })))?;
+        let first = |is_it: fn(&Duty) -> bool| due.iter().position(|entry| is_it(&entry.duty));
+        let at = first(|duty| matches!(duty, Duty::Destroy { .. }))
+            .or_else(|| first(|duty| matches!(duty, Duty::Release { .. })))
+            .or_else(|| first(|duty| matches!(duty, Duty::Restore { .. })))?;
         let entry = due.swap_remove(at);
         let call = match std::mem::replace(&mut entry.duty, Duty::Running) {
             Duty::Destroy { run, object } => Call::Destroy(run, object),
@@ -158,7 +181,8 @@ impl Table {
                 let run = self.keys.iter().find(|known| known.key == key).and_then(|known| known.run);
                 Call::Release(key, run)
             }
-            Duty::End | Duty::Running => unreachable!("only the other two were looked for"),
+            Duty::Restore { before } => Call::Restore(before),
+            Duty::End | Duty::Running => unreachable!("only the others were looked for"),
         };
         Some(Due { id: entry.id, owner: entry.owner, call })
     }
@@ -231,6 +255,7 @@ mod tests {
             objects.push(match call {
                 Call::Destroy(_, object) => object,
                 Call::Release(key, _) => 100 + key as usize,
+                Call::Restore(before) => before.start,
             });
             table.done(id);
         }
@@ -277,6 +302,20 @@ mod tests {
         assert!(table.holders(&A).is_empty(), "it is counted as a thread");
         table.thread_ended(9);
         assert_eq!(table.threads(&A), 0);
+    }
+
+    #[test]
+    fn a_thread_gets_the_stack_back_that_it_had_before_those_of_libraries() {
+        let stack = |start| Stack { start, flags: 0, size: 1 };
+        let mut table = Table::new();
+        table.stack_is(1, Some(0x1000), stack(7));
+        table.stack_is(1, Some(0x2000), stack(0x1000));
+        assert_eq!((table.holders(&A), table.holders(&B)), (BTreeSet::new(), BTreeSet::from([1])));
+        table.condemn(&B);
+        assert_eq!(drain(&mut table, 1, Whose::Condemned), [7]);
+        table.stack_is(1, Some(0x1000), stack(7));
+        table.stack_is(1, None, stack(0x1000));
+        assert_eq!(table.holders(&A), BTreeSet::new(), "it has another one by now");
     }
 
     #[test]

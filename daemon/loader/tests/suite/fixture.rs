@@ -99,16 +99,7 @@ pub(crate) fn compile(library: &Path, flags: &[&str]) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fresh = library.with_extension("new");
     let mut cc = Command::new("cc");
-    cc.args([
-        "-std=c11",
-        "-D_POSIX_C_SOURCE=200809L",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-unused",
-        "-fPIC",
-        "-g",
-    ]);
+    cc.args(["-std=c11", "-D_XOPEN_SOURCE=700", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-fPIC", "-g"]);
     cc.arg("-I").arg(package.join("../abi")).args(flags);
     let source = package.join("tests/fixtures/echo.c");
     if std::env::var_os("RELD_ASAN").is_some() {

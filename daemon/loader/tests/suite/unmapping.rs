@@ -11,11 +11,13 @@ use reld_runtime::{Event, From, Pid, Step};
 
 use crate::fixture::{Bench, DEADLINE};
 
-/// Calls a fresh server of the library.
-fn call(library: &Library, body: &[u8]) {
+/// Calls a fresh server of the library and returns its reply.
+fn call(library: &Library, body: &[u8]) -> Vec<u8> {
     let Step::Ready(born) = library.modules()[0].init(b"") else { panic!("waits") };
     let from = From { caller: Pid::NONE, server: Pid::NONE, reference: 1 };
-    let Step::Ready(_) = born.instance.unwrap().callback(&Event::Call(from, body)) else { panic!("waits") };
+    let called = born.instance.unwrap().callback(&Event::Call(from, body));
+    let Step::Ready(outcome) = called else { panic!("waits") };
+    outcome.reply.clone().unwrap()
 }
 
 fn is_mapped(path: &Path) -> bool {
@@ -168,6 +170,21 @@ fn a_signal_handler_keeps_the_library() {
     drop(again);
     gone(&bench, &path);
     assert!(!is_mapped(&other));
+}
+
+#[test]
+fn a_stack_for_signals_keeps_the_library_until_its_thread_has_the_one_back_that_it_had_before() {
+    let (other, bench) = (Bench::new(), Bench::new());
+    let (witness, library) = (other.echo(), bench.echo());
+    let (path, before) = (library.path(), call(&witness, b"stack"));
+    call(&library, b"give stack");
+    call(&library, b"give stack");
+    assert_ne!(call(&witness, b"stack"), before);
+    drop(library);
+    assert!(reason(&bench).contains("live on thread"), "{}", reason(&bench));
+    flush();
+    gone(&bench, &path);
+    assert_eq!(call(&witness, b"stack"), before);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::Router;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, term};
+use reld_loader::Resident;
 use reld_runtime::{self as runtime, Behaviour, Child, Letter, Node, Pid, Place, ProcessInfo, Status};
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ fn status(api: &Api) -> r::NodeStatus {
         permanent: board.releases.permanent().map(|known| known.version.to_string()),
         processes: api.runtime.figures().processes as u64,
         dirty,
-        degraded: stuck.iter().any(|stuck| stuck.detached),
+        degraded: !late(api).is_empty() || stuck.iter().any(|stuck| stuck.detached),
         alarms: alarms(api),
         settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
         order: board.busy,
@@ -83,7 +84,8 @@ pub(super) fn alarms(api: &Api) -> Vec<String> {
     let board = api.operator.board();
     let gave_way = board.gave_way.as_ref().map(gave_way_alarm);
     let found = [gave_way, board.trouble, residents_alarm(api), clock_alarm(), api.log.alarm()];
-    found.into_iter().flatten().chain(api.alarms.list()).collect()
+    let late = late(api).into_iter().map(late_alarm);
+    found.into_iter().flatten().chain(late).chain(api.alarms.list()).collect()
 }
 
 fn clock_alarm() -> Option<String> {
@@ -516,6 +518,17 @@ fn residents(api: &Api) -> Vec<r::Resident> {
         })
     });
     purged.collect()
+}
+
+/// Returns the libraries that do not return where the loader has called them.
+fn late(api: &Api) -> Vec<Resident> {
+    api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
+}
+
+fn late_alarm(Resident { app, version, reason, stuck, .. }: Resident) -> String {
+    let frames = stuck.map(reld_loader::frames).unwrap_or_default();
+    let inside = frames.first().map(|frame| format!(", inside {frame}")).unwrap_or_default();
+    format!("app {app} {version}: {reason}{inside}")
 }
 
 /// Warns of more purged libraries than may stay mapped.

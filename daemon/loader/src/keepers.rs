@@ -1,0 +1,275 @@
+//! Who keeps addresses of a library: functions of the system's libraries, as data.
+//!
+//! What keeps an address that a library gave it, and calls or reads it later, must be known before the library is
+//! unmapped. Each function of glibc and libstdc++ is in one of these classes:
+//!
+//! | class | how it is known | where |
+//! |---|---|---|
+//! | asked | the keeper answers what it has: variables, signal handlers | [`VARIABLES`], `evidence.rs` |
+//! | interposed | the call of the library comes here first | `interpose.rs` |
+//! | listed | nobody can be asked: a library that imports it stays mapped | [`KEEPERS`] |
+//! | given back | `__cxa_finalize` takes it back: `atexit`, `at_quick_exit`, `pthread_atfork`, static objects of C++ | |
+//! | exempt | it keeps nothing beyond the call, or copies what it keeps | |
+//!
+//! Exempt although they might be used to leave an address are what every library of Rust imports: `dlsym`, `syscall`,
+//! `mmap`. `environ`, `setenv`, `sigaction` and `signal` are imported by most as well, and asked.
+
+/// Something in the system's libraries that keeps addresses and cannot be asked for them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Keeper {
+    /// The names by which libraries import it.
+    symbols: &'static [&'static str],
+    /// Its name in source code, where that is another one.
+    name: Option<&'static str>,
+    /// What it keeps, for people.
+    why: &'static str,
+}
+
+const fn c(symbols: &'static [&'static str], why: &'static str) -> Keeper {
+    Keeper { symbols, name: None, why }
+}
+
+const fn cpp(name: &'static str, symbols: &'static [&'static str], why: &'static str) -> Keeper {
+    Keeper { symbols, name: Some(name), why }
+}
+
+/// A library that imports one of these stays mapped.
+pub(crate) const KEEPERS: &[Keeper] = &[
+    // libc: values of the process
+    c(&["putenv"], "the environment keeps the string"),
+    c(&["openlog"], "syslog keeps the name"),
+    c(&["addseverity"], "fmtmsg keeps the text"),
+    c(&["hsearch"], "the hash table keeps the keys"),
+    c(&["initstate"], "random keeps the state"),
+    c(&["setstate"], "random keeps the state"),
+    c(
+        &["getopt", "getopt_long", "getopt_long_only", "__posix_getopt"],
+        "getopt keeps its place in the arguments",
+    ),
+    // libc: functions that it calls later
+    c(&["on_exit"], "the function is called when the daemon ends"),
+    c(&["pthread_atfork"], "the functions are called at each fork"),
+    c(&["tss_create"], "the function is called when a thread ends"),
+    c(
+        &[
+            "register_printf_function",
+            "register_printf_specifier",
+            "register_printf_modifier",
+            "register_printf_type",
+        ],
+        "printf keeps the functions",
+    ),
+    c(&["mcheck", "mcheck_pedantic"], "malloc keeps the function"),
+    c(&["svc_register", "registerrpc", "xprt_register"], "RPC keeps the functions"),
+    // libc: streams
+    c(&["setvbuf", "setbuf", "setbuffer", "_IO_setvbuf", "_IO_setbuffer"], "a stream keeps the buffer"),
+    c(&["fopencookie"], "a stream keeps the functions"),
+    c(&["fmemopen"], "a stream keeps the buffer"),
+    c(&["open_memstream", "open_wmemstream"], "a stream keeps the place of its buffer"),
+    // libc: threads that others start for it, or that nobody counts
+    c(&["timer_create"], "a timer may start threads in it"),
+    c(&["mq_notify"], "a message queue may start threads in it"),
+    c(
+        &[
+            "aio_read",
+            "aio_read64",
+            "aio_write",
+            "aio_write64",
+            "aio_fsync",
+            "aio_fsync64",
+            "lio_listio",
+            "lio_listio64",
+        ],
+        "threads of libc work for it, and may call it",
+    ),
+    c(&["getaddrinfo_a"], "threads of libc work for it, and may call it"),
+    c(&["thrd_create"], "its threads are not counted"),
+    c(&["clone", "__clone"], "its threads are not counted"),
+    c(&["sigstack"], "a thread keeps the stack"),
+    c(
+        &["pthread_mutexattr_setrobust", "pthread_mutexattr_setrobust_np"],
+        "a thread keeps a list of the robust mutexes that it holds",
+    ),
+    // libc and the kernel: what is written from outside
+    c(&["profil", "sprofil", "monstartup", "__monstartup"], "the profile is written into it"),
+    // other libraries
+    c(&["dlopen", "dlmopen"], "the daemon does not know what that keeps"),
+    c(
+        &[
+            "__register_frame",
+            "__register_frame_table",
+            "__register_frame_info",
+            "__register_frame_info_bases",
+            "__register_frame_info_table",
+            "__register_frame_info_table_bases",
+        ],
+        "the unwinder keeps the tables",
+    ),
+    // libstdc++
+    cpp(
+        "std::thread",
+        &[
+            "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
+            "_ZNSt6thread15_M_start_threadESt10shared_ptrINS_10_Impl_baseEEPFvvE",
+            "_ZNSt6thread15_M_start_threadESt10shared_ptrINS_10_Impl_baseEE",
+        ],
+        "libstdc++ starts its threads, which are not counted",
+    ),
+    cpp(
+        "std::notify_all_at_thread_exit",
+        &["_ZSt25notify_all_at_thread_exitRSt18condition_variableSt11unique_lockISt5mutexE"],
+        "the condition is notified when a thread ends",
+    ),
+    cpp(
+        "std::promise::set_value_at_thread_exit",
+        &["_ZNSt13__future_base13_State_baseV211_Make_ready6_M_setEv"],
+        "the promise is kept when a thread ends",
+    ),
+    cpp("std::set_terminate", &["_ZSt13set_terminatePFvvE"], "libstdc++ keeps the function"),
+    cpp("std::set_unexpected", &["_ZSt14set_unexpectedPFvvE"], "libstdc++ keeps the function"),
+    cpp("std::set_new_handler", &["_ZSt15set_new_handlerPFvvE"], "libstdc++ keeps the function"),
+    cpp(
+        "std::pmr::set_default_resource",
+        &["_ZNSt3pmr20set_default_resourceEPNS_15memory_resourceE"],
+        "libstdc++ keeps the resource",
+    ),
+    cpp("std::locale::global", &["_ZNSt6locale6globalERKS_"], "libstdc++ keeps the locale"),
+    cpp(
+        "std::locale with a facet of its own",
+        &["_ZNSt6locale5_Impl16_M_install_facetEPKNS_2idEPKNS_5facetE"],
+        "a stream may keep the facet",
+    ),
+    cpp(
+        "std::basic_ios::rdbuf",
+        &[
+            "_ZNSt9basic_iosIcSt11char_traitsIcEE5rdbufEPSt15basic_streambufIcS1_E",
+            "_ZNSt9basic_iosIcSt11char_traitsIcEE9set_rdbufEPSt15basic_streambufIcS1_E",
+            "_ZNSt9basic_iosIwSt11char_traitsIwEE5rdbufEPSt15basic_streambufIwS1_E",
+            "_ZNSt9basic_iosIwSt11char_traitsIwEE9set_rdbufEPSt15basic_streambufIwS1_E",
+        ],
+        "a stream keeps the buffer",
+    ),
+    cpp(
+        "std::ios_base::register_callback",
+        &["_ZNSt8ios_base17register_callbackEPFvNS_5eventERS_iEi"],
+        "a stream keeps the function",
+    ),
+    cpp(
+        "std::ios_base::sync_with_stdio",
+        &["_ZNSt8ios_base15sync_with_stdioEb"],
+        "a standard stream may keep a buffer of it after that",
+    ),
+];
+
+/// A variable of the system's libraries that everyone may write to.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub(crate) symbol: &'static str,
+    /// How many words of it may be addresses.
+    pub(crate) words: u64,
+    /// Its name in source code.
+    pub(crate) name: &'static str,
+}
+
+const fn variable(symbol: &'static str, words: u64) -> Variable {
+    Variable { symbol, words, name: symbol }
+}
+
+/// A `FILE`.
+const FILE: u64 = 28;
+/// A `std::ostream`, and a `std::istream`.
+const OSTREAM: u64 = 34;
+const ISTREAM: u64 = 35;
+
+const fn stream(symbol: &'static str, words: u64, name: &'static str) -> Variable {
+    Variable { symbol, words, name }
+}
+
+/// A library stays mapped as long as one of these points into it; `environ` with all its entries.
+pub(crate) const VARIABLES: &[Variable] = &[
+    variable("environ", 1),
+    variable("stdin", 1),
+    variable("stdout", 1),
+    variable("stderr", 1),
+    stream("_IO_2_1_stdin_", FILE, "stdin"),
+    stream("_IO_2_1_stdout_", FILE, "stdout"),
+    stream("_IO_2_1_stderr_", FILE, "stderr"),
+    variable("_IO_list_all", 1),
+    variable("program_invocation_name", 1),
+    variable("program_invocation_short_name", 1),
+    variable("error_print_progname", 1),
+    variable("obstack_alloc_failed_handler", 1),
+    variable("argp_program_version_hook", 1),
+    variable("argp_program_version", 1),
+    variable("argp_program_bug_address", 1),
+    variable("optarg", 1),
+    variable("tzname", 2),
+    // Before glibc 2.34.
+    variable("__malloc_hook", 1),
+    variable("__realloc_hook", 1),
+    variable("__memalign_hook", 1),
+    variable("__free_hook", 1),
+    variable("__after_morecore_hook", 1),
+    variable("__morecore", 1),
+    stream("_ZSt3cin", ISTREAM, "std::cin"),
+    stream("_ZSt4cout", OSTREAM, "std::cout"),
+    stream("_ZSt4cerr", OSTREAM, "std::cerr"),
+    stream("_ZSt4clog", OSTREAM, "std::clog"),
+    stream("_ZSt4wcin", ISTREAM, "std::wcin"),
+    stream("_ZSt5wcout", OSTREAM, "std::wcout"),
+    stream("_ZSt5wcerr", OSTREAM, "std::wcerr"),
+    stream("_ZSt5wclog", OSTREAM, "std::wclog"),
+];
+
+/// Says why a library that imports these names stays mapped; `None` for one that can leave.
+pub(crate) fn keepers<'a>(imports: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let said = |symbol: &str| {
+        let keeper = KEEPERS.iter().find(|keeper| keeper.symbols.contains(&symbol))?;
+        Some(format!("{} ({})", keeper.name.unwrap_or(symbol), keeper.why))
+    };
+    let mut said: Vec<String> = imports.into_iter().filter_map(said).collect();
+    said.sort();
+    said.dedup();
+    if said.is_empty() { None } else { Some(format!("imports {}", said.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
+
+    use super::*;
+
+    /// What libraries import that were built on an older system.
+    const OLDER: [&str; 5] =
+        ["pthread_atfork", "pthread_mutexattr_setrobust_np", "svc_register", "registerrpc", "xprt_register"];
+
+    /// What libraries name that use the older interfaces of libstdc++ and malloc.
+    fn is_older(symbol: &str) -> bool {
+        OLDER.contains(&symbol) || symbol.ends_with("_hook") || symbol == "__morecore"
+    }
+
+    #[test]
+    fn each_name_is_one_of_the_systems_libraries() {
+        let open = |name| {
+            // SAFETY: it is one of the system's own.
+            unsafe { Library::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }.expect("the suite needs it, too")
+        };
+        let libraries = ["libc.so.6", "libgcc_s.so.1", "libstdc++.so.6"].map(open);
+        // SAFETY: only whether there is an address counts.
+        let is_in = |library: &Library, name: &str| unsafe { library.get::<*const ()>(name) }.is_ok();
+        let kept = KEEPERS.iter().flat_map(|keeper| keeper.symbols);
+        let named = kept.copied().chain(VARIABLES.iter().map(|variable| variable.symbol));
+        let unknown: Vec<&str> = named
+            .filter(|name| !is_older(name) && !libraries.iter().any(|library| is_in(library, name)))
+            .collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_imported_is_told_by_the_name_that_its_author_knows_with_the_reason() {
+        assert_eq!(keepers(["puts", "dlsym", "environ", "sigaction"]), None);
+        let told = "imports putenv (the environment keeps the string), \
+                    std::set_terminate (libstdc++ keeps the function)";
+        assert_eq!(keepers(["_ZSt13set_terminatePFvvE", "puts", "putenv"]).as_deref(), Some(told));
+    }
+}

@@ -1,0 +1,208 @@
+//! What a library runs at its begin and at its end: constructors and destructors, which the loader runs itself.
+//!
+//! glibc would run them in `dlopen` and `dlclose`, with its own lock held. A thread that needs that lock then waits as
+//! long as they take, and one that does not return ends opening and closing for good. So they are taken out of the
+//! private copy, and run on a thread that may be left to itself (`hand.rs`).
+//!
+//! | entries | run when | in which order |
+//! |---|---|---|
+//! | `DT_INIT`, `DT_INIT_ARRAY` | the library is mapped | as here, the first one first |
+//! | `DT_FINI_ARRAY`, `DT_FINI` | nothing stands against unmapping it, or the daemon ends | as here, the last one first; then what it gave to `atexit` |
+//!
+//! They get what glibc gives them: the program's arguments and environment at the begin, nothing at the end.
+//!
+//! An exception that leaves one of them ends the daemon, with a line in the log: C++ has it so, and Rust has no way to
+//! catch it. One of a constructor ends the process first in which the library is tried.
+
+use std::ffi::{CString, OsString, c_char, c_int};
+use std::ops::Range;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
+use std::{env, ptr, slice};
+
+use object::elf;
+use object::endian::LittleEndian;
+use object::read::elf::{Dyn, DynamicTable};
+
+use crate::check::{self, Header};
+use crate::error::Refusal;
+use crate::interpose;
+use crate::output;
+
+type BeginFn = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
+type EndFn = unsafe extern "C-unwind" fn();
+
+const WORD: u64 = size_of::<usize>() as u64;
+
+/// Added to the tags of the entries in a private copy, which makes them entries that glibc does not know.
+const TAKEN_OUT: i64 = 0x6000_1000;
+
+/// Functions of a library, relative to its base.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Routines {
+    single: Option<u64>,
+    /// An array of their addresses.
+    array: Range<u64>,
+}
+
+/// What a library runs at its begin and at its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    pub(crate) begin: Routines,
+    pub(crate) end: Routines,
+}
+
+impl Lifetime {
+    /// Reads where a library of that size has its routines.
+    pub(crate) fn read(dynamic: &DynamicTable<'_, Header>, size: u64) -> Result<Self, Refusal> {
+        // As in glibc the last entry counts.
+        let value = |tag| dynamic.iter().filter(|entry| entry.tag == tag).last().map(|entry| entry.val);
+        let routines = |[single, array, bytes]: [elf::DynamicTag; 3]| {
+            let start = value(array).unwrap_or_default();
+            let end = start.checked_add(value(bytes).unwrap_or_default()).filter(|end| *end <= size);
+            let end = end.filter(|_| start.is_multiple_of(WORD))?;
+            let single = value(single).filter(|at| *at != 0);
+            single.is_none_or(|at| at < size).then_some(Routines { single, array: start..end })
+        };
+        let damaged = || Refusal::Damaged("its constructors or destructors are nowhere".into());
+        Ok(Self { begin: routines(BEGIN).ok_or_else(damaged)?, end: routines(END).ok_or_else(damaged)? })
+    }
+}
+
+const BEGIN: [elf::DynamicTag; 3] = [elf::DT_INIT, elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ];
+const END: [elf::DynamicTag; 3] = [elf::DT_FINI, elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ];
+
+/// Has glibc find no routines in checked bytes.
+pub(crate) fn take_out(bytes: &mut [u8]) -> Result<(), Refusal> {
+    let is_one = |tag| BEGIN.contains(&tag) || END.contains(&tag);
+    let found: Vec<(usize, i64)> = check::dynamic(bytes)?
+        .dynamics()
+        .iter()
+        .take_while(|entry| entry.tag(LittleEndian) != elf::DT_NULL)
+        .filter(|entry| is_one(entry.tag(LittleEndian)))
+        .map(|entry| (check::offset_in(bytes, ptr::from_ref(&entry.d_tag).cast()), entry.tag(LittleEndian).0))
+        .map(|(at, tag)| (at as usize, tag + TAKEN_OUT))
+        .collect();
+    for (at, tag) in found {
+        bytes[at..][..size_of_val(&tag)].copy_from_slice(&tag.to_le_bytes());
+    }
+    Ok(())
+}
+
+impl Routines {
+    /// Returns the functions of a mapped library, the first one first.
+    ///
+    /// # Safety
+    /// The library is mapped at `base`, and these are its routines.
+    unsafe fn functions(&self, base: usize) -> impl DoubleEndedIterator<Item = usize> {
+        let start = ptr::with_exposed_provenance::<usize>(base + self.array.start as usize);
+        let count = ((self.array.end - self.array.start) / WORD) as usize;
+        // SAFETY: the caller's promise; the array lies in the library, as `Lifetime::read` has seen.
+        let array = unsafe { slice::from_raw_parts(start, count) }.to_vec();
+        // What linkers of old put at the ends of such arrays is no function.
+        array.into_iter().filter(|function| ![0, usize::MAX].contains(function))
+    }
+
+    /// Runs the constructors of the library at `base`.
+    ///
+    /// # Safety
+    /// The library is mapped there, these are its routines, and none has run yet.
+    pub(crate) unsafe fn begin(&self, base: usize) {
+        let (arguments, fence) = (Arguments::get(), Fence { base, routine: "a constructor" });
+        // SAFETY: the caller's promise.
+        let array = unsafe { self.functions(base) };
+        for function in self.single.map(|at| base + at as usize).into_iter().chain(array) {
+            // SAFETY: this is the type of such a function, by the contract of ELF files on Linux.
+            let function: BeginFn = unsafe { std::mem::transmute(function) };
+            // SAFETY: the variable of libc, read as every program reads it.
+            let environment = unsafe { environ };
+            // SAFETY: running foreign constructors is what loading means.
+            unsafe { function(arguments.count(), arguments.pointers.as_ptr(), environment) };
+        }
+        fence.holds();
+    }
+}
+
+/// Ends the daemon when an exception comes by.
+struct Fence {
+    base: usize,
+    routine: &'static str,
+}
+
+impl Fence {
+    /// Nothing came by.
+    fn holds(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        let (app, routine) = (interpose::app_at(self.base), self.routine);
+        let _interlude = output::interlude();
+        tracing::error!(name: "code.exception", app = app.as_deref(), "an exception left {routine}: the daemon ends");
+        std::process::abort();
+    }
+}
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// The arguments of the program, as C has them.
+struct Arguments {
+    _texts: Vec<CString>,
+    /// One more than there are, which is null.
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: they are addresses of texts that stay with them.
+unsafe impl Send for Arguments {}
+// SAFETY: as above; nothing of it changes.
+unsafe impl Sync for Arguments {}
+
+impl Arguments {
+    fn get() -> &'static Self {
+        static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
+        ARGUMENTS.get_or_init(|| {
+            let text = |text: OsString| CString::new(text.into_vec()).unwrap_or_default();
+            let texts: Vec<CString> = env::args_os().map(text).collect();
+            let pointers = texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+            Self { _texts: texts, pointers }
+        })
+    }
+
+    fn count(&self) -> c_int {
+        c_int::try_from(self.pointers.len() - 1).unwrap_or(c_int::MAX)
+    }
+}
+
+/// The end of a library whose constructors have run. It comes once.
+#[derive(Debug)]
+pub(crate) struct Finale {
+    pub(crate) span: Range<usize>,
+    pub(crate) routines: Routines,
+}
+
+impl Finale {
+    /// Runs the library's destructors, and what it gave to `atexit`.
+    ///
+    /// # Safety
+    /// The library is mapped, and whatever it does at its end may be done.
+    pub(crate) unsafe fn run(self) {
+        let base = self.span.start;
+        let _visit = output::visit(base);
+        let fence = Fence { base, routine: "a destructor" };
+        // SAFETY: the caller's promise.
+        let array = unsafe { self.routines.functions(base) };
+        for function in array.rev().chain(self.routines.single.map(|at| base + at as usize)) {
+            // SAFETY: this is the type of such a function, by the contract of ELF files on Linux.
+            let function: EndFn = unsafe { std::mem::transmute(function) };
+            // SAFETY: the caller's promise, and `self` is used up.
+            unsafe { function() };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { interpose::run_exit_handlers(&self.span) };
+        fence.holds();
+    }
+}

@@ -1,0 +1,304 @@
+//! What libraries do when they are loaded and when they go: constructors, `load`, `unload`, destructors. The node waits for
+//! none of it (S83, S92).
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+
+use reld_tests::{Node, eventually, folder, release};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::doctored::doctored;
+use crate::misfits::built;
+
+const HEAD: &str = "#include \"msgpack.h\"\n";
+
+/// Has C code in front of that of a meter wait until a file is there, and write letters to another.
+fn helpers(folder: &Path) -> String {
+    let path = |name| folder.join(name);
+    let defined = format!(
+        "#define GATE {:?}\n#define MARKS {:?}\n#define ARMED {:?}\n",
+        path("gate"),
+        path("marks"),
+        path("armed")
+    );
+    defined + HELPERS
+}
+
+const HELPERS: &str = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static void __attribute__((noinline, unused)) await_gate(void) {
+    while (access(GATE, F_OK) != 0) {
+        usleep(1000);
+    }
+}
+static void __attribute__((unused)) hang(void) {
+    if (access(ARMED, F_OK) == 0) {
+        await_gate();
+    }
+}
+static void __attribute__((unused)) mark(const char *text) {
+    int file = open(MARKS, O_WRONLY | O_APPEND | O_CREAT, 0600);
+    if (write(file, text, strlen(text)) < 0) {
+        _exit(9);
+    }
+    close(file);
+}
+"#;
+
+/// A plant whose meter has this code in it, in this version.
+fn plant(node: &Node, version: &str, code: &str, changes: &[(&str, &str)]) -> (TempDir, String) {
+    let head = format!("{HEAD}{}{code}\n", helpers(&home(node)));
+    let changes = [&[(HEAD, head.as_str())], changes].concat();
+    let library = built(version, &[], "", &changes);
+    let path = format!("lib/meter-{version}/meter.so");
+    doctored(&format!("plant-{version}"), |files| drop(files.insert(path, library)))
+}
+
+fn home(node: &Node) -> PathBuf {
+    node.root().with_file_name("")
+}
+
+fn open_gate(node: &Node) {
+    fs::write(home(node).join("gate"), "").expect("the folder can be written");
+}
+
+fn marks(node: &Node) -> String {
+    fs::read_to_string(home(node).join("marks")).unwrap_or_default()
+}
+
+fn read(node: &Node) -> Value {
+    node.json(&["call", "meter", r#""read""#])["reply"].clone()
+}
+
+/// Returns why meter 1.0.0 stays mapped.
+fn stays(node: &Node) -> Option<String> {
+    let residents = node.json(&["code"])["residents"].as_array().cloned().expect("a list");
+    let meter = residents.iter().find(|resident| resident["app"] == "meter");
+    meter.map(|meter| meter["reason"].as_str().expect("a text").to_owned())
+}
+
+/// Waits until the status tells that code of a library does not return.
+fn told(node: &Node, words: &str) {
+    eventually(words, || {
+        let status = node.json(&["status"]);
+        (status["degraded"] == json!(true) && status["alarms"].to_string().contains(words)).then_some(())
+    });
+}
+
+/// Another app is upgraded: a library is loaded, and one is unmapped.
+fn moves_counter(node: &Node, version: &str) {
+    let dir = folder(&format!("examples/counter-{version}"));
+    node.ok(&["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"]);
+    eventually("the other one leaves", || {
+        let residents = node.json(&["code"])["residents"].to_string();
+        (!residents.contains("counter")).then_some(())
+    });
+}
+
+const LOAD: &str = "static reld_status load(const reld_host *table) {\n";
+const LAST: &str = "    .load = load,\n";
+
+#[test]
+fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced_library_runs() {
+    let node = Node::start();
+    // Not in a process that only looks at it.
+    let code = "static int is_loaded;\n\
+                __attribute__((destructor)) static void end(void) { if (is_loaded) { await_gate(); mark(\"d\"); } }";
+    let load = format!("{LOAD}    is_loaded = 1;\n");
+    let (_scratch, tarball) = plant(&node, "1.0.0", code, &[(LOAD, &load)]);
+    node.ok(&["upgrade", &tarball]);
+    node.ok(&["upgrade", &release("plant-1.1.0")]);
+    let before = marks(&node);
+    // On the threads that there are and on new ones, while the loader has not come back.
+    for _ in 0..20 {
+        assert_eq!(read(&node)["readings"], json!(0));
+    }
+    moves_counter(&node, "0.1.0");
+    assert_eq!((before, marks(&node)), (String::new(), String::new()), "it still runs");
+    told(&node, "app meter 1.0.0: its destructor does not return");
+    assert_eq!(stays(&node).as_deref(), Some("its destructor does not return"));
+    open_gate(&node);
+    eventually("it leaves", || stays(&node).is_none().then_some(()));
+    assert_eq!(marks(&node), "d", "once");
+    let status = node.json(&["status"]);
+    assert_eq!((&status["degraded"], &status["alarms"]), (&json!(false), &json!([])));
+}
+
+#[test]
+fn constructors_and_destructors_run_once_in_order_and_get_what_any_program_gives_them() {
+    let mut node = Node::start();
+    let code = r#"
+        static int is_loaded;
+        static void note(const char *what) {
+            if (is_loaded) {
+                mark(what);
+            }
+        }
+        void first(int n, char **arguments, char **environment) {
+            int is_right = n > 2 && strstr(arguments[0], "reld") && arguments[n] == NULL && environment[0];
+            mark(is_right ? "0" : "!");
+        }
+        __attribute__((constructor(101))) static void one(void) { mark("1"); }
+        __attribute__((constructor(102))) static void two(void) { mark("2"); }
+        static void after_all(void) { note("x"); }
+        __attribute__((destructor(101))) static void end_one(void) { note("B"); }
+        __attribute__((destructor(102))) static void end_two(void) { note("A"); }
+        void last(void) { note("C"); }
+        static void unload(void) { note("u"); }
+        int __cxa_atexit(void (*function)(void *), void *of, void *dso);
+        static void of_nobody(void *of) { note(of); }
+    "#;
+    let load = format!(
+        "{LOAD}    is_loaded = 1;\n    mark(\"l\");\n    atexit(after_all);\n    __cxa_atexit(of_nobody, \"n\", NULL);\n"
+    );
+    let last = format!("{LAST}    .unload = unload,\n");
+    let head = format!("{HEAD}{}{code}\n", helpers(&home(&node)));
+    let changes = [(HEAD, head.as_str()), (LOAD, load.as_str()), (LAST, last.as_str())];
+    let library = built("1.0.0", &["-Wl,-init=first", "-Wl,-fini=last"], "", &changes);
+    let (_scratch, tarball) = doctored("plant-1.0.0", |files| {
+        drop(files.insert("lib/meter-1.0.0/meter.so".to_owned(), library));
+    });
+    node.ok(&["unpack", &tarball]);
+    node.ok(&["check", "1.0.0"]);
+    let looked = marks(&node);
+    node.ok(&["upgrade", "1.0.0"]);
+    assert_eq!(marks(&node)[looked.len()..], *"012l");
+    node.ok(&["upgrade", &release("plant-1.1.0")]);
+    eventually("it leaves", || stays(&node).is_none().then_some(()));
+    assert_eq!(marks(&node)[looked.len()..], *"012luABCnx");
+    assert_eq!(node.mapped().len(), 2);
+
+    node.ok(&["downgrade"]);
+    let begun = marks(&node);
+    assert!(begun.ends_with("x012l"), "{begun}");
+    assert_eq!(node.terminate().code(), Some(0));
+    assert_eq!(marks(&node)[begun.len()..], *"ABCnx", "what is mapped at the end of the daemon ends with it");
+}
+
+#[test]
+fn a_library_that_stays_mapped_is_not_ended_before_the_daemon_is() {
+    let mut node = Node::start();
+    let code = "static int is_loaded;\n__attribute__((destructor)) static void end(void) { if (is_loaded) { mark(\"d\"); } }";
+    let load = format!("{LOAD}    is_loaded = 1;\n    static char text[] = \"LEFT=1\";\n    putenv(text);\n");
+    let (_scratch, tarball) = plant(&node, "1.0.0", code, &[(LOAD, &load)]);
+    node.ok(&["upgrade", &tarball]);
+    node.ok(&["upgrade", &release("plant-1.1.0")]);
+    assert!(stays(&node).is_some_and(|why| why.starts_with("imports putenv")));
+    assert_eq!(read(&node)["readings"], json!(0));
+    assert_eq!(marks(&node), "");
+    assert_eq!(node.terminate().code(), Some(0));
+    assert_eq!(marks(&node), "d");
+}
+
+#[test]
+fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
+    let node = Node::start();
+    let last = format!("{LAST}    .unload = await_gate,\n");
+    let (_scratch, tarball) = plant(&node, "1.0.0", "", &[(LAST, &last)]);
+    node.ok(&["upgrade", &tarball]);
+    node.ok(&["upgrade", &release("plant-1.1.0")]);
+    // The way back loads the same version anew.
+    node.ok(&["downgrade"]);
+    assert_eq!(read(&node)["readings"], json!(0));
+    moves_counter(&node, "0.1.1");
+    told(&node, "app meter 1.0.0: its unload does not return");
+    assert_eq!(stays(&node).as_deref(), Some("its unload does not return"));
+    let page = node.ok(&["status"]).stdout;
+    assert!(page.contains("degraded") && page.contains("its unload does not return"), "{page}");
+    open_gate(&node);
+    eventually("it leaves", || stays(&node).is_none().then_some(()));
+    assert_eq!(node.json(&["status"])["degraded"], json!(false));
+    assert_eq!(node.mapped().len(), 2);
+}
+
+/// What does not return when version 1.1.0 is loaded, once the file `armed` is there. `meanwhile` it hangs.
+fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: impl Fn(&Node)) {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let armed = home(&node).join("armed");
+    let (_scratch, tarball) = plant(&node, "1.1.0", code, changes);
+    node.ok(&["unpack", &tarball]);
+    node.ok(&["check", "1.1.0"]);
+    fs::write(armed, "").expect("the folder can be written");
+    let mut upgrading = node.relctl(&["upgrade", "1.1.0"]).spawn().expect("relctl can be run");
+    told(&node, &format!("app meter 1.1.0: {what}"));
+    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "the node goes on");
+    let aborted = node.ok(&["abort"]);
+    assert!(aborted.stdout.contains("caused by: aborted by the operator"), "{aborted:?}");
+    assert_eq!(upgrading.wait().expect("relctl ends").code(), Some(4));
+    meanwhile(&node);
+    open_gate(&node);
+    eventually("what came too late leaves", || (node.mapped().len() == 2).then_some(()));
+    assert_eq!(node.json(&["status"])["degraded"], json!(false));
+    node.ok(&["upgrade", "1.1.0"]);
+    assert_eq!(read(&node)["readings"], json!(0));
+}
+
+#[test]
+fn a_constructor_that_does_not_return_holds_nothing_up_but_its_upgrade_which_can_be_aborted() {
+    let code = "__attribute__((constructor)) static void begin(void) { hang(); }";
+    never_loaded(code, &[], "its constructor does not return", |node| moves_counter(node, "0.1.1"));
+}
+
+#[test]
+fn a_load_that_does_not_return_holds_nothing_up_but_its_upgrade_which_can_be_aborted() {
+    let load = format!("{LOAD}    hang();\n");
+    never_loaded("", &[(LOAD, &load)], "its load does not return", |node| moves_counter(node, "0.1.1"));
+}
+
+/// Nothing but such a resolver runs inside glibc's loader any more.
+#[test]
+fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_restart_is_needed() {
+    let code = r#"
+        static long call(long number, const void *a, const void *b) {
+            long answer;
+            __asm__ volatile("syscall" : "=a"(answer) : "a"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
+            return answer;
+        }
+        static void nothing_at_all(void) {}
+        static void *resolve(void) {
+            static const long moment[] = {0, 1000000};
+            while (call(21, ARMED, NULL) == 0 && call(21, GATE, NULL) != 0) {
+                call(35, moment, NULL);
+            }
+            return nothing_at_all;
+        }
+        RELD_EXPORT void resolved(void) __attribute__((ifunc("resolve")));
+        RELD_EXPORT void calls_resolved(void) { resolved(); }
+    "#;
+    never_loaded(code, &[], "the system's loader does not return from it", |node| {
+        let alarms = node.json(&["status"])["alarms"].to_string();
+        assert!(alarms.contains("restart the daemon"), "{alarms}");
+        assert_eq!(read(node)["readings"], json!(0));
+    });
+}
+
+#[test]
+fn an_exception_of_a_constructor_is_met_in_a_process_that_only_looks_and_ends_the_daemon_with_a_word() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let armed = home(&node).join("armed");
+    let library = crate::left_behind::throwing("1.1.0", &armed);
+    let (_scratch, tarball) = doctored("plant-1.1.0", |files| {
+        drop(files.insert("lib/meter-1.1.0/meter.so".to_owned(), library));
+    });
+    node.ok(&["unpack", &tarball]);
+    fs::write(&armed, "").expect("the folder can be written");
+    let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
+    assert!(refused.contains("app meter 1.1.0") && refused.contains("signal 6"), "{refused}");
+    assert_eq!(read(&node), json!({"total_wh": 0, "readings": 0}), "nobody was hurt");
+
+    // One that throws in the daemon only. Nothing can catch it, so the log says whose it was.
+    fs::remove_file(&armed).expect("it is there");
+    node.ok(&["check", "1.1.0"]);
+    fs::write(&armed, "").expect("the folder can be written");
+    node.run(&["upgrade", "1.1.0"]);
+    assert_eq!(node.ended().signal(), Some(6));
+    let log = node.log();
+    let last = log.lines().find(|line| line.contains("an exception left a constructor: the daemon ends"));
+    assert!(last.is_some_and(|line| line.contains("app=\"meter\"")), "{log}");
+}
