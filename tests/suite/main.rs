@@ -38,3 +38,4 @@ mod upgrade;
 mod way_back;
 mod way_down;
 mod windows;
+mod wire;
