@@ -40,3 +40,4 @@ mod upgrade;
 mod way_back;
 mod way_down;
 mod windows;
+mod wire;

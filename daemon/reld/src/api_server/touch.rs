@@ -197,20 +197,18 @@ async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport
     let (events, stream) = channel::unbounded_channel();
     let exited = events.clone();
     // Nobody reads when the client is gone.
-    let _ = events.send(r::LinkEvent::Spawned { pid: pid.to_string() });
+    let _ = events.send(Some(r::LinkEvent::Spawned { pid: pid.to_string() }));
     api.runtime.on_exit(pid, move |exit| {
-        let _ = exited.send(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() });
+        let _ = exited.send(Some(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() }));
+        let _ = exited.send(None);
     });
     let runtime = api.runtime.clone();
     tokio::spawn(async move {
         events.closed().await;
         runtime.exit(pid, Exit::shutdown());
     });
-    let last = |event: &r::LinkEvent| matches!(event, r::LinkEvent::Exited { .. });
-    let mut over = false;
-    let lines = UnboundedReceiverStream::new(stream)
-        .take_while(move |event| !std::mem::replace(&mut over, last(event)));
-    Ok(Body::from_stream(lines.map(super::line)))
+    let events = UnboundedReceiverStream::new(stream).map_while(|event| event);
+    Ok(Body::from_stream(events.map(super::line)))
 }
 
 // --- code by hand ----------------------------------------------------------------------------------------------------
