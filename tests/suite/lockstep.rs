@@ -1,4 +1,5 @@
-//! A daemon that goes no further than its log is read: for kills at named steps.
+//! A daemon that is killed after a number of lines of its log. It does not wait for its log, so it may be
+//! ahead of the line that was read last.
 
 use std::io::{ErrorKind, PipeReader, Read as _, pipe};
 use std::process::{Child, Stdio};
@@ -10,7 +11,7 @@ use reld_tests::{Node, eventually};
 /// One page, the smallest pipe.
 const PAGE: i32 = 4096;
 
-/// A daemon in the place of a node's own. Each line of its log waits until the line before was read.
+/// A daemon in the place of a node's own, whose log is read line by line.
 pub(crate) struct Lockstep {
     daemon: Child,
     log: PipeReader,

@@ -171,11 +171,11 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let stuck = eventually("it is reported", || {
         let stuck = node.status().stuck.into_iter().next()?;
         let is_told = node.log().contains("a callback has not returned");
-        (is_told && stuck.for_ms >= 1_000).then_some(stuck)
+        // Its thread is sampled by a signal, which a busy machine delivers late.
+        (is_told && stuck.for_ms >= 1_000 && spins(&stuck.frames)).then_some(stuck)
     });
     let what = [&*stuck.app, &stuck.module, &stuck.pid, &stuck.version];
     assert_eq!((what, stuck.detached), (["habits", "habit", &before[3], "1.0.0"], false));
-    assert!(spins(&stuck.frames), "{stuck:#?}");
     let line =
         node.log().lines().find(|line| line.contains("a callback has not returned")).map(str::to_owned);
     assert!(line.as_ref().is_some_and(|line| line.contains("::wait")), "{line:?}");

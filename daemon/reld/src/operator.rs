@@ -17,8 +17,8 @@ use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Vsn, Wish};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::board::{Board, Waiting};
-pub(crate) use self::desk::Booted;
 use self::desk::{Answer, Desk};
+pub(crate) use self::desk::{Booted, Done};
 pub(crate) use self::queue::Entry;
 use self::queue::{Turn, take_turn};
 use crate::daemon::Next;
@@ -62,7 +62,7 @@ impl Operator {
         order: Order,
         entry: Entry,
         asked: Asked,
-    ) -> Result<Result<Ended, Error>, ErrorReport> {
+    ) -> Result<Done, ErrorReport> {
         let (answer, ended) = oneshot::channel();
         self.begin(order, entry, asked, Answer::whole(answer)).await?;
         ended.await.map_err(|_| bug())
@@ -250,7 +250,7 @@ fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a
 pub(crate) enum Begun {
     UnderWay(Box<Report>),
     /// It ended before it could begin.
-    Ended(Result<Ended, Error>),
+    Ended(Done),
 }
 
 fn stopping() -> ErrorReport {

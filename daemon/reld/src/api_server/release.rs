@@ -13,7 +13,7 @@ use tokio_stream::StreamExt;
 use super::order::{self, version};
 use super::{Api, on, on_upload};
 use crate::history::Asked;
-use crate::operator::{Begun, Entry};
+use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked};
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -105,22 +105,24 @@ pub(super) async fn go(
     detach: bool,
 ) -> Result<r::Report, ErrorReport> {
     let asked = Asked { kind, uid: api.peer.uid };
-    let ended = if detach {
+    let done = if detach {
         match api.operator.begin_only(order, entry, asked).await? {
             Begun::UnderWay(report) => return Ok(*report),
-            Begun::Ended(ended) => ended,
+            Begun::Ended(done) => done,
         }
     } else {
         api.operator.carry_out(order, entry, asked).await?
     };
-    moved(&ended.map_err(|e| error(&e))?)
+    // What follows begins when the answer is made.
+    let Done { result, then: _then } = done;
+    moved(&result.map_err(|e| error(&e))?)
 }
 
 async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorReport> {
     let order = Order::Commit { vsn: request.version.as_deref().map(version).transpose()? };
     let asked = Asked { kind: r::HistoryKind::Commit, uid: api.peer.uid };
-    let ended = api.operator.carry_out(order, api.entry("commit", request.wait), asked).await?;
-    match ended.map_err(|e| error(&e))? {
+    let done = api.operator.carry_out(order, api.entry("commit", request.wait), asked).await?;
+    match done.result.map_err(|e| error(&e))? {
         Ended::Committed { vsn, before } => Ok(r::Committed {
             changed: before.as_ref() != Some(&vsn),
             version: vsn.to_string(),
@@ -147,8 +149,9 @@ async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, Err
     let vsn = version(&request.version)?;
     let entry = api.entry(format!("restart into {vsn}"), request.wait);
     let asked = Asked { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
-    let ended = api.operator.carry_out(Order::RebootOld { vsn }, entry, asked).await?;
-    match ended.map_err(|e| error(&e))? {
+    let done = api.operator.carry_out(Order::RebootOld { vsn }, entry, asked).await?;
+    let Done { result, then: _then } = done;
+    match result.map_err(|e| error(&e))? {
         Ended::Restarts { to, .. } => Ok(r::Rebooting { version: to.to_string() }),
         other => Err(unexpected(&other)),
     }

@@ -21,12 +21,33 @@ use crate::report;
 pub(super) struct Answer {
     /// Told once the node is about to change.
     pub(super) begun: Option<oneshot::Sender<Report>>,
-    pub(super) ended: oneshot::Sender<Result<Ended, Error>>,
+    pub(super) ended: oneshot::Sender<Done>,
+}
+
+/// How an order ended, and what follows when its client has been told.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) result: Result<Ended, Error>,
+    /// Dropped with the answer, by a client that is gone too.
+    pub(crate) then: Then,
+}
+
+/// A restart of the node, where one follows: it begins when this is dropped. A restart begins by stopping the
+/// applications, so the answer has to be on its way before.
+#[derive(Debug)]
+pub(crate) struct Then(Option<watch::Sender<Next>>);
+
+impl Drop for Then {
+    fn drop(&mut self) {
+        if let Some(next) = &self.0 {
+            next.send_replace(Next::Restart);
+        }
+    }
 }
 
 impl Answer {
     /// Answers at the end only.
-    pub(super) const fn whole(ended: oneshot::Sender<Result<Ended, Error>>) -> Self {
+    pub(super) const fn whole(ended: oneshot::Sender<Done>) -> Self {
         Self { begun: None, ended }
     }
 
@@ -42,7 +63,7 @@ struct UnderWay {
     asked: Asked,
     /// `None` = nothing was changed so far.
     entry: Option<HistoryEntry>,
-    ended: oneshot::Sender<Result<Ended, Error>>,
+    ended: oneshot::Sender<Done>,
 }
 
 #[derive(Debug)]
@@ -186,7 +207,7 @@ impl Desk {
         }
     }
 
-    /// Writes into the history how an order ended, shows it, answers, and restarts the node where that is what follows.
+    /// Writes into the history how an order ended, shows it, and answers.
     ///
     /// `moved` = it is what was shown as under way.
     fn ended(&mut self, mut under_way: UnderWay, mut result: Result<Ended, Error>, moved: bool) {
@@ -217,12 +238,9 @@ impl Desk {
             }
         });
         self.end_turn();
+        let then = Then(restarts.then(|| self.next.clone()));
         // A client that hung up has no use for the answer.
-        let _ = ended.send(result);
-        if restarts {
-            // The answer goes out first: a restart begins by stopping the applications.
-            self.next.send_replace(Next::Restart);
-        }
+        let _ = ended.send(Done { result, then });
     }
 
     /// Boots the permanent release.
@@ -255,11 +273,12 @@ impl Desk {
             Ok(report) => Some(report.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        if let (Ok(report), None) = (&booted, &failed) {
-            // Whoever waits for a restart finds the node as it is told.
-            self.records.restarted(&report::wire(report));
-        }
+        let arrived = booted.as_ref().ok().filter(|_| failed.is_none()).map(report::wire);
         self.ended(under_way, booted.map(|report| Ended::Moved(Box::new(report))), true);
+        if let Some(report) = arrived {
+            // Whoever waits for a restart finds the board as it is told.
+            self.records.restarted(&report);
+        }
         match failed {
             None => Booted::Runs,
             Some(error) if self.handler.gives_way() => Booted::GivesWay(error),
