@@ -21,11 +21,25 @@
  * Tags
  *   [callback]       only while the daemon runs a callback of this library on the calling thread
  *   [any thread]     at any time
- *   [loader thread]  called by the daemon's one loader thread
+ *   [loader thread]  called by the daemon's loader thread; after a call that does not return this is another one
  *   [pool]           called on any thread of the daemon's pool; one process never runs on two threads at once
  *
  * What a library prints by printf, puts, perror, write and the like is a line of the daemon's log, with app, module and pid. Its
  * stdout and stderr have no descriptor and no buffer; it must not close them, nor set a buffer.
+ *
+ * What a library leaves behind
+ *   When the daemon refers to nothing of a library any more it calls `unload`, has its threads run the thread-local
+ *   destructors, calls the library's destructors and atexit functions, and unmaps it. Constructors and destructors run outside
+ *   of dlopen and dlclose, on the loader thread; nothing waits for them but the library. No exception may leave one.
+ *   A library stays mapped, with the reason in `relctl code`,
+ *   - as long as a thread that it started runs, a signal handler is in it, or environ, a standard stream or another variable of
+ *     libc points into it;
+ *   - for good, if it imports a function that keeps an address and cannot be asked for it: putenv (use setenv), timer_create,
+ *     mq_notify, aio_*, lio_*, getaddrinfo_a, openlog, on_exit (use atexit), fopencookie, fmemopen, open_memstream, setvbuf and
+ *     its like, register_printf_*, getopt, hsearch, initstate, dlopen, thrd_create, tss_create, clone, robust mutexes; of
+ *     libstdc++ std::thread, std::async (use pthread_create), set_terminate, set_new_handler, locale::global and facets of its
+ *     own, rdbuf, register_callback, sync_with_stdio, pmr::set_default_resource. `relctl pack` warns of it.
+ *   A library that stays runs no destructors before the daemon ends. One whose unload or destructor does not return stays.
  *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.
  */
@@ -256,7 +270,7 @@ typedef struct reld_app {
     reld_status (*load)(const struct reld_host *host);
     /* [loader thread] Called once, when the daemon refers to nothing of the library any more: its last chance to end
      * its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
-     * thread-local destructors may run. May be null. */
+     * thread-local destructors may run. Others wait for none of it. May be null. */
     void (*unload)(void);
     /* What the library has allocated and not freed, in usage_count parts; a static of the library, which the daemon reads at
      * any time, for people. May be null, where the library does not count. Since ABI 1.4. */

@@ -1,5 +1,6 @@
-//! Libraries of one line each that leave an address with libc, libstdc++ or the kernel, or change the process. Whatever it
-//! is: the library leaves, or stays with a reason, and the node goes on and ends in order (S83, S86).
+//! Libraries of one line each that leave an address with libc, libstdc++ or the kernel, or change
+//! the process. Whatever it is: the library leaves, or stays with a reason, and the node goes on
+//! and ends in order (S83, S86).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What libraries do when they are loaded and when they go: constructors, `load`, `unload`, destructors. The node waits for
-//! none of it (S83, S92).
+//! What libraries do when they are loaded and when they go: constructors, `load`, `unload`,
+//! destructors. The node waits for none of it (S83, S92).
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -215,7 +215,8 @@ fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
     assert_eq!(node.mapped().len(), 2);
 }
 
-/// What does not return when version 1.1.0 is loaded, once the file `armed` is there. `meanwhile` it hangs.
+/// What does not return when version 1.1.0 is loaded, once the file `armed` is there. `meanwhile`
+/// it hangs.
 fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: impl Fn(&Node)) {
     let node = Node::start();
     node.ok(&["upgrade", &release("plant-1.0.0")]);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::{self, MaybeUninit, offset_of};
 use std::{ptr, slice};
 
 use reld_abi as abi;
@@ -31,8 +31,9 @@ pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -
 pub(crate) type FormatFn =
     unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
-pub(crate) type LoadFn = unsafe extern "C" fn(*const abi::Host) -> abi::Status;
-pub(crate) type UnloadFn = unsafe extern "C" fn();
+/// The functions that the loader calls. An exception of them is met (`fence.rs`).
+pub(crate) type LoadFn = unsafe extern "C-unwind" fn(*const abi::Host) -> abi::Status;
+pub(crate) type UnloadFn = unsafe extern "C-unwind" fn();
 
 /// What every version of the magic block begins with.
 #[repr(C)]
@@ -110,10 +111,20 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
         abi: (app.abi_major, app.abi_minor),
         // SAFETY: the caller's promise.
         modules: unsafe { tables(app.modules, app.module_count) }?,
-        load: app.load.ok_or_else(|| wrong("load", "is null".into()))?,
-        unload: app.unload,
+        load: app.load.map(met_load).ok_or_else(|| wrong("load", "is null".into()))?,
+        unload: app.unload.map(met_unload),
         ledger: Ledger::new(app.usage, app.usage_count)?,
     })
+}
+
+fn met_load(load: unsafe extern "C" fn(*const abi::Host) -> abi::Status) -> LoadFn {
+    // SAFETY: they differ in what an exception does.
+    unsafe { mem::transmute::<unsafe extern "C" fn(*const abi::Host) -> abi::Status, LoadFn>(load) }
+}
+
+fn met_unload(unload: unsafe extern "C" fn()) -> UnloadFn {
+    // SAFETY: as above.
+    unsafe { mem::transmute::<unsafe extern "C" fn(), UnloadFn>(unload) }
 }
 
 /// Compares the members that say how to read the others, each before the next is looked at, and returns the block's size.

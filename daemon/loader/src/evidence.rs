@@ -1,4 +1,5 @@
-//! What stands against unmapping a library: everything that may still call it, or read what is in it.
+//! What stands against unmapping a library: everything that may still call it, or read what is in
+//! it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -121,7 +122,8 @@ fn variables(mapping: &Mapping) -> io::Result<Option<Obstacle>> {
     }
 }
 
-/// Looks at the entries of the environment. Another thread may change it meanwhile; then it is looked at again later.
+/// Looks at the entries of the environment. Another thread may change it meanwhile; then it is
+/// looked at again later.
 fn entries(memory: &Memory, environment: u64, span: &Range<u64>) -> io::Result<Option<Obstacle>> {
     if environment == 0 {
         return Ok(None);

@@ -1,8 +1,9 @@
-//! The thread on which the loader has libraries run code of theirs: what they do when they are loaded, and when they go.
+//! The thread on which the loader has libraries run code of theirs: what they do when they are
+//! loaded, and when they go.
 //!
-//! It is one thread as long as everything returns, so that what a library binds to the thread that loads it meets no
-//! worker. One that does not come back is left to itself: the next work finds another thread in its place, and the first
-//! one ends when it returns.
+//! It is one thread as long as everything returns, so that what a library binds to the thread that
+//! loads it meets no worker. One that does not come back is left to itself: the next work finds
+//! another thread in its place, and the first one ends when it returns.
 
 use std::io;
 use std::sync::Arc;

@@ -14,12 +14,16 @@ use crate::address_space;
 use crate::block::{self, Block, UnloadFn};
 use crate::check::Facts;
 use crate::error::Refusal;
+use crate::fence;
 use crate::interpose;
 use crate::ledger::Ledger;
 use crate::output::{self, Visit};
 use crate::private_copy::PrivateCopy;
 use crate::residents::{Call, Residents};
 use crate::routines::{Finale, Lifetime};
+
+/// [`abi::EntryFn`], of which an exception is met.
+type EntryFn = unsafe extern "C-unwind" fn() -> *const abi::App;
 
 /// A library in the address space, opened from a checked file. It stays there unless it is closed, see `unload.rs`.
 pub(crate) struct Mapping {
@@ -61,11 +65,10 @@ impl Mapping {
 
     /// Calls the entry and compares the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
-        let _visit = output::visit(self.span.start);
         // SAFETY: this is the type of the symbol with that name, by the contract of the boundary.
-        let entry: abi::EntryFn = unsafe { std::mem::transmute(self.entry) };
+        let entry: EntryFn = unsafe { std::mem::transmute(self.entry) };
         // SAFETY: the entry may be called by anyone at any time.
-        let block = unsafe { entry() };
+        let block = fence::cross(self.span.start, "reld_app_v1", || unsafe { entry() });
         // SAFETY: it is what the entry returned, and whoever uses it holds the image.
         unsafe { block::read(block) }
     }
@@ -142,7 +145,6 @@ impl Image {
     fn construct(&self, Lifetime { begin, end }: &Lifetime) {
         let span = self.span();
         {
-            let _visit = self.visit();
             let _call = self.call(Call::Constructors);
             // SAFETY: the library has just been mapped from a private copy, from which glibc runs none.
             unsafe { begin.begin(span.start) };

@@ -1,7 +1,7 @@
 //! Who keeps addresses of a library: functions of the system's libraries, as data.
 //!
-//! What keeps an address that a library gave it, and calls or reads it later, must be known before the library is
-//! unmapped. Each function of glibc and libstdc++ is in one of these classes:
+//! What keeps an address that a library gave it, and calls or reads it later, must be known before
+//! the library is unmapped. Each function of glibc and libstdc++ is in one of these classes:
 //!
 //! | class | how it is known | where |
 //! |---|---|---|
@@ -11,8 +11,9 @@
 //! | given back | `__cxa_finalize` takes it back: `atexit`, `at_quick_exit`, `pthread_atfork`, static objects of C++ | |
 //! | exempt | it keeps nothing beyond the call, or copies what it keeps | |
 //!
-//! Exempt although they might be used to leave an address are what every library of Rust imports: `dlsym`, `syscall`,
-//! `mmap`. `environ`, `setenv`, `sigaction` and `signal` are imported by most as well, and asked.
+//! Exempt although they might be used to leave an address are what every library of Rust imports:
+//! `dlsym`, `syscall`, `mmap`. `environ`, `setenv`, `sigaction` and `signal` are imported by most
+//! as well, and asked.
 
 /// Something in the system's libraries that keeps addresses and cannot be asked for them.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The fence around foreign code: checks, loads and calls app libraries.
 //!
-//! Everything that is unsafe about hosting somebody else's machine code stands here, so that the rest of the daemon
-//! sees only [`reld_runtime::Module`]s. Outward, all calls into a library go through `outbound.rs`; inward, all calls
-//! from a library come through `inbound.rs`; `wire.rs` between them moves bytes over the boundary and owns the rules
-//! of who frees what.
+//! Everything that is unsafe about hosting somebody else's machine code stands here, so that the
+//! rest of the daemon sees only [`reld_runtime::Module`]s. Outward, all calls into a library go
+//! through `outbound.rs`; inward, all calls from a library come through `inbound.rs`; `wire.rs`
+//! between them moves bytes over the boundary and owns the rules of who frees what.
 //!
 //! The crate promises:
 //! * nothing of a library runs before its file was checked (`check.rs`), and none of its functions is called before
@@ -12,8 +12,10 @@
 //!   mapped is compared with what was asked for;
 //! * a library stays mapped as long as a state, a callback or a function pointer of it lives, since each holds the
 //!   image that it came from;
-//! * after that it is unmapped as soon as its threads have ended and the daemon's threads have run what it left with
-//!   them (`interpose.rs`, `unload.rs`); until then [`Resident`] says why it is still there;
+//! * after that it is unmapped as soon as its threads have ended, the daemon's threads have run what it left with them, and
+//!   nobody else keeps an address of it (`interpose.rs`, `evidence.rs`, `unload.rs`); until then [`Resident`] says why it
+//!   is still there;
+//! * nothing waits for ever for what a library does at its begin or end (`hand.rs`, `routines.rs`);
 //! * what a library prints is told apart from what the daemon does, with app and process (`output.rs`).
 //!
 //! It knows nothing of releases and of supervisors' policy.
@@ -43,6 +45,7 @@ mod block;
 mod check;
 mod error;
 mod evidence;
+mod fence;
 mod frames;
 mod hand;
 mod image;

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::block::Block;
 use crate::check::{self, Facts};
 use crate::error::Refusal;
+use crate::fence;
 use crate::image::{Image, hex};
 use crate::inbound;
 use crate::ledger::Ledger;
@@ -147,10 +148,10 @@ fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal>
 
 /// Hands the daemon's table over.
 fn load(image: &Image, block: &Block) -> Result<(), Refusal> {
-    let _visit = image.visit();
     let _call = image.call(Call::Load);
     // SAFETY: the library's image is mapped, and the table lives as long as the process.
-    match unsafe { (block.load)(inbound::host()) } {
+    let load = || unsafe { (block.load)(inbound::host()) };
+    match fence::cross(image.span().start, "load", load) {
         abi::OK => Ok(()),
         status => Err(Refusal::LoadRefused { status }),
     }

@@ -6,8 +6,8 @@
 //! | the loader's (`hand.rs`) | opens, and runs what libraries do when they are loaded and when they go |
 //! | the sweeper | decides what of those that were purged can go, and closes it; runs nothing of a library |
 //!
-//! The system's loader is never entered twice at once, and a constructor that hangs, or binds something to its thread,
-//! meets neither a worker nor the sweeper.
+//! The system's loader is never entered twice at once, and a constructor that hangs, or binds
+//! something to its thread, meets neither a worker nor the sweeper.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,18 +42,19 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts the loader with `run_dir` as the folder of the private copies, which it makes and empties.
+    /// Starts the loader with `run_dir` as the folder of the private copies, which it makes and
+    /// empties.
     ///
-    /// The folder must be this daemon's alone. `call` has each thread that runs code of libraries call
-    /// [`flush`](crate::flush), soon and while it is inside none of them; it must not wait for that. The threads end when
-    /// the loader is dropped.
+    /// The folder must be this daemon's alone. `call` has each thread that runs code of libraries
+    /// call [`flush`](crate::flush), soon and while it is inside none of them; it must not wait for
+    /// that. The threads end when the loader is dropped.
     ///
-    /// Where the program was linked so that libraries pass the loader by (see [`Refusal::NotExported`]) it opens
-    /// libraries and unmaps none.
+    /// Where the program was linked so that libraries pass the loader by (see
+    /// [`Refusal::NotExported`]) it opens libraries and unmaps none.
     ///
     /// # Errors
-    /// [`Refusal::Copy`] when the folder cannot be made, read or emptied; [`Refusal::NoThread`] when the system
-    /// gives no thread.
+    /// [`Refusal::Copy`] when the folder cannot be made, read or emptied; [`Refusal::NoThread`]
+    /// when the system gives no thread.
     pub fn start(run_dir: &Path, call: impl Fn() + Send + 'static) -> Result<Self, LoadError> {
         let error = |refusal| LoadError::new(run_dir, refusal);
         let run_dir = private_copy::prepare(run_dir).map_err(error)?;
@@ -75,7 +76,8 @@ impl Loader {
         Ok(Self { hand, run_dir, residents, _wake: wake })
     }
 
-    /// Opens a library and hands the daemon's table to it. Blocks the caller for at most `deadline`.
+    /// Opens a library and hands the daemon's table to it. Blocks the caller for at most
+    /// `deadline`.
     ///
     /// # Errors
     /// Every [`Refusal`]; the error names `request.source`.
@@ -83,7 +85,8 @@ impl Loader {
         self.open_unless(request, deadline, || None)
     }
 
-    /// Opens a library as [`open`](Self::open) does, unless `given_up` says meanwhile why it is not wanted any more.
+    /// Opens a library as [`open`](Self::open) does, unless `given_up` says meanwhile why it is not
+    /// wanted any more.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -107,13 +110,14 @@ impl Loader {
         self.residents.left()
     }
 
-    /// Waits until every library that was purged is gone, or known to stay: a fraction of a second at most.
+    /// Waits until every library that was purged is gone, or known to stay: a fraction of a second
+    /// at most.
     pub fn settle(&self) {
         self.residents.settle();
     }
 
-    /// Runs the destructors of the libraries that are still mapped: for the end of the process, when nothing else of them
-    /// runs. Waits a few seconds at most.
+    /// Runs the destructors of the libraries that are still mapped: for the end of the process,
+    /// when nothing else of them runs. Waits a few seconds at most.
     pub fn finish(&self) {
         self.residents.finish(&self.hand);
     }

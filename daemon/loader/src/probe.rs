@@ -59,8 +59,8 @@ impl ProbeReport {
     }
 }
 
-/// Reads what a library says about itself. Runs its constructors, its entry and the functions that describe its modules,
-/// nothing else of it.
+/// Reads what a library says about itself. Runs its constructors, its entry, the functions that
+/// describe its modules and, when the process ends, its destructors; nothing else of it.
 ///
 /// To be called in a process that may die of it, since constructors are foreign code: `reld probe FILE` as a child.
 /// The file must not change meanwhile, and a path can be probed once in a process.

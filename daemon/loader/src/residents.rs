@@ -1,4 +1,5 @@
-//! The libraries that were mapped and have not left: what they do, why they stay, and how far each is on its way out.
+//! The libraries that were mapped and have not left: what they do, why they stay, and how far each
+//! is on its way out.
 
 mod record;
 
@@ -27,7 +28,8 @@ use self::record::{GRACE, Inside, Purged, Record};
 /// How long all destructors together may take at the end of the daemon.
 const END: Duration = Duration::from_secs(2);
 
-/// How often is tried again at least, and at most. In between the pauses grow with the age of what stays.
+/// How often is tried again at least, and at most. In between the pauses grow with the age of what
+/// stays.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
 
 /// The libraries that were mapped and have not left.
@@ -101,7 +103,8 @@ impl Residents {
         Inward { residents: self.clone(), path: path.to_owned() }
     }
 
-    /// Gives the end of a library away, which the calling thread is about to run. There is none twice.
+    /// Gives the end of a library away, which the calling thread is about to run. There is none
+    /// twice.
     pub(crate) fn finale(&self, path: &Path) -> Option<(Finale, Inward)> {
         let mut record = self.record(path)?;
         let finale = record.finale.take()?;
@@ -128,7 +131,8 @@ impl Residents {
         }
     }
 
-    /// Takes note that nothing refers to a library any more. Called on any thread, so it only wakes the sweeper.
+    /// Takes note that nothing refers to a library any more. Called on any thread, so it only wakes
+    /// the sweeper.
     pub(crate) fn purged(&self, path: &Path, mapping: Mapping, unload: Option<UnloadFn>) {
         let obstacle = self.forbidden.clone().map(Obstacle::Forbidden);
         let leaving = obstacle.is_none().then(|| Leaving::new(mapping, unload));
@@ -164,8 +168,8 @@ impl Residents {
         }
     }
 
-    /// Unmaps what can go, and says after which time to try again; never if nothing is left to try. `call` has all
-    /// threads of the daemon that run code of libraries flush, soon. `[sweeper]`
+    /// Unmaps what can go, and says after which time to try again; never if nothing is left to try.
+    /// `call` has all threads of the daemon that run code of libraries flush, soon. `[sweeper]`
     pub(crate) fn sweep(&self, hand: &Hand, call: &dyn Fn()) -> Option<Duration> {
         let mut is_held = false;
         for (path, ledger, leaving) in self.leaving() {
@@ -185,8 +189,8 @@ impl Residents {
         open.map(|purged| (purged.since.elapsed() / 2).clamp(RETRY[0], RETRY[1])).min()
     }
 
-    /// Runs the destructors of all libraries that are still mapped, the newest first: the end of the daemon. Those are left
-    /// out that have threads, or code that does not return.
+    /// Runs the destructors of all libraries that are still mapped, the newest first: the end of
+    /// the daemon. Those are left out that have threads, or code that does not return.
     pub(crate) fn finish(&self, hand: &Hand) {
         let deadline = Instant::now() + END;
         let paths: Vec<PathBuf> = {

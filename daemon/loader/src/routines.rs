@@ -1,18 +1,22 @@
-//! What a library runs at its begin and at its end: constructors and destructors, which the loader runs itself.
+//! What a library runs at its begin and at its end: constructors and destructors, which the loader
+//! runs itself.
 //!
-//! glibc would run them in `dlopen` and `dlclose`, with its own lock held. A thread that needs that lock then waits as
-//! long as they take, and one that does not return ends opening and closing for good. So they are taken out of the
-//! private copy, and run on a thread that may be left to itself (`hand.rs`).
+//! glibc would run them in `dlopen` and `dlclose`, with its own lock held. A thread that needs that
+//! lock then waits as long as they take, and one that does not return ends opening and closing for
+//! good. So they are taken out of the private copy, and run on a thread that may be left to itself
+//! (`hand.rs`).
 //!
 //! | entries | run when | in which order |
 //! |---|---|---|
 //! | `DT_INIT`, `DT_INIT_ARRAY` | the library is mapped | as here, the first one first |
 //! | `DT_FINI_ARRAY`, `DT_FINI` | nothing stands against unmapping it, or the daemon ends | as here, the last one first; then what it gave to `atexit` |
 //!
-//! They get what glibc gives them: the program's arguments and environment at the begin, nothing at the end.
+//! They get what glibc gives them: the program's arguments and environment at the begin, nothing at
+//! the end.
 //!
-//! An exception that leaves one of them ends the daemon, with a line in the log: C++ has it so, and Rust has no way to
-//! catch it. One of a constructor ends the process first in which the library is tried.
+//! An exception that leaves one of them ends the daemon, with a line in the log: C++ has it so, and
+//! Rust has no way to catch it. One of a constructor ends the process first in which the library is
+//! tried.
 
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::ops::Range;
@@ -26,15 +30,16 @@ use object::read::elf::{Dyn, DynamicTable};
 
 use crate::check::{self, Header};
 use crate::error::Refusal;
+use crate::fence;
 use crate::interpose;
-use crate::output;
 
 type BeginFn = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
 type EndFn = unsafe extern "C-unwind" fn();
 
 const WORD: u64 = size_of::<usize>() as u64;
 
-/// Added to the tags of the entries in a private copy, which makes them entries that glibc does not know.
+/// Added to the tags of the entries in a private copy, which makes them entries that glibc does not
+/// know.
 const TAKEN_OUT: i64 = 0x6000_1000;
 
 /// Functions of a library, relative to its base.
@@ -97,7 +102,8 @@ impl Routines {
     unsafe fn functions(&self, base: usize) -> impl DoubleEndedIterator<Item = usize> {
         let start = ptr::with_exposed_provenance::<usize>(base + self.array.start as usize);
         let count = ((self.array.end - self.array.start) / WORD) as usize;
-        // SAFETY: the caller's promise; the array lies in the library, as `Lifetime::read` has seen.
+        // SAFETY: the caller's promise; the array lies in the library, as `Lifetime::read` has
+        // seen.
         let array = unsafe { slice::from_raw_parts(start, count) }.to_vec();
         // What linkers of old put at the ends of such arrays is no function.
         array.into_iter().filter(|function| ![0, usize::MAX].contains(function))
@@ -108,7 +114,7 @@ impl Routines {
     /// # Safety
     /// The library is mapped there, these are its routines, and none has run yet.
     pub(crate) unsafe fn begin(&self, base: usize) {
-        let (arguments, fence) = (Arguments::get(), Fence { base, routine: "a constructor" });
+        let arguments = Arguments::get();
         // SAFETY: the caller's promise.
         let array = unsafe { self.functions(base) };
         for function in self.single.map(|at| base + at as usize).into_iter().chain(array) {
@@ -116,32 +122,11 @@ impl Routines {
             let function: BeginFn = unsafe { std::mem::transmute(function) };
             // SAFETY: the variable of libc, read as every program reads it.
             let environment = unsafe { environ };
-            // SAFETY: running foreign constructors is what loading means.
-            unsafe { function(arguments.count(), arguments.pointers.as_ptr(), environment) };
+            fence::cross(base, "a constructor", || {
+                // SAFETY: running foreign constructors is what loading means.
+                unsafe { function(arguments.count(), arguments.pointers.as_ptr(), environment) }
+            });
         }
-        fence.holds();
-    }
-}
-
-/// Ends the daemon when an exception comes by.
-struct Fence {
-    base: usize,
-    routine: &'static str,
-}
-
-impl Fence {
-    /// Nothing came by.
-    fn holds(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Fence {
-    fn drop(&mut self) {
-        let (app, routine) = (interpose::app_at(self.base), self.routine);
-        let _interlude = output::interlude();
-        tracing::error!(name: "code.exception", app = app.as_deref(), "an exception left {routine}: the daemon ends");
-        std::process::abort();
     }
 }
 
@@ -191,18 +176,15 @@ impl Finale {
     /// The library is mapped, and whatever it does at its end may be done.
     pub(crate) unsafe fn run(self) {
         let base = self.span.start;
-        let _visit = output::visit(base);
-        let fence = Fence { base, routine: "a destructor" };
         // SAFETY: the caller's promise.
         let array = unsafe { self.routines.functions(base) };
         for function in array.rev().chain(self.routines.single.map(|at| base + at as usize)) {
             // SAFETY: this is the type of such a function, by the contract of ELF files on Linux.
             let function: EndFn = unsafe { std::mem::transmute(function) };
             // SAFETY: the caller's promise, and `self` is used up.
-            unsafe { function() };
+            fence::cross(base, "a destructor", || unsafe { function() });
         }
         // SAFETY: the caller's promise.
-        unsafe { interpose::run_exit_handlers(&self.span) };
-        fence.holds();
+        fence::cross(base, "a destructor", || unsafe { interpose::run_exit_handlers(&self.span) });
     }
 }

@@ -1,8 +1,8 @@
 //! Unmapping: what has to happen before a library goes.
 //!
-//! *Purged* is a logical word: nothing of the daemon refers to a library any more. That is known here (the image's
-//! count has come to nothing); whether its pages are gone is asked of the kernel and not of `dlclose`, whose answer
-//! says nothing about it.
+//! *Purged* is a logical word: nothing of the daemon refers to a library any more. That is known
+//! here (the image's count has come to nothing); whether its pages are gone is asked of the kernel
+//! and not of `dlclose`, whose answer says nothing about it.
 //!
 //! ```text
 //! in use --whoever opened it lets it go--> condemned --the last state or callback is dropped--> purged
@@ -16,9 +16,10 @@
 //! | ended | each thread runs what the destructors left with it | nothing stands against unmapping it | closed |
 //! | closed | the address space is looked at | | gone, or it stays for good |
 //!
-//! Whatever is waited for, it stays mapped meanwhile and says why. The steps are taken by the sweeper; code of the
-//! library runs on a thread that may be left to itself (`hand.rs`). Other threads flush when the daemon has them called;
-//! one that is inside a callback for long, or ends, does so then.
+//! Whatever is waited for, it stays mapped meanwhile and says why. The steps are taken by the
+//! sweeper; code of the library runs on a thread that may be left to itself (`hand.rs`). Other
+//! threads flush when the daemon has them called; one that is inside a callback for long, or ends,
+//! does so then.
 
 use std::io;
 use std::path::Path;
@@ -28,11 +29,11 @@ use std::time::Duration;
 use crate::address_space::Maps;
 use crate::block::UnloadFn;
 use crate::evidence::{self, Obstacle};
+use crate::fence;
 use crate::hand::{Errand, Hand};
 use crate::image::Mapping;
 use crate::interpose;
 use crate::ledger::{Heap, Ledger};
-use crate::output;
 use crate::residents::{Call, Residents};
 
 /// How long the sweeper waits for code of a library before it looks after others.
@@ -106,9 +107,8 @@ impl Leaving {
         hand.run(move || {
             if let Some(unload) = unload {
                 let _call = residents.call(&path, Call::Unload);
-                let _visit = output::visit(start);
                 // SAFETY: the library is mapped, its load function was called, and this is once.
-                unsafe { unload() }
+                fence::cross(start, "unload", || unsafe { unload() });
             }
             let _call = residents.call(&path, Call::Destructors);
             interpose::flush();
@@ -120,7 +120,8 @@ impl Leaving {
         let left = ledger.map(|ledger| unsafe { ledger.read() }).unwrap_or_default();
         let span = self.mapping.span().clone();
         interpose::closing(&span, || {
-            // SAFETY: the image's count came to nothing, and no thread or signal can come inside (`evidence.rs`).
+            // SAFETY: the image's count came to nothing, and no thread or signal can come inside
+            // (`evidence.rs`).
             let closed = unsafe { self.mapping.close() };
             let is_gone = Maps::now().is_ok_and(|maps| maps.bytes(path) == 0);
             (if is_gone { Ok(left) } else { Err(Obstacle::Pinned(closed.err())) }, is_gone)
@@ -133,7 +134,8 @@ pub(crate) fn end(path: &Path, hand: &Hand, residents: &Residents) -> io::Result
     let (path, residents) = (path.to_owned(), residents.clone());
     hand.run(move || {
         if let Some((finale, _call)) = residents.finale(&path) {
-            // SAFETY: it is mapped: nothing closes it that is inside. Nothing stands against its end, or the daemon ends.
+            // SAFETY: it is mapped: nothing closes it that is inside. Nothing stands against its
+            // end, or the daemon ends.
             unsafe { finale.run() }
             interpose::flush();
         }

@@ -1,8 +1,8 @@
-//! Functions that are to run at the end: those of a library run when it goes, or at the daemon's end where it is still
-//! there.
+//! Functions that are to run at the end: those of a library run when it goes, or at the daemon's
+//! end where it is still there.
 //!
-//! libc files each under the library that registers it, by the address that the library gives. One that gives none, or
-//! does not say when it goes, would leave its functions behind.
+//! libc files each under the library that registers it, by the address that the library gives. One
+//! that gives none, or does not say when it goes, would leave its functions behind.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;

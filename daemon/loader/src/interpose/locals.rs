@@ -1,7 +1,7 @@
 //! Thread-locals with destructors: as the compiler registers them, and as keys.
 //!
-//! Those of the daemon's own are noted here as well. libc would take the lock of its loader for each, and a thread then
-//! waits for as long as some library is opened or closed.
+//! Those of the daemon's own are noted here as well. libc would take the lock of its loader for
+//! each, and a thread then waits for as long as some library is opened or closed.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -15,7 +15,8 @@ type KeyCreateFn = unsafe extern "C" fn(*mut Key, Option<Destructor>) -> c_int;
 type KeyDeleteFn = unsafe extern "C" fn(Key) -> c_int;
 type SetFn = unsafe extern "C" fn(Key, *const c_void) -> c_int;
 
-/// glibc's limits: four rounds over this many keys, then what a destructor puts in place again is left.
+/// glibc's limits: four rounds over this many keys, then what a destructor puts in place again is
+/// left.
 const KEYS_MAX: usize = 1024;
 pub(super) const RELEASES_MAX: usize = 4 * KEYS_MAX;
 
@@ -48,7 +49,8 @@ pub(super) fn release(key: Key, run: Option<Destructor>) {
     // SAFETY: any key may be set; the library's own destructor expects to find it empty.
     unsafe { set(key, ptr::null()) };
     if let Some(run) = run {
-        // SAFETY: the library gave the destructor for values of this key; it is mapped while the entry is there.
+        // SAFETY: the library gave the destructor for values of this key; it is mapped while the
+        // entry is there.
         unsafe { run(value) }
     }
 }

@@ -1,4 +1,5 @@
-//! Alternate stacks of signal handlers, on their way to the kernel: a thread keeps the one that it was given.
+//! Alternate stacks of signal handlers, on their way to the kernel: a thread keeps the one that it
+//! was given.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -37,7 +38,8 @@ unsafe fn real(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
-    // SAFETY: the caller's promise. It may be the place of the answer as well, so it is read before.
+    // SAFETY: the caller's promise. It may be the place of the answer as well, so it is read
+    // before.
     let start = (!new.is_null()).then(|| unsafe { (*new).ss_sp.expose_provenance() });
     let mut before = MaybeUninit::<libc::stack_t>::zeroed();
     // SAFETY: the caller's promise, and a place of the right size.

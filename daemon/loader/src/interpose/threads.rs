@@ -34,11 +34,12 @@ pub(crate) fn this_thread() -> ThreadId {
     SELF.get()
 }
 
-/// Sees that [`thread_ends`] runs at the end of the calling thread. Every thread does that where it begins, since libc
-/// takes the lock of its loader for it.
+/// Sees that [`thread_ends`] runs at the end of the calling thread. Every thread does that where it
+/// begins, since libc takes the lock of its loader for it.
 pub(crate) fn hook_thread() {
     if !HAS_HOOK.replace(true) {
-        // Something of the program, which glibc then takes the function to be of. It has no answer for null.
+        // Something of the program, which glibc then takes the function to be of. It has no answer
+        // for null.
         let program = (&raw const TABLE).cast_mut().cast();
         // SAFETY: this is the type of the function with that name.
         let real: AtExitFn = unsafe { std::mem::transmute(AT_EXIT.address()) };

@@ -31,7 +31,8 @@ pub struct Resident {
     pub condemned: Option<Instant>,
     /// Why it is still mapped, for people.
     pub reason: String,
-    /// The thread of the loader on which it does not return, by the system's number; what it does is the reason.
+    /// The thread of the loader on which it does not return, by the system's number; what it does
+    /// is the reason.
     pub stuck: Option<i32>,
     /// Threads that it started and that have not ended.
     pub threads: usize,
@@ -138,7 +139,8 @@ impl Record {
     fn heap(&self) -> Option<Heap> {
         let is_mapped = self.purged.as_ref().is_none_or(|purged| purged.leaving.is_some());
         let ledger = self.ledger.filter(|_| is_mapped)?;
-        // SAFETY: the image has the mapping, or what leaves has, which is only taken under this record's lock.
+        // SAFETY: the image has the mapping, or what leaves has, which is only taken under this
+        // record's lock.
         Some(unsafe { ledger.read() })
     }
 
