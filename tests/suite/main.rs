@@ -3,6 +3,7 @@
 
 mod architecture;
 mod behaviours;
+mod bootable;
 mod calls;
 mod children;
 mod churn;

@@ -1,0 +1,271 @@
+//! A release that a node went to live has never booted: every install plans that boot as well, and tells what a restart
+//! would make different.
+
+use std::process::Command;
+
+use reld_api::response::{App, AppList, AppStatus, Checked};
+use reld_tests::{Node, Run, release};
+use tempfile::TempDir;
+
+use crate::doctored::{Files, doctored, edit};
+use crate::misfits::{meter, with_library};
+
+const COUNTER: &str = "lib/counter-0.1.1/app.toml";
+const METER: &str = "lib/meter-1.1.0/app.toml";
+const RELEASE: &str = "releases/1.1.0/release.toml";
+const START: &str = "start = \"meter_app\"";
+const PERMANENT: &str = "version = \"1.1.0\"\ntype = \"permanent\"";
+
+/// A change of one document: its path, what is replaced, and by what.
+type Change<'a> = (&'a str, &'a str, &'a str);
+
+fn running(name: &str) -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release(name)]);
+    node
+}
+
+/// The release plant 1.1.0 with these changes.
+fn plant(changes: &[Change<'_>]) -> (TempDir, String) {
+    let change = |files: &mut Files| {
+        for (path, from, to) in changes {
+            edit(files, path, from, to);
+        }
+    };
+    doctored("plant-1.1.0", change)
+}
+
+fn app(node: &Node, name: &str) -> Option<App> {
+    let apps: AppList = serde_json::from_value(node.json(&["apps"])).expect("the apps");
+    apps.apps.into_iter().find(|app| app.name == name)
+}
+
+fn checked(node: &Node) -> Checked {
+    serde_json::from_value(node.json(&["check", "1.1.0"])).expect("a check")
+}
+
+/// The roads to a release.
+const LIVE: [&[&str]; 3] =
+    [&["check", "1.1.0"], &["upgrade", "1.1.0"], &["upgrade", "1.1.0", "--group-windows"]];
+const RESTART: &[&str] = &["upgrade", "1.1.0", "--mode", "restart"];
+
+/// Checks that these roads from a node to a release with these changes are refused for this reason, and that the node goes
+/// on.
+#[track_caller]
+fn check_refused(node: &Node, changes: &[Change<'_>], roads: &[&[&str]], words: &str) {
+    let (_scratch, tarball) = plant(changes);
+    let before = node.tree("meter");
+    node.ok(&["unpack", &tarball]);
+    for road in roads {
+        let refused = node.run(road).expect(1).stderr;
+        assert!(refused.contains(words), "{road:?}: no {words} in:\n{refused}");
+    }
+    assert_eq!(node.tree("meter"), before);
+    node.ok(&["remove", "1.1.0"]);
+}
+
+/// Checks that a release with these changes shows this without a node.
+#[track_caller]
+fn check_found(changes: &[Change<'_>], words: &str) {
+    let (_scratch, tarball) = plant(changes);
+    let relctl = |verb: &str| {
+        let mut relctl = Command::new(Node::relctl_program());
+        Run::of(relctl.args([verb, &release("plant-1.0.0"), &tarball]))
+    };
+    let planned = relctl("plan").expect(1).stderr;
+    assert!(planned.contains(words), "no {words} in:\n{planned}");
+    let compared = relctl("diff").expect(0).stdout;
+    assert!(compared.contains(words), "no {words} in:\n{compared}");
+}
+
+/// Checks that a release with these changes cannot boot, for this reason, with a node and without.
+#[track_caller]
+fn check_not_bootable(node: &Node, changes: &[Change<'_>], words: &str) {
+    check_found(changes, words);
+    check_refused(node, changes, &[&LIVE[..], &[RESTART]].concat(), words);
+}
+
+#[test]
+fn a_release_whose_app_is_started_by_a_missing_module_or_by_no_application_is_refused() {
+    let node = running("plant-1.0.0");
+    let start = |module: &str| format!("start = \"{module}\"");
+    check_not_bootable(
+        &node,
+        &[(METER, START, &start("ghost"))],
+        "meter cannot start: its library has no module ghost",
+    );
+    let gen_server = "meter cannot start: its start module meter is a gen_server and no application";
+    check_not_bootable(&node, &[(METER, START, &start("meter"))], gen_server);
+    let supervisor = "meter cannot start: its start module meter_sup is a supervisor and no application";
+    check_not_bootable(&node, &[(METER, START, &start("meter_sup"))], supervisor);
+    // One module of another app is a library's too, and not its own.
+    check_not_bootable(
+        &node,
+        &[(METER, START, &start("counter_app"))],
+        "its library has no module counter_app",
+    );
+}
+
+#[test]
+fn the_library_itself_says_what_a_module_is() {
+    let node = running("plant-1.0.0");
+    let lie = "\"behaviour\": \"application\"";
+    let change = |files: &mut Files| {
+        edit(files, METER, START, "start = \"meter\"");
+        edit(files, "lib/meter-1.1.0/schema.json", "\"behaviour\": \"gen_server\"", lie);
+    };
+    let (_scratch, tarball) = doctored("plant-1.1.0", change);
+    let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
+    assert!(refused.contains("its start module meter is a gen_server"), "{refused}");
+}
+
+#[test]
+fn a_release_whose_app_needs_itself_or_an_app_that_is_not_started_is_refused() {
+    let node = running("plant-1.0.0");
+    let needs = |app: &str| format!("applications = [\"{app}\"]\nstart");
+    check_not_bootable(&node, &[(METER, "start", &needs("meter"))], "meter cannot start: it needs itself");
+    for start_type in ["load", "none"] {
+        let typed = format!("version = \"1.1.0\"\ntype = \"{start_type}\"");
+        let words = format!(
+            "counter cannot start: it needs meter, which the release does not start (its type is {start_type})"
+        );
+        check_not_bootable(
+            &node,
+            &[(RELEASE, PERMANENT, &typed), (COUNTER, "start", &needs("meter"))],
+            &words,
+        );
+    }
+}
+
+#[test]
+fn a_release_whose_environment_cannot_be_handed_over_is_refused_before_anything_is_done() {
+    let node = running("plant-1.0.0");
+    let env = format!("{START}\nenv = {{ key = {{ \"$bin\" = 5 }} }}");
+    let roads = [&LIVE[..], &[RESTART]].concat();
+    check_refused(
+        &node,
+        &[(METER, START, &env)],
+        &roads,
+        "app meter 1.1.0 could not be started: env.key cannot be handed over",
+    );
+    let phase = format!("{START}\nstart_phases = [{{ name = \"go\", arg = {{ \"$map\" = 5 }} }}]");
+    check_refused(
+        &node,
+        &[(METER, START, &phase)],
+        &roads,
+        "the argument of start phase go cannot be handed over",
+    );
+}
+
+#[test]
+fn an_older_release_that_could_not_boot_is_not_gone_back_to_and_an_idle_node_boots_none() {
+    let ghost = |files: &mut Files| edit(files, "lib/meter-1.0.0/app.toml", START, "start = \"ghost\"");
+    let (_scratch, tarball) = doctored("plant-1.0.0", ghost);
+    for node in [running("plant-1.1.0"), Node::start()] {
+        let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
+        assert!(refused.contains("meter cannot start: its library has no module ghost"), "{refused}");
+    }
+}
+
+#[test]
+fn a_library_whose_constructor_ends_the_process_as_if_all_were_well_is_refused() {
+    let node = running("plant-1.0.0");
+    let leaves = "__attribute__((constructor)) static void leave(void) { exit(0); }\n";
+    let (_scratch, tarball) = with_library(&meter(&[], leaves, &[]));
+    let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
+    assert!(refused.contains("the probe ended before it was done"), "{refused}");
+    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Running));
+}
+
+/// Checks that an upgrade to a release with these changes says this of a restart, and that the app meter has then no
+/// processes.
+#[track_caller]
+fn check_lost(changes: &[Change<'_>], words: &str) {
+    let mut node = running("plant-1.0.0");
+    let (_scratch, tarball) = plant(changes);
+    let planned = node.ok(&["plan", &release("plant-1.0.0"), &tarball]).stdout;
+    assert!(planned.contains(words), "no {words} in:\n{planned}");
+    node.ok(&["unpack", &tarball]);
+    let warnings = checked(&node).warnings;
+    assert!(warnings.iter().any(|warning| warning == words), "no {words} in {warnings:#?}");
+    let upgraded = node.ok(&["upgrade", "1.1.0"]).stdout;
+    assert!(upgraded.contains(words), "no {words} in:\n{upgraded}");
+    assert!(app(&node, "meter").is_some_and(|app| app.processes > 0));
+    node.kill_9_and_restart();
+    let runs = |name: &str| app(&node, name).is_some_and(|app| app.processes > 0);
+    assert_eq!((runs("counter"), runs("meter")), (true, false));
+}
+
+#[test]
+fn what_a_restart_would_not_start_is_told_before_and_after_an_upgrade() {
+    for start_type in ["load", "none"] {
+        let typed = format!("version = \"1.1.0\"\ntype = \"{start_type}\"");
+        let words = format!("a restart would not start what runs now: meter (its type is {start_type})");
+        check_lost(&[(RELEASE, PERMANENT, &typed)], &words);
+    }
+    let no_start = "a restart would not start what runs now: meter (its app.toml names no start)";
+    check_lost(&[(METER, &format!("{START}\n"), "")], no_start);
+    // Who includes an app starts it, and this one does not.
+    let included = "included_applications = [\"meter\"]\nstart";
+    let needs = "applications = [\"counter\"]\nstart";
+    check_lost(
+        &[(COUNTER, "start", included), (METER, "start", needs)],
+        "a restart would not start what runs now: meter (counter includes it)",
+    );
+}
+
+#[test]
+fn what_a_restart_would_start_otherwise_or_again_is_told() {
+    let node = running("plant-1.0.0");
+    let phases = format!("{START}\nstart_phases = [{{ name = \"go\" }}]");
+    let (_scratch, tarball) = plant(&[(METER, START, &phases)]);
+    node.ok(&["unpack", &tarball]);
+    let told = "a restart would take meter through its start phases [go], which no upgrade does";
+    assert!(checked(&node).warnings.iter().any(|warning| warning == told), "{:#?}", checked(&node));
+    node.ok(&["app", "stop", "meter"]);
+    let told = "a restart would start what does not run now: meter";
+    assert!(checked(&node).warnings.iter().any(|warning| warning == told), "{:#?}", checked(&node));
+}
+
+#[test]
+fn an_app_can_do_without_an_optional_one_that_the_release_does_not_have() {
+    let mut node = running("plant-1.0.0");
+    let optional = "applications = [\"ghost\"]\noptional_applications = [\"ghost\"]\nstart";
+    let (_scratch, tarball) = plant(&[(METER, "start", optional)]);
+    node.ok(&["upgrade", &tarball]);
+    node.kill_9_and_restart();
+    let meter = app(&node, "meter").expect("it is there");
+    assert_eq!((meter.version.as_str(), meter.status), ("1.1.0", AppStatus::Running));
+}
+
+#[test]
+fn an_app_of_type_load_is_started_by_hand() {
+    let node = Node::start();
+    let (_scratch, tarball) = plant(&[(RELEASE, PERMANENT, "version = \"1.1.0\"\ntype = \"load\"")]);
+    node.ok(&["upgrade", &tarball]);
+    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Loaded && app.processes == 0));
+    node.ok(&["app", "start", "meter"]);
+    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Running && app.processes > 0));
+}
+
+#[test]
+fn an_instruction_that_does_not_fit_what_its_module_is_is_told_with_its_step() {
+    let node = running("plant-1.0.0");
+    let appup = "lib/counter-0.1.1/appup.toml";
+    let call = |call: &str| format!("instructions = [\n  {{ apply = \"{call}\" }},");
+    for (module, word) in
+        [("counter", "gen_server"), ("counter_sup", "supervisor"), ("counter_app", "application")]
+    {
+        let article = if word == "application" { "an" } else { "a" };
+        let words = format!("module {module} is {article} {word}, and a call runs a task");
+        let changes = [(appup, "instructions = [", &*call(&format!("{module}:go")))];
+        check_found(&changes, &words);
+        check_refused(&node, &changes, &LIVE, &words);
+    }
+    // The node would go down with the app.
+    let supervisor = "change = \"supervisor\" }, # ";
+    let changes = [(appup, "change = { advanced = { interval_ms = 250 } } },", supervisor)];
+    let words = "module counter is a gen_server, and change = \"supervisor\" is for a supervisor";
+    check_found(&changes, words);
+    check_refused(&node, &changes, &LIVE, words);
+}
