@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use reld_api::response::{App, AppList, AppStatus, Checked};
-use reld_tests::{Node, Run, release};
+use reld_api::response::{AppStatus, Checked};
+use reld_tests::{Node, Run, assert_contains, release};
 use tempfile::TempDir;
 
 use crate::doctored::{Files, doctored, edit};
@@ -35,13 +35,16 @@ fn plant(changes: &[Change<'_>]) -> (TempDir, String) {
     doctored("plant-1.1.0", change)
 }
 
-fn app(node: &Node, name: &str) -> Option<App> {
-    let apps: AppList = serde_json::from_value(node.json(&["apps"])).expect("the apps");
-    apps.apps.into_iter().find(|app| app.name == name)
+/// Checks that the check of 1.1.0 has this warning.
+#[track_caller]
+fn check_warned(node: &Node, warning: &str) {
+    let checked: Checked = node.read(&["check", "1.1.0"]);
+    assert!(checked.warnings.iter().any(|told| told == warning), "no {warning} in {:#?}", checked.warnings);
 }
 
-fn checked(node: &Node) -> Checked {
-    serde_json::from_value(node.json(&["check", "1.1.0"])).expect("a check")
+/// Returns whether an app runs with processes of its own.
+fn lives(node: &Node, name: &str) -> bool {
+    node.apps().iter().any(|app| app.name == name && app.status == AppStatus::Running && app.processes > 0)
 }
 
 /// The roads to a release.
@@ -57,8 +60,7 @@ fn check_refused(node: &Node, changes: &[Change<'_>], roads: &[&[&str]], words: 
     let before = node.tree("meter");
     node.ok(&["unpack", &tarball]);
     for road in roads {
-        let refused = node.run(road).expect(1).stderr;
-        assert!(refused.contains(words), "{road:?}: no {words} in:\n{refused}");
+        assert_contains(&node.run(road).expect(1).stderr, &[words]);
     }
     assert_eq!(node.tree("meter"), before);
     node.ok(&["remove", "1.1.0"]);
@@ -72,10 +74,8 @@ fn check_found(changes: &[Change<'_>], words: &str) {
         let mut relctl = Command::new(Node::relctl_program());
         Run::of(relctl.args([verb, &release("plant-1.0.0"), &tarball]))
     };
-    let planned = relctl("plan").expect(1).stderr;
-    assert!(planned.contains(words), "no {words} in:\n{planned}");
-    let compared = relctl("diff").expect(0).stdout;
-    assert!(compared.contains(words), "no {words} in:\n{compared}");
+    assert_contains(&relctl("plan").expect(1).stderr, &[words]);
+    assert_contains(&relctl("diff").expect(0).stdout, &[words]);
 }
 
 /// Checks that a release with these changes cannot boot, for this reason, with a node and without.
@@ -116,7 +116,7 @@ fn the_library_itself_says_what_a_module_is() {
     };
     let (_scratch, tarball) = doctored("plant-1.1.0", change);
     let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
-    assert!(refused.contains("its start module meter is a gen_server"), "{refused}");
+    assert_contains(&refused, &["its start module meter is a gen_server"]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn an_older_release_that_could_not_boot_is_not_gone_back_to_and_an_idle_node_boo
     let (_scratch, tarball) = doctored("plant-1.0.0", ghost);
     for node in [running("plant-1.1.0"), Node::start()] {
         let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
-        assert!(refused.contains("meter cannot start: its library has no module ghost"), "{refused}");
+        assert_contains(&refused, &["meter cannot start: its library has no module ghost"]);
     }
 }
 
@@ -173,8 +173,8 @@ fn a_library_whose_constructor_ends_the_process_as_if_all_were_well_is_refused()
     let leaves = "__attribute__((constructor)) static void leave(void) { exit(0); }\n";
     let (_scratch, tarball) = with_library(&meter(&[], leaves, &[]));
     let refused = node.run(&["upgrade", &tarball]).expect(1).stderr;
-    assert!(refused.contains("the probe ended before it was done"), "{refused}");
-    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Running));
+    assert_contains(&refused, &["the probe ended before it was done"]);
+    assert!(lives(&node, "meter"));
 }
 
 /// Checks that an upgrade to a release with these changes says this of a restart, and that the app meter has then no
@@ -183,17 +183,16 @@ fn a_library_whose_constructor_ends_the_process_as_if_all_were_well_is_refused()
 fn check_lost(changes: &[Change<'_>], words: &str) {
     let mut node = running("plant-1.0.0");
     let (_scratch, tarball) = plant(changes);
-    let planned = node.ok(&["plan", &release("plant-1.0.0"), &tarball]).stdout;
-    assert!(planned.contains(words), "no {words} in:\n{planned}");
+    assert_contains(&node.ok(&["plan", &release("plant-1.0.0"), &tarball]).stdout, &[words]);
     node.ok(&["unpack", &tarball]);
-    let warnings = checked(&node).warnings;
-    assert!(warnings.iter().any(|warning| warning == words), "no {words} in {warnings:#?}");
-    let upgraded = node.ok(&["upgrade", "1.1.0"]).stdout;
-    assert!(upgraded.contains(words), "no {words} in:\n{upgraded}");
-    assert!(app(&node, "meter").is_some_and(|app| app.processes > 0));
+    check_warned(&node, words);
+    assert_contains(&node.ok(&["upgrade", "1.1.0"]).stdout, &[words]);
+    assert!(lives(&node, "counter") && lives(&node, "meter"));
     node.kill_9_and_restart();
-    let runs = |name: &str| app(&node, name).is_some_and(|app| app.processes > 0);
-    assert_eq!((runs("counter"), runs("meter")), (true, false));
+    assert_eq!(
+        (node.version().as_str(), lives(&node, "counter"), lives(&node, "meter")),
+        ("1.1.0", true, false)
+    );
 }
 
 #[test]
@@ -221,10 +220,10 @@ fn what_a_restart_would_start_otherwise_or_again_is_told() {
     let (_scratch, tarball) = plant(&[(METER, START, &phases)]);
     node.ok(&["unpack", &tarball]);
     let told = "a restart would take meter through its start phases [go], which no upgrade does";
-    assert!(checked(&node).warnings.iter().any(|warning| warning == told), "{:#?}", checked(&node));
+    check_warned(&node, told);
     node.ok(&["app", "stop", "meter"]);
     let told = "a restart would start what does not run now: meter";
-    assert!(checked(&node).warnings.iter().any(|warning| warning == told), "{:#?}", checked(&node));
+    check_warned(&node, told);
 }
 
 #[test]
@@ -234,8 +233,8 @@ fn an_app_can_do_without_an_optional_one_that_the_release_does_not_have() {
     let (_scratch, tarball) = plant(&[(METER, "start", optional)]);
     node.ok(&["upgrade", &tarball]);
     node.kill_9_and_restart();
-    let meter = app(&node, "meter").expect("it is there");
-    assert_eq!((meter.version.as_str(), meter.status), ("1.1.0", AppStatus::Running));
+    assert_eq!(node.version(), "1.1.0");
+    assert!(lives(&node, "meter"));
 }
 
 #[test]
@@ -243,9 +242,9 @@ fn an_app_of_type_load_is_started_by_hand() {
     let node = Node::start();
     let (_scratch, tarball) = plant(&[(RELEASE, PERMANENT, "version = \"1.1.0\"\ntype = \"load\"")]);
     node.ok(&["upgrade", &tarball]);
-    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Loaded && app.processes == 0));
+    assert_eq!((node.app("meter").status, node.app("meter").processes), (AppStatus::Loaded, 0));
     node.ok(&["app", "start", "meter"]);
-    assert!(app(&node, "meter").is_some_and(|app| app.status == AppStatus::Running && app.processes > 0));
+    assert!(lives(&node, "meter"));
 }
 
 #[test]
