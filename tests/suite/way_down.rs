@@ -1,4 +1,5 @@
-//! States on their way to an older version that does not know all of them, and to a newer one that may not (S13, S48, R2).
+//! States on their way to an older version that does not know all of them, and to a newer one that
+//! may not (S13, S48, R2).
 
 use std::process::Stdio;
 
@@ -214,8 +215,8 @@ fn an_alias_is_taken_on_the_way_up_and_the_way_back_that_loses_it_is_told_before
     node.ok(&["unpack", &release("link-1.3.0")]);
     let checked = checked(&node, "1.3.0");
     let both = "`total` is only in 1.3.0 and `made` is only in 1.0.0";
-    let way_back = |warning: &&String| warning.contains("on the way back to 1.0.0") && warning.contains(both);
-    assert_eq!(checked.warnings.iter().filter(way_back).count(), 1, "{:#?}", checked.warnings);
+    let told: Vec<_> = checked.warnings.iter().filter(|warning| warning.contains(both)).collect();
+    assert!(matches!(*told, [told] if told.starts_with("there is no way back to 1.0.0: ")), "{told:#?}");
     let report = reported(&node, &["upgrade", "1.3.0"]);
     assert_eq!((report.outcome, report.warnings), (Outcome::Installed, checked.warnings));
     assert_eq!(node.state(&pid), json!({ "targets": { "a": target("a") }, "total": 1 }));

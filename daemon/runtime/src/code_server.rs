@@ -25,8 +25,8 @@ pub(crate) struct Code {
     late: RwLock<Late>,
 }
 
-/// What is cut out of the states of processes that did not rest for the switch and move here later. Only states of the
-/// version before lose anything.
+/// What is cut out of the states of processes that did not rest for the switch and move here later.
+/// Only states of the version before lose anything.
 #[derive(Debug, Default)]
 struct Late {
     from: Weak<Code>,
@@ -52,7 +52,8 @@ impl Code {
         *self.late.write() = Late { from: Arc::downgrade(old), cut };
     }
 
-    /// Makes an instance of the state of a process that moves here after the switch, from that code.
+    /// Makes an instance of the state of a process that moves here after the switch, from that
+    /// code.
     pub(crate) fn import_late(&self, from: &Arc<Self>, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
         let cut = {
             let late = self.late.read();

@@ -71,7 +71,8 @@ pub enum Conversion {
 }
 
 impl Conversion {
-    /// Returns what is cut out of a state that is carried over by bytes; nothing of one that its new code converts.
+    /// Returns what is cut out of a state that is carried over by bytes; nothing of one that its
+    /// new code converts.
     pub(crate) fn cut(&self) -> &Cut {
         static NOTHING: Cut = Cut::NOTHING;
         match self {

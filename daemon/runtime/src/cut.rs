@@ -1,11 +1,13 @@
 //! Cutting places out of the bytes of a state, before a version reads it that does not know them.
 //!
-//! A place is the names on the way to it with dots between them, as the SDK's `GenServer::DROPPED` spells them: `[]` is any
-//! item of an array, `*` any entry of a map. A variant of an enum that holds something is a map with its name for a key, and
-//! an option is what it holds, so neither needs more.
+//! A place is the names on the way to it with dots between them, as the SDK's `GenServer::DROPPED`
+//! spells them: `[]` is any item of an array, `*` any entry of a map. A variant of an enum that
+//! holds something is a map with its name for a key, and an option is what it holds, so neither
+//! needs more.
 //!
-//! Whatever the bytes are, this ends: no byte is read twice at one depth, and it goes no deeper than the longest place. What
-//! is not built as a place says has nothing to cut, and what is no MessagePack stays as it is; who reads it next says so.
+//! Whatever the bytes are, this ends: no byte is read twice at one depth, and it goes no deeper
+//! than the longest place. What is not built as a place says has nothing to cut, and what is no
+//! MessagePack stays as it is; who reads it next says so.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

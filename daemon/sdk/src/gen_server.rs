@@ -49,7 +49,8 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// | what a variant of an enum holds | by the variant's name | `mode.Busy.max`, `mode.Busy.[].max` |
     /// | a key of a map that has parts itself | `?` | `limits.?.max` |
     ///
-    /// Going down, it says that such a field is no other name of one that this version has added: those are left out then.
+    /// Going down, it says that such a field is no other name of one that this version has added:
+    /// those are left out then.
     ///
     /// In a type that holds itself each depth is a place of its own, so no list names them all:
     /// [`change_code`](Self::change_code) has to leave such a field out. Below an enum that is `untagged`, or tagged within,
@@ -151,9 +152,9 @@ pub trait GenServer: Serialize + DeserializeOwned + Send + Sized + 'static {
         Ok(State::write(self)?)
     }
 
-    /// Describes the types, so that `relctl diff` can compare this version with another one, and a way down can leave out
-    /// what this one has added. What the description does not have counts as not there: describe what `Serialize` and
-    /// `Deserialize` really do.
+    /// Describes the types, so that `relctl diff` can compare this version with another one, and a
+    /// way down can leave out what this one has added. What the description does not have counts as
+    /// not there: describe what `Serialize` and `Deserialize` really do.
     ///
     /// Unknown by default. With `#[derive(JsonSchema)]` on the state and the types above it is one line:
     /// `Schema::of_server::<Self>()`.

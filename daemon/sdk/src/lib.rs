@@ -114,10 +114,11 @@
 //! | `{ restart_application = "a" }` | stops the app and starts its new version; its state is lost | |
 //! | `{ apply = "m:f", args = [..] }` | calls a function, see below | `undo = { apply = "m:g", args = [..] }` |
 //!
-//! * `change`: `"soft"` (the default) reads the state as it is, going down without what was added; `{ advanced = DATA }` calls `change_code` with that data
-//!   as `extra`; `"supervisor"` asks init for new child specs: children stay, and new ones are not started. For each id
-//!   that only one of the two inits names there must be an `apply`; and a child that was added at run time must have a
-//!   start argument that the new code takes.
+//! * `change`: `"soft"` (the default) reads the state as it is, going down without what was added;
+//!   `{ advanced = DATA }` calls `change_code` with that data as `extra`; `"supervisor"` asks init
+//!   for new child specs: children stay, and new ones are not started. For each id that only one of
+//!   the two inits names there must be an `apply`; and a child that was added at run time must have
+//!   a start argument that the new code takes.
 //! * `timeout`: milliseconds, or `"infinity"`, for the processes to come to rest; without it one second, and
 //!   `relctl upgrade --suspend-timeout` overrides both.
 //! * `deps`: modules that must be loaded before this one going up, and after it going down.
@@ -201,12 +202,13 @@
 //!   of [`GenServer::change_code`]. A field of the old state that the new version reads nowhere fails the upgrade,
 //!   unless it stands in [`GenServer::DROPPED`]. Literals, closures and pointers cannot be in a state.
 //! * **The way back needs no code for what was added.** Where both versions describe their states
-//!   ([`GenServer::schema`]), the node cuts fields that only the newer version has out of a state before the older version
-//!   reads it, and `relctl plan NEW OLD` lists them. It cuts nothing where the older version has a field that the newer one
-//!   lacks: that may be the same under another name, and the plan is refused. Convert such a state in
-//!   [`GenServer::change_code_down`] and say `{ advanced = {} }`, or declare in [`GenServer::DROPPED`] what was removed.
-//!   Nothing is cut below an `untagged` enum, among flattened fields, in a type that holds itself, or in a module without a
-//!   schema: the older version refuses what it does not know.
+//!   ([`GenServer::schema`]), the node cuts fields that only the newer version has out of a state
+//!   before the older version reads it, and `relctl plan NEW OLD` lists them. It cuts nothing where
+//!   the older version has a field that the newer one lacks: that may be the same under another
+//!   name, and the plan is refused. Convert such a state in [`GenServer::change_code_down`] and say
+//!   `{ advanced = {} }`, or declare in [`GenServer::DROPPED`] what was removed. Nothing is cut
+//!   below an `untagged` enum, among flattened fields, in a type that holds itself, or in a module
+//!   without a schema: the older version refuses what it does not know.
 //! * **Messages outlive versions, too.** What an older version sent may be handled by a newer one: keep reading the old
 //!   form for one release.
 //! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`

@@ -1,5 +1,5 @@
-//! What a module reads and writes, as JSON schemas: what `relctl diff`, and the planner of a way down, compare two versions
-//! by.
+//! What a module reads and writes, as JSON schemas: what `relctl diff`, and the planner of a way
+//! down, compare two versions by.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

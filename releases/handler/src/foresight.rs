@@ -31,7 +31,8 @@ use crate::rehearsal::{functions, rehearse};
 pub(crate) struct Foresight {
     pub(crate) obstacles: Vec<Obstacle>,
     pub(crate) warnings: Vec<String>,
-    /// The modules that do not take a state: what the schemas say of these needs no warning of its own.
+    /// The modules that do not take a state: what the schemas say of these needs no warning of its
+    /// own.
     pub(crate) unread: BTreeSet<ModuleName>,
 }
 

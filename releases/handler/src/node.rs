@@ -262,14 +262,16 @@ pub struct Coming<'a> {
     pub change: MemberChange,
     /// What would be left out of their states.
     pub dropped: &'a Dropped,
-    /// The schemas say that a state may not be read: whatever [`Look`] is wanted, states are asked about.
+    /// The schemas say that a state may not be read: whatever [`Look`] is wanted, states are asked
+    /// about.
     pub is_doubtful: bool,
 }
 
 /// How much is to be foreseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// What holds for as long as the tree does not change: before an install. States that may not be read, too.
+    /// What holds for as long as the tree does not change: before an install. States that may not
+    /// be read, too.
     Tree,
     /// Also what holds for this moment only: states, and messages that wait.
     Moment,

@@ -13,7 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use reld_plan::{Action, Mark, MemberChange, ModuleName, Release, Script, Step, Windows, plan_windows};
+use reld_plan::{
+    Action, Mark, MemberChange, ModuleName, Release, Script, Step, Warning, Windows, plan_windows,
+};
 
 use crate::check::restarts;
 use crate::error::Obstacle;
@@ -74,7 +76,9 @@ impl Outlook {
                 Self { obstacle: Some(Obstacle::NoWayBack { need, why }), ..Self::default() }
             }
             (Err(why), None) => {
-                let warning = Some(format!("there is no way back: {why}"));
+                let says_so = |warning: &Warning| matches!(warning, Warning::NoWayBack { .. });
+                let is_told = script.warnings.iter().any(says_so);
+                let warning = (!is_told).then(|| format!("there is no way back: {why}"));
                 Self { warning, back: one_way, ..Self::default() }
             }
         }

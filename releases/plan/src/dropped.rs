@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Places of a state that only the version left has, spelled as the SDK's `GenServer::DROPPED` spells them: the node cuts
-/// them out before the older version reads it. Going up there are none.
+/// Places of a state that only the version left has, spelled as the SDK's `GenServer::DROPPED`
+/// spells them: the node cuts them out before the older version reads it. Going up there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Dropped(pub Vec<String>);

@@ -241,7 +241,8 @@ pub enum PlanError {
         /// The version.
         vsn: Vsn,
     },
-    /// A state would lose a place that may only be called otherwise, or stand elsewhere, in the older version.
+    /// A state would lose a place that may only be called otherwise, or stand elsewhere, in the
+    /// older version.
     #[error(
         "cannot carry the states of module {module} from {from} down to {to} as they are: {} only in {from} and {} only in \
          {to}, so that the one may be the other, renamed or moved; write {{ update = \"{module}\", change = {{ advanced = \

@@ -49,18 +49,17 @@ fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     Ok(script)
 }
 
-/// Returns what keeps a release from being taken back as it is to be expected. That no appup leads down is as its author
-/// wants it.
+/// Returns what keeps a release from being taken back as it is to be expected. That no appup leads
+/// down is as its author wants it.
 fn way_back(pair: &Pair<'_>, windows: Windows) -> Vec<Warning> {
-    let to = pair.base.version();
-    let warning = |problem: String| Warning::WayBack { to: to.clone(), problem };
+    let to = || pair.base.version().clone();
     match one_way(pair, windows) {
         Ok(script) => {
-            let unread = |warning: &&Warning| matches!(warning, Warning::StateNotRead { .. });
-            script.warnings.iter().filter(unread).map(|unread| warning(unread.to_string())).collect()
+            let unread = script.warnings.iter().filter(|one| matches!(one, Warning::StateNotRead { .. }));
+            unread.map(|unread| Warning::WayBack { to: to(), problem: unread.to_string() }).collect()
         }
         Err(PlanError::NoRelup { .. } | PlanError::NoAppup { .. }) => Vec::new(),
-        Err(error) => vec![warning(error.to_string())],
+        Err(error) => vec![Warning::NoWayBack { to: to(), why: error.to_string() }],
     }
 }
 

@@ -11,7 +11,8 @@ use crate::script::{Action, MemberChange};
 use crate::version::Vsn;
 use crate::warning::Warning;
 
-/// The modules whose processes take their states to another version, as far as both versions describe them.
+/// The modules whose processes take their states to another version, as far as both versions
+/// describe them.
 #[derive(Debug)]
 pub(crate) struct States<'a>(BTreeMap<&'a ModuleName, State<'a>>);
 

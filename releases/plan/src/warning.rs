@@ -88,12 +88,20 @@ pub enum Warning {
         /// What differs.
         why: Vec<String>,
     },
-    /// What would be found on the way back, which a release that does badly takes.
+    /// A release that does badly could not be taken back.
+    #[error("there is no way back to {to}: {why}")]
+    NoWayBack {
+        /// The release that is left.
+        to: Vsn,
+        /// Why there is no plan.
+        why: String,
+    },
+    /// A state may not be read on the way back.
     #[error("on the way back to {to}: {problem}")]
     WayBack {
         /// The release that is left.
         to: Vsn,
-        /// An error or a warning of that plan.
+        /// A warning of that plan.
         problem: String,
     },
     /// What runs on although the release does not start it would be gone after a restart.
@@ -167,6 +175,7 @@ impl Warning {
             Self::Kept { .. } => "kept",
             Self::NotDeleted { .. } => "not_deleted",
             Self::StateNotRead { .. } => "state_not_read",
+            Self::NoWayBack { .. } => "no_way_back",
             Self::WayBack { .. } => "way_back",
             Self::NotRestarted { .. } => "not_restarted",
             Self::RestartStarts { .. } => "restart_starts",
@@ -188,7 +197,9 @@ impl Warning {
                 vec![json!(module), json!(app), json!(vsn)]
             }
             Self::StateNotRead { module, from, to, .. } => vec![json!(module), json!(from), json!(to)],
-            Self::WayBack { to, problem } => vec![json!(to), json!(problem)],
+            Self::NoWayBack { to, why: what } | Self::WayBack { to, problem: what } => {
+                vec![json!(to), json!(what)]
+            }
             Self::NotRestarted { apps } => vec![json!(apps.iter().map(|(app, _)| app).collect::<Vec<_>>())],
             Self::RestartStarts { apps } => vec![json!(apps)],
             Self::OtherStart { app, from, to } => vec![json!(app), json!(from), json!(to)],

@@ -15,8 +15,8 @@ use crate::package::Tarball;
 /// All documents of one release, each about what its place says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Documents {
-    /// `release.toml` with the `app.toml`, `appup.toml` and `schema.json` of every app, checked to belong together, and
-    /// its `relup.toml`.
+    /// `release.toml` with the `app.toml`, `appup.toml` and `schema.json` of every app, checked to
+    /// belong together, and its `relup.toml`.
     pub release: Release,
     /// `config.toml`; empty where there is none.
     pub config: Config,
@@ -163,7 +163,8 @@ pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFil
     Ok(relup)
 }
 
-/// A `schema.json` that cannot be read says nothing: it is no reason to refuse a release that runs without it.
+/// A `schema.json` that cannot be read says nothing: it is no reason to refuse a release that runs
+/// without it.
 fn schemas(texts: &dyn Texts, app: &RelApp) -> Result<Schemas, Error> {
     let (path, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
     let schemas = text.and_then(|text| Schemas::parse(&path.to_string_lossy(), &text).ok());

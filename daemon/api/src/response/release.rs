@@ -79,7 +79,8 @@ pub struct Report {
     pub lingering: Vec<Lingerer>,
     /// Modules whose old code could not be purged.
     pub unpurged: Vec<String>,
-    /// What was left out of states on the way down, by module: places that only the newer version knows.
+    /// What was left out of states on the way down, by module: places that only the newer version
+    /// knows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, Vec<String>>,
     /// How the way back was tried before the switch; absent where nothing could need it.

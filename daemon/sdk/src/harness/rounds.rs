@@ -38,9 +38,10 @@ pub enum RoundsError {
 
 /// Takes a state of the older `version` up to `S`, down, and up again; returns the last state.
 ///
-/// `Old` spells the older version's state out, as it was written there: after up and down it must be equal, and every
-/// field must be read. `up_extra` and `down_extra` are the appup's, as anything that can be written. A node leaves out on the
-/// way down what only the newer version has; this does not, so that it tests a `change_code_down` of your own.
+/// `Old` spells the older version's state out, as it was written there: after up and down it must
+/// be equal, and every field must be read. `up_extra` and `down_extra` are the appup's, as anything
+/// that can be written. A node leaves out on the way down what only the newer version has; this
+/// does not, so that it tests a `change_code_down` of your own.
 ///
 /// # Errors
 /// See [`RoundsError`].

@@ -1,5 +1,5 @@
-//! Going down by what the schemas say: which places the planner drops, that the node finds them in the bytes, and that the
-//! older version reads what is left; and where nothing is dropped.
+//! Going down by what the schemas say: which places the planner drops, that the node finds them in
+//! the bytes, and that the older version reads what is left; and where nothing is dropped.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -50,7 +50,8 @@ fn check_moved<From: JsonSchema, To: JsonSchema>(added: &[&str], missing: &[&str
     }
 }
 
-/// Checks that nothing is dropped, since the schemas do not tell enough: the older version judges by itself.
+/// Checks that nothing is dropped, since the schemas do not tell enough: the older version judges
+/// by itself.
 #[track_caller]
 fn check_strict<From: JsonSchema, To: JsonSchema>(why: &str) {
     let script = planned::<From, To>(&[]).expect("nothing was renamed");

@@ -1,7 +1,8 @@
 //! How a state is carried over that no code of its author converts.
 //!
-//! Going up, the newer version has to read all of it: a place that it does not know may be a forgotten rename. Going down,
-//! the older version cannot know what came after it, so both schemas decide:
+//! Going up, the newer version has to read all of it: a place that it does not know may be a
+//! forgotten rename. Going down, the older version cannot know what came after it, so both schemas
+//! decide:
 //!
 //! | only the newer state has | only the older state has | |
 //! |---|---|---|
@@ -9,9 +10,9 @@
 //! | some places | none, or what the newer version declares in DROPPED | these places are dropped |
 //! | some places | others | one may be the other, renamed or moved: it is not carried over |
 //!
-//! Nothing is dropped where the schemas do not tell enough: where another value is spelled like one of these places, below
-//! shapes that look alike (an `untagged` enum) or lie over each other (`flatten`), in a type that holds itself, or where a
-//! type is another one altogether.
+//! Nothing is dropped where the schemas do not tell enough: where another value is spelled like one
+//! of these places, below shapes that look alike (an `untagged` enum) or lie over each other
+//! (`flatten`), in a type that holds itself, or where a type is another one altogether.
 
 use super::schema::{Difference, Differences, Kind, Unread, Verdict, compare};
 use crate::dropped::Dropped;
@@ -38,7 +39,8 @@ pub(crate) struct Moved {
     pub(crate) to: Vec<String>,
 }
 
-/// Compares the states of two versions of a module; `None` where a version does not describe its own.
+/// Compares the states of two versions of a module; `None` where a version does not describe its
+/// own.
 pub(crate) fn carried(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Option<Carried> {
     let (left, to) = (left.interface.as_ref()?, to.interface.as_ref()?);
     let differences = compare(left.state.as_ref()?, to.state.as_ref()?, Unread::Refused(&to.dropped));
@@ -56,7 +58,8 @@ impl Carried {
         unread.map(|one| one.text.clone()).collect()
     }
 
-    /// Decides about the places that only the newer state has. It `declares` what of older ones it means to lose.
+    /// Decides about the places that only the newer state has. It `declares` what of older ones it
+    /// means to lose.
     fn drop_added(&mut self, declares: &[String]) {
         let differences = &mut self.differences.0;
         let left: Vec<String> = differences.iter().filter_map(added).map(str::to_owned).collect();

@@ -1,4 +1,5 @@
-//! Whether two schemas say the same, followed through their references: for what is not compared place by place.
+//! Whether two schemas say the same, followed through their references: for what is not compared
+//! place by place.
 
 use std::collections::BTreeSet;
 

@@ -14,8 +14,8 @@
 //! | integer | integer of at least its range | the same, or additive |
 //! | any other difference | | needs code |
 //!
-//! A keyword that is not known here has to be equal on both sides, and so has what serde lays over each other (`flatten`, a tag
-//! within): in doubt a person is asked.
+//! A keyword that is not known here has to be equal on both sides, and so has what serde lays over
+//! each other (`flatten`, a tag within): in doubt a person is asked.
 //!
 //! Places are spelled as the SDK spells them, in the table at `GenServer::DROPPED`: what is printed here as gone can be
 //! declared there, and is what the SDK finds in the bytes.
@@ -51,8 +51,8 @@ pub(crate) struct Difference {
 /// What a difference says of places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// In a state: this one is written and not read. Where it is not declared, code has to leave it out, and needs nothing
-    /// to do so.
+    /// In a state: this one is written and not read. Where it is not declared, code has to leave it
+    /// out, and needs nothing to do so.
     Gone(String),
     /// The same at every depth of a type that holds itself: these have no names.
     GoneBelow,

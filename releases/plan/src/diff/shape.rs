@@ -1,4 +1,5 @@
-//! The shapes that a JSON schema allows: an enum has one for each variant, an option has null for a second.
+//! The shapes that a JSON schema allows: an enum has one for each variant, an option has null for a
+//! second.
 
 use serde_json::{Map, Value};
 
@@ -179,8 +180,9 @@ impl<'a> Shape<'a> {
         self.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys)
     }
 
-    /// Whether it is a map with an enum's words for keys: such a schema lists them like fields, each with the map's one
-    /// type. (So does that of a struct which denies unknown fields and has options of one type only; it is taken for a map.)
+    /// Whether it is a map with an enum's words for keys: such a schema lists them like fields,
+    /// each with the map's one type. (So does that of a struct which denies unknown fields and has
+    /// options of one type only; it is taken for a map.)
     pub(super) fn is_keyed_by_words(&self) -> bool {
         let mut values = self.properties().map(|(_, value)| value);
         let Some(first) = values.next() else { return false };

@@ -1,5 +1,5 @@
-//! What a script says of states on their way to an older version, and to a newer one. Which places are dropped is tested
-//! where the SDK is, in its `schema/way_down.rs`.
+//! What a script says of states on their way to an older version, and to a newer one. Which places
+//! are dropped is tested where the SDK is, in its `schema/way_down.rs`.
 
 use reld_plan::{
     Action, AppDocs, PlanError, Rel, Release, RelupFile, Schemas, Script, Vsn, Warning, Windows, plan,
@@ -7,8 +7,8 @@ use reld_plan::{
 };
 use serde_json::{Value, json};
 
-/// Version 1 and 2 of the app `a`. Its module `same` never changes, `grown` has a field more in version 2, `renamed` has one
-/// under another name.
+/// Version 1 and 2 of the app `a`. Its module `same` never changes, `grown` has a field more in
+/// version 2, `renamed` has one under another name.
 fn releases(up: &str, down: &str) -> [Release; 2] {
     releases_with(&format!("[[up]]\nfrom = '1.0.0'\n{up}\n[[down]]\nto = '1.0.0'\n{down}\n"))
 }
@@ -184,17 +184,34 @@ fn going_up_the_plan_says_what_keeps_it_from_being_taken_back() {
         plan(&old, &new).unwrap().warnings
     };
     match warnings("instructions = []").as_slice() {
-        [warning @ Warning::WayBack { to, .. }] => {
-            assert_eq!((warning.class(), to), ("way_back", &Vsn::new(1, 0, 0)));
+        [warning @ Warning::NoWayBack { to, .. }] => {
+            assert_eq!((warning.class(), to), ("no_way_back", &Vsn::new(1, 0, 0)));
             let told = warning.to_string();
-            let begin = "on the way back to 1.0.0: cannot carry the states of module renamed";
+            let begin = "there is no way back to 1.0.0: cannot carry the states of module renamed";
             assert!(told.starts_with(begin), "{told}");
         }
         other => panic!("{other:?}"),
     }
     let wrong = warnings(&format!("instructions = [{CODE}, {{ load_module = 'absent' }}]"));
-    assert!(matches!(wrong.as_slice(), [Warning::WayBack { .. }]), "{wrong:?}");
+    assert!(matches!(wrong.as_slice(), [Warning::NoWayBack { .. }]), "{wrong:?}");
     assert_eq!(warnings(&up), []);
+    // A state that the older version may not read, for a reason that no place tells.
+    let [old, new] = releases(&up, &format!("instructions = [{CODE}]"));
+    let wider = |schemas: &mut Schemas| {
+        let grown = schemas.modules.get_mut(&"grown".parse().unwrap()).unwrap();
+        let state = grown.interface.as_mut().unwrap().state.as_mut().unwrap();
+        state["properties"]["n"]["format"] = json!("uint32");
+    };
+    let mut docs = old.apps()[0].docs.clone();
+    wider(&mut docs.schemas);
+    match plan(&old.with_app(docs).unwrap(), &new).unwrap().warnings.as_slice() {
+        [warning @ Warning::WayBack { .. }] => {
+            let told = warning.to_string();
+            assert!(told.starts_with("on the way back to 1.0.0: module grown 1.0.0 may not read"), "{told}");
+            assert!(told.contains("`n` was integer (uint64), is integer (uint32)"), "{told}");
+        }
+        other => panic!("{other:?}"),
+    }
     // One that leads nowhere down is as its author wants it.
     let [old, new] = releases_with(&format!("[[up]]\nfrom = '1.0.0'\n{up}\n"));
     assert_eq!(plan(&old, &new).unwrap().warnings, []);

@@ -50,7 +50,8 @@ pub(crate) struct Double {
     pub(crate) notes: Sender<String>,
 }
 
-/// The state of every gen_server. Version 1 calls the count `n`, later ones `count`; version 3 adds `since`.
+/// The state of every gen_server. Version 1 calls the count `n`, later ones `count`; version 3 adds
+/// `since`.
 #[derive(Debug, Default)]
 struct State {
     count: u64,
