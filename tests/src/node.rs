@@ -20,6 +20,7 @@ use crate::run::{Run, eventually};
 pub struct Node {
     folder: TempDir,
     daemon: Child,
+    under: Vec<String>,
     options: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -27,26 +28,28 @@ pub struct Node {
 impl Node {
     /// Starts an idle node and waits until it answers.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_under(&[], &[], &[])
     }
 
     /// Starts an idle node with these options of the daemon and waits until it answers.
     pub fn start_with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        Self::begin(folder, options, Vec::new())
+        Self::start_under(&[], options, &[])
     }
 
     /// Starts an idle node with these variables in its environment and waits until it answers.
     pub fn start_in(environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self::begin(folder, Vec::new(), environment.iter().map(variable).collect())
+        Self::start_under(&[], &[], environment)
     }
 
-    fn begin(folder: TempDir, options: Vec<String>, environment: Vec<(String, String)>) -> Self {
-        let daemon = spawn(folder.path(), &options, &environment);
-        let mut node = Self { folder, daemon, options, environment };
+    /// Starts an idle node as an argument of another command, which executes it in its own process, and waits until it answers.
+    pub fn start_under(command: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let (under, options) = (owned(command), owned(options));
+        let environment: Vec<_> = environment.iter().map(variable).collect();
+        let daemon = spawn(folder.path(), &under, &options, &environment);
+        let mut node = Self { folder, daemon, under, options, environment };
         node.await_answer();
         node
     }
@@ -66,7 +69,7 @@ impl Node {
     pub fn kill_9_and_restart(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
-        self.daemon = spawn(self.folder.path(), &self.options, &self.environment);
+        self.daemon = spawn(self.folder.path(), &self.under, &self.options, &self.environment);
         self.await_answer();
     }
 
@@ -94,11 +97,11 @@ impl Node {
         paths.filter(|path| path.contains(".loaded.so")).collect()
     }
 
-    /// Returns how much of the daemon's memory is resident.
+    /// Returns how much of the daemon's memory is resident, to the page: `status` has it to some hundred pages only.
     pub fn resident_kb(&self) -> f64 {
         let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the daemon lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the daemon lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("Rss:"));
         let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
         number.expect("the kernel says what is resident")
     }
@@ -178,11 +181,12 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-fn spawn(folder: &Path, options: &[String], environment: &[(String, String)]) -> Child {
+fn spawn(folder: &Path, under: &[String], options: &[String], environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(log(folder)).expect("a log can be written");
     let printed = log.try_clone().expect("a file can be opened twice");
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--"])
+        .args(under)
         .arg(&programs().reld)
         .arg("--root")
         .arg(folder.join("root"))

@@ -35,7 +35,7 @@ pub(crate) struct Servers<'a> {
     pub(crate) groups: usize,
 }
 
-pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows) {
+pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, probes: usize) {
     let Servers { n, state, shape, groups } = servers;
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
@@ -43,13 +43,14 @@ pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows) {
     node.ok(&["unpack", &release("bench-1.1.0")]);
     let (mut up, mut down) = (Vec::new(), Vec::new());
     for _ in 0..reps {
-        up.push(install(&node, n, "1.1.0", 2, windows));
-        down.push(install(&node, n, "1.0.0", 1, windows));
+        up.push(install(&node, n, "1.1.0", 2, windows, probes));
+        down.push(install(&node, n, "1.0.0", 1, windows, probes));
     }
     for (dir, seen) in [("up", up), ("down", down)] {
         let windows = if windows == Windows::Group { "group" } else { "release" };
         let parameters = json!({
             "dir": dir, "n": n, "state": state, "shape": shape, "windows": windows, "groups": groups,
+            "probes": probes,
         });
         report(&parameters, &seen);
     }
@@ -70,8 +71,8 @@ pub(crate) fn order(node: &Node, order: &Value) -> Value {
     node.json(&["call", "driver", &order, "--timeout", "600000"])["reply"].clone()
 }
 
-fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -> Seen {
-    order(node, &json!("watch"));
+fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows, probes: usize) -> Seen {
+    order(node, &json!({"watch": {"probes": probes}}));
     sleep(Duration::from_millis(100));
     let start = now();
     let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
@@ -79,13 +80,18 @@ fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows) -
     let end = now();
     sleep(Duration::from_millis(50));
     let pings = order(node, &json!("unwatch"));
-    let checked = order(node, &json!({"check": {"version": version}}));
-    assert_eq!(checked, json!(n), "servers of version {version} with the right state");
+    check(node, n, version);
     let latencies =
         pings.as_array().into_iter().flatten().filter_map(|ping| latency(ping, start, end)).collect();
     let millis = |micros: &Value| micros.as_f64().expect("a report has its times") / 1e3;
     let (install, pause) = (millis(&report["took_us"]), millis(&report["pauses"]["max_us"]));
     Seen { command: (end - start) / MS, install, pause, latencies }
+}
+
+/// Makes sure that all servers run a version and have the state that belongs to it.
+pub(crate) fn check(node: &Node, n: u64, version: u64) {
+    let checked = order(node, &json!({"check": {"version": version}}));
+    assert_eq!(checked, json!(n), "servers of version {version} with the right state");
 }
 
 /// Returns a ping's latency in milliseconds if it belongs to the time from `start` to `end`.
@@ -113,6 +119,9 @@ fn report(parameters: &Value, seen: &[Seen]) {
     line::print("upgrade_install_total", parameters, "ms", of(&|seen| seen.install));
     line::print("upgrade_install_command", parameters, "ms", of(&|seen| seen.command));
     line::print("upgrade_suspend_to_resume", parameters, "ms", of(&|seen| seen.pause));
+    if parameters["probes"] == 0 {
+        return;
+    }
     line::print("upgrade_probe_max", parameters, "ms", probe(100));
     line::print("upgrade_probe_p99", parameters, "ms", probe(99));
     line::print("upgrade_probe_p50", parameters, "ms", probe(50));
