@@ -23,8 +23,12 @@ pub fn folder(relative: &str) -> PathBuf {
     workspace().join(relative)
 }
 
-/// As this kit was built itself, so that cargo finds most of it done.
-const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+/// Returns the cargo profile that this kit was built with, and builds with, so that cargo finds most of it done.
+pub fn profile() -> String {
+    let folder = target();
+    let name = folder.file_name().expect("the profile's folder has a name").to_string_lossy();
+    if name == "debug" { "dev".to_owned() } else { name.into_owned() }
+}
 
 /// The features of a dependency hang on what cargo is asked to build. Tests ask for what `cargo test --workspace` has
 /// built already; the benchmark asks for the programs alone.
@@ -40,7 +44,7 @@ pub(crate) fn programs() -> &'static Programs {
     PROGRAMS.get_or_init(|| {
         let status = Command::new(env!("CARGO"))
             .current_dir(workspace())
-            .args(["build", "--profile", PROFILE])
+            .args(["build", "--profile", &profile()])
             .args(SELECTION)
             .arg("--target-dir")
             .arg(target().parent().expect("the profile's folder lies in the target folder"))
@@ -91,6 +95,6 @@ pub fn pack_release(release: &Path, apps: &Path, tarball: &Path) {
     relctl
         .env("CARGO_TARGET_DIR", target().parent().expect("the profile's folder lies in the target folder"));
     relctl.arg("pack").arg(release).arg("--apps").arg(apps);
-    relctl.arg("--output").arg(tarball).args(["--profile", PROFILE]);
+    relctl.arg("--output").arg(tarball).args(["--profile", &profile()]);
     Run::of(&mut relctl).expect(0);
 }

@@ -16,7 +16,7 @@ mod read;
 mod run;
 mod soak;
 
-pub use build::{folder, pack_release, release};
+pub use build::{folder, pack_release, profile, release};
 pub use churn::{Churned, churn, count, open_market};
 pub use json::{exactly, field, keys};
 pub use node::{Node, pid_value};

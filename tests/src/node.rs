@@ -21,6 +21,7 @@ use crate::run::{Run, eventually};
 pub struct Node {
     folder: TempDir,
     daemon: Child,
+    under: Vec<String>,
     options: Vec<String>,
     environment: Vec<(String, String)>,
     /// Where its log goes; into a file of its folder when absent.
@@ -30,38 +31,42 @@ pub struct Node {
 impl Node {
     /// Starts an idle node and waits until it answers.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_under(&[], &[], &[])
     }
 
     /// Starts an idle node with these options of the daemon and waits until it answers.
     pub fn start_with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        Self::begin(folder, options, Vec::new(), None)
+        Self::start_under(&[], options, &[])
     }
 
     /// Starts an idle node with these variables in its environment and waits until it answers.
     pub fn start_in(environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self::begin(folder, Vec::new(), environment.iter().map(variable).collect(), None)
+        Self::start_under(&[], &[], environment)
     }
 
     /// Starts an idle node that logs everything as JSON to `stderr`, and waits until it answers.
     pub fn start_logging_to(stderr: impl Into<OwnedFd>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let environment = vec![("RELD_LOG".to_owned(), "debug".to_owned())];
-        Self::begin(folder, vec!["--log-json".to_owned()], environment, Some(stderr.into()))
+        Self::begin(&[], &["--log-json"], &[("RELD_LOG", "debug")], Some(stderr.into()))
+    }
+
+    /// Starts an idle node as an argument of another command, which executes it in its own process, and waits until it answers.
+    pub fn start_under(command: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::begin(command, options, environment, None)
     }
 
     fn begin(
-        folder: TempDir,
-        options: Vec<String>,
-        environment: Vec<(String, String)>,
+        command: &[&str],
+        options: &[&str],
+        environment: &[(&str, &str)],
         stderr: Option<OwnedFd>,
     ) -> Self {
-        let daemon = spawn(folder.path(), &options, &environment, stderr.as_ref());
-        let mut node = Self { folder, daemon, options, environment, stderr };
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let (under, options) = (owned(command), owned(options));
+        let environment: Vec<_> = environment.iter().map(variable).collect();
+        let daemon = spawn(folder.path(), &under, &options, &environment, stderr.as_ref());
+        let mut node = Self { folder, daemon, under, options, environment, stderr };
         node.await_answer();
         node
     }
@@ -81,7 +86,8 @@ impl Node {
     pub fn kill_9_and_restart(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
-        self.daemon = spawn(self.folder.path(), &self.options, &self.environment, self.stderr.as_ref());
+        let (under, options) = (&self.under, &self.options);
+        self.daemon = spawn(self.folder.path(), under, options, &self.environment, self.stderr.as_ref());
         self.await_answer();
     }
 
@@ -109,11 +115,11 @@ impl Node {
         paths.filter(|path| path.contains(".loaded.so")).collect()
     }
 
-    /// Returns how much of the daemon's memory is resident.
+    /// Returns how much of the daemon's memory is resident, to the page: `status` has it to some hundred pages only.
     pub fn resident_kb(&self) -> f64 {
         let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the daemon lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the daemon lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("Rss:"));
         let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
         number.expect("the kernel says what is resident")
     }
@@ -208,6 +214,7 @@ fn log(folder: &Path) -> PathBuf {
 
 fn spawn(
     folder: &Path,
+    under: &[String],
     options: &[String],
     environment: &[(String, String)],
     stderr: Option<&OwnedFd>,
@@ -217,6 +224,7 @@ fn spawn(
     let stderr = stderr.map_or(Ok(log.into()), OwnedFd::try_clone).expect("a descriptor can be copied");
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--"])
+        .args(under)
         .arg(&programs().reld)
         .arg("--root")
         .arg(folder.join("root"))

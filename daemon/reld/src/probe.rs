@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -76,9 +77,21 @@ pub(crate) fn questions(file: &Path, folder: &Path, timeout: Duration) -> Option
 
 /// Returns the daemon that runs, even where another one was put in the place of its file, as a look into a library.
 fn own(file: &Path) -> Command {
-    let mut program = Command::new("/proc/self/exe");
+    let link = PathBuf::from("/proc/self/exe");
+    let mut program = Command::new(match link.read_link() {
+        Ok(named) => daemon(link, named),
+        Err(_) => link,
+    });
     program.arg("probe").arg(file);
     program
+}
+
+/// Chooses between the kernel's link to the program that runs and the path that is read from it. A daemon that was replaced
+/// is behind the link only. Below valgrind the link leads to valgrind, which answers the daemon's path to who reads it.
+fn daemon(link: PathBuf, named: PathBuf) -> PathBuf {
+    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    let is_emulated = file(&named).is_some_and(|named| Some(named) != file(&link));
+    if is_emulated { named } else { link }
 }
 
 fn said(Probed { fault, output }: Probed) -> Option<String> {
@@ -284,5 +297,19 @@ mod tests {
             }
         }
         assert_eq!(last(&collect(Odd)), [""; 0]);
+    }
+
+    #[test]
+    fn a_library_is_looked_into_by_the_daemon_that_runs_and_below_valgrind_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("reld"), "").unwrap();
+        std::fs::write(path("valgrind"), "").unwrap();
+        std::os::unix::fs::symlink(path("reld"), path("exe")).unwrap();
+        assert_eq!(daemon(path("exe"), path("reld")), path("exe"));
+        assert_eq!(daemon(path("exe"), path("reld (deleted)")), path("exe"));
+        std::fs::remove_file(path("exe")).unwrap();
+        std::os::unix::fs::symlink(path("valgrind"), path("exe")).unwrap();
+        assert_eq!(daemon(path("exe"), path("reld")), path("reld"));
     }
 }

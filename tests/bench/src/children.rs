@@ -13,7 +13,7 @@ use crate::line::{percentile, print};
 use crate::upgrade::order;
 
 /// Supervisors, by the driver's word for them.
-const STRATEGIES: [(&str, &str); 2] = [("simple_one_for_one", "simple"), ("one_for_one", "one")];
+pub(crate) const STRATEGIES: [(&str, &str); 2] = [("simple_one_for_one", "simple"), ("one_for_one", "one")];
 
 /// How often a child is started again.
 const RESTARTS: u64 = 2_000;
@@ -22,26 +22,26 @@ const RESTARTS: u64 = 2_000;
 const WARM_UP: u64 = 1_000;
 
 /// What was seen of one node that was filled.
-struct Filled {
+pub(crate) struct Filled {
     per_second: f64,
-    bytes: f64,
+    pub(crate) bytes: f64,
 }
 
 /// Starts `n` servers in a fresh node for each time.
 pub(crate) fn fill(reps: usize, n: u64) {
     for (strategy, shape) in STRATEGIES {
-        let filled: Vec<Filled> = (0..reps).map(|_| fill_one(n, shape)).collect();
+        let filled: Vec<Filled> = (0..reps).map(|_| fill_one(&start(&[], &[]), n, shape)).collect();
         let parameters = json!({"strategy": strategy, "n": n, "mode": "idle"});
         print("spawn_rate", &parameters, "procs/s", filled.iter().map(|filled| filled.per_second).collect());
         print("idle_rss", &parameters, "bytes/proc", filled.iter().map(|filled| filled.bytes).collect());
     }
 }
 
-fn fill_one(n: u64, shape: &str) -> Filled {
-    let (node, root) = start(&[]);
+/// Starts `n` servers in a node, and some more before.
+pub(crate) fn fill_one((node, root): &(Node, Value), n: u64, shape: &str) -> Filled {
     let spawn = |servers| {
         let order_ = json!({"spawn": {"root": root, "shape": shape, "servers": servers}});
-        order(&node, &order_).as_f64().expect("the driver answers nanoseconds")
+        order(node, &order_).as_f64().expect("the driver answers nanoseconds")
     };
     spawn(WARM_UP);
     let before = node.resident_kb();
@@ -56,7 +56,7 @@ fn fill_one(n: u64, shape: &str) -> Filled {
 pub(crate) fn restart(siblings: u64) {
     for (strategy, shape) in STRATEGIES {
         for crash in ["kill", "exit", "panic"] {
-            let (node, root) = start(&[("RELD_LOG", "off")]);
+            let (node, root) = start(&[], &[("RELD_LOG", "off")]);
             let order_ = json!({"root": root, "shape": shape, "siblings": siblings, "crash": crash, "times": RESTARTS});
             let mut samples = times(&order(&node, &json!({"restart": order_})), 1e3);
             samples.sort_by(f64::total_cmp);
@@ -70,15 +70,16 @@ pub(crate) fn restart(siblings: u64) {
 /// Lists the children of a supervisor of `n`.
 pub(crate) fn which(reps: usize, n: u64) {
     for (strategy, shape) in STRATEGIES {
-        let (node, root) = start(&[]);
+        let (node, root) = start(&[], &[]);
         let order_ = json!({"which": {"root": root, "shape": shape, "servers": n, "times": reps}});
         let parameters = json!({"strategy": strategy, "n": n});
         print("which_children", &parameters, "ms", times(&order(&node, &order_), 1e6));
     }
 }
 
-fn start(environment: &[(&str, &str)]) -> (Node, Value) {
-    let node = Node::start_in(environment);
+/// Starts a node; returns the driver's root as well.
+pub(crate) fn start(options: &[&str], environment: &[(&str, &str)]) -> (Node, Value) {
+    let node = Node::start_under(&[], options, environment);
     node.ok(&["upgrade", &release("bench-1.0.0")]);
     let root = pid_value(&node.supervisor("driver"));
     (node, root)

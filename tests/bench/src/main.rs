@@ -6,7 +6,7 @@
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
 //! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour. Soak and churn also compare: they fail where something is not
+//! ran on the same machine in the same hour. Count, soak and churn also compare: they fail where something is not
 //! as it has to be.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
@@ -14,6 +14,7 @@ mod call;
 mod cast;
 mod children;
 mod churn;
+mod count;
 mod line;
 mod purge;
 mod scrape;
@@ -32,7 +33,7 @@ use crate::upgrade::Servers;
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything but soak and churn when nothing is named.
+    /// What to measure; everything but count, soak and churn when nothing is named.
     sections: Vec<Section>,
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
@@ -62,6 +63,9 @@ struct Args {
     /// command is `upgrade --probe` then.
     #[arg(long, value_delimiter = ',', default_value = "no")]
     trial: Vec<Trial>,
+    /// How many clients ping servers that are upgraded, four at most.
+    #[arg(long, default_value_t = 4)]
+    probes: usize,
     /// How many rounds, each an upgrade and a downgrade, a soak has.
     #[arg(long, default_value_t = 2_000)]
     rounds: u64,
@@ -71,6 +75,12 @@ struct Args {
     /// How long a churn lasts.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Compare counts with those that `counts.toml` expects of this compiler and profile.
+    #[arg(long)]
+    check: bool,
+    /// Write counts to `counts.toml`, as those that are expected.
+    #[arg(long, conflicts_with = "check")]
+    bless: bool,
 }
 
 /// What of a release moves at once.
@@ -112,6 +122,8 @@ enum Section {
     Scrape,
     /// A callback of a loaded library, beside the same one linked in.
     Steady,
+    /// The instructions of a call, a cast, a start, a restart and a conversion, and the bytes of a process; needs valgrind.
+    Count,
     /// Many upgrades and downgrades of libraries that bind code to threads; takes long.
     Soak,
     /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
@@ -125,7 +137,9 @@ fn upgrades(args: &Args) {
                 args.windows.iter().flat_map(|windows| args.groups.iter().map(move |g| (windows, g)))
             {
                 let servers = |n: &u64| Servers { n: *n, state, shape, groups: *groups };
-                args.n.iter().for_each(|n| upgrade::run(args.reps, servers(n), *windows, &args.trial));
+                args.n
+                    .iter()
+                    .for_each(|n| upgrade::run(args.reps, servers(n), *windows, args.probes, &args.trial));
             }
         }
     }
@@ -168,6 +182,9 @@ fn main() -> ExitCode {
         steady::run(args.reps);
     }
     let mut faults = Vec::new();
+    if args.sections.contains(&Section::Count) {
+        faults.extend(count::run(args.check, args.bless));
+    }
     if args.sections.contains(&Section::Soak) {
         faults.extend(soak::run(args.rounds, args.servers));
     }

@@ -35,7 +35,7 @@ pub(crate) struct Servers<'a> {
     pub(crate) groups: usize,
 }
 
-pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, trials: &[Trial]) {
+pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, probes: usize, trials: &[Trial]) {
     let Servers { n, state, shape, groups } = servers;
     let node = Node::start();
     node.ok(&["upgrade", &release("bench-1.0.0")]);
@@ -45,8 +45,8 @@ pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, trials: &
     for _ in 0..reps {
         // In turn, so that what else the machine does meets all alike.
         for (trial, up, down) in &mut seen {
-            up.push(install(&node, n, "1.1.0", 2, windows, *trial));
-            down.push(install(&node, n, "1.0.0", 1, windows, *trial));
+            up.push(install(&node, n, "1.1.0", 2, windows, probes, *trial));
+            down.push(install(&node, n, "1.0.0", 1, windows, probes, *trial));
         }
     }
     for (trial, up, down) in seen {
@@ -54,6 +54,7 @@ pub(crate) fn run(reps: usize, servers: Servers<'_>, windows: Windows, trials: &
             let windows = if windows == Windows::Group { "group" } else { "release" };
             let parameters = json!({
                 "dir": dir, "n": n, "state": state, "shape": shape, "windows": windows, "groups": groups,
+                "probes": probes,
                 "trial": trial == Trial::Yes,
             });
             report(&parameters, &seen);
@@ -75,8 +76,16 @@ pub(crate) fn order(node: &Node, order: &Value) -> Value {
     node.call_within(600_000, "driver", order)
 }
 
-fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows, trial: Trial) -> Seen {
-    order(node, &json!("watch"));
+fn install(
+    node: &Node,
+    n: u64,
+    release: &str,
+    version: u64,
+    windows: Windows,
+    probes: usize,
+    trial: Trial,
+) -> Seen {
+    order(node, &json!({"watch": {"probes": probes}}));
     sleep(Duration::from_millis(100));
     let start = now();
     let options: &[&str] = if windows == Windows::Group { &["--group-windows"] } else { &[] };
@@ -89,12 +98,17 @@ fn install(node: &Node, n: u64, release: &str, version: u64, windows: Windows, t
     let end = now();
     sleep(Duration::from_millis(50));
     let pings = order(node, &json!("unwatch"));
-    let checked = order(node, &json!({"check": {"version": version}}));
-    assert_eq!(checked, json!(n), "servers of version {version} with the right state");
+    check(node, n, version);
     let latencies =
         pings.as_array().into_iter().flatten().filter_map(|ping| latency(ping, start, end)).collect();
     let (install, pause) = (report.took_us as f64 / 1e3, report.pauses.max_us as f64 / 1e3);
     Seen { command: (end - start) / MS, install, pause, latencies }
+}
+
+/// Makes sure that all servers run a version and have the state that belongs to it.
+pub(crate) fn check(node: &Node, n: u64, version: u64) {
+    let checked = order(node, &json!({"check": {"version": version}}));
+    assert_eq!(checked, json!(n), "servers of version {version} with the right state");
 }
 
 /// Returns a ping's latency in milliseconds if it belongs to the time from `start` to `end`.
@@ -122,6 +136,9 @@ fn report(parameters: &Value, seen: &[Seen]) {
     line::print("upgrade_install_total", parameters, "ms", of(&|seen| seen.install));
     line::print("upgrade_install_command", parameters, "ms", of(&|seen| seen.command));
     line::print("upgrade_suspend_to_resume", parameters, "ms", of(&|seen| seen.pause));
+    if parameters["probes"] == 0 {
+        return;
+    }
     line::print("upgrade_probe_max", parameters, "ms", probe(100));
     line::print("upgrade_probe_p99", parameters, "ms", probe(99));
     line::print("upgrade_probe_p50", parameters, "ms", probe(50));

@@ -12,7 +12,9 @@ pub(crate) struct Intensity {
 impl Intensity {
     /// Notes a restart; says whether it is still one of at most `max` in `period`.
     pub(super) fn allows(&mut self, now: Instant, max: u32, period: Duration) -> bool {
-        self.times.retain(|time| now.duration_since(*time) <= period);
+        while self.times.front().is_some_and(|time| now.duration_since(*time) > period) {
+            self.times.pop_front();
+        }
         self.times.push_back(now);
         self.times.len() <= max as usize
     }

@@ -63,7 +63,8 @@ enum Order {
     Restart { root: Pid, shape: Shape, siblings: u64, crash: Crash, times: u64 },
     /// As `Spawn`, then lists the children, again and again. Answered with nanoseconds for each time.
     Which { root: Pid, shape: Shape, servers: u64, times: u64 },
-    /// Fills the tree below a supervisor, with servers of so many modules. Answered with the number of servers.
+    /// Fills the tree below a supervisor up to so many servers, those to come of so many modules. Answered with the number of
+    /// servers.
     Fill { supervisor: Pid, servers: u64, state: String, shape: Shape, groups: usize },
     /// Asks every server whether it runs a version and has its state. Answered with the number of those that do.
     Check { version: u64 },
@@ -71,10 +72,18 @@ enum Order {
     Timers { timers: u64, after_ms: u64 },
     /// Waits until they have fired, for so long at most. Answered with the nanoseconds by which the last one was late.
     Rung { patience_ms: u64 },
-    /// Starts to send pings to some of the servers. Answered with the number of probes.
-    Watch,
+    /// Starts to send pings to some of the servers, four at most. Answered with the number of probes.
+    Watch { probes: usize },
     /// Stops that. Answered with each ping's time of sending and latency.
     Unwatch,
+    /// Has callgrind write down what it has counted since the last time.
+    Cut,
+}
+
+/// Does nothing. callgrind finds it by its name.
+#[inline(never)]
+fn cut() {
+    std::hint::black_box(());
 }
 
 struct Driver;
@@ -124,11 +133,15 @@ impl Task for Driver {
                     let late = call::<u64>(clock, &Heard::Rung, Duration::from_millis(patience_ms)).await?;
                     reply(from, &late)?;
                 }
-                Order::Watch => {
-                    probes = probe::start(&pool.servers).await?;
+                Order::Watch { probes: number } => {
+                    probes = probe::start(&pool.servers, number).await?;
                     reply(from, &probes.len())?;
                 }
                 Order::Unwatch => reply(from, &probe::stop(std::mem::take(&mut probes)).await?)?,
+                Order::Cut => {
+                    cut();
+                    reply(from, &())?;
+                }
             }
         }
         Ok(())

@@ -49,14 +49,15 @@ impl Pool {
         let modules = modules.ok_or_else(|| Exit::error("there are one to four groups"))?;
         let mut supervisors = Vec::new();
         let of_module = if shape == Shape::Tree { servers.isqrt().div_ceil(groups as u64).max(1) } else { 1 };
-        for (number, module) in modules.iter().cycle().take(groups * of_module as usize).enumerate() {
+        let before = self.servers.len();
+        for (number, module) in (before..).zip(modules.iter().cycle().take(groups * of_module as usize)) {
             let spec = match shape {
                 Shape::One => ChildSpec::supervisor(number, "static_sup", ()),
                 Shape::Simple | Shape::Tree => ChildSpec::supervisor(number, "dynamic_sup", module),
             };
             supervisors.push((running(supervisor::start_child(root, spec).await)?, *module));
         }
-        for (id, (supervisor, module)) in (1..=servers).zip(supervisors.iter().cycle()) {
+        for (id, (supervisor, module)) in (before as u64 + 1..=servers).zip(supervisors.iter().cycle()) {
             let args = (id, state);
             let started = match shape {
                 Shape::One => supervisor::start_child(*supervisor, ChildSpec::worker(id, module, args)).await,

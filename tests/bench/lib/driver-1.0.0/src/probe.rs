@@ -77,12 +77,12 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// Starts a probe of the first server, of the last, and of two between.
-pub(crate) async fn start(servers: &[Pid]) -> Result<Vec<Pid>, Exit> {
+/// Starts so many probes: of the first server, of two between, of the last.
+pub(crate) async fn start(servers: &[Pid], number: usize) -> Result<Vec<Pid>, Exit> {
     let n = servers.len();
     let places = BTreeSet::from([0, n / 3, 2 * n / 3, n.saturating_sub(1)]);
     let mut probes = Vec::new();
-    for place in places {
+    for place in places.into_iter().take(number) {
         probes.push(spawn("probe", servers.get(place).ok_or(Exit::Noproc)?).await?);
     }
     Ok(probes)
