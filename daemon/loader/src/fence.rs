@@ -5,9 +5,14 @@
 //! word about foreign exceptions; it ends here instead, with the app's name in the log.
 
 use std::mem;
+use std::thread;
+use std::time::Duration;
 
 use crate::interpose;
 use crate::output;
+
+/// How long the daemon's end is put off for the line that says why.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// Runs code of the library at `base`, which is to be a function with that name.
 pub(crate) fn cross<T>(base: usize, function: &'static str, call: impl FnOnce() -> T) -> T {
@@ -32,6 +37,8 @@ impl Drop for Fence {
             name: "code.exception", app = app.as_deref(),
             "an exception left {function}: the daemon ends"
         );
+        // Another thread writes the log.
+        thread::sleep(LAST_WORD);
         std::process::abort();
     }
 }
