@@ -1,8 +1,9 @@
 //! What things cost, counted: figures that a busy machine does not change.
 //!
-//! A figure is the difference between many of something and few, divided by how many more they are. What comes once, such
-//! as the order and its reply, is in both and drops out. Instructions are callgrind's, of a real node with real libraries
-//! ([`callgrind`]). Bytes are pages that are resident. `counts.toml` holds what is expected ([`expected`]).
+//! A figure is the difference between many of something and few, divided by how many more they are.
+//! What comes once, such as the order and its reply, is in both and drops out. Instructions are
+//! callgrind's, of a real node with real libraries ([`callgrind`]). Bytes are pages that are
+//! resident. `counts.toml` holds what is expected ([`expected`]).
 
 mod callgrind;
 mod expected;
@@ -34,10 +35,12 @@ const OPTIONS: [&str; 2] = ["--threads", "1"];
 /// A restart would be written to the log.
 const QUIET: (&str, &str) = ("RELD_LOG", "off");
 
-/// The allocator asks for small pages, and returns at once what is free: then what is resident is what is used.
+/// The allocator asks for small pages, and returns at once what is free: then what is resident is
+/// what is used.
 const MEMORY: [(&str, &str); 3] = [QUIET, ("MIMALLOC_ALLOW_THP", "0"), ("MIMALLOC_PURGE_DELAY", "0")];
 
-/// Prints all figures. Returns those that are not as expected, if that is to be checked; or has them expected from now on.
+/// Prints all figures. Returns those that are not as expected, if that is to be checked; or has
+/// them expected from now on.
 pub(crate) fn run(check: bool, bless: bool) -> Vec<String> {
     if !callgrind::is_installed() {
         return vec![

@@ -1,8 +1,9 @@
 //! A node whose instructions are counted.
 //!
-//! The daemon runs in valgrind, which runs its threads one at a time. Counted is what all of them execute, so that it does
-//! not matter which thread does something. The driver's function `cut` does nothing, but callgrind knows its name: before
-//! it is called, callgrind writes a file with what was executed since the last call.
+//! The daemon runs in valgrind, which runs its threads one at a time. Counted is what all of them
+//! execute, so that it does not matter which thread does something. The driver's function `cut`
+//! does nothing, but callgrind knows its name: before it is called, callgrind writes a file with
+//! what was executed since the last call.
 
 use std::fs;
 use std::process::{Command, Stdio};

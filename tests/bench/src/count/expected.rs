@@ -1,5 +1,5 @@
-//! What is expected of a build: a table in the tree, by compiler and profile. Another compiler makes other code, so a build
-//! that the table does not have is not judged.
+//! What is expected of a build: a table in the tree, by compiler and profile. Another compiler
+//! makes other code, so a build that the table does not have is not judged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,8 @@ use reld_tests::folder;
 const FILE: &str = "tests/bench/counts.toml";
 
 const HEADER: &str = "\
-# What `reld-bench count` is expected to count, by version of rustc and profile of cargo: `reld-bench count --bless`
-# writes it, `reld-bench count --check` compares.
+# What `reld-bench count` is expected to count, by version of rustc and profile of cargo.
+# `reld-bench count --bless` writes it, `reld-bench count --check` compares.
 ";
 
 /// By how much a figure may differ, in per cent.
@@ -75,7 +75,7 @@ fn fault(expected: Option<&u64>, measured: Option<&u64>) -> Option<String> {
             return measured.map(|measured| format!("{measured} measured, and none expected"));
         }
     };
-    let per_cent = (measured / expected - 1.0) * 100.0;
+    let per_cent = (measured - expected) * 100.0 / expected;
     (per_cent.abs() > BOUND)
         .then(|| format!("{expected} expected, {measured} measured ({per_cent:+.1} %, {BOUND} % allowed)"))
 }
