@@ -76,9 +76,10 @@ impl Node {
             let ended = self.daemon.try_wait().expect("the daemon can be watched");
             assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
             let status = self.run(&["status", "--json"]);
-            // A booting daemon answers before its permanent release runs.
+            // A booting daemon answers before its permanent release runs, and refuses orders until then.
             let status: NodeStatus = (status.code == 0).then(|| status.read())?;
-            (status.permanent.is_none() || status.release.is_some()).then_some(())
+            let runs = status.permanent.is_none() || status.release.is_some();
+            (runs && status.order.is_none()).then_some(())
         });
     }
 
