@@ -1,12 +1,14 @@
 //! Orders that meet another order: refused with the reason, waiting where everybody sees it, or the end of a settling.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reld_api::response::{Checked, HistoryEntry, HistoryList, NodeStatus, Outcome, ReleaseStatus};
-use reld_tests::{Node, Run, assert_contains, eventually, release};
+use reld_tests::{Node, assert_contains, eventually, release};
 use serde_json::json;
+
+use crate::settle::{beside, end};
 
 /// A node that runs stage 2.0.0, came there from 1.0.0, and has 3.0.0.
 fn stage() -> Node {
@@ -15,22 +17,6 @@ fn stage() -> Node {
     node.ok(&["upgrade", &release("stage-2.0.0")]);
     node.ok(&["unpack", &release("stage-3.0.0")]);
     node
-}
-
-/// Runs relctl beside the test.
-fn beside(node: &Node, args: &[&str]) -> Child {
-    let mut relctl = node.relctl(args);
-    relctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run")
-}
-
-fn end(child: Child) -> Run {
-    let output = child.wait_with_output().expect("relctl ends");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-    }
 }
 
 /// Presses Ctrl-C.

@@ -18,7 +18,7 @@ fn stage() -> Node {
 }
 
 /// Runs relctl beside the test.
-fn beside(node: &Node, args: &[&str]) -> Child {
+pub(crate) fn beside(node: &Node, args: &[&str]) -> Child {
     let mut relctl = node.relctl(args);
     relctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relctl can be run")
 }
@@ -33,7 +33,7 @@ fn on_a_terminal(node: &Node, args: &[&str]) -> (Child, impl Iterator<Item = Str
     (relctl.spawn().expect("relctl can be run"), lines.map_while(Result::ok))
 }
 
-fn end(child: Child) -> Run {
+pub(crate) fn end(child: Child) -> Run {
     let output = child.wait_with_output().expect("relctl ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Run {
