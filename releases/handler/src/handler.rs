@@ -107,12 +107,6 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns the version in which an app runs; `None` where it does not, or its release can not be read.
-    pub fn runs(&self, app: &AppName) -> Option<Vsn> {
-        let documents = self.lineup()?.documents(&self.store).ok()?;
-        Some(documents.release.app(app)?.version().clone())
-    }
-
     /// Returns what an operator has to know until something else is installed or committed.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()

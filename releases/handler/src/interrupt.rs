@@ -1,8 +1,7 @@
 //! The wish that an upgrade under way should end early, from whoever may have it.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why an upgrade should end early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +17,7 @@ pub enum Wish {
 /// The saga looks at it between two effects, a settling release at once. An [`Abort`](Wish::Abort) stands until it is
 /// forgotten by whoever begins the next upgrade; a [`Stop`](Wish::Stop) is for good.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    wish: Mutex<Option<Wish>>,
-    changed: Condvar,
-}
+pub struct Interrupt(Arc<Mutex<Option<Wish>>>);
 
 impl Interrupt {
     /// Asks the upgrade under way to end early.
@@ -33,7 +26,6 @@ impl Interrupt {
         if *slot != Some(Wish::Stop) {
             *slot = Some(wish);
         }
-        self.0.changed.notify_all();
     }
 
     /// Forgets an abort; to be called where an upgrade begins.
@@ -49,14 +41,8 @@ impl Interrupt {
         *self.lock()
     }
 
-    /// Waits for a wish, no longer than this.
-    pub fn wait(&self, at_most: Duration) -> Option<Wish> {
-        let waited = self.0.changed.wait_timeout_while(self.lock(), at_most, |wish| wish.is_none());
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
     fn lock(&self) -> MutexGuard<'_, Option<Wish>> {
-        self.0.wish.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,10 +65,10 @@ mod tests {
         interrupt.ask(Wish::Abort);
         assert_eq!(interrupt.clone().wish(), Some(Wish::Abort));
         interrupt.begin();
-        assert_eq!(interrupt.wait(Duration::ZERO), None);
+        assert_eq!(interrupt.wish(), None);
         interrupt.ask(Wish::Stop);
         interrupt.ask(Wish::Abort);
         interrupt.begin();
-        assert_eq!(interrupt.wait(Duration::MAX), Some(Wish::Stop));
+        assert_eq!(interrupt.wish(), Some(Wish::Stop));
     }
 }
