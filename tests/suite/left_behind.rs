@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use reld_tests::{Node, Run, folder, release};
+use reld_tests::{Node, Run, field, folder, release};
 use tempfile::TempDir;
 
 use crate::doctored::doctored;
@@ -283,7 +283,7 @@ fn a_packer_is_told_that_a_library_will_stay_mapped() {
         "warning: app meter 1.0.0 will stay mapped: imports putenv (the environment keeps the string)";
     assert!(packed.stdout.contains(warning), "{packed:?}");
     let packed = Run::of(pack.arg("--json")).expect(0).json();
-    assert_eq!(packed["warnings"].as_array().map(Vec::len), Some(1), "{packed}");
+    assert_eq!(field::<Vec<String>>(&packed, "warnings").len(), 1, "{packed}");
 }
 
 /// Each with all apps of this tree in its newest version.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
-use reld_tests::{Node, eventually, folder, release};
+use reld_tests::{Node, eventually, field, folder, release};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -71,21 +71,24 @@ fn marks(node: &Node) -> String {
 }
 
 fn read(node: &Node) -> Value {
-    node.json(&["call", "meter", r#""read""#])["reply"].clone()
+    node.call("meter", r#""read""#)
+}
+
+fn readings(node: &Node) -> u64 {
+    field(&read(node), "readings")
 }
 
 /// Returns why meter 1.0.0 stays mapped.
 fn stays(node: &Node) -> Option<String> {
-    let residents = node.json(&["code"])["residents"].as_array().cloned().expect("a list");
-    let meter = residents.iter().find(|resident| resident["app"] == "meter");
-    meter.map(|meter| meter["reason"].as_str().expect("a text").to_owned())
+    let mut residents = node.code().residents.into_iter();
+    residents.find(|resident| resident.app == "meter").map(|meter| meter.reason)
 }
 
 /// Waits until the status tells that code of a library does not return.
 fn told(node: &Node, words: &str) {
     eventually(words, || {
-        let status = node.json(&["status"]);
-        (status["degraded"] == json!(true) && status["alarms"].to_string().contains(words)).then_some(())
+        let status = node.status();
+        (status.degraded && status.alarms.iter().any(|alarm| alarm.contains(words))).then_some(())
     });
 }
 
@@ -94,8 +97,7 @@ fn moves_counter(node: &Node, version: &str) {
     let dir = folder(&format!("examples/counter-{version}"));
     node.ok(&["upgrade", "--app", "counter", &dir.to_string_lossy(), "--profile", "dev"]);
     eventually("the other one leaves", || {
-        let residents = node.json(&["code"])["residents"].to_string();
-        (!residents.contains("counter")).then_some(())
+        (node.code().residents.iter().all(|resident| resident.app != "counter")).then_some(())
     });
 }
 
@@ -115,7 +117,7 @@ fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced
     let before = marks(&node);
     // On the threads that there are and on new ones, while the loader has not come back.
     for _ in 0..20 {
-        assert_eq!(read(&node)["readings"], json!(0));
+        assert_eq!(readings(&node), 0);
     }
     moves_counter(&node, "0.1.0");
     assert_eq!((before, marks(&node)), (String::new(), String::new()), "it still runs");
@@ -124,8 +126,8 @@ fn calls_are_answered_and_libraries_come_and_go_while_a_destructor_of_a_replaced
     open_gate(&node);
     eventually("it leaves", || stays(&node).is_none().then_some(()));
     assert_eq!(marks(&node), "d", "once");
-    let status = node.json(&["status"]);
-    assert_eq!((&status["degraded"], &status["alarms"]), (&json!(false), &json!([])));
+    let status = node.status();
+    assert_eq!((status.degraded, status.alarms), (false, vec![]));
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn a_library_that_stays_mapped_is_not_ended_before_the_daemon_is() {
     node.ok(&["upgrade", &tarball]);
     node.ok(&["upgrade", &release("plant-1.1.0")]);
     assert!(stays(&node).is_some_and(|why| why.starts_with("imports putenv")));
-    assert_eq!(read(&node)["readings"], json!(0));
+    assert_eq!(readings(&node), 0);
     assert_eq!(marks(&node), "");
     assert_eq!(node.terminate().code(), Some(0));
     assert_eq!(marks(&node), "d");
@@ -203,7 +205,7 @@ fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
     node.ok(&["upgrade", &release("plant-1.1.0")]);
     // The way back loads the same version anew.
     node.ok(&["downgrade"]);
-    assert_eq!(read(&node)["readings"], json!(0));
+    assert_eq!(readings(&node), 0);
     moves_counter(&node, "0.1.1");
     told(&node, "app meter 1.0.0: its unload does not return");
     assert_eq!(stays(&node).as_deref(), Some("its unload does not return"));
@@ -211,7 +213,7 @@ fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
     assert!(page.contains("degraded") && page.contains("its unload does not return"), "{page}");
     open_gate(&node);
     eventually("it leaves", || stays(&node).is_none().then_some(()));
-    assert_eq!(node.json(&["status"])["degraded"], json!(false));
+    assert!(!node.status().degraded);
     assert_eq!(node.mapped().len(), 2);
 }
 
@@ -234,9 +236,9 @@ fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: imp
     meanwhile(&node);
     open_gate(&node);
     eventually("what came too late leaves", || (node.mapped().len() == 2).then_some(()));
-    assert_eq!(node.json(&["status"])["degraded"], json!(false));
+    assert!(!node.status().degraded);
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(read(&node)["readings"], json!(0));
+    assert_eq!(readings(&node), 0);
 }
 
 #[test]
@@ -272,9 +274,9 @@ fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_
         RELD_EXPORT void calls_resolved(void) { resolved(); }
     "#;
     never_loaded(code, &[], "the system's loader does not return from it", |node| {
-        let alarms = node.json(&["status"])["alarms"].to_string();
-        assert!(alarms.contains("restart the daemon"), "{alarms}");
-        assert_eq!(read(node)["readings"], json!(0));
+        let alarms = node.status().alarms;
+        assert!(alarms.iter().any(|alarm| alarm.contains("restart the daemon")), "{alarms:?}");
+        assert_eq!(readings(node), 0);
     });
 }
 

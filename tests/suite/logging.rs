@@ -8,10 +8,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use reld_api::response::{HistoryList, NodeStatus, Outcome, ProcessList};
+use reld_api::response::{HistoryList, Outcome};
 use reld_tests::{Node, Run, eventually, release};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::Deserialize;
 
 /// How many calls are made while the log is not read: more than its queue has room for.
 const CALLS: usize = 40_000;
@@ -19,24 +18,28 @@ const CALLS: usize = 40_000;
 /// How many of them are under way at once.
 const AT_ONCE: usize = 100;
 
-fn read<T: DeserializeOwned>(node: &Node, args: &[&str]) -> T {
-    serde_json::from_value(node.json(args)).expect("an answer has the shape of its type")
+/// A line of the log, as `--log-json` writes it.
+#[derive(Deserialize)]
+struct Line {
+    fields: Fields,
 }
 
-fn status(node: &Node) -> NodeStatus {
-    read(node, &["status"])
+#[derive(Deserialize)]
+struct Fields {
+    message: Option<String>,
+    path: Option<String>,
 }
 
 #[track_caller]
 fn check_runs(node: &Node, version: &str) {
-    let status = status(node);
+    let status = node.status();
     assert_eq!(status.release.map(|release| release.version).as_deref(), Some(version));
     assert_eq!(status.permanent.as_deref(), Some(version));
 }
 
 /// Returns the alarm about that, once there is one.
 fn alarm(node: &Node, about: &str) -> String {
-    eventually(about, || status(node).alarms.into_iter().find(|alarm| alarm.contains(about)))
+    eventually(about, || node.status().alarms.into_iter().find(|alarm| alarm.contains(about)))
 }
 
 /// Returns how many lines of the log are lost, as the figures for operators have it.
@@ -57,10 +60,10 @@ fn check_works_without_a_log(mut node: Node, why: &str) {
     let alarm = alarm(&node, "lines of the log are lost");
     assert!(alarm.contains(why), "{alarm}");
     assert!(lost(&node) > 0);
-    let os_pid = status(&node).os_pid;
+    let os_pid = node.status().os_pid;
     node.ok(&["upgrade", "2.0.0", "--mode", "restart"]);
     check_runs(&node, "2.0.0");
-    assert_eq!(status(&node).os_pid, os_pid, "it has executed itself");
+    assert_eq!(node.status().os_pid, os_pid, "it has executed itself");
     check_stops(&mut node);
 }
 
@@ -118,7 +121,7 @@ fn a_node_works_when_the_reader_of_its_log_does_not_read_and_each_line_is_writte
     let (reader, writer) = io::pipe().expect("a pipe can be made");
     let mut node = Node::start_logging_to(writer);
     node.ok(&["upgrade", &release("stage-1.0.0")]);
-    let processes = read::<ProcessList>(&node, &["ps"]).processes;
+    let processes = node.ps();
     let counts = processes.into_iter().find(|process| process.module == "count_server");
     call(&node, &counts.expect("stage counts").pid, CALLS);
     let alarm = alarm(&node, "lines of the log are lost");
@@ -126,13 +129,13 @@ fn a_node_works_when_the_reader_of_its_log_does_not_read_and_each_line_is_writte
     node.ok(&["upgrade", &release("stage-2.0.0")]);
 
     let log = follow(reader);
-    let lines = || -> Vec<Value> {
+    let lines = || -> Vec<Line> {
         let text = log.lock().expect("no reader panics").clone();
         let whole = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         whole.map(|line| serde_json::from_slice(line).expect("every line is a whole one")).collect()
     };
-    let missing = |line: &Value| {
-        let text = line["fields"]["message"].as_str()?;
+    let missing = |line: &Line| {
+        let text = line.fields.message.as_deref()?;
         text.strip_suffix(" lines of the log are missing here")?.parse::<usize>().ok()
     };
     // From the gap on, lines are written again.
@@ -145,7 +148,7 @@ fn a_node_works_when_the_reader_of_its_log_does_not_read_and_each_line_is_writte
     });
     let counted: usize = lines().iter().filter_map(missing).sum();
     assert_eq!(counted, lost(&node));
-    let is_call = |line: &&Value| line["fields"]["path"] == "/call";
+    let is_call = |line: &&Line| line.fields.path.as_deref() == Some("/call");
     let written = lines().iter().filter(is_call).count();
     assert!((CALLS..CALLS + 1000).contains(&(written + counted)), "{written} written, {counted} missing");
     check_stops(&mut node);
@@ -189,7 +192,7 @@ fn check_clock(off_by: i64, shown: &str) {
     check_runs(&node, "1.0.0");
     alarm(&node, "the system's clock");
     assert!(node.metrics().contains("reld_alarms 1"));
-    let history: HistoryList = read(&node, &["history"]);
+    let history: HistoryList = node.read(&["history"]);
     let told: Vec<_> = history.entries.iter().map(|entry| (entry.begun.as_str(), entry.outcome)).collect();
     assert_eq!(told, [(shown, Outcome::Installed); 4]);
 }

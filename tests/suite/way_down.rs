@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use reld_api::response::{Checked, Outcome, Report};
-use reld_tests::{Node, eventually, folder, release};
+use reld_api::response::{Checked, Outcome};
+use reld_tests::{Node, eventually, field, folder, release};
 use serde_json::{Value, json};
 
 use crate::doctored::{doctored, edit};
@@ -40,15 +40,12 @@ fn add(node: &Node, name: &str) {
 }
 
 fn checked(node: &Node, version: &str) -> Checked {
-    serde_json::from_value(node.json(&["check", version])).expect("it has the shape of the API")
+    node.read(&["check", version])
 }
 
-fn reported(node: &Node, args: &[&str]) -> Report {
-    serde_json::from_value(node.json(args)).expect("it has the shape of the API")
-}
-
-fn version(node: &Node) -> Value {
-    node.json(&["status"])["release"]["version"].clone()
+/// Returns when the state of a link says that its newest target was made.
+fn since(node: &Node, link: &str) -> u64 {
+    field(&node.state(link), "since")
 }
 
 fn target(name: &str) -> Value {
@@ -62,7 +59,7 @@ const ADDED: [(&str, &[&str]); 2] =
 /// Checks that 1.0.0 runs, with all that it knows and nothing else.
 #[track_caller]
 fn check_old(node: &Node, [link, log]: &[String; 2]) {
-    assert_eq!(version(node), "1.0.0");
+    assert_eq!(node.version(), "1.0.0");
     assert_eq!([&pid(node), &self::log(node)], [link, log]);
     assert_eq!(node.state(link), json!({ "targets": { "a": target("a"), "b": target("b") }, "made": 2 }));
     assert_eq!(node.state(log), json!({ "lines": [{ "text": "made a" }] }));
@@ -72,7 +69,7 @@ fn check_old(node: &Node, [link, log]: &[String; 2]) {
 fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_are_listed() {
     let node = grown();
     let pids = [pid(&node), log(&node)];
-    assert_eq!(node.state(&pids[0])["since"], json!(2));
+    assert_eq!(since(&node, &pids[0]), 2);
     let planned = node.ok(&["plan", &release("link-1.1.0"), &release("link-1.0.0")]).stdout;
     let dry = node.ok(&["upgrade", "1.0.0", "--dry-run"]).stdout;
     for text in [&planned, &dry] {
@@ -86,11 +83,11 @@ fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_a
     let checked = checked(&node, "1.0.0");
     let dropped = checked.script.iter().filter_map(|step| {
         let places = step.instruction.get("dropped")?;
-        Some((step.instruction["module"].clone(), places.clone()))
+        Some((field(&step.instruction, "module"), places.clone()))
     });
-    assert_eq!(dropped.collect::<Vec<_>>(), ADDED.map(|(module, places)| (json!(module), json!(places))));
+    assert_eq!(dropped.collect::<Vec<_>>(), ADDED.map(|(module, places)| (module.to_owned(), json!(places))));
 
-    let report = reported(&node, &["downgrade"]);
+    let report = node.report(&["downgrade"]);
     assert_eq!((report.outcome, report.killed, report.warnings), (Outcome::Installed, vec![], vec![]));
     let listed =
         ADDED.map(|(module, places)| (module.to_owned(), places.iter().map(ToString::to_string).collect()));
@@ -100,7 +97,7 @@ fn s48_a_release_that_added_fields_with_a_default_is_left_again_and_the_places_a
     check_old(&node, &pids);
     // And up again: what was dropped begins with its default.
     node.ok(&["upgrade", "1.1.0"]);
-    assert_eq!(node.state(&pids[0])["since"], json!(0));
+    assert_eq!(since(&node, &pids[0]), 0);
 }
 
 #[test]
@@ -159,13 +156,11 @@ fn s13_a_process_that_does_not_come_to_rest_loses_the_places_when_it_moves() {
     let pids = [pid(&node), log(&node)];
     let mut held = node.relctl(&["call", &pids[0], &json!({ "hold": 3_000 }).to_string()]);
     let mut held = held.stdout(Stdio::null()).spawn().expect("relctl can be run");
-    eventually("it is in its callback", || {
-        (node.json(&["proc", &pids[0]])["in_callback"] == json!(true)).then_some(())
-    });
-    let report = reported(&node, &["downgrade", "--unrest", "leave", "--suspend-timeout", "100"]);
+    eventually("it is in its callback", || node.proc(&pids[0]).in_callback.then_some(()));
+    let report = node.report(&["downgrade", "--unrest", "leave", "--suspend-timeout", "100"]);
     assert_eq!(report.lingering.len(), 1, "{report:#?}");
     assert!(held.wait().expect("relctl ends").success(), "its callback went on to its end");
-    eventually("it moves", || (node.json(&["proc", &pids[0]])["version"] == json!("1.0.0")).then_some(()));
+    eventually("it moves", || (node.proc(&pids[0]).process.version == "1.0.0").then_some(()));
     check_old(&node, &pids);
 }
 
@@ -187,7 +182,7 @@ fn r2_a_renamed_field_is_refused_on_the_way_up_before_anything_happens_with_both
         assert!(refused.contains("does not take the state of") && refused.contains(both), "{refused}");
         assert_eq!(refused.matches("`made` is gone").count(), 1, "told once:\n{refused}");
     }
-    assert_eq!((version(&node), node.state(&pid)), (json!("1.0.0"), state));
+    assert_eq!((node.version().as_str(), node.state(&pid)), ("1.0.0", state));
 }
 
 #[test]
@@ -204,7 +199,7 @@ fn r2_a_renamed_field_is_refused_on_the_way_down_before_anything_happens_with_bo
         let refused = node.run(args).expect(1).stderr;
         assert!(refused.contains(both), "{refused}");
     }
-    assert_eq!((version(&node), node.state(&pid)), (json!("1.2.0"), state));
+    assert_eq!((node.version().as_str(), node.state(&pid)), ("1.2.0", state));
 }
 
 #[test]
@@ -217,10 +212,10 @@ fn an_alias_is_taken_on_the_way_up_and_the_way_back_that_loses_it_is_told_before
     let both = "`total` is only in 1.3.0 and `made` is only in 1.0.0";
     let told: Vec<_> = checked.warnings.iter().filter(|warning| warning.contains(both)).collect();
     assert!(matches!(*told, [told] if told.starts_with("there is no way back to 1.0.0: ")), "{told:#?}");
-    let report = reported(&node, &["upgrade", "1.3.0"]);
+    let report = node.report(&["upgrade", "1.3.0"]);
     assert_eq!((report.outcome, report.warnings), (Outcome::Installed, checked.warnings));
     assert_eq!(node.state(&pid), json!({ "targets": { "a": target("a") }, "total": 1 }));
     let refused = node.run(&["downgrade"]).expect(1).stderr;
     assert!(refused.contains(both), "{refused}");
-    assert_eq!(version(&node), "1.3.0");
+    assert_eq!(node.version(), "1.3.0");
 }
