@@ -1,5 +1,7 @@
 //! A small client: one connection per request, every wait bounded.
 
+mod persistent;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::error::{ErrorBody, ErrorReport};
 use crate::request::{Method, Request};
+use persistent::Persistent;
 
 /// How long a daemon may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -160,7 +163,7 @@ impl Client {
         let connected = timeout(CONNECT, UnixStream::connect(&self.socket)).await;
         let stream = connected.map_err(|late| no_daemon(late.into()))?.map_err(no_daemon)?;
         let broken = |source| ClientError::Broken { path, source };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(Persistent(stream))).await.map_err(broken)?;
         // Ends by itself when the response is read or dropped; its error comes back through the response as well.
         tokio::spawn(connection);
         let response = sender.send_request(sending.into_http()).await.map_err(broken)?;

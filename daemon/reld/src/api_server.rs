@@ -3,6 +3,7 @@
 //! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
+mod connections;
 mod follow;
 mod libraries;
 mod look;
@@ -13,7 +14,7 @@ mod single_app;
 mod touch;
 mod trace;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -23,13 +24,12 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use parking_lot::Mutex;
 use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
@@ -127,10 +127,10 @@ pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<
 /// connections has it begin again.
 async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result<()> {
     let listener = listener.into_std()?;
-    let service = routes.layer(from_fn(contain)).into_make_service_with_connect_info::<Peer>();
+    let routes = routes.layer(from_fn(contain));
     lasting("api", || async {
         let listener = UnixListener::from_std(listener.try_clone()?)?;
-        axum::serve(listener, service.clone()).await
+        connections::accept(listener, routes.clone()).await
     })
     .await
 }
@@ -159,14 +159,20 @@ pub(crate) struct Peer {
     uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let stream: &UnixStream = stream.io();
-        Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
+impl Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.uid {
+            Some(uid) => write!(f, "user {uid}"),
+            None => f.write_str("an unknown user"),
+        }
     }
 }
 
 impl Peer {
+    fn of(stream: &UnixStream) -> Self {
+        Self { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
+    }
+
     /// Refuses who may only look.
     fn may(self, method: Method, path: &'static str) -> Result<(), ErrorReport> {
         let own = nix::unistd::geteuid().as_raw();
@@ -176,10 +182,9 @@ impl Peer {
                 tracing::info!(name: "api.change", path, uid, "a request that may change the node");
                 Ok(())
             }
-            (_, uid) => {
-                let who = uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("user {uid}"));
+            _ => {
                 let message =
-                    format!("{path} is not for {who}: only user {own} and root may change the node");
+                    format!("{path} is not for {self}: only user {own} and root may change the node");
                 Err(ErrorReport::refused("forbidden", message))
             }
         }
@@ -270,6 +275,9 @@ async fn read(
 ) -> Result<(String, Bytes), ErrorReport> {
     peer.may(method, path)?;
     let query = request.uri().query().unwrap_or_default().to_owned();
+    if method == Method::Get {
+        return Ok((query, Bytes::new()));
+    }
     let body = Bytes::from_request(request, &()).await.map_err(|error| {
         ErrorReport::new("bad_request", format!("{path} was not read"), ExitCode::Usage)
             .caused_by(error.to_string())

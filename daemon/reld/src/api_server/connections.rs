@@ -1,0 +1,322 @@
+//! Connections to the control socket: whom it serves, how many at a time, and for how long.
+//!
+//! Everybody in the socket's group may connect, so nobody in it may take the place of the others:
+//!
+//! | who | connections at a time |
+//! |---|---|
+//! | root, the daemon's own user | [`OWNER`] each |
+//! | any other user | [`READER`] |
+//! | all other users together | [`READERS`] |
+//!
+//! One more is answered with an error and closed. So is a connection, without a word, that brings
+//! no whole head of a request for [`IDLE`], or no more of its body for [`BODY`].
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::connect_info::ConnectInfo;
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
+use reld_api::{ErrorBody, ErrorReport};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tower_http::timeout::TimeoutBody;
+
+use super::Peer;
+
+/// How long a connection may take to bring the head of its first, or next, request.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long the body of a request may make no progress.
+const BODY: Duration = Duration::from_secs(30);
+
+/// How long the rest of a body is read that the answer did not wait for. A client that sends all
+/// before it reads would else find its connection broken, and no answer.
+const REST: Duration = Duration::from_secs(5);
+
+/// How long the listener rests when the system has no more descriptors.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// How often the log names a user who is refused.
+const WARN: Duration = Duration::from_secs(60);
+
+const OWNER: usize = 256;
+const READER: usize = 32;
+const READERS: usize = 128;
+
+/// Accepts connections for ever and has the routes answer their requests.
+pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
+    let seats = Arc::new(Seats::new(nix::unistd::geteuid().as_raw()));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let peer = Peer::of(&stream);
+                match Seat::take(&seats, peer) {
+                    Some(seat) => drop(tokio::spawn(serve(stream, routes.clone(), peer, seat))),
+                    None => refuse(&stream, &too_many(peer)),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(name: "api.accept", %error, "a connection was not accepted");
+                tokio::time::sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, routes: Router, peer: Peer, _seat: Seat) {
+    let routes = TowerToHyperService::new(routes);
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let (request, rest) = received(request, peer);
+        let answer = routes.call(request);
+        async move {
+            let answer = answer.await;
+            tokio::spawn(timeout(REST, rest.read()));
+            answer
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    // A connection that breaks or takes too long is none of the node's business.
+    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// Returns a request as the routes take it, and what its handler will leave of its body.
+fn received(request: hyper::Request<Incoming>, peer: Peer) -> (hyper::Request<Body>, Rest) {
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(ConnectInfo(peer));
+    let (leave, left) = oneshot::channel();
+    let body = Box::pin(TimeoutBody::new(BODY, body));
+    let body = Body::new(Leaving { body: Some(body), leave: Some(leave) });
+    (hyper::Request::from_parts(head, body), Rest(left))
+}
+
+type Bounded = Pin<Box<TimeoutBody<Incoming>>>;
+
+/// A body that passes on what its reader did not read.
+struct Leaving {
+    body: Option<Bounded>,
+    leave: Option<oneshot::Sender<Bounded>>,
+}
+
+/// The unread rest of a body.
+struct Rest(oneshot::Receiver<Bounded>);
+
+impl Rest {
+    /// Reads it to its end.
+    async fn read(self) {
+        if let Ok(mut body) = self.0.await {
+            while let Some(Ok(_)) = body.frame().await {}
+        }
+    }
+}
+
+impl HttpBody for Leaving {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.body {
+            Some(body) => body.as_mut().poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.body.as_ref().map(|body| body.size_hint()).unwrap_or_default()
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let (Some(body), Some(leave)) = (self.body.take(), self.leave.take()) {
+            // The connection is gone where nobody reads it.
+            let _ = leave.send(body);
+        }
+    }
+}
+
+/// Answers a connection before it has asked, and hangs up: a client that asks reads it all the same.
+fn refuse(stream: &UnixStream, error: &ErrorReport) {
+    let body = serde_json::to_string(&ErrorBody::from(error.clone())).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // The buffer of a new connection is empty, and larger than this.
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+fn too_many(peer: Peer) -> ErrorReport {
+    let message = format!("cannot serve {peer}: too many connections are open");
+    ErrorReport::refused("too_many_connections", message)
+        .with_hint("close some; `ss -xp` on the node shows who holds them")
+}
+
+/// The connections that are open, by user.
+#[derive(Debug)]
+struct Seats {
+    own: u32,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    by: HashMap<Option<u32>, usize>,
+    warned: HashMap<Option<u32>, Instant>,
+}
+
+impl Seats {
+    fn new(own: u32) -> Self {
+        Self { own, taken: Mutex::default() }
+    }
+
+    fn is_owner(&self, uid: Option<u32>) -> bool {
+        uid == Some(self.own) || uid == Some(0)
+    }
+
+    /// Says whether a user may open one more connection.
+    fn has_room(&self, taken: &Taken, uid: Option<u32>) -> bool {
+        let held = taken.by.get(&uid).copied().unwrap_or(0);
+        if self.is_owner(uid) {
+            return held < OWNER;
+        }
+        let readers = taken.by.iter().filter(|(uid, _)| !self.is_owner(**uid)).map(|(_, held)| held).sum();
+        held < READER && (0..READERS).contains(&readers)
+    }
+}
+
+/// A connection that is open: counted as long as this lives.
+struct Seat {
+    seats: Arc<Seats>,
+    uid: Option<u32>,
+}
+
+impl Seat {
+    fn take(seats: &Arc<Seats>, peer: Peer) -> Option<Self> {
+        let uid = peer.uid;
+        let mut taken = seats.taken.lock();
+        if seats.has_room(&taken, uid) {
+            *taken.by.entry(uid).or_default() += 1;
+            return Some(Self { seats: Arc::clone(seats), uid });
+        }
+        if taken.warned.get(&uid).is_none_or(|warned| warned.elapsed() >= WARN) {
+            taken.warned.insert(uid, Instant::now());
+            tracing::warn!(name: "api.full", user = %peer, "too many connections to the control socket: one more is refused");
+        }
+        None
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken.lock();
+        if let Some(held) = taken.by.get_mut(&self.uid) {
+            *held -= 1;
+            if *held == 0 {
+                taken.by.remove(&self.uid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use reld_api::{Client, ClientError, request};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, repeat};
+
+    use super::*;
+
+    fn seat(seats: &Arc<Seats>, uid: u32) -> Option<Seat> {
+        Seat::take(seats, Peer { uid: Some(uid) })
+    }
+
+    #[test]
+    fn a_user_fills_the_own_seats_and_all_readers_together_leave_those_of_the_owner_and_root() {
+        let seats = Arc::new(Seats::new(990));
+        let mut held: Vec<_> = (0..READER).filter_map(|_| seat(&seats, 1000)).collect();
+        assert_eq!((held.len(), seat(&seats, 1000).is_none()), (READER, true));
+        // Then everybody else.
+        held.extend((1001..1100).flat_map(|uid| (0..READER).filter_map(|_| seat(&seats, uid)).collect::<Vec<_>>()));
+        assert_eq!((held.len(), seat(&seats, 1100).is_none()), (READERS, true));
+        for uid in [0, 990] {
+            let own: Vec<_> = (0..=OWNER).filter_map(|_| seat(&seats, uid)).collect();
+            assert_eq!(own.len(), OWNER);
+        }
+        held.pop();
+        assert!(seat(&seats, 1100).is_some(), "a connection that is closed makes room");
+    }
+
+    fn listening(routes: Router) -> (tempfile::TempDir, Client) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        tokio::spawn(accept(UnixListener::bind(&path).unwrap(), routes));
+        (folder, Client::new(path))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refusal_reaches_a_client_that_still_sends_each_time() {
+        let refused = |mut body: Body| async move {
+            for _ in 0..10 {
+                body.frame().await;
+            }
+            super::super::refuse(ErrorReport::refused("full", "the disk is full"))
+        };
+        let (_folder, client) = listening(Router::new().route("/releases/unpack", post(refused)));
+        for _ in 0..100 {
+            let endless = repeat(0);
+            match client.upload(&request::Unpack { wait: false }, endless).await {
+                Err(ClientError::Refused(error)) => assert_eq!(error.kind, "full"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_nothing_is_closed() {
+        let (_folder, client) = listening(Router::new().route("/status", get(|| async { "found" })));
+        let mut idle = UnixStream::connect(client.socket()).await.unwrap();
+        let mut asks = UnixStream::connect(client.socket()).await.unwrap();
+        asks.write_all(b"GET /status HTTP/1.1\r\nHost: reld\r\n\r\n").await.unwrap();
+        let mut half = UnixStream::connect(client.socket()).await.unwrap();
+        half.write_all(b"GET /status HTTP/1.1\r\nHo").await.unwrap();
+        let mut answers = [String::new(), String::new(), String::new()];
+        for (stream, answer) in [&mut idle, &mut asks, &mut half].into_iter().zip(&mut answers) {
+            stream.read_to_string(answer).await.unwrap();
+        }
+        assert_eq!([answers[0].as_str(), answers[2].as_str()], ["", ""]);
+        assert!(answers[1].ends_with("found"), "{answers:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let read = |body: Bytes| async move { format!("{} bytes", body.len()) };
+        let (_folder, client) = listening(Router::new().route("/call", post(read)));
+        let mut stream = UnixStream::connect(client.socket()).await.unwrap();
+        let head = b"POST /call HTTP/1.1\r\nHost: reld\r\nContent-Length: 10\r\n\r\nhalf";
+        stream.write_all(head).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+}
