@@ -1,5 +1,6 @@
 //! The command line as clap reads it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -183,7 +184,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Limited {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        program: Vec<std::ffi::OsString>,
+        program: Vec<OsString>,
     },
 }
 
@@ -409,7 +410,7 @@ pub(crate) enum Mode {
 pub(crate) struct Upgrade {
     /// A tarball, or the version of a release that the node knows; with --app, the folder of an app
     #[arg(value_name = "FILE|VSN|DIR")]
-    pub(crate) release: String,
+    pub(crate) release: OsString,
     /// For development: build the app in DIR and move just this app of the running release to it, up or down. The node
     /// is dirty then, and a restart forgets it
     #[arg(long, conflicts_with_all = ["mode", "detach", "no_commit", "supersede", "rename", "orphans", "unrest", "crashes", "group_windows", "one_way", "settle", "probe", "suspend_timeout", "code_change_timeout"])]

@@ -48,16 +48,12 @@ impl From<ClientError> for Failure {
             ClientError::Broken { .. } | ClientError::Ended { .. } => ("broken", ExitCode::NoDaemon),
             ClientError::Shape { .. } => ("shape", ExitCode::Bug),
         };
-        let hint = match error {
-            ClientError::NoDaemon { .. } => {
-                Some("start one with `reld --root DIR`, or name its socket with --socket")
-            }
-            ClientError::Shape { .. } => Some("use the relctl of the daemon's version"),
-            _ => Some("`relctl status` shows what became of it"),
+        let hint = match &error {
+            ClientError::NoDaemon { source, .. } => no_daemon(source),
+            ClientError::Shape { .. } => "use the relctl of the daemon's version",
+            _ => "`relctl status` shows what became of it",
         };
-        let mut report = with_causes(ErrorReport::new(kind, error.to_string(), code), &error);
-        report.hint = hint.map(str::to_owned);
-        report.into()
+        with_causes(ErrorReport::new(kind, error.to_string(), code), &error).with_hint(hint).into()
     }
 }
 
@@ -82,6 +78,19 @@ impl From<PlanError> for Failure {
 impl From<DocError> for Failure {
     fn from(error: DocError) -> Self {
         ErrorReport::refused("bad_document", error.to_string()).into()
+    }
+}
+
+/// Returns what to do about a socket that cannot be connected to.
+fn no_daemon(fault: &io::Error) -> &'static str {
+    match fault.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "the socket is for the daemon's user, its group and root: use `sudo`, or join the group"
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            "the daemon accepts no connection: its log says why, and `kill -TERM` stops it"
+        }
+        _ => "start one with `reld --root DIR`, or name its socket with --socket",
     }
 }
 

@@ -101,7 +101,7 @@ fn forest() -> r::Forest {
 fn without_a_daemon_the_exit_code_is_3() {
     let seen = relctl(Vec::new(), &["--socket", "/nonexistent/reld.sock", "status"]);
     assert_snapshot!(seen, @r"
-    ! error: no daemon answers on /nonexistent/reld.sock
+    ! error: cannot reach a daemon on /nonexistent/reld.sock
     !   caused by: No such file or directory (os error 2)
     !
     ! hint: start one with `reld --root DIR`, or name its socket with --socket

@@ -8,6 +8,7 @@ mod calls;
 mod children;
 mod churn;
 mod code;
+mod crowd;
 mod daemon;
 mod diff;
 mod doctored;

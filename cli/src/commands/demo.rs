@@ -64,7 +64,7 @@ async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Fai
     upgrade::upgrade(
         client,
         Upgrade {
-            release: tarball.display().to_string(),
+            release: tarball.into(),
             app: None,
             build: AppBuild::default(),
             dry_run,

@@ -1,5 +1,6 @@
 //! `relctl upgrade`, `downgrade` and `install`, with progress while they run.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,14 +24,14 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
         return load::upgrade_app(client, &app, args).await;
     }
     let policy = args.going.policy;
-    match tarball(&args.release) {
-        Some(file) if args.dry_run => dry_run_of_file(client, &file, policy, args.going.wait).await,
-        Some(file) => {
+    match Target::of(args.release) {
+        Target::File(file) if args.dry_run => dry_run_of_file(client, &file, policy, args.going.wait).await,
+        Target::File(file) => {
             let unpacked = release::upload(client, &file, args.going.wait).await?;
             go(client, unpacked.version, args.mode, args.going).await
         }
-        None if args.dry_run => release::check(client, args.release, policy).await,
-        None => go(client, args.release, args.mode, args.going).await,
+        Target::Version(version) if args.dry_run => release::check(client, version, policy).await,
+        Target::Version(version) => go(client, version, args.mode, args.going).await,
     }
 }
 
@@ -117,11 +118,25 @@ pub(super) fn policy(args: Policy) -> q::Policy {
     q::Policy { orphans, unrest, crashes, group_windows, rename, one_way }
 }
 
-/// Whoever names a file means it; a version has neither a slash nor this ending.
-fn tarball(release: &str) -> Option<PathBuf> {
-    let path = Path::new(release);
-    let is_file = release.contains('/') || release.ends_with(".tar.gz") || path.is_file();
-    is_file.then(|| path.to_owned())
+/// Where an upgrade leads to.
+#[derive(Debug, PartialEq)]
+enum Target {
+    File(PathBuf),
+    Version(String),
+}
+
+impl Target {
+    /// Takes what has a slash or the ending of a tarball for a file, as well as the name of one. No version is anything
+    /// but UTF-8.
+    fn of(release: OsString) -> Self {
+        let is_file =
+            |text: &str| text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file();
+        match release.into_string() {
+            Ok(text) if is_file(&text) => Self::File(text.into()),
+            Ok(text) => Self::Version(text),
+            Err(path) => Self::File(path.into()),
+        }
+    }
 }
 
 fn end(no_commit: bool) -> End {
@@ -184,17 +199,16 @@ fn line(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
-    #[track_caller]
-    fn check(release: &str, is_file: bool) {
-        assert_eq!(tarball(release).is_some(), is_file);
-    }
-
     #[test]
-    fn a_version_is_not_taken_for_a_file() {
-        check("1.1.0", false);
-        check("shop-1.1.0.tar.gz", true);
-        check("./1.1.0", true);
+    fn a_version_is_not_taken_for_a_file_and_no_file_for_a_version() {
+        assert_eq!(Target::of("1.1.0".into()), Target::Version("1.1.0".to_owned()));
+        let latin_1 = OsString::from_vec(b"caf\xe9-1.1.0.tgz".to_vec());
+        for file in ["shop-1.1.0.tar.gz".into(), "./1.1.0".into(), latin_1] {
+            assert_eq!(Target::of(file.clone()), Target::File(file.into()));
+        }
     }
 }

@@ -31,8 +31,8 @@ const CHUNK: usize = 64 * 1024;
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens on the socket.
-    #[error("no daemon answers on {}", socket.display())]
+    /// The socket cannot be connected to.
+    #[error("cannot reach a daemon on {}", socket.display())]
     NoDaemon {
         /// The socket.
         socket: PathBuf,
@@ -163,7 +163,8 @@ impl Client {
         let connected = timeout(CONNECT, UnixStream::connect(&self.socket)).await;
         let stream = connected.map_err(|late| no_daemon(late.into()))?.map_err(no_daemon)?;
         let broken = |source| ClientError::Broken { path, source };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(Persistent(stream))).await.map_err(broken)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(Persistent(stream))).await.map_err(broken)?;
         // Ends by itself when the response is read or dropped; its error comes back through the response as well.
         tokio::spawn(connection);
         let response = sender.send_request(sending.into_http()).await.map_err(broken)?;

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -83,32 +83,42 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What libraries have answered.
-#[derive(Debug, Default)]
-pub(crate) struct Answers(HashMap<(String, Question), Answer>);
+#[derive(Debug)]
+pub(crate) struct Answers {
+    /// Where questions and answers pass. Not the system's folder for temporary files: it may be full, or lie
+    /// where nothing may be written.
+    folder: PathBuf,
+    kept: HashMap<(String, Question), Answer>,
+}
 
 impl Answers {
+    /// Returns that none has answered yet.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, kept: HashMap::new() }
+    }
+
     /// Returns the answers to some questions, in their order; asks what was not asked before.
     pub(crate) fn of(&mut self, library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
         let key = |question: &Question| (library.sha256.to_owned(), question.clone());
         let unknown: Vec<Question> =
-            questions.iter().filter(|question| !self.0.contains_key(&key(question))).cloned().collect();
-        if self.0.len() + unknown.len() > KEPT_MAX {
-            self.0.retain(|(_, question), _| questions.contains(question));
+            questions.iter().filter(|question| !self.kept.contains_key(&key(question))).cloned().collect();
+        if self.kept.len() + unknown.len() > KEPT_MAX {
+            self.kept.retain(|(_, question), _| questions.contains(question));
         }
-        for (question, answer) in unknown.iter().zip(ask(library, &unknown)) {
-            self.0.insert(key(question), answer);
+        for (question, answer) in unknown.iter().zip(ask(library, &self.folder, &unknown)) {
+            self.kept.insert(key(question), answer);
         }
-        questions.iter().filter_map(|question| self.0.get(&key(question)).cloned()).collect()
+        questions.iter().filter_map(|question| self.kept.get(&key(question)).cloned()).collect()
     }
 }
 
 /// Asks in a process of its own, again and again without what has no answer.
-fn ask(library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
+fn ask(library: Asked<'_>, folder: &Path, questions: &[Question]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     while answers.len() < questions.len() {
         let (mut some, fault) = match attempts.next() {
-            Some(_) => attempt(library, &questions[answers.len()..]),
+            Some(_) => attempt(library, folder, &questions[answers.len()..]),
             None => (Vec::new(), "its library ended too many processes that asked it".to_owned()),
         };
         answers.append(&mut some);
@@ -120,9 +130,9 @@ fn ask(library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
 }
 
 /// Returns the answers that came, and what came in place of the next.
-fn attempt(library: Asked<'_>, questions: &[Question]) -> (Vec<Answer>, String) {
+fn attempt(library: Asked<'_>, folder: &Path, questions: &[Question]) -> (Vec<Answer>, String) {
     let asked = || -> anyhow::Result<(Vec<Answer>, Option<String>)> {
-        let folder = tempfile::tempdir()?;
+        let folder = tempfile::tempdir_in(folder)?;
         let (app, version) = (library.app.to_owned(), library.version.to_owned());
         let sheet = Sheet { app, version, questions: questions.to_vec() };
         fs::write(folder.path().join("questions"), serde_json::to_vec(&sheet)?)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::Mutex;
 use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
@@ -22,7 +23,7 @@ use crate::log::Log;
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Booted, Handler, Operator};
 use crate::panics::lasting;
-use crate::{service, sockets};
+use crate::{service, sockets, threads};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
 const STOP: Duration = Duration::from_secs(80);
@@ -32,6 +33,9 @@ const LEAVE: Duration = Duration::from_secs(5);
 
 /// How long the log may take to be written before the daemon executes itself again.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// How many threads the daemon begins with, beside those that run processes.
+const THREADS: usize = 16;
 
 /// How the daemon's life goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +53,22 @@ pub(crate) enum Next {
 
 /// Runs the daemon until it is told to stop.
 pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
+    threads::check(THREADS + pool_width(config))?;
+    if let Err(error) = raise_descriptors() {
+        tracing::warn!(name: "daemon.descriptors", %error, "the limit of open files stays as low as it was set");
+    }
     match live(serve(config, log, alarms))? {
         Next::Restart => restart(log),
         Next::Fail => bail!("the node went down, for a reason that the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
+}
+
+/// Opens as many files as the system allows: apps and clients hold sockets, by the thousand. The lower limit is there
+/// for programs that call `select`.
+fn raise_descriptors() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
 /// Lives to the end of a life, be it a panic.

@@ -18,6 +18,7 @@ mod probe;
 mod report;
 mod service;
 mod sockets;
+mod threads;
 
 use std::process::ExitCode;
 use std::time::Duration;

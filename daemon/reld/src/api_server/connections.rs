@@ -257,7 +257,9 @@ mod tests {
         let mut held: Vec<_> = (0..READER).filter_map(|_| seat(&seats, 1000)).collect();
         assert_eq!((held.len(), seat(&seats, 1000).is_none()), (READER, true));
         // Then everybody else.
-        held.extend((1001..1100).flat_map(|uid| (0..READER).filter_map(|_| seat(&seats, uid)).collect::<Vec<_>>()));
+        held.extend(
+            (1001..1100).flat_map(|uid| (0..READER).filter_map(|_| seat(&seats, uid)).collect::<Vec<_>>()),
+        );
         assert_eq!((held.len(), seat(&seats, 1100).is_none()), (READERS, true));
         for uid in [0, 990] {
             let own: Vec<_> = (0..=OWNER).filter_map(|_| seat(&seats, uid)).collect();

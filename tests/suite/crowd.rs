@@ -1,0 +1,81 @@
+//! Clients of the control socket that are many, slow or not allowed (C1, C3).
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use reld_api::ExitCode;
+use reld_tests::{Node, Run, eventually, release};
+
+/// How many connections the daemon's own user may hold open.
+const OWN: usize = 256;
+
+#[test]
+fn a_user_who_holds_too_many_connections_is_refused_one_more_and_served_again_when_some_are_closed() {
+    let node = Node::start();
+    let mut held = Vec::new();
+    eventually("the seats are taken", || {
+        held.push(UnixStream::connect(node.socket()).expect("the daemon listens"));
+        (node.run(&["status"]).code != 0).then_some(())
+    });
+    assert_eq!(held.len(), OWN);
+    let error = node.error(u8::from(ExitCode::Refused).into(), &["status"]);
+    assert_eq!(error.kind, "too_many_connections");
+    assert!(error.message.contains("too many connections are open"), "{error:?}");
+    held.truncate(OWN / 2);
+    eventually("it is served again", || (node.run(&["status"]).code == 0).then_some(()));
+    assert_eq!(node.log().matches("too many connections to the control socket").count(), 1, "bounded");
+}
+
+#[test]
+fn the_daemon_opens_as_many_files_as_the_system_allows() {
+    let node = Node::start_under(&["prlimit", "--nofile=512:2048"], &[], &[]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", node.id())).expect("the daemon lives");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("it is limited");
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>()[3..5], ["2048", "2048"]);
+}
+
+#[test]
+fn the_daemon_says_what_to_raise_when_the_system_gives_it_too_few_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let daemon = Node::daemon_in(&folder.path().join("root"));
+    let socket = folder.path().join("socket");
+    // The limit is none for root.
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nproc=4:4").arg(daemon.get_program()).args(daemon.get_args()).arg("--socket").arg(&socket);
+    if fs::metadata(folder.path()).expect("it is there").uid() == 0 {
+        limited.uid(65_534).gid(65_534);
+    }
+    let ended = Run::of(limited.current_dir("/").stdin(Stdio::null())).expect(1);
+    assert!(ended.stderr.contains("error: cannot start ") && ended.stderr.contains("ulimit -u"), "{ended:?}");
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_user_who_may_not_connect_is_told_so_and_not_to_start_a_daemon() {
+    let node = Node::start();
+    fs::set_permissions(node.socket(), fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let mut relctl = node.relctl(&["status"]);
+    if fs::metadata(node.root()).expect("the root is there").uid() != 0 {
+        // Only root can be somebody else.
+        return;
+    }
+    fs::set_permissions(node.root().with_file_name(""), fs::Permissions::from_mode(0o755))
+        .expect("it is ours");
+    let refused = Run::of(relctl.uid(65_534).gid(65_534)).expect(3);
+    assert!(refused.stderr.contains("cannot reach a daemon on"), "{refused:?}");
+    assert!(refused.stderr.contains("Permission denied") && refused.stderr.contains("sudo"), "{refused:?}");
+}
+
+#[test]
+fn the_questions_of_a_check_need_no_folder_but_the_node_s_own() {
+    let node = Node::start_in(&[("TMPDIR", "/nonexistent")]);
+    node.ok(&["upgrade", &release("shop-1.0.0")]);
+    node.ok(&["unpack", &release("shop-1.1.0")]);
+    let check = node.ok(&["check", "1.1.0"]);
+    assert!(!check.stdout.contains("could not be asked"), "{check:?}");
+    node.ok(&["upgrade", "1.1.0"]);
+}
