@@ -389,7 +389,8 @@ pub(crate) struct Settle {
     /// Watch the release for so long before it becomes permanent, and go back if a process of it crashes
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "no_commit")]
     pub(crate) settle: Option<u64>,
-    /// Have the daemon run this with `sh -c` when the release has settled, and go back if it does not exit with 0
+    /// Have the daemon run this when the release has settled, and go back if it does not exit with 0. An executable file
+    /// is sent; anything else is a command, which the daemon runs with `sh -c`
     #[arg(long, value_name = "CMD", conflicts_with = "no_commit")]
     pub(crate) probe: Option<String>,
     /// How long the probe may take

@@ -1,7 +1,8 @@
 //! What comes after an install (S68, S75, S76): watching, probing, going back, telling; and restarts into a release.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 
 use reld_api::response::{Committed, HistoryEntry, HistoryKind, HistoryList, Outcome, Report, Spawned};
@@ -100,6 +101,34 @@ fn s76_a_release_whose_process_crashes_while_it_settles_is_taken_back_live() {
     assert_eq!(entry.uid, Some(nix::unistd::geteuid().as_raw()));
     let number = entry.number.expect("it is on disk").to_string();
     assert_contains(&node.ok(&["history", &number]).stdout, &["taken back", "asked to panic"]);
+}
+
+#[test]
+fn s76_a_probe_in_a_file_of_the_operator_s_is_sent_and_one_that_the_daemon_does_not_find_is_refused_before() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let upgrade = |probe: &str| {
+        let args = ["upgrade", "2.0.0", "--settle", "1", "--probe", probe];
+        Run::of(node.relctl(&args).current_dir(home.path()))
+    };
+    let refused = upgrade("./smoke.sh").expect(1).stderr;
+    assert_contains(&refused, &["cannot run the probe `./smoke.sh`", "finds no program ./smoke.sh", "sends"]);
+    let path = home.path().join("smoke.sh");
+    fs::write(&path, "echo from $0 to $RELD_TO\nexit 3\n").expect("the folder can be written");
+    let refused = upgrade("./smoke.sh").expect(1).stderr;
+    assert_contains(&refused, &["it is not executable", "chmod +x ./smoke.sh"]);
+    assert_eq!(node.version(), "1.0.0");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let failed = upgrade("./smoke.sh").expect(4).stderr;
+    assert_contains(&failed, &["the probe exited with 3", "to 2.0.0"]);
+    let folder = node.root().join("run/uploads");
+    assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0, "nothing is left of it");
+    assert_eq!(node.version(), "1.0.0");
+    fs::write(&path, "#!/bin/sh\ntest $RELD_TO = 2.0.0\n").expect("the folder can be written");
+    upgrade("./smoke.sh").expect(0);
+    assert_eq!(node.version(), "2.0.0");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reld_api::request::{self as q, End};
 use reld_api::response::{Checked, Outcome, Report};
-use reld_api::{Client, Request};
+use reld_api::{Client, ErrorReport, Request};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -15,6 +16,9 @@ use super::{Shown, history, load, release};
 use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
 use crate::render;
+
+/// How large a probe may be that is sent.
+const SCRIPT_MAX: u64 = 1 << 20;
 
 /// How often the line of progress is renewed.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,7 +46,7 @@ pub(super) async fn downgrade(client: &Client, args: Downgrade) -> Result<Shown,
         version: args.version,
         end: end(no_commit),
         timeouts: timeouts(times),
-        settle: settled(settle),
+        settle: settled(settle)?,
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
@@ -71,7 +75,7 @@ async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Resul
         version,
         end: end(no_commit),
         timeouts: timeouts(times),
-        settle: settled(settle),
+        settle: settled(settle)?,
         policy: policy(terms),
         supersede: terms.supersede,
         detach,
@@ -95,12 +99,33 @@ async fn arrived(client: &Client, shown: Shown, detach: bool) -> Result<Shown, F
     }
 }
 
-fn settled(args: Settle) -> q::Settle {
+fn settled(args: Settle) -> Result<q::Settle, Failure> {
     let timeout_ms = args.probe_timeout * 1000;
-    q::Settle {
-        window_ms: args.settle.unwrap_or_default() * 1000,
-        probe: args.probe.map(|command| q::Probe { command, timeout_ms }),
+    let probe = args.probe.map(|command| -> Result<q::Probe, Failure> {
+        Ok(q::Probe { script: script(&command)?, command, timeout_ms })
+    });
+    Ok(q::Settle { window_ms: args.settle.unwrap_or_default() * 1000, probe: probe.transpose()? })
+}
+
+/// Reads the probe where it is a file: the daemon may see neither it nor the folder that its name begins in.
+fn script(command: &str) -> Result<Option<q::Script>, Failure> {
+    let path = Path::new(command);
+    if !path.is_file() {
+        return Ok(None);
     }
+    let facts = path.metadata().map_err(|fault| Failure::io("read", path.display(), &fault))?;
+    let refused = |why: String| Failure::from(ErrorReport::refused("probe", why));
+    if facts.permissions().mode() & 0o111 == 0 {
+        return Err(refused(format!("cannot use the probe {command}: it is not executable"))
+            .or_hint(format!("`chmod +x {command}`")));
+    }
+    if facts.len() > SCRIPT_MAX {
+        let why =
+            format!("cannot send the probe {command}: it has {} bytes, {SCRIPT_MAX} at most", facts.len());
+        return Err(refused(why).or_hint("put it on the node's machine and name it in a script"));
+    }
+    let bytes = std::fs::read(path).map_err(|fault| Failure::io("read", path.display(), &fault))?;
+    Ok(Some(q::Script(bytes)))
 }
 
 /// How much longer than others such an upgrade takes.

@@ -19,7 +19,7 @@ pub use look::{
 };
 pub use release::{
     Abort, Attach, Check, CheckApp, Commit, Crashes, Downgrade, End, History, Install, Mode, Orphans, Policy,
-    Probe, RebootOld, Releases, Remove, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
+    Probe, RebootOld, Releases, Remove, Script, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,

@@ -1,8 +1,8 @@
 //! Probes: programs that say by their exit code whether something is good.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use reld_api::request as q;
 use reld_handler::{Behaviours, Library, ModuleName, Probe, Probed, Probing};
 use reld_loader::{ProbeReport, ProbedModule};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// How many of its last lines are kept.
 const LINES_MAX: usize = 20;
@@ -25,22 +26,80 @@ const LINE_MAX: u64 = 500;
 /// How often is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long the shell may look for a program.
+const FIND: Duration = Duration::from_secs(5);
+
 /// How long a library may take to be loaded.
 const LIBRARY: Duration = Duration::from_secs(30);
 
 /// How long its output is waited for after its end: somebody whom it left behind may hold it open.
 const OUTPUT: Duration = Duration::from_millis(200);
 
+/// A command of an operator, to be run when a release has settled.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    command: String,
+    /// The operator's own program, which is the command then.
+    script: Option<TempPath>,
+    timeout: Duration,
+}
+
+impl Asked {
+    /// Takes a command in. A script goes to a file in the folder for as long as this lives.
+    ///
+    /// # Errors
+    /// The reason, for people, why the daemon could not run it.
+    pub(crate) fn new(asked: q::Probe, folder: &Path) -> Result<Self, String> {
+        let q::Probe { command, script, timeout_ms } = asked;
+        let script = match script {
+            Some(q::Script(bytes)) => {
+                let kept = keep(&bytes, folder).map_err(|error| format!("it cannot be kept: {error}"))?;
+                Some(kept)
+            }
+            None => find(&command).map(|()| None)?,
+        };
+        Ok(Self { command, script, timeout: Duration::from_millis(timeout_ms) })
+    }
+}
+
+fn keep(script: &[u8], folder: &Path) -> std::io::Result<TempPath> {
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(script)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o700))?;
+    // No file is executed that is open for writing.
+    Ok(file.into_temp_path())
+}
+
+/// Checks that the shell of the daemon finds the program that a command begins with, where that is a plain word.
+fn find(command: &str) -> Result<(), String> {
+    let word = command.split_whitespace().next().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./+".contains(c);
+    if word.is_empty() || !word.chars().all(is_plain) {
+        return Ok(());
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "command -v -- \"$0\"", word]);
+    match run(shell, FIND).fault {
+        None => Ok(()),
+        Some(_) => Err(format!("the daemon finds no program {word}")),
+    }
+}
+
 /// Returns the probe that runs a command.
-pub(crate) fn probe(command: String, timeout: Duration, socket: PathBuf) -> Probe {
+pub(crate) fn probe(asked: Asked, socket: PathBuf) -> Probe {
+    let Asked { command, script, timeout } = asked;
     Box::new(move |trip| {
         let mut program = Command::new("sh");
         let version = |vsn: Option<&reld_handler::Vsn>| vsn.map(ToString::to_string).unwrap_or_default();
-        program.arg("-c").arg(&command);
+        match &script {
+            // The shell also runs a script that does not name its interpreter.
+            Some(file) => program.args(["-c", "\"$0\""]).arg(file),
+            None => program.arg("-c").arg(&command),
+        };
         program.env("RELD_SOCKET", &socket);
         program.env("RELD_FROM", version(trip.from)).env("RELD_TO", version(Some(trip.to)));
         tracing::info!(name: "release.probe", vsn = %trip.to, command, "the probe runs");
-        Box::new(Running::start(program, timeout))
+        Box::new(Running::start(program, timeout, script))
     })
 }
 
@@ -100,7 +159,7 @@ fn said(Probed { fault, output }: Probed) -> Option<String> {
 
 /// Runs a program to its end.
 fn run(program: Command, timeout: Duration) -> Probed {
-    let mut running = Running::start(program, timeout);
+    let mut running = Running::start(program, timeout, None);
     loop {
         if let Some(probed) = running.finding() {
             return probed;
@@ -111,12 +170,19 @@ fn run(program: Command, timeout: Duration) -> Probed {
 
 /// A program that was started, or could not be. It is killed when dropped, with everything that it started.
 enum Running {
-    Program { group: Group, deadline: Instant, timeout: Duration, lines: mpsc::Receiver<String> },
+    Program {
+        group: Group,
+        deadline: Instant,
+        timeout: Duration,
+        lines: mpsc::Receiver<String>,
+        /// Its own file, which it may read until it ends.
+        _script: Option<TempPath>,
+    },
     NotStarted(String),
 }
 
 impl Running {
-    fn start(mut program: Command, timeout: Duration) -> Self {
+    fn start(mut program: Command, timeout: Duration, script: Option<TempPath>) -> Self {
         let not_run = |error| Self::NotStarted(format!("the probe was not run: {error}"));
         let (reader, writer) = match std::io::pipe() {
             Ok(pipe) => pipe,
@@ -129,7 +195,7 @@ impl Running {
         match spawned {
             Ok(child) => {
                 let (group, deadline) = (Group(child), Instant::now() + timeout);
-                Self::Program { group, deadline, timeout, lines: collect(reader) }
+                Self::Program { group, deadline, timeout, lines: collect(reader), _script: script }
             }
             Err(error) => not_run(error),
         }
@@ -140,7 +206,7 @@ impl Probing for Running {
     fn finding(&mut self) -> Option<Probed> {
         let (fault, output) = match self {
             Self::NotStarted(fault) => (Some(fault.clone()), Vec::new()),
-            Self::Program { group, deadline, timeout, lines } => {
+            Self::Program { group, deadline, timeout, lines, .. } => {
                 let fault = match group.0.try_wait() {
                     Ok(Some(status)) => judge(status),
                     Err(error) => Some(format!("the probe was lost: {error}")),
@@ -219,7 +285,8 @@ mod tests {
 
     fn start(command: &str, timeout: Duration) -> Box<dyn Probing> {
         let (from, to) = (Vsn::new(1, 0, 0), Vsn::new(1, 1, 0));
-        let probe = probe(command.to_owned(), timeout, PathBuf::from("/tmp/socket"));
+        let asked = Asked { command: command.to_owned(), script: None, timeout };
+        let probe = probe(asked, PathBuf::from("/tmp/socket"));
         probe(Trip { from: Some(&from), to: &to })
     }
 
@@ -252,6 +319,23 @@ mod tests {
         check("echo bad >&2; exit 7", Some("the probe exited with 7"), &["bad"]);
         check("kill -9 $$", Some("the probe was ended by signal 9"), &[]);
         check("seq 100 | head -n 30 | tail -n 1", None, &["30"]);
+    }
+
+    #[test]
+    fn a_command_is_looked_for_where_it_begins_with_a_plain_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = |command: &str| {
+            let asked = q::Probe { command: command.to_owned(), script: None, timeout_ms: 1 };
+            Asked::new(asked, folder.path()).map(drop)
+        };
+        for command in
+            ["exit 3", "true", "/bin/true", "[ -e / ]", "X=1 true", "(exit 1)", "if true; then exit; fi"]
+        {
+            assert_eq!(taken(command), Ok(()), "{command}");
+        }
+        for command in ["./smoke.sh --fast", "no_such_program", "/no/such/program"] {
+            assert!(taken(command).unwrap_err().contains("finds no program"), "{command}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Release verbs.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 /// `relctl unpack FILE`: takes a release in. The body is the tarball itself, so that file permissions never matter.
@@ -279,14 +281,37 @@ pub struct Settle {
 /// A command that says whether a release is good, by its exit code.
 ///
 /// The daemon runs it with `sh -c`, as its own user, in a process group of its own, with `RELD_SOCKET`, `RELD_FROM` and
-/// `RELD_TO` in its environment. `RELD_FROM` is empty where the node was idle.
+/// `RELD_TO` in its environment. `RELD_FROM` is empty where the node was idle. An order whose command begins with a
+/// program that the daemon does not find is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// The command.
+    /// The command. With a script, only the name that people read.
     pub command: String,
+    /// The program itself, which the daemon runs without arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
     /// How long it may take. The whole group is killed then, and the release is taken back.
     pub timeout_ms: u64,
+}
+
+/// A program of the client's, for a daemon that may not read the client's files. Base64 text on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Script(pub Vec<u8>);
+
+impl From<Script> for String {
+    fn from(script: Script) -> Self {
+        BASE64.encode(script.0)
+    }
+}
+
+impl TryFrom<String> for Script {
+    type Error = base64::DecodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        BASE64.decode(text).map(Self)
+    }
 }
 
 /// How the node comes to a release.

@@ -6,9 +6,18 @@ use std::time::Duration;
 use reld_api::request as q;
 use reld_api::response::HistoryKind;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{CrashPolicy, End, InstallOptions, Order, OrphanPolicy, Settle, Unrest, Vsn, Windows};
+use reld_handler::{
+    CrashPolicy, End, InstallOptions, Order, OrphanPolicy, Probe, Settle, Unrest, Vsn, Windows,
+};
 
-use crate::probe::probe;
+use crate::probe::{Asked, probe};
+
+/// Where the daemon's own files are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) socket: &'a Path,
+    pub(super) scratch: &'a Path,
+}
 
 /// Reads the version of a release.
 pub(super) fn version(text: &str) -> Result<Vsn, ErrorReport> {
@@ -23,12 +32,12 @@ pub(super) fn install(request: &q::Install) -> Result<Order, ErrorReport> {
     Ok(Order::Install { to: version(&request.version)?, options })
 }
 
-pub(super) fn upgrade(request: q::Upgrade, socket: &Path) -> Result<(Order, HistoryKind), ErrorReport> {
+pub(super) fn upgrade(request: q::Upgrade, here: Here<'_>) -> Result<(Order, HistoryKind), ErrorReport> {
     let to = version(&request.version)?;
     let options = options(request.timeouts, request.policy, request.supersede);
     match request.mode {
         q::Mode::Live => {
-            let end = end(request.end, request.settle, options, socket)?;
+            let end = end(request.end, request.settle, options, here)?;
             Ok((Order::Upgrade { to, options, end }, HistoryKind::Upgrade))
         }
         q::Mode::Restart if request.settle != q::Settle::default() || request.end == q::End::Current => {
@@ -41,7 +50,7 @@ pub(super) fn upgrade(request: q::Upgrade, socket: &Path) -> Result<(Order, Hist
     }
 }
 
-pub(super) fn downgrade(request: q::Downgrade, socket: &Path) -> Result<Order, ErrorReport> {
+pub(super) fn downgrade(request: q::Downgrade, here: Here<'_>) -> Result<Order, ErrorReport> {
     let to = request.version.as_deref().map(version).transpose()?;
     if request.wait && to.is_none() {
         return Err(bad(
@@ -49,14 +58,14 @@ pub(super) fn downgrade(request: q::Downgrade, socket: &Path) -> Result<Order, E
         ));
     }
     let options = options(request.timeouts, request.policy, request.supersede);
-    Ok(Order::Downgrade { to, options, end: end(request.end, request.settle, options, socket)? })
+    Ok(Order::Downgrade { to, options, end: end(request.end, request.settle, options, here)? })
 }
 
 fn bad(why: &str) -> ErrorReport {
     ErrorReport::new("bad_request", why, ExitCode::Usage)
 }
 
-fn end(end: q::End, settle: q::Settle, options: InstallOptions, socket: &Path) -> Result<End, ErrorReport> {
+fn end(end: q::End, settle: q::Settle, options: InstallOptions, here: Here<'_>) -> Result<End, ErrorReport> {
     match end {
         q::End::Current if settle != q::Settle::default() => {
             Err(bad("a release that stays current is not watched: nothing follows"))
@@ -65,11 +74,19 @@ fn end(end: q::End, settle: q::Settle, options: InstallOptions, socket: &Path) -
         q::End::Commit => Ok(End::Commit(Settle {
             window: Duration::from_millis(settle.window_ms),
             crashes: options.crashes,
-            probe: settle.probe.map(|asked| {
-                probe(asked.command, Duration::from_millis(asked.timeout_ms), socket.to_owned())
-            }),
+            probe: settle.probe.map(|asked| probed(asked, here)).transpose()?,
         })),
     }
+}
+
+fn probed(asked: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {
+    let command = asked.command.clone();
+    let asked = Asked::new(asked, here.scratch).map_err(|why| {
+        ErrorReport::refused("probe", format!("cannot run the probe `{command}`: {why}")).with_hint(
+            "name a file without arguments, which `relctl` sends, or a program of the node's machine",
+        )
+    })?;
+    Ok(probe(asked, here.socket.to_owned()))
 }
 
 pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> InstallOptions {

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio_stream::StreamExt;
 
-use super::order::{self, version};
+use super::order::{self, Here, version};
 use super::{Api, on, on_upload};
 use crate::history::Asked;
 use crate::operator::{Begun, Done, Entry};
@@ -84,7 +84,7 @@ async fn install(api: Api, request: q::Install) -> Result<r::Report, ErrorReport
 async fn upgrade(api: Api, request: q::Upgrade) -> Result<r::Report, ErrorReport> {
     let entry = api.entry(format!("upgrade to {}", request.version), request.wait);
     let detach = request.detach;
-    let (order, kind) = order::upgrade(request, &api.socket)?;
+    let (order, kind) = wait(&api, move |here| order::upgrade(request, here)).await?;
     go(&api, order, entry, kind, detach).await
 }
 
@@ -92,8 +92,17 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     let to = request.version.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let entry = api.entry(format!("downgrade{to}"), request.wait);
     let detach = request.detach;
-    let order = order::downgrade(request, &api.socket)?;
+    let order = wait(&api, move |here| order::downgrade(request, here)).await?;
     go(&api, order, entry, r::HistoryKind::Downgrade, detach).await
+}
+
+/// Reads an order on a thread that may wait: its probe is looked for.
+async fn wait<T: Send + 'static>(
+    api: &Api,
+    read: impl FnOnce(Here<'_>) -> Result<T, ErrorReport> + Send + 'static,
+) -> Result<T, ErrorReport> {
+    let (socket, scratch) = (api.socket.clone(), api.uploads.clone());
+    api.wait(move |_| read(Here { socket: &socket, scratch: &scratch })).await
 }
 
 /// Has an order carried out that moves the node. One that is detached is answered when it has begun.
