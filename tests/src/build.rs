@@ -63,7 +63,7 @@ fn target() -> PathBuf {
 
 /// Packs a release once and returns the tarball's path.
 ///
-/// `shop-…` and `plant-…` are the releases of `examples/`, `bench-…` those of `tests/bench/`, all others those of `tests/fixtures/`.
+/// `shop-…`, `plant-…` and `quest-…` are the releases of `examples/`, `bench-…` those of `tests/bench/`, all others those of `tests/fixtures/`.
 pub fn release(name: &str) -> String {
     static PACKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -77,7 +77,7 @@ pub fn release(name: &str) -> String {
 
 fn pack(name: &str) -> String {
     let home = workspace().join(match name.split('-').next() {
-        Some("shop" | "plant") => "examples",
+        Some("shop" | "plant" | "quest") => "examples",
         Some("bench") => "tests/bench",
         _ => "tests/fixtures",
     });

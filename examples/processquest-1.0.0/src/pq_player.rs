@@ -1,0 +1,220 @@
+//! A player: a state machine that hunts in the fields, and sells and buys at the market.
+//!
+//! ```text
+//!            laden: to_market
+//!   fields -------------------> market
+//!          <-------------------
+//!         nothing left: to_fields
+//! ```
+//!
+//! In each of them it does one step, and waits for the next one. The wait is a time-out: a player that waits is idle, takes
+//! other messages, and never holds up an upgrade.
+
+use std::time::Duration;
+
+use pq_stats::Dice;
+use reld_sdk::schemars::{self, JsonSchema};
+use reld_sdk::{Exit, GenStatem, NotStarted, Pid, StatemEvent, Transition, env, gen_event, log};
+use serde::{Deserialize, Serialize};
+
+use crate::hero::Hero;
+use crate::pq_enemy;
+use crate::pq_events::Event;
+use crate::pq_pair::Newcomer;
+use crate::registry;
+
+/// What one step takes where the environment does not say it.
+const PACE_MS: u64 = 800;
+
+/// What a player knows.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Player {
+    hero: Hero,
+    /// The manager of its events.
+    events: Pid,
+    dice: Dice,
+}
+
+/// Where a player is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    Fields,
+    Market,
+}
+
+/// What a player can be asked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// For all that it is and has.
+    Sheet,
+}
+
+/// What a player can be told.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// To leave the game.
+    Leave,
+}
+
+/// Time for the next step.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Step;
+
+impl GenStatem for Player {
+    type Args = Newcomer;
+    type State = Place;
+    type Call = Request;
+    type Reply = Hero;
+    type Cast = Order;
+    type Message = ();
+    type Own = Step;
+
+    async fn init(Newcomer { name, stats }: Newcomer) -> Result<(Transition<Self>, Self), NotStarted> {
+        registry::register(&name).await?;
+        let events = registry::whereis(&registry::events_of(&name)).await?;
+        let player = Self { hero: Hero::new(name, stats), events, dice: Dice::default() };
+        Ok((player.go(Place::Fields)?, player))
+    }
+
+    async fn handle_event(&mut self, place: &Place, event: StatemEvent<Self>) -> Transition<Self> {
+        let next = match (place, event) {
+            (_, StatemEvent::Call(from, Request::Sheet)) => {
+                return Transition::keep().reply(from, &self.hero);
+            }
+            (_, StatemEvent::Cast(Order::Leave)) => return Transition::stop(Exit::Normal),
+            (Place::Fields, StatemEvent::StateTimeout(Step)) => self.hunt().await,
+            (Place::Market, StatemEvent::StateTimeout(Step)) => self.trade(),
+            _ => return Transition::keep(),
+        };
+        next.and_then(|place| self.go(place)).unwrap_or_else(Transition::stop)
+    }
+}
+
+impl Player {
+    async fn hunt(&mut self) -> Result<Place, Exit> {
+        let enemy = match pq_enemy::meet().await {
+            Ok(enemy) => enemy,
+            Err(error) => {
+                log::warn!("{} met no enemy and looks again: {error}", self.hero.name);
+                return Ok(Place::Fields);
+            }
+        };
+        let events = self.hero.fight(enemy, &mut self.dice);
+        events.iter().try_for_each(|event| self.tell(event))?;
+        if self.hero.is_laden() { self.leave_for(Place::Market) } else { Ok(Place::Fields) }
+    }
+
+    fn trade(&mut self) -> Result<Place, Exit> {
+        match self.hero.trade() {
+            Some(event) => self.tell(&event).map(|()| Place::Market),
+            None => self.leave_for(Place::Fields),
+        }
+    }
+
+    fn leave_for(&self, place: Place) -> Result<Place, Exit> {
+        self.tell(match place {
+            Place::Fields => &Event::ToFields,
+            Place::Market => &Event::ToMarket,
+        })?;
+        Ok(place)
+    }
+
+    fn tell(&self, event: &Event) -> Result<(), Exit> {
+        Ok(gen_event::notify(self.events, event)?)
+    }
+
+    /// Does the next step there.
+    fn go(&self, place: Place) -> Result<Transition<Self>, Exit> {
+        Ok(Transition::next(place).state_timeout(self.pace()?, &Step))
+    }
+
+    /// Returns what a step takes: up to twice as long for a clumsy one.
+    fn pace(&self) -> Result<Duration, Exit> {
+        let pace_ms = env("pace_ms")?.unwrap_or(PACE_MS);
+        let slowness = 40 - u64::from(self.hero.stats.dexterity.min(20));
+        Ok(Duration::from_millis(pace_ms * slowness / 20))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pq_stats::Stats;
+    use reld_sdk::Value;
+    use reld_sdk::harness::{Node, RunningStatem, Sent};
+
+    use super::*;
+    use crate::pq_enemy::{Enemy, Item};
+
+    /// Two steps of the slowest player.
+    const STEPS: Duration = Duration::from_millis(4 * PACE_MS);
+
+    fn pid(slot: u32) -> Pid {
+        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
+        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
+    }
+
+    fn regis(request: &Value) -> Result<Value, Exit> {
+        let asked: BTreeMap<String, String> = request.read()?;
+        match asked.keys().next().map(String::as_str) {
+            Some("register") => Ok(Value::write("done")?),
+            _ => Ok(Value::write(&BTreeMap::from([("pid", pid(9))]))?),
+        }
+    }
+
+    fn ant() -> Enemy {
+        let loot = Item { name: "Crumb".to_owned(), value: 1 };
+        Enemy { name: "Ant".to_owned(), power: 0, experience: 1, loot }
+    }
+
+    /// A player on a node where there are only ants.
+    fn player() -> RunningStatem<Player> {
+        let newcomer = Newcomer { name: "ada".to_owned(), stats: Stats::roll(&mut Dice::seeded(1)) };
+        Node::new()
+            .name("regis", pid(7))
+            .name("pq_enemy", pid(8))
+            .answer_calls(
+                |to, request| {
+                    if to == pid(7) { regis(&request) } else { Ok(Value::write(&ant())?) }
+                },
+            )
+            .start_statem(&newcomer)
+            .expect("starts")
+    }
+
+    #[test]
+    fn a_player_hunts_until_it_is_laden_and_sells_at_the_market() {
+        let mut ada = player();
+        while ada.state().map(|machine| *machine.state()) == Some(Place::Fields) {
+            ada.advance(STEPS).expect("lives");
+        }
+        while ada.state().map(|machine| *machine.state()) == Some(Place::Market) {
+            ada.advance(STEPS).expect("lives");
+        }
+        let hero: Hero = ada.call(&Request::Sheet).expect("it answers");
+        assert!(hero.experience > 0 && hero.money > 0, "{hero:?}");
+        let told = ada.sent();
+        assert!(told.iter().all(|sent| matches!(sent, Sent::Cast(to, _) if *to == pid(9))), "{told:?}");
+    }
+
+    #[test]
+    fn a_player_without_enemies_looks_again() {
+        let newcomer = Newcomer { name: "ada".to_owned(), stats: Stats::roll(&mut Dice::seeded(1)) };
+        let node = Node::new().name("regis", pid(7)).answer_calls(|_, request| regis(&request));
+        let mut ada: RunningStatem<Player> = node.start_statem(&newcomer).expect("starts");
+        ada.advance(STEPS).expect("lives");
+        assert_eq!(ada.sent(), []);
+        assert_eq!(ada.ended(), None);
+    }
+
+    #[test]
+    fn a_player_that_is_told_to_leave_ends_in_order() {
+        let mut ada = player();
+        ada.cast(&Order::Leave).expect("lives");
+        assert_eq!(ada.ended(), Some(&Exit::Normal));
+    }
+}

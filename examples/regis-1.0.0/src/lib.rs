@@ -1,0 +1,18 @@
+//! The app `regis` 1.0.0: names for processes, any text for any process, each name once.
+//!
+//! One server, registered as `regis`, is called with [`Request`](regis::Request)s. A name is free again when its process ends.
+#![forbid(unsafe_code)]
+
+mod regis;
+mod regis_app;
+mod regis_sup;
+
+reld_sdk::export_app! {
+    app: "regis",
+    version: env!("CARGO_PKG_VERSION"),
+    modules: {
+        regis: gen_server regis::Regis,
+        regis_sup: supervisor regis_sup::RegisSup,
+        regis_app: application regis_app::RegisApp,
+    },
+}

@@ -1,0 +1,15 @@
+//! The supervisor of the server.
+
+use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
+
+/// Keeps the server alive.
+#[derive(Debug)]
+pub(crate) struct RegisSup;
+
+impl Supervisor for RegisSup {
+    type Args = ();
+
+    fn init((): ()) -> SupervisorSpec {
+        SupervisorSpec::one_for_one().child(ChildSpec::worker("regis", "regis", ()))
+    }
+}

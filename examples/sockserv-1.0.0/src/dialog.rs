@@ -1,0 +1,124 @@
+//! The words of a session: what it says, and how it reads what a client types.
+
+use pq_stats::Stats;
+use reld_sdk::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const WELCOME: &str = "Welcome to Process Quest. What is your name?";
+pub(crate) const BAD_NAME: &str = "A name has 1 to 16 letters and digits. What is your name?";
+pub(crate) const TAKEN: &str = "That name is taken. What is your name?";
+pub(crate) const AGAIN: &str = "Please answer y or n.";
+pub(crate) const BEGIN: &str = "You go hunting. Type quit to leave.";
+pub(crate) const UNKNOWN: &str = "Unknown command. Type quit to leave.";
+pub(crate) const STARTED_ANEW: &str = "A strange force has undone you. You begin anew.";
+pub(crate) const GONE: &str = "You are no more.";
+pub(crate) const BYE: &str = "Farewell.";
+
+/// The longest name.
+const NAME_MAX: usize = 16;
+
+/// Returns what a client typed, without the end of the line.
+pub(crate) fn typed(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim().to_owned()
+}
+
+/// Says whether this can be a name.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Returns the question about a roll.
+pub(crate) fn offer(stats: &Stats) -> String {
+    format!("Your stats: {stats}. Is that fine? (y/n)")
+}
+
+/// What happens to a player, as `processquest` says it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Event {
+    ToMarket,
+    ToFields,
+    Killed {
+        enemy: String,
+        experience: u64,
+    },
+    Fled {
+        enemy: String,
+    },
+    Found {
+        item: String,
+    },
+    Sold {
+        item: String,
+        price: u64,
+    },
+    Bought {
+        item: String,
+        price: u64,
+    },
+    Leveled {
+        level: u64,
+    },
+    /// No version of `processquest` sends it yet. One that does may be installed before the next version of this app.
+    Quest {
+        done: String,
+        experience: u64,
+        next: Option<String>,
+    },
+}
+
+/// Returns the line that a client is shown.
+pub(crate) fn told(event: &Event) -> String {
+    match event {
+        Event::ToMarket => "You carry your loot to the market.".to_owned(),
+        Event::ToFields => "You go hunting.".to_owned(),
+        Event::Killed { enemy, experience } => {
+            format!("You killed {} and gained {experience} experience.", a(enemy))
+        }
+        Event::Fled { enemy } => format!("You fled from {}.", a(enemy)),
+        Event::Found { item } => format!("You found {}.", a(item)),
+        Event::Sold { item, price } => format!("You sold {} for {price}.", a(item)),
+        Event::Bought { item, price } => format!("You bought {} for {price}.", a(item)),
+        Event::Leveled { level } => format!("You are level {level} now."),
+        Event::Quest { done, experience, next } => {
+            let next = next.as_ref().map(|next| format!(" Next quest: {next}.")).unwrap_or_default();
+            format!("Quest done: {done}. You gained {experience} experience.{next}")
+        }
+    }
+}
+
+/// Puts the article before a thing.
+fn a(thing: &str) -> String {
+    let an = if thing.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{an} {thing}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_as_nc_or_telnet_end_it() {
+        assert_eq!(
+            (typed(b"ada\n"), typed(b" ada \r\n"), typed(b"ada")),
+            ("ada".into(), "ada".into(), "ada".into())
+        );
+    }
+
+    #[test]
+    fn a_name_has_letters_and_digits_and_no_more_than_16() {
+        assert!(is_name("ada") && is_name("R2D2") && is_name("abcdefghijklmnop"));
+        for bad in ["", "abcdefghijklmnopq", "ada/events", "a b", "\u{e4}da"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let killed = Event::Killed { enemy: "Ant".to_owned(), experience: 3 };
+        assert_eq!(told(&killed), "You killed an Ant and gained 3 experience.");
+        let quest = |next| Event::Quest { done: "Sweep the yard".to_owned(), experience: 20, next };
+        assert!(told(&quest(Some("Mow the lawn".to_owned()))).ends_with("Next quest: Mow the lawn."));
+        assert!(told(&quest(None)).ends_with("20 experience."));
+    }
+}

@@ -1,0 +1,76 @@
+//! An acceptor: waits for a client, starts its session, and waits for the next one.
+//!
+//! The listener is the node's, and the wait is a request whose answer comes as a message. So an acceptor is idle while it
+//! waits, and an upgrade need not wait for it.
+
+use reld_sdk::port::{self, Connection, Listener};
+use reld_sdk::schemars::{self, JsonSchema};
+use reld_sdk::supervisor::start_child_of;
+use reld_sdk::{Answer, Exit, From, GenServer, Info, Next, NotStarted, Schema, log};
+use serde::{Deserialize, Serialize};
+
+/// The longest line, in bytes.
+const LINE_MAX: usize = 256;
+
+/// Waits at a listener, which all acceptors share.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Acceptor {
+    listener: Listener,
+}
+
+/// What an acceptor can be asked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// Where it waits: the port may have been the system's choice.
+    Address,
+}
+
+impl GenServer for Acceptor {
+    type Args = String;
+    type Call = Request;
+    type Reply = String;
+    type Cast = ();
+    type Message = ();
+
+    async fn init(address: String) -> Result<Self, NotStarted> {
+        let listener = port::Options::new().line(LINE_MAX).supervisor().listen(&address)?;
+        listener.request_accept()?;
+        Ok(Self { listener })
+    }
+
+    async fn handle_call(&mut self, Request::Address: Request, _from: From) -> Answer<String> {
+        self.listener.address().map_or_else(|error| Answer::stop(error.into()), Answer::Reply)
+    }
+
+    async fn handle_info(&mut self, info: Info<()>) -> Next {
+        let next = match info {
+            Info::Port(port::Event::Accepted { connection, .. }) => {
+                let_in(connection).await;
+                self.listener.request_accept()
+            }
+            Info::Port(port::Event::Closed { error, .. }) => Err(error),
+            _ => Ok(()),
+        };
+        next.map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
+    }
+
+    fn schema() -> Schema {
+        Schema::of_server::<Self>()
+    }
+}
+
+/// Starts a client's session. A client that finds none is turned away, and the acceptor goes on.
+async fn let_in(connection: Connection) {
+    let started = start_child_of("sockserv_sessions", &connection).await.map_err(Exit::error);
+    let handed = started.and_then(|session| {
+        let session = session.ok_or_else(|| Exit::error("the session did not start"))?;
+        // A session that ends takes its connection with it.
+        Ok(connection.controlling_process(session)?)
+    });
+    if let Err(exit) = handed {
+        log::warn!("a client is turned away: {exit}");
+        // Refused where it is closed already.
+        let _ = connection.close();
+    }
+}

@@ -1,0 +1,18 @@
+//! The supervisor of the acceptors.
+
+use reld_sdk::{ChildSpec, Supervisor, SupervisorSpec};
+
+use crate::sockserv_sup::Door;
+
+/// Keeps as many acceptors as wanted. The listener is this supervisor's, so it stays open when an acceptor is restarted.
+#[derive(Debug)]
+pub(crate) struct Acceptors;
+
+impl Supervisor for Acceptors {
+    type Args = Door;
+
+    fn init(Door { address, acceptors }: Door) -> SupervisorSpec {
+        let acceptor = |number| ChildSpec::worker(number, "sockserv_acceptor", &address);
+        (1..=acceptors).map(acceptor).fold(SupervisorSpec::one_for_one(), SupervisorSpec::child)
+    }
+}

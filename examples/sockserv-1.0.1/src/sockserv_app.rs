@@ -1,0 +1,30 @@
+//! Starts the app where its environment says.
+
+use reld_sdk::schemars::{self, JsonSchema};
+use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs};
+use serde::{Deserialize, Serialize};
+
+use crate::sockserv_sup::Door;
+
+/// Nothing to remember between start and stop.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct App;
+
+#[derive(Deserialize)]
+struct Env {
+    host: String,
+    port: u16,
+    acceptors: u16,
+}
+
+impl Application for App {
+    async fn start(args: StartArgs) -> Result<(Self, Root), NotStarted> {
+        let Env { host, port, acceptors } = args.env()?;
+        let door = Door { address: format!("{host}:{port}"), acceptors };
+        Ok((Self, Root::new("sockserv_sup", &door)?))
+    }
+
+    fn schema() -> Schema {
+        Schema::of_application::<Self>()
+    }
+}

@@ -1,0 +1,131 @@
+//! The handler in the events of a player: passes them on to the session that watches it, and ends the game when that
+//! session ends, however it does.
+//!
+//! 1.0.0 left the player to play on for nobody. Those that it left behind end with the first event after the upgrade.
+
+use reld_sdk::{
+    EventHandler, Exit, Handled, Info, MonitorRef, NotStarted, Pid, State, Value, log, monitor, send,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::quest;
+
+/// Who watches whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) session: Pid,
+    pub(crate) player: String,
+}
+
+/// A handler.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Relay {
+    watch: Watch,
+    /// Says when the session ends. New in 1.0.1; none until the first event after the upgrade.
+    monitor: Option<MonitorRef>,
+}
+
+/// An event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Passed {
+    Event(serde_json::Value),
+}
+
+impl EventHandler for Relay {
+    type Args = Watch;
+    type Event = serde_json::Value;
+    type Call = ();
+    type Reply = ();
+    type Message = ();
+
+    async fn init(watch: Watch) -> Result<Self, NotStarted> {
+        let monitor = Some(monitor(watch.session)?);
+        Ok(Self { watch, monitor })
+    }
+
+    async fn handle_event(&mut self, event: serde_json::Value) -> Handled {
+        match self.pass(event) {
+            Ok(()) => Handled::Keep,
+            Err(_) => Handled::Remove,
+        }
+    }
+
+    async fn handle_info(&mut self, info: Info<()>) -> Handled {
+        if !matches!(info, Info::Down { monitor, .. } if Some(monitor) == self.monitor) {
+            return Handled::Keep;
+        }
+        if let Err(exit) = quest::leave(&self.watch.player).await {
+            log::error!("{} plays on, and no client watches: {exit}", self.watch.player);
+        }
+        Handled::Remove
+    }
+
+    /// Up: a state of 1.0.0 was a watch. A conversion cannot ask the node for anything: see `pass`.
+    fn change_code(_from: &str, state: State, _extra: Value) -> Result<Self, Exit> {
+        Ok(Self { watch: state.read()?, monitor: None })
+    }
+
+    /// Down: 1.0.0 does not know what the monitor tells.
+    fn change_code_down(&self, _to: &str, _extra: Value) -> Result<State, Exit> {
+        Ok(State::write(&self.watch)?)
+    }
+}
+
+impl Relay {
+    fn pass(&mut self, event: serde_json::Value) -> Result<(), Exit> {
+        if self.monitor.is_none() {
+            self.monitor = Some(monitor(self.watch.session)?);
+        }
+        Ok(send(self.watch.session, &Passed::Event(event))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use reld_sdk::harness::{Node, RunningHandler, Sent};
+
+    use super::*;
+
+    fn pid(slot: u32) -> Pid {
+        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
+        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
+    }
+
+    fn watch() -> Watch {
+        Watch { session: pid(5), player: "ada".to_owned() }
+    }
+
+    /// A node where `ada` plays as <9.1>.
+    fn relay() -> RunningHandler<Relay> {
+        let node = Node::new().name("regis", pid(7));
+        let node = node.answer_calls(|_, _| Ok(Value::write(&BTreeMap::from([("pid", pid(9))]))?));
+        node.start_handler(&watch()).expect("starts")
+    }
+
+    #[test]
+    fn an_event_is_passed_on_whatever_it_is() {
+        let mut relay = relay();
+        assert_eq!(relay.notify(&BTreeMap::from([("sung", "a song")])), Ok(Handled::Keep));
+        assert!(matches!(relay.sent().as_slice(), [Sent::Info(to, _)] if *to == pid(5)));
+    }
+
+    #[test]
+    fn the_end_of_the_session_ends_the_game_and_the_handler() {
+        let mut relay = relay();
+        let monitor = relay.state().and_then(|relay| relay.monitor).expect("it watches");
+        relay.down(monitor, pid(5), Exit::Killed).expect("lives");
+        assert!(matches!(relay.sent().as_slice(), [Sent::Cast(to, _)] if *to == pid(9)));
+        assert_eq!(relay.ended(), Some(&Exit::Normal));
+    }
+
+    #[test]
+    fn up_and_down_keep_who_watches_whom() {
+        let old = State::write(&watch()).expect("a state is written");
+        let new = Relay::change_code("1.0.0", old.clone(), Value::nothing()).expect("it goes up");
+        assert_eq!(new, Relay { watch: watch(), monitor: None });
+        assert_eq!(new.change_code_down("1.0.0", Value::nothing()), Ok(old));
+    }
+}

@@ -1,0 +1,239 @@
+//! A session: one client, from its name to the end of its game.
+//!
+//! ```text
+//!   naming --a name--> rolling --y--> joining --found--> playing
+//!     ^                 |  ^ n          ^  |               |
+//!     `------taken------'  `            |  `--lost: ends   | the player began anew
+//!                                       `------------------'
+//! ```
+
+use std::time::Duration;
+
+use pq_stats::{Dice, Stats};
+use reld_sdk::port::{Connection, Event as PortEvent};
+use reld_sdk::schemars::{self, JsonSchema};
+use reld_sdk::{Exit, GenServer, Info, MonitorRef, Next, NotStarted, Schema, self_pid, send_after};
+use serde::{Deserialize, Serialize};
+
+use crate::{dialog, quest};
+
+/// How often a session looks for its player, and how long it waits in between.
+const LOOKS: u8 = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A session.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Session {
+    connection: Connection,
+    dice: Dice,
+    stage: Stage,
+}
+
+/// How far the client has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// It is asked for a name.
+    Naming,
+    /// It is asked whether it wants these stats.
+    Rolling { name: String, stats: Stats },
+    /// Its player is about to be there.
+    Joining { name: String, looks: u8 },
+    /// It sees its player play, until the monitor says otherwise.
+    Playing { name: String, events: MonitorRef },
+}
+
+/// What a session is sent.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// Something has happened to its player.
+    Event(dialog::Event),
+    /// Time to look for its player.
+    Look,
+}
+
+/// What a session does next; the reason of its end otherwise.
+type Done = Result<(), Exit>;
+
+impl GenServer for Session {
+    type Args = Connection;
+    type Call = ();
+    type Reply = ();
+    type Cast = ();
+    type Message = Message;
+
+    async fn init(connection: Connection) -> Result<Self, NotStarted> {
+        let session = Self { connection, dice: Dice::default(), stage: Stage::Naming };
+        session.say(dialog::WELCOME)?;
+        connection.request_read()?;
+        Ok(session)
+    }
+
+    async fn handle_info(&mut self, info: Info<Message>) -> Next {
+        let done = match info {
+            Info::Port(PortEvent::Data { bytes, .. }) => self.hear(&dialog::typed(&bytes)).await,
+            Info::Port(PortEvent::Closed { .. }) => Err(Exit::Normal),
+            Info::Message(Message::Event(event)) => self.say(&dialog::told(&event)),
+            Info::Message(Message::Look) => self.look().await,
+            Info::Down { monitor, .. } => self.lose(monitor),
+            _ => Ok(()),
+        };
+        done.map_or_else(Next::Stop, |()| Next::Continue)
+    }
+
+    fn schema() -> Schema {
+        Schema::of_server::<Self>()
+    }
+}
+
+impl Session {
+    /// Takes a line that the client typed, and asks for the next one.
+    async fn hear(&mut self, text: &str) -> Done {
+        match self.stage.clone() {
+            Stage::Naming => self.take_name(text).await?,
+            Stage::Rolling { name, stats } => match text {
+                "y" => self.begin(name, stats).await?,
+                "n" => self.roll(name)?,
+                _ => self.say(dialog::AGAIN)?,
+            },
+            Stage::Joining { name, .. } | Stage::Playing { name, .. } => self.obey(&name, text).await?,
+        }
+        Ok(self.connection.request_read()?)
+    }
+
+    async fn take_name(&mut self, name: &str) -> Done {
+        if !dialog::is_name(name) {
+            return self.say(dialog::BAD_NAME);
+        }
+        match quest::whereis(name).await? {
+            Some(_) => self.say(dialog::TAKEN),
+            None => self.roll(name.to_owned()),
+        }
+    }
+
+    fn roll(&mut self, name: String) -> Done {
+        let stats = Stats::roll(&mut self.dice);
+        self.say(&dialog::offer(&stats))?;
+        self.stage = Stage::Rolling { name, stats };
+        Ok(())
+    }
+
+    async fn begin(&mut self, name: String, stats: Stats) -> Done {
+        if !quest::begin(&name, stats).await? {
+            self.stage = Stage::Naming;
+            return self.say(dialog::TAKEN);
+        }
+        self.say(dialog::BEGIN)?;
+        self.stage = Stage::Joining { name, looks: LOOKS };
+        self.look().await
+    }
+
+    /// Looks for the player, which may just be starting again.
+    async fn look(&mut self) -> Done {
+        let Stage::Joining { name, looks } = self.stage.clone() else { return Ok(()) };
+        if let Some(events) = quest::watch(&name).await? {
+            self.stage = Stage::Playing { name, events };
+            return Ok(());
+        }
+        let Some(looks) = looks.checked_sub(1) else { return self.end(dialog::GONE) };
+        self.look_later(name, looks)
+    }
+
+    fn look_later(&mut self, name: String, looks: u8) -> Done {
+        self.stage = Stage::Joining { name, looks };
+        let me = self_pid().ok_or(Exit::Noproc)?;
+        send_after(me, LOOK_EVERY, &Message::Look)?;
+        Ok(())
+    }
+
+    /// The player has begun anew, or is gone.
+    fn lose(&mut self, monitor: MonitorRef) -> Done {
+        match &self.stage {
+            Stage::Playing { name, events } if *events == monitor => {
+                let name = name.clone();
+                self.say(dialog::STARTED_ANEW)?;
+                self.look_later(name, LOOKS)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn obey(&mut self, name: &str, command: &str) -> Done {
+        match command {
+            "quit" => {
+                quest::leave(name).await?;
+                self.end(dialog::BYE)
+            }
+            "who" => self.say(&dialog::players(&quest::players().await?)),
+            _ => self.say(dialog::UNKNOWN),
+        }
+    }
+
+    /// Says a last line.
+    fn end(&self, line: &str) -> Done {
+        self.say(line)?;
+        Err(Exit::Normal)
+    }
+
+    /// Says a line. A client that does not read is let go: to wait for it in a callback would hold up upgrades.
+    fn say(&self, line: &str) -> Done {
+        Ok(self.connection.send(format!("{line}\n").as_bytes())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use reld_sdk::harness::{Node, Running, connection};
+    use reld_sdk::{Pid, Value};
+
+    use super::*;
+
+    fn pid(slot: u32) -> Pid {
+        let fields = BTreeMap::from([("slot", slot), ("generation", 1)]);
+        Value::write(&fields).and_then(|pid| pid.read()).expect("a pid")
+    }
+
+    /// A node where `bob` plays, and whose registry knows nothing else.
+    fn session() -> Running<Session> {
+        let regis = |request: Value| {
+            let asked: BTreeMap<String, String> = request.read()?;
+            let found = (asked.get("whereis").map(String::as_str) == Some("bob")).then(|| pid(9));
+            Ok(Value::write(&BTreeMap::from([("pid", found)]))?)
+        };
+        let node = Node::new().name("regis", pid(7)).answer_calls(move |_, request| regis(request));
+        node.start(&connection(1)).expect("starts")
+    }
+
+    #[track_caller]
+    fn check(session: &mut Running<Session>, typed: &str, shown: &str) {
+        let bytes = format!("{typed}\r\n").into_bytes();
+        session.port(PortEvent::Data { connection: connection(1), bytes }).expect("lives");
+        let written = String::from_utf8(session.written(connection(1))).expect("text");
+        assert!(written.contains(shown) && written.ends_with('\n'), "{typed:?}: {written:?}");
+    }
+
+    #[test]
+    fn a_client_is_asked_for_a_name_and_then_whether_its_stats_are_fine() {
+        let mut session = session();
+        assert_eq!(session.written(connection(1)), format!("{}\n", dialog::WELCOME).into_bytes());
+        check(&mut session, "", dialog::BAD_NAME);
+        check(&mut session, "bob", dialog::TAKEN);
+        check(&mut session, "ada", "(y/n)");
+        check(&mut session, "perhaps", dialog::AGAIN);
+        let before = session.state().expect("lives").stage.clone();
+        check(&mut session, "n", "(y/n)");
+        assert_ne!(session.state().expect("lives").stage, before, "these are other stats");
+    }
+
+    #[test]
+    fn what_happens_to_the_player_is_shown() {
+        let mut session = session();
+        session.written(connection(1));
+        let event = Message::Event(dialog::Event::Found { item: "Crumb".to_owned() });
+        session.send(&event).expect("lives");
+        assert_eq!(session.written(connection(1)), b"You found a Crumb.\n");
+    }
+}
