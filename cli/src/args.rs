@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Call(Call),
     /// Send a message to a process
     Cast {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// The message: JSON, or a bare word for a string
         #[arg(value_parser = json_arg::parse)]
@@ -155,7 +155,7 @@ pub(crate) enum Command {
     },
     /// Send an exit signal to a process
     Kill {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// kill, shutdown, normal, or any other text
         #[arg(default_value = "kill")]
@@ -204,7 +204,7 @@ pub(crate) struct Wait {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Process {
-    /// Pid or registered name
+    /// Pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) process: String,
 }
 
@@ -490,7 +490,7 @@ pub(crate) enum TopSort {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Call {
-    /// Pid or registered name
+    /// Pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) process: String,
     /// The request: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse)]
@@ -522,7 +522,7 @@ pub(crate) struct Load {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ChangeCode {
-    /// Pid or registered name
+    /// Pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) process: String,
     /// The module that it runs
     pub(crate) module: String,
@@ -591,7 +591,7 @@ pub(crate) enum Sys {
     NoDebug(Process),
     /// Count a process's messages, or show the count
     Statistics {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// Begin to count
         #[arg(long, conflicts_with = "off")]
@@ -602,7 +602,7 @@ pub(crate) enum Sys {
     },
     /// Keep a process's last messages, or show them
     Log {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// Keep so many
         #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", conflicts_with = "off")]
@@ -613,7 +613,7 @@ pub(crate) enum Sys {
     },
     /// Give a process another state
     ReplaceState {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// The state, as `relctl state` prints it
         #[arg(value_parser = json_arg::parse)]
@@ -621,7 +621,7 @@ pub(crate) enum Sys {
     },
     /// End a process in order, suspended or not
     Terminate {
-        /// Pid or registered name
+        /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
         /// shutdown, normal, or any other text
         #[arg(default_value = "shutdown")]
@@ -633,7 +633,7 @@ pub(crate) enum Sys {
 pub(crate) enum Child {
     /// Start a child
     Start {
-        /// The supervisor: pid or registered name
+        /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
         supervisor: String,
         /// {"id": ID, "module": NAME, "args": …, "restart": …, "significant": …, "shutdown": …, "type": …}
         #[arg(value_parser = json_arg::parse, required_unless_present = "args")]
@@ -652,14 +652,14 @@ pub(crate) enum Child {
     Spec(ChildId),
     /// List and count the children, the latest started first
     List {
-        /// The supervisor: pid or registered name
+        /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
         supervisor: String,
     },
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ChildId {
-    /// The supervisor: pid or registered name
+    /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) supervisor: String,
     /// The child's id: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse)]

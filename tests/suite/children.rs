@@ -161,6 +161,30 @@ fn s28_a_pid_where_a_child_id_is_wanted_is_told_with_the_id() {
 }
 
 #[test]
+fn a_process_is_found_by_its_place_in_a_tree_and_a_supervisor_past_a_server_of_the_app_s_name() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let spec = json!({"id": "more", "module": "counter_sup", "type": "supervisor"});
+    let below = node.start_child("counter", spec);
+    let more: Forest = node.read(&["tree", "--sup", "counter/more"]);
+    assert_eq!(more.roots[0].pid.as_ref(), Some(&below));
+    let child = more.roots[0].children[0].pid.clone().expect("it runs");
+    assert_eq!(node.proc("counter/more/10000").process.pid, child);
+    assert!(value(&node, "counter/more/10000") >= 10_000);
+    assert_eq!(rows(&node, "counter/more").specs, 2);
+
+    // The app meter has a server of that name: whatever asks servers means it, whatever asks supervisors the root.
+    assert_eq!(node.proc("meter").process.module, "meter");
+    assert_eq!(rows(&node, "meter").children[0].module, "meter");
+
+    let missing = node.refused(&["call", "counter/more/7", "get"]);
+    assert_eq!(missing.kind, "noproc");
+    assert_eq!(missing.causes, ["counter/more/7: no child 7 runs there"]);
+    node.ok(&["child", "terminate", "counter", "more"]);
+    assert_eq!(node.refused(&["state", "counter/more"]).kind, "noproc");
+}
+
+#[test]
 fn s29_a_whole_subtree_is_added_at_run_time_beside_children_of_the_same_ids() {
     let node = shop();
     let top = counter_sup(&node);

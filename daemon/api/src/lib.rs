@@ -15,7 +15,7 @@
 //! | on the wire | meaning |
 //! | --- | --- |
 //! | `pid` | text such as `<41.1>`: slot and generation, never given to another process |
-//! | `process` | a pid or a registered name |
+//! | `process` | a pid, a registered name, or a place in a tree: `shop` is the root of the app shop, `shop/tills` its child |
 //! | child id | any JSON value |
 //! | state, message, argument, reply | MessagePack inside the node, JSON here; [`term`] says how, without loss |
 //! | `pause_us`, `timeout_ms` | a duration names its unit |

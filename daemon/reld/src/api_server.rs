@@ -45,6 +45,7 @@ use crate::log::Log;
 use crate::node::Shared;
 use crate::operator::{Entry, Operator};
 use crate::panics::lasting;
+use crate::places;
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
 const BODY_MAX: usize = 16 << 20;
@@ -324,14 +325,24 @@ impl Api {
         tokio::task::spawn_blocking(move || contained(|| work(&runtime)).map_err(bug)?).await.map_err(bug)?
     }
 
-    /// Finds a process by pid or registered name.
+    /// Finds a process by pid, by registered name, or by its place in the tree of an app.
     fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
         let pid = process.parse::<Pid>().ok().or_else(|| self.runtime.whereis(process));
-        let alive = pid.filter(|pid| self.runtime.process(*pid).is_some());
-        alive.ok_or_else(|| {
+        self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
+    }
+
+    /// Finds a supervisor likewise. Of a server and an app of one name, the root of the app is meant.
+    fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
+        places::supervisor(&self.runtime, supervisor).or_else(|_| self.find(supervisor))
+    }
+
+    fn alive(&self, process: &str, found: Result<Pid, String>) -> Result<Pid, ErrorReport> {
+        let noproc = || {
             ErrorReport::refused("noproc", format!("there is no process {process}"))
                 .with_hint("`relctl ps` lists the processes")
-        })
+        };
+        let pid = found.map_err(|why| noproc().caused_by(why))?;
+        self.runtime.process(pid).map(|_| pid).ok_or_else(noproc)
     }
 }
 

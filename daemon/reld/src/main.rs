@@ -14,6 +14,7 @@ mod log;
 mod node;
 mod operator;
 mod panics;
+mod places;
 mod probe;
 mod report;
 mod service;

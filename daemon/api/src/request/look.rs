@@ -15,7 +15,7 @@ pub struct Tree {
     /// Only this app's tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Only the part below this supervisor: a pid or a registered name.
+    /// Only the part below this supervisor: a pid, a registered name or a place in a tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<String>,
 }
@@ -63,7 +63,7 @@ fn a_second() -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SysStatus {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -71,7 +71,7 @@ pub struct SysStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -103,7 +103,7 @@ pub struct Tables {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -111,7 +111,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -119,7 +119,7 @@ pub struct Statistics {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageLog {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -127,7 +127,7 @@ pub struct MessageLog {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildSpecOf {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
     /// The child's id, as JSON text: a query has no other form for any value. Under `simple_one_for_one` its pid.
     #[serde(with = "json_text")]
@@ -138,7 +138,7 @@ pub struct ChildSpecOf {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Children {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
 }
 

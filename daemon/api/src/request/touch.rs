@@ -7,7 +7,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// The request, as the app defines it.
     pub request: Value,
@@ -20,7 +20,7 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cast {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// The message, as the app defines it.
     pub message: Value,
@@ -61,7 +61,7 @@ pub struct Load {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suspend {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -69,7 +69,7 @@ pub struct Suspend {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -77,7 +77,7 @@ pub struct Resume {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceState {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// The state, as `relctl state` shows it.
     pub state: Value,
@@ -87,7 +87,7 @@ pub struct ReplaceState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminate {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// `normal`, `shutdown`, or any other text, which is an error.
     pub reason: String,
@@ -97,7 +97,7 @@ pub struct Terminate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountMessages {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// Whether it counts.
     pub on: bool,
@@ -107,7 +107,7 @@ pub struct CountMessages {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeepLog {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// How many; absent: none.
     #[serde(default)]
@@ -119,7 +119,7 @@ pub struct KeepLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
-    /// Pids or registered names of whom to watch; all processes when there are none.
+    /// Pids, registered names or places in trees of whom to watch; all processes when there are none.
     #[serde(default)]
     pub processes: Vec<String>,
     /// What to watch; everything when there is none.
@@ -153,7 +153,7 @@ pub enum TraceKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoDebug {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
 }
 
@@ -162,7 +162,7 @@ pub struct NoDebug {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeCode {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// The module that the process runs.
     pub module: String,
@@ -193,7 +193,7 @@ pub struct SoftPurge {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
-    /// A pid or a registered name.
+    /// A pid, a registered name or a place in a tree.
     pub process: String,
     /// `kill` cannot be trapped; `shutdown` and `normal` mean what they mean in OTP; any other text is an error.
     #[serde(default = "kill")]
@@ -208,7 +208,7 @@ fn kill() -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildStart {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
     /// What to start.
     pub child: NewChild,
@@ -289,7 +289,7 @@ pub enum ChildType {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildTerminate {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
     /// The child's id; under `simple_one_for_one` its pid.
     pub id: Value,
@@ -299,7 +299,7 @@ pub struct ChildTerminate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildRestart {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
     /// The child's id.
     pub id: Value,
@@ -309,7 +309,7 @@ pub struct ChildRestart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildDelete {
-    /// The supervisor: a pid or a registered name.
+    /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
     /// The child's id.
     pub id: Value,

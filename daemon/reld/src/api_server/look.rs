@@ -161,7 +161,7 @@ fn tables(api: &Api) -> r::TableList {
 
 fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
     if let Some(supervisor) = &request.supervisor {
-        let pid = api.find(supervisor)?;
+        let pid = api.find_supervisor(supervisor)?;
         let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
             ErrorReport::refused(
                 "not_a_supervisor",

@@ -347,7 +347,7 @@ async fn supervise<T: DeserializeOwned>(
     request: &Request,
     id: &Value,
 ) -> Result<T, ErrorReport> {
-    let pid = api.find(supervisor)?;
+    let pid = api.find_supervisor(supervisor)?;
     let body = reld_runtime::term::encode(request);
     let reply = ask(api, RequestKind::Supervisor, pid, body, Some(q::ChildStart::PATIENCE)).await?;
     match reld_runtime::term::decode(&reply) {
@@ -409,7 +409,7 @@ async fn child_terminate(api: Api, request: q::ChildTerminate) -> Result<r::Chil
 /// Children of a simple_one_for_one are named by their pids.
 fn simple_child(api: &Api, supervisor: &str, id: &Value) -> Option<Pid> {
     let pid: Pid = id.as_str()?.parse().ok()?;
-    let rows = api.runtime.which_children(api.find(supervisor).ok()?)?;
+    let rows = api.runtime.which_children(api.find_supervisor(supervisor).ok()?)?;
     rows.iter().find(|row| row.pid == Some(pid) && json(&row.id).is_null()).map(|_| pid)
 }
 

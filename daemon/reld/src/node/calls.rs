@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use reld_api::{request as q, term};
 use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, ModuleName, NodeError};
-use reld_runtime::{self as runtime, Answer, AppStatus, Behaviour, Pid, Request, RequestKind, StopCause};
+use reld_runtime::{self as runtime, Answer, Pid, Request, RequestKind, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{RuntimeNode, left, runtime_spec};
 use crate::child_spec::child_spec;
+use crate::places;
 
 /// A child that was stopped and has its row still.
 #[derive(Debug)]
@@ -103,33 +104,8 @@ impl RuntimeNode {
         }
     }
 
-    /// Finds a supervisor by its registered name, or by its place in the tree of an app: a server may have the app's name.
     pub(super) fn supervisor_at(&self, place: &str) -> Result<Pid, String> {
-        let is_supervisor = |pid: &Pid| {
-            self.runtime.process(*pid).is_some_and(|info| info.behaviour == Behaviour::Supervisor)
-        };
-        if let Some(pid) = self.runtime.whereis(place).filter(is_supervisor) {
-            return Ok(pid);
-        }
-        let found = self.at(place)?;
-        if is_supervisor(&found) { Ok(found) } else { Err(format!("{place} is no supervisor")) }
-    }
-
-    fn at(&self, place: &str) -> Result<Pid, String> {
-        let mut parts = place.split('/');
-        let app = parts.next().unwrap_or_default();
-        let apps = self.runtime.applications().into_iter();
-        let root = apps.filter(|(spec, _)| spec.name == app).find_map(|(_, status)| match status {
-            AppStatus::Running { root, .. } => root,
-            AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
-        });
-        let root =
-            root.ok_or_else(|| format!("{app} is neither a registered supervisor nor an app that runs"))?;
-        parts.try_fold(root, |pid, part| {
-            let rows = self.runtime.which_children(pid).unwrap_or_default();
-            let row = rows.iter().find(|row| is_called(&row.id, part));
-            row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
-        })
+        places::supervisor(&self.runtime, place)
     }
 
     /// Lists the children of a supervisor, where they have ids.
@@ -230,14 +206,4 @@ pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
 /// Children of a simple_one_for_one have none.
 fn has_id(id: &[u8]) -> bool {
     !term::to_json(id).unwrap_or_default().is_null()
-}
-
-/// An id is any value; in a place it is written as its text.
-fn is_called(id: &[u8], part: &str) -> bool {
-    let name = match term::to_json(id) {
-        Ok(Value::String(name)) => name,
-        Ok(other) => other.to_string(),
-        Err(_) => return false,
-    };
-    name == part
 }

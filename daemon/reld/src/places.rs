@@ -1,0 +1,43 @@
+//! Places in the trees: `shop` is the root supervisor of the app shop, `shop/tills` its child `tills`.
+
+use reld_api::term;
+use reld_runtime::{AppStatus, Behaviour, Pid, Runtime};
+use serde_json::Value;
+
+/// Finds a supervisor by its registered name, or by its place in the tree of an app: a server may have the app's name.
+pub(crate) fn supervisor(runtime: &Runtime, place: &str) -> Result<Pid, String> {
+    let is_supervisor =
+        |pid: &Pid| runtime.process(*pid).is_some_and(|info| info.behaviour == Behaviour::Supervisor);
+    if let Some(pid) = runtime.whereis(place).filter(is_supervisor) {
+        return Ok(pid);
+    }
+    let found = at(runtime, place)?;
+    if is_supervisor(&found) { Ok(found) } else { Err(format!("{place} is no supervisor")) }
+}
+
+/// Finds a process by its place in the tree of an app.
+pub(crate) fn at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
+    let mut parts = place.split('/');
+    let app = parts.next().unwrap_or_default();
+    let apps = runtime.applications().into_iter();
+    let root = apps.filter(|(spec, _)| spec.name == app).find_map(|(_, status)| match status {
+        AppStatus::Running { root, .. } => root,
+        AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
+    });
+    let root = root.ok_or_else(|| format!("{app} is neither a registered name nor an app that runs"))?;
+    parts.try_fold(root, |pid, part| {
+        let rows = runtime.which_children(pid).unwrap_or_default();
+        let row = rows.iter().find(|row| is_called(&row.id, part));
+        row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
+    })
+}
+
+/// An id is any value; in a place it is written as its text.
+fn is_called(id: &[u8], part: &str) -> bool {
+    let name = match term::to_json(id) {
+        Ok(Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(_) => return false,
+    };
+    name == part
+}
