@@ -1,0 +1,23 @@
+//! The app `pi`: a number that one process keeps by a loop of its own, and another as a gen_server.
+#![forbid(unsafe_code)]
+
+mod pi_loop;
+mod pi_server;
+
+use serde::Deserialize;
+
+/// What both are asked.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    Get,
+}
+
+reld_sdk::export_app! {
+    app: "pi",
+    version: env!("CARGO_PKG_VERSION"),
+    modules: {
+        pi_loop: task pi_loop::PiLoop,
+        pi_server: gen_server pi_server::PiServer,
+    },
+}
