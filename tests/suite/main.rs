@@ -38,6 +38,7 @@ mod single_app;
 mod store;
 mod strangers;
 mod tables;
+mod tour;
 mod upgrade;
 mod way_back;
 mod way_down;
