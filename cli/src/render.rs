@@ -8,7 +8,7 @@ mod table;
 pub(crate) mod trace;
 pub(crate) mod tree;
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use reld_api::ErrorReport;
 use reld_api::request::ChildType;
@@ -83,7 +83,10 @@ pub(crate) fn children(list: &ChildList) -> String {
         vec![id, pid, child.status.to_string(), kind.to_owned(), child.module.clone()]
     });
     let ChildList { specs, active, supervisors, workers, .. } = list;
-    let counts = format!("{specs} specs, {active} active, {supervisors} supervisors, {workers} workers\n");
+    let specs = counted(*specs, "spec", "specs");
+    let supervisors = counted(*supervisors, "supervisor", "supervisors");
+    let workers = counted(*workers, "worker", "workers");
+    let counts = format!("{specs}, {active} active, {supervisors}, {workers}\n");
     table(&["id", "pid", "status", "type", "module"], rows) + &counts
 }
 
@@ -370,9 +373,16 @@ pub(crate) fn loaded(loaded: &Loaded) -> String {
     let Loaded { app, version, modules, converted, .. } = loaded;
     let mut text = format!("loaded {app} {version}: {}\n", modules.join(" "));
     if *converted > 0 {
-        line(&mut text, format_args!("{converted} processes took it over at once"));
+        let processes = counted(*converted, "process", "processes");
+        line(&mut text, format_args!("{processes} took it over at once"));
     }
     text + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
+}
+
+/// Prints a number of things.
+pub(crate) fn counted<N: Display + From<u8> + PartialEq>(number: N, one: &str, many: &str) -> String {
+    let things = if number == N::from(1) { one } else { many };
+    format!("{number} {things}")
 }
 
 /// Prints a number of bytes.

@@ -96,7 +96,10 @@ impl Session {
         let mut shell = Command::new("sh")
             .current_dir(folder(""))
             .env("PATH", format!("{}:{path}", programs.display()))
-            .env("CARGO_TARGET_DIR", programs.parent().expect("the profile's folder lies in the target folder"))
+            .env(
+                "CARGO_TARGET_DIR",
+                programs.parent().expect("the profile's folder lies in the target folder"),
+            )
             .env("CARGO_TERM_QUIET", "true")
             .env("RELD_SOCKET", node.socket())
             .env("TOUR", tour(&node))

@@ -14,7 +14,8 @@ pub(super) async fn suspend(client: &Client, process: String) -> Result<Shown, F
 
 pub(super) async fn resume(client: &Client, process: String) -> Result<Shown, Failure> {
     let answer = client.call(&q::Resume { process }).await?;
-    Ok(Shown::line(&answer, format_args!("resumed {}, {} messages waiting", answer.pid, answer.queue)))
+    let messages = render::counted(answer.queue, "message", "messages");
+    Ok(Shown::line(&answer, format_args!("resumed {}, {messages} waiting", answer.pid)))
 }
 
 pub(super) async fn change_code(client: &Client, args: ChangeCode) -> Result<Shown, Failure> {

@@ -4,7 +4,7 @@ use reld_api::response::{
     Checked, Ended, Lingerer, NotTried, Outcome, Pauses, Report, Settled, Started, Trial,
 };
 
-use super::{duration, line};
+use super::{counted, duration, line};
 
 /// Draws what an install would do.
 pub(crate) fn checked(checked: &Checked) -> String {
@@ -50,8 +50,8 @@ fn drawn(report: &Report, kept: &str) -> String {
     for window in &report.windows {
         let modules = window.modules.join(" ");
         let pause = pauses(&window.pauses);
-        text +=
-            &format!("window {} [{modules}]: {} states converted, {pause}", window.window, window.converted);
+        let states = counted(window.converted, "state", "states");
+        text += &format!("window {} [{modules}]: {states} converted, {pause}", window.window);
     }
     if report.windows.is_empty() {
         text += &pauses(&report.pauses);
@@ -86,10 +86,12 @@ fn trial(trial: &Trial) -> String {
     let mut text = String::new();
     if trial.tried > 0 {
         let took = duration::us(trial.took_us);
-        line(&mut text, format_args!("way back tried: {} states in {took}", trial.tried));
+        let states = counted(trial.tried, "state", "states");
+        line(&mut text, format_args!("way back tried: {states} in {took}"));
     }
     for NotTried { processes, why } in &trial.not_tried {
-        line(&mut text, format_args!("way back not tried: {processes} states, {why}"));
+        let states = counted(*processes, "state", "states");
+        line(&mut text, format_args!("way back not tried: {states}, {why}"));
     }
     text
 }
@@ -110,7 +112,8 @@ fn pauses(pauses: &Pauses) -> String {
         return "pause: none\n".to_owned();
     }
     let [p50, p99, max] = [*p50_us, *p99_us, *max_us].map(duration::us);
-    format!("pause of {processes} processes: p50 {p50}, p99 {p99}, max {max}\n")
+    let processes = counted(*processes, "process", "processes");
+    format!("pause of {processes}: p50 {p50}, p99 {p99}, max {max}\n")
 }
 
 /// Lists processes that ended, each behind `what` happened to it.
@@ -202,7 +205,7 @@ mod tests {
         installed 1.1.0 from 1.0.0 in 15.3 ms; it is current, not committed
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
         way back tried: 2 states in 80 us
-        way back not tried: 1 states, converted inside the pause
+        way back not tried: 1 state, converted inside the pause
         watched for 10.0 s: nobody crashed, the probe passed
         killed: <8.1> pi, reason killed
         started: <9.2> pi

@@ -69,7 +69,7 @@ fn whole<T>(
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, rmp_serde::decode::Error>,
 ) -> Result<T, String> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-    let value = read(&mut reader).map_err(|error| error.to_string())?;
+    let value = read(&mut reader).map_err(|error| described(&error))?;
     match IgnoredAny::deserialize(&mut reader) {
         Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
         _ => Err("bytes follow the value".to_owned()),
@@ -81,10 +81,27 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], error: String) -> Undecodable {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Err(located) if located.path().iter().next().is_some() => {
-            Undecodable(format!("field `{}`: {}", located.path(), located.inner()))
+            Undecodable(format!("field `{}`: {}", located.path(), described(located.inner())))
         }
         _ => Undecodable(error),
     }
+}
+
+/// Words for an error of the format: a marker byte means nothing to a person who typed JSON.
+fn described(error: &rmp_serde::decode::Error) -> String {
+    let rmp_serde::decode::Error::TypeMismatch(marker) = error else { return error.to_string() };
+    let found = match marker.to_u8() {
+        0x80..=0x8f | 0xde | 0xdf => "map",
+        0x90..=0x9f | 0xdc | 0xdd => "list",
+        0xa0..=0xbf | 0xd9..=0xdb => "string",
+        0xc0 => "null",
+        0xc2 | 0xc3 => "bool",
+        0xc4..=0xc6 => "bytes",
+        0xca | 0xcb => "float",
+        0xc7..=0xc9 | 0xd4..=0xd8 => "extension",
+        _ => "integer",
+    };
+    format!("invalid type: {found}")
 }
 
 /// Puts values that are written already into one map, by name: what a struct of them would be.
@@ -204,6 +221,22 @@ mod tests {
         check::<BTreeMap<String, Limits>>(
             &encode(&BTreeMap::from([("a", ())])).expect("encodes"),
             "field `a`",
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_named_by_its_type() {
+        for (bytes, found) in [
+            (encode("x"), "string"),
+            (encode(&[0_u64]), "list"),
+            (encode(&BTreeMap::from([("a", 1)])), "map"),
+            (encode(&Vec::from(*b"bytes")), "bytes"),
+        ] {
+            check::<u64>(&bytes.expect("encodes"), &format!("invalid type: {found}"));
+        }
+        check::<Limits>(
+            &encode(&BTreeMap::from([("max", "x")])).expect("encodes"),
+            "field `max`: invalid type: string",
         );
     }
 
