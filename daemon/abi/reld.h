@@ -41,6 +41,12 @@
  *     own, rdbuf, register_callback, sync_with_stdio, pmr::set_default_resource. `relctl pack` warns of it.
  *   A library that stays runs no destructors before the daemon ends. One whose unload or destructor does not return stays.
  *
+ * What the process has only once
+ *   SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD are the daemon's. What a library sets for them by sigaction, signal
+ *   and their like is not carried out, which the log says with the app's name; a query answers what the library has set. A
+ *   handler of SIGCHLD is carried out, without SA_NOCLDWAIT. In a child that a library forks these functions are libc's.
+ *   wait, waitpid(-1) and their like find children in the daemon's process group; wait for others by their pid.
+ *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.
  */
 #ifndef RELD_H

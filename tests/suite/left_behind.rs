@@ -3,6 +3,7 @@
 //! and ends in order (S83, S86).
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use crate::doctored::doctored;
 
 /// What a library is written in, beside the C of the app itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
+pub(crate) enum Language {
     C,
     Cpp,
     Rust,
@@ -154,7 +155,7 @@ fn meter(version: &str) -> PathBuf {
 }
 
 /// Builds the library of a meter with such a line.
-fn library(version: &str, language: Language, code: &str) -> Vec<u8> {
+pub(crate) fn library(version: &str, language: Language, code: &str) -> Vec<u8> {
     let scratch = tempfile::tempdir().expect("a temporary folder can be made");
     let path = |name: &str| scratch.path().join(name);
     let compile = |program: &str, source: &str, flags: &[&str], text: String| {
@@ -193,7 +194,7 @@ pub(crate) fn throwing(version: &str, armed: &Path) -> Vec<u8> {
 }
 
 /// Returns a release of a plant with this library of its meter.
-fn plant(version: &str, library: Vec<u8>) -> (TempDir, String) {
+pub(crate) fn plant(version: &str, library: Vec<u8>) -> (TempDir, String) {
     let path = format!("lib/meter-{version}/meter.so");
     doctored(&format!("plant-{version}"), |files| drop(files.insert(path, library)))
 }
@@ -243,14 +244,20 @@ fn check((name, language, code, then): (&str, Language, &str, Then), next: &str)
 fn whatever_address_a_library_leaves_behind_it_stays_with_the_reason_or_leaves_and_the_node_ends_in_order() {
     let (_scratch, next) = plant("1.1.0", library("1.1.0", C, POKE));
     release("plant-1.0.0");
-    let (cases, failed) = (Mutex::new(LIBRARIES.iter()), Mutex::new(Vec::new()));
-    let next_case = || cases.lock().expect("nobody panics with it").next().copied();
+    each(LIBRARIES, |case| case.0, |case| check(*case, &next));
+}
+
+/// Checks all cases, some at the same time, and names those that failed.
+#[track_caller]
+pub(crate) fn each<T: Sync>(cases: &[T], name: fn(&T) -> &str, check: impl Fn(&T) + Sync) {
+    let (next, failed) = (Mutex::new(cases.iter()), Mutex::new(Vec::new()));
+    let next_case = || next.lock().expect("nobody panics with it").next();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(case) = next_case() {
-                    if std::panic::catch_unwind(|| check(case, &next)).is_err() {
-                        failed.lock().expect("nobody panics with it").push(case.0);
+                    if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
+                        failed.lock().expect("nobody panics with it").push(name(case));
                     }
                 }
             });

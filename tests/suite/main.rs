@@ -34,6 +34,7 @@ mod relup;
 mod settle;
 mod shapes;
 mod shared;
+mod signals;
 mod single_app;
 mod store;
 mod strangers;

@@ -16,6 +16,8 @@
 //! | `sigaltstack` | that this thread has a stack of the library is noted, and what it had before |
 //! | `__cxa_atexit` | the function goes with the library, whatever it says of that |
 //! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
+//! | `sigaction`, `signal` and their kin | for signals that are the node's: noted (`interpose/signals.rs`) |
+//! | `wait`, `waitpid` and their kin | any child is one of its own (`interpose/children.rs`) |
 //!
 //! One more stands before libc's for the daemon itself and is not exported: `clock_gettime`
 //! (`interpose/clock.rs`).
@@ -34,17 +36,18 @@
 //! What a shared C++ library does in the name of an app's library is not told apart from what it does for itself, so a
 //! `std::thread` of a library that shares libstdc++ is not counted; such a library stays mapped (`keepers.rs`).
 
+mod children;
 mod clock;
 mod exit;
 mod locals;
+mod signals;
 mod stack;
 mod stdio;
 mod table;
 mod threads;
 
 use std::collections::BTreeSet;
-use std::ffi::{CStr, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::{CStr, c_void};
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -52,6 +55,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use self::clock::clock_stands;
 pub(crate) use self::exit::run_exit_handlers;
+pub(crate) use self::signals::signal_handled_in;
+pub use self::signals::{own_signals, reset_signals};
 pub(crate) use self::stdio::replace_streams;
 pub(crate) use self::table::ThreadId;
 use self::table::{Call, Due, Table, Whose};
@@ -108,7 +113,15 @@ impl Real {
 /// [`Refusal::NotExported`]: the program was linked without its exports. What libraries leave with threads is not known
 /// then, and none must be unmapped.
 pub(crate) fn verify() -> Result<(), Refusal> {
-    let doors = [&locals::doors()[..], &threads::doors(), &stack::doors(), &exit::doors(), &stdio::doors()];
+    let doors: [&[Door]; 7] = [
+        &locals::doors(),
+        &threads::doors(),
+        &stack::doors(),
+        &exit::doors(),
+        &stdio::doors(),
+        &signals::doors(),
+        &children::doors(),
+    ];
     // SAFETY: a look-up by a name that is a C string, in the order in which libraries look.
     let found = |real: &Real| unsafe { libc::dlsym(libc::RTLD_DEFAULT, real.name.as_ptr()) }.cast_const();
     match doors.concat().into_iter().find(|(real, ours)| found(real) != *ours) {
@@ -144,6 +157,7 @@ pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool))
     if is_gone {
         // What its last code has left meanwhile would be called in nothing.
         table().forget(span);
+        signals::forget(span);
         PLACES.write().unwrap_or_else(PoisonError::into_inner).retain(|known| known.span != *span);
     }
     answer
@@ -162,17 +176,6 @@ pub(crate) fn threads(span: &Range<usize>) -> usize {
 /// Returns the threads with which the library in `span` has left something.
 pub(crate) fn holders(span: &Range<usize>) -> BTreeSet<ThreadId> {
     table().holders(span)
-}
-
-/// Returns a signal whose handler is in `span`.
-pub(crate) fn signal_handled_in(span: &Range<usize>) -> Option<c_int> {
-    (1..=libc::SIGRTMAX()).find(|number| {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: it only asks; a number that is no signal is refused, and the struct stays zeroed.
-        unsafe { libc::sigaction(*number, ptr::null(), action.as_mut_ptr()) };
-        // SAFETY: it is of numbers only, all of which may be zero.
-        span.contains(&unsafe { action.assume_init() }.sa_sigaction)
-    })
 }
 
 /// Returns the app whose library is at an address.

@@ -69,7 +69,7 @@ pub use check::{check_file as check, stays_mapped};
 pub use error::{LoadError, Refusal};
 pub use frames::frames;
 pub use inbound::host;
-pub use interpose::{clock_stands, flush};
+pub use interpose::{clock_stands, flush, own_signals, reset_signals};
 pub use ledger::Heap;
 pub use library::{Digest, Library, OpenRequest};
 pub use loader::Loader;

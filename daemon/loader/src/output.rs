@@ -102,6 +102,11 @@ pub(crate) struct Origin {
     pid: Pid,
 }
 
+/// Returns an address in the library whose code the calling thread runs; 0 for the daemon's own.
+pub(crate) fn inside() -> usize {
+    INSIDE.get()
+}
+
 /// Returns whose code the calling thread runs, for another thread to go on in its name. To be asked outside an
 /// [`interlude`].
 pub(crate) fn origin() -> Origin {

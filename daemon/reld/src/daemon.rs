@@ -81,6 +81,8 @@ fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next
 }
 
 async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<Next> {
+    let signals = Signals::new()?;
+    reld_loader::own_signals();
     let mut store = Store::open(&config.root)
         .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
     // The lock on the root is held from here on: nobody else changes it.
@@ -122,7 +124,6 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
     let (board, pool) = (operator.clone(), runtime.clone());
     tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
     tokio::spawn(async move { lasting("service.watchdog", || service::watchdog(pool.clone())).await });
-    let signals = Signals::new()?;
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let next = tokio::select! {
         booted = boot => match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
@@ -294,7 +295,7 @@ fn program() -> anyhow::Result<PathBuf> {
 /// Returns the version of the daemon that a restart would execute.
 pub(crate) fn installed() -> anyhow::Result<Vsn> {
     let program = program()?;
-    let told = std::process::Command::new(&program).arg("--version").output();
+    let told = std::process::Command::new(&program).arg("--version").process_group(0).output();
     let told = told.with_context(|| format!("{} cannot be run", program.display()))?;
     let text = String::from_utf8_lossy(&told.stdout);
     let version = text.trim().strip_prefix("reld ").unwrap_or_default();

@@ -39,6 +39,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before another thread is there, which would begin with the mask that this one has inherited.
+    reld_loader::reset_signals();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),

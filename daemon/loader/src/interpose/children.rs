@@ -1,0 +1,105 @@
+//! Waiting for children: a library that waits for any child gets its own.
+//!
+//! Whoever waits takes the end of a child away from all others. Each child of the daemon is in a
+//! process group of its own, those of apps are in the daemon's unless an app puts them elsewhere.
+//! So where a library asks for any child of the process, it is answered of those in its group. An
+//! app waits for a child that it has put into another group by its pid.
+
+use std::ffi::c_int;
+use std::ptr;
+
+use libc::{id_t, idtype_t, pid_t};
+
+use super::signals::is_daemon;
+use super::{Door, Real};
+
+type WaitFn = unsafe extern "C-unwind" fn(pid_t, *mut c_int, c_int, *mut libc::rusage) -> pid_t;
+type WaitIdFn = unsafe extern "C-unwind" fn(idtype_t, id_t, *mut libc::siginfo_t, c_int) -> c_int;
+
+// These two do what all others do; the names of the others are there to be told from ours.
+static WAIT_4: Real = Real::new(c"wait4");
+static WAIT_ID: Real = Real::new(c"waitid");
+static WAIT_3: Real = Real::new(c"wait3");
+static WAIT: Real = Real::new(c"wait");
+static WAIT_TOO: Real = Real::new(c"__wait");
+static WAIT_PID: Real = Real::new(c"waitpid");
+static WAIT_PID_TOO: Real = Real::new(c"__waitpid");
+
+/// Any child, and any child in the caller's group.
+const ANY: pid_t = -1;
+const ANY_OF_GROUP: pid_t = 0;
+
+pub(super) fn doors() -> [Door; 7] {
+    [
+        (&WAIT_4, wait4 as *const _),
+        (&WAIT_ID, waitid as *const _),
+        (&WAIT_3, wait3 as *const _),
+        (&WAIT, wait as *const _),
+        (&WAIT_TOO, __wait as *const _),
+        (&WAIT_PID, waitpid as *const _),
+        (&WAIT_PID_TOO, __waitpid as *const _),
+    ]
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn wait4(
+    pid: pid_t,
+    status: *mut c_int,
+    options: c_int,
+    usage: *mut libc::rusage,
+) -> pid_t {
+    let pid = if pid == ANY && is_daemon() { ANY_OF_GROUP } else { pid };
+    // SAFETY: this is the type of the function with that name.
+    let real: WaitFn = unsafe { std::mem::transmute(WAIT_4.address()) };
+    // SAFETY: the caller's promise.
+    unsafe { real(pid, status, options, usage) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { wait4(ANY, status, options, usage) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { wait4(pid, status, options, ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { wait4(pid, status, options, ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn wait(status: *mut c_int) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { wait4(ANY, status, 0, ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __wait(status: *mut c_int) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { wait4(ANY, status, 0, ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn waitid(
+    kind: idtype_t,
+    id: id_t,
+    info: *mut libc::siginfo_t,
+    options: c_int,
+) -> c_int {
+    let (kind, id) = if kind == libc::P_ALL && is_daemon() {
+        // SAFETY: it only answers.
+        (libc::P_PGID, unsafe { libc::getpgrp() }.cast_unsigned())
+    } else {
+        (kind, id)
+    };
+    // SAFETY: this is the type of the function with that name.
+    let real: WaitIdFn = unsafe { std::mem::transmute(WAIT_ID.address()) };
+    // SAFETY: the caller's promise.
+    unsafe { real(kind, id, info, options) }
+}

@@ -1,0 +1,115 @@
+//! Signals and children, which a process has only once: what a library does to them changes nothing for the node and
+//! the other apps.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+
+use reld_tests::{Node, release};
+
+use crate::left_behind::{Language, each, library, plant};
+
+/// What a library may use besides: a handler, and a check of what a query answers.
+const HEAD: &str = "static volatile int came; static void f(int number) { (void)number; came = 1; }
+static void is(int number, void (*handler)(int)) { struct sigaction a;
+    if (sigaction(number, NULL, &a) != 0 || a.sa_handler != handler) abort(); }
+static pid_t child(int code) { pid_t child = fork(); if (child == 0) _exit(code); return child; }
+static void forever(void *(*run)(void *)) { pthread_t t; pthread_create(&t, 0, run, 0); }\n";
+
+/// A name, what the library does on a thread of the pool, and the signal that the log names with its app.
+#[rustfmt::skip]
+const LIBRARIES: &[(&str, &str, Option<&str>)] = &[
+    ("SIGCHLD ignored", "void line(void) { signal(SIGCHLD, SIG_IGN); is(SIGCHLD, SIG_IGN); }", Some("SIGCHLD")),
+    ("SIGCHLD without zombies", "void line(void) { struct sigaction a = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT}; sigaction(SIGCHLD, &a, NULL); }", Some("SIGCHLD")),
+    ("SIGCHLD handled", "void line(void) { struct sigaction a = {.sa_handler = f, .sa_flags = SA_NOCLDWAIT | SA_RESTART}; sigaction(SIGCHLD, &a, NULL); pid_t c = child(0); if (waitpid(c, NULL, 0) != c) abort(); while (!came) {} signal(SIGCHLD, SIG_DFL); }", None),
+    ("SIGPIPE by default", "void line(void) { signal(SIGPIPE, SIG_DFL); is(SIGPIPE, SIG_DFL); }", Some("SIGPIPE")),
+    ("SIGPIPE ignored", "void line(void) { is(SIGPIPE, SIG_IGN); signal(SIGPIPE, SIG_IGN); }", None),
+    ("SIGXFSZ by default", "void line(void) { signal(SIGXFSZ, SIG_DFL); }", Some("SIGXFSZ")),
+    ("SIGINT by default", "void line(void) { signal(SIGINT, SIG_DFL); }", Some("SIGINT")),
+    ("SIGHUP ignored", "void line(void) { signal(SIGHUP, SIG_IGN); }", Some("SIGHUP")),
+    ("SIGTERM by default", "void line(void) { signal(SIGTERM, SIG_IGN); signal(SIGTERM, SIG_DFL); is(SIGTERM, SIG_DFL); }", Some("SIGTERM")),
+    ("SIGTERM ignored", "void line(void) { is(SIGTERM, SIG_DFL); signal(SIGTERM, SIG_IGN); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("SIGTERM handled", "void line(void) { struct sigaction a = {.sa_handler = f}, b = a; if (sigaction(SIGTERM, &a, &b) != 0 || b.sa_handler != SIG_DFL) abort(); is(SIGTERM, f); if (signal(SIGTERM, SIG_DFL) != f) abort(); }", Some("SIGTERM")),
+    ("__sigaction", "int __sigaction(int, const struct sigaction *, struct sigaction *); void line(void) { struct sigaction a = {.sa_handler = SIG_IGN}; __sigaction(SIGTERM, &a, NULL); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("bsd_signal", "__sighandler_t bsd_signal(int, __sighandler_t); void line(void) { bsd_signal(SIGTERM, SIG_IGN); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("ssignal", "void line(void) { ssignal(SIGTERM, SIG_IGN); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("sysv_signal", "void line(void) { sysv_signal(SIGTERM, SIG_IGN); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("sigset", "void line(void) { if (sigset(SIGTERM, SIG_IGN) != SIG_DFL) abort(); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("sigset to hold", "void line(void) { if (sigset(SIGTERM, SIG_HOLD) != SIG_DFL) abort(); if (sigset(SIGTERM, SIG_DFL) != SIG_HOLD) abort(); }", Some("SIGTERM")),
+    ("sigignore", "void line(void) { sigignore(SIGTERM); is(SIGTERM, SIG_IGN); }", Some("SIGTERM")),
+    ("siginterrupt", "void line(void) { signal(SIGTERM, f); siginterrupt(SIGTERM, 1); struct sigaction a; sigaction(SIGTERM, NULL, &a); if (a.sa_flags & SA_RESTART) abort(); }", Some("SIGTERM")),
+    ("a mask of all", "void line(void) { sigset_t all; sigfillset(&all); pthread_sigmask(SIG_BLOCK, &all, NULL); sigprocmask(SIG_BLOCK, &all, NULL); }", None),
+    ("a child of its own", "void line(void) { pid_t c = fork(); if (c == 0) { signal(SIGPIPE, SIG_DFL); raise(SIGPIPE); _exit(0); } int s; if (waitpid(c, &s, 0) != c || !WIFSIGNALED(s)) abort(); }", None),
+    ("any child", "void line(void) { int s; siginfo_t i; pid_t c = child(3); if (wait(&s) != c || WEXITSTATUS(s) != 3) abort(); c = child(4); if (waitpid(-1, &s, 0) != c) abort(); c = child(5); if (wait3(&s, 0, NULL) != c) abort(); c = child(6); if (wait4(-1, &s, 0, NULL) != c) abort(); c = child(7); if (waitid(P_ALL, 0, &i, WEXITED) != 0 || i.si_pid != c) abort(); if (wait(&s) != -1 || errno != ECHILD) abort(); }", None),
+    ("wait", "static void *g(void *of) { for (;;) if (wait(NULL) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("__wait", "pid_t __wait(int *); static void *g(void *of) { for (;;) if (__wait(NULL) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("waitpid", "static void *g(void *of) { for (;;) if (waitpid(-1, NULL, WNOHANG) <= 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("__waitpid", "pid_t __waitpid(pid_t, int *, int); static void *g(void *of) { for (;;) if (__waitpid(-1, NULL, 0) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("wait3", "static void *g(void *of) { for (;;) if (wait3(NULL, 0, NULL) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("wait4", "static void *g(void *of) { for (;;) if (wait4(-1, NULL, 0, NULL) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+    ("waitid", "static void *g(void *of) { for (;;) if (waitid(P_ALL, 0, NULL, WEXITED) < 0) usleep(100); return of; } void line(void) { forever(g); }", None),
+];
+
+/// Returns which signals the process ignores, and which it handles.
+fn dispositions(node: &Node) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("the daemon lives");
+    let lines = status.lines().filter(|line| line.starts_with("SigIgn") || line.starts_with("SigCgt"));
+    lines.map(str::to_owned).collect()
+}
+
+/// Asks and is gone before the answer.
+fn hang_up(node: &Node) {
+    let mut socket = UnixStream::connect(node.socket()).expect("the daemon listens");
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: reld\r\n\r\n").expect("the daemon reads");
+}
+
+/// Waits for children, loses a client, and ends in order.
+#[track_caller]
+fn lives_and_ends(mut node: Node, name: &str) {
+    node.ok(&["unpack", &release("plant-1.1.0")]);
+    // A library with a thread of its own is not replaced, which the check says as well.
+    let check = node.run(&["check", "1.1.0"]);
+    assert!(!check.stderr.contains("was not loaded"), "{name}: {check:?}\n{}", node.log());
+    (0..20).for_each(|_| hang_up(&node));
+    assert_eq!(node.run(&["status"]).code, 0, "{name}: {}", node.log());
+    let status = node.terminate();
+    assert_eq!(status.code(), Some(0), "{name}: {status}\n{}", node.log());
+}
+
+#[track_caller]
+fn check((name, code, named): (&str, &str, Option<&str>)) {
+    let node = Node::start();
+    let (_scratch, tarball) = plant("1.0.0", library("1.0.0", Language::C, &format!("{HEAD}{code}")));
+    node.ok(&["upgrade", &tarball]);
+    let before = dispositions(&node);
+    let read = node.run(&["call", "meter", r#""read""#]);
+    assert_eq!(read.code, 0, "{name}: {read:?}\n{}", node.log());
+    assert_eq!(dispositions(&node), before, "{name}");
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("is the node's"));
+    match named {
+        None => assert_eq!(line, None, "{name}"),
+        Some(signal) => {
+            let is_named = |line: &str| line.contains("meter") && line.contains(signal);
+            assert!(line.is_some_and(is_named), "{name}: {line:?} in\n{log}");
+        }
+    }
+    lives_and_ends(node, name);
+}
+
+#[test]
+fn whatever_a_library_does_to_signals_and_children_the_node_waits_for_its_own_and_stops_in_order() {
+    release("plant-1.1.0");
+    each(LIBRARIES, |case| case.0, |case| check(*case));
+}
+
+#[test]
+fn a_daemon_that_inherits_ignored_or_blocked_signals_waits_for_children_and_stops_in_order() {
+    for shell in [
+        "trap '' CHLD; exec \"$@\"",
+        "trap '' CHLD TERM HUP PIPE; exec \"$@\"",
+        "exec env --block-signal --ignore-signal=CHLD \"$@\"",
+    ] {
+        lives_and_ends(Node::start_under(&["sh", "-c", shell, "sh"], &[], &[]), shell);
+    }
+}
