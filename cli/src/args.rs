@@ -1,5 +1,6 @@
 //! The command line as clap reads it.
 
+use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -24,20 +25,26 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Where the daemon listens if nobody says otherwise.
+const SOCKET: &str = "/run/reld/reld.sock";
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Global {
-    /// The daemon's socket
-    #[arg(
-        long,
-        global = true,
-        env = "RELD_SOCKET",
-        default_value = "/run/reld/reld.sock",
-        value_name = "PATH"
-    )]
-    pub(crate) socket: PathBuf,
+    /// The daemon's socket [env: RELD_SOCKET] [default: /run/reld/reld.sock]
+    // Not clap's own `env`: a usage line would demand the option wherever the variable is set.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+impl Global {
+    /// Returns where the daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let named = || env::var_os("RELD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.socket.clone().or_else(named).unwrap_or_else(|| SOCKET.into())
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -60,7 +60,7 @@ impl Shown {
 /// Carries out a command.
 pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
     let json = args.global.json;
-    let client = &Client::new(args.global.socket);
+    let client = &Client::new(args.global.socket());
     match args.command {
         Command::Pack(args) => pack::pack(args).await,
         Command::Plan(args) => plan::plan(&args),

@@ -280,3 +280,14 @@ fn apps_connect_over_tcp_and_unix_sockets_and_are_told_of_failures() {
             .then_some(())
     });
 }
+
+#[test]
+fn an_acceptor_outlives_thousands_of_clients_that_leave_at_once() {
+    let (node, address) = wire();
+    let door = node.pid("wire", "door");
+    for _ in 0..3_000 {
+        drop(TcpStream::connect(&address).expect("the door is open"));
+    }
+    assert_eq!(Client::connect(&address).ask("hello"), "1");
+    assert_eq!(node.pid("wire", "door"), door, "it did not end");
+}

@@ -327,7 +327,9 @@ impl Api {
 
     /// Finds a process by pid, by registered name, or by its place in the tree of an app.
     fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
-        let pid = process.parse::<Pid>().ok().or_else(|| self.runtime.whereis(process));
+        // A shell takes the brackets of a pid for its own.
+        let bare = || format!("<{process}>").parse().ok();
+        let pid = process.parse().ok().or_else(bare).or_else(|| self.runtime.whereis(process));
         self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
     }
 

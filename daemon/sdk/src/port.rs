@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use reld_sdk::port::{self, Connection, Listener};
-//! use reld_sdk::{Exit, From, GenServer, Info, Next, NotStarted, spawn};
+//! use reld_sdk::{Exit, From, GenServer, Info, Next, NotStarted, log, spawn};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Serialize, Deserialize)]
@@ -39,21 +39,20 @@
 //!
 //!     async fn handle_info(&mut self, info: Info<()>) -> Next {
 //!         let Info::Port(port::Event::Accepted { connection, .. }) = info else { return Next::Continue };
-//!         match self.let_in(connection).await {
-//!             Ok(()) => Next::Continue,
-//!             Err(exit) => Next::Stop(exit),
+//!         if let Err(exit) = let_in(connection).await {
+//!             // A client that has left already is no reason to close the door.
+//!             log::info!("a client is turned away: {exit}");
+//!             let _ = connection.close();
 //!         }
+//!         self.listener.request_accept().map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
 //!     }
 //! }
 //!
-//! impl Door {
-//!     async fn let_in(&self, connection: Connection) -> Result<(), Exit> {
-//!         // A simple_one_for_one supervisor would be asked by start_child_of.
-//!         let session = spawn("session", &connection).await?;
-//!         // A session that ends takes its connection with it.
-//!         connection.controlling_process(session)?;
-//!         Ok(self.listener.request_accept()?)
-//!     }
+//! async fn let_in(connection: Connection) -> Result<(), Exit> {
+//!     // A simple_one_for_one supervisor would be asked by start_child_of.
+//!     let session = spawn("session", &connection).await?;
+//!     // A session that ends takes its connection with it.
+//!     Ok(connection.controlling_process(session)?)
 //! }
 //!
 //! #[derive(Serialize, Deserialize)]
@@ -127,6 +126,13 @@
 //! The process that listens or connects owns the port, and who accepts a connection owns that. When the owner ends, the
 //! port is closed, after what was written has been sent; dropping a handle does nothing. Any process may read, write and
 //! close; [`Connection::controlling_process`] makes another one the owner.
+//!
+//! # How often an acceptor may end
+//!
+//! A client that connects and leaves at once fails whatever is done with its connection next. An acceptor that ends of
+//! that uses up the restart intensity of its supervisor with a handful of clients, and an app of type `permanent` takes
+//! the node down. So an acceptor ends only where its *listener* fails, and an intensity of a few in some seconds fits it.
+//! Sessions are children of type `temporary`: their ends count for nothing.
 //!
 //! # Backpressure
 //!

@@ -38,15 +38,14 @@ pub(super) async fn build(folder: &Path) -> Result<Built, Failure> {
 }
 
 async fn workspace() -> Result<PathBuf, Failure> {
-    let located =
-        cargo(&["locate-project", "--workspace", "--message-format", "plain"], Path::new(".")).await?;
-    let cargo_toml = PathBuf::from(located.trim_end());
-    let workspace = cargo_toml.parent().unwrap_or(Path::new(".")).to_owned();
-    if workspace.join("examples/releases").is_dir() {
-        return Ok(workspace);
-    }
-    Err(Failure::usage("the demo builds the example of reld's own sources")
-        .or_hint("run it in a clone of reld"))
+    let elsewhere = || {
+        Failure::usage("cannot build the demo here: it is the example of reld's own sources")
+            .or_hint("run it in a clone of reld")
+    };
+    let locate = ["locate-project", "--workspace", "--message-format", "plain"];
+    let located = cargo(&locate, Path::new(".")).await.map_err(|_| elsewhere())?;
+    let workspace = Path::new(located.trim_end()).parent().unwrap_or(Path::new("."));
+    if workspace.join("examples/releases").is_dir() { Ok(workspace.to_owned()) } else { Err(elsewhere()) }
 }
 
 async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
@@ -78,13 +77,15 @@ async fn release(examples: &Path, name: &str, folder: &Path, reld: &Path) -> Res
 /// Runs cargo and returns what it printed; what it says on the way goes to stderr.
 async fn cargo(args: &[&str], folder: &Path) -> Result<String, Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    // `Command::output` would take stderr as well, and cargo's progress with it.
     let running = Command::new(cargo)
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output();
-    let output = running.await.map_err(|fault| Failure::io("run", "cargo", &fault))?;
+        .stdout(Stdio::piped())
+        .spawn();
+    let not_run = |fault| Failure::io("run", "cargo", &fault);
+    let output = running.map_err(not_run)?.wait_with_output().await.map_err(not_run)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
