@@ -1,5 +1,7 @@
 //! What a check tells beforehand of supervisors, start arguments and messages (S14, S44, S46, R9).
 
+use std::fs;
+
 use reld_api::response::Checked;
 use reld_tests::{Node, assert_contains, release};
 use serde_json::{Value, json};
@@ -216,4 +218,22 @@ fn an_init_that_panics_hangs_or_ends_its_process_is_told_and_hurts_nobody() {
     for pid in pids {
         assert_eq!(node.proc(&pid).process.version, "2.0.0");
     }
+}
+
+#[test]
+fn an_init_that_failed_once_is_asked_again() {
+    let node = running("yard-1.0.0");
+    let cause = node.root().with_file_name("cause");
+    let spec =
+        json!({"id": 1, "module": "yard_moody", "args": {"panic_beside": cause}, "type": "supervisor"});
+    let pid = node.start_child(&root(&node, "yard"), spec);
+    node.ok(&["unpack", &release("yard-2.0.0")]);
+    let warned = || {
+        let warnings = node.read::<Checked>(&["check", "2.0.0"]).warnings;
+        warnings.iter().any(|warning| warning.contains(&pid) && warning.contains("an init that panics"))
+    };
+    fs::write(&cause, "").expect("the folder can be written");
+    assert!(warned());
+    fs::remove_file(&cause).expect("it is there");
+    assert!(!warned());
 }

@@ -65,6 +65,14 @@ pub(crate) enum Answer {
     Unknown(String),
 }
 
+impl Answer {
+    /// Says whether the same code would answer this again. A failure may have come of a full disk, of a machine too busy,
+    /// of anything outside the code.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Wants(_) | Self::Accepted)
+    }
+}
+
 /// What the questions and the opening need.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sheet {
@@ -82,7 +90,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) sha256: &'a str,
 }
 
-/// What libraries have answered.
+/// What libraries have answered for good.
 #[derive(Debug)]
 pub(crate) struct Answers {
     /// Where questions and answers pass. Not the system's folder for temporary files: it may be full, or lie
@@ -105,10 +113,12 @@ impl Answers {
         if self.kept.len() + unknown.len() > KEPT_MAX {
             self.kept.retain(|(_, question), _| questions.contains(question));
         }
-        for (question, answer) in unknown.iter().zip(ask(library, &self.folder, &unknown)) {
-            self.kept.insert(key(question), answer);
-        }
-        questions.iter().filter_map(|question| self.kept.get(&key(question)).cloned()).collect()
+        let answers = ask(library, &self.folder, &unknown);
+        let asked: HashMap<Question, Answer> = unknown.into_iter().zip(answers).collect();
+        let lasting = asked.iter().filter(|(_, answer)| answer.is_lasting());
+        self.kept.extend(lasting.map(|(question, answer)| (key(question), answer.clone())));
+        let answer = |question| asked.get(question).or_else(|| self.kept.get(&key(question))).cloned();
+        questions.iter().filter_map(answer).collect()
     }
 }
 
