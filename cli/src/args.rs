@@ -523,6 +523,9 @@ pub(crate) struct Spawn {
 pub(crate) struct Load {
     /// The app's folder
     pub(crate) dir: PathBuf,
+    /// Load it even if processes do not take the new code: they are killed
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) build: Build,
 }

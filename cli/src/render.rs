@@ -376,7 +376,7 @@ pub(crate) fn loaded(loaded: &Loaded) -> String {
         let processes = counted(*converted, "process", "processes");
         line(&mut text, format_args!("{processes} took it over at once"));
     }
-    text + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
+    text + &warnings(&loaded.warnings) + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
 }
 
 /// Prints a number of things.

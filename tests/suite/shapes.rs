@@ -50,7 +50,7 @@ fn s13_by_hand_such_a_process_ends_with_the_typed_error_and_is_restarted_with_a_
     let node = board();
     let pid = tally(&node, "board_stiff", &json!(5), 2);
     let dir = folder("tests/fixtures/lib/board-2.0.0");
-    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev"]);
+    node.ok(&["load", &dir.to_string_lossy(), "--profile", "dev", "--force"]);
     let new = node.restarted("board", "board_stiff", &pid);
     assert_eq!(say(&node, &new, "sum"), 0, "never the old bytes read as something else");
     let log = node.log();

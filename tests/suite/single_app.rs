@@ -22,6 +22,38 @@ fn check(node: &Node, version: &str, is_dirty: bool) {
     assert_eq!((&*node.app("counter").version, node.status().dirty), (version, is_dirty));
 }
 
+/// Runs `relctl load` with the counter of that version.
+fn load(node: &Node, version: &str, more: &[&str]) -> Run {
+    let dir = folder(&format!("examples/counter-{version}"));
+    node.run(&[&["load", &*dir.to_string_lossy(), "--profile", "dev"], more].concat())
+}
+
+#[test]
+fn a_library_that_does_not_take_the_states_that_live_is_loaded_by_hand_only_by_force() {
+    let node = shop();
+    let before = node.tree("counter");
+    let refused = load(&node, "0.1.1", &[]).expect(1).stderr;
+    let told = [
+        "app counter 0.1.1 was not loaded",
+        "module counter 0.1.1 does not take the state of",
+        "interval_ms",
+        "--force loads it",
+        "relctl upgrade --app",
+    ];
+    assert_contains(&refused, &told);
+    assert_eq!(node.tree("counter"), before);
+    check(&node, "0.1.0", false);
+    assert_eq!(node.code().residents, []);
+    // The same code, and what the appup converts, are no reason to refuse.
+    load(&node, "0.1.0", &[]).expect(0);
+
+    // As in OTP: they are killed, and started anew with arguments that the new code does not take.
+    let mut node = shop();
+    let forced = load(&node, "0.1.1", &["--force"]);
+    assert_contains(&forced.stdout, &["loaded counter 0.1.1", "killed"]);
+    assert_eq!(node.ended().code(), Some(1), "a permanent app has ended: {}", node.log());
+}
+
 fn n(node: &Node, counter: &str) -> u64 {
     field(&node.state(counter), "n")
 }

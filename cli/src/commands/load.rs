@@ -18,7 +18,7 @@ use crate::render;
 pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> {
     let scratch = scratch()?;
     let tarball = build(&args.dir, args.build, &scratch).await?;
-    let answer = client.upload(&q::Load {}, tarball).await?;
+    let answer = client.upload(&q::Load { force: args.force }, tarball).await?;
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 

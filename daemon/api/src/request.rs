@@ -147,6 +147,10 @@ pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
     })
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -33,6 +33,16 @@ pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     report
 }
 
+/// Translates what stands against a load by hand.
+pub(crate) fn load_refused(what: &str, obstacles: &[handler::Obstacle]) -> ErrorReport {
+    let mut report = refused(what, None, obstacles);
+    report.message = format!("{what} was not loaded: processes would end of it");
+    report.node_state = None;
+    report.with_hint(
+        "`relctl upgrade --app` converts states as the appup says; --force loads it, and kills these processes",
+    )
+}
+
 fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obstacle]) -> ErrorReport {
     let kind = obstacles.first().map_or("refused", handler::Obstacle::class);
     let mut report = ErrorReport::refused(kind, format!("{what} was not installed"));

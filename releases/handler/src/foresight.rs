@@ -12,25 +12,30 @@
 //! | does not take a message that waits | a warning: its process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
+//! A library that is loaded by hand updates nothing and takes nothing back: a state and a message stop it, all else is a
+//! warning.
+//!
 //! Of a script of several windows those calls make up for a start argument that come no later than the code which does
 //! not take it. Whether calls come in an order in which they succeed is seen by playing them through (`rehearsal.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reld_plan::{Action, AppName, BuiltIn, MemberChange, ModuleName, Script, Warning};
+use reld_plan::{Action, AppName, BuiltIn, Dropped, MemberChange, ModuleName, Script, Warning};
 use serde_json::Value;
 
 use crate::children::unexpected;
 use crate::error::Obstacle;
-use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Node, Refusable};
+use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, Node, Refusable};
 use crate::program::{Material, built_in_call, loaded};
 use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(crate) struct Foresight {
-    pub(crate) obstacles: Vec<Obstacle>,
-    pub(crate) warnings: Vec<String>,
+pub struct Foresight {
+    /// What stands in the way.
+    pub obstacles: Vec<Obstacle>,
+    /// What a person should know before.
+    pub warnings: Vec<String>,
     /// The modules that do not take a state: what the schemas say of these needs no warning of its
     /// own.
     pub(crate) unread: BTreeSet<ModuleName>,
@@ -87,14 +92,39 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
         foresight.children(node, children, &calls.made, is_updated);
     }
     for refusal in refused.into_iter().filter(|refusal| !calls.settle(node, refusal)) {
-        let is_updated = updated.contains(&refusal.process.module);
+        let stops = match refusal.what {
+            Refusable::StartArgument(_) | Refusable::Init => updated.contains(&refusal.process.module),
+            Refusable::State => true,
+            Refusable::Message => false,
+        };
         let doubt = doubt(script, &refusal.module);
-        foresight.refusal(refusal, is_updated, doubt);
+        foresight.refusal(refusal, stops, doubt);
     }
     if is_known {
         rehearse(node, script, material, &updates, &mut foresight);
     }
     functions(node, script, material, &mut foresight);
+    foresight
+}
+
+/// Looks at everything that a library would meet that is loaded by hand.
+pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
+    let (change, dropped) = (MemberChange::Soft, Dropped::default());
+    let coming = |module| Coming { module, library, change, dropped: &dropped, is_doubtful: true };
+    let coming: Vec<Coming<'_>> = library.modules.iter().map(coming).collect();
+    let Foreseen { children, refused, unknown, unasked } = node.foresee(&coming, Look::Moment);
+    let mut foresight = Foresight { warnings: [unknown, unasked].concat(), ..Foresight::default() };
+    for ForeseenChildren { changed, differing } in children {
+        let ids = listed(changed.vanished.iter().chain(&changed.added).chain(&differing));
+        foresight.warnings.push(format!(
+            "the new init of {} changes its children {ids}: that is in force when the supervisor starts anew",
+            changed.supervisor
+        ));
+    }
+    for refusal in refused {
+        let stops = matches!(refusal.what, Refusable::State | Refusable::Message);
+        foresight.refusal(refusal, stops, None);
+    }
     foresight
 }
 
@@ -178,7 +208,7 @@ impl Foresight {
         }
     }
 
-    fn refusal(&mut self, refusal: ForeseenRefusal, is_updated: bool, doubt: Option<&[String]>) {
+    fn refusal(&mut self, refusal: ForeseenRefusal, stops: bool, doubt: Option<&[String]>) {
         let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
         // One of several is enough: they are of one type.
         if what == Refusable::State && !self.unread.insert(module.clone()) {
@@ -200,11 +230,6 @@ impl Foresight {
                 "module {module} {vsn} does not take a message that waits for {process}, which would end of it: {reason}"
             ),
         };
-        let stops = match what {
-            Refusable::StartArgument(_) | Refusable::Init => is_updated,
-            Refusable::State => true,
-            Refusable::Message => false,
-        };
         if stops {
             self.obstacles.push(Obstacle::NotTaken(text));
         } else {
@@ -219,6 +244,8 @@ fn listed<'a>(ids: impl IntoIterator<Item = &'a Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use reld_plan::Windows;
     use serde_json::json;
 
@@ -379,6 +406,34 @@ mod tests {
         let told = format!("does not take the state of <1.1> (shop:counter): missing field `n` ({both})");
         assert!(obstacles.len() == 1 && obstacles[0].contains(&told), "{obstacles:?}");
         assert_eq!(of_states(warnings), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_new_code_does_not_take_stops_a_load_by_hand_where_a_process_would_end_of_it() {
+        let (_site, mut handler) = shop("{ load_module = \"counter\" }");
+        let library = Library {
+            app: "shop".parse().unwrap(),
+            vsn: vsn(1),
+            dir: PathBuf::new(),
+            file: PathBuf::new(),
+            sha256: String::new(),
+            modules: vec!["counter".parse().unwrap()],
+        };
+        let start = || Refusable::StartArgument(json!("x"));
+        for (what, stops) in
+            [(Refusable::State, true), (Refusable::Message, true), (Refusable::Init, false), (start(), false)]
+        {
+            handler.node_mut().foreseen = refused(what.clone());
+            let Foresight { obstacles, warnings, .. } = handler.foresee_load(&library);
+            assert_eq!(
+                [obstacles.len(), warnings.len()],
+                [usize::from(stops), usize::from(!stops)],
+                "{what:?}"
+            );
+        }
+        handler.node_mut().foreseen = changed(&["gone"], &["new"], &["same"]);
+        let Foresight { obstacles, warnings, .. } = handler.foresee_load(&library);
+        assert!(obstacles.is_empty() && warnings[0].contains("\"gone\", \"new\", \"same\""), "{warnings:?}");
     }
 
     #[test]

@@ -16,10 +16,11 @@ pub use self::settling::Watched;
 use crate::check::{Check, Prepared, chain, other_daemon, prepare};
 use crate::error::{Error, Obstacle};
 use crate::event::Observer;
+use crate::foresight::{Foresight, foresee_load};
 use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
-use crate::node::{Look, Node};
+use crate::node::{Library, Look, Node};
 use crate::program::InstallOptions;
 use crate::renamed;
 use crate::report::{Outcome, Report};
@@ -213,6 +214,11 @@ impl<N: Node> ReleaseHandler<N> {
             }
             None => Ok(self.prepare(&lineup, options, Some(Look::Moment))?.check),
         }
+    }
+
+    /// Says what the code of a library would meet, were its modules to become current by hand. Looks only.
+    pub fn foresee_load(&self, library: &Library) -> Foresight {
+        foresee_load(&self.node, library)
     }
 
     /// Returns what runs with one app replaced, and what that changes.

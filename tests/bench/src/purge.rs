@@ -22,7 +22,7 @@ pub(crate) fn run(reps: usize, n: u64) {
         // Each load leaves the version before it behind as old code.
         let version = ["1.1.0", "1.0.0"][rep % 2];
         let dir = folder(&format!("tests/bench/lib/pool-{version}"));
-        node.ok(&["load", &dir.to_string_lossy(), "--profile", "release"]);
+        node.ok(&["load", &dir.to_string_lossy(), "--profile", "release", "--force"]);
         for module in
             ["server_2", "server_3", "server_4", "dynamic_sup", "static_sup", "pool_sup", "pool_app"]
         {

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
+
 /// `relctl unpack FILE`: takes a release in. The body is the tarball itself, so that file permissions never matter.
 ///
 /// Taking the same content in again changes nothing; another content under a known version is refused.
@@ -344,7 +346,3 @@ pub struct Attach {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::is_default;
+
 /// `relctl call NAME|PID JSON`: sends a request to a process and waits for its reply. OTP: `gen_server:call`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,10 +54,15 @@ pub struct SpawnLink {
 }
 
 /// `relctl load DIR`: loads one app's library by hand; its modules become current, the replaced ones old. Refused with
-/// `not_purged` while a module has old code. The body is a release tarball with just that app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `not_purged` while a module has old code, and where a process would end since the new code does not take its state or
+/// a message that waits. The body is a release tarball with just that app.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Load {}
+pub struct Load {
+    /// Whether the new code is not asked before: processes that it does not take are killed, as in OTP.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub force: bool,
+}
 
 /// `relctl suspend PID|NAME`: the process takes no further message until it is resumed. OTP: `sys:suspend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

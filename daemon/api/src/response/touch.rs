@@ -101,6 +101,9 @@ pub struct Loaded {
     pub lingering: Vec<Lingerer>,
     /// Who could not go on with the new code.
     pub killed: Vec<Ended>,
+    /// What the new code would not take later on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A process takes no further messages.

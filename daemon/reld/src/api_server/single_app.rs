@@ -8,7 +8,7 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{InstallOptions, Order, SingleApp};
+use reld_handler::{Foresight, InstallOptions, Library, Order, SingleApp};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::look::lingering;
@@ -16,13 +16,13 @@ use super::release::{go, receive};
 use super::{Api, on_upload};
 use crate::node::{LoadByHandError, chain};
 use crate::operator::Handler;
-use crate::report::{check_error, checked, error, not_unpacked};
+use crate::report::{check_error, checked, error, load_refused, not_unpacked};
 
 /// How long a library may take to load.
 const LOAD: Duration = Duration::from_secs(30);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
-    let router = on_upload(router, |api: Api, _: q::Load, body| load(api, body));
+    let router = on_upload(router, |api: Api, request: q::Load, body| load(api, request, body));
     let router = on_upload(router, |api: Api, _: q::CheckApp, body| check(api, body));
     on_upload(router, |api: Api, request: q::UpgradeApp, body| upgrade(api, request, body))
 }
@@ -76,16 +76,17 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
 
 /// Compares who ran the library's modules before with who does now: those that it does not find again did not take the
 /// new code.
-async fn load(api: Api, body: Body) -> Result<r::Loaded, ErrorReport> {
+async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let before = api.runtime.processes();
     let work = move |handler: &mut Handler| {
         // The folder goes when the private copy is made.
         let (SingleApp { library, .. }, _place) = unpack()?;
+        let warnings = if request.force { Vec::new() } else { asked(handler, &library)? };
         handler.node_mut().load_by_hand(&library, Instant::now() + LOAD).map_err(|e| by_hand(&e))?;
-        Ok::<_, ErrorReport>(library)
+        Ok::<_, ErrorReport>((library, warnings))
     };
-    let library = api.operator.change(api.entry("a load by hand", false), work).await??;
+    let (library, warnings) = api.operator.change(api.entry("a load by hand", false), work).await??;
     let concerned = |module: &str| library.modules.iter().any(|m| m.as_str() == module);
     let was = before.iter().filter(|info| concerned(&info.module));
     let now: Vec<_> = was.clone().filter_map(|info| api.runtime.process(info.pid)).collect();
@@ -102,7 +103,15 @@ async fn load(api: Api, body: Body) -> Result<r::Loaded, ErrorReport> {
         converted: now.iter().filter(|info| !info.is_old).count() as u64,
         killed: gone.collect(),
         lingering: lingering(&api, |info| concerned(&info.module)),
+        warnings,
     })
+}
+
+/// Asks the new code whether it takes what the processes have; returns what it would not take later on.
+fn asked(handler: &Handler, library: &Library) -> Result<Vec<String>, ErrorReport> {
+    let Foresight { obstacles, warnings, .. } = handler.foresee_load(library);
+    let what = format!("app {} {}", library.app, library.vsn);
+    if obstacles.is_empty() { Ok(warnings) } else { Err(load_refused(&what, &obstacles)) }
 }
 
 fn by_hand(error: &LoadByHandError) -> ErrorReport {
