@@ -15,6 +15,7 @@ use reld_tests::{Node, Run, assert_contains, eventually, release};
 use serde_json::json;
 
 use crate::children::ends;
+use crate::left_behind::{Language, library, plant};
 
 /// The system calls that wait, for an event or for a time.
 const WAITS: &[i64] = &[
@@ -186,6 +187,58 @@ fn s95_a_service_manager_is_told_that_the_node_is_ready_what_it_does_and_that_it
     fs::write(&gate, "").expect("the gate can be opened");
     assert!(node.terminate().success());
     manager.await_told("STOPPING=1");
+}
+
+/// Those that the service manager, and a daemon whose probe started this one, may have set.
+const MEANT_FOR_THE_DAEMON: [&str; 12] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+    "FDSTORE",
+    "RELD_LOG",
+    "RELD_SOCKET",
+    "RELD_FROM",
+    "RELD_TO",
+];
+
+#[test]
+fn variables_that_are_meant_for_the_daemon_reach_neither_apps_nor_probes_nor_their_children() {
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
+    let code = format!("void line(void) {{ system(\"env > {}\"); }}", path("app"));
+    let (_folder, tarball) = plant("1.0.0", library("1.0.0", Language::C, &code));
+    let manager = Manager::new();
+    let notify = manager.path("notify");
+    let value = |name: &str| match name {
+        "NOTIFY_SOCKET" => notify.clone(),
+        "WATCHDOG_USEC" => "60000000".to_owned(),
+        _ => "left".to_owned(),
+    };
+    let environment: Vec<_> = MEANT_FOR_THE_DAEMON.iter().map(|name| (*name, value(name))).collect();
+    let mut environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    environment.push(("MEANT_FOR_ALL", "set"));
+    let node = Node::start_in(&environment);
+    manager.await_told("READY=1");
+    let probe = format!("env > {}", path("probe"));
+    node.ok(&["upgrade", &tarball, "--probe", &probe]);
+    node.ok(&["call", "meter", r#""read""#]);
+    let socket = node.socket().to_string_lossy().into_owned();
+    let told = ["RELD_FROM=", "RELD_TO=1.0.0", &format!("RELD_SOCKET={socket}")].map(str::to_owned);
+    for (name, expected) in [("app", vec![]), ("probe", told.to_vec())] {
+        let all = fs::read_to_string(path(name)).expect("it was run");
+        assert!(all.lines().any(|line| line == "MEANT_FOR_ALL=set"), "{all}");
+        let is_meant =
+            |line: &&str| MEANT_FOR_THE_DAEMON.iter().any(|name| line.starts_with(&format!("{name}=")));
+        let mut left: Vec<&str> = all.lines().filter(is_meant).collect();
+        left.sort_unstable();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(left, expected, "{name}");
+    }
 }
 
 #[test]

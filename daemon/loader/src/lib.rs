@@ -62,6 +62,7 @@ mod probe;
 mod residents;
 mod routines;
 mod unload;
+mod variable;
 mod wire;
 
 pub use alloc::{allocator, verify_exports};
@@ -76,3 +77,4 @@ pub use loader::Loader;
 pub use output::log_output;
 pub use probe::{ProbeReport, ProbedModule, probe};
 pub use residents::Resident;
+pub use variable::take_variable;

@@ -18,12 +18,14 @@ use tokio::sync::{mpsc, watch};
 use crate::alarms::Alarms;
 use crate::api_server::{self, Api, Peer};
 use crate::config;
+use crate::environment::Environment;
 use crate::history::Records;
 use crate::log::Log;
 use crate::node::{RuntimeNode, Shared};
 use crate::operator::{Booted, Handler, Operator};
 use crate::panics::lasting;
-use crate::{service, sockets, threads};
+use crate::service::Manager;
+use crate::{sockets, threads};
 
 /// How long all applications may take to stop. systemd's own limit is above it.
 const STOP: Duration = Duration::from_secs(80);
@@ -52,13 +54,18 @@ pub(crate) enum Next {
 }
 
 /// Runs the daemon until it is told to stop.
-pub(crate) fn run(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<()> {
+pub(crate) fn run(
+    config: &config::Daemon,
+    environment: &Environment,
+    log: &Log,
+    alarms: Alarms,
+) -> anyhow::Result<()> {
     threads::check(THREADS + pool_width(config))?;
     if let Err(error) = raise_descriptors() {
         tracing::warn!(name: "daemon.descriptors", %error, "the limit of open files stays as low as it was set");
     }
-    match live(serve(config, log, alarms))? {
-        Next::Restart => restart(log),
+    match live(serve(config, &Manager::of(environment), log, alarms))? {
+        Next::Restart => restart(environment, log),
         Next::Fail => bail!("the node went down, for a reason that the log names"),
         Next::Serve | Next::Stop => Ok(()),
     }
@@ -80,7 +87,12 @@ fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next
     next?
 }
 
-async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Result<Next> {
+async fn serve(
+    config: &config::Daemon,
+    manager: &Manager,
+    log: &Log,
+    alarms: Alarms,
+) -> anyhow::Result<Next> {
     let signals = Signals::new()?;
     reld_loader::own_signals();
     let mut store = Store::open(&config.root)
@@ -121,14 +133,14 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
     };
     let served = tokio::spawn(api_server::serve(listener, api, next.clone()));
     tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
-    let (board, pool) = (operator.clone(), runtime.clone());
-    tokio::spawn(async move { lasting("service.status", || service::status(board.clone())).await });
-    tokio::spawn(async move { lasting("service.watchdog", || service::watchdog(pool.clone())).await });
+    let (board, pool, told, fed) = (operator.clone(), runtime.clone(), manager.clone(), manager.clone());
+    tokio::spawn(async move { lasting("service.status", || told.clone().status(board.clone())).await });
+    tokio::spawn(async move { lasting("service.watchdog", || fed.clone().watchdog(pool.clone())).await });
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let next = tokio::select! {
         booted = boot => match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
             Booted::Runs => {
-                ready(config);
+                ready(config, manager);
                 told.await?
             }
             Booted::Failed(error) => bail!("{error}"),
@@ -140,8 +152,8 @@ async fn serve(config: &config::Daemon, log: &Log, alarms: Alarms) -> anyhow::Re
         told = &mut told => told?,
     };
     match next {
-        Next::Restart => service::restarting(),
-        Next::Serve | Next::Stop | Next::Fail => service::stopping(),
+        Next::Restart => manager.restarting(),
+        Next::Serve | Next::Stop | Next::Fail => manager.stopping(),
     }
     // An upgrade that goes on beside the stop of its processes would see nothing but failures.
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
@@ -180,9 +192,9 @@ fn platform() -> anyhow::Result<Platform> {
     })
 }
 
-fn ready(config: &config::Daemon) {
+fn ready(config: &config::Daemon, manager: &Manager) {
     tracing::info!(name: "daemon.ready", root = %config.root.display(), socket = %config.socket.display(), "ready");
-    service::ready();
+    manager.ready();
 }
 
 /// Makes a folder anew: what an earlier daemon left in it served that one only.
@@ -277,11 +289,12 @@ async fn stop(runtime: Runtime, next: Next) {
     }
 }
 
-/// Executes the daemon again with the same arguments, in the same process.
-fn restart(log: &Log) -> anyhow::Result<()> {
+/// Executes the daemon again with the same arguments and variables, in the same process.
+fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon executes itself again");
     log.flush(FLUSH);
-    let error = std::process::Command::new(program()?).args(std::env::args_os().skip(1)).exec();
+    let mut again = std::process::Command::new(program()?);
+    let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
     Err(error).context("the daemon could not be executed again")
 }
 

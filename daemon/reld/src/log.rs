@@ -93,9 +93,10 @@ impl Log {
         Ok(log)
     }
 
-    /// Has all events of the program logged that `RELD_LOG` asks for.
-    pub(crate) fn subscribe(&self) {
-        let filter = EnvFilter::try_from_env("RELD_LOG").unwrap_or_else(|_| "info".into());
+    /// Has all events of the program logged that are asked for, by the words of `RELD_LOG`.
+    pub(crate) fn subscribe(&self, asked: Option<&str>) {
+        let asked = asked.and_then(|asked| EnvFilter::try_new(asked).ok());
+        let filter = asked.unwrap_or_else(|| "info".into());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
         // An event that cannot be formatted is left out: the complaint would go to stderr, and
         // panic where that is gone.

@@ -9,6 +9,7 @@ mod ask;
 mod child_spec;
 mod config;
 mod daemon;
+mod environment;
 mod history;
 mod log;
 mod node;
@@ -21,6 +22,7 @@ mod service;
 mod sockets;
 mod threads;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use clap::Parser;
 
 use crate::alarms::Alarms;
 use crate::config::{Arguments, Command};
+use crate::environment::Environment;
 use crate::log::{Form, Log};
 
 /// How long the end of the daemon waits until the log is written.
@@ -41,13 +44,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Before another thread is there, which would begin with the mask that this one has inherited.
     reld_loader::reset_signals();
+    let environment = Environment::take();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Probe { file, ask: Some(folder), .. }) => ask::answer(&file, &folder),
         Some(Command::Probe { file, json, of, modules, report, ask: None }) => {
             config::probe(&file, json, of.as_deref(), modules.as_deref(), report.as_deref())
         }
-        None => return run(arguments.daemon),
+        None => return run(arguments.daemon, &environment),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,16 +60,16 @@ fn main() -> ExitCode {
 }
 
 /// Runs the daemon, whose log has its last words, too.
-fn run(config: config::Daemon) -> ExitCode {
+fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
     let form = if config.log_json { Form::Json } else { Form::Text };
     let log = match Log::to_stderr(form).context("the log cannot be started") {
         Ok(log) => log,
         Err(error) => return config::fail(&error),
     };
-    log.subscribe();
+    log.subscribe(environment.get("RELD_LOG").and_then(OsStr::to_str));
     let alarms = Alarms::default();
     panics::report(log.clone(), alarms.clone());
-    let ended = daemon::run(&config, &log, alarms);
+    let ended = daemon::run(&config, environment, &log, alarms);
     if let Err(error) = &ended {
         log.plain(&format!("error: {error:#}"));
     }
