@@ -15,6 +15,7 @@ mod node;
 mod read;
 mod run;
 mod soak;
+mod tools;
 
 pub use build::{folder, pack_release, profile, release};
 pub use churn::{Churned, churn, count, open_market};
@@ -22,3 +23,4 @@ pub use json::{exactly, field, keys};
 pub use node::{Node, pid_value};
 pub use run::{Run, assert_contains, assert_in_order, eventually};
 pub use soak::{Round, Soak};
+pub use tools::has;

@@ -31,6 +31,7 @@ mod packaging;
 mod policy;
 mod ports;
 mod relup;
+mod room;
 mod settle;
 mod shapes;
 mod shared;

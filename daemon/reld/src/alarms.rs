@@ -39,6 +39,11 @@ impl Alarms {
         }
     }
 
+    /// Takes the alarm about something back.
+    pub(crate) fn lower(&self, about: &str) {
+        self.0.lock().kept.retain(|alarm| alarm.about != about);
+    }
+
     /// Returns the texts of all that were raised.
     pub(crate) fn list(&self) -> Vec<String> {
         let raised = self.0.lock();

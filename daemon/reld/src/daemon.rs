@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::Mutex;
+use reld_api::ErrorReport;
 use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, StopCause, contained, contained_task};
@@ -35,6 +36,10 @@ const LEAVE: Duration = Duration::from_secs(5);
 
 /// How long the log may take to be written before the daemon executes itself again.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long a boot rests that found no room, at first and at most.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How many threads the daemon begins with, beside those that run processes.
 const THREADS: usize = 16;
@@ -114,7 +119,7 @@ async fn serve(
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?;
     // Before anybody can be served: the boot comes before every order.
-    let boot = operator.boot();
+    let boot = boot(operator.boot(), operator.clone(), alarms.clone());
     let (listener, socket) = api_server::bind(&config.socket)
         .with_context(|| format!("the socket {} cannot be opened", config.socket.display()))?;
     let api = Api {
@@ -138,12 +143,12 @@ async fn serve(
     tokio::spawn(async move { lasting("service.watchdog", || fed.clone().watchdog(pool.clone())).await });
     let mut told = std::pin::pin!(until_told(signals, &mut life));
     let next = tokio::select! {
-        booted = boot => match booted.map_err(|error| anyhow::anyhow!("{error}"))? {
+        booted = boot => match booted? {
             Booted::Runs => {
                 ready(config, manager);
                 told.await?
             }
-            Booted::Failed(error) => bail!("{error}"),
+            Booted::Failed(error) | Booted::NoRoom(error) => bail!("{error}"),
             Booted::GivesWay(error) => {
                 tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
                 Next::Restart
@@ -168,6 +173,27 @@ async fn serve(
     // A client sees sooner that nobody is there without it.
     socket.remove();
     Ok(next)
+}
+
+/// Waits for the boot, and tries it again for as long as the machine gives too little for one.
+async fn boot(
+    first: impl Future<Output = Result<Booted, ErrorReport>>,
+    operator: Operator,
+    alarms: Alarms,
+) -> anyhow::Result<Booted> {
+    let told = |error: ErrorReport| anyhow::anyhow!("{error}");
+    let mut booted = first.await.map_err(told)?;
+    let mut pause = PAUSE;
+    while let Booted::NoRoom(error) = &booted {
+        tracing::error!(name: "daemon.no_room", error, ?pause, "the boot is tried again");
+        alarms
+            .raise("boot", format!("{error}; it is tried again every {}", humantime::format_duration(pause)));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+        booted = operator.boot_again().await.map_err(told)?;
+    }
+    alarms.lower("boot");
+    Ok(booted)
 }
 
 /// Starts the loader, which has the pool's threads run what purged libraries left with them.

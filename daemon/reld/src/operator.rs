@@ -189,6 +189,14 @@ impl Operator {
         }
     }
 
+    /// Boots the permanent release again, once no order is under way.
+    pub(crate) async fn boot_again(&self) -> Result<Booted, ErrorReport> {
+        let turn = self.turn(Entry::new("the boot", None, true), |_| false).await?;
+        let (done, answer) = oneshot::channel();
+        self.send(turn, move |desk| drop(done.send(desk.boot())))?;
+        answer.await.map_err(|_| bug())
+    }
+
     /// Asks the upgrade under way to end early.
     pub(crate) fn abort(&self) {
         self.interrupt.ask(Wish::Abort);

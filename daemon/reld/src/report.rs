@@ -97,6 +97,7 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
         handler::Error::Bug(_) => ErrorReport::new("bug", chain(error), ExitCode::Bug)
             .with_hint("the daemon's log has the panic; `relctl status` says what runs"),
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
+        handler::Error::NoRoom { .. } => ErrorReport::refused("no_room", chain(error)),
     }
 }
 

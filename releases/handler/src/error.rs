@@ -361,6 +361,14 @@ pub enum Error {
     /// The store refused, or could not do, its part.
     #[error(transparent)]
     Store(#[from] reld_store::Error),
+    /// The machine does not give what a boot needs. The release has nothing to do with it.
+    #[error("cannot boot release {vsn} now: {lack}")]
+    NoRoom {
+        /// The release.
+        vsn: Vsn,
+        /// What is missing, for people.
+        lack: String,
+    },
     /// There is no release to go back to, or more than one.
     #[error("which release to go back to is not known{}; name one", Candidates(.candidates))]
     NoPrevious {

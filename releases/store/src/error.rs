@@ -24,6 +24,16 @@ pub enum Error {
         /// What the operating system answered.
         source: io::Error,
     },
+    /// The disk is too full for a boot.
+    #[error("the disk of {} has {free} bytes left where a boot needs {needed}; make room", root.display())]
+    NoRoom {
+        /// The root.
+        root: PathBuf,
+        /// What is left.
+        free: u64,
+        /// What is needed.
+        needed: u64,
+    },
     /// Another daemon works on this root.
     #[error("{} is in use by another reld{}; stop that one or choose another --root", root.display(), holder(*pid))]
     Locked {
@@ -282,6 +292,18 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl Error {
+    /// Says whether files of a release are lost or not those that were unpacked. What the machine refuses to read may
+    /// still be whole.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Tampered { .. } | Self::NoDocument { .. } => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
 }
 
 /// What is wrong with a tarball.

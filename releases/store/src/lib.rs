@@ -32,6 +32,7 @@ mod manifest;
 mod pack;
 mod package;
 mod releases_file;
+mod room;
 mod store;
 mod unpack;
 mod verify;

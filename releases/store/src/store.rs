@@ -15,7 +15,7 @@ use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::Tarball;
 use crate::unpack::{self, Unpacked};
-use crate::{releases_file, verify};
+use crate::{releases_file, room, verify};
 
 /// The releases of one node. There is one of it per root: it holds the root's lock.
 ///
@@ -187,6 +187,14 @@ impl Store {
     /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that differs.
     pub fn verify(&self, vsn: &Vsn) -> Result<Manifest, Error> {
         verify::verify(&self.root, self.release(vsn)?)
+    }
+
+    /// Checks that the disk takes what a boot of a known release writes.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`]; [`Error::Io`] where nothing can be written.
+    pub fn has_room_to_boot(&self, vsn: &Vsn) -> Result<(), Error> {
+        room::check(&self.root, self.manifest(vsn).ok().as_ref())
     }
 
     fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {

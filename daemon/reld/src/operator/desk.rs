@@ -90,6 +90,8 @@ pub(crate) enum Booted {
     Failed(String),
     /// The release failed once too often: the next boot is that of another one.
     GivesWay(String),
+    /// The machine does not give what a boot needs: it is to be tried again.
+    NoRoom(String),
 }
 
 impl Desk {
@@ -245,6 +247,12 @@ impl Desk {
 
     /// Boots the permanent release.
     pub(super) fn boot(&mut self) -> Booted {
+        if self.handler.running().is_some() {
+            return Booted::Runs;
+        }
+        if let Err(error) = self.handler.has_room_to_boot() {
+            return Booted::NoRoom(error.to_string());
+        }
         let boots = self.handler.boots_next();
         let given_up = self.records.interrupted(boots.as_ref().map(ToString::to_string).as_deref());
         let Some(vsn) = boots else {
@@ -273,6 +281,7 @@ impl Desk {
             Ok(report) => Some(report.to_string()),
             Err(error) => Some(error.to_string()),
         };
+        let has_room = !matches!(booted, Err(Error::NoRoom { .. }));
         let arrived = booted.as_ref().ok().filter(|_| failed.is_none()).map(report::wire);
         self.ended(under_way, booted.map(|report| Ended::Moved(Box::new(report))), true);
         if let Some(report) = arrived {
@@ -281,6 +290,7 @@ impl Desk {
         }
         match failed {
             None => Booted::Runs,
+            Some(error) if !has_room => Booted::NoRoom(error),
             Some(error) if self.handler.gives_way() => Booted::GivesWay(error),
             Some(error) => Booted::Failed(error),
         }

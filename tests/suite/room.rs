@@ -1,0 +1,124 @@
+//! A boot on a machine that gives too little for one (R2), or whose files of the release are lost.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use reld_tests::{Node, Run, eventually, has, release};
+
+/// A small disk, for as long as this lives.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mounts = || {
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(folder.path());
+            mount.status().is_ok_and(|status| status.success())
+        };
+        has("mount", mounts).then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills it to the last byte, and returns the file to delete.
+    fn fill(&self) -> std::path::PathBuf {
+        let path = self.path().join("fill");
+        let mut file = File::create(&path).expect("there is room");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+/// A daemon whose root is on a small disk.
+struct Small<'a> {
+    disk: &'a Disk,
+    daemon: Child,
+}
+
+impl<'a> Small<'a> {
+    fn start(disk: &'a Disk) -> Self {
+        let mut daemon = Node::daemon_in(&disk.path().join("root"));
+        let log = File::options().create(true).append(true).open("/dev/null").expect("every Linux has it");
+        let daemon = daemon.arg("--socket").arg(disk.path().join("socket")).stderr(log);
+        let small = Self { disk, daemon: daemon.spawn().expect("the daemon can be run") };
+        eventually("it answers", || (small.run(&["status"]).code == 0).then_some(()));
+        small
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let mut relctl = Command::new(Node::relctl_program());
+        Run::of(relctl.env("RELD_SOCKET", self.disk.path().join("socket")).args(args))
+    }
+
+    fn await_status(&self, words: &str) {
+        eventually(words, || self.run(&["status"]).stdout.contains(words).then_some(()));
+    }
+
+    fn kill_9(mut self) {
+        self.daemon.kill().expect("it is ours");
+        self.daemon.wait().expect("it ends");
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+fn a_full_disk_demotes_no_release_and_the_boot_goes_on_when_there_is_room() {
+    let Some(disk) = Disk::mount() else { return };
+    let node = Small::start(&disk);
+    node.run(&["upgrade", &release("stage-1.0.0")]).expect(0);
+    node.run(&["upgrade", &release("stage-2.0.0")]).expect(0);
+    node.kill_9();
+    let fill = disk.fill();
+    // More starts than a release may fail.
+    for _ in 0..4 {
+        let node = Small::start(&disk);
+        node.await_status("cannot boot release 2.0.0 now: the disk of");
+        node.kill_9();
+    }
+    let node = Small::start(&disk);
+    node.await_status("make room");
+    fs::remove_file(fill).expect("it is there");
+    node.await_status("2.0.0 (permanent)");
+    let status = node.run(&["status"]).expect(0).stdout;
+    assert!(!status.contains("cannot boot"), "{status}");
+}
+
+#[test]
+fn a_release_whose_files_are_lost_stays_permanent_while_the_one_before_runs_in_its_place() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["upgrade", &release("stage-2.0.0")]);
+    let lib = node.root().join("lib/stage-0.2.0");
+    let kept = node.root().with_file_name("kept");
+    fs::rename(&lib, &kept).expect("it is there");
+    // More often than a release may fail.
+    for _ in 0..4 {
+        node.kill_9_and_restart();
+        let status = node.status();
+        assert_eq!((node.version().as_str(), status.permanent.as_deref()), ("1.0.0", Some("2.0.0")));
+        let said = |alarm: &String| {
+            alarm.contains("cannot boot release 2.0.0") && alarm.contains("release 1.0.0 runs in its place")
+        };
+        assert!(status.alarms.iter().any(said), "{:?}", status.alarms);
+    }
+    fs::rename(&kept, &lib).expect("it is there");
+    node.kill_9_and_restart();
+    assert_eq!((node.version(), node.status().alarms), ("2.0.0".to_owned(), vec![]));
+}
