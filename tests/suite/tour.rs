@@ -1,11 +1,11 @@
-//! The tour is carried out: the commands of `examples/tour/README.md` run in one shell against a real node, and print
+//! The tour is carried out: the commands of `examples/tour/README.md` run in one shell against real nodes, and print
 //! what stands below them. `RELD_BLESS=1` writes down what they print instead.
 //!
 //! | block | meaning |
 //! |---|---|
 //! | `sh` | commands |
 //! | `text` right after it | all that they print; without it they print nothing |
-//! | `sh by-hand` | what the runner does in its own way: it builds and starts the node, and stops it |
+//! | `sh by-hand` | what the runner does in its own way: it builds, and starts a node with the options given there |
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::Range;
@@ -25,10 +25,10 @@ const DOCUMENT: &str = "examples/tour/README.md";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long what a block looks at may take to come about.
-const SETTLES: Duration = Duration::from_secs(20);
+const SETTLES: Duration = Duration::from_secs(10);
 
 /// Commands that change nothing. They are repeated until they show what the document shows.
-const LOOKS: [&str; 8] = [
+const LOOKS: [&str; 9] = [
     "relctl apps",
     "relctl child list",
     "relctl code",
@@ -37,9 +37,11 @@ const LOOKS: [&str; 8] = [
     "relctl tree",
     "cat ",
     "grep ",
+    "head ",
 ];
 
 const OPEN: &str = "\n```sh\n";
+const BY_HAND: &str = "\n```sh by-hand\n";
 const OUTPUT: &str = "\n```text\n";
 const CLOSE: &str = "\n```\n";
 
@@ -47,24 +49,27 @@ const CLOSE: &str = "\n```\n";
 #[derive(Debug)]
 struct Step {
     line: usize,
+    by_hand: bool,
     commands: String,
     output: Range<usize>,
 }
 
 fn steps(document: &str) -> Vec<Step> {
+    let opens = |from: usize, open: &'static str| {
+        document[from..].find(open).map(|at| (from + at, open == BY_HAND, from + at + open.len()))
+    };
     let close = |from: usize| {
         let found = document[from..].find(CLOSE);
         found.unwrap_or_else(|| panic!("a block is not closed: {}", &document[from..]))
     };
     let (mut steps, mut from) = (Vec::new(), 0);
-    while let Some(at) = document[from..].find(OPEN) {
-        let begin = from + at + OPEN.len();
+    while let Some((_, by_hand, begin)) = opens(from, OPEN).into_iter().chain(opens(from, BY_HAND)).min() {
         let end = begin + close(begin);
         let after = end + CLOSE.len();
         let has_output = document[after..].starts_with(OUTPUT);
         from = if has_output { after + close(after) + CLOSE.len() } else { after };
         let line = document[..begin].lines().count() + 1;
-        steps.push(Step { line, commands: document[begin..end].to_owned(), output: after..from });
+        steps.push(Step { line, by_hand, commands: document[begin..end].to_owned(), output: after..from });
     }
     steps
 }
@@ -78,11 +83,18 @@ impl Step {
     fn only_looks(&self) -> bool {
         self.commands.lines().all(|line| LOOKS.iter().any(|look| line.starts_with(look)))
     }
+
+    /// The options of the node that a block by hand starts, without those of the kit.
+    fn node(&self) -> Option<Vec<&str>> {
+        let command = self.commands.split("\nreld ").nth(1)?;
+        let words: Vec<_> = command.split_whitespace().collect();
+        Some(words.windows(2).filter(|pair| pair[0] == "--env").flatten().copied().collect())
+    }
 }
 
 /// A shell, and the node that its commands are about.
 struct Session {
-    node: Node,
+    node: Option<Node>,
     shell: Child,
     input: ChildStdin,
     lines: Receiver<String>,
@@ -90,10 +102,9 @@ struct Session {
 
 impl Session {
     fn start() -> Self {
-        let node = Node::start();
         let programs = Node::relctl_program().parent().expect("a program lies in a folder");
         let path = env::var("PATH").expect("there is a search path");
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("bash")
             .current_dir(folder(""))
             .env("PATH", format!("{}:{path}", programs.display()))
             .env(
@@ -101,8 +112,6 @@ impl Session {
                 programs.parent().expect("the profile's folder lies in the target folder"),
             )
             .env("CARGO_TERM_QUIET", "true")
-            .env("RELD_SOCKET", node.socket())
-            .env("TOUR", tour(&node))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -112,22 +121,37 @@ impl Session {
         let (tell, lines) = mpsc::channel();
         // It ends with the shell, or with the test.
         thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Self { node, shell, input, lines }
+        Self { node: None, shell, input, lines }
     }
 
-    /// Runs commands and returns all that they print.
-    fn run(&mut self, commands: &str) -> String {
+    /// Runs a block and returns all that it prints.
+    fn run(&mut self, step: &Step) -> String {
+        if !step.by_hand {
+            return self.print(&step.commands);
+        }
+        if let Some(options) = step.node() {
+            let node = Node::start_with(&options);
+            let (tour, socket) = (tour(&node), node.socket());
+            self.node = Some(node);
+            self.print(&format!("export TOUR={tour} RELD_SOCKET={}", socket.display()));
+        }
+        String::new()
+    }
+
+    fn print(&mut self, commands: &str) -> String {
         const END: &str = "the end of the block";
         let block = format!("{{\n{commands}\n}} < /dev/null 2>&1\necho {END}\n");
         self.input.write_all(block.as_bytes()).expect("the shell reads");
         let mut printed = String::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line == END => return printed.replace(&tour(&self.node), "$TOUR"),
+                Ok(line) if line == END => break,
                 Ok(line) => printed += &format!("{line}\n"),
                 Err(why) => panic!("{commands}\ndo not end: {why}; they have printed\n{printed}"),
             }
         }
+        let tour = self.node.as_ref().map(tour).expect("the first block of the tour starts a node");
+        printed.replace(&tour, "$TOUR")
     }
 }
 
@@ -163,6 +187,10 @@ impl Filter {
             ("[TIME]", r"\d{4}-\d\d-\d\dT[0-9:.]+Z"),
             ("[SIZE]", r"\b[0-9.]+ ([KMG]i)?B\b"),
             ("[NUMBER]", r#"("value":|"n": |terminates at )(?<redacted>\d+)\b"#),
+            (
+                "[NUMBER]",
+                r"(charisma|constitution|dexterity|intelligence|strength|wisdom|gained) (?<redacted>\d+)\b",
+            ),
             // One that stops gracefully does so at a round number.
             ("[NUMBER]", r#"("stopped":|Stopped\()(?<redacted>\d+)0\b"#),
         ] {
@@ -191,39 +219,60 @@ impl Pids {
     }
 }
 
-/// Says where two texts differ.
+/// A tour under way.
+struct Tour {
+    session: Session,
+    filter: Filter,
+    /// The processes of the document so far, and those of the node.
+    documented: Pids,
+    met: Pids,
+}
+
+impl Tour {
+    fn start() -> Self {
+        let (documented, met) = (Pids::default(), Pids::default());
+        Self { session: Session::start(), filter: Filter::new(), documented, met }
+    }
+
+    /// Takes a step, and returns what it prints and where that differs from what is expected.
+    fn take(&mut self, step: &Step, expected: &str) -> (String, Result<(), String>) {
+        let expected = self.filter.apply(expected, &mut self.documented);
+        let deadline = Instant::now() + SETTLES;
+        loop {
+            let mut met = self.met.clone();
+            let printed = self.session.run(step);
+            let compared = compare(self.filter.apply(&printed, &mut met), expected.clone());
+            if compared.is_ok() || !step.only_looks() || Instant::now() > deadline {
+                self.met = met;
+                return (printed, compared);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 fn compare(printed: String, expected: String) -> Result<(), String> {
     let compared = Assert::new().try_eq(Some(&"printed"), printed.into_data(), expected.into_data().raw());
     compared.map_err(|difference| difference.to_string())
 }
 
-/// Runs every step, and checks it against the document.
+/// Checks every step against the document.
 fn check(document: &str, steps: &[Step]) {
-    let (filter, mut session) = (Filter::new(), Session::start());
-    let (mut named, mut ran) = (Pids::default(), Pids::default());
+    let mut tour = Tour::start();
     for step in steps {
-        let expected = filter.apply(step.expected(document), &mut named);
-        let deadline = Instant::now() + SETTLES;
-        ran = loop {
-            let mut pids = ran.clone();
-            let printed = filter.apply(&session.run(&step.commands), &mut pids);
-            match compare(printed, expected.clone()) {
-                Ok(()) => break pids,
-                Err(_) if step.only_looks() && Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(20));
-                }
-                Err(difference) => panic!("{DOCUMENT}:{}: {}\n{difference}", step.line, step.commands),
-            }
-        };
+        let (_, compared) = tour.take(step, step.expected(document));
+        if let Err(difference) = compared {
+            panic!("{DOCUMENT}:{}: {}\n{difference}", step.line, step.commands);
+        }
     }
 }
 
-/// Runs every step once, and returns the document with what they print.
+/// Returns the document with what the steps print. What a step looks at gets the time to come about that a check gives it.
 fn blessed(document: &str, steps: &[Step]) -> String {
-    let mut session = Session::start();
+    let mut tour = Tour::start();
     let (mut text, mut from) = (String::new(), 0);
     for step in steps {
-        let printed = session.run(&step.commands);
+        let (printed, _) = tour.take(step, step.expected(document));
         text += &document[from..step.output.start];
         if !printed.is_empty() {
             text += &format!("{OUTPUT}{printed}{}", &CLOSE[1..]);
@@ -238,9 +287,9 @@ fn the_commands_of_the_tour_print_what_stands_below_them() {
     let file = folder(DOCUMENT);
     let document = fs::read_to_string(&file).expect("the tour is there");
     let steps = steps(&document);
-    let by_hand = document.matches("\n```sh by-hand\n").count();
-    assert_eq!(document.matches("\n```sh").count(), steps.len() + by_hand, "blocks that would not be run");
-    assert!(steps.len() > 20 && by_hand == 2, "{} blocks of commands, {by_hand} by hand", steps.len());
+    let by_hand = steps.iter().filter(|step| step.by_hand).count();
+    assert_eq!(document.matches("\n```sh").count(), steps.len(), "blocks that would not be run");
+    assert!(steps.len() > 20 && by_hand == 3, "{} blocks, {by_hand} by hand", steps.len());
     if env::var_os("RELD_BLESS").is_some() {
         fs::write(&file, blessed(&document, &steps)).expect("it is ours");
     } else {
