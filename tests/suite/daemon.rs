@@ -57,7 +57,10 @@ fn a_second_daemon_on_a_root_is_refused_and_the_first_goes_on() {
     let mut second = Node::daemon_in(&node.root());
     second.arg("--socket").arg(node.root().join("other-socket"));
     let refused = Run::of(&mut second).expect(1);
-    assert_contains(&refused.stderr, &[&*node.root().to_string_lossy(), "another reld"]);
+    assert_contains(
+        &refused.stderr,
+        &[&*node.root().to_string_lossy(), &format!("process {} (reld", node.id())],
+    );
     assert!(!node.root().join("other-socket").exists());
     node.ok(&["status"]);
 }
@@ -102,7 +105,7 @@ fn a_daemon_does_not_take_the_socket_of_another_one() {
     let node = Node::start();
     let mut second = Node::daemon_in(&node.root().with_file_name("other-root"));
     let refused = Run::of(second.arg("--socket").arg(node.socket())).expect(1);
-    assert_contains(&refused.stderr, &["another daemon answers"]);
+    assert_contains(&refused.stderr, &["another process answers"]);
     node.ok(&["status"]);
 }
 

@@ -32,6 +32,7 @@ mod policy;
 mod ports;
 mod relup;
 mod room;
+mod roots;
 mod settle;
 mod shapes;
 mod shared;

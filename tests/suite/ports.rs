@@ -291,3 +291,18 @@ fn an_acceptor_outlives_thousands_of_clients_that_leave_at_once() {
     assert_eq!(Client::connect(&address).ask("hello"), "1");
     assert_eq!(node.pid("wire", "door"), door, "it did not end");
 }
+
+#[test]
+fn an_app_listens_in_the_place_of_a_socket_that_is_left_and_of_nothing_else() {
+    let (node, _) = wire();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("file"), "theirs").expect("a file can be written");
+    drop(std::os::unix::net::UnixListener::bind(path("left")).expect("a socket can be bound"));
+    let listen = |name: &str| hand(&node, &json!({"listen": format!("unix:{}", path(name).display())}));
+    let refused = listen("file");
+    assert_contains(&refused[0], &[&path("file").to_string_lossy(), "no socket"]);
+    assert_eq!(std::fs::read_to_string(path("file")).expect("it is there"), "theirs");
+    assert_eq!(listen("left"), [format!("unix:{}", path("left").display())]);
+    UnixStream::connect(path("left")).expect("the app listens");
+}

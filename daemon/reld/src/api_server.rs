@@ -16,7 +16,7 @@ mod trace;
 
 use std::fmt::{self, Display};
 use std::future::Future;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ use crate::node::Shared;
 use crate::operator::{Entry, Operator};
 use crate::panics::lasting;
 use crate::places;
+use crate::socket_file::SocketFile;
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
 const BODY_MAX: usize = 16 << 20;
@@ -71,48 +72,17 @@ pub(crate) struct Api {
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
 
-/// The file of a socket that this daemon has opened.
-#[derive(Debug)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-    /// Device and inode.
-    id: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        let found = std::fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), id: (found.dev(), found.ino()) })
-    }
-
-    /// Removes it, unless another daemon's is there by now.
-    pub(crate) fn remove(self) {
-        if Self::of(&self.path).is_ok_and(|found| found.id == self.id) {
-            // The next daemon replaces a socket that stays behind.
-            let _ = std::fs::remove_file(self.path);
-        }
-    }
-}
-
 /// Opens the socket in place of what a dead daemon left there.
 ///
 /// # Errors
-/// Those of the file system; `AddrInUse` when somebody answers at the socket, a daemon of another root.
+/// As for [`SocketFile::listen`].
 pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
-    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-        let why = "another daemon answers there; stop that one or choose another --socket";
-        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why));
-    }
     if let Some(folder) = socket.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(socket)?;
+    let (listener, file) = SocketFile::listen(socket)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
-    Ok((listener, SocketFile::of(socket)?))
+    Ok((listener, file))
 }
 
 /// Serves until the daemon ends, which it does as well when nothing more can be served.

@@ -171,7 +171,9 @@ async fn serve(
     sockets.all_sent().await;
     served.abort();
     // A client sees sooner that nobody is there without it.
-    socket.remove();
+    if let Err(error) = socket.remove() {
+        tracing::debug!(name: "daemon.unlink", %error, "the socket's file stays");
+    }
     Ok(next)
 }
 

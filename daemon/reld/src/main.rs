@@ -19,6 +19,7 @@ mod places;
 mod probe;
 mod report;
 mod service;
+mod socket_file;
 mod sockets;
 mod threads;
 

@@ -6,7 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::ready;
@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::panics::lasting;
+use crate::socket_file::SocketFile;
 
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
@@ -73,8 +74,8 @@ impl Sockets for Tokio {
         let _entered = self.handle.enter();
         let asked = listener.asked().to_owned();
         let bound = match Address::of(&asked) {
-            Address::Unix(path) => listen_unix(&path).map(|unix| {
-                self.handle.spawn(serve_unix(unix, path, listener, self.served.clone()));
+            Address::Unix(path) => SocketFile::listen(&path).map(|(unix, file)| {
+                self.handle.spawn(serve_unix(unix, file, listener, self.served.clone()));
                 asked.clone()
             }),
             Address::Network(_) => listen_tcp(&asked, listener.options().backlog).and_then(|tcp| {
@@ -158,22 +159,6 @@ async fn connect(connection: &Connection) {
     }
 }
 
-/// Binds a Unix socket; a file that a daemon left behind which was killed is replaced.
-fn listen_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)
-        }
-        bound => bound,
-    }
-}
-
-fn is_left_behind(path: &Path) -> bool {
-    let connected = std::os::unix::net::UnixStream::connect(path);
-    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
 async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served: watch::Sender<usize>) {
     let take = |(stream, peer): (TcpStream, SocketAddr)| {
         let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -187,7 +172,7 @@ async fn serve_tcp(tcp: tokio::net::TcpListener, listener: Arc<Listener>, served
 
 async fn serve_unix(
     unix: UnixListener,
-    path: PathBuf,
+    file: SocketFile,
     listener: Arc<Listener>,
     served: watch::Sender<usize>,
 ) {
@@ -198,8 +183,8 @@ async fn serve_unix(
     };
     lasting("port.listener", || accept_while_open(&listener, || unix.accept(), take)).await;
     drop(unix);
-    if let Err(error) = std::fs::remove_file(&path) {
-        tracing::debug!(name: "port.unlink", path = %path.display(), %error, "the socket's file stays");
+    if let Err(error) = file.remove() {
+        tracing::debug!(name: "port.unlink", address = listener.asked(), %error, "the socket's file stays");
     }
 }
 

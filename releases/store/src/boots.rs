@@ -123,20 +123,16 @@ impl Boots {
     /// Writes it, or deletes the file where there is nothing to say.
     pub(crate) fn write(&self, root: &Root) -> Result<(), Error> {
         let path = root.boots_file();
-        let delete = |path| match root.disk().remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("delete", path)(error)),
-            _ => Ok(()),
-        };
         if *self == Self::default() {
-            return delete(&path);
+            return match root.disk().remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::io("delete", &path)(error))
+                }
+                _ => Ok(()),
+            };
         }
-        let new = path.with_extension("toml.new");
-        delete(&new)?;
         let text = toml::to_string(self).expect("counts and versions fit into a document");
-        root.write(&new, &text)?;
-        root.sync(&new)?;
-        root.rename(&new, &path)?;
-        root.sync(root.path())
+        root.replace(&path, &text)
     }
 }
 

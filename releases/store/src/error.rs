@@ -34,13 +34,54 @@ pub enum Error {
         /// What is needed.
         needed: u64,
     },
-    /// Another daemon works on this root.
-    #[error("{} is in use by another reld{}; stop that one or choose another --root", root.display(), holder(*pid))]
+    /// Another daemon works on this root, or a process that it has left behind.
+    #[error("{} is in use by {}; stop it or choose another --root", root.display(), listed(holders))]
     Locked {
         /// The root.
         root: PathBuf,
-        /// The other daemon's process id, where it could be read.
-        pid: Option<u32>,
+        /// The processes that hold it, where they can be seen.
+        holders: Vec<String>,
+    },
+    /// The folder is no root, and is not empty.
+    #[error(
+        "{} is no root of a node and holds {}, which a node would delete; choose an empty folder as --root",
+        root.display(),
+        foreign.display()
+    )]
+    NotARoot {
+        /// The folder.
+        root: PathBuf,
+        /// What lies there.
+        foreign: PathBuf,
+    },
+    /// A later reld has made the root.
+    #[error(
+        "{} has format {format}, and this reld knows formats up to {known}; start the reld that has worked there",
+        root.display()
+    )]
+    NewerRoot {
+        /// The root.
+        root: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The last format that is known here.
+        known: u32,
+    },
+    /// The mark of the root is damaged.
+    #[error("{} does not say the format of the root; restore it (this reld writes `format = {known}`)", path.display())]
+    BadMark {
+        /// Where it is.
+        path: PathBuf,
+        /// The last format that is known here.
+        known: u32,
+        /// What is wrong with it.
+        source: Box<toml::de::Error>,
+    },
+    /// A folder of the root is none.
+    #[error("{} is a link, or no folder; put a folder there", path.display())]
+    NotAFolder {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// The status table is missing although the root holds releases.
     #[error("{} is missing although releases are unpacked there; restore it, or start with an empty root", path.display())]
@@ -474,8 +515,8 @@ fn lines<T: ToString>(errors: &[T]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn holder(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+fn listed(holders: &[String]) -> String {
+    if holders.is_empty() { "another process".to_owned() } else { holders.join(", ") }
 }
 
 fn start(named: Option<&ModuleName>, applications: &[ModuleName]) -> String {

@@ -53,15 +53,7 @@ impl History {
     /// # Errors
     /// [`Error::Io`]; the record is then the one before or, where only the last step failed, the new one.
     pub fn write(&self, number: u64, text: &str) -> Result<(), Error> {
-        let path = self.path(number);
-        let new = path.with_extension("json.new");
-        if new.exists() {
-            self.root.disk().remove(&new).map_err(Error::io("delete", &new))?;
-        }
-        self.root.write(&new, text)?;
-        self.root.sync(&new)?;
-        self.root.rename(&new, &path)?;
-        self.root.sync(&self.root.history_dir())
+        self.root.replace(&self.path(number), text)
     }
 
     /// Returns the numbers of all records, the oldest first.

@@ -11,19 +11,21 @@
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
 //!   boots.toml                how often the permanent release failed to boot, where it did
-//!   reld.lock                 held by the daemon that works here
+//!   reld.toml                 the mark of a root, with its format
 //! ```
 //!
-//! `lib/`, `releases/`, `run/` and `staging/` belong to the daemon: what no known release uses is deleted.
+//! The folder itself is locked by the daemon that works here (`claim.rs`). `lib/`, `releases/`, `run/` and `staging/`
+//! belong to the daemon: what no known release uses is deleted.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reld_plan::{AppName, Vsn};
 
+use crate::claim::own_folder;
 use crate::disk::{Disk, RealDisk};
 use crate::error::Error;
 use crate::lifecycle::StatusTable;
@@ -37,13 +39,6 @@ pub(crate) const RELEASES: &str = "RELEASES.toml";
 pub struct Root {
     path: PathBuf,
     disk: Arc<dyn Disk>,
-}
-
-/// The right to change a root; ends when it is dropped, or with the process.
-#[derive(Debug)]
-pub struct RootLock {
-    // Holding the open file is holding the lock.
-    _file: File,
 }
 
 impl Root {
@@ -106,43 +101,6 @@ impl Root {
         &*self.disk
     }
 
-    /// Makes the folders that are not there yet.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub(crate) fn create(&self) -> Result<(), Error> {
-        for folder in ["history", "lib", "releases", "run", "staging"] {
-            let path = self.path.join(folder);
-            self.disk.create_dir(&path).map_err(Error::io("make", &path))?;
-        }
-        self.sync(&self.path)
-    }
-
-    /// Takes the root for this process.
-    ///
-    /// # Errors
-    /// [`Error::Locked`] where another daemon works here, with its pid.
-    pub fn lock(&self) -> Result<RootLock, Error> {
-        let path = self.path.join("reld.lock");
-        let failed = || Error::io("lock", &path);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed())?;
-        match file.try_lock() {
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { root: self.path.clone(), pid: read_pid(&mut file) });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed()(source)),
-        }
-        write_pid(&mut file).map_err(failed())?;
-        Ok(RootLock { _file: file })
-    }
-
     /// Deletes what no release of the table uses: half-done unpacks and half-done removes.
     ///
     /// It is the one way back after a failure, a crash or a power cut. To be called with the lock held.
@@ -163,6 +121,7 @@ impl Root {
     }
 
     fn clear(&self, folder: &str, kept: &BTreeSet<PathBuf>) -> Result<(), Error> {
+        own_folder(&self.path.join(folder))?;
         for name in names(&self.path.join(folder))? {
             let below_root = Path::new(folder).join(name);
             if !kept.contains(&below_root) {
@@ -183,6 +142,21 @@ impl Root {
 
     pub(crate) fn sync(&self, path: &Path) -> Result<(), Error> {
         self.disk.sync(path).map_err(Error::io("bring to the disk", path))
+    }
+
+    /// Writes a whole file in the place of what is there: the one before or, where only the last step failed, the new one
+    /// is there afterwards, whatever happens.
+    pub(crate) fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let new = PathBuf::from(new);
+        if new.exists() {
+            self.disk.remove(&new).map_err(Error::io("delete", &new))?;
+        }
+        self.write(&new, content)?;
+        self.sync(&new)?;
+        self.rename(&new, path)?;
+        self.sync(path.parent().unwrap_or(&self.path))
     }
 
     /// Writes a whole file that is not there yet.
@@ -227,18 +201,6 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
     Ok(names)
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(20).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", std::process::id())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,34 +210,6 @@ mod tests {
         let root = Root::new(folder.path().join("not/yet/there"));
         root.create().unwrap();
         (folder, root)
-    }
-
-    #[test]
-    fn a_missing_root_is_made() {
-        let (_folder, root) = root();
-        assert_eq!(names(root.path()).unwrap(), ["history", "lib", "releases", "run", "staging"]);
-        root.create().unwrap();
-    }
-
-    #[test]
-    fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
-        let (_folder, root) = root();
-        let lock = root.lock().unwrap();
-        let refused = root.lock().unwrap_err();
-        assert!(matches!(refused, Error::Locked { pid, .. } if pid == Some(std::process::id())), "{refused}");
-        drop(lock);
-        root.lock().unwrap();
-    }
-
-    #[test]
-    fn a_longer_pid_of_an_earlier_daemon_is_overwritten() {
-        let (_folder, root) = root();
-        fs::write(root.path().join("reld.lock"), "99999999999999\n").unwrap();
-        let _lock = root.lock().unwrap();
-        assert_eq!(
-            fs::read_to_string(root.path().join("reld.lock")).unwrap(),
-            format!("{}\n", std::process::id())
-        );
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 mod boots;
 mod cargo;
+mod claim;
 mod digest;
 mod disk;
 mod documents;
@@ -38,11 +39,12 @@ mod unpack;
 mod verify;
 
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
+pub use claim::RootLock;
 pub use digest::{Digest, NotADigest};
 pub use documents::{Documents, docs, docs_of_tarball, texts_of_tarball};
 pub use error::{Error, Fault};
 pub use history::History;
-pub use layout::{Root, RootLock};
+pub use layout::Root;
 pub use lifecycle::{Action, KnownApp, KnownRelease, Refusal, Status, StatusTable, next};
 pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
 pub use pack::{Order, Packed, Probe, Probed, pack};

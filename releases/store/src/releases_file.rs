@@ -45,16 +45,13 @@ fn signed(table: &str) -> String {
 /// # Errors
 /// [`Error::Io`]; the table on disk is then the one before or, where only the last step failed, the new one.
 pub(crate) fn write(root: &Root, table: &StatusTable) -> Result<(), Error> {
-    let path = root.releases_file();
-    let new = path.with_extension("toml.new");
-    if new.exists() {
-        root.disk().remove(&new).map_err(Error::io("delete", &new))?;
-    }
     let text = toml::to_string(&table.without_current()).expect("a status table has only strings and tables");
-    root.write(&new, &signed(&text))?;
-    root.sync(&new)?;
-    root.rename(&new, &path)?;
-    root.sync(&root.path().join("releases"))
+    root.replace(&root.releases_file(), &signed(&text))
+}
+
+/// Says whether a root has a status table that reld has written.
+pub(crate) fn is_ours(root: &Root) -> bool {
+    fs::read_to_string(root.releases_file()).is_ok_and(|text| text.starts_with(HEAD))
 }
 
 /// The table is written before the first folder comes, so that a missing one beside folders was taken away. It is

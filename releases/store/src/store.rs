@@ -6,11 +6,12 @@ use std::sync::Arc;
 use reld_plan::{Config, Vsn};
 
 use crate::boots::Boots;
+use crate::claim::RootLock;
 use crate::disk::{Disk, RealDisk};
 use crate::documents::{self, Documents};
 use crate::error::{Error, Failure, Fault};
 use crate::history::History;
-use crate::layout::{Root, RootLock};
+use crate::layout::Root;
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::Tarball;
@@ -36,15 +37,14 @@ impl Store {
     /// No release is current afterwards.
     ///
     /// # Errors
-    /// [`Error::Locked`], those about a damaged status table, and [`Error::Io`].
+    /// Those of [`Root::claim`], those about a damaged status table, and [`Error::Io`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::open_on(path, Arc::new(RealDisk))
     }
 
     pub(crate) fn open_on(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Result<Self, Error> {
         let root = Root::on(path, disk);
-        root.create()?;
-        let lock = root.lock()?;
+        let lock = root.claim()?;
         let table = match releases_file::read(&root)? {
             Some(table) => table,
             None => create_table(&root)?,

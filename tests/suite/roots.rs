@@ -1,0 +1,151 @@
+//! What is the node's by its name only is not the node's: folders, files and sockets of others.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reld_tests::{Node, Run, assert_contains, eventually, release};
+use tempfile::TempDir;
+
+use crate::left_behind::{Language, library, plant};
+
+fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder can be made");
+    fs::write(path, text).expect("a file can be written");
+}
+
+/// Runs a daemon that has to be refused, and returns what it says.
+#[track_caller]
+fn refused(root: &Path, socket: &Path) -> String {
+    // One that is taken would go on.
+    let daemon = Node::daemon_in(root);
+    let mut bounded = Command::new("timeout");
+    bounded.arg("30").arg(daemon.get_program()).args(daemon.get_args()).arg("--socket").arg(socket);
+    Run::of(&mut bounded).expect(1).stderr
+}
+
+/// Returns a root that a daemon has made and left.
+fn left() -> (TempDir, PathBuf) {
+    let mut node = Node::start();
+    assert!(node.terminate().success());
+    let folder = scratch();
+    let root = folder.path().join("root");
+    fs::rename(node.root(), &root).expect("both are in the folder for temporary files");
+    (folder, root)
+}
+
+#[test]
+fn a_folder_of_others_is_not_taken_for_a_root_and_all_that_is_in_it_stays() {
+    let folder = scratch();
+    let root = folder.path().join("r");
+    let files = ["lib/libfoo.so", "run/x.pid", "staging/web/index.html"].map(|path| root.join(path));
+    files.iter().for_each(|file| put(file, "theirs"));
+    let told = refused(&root, &folder.path().join("socket"));
+    assert_contains(
+        &told,
+        &[&*root.to_string_lossy(), "is no root of a node and holds lib", "an empty folder"],
+    );
+    assert!(files.iter().all(|file| fs::read_to_string(file).is_ok_and(|text| text == "theirs")));
+}
+
+#[test]
+fn a_link_in_the_place_of_a_folder_of_the_root_is_not_followed() {
+    for name in ["lib", "releases", "run", "staging"] {
+        let (folder, root) = left();
+        let theirs = folder.path().join("theirs");
+        put(&theirs.join("web/index.html"), "theirs");
+        fs::remove_dir_all(root.join(name)).expect("it is there");
+        symlink(&theirs, root.join(name)).expect("a link can be made");
+        let told = refused(&root, &folder.path().join("socket"));
+        assert_contains(&told, &[&*root.join(name).to_string_lossy(), "is a link"]);
+        assert!(theirs.join("web/index.html").exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_root_of_a_later_format_is_refused_in_a_sentence() {
+    let (folder, root) = left();
+    put(&root.join("reld.toml"), "format = 2\nsealed = true\n");
+    let told = refused(&root, &folder.path().join("socket"));
+    let sentence = "has format 2, and this reld knows formats up to 1; start the reld that has worked there";
+    assert_contains(&told, &[&*root.to_string_lossy(), sentence]);
+}
+
+#[test]
+fn a_root_from_before_there_were_marks_is_taken_and_marked() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    fs::remove_file(node.root().join("reld.toml")).expect("it has a mark");
+    put(&node.root().join("reld.lock"), "4711\n");
+    node.kill_9_and_restart();
+    assert_eq!(node.version(), "1.0.0");
+    assert!(node.root().join("reld.toml").exists());
+}
+
+#[test]
+fn a_file_at_the_path_of_the_socket_is_not_deleted() {
+    let folder = scratch();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    put(&file, "theirs");
+    symlink(&file, &link).expect("a link can be made");
+    for socket in [&file, &link] {
+        let told = refused(&folder.path().join("root"), socket);
+        assert_contains(&told, &[&*socket.to_string_lossy(), "no socket", "remove it or choose another"]);
+        assert_eq!(fs::read_to_string(socket).expect("it is there"), "theirs");
+    }
+}
+
+#[test]
+fn a_second_daemon_is_refused_whatever_files_are_deleted_and_told_of_the_first() {
+    let node = Node::start();
+    for name in ["reld.lock", "reld.toml"] {
+        // Only one of them is there.
+        let _ = fs::remove_file(node.root().join(name));
+    }
+    let told = refused(&node.root(), &node.root().with_file_name("other"));
+    assert_contains(&told, &["is in use by", &format!("process {} (reld", node.id())]);
+    node.ok(&["status"]);
+}
+
+/// A child that the node's app has left behind; ended with the test.
+struct Orphan(Pid);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = kill(self.0, Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn a_child_that_an_app_forked_is_named_where_it_holds_the_root_of_a_daemon_that_is_gone() {
+    let folder = scratch();
+    let file = folder.path().join("pid");
+    // A fork of a process with threads may do little but wait.
+    let code = format!(
+        "void line(void) {{ pid_t child = fork(); if (child == 0) for (;;) pause(); \
+         FILE *f = fopen({file:?}, \"w\"); fprintf(f, \"%d\", child); fclose(f); }}"
+    );
+    let (_scratch, tarball) = plant("1.0.0", library("1.0.0", Language::C, &code));
+    let mut node = Node::start();
+    node.ok(&["upgrade", &tarball]);
+    node.ok(&["call", "meter", r#""read""#]);
+    let child = fs::read_to_string(&file).expect("it was forked").parse().expect("a number");
+    let orphan = Orphan(Pid::from_raw(child));
+    kill(Pid::from_raw(node.id().cast_signed()), Signal::SIGKILL).expect("the daemon is ours to kill");
+    node.ended();
+    let told = refused(&node.root(), &node.root().with_file_name("other"));
+    assert_contains(&told, &["is in use by", &format!("process {child} (")]);
+    assert!(!told.contains(&format!("process {} ", node.id())), "{told}");
+    drop(orphan);
+    eventually("it has ended", || (!Path::new(&format!("/proc/{child}/fd/0")).exists()).then_some(()));
+    node.kill_9_and_restart();
+    assert_eq!(node.version(), "1.0.0");
+}
