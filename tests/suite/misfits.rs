@@ -144,6 +144,23 @@ fn a_library_that_asks_to_stay_and_one_with_100_mb_of_statics_leave_like_any_oth
     }
 }
 
+/// `-O3 -ffast-math` alone brings libmvec in.
+#[test]
+fn a_library_may_share_every_member_of_glibc_and_leaves_like_any_other() {
+    let node = plant();
+    let sines =
+        "RELD_EXPORT void sines(double *a) { for (int i = 0; i < 1024; i++) a[i] = __builtin_sin(a[i]); }\n";
+    let members =
+        ["mvec.so.1", "resolv.so.2", "anl.so.1", "util.so.1", "m.so.6", "dl.so.2", "rt.so.1", "pthread.so.0"];
+    let links = members.map(|member| format!("-l:lib{member}"));
+    let flags = [&["-O3", "-ffast-math", "-Wl,--no-as-needed"][..], &links.each_ref().map(String::as_str)];
+    let (_scratch, tarball) = with_library(&meter(&flags.concat(), sines, &[]));
+    node.ok(&["upgrade", &tarball]);
+    assert_eq!(node.call("meter", "read"), json!({"total_mwh": 7000, "readings": 1, "largest_mwh": 0}));
+    node.ok(&["downgrade"]);
+    assert_eq!((node.code().residents, node.mapped().len()), (vec![], 2));
+}
+
 /// A raw thread of C, which glibc would unmap the code under.
 #[test]
 fn s90_a_library_with_threads_that_it_does_not_declare_is_not_replaced_while_they_run() {

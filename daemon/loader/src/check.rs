@@ -28,13 +28,18 @@ const MACHINE: elf::Machine = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: elf::Machine = elf::EM_AARCH64;
 
-/// What every process of the daemon's kind has mapped once, under one name.
-const SHARED: [&str; 9] = [
+/// What every process of the daemon's kind has mapped once, under one name: glibc by all its members, and what compilers
+/// bring.
+const SHARED: [&str; 13] = [
     "libc.so.6",
     "libm.so.6",
+    "libmvec.so.1",
     "libpthread.so.0",
     "libdl.so.2",
     "librt.so.1",
+    "libutil.so.1",
+    "libresolv.so.2",
+    "libanl.so.1",
     "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1",
     "libgcc_s.so.1",

@@ -62,6 +62,7 @@ pub(crate) const KEEPERS: &[Keeper] = &[
     ),
     c(&["mcheck", "mcheck_pedantic"], "malloc keeps the function"),
     c(&["svc_register", "registerrpc", "xprt_register"], "RPC keeps the functions"),
+    c(&["res_send_setqhook", "res_send_setrhook"], "the resolver keeps the function"),
     // libc: streams
     c(&["setvbuf", "setbuf", "setbuffer", "_IO_setvbuf", "_IO_setbuffer"], "a stream keeps the buffer"),
     c(&["fopencookie"], "a stream keeps the functions"),
@@ -241,8 +242,15 @@ mod tests {
     use super::*;
 
     /// What libraries import that were built on an older system.
-    const OLDER: [&str; 5] =
-        ["pthread_atfork", "pthread_mutexattr_setrobust_np", "svc_register", "registerrpc", "xprt_register"];
+    const OLDER: [&str; 7] = [
+        "pthread_atfork",
+        "pthread_mutexattr_setrobust_np",
+        "svc_register",
+        "registerrpc",
+        "xprt_register",
+        "res_send_setqhook",
+        "res_send_setrhook",
+    ];
 
     /// What libraries name that use the older interfaces of libstdc++ and malloc.
     fn is_older(symbol: &str) -> bool {
