@@ -217,6 +217,40 @@ fn an_unload_that_does_not_return_keeps_its_library_and_holds_nothing_up() {
     assert_eq!(node.mapped().len(), 2);
 }
 
+/// Leaves a value with the thread that reads, whose destructor waits.
+const HOLDS: &[&str] = &[
+    "pthread_key_create(&key, end); pthread_setspecific(key, \"held\");",
+    "int __cxa_thread_atexit_impl(void (*)(void *), void *, void *); __cxa_thread_atexit_impl(end, NULL, &key);",
+];
+
+#[test]
+fn a_thread_local_destructor_that_does_not_return_keeps_its_thread_and_library_and_the_status_says_so() {
+    for hold in HOLDS {
+        let node = Node::start();
+        let code = format!(
+            "#include <pthread.h>\nstatic pthread_key_t key;\nstatic void end(void *of) {{ (void)of; await_gate(); }}\n\
+             static void hold(void) {{ {hold} }}"
+        );
+        let read = "    case READ:\n";
+        let (_scratch, tarball) =
+            plant(&node, "1.0.0", &code, &[(read, &format!("{read}        hold();\n"))]);
+        node.ok(&["upgrade", &tarball]);
+        assert_eq!(readings(&node), 0);
+        node.ok(&["upgrade", &release("plant-1.1.0")]);
+        for _ in 0..20 {
+            assert_eq!(readings(&node), 0);
+        }
+        told(&node, "app meter 1.0.0: a thread-local destructor does not return");
+        assert_eq!(stays(&node).as_deref(), Some("a thread-local destructor does not return"));
+        // What other libraries have left with their threads is run.
+        moves_counter(&node, "0.1.0");
+        assert_eq!(readings(&node), 0);
+        open_gate(&node);
+        eventually("it leaves", || stays(&node).is_none().then_some(()));
+        assert_eq!((node.status().degraded, node.mapped().len()), (false, 2));
+    }
+}
+
 /// What does not return when version 1.1.0 is loaded, once the file `armed` is there. `meanwhile`
 /// it hangs.
 fn never_loaded(code: &str, changes: &[(&str, &str)], what: &str, meanwhile: impl Fn(&Node)) {

@@ -66,7 +66,7 @@ impl fmt::Display for Obstacle {
                 let names = names.join(", ");
                 write!(
                     f,
-                    "thread-local values of it live on {names}; it goes when that returns from a callback"
+                    "thread-local values of it live on {names}; it goes when that returns from what it runs"
                 )
             }
             Self::Signal(number) => write!(f, "it handles signal {number}"),

@@ -52,6 +52,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 pub use self::clock::clock_stands;
 pub(crate) use self::exit::run_exit_handlers;
@@ -136,6 +137,11 @@ pub fn flush() {
     run(Whose::Condemned);
 }
 
+/// As [`flush`], of one library alone: what another one has left may not return.
+pub(crate) fn flush_one(span: &Range<usize>) {
+    run(Whose::Of(span.start));
+}
+
 /// Opens a library of an app by `open`, which says where it is. None of its code has run then.
 pub(crate) fn opening<T>(
     app: &str,
@@ -178,6 +184,11 @@ pub(crate) fn holders(span: &Range<usize>) -> BTreeSet<ThreadId> {
     table().holders(span)
 }
 
+/// Returns a thread that runs a thread-local destructor of the library in `span`, and has done so for that long.
+pub(crate) fn late(span: &Range<usize>, after: Duration) -> Option<ThreadId> {
+    table().late(span, after)
+}
+
 /// Returns the app whose library is at an address.
 pub(crate) fn app_at(address: usize) -> Option<Arc<str>> {
     at(address, |place| Arc::clone(&place.app))
@@ -205,7 +216,7 @@ fn run(whose: Whose) {
     while releases < locals::RELEASES_MAX {
         let Some(Due { id, owner, call }) = table().next(thread, whose) else { return };
         // What a thread prints at its end is not to be logged any more.
-        let _visit = (whose == Whose::Condemned).then(|| output::visit(owner));
+        let _visit = (whose != Whose::All).then(|| output::visit(owner));
         match call {
             // SAFETY: it was registered for this thread with this object; its library is mapped while the entry is there.
             Call::Destroy(run, object) => unsafe { run(ptr::with_exposed_provenance_mut(object)) },

@@ -103,15 +103,15 @@ impl Leaving {
         hand: &Hand,
         residents: &Residents,
     ) -> io::Result<Errand<()>> {
-        let (start, path, residents) = (self.mapping.span().start, path.to_owned(), residents.clone());
+        let (span, path, residents) = (self.mapping.span().clone(), path.to_owned(), residents.clone());
         hand.run(move || {
             if let Some(unload) = unload {
                 let _call = residents.call(&path, Call::Unload);
                 // SAFETY: the library is mapped, its load function was called, and this is once.
-                fence::cross(start, "unload", || unsafe { unload() });
+                fence::cross(span.start, "unload", || unsafe { unload() });
             }
-            let _call = residents.call(&path, Call::Destructors);
-            interpose::flush();
+            let _call = residents.call(&path, Call::ThreadLocals);
+            interpose::flush_one(&span);
         })
     }
 
@@ -134,10 +134,11 @@ pub(crate) fn end(path: &Path, hand: &Hand, residents: &Residents) -> io::Result
     let (path, residents) = (path.to_owned(), residents.clone());
     hand.run(move || {
         if let Some((finale, _call)) = residents.finale(&path) {
+            let span = finale.span.clone();
             // SAFETY: it is mapped: nothing closes it that is inside. Nothing stands against its
             // end, or the daemon ends.
             unsafe { finale.run() }
-            interpose::flush();
+            interpose::flush_one(&span);
         }
     })
 }

@@ -1,11 +1,12 @@
 //! What libraries have left with threads: a plain table, under one lock of its owner, no foreign code in it.
 //!
 //! A duty stays in the table until it is done, so that one look says whether a library may go: while a thread runs a
-//! destructor of it the entry reads [`Duty::Running`].
+//! destructor of it the entry reads [`Duty::Running`], with the time.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// A destructor of a library.
 pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
@@ -35,8 +36,8 @@ enum Duty {
     Restore { before: Stack },
     /// End: it is a thread that the library started.
     End,
-    /// One of the first three, under way.
-    Running,
+    /// One of the first three, under way since then.
+    Running { since: Instant },
 }
 
 impl Duty {
@@ -90,6 +91,8 @@ pub(super) struct Due {
 pub(super) enum Whose {
     /// Those of libraries that are to go.
     Condemned,
+    /// Those of the library at this address, which is to go.
+    Of(usize),
     /// All, since the thread ends.
     All,
 }
@@ -166,8 +169,13 @@ impl Table {
     /// until [`Table::done`].
     pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<Due> {
         let due = |entry: &&mut Entry| {
-            let condemned = || self.condemned.iter().any(|span| span.contains(&entry.owner));
-            entry.thread == thread && (whose == Whose::All || condemned())
+            let mut condemned = self.condemned.iter().filter(|span| span.contains(&entry.owner));
+            let is_asked = match whose {
+                Whose::Condemned => condemned.next().is_some(),
+                Whose::Of(address) => condemned.any(|span| span.contains(&address)),
+                Whose::All => true,
+            };
+            entry.thread == thread && is_asked
         };
         let mut due: Vec<&mut Entry> = self.entries.iter_mut().rev().filter(due).collect();
         let first = |is_it: fn(&Duty) -> bool| due.iter().position(|entry| is_it(&entry.duty));
@@ -175,14 +183,14 @@ impl Table {
             .or_else(|| first(|duty| matches!(duty, Duty::Release { .. })))
             .or_else(|| first(|duty| matches!(duty, Duty::Restore { .. })))?;
         let entry = due.swap_remove(at);
-        let call = match std::mem::replace(&mut entry.duty, Duty::Running) {
+        let call = match std::mem::replace(&mut entry.duty, Duty::Running { since: Instant::now() }) {
             Duty::Destroy { run, object } => Call::Destroy(run, object),
             Duty::Release { key } => {
                 let run = self.keys.iter().find(|known| known.key == key).and_then(|known| known.run);
                 Call::Release(key, run)
             }
             Duty::Restore { before } => Call::Restore(before),
-            Duty::End | Duty::Running => unreachable!("only the others were looked for"),
+            Duty::End | Duty::Running { .. } => unreachable!("only the others were looked for"),
         };
         Some(Due { id: entry.id, owner: entry.owner, call })
     }
@@ -214,6 +222,15 @@ impl Table {
     pub(super) fn holders(&self, span: &Range<usize>) -> BTreeSet<ThreadId> {
         let of_it = |entry: &&Entry| span.contains(&entry.owner) && !entry.duty.is_end();
         self.entries.iter().filter(of_it).map(|entry| entry.thread).collect()
+    }
+
+    /// Returns a thread that does a duty for the code in `span` and has not been done with it for so long.
+    pub(super) fn late(&self, span: &Range<usize>, after: Duration) -> Option<ThreadId> {
+        let is_late = |entry: &&Entry| match entry.duty {
+            Duty::Running { since } => span.contains(&entry.owner) && since.elapsed() >= after,
+            _ => false,
+        };
+        self.entries.iter().find(is_late).map(|entry| entry.thread)
     }
 
     /// Returns the keys that the code in `span` made.
@@ -273,7 +290,10 @@ mod tests {
         let mut table = table();
         assert_eq!(drain(&mut table, 1, Whose::Condemned), [0; 0]);
         table.condemn(&A);
-        assert_eq!(drain(&mut table, 1, Whose::Condemned), [3, 1, 107]);
+        assert_eq!(drain(&mut table, 1, Whose::Of(B.start)), [0; 0]);
+        assert_eq!(drain(&mut table, 1, Whose::Of(A.start)), [3, 1, 107]);
+        table.destroy_later(1, A.start, first, 4);
+        assert_eq!(drain(&mut table, 1, Whose::Condemned), [4]);
         assert_eq!(table.holders(&A), BTreeSet::new());
         assert_eq!(table.holders(&B), BTreeSet::from([1]));
     }
@@ -284,10 +304,12 @@ mod tests {
         table.forget(&B);
         table.condemn(&A);
         let (mut id, mut calls) = (0, 0);
+        assert_eq!(table.late(&A, Duration::ZERO), None);
         while let Some(next) = table.next(1, Whose::Condemned) {
             table.done(id);
             (id, calls) = (next.id, calls + 1);
             assert_eq!(table.holders(&A), BTreeSet::from([1]));
+            assert_eq!((table.late(&A, Duration::ZERO), table.late(&A, Duration::MAX)), (Some(1), None));
         }
         table.done(id);
         assert_eq!((calls, table.holders(&A).len()), (3, 0));

@@ -31,8 +31,8 @@ pub struct Resident {
     pub condemned: Option<Instant>,
     /// Why it is still mapped, for people.
     pub reason: String,
-    /// The thread of the loader on which it does not return, by the system's number; what it does
-    /// is the reason.
+    /// The thread on which it does not return where the daemon has called it, by the system's
+    /// number; what it does is the reason.
     pub stuck: Option<i32>,
     /// Threads that it started and that have not ended.
     pub threads: usize,
@@ -40,7 +40,7 @@ pub struct Resident {
     pub heap: Option<Heap>,
 }
 
-/// What the loader calls of a library.
+/// What is called of a library that belongs to no process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     /// `dlopen`, for the library.
@@ -50,6 +50,8 @@ pub(crate) enum Call {
     Load,
     Unload,
     Destructors,
+    /// Of a value of one thread, where the thread has it or ends.
+    ThreadLocals,
 }
 
 impl Call {
@@ -64,6 +66,7 @@ impl Call {
             Self::Load => "its load does not return",
             Self::Unload => "its unload does not return",
             Self::Destructors => "its destructor does not return",
+            Self::ThreadLocals => "a thread-local destructor does not return",
         }
     }
 }
@@ -162,13 +165,17 @@ impl Record {
         purged.obstacle = Some(obstacle);
     }
 
-    fn late(&self) -> Option<&Inside> {
-        self.inside.as_ref().filter(|inside| inside.since.elapsed() >= LATE)
+    /// Returns a call that does not return, and its thread. A thread-local destructor may be what
+    /// another call waits for.
+    fn late(&self) -> Option<(Call, ThreadId)> {
+        let inside = self.inside.as_ref().filter(|inside| inside.since.elapsed() >= LATE);
+        let inside = inside.map(|inside| (inside.call, inside.thread));
+        interpose::late(&self.span, LATE).map(|thread| (Call::ThreadLocals, thread)).or(inside)
     }
 
     fn reason(&self) -> String {
         match (self.late(), &self.purged) {
-            (Some(inside), _) => inside.call.late().to_owned(),
+            (Some((call, _)), _) => call.late().to_owned(),
             (None, None) if self.condemned.is_some() => {
                 "code of it still runs, or a value of it is held".to_owned()
             }
@@ -187,7 +194,7 @@ impl Record {
             bytes: None,
             condemned: self.condemned,
             reason: self.reason(),
-            stuck: self.late().map(|inside| inside.thread),
+            stuck: self.late().map(|(_, thread)| thread),
             threads: interpose::threads(&self.span),
             heap: self.heap(),
         }

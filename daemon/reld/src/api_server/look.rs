@@ -520,7 +520,7 @@ fn residents(api: &Api) -> Vec<r::Resident> {
     purged.collect()
 }
 
-/// Returns the libraries that do not return where the loader has called them.
+/// Returns the libraries that do not return where the daemon has called them.
 fn late(api: &Api) -> Vec<Resident> {
     api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
 }
