@@ -44,30 +44,32 @@ macro_rules! export_app {
         modules: { $($module:ident : $behaviour:ident $callback:ty),+ $(,)? }
         $(, unload: $unload:path)? $(,)?
     ) => {
+        // Names of the app's own are looked up beside these, so none of these is one that an app may have.
         const _: () = {
-            static MODULES: &[&$crate::export::Module] = &[$({
-                struct ReldModule;
-                impl $crate::export::Named for ReldModule {
+            static __RELD_MODULES: &[&$crate::export::Module] = &[$({
+                struct __ReldModule;
+                impl $crate::export::Named for __ReldModule {
                     const NAME: &'static str = stringify!($module);
                     const VERSION: &'static str = $version;
                 }
-                static TABLE: $crate::export::Module = $crate::export::$behaviour::<ReldModule, $callback>();
-                &TABLE
+                static __RELD_TABLE: $crate::export::Module =
+                    $crate::export::$behaviour::<__ReldModule, $callback>();
+                &__RELD_TABLE
             }),+];
 
-            static APP: $crate::export::App =
-                $crate::export::app($app, $version, &[$(stringify!($module)),+], MODULES, unload);
+            static __RELD_APP: $crate::export::App =
+                $crate::export::app($app, $version, &[$(stringify!($module)),+], __RELD_MODULES, __reld_unload);
 
-            extern "C" fn unload() {
+            extern "C" fn __reld_unload() {
                 $crate::export::unload(&[$($unload)?]);
             }
 
             #[global_allocator]
-            static ALLOCATOR: $crate::export::DaemonAllocator = $crate::export::DaemonAllocator;
+            static __RELD_ALLOCATOR: $crate::export::DaemonAllocator = $crate::export::DaemonAllocator;
 
             #[unsafe(no_mangle)]
             extern "C" fn reld_app_v1() -> *const $crate::export::App {
-                &raw const APP
+                &raw const __RELD_APP
             }
         };
     };
