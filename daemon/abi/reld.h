@@ -32,8 +32,8 @@
  *   destructors, calls the library's destructors and atexit functions, and unmaps it. Constructors and destructors run outside
  *   of dlopen and dlclose, on the loader thread; nothing waits for them but the library. No exception may leave one.
  *   A library stays mapped, with the reason in `relctl code`,
- *   - as long as a thread that it started runs, a signal handler is in it, or environ, a standard stream or another variable of
- *     libc points into it;
+ *   - as long as a thread that it started runs, a signal handler of it runs, or environ, a standard stream or another variable
+ *     of libc points into it; for good, if one did when another library was loaded, which may put it back;
  *   - for good, if it imports a function that keeps an address and cannot be asked for it: putenv (use setenv), timer_create,
  *     mq_notify, aio_*, lio_*, getaddrinfo_a, openlog, on_exit (use atexit), fopencookie, fmemopen, open_memstream, setvbuf and
  *     its like, register_printf_*, getopt, hsearch, initstate, dlopen, thrd_create, tss_create, clone, robust mutexes; of
@@ -45,6 +45,10 @@
  *   SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ and SIGCHLD are the daemon's. What a library sets for them by sigaction, signal
  *   and their like is not carried out, which the log says with the app's name; a query answers what the library has set. A
  *   handler of SIGCHLD is carried out, without SA_NOCLDWAIT. In a child that a library forks these functions are libc's.
+ *   Of all other signals a library finds what it has set itself, and never a handler of another library: at a signal the
+ *   handlers of all libraries are called. Flags and mask are those of the one that was set last. A default or an ignore takes
+ *   effect when no library handles the signal, a default for a fault (SIGSEGV and the like) at once. The handlers of a library
+ *   are taken off after its `unload`, when its threads have ended; a signal that no library handles any more does nothing.
  *   wait, waitpid(-1) and their like find children in the daemon's process group; wait for others by their pid.
  *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.

@@ -4,8 +4,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
-use reld_tests::{Node, release};
+use reld_tests::{Node, Run, eventually, release};
 
 use crate::left_behind::{Language, each, library, plant};
 
@@ -112,4 +113,69 @@ fn a_daemon_that_inherits_ignored_or_blocked_signals_waits_for_children_and_stop
     ] {
         lives_and_ends(Node::start_under(&["sh", "-c", shell, "sh"], &[], &[]), shell);
     }
+}
+
+/// A name, the signal, and how a library puts the handler `h` in place of `before`.
+#[rustfmt::skip]
+const SETTERS: &[(&str, &str, &str)] = &[
+    ("sigaction", "USR1", "struct sigaction a = {.sa_handler = h}, o; sigaction(SIGUSR1, &a, &o); before = o.sa_handler;"),
+    ("sigaction in two steps", "USR1", "struct sigaction a = {.sa_handler = h}, o; sigaction(SIGUSR1, NULL, &o); sigaction(SIGUSR1, &a, NULL); before = o.sa_handler;"),
+    ("__sigaction", "USR1", "int __sigaction(int, const struct sigaction *, struct sigaction *); struct sigaction a = {.sa_handler = h}, o; __sigaction(SIGUSR1, &a, &o); before = o.sa_handler;"),
+    ("signal", "USR1", "before = signal(SIGUSR1, h);"),
+    ("bsd_signal", "USR1", "__sighandler_t bsd_signal(int, __sighandler_t); before = bsd_signal(SIGUSR1, h);"),
+    ("ssignal", "USR1", "before = ssignal(SIGUSR1, h);"),
+    ("sigset", "USR1", "before = sigset(SIGUSR1, h);"),
+    ("sysv_signal", "USR1", "before = sysv_signal(SIGUSR1, h);"),
+    ("SIGCHLD", "CHLD", "before = signal(SIGCHLD, h);"),
+    ("a signal of a fault", "FPE", "before = signal(SIGFPE, h);"),
+    ("a signal of real time", "RTMIN", "before = signal(SIGRTMIN, h);"),
+];
+
+/// Sends the daemon a signal.
+fn send(node: &Node, signal: &str) {
+    Run::of(Command::new("kill").args([&format!("-{signal}"), &node.id().to_string()])).expect(0);
+}
+
+#[track_caller]
+fn leads_on((name, signal, set): (&str, &str, &str)) {
+    let code = format!(
+        "static __sighandler_t before; static volatile int came, is_set;
+         static void h(int n) {{ came++; if (before != SIG_DFL && before != SIG_IGN) before(n); }}
+         void line(void) {{ if (!is_set++) {{ {set} }} printf(\"%s %d\\n\", VERSION, came); fflush(stdout); }}"
+    );
+    let plant = |version: &str| {
+        let code = format!("#define VERSION \"{version} came\"\n{code}");
+        plant(version, library(version, Language::C, &code))
+    };
+    let mut node = Node::start();
+    let packed = ["1.0.0", "1.1.0"].map(plant);
+    let read = || node.ok(&["call", "meter", r#""read""#]);
+    for (_, tarball) in &packed {
+        node.ok(&["upgrade", tarball]);
+        read();
+    }
+    eventually("1.0.0 leaves", || node.code().residents.is_empty().then_some(()));
+    assert_eq!(node.mapped().len(), 2, "{name}");
+    send(&node, signal);
+    read();
+    let log = node.log();
+    assert!(log.contains("1.1.0 came 1") && !log.contains("1.0.0 came 1"), "{name}: {log}");
+    // No library handles it now, and it ends nothing.
+    if name != "sysv_signal" {
+        node.ok(&["downgrade"]);
+        eventually("1.1.0 leaves", || node.code().residents.is_empty().then_some(()));
+        if signal != "FPE" {
+            send(&node, signal);
+        }
+        read();
+    }
+    assert_eq!(node.terminate().code(), Some(0), "{name}: {}", node.log());
+}
+
+#[test]
+fn a_handler_that_calls_the_one_before_it_never_calls_into_a_version_that_has_left() {
+    // Packed once, before all.
+    release("plant-1.0.0");
+    release("plant-1.1.0");
+    each(SETTERS, |case| case.0, |case| leads_on(*case));
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::address_space::{self, Memory};
 use crate::image::Mapping;
 use crate::interpose::{self, ThreadId};
-use crate::keepers::VARIABLES;
+use crate::keepers::{VARIABLES, Variable};
 
 /// More entries than any environment has.
 const ENTRIES_MAX: u64 = 1 << 16;
@@ -25,12 +25,14 @@ pub(crate) enum Obstacle {
     Threads(usize),
     /// These threads hold values of it.
     Holders(BTreeSet<ThreadId>),
-    /// It handles a signal.
+    /// It handles a signal at this moment.
     Signal(i32),
     /// The environment has a variable of it.
     Environment(String),
     /// A variable of the system's libraries points into it.
     Variable(&'static str),
+    /// One did when another library came, which may have kept the address to put it back.
+    Seen(Arc<str>),
     /// Code of it runs that the loader has called.
     Runs,
     /// For once it could not be looked at.
@@ -51,7 +53,7 @@ impl Obstacle {
 
     /// Whether it will never be overcome.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Imports(_) | Self::Pinned(_) | Self::Forbidden(_))
+        matches!(self, Self::Imports(_) | Self::Seen(_) | Self::Pinned(_) | Self::Forbidden(_))
     }
 }
 
@@ -74,7 +76,7 @@ impl fmt::Display for Obstacle {
             Self::Variable(name) => write!(f, "{name} points into it"),
             Self::Runs => write!(f, "its last functions run"),
             Self::Unknown(error) => write!(f, "{error}"),
-            Self::Imports(why) => write!(f, "{why}"),
+            Self::Imports(why) | Self::Seen(why) => write!(f, "{why}"),
             Self::Pinned(Some(error)) => write!(f, "dlclose refused: {error}"),
             Self::Pinned(None) => write!(f, "it was closed, yet something outside the daemon refers to it"),
             Self::Forbidden(why) => write!(f, "nothing is unmapped: {why}"),
@@ -82,7 +84,8 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Returns what stands against unmapping a library; what passes in a moment comes first.
+/// Returns what stands against unmapping a library that was purged; what passes in a moment comes
+/// first. Takes its signal handlers off when no thread is left that may count on them.
 pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
     let span = mapping.span();
     let threads = interpose::threads(span);
@@ -94,31 +97,45 @@ pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
         return Some(Obstacle::Holders(holders));
     }
     let asked = || {
-        variables(mapping).unwrap_or_else(|error| {
+        Outside::of(mapping).pointing().unwrap_or_else(|error| {
             Some(Obstacle::Unknown(format!("what points into it cannot be known: {error}")))
         })
     };
-    mapping
-        .kept_by()
-        .map(Obstacle::Imports)
-        .or_else(|| interpose::signal_handled_in(span).map(Obstacle::Signal))
+    interpose::take_off_handlers(span)
+        .map(Obstacle::Signal)
+        .or_else(|| mapping.kept_by().map(Obstacle::Imports))
         .or_else(asked)
 }
 
-/// Looks at the variables of the system's libraries that this one can name.
-fn variables(mapping: &Mapping) -> io::Result<Option<Obstacle>> {
-    let (memory, span) = (Memory::open()?, span(mapping));
-    for variable in VARIABLES {
-        let Some(at) = mapping.symbol(variable.symbol).filter(|at| !span.contains(at)) else { continue };
-        for word in 0..variable.words {
-            if span.contains(&memory.word(at + word * WORD)?) {
-                return Ok(Some(Obstacle::Variable(variable.name)));
+/// The variables of the system's libraries that a library can name.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    span: Range<u64>,
+    variables: Vec<(&'static Variable, u64)>,
+}
+
+impl Outside {
+    pub(crate) fn of(mapping: &Mapping) -> Self {
+        let span = mapping.span().start as u64..mapping.span().end as u64;
+        let at = |symbol| mapping.symbol(symbol).filter(|at| !span.contains(at));
+        let variables = VARIABLES.iter().filter_map(|variable| Some((variable, at(variable.symbol)?)));
+        Self { variables: variables.collect(), span }
+    }
+
+    /// Looks for one that points into the library.
+    pub(crate) fn pointing(&self) -> io::Result<Option<Obstacle>> {
+        let memory = Memory::open()?;
+        for (variable, at) in &self.variables {
+            for word in 0..variable.words {
+                if self.span.contains(&memory.word(at + word * WORD)?) {
+                    return Ok(Some(Obstacle::Variable(variable.name)));
+                }
             }
         }
-    }
-    match mapping.symbol("environ") {
-        Some(environ) => entries(&memory, memory.word(environ)?, &span),
-        None => Ok(None),
+        match self.variables.iter().find(|(variable, _)| variable.symbol == "environ") {
+            Some((_, environ)) => entries(&memory, memory.word(*environ)?, &self.span),
+            None => Ok(None),
+        }
     }
 }
 
@@ -141,7 +158,3 @@ fn entries(memory: &Memory, environment: u64, span: &Range<u64>) -> io::Result<O
 }
 
 const WORD: u64 = size_of::<u64>() as u64;
-
-fn span(mapping: &Mapping) -> Range<u64> {
-    mapping.span().start as u64..mapping.span().end as u64
-}

@@ -134,7 +134,7 @@ impl Image {
             Mapping::open(&app, copy.path(), facts)
         };
         let mapping = mapping.inspect_err(|_| residents.never_mapped(copy.path()))?;
-        residents.mapped(copy.path(), mapping.span());
+        residents.mapped(copy.path(), &mapping);
         let (mapping, build_id) = (ManuallyDrop::new(mapping), hex(&facts.build_id));
         let residents = residents.clone();
         let image = Self { app, version, build_id, mapping, unload: OnceLock::new(), copy, residents };

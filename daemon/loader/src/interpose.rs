@@ -16,7 +16,7 @@
 //! | `sigaltstack` | that this thread has a stack of the library is noted, and what it had before |
 //! | `__cxa_atexit` | the function goes with the library, whatever it says of that |
 //! | `write`, `writev` | what it prints goes into the log (`interpose/stdio.rs`) |
-//! | `sigaction`, `signal` and their kin | for signals that are the node's: noted (`interpose/signals.rs`) |
+//! | `sigaction`, `signal` and their kin | noted; the node and all libraries get along (`interpose/dispositions.rs`) |
 //! | `wait`, `waitpid` and their kin | any child is one of its own (`interpose/children.rs`) |
 //!
 //! One more stands before libc's for the daemon itself and is not exported: `clock_gettime`
@@ -38,7 +38,9 @@
 
 mod children;
 mod clock;
+mod dispositions;
 mod exit;
+mod handlers;
 mod locals;
 mod signals;
 mod stack;
@@ -55,8 +57,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 pub use self::clock::clock_stands;
+pub(crate) use self::dispositions::take_off_handlers;
 pub(crate) use self::exit::run_exit_handlers;
-pub(crate) use self::signals::signal_handled_in;
 pub use self::signals::{own_signals, reset_signals};
 pub(crate) use self::stdio::replace_streams;
 pub(crate) use self::table::ThreadId;
@@ -163,7 +165,7 @@ pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool))
     if is_gone {
         // What its last code has left meanwhile would be called in nothing.
         table().forget(span);
-        signals::forget(span);
+        dispositions::forget(span);
         PLACES.write().unwrap_or_else(PoisonError::into_inner).retain(|known| known.span != *span);
     }
     answer

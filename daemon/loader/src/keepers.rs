@@ -5,15 +5,14 @@
 //!
 //! | class | how it is known | where |
 //! |---|---|---|
-//! | asked | the keeper answers what it has: variables, signal handlers | [`VARIABLES`], `evidence.rs` |
-//! | interposed | the call of the library comes here first | `interpose.rs` |
+//! | asked | the keeper answers what it has: variables | [`VARIABLES`], `evidence.rs` |
+//! | interposed | the call of the library comes here first: signal handlers, thread-locals | `interpose.rs` |
 //! | listed | nobody can be asked: a library that imports it stays mapped | [`KEEPERS`] |
 //! | given back | `__cxa_finalize` takes it back: `atexit`, `at_quick_exit`, `pthread_atfork`, static objects of C++ | |
 //! | exempt | it keeps nothing beyond the call, or copies what it keeps | |
 //!
 //! Exempt although they might be used to leave an address are what every library of Rust imports:
-//! `dlsym`, `syscall`, `mmap`. `environ`, `setenv`, `sigaction` and `signal` are imported by most
-//! as well, and asked.
+//! `dlsym`, `syscall`, `mmap`. `environ` and `setenv` are imported by most as well, and asked.
 
 /// Something in the system's libraries that keeps addresses and cannot be asked for them.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +87,7 @@ pub(crate) const KEEPERS: &[Keeper] = &[
     c(&["thrd_create"], "its threads are not counted"),
     c(&["clone", "__clone"], "its threads are not counted"),
     c(&["sigstack"], "a thread keeps the stack"),
+    c(&["sigvec"], "the next handler of the signal may call the one before it"),
     c(
         &["pthread_mutexattr_setrobust", "pthread_mutexattr_setrobust_np"],
         "a thread keeps a list of the robust mutexes that it holds",
@@ -242,7 +242,8 @@ mod tests {
     use super::*;
 
     /// What libraries import that were built on an older system.
-    const OLDER: [&str; 7] = [
+    const OLDER: [&str; 8] = [
+        "sigvec",
         "pthread_atfork",
         "pthread_mutexattr_setrobust_np",
         "svc_register",

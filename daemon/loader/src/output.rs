@@ -86,7 +86,13 @@ pub(crate) struct Interlude {
 
 /// Says that the calling thread works for the daemon for a while, called by a library.
 pub(crate) fn interlude() -> Interlude {
-    Interlude { library: INSIDE.replace(0) }
+    interlude_of(0)
+}
+
+/// Says that the calling thread runs code of another library for a while, which a signal has it do. Does only what a
+/// handler may.
+pub(crate) fn interlude_of(library: usize) -> Interlude {
+    Interlude { library: INSIDE.replace(library) }
 }
 
 impl Drop for Interlude {

@@ -3,7 +3,6 @@
 
 mod record;
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
@@ -13,7 +12,7 @@ use parking_lot::{Condvar, MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::address_space::Maps;
 use crate::block::UnloadFn;
-use crate::evidence::Obstacle;
+use crate::evidence::{Obstacle, Outside};
 use crate::hand::Hand;
 use crate::image::Mapping;
 use crate::interpose;
@@ -76,11 +75,20 @@ impl Residents {
         self.shared.mapped.lock().push(Record::new(app, version, path));
     }
 
-    /// Takes note of where it is.
-    pub(crate) fn mapped(&self, path: &Path, span: &Range<usize>) {
-        if let Some(mut record) = self.record(path) {
-            record.span = span.clone();
-        }
+    /// Takes note of where it is, before any of its code runs. What points into others it may keep.
+    pub(crate) fn mapped(&self, path: &Path, mapping: &Mapping) {
+        let outside = Outside::of(mapping);
+        let mut mapped = self.shared.mapped.lock();
+        let Some(at) = mapped.iter().position(|record| record.path == path) else { return };
+        let newcomer = format!("{} {}", mapped[at].app, mapped[at].version);
+        mapped.iter_mut().for_each(|record| record.is_seen_by(&newcomer));
+        mapped[at].span = mapping.span().clone();
+        mapped[at].outside = Some(outside);
+    }
+
+    /// Returns why a library stays into which another one may have something point.
+    pub(crate) fn seen(&self, path: &Path) -> Option<Obstacle> {
+        self.record(path)?.seen.clone()
     }
 
     /// Forgets one that the system did not map.

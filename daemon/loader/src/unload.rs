@@ -79,11 +79,11 @@ impl Leaving {
                 Stage::Unloading(errand) => returned(errand, Stage::Unloaded),
                 Stage::Ending(errand) => returned(errand, Stage::Ended),
                 Stage::Unloaded | Stage::Ended if residents.is_inside(path) => Err(Obstacle::Runs),
-                Stage::Unloaded => match evidence::against(&self.mapping) {
+                Stage::Unloaded => match self.against(path, residents) {
                     Some(obstacle) => Err(obstacle),
                     None => end(path, hand, residents).map(Stage::Ending).map_err(Obstacle::no_thread),
                 },
-                Stage::Ended => match evidence::against(&self.mapping) {
+                Stage::Ended => match self.against(path, residents) {
                     Some(obstacle) => Err(obstacle),
                     None => return self.close(path, ledger).map_err(|obstacle| (None, obstacle)),
                 },
@@ -93,6 +93,10 @@ impl Leaving {
                 Err(obstacle) => return Err((Some(self), obstacle)),
             }
         }
+    }
+
+    fn against(&self, path: &Path, residents: &Residents) -> Option<Obstacle> {
+        evidence::against(&self.mapping).or_else(|| residents.seen(path))
     }
 
     /// Calls the library's last function.

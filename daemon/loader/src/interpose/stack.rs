@@ -7,7 +7,8 @@ use std::ptr;
 
 use super::table::Stack;
 use super::threads::{hook_thread, this_thread};
-use super::{Door, Real, is_in_library, table};
+use super::{Door, Real, at, is_in_library, table};
+use crate::output;
 
 type StackFn = unsafe extern "C" fn(*const libc::stack_t, *mut libc::stack_t) -> c_int;
 
@@ -18,13 +19,26 @@ pub(super) fn doors() -> [Door; 1] {
 }
 
 /// Gives the calling thread back the stack that it had before a library gave it another one.
-pub(super) fn restore(Stack { start, flags, size }: Stack) {
-    // The kernel says whether a stack is in use, and does not want to be told so.
-    let flags = flags & !libc::SS_ONSTACK;
-    let before =
-        libc::stack_t { ss_sp: ptr::with_exposed_provenance_mut(start), ss_flags: flags, ss_size: size };
+pub(super) fn restore(before: Stack) {
+    let before = stack(before);
     // SAFETY: it is the daemon's own, or none.
     unsafe { real(&raw const before, ptr::null_mut()) };
+}
+
+fn stack(Stack { start, flags, size }: Stack) -> libc::stack_t {
+    // The kernel says whether a stack is in use, and does not want to be told so.
+    let flags = flags & !libc::SS_ONSTACK;
+    libc::stack_t { ss_sp: ptr::with_exposed_provenance_mut(start), ss_flags: flags, ss_size: size }
+}
+
+/// Returns what a library finds that asks for the calling thread's stack. One of another library may
+/// be gone when this one puts it back.
+fn shown(now: libc::stack_t) -> libc::stack_t {
+    let start = |address| at(address, |place| place.span.start);
+    let owner = start(now.ss_sp.expose_provenance());
+    let before =
+        owner.filter(|_| owner != start(output::inside())).and_then(|_| table().stack_before(this_thread()));
+    before.map_or(now, stack)
 }
 
 /// # Safety
@@ -51,7 +65,7 @@ unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stac
     let before = unsafe { before.assume_init() };
     if !old.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { old.write(before) };
+        unsafe { old.write(shown(before)) };
     }
     if let Some(start) = start {
         let owner = Some(start).filter(|start| is_in_library(*start));

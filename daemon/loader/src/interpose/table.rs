@@ -155,6 +155,14 @@ impl Table {
         }
     }
 
+    /// Returns the alternate stack that a thread had before those of libraries.
+    pub(super) fn stack_before(&self, thread: ThreadId) -> Option<Stack> {
+        self.entries.iter().filter(|entry| entry.thread == thread).find_map(|entry| match entry.duty {
+            Duty::Restore { before } => Some(before),
+            _ => None,
+        })
+    }
+
     /// Notes that a thread has another alternate stack, of a library or not, and which it had before.
     pub(super) fn stack_is(&mut self, thread: ThreadId, owner: Option<usize>, before: Stack) {
         let of_it = |entry: &Entry| entry.thread == thread && matches!(entry.duty, Duty::Restore { .. });
@@ -333,6 +341,7 @@ mod tests {
         table.stack_is(1, Some(0x1000), stack(7));
         table.stack_is(1, Some(0x2000), stack(0x1000));
         assert_eq!((table.holders(&A), table.holders(&B)), (BTreeSet::new(), BTreeSet::from([1])));
+        assert_eq!((table.stack_before(1), table.stack_before(2)), (Some(stack(7)), None));
         table.condemn(&B);
         assert_eq!(drain(&mut table, 1, Whose::Condemned), [7]);
         table.stack_is(1, Some(0x1000), stack(7));

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::evidence::Obstacle;
+use crate::evidence::{Obstacle, Outside};
 use crate::interpose::{self, ThreadId};
 use crate::ledger::{Heap, Ledger};
 use crate::routines::Finale;
@@ -79,6 +79,10 @@ pub(super) struct Record {
     pub(super) path: PathBuf,
     /// Empty as long as it is not known.
     pub(super) span: Range<usize>,
+    /// There once it is mapped.
+    pub(super) outside: Option<Outside>,
+    /// What another library may put back that pointed into it.
+    pub(super) seen: Option<Obstacle>,
     pub(super) ledger: Option<Ledger>,
     /// What the loader is calling.
     pub(super) inside: Option<Inside>,
@@ -126,11 +130,23 @@ impl Record {
             version: version.to_owned(),
             path: path.to_owned(),
             span: 0..0,
+            outside: None,
+            seen: None,
             ledger: None,
             inside: None,
             finale: None,
             condemned: None,
             purged: None,
+        }
+    }
+
+    /// Takes note of what points into it now that another library comes, which may keep that.
+    pub(super) fn is_seen_by(&mut self, newcomer: &str) {
+        let pointing = self.outside.as_ref().filter(|_| self.seen.is_none()).map(Outside::pointing);
+        // What changes meanwhile is nothing that stays.
+        if let Some(Ok(Some(obstacle))) = pointing {
+            let why = format!("{obstacle}, or may again, since {newcomer} has found that");
+            self.seen = Some(Obstacle::Seen(why.into()));
         }
     }
 

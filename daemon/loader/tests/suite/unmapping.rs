@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reld_loader::{Library, flush};
+use reld_loader::{Library, flush, own_signals};
 use reld_runtime::{Event, From, Pid, Step};
 
 use crate::fixture::{Bench, DEADLINE};
@@ -157,19 +157,36 @@ fn a_thread_of_the_library_keeps_it_until_the_very_end_of_the_thread() {
 }
 
 #[test]
-fn a_signal_handler_keeps_the_library() {
-    let bench = Bench::new();
-    let library = bench.marking(&[]);
+fn at_a_signal_the_handlers_of_all_libraries_are_called_and_each_goes_with_its_library_when_it_has_returned()
+{
+    own_signals();
+    let (bench, other_bench) = (Bench::new(), Bench::new());
+    let gate = bench.folder.path().join("gate");
+    let library = bench.marking(&[&format!("-DHANDLER_WAITS_FOR={gate:?}")]);
+    let other = other_bench.marking(&[]);
     let path = library.path();
     call(&library, b"handle signal");
-    drop(library);
-    assert!(reason(&bench).contains("handles signal"), "{}", reason(&bench));
-    let again = bench.echo();
-    call(&again, b"ignore signal");
-    let other = again.path();
-    drop(again);
+    call(&other, b"handle signal");
+    let raised = thread::scope(|scope| {
+        let raising = scope.spawn(|| call(&other, b"raise signal"));
+        let began = Instant::now();
+        while bench.marks() != "s" {
+            assert!(began.elapsed() < DEADLINE, "its handler is not called");
+            thread::yield_now();
+        }
+        drop(library);
+        assert_eq!(reason(&bench), "it handles signal 12");
+        std::fs::write(gate, "").unwrap();
+        raising.join()
+    });
+    raised.unwrap();
     gone(&bench, &path);
-    assert!(!is_mapped(&other));
+    call(&other, b"raise signal");
+    assert_eq!((bench.marks().as_str(), other_bench.marks().as_str()), ("su", "ss"));
+    let (silent_bench, path) = (Bench::new(), other.path());
+    drop(other);
+    gone(&other_bench, &path);
+    call(&silent_bench.echo(), b"raise signal");
 }
 
 #[test]
@@ -179,7 +196,8 @@ fn a_stack_for_signals_keeps_the_library_until_its_thread_has_the_one_back_that_
     let (path, before) = (library.path(), call(&witness, b"stack"));
     call(&library, b"give stack");
     call(&library, b"give stack");
-    assert_ne!(call(&witness, b"stack"), before);
+    assert_ne!(call(&library, b"stack"), before);
+    assert_eq!(call(&witness, b"stack"), before, "a stack of another library is never seen");
     drop(library);
     assert!(reason(&bench).contains("live on thread"), "{}", reason(&bench));
     flush();
