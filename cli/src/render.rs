@@ -336,7 +336,11 @@ pub(crate) fn status(status: &NodeStatus) -> String {
         text += "dirty      code was changed by hand since the node booted\n";
     }
     if let Some(to) = &status.upgrade {
-        line(&mut text, format_args!("upgrade    to {}: step {} of {}: {}", to.to, to.step, to.of, to.text));
+        let way = match &to.back {
+            Some(back) => format!("to {} is taken back: goes back to {back}", to.to),
+            None => format!("to {}", to.to),
+        };
+        line(&mut text, format_args!("upgrade    {way}: step {} of {}: {}", to.step, to.of, to.text));
     }
     if let Some(order) = &status.order {
         line(&mut text, format_args!("order      {order} is under way"));

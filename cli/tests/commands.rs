@@ -351,7 +351,13 @@ fn status_says_what_runs_and_what_is_unusual() {
         dirty: true,
         degraded: true,
         alarms: vec!["release 1.0.9 failed to boot 3 times and gave way to 1.0.0".to_owned()],
-        upgrade: Some(r::Progress { to: "1.2.0".to_owned(), step: 3, of: 9, text: "switch".to_owned() }),
+        upgrade: Some(r::Progress {
+            to: "1.2.0".to_owned(),
+            back: None,
+            step: 3,
+            of: 9,
+            text: "switch".to_owned(),
+        }),
         order: Some("upgrade to 1.1.0".to_owned()),
         settling: None,
         waiting: vec![r::WaitingOrder {
@@ -1015,7 +1021,7 @@ fn the_history_is_a_table_and_each_entry_reads_as_the_upgrade_did() {
 
 #[test]
 fn attach_ends_as_the_upgrade_does_and_abort_says_what_was_taken_back() {
-    let step = r::Progress { to: "1.1.0".to_owned(), step: 1, of: 1, text: "switch".to_owned() };
+    let step = r::Progress { to: "1.1.0".to_owned(), back: None, step: 1, of: 1, text: "switch".to_owned() };
     let ended = [r::Attached::Step(step), r::Attached::Ended(Box::new(taken_back()))];
     assert_snapshot!(relctl(vec![lines::<q::Attach>(&ended)], &["attach"]), @r"
     -> POST /releases/attach {}

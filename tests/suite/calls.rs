@@ -1,8 +1,8 @@
 //! What appups call, stop and start (S46, S47, S80 to S82).
 
 use reld_api::request::Shutdown;
-use reld_api::response::{ChildSpecShown, Outcome, Report};
-use reld_tests::{Node, Run, assert_contains, eventually, release};
+use reld_api::response::{Checked, ChildSpecShown, Outcome, Report};
+use reld_tests::{Node, Run, assert_contains, eventually, exactly, release};
 
 fn yard() -> Node {
     let node = Node::start();
@@ -43,7 +43,9 @@ fn s46_s47_children_are_renamed_added_and_removed_both_ways_and_the_others_stay(
     let [a, old] = ["a", "old"].map(|id| node.pid("yard", id));
     node.ok(&["cast", &old, "41"]);
     assert_eq!(shutdown_of_a(&node), Some(Shutdown::Ms(5_000)));
-    assert_smooth(&node.report(&["upgrade", &release("yard-2.0.0")]));
+    let report = node.report(&["upgrade", &release("yard-2.0.0")]);
+    assert_eq!((report.outcome, report.warnings.len()), (Outcome::Installed, 1), "{report:?}");
+    assert_contains(&report.warnings[0], &["restart_application shed"]);
     assert_eq!(ids(&node, "yard"), ["a", "fresh", "log", "new"]);
     assert_eq!(node.pid("yard", "a"), a);
     let shutdown = shutdown_of_a(&node);
@@ -152,12 +154,34 @@ fn s82_a_function_that_fails_in_the_pause_takes_everything_back_the_calls_before
     assert_eq!(node.version(), "1.0.0");
     assert_eq!((children(&node, "yard"), node.code().modules), before);
     assert_eq!(notes(&node), ["before", "undone"]);
+    let lost = "the node runs 1.0.0 again, with app shed started afresh: its states are lost";
+    assert_contains(&failed.stderr, &[lost]);
     // The restarted app runs in its old version again, afresh, as the plan said.
     let again = node.pid("shed", "tank");
     assert_ne!(again, tank);
     assert_eq!(node.proc(&again).process.version, "1.0.0");
     let pump = node.pid("shed", "pump");
     assert_eq!(node.call(&pump, "stroke"), 1);
+}
+
+#[test]
+fn an_upgrade_that_failed_after_it_restarted_an_app_names_the_processes_that_were_lost_and_the_check_warns() {
+    let node = yard();
+    let (pump, worker) = (node.pid("shed", "pump"), node.pid("yard", "a"));
+    let warning = "restart_application shed ends its processes, and their states are lost";
+    node.ok(&["unpack", &release("yard-2.0.0")]);
+    let checked: Checked = node.read(&["check", "2.0.0"]);
+    assert_contains(
+        &checked.warnings.join("\n"),
+        &[warning, "also where the upgrade fails or is taken back"],
+    );
+    let failed = node.error(4, &["upgrade", &release("yard-3.0.0")]);
+    let report: Report = exactly(&failed.details);
+    let killed: Vec<&str> = report.killed.iter().map(|ended| ended.pid.as_str()).collect();
+    assert!(killed.contains(&&*pump) && !killed.contains(&&*worker), "{killed:?}");
+    let restarted: Vec<&str> = report.restarted.iter().map(|started| started.pid.as_str()).collect();
+    assert!(restarted.contains(&&*node.pid("shed", "pump")), "{restarted:?}");
+    assert_contains(&report.warnings.join("\n"), &["app shed was started afresh: its states are lost"]);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::process::{Child, Stdio};
 use reld_api::response::{Committed, HistoryEntry, HistoryKind, HistoryList, Outcome, Report, Spawned};
 use reld_tests::{Node, Run, assert_contains, eventually, release};
 
+use crate::doctored::{doctored, edit};
+
 /// A node that runs stage 1.0.0 and has 2.0.0 and 3.0.0.
 fn stage() -> Node {
     let node = Node::start();
@@ -173,6 +175,88 @@ fn s75_one_command_takes_every_step_and_its_exit_code_says_how_that_ended() {
 
     assert!(node.terminate().success());
     node.run(&["upgrade", &second]).expect(3);
+}
+
+/// A node that runs yard 1.0.0, whose two apps are permanent or else of this type, and has 2.0.0, of the same types, where
+/// shed is not restarted on the way.
+fn yard(start_type: &str) -> Node {
+    let tarball = |version: &str| {
+        let (place, tarball) = doctored(&format!("yard-{version}"), |files| {
+            let release = format!("releases/{version}/release.toml");
+            edit(files, &release, "type = \"permanent\"", &format!("type = \"{start_type}\""));
+            if version == "2.0.0" {
+                let restart = "instructions = [{ restart_application = \"shed\" }]";
+                let update = "instructions = [{ update = \"shed_pump\" }, { update = \"shed_tank\" }]";
+                edit(files, "lib/shed-2.0.0/appup.toml", restart, update);
+            }
+        });
+        (place, tarball)
+    };
+    let node = Node::start();
+    let (_old, old) = tarball("1.0.0");
+    node.ok(&["upgrade", &old]);
+    let (_new, new) = tarball("2.0.0");
+    node.ok(&["unpack", &new]);
+    node
+}
+
+/// Has an upgrade of yard to 2.0.0 settle, and returns its relctl.
+fn yard_settles(node: &Node, more: &[&str]) -> Child {
+    node.ok(&["cast", &node.pid("yard", "a"), "7"]);
+    let upgrade = beside(node, &[&["upgrade", "2.0.0", "--settle", "600"], more].concat());
+    await_step(node, "settle for 600s");
+    upgrade
+}
+
+/// Checks that yard went back to 1.0.0 with its state, and shed began anew.
+#[track_caller]
+fn check_shed_began_anew(node: &Node, worker: &str, upgrade: Child) {
+    let failed = end(upgrade).expect(4).stderr;
+    let lost = "the node runs 1.0.0 again, with app shed started afresh: its states are lost";
+    assert_contains(&failed, &["release 2.0.0 was taken back", lost]);
+    check_runs(node, "1.0.0", "permanent");
+    assert_eq!(node.pid("yard", "a"), worker);
+    assert_eq!(node.call(worker, "get"), 7, "the other app went back with its state");
+    let pump = node.pid("shed", "pump");
+    assert_eq!(node.proc(&pump).process.version, "1.0.0");
+    assert_eq!(node.call(&pump, "stroke"), 1, "it began anew");
+    let entry = last_entry(node);
+    let report = entry.report.expect("something was done");
+    assert_contains(&report.warnings.join("\n"), &["app shed was started afresh: its states are lost"]);
+    let way_back = report.way_back.expect("there was a way back");
+    assert!(way_back.restarted.iter().any(|started| started.pid == pump), "{way_back:#?}");
+    assert!(!node.log().contains("and stops"), "the node lives: {}", node.log());
+}
+
+#[test]
+fn a_permanent_app_that_ends_while_a_release_settles_is_started_again_by_the_way_back_and_the_node_lives() {
+    let node = yard("permanent");
+    let worker = node.pid("yard", "a");
+    let upgrade = yard_settles(&node, &[]);
+    node.ok(&["kill", &node.supervisor("shed")]);
+    check_shed_began_anew(&node, &worker, upgrade);
+}
+
+#[test]
+fn a_temporary_app_that_ends_while_a_release_settles_runs_again_when_it_was_taken_back() {
+    let node = yard("temporary");
+    let worker = node.pid("yard", "a");
+    let upgrade = yard_settles(&node, &[]);
+    node.ok(&["kill", &node.supervisor("shed")]);
+    check_shed_began_anew(&node, &worker, upgrade);
+}
+
+#[test]
+fn a_crash_storm_that_ends_a_permanent_app_takes_a_release_back_whose_crashes_are_ignored() {
+    let node = yard("permanent");
+    let worker = node.pid("yard", "a");
+    let upgrade = yard_settles(&node, &["--crashes", "ignore"]);
+    // More often than its supervisor restarts it.
+    let pump = node.pid("shed", "pump");
+    node.ok(&["kill", &pump]);
+    let pump = node.restarted("shed", "pump", &pump);
+    node.ok(&["kill", &pump]);
+    check_shed_began_anew(&node, &worker, upgrade);
 }
 
 #[test]

@@ -3,12 +3,14 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::process::Child;
 
 use reld_api::response::Checked;
 use reld_tests::{Node, assert_contains, eventually, pid_value, release};
 use serde_json::{Value, json};
 
 use crate::doctored::{doctored, edit};
+use crate::settle::{beside, end};
 
 /// A node that runs wire 1.0.0 and has a client, which says lines and is told their numbers.
 fn wire() -> (Node, BufReader<TcpStream>) {
@@ -101,6 +103,52 @@ fn stage(trouble: &Value) -> (Node, [String; 2]) {
 
 fn step(node: &Node, pid: &str) -> Value {
     node.call(pid, "step")
+}
+
+/// A node whose stage 2.0.0 settles, with a process that needs so many milliseconds to come to rest.
+fn settles_restless(ms: u64) -> (Node, Child, Child) {
+    let (node, [a, _]) = stage(&json!(null));
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600", "--suspend-timeout", "60000"]);
+    eventually("it settles", || node.status().settling);
+    let slow = json!({ "slow": ms }).to_string();
+    let caller = beside(&node, &["call", &a, &slow, "--timeout", "70000"]);
+    eventually("it waits in its callback", || node.proc(&a).process.callback);
+    (node, upgrade, caller)
+}
+
+#[test]
+fn an_abort_of_what_goes_back_already_waits_for_the_same_end_and_the_status_says_where_to() {
+    let (node, upgrade, caller) = settles_restless(4_000);
+    let first = beside(&node, &["abort"]);
+    let status = eventually("it waits for a process on the way back", || {
+        let status = node.status();
+        let at = status.upgrade.as_ref()?;
+        (at.back.is_some() && at.text.starts_with("suspend")).then_some(status)
+    });
+    let at = status.upgrade.expect("it is under way");
+    assert_eq!((&*at.to, at.back.as_deref()), ("2.0.0", Some("1.0.0")));
+    assert_contains(&node.ok(&["status"]).stdout, &["2.0.0 is taken back: goes back to 1.0.0: step "]);
+    let more = [0, 1, 2].map(|_| beside(&node, &["abort"]));
+    for abort in [first].into_iter().chain(more) {
+        assert_contains(&end(abort).expect(0).stdout, &["aborted by the operator"]);
+    }
+    end(upgrade).expect(4);
+    end(caller).expect(0);
+    assert_eq!(node.version(), "1.0.0");
+    assert_eq!(node.status().alarms, [""; 0]);
+}
+
+#[test]
+fn an_abort_whose_way_back_fails_says_so_and_why() {
+    let (node, [a, _]) = stage(&json!(null));
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
+    eventually("it settles", || node.status().settling);
+    node.ok(&["cast", &a, &json!({ "trouble": "fail_down" }).to_string()]);
+    let failed = node.run(&["abort"]).expect(7).stderr;
+    let parts = ["release 2.0.0 was not taken back", "aborted by the operator", "there is no way back"];
+    assert_contains(&failed, &parts);
+    assert_eq!(end(upgrade).expect(7).stderr, failed);
+    assert_eq!(node.version(), "2.0.0");
 }
 
 const SETTLES: [&str; 4] = ["upgrade", "2.0.0", "--settle", "1"];

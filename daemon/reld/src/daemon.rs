@@ -298,6 +298,9 @@ async fn application_down(runtime: Runtime, operator: Operator) {
     while let Some(app) = told.recv().await {
         // An upgrade goes first: it may be about to take back what the application ended of.
         operator.pass().await;
+        if operator.board().restarts {
+            continue;
+        }
         if let Some(exit) = runtime.took_node_down(&app) {
             tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
             return;

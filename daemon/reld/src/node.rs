@@ -3,7 +3,7 @@
 mod calls;
 mod foresee;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -391,10 +391,24 @@ impl Node for RuntimeNode {
         purged.map(resident).collect()
     }
 
-    fn which_applications(&self) -> BTreeSet<AppName> {
-        let apps = self.runtime.applications().into_iter();
-        let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
-        running.map(|(spec, _)| app(&spec.name)).collect()
+    fn which_applications(&self) -> BTreeMap<AppName, Option<Pid>> {
+        let running = |(spec, status): (runtime::AppSpec, AppStatus)| match status {
+            AppStatus::Running { process, .. } => Some((app(&spec.name), process.map(pid))),
+            _ => None,
+        };
+        self.runtime.applications().into_iter().filter_map(running).collect()
+    }
+
+    fn fallen(&self) -> Vec<(AppName, String)> {
+        let fallen = |(spec, _): (runtime::AppSpec, AppStatus)| {
+            Some((app(&spec.name), self.runtime.took_node_down(&spec.name)?.to_string()))
+        };
+        self.runtime.applications().into_iter().filter_map(fallen).collect()
+    }
+
+    fn processes_of(&self, app: &AppName) -> Vec<Process> {
+        let processes = self.runtime.processes().into_iter();
+        processes.filter(|info| info.app == app.as_str()).map(|info| process(&info)).collect()
     }
 
     fn probe(&self, library: &Library) -> Result<Tried, NodeError> {
@@ -517,13 +531,7 @@ impl Node for RuntimeNode {
         match self.runtime.stop_application(app.as_str(), StopCause::Upgrade, deadline) {
             // One that ended by itself before, or never had anything to start, is stopped.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
-            Err(_) => {
-                let left = self.runtime.processes().into_iter().filter(|info| info.app == app.as_str());
-                Err(NodeError::StopApplication {
-                    app: app.clone(),
-                    left: left.map(|info| process(&info)).collect(),
-                })
-            }
+            Err(_) => Err(NodeError::StopApplication { app: app.clone(), left: self.processes_of(app) }),
         }
     }
 

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
 
-use reld_api::response::{HistoryKind, Report};
+use reld_api::response::Report;
 use reld_api::{ErrorReport, ExitCode};
 use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Vsn, Wish};
 use tokio::sync::{oneshot, watch};
@@ -238,12 +238,6 @@ impl Operator {
     /// Returns the history.
     pub(crate) fn records(&self) -> &Records {
         &self.records
-    }
-
-    /// Returns what is under way, and how many ended before it.
-    pub(crate) fn under_way(&self) -> (Option<HistoryKind>, usize) {
-        let board = self.board.borrow();
-        (board.under_way, board.ended)
     }
 }
 

@@ -257,8 +257,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
 fn taken_back(report: &handler::Report) -> ErrorReport {
     let message = format!("{} was taken back", report.what());
     let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
-    let back = report.way_back.as_ref().map(|back| back.to.to_string()).unwrap_or_default();
-    error.node_state = Some(format!("the node runs {back} again"));
+    error.node_state = Some(report.now_runs());
     error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
         error.step = Some(failed_step(failure));
@@ -301,7 +300,7 @@ fn failed(report: &handler::Report, exit_code: ExitCode) -> ErrorReport {
     let what = if report.settled.is_some() { "did not settle" } else { "was not installed" };
     let mut error = ErrorReport::new(kind, format!("{} {what}", report.what()), exit_code);
     error.node_state = Some(match exit_code {
-        ExitCode::RolledBack => runs(report.from.as_ref()),
+        ExitCode::RolledBack => report.now_runs(),
         _ => "the rollback is not complete; the node restarts into its permanent release".to_owned(),
     });
     error.causes = unsettled(report);
@@ -403,6 +402,8 @@ fn warnings(report: &handler::Report) -> Vec<String> {
     warnings.extend(
         report.left.iter().map(|process| format!("{process} did not come to rest and was left alone")),
     );
+    warnings
+        .extend(report.afresh.iter().map(|app| format!("app {app} was started afresh: its states are lost")));
     warnings.extend(
         report.commit_error.iter().map(|error| format!("the release runs but is not permanent: {error}")),
     );

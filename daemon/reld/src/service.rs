@@ -116,7 +116,11 @@ async fn has_pulse(runtime: &Runtime, within: Duration) -> bool {
 /// What the node does, for `systemctl status`.
 fn line(board: &Board) -> String {
     if let Some(at) = &board.progress {
-        return format!("goes to {}: step {} of {}, {}", at.to, at.step, at.of, at.text);
+        let way = match &at.back {
+            Some(back) => format!("goes back to {back} from {}", at.to),
+            None => format!("goes to {}", at.to),
+        };
+        return format!("{way}: step {} of {}, {}", at.step, at.of, at.text);
     }
     let Some(running) = &board.running else { return "idle: no release runs".to_owned() };
     match board.releases.permanent() {

@@ -80,8 +80,9 @@ pub(crate) fn plan_boot<N: Node>(
     let behaviours = &material.behaviours;
     let now = left.map(PackedRelease::behaviours).unwrap_or_default();
     let misfits = script.misfits(&now, behaviours).into_iter().map(PlanError::from).map(Obstacle::Plan);
-    let restarted =
-        left.map(|left| to.release.after_restart(&left.release, script, &node.which_applications()));
+    let restarted = left.map(|left| {
+        to.release.after_restart(&left.release, script, &node.which_applications().into_keys().collect())
+    });
     let children = to.unfit_children().into_iter().chain(to.unnamed_children(script));
     let warnings = restarted.into_iter().flatten().chain(children);
     Foresight {

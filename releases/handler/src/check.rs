@@ -305,6 +305,17 @@ fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
     })
 }
 
+/// Warns of states that the script ends, and that no way back brings back.
+fn lost(script: &Script) -> impl Iterator<Item = String> {
+    script.steps.iter().filter_map(|step| match &step.action {
+        PlanAction::RestartApplication { app, .. } => Some(format!(
+            "restart_application {app} ends its processes, and their states are lost, also where the upgrade fails or \
+             is taken back: {app} is started afresh then"
+        )),
+        _ => None,
+    })
+}
+
 /// Says whether a change's extra carries nothing.
 fn is_empty(extra: &Value) -> bool {
     match extra {
@@ -355,6 +366,9 @@ impl Prepared {
         let is_told = |warning: &&Warning| matches!(warning, Warning::StateNotRead { module, .. } if foresight.unread.contains(module));
         let warnings = script.warnings.iter().filter(|warning| !is_told(warning)).map(ToString::to_string);
         self.check.warnings.extend(warnings.chain(unknown_to_restarts(&script)));
+        if !self.check.restarts {
+            self.check.warnings.extend(lost(&script));
+        }
         self.check.obstacles.append(&mut foresight.obstacles);
         self.check.warnings.append(&mut foresight.warnings);
         self.old_processes(node, &script);

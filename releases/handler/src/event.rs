@@ -11,6 +11,11 @@ pub enum Event<'a> {
     Begins(Journey<'a>),
     /// A step is about to be done.
     Step(Progress<'a>),
+    /// What was begun is taken back: the steps from here on lead there.
+    GoesBack {
+        /// The release that ran before.
+        to: &'a Vsn,
+    },
 }
 
 /// From where to where an order moves the node.

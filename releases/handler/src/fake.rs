@@ -48,6 +48,8 @@ pub(crate) struct Fake {
     pub(crate) foreseen: Foreseen,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
+    /// Apps that have ended and take the node down.
+    pub(crate) fallen: BTreeSet<AppName>,
     /// Who is said to have crashed since the switch.
     pub(crate) crashes: Vec<Exited>,
     pub(crate) spawned: u32,
@@ -306,8 +308,18 @@ impl Node for Fake {
             .collect()
     }
 
-    fn which_applications(&self) -> BTreeSet<AppName> {
-        self.world.running_apps.clone()
+    /// The first process of an app is its own.
+    fn which_applications(&self) -> BTreeMap<AppName, Option<Pid>> {
+        let process = |app: &AppName| self.processes_of(app).first().map(|process| process.pid);
+        self.world.running_apps.iter().map(|app| (app.clone(), process(app))).collect()
+    }
+
+    fn fallen(&self) -> Vec<(AppName, String)> {
+        self.fallen.iter().map(|app| (app.clone(), "shutdown".to_owned())).collect()
+    }
+
+    fn processes_of(&self, app: &AppName) -> Vec<Process> {
+        self.listed(|_, process| process.app == *app && process.kind.is_none())
     }
 
     fn probe(&self, library: &Library) -> Result<Tried, NodeError> {
@@ -438,6 +450,7 @@ impl Node for Fake {
             return Ok(());
         }
         self.world.running_apps.insert(app.clone());
+        self.fallen.remove(app);
         if let Some(module) = self.module_of(app, &vsn) {
             self.spawn(module.as_str(), None);
         }

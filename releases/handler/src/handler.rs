@@ -21,6 +21,7 @@ use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Library, Look, Node};
+use crate::process::Pid;
 use crate::program::InstallOptions;
 use crate::renamed;
 use crate::report::{Outcome, Report};
@@ -42,14 +43,26 @@ pub struct ReleaseHandler<N> {
     life: Life,
     /// The apps of the running release that were replaced one by one.
     replaced: BTreeMap<AppName, SingleApp>,
-    /// What ran before the last change, and what was chosen for that.
-    before: Option<(Lineup, InstallOptions)>,
+    /// What ran before the last change.
+    before: Option<Before>,
     watch: Option<Watch>,
     /// Whether the node is between two releases right now.
     is_moving: bool,
     /// What an operator has to know until something else is installed or committed.
     trouble: Option<String>,
 }
+
+/// What ran before a change.
+#[derive(Debug, Clone)]
+struct Before {
+    lineup: Lineup,
+    /// What was chosen for the change.
+    options: InstallOptions,
+    apps: Apps,
+}
+
+/// The apps that run, each with its process: one that has another process was started afresh.
+type Apps = BTreeMap<AppName, Option<Pid>>;
 
 /// What the node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +135,11 @@ impl<N: Node> ReleaseHandler<N> {
     /// Returns what an operator has to know until something else is installed or committed.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// Says whether the node has to restart before anything else is done.
+    pub fn needs_restart(&self) -> bool {
+        self.life == Life::NeedsRestart
     }
 
     /// Returns what runs, replaced apps included.

@@ -289,7 +289,7 @@ impl ReleaseHandler<Fake> {
 pub(crate) fn title<'a>(event: &Event<'a>) -> Option<&'a str> {
     match event {
         Event::Step(progress) => Some(progress.title),
-        Event::Begins(_) => None,
+        Event::Begins(_) | Event::GoesBack { .. } => None,
     }
 }
 

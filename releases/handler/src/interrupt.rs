@@ -14,34 +14,55 @@ pub enum Wish {
 
 /// Carries the wish to the upgrade under way. Cloning gives another handle.
 ///
-/// The saga looks at it between two effects, a settling release at once. An [`Abort`](Wish::Abort) stands until it is
-/// forgotten by whoever begins the next upgrade; a [`Stop`](Wish::Stop) is for good.
+/// The saga looks at it between two effects, what waits in one and a settling release at once. An [`Abort`](Wish::Abort)
+/// stands until it is forgotten by whoever begins the next upgrade; a [`Stop`](Wish::Stop) is for good.
+///
+/// | state | abort | stop |
+/// |---|---|---|
+/// | under way | is a wish | is a wish |
+/// | going back | is what happens already | is a wish |
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<Mutex<Option<Wish>>>);
+pub struct Interrupt(Arc<Mutex<State>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    wish: Option<Wish>,
+    goes_back: bool,
+}
 
 impl Interrupt {
     /// Asks the upgrade under way to end early.
     pub fn ask(&self, wish: Wish) {
-        let mut slot = self.lock();
-        if *slot != Some(Wish::Stop) {
-            *slot = Some(wish);
+        let mut state = self.lock();
+        match (wish, state.wish) {
+            (Wish::Abort, Some(Wish::Stop)) => {}
+            (Wish::Abort, _) if state.goes_back => {}
+            _ => state.wish = Some(wish),
         }
     }
 
     /// Forgets an abort; to be called where an upgrade begins.
     pub fn begin(&self) {
-        let mut slot = self.lock();
-        if *slot == Some(Wish::Abort) {
-            *slot = None;
-        }
+        self.enter(false);
+    }
+
+    /// Forgets an abort, and hears of no further one: the way back begins, which is what it asks for.
+    pub(crate) fn go_back(&self) {
+        self.enter(true);
+    }
+
+    fn enter(&self, goes_back: bool) {
+        let mut state = self.lock();
+        state.goes_back = goes_back;
+        state.wish = state.wish.filter(|wish| *wish == Wish::Stop);
     }
 
     /// Returns the wish, if there is one.
     pub fn wish(&self) -> Option<Wish> {
-        *self.lock()
+        self.lock().wish
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Wish>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,6 +90,21 @@ mod tests {
         interrupt.ask(Wish::Stop);
         interrupt.ask(Wish::Abort);
         interrupt.begin();
+        assert_eq!(interrupt.wish(), Some(Wish::Stop));
+    }
+
+    #[test]
+    fn a_way_back_is_not_aborted_and_the_next_upgrade_is() {
+        let interrupt = Interrupt::default();
+        interrupt.ask(Wish::Abort);
+        interrupt.go_back();
+        interrupt.ask(Wish::Abort);
+        assert_eq!(interrupt.wish(), None);
+        interrupt.begin();
+        interrupt.ask(Wish::Abort);
+        assert_eq!(interrupt.wish(), Some(Wish::Abort));
+        interrupt.go_back();
+        interrupt.ask(Wish::Stop);
         assert_eq!(interrupt.wish(), Some(Wish::Stop));
     }
 }

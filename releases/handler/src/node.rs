@@ -26,7 +26,7 @@
 //! start_children, call                  where one fails, the handler goes back by a downgrade
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,14 @@ pub trait Node {
     /// Unlike OTP, which never learns of them, a process outside every supervision tree is found here.
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider>;
 
-    /// Returns the apps that run. OTP: `which_applications`.
-    fn which_applications(&self) -> BTreeSet<AppName>;
+    /// Returns the apps that run, each with its process; a library app has none. OTP: `which_applications`.
+    fn which_applications(&self) -> BTreeMap<AppName, Option<Pid>>;
+
+    /// Returns the apps that have ended by themselves although the node cannot be without them, and why.
+    fn fallen(&self) -> Vec<(AppName, String)>;
+
+    /// Returns the processes of an app.
+    fn processes_of(&self, app: &AppName) -> Vec<Process>;
 
     /// Loads a library where it can hurt nobody, in a process that is thrown away: its constructors run there first. Returns
     /// what was found. One that this node has looked at so before is not looked at again.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use reld_plan::{ModuleName, Script, Vsn};
+use reld_plan::{AppName, ModuleName, Script, Vsn};
 use serde::Serialize;
 
 use crate::error::AsBefore;
@@ -18,7 +18,7 @@ use crate::settle::Settled;
 pub enum Outcome {
     /// The release runs.
     Installed,
-    /// Something failed; code and state are exactly as before.
+    /// Something failed; code and state are exactly as before, but for what the report lists as started afresh.
     RolledBack,
     /// Something failed, and taking it back failed too: the node restarts into the permanent release.
     NeedsRestart,
@@ -79,6 +79,9 @@ pub struct Report {
     pub exits: Vec<Exited>,
     /// Processes of changed modules that were started or restarted meanwhile.
     pub restarted: Vec<Process>,
+    /// Apps that ran before and run again, but were started afresh: their states are lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub afresh: Vec<AppName>,
     /// How many calls to processes of changed modules were not answered before their callers gave up.
     pub timeouts: usize,
     /// Members that did not come to rest and were left alone.
@@ -203,6 +206,7 @@ impl Report {
             killed: Vec::new(),
             exits: Vec::new(),
             restarted: Vec::new(),
+            afresh: Vec::new(),
             timeouts: 0,
             left: Vec::new(),
             lingering: Vec::new(),
@@ -260,6 +264,21 @@ impl Report {
         }
     }
 
+    /// Says what the node runs after an upgrade that failed. It is as before only where nothing was lost.
+    pub fn now_runs(&self) -> String {
+        let runs = match (self.outcome, &self.way_back) {
+            (Outcome::TakenBack, Some(back)) => format!("the node runs {} again", back.to),
+            _ if self.afresh.is_empty() => return AsBefore(self.from.as_ref()).to_string(),
+            _ => AsBefore(self.from.as_ref()).to_string().replace("as before", "again"),
+        };
+        let names: Vec<&str> = self.afresh.iter().map(AppName::as_str).collect();
+        match names[..] {
+            [] => runs,
+            [app] => format!("{runs}, with app {app} started afresh: its states are lost"),
+            _ => format!("{runs}, with apps {} started afresh: their states are lost", names.join(", ")),
+        }
+    }
+
     /// Returns what it is about: `release 1.1.0`, or `app counter 0.1.1`.
     pub fn what(&self) -> String {
         what(&self.to, self.app.as_ref())
@@ -273,18 +292,16 @@ pub(crate) fn what(release: &Vsn, app: Option<&ReplacedApp>) -> String {
 /// The text for people. A failure's first line says what did not happen and what state the node is in.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, .. } = self;
         let what = self.what();
         match self.outcome {
             Outcome::Installed if !self.changed => write!(f, "{what} runs already; nothing to do"),
             Outcome::Installed => self.installed(f),
             Outcome::RolledBack => {
-                write!(f, "{what} was not installed; {}", AsBefore(from.as_ref()))?;
+                write!(f, "{what} was not installed; {}", self.now_runs())?;
                 self.failed(f)
             }
             Outcome::TakenBack => {
-                let back = self.way_back.as_ref().map_or(to, |back| &back.to);
-                write!(f, "{what} was taken back; the node runs {back} again")?;
+                write!(f, "{what} was taken back; {}", self.now_runs())?;
                 self.unsettled(f)?;
                 self.failed(f)?;
                 if let Some(said) = self.windows_taken_back() {

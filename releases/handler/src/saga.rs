@@ -217,6 +217,7 @@ impl<N: Node> Saga<'_, N> {
             Effect::StopApplication(app) => {
                 // One that does not stop in order is killed, so it is to be started again in any case.
                 self.undos.push(Undo::StartApplication(app.clone()));
+                self.report.killed.append(&mut self.node.processes_of(app));
                 self.node.stop_application(app, deadline(self.limits.stop))?;
             }
             Effect::Stage(blueprint) => {
@@ -325,7 +326,10 @@ impl<N: Node> Saga<'_, N> {
             Undo::Unload(image) => self.node.unload(*image)?,
             Undo::Apply(call) => self.node.apply(call, deadline(self.limits.apply))?,
             Undo::RenameChild(call) => self.node.call(call, deadline(self.limits.start))?,
-            Undo::StartApplication(app) => self.node.start_application(app, deadline(self.limits.start))?,
+            Undo::StartApplication(app) => {
+                self.node.start_application(app, deadline(self.limits.start))?;
+                self.report.restarted.append(&mut self.node.processes_of(app));
+            }
             Undo::Unstage => self.node.unstage(),
             Undo::StopApplication(app) => {
                 let stopped = self.node.stop_application(app, deadline(self.limits.stop));

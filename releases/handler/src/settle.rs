@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use reld_plan::Vsn;
+use reld_plan::{AppName, Vsn};
 use serde::Serialize;
 
 use crate::interrupt::Wish;
@@ -109,11 +109,22 @@ impl std::fmt::Debug for Settle {
     }
 }
 
+/// Who has ended since the release was installed.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// Processes that crashed.
+    pub(crate) crashes: Vec<Exited>,
+    /// Apps that the node cannot be without, and why they ended.
+    pub(crate) fallen: Vec<(AppName, String)>,
+}
+
 /// What is known at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen<'a> {
     wish: Option<Wish>,
     crashes: &'a [Exited],
+    /// Apps that the node cannot be without and that have ended, and why.
+    fallen: &'a [(AppName, String)],
     /// What is left of the window.
     left: Duration,
     probe: ProbeState<'a>,
@@ -149,23 +160,31 @@ pub(crate) enum Verdict {
 /// |---|---|---|---|---|
 /// | stop | | | | leave: what ends now ends by the stop |
 /// | abort | | | | take back |
-/// | | some that count | | | take back |
+/// | | some that count, or the end of an app that ends the node | | | take back |
 /// | | | not over | | watch |
 /// | | | over | to ask | probe |
 /// | | | over | asked | watch |
 /// | | | over | failed | take back |
 /// | | | over | content | keep |
 fn decide(seen: &Seen<'_>) -> Verdict {
-    match (seen.wish, seen.crashes, seen.probe) {
-        (Some(Wish::Stop), ..) => Verdict::Leave,
-        (Some(wish @ Wish::Abort), ..) => Verdict::TakeBack(wish.to_string()),
-        (None, [_, ..], _) => Verdict::TakeBack(crashed(seen.crashes)),
-        (None, [], _) if !seen.left.is_zero() => Verdict::Watch(seen.left.min(LOOK)),
-        (None, [], ProbeState::ToAsk) => Verdict::Probe,
-        (None, [], ProbeState::Asked) => Verdict::Watch(LOOK),
-        (None, [], ProbeState::Failed(fault)) => Verdict::TakeBack(fault.to_owned()),
-        (None, [], ProbeState::Content) => Verdict::Keep,
+    let fault = [crashed(seen.crashes), fallen(seen.fallen)];
+    let fault = fault.into_iter().filter(|fault| !fault.is_empty()).collect::<Vec<_>>().join("; ");
+    match (seen.wish, seen.probe) {
+        (Some(Wish::Stop), _) => Verdict::Leave,
+        (Some(wish @ Wish::Abort), _) => Verdict::TakeBack(wish.to_string()),
+        (None, _) if !fault.is_empty() => Verdict::TakeBack(fault),
+        (None, _) if !seen.left.is_zero() => Verdict::Watch(seen.left.min(LOOK)),
+        (None, ProbeState::ToAsk) => Verdict::Probe,
+        (None, ProbeState::Asked) => Verdict::Watch(LOOK),
+        (None, ProbeState::Failed(fault)) => Verdict::TakeBack(fault.to_owned()),
+        (None, ProbeState::Content) => Verdict::Keep,
     }
+}
+
+/// Says which apps have ended that the node cannot be without.
+fn fallen(apps: &[(AppName, String)]) -> String {
+    let ended = |(app, reason): &(AppName, String)| format!("app {app} ended: {reason}");
+    apps.iter().map(ended).collect::<Vec<_>>().join("; ")
 }
 
 /// Says who crashed.
@@ -201,17 +220,18 @@ impl Settling {
         &mut self,
         trip: Trip<'_>,
         wish: Option<Wish>,
-        crashes: Vec<Exited>,
+        ends: Ends,
         tell: &mut dyn FnMut(&str),
     ) -> Verdict {
         if let Some(finding) = self.probing.as_mut().and_then(|probing| probing.finding()) {
             self.settled.probe = Some(finding);
             self.probing = None;
         }
-        self.settled.crashes = crashes;
+        self.settled.crashes = ends.crashes;
         let seen = Seen {
             wish,
             crashes: self.settle.crashes.counting(&self.settled.crashes),
+            fallen: &ends.fallen,
             left: self.settle.window.saturating_sub(self.begin.elapsed()),
             probe: self.probe(),
         };
@@ -265,7 +285,7 @@ mod tests {
 
     #[track_caller]
     fn check(wish: Option<Wish>, crashes: &[Exited], left_s: u64, probe: ProbeState<'_>, expected: Verdict) {
-        let seen = Seen { wish, crashes, left: Duration::from_secs(left_s), probe };
+        let seen = Seen { wish, crashes, fallen: &[], left: Duration::from_secs(left_s), probe };
         assert_eq!(decide(&seen), expected);
     }
 
@@ -284,6 +304,20 @@ mod tests {
         check(None, &[], 0, Asked, Verdict::Watch(LOOK));
         check(None, &[], 0, Failed("exit 1"), take_back("exit 1"));
         check(None, &[], 0, Content, Verdict::Keep);
+    }
+
+    #[test]
+    fn the_end_of_an_app_that_would_end_the_node_takes_the_release_back_first() {
+        let fallen = [("shop".parse().unwrap(), "shutdown".to_owned())];
+        let one = [crash(7)];
+        let seen = |wish, crashes| {
+            let left = Duration::from_secs(5);
+            decide(&Seen { wish, crashes, fallen: &fallen, left, probe: ProbeState::ToAsk })
+        };
+        assert_eq!(seen(None, &[]), take_back("app shop ended: shutdown"));
+        let both = "<7.1> (shop:counter) crashed: panicked; app shop ended: shutdown";
+        assert_eq!(seen(None, &one), take_back(both));
+        assert_eq!(seen(Some(Wish::Stop), &[]), Verdict::Leave);
     }
 
     #[test]

@@ -115,6 +115,9 @@ pub struct RunningRelease {
 pub struct Progress {
     /// Where it goes.
     pub to: String,
+    /// The release that it goes back to, since it is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
     /// The step under way, counted from 1.
     pub step: usize,
     /// How many steps the script has.

@@ -1,5 +1,7 @@
 //! What is under way, and what was: abort, attach, history.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use reld_api::ErrorReport;
@@ -29,9 +31,16 @@ fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorRepor
 }
 
 /// Waits until the upgrade under way has ended, which it may do well before it is aborted.
+///
+/// | how it ended | answer |
+/// |---|---|
+/// | rolled back, or taken back: by this abort or an earlier one | that |
+/// | it failed otherwise | its failure |
+/// | it was refused before it began to change anything | that nothing was done |
+/// | installed | that it had ended before |
 async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
     let mut board = api.operator.follow();
-    let (kind, ended) = api.operator.under_way();
+    let Board { under_way: kind, ended, last: before, .. } = api.operator.board();
     match kind {
         None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
         Some(r::HistoryKind::Boot) => {
@@ -42,18 +51,22 @@ async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
     }
     let gone = |_| ErrorReport::refused("stopping", "the node is about to stop");
     let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
-    match last {
-        Some(entry) if matches!(entry.outcome, r::Outcome::RolledBack | r::Outcome::TakenBack) => {
-            Ok((*entry).clone())
+    let ours = last.filter(|entry| !before.is_some_and(|before| Arc::ptr_eq(&before, entry)));
+    let Some(entry) = ours.as_deref().cloned() else {
+        return Err(ErrorReport::refused("too_late", "the upgrade was refused before it was aborted"));
+    };
+    match (entry.outcome, &entry.failure) {
+        (r::Outcome::RolledBack | r::Outcome::TakenBack, _) => Ok(entry),
+        (_, Some(failure)) => {
+            let details = serde_json::to_value(&entry.report).unwrap_or_default();
+            Err(ErrorReport { details, ..failure.clone() })
         }
-        last => Err(too_late(last.as_deref())),
+        (outcome, None) => {
+            let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
+            report.node_state = Some(format!("release {}: {outcome}", entry.to));
+            Err(report.with_hint("`relctl downgrade` goes back"))
+        }
     }
-}
-
-fn too_late(last: Option<&r::HistoryEntry>) -> ErrorReport {
-    let mut report = ErrorReport::refused("too_late", "the upgrade had ended before it was aborted");
-    report.node_state = last.map(|entry| format!("release {}: {}", entry.to, entry.outcome));
-    report.with_hint("`relctl downgrade` goes back")
 }
 
 /// Follows the upgrade under way: its steps, then how it ended.

@@ -16,6 +16,8 @@ pub(crate) struct Board {
     pub(crate) running: Option<Vsn>,
     /// The release that failed to boot too often.
     pub(crate) gave_way: Option<GaveWay>,
+    /// Whether the node is about to restart, since nothing else brings it to a release.
+    pub(crate) restarts: bool,
     /// What went wrong and stands until something else is installed or committed.
     pub(crate) trouble: Option<String>,
     /// What moves the node, until it has settled.
@@ -62,6 +64,7 @@ impl Board {
         self.releases = handler.releases().clone();
         self.running = handler.running().cloned();
         self.gave_way = handler.gave_way();
+        self.restarts = handler.needs_restart();
         self.trouble = handler.trouble().map(str::to_owned);
         self.settling =
             handler.settling().map(|Trip { from, to }| Settling { from: from.cloned(), to: to.clone() });

@@ -163,6 +163,7 @@ impl Desk {
             self.board.send_modify(|board| board.under_way = Some(asked.kind));
         }
         let Answer { mut begun, ended } = answer;
+        let mut back = None;
         let mut under_way = UnderWay { asked, entry: None, ended };
         let (board, records) = (&self.board, &self.records);
         let settling = self.settling.as_ref().map(UnderWay::to);
@@ -171,7 +172,11 @@ impl Desk {
                 under_way.begins(&journey, records);
                 answer_early(&mut begun, &journey);
             }
-            Event::Step(step) => show_step(board, settling.as_ref().unwrap_or(&under_way.to()), step),
+            Event::GoesBack { to } => back = Some(to.to_string()),
+            Event::Step(step) => {
+                let to = settling.clone().unwrap_or_else(|| under_way.to());
+                show_step(board, to, back.as_deref(), step);
+            }
         });
         if let (Ok(Ended::Settles), Some(trip)) = (&result, self.handler.settling()) {
             let journey = Journey { from: trip.from, to: trip.to, app: None, restarts: false };
@@ -193,10 +198,12 @@ impl Desk {
     pub(super) fn look(&mut self) {
         let board = &self.board;
         let settling = self.settling.as_ref();
-        let watched = self.handler.watch(&mut |event| {
-            if let (Event::Step(step), Some(under_way)) = (event, settling) {
-                show_step(board, &under_way.to(), step);
-            }
+        let to = settling.map(UnderWay::to).unwrap_or_default();
+        let mut back = None;
+        let watched = self.handler.watch(&mut |event| match event {
+            Event::GoesBack { to } => back = Some(to.to_string()),
+            Event::Step(step) => show_step(board, to.clone(), back.as_deref(), step),
+            Event::Begins(_) => {}
         });
         match watched {
             None => {}
@@ -267,7 +274,7 @@ impl Desk {
         let board = &self.board;
         let booted = self.handler.boot(&mut |event| {
             if let Event::Step(step) = event {
-                show_step(board, &under_way.to(), step);
+                show_step(board, under_way.to(), None, step);
             }
         });
         let booted = booted.map(|report| {
@@ -340,10 +347,12 @@ fn answer_early(begun: &mut Option<oneshot::Sender<Report>>, journey: &Journey<'
     }
 }
 
-fn show_step(board: &watch::Sender<Board>, to: &str, step: reld_handler::Progress<'_>) {
+/// Shows a step on the way to a release, or back from it.
+fn show_step(board: &watch::Sender<Board>, to: String, back: Option<&str>, step: reld_handler::Progress<'_>) {
     board.send_modify(|board| {
         board.progress = Some(Progress {
-            to: to.to_owned(),
+            to,
+            back: back.map(str::to_owned),
             step: step.step,
             of: step.steps,
             text: step.title.to_owned(),

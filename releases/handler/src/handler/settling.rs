@@ -9,7 +9,7 @@ use crate::guard::guarded;
 use crate::node::Node;
 use crate::order::Ended;
 use crate::report::{Outcome, Report};
-use crate::settle::{Settle, Settling, Trip, Verdict};
+use crate::settle::{Ends, Settle, Settling, Trip, Verdict};
 
 /// What a look at a settling release finds.
 #[derive(Debug)]
@@ -69,9 +69,9 @@ impl<N: Node> ReleaseHandler<N> {
     fn judge(&mut self, watch: &mut Watch, observer: Observer<'_>) -> Option<Duration> {
         let Watch { report, settling } = &mut *watch;
         let trip = Trip { from: report.from.as_ref(), to: &report.to };
-        let crashes = self.crashes(report);
+        let ends = Ends { crashes: self.crashes(report), fallen: self.node.fallen() };
         let mut steps = |title: &str| tell(report, title, observer);
-        let verdict = settling.as_mut()?.look(trip, self.interrupt.wish(), crashes, &mut steps);
+        let verdict = settling.as_mut()?.look(trip, self.interrupt.wish(), ends, &mut steps);
         match verdict {
             Verdict::Watch(again) => return Some(again),
             // A probe is started by the look itself.

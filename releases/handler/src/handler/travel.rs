@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use reld_store::StatusTable;
 
-use super::{Life, ReleaseHandler};
+use super::{Apps, Before, Life, ReleaseHandler};
 use crate::check::{Check, Prepared, chain};
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Journey, Observer, Progress};
@@ -93,14 +93,18 @@ impl<N: Node> ReleaseHandler<N> {
         report.warnings = check.warnings;
         if check.changed {
             self.is_moving = true;
+            let apps = self.node.which_applications();
             let in_force = self.carry_windows(&programs, Direction::There, options, &mut report, observer);
             if (1..programs.len()).contains(&in_force) {
-                self.take_windows_back(&lineup, in_force, options, &mut report, observer);
+                self.take_windows_back(&lineup, in_force, (options, &apps), &mut report, observer);
             } else if in_force > 1 {
                 let crashes = self.crashes(&report);
                 report.warnings.extend((!crashes.is_empty()).then(|| settle::crashed(&crashes)));
             }
-            self.note(&lineup, options, &mut report);
+            if report.outcome == Outcome::RolledBack || report.outcome == Outcome::TakenBack {
+                report.afresh = self.afresh(&apps);
+            }
+            self.note(&lineup, options, apps, &mut report);
             self.is_moving = false;
         }
         let is_packed = self.is_permanent(&lineup.vsn) && lineup.replaced.is_empty();
@@ -152,9 +156,9 @@ impl<N: Node> ReleaseHandler<N> {
     }
 
     /// Brings the status table in line with how an upgrade ended.
-    fn note(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
+    fn note(&mut self, lineup: &Lineup, options: InstallOptions, apps: Apps, report: &mut Report) {
         match report.outcome {
-            Outcome::Installed => self.installed(lineup, options, report),
+            Outcome::Installed => self.installed(lineup, options, apps, report),
             // What is taken back is installed first, and is so here.
             Outcome::RolledBack | Outcome::TakenBack | Outcome::NotTakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
@@ -163,10 +167,10 @@ impl<N: Node> ReleaseHandler<N> {
         tracing::info!(name: "release.install.done", vsn = %report.to, outcome = ?report.outcome);
     }
 
-    fn installed(&mut self, lineup: &Lineup, options: InstallOptions, report: &mut Report) {
+    fn installed(&mut self, lineup: &Lineup, options: InstallOptions, apps: Apps, report: &mut Report) {
         let was_idle = self.life == Life::Idle;
         let stays = self.running() == Some(&lineup.vsn);
-        self.before = self.lineup().map(|before| (before, options));
+        self.before = self.lineup().map(|lineup| Before { lineup, options, apps });
         self.replaced = lineup.replaced.clone();
         self.life = Life::Running;
         self.trouble = None;

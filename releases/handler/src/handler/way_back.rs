@@ -5,15 +5,20 @@
 //! | an effect of the one window, or of the first | put back | none: the saga has undone it |
 //! | what starts after the switch, or a settling release | converted back | the script to the release before |
 //! | a later window of several | of that window put back, of those before it converted back | what of that script is about what moved |
+//!
+//! An app that ran before and has ended on the way is started again, from the release that is gone back to: its states are
+//! lost, which the report says. One that does not start has the node restart, where that cannot be without it.
 
-use reld_plan::{Vsn, Windows};
+use std::time::Instant;
+
+use reld_plan::{AppName, StartType, Vsn, Windows};
 use reld_store::{Refusal, Status};
 
 use super::travel::Direction;
-use super::{Life, ReleaseHandler};
+use super::{Apps, Before, Life, ReleaseHandler};
 use crate::check::{Prepared, prepare_way_back};
 use crate::error::Error;
-use crate::event::Observer;
+use crate::event::{Event, Observer};
 use crate::lineup::Lineup;
 use crate::node::Node;
 use crate::program::InstallOptions;
@@ -48,21 +53,26 @@ impl<N: Node> ReleaseHandler<N> {
     /// Goes back to the release that ran before, live, on the terms of the way there.
     pub(super) fn take_back(&mut self, fault: &str, report: &mut Report, observer: Observer<'_>) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
-        self.interrupt.begin();
-        let before = if report.changed {
-            self.before.clone()
-        } else {
-            self.previous().ok().map(|vsn| (Lineup::of(vsn), InstallOptions::default()))
-        };
-        let way_back = before.map(|(before, options)| {
+        let before = if report.changed { self.before.clone() } else { self.before_unchanged() };
+        let apps = before.as_ref().map(|before| before.apps.clone()).unwrap_or_default();
+        self.interrupt.go_back();
+        let way_back = before.map(|Before { lineup, options, .. }| {
+            observer(Event::GoesBack { to: &lineup.vsn });
             // As one window: it arrives, or it leaves the node as it is.
             let options =
                 InstallOptions { windows: Windows::Release, supersede: false, ..going_back(options) };
-            let way = self.plan(before, None, options)?.unhindered()?;
-            Ok(self.go(way, observer))
+            let way = self.plan(lineup, None, options)?.unhindered()?;
+            let mut way_back = self.go(way, observer);
+            self.revive(&apps, &mut way_back);
+            Ok(way_back)
         });
-        taken_back(way_back, report);
-        self.note_trouble(report);
+        self.taken_back(way_back, &apps, report);
+    }
+
+    /// Returns what to go back to from a release that ran already when it was asked for.
+    fn before_unchanged(&self) -> Option<Before> {
+        let (vsn, apps) = (self.previous().ok()?, self.node.which_applications());
+        Some(Before { lineup: Lineup::of(vsn), options: InstallOptions::default(), apps })
     }
 
     /// Takes the first windows of an upgrade back, of which a later one failed.
@@ -70,7 +80,7 @@ impl<N: Node> ReleaseHandler<N> {
         &mut self,
         lineup: &Lineup,
         in_force: usize,
-        options: InstallOptions,
+        (options, apps): (InstallOptions, &Apps),
         report: &mut Report,
         observer: Observer<'_>,
     ) {
@@ -78,14 +88,17 @@ impl<N: Node> ReleaseHandler<N> {
             return;
         }
         tracing::warn!(name: "release.take_back", vsn = %report.to, in_force, "the first windows are taken back");
-        self.interrupt.begin();
-        let way_back = self.go_back(lineup, in_force, going_back(options), report, observer);
-        taken_back(Some(way_back), report);
+        self.interrupt.go_back();
+        let way_back =
+            self.go_back(lineup, in_force, going_back(options), report, observer).map(|mut way_back| {
+                self.revive(apps, &mut way_back);
+                way_back
+            });
+        self.taken_back(Some(way_back), apps, report);
         if report.outcome == Outcome::NotTakenBack {
             // A mixture of two releases is no ground to plan from.
             self.life = Life::NeedsRestart;
         }
-        self.note_trouble(report);
     }
 
     fn go_back(
@@ -97,6 +110,7 @@ impl<N: Node> ReleaseHandler<N> {
         observer: Observer<'_>,
     ) -> Result<Report, Error> {
         let before = self.lineup().ok_or(Error::Idle)?;
+        observer(Event::GoesBack { to: &before.vsn });
         let moved = report.script.as_ref().map(|script| script.moved(in_force)).unwrap_or_default();
         let Prepared { check, programs } =
             prepare_way_back(&self.node, &self.store, lineup, &before, &moved, options)?;
@@ -111,6 +125,54 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(way_back)
     }
 
+    /// Starts the apps again that ran before and have ended by themselves.
+    fn revive(&mut self, ran: &Apps, report: &mut Report) {
+        if report.outcome != Outcome::Installed {
+            return;
+        }
+        let runs = self.node.which_applications();
+        let release = self.store.docs(&report.to).map(|documents| documents.release);
+        let apps = release.iter().flat_map(|release| release.start_order());
+        let ended = apps.filter(|app| ran.contains_key(app.name()) && !runs.contains_key(app.name()));
+        for app in ended {
+            let ends_node = matches!(app.start_type, StartType::Permanent | StartType::Transient);
+            match self.node.start_application(app.name(), Instant::now() + self.limits.start) {
+                Ok(()) => report.restarted.append(&mut self.node.processes_of(app.name())),
+                Err(error) if ends_node => {
+                    report.not_undone.push(error.to_string());
+                    report.outcome = Outcome::NeedsRestart;
+                    self.life = Life::NeedsRestart;
+                }
+                Err(error) => report.warnings.push(error.to_string()),
+            }
+        }
+    }
+
+    /// Returns the apps that ran before and run with another process.
+    pub(super) fn afresh(&self, ran: &Apps) -> Vec<AppName> {
+        let runs = self.node.which_applications().into_iter();
+        let other = |(app, process): &(AppName, _)| ran.get(app).is_some_and(|before| before != process);
+        runs.filter(other).map(|(app, _)| app).collect()
+    }
+
+    /// Completes the report of an upgrade that was taken back, or was to be.
+    fn taken_back(&mut self, way_back: Option<Result<Report, Error>>, ran: &Apps, report: &mut Report) {
+        complete(way_back, report);
+        if report.outcome == Outcome::TakenBack {
+            report.afresh = self.afresh(ran);
+            if let Some(way_back) = &mut report.way_back {
+                way_back.afresh.clone_from(&report.afresh);
+            }
+        }
+        if report.outcome == Outcome::NotTakenBack && !self.node.fallen().is_empty() {
+            let fallen = self.node.fallen().into_iter();
+            report.not_undone.extend(fallen.map(|(app, reason)| format!("app {app} ended: {reason}")));
+            report.outcome = Outcome::NeedsRestart;
+            self.life = Life::NeedsRestart;
+        }
+        self.note_trouble(report);
+    }
+
     fn note_trouble(&mut self, report: &Report) {
         if report.outcome == Outcome::NotTakenBack {
             let why = report.not_undone.last().map(String::as_str).unwrap_or_default();
@@ -119,11 +181,11 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// Completes the report of an upgrade that was taken back, or was to be.
+/// Notes in the report of an upgrade how the way back from it ended.
 ///
 /// A way back that fails ends nothing: what runs, runs on uncommitted. A restart would lose every state, so it is
 /// the operator's choice and never the node's.
-fn taken_back(way_back: Option<Result<Report, Error>>, report: &mut Report) {
+fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     let (outcome, failed) = match &way_back {
         Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => (Outcome::TakenBack, None),
         Some(Ok(way_back)) if way_back.outcome == Outcome::NeedsRestart => {
