@@ -30,6 +30,7 @@ mod output;
 mod packaging;
 mod policy;
 mod ports;
+mod quest;
 mod relup;
 mod room;
 mod roots;

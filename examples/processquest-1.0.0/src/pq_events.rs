@@ -36,15 +36,15 @@ pub(crate) enum Event {
     },
 }
 
-/// The manager. It begins without handlers; its start argument is the player's name.
+/// The manager. Its start argument is the player's name, and its first handlers.
 #[derive(Debug)]
 pub(crate) struct Events;
 
 impl GenEvent for Events {
-    type Args = String;
+    type Args = (String, Vec<HandlerSpec>);
 
-    async fn init(player: String) -> Result<Vec<HandlerSpec>, NotStarted> {
+    async fn init((player, watchers): Self::Args) -> Result<Vec<HandlerSpec>, NotStarted> {
         registry::register(&registry::events_of(&player)).await?;
-        Ok(Vec::new())
+        Ok(watchers)
     }
 }

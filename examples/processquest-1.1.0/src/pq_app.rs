@@ -1,7 +1,7 @@
-//! Starts the app.
+//! Starts the app, and says when it has stopped.
 
 use reld_sdk::schemars::{self, JsonSchema};
-use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs};
+use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs, log};
 use serde::{Deserialize, Serialize};
 
 /// Nothing to remember between start and stop.
@@ -11,6 +11,10 @@ pub(crate) struct App;
 impl Application for App {
     async fn start(_args: StartArgs) -> Result<(Self, Root), NotStarted> {
         Ok((Self, Root::new("pq_sup", &())?))
+    }
+
+    async fn stop(&mut self) {
+        log::info!("processquest has stopped");
     }
 
     fn schema() -> Schema {

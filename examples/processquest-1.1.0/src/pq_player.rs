@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use pq_stats::Dice;
+use pq_stats::{Dice, Stats};
 use reld_sdk::schemars::{self, JsonSchema};
 use reld_sdk::{
     Exit, GenStatem, NotStarted, Pid, State, StatemEvent, Transition, Value, env, gen_event, log,
@@ -22,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use crate::hero::Hero;
 use crate::pq_enemy;
 use crate::pq_events::Event;
-use crate::pq_pair::Newcomer;
 use crate::pq_quest::{self, Quest};
 use crate::registry;
 
@@ -77,7 +76,7 @@ pub(crate) enum Order {
 pub(crate) struct Step;
 
 impl GenStatem for Player {
-    type Args = Newcomer;
+    type Args = (String, Stats);
     type State = Place;
     type Call = Request;
     type Reply = Hero;
@@ -85,7 +84,7 @@ impl GenStatem for Player {
     type Message = ();
     type Own = Step;
 
-    async fn init(Newcomer { name, stats }: Newcomer) -> Result<(Transition<Self>, Self), NotStarted> {
+    async fn init((name, stats): Self::Args) -> Result<(Transition<Self>, Self), NotStarted> {
         registry::register(&name).await?;
         let events = registry::whereis(&registry::events_of(&name)).await?;
         let quest = Some(Quest::first());
@@ -193,7 +192,6 @@ impl Player {
 mod tests {
     use std::collections::BTreeMap;
 
-    use pq_stats::Stats;
     use reld_sdk::harness::{Node, RunningStatem, Sent};
 
     use super::*;
@@ -222,7 +220,7 @@ mod tests {
 
     /// A player on a node where there are only ants.
     fn player() -> RunningStatem<Player> {
-        let newcomer = Newcomer { name: "ada".to_owned(), stats: Stats::roll(&mut Dice::seeded(1)) };
+        let newcomer = ("ada", Stats::roll(&mut Dice::seeded(1)));
         Node::new()
             .name("regis", pid(7))
             .name("pq_enemy", pid(8))
@@ -252,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_player_without_enemies_looks_again() {
-        let newcomer = Newcomer { name: "ada".to_owned(), stats: Stats::roll(&mut Dice::seeded(1)) };
+        let newcomer = ("ada", Stats::roll(&mut Dice::seeded(1)));
         let node = Node::new().name("regis", pid(7)).answer_calls(|_, request| regis(&request));
         let mut ada: RunningStatem<Player> = node.start_statem(&newcomer).expect("starts");
         ada.advance(STEPS).expect("lives");

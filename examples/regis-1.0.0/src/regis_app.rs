@@ -1,7 +1,7 @@
-//! Starts the app.
+//! Starts the app, and says when it has stopped.
 
 use reld_sdk::schemars::{self, JsonSchema};
-use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs};
+use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs, log};
 use serde::{Deserialize, Serialize};
 
 /// Nothing to remember between start and stop.
@@ -11,6 +11,10 @@ pub(crate) struct RegisApp;
 impl Application for RegisApp {
     async fn start(_args: StartArgs) -> Result<(Self, Root), NotStarted> {
         Ok((Self, Root::new("regis_sup", &())?))
+    }
+
+    async fn stop(&mut self) {
+        log::info!("regis has stopped");
     }
 
     fn schema() -> Schema {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pq_stats::Stats;
 use reld_sdk::supervisor::{SupervisorError, start_child_of};
-use reld_sdk::{Exit, HandlerSpec, MonitorRef, Pid, call, cast, gen_event, monitor, self_pid};
+use reld_sdk::{Exit, HandlerSpec, MonitorRef, Pid, call, cast, monitor, self_pid};
 use serde::{Deserialize, Serialize};
 
 use crate::sockserv_pq_events::Relay;
@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Newcomer<'a> {
     name: &'a str,
     stats: Stats,
+    watchers: [HandlerSpec; 1],
 }
 
 #[derive(Serialize)]
@@ -36,27 +37,16 @@ enum Response {
     Pid(Option<Pid>),
 }
 
-/// Begins a game; `false` where another player has the name.
-pub(crate) async fn begin(name: &str, stats: Stats) -> Result<bool, Exit> {
-    match start_child_of("pq_players", &Newcomer { name, stats }).await {
-        Ok(_) => Ok(true),
-        // The check of the name and the start are two steps; another session was quicker.
-        Err(SupervisorError::StartFailed(_)) => Ok(false),
-        Err(error) => Err(Exit::error(error)),
-    }
-}
-
-/// Has the calling session see what happens to a player. `None` where the player is not there, else the monitor that says
-/// when there is nothing to see any more.
-pub(crate) async fn watch(player: &str) -> Result<Option<MonitorRef>, Exit> {
+/// Begins a game that the calling session sees. Returns the monitor that says when the game is over; `None` where another
+/// player has the name.
+pub(crate) async fn begin(name: &str, stats: Stats) -> Result<Option<MonitorRef>, Exit> {
     let session = self_pid().ok_or(Exit::Noproc)?;
-    let Some(events) = whereis(&format!("{player}/events")).await? else { return Ok(None) };
-    let relay = Relay { session, player: player.to_owned() };
-    let monitor = monitor(events)?;
-    match gen_event::add_handler(events, HandlerSpec::new(session, "sockserv_pq_events", relay)).await {
-        Ok(()) => Ok(Some(monitor)),
-        // It has ended since, as the monitor will tell.
-        Err(gen_event::EventError::Call(_)) => Ok(Some(monitor)),
+    let relay = Relay { session, player: name.to_owned() };
+    let watchers = [HandlerSpec::new(session, "sockserv_pq_events", relay)];
+    match start_child_of("pq_players", &Newcomer { name, stats, watchers }).await {
+        Ok(game) => Ok(Some(monitor(game.ok_or_else(|| Exit::error("the game did not start"))?)?)),
+        // The check of the name and the start are two steps: another session was quicker.
+        Err(SupervisorError::StartFailed(_)) => Ok(None),
         Err(error) => Err(Exit::error(error)),
     }
 }

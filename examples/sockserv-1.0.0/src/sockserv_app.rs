@@ -1,7 +1,7 @@
-//! Starts the app where its environment says.
+//! Starts the app where its environment says, and says when it has stopped.
 
 use reld_sdk::schemars::{self, JsonSchema};
-use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs};
+use reld_sdk::{Application, NotStarted, Root, Schema, StartArgs, log};
 use serde::{Deserialize, Serialize};
 
 use crate::sockserv_sup::Door;
@@ -22,6 +22,10 @@ impl Application for App {
         let Env { host, port, acceptors } = args.env()?;
         let door = Door { address: format!("{host}:{port}"), acceptors };
         Ok((Self, Root::new("sockserv_sup", &door)?))
+    }
+
+    async fn stop(&mut self) {
+        log::info!("sockserv has stopped");
     }
 
     fn schema() -> Schema {

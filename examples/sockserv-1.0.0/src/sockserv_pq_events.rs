@@ -10,10 +10,11 @@ pub(crate) struct Relay {
     pub(crate) player: String,
 }
 
-/// An event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
+/// That a game begins, once more where the player failed; and each event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Passed {
+    Begun,
     Event(serde_json::Value),
 }
 
@@ -25,6 +26,7 @@ impl EventHandler for Relay {
     type Message = ();
 
     async fn init(relay: Self) -> Result<Self, NotStarted> {
+        send(relay.session, &Passed::Begun)?;
         Ok(relay)
     }
 

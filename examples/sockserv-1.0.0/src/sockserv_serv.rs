@@ -1,25 +1,18 @@
 //! A session: one client, from its name to the end of its game.
 //!
 //! ```text
-//!   naming --a name--> rolling --y--> joining --found--> playing
-//!     ^                 |  ^ n          ^  |               |
-//!     `------taken------'  `            |  `--lost: ends   | the player began anew
-//!                                       `------------------'
+//!   naming --a name--> rolling --y--> playing
+//!     ^                 |  ^ n
+//!     `------taken------'  `
 //! ```
-
-use std::time::Duration;
 
 use pq_stats::{Dice, Stats};
 use reld_sdk::port::{Connection, Event as PortEvent};
 use reld_sdk::schemars::{self, JsonSchema};
-use reld_sdk::{Exit, GenServer, Info, MonitorRef, Next, NotStarted, Schema, self_pid, send_after};
+use reld_sdk::{Exit, GenServer, Info, MonitorRef, Next, NotStarted, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{dialog, quest};
-
-/// How often a session looks for its player, and how long it waits in between.
-const LOOKS: u8 = 100;
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A session.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,20 +30,18 @@ enum Stage {
     Naming,
     /// It is asked whether it wants these stats.
     Rolling { name: String, stats: Stats },
-    /// Its player is about to be there.
-    Joining { name: String, looks: u8 },
-    /// It sees its player play, until the monitor says otherwise.
-    Playing { name: String, events: MonitorRef },
+    /// It sees its player play, until the monitor says that the game is over.
+    Playing { name: String, game: MonitorRef, has_begun: bool },
 }
 
 /// What a session is sent.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
+    /// Its player begins, or begins anew.
+    Begun,
     /// Something has happened to its player.
     Event(dialog::Event),
-    /// Time to look for its player.
-    Look,
 }
 
 /// What a session does next; the reason of its end otherwise.
@@ -75,8 +66,8 @@ impl GenServer for Session {
             Info::Port(PortEvent::Data { bytes, .. }) => self.hear(&dialog::typed(&bytes)).await,
             Info::Port(PortEvent::Closed { .. }) => Err(Exit::Normal),
             Info::Message(Message::Event(event)) => self.say(&dialog::told(&event)),
-            Info::Message(Message::Look) => self.look().await,
-            Info::Down { monitor, .. } => self.lose(monitor),
+            Info::Message(Message::Begun) => self.start(),
+            Info::Down { monitor, .. } => self.stop(monitor),
             _ => Ok(()),
         };
         done.map_or_else(Next::Stop, |()| Next::Continue)
@@ -97,7 +88,7 @@ impl Session {
                 "n" => self.roll(name)?,
                 _ => self.say(dialog::AGAIN)?,
             },
-            Stage::Joining { name, .. } | Stage::Playing { name, .. } => self.obey(&name, text).await?,
+            Stage::Playing { name, .. } => self.obey(&name, text).await?,
         }
         Ok(self.connection.request_read()?)
     }
@@ -120,41 +111,28 @@ impl Session {
     }
 
     async fn begin(&mut self, name: String, stats: Stats) -> Done {
-        if !quest::begin(&name, stats).await? {
-            self.stage = Stage::Naming;
-            return self.say(dialog::TAKEN);
+        match quest::begin(&name, stats).await? {
+            Some(game) => self.stage = Stage::Playing { name, game, has_begun: false },
+            None => {
+                self.stage = Stage::Naming;
+                self.say(dialog::TAKEN)?;
+            }
         }
-        self.say(dialog::BEGIN)?;
-        self.stage = Stage::Joining { name, looks: LOOKS };
-        self.look().await
-    }
-
-    /// Looks for the player, which may just be starting again.
-    async fn look(&mut self) -> Done {
-        let Stage::Joining { name, looks } = self.stage.clone() else { return Ok(()) };
-        if let Some(events) = quest::watch(&name).await? {
-            self.stage = Stage::Playing { name, events };
-            return Ok(());
-        }
-        let Some(looks) = looks.checked_sub(1) else { return self.end(dialog::GONE) };
-        self.look_later(name, looks)
-    }
-
-    fn look_later(&mut self, name: String, looks: u8) -> Done {
-        self.stage = Stage::Joining { name, looks };
-        let me = self_pid().ok_or(Exit::Noproc)?;
-        send_after(me, LOOK_EVERY, &Message::Look)?;
         Ok(())
     }
 
-    /// The player has begun anew, or is gone.
-    fn lose(&mut self, monitor: MonitorRef) -> Done {
+    /// The player begins; once more where it failed.
+    fn start(&mut self) -> Done {
+        let Stage::Playing { has_begun, .. } = &mut self.stage else { return Ok(()) };
+        let line = if *has_begun { dialog::STARTED_ANEW } else { dialog::BEGIN };
+        *has_begun = true;
+        self.say(line)
+    }
+
+    /// The game is over without the client's doing.
+    fn stop(&self, monitor: MonitorRef) -> Done {
         match &self.stage {
-            Stage::Playing { name, events } if *events == monitor => {
-                let name = name.clone();
-                self.say(dialog::STARTED_ANEW)?;
-                self.look_later(name, LOOKS)
-            }
+            Stage::Playing { game, .. } if *game == monitor => self.end(dialog::GONE),
             _ => Ok(()),
         }
     }
@@ -231,8 +209,8 @@ mod tests {
     fn what_happens_to_the_player_is_shown() {
         let mut session = session();
         session.written(connection(1));
-        let event = Message::Event(dialog::Event::Found { item: "Crumb".to_owned() });
-        session.send(&event).expect("lives");
+        let found = BTreeMap::from([("found", BTreeMap::from([("item", "Crumb")]))]);
+        session.send(&BTreeMap::from([("event", found)])).expect("lives");
         assert_eq!(session.written(connection(1)), b"You found a Crumb.\n");
     }
 }

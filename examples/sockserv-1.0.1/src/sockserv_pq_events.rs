@@ -25,10 +25,11 @@ pub(crate) struct Relay {
     monitor: Option<MonitorRef>,
 }
 
-/// An event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
+/// That a game begins, once more where the player failed; and each event as it came. What it says is read by the session, so that a new kind of event needs no new relay.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Passed {
+    Begun,
     Event(serde_json::Value),
 }
 
@@ -40,6 +41,7 @@ impl EventHandler for Relay {
     type Message = ();
 
     async fn init(watch: Watch) -> Result<Self, NotStarted> {
+        send(watch.session, &Passed::Begun)?;
         let monitor = Some(monitor(watch.session)?);
         Ok(Self { watch, monitor })
     }
@@ -109,12 +111,21 @@ mod tests {
     fn an_event_is_passed_on_whatever_it_is() {
         let mut relay = relay();
         assert_eq!(relay.notify(&BTreeMap::from([("sung", "a song")])), Ok(Handled::Keep));
-        assert!(matches!(relay.sent().as_slice(), [Sent::Info(to, _)] if *to == pid(5)));
+        let [Sent::Info(_, begun), Sent::Info(to, passed)] = &relay.sent()[..] else {
+            panic!("two messages")
+        };
+        assert_eq!((begun.read(), *to), (Ok("begun".to_owned()), pid(5)));
+        let event = BTreeMap::from([(
+            "event".to_owned(),
+            BTreeMap::from([("sung".to_owned(), "a song".to_owned())]),
+        )]);
+        assert_eq!(passed.read(), Ok(event));
     }
 
     #[test]
     fn the_end_of_the_session_ends_the_game_and_the_handler() {
         let mut relay = relay();
+        relay.sent();
         let monitor = relay.state().and_then(|relay| relay.monitor).expect("it watches");
         relay.down(monitor, pid(5), Exit::Killed).expect("lives");
         assert!(matches!(relay.sent().as_slice(), [Sent::Cast(to, _)] if *to == pid(9)));

@@ -1,0 +1,9 @@
+//! Process Quest (S57 to S79): the game of `examples/` over real sockets, upgraded under its players.
+
+mod acceptors;
+mod crowd;
+mod ledger;
+mod names;
+mod play;
+mod session;
+mod upgrade;

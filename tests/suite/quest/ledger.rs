@@ -1,0 +1,138 @@
+//! What a client knows of its player from the lines that it was shown; a line that contradicts the ones before is a fault.
+
+use serde::{Deserialize, Serialize};
+
+/// A player, as it answers itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sheet {
+    pub(super) name: String,
+    pub(super) stats: Stats,
+    pub(super) level: u64,
+    pub(super) experience: u64,
+    pub(super) money: u64,
+    pub(super) loot: Vec<Item>,
+    pub(super) weapon: Gear,
+    pub(super) armour: Gear,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stats {
+    charisma: u8,
+    constitution: u8,
+    dexterity: u8,
+    intelligence: u8,
+    strength: u8,
+    wisdom: u8,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Item {
+    name: String,
+    value: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Gear {
+    name: String,
+    power: u64,
+}
+
+/// A sale, with the level at that time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sale {
+    pub(super) item: String,
+    pub(super) price: u64,
+    pub(super) level: u64,
+}
+
+/// The player as its lines say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ledger {
+    pub(super) level: u64,
+    pub(super) experience: u64,
+    pub(super) money: u64,
+    pub(super) loot: Vec<String>,
+    pub(super) gear: Vec<String>,
+    pub(super) kills: Vec<String>,
+    pub(super) sales: Vec<Sale>,
+    pub(super) quests: usize,
+}
+
+impl Ledger {
+    /// Returns that of a player that begins.
+    pub(super) fn new() -> Self {
+        let gear = ["bare hands", "rags"].map(str::to_owned).to_vec();
+        let (loot, kills, sales) = (Vec::new(), Vec::new(), Vec::new());
+        Self { level: 1, experience: 0, money: 0, loot, gear, kills, sales, quests: 0 }
+    }
+
+    /// Enters a line of the game.
+    #[track_caller]
+    pub(super) fn enter(&mut self, line: &str) {
+        let Some(words) = line.strip_prefix("You ").and_then(|line| line.strip_suffix('.')) else {
+            return self.enter_quest(line);
+        };
+        if let Some(of) = words.strip_prefix("killed ") {
+            let (enemy, experience) = of.split_once(" and gained ").expect("both are said");
+            self.kills.push(without_article(enemy));
+            self.experience += number(experience);
+        } else if let Some(item) = words.strip_prefix("found ") {
+            self.loot.push(without_article(item));
+        } else if let Some(sale) = words.strip_prefix("sold ") {
+            self.sell(sale);
+        } else if let Some(bought) = words.strip_prefix("bought ") {
+            let (item, price) = priced(bought);
+            assert!(!self.gear.contains(&item), "{item} is bought twice: {self:#?}");
+            self.money = self.money.checked_sub(price).unwrap_or_else(|| panic!("{line:?} after {self:#?}"));
+            self.gear.push(item);
+        } else if let Some(level) = words.strip_prefix("are level ") {
+            assert_eq!(number(level), self.level + 1, "{line:?} after {self:#?}");
+            self.level += 1;
+        } else {
+            let is_known =
+                ["fled from ", "carry your loot", "go hunting"].iter().any(|of| words.starts_with(of));
+            assert!(is_known, "{line:?} is no line of the game");
+        }
+    }
+
+    /// Checks that the player is what its lines say.
+    #[track_caller]
+    pub(super) fn agrees_with(&self, sheet: &Sheet) -> bool {
+        let loot = sheet.loot.iter().map(|item| &item.name);
+        self.level == sheet.level
+            && self.experience == sheet.experience
+            && self.money == sheet.money
+            && self.loot.iter().eq(loot)
+            && [&sheet.weapon, &sheet.armour].iter().all(|worn| self.gear.contains(&worn.name))
+    }
+
+    fn sell(&mut self, sale: &str) {
+        let (item, price) = priced(sale);
+        assert_eq!(self.loot.pop().as_ref(), Some(&item), "what was found last is sold first: {self:#?}");
+        self.money += price;
+        self.sales.push(Sale { item, price, level: self.level });
+    }
+
+    fn enter_quest(&mut self, line: &str) {
+        let quest =
+            line.strip_prefix("Quest done: ").unwrap_or_else(|| panic!("{line:?} is no line of the game"));
+        let (_, experience) = quest.split_once(". You gained ").expect("both are said");
+        self.experience += number(experience);
+        self.quests += 1;
+    }
+}
+
+/// Returns the number that a text begins with.
+fn number(text: &str) -> u64 {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("{text:?} begins with no number"))
+}
+
+fn priced(text: &str) -> (String, u64) {
+    let (item, price) = text.rsplit_once(" for ").expect("a price is said");
+    (without_article(item), number(price))
+}
+
+fn without_article(thing: &str) -> String {
+    thing.split_once(' ').expect("a thing has an article").1.to_owned()
+}
