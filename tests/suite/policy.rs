@@ -72,6 +72,7 @@ fn s54_who_does_not_come_to_rest_is_named_and_takes_the_upgrade_back_or_is_left_
     assert_contains(&report.warnings.join("\n"), &[&pids[0], "was left alone"]);
     assert_eq!(node.call(&pids[1], "step"), 2);
     assert_eq!(lingering(&report.lingering), [&pids[0]]);
+    assert_eq!(report.lingering[0].supervisor, node.status().lingering[0].supervisor);
 
     let report = node.report(&["downgrade", "--suspend-timeout", "300", "--unrest", "kill"]);
     assert_eq!(node.pid("stage", "b"), pids[1], "{report:#?}");

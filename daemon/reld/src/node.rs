@@ -151,7 +151,12 @@ impl RuntimeNode {
 
     fn lingerers(&self, pids: &[runtime::Pid]) -> Vec<Lingerer> {
         let infos = pids.iter().filter_map(|pid| self.runtime.process(*pid));
-        infos.map(|info| Lingerer { process: process(&info), vsn: vsn(&info.version) }).collect()
+        let lingerer = |info: ProcessInfo| Lingerer {
+            process: process(&info),
+            supervisor: info.parent.map(|parent| self.runtime.called(parent)),
+            vsn: vsn(&info.version),
+        };
+        infos.map(lingerer).collect()
     }
 
     fn staged_modules(&self) -> Result<Vec<Arc<dyn Module>>, NodeError> {

@@ -376,7 +376,7 @@ fn lingerer(lingerer: &handler::Lingerer) -> r::Lingerer {
     r::Lingerer {
         pid: lingerer.process.pid.to_string(),
         name: lingerer.process.name.clone(),
-        supervisor: None,
+        supervisor: lingerer.supervisor.clone(),
         module: lingerer.process.module.to_string(),
         version: lingerer.vsn.to_string(),
         since_ms: 0,

@@ -368,6 +368,12 @@ impl Runtime {
         self.world.process(pid)
     }
 
+    /// Returns the name of a process, or its pid where it has none.
+    pub fn called(&self, pid: Pid) -> String {
+        let name = self.process(pid).and_then(|info| info.names.into_iter().next());
+        name.unwrap_or_else(|| pid.to_string())
+    }
+
     /// Returns one process in full.
     pub fn details(&self, pid: Pid) -> Option<ProcessDetails> {
         self.world.details(pid)

@@ -250,7 +250,10 @@ impl Fake {
     fn lingering(&self, module: &ModuleName, image: Image) -> Vec<Lingerer> {
         let vsn = self.world.images[&image].1.clone();
         let processes = self.listed(|_, process| process.module == *module && process.image == image);
-        processes.into_iter().map(|process| Lingerer { process, vsn: vsn.clone() }).collect()
+        processes
+            .into_iter()
+            .map(|process| Lingerer { process, supervisor: None, vsn: vsn.clone() })
+            .collect()
     }
 
     fn is_used(&self, image: Image) -> bool {

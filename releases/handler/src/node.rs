@@ -614,6 +614,8 @@ pub struct Lingerer {
     /// The process.
     #[serde(flatten)]
     pub process: Process,
+    /// Its supervisor, by name or pid; `None` outside every tree.
+    pub supervisor: Option<String>,
     /// The version of the code it runs.
     pub vsn: Vsn,
 }

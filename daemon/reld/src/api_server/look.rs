@@ -286,7 +286,7 @@ fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
         version: info.version.clone(),
         code: age(info),
         status: process_status(info),
-        supervisor: info.parent.map(|parent| called(api, parent)),
+        supervisor: info.parent.map(|parent| api.runtime.called(parent)),
         id: info.parent.map_or(Value::Null, |parent| ids.of(api, parent, info.pid)),
         queue: info.queued as u64,
         queue_max: info.bound.map(|(max, _)| max as u64),
@@ -364,12 +364,6 @@ fn letter(letter: &Letter) -> r::Letter {
         Letter::Down(_, from, exit) => (r::LetterKind::Down, from, Value::String(exit.to_string())),
     };
     r::Letter { kind, from: from.to_string(), body }
-}
-
-/// A process by the name that people know it by.
-pub(super) fn called(api: &Api, pid: Pid) -> String {
-    let name = api.runtime.process(pid).and_then(|info| info.names.into_iter().next());
-    name.unwrap_or_else(|| pid.to_string())
 }
 
 async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorReport> {
@@ -581,7 +575,7 @@ fn lingerer(api: &Api, shared: &Shared, info: &ProcessInfo) -> r::Lingerer {
     r::Lingerer {
         pid: info.pid.to_string(),
         name: info.names.first().cloned(),
-        supervisor: info.parent.map(|parent| called(api, parent)),
+        supervisor: info.parent.map(|parent| api.runtime.called(parent)),
         module: info.module.clone(),
         version: info.version.clone(),
         since_ms: millis(since.elapsed()),

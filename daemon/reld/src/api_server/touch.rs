@@ -18,7 +18,7 @@ use tokio::sync::mpsc as channel;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::look::{called, json, lingering, millis, not_loaded, sys_error};
+use super::look::{json, lingering, millis, not_loaded, sys_error};
 use super::{Api, on, on_follow, trace};
 use crate::child_spec::{child_spec, shown};
 
@@ -104,11 +104,11 @@ async fn ask(
             let after = timeout.map_or(0, millis);
             Err(ErrorReport::refused(
                 "timeout",
-                format!("{} did not reply within {after} ms", called(api, pid)),
+                format!("{} did not reply within {after} ms", api.runtime.called(pid)),
             ))
         }
         Ok(Answer::Exit(Exit::Overloaded)) => {
-            let full = format!("the mailbox of {} is full; the call was not sent", called(api, pid));
+            let full = format!("the mailbox of {} is full; the call was not sent", api.runtime.called(pid));
             Err(ErrorReport::refused("overloaded", full)
                 .with_hint("`relctl proc` shows what waits there, and how many it allows"))
         }
@@ -123,7 +123,7 @@ async fn ask(
 /// Returns the bytes of a message that its receiver takes and can decode. OTP delivers any term, and one that no clause
 /// matches ends the server; a typo at a terminal is no reason to lose a state.
 async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<Vec<u8>, ErrorReport> {
-    let name = called(api, pid);
+    let name = api.runtime.called(pid);
     match api.runtime.process(pid).map(|info| info.behaviour) {
         Some(Behaviour::Supervisor) => {
             return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor"))
