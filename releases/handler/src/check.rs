@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Finding, MemberChange, Moved, PackedRelease, PlanError, PurgeMethod, Release,
-    ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
+    Action as PlanAction, Finding, MemberChange, ModuleName, Moved, PackedRelease, PlanError, PurgeMethod,
+    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -88,12 +88,15 @@ pub(crate) fn prepare<N: Node>(
     match candidate(store, to) {
         Ok((documents, mut material)) => {
             let (old, new) = (left.map(packed), packed(documents));
-            prepared.check.warnings.extend(old.iter().flat_map(|old| not_taken(old, &new)));
-            prepared.check.warnings.extend(strangers(&new));
             let script = match &old {
                 Some(old) => plan_windows(&old.release, &new.release, options.windows),
                 None => Ok(Script::boot(&new.release)),
             };
+            let moves = |module: &ModuleName| {
+                script.as_ref().map_or(true, |script| restarts(script) || script.loads(module))
+            };
+            prepared.check.warnings.extend(old.iter().flat_map(|old| not_taken(old, &new, moves)));
+            prepared.check.warnings.extend(strangers(&new));
             if let (Some(old), Ok(script)) = (&old, &script) {
                 let Outlook { obstacle, warning, back } =
                     Outlook::new(&old.release, &new.release, script, options);
@@ -114,15 +117,18 @@ fn packed(documents: Documents) -> PackedRelease {
     PackedRelease { release: documents.release, config: documents.config, libraries: BTreeMap::new() }
 }
 
-/// Returns the messages of the release that is left which the other takes no more, by what their libraries say. One that
-/// is under way when the code changes, or comes from who has not changed, ends its receiver.
-fn not_taken(left: &PackedRelease, to: &PackedRelease) -> Vec<String> {
+/// Returns the messages of the release that is left which modules that move take no more, by what their libraries say. One
+/// that is under way when the code changes, or comes from who has not changed, ends its receiver.
+fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleName) -> bool) -> Vec<String> {
     let findings = diff(left, to).findings.into_iter();
     let said = |finding: Finding| {
         let module = finding.module.map(|module| format!("{module} ")).unwrap_or_default();
         format!("{module}{}", finding.message)
     };
-    findings.filter(|finding| finding.class == "message_not_taken").map(said).collect()
+    let concerns = |finding: &Finding| {
+        finding.class == "message_not_taken" && finding.module.as_ref().is_none_or(&moves)
+    };
+    findings.filter(concerns).map(said).collect()
 }
 
 /// Returns the apps that a release configures and has not. OTP says nothing of them.

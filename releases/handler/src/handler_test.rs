@@ -645,3 +645,15 @@ fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
     let expected = "counter 0.1.2 takes a call of 0.1.1 no more: `stop` is gone; go on reading the old form for one release";
     assert_eq!(warnings, [expected]);
 }
+
+#[test]
+fn a_module_that_keeps_its_code_takes_all_messages_that_it_took() {
+    let site = Site::new();
+    let kept = both_ways(2, "").replace("instructions", "keep = [\"counter\"]\ninstructions");
+    let mut handler = site.handler();
+    handler.goes(&site.pack(0, ""), Outcome::Installed);
+    handler.goes(&site.pack(1, &both_ways(1, "{ update = \"counter\" }")), Outcome::Installed);
+    handler.unpacks(&site.pack(2, &kept));
+    let warnings = handler.check_install(&vsn(2), options()).unwrap().warnings;
+    assert!(!warnings.iter().any(|warning| warning.contains("no more")), "{warnings:?}");
+}

@@ -310,6 +310,11 @@ impl Script {
         self.steps.iter().position(|step| step.action == Action::Switch)
     }
 
+    /// Whether a module gets other code.
+    pub fn loads(&self, wanted: &ModuleName) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Load { module, .. } if module == wanted))
+    }
+
     /// Returns what is left out of states, by module.
     pub fn dropped(&self) -> impl Iterator<Item = (&ModuleName, &Dropped)> {
         let dropped = self.steps.iter().filter_map(|step| match &step.action {
