@@ -263,6 +263,33 @@ fn nothing_is_dropped_below_an_untagged_enum() {
 }
 
 #[test]
+fn a_state_that_may_be_read_as_another_variant_is_told_whatever_changed_in_its_type() {
+    #[derive(Serialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Newer {
+        Far {
+            one: u8,
+            two: u8,
+        },
+        #[expect(dead_code, reason = "only described")]
+        Near {
+            one: u8,
+        },
+    }
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Older {
+        Near { one: u8 },
+        Far { one: u8, two: u8 },
+    }
+    let written = State::write(&Newer::Far { one: 1, two: 2 }).expect("writes");
+    assert_eq!(written.read(), Ok(Older::Near { one: 1 }), "serde takes the first that fits");
+    check_strict::<Newer, Older>("it changed, and may be read as another variant");
+    let same = planned::<Older, Older>(&[]).expect("nothing was renamed");
+    assert_eq!(same.warnings, []);
+}
+
+#[test]
 fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]

@@ -14,6 +14,9 @@
 //! | integer | integer of at least its range | the same, or additive |
 //! | any other difference | | needs code |
 //!
+//! A state of shapes that look alike (an `untagged` enum) needs code if anything of it changed, the order of its variants
+//! included: the reader takes the first that fits.
+//!
 //! A keyword that is not known here has to be equal on both sides, and so has what serde lays over
 //! each other (`flatten`, a tag within): in doubt a person is asked.
 //!
@@ -161,7 +164,19 @@ impl<'a> Comparison<'a> {
             return Differences::default();
         }
         let all = self.several(&writers, &readers, path);
-        if are_told_apart(&writers) && are_told_apart(&readers) { all } else { all.hidden() }
+        if are_told_apart(&writers) && are_told_apart(&readers) {
+            return all;
+        }
+        let mut all = all.hidden();
+        let is_same = || is_same([self.writer, self.reader], writer, reader);
+        if all.verdict() < Verdict::NeedsCode && matches!(self.unread, Unread::Refused(_)) && !is_same() {
+            let text = format!(
+                "{} changed, and may be read as another variant: its bytes do not show which it is",
+                place(path)
+            );
+            all.needs_code(Kind::Hidden, text);
+        }
+        all
     }
 
     fn several(&mut self, writers: &[Shape<'a>], readers: &[Shape<'a>], path: &str) -> Differences {
