@@ -50,6 +50,7 @@
  *   effect when no library handles the signal, a default for a fault (SIGSEGV and the like) at once. The handlers of a library
  *   are taken off after its `unload`, when its threads have ended; a signal that no library handles any more does nothing.
  *   wait, waitpid(-1) and their like find children in the daemon's process group; wait for others by their pid.
+ *   The working directory and the umask are shared by all apps; the daemon depends on neither.
  *
  * Names ending in _app belong to the library; what ends in _host belongs to the daemon.
  */

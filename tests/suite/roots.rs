@@ -1,12 +1,13 @@
 //! What is the node's by its name only is not the node's: folders, files and sockets of others.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use reld_api::response::NodeStatus;
 use reld_tests::{Node, Run, assert_contains, eventually, release};
 use tempfile::TempDir;
 
@@ -112,6 +113,72 @@ fn a_second_daemon_is_refused_whatever_files_are_deleted_and_told_of_the_first()
     let told = refused(&node.root(), &node.root().with_file_name("other"));
     assert_contains(&told, &["is in use by", &format!("process {} (reld", node.id())]);
     node.ok(&["status"]);
+}
+
+/// Returns everything below a folder that has another access mode than it is to have.
+fn odd_modes(folder: &Path, is_private: bool) -> Vec<String> {
+    let mut odd = Vec::new();
+    for entry in fs::read_dir(folder).expect("it can be read") {
+        let path = entry.expect("it can be read").path();
+        let found = fs::symlink_metadata(&path).expect("it is there");
+        let is_private = is_private || path.ends_with("run");
+        let expected: &[u32] = match (found.is_dir(), is_private) {
+            (true, true) => &[0o700],
+            (true, false) => &[0o755],
+            (false, true) => &[0o400],
+            // A program's, and another file's.
+            (false, false) => &[0o755, 0o644],
+        };
+        let mode = found.permissions().mode() & 0o7777;
+        if !expected.contains(&mode) {
+            odd.push(format!("{}: {mode:o}", path.display()));
+        }
+        odd.extend(if found.is_dir() { odd_modes(&path, is_private) } else { Vec::new() });
+    }
+    odd
+}
+
+#[test]
+fn the_working_directory_and_the_umask_of_an_app_are_not_the_nodes() {
+    for umask in ["0", "0777", "027"] {
+        let code = format!(
+            "#include <sys/stat.h>\nvoid line(void) {{ umask({umask}); if (chdir(\"/\") != 0) abort(); }}"
+        );
+        let (_scratch, tarball) = plant("1.0.0", library("1.0.0", Language::C, &code));
+        let folder = scratch();
+        let path = |name: &str| folder.path().join(name);
+        let mut daemon = Node::daemon_in(Path::new("a/root"));
+        daemon.args(["--socket", "b/socket"]).current_dir(folder.path()).stderr(Stdio::null());
+        let _daemon = Daemon(daemon.spawn().expect("the daemon can be run"));
+        let relctl = |args: &[&str]| {
+            let mut relctl = Command::new(Node::relctl_program());
+            Run::of(relctl.env("RELD_SOCKET", path("b/socket")).args(args))
+        };
+        eventually("it answers", || (relctl(&["status"]).code == 0).then_some(()));
+        relctl(&["upgrade", &tarball]).expect(0);
+        relctl(&["call", "meter", r#""read""#]).expect(0);
+        relctl(&["upgrade", &release("plant-1.1.0")]).expect(0);
+        assert_eq!(odd_modes(&path("a/root"), false), [""; 0], "umask {umask}");
+        assert!(!Path::new("/a").exists());
+        // The daemon that is executed again begins where this one did.
+        relctl(&["upgrade", "1.0.0", "--mode", "restart"]);
+        eventually("it runs the other release", || {
+            let status = relctl(&["--json", "status"]);
+            let status: NodeStatus = (status.code == 0).then(|| status.read())?;
+            (status.release?.version == "1.0.0").then_some(())
+        });
+    }
+}
+
+/// A daemon that ends with the test.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A daemon that ended by itself is no trouble.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A child that the node's app has left behind; ended with the test.

@@ -4,9 +4,9 @@
 //! the old code without any error, and a file that shrinks while it is mapped ends the daemon with a SIGBUS. A copy's
 //! name holds a number that the process never uses again, and its file is new, read-only, and the daemon's own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,7 +53,8 @@ pub(crate) fn prepare(folder: &Path) -> Result<PathBuf, Refusal> {
 }
 
 fn sweep(folder: &Path) -> io::Result<PathBuf> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(SUFFIX) {
@@ -65,7 +66,9 @@ fn sweep(folder: &Path) -> io::Result<PathBuf> {
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
-    file.write_all(bytes).inspect_err(|_| {
+    // An app may have changed the umask, which is the process's.
+    let private = Permissions::from_mode(0o400);
+    file.set_permissions(private).and_then(|()| file.write_all(bytes)).inspect_err(|_| {
         // Best effort: the failure to write is what the caller hears of.
         let _ = fs::remove_file(path);
     })

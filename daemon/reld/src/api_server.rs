@@ -35,6 +35,7 @@ use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
 use reld_loader::Loader;
 use reld_runtime::{Pid, Runtime, contained, contained_task};
+use reld_store::make_folder;
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -78,7 +79,7 @@ type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
 /// As for [`SocketFile::listen`].
 pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     if let Some(folder) = socket.parent() {
-        std::fs::create_dir_all(folder)?;
+        make_folder(folder, 0o755)?;
     }
     let (listener, file) = SocketFile::listen(socket)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;

@@ -44,6 +44,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Returns the same with paths that hold wherever an app changes the working directory to.
+    pub(crate) fn anchored(self) -> anyhow::Result<Self> {
+        let anchored = |path: &Path| {
+            std::path::absolute(path).with_context(|| format!("{} cannot be found from here", path.display()))
+        };
+        Ok(Self { root: anchored(&self.root)?, socket: anchored(&self.socket)?, ..self })
+    }
+
     /// Returns what the command line sets of apps' environments; of a key that is set twice the last value.
     pub(crate) fn environment(&self) -> Config {
         let mut all = Config::default();

@@ -13,6 +13,7 @@ use reld_api::ErrorReport;
 use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, StopCause, contained, contained_task};
+use reld_store::make_folder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -232,7 +233,7 @@ fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
         removed => removed,
     };
     removed
-        .and_then(|()| std::fs::create_dir_all(&folder))
+        .and_then(|()| make_folder(&folder, 0o700))
         .with_context(|| format!("the folder {} cannot be emptied", folder.display()))?;
     Ok(folder)
 }
@@ -324,6 +325,8 @@ async fn stop(runtime: Runtime, next: Next) {
 fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
     tracing::info!(name: "daemon.restart", "the daemon executes itself again");
     log.flush(FLUSH);
+    // One that is gone can be missing in the words of the command line only.
+    let _ = environment.folder().map(std::env::set_current_dir);
     let mut again = std::process::Command::new(program()?);
     let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
     Err(error).context("the daemon could not be executed again")

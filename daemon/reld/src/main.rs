@@ -62,6 +62,10 @@ fn main() -> ExitCode {
 
 /// Runs the daemon, whose log has its last words, too.
 fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
+    let config = match config.anchored() {
+        Ok(config) => config,
+        Err(error) => return config::fail(&error),
+    };
     let form = if config.log_json { Form::Json } else { Form::Text };
     let log = match Log::to_stderr(form).context("the log cannot be started") {
         Ok(log) => log,

@@ -1,9 +1,9 @@
 //! Every change of the disk, behind one value, so that a test can stop the store at any of them.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The steps by which the store changes the disk. Reading needs no such fence and uses `std::fs`.
@@ -24,17 +24,44 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
+/// Access mode of a folder.
+const MODE_FOLDER: u32 = 0o755;
+
+/// Makes a folder, and those above it that are missing, with this access mode: the umask is the process's, and an app may
+/// change it at any time.
+///
+/// # Errors
+/// Those of the file system.
+pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(path.parent().ok_or(error)?, mode)?;
+            make_folder(path, mode)
+        }
+        Err(error) => {
+            if path.is_dir() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
 /// The machine's own disk.
 #[derive(Debug)]
 pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        make_folder(path, MODE_FOLDER)
     }
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        Ok(file)
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {

@@ -166,10 +166,10 @@ impl Root {
     }
 }
 
-/// Access mode of a file, before the daemon's umask.
+/// Access mode of a file, whatever the process's umask.
 pub(crate) const MODE_PLAIN: u32 = 0o644;
 
-/// Access mode of a program, before the daemon's umask.
+/// Access mode of a program, whatever the process's umask.
 pub(crate) const MODE_EXECUTABLE: u32 = 0o755;
 
 /// Returns the folder of an app version, as a path below the root.

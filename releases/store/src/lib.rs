@@ -41,6 +41,7 @@ mod verify;
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
 pub use claim::RootLock;
 pub use digest::{Digest, NotADigest};
+pub use disk::make_folder;
 pub use documents::{Documents, docs, docs_of_tarball, texts_of_tarball};
 pub use error::{Error, Fault};
 pub use history::History;

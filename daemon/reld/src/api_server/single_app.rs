@@ -1,5 +1,7 @@
 //! One app by itself: loaded by hand, or moved to another version in the release that runs.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,11 @@ fn unpack(
 ) -> impl FnOnce() -> Result<(SingleApp, TempDir), ErrorReport> + Send + use<> {
     let (platform, folder): (_, PathBuf) = (api.platform.clone(), api.uploads.clone());
     move || {
-        let place = tempfile::tempdir_in(folder).map_err(|fault| {
+        let place = tempfile::tempdir_in(folder).and_then(|place| {
+            // Whatever umask an app has set.
+            std::fs::set_permissions(place.path(), Permissions::from_mode(0o700)).map(|()| place)
+        });
+        let place = place.map_err(|fault| {
             ErrorReport::refused("io", "the app can not be laid out").caused_by(fault.to_string())
         })?;
         let app = SingleApp::unpack(file.path(), &platform, place.path()).map_err(|e| not_unpacked(&e))?;
