@@ -16,7 +16,7 @@ use crate::word::{Word, word};
 #[command(name = "relctl", version, max_term_width = 110)]
 #[command(
     after_help = "Exit codes: 0 done; 1 refused, nothing changed; 2 usage; 3 no daemon; 4 failed and rolled back; \
-                        5 rollback incomplete, node restarts; 7 the way back failed, the new release runs uncommitted; 70 bug"
+                        5 rollback incomplete, node restarts; 7 installed, not committed and not taken back; 70 bug"
 )]
 pub(crate) struct Args {
     #[command(flatten)]

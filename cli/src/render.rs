@@ -341,6 +341,9 @@ pub(crate) fn status(status: &NodeStatus) -> String {
             None => format!("to {}", to.to),
         };
         line(&mut text, format_args!("upgrade    {way}: step {} of {}: {}", to.step, to.of, to.text));
+        if !to.waits_for.is_empty() {
+            line(&mut text, format_args!("waits for  {}", to.waits_for.join(", ")));
+        }
     }
     if let Some(order) = &status.order {
         line(&mut text, format_args!("order      {order} is under way"));

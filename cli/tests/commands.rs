@@ -357,6 +357,7 @@ fn status_says_what_runs_and_what_is_unusual() {
             step: 3,
             of: 9,
             text: "switch".to_owned(),
+            waits_for: Vec::new(),
         }),
         order: Some("upgrade to 1.1.0".to_owned()),
         settling: None,
@@ -1021,7 +1022,14 @@ fn the_history_is_a_table_and_each_entry_reads_as_the_upgrade_did() {
 
 #[test]
 fn attach_ends_as_the_upgrade_does_and_abort_says_what_was_taken_back() {
-    let step = r::Progress { to: "1.1.0".to_owned(), back: None, step: 1, of: 1, text: "switch".to_owned() };
+    let step = r::Progress {
+        to: "1.1.0".to_owned(),
+        back: None,
+        step: 1,
+        of: 1,
+        text: "switch".to_owned(),
+        waits_for: Vec::new(),
+    };
     let ended = [r::Attached::Step(step), r::Attached::Ended(Box::new(taken_back()))];
     assert_snapshot!(relctl(vec![lines::<q::Attach>(&ended)], &["attach"]), @r"
     -> POST /releases/attach {}

@@ -89,6 +89,17 @@ fn an_order_that_waits_is_carried_out_when_its_turn_has_come() {
 }
 
 #[test]
+fn an_order_that_waits_is_answered_that_it_was_not_begun_when_the_node_stops() {
+    let mut node = stage();
+    let upgrade = settling(&node);
+    let waiting = beside(&node, &["downgrade", "2.0.0", "--wait"]);
+    eventually("it waits", || node.status().waiting.into_iter().next());
+    assert!(node.terminate().success());
+    assert_contains(&end(waiting).expect(1).stderr, &["downgrade to 2.0.0 was not begun: the node stops"]);
+    end(upgrade).expect(7);
+}
+
+#[test]
 fn a_commit_ends_a_settling() {
     let node = stage();
     let upgrade = settling(&node);

@@ -265,13 +265,36 @@ fn s68_a_daemon_that_stops_while_a_release_settles_stops_in_order_and_boots_the_
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
     await_step(&node, "settle for 600s");
     assert!(node.terminate().success());
-    end(upgrade);
+    let stopped = end(upgrade).expect(7).stderr;
+    assert_contains(&stopped, &["release 2.0.0 runs, and is not committed", "the daemon stops before"]);
     node.kill_9_and_restart();
     check_runs(&node, "1.0.0", "permanent");
     let entry = last_entry(&node);
     assert_eq!(entry.kind, HistoryKind::Boot);
     let given_up = "release 2.0.0 ran and was not committed; it was given up";
     assert_eq!(warnings(entry), [given_up]);
+}
+
+#[test]
+fn a_release_that_settled_and_could_not_be_committed_is_told_by_exit_code_alarm_and_history() {
+    let node = stage();
+    // A folder in the place of the status table is what no write replaces.
+    let table = node.root().join("releases/RELEASES.toml");
+    let kept = fs::read(&table).expect("it is there");
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "2"]);
+    await_step(&node, "settle for 2s");
+    fs::remove_file(&table).and_then(|()| fs::create_dir(&table)).expect("the root is ours");
+    let failed = end(upgrade).expect(7).stderr;
+    assert_contains(&failed, &["release 2.0.0 runs, and is not committed", "`relctl commit` keeps it"]);
+    check_runs(&node, "2.0.0", "current");
+    assert_contains(&node.status().alarms.join("\n"), &["release 2.0.0 runs and is not committed"]);
+    let entry = last_entry(&node);
+    assert_eq!((entry.outcome, entry.committed), (Outcome::Installed, false));
+    assert_eq!(entry.failure.map(|failure| failure.kind).as_deref(), Some("not_committed"));
+    fs::remove_dir(&table).and_then(|()| fs::write(&table, kept)).expect("the root is ours");
+    node.ok(&["commit"]);
+    check_runs(&node, "2.0.0", "permanent");
+    assert_eq!(node.status().alarms, [""; 0]);
 }
 
 #[test]

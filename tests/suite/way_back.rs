@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::Child;
 
-use reld_api::response::Checked;
+use reld_api::response::{Checked, HistoryKind, HistoryList, Outcome, ReleaseStatus};
 use reld_tests::{Node, assert_contains, eventually, pid_value, release};
 use serde_json::{Value, json};
 
@@ -149,6 +149,80 @@ fn an_abort_whose_way_back_fails_says_so_and_why() {
     assert_contains(&failed, &parts);
     assert_eq!(end(upgrade).expect(7).stderr, failed);
     assert_eq!(node.version(), "2.0.0");
+}
+
+#[test]
+fn an_abort_ends_a_pause_that_waits_and_the_status_names_the_processes_waited_for() {
+    let (node, [a, b]) = stage(&json!(null));
+    let caller = beside(&node, &["call", &a, &json!({ "slow": 600_000 }).to_string(), "--timeout", "700000"]);
+    eventually("it waits in its callback", || node.proc(&a).process.callback);
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--suspend-timeout", "600000"]);
+    let waits_for = eventually("it waits for a process", || {
+        node.status().upgrade.map(|at| at.waits_for).filter(|waits_for| !waits_for.is_empty())
+    });
+    assert_eq!(waits_for, [&*a]);
+    assert_contains(&node.ok(&["status"]).stdout, &[&format!("waits for  {a}")]);
+    assert_contains(&node.ok(&["abort"]).stdout, &["aborted by the operator", "runs 1.0.0 as before"]);
+    end(upgrade).expect(4);
+    assert_eq!(step(&node, &b), json!(0), "the pause is over");
+    assert!(node.proc(&a).process.callback.is_some(), "nobody waited for it");
+    drop(node);
+    end(caller);
+}
+
+#[test]
+fn an_abort_ends_a_conversion_that_does_not_return() {
+    let (node, [a, b]) = stage(&json!("spin"));
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--code-change-timeout", "600000"]);
+    eventually("it converts", || node.status().upgrade.filter(|at| at.text.starts_with("precopy")));
+    assert_contains(&node.ok(&["abort"]).stdout, &["aborted by the operator", "runs 1.0.0 as before"]);
+    end(upgrade).expect(4);
+    assert_eq!([&a, &b].map(|pid| step(&node, pid)), [json!(0), json!(0)]);
+}
+
+#[test]
+fn an_abort_ends_a_child_whose_init_hangs_behind_the_switch_and_the_status_says_what_runs() {
+    for (first, how) in [(667, "waits"), (666, "computes")] {
+        let (_scratch, tarball) = doctored("stage-2.0.0", |files| {
+            let till = "  { update = \"till\", change = { advanced = {} } },\n]\n\n[[down]]";
+            let spec = format!("{{ id = \"c\", module = \"count_server\", args = {first} }}");
+            let start = format!("  {{ apply = \"supervisor:start_child\", args = [\"stage\", {spec}] }},\n");
+            let more = till.replace("]\n\n", &format!("{start}]\n\n"));
+            edit(files, "lib/stage-0.2.0/appup.toml", till, &more);
+        });
+        let node = Node::start();
+        node.ok(&["upgrade", &release("stage-1.0.0")]);
+        let a = node.pid("stage", "a");
+        node.ok(&["unpack", &tarball]);
+        let upgrade = beside(&node, &["upgrade", "2.0.0"]);
+        let status = eventually("the child starts", || {
+            let status = node.status();
+            let is_there = |text: &str| text.starts_with("apply supervisor:start_child");
+            status.upgrade.as_ref().is_some_and(|at| is_there(&at.text)).then_some(status)
+        });
+        let runs = status.release.expect("a release runs");
+        assert_eq!((&*runs.version, runs.status), ("2.0.0", ReleaseStatus::Current), "{how}");
+        assert_eq!(step(&node, &a), json!(2), "its code runs");
+        assert_contains(&node.ok(&["abort"]).stdout, &["2.0.0 was taken back", "aborted by the operator"]);
+        end(upgrade).expect(4);
+        assert_eq!((node.version(), node.pid("stage", "a")), ("1.0.0".to_owned(), a.clone()), "{how}");
+        assert_eq!(step(&node, &a), json!(0));
+        let children = node.tree("stage").children;
+        assert!(!children.is_empty() && children.iter().all(|child| child.id != json!("c")), "{children:?}");
+    }
+}
+
+#[test]
+fn a_downgrade_that_cannot_take_a_settling_release_back_is_in_the_history_as_what_it_was() {
+    let (node, [a, _]) = stage(&json!(null));
+    let upgrade = beside(&node, &["upgrade", "2.0.0", "--settle", "600"]);
+    eventually("it settles", || node.status().settling);
+    node.ok(&["cast", &a, &json!({ "trouble": "fail_down" }).to_string()]);
+    node.run(&["downgrade"]).expect(7);
+    end(upgrade).expect(7);
+    let last = node.read::<HistoryList>(&["history"]).entries.pop().expect("it is there");
+    let way = (last.kind, last.from.as_deref(), &*last.to, last.outcome);
+    assert_eq!(way, (HistoryKind::Downgrade, Some("2.0.0"), "1.0.0", Outcome::NotTakenBack));
 }
 
 const SETTLES: [&str; 4] = ["upgrade", "2.0.0", "--settle", "1"];

@@ -123,12 +123,13 @@ pub enum ExitCode {
     Usage,
     /// 3: no daemon answers.
     NoDaemon,
-    /// 4: failed and rolled back; the node is as before.
+    /// 4: failed and rolled back, or taken back; the release before runs, and what was lost is named.
     RolledBack,
     /// 5: the rollback is incomplete; the node restarts into the permanent release.
     Incomplete,
-    /// 7: the way back failed; the new release runs, uncommitted.
-    NotTakenBack,
+    /// 7: the release is installed and not committed: it could neither be taken back nor, or not yet, be made permanent. A
+    /// restart gives it up.
+    Uncommitted,
     /// 70: a bug of ours.
     Bug,
 }
@@ -140,7 +141,7 @@ const EXIT_CODES: [(ExitCode, u8); 8] = [
     (ExitCode::NoDaemon, 3),
     (ExitCode::RolledBack, 4),
     (ExitCode::Incomplete, 5),
-    (ExitCode::NotTakenBack, 7),
+    (ExitCode::Uncommitted, 7),
     (ExitCode::Bug, 70),
 ];
 
@@ -152,7 +153,7 @@ impl ExitCode {
             Self::Usage => 400,
             Self::Refused => 409,
             Self::NoDaemon => 503,
-            Self::RolledBack | Self::Incomplete | Self::NotTakenBack | Self::Bug => 500,
+            Self::RolledBack | Self::Incomplete | Self::Uncommitted | Self::Bug => 500,
         }
     }
 }

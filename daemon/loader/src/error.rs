@@ -187,7 +187,7 @@ pub enum Refusal {
     },
 
     /// It was not loaded in time. What is still loaded is thrown away when it comes.
-    #[error("it was not loaded within {0:?}: a constructor or load function of a library does not return")]
+    #[error("it was not loaded within {:?}: a constructor or load function of a library does not return", rounded(*.0))]
     Deadline(Duration),
 
     /// The loader panicked. The library may stay mapped.
@@ -209,4 +209,23 @@ pub enum Refusal {
         /// The symbol.
         symbol: &'static str,
     },
+}
+
+/// Returns a time as people read it: what is left of a deadline has nanoseconds.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(
+        u64::try_from(time.as_micros().div_ceil(10_000)).unwrap_or(u64::MAX).saturating_mul(10),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_told_without_what_of_it_had_passed_before() {
+        let told = Refusal::Deadline(Duration::from_nanos(29_999_985_879)).to_string();
+        assert!(told.starts_with("it was not loaded within 30s: "), "{told}");
+        assert_eq!(rounded(Duration::from_millis(250)), Duration::from_millis(250));
+    }
 }

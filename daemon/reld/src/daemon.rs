@@ -117,6 +117,8 @@ async fn serve(
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
     let records = Records::new(store.history());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
+    let interrupt = handler.interrupt();
+    runtime.heed(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?;
     // Before anybody can be served: the boot comes before every order.

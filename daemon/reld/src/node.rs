@@ -284,6 +284,7 @@ impl RuntimeNode {
                 let reason = no_way_back(&cause, limit);
                 NodeError::NoWayBack { process: who(pid), from: vsn(&from), to: vsn(&to), reason }
             }
+            ConvertError::GivenUp => NodeError::GivenUp,
             ConvertError::Starved => NodeError::Starved { module: module.clone(), after_ms: millis(limit) },
         }
     }
@@ -296,7 +297,7 @@ fn no_way_back(cause: &ConvertError, limit: Duration) -> String {
         ConvertError::TimedOut { version, .. } => {
             format!("{version} did not return within {} ms", millis(limit))
         }
-        ConvertError::NoWayBack { .. } | ConvertError::Starved => cause.to_string(),
+        ConvertError::NoWayBack { .. } | ConvertError::Starved | ConvertError::GivenUp => cause.to_string(),
     }
 }
 

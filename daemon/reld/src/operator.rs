@@ -207,6 +207,8 @@ impl Operator {
     /// Has the upgrade under way end early since the daemon stops, and waits until it has.
     pub(crate) async fn stop(&self) {
         self.interrupt.ask(Wish::Stop);
+        // Whoever waits is answered now: later the daemon is gone.
+        self.board.send_modify(|board| board.stops = true);
         self.pass().await;
     }
 

@@ -175,7 +175,7 @@ pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
 /// Returns what is to be said of a move that failed, without the report.
 pub(crate) fn failure(report: &handler::Report) -> Option<ErrorReport> {
     match report.outcome {
-        Outcome::Installed => None,
+        Outcome::Installed => report.commit_error.as_ref().map(|error| not_committed(report, error)),
         Outcome::RolledBack => Some(failed(report, ExitCode::RolledBack)),
         Outcome::TakenBack => Some(taken_back(report)),
         Outcome::NotTakenBack => Some(not_taken_back(report)),
@@ -194,6 +194,11 @@ pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String
 /// Returns from where to where an order has changed the node, where it did.
 pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<String>, String)> {
     match ended {
+        // A downgrade that was to take back what settled, and could not.
+        Ok(Ended::Moved(report)) if report.settled.is_some() && report.outcome != Outcome::Installed => {
+            let to = report.from.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            Some((Some(report.to.to_string()), to))
+        }
         Ok(Ended::Moved(report)) if report.changed => {
             Some((report.from.as_ref().map(ToString::to_string), report.to.to_string()))
         }
@@ -267,9 +272,17 @@ fn taken_back(report: &handler::Report) -> ErrorReport {
     error
 }
 
+/// A release that runs and was to be permanent.
+fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
+    let message = format!("{} runs, and is not committed", report.what());
+    ErrorReport::new("not_committed", message, ExitCode::Uncommitted).caused_by(error).with_hint(
+        "`relctl commit` keeps it, `relctl downgrade` goes back; a restart of the daemon gives it up",
+    )
+}
+
 /// A release that did badly and could not be taken back: it runs on.
 fn not_taken_back(report: &handler::Report) -> ErrorReport {
-    let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::NotTakenBack);
+    let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::Uncommitted);
     error.causes = unsettled(report);
     if let Some(failure) = &report.failure {
         error.step = Some(failed_step(failure));

@@ -477,7 +477,11 @@ fn ask(
     let (done, answer) = mpsc::channel();
     let patience = deadline.saturating_duration_since(Instant::now());
     world.call(kind, process, body, Some(patience), Box::new(move |answer| done.send(answer).unwrap_or(())));
-    answer.recv()
+    match kind {
+        // The end of an application is never given up.
+        RequestKind::StartPhase => Ok(world.wait_for(&answer, deadline).unwrap_or(Answer::Timeout)),
+        _ => answer.recv(),
+    }
 }
 
 fn start_process(
@@ -499,10 +503,10 @@ fn start_process(
     let app_env = Arc::clone(env);
     let starter = Some((OUTSIDE, reference));
     let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter, watch: None });
-    match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Answer::Reply(reply)) => Ok((pid, reply)),
-        Ok(Answer::Exit(exit)) => Err(AppError::Failed { app: app(), exit }),
-        Ok(Answer::Timeout) | Err(_) => {
+    match world.wait_for(&answer, deadline) {
+        Some(Answer::Reply(reply)) => Ok((pid, reply)),
+        Some(Answer::Exit(exit)) => Err(AppError::Failed { app: app(), exit }),
+        Some(Answer::Timeout) | None => {
             world.signal(pid, Signal::End(Exit::Killed));
             Err(AppError::TimedOut { app: app(), what: "start" })
         }

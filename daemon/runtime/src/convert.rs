@@ -125,6 +125,9 @@ pub enum ConvertError {
     /// No thread was free to convert anything for all that time.
     #[error("no thread was free")]
     Starved,
+    /// The upgrade was given up meanwhile.
+    #[error("the upgrade was given up")]
+    GivenUp,
 }
 
 impl ConvertError {
@@ -133,7 +136,7 @@ impl ConvertError {
         match self {
             Self::Refused { pid, .. } | Self::TimedOut { pid, .. } => Some(*pid),
             Self::NoWayBack { cause, .. } => cause.pid(),
-            Self::Starved => None,
+            Self::Starved | Self::GivenUp => None,
         }
     }
 }
@@ -195,6 +198,12 @@ impl Order {
         self.to.as_ref().is_some_and(|(_, passage)| passage.back.is_some())
     }
 }
+
+/// How often is looked whether the upgrade is given up.
+const HEED: Duration = Duration::from_millis(20);
+
+/// A conversion that is given up and has taken so long already is told of as one that does not come back.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// Converts the states of these processes to shadows, and waits for that. `limit` is for each state by itself, as the
 /// time-out of `sys:change_code` is in OTP.
@@ -325,17 +334,29 @@ impl Work {
 
     fn wait(&self, limit: Duration) -> Result<Done, ConvertError> {
         let mut state = self.state.lock();
-        let mut begun = 0;
+        let (mut begun, mut idle) = (0, Instant::now());
         while state.ended < self.at.len() && state.error.is_none() {
             let oldest = self.at.iter().filter_map(|station| *station.at.lock()).min_by_key(|at| at.since);
-            let since = oldest.map_or_else(Instant::now, |at| at.since);
-            if !self.done.wait_until(&mut state, since + limit).timed_out() {
+            let begun_before = std::mem::replace(&mut begun, self.lanes.begun());
+            if oldest.is_some() || begun != begun_before {
+                idle = Instant::now();
+            }
+            let since = oldest.map_or(idle, |at| at.since);
+            let until = (since + limit).min(Instant::now() + HEED);
+            if !self.done.wait_until(&mut state, until).timed_out() {
                 continue;
             }
-            let begun_before = std::mem::replace(&mut begun, self.lanes.begun());
+            if self.world.is_given_up() {
+                self.at.iter().for_each(|station| drop(self.abandon(station, SLOW)));
+                state.error = Some(ConvertError::GivenUp);
+                continue;
+            }
+            if Instant::now() < since + limit {
+                continue;
+            }
             state.error = match self.at.iter().find_map(|station| self.abandon(station, limit)) {
                 Some(error) => Some(error),
-                None if oldest.is_none() && begun == begun_before => Some(ConvertError::Starved),
+                None if oldest.is_none() && begun == self.lanes.begun() => Some(ConvertError::Starved),
                 None => None,
             };
         }

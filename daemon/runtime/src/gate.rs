@@ -72,6 +72,10 @@ pub(crate) trait Processes {
     fn waits_for(&self, pid: Pid) -> Vec<From>;
     /// Lets a parked process look again.
     fn unpark(&self, pid: Pid);
+    /// Says that nobody wants the gate any more: no member is waited for.
+    fn is_given_up(&self) -> bool {
+        false
+    }
 }
 
 /// A claimed process that is about to run its next callback.
@@ -209,6 +213,11 @@ impl GateHouse {
         if processes.module(pid, |module| gate.is_member(module)) == Some(true) {
             gate.state.lock().newborn.push(pid);
         }
+    }
+
+    /// Returns the members that a gate which is up still waits for.
+    pub(crate) fn awaited(&self, processes: &impl Processes) -> Vec<Pid> {
+        self.gate(&self.up).map(|gate| gate.awaited(processes)).unwrap_or_default()
     }
 
     /// A process that this gate counted came to rest, or ended.
@@ -378,7 +387,7 @@ impl Gate {
             let state = self.state.lock();
             (state.counted.clone(), state.given_up.clone())
         };
-        let waited = raised.elapsed();
+        let (waited, is_given_up) = (raised.elapsed(), processes.is_given_up());
         let terms = |module: Option<&str>| {
             let member = module.and_then(|module| terms.get(module)).copied();
             member.unwrap_or_else(|| supervisors_terms(terms))
@@ -391,9 +400,21 @@ impl Gate {
                     return None;
                 }
                 let member = processes.module(pid, terms)?;
-                (waited >= member.timeout).then_some((pid, member.unrest))
+                (is_given_up || waited >= member.timeout).then_some((pid, member.unrest))
             })
             .collect()
+    }
+
+    /// Returns the counted processes that have not come to rest, each once.
+    fn awaited(&self, processes: &impl Processes) -> Vec<Pid> {
+        let counted = {
+            let state = self.state.lock();
+            let is_awaited = |pid: &&Pid| !state.closed && !state.given_up.contains(pid);
+            state.counted.iter().filter(is_awaited).copied().collect()
+        };
+        let mut awaited = each_once(counted);
+        awaited.retain(|pid| processes.is_counted(*pid, self.number));
+        awaited
     }
 
     fn give_up(&self, late: impl Iterator<Item = Pid>) {

@@ -376,6 +376,19 @@ impl World {
     }
 
     /// Returns the children of a supervisor, latest started first. `None` for other processes.
+    /// Returns the children of a supervisor whose init it waits for.
+    pub(crate) fn starting_children(&self, supervisor: Pid) -> Vec<Pid> {
+        let rows =
+            self.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
+        let starting = |child: Child| match child {
+            Child::Starting(pid) => Some(pid),
+            _ => None,
+        };
+        let rows = rows.flatten();
+        rows.map(|rows| rows.read().iter().filter_map(|row| starting(row.child)).collect())
+            .unwrap_or_default()
+    }
+
     pub(crate) fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
         let rows = self.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
         let rows = rows.read();

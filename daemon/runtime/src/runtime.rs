@@ -79,10 +79,6 @@ const ABANDON_AFTER: Duration = Duration::from_secs(1);
 /// How long a killed task is waited for.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
 impl Runtime {
     /// Starts an empty node whose pool has `width` threads.
     pub fn new(width: usize) -> Self {
@@ -143,6 +139,34 @@ impl Runtime {
         let (done, answer) = mpsc::channel();
         self.call_then(kind, to, body, timeout, move |answer| done.send(answer).unwrap_or(()));
         answer.recv().unwrap_or(Answer::Exit(Exit::Noproc))
+    }
+
+    /// Calls a supervisor for an upgrade. Where the answer does not come in time, or the upgrade is given up, the children
+    /// whose init it waits for are killed, so that nothing is left behind.
+    pub fn call_supervisor(&self, supervisor: Pid, body: Bytes, deadline: Instant) -> Answer {
+        let (done, answer) = mpsc::channel();
+        let done = move |answer| done.send(answer).unwrap_or(());
+        self.call_then(RequestKind::Supervisor, supervisor, body, None, done);
+        if let Some(answer) = self.world.wait_for(&answer, deadline) {
+            return answer;
+        }
+        let starting = self.world.starting_children(supervisor);
+        self.kill(&starting, Instant::now() + 2 * ABANDON_AFTER);
+        let late = if starting.is_empty() { None } else { answer.recv_timeout(KILL_GRACE).ok() };
+        // It says that its child was killed, which is not the reason.
+        late.filter(|late| matches!(late, Answer::Exit(_))).unwrap_or(Answer::Timeout)
+    }
+
+    /// Has waits of an upgrade end early when `given_up` says so.
+    pub fn heed(&self, given_up: impl Fn() -> bool + Send + Sync + 'static) {
+        self.world.given_up.get_or_init(|| Box::new(given_up));
+    }
+
+    /// Returns the members that the gate of an upgrade waits for.
+    pub fn awaited(&self) -> Vec<ProcessInfo> {
+        let world: &World = &self.world;
+        let awaited = world.gate.awaited(world);
+        awaited.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
     /// Asks whether the code that a process runs would decode a message, and gives the message back if so. Decodes with
@@ -230,9 +254,9 @@ impl Runtime {
         let watch = Some(Watch { watcher: OUTSIDE, reference, as_answer: true });
         let start = Start { code, app, args, parent: Pid::NONE, link: None, starter: None, watch };
         let pid = self.world.start(start);
-        let ended_by = |deadline: Instant| match ended.recv_timeout(left(deadline)) {
-            Ok(Answer::Exit(exit)) => Some(exit),
-            Ok(Answer::Reply(_) | Answer::Timeout) | Err(_) => None,
+        let ended_by = |deadline: Instant| match self.world.wait_for(&ended, deadline) {
+            Some(Answer::Exit(exit)) => Some(exit),
+            Some(Answer::Reply(_) | Answer::Timeout) | None => None,
         };
         let exit = ended_by(deadline).unwrap_or_else(|| {
             self.world.signal(pid, Signal::End(Exit::Killed));

@@ -1,9 +1,9 @@
 //! What all parts of a node share, and how processes reach each other.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -76,9 +76,14 @@ pub(crate) struct World {
     pub(crate) fates: Fates,
     /// Conversions and callbacks that were given up and have not come back.
     pub(crate) stuck: Mutex<Vec<Stuck>>,
+    /// Says whether the upgrade under way is given up.
+    pub(crate) given_up: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     outside: Mutex<HashMap<Ref, Asker>>,
     next_outside: AtomicU64,
 }
+
+/// How often what waits looks whether it is given up.
+const HEED: Duration = Duration::from_millis(20);
 
 /// How a process is to be started.
 pub(crate) struct Start {
@@ -95,6 +100,22 @@ pub(crate) struct Start {
 }
 
 impl World {
+    /// Says whether what an upgrade waits for is wanted no more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.get().is_some_and(|given_up| given_up())
+    }
+
+    /// Waits for something until the deadline, or until the upgrade that waits is given up.
+    pub(crate) fn wait_for<T>(&self, answer: &mpsc::Receiver<T>, deadline: Instant) -> Option<T> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match answer.recv_timeout(left.min(HEED)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if left > HEED && !self.is_given_up() => {}
+                answer => return answer.ok(),
+            }
+        }
+    }
+
     pub(crate) fn new(width: usize) -> Arc<Self> {
         let world = Arc::new(Self {
             table: Table::new(),
@@ -113,6 +134,7 @@ impl World {
             apps: Applications::default(),
             fates: Fates::default(),
             stuck: Mutex::default(),
+            given_up: OnceLock::new(),
             outside: Mutex::new(HashMap::new()),
             next_outside: AtomicU64::new(1),
         });

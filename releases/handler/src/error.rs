@@ -125,6 +125,9 @@ pub enum NodeError {
         /// How long was waited.
         after_ms: u64,
     },
+    /// The upgrade was given up while its node waited.
+    #[error("it was given up")]
+    GivenUp,
     /// A conversion did not return.
     #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", .process.app)]
     ChangeCodeTimedOut {

@@ -40,6 +40,8 @@ pub struct Progress<'a> {
     pub steps: usize,
     /// What is done.
     pub title: &'a str,
+    /// Whether the switch is behind it, after which the other release runs.
+    pub is_switched: bool,
 }
 
 /// Takes events. Called inside the pause too, so it must not wait then; at [`Event::Begins`] it may.

@@ -28,6 +28,8 @@ pub struct Interrupt(Arc<Mutex<State>>);
 struct State {
     wish: Option<Wish>,
     goes_back: bool,
+    /// A saga goes forward: what it waits for is given up when a wish comes.
+    is_heeded: bool,
 }
 
 impl Interrupt {
@@ -49,6 +51,17 @@ impl Interrupt {
     /// Forgets an abort, and hears of no further one: the way back begins, which is what it asks for.
     pub(crate) fn go_back(&self) {
         self.enter(true);
+    }
+
+    /// Says whether what the upgrade waits for right now is wanted no more.
+    pub fn is_given_up(&self) -> bool {
+        let state = self.lock();
+        state.is_heeded && state.wish.is_some()
+    }
+
+    /// Notes whether waits end with a wish: not those of what takes something back.
+    pub(crate) fn heed(&self, is_heeded: bool) {
+        self.lock().is_heeded = is_heeded;
     }
 
     fn enter(&self, goes_back: bool) {

@@ -107,9 +107,12 @@ pub(crate) fn run<N: Node>(
         images: BTreeMap::new(),
         undos: Vec::new(),
         doomed: Vec::new(),
+        is_switched: false,
         untried: String::new(),
     };
+    interrupt.heed(true);
     saga.run();
+    interrupt.heed(false);
 }
 
 struct Saga<'a, N> {
@@ -123,6 +126,7 @@ struct Saga<'a, N> {
     images: BTreeMap<AppName, Image>,
     undos: Vec<Undo>,
     doomed: Vec<Process>,
+    is_switched: bool,
     /// Why the way back of states that were converted before the pause was not tried, of those
     /// where it was not.
     untried: String,
@@ -138,7 +142,7 @@ impl<N: Node> Saga<'_, N> {
                 Ok(Some(cause)) | Err(cause) => Err(cause),
             };
             if let Err(cause) = done {
-                self.failed(effect.step, title, &cause);
+                self.failed(effect.step, title, &self.blamed(cause));
                 return self.back();
             }
         }
@@ -150,6 +154,7 @@ impl<N: Node> Saga<'_, N> {
         if let Err(cause) = switched {
             return self.torn(program.switch, "switch", &cause);
         }
+        self.is_switched = true;
         for finish in &program.finishes {
             // Whatever failed, the gate comes down.
             if self.report.failure.is_some() && finish.what != Finish::Lower {
@@ -161,10 +166,27 @@ impl<N: Node> Saga<'_, N> {
                 Err(cause) if finish.what == Finish::Lower => {
                     return self.torn(finish.step, &title, &cause);
                 }
-                Err(cause) => self.failed(finish.step, title, &cause),
+                Err(cause) => self.failed(finish.step, title, &self.blamed(cause)),
             }
         }
         self.compare();
+    }
+
+    /// Returns the wish in place of what it has ended: a wait of the node.
+    fn blamed(&self, cause: Cause) -> Cause {
+        use NodeError::{Apply, Call, GivenUp, Load, NotAtRest, StartApplication};
+        let is_wait = matches!(
+            cause,
+            Cause::Node(
+                Apply { .. }
+                    | Call { .. }
+                    | GivenUp
+                    | Load { .. }
+                    | NotAtRest { .. }
+                    | StartApplication { .. }
+            )
+        );
+        self.interrupt.wish().filter(|_| is_wait).map_or(cause, Cause::Interrupted)
     }
 
     /// Says why the next effect is not to be tried.
@@ -181,7 +203,8 @@ impl<N: Node> Saga<'_, N> {
         what: impl FnOnce(&mut Self) -> Result<T, Cause>,
     ) -> Result<T, Cause> {
         tracing::info!(name: "release.install.step", vsn = %self.report.to, step, of = self.program.steps, title, "step");
-        (self.observer)(Progress { step, steps: self.program.steps, title });
+        let is_switched = self.is_switched;
+        (self.observer)(Progress { step, steps: self.program.steps, title, is_switched });
         let begin = Instant::now();
         let answer = guarded(|| what(self)).map_err(Cause::Panicked);
         let duration_us = begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
@@ -200,9 +223,7 @@ impl<N: Node> Saga<'_, N> {
     fn forward(&mut self, effect: &Effect) -> Result<(), Cause> {
         match effect {
             Effect::Load(library) => {
-                let loaded = self.node.load(library, deadline(self.limits.load), self.interrupt);
-                let cause = |error| self.interrupt.wish().map_or(Cause::Node(error), Cause::Interrupted);
-                let image = loaded.map_err(cause)?;
+                let image = self.node.load(library, deadline(self.limits.load), self.interrupt)?;
                 self.images.insert(library.app.clone(), image);
                 self.undos.push(Undo::Unload(image));
             }
@@ -303,6 +324,7 @@ impl<N: Node> Saga<'_, N> {
 
     /// Takes everything back, newest first. One that fails does not stop the others.
     fn back(mut self) {
+        self.interrupt.heed(false);
         self.compare();
         self.report.outcome = Outcome::RolledBack;
         self.report.left.clear();

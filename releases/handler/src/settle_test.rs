@@ -302,7 +302,7 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     };
     let report = handler.upgrade_settled(&targets[1], options(), settle(), &mut at_end).unwrap();
     assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false));
-    assert_eq!(report.warnings, ["release 1.1.0 is not committed: the daemon stops"]);
+    assert_eq!(report.commit_error.as_deref(), Some("the daemon stops before it has settled"));
     check(&handler, "1.1.0 current, 1.0.0 permanent");
 }
 

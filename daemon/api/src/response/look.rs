@@ -124,6 +124,9 @@ pub struct Progress {
     pub of: usize,
     /// That step as people read it.
     pub text: String,
+    /// The processes that it waits for, which have not come to rest; the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
 }
 
 /// Supervision trees, and the processes outside them.

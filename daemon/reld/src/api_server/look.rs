@@ -19,6 +19,9 @@ use crate::operator::Waiting;
 /// How long a process may take to come to a callback boundary before it is said to be busy.
 const BOUNDARY: Duration = Duration::from_secs(5);
 
+/// How many processes are named that an upgrade waits for.
+const AWAITED_MAX: usize = 8;
+
 /// App code that computes for so long without a break is told in the node's status.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -43,12 +46,17 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
 
 fn status(api: &Api) -> r::NodeStatus {
     let board = api.operator.board();
-    let release =
-        board.running.as_ref().and_then(|vsn| board.releases.get(vsn)).map(|known| r::RunningRelease {
-            name: known.name.to_string(),
-            version: known.version.to_string(),
-            status: super::release::status(known.status),
-        });
+    let runs = board.switched.as_ref().or(board.running.as_ref()).and_then(|vsn| board.releases.get(vsn));
+    let release = runs.map(|known| r::RunningRelease {
+        name: known.name.to_string(),
+        version: known.version.to_string(),
+        // Right after the switch the table has it as it was before.
+        status: match super::release::status(known.status) {
+            r::ReleaseStatus::Permanent => r::ReleaseStatus::Permanent,
+            _ => r::ReleaseStatus::Current,
+        },
+    });
+    let upgrade = board.progress.map(|at| r::Progress { waits_for: awaited(api), ..at });
     let dirty = api.shared.lock().dirty;
     let stuck = stuck(api);
     r::NodeStatus {
@@ -64,11 +72,20 @@ fn status(api: &Api) -> r::NodeStatus {
         settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
         order: board.busy,
         waiting: board.waiting.iter().map(waiting).collect(),
-        upgrade: board.progress,
+        upgrade,
         lingering: lingering(api, |_| true),
         ended: ended(api),
         stuck,
     }
+}
+
+/// Returns the processes that an upgrade under way waits for, for people.
+fn awaited(api: &Api) -> Vec<String> {
+    let named = |info: ProcessInfo| match info.names.first() {
+        Some(name) => format!("{name} {}", info.pid),
+        None => info.pid.to_string(),
+    };
+    api.runtime.awaited().into_iter().take(AWAITED_MAX).map(named).collect()
 }
 
 fn waiting(waiting: &Waiting) -> r::WaitingOrder {

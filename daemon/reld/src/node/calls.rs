@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use reld_api::{request as q, term};
 use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, ModuleName, NodeError};
-use reld_runtime::{self as runtime, Answer, Pid, Request, RequestKind, StopCause};
+use reld_runtime::{self as runtime, Answer, Pid, Request, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
@@ -91,7 +91,7 @@ impl RuntimeNode {
 
     fn ask_supervisor(&self, pid: Pid, request: &Request, deadline: Instant) -> Result<(), String> {
         let body = runtime::term::encode(request);
-        match self.runtime.call(RequestKind::Supervisor, pid, body, Some(left(deadline))) {
+        match self.runtime.call_supervisor(pid, body, deadline) {
             Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
                 runtime::Reply::Ok(_) => Ok(()),
                 runtime::Reply::Error(error) => {

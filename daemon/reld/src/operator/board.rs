@@ -16,6 +16,10 @@ pub(crate) struct Board {
     pub(crate) running: Option<Vsn>,
     /// The release that failed to boot too often.
     pub(crate) gave_way: Option<GaveWay>,
+    /// The release that runs since the switch of the order that is under way.
+    pub(crate) switched: Option<Vsn>,
+    /// Whether the daemon stops: what has not begun never will.
+    pub(crate) stops: bool,
     /// Whether the node is about to restart, since nothing else brings it to a release.
     pub(crate) restarts: bool,
     /// What went wrong and stands until something else is installed or committed.
@@ -63,6 +67,7 @@ impl Board {
     pub(super) fn show(&mut self, handler: &Handler) {
         self.releases = handler.releases().clone();
         self.running = handler.running().cloned();
+        self.switched = None;
         self.gave_way = handler.gave_way();
         self.restarts = handler.needs_restart();
         self.trouble = handler.trouble().map(str::to_owned);

@@ -350,8 +350,12 @@ fn answer_early(begun: &mut Option<oneshot::Sender<Report>>, journey: &Journey<'
 /// Shows a step on the way to a release, or back from it.
 fn show_step(board: &watch::Sender<Board>, to: String, back: Option<&str>, step: reld_handler::Progress<'_>) {
     board.send_modify(|board| {
+        if step.is_switched {
+            board.switched = back.unwrap_or(&to).parse().ok();
+        }
         board.progress = Some(Progress {
             to,
+            waits_for: Vec::new(),
             back: back.map(str::to_owned),
             step: step.step,
             of: step.steps,

@@ -92,6 +92,10 @@ pub(super) async fn take_turn(
         if begins {
             return Ok(Turn(Some(board.clone())));
         }
+        if board.borrow().stops {
+            let message = format!("{} was not begun: the node stops", entry.what);
+            return Err(ErrorReport::refused("stopping", message));
+        }
         if !entry.waits {
             return Err(busy(&board.borrow(), &format!("begin {}", entry.what)));
         }

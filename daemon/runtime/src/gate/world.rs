@@ -43,4 +43,8 @@ impl Processes for World {
         let wake = self.slot(pid).map_or(Wake::Nothing, |slot| slot.unpark(pid.generation));
         self.act_last(pid, wake);
     }
+
+    fn is_given_up(&self) -> bool {
+        Self::is_given_up(self)
+    }
 }

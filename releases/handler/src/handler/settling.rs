@@ -81,9 +81,8 @@ impl<N: Node> ReleaseHandler<N> {
                 self.commit(&mut watch.report);
             }
             Verdict::Leave => {
-                let left = format!("release {} is not committed: the daemon stops", watch.report.to);
                 watch.end(None);
-                watch.report.warnings.push(left);
+                watch.report.commit_error = Some("the daemon stops before it has settled".to_owned());
             }
             Verdict::TakeBack(fault) => {
                 watch.end(Some(fault.clone()));
@@ -134,5 +133,5 @@ impl<N: Node> ReleaseHandler<N> {
 fn tell(report: &Report, title: &str, observer: Observer<'_>) {
     let step = report.steps.last().map_or(0, |step| step.step);
     tracing::info!(name: "release.install.step", vsn = %report.to, step, of = step, title, "step");
-    observer(Event::Step(Progress { step, steps: step, title }));
+    observer(Event::Step(Progress { step, steps: step, title, is_switched: true }));
 }

@@ -131,7 +131,11 @@ impl<N: Node> ReleaseHandler<N> {
                 let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
                 options.crashes.counting(&crashes).to_vec()
             };
-            let mut steps = |progress: Progress<'_>| observer(Event::Step(progress));
+            let is_last = number == programs.len();
+            let mut steps = |progress: Progress<'_>| {
+                let is_switched = progress.is_switched && is_last;
+                observer(Event::Step(Progress { is_switched, ..progress }));
+            };
             saga::run(&mut self.node, program, limits, &self.interrupt, &crashes, &mut part, &mut steps);
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());
             if programs.len() > 1 {
@@ -186,7 +190,14 @@ impl<N: Node> ReleaseHandler<N> {
     pub(super) fn commit(&mut self, report: &mut Report) {
         match self.make_permanent(&report.to) {
             Ok(()) => (report.permanent, report.changed) = (true, true),
-            Err(error) => report.commit_error = Some(chain(&error)),
+            Err(error) => {
+                let error = chain(&error);
+                self.trouble = Some(format!(
+                    "release {} runs and is not committed: {error}; `relctl commit` tries again",
+                    report.to
+                ));
+                report.commit_error = Some(error);
+            }
         }
     }
 }
