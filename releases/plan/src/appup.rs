@@ -8,6 +8,7 @@ use crate::instr_print;
 use crate::instr_read::{self, Bad};
 use crate::name::{AppName, ModuleName};
 use crate::print::Printer;
+use crate::quote::Quoted;
 use crate::read::{self, Fault, Fields, Node};
 use crate::syntax::{InstructionError, Syntax};
 use crate::version::{Vsn, VsnMatch};
@@ -138,7 +139,8 @@ fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &Entry) {
 fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     match node.get_ref() {
         DeValue::String(text) if text.starts_with(TODO) => {
-            let message = format!("{place}: somebody has to write here what belongs in place of {text:?}");
+            let message =
+                format!("{place}: somebody has to write here what belongs in place of {:?}", Quoted(text));
             Some(Bad { class: Syntax::Todo, value: text.as_ref().into(), fault: Fault::at(node, message) })
         }
         DeValue::Array(items) => items.iter().find_map(|item| todo(item, place)),

@@ -11,6 +11,7 @@ use crate::instr::{
     Suspend, SyncWith, Timeout,
 };
 use crate::name::{AppName, ModuleName};
+use crate::quote::Quoted;
 use crate::read::{self, Fault, Fields, Node, ticked};
 use crate::rel::StartType;
 use crate::syntax::Syntax;
@@ -86,7 +87,10 @@ fn bare_word(node: Node<'_>) -> Read<LowLevel> {
     let known = WORDS.into_iter().find(|(name, _)| *name == word);
     known.map(|(_, instruction)| instruction).ok_or_else(|| {
         let words = WORDS.map(|(word, _)| word);
-        let fault = Fault::at(&node, format!("unknown instruction {word:?}, allowed are {}", ticked(&words)));
+        let fault = Fault::at(
+            &node,
+            format!("unknown instruction {:?}, allowed are {}", Quoted(&word), ticked(&words)),
+        );
         bad(Syntax::BadInstruction, &node, fault)
     })
 }
@@ -112,7 +116,7 @@ fn unknown(node: &Node<'_>, fields: &Fields<'_>) -> Fault {
     let words = ticked(&TABLES.map(|(word, _)| word));
     match fields.keys().next() {
         Some((key, span)) => {
-            Fault { span, message: format!("unknown instruction `{key}`, allowed are {words}") }
+            Fault { span, message: format!("unknown instruction `{}`, allowed are {words}", Quoted(key)) }
         }
         None => Fault::at(node, format!("an instruction is needed: {words}")),
     }
@@ -324,7 +328,7 @@ fn read_change(node: Node<'_>) -> Result<Change, Fault> {
     match node.get_ref() {
         DeValue::String(word) if word == "soft" => Ok(Change::Soft),
         DeValue::String(word) if word == "supervisor" => Ok(Change::Supervisor),
-        DeValue::String(word) => Err(Fault::at(&node, format!("unknown word {word:?}, {allowed}"))),
+        DeValue::String(word) => Err(Fault::at(&node, format!("unknown word {:?}, {allowed}", Quoted(word)))),
         DeValue::Table(_) => {
             Fields::of(node, &["advanced"])?.required("advanced", read::data).map(Change::Advanced)
         }

@@ -50,6 +50,7 @@ mod misfit;
 mod name;
 mod plan;
 mod print;
+mod quote;
 mod read;
 mod reason;
 mod rel;
@@ -89,6 +90,7 @@ pub use instr::{
 pub use misfit::misfits;
 pub use name::{AppName, ModuleName, NameError};
 pub use plan::{pick_direction, plan, plan_direction, plan_windows};
+pub use quote::{bounded, printable};
 pub use reason::{Cause, Reason};
 pub use rel::{Rel, RelApp, StartType};
 pub use release::{AppDocs, AppupFile, Release, ReleaseApp};

@@ -4,18 +4,28 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
+
+/// The longest name, in characters. With a version it becomes the name of a folder.
+const LENGTH_MAX: usize = 100;
 
 /// The text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a name: a letter or `_`, then letters, digits, `_`, `-` or `.`")]
+#[error(
+    "{0:?} is not a name: a letter or `_`, then letters, digits, `_`, `-` or `.`, at most {LENGTH_MAX} in all"
+)]
 pub struct NameError(pub String);
 
 /// Every name can become part of a path and of `module:function`, so the alphabet is small.
 fn checked(text: String) -> Result<String, NameError> {
     let head = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let tail = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if head && tail { Ok(text) } else { Err(NameError(text)) }
+    if head && tail && text.len() <= LENGTH_MAX {
+        Ok(text)
+    } else {
+        Err(NameError(Quoted(&text).to_string()))
+    }
 }
 
 macro_rules! name {

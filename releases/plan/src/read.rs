@@ -10,6 +10,8 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::quote::Quoted;
+
 /// Byte range in a document.
 pub(crate) type Span = Range<usize>;
 
@@ -85,7 +87,7 @@ impl<'a> Fields<'a> {
         else {
             return Ok(());
         };
-        let key_name = key.get_ref();
+        let key_name = Quoted(key.get_ref());
         let message = match allowed {
             [] => format!("key `{key_name}` has no meaning here"),
             allowed => format!("unknown key `{key_name}`, allowed are {}", ticked(allowed)),
@@ -173,7 +175,9 @@ pub(crate) fn word<'a, T: Copy>(words: &[(&'static str, T)]) -> impl Fn(Node<'a>
         let text = string(node.clone())?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         let allowed = words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| Fault::at(&node, format!("unknown word {text:?}, allowed are {allowed}")))
+        found.ok_or_else(|| {
+            Fault::at(&node, format!("unknown word {:?}, allowed are {allowed}", Quoted(&text)))
+        })
     }
 }
 

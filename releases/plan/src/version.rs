@@ -6,13 +6,17 @@ use std::str::FromStr;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
+use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
+
+/// The longest version, in characters. It becomes part of the names of files.
+const LENGTH_MAX: usize = 100;
 
 /// Version of an app, of a release or of the daemon: a semantic version, written as a string everywhere.
 ///
 /// Its order is never used to decide a direction: an appup says where one may go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Vsn(Version);
 
 impl Vsn {
@@ -40,12 +44,34 @@ pub struct VsnError {
     reason: String,
 }
 
+impl VsnError {
+    fn new(text: &str, reason: String) -> Self {
+        Self { text: Quoted(text).to_string(), reason }
+    }
+}
+
 impl FromStr for Vsn {
     type Err = VsnError;
 
     fn from_str(text: &str) -> Result<Self, VsnError> {
-        let wrong = |reason: semver::Error| VsnError { text: text.to_owned(), reason: reason.to_string() };
-        Version::parse(text).map(Self).map_err(wrong)
+        if text.len() > LENGTH_MAX {
+            return Err(VsnError::new(text, format!("it is longer than {LENGTH_MAX} characters")));
+        }
+        Version::parse(text).map(Self).map_err(|reason| VsnError::new(text, reason.to_string()))
+    }
+}
+
+impl TryFrom<String> for Vsn {
+    type Error = VsnError;
+
+    fn try_from(text: String) -> Result<Self, VsnError> {
+        text.parse()
+    }
+}
+
+impl From<Vsn> for String {
+    fn from(vsn: Vsn) -> Self {
+        vsn.to_string()
     }
 }
 
@@ -90,8 +116,9 @@ impl FromStr for VsnMatch {
         if let Ok(exact) = text.parse() {
             return Ok(Self::Exact(exact));
         }
-        let wrong = |reason: semver::Error| VsnError { text: text.to_owned(), reason: reason.to_string() };
-        VersionReq::parse(text).map(Self::Requirement).map_err(wrong)
+        VersionReq::parse(text)
+            .map(Self::Requirement)
+            .map_err(|reason| VsnError::new(text, reason.to_string()))
     }
 }
 
