@@ -1,13 +1,14 @@
 //! Reading the documents of a release: from a node, from a tarball, or while it is unpacked.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use reld_plan::{AppDocs, AppupFile, Config, Rel, RelApp, Release, RelupFile, Schemas, Vsn};
 
-use crate::error::{Error, Failure};
+use crate::error::Error;
 use crate::layout::{self, Root};
 use crate::manifest::Manifest;
 use crate::package::Tarball;
@@ -40,7 +41,7 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     let mut texts = BTreeMap::new();
     Tarball::open(tarball)?.files(&manifest, |file, content| {
         if is_document(&file.path) {
-            texts.insert(file.path.clone(), text(content, &tarball.join(&file.path))?);
+            texts.insert(file.path.clone(), text(bounded(content)?, &tarball.join(&file.path))?);
             Ok(())
         } else {
             io::copy(content, &mut io::sink())?;
@@ -60,7 +61,7 @@ pub fn texts_of_tarball(tarball: &Path) -> Result<BTreeMap<String, String>, Erro
     let mut texts = BTreeMap::new();
     Tarball::open(tarball)?.plain_files(|path, content| {
         if is_document(path) {
-            texts.insert(path.to_owned(), text(content, &tarball.join(path))?);
+            texts.insert(path.to_owned(), text(bounded(content)?, &tarball.join(path))?);
         }
         Ok(())
     })?;
@@ -73,12 +74,6 @@ const DOCUMENT_SIZE_MAX: u64 = 16 << 20;
 fn is_document(path: &str) -> bool {
     let is_named = path.ends_with(".toml") || path.ends_with("/schema.json");
     is_named && path.split('/').count() == 3
-}
-
-fn text(content: &mut dyn Read, shown: &Path) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    content.take(DOCUMENT_SIZE_MAX).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8(bytes).map_err(|_| Error::NotText { path: shown.to_owned() })?)
 }
 
 /// A place to look documents up in.
@@ -116,13 +111,37 @@ impl Texts for Staged<'_> {
     }
 }
 
-fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Error::NotText { path: shown.to_owned() }),
-        Err(e) => Err(Error::io("read", shown)(e)),
+/// Reads a document; `None` where there is none.
+///
+/// It has to be a plain file of a bounded size, or a link to one: reading anything else may never
+/// end.
+pub(crate) fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, Error> {
+    // So that a FIFO without a writer opens at once.
+    let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(file);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !file.is_symlink() => return Ok(None),
+        Err(e) => return Err(Error::io("read", shown)(e)),
+    };
+    if !file.metadata().map_err(Error::io("read", shown))?.is_file() {
+        return Err(Error::NotPlain { path: shown.to_owned() });
     }
+    let bytes = bounded(file).map_err(Error::io("read", shown))?;
+    text(bytes, shown).map(Some)
+}
+
+/// Reads one byte more than a document may have.
+fn bounded(content: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    content.take(DOCUMENT_SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>, shown: &Path) -> Result<String, Error> {
+    if bytes.len() as u64 > DOCUMENT_SIZE_MAX {
+        return Err(Error::TooLong { path: shown.to_owned(), max: DOCUMENT_SIZE_MAX });
+    }
+    String::from_utf8(bytes).map_err(|_| Error::NotText { path: shown.to_owned() })
 }
 
 /// The documents that a tarball carries.
@@ -206,6 +225,8 @@ pub(crate) fn expect(path: &Path, expected: &str, found: &str) -> Result<(), Err
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::fixture::{self, RawEntry, raw};
 

@@ -154,6 +154,20 @@ pub enum Error {
         /// Where it is.
         path: PathBuf,
     },
+    /// What should be a document is a folder, a FIFO or a device.
+    #[error("cannot read {}: it is no plain file", path.display())]
+    NotPlain {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A document is too long to be one.
+    #[error("cannot read {}: a document has at most {max} bytes", path.display())]
+    TooLong {
+        /// Where it is.
+        path: PathBuf,
+        /// The bound.
+        max: u64,
+    },
     /// A document speaks of something else than the place where it lies.
     #[error("{} is about {found}, expected {expected}", path.display())]
     OtherDocument {
@@ -321,11 +335,13 @@ pub enum Error {
         /// The path below the root.
         path: String,
     },
-    /// A file that is to be packed is neither a file nor a folder, or has a name that no tarball may hold.
-    #[error("{} can not be packed: only plain files and folders with plain UTF-8 names can", path.display())]
+    /// A file that is to be packed cannot be.
+    #[error("cannot pack {}: {why}", path.display())]
     NotPackable {
         /// The path.
         path: PathBuf,
+        /// Why not, and what to do about it.
+        why: String,
     },
     /// A file was changed while it was packed.
     #[error("{} changed while it was packed; pack again", path.display())]

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod assets;
 mod boots;
 mod cargo;
 mod claim;

@@ -12,7 +12,7 @@ use reld_plan::{
 use crate::error::Error;
 use crate::manifest::{Abi, FileEntry, Manifest};
 use crate::package::{self, Source};
-use crate::{cargo, documents, layout, make, verify};
+use crate::{assets, cargo, documents, layout, make};
 
 /// How deep below the folder of all apps an `app.toml` may lie, in folders.
 const DEPTH_MAX: usize = 8;
@@ -218,10 +218,7 @@ fn choose_folder(order: &Order, folders: &[Folder], wanted: &RelApp) -> Result<F
 
 fn read_appup(folder: &Folder) -> Result<Option<String>, Error> {
     let path = folder.path.join("appup.toml");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = read(&path)?;
+    let Some(text) = documents::text_of_file(&path, &path)? else { return Ok(None) };
     let appup = Appup::parse(&path.to_string_lossy(), &text)?;
     let expected = format!("{} {}", folder.app.name, folder.app.version);
     documents::expect(&path, &expected, &format!("{} {}", appup.app, appup.version))?;
@@ -283,11 +280,8 @@ impl Contents {
     }
 
     fn add_priv(&mut self, folder: &Folder, below: &str, not_carried: bool) -> Result<(), Error> {
-        if !folder.path.join("priv").is_dir() {
-            return Ok(());
-        }
-        for path in verify::files(&folder.path, "priv")? {
-            self.add(format!("{below}/{path}"), Source::File(folder.path.join(&path)), not_carried)?;
+        for (path, file) in assets::files(&folder.path)? {
+            self.add(format!("{below}/{path}"), Source::File(file), not_carried)?;
         }
         Ok(())
     }
@@ -298,7 +292,7 @@ impl Contents {
         self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
         let beside = |name| {
             let path = order.release.with_file_name(name);
-            if path.exists() { read(&path).map(|text| Some((path, text))) } else { Ok(None) }
+            Ok::<_, Error>(documents::text_of_file(&path, &path)?.map(|text| (path, text)))
         };
         if let Some((path, text)) = beside("config.toml")? {
             Config::parse(&path.to_string_lossy(), &text)?;
@@ -395,7 +389,7 @@ fn write(
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(Error::io("read", path))
+    documents::text_of_file(path, path)?.ok_or_else(|| Error::NoDocument { path: path.to_owned() })
 }
 
 #[cfg(test)]

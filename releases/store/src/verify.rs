@@ -106,7 +106,10 @@ pub(crate) fn files(top: &Path, folder: &str) -> Result<Vec<String>, Error> {
     while let Some(folder) = folders.pop() {
         let full = top.join(&folder);
         for name in layout::names(&full)? {
-            let name = name.into_string().map_err(|name| Error::NotPackable { path: full.join(name) })?;
+            let name = name.into_string().map_err(|name| {
+                let why = "its name is not UTF-8; rename it".to_owned();
+                Error::NotPackable { path: full.join(name), why }
+            })?;
             let path = format!("{folder}/{name}");
             let metadata =
                 fs::symlink_metadata(top.join(&path)).map_err(Error::io("read", &top.join(&path)))?;

@@ -320,6 +320,50 @@ fn wrong_instructions_are_all_named_before_anything_is_built() {
 }
 
 #[test]
+fn linked_folders_are_packed_as_what_they_hold_and_the_tarball_is_the_same_as_without_links() {
+    let linked = |link: bool| {
+        let (_folder, order) = author("linked");
+        let app = order.apps.join("some/folder");
+        if link {
+            fs::create_dir(app.join("web")).unwrap();
+            fs::rename(app.join("priv/www"), app.join("web/dist")).unwrap();
+            std::os::unix::fs::symlink("../web/dist", app.join("priv/www")).unwrap();
+        }
+        fs::read(pack(&order, &says("linked", "0.1.0")).unwrap().tarball).unwrap()
+    };
+    assert!(linked(true) == linked(false));
+}
+
+#[test]
+fn pipes_devices_and_links_that_leave_the_app_are_refused_at_once() {
+    let (folder, order) = author("pipes");
+    let [app, release] = ["apps/some/folder", "release"].map(|path| folder.path().join(path));
+    let make = |path: &Path, to: Option<&str>| match to {
+        None => nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap(),
+        Some(to) => std::os::unix::fs::symlink(to, path).unwrap(),
+    };
+    for (path, to, expected) in [
+        (app.join("priv/pipe"), None, "cannot pack "),
+        (app.join("priv/zero"), Some("/dev/zero"), "is a link to /dev/zero, outside of the app's folder"),
+        (app.join("priv/zero"), Some("gone"), "is a link to gone, and nothing is there"),
+        (release.join("relup.toml"), None, "release/relup.toml: it is no plain file"),
+        (release.join("relup.toml"), Some("/dev/zero"), "release/relup.toml: it is no plain file"),
+        (release.join("relup.toml"), Some("gone"), "can not read "),
+    ] {
+        make(&path, to);
+        check_refused(&order, &says("pipes", "0.1.0"), expected);
+        fs::remove_file(path).unwrap();
+    }
+    for path in [app.join("appup.toml"), release.join("config.toml"), order.release.clone()] {
+        fs::rename(&path, folder.path().join("kept")).unwrap();
+        make(&path, None);
+        check_refused(&order, &says("pipes", "0.1.0"), "it is no plain file");
+        fs::rename(folder.path().join("kept"), path).unwrap();
+    }
+    pack(&order, &says("pipes", "0.1.0")).unwrap();
+}
+
+#[test]
 fn an_app_is_found_by_name_and_version_once() {
     let (_folder, order) = author("found");
     let document = order.apps.join("some/folder/app.toml");
