@@ -374,7 +374,17 @@ pub enum Fault {
     NoManifest,
     /// Its manifest can not be read.
     #[error("its manifest.toml is damaged")]
-    BadManifest(#[source] Box<toml::de::Error>),
+    BadManifest(#[source] DocError),
+    /// Its manifest can not be read, and is for a newer reld.
+    #[error(
+        "it needs reld {least} or newer, and this is reld {own}: its manifest.toml has more in it than that knows"
+    )]
+    NewerManifest {
+        /// The least version.
+        least: Vsn,
+        /// The version of this reld.
+        own: Vsn,
+    },
     /// Something claims more room than is granted.
     #[error("it claims {size} bytes where at most {max} are taken")]
     TooLarge {
@@ -386,6 +396,9 @@ pub enum Fault {
     /// A path that would leave the root or lies where no release may write.
     #[error("it names the path {0:?}, which is not below lib/ or releases/")]
     UnsafePath(String),
+    /// A path that no tarball has room for.
+    #[error("it names the path {0:?}, which is longer than 256 bytes")]
+    LongPath(String),
     /// A path that belongs to no app of the release and is not the release's own.
     #[error("it names {0}, which belongs to no app of the release")]
     Misplaced(String),

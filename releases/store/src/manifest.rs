@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use reld_plan::{AppName, Vsn};
+use reld_plan::{AppName, DocError, Vsn, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -19,11 +19,15 @@ pub const MANIFEST: &str = "manifest.toml";
 /// The longest manifest that is read, in bytes.
 pub(crate) const MANIFEST_SIZE_MAX: u64 = 16 << 20;
 
+/// The longest path of a file, in bytes: what the header of a tarball has room for.
+const PATH_MAX: usize = 256;
+
 /// The most that one release may take on disk, in bytes.
 pub(crate) const RELEASE_SIZE_MAX: u64 = 16 << 30;
 
 /// What a tarball holds and what it needs of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The release's name.
     pub name: AppName,
@@ -42,6 +46,7 @@ pub struct Manifest {
 
 /// A version of the boundary between the daemon and its libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Abi {
     /// Must be equal on both sides.
     pub major: u32,
@@ -57,6 +62,7 @@ impl fmt::Display for Abi {
 
 /// One file of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Where it belongs below the root, with `/` between the parts.
     pub path: String,
@@ -94,7 +100,7 @@ impl Manifest {
     /// # Errors
     /// [`Fault`]s that name what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let manifest: Self = toml::from_str(text).map_err(|e| Fault::BadManifest(Box::new(e)))?;
+        let manifest: Self = toml::from_str(text).map_err(|error| misfit(text, &error))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -116,6 +122,11 @@ impl Manifest {
         hasher.digest()
     }
 
+    /// Returns the size of all files together, in bytes.
+    pub fn size(&self) -> u64 {
+        total(self.files.iter())
+    }
+
     /// Returns what is listed for a path below the root.
     pub fn file(&self, path: &str) -> Option<&FileEntry> {
         self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|i| &self.files[i])
@@ -134,7 +145,10 @@ impl Manifest {
     /// Refuses a release that this node can not run.
     pub(crate) fn check_platform(&self, node: &Platform) -> Result<(), Fault> {
         if self.target != node.target {
-            return Err(Fault::OtherTarget { target: self.target.clone(), node: node.target.clone() });
+            return Err(Fault::OtherTarget {
+                target: bounded(&self.target, 100).into_owned(),
+                node: node.target.clone(),
+            });
         }
         if self.abi.major != node.abi.major || self.abi.minor > node.abi.minor {
             return Err(Fault::OtherAbi { abi: self.abi, node: node.abi });
@@ -156,15 +170,36 @@ impl Manifest {
 
     /// Refuses a list of files that can not be laid out below a root.
     pub(crate) fn check(&self) -> Result<(), Fault> {
+        if let Some(file) = self.files.iter().find(|file| file.path.len() > PATH_MAX) {
+            return Err(Fault::LongPath(bounded(&file.path, 100).into_owned()));
+        }
         if let Some(file) = self.files.iter().find(|file| !is_safe(&file.path)) {
             return Err(Fault::UnsafePath(file.path.clone()));
         }
         if let Some(pair) = self.files.windows(2).find(|pair| pair[0].path >= pair[1].path) {
             return Err(Fault::Unsorted(pair[1].path.clone()));
         }
-        let size = self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+        let size = self.size();
         if size > RELEASE_SIZE_MAX { Err(Fault::TooLarge { size, max: RELEASE_SIZE_MAX }) } else { Ok(()) }
     }
+}
+
+/// Says why a manifest cannot be read. One that needs a newer reld may have keys that only that knows.
+fn misfit(text: &str, error: &toml::de::Error) -> Fault {
+    #[derive(Deserialize)]
+    struct Least {
+        reld: Vsn,
+    }
+    let own: Vsn = env!("CARGO_PKG_VERSION").parse().expect("cargo checks versions");
+    match toml::from_str::<Least>(text) {
+        Ok(Least { reld }) if reld > own => Fault::NewerManifest { least: reld, own },
+        _ => Fault::BadManifest(DocError::of_toml(MANIFEST, text, error)),
+    }
+}
+
+/// The sizes are claims: their sum may be beyond all bounds.
+fn total<'a>(files: impl Iterator<Item = &'a FileEntry>) -> u64 {
+    files.fold(0, |sum, file| sum.saturating_add(file.size))
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
@@ -204,6 +239,10 @@ mod tests {
         }
     }
 
+    fn for_any_reld(manifest: Manifest) -> String {
+        Manifest { reld: Vsn::new(0, 0, 0), ..manifest }.print()
+    }
+
     #[track_caller]
     fn check_path(path: &str, is_accepted: bool) {
         let parsed = Manifest::parse(&manifest(vec![file(path, b"")]).print());
@@ -240,6 +279,42 @@ mod tests {
             "lib/a/b\0",
         ] {
             check_path(path, false);
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_quotes_of_a_manifest_is_bounded() {
+        let long = "x".repeat(1 << 20);
+        let node = Platform {
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            abi: Abi { major: 1, minor: 3 },
+            reld: "0.2.0".parse().unwrap(),
+        };
+        let plain = for_any_reld(manifest(vec![file("lib/a/b", b"")]));
+        let path = for_any_reld(manifest(vec![file(&format!("lib/a/{long}"), b"")]));
+        let version = plain.replace("1.1.0", &format!("1.1.0-{long}"));
+        let name = plain.replace("shop", &long);
+        let digest = plain.replace("sha256 = \"", &format!("sha256 = \"{long}"));
+        let key = format!("{long} = 1\n{plain}");
+        for text in [path, version, name, digest, key] {
+            let fault = Manifest::parse(&text).unwrap_err();
+            let source = std::error::Error::source(&fault).map(ToString::to_string).unwrap_or_default();
+            let words = format!("{fault}: {source}");
+            assert!(words.len() < 4096, "{} bytes: {}", words.len(), &words[..200]);
+        }
+        let target = Manifest { target: long, ..manifest(vec![]) };
+        assert!(target.check_platform(&node).unwrap_err().to_string().len() < 400);
+    }
+
+    #[test]
+    fn keys_that_nobody_knows_are_refused_and_a_newer_manifest_by_its_version() {
+        let text = for_any_reld(manifest(vec![file("lib/a-1.0.0/a.so", b"a")]));
+        for (place, key) in [("name =", "color"), ("major =", "patch"), ("path =", "owner")] {
+            let text = text.replace(place, &format!("{key} = 1\n{place}"));
+            let Err(Fault::BadManifest(error)) = Manifest::parse(&text) else { panic!("{key} was taken") };
+            assert!(error.message.starts_with(&format!("unknown field `{key}`")), "{error}");
+            let newer = text.replace("reld = \"0.0.0\"", "reld = \"99.0.0\"");
+            assert!(matches!(Manifest::parse(&newer), Err(Fault::NewerManifest { .. })), "{key}");
         }
     }
 
