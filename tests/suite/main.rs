@@ -44,6 +44,7 @@ mod strangers;
 mod tables;
 mod tour;
 mod upgrade;
+mod uploads;
 mod way_back;
 mod way_down;
 mod windows;

@@ -79,11 +79,7 @@ fn runs(running: Option<&handler::Vsn>) -> String {
 pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
-        handler::Error::Store(store) => {
-            let mut report = ErrorReport::refused(store_kind(store), chain(store));
-            report.hint = hint(store_kind(store)).map(str::to_owned);
-            report
-        }
+        handler::Error::Store(store) => store_error(store),
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
             .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
         handler::Error::Idle => ErrorReport::refused("idle", chain(error))
@@ -101,9 +97,16 @@ pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     }
 }
 
+/// Translates what kept a tarball from being unpacked.
+pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
+    match error {
+        handler::Error::Store(store) => not_unpacked(store),
+        _ => self::error(error),
+    }
+}
+
 /// Translates what is wrong with a tarball; where it lay while it was read is nobody's business.
-pub(crate) fn not_unpacked(error: &handler::Error) -> ErrorReport {
-    let handler::Error::Store(store) = error else { return self::error(error) };
+pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     let reld_store::Error::Tarball { source, .. } = store else {
         return ErrorReport::refused(store_kind(store), "the tarball was not unpacked")
             .caused_by(chain(store));
@@ -117,12 +120,20 @@ pub(crate) fn not_unpacked(error: &handler::Error) -> ErrorReport {
     }
 }
 
+/// Translates what the store refused; nothing was changed.
+fn store_error(store: &reld_store::Error) -> ErrorReport {
+    let mut report = ErrorReport::refused(store_kind(store), chain(store));
+    report.hint = hint(store_kind(store)).map(str::to_owned);
+    report
+}
+
 /// A word for programs; OTP's where the status table refused.
 fn store_kind(error: &reld_store::Error) -> &'static str {
     match error {
         reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
         reld_store::Error::Io { .. } => "io",
         reld_store::Error::Tarball { .. } => "bad_tarball",
+        reld_store::Error::NoRoom { .. } | reld_store::Error::TooFull { .. } => "no_room",
         _ => "bad_release",
     }
 }

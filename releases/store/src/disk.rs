@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use crate::reserve::Room;
+
 /// The steps by which the store changes the disk. Reading needs no such fence and uses `std::fs`.
 pub(crate) trait Disk: Debug + Send + Sync {
     /// Makes a folder and those above it.
@@ -22,6 +24,8 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Deletes a file, a link (never what it points to) or a whole folder.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Returns the room that is left for a folder.
+    fn room(&self, folder: &Path) -> io::Result<Room>;
 }
 
 /// Access mode of a folder.
@@ -83,6 +87,10 @@ impl Disk for RealDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
     }
+
+    fn room(&self, folder: &Path) -> io::Result<Room> {
+        Room::of(folder)
+    }
 }
 
 #[cfg(test)]
@@ -108,11 +116,18 @@ pub(crate) mod double {
         pub(crate) fault: Fault,
         pub(crate) at: usize,
         steps: AtomicUsize,
+        room: Room,
     }
 
     impl FaultyDisk {
         pub(crate) fn new(fault: Fault, at: usize) -> Self {
-            Self { fault, at, steps: AtomicUsize::new(0) }
+            let room = Room { free: 1 << 40, total: 1 << 40 };
+            Self { fault, at, steps: AtomicUsize::new(0), room }
+        }
+
+        /// Returns a disk that never fails, with so much room.
+        pub(crate) fn with_room(room: Room) -> Self {
+            Self { room, ..Self::sound() }
         }
 
         /// Returns a disk that never fails.
@@ -157,6 +172,10 @@ pub(crate) mod double {
 
         fn remove(&self, path: &Path) -> io::Result<()> {
             self.step().and_then(|()| RealDisk.remove(path))
+        }
+
+        fn room(&self, _: &Path) -> io::Result<Room> {
+            Ok(self.room)
         }
     }
 }

@@ -114,6 +114,22 @@ pub enum Error {
         /// The first file that differs, is missing or is too many.
         path: PathBuf,
     },
+    /// The disk is too full for a tarball.
+    #[error(
+        "cannot write below {}: {needed} bytes are needed, {free} are free, and {reserve} bytes stay in reserve; \
+         `relctl remove` gives some back",
+        folder.display()
+    )]
+    TooFull {
+        /// Where it was to be written.
+        folder: PathBuf,
+        /// How much.
+        needed: u64,
+        /// How much is free.
+        free: u64,
+        /// How much of that is not used.
+        reserve: u64,
+    },
     /// The release is out of the table, but some of its files could not be deleted; the next start does that.
     #[error("release {vsn} is removed, but not all of its files are; the next start of reld deletes them")]
     Leftover {
@@ -384,6 +400,12 @@ pub enum Fault {
         least: Vsn,
         /// The version of this reld.
         own: Vsn,
+    },
+    /// More comes than the files that its manifest lists can make.
+    #[error("it goes on beyond the files of its manifest.toml, which make {max} bytes at most")]
+    TooMuch {
+        /// The bound.
+        max: u64,
     },
     /// Something claims more room than is granted.
     #[error("it claims {size} bytes where at most {max} are taken")]

@@ -34,9 +34,11 @@ mod manifest;
 mod pack;
 mod package;
 mod releases_file;
+mod reserve;
 mod room;
 mod store;
 mod unpack;
+mod upload;
 mod verify;
 
 pub use boots::{ATTEMPTS_MAX, Boots, GaveWay, NextBoot};
@@ -52,3 +54,4 @@ pub use manifest::{Abi, FileEntry, MANIFEST, Manifest, Platform};
 pub use pack::{Order, Packed, Probe, Probed, pack};
 pub use store::Store;
 pub use unpack::Unpacked;
+pub use upload::Upload;

@@ -23,7 +23,7 @@ pub(crate) const MANIFEST_SIZE_MAX: u64 = 16 << 20;
 const PATH_MAX: usize = 256;
 
 /// The most that one release may take on disk, in bytes.
-pub(crate) const RELEASE_SIZE_MAX: u64 = 16 << 30;
+pub(crate) const RELEASE_SIZE_MAX: u64 = 4 << 30;
 
 /// What a tarball holds and what it needs of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,11 @@ impl Manifest {
     /// Returns the size of all files together, in bytes.
     pub fn size(&self) -> u64 {
         total(self.files.iter())
+    }
+
+    /// Returns the size of the files that the tarball holds.
+    pub(crate) fn carried_size(&self) -> u64 {
+        total(self.files.iter().filter(|file| !file.not_carried))
     }
 
     /// Returns what is listed for a path below the root.

@@ -26,6 +26,9 @@ use crate::manifest::{FileEntry, MANIFEST, MANIFEST_SIZE_MAX, Manifest};
 /// How much padding may follow the end of the archive, in bytes: tar fills its last record.
 const PADDING_MAX: u64 = 64 * 1024;
 
+/// The size of a header, in bytes.
+const BLOCK: usize = 512;
+
 /// Where the content of a file that is packed comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -78,6 +81,8 @@ pub(crate) fn write(
     manifest: &Manifest,
     sources: &BTreeMap<String, Source>,
 ) -> Result<(), Error> {
+    let text = manifest.print();
+    check_manifest(MANIFEST, text.len() as u64).map_err(|fault| Failure::of(output)(fault.into()))?;
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -88,7 +93,7 @@ pub(crate) fn write(
     let gzip =
         GzBuilder::new().mtime(0).operating_system(255).write(new.as_file_mut(), Compression::default());
     let mut tar = tar::Builder::new(io::BufWriter::with_capacity(digest::BLOCK, gzip));
-    append(&mut tar, &plain_entry(MANIFEST, &manifest.print()), &Source::Text(manifest.print()), output)?;
+    append(&mut tar, &plain_entry(MANIFEST, &text), &Source::Text(text), output)?;
     for file in manifest.files.iter().filter(|file| !file.not_carried) {
         append(&mut tar, file, &sources[&file.path], output)?;
     }
@@ -306,13 +311,43 @@ fn check_end(gzip: impl Read) -> Result<(), Fault> {
     if is_padding { Ok(()) } else { Err(Fault::Trailing) }
 }
 
+/// Returns the most bytes that the tarball of a release may have.
+pub(crate) fn size_max(manifest: &Manifest) -> u64 {
+    let entry = |size: u64| BLOCK as u64 + size.next_multiple_of(BLOCK as u64);
+    let carried = manifest.files.iter().filter(|file| !file.not_carried).map(|file| entry(file.size));
+    packed_size_max(entry(manifest.print().len() as u64) + carried.sum::<u64>())
+}
+
+/// Returns the most bytes that an archive of so many may have when it is compressed: what does not
+/// become smaller grows a little.
+pub(crate) const fn packed_size_max(archive: u64) -> u64 {
+    archive + archive / 8 + PADDING_MAX
+}
+
+/// Reads the manifest at the begin of a tar archive, once enough of that is there.
+pub(crate) fn first_manifest(archive: &[u8]) -> Result<Option<Manifest>, Fault> {
+    let Some(header) = archive.get(..BLOCK) else { return Ok(None) };
+    let header = Header::from_byte_slice(header);
+    let path = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+    check_manifest(&path, 0)?;
+    let size = header.entry_size()?;
+    check_manifest(&path, size)?;
+    check_kind(&path, header.entry_type())?;
+    let end = BLOCK + usize::try_from(size).unwrap_or(usize::MAX);
+    let Some(mut content) = archive.get(BLOCK..end) else { return Ok(None) };
+    read_manifest(&mut Entry { path, size, content: &mut content }).map(Some)
+}
+
+fn check_manifest(path: &str, size: u64) -> Result<(), Fault> {
+    match path {
+        MANIFEST if size > MANIFEST_SIZE_MAX => Err(Fault::TooLarge { size, max: MANIFEST_SIZE_MAX }),
+        MANIFEST => Ok(()),
+        _ => Err(Fault::NoManifest),
+    }
+}
+
 fn read_manifest(entry: &mut Entry<'_>) -> Result<Manifest, Fault> {
-    if entry.path != MANIFEST {
-        return Err(Fault::NoManifest);
-    }
-    if entry.size > MANIFEST_SIZE_MAX {
-        return Err(Fault::TooLarge { size: entry.size, max: MANIFEST_SIZE_MAX });
-    }
+    check_manifest(&entry.path, entry.size)?;
     let mut text = String::new();
     entry.content.read_to_string(&mut text)?;
     Manifest::parse(&text)
@@ -352,6 +387,17 @@ mod tests {
         });
         assert_eq!(tarballs[0], tarballs[1]);
         assert_eq!(tarballs[0][4..8], [0; 4], "the gzip header holds a time");
+    }
+
+    #[test]
+    fn a_release_whose_manifest_nobody_would_read_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut manifest, sources) = release(folder.path());
+        manifest.target = "x".repeat(17 << 20);
+        let output = folder.path().join("out.tar.gz");
+        let error = write(&output, &manifest, &sources).unwrap_err();
+        assert!(matches!(error, Error::Tarball { source: Fault::TooLarge { .. }, .. }), "{error:?}");
+        assert!(!output.exists());
     }
 
     #[test]

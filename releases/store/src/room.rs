@@ -3,8 +3,6 @@
 //! A boot that fails on a full disk, or on one that became read-only, says nothing about its release. So the disk is
 //! asked itself, before a boot and after one that failed.
 
-use nix::sys::statvfs::statvfs;
-
 use crate::error::Error;
 use crate::layout::Root;
 use crate::manifest::Manifest;
@@ -21,8 +19,7 @@ pub(crate) fn check(root: &Root, manifest: Option<&Manifest>) -> Result<(), Erro
     let libraries: u64 = files.iter().filter(|file| file.path.ends_with(".so")).map(|file| file.size).sum();
     let needed = libraries + SLACK;
     let path = root.path();
-    let facts = statvfs(path).map_err(|errno| Error::io("look at the disk of", path)(errno.into()))?;
-    let free = facts.blocks_available() * facts.fragment_size();
+    let free = root.disk().room(path).map_err(Error::io("look at the disk of", path))?.free;
     if free < needed {
         return Err(Error::NoRoom { root: path.to_owned(), free, needed });
     }

@@ -19,6 +19,7 @@ use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::package::Tarball;
+use crate::reserve;
 use crate::verify;
 
 /// What an unpack led to.
@@ -50,6 +51,7 @@ pub(crate) fn unpack(root: &Root, tarball: &Path, manifest: &Manifest) -> Result
 }
 
 fn stage(root: &Root, tarball: &Path, manifest: &Manifest, staged: &Path) -> Result<(), Error> {
+    reserve::check(root.disk(), root.path(), manifest.carried_size())?;
     let release = staged.join(layout::release_dir(&manifest.version));
     root.create_dir(&staged.join("lib"))?;
     root.create_dir(&release)?;

@@ -1,20 +1,24 @@
 //! Release verbs: orders to the operator, and what it knows.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_handler::{Ended, Order, Status};
+use reld_handler::{Ended, KnownApp, Order, Status};
+use reld_store::Upload;
 use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 
 use super::order::{self, Here, version};
 use super::{Api, on, on_upload};
 use crate::history::Asked;
 use crate::operator::{Begun, Done, Entry};
-use crate::report::{check_error, checked, error, moved, not_unpacked};
+use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
+
+/// How many chunks of an upload wait to be stored.
+const CHUNKS_AHEAD: usize = 4;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = on_upload(router, |api: Api, request: q::Unpack, body| unpack(api, request, body));
@@ -28,34 +32,57 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on(router, |api: Api, _: q::Releases| async move { Ok(releases(&api)) })
 }
 
-/// Writes an uploaded file to the node's own folder.
+/// Takes an uploaded tarball into the node's own folder. What is wrong with it is answered as soon
+/// as that shows, and the rest is not read.
 pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, ErrorReport> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        ErrorReport::refused("upload_failed", format!("the tarball was not {what}"))
-            .caused_by(error.to_string())
-    };
-    let file = NamedTempFile::new_in(&api.uploads).map_err(|e| failed("stored", &e))?;
-    let copy = file.reopen().map_err(|e| failed("stored", &e))?;
-    let mut copy = tokio::fs::File::from_std(copy);
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
+    let (folder, platform) = (api.uploads.clone(), api.platform.clone());
+    let stored = api.wait(move |_| {
+        let take = || {
+            let mut upload = Upload::begin(&folder, platform)?;
+            while let Some(chunk) = chunks.blocking_recv() {
+                upload.take(&chunk)?;
+            }
+            upload.finish()
+        };
+        take().map_err(|fault| not_unpacked(&fault))
+    });
+    tokio::pin!(stored);
+    tokio::select! {
+        // Before all has come: refused.
+        stored = &mut stored => stored,
+        // What breaks off is cut short as well, which is not the reason.
+        sent = pass_on(body, sender) => {
+            let stored = stored.await;
+            sent.and(stored)
+        }
+    }
+}
+
+/// Passes on what comes, until the receiver wants no more.
+async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorReport> {
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|e| failed("received whole", &e))?;
-        copy.write_all(&chunk).await.map_err(|e| failed("stored", &e))?;
+        let chunk = chunk.map_err(|fault| {
+            ErrorReport::refused("upload_failed", "the tarball was not received whole")
+                .caused_by(fault.to_string())
+        })?;
+        if chunks.send(chunk).await.is_err() {
+            break;
+        }
     }
-    copy.flush().await.map_err(|e| failed("stored", &e))?;
-    Ok(file)
+    Ok(())
 }
 
 async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked, ErrorReport> {
     let file = receive(&api, body).await?;
     let entry = api.entry("the unpacking of a release", request.wait);
     let unpacked = api.operator.change_beside(entry, move |handler| handler.unpack(file.path())).await?;
-    let unpacked = unpacked.map_err(|e| not_unpacked(&e))?;
-    let apps = unpacked.release.apps.iter().map(|app| format!("{}-{}", app.name, app.version));
+    let unpacked = unpacked.map_err(|e| not_unpacked_by(&e))?;
     Ok(r::Unpacked {
         name: unpacked.release.name.to_string(),
         version: unpacked.release.version.to_string(),
-        apps: apps.collect(),
+        apps: app_names(&unpacked.release.apps),
         changed: unpacked.is_new,
     })
 }
@@ -180,13 +207,13 @@ fn releases(api: &Api) -> r::ReleaseList {
         name: known.name.to_string(),
         version: known.version.to_string(),
         status: status(known.status),
-        apps: apps_of(known),
+        apps: app_names(&known.apps),
     };
     r::ReleaseList { releases: api.operator.board().releases.releases.iter().map(row).collect() }
 }
 
-fn apps_of(known: &reld_handler::KnownRelease) -> Vec<String> {
-    known.apps.iter().map(|app| format!("{}-{}", app.name, app.version)).collect()
+fn app_names(apps: &[KnownApp]) -> Vec<String> {
+    apps.iter().map(|app| format!("{}-{}", app.name, app.version)).collect()
 }
 
 pub(super) fn status(status: Status) -> r::ReleaseStatus {

@@ -18,7 +18,7 @@ use super::release::{go, receive};
 use super::{Api, on_upload};
 use crate::node::{LoadByHandError, chain};
 use crate::operator::Handler;
-use crate::report::{check_error, checked, error, load_refused, not_unpacked};
+use crate::report::{check_error, checked, error, load_refused, not_unpacked_by};
 
 /// How long a library may take to load.
 const LOAD: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ fn unpack(
         let place = place.map_err(|fault| {
             ErrorReport::refused("io", "the app can not be laid out").caused_by(fault.to_string())
         })?;
-        let app = SingleApp::unpack(file.path(), &platform, place.path()).map_err(|e| not_unpacked(&e))?;
+        let app = SingleApp::unpack(file.path(), &platform, place.path()).map_err(|e| not_unpacked_by(&e))?;
         Ok((app, place))
     }
 }

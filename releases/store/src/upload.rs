@@ -1,0 +1,250 @@
+//! A tarball that comes in bit by bit, and is looked at as soon as there is something to see.
+//!
+//! ```text
+//! first bytes     gzip or nothing
+//! the manifest    the release fits the node, its files fit on the disk
+//! each chunk      no more than such a tarball can have, and never into the reserve
+//! ```
+//!
+//! What is refused is refused at the chunk that shows why, and nothing of it stays. What comes in
+//! whole is still to be [unpacked](crate::Store::unpack), which verifies all of it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::write::MultiGzDecoder;
+use tempfile::NamedTempFile;
+
+use crate::disk::{Disk, RealDisk};
+use crate::error::{Error, Failure, Fault};
+use crate::manifest::{MANIFEST_SIZE_MAX, Manifest, Platform};
+use crate::{package, reserve};
+
+/// So much is decompressed at once. It becomes a thousand times as much at most.
+const PIECE: usize = 1024;
+
+/// After so many bytes the room on the disk is asked for again.
+const STRIDE: u64 = 1 << 20;
+
+/// A tarball that comes in.
+#[derive(Debug)]
+pub struct Upload {
+    file: NamedTempFile,
+    folder: PathBuf,
+    disk: Arc<dyn Disk>,
+    platform: Platform,
+    /// What has come of the manifest; `None` once it was read.
+    head: Option<MultiGzDecoder<Vec<u8>>>,
+    size: u64,
+    size_max: u64,
+    /// At which size to look for the room again.
+    look_at: u64,
+}
+
+impl Upload {
+    /// Begins to take a tarball in, into a file below this folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(folder: &Path, platform: Platform) -> Result<Self, Error> {
+        Self::begin_on(folder, platform, Arc::new(RealDisk))
+    }
+
+    fn begin_on(folder: &Path, platform: Platform, disk: Arc<dyn Disk>) -> Result<Self, Error> {
+        Ok(Self {
+            file: NamedTempFile::new_in(folder).map_err(Error::io("make a file below", folder))?,
+            folder: folder.to_owned(),
+            disk,
+            platform,
+            head: Some(MultiGzDecoder::new(Vec::new())),
+            size: 0,
+            size_max: package::packed_size_max(MANIFEST_SIZE_MAX),
+            look_at: 0,
+        })
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Error::Tarball`] with what is wrong with it, [`Error::TooFull`] and [`Error::Io`]. Nothing more is to be sent then.
+    pub fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        self.look(chunk).map_err(Failure::of(self.file.path()))?;
+        self.file.write_all(chunk).map_err(Error::io("write below", &self.folder))
+    }
+
+    fn look(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        self.size += chunk.len() as u64;
+        if let Some(head) = &mut self.head
+            && let Some(manifest) = read(head, chunk)?
+        {
+            self.head = None;
+            manifest.check_platform(&self.platform)?;
+            self.size_max = package::size_max(&manifest);
+            reserve::check(&*self.disk, &self.folder, manifest.carried_size())?;
+        }
+        if self.size > self.size_max {
+            return Err(Fault::TooMuch { max: self.size_max }.into());
+        }
+        if self.size >= self.look_at {
+            self.look_at = self.size + STRIDE;
+            reserve::check(&*self.disk, &self.folder, STRIDE)?;
+        }
+        Ok(())
+    }
+
+    /// Ends it, and returns the file, which goes with the returned value.
+    ///
+    /// # Errors
+    /// [`Error::Tarball`] where not even a manifest has come.
+    pub fn finish(self) -> Result<NamedTempFile, Error> {
+        match self.head {
+            None => Ok(self.file),
+            Some(_) => {
+                let cut = Fault::NotATarball(io::ErrorKind::UnexpectedEof.into());
+                Err(Failure::of(self.file.path())(cut.into()))
+            }
+        }
+    }
+}
+
+/// Decompresses until the manifest is there.
+fn read(head: &mut MultiGzDecoder<Vec<u8>>, chunk: &[u8]) -> Result<Option<Manifest>, Fault> {
+    for piece in chunk.chunks(PIECE) {
+        head.write_all(piece)?;
+        head.flush()?;
+        if let Some(manifest) = package::first_manifest(head.get_ref())? {
+            return Ok(Some(manifest));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::fs;
+
+    use super::*;
+    use crate::disk::double::FaultyDisk;
+    use crate::fixture;
+    use crate::reserve::Room;
+
+    const SMALL: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code")];
+    const MUCH: Room = Room { free: 1 << 40, total: 1 << 40 };
+
+    /// Sends chunks until one is refused. Returns how many were taken, and the refusal.
+    fn send<'a>(room: Room, chunks: impl IntoIterator<Item = &'a [u8]>) -> (usize, Result<usize, String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(FaultyDisk::with_room(room));
+        let mut upload = Upload::begin_on(folder.path(), fixture::platform(), disk).unwrap();
+        let words = |error: &Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let mut taken = 0;
+        for chunk in chunks {
+            if let Err(error) = upload.take(chunk) {
+                drop(upload);
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays");
+                return (taken, Err(words(&error)));
+            }
+            taken += 1;
+        }
+        let finished = upload.finish().map_err(|error| words(&error));
+        (taken, finished.map(|file| fs::read(file.path()).unwrap().len()))
+    }
+
+    #[track_caller]
+    fn check_refused<'a>(
+        room: Room,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+        taken_max: usize,
+        expected: &str,
+    ) {
+        let (taken, refusal) = send(room, chunks);
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.contains(expected), "{refusal}");
+        assert!(taken <= taken_max, "{taken} chunks were taken first");
+    }
+
+    fn tarball() -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::read(fixture::tarball(folder.path(), "1.0.0", &SMALL)).unwrap()
+    }
+
+    /// The begin of a tarball whose manifest lists a library of so many bytes.
+    fn claiming(size: u64) -> Vec<u8> {
+        let files = fixture::files("1.0.0", &SMALL);
+        let mut manifest = fixture::manifest("1.0.0", &files);
+        manifest.files.iter_mut().find(|file| file.path.ends_with(".so")).unwrap().size = size;
+        fixture::raw_tarball(&fixture::raw_entries(&manifest, &files))
+    }
+
+    #[test]
+    fn a_sound_tarball_comes_in_as_it_was_sent_in_chunks_of_any_size() {
+        let bytes = tarball();
+        let plain = fixture::unzipped(&bytes);
+        let in_parts = plain.chunks(700).flat_map(fixture::zipped).collect();
+        for bytes in [bytes, in_parts] {
+            for size in [1, 7, 512, bytes.len()] {
+                assert_eq!(send(MUCH, bytes.chunks(size)).1, Ok(bytes.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_tarball_is_refused_at_its_first_chunk() {
+        let zeros = vec![0; 64 * 1024];
+        let expected = "no complete gzip-compressed tar archive";
+        check_refused(MUCH, std::iter::repeat_n(&zeros[..], 100), 0, expected);
+        check_refused(MUCH, [], 0, expected);
+        check_refused(MUCH, [&tarball()[..100]], 1, expected);
+        let endless = fixture::zipped(&vec![0; 1 << 20]);
+        check_refused(
+            MUCH,
+            std::iter::repeat_n(&endless[..], 100),
+            0,
+            "its first entry is not manifest.toml",
+        );
+    }
+
+    #[test]
+    fn what_never_comes_to_a_manifest_is_refused_at_the_size_of_one() {
+        let begin = fixture::zipped(b"");
+        // Blocks of nothing.
+        let nothing = [0, 0, 0, 0xff, 0xff].repeat(1 << 14);
+        let chunks = [&begin[..10]].into_iter().chain(std::iter::repeat_n(&nothing[..], 1000));
+        check_refused(MUCH, chunks, 300, "it goes on beyond");
+    }
+
+    #[test]
+    fn a_release_for_another_machine_is_refused_at_its_manifest() {
+        let files = fixture::files("1.0.0", &SMALL);
+        let mut manifest = fixture::manifest("1.0.0", &files);
+        manifest.target = "riscv64".to_owned();
+        let bytes = fixture::raw_tarball(&fixture::raw_entries(&manifest, &files));
+        check_refused(MUCH, [&bytes[..]], 0, "it was built for riscv64");
+    }
+
+    #[test]
+    fn a_listing_that_does_not_fit_on_the_disk_is_refused_before_it_comes() {
+        let disk = Room { free: 3 << 30, total: 1 << 40 };
+        check_refused(disk, [&claiming(3 << 30)[..]], 0, "bytes stay in reserve");
+        send(disk, [&claiming((3 << 30) - (65 << 20))[..]]).1.unwrap();
+        check_refused(MUCH, [&claiming(5 << 30)[..]], 0, "it claims 5368");
+    }
+
+    #[test]
+    fn the_reserve_of_a_full_disk_is_not_touched() {
+        let full = Room { free: 64 << 20, total: 1 << 40 };
+        check_refused(full, [&tarball()[..1]], 0, "bytes stay in reserve");
+        // A twentieth is enough on a small one, and some filesystems do not say.
+        send(Room { free: 4 << 20, total: 40 << 20 }, [&tarball()[..]]).1.unwrap();
+        send(Room { free: 0, total: 0 }, [&tarball()[..]]).1.unwrap();
+    }
+
+    #[test]
+    fn more_than_the_manifest_lists_is_refused_before_it_is_stored() {
+        let (head, more) = (tarball(), vec![7; 64 * 1024]);
+        let chunks = [&head[..]].into_iter().chain(std::iter::repeat_n(&more[..], 100));
+        check_refused(MUCH, chunks, 4, "it goes on beyond the files of its manifest.toml");
+    }
+}

@@ -1,0 +1,117 @@
+//! Tarballs that come in: looked at while they do, and bounded.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reld_tests::{Node, assert_contains, release};
+
+use crate::doctored::doctored_with;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends the begin of a gigabyte as the body of an unpack, and returns the answer to that alone.
+fn answer_to(node: &Node, begin: &[u8]) -> String {
+    let mut stream = UnixStream::connect(node.socket()).expect("the daemon listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a time-out");
+    let head = format!("POST /releases/unpack HTTP/1.0\r\nHost: reld\r\nContent-Length: {}\r\n\r\n", 1 << 30);
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(begin)).expect("the daemon reads");
+    let mut answer = String::new();
+    while !answer.ends_with("}}") {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).expect("the daemon answers");
+        assert_ne!(length, 0, "the answer is cut off: {answer}");
+        answer += &String::from_utf8_lossy(&part[..length]);
+    }
+    answer
+}
+
+#[track_caller]
+fn check_nothing_left(node: &Node) {
+    for folder in ["staging", "run/uploads"] {
+        let left = fs::read_dir(node.root().join(folder)).expect("the node has such a folder");
+        assert_eq!(left.count(), 0, "{folder}");
+    }
+    assert_eq!(node.releases(), []);
+}
+
+#[test]
+fn an_upload_that_is_no_tarball_is_refused_at_its_begin_however_much_is_to_follow() {
+    let node = Node::start();
+    let answer = answer_to(&node, &[0; 4096]);
+    assert_contains(&answer, &["409", "bad_tarball", "no complete gzip-compressed tar archive"]);
+    check_nothing_left(&node);
+    let refused = node.refused(&["unpack", "/dev/zero"]);
+    assert_eq!(refused.kind, "bad_tarball", "{refused:?}");
+    check_nothing_left(&node);
+}
+
+#[test]
+fn a_tarball_that_goes_on_for_ever_is_refused_where_its_manifest_ends_it() {
+    let node = Node::start();
+    let begin = fs::read(release("shop-1.0.0")).expect("it was packed");
+    // Each one is a whole tarball: what follows the first is too much.
+    let answer = answer_to(&node, &begin.repeat(20));
+    assert_contains(&answer, &["409", "bad_tarball", "it goes on beyond the files of its manifest.toml"]);
+    check_nothing_left(&node);
+}
+
+/// Writes the begin of a tarball whose library is so many zeros.
+fn of_zeros(path: &Path, size: u64) {
+    let manifest = format!(
+        "name = \"shop\"\nversion = \"1.0.0\"\ntarget = \"{}\"\nreld = \"0.1.0\"\n[abi]\nmajor = 1\nminor = 0\n\
+         [[file]]\npath = \"lib/a-1.0.0/a.so\"\nsize = {size}\nsha256 = \"{}\"\n",
+        "x86_64-unknown-linux-gnu",
+        "0".repeat(64)
+    );
+    let file = File::create(path).expect("the root can be written");
+    let mut tar = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+    let mut append = |name: &str, size: u64, content: &mut dyn std::io::Read| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(size);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).expect("there is room");
+    };
+    append("manifest.toml", manifest.len() as u64, &mut manifest.as_bytes());
+    append("lib/a-1.0.0/a.so", size, &mut std::io::repeat(0).take(16 << 20));
+    tar.into_inner().and_then(GzEncoder::finish).expect("there is room");
+}
+
+#[test]
+fn a_listing_of_more_than_a_release_may_have_is_refused_before_it_is_written_out() {
+    let node = Node::start();
+    let place = tempfile::tempdir().expect("a temporary folder can be made");
+    let tarball = place.path().join("large.tar.gz");
+    of_zeros(&tarball, 5 << 30);
+    let refused = node.refused(&["unpack", &tarball.to_string_lossy()]);
+    assert_contains(
+        &refused.causes.join(" "),
+        &["it claims 5368709120 bytes where at most 4294967296 are taken"],
+    );
+    check_nothing_left(&node);
+}
+
+#[test]
+fn a_manifest_with_a_key_that_nobody_knows_is_refused_with_its_place_and_a_newer_one_by_its_version() {
+    let node = Node::start();
+    let extra = |manifest: &mut toml::Table| drop(manifest.insert("color".to_owned(), "red".into()));
+    let (_scratch, tarball) = doctored_with("shop-1.0.0", |_| (), extra);
+    let refused = node.run(&["unpack", &tarball]).expect(1).stderr;
+    assert_contains(&refused, &["its manifest.toml is damaged", "manifest.toml:", "unknown field `color`"]);
+    let (_scratch, tarball) = doctored_with(
+        "shop-1.0.0",
+        |_| (),
+        |manifest| {
+            extra(manifest);
+            manifest.insert("reld".to_owned(), "9.9.9".into());
+        },
+    );
+    let refused = node.run(&["unpack", &tarball]).expect(1).stderr;
+    assert_contains(&refused, &["it needs reld 9.9.9 or newer, and this is reld 0.1.0"]);
+    check_nothing_left(&node);
+}
