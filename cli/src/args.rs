@@ -15,8 +15,9 @@ use crate::word::{Word, word};
 #[derive(Debug, Parser)]
 #[command(name = "relctl", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 refused, nothing changed; 2 usage; 3 no daemon; 4 failed and rolled back; \
-                        5 rollback incomplete, node restarts; 7 installed, not committed and not taken back; 70 bug"
+    after_help = "Exit codes: 0 done; 1 refused, nothing changed, or damage found; 2 usage; 3 no daemon; \
+                        4 failed and rolled back; 5 rollback incomplete, node restarts; \
+                        7 installed, not committed and not taken back; 70 bug"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -79,6 +80,19 @@ pub(crate) enum Command {
         release: Version,
         #[command(flatten)]
         wait: Wait,
+    },
+    /// Remove old releases, but for the newest of them and the way back
+    #[command(
+        after_help = "What runs, what the node boots and what ran before these stays in any case, and so does what never ran."
+    )]
+    Prune(Prune),
+    /// Compare every file of the releases with what was unpacked
+    #[command(
+        after_help = "Exit codes: 0 all files are sound; 1 some are damaged. `relctl unpack` of a release's tarball repairs them."
+    )]
+    Verify {
+        /// Only this release
+        version: Option<String>,
     },
     /// Restart the node into an old release
     RebootOld {
@@ -199,6 +213,18 @@ pub(crate) enum Command {
 pub(crate) struct Version {
     /// The release's version
     pub(crate) version: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Prune {
+    /// How many old releases stay, the newest
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: u64,
+    /// Print what would be removed and change nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
 }
 
 /// What an order does that cannot begin at once.

@@ -70,6 +70,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Install(args) => upgrade::install(client, args).await,
         Command::Commit { version, wait } => release::commit(client, version, wait).await,
         Command::Remove { release, wait } => release::remove(client, release.version, wait).await,
+        Command::Prune(args) => release::prune(client, args).await,
+        Command::Verify { version } => release::verify(client, version).await,
         Command::RebootOld { release, wait } => release::reboot_old(client, release.version, wait).await,
         Command::Releases => release::releases(client).await,
         Command::Attach => history::attach(client).await,

@@ -1,6 +1,7 @@
 //! What people read: pure functions from the API's types to text. Colour carries no meaning here, so there is none.
 
 pub(crate) mod duration;
+mod files;
 pub(crate) mod history;
 mod mermaid;
 mod report;
@@ -19,6 +20,7 @@ use reld_api::response::{
 };
 use serde_json::Value;
 
+pub(crate) use files::{pruned, repaired, verified};
 pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
 use table::table;
 

@@ -227,6 +227,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
         version: "1.1.0".to_owned(),
         apps: vec!["counter-0.1.1".to_owned()],
         changed: true,
+        repaired: vec!["lib/regis-1.0.0/regis.so".to_owned()],
     };
     let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
     std::fs::write(file.path(), "a tarball").unwrap();
@@ -235,6 +236,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
     assert_snapshot!(seen, @r#"
     -> POST /releases/unpack a tarball
     -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{"suspend_ms":500}}
+    repaired lib/regis-1.0.0/regis.so
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
@@ -244,8 +246,7 @@ fn upgrading_to_a_file_unpacks_it_first() {
 
 #[test]
 fn a_dry_run_of_a_file_leaves_nothing_on_the_node() {
-    let unpacked =
-        r::Unpacked { name: "shop".to_owned(), version: "1.1.0".to_owned(), apps: Vec::new(), changed: true };
+    let unpacked = unpacked(true, &[]);
     let removed = r::Removed { version: "1.1.0".to_owned(), apps: Vec::new() };
     let file = tempfile::NamedTempFile::with_suffix(".tar.gz").unwrap();
     std::fs::write(file.path(), "a tarball").unwrap();
@@ -1067,4 +1068,118 @@ fn flags_that_contradict_each_other_are_refused_before_anything_is_sent() {
         let seen = relctl(Vec::new(), args);
         assert!(seen.ends_with("exit 2"), "{args:?}: {seen}");
     }
+}
+
+fn unpacked(changed: bool, repaired: &[&str]) -> r::Unpacked {
+    let repaired = repaired.iter().map(|path| (*path).to_owned()).collect();
+    let (name, version) = ("shop".to_owned(), "1.1.0".to_owned());
+    r::Unpacked { name, version, apps: Vec::new(), changed, repaired }
+}
+
+#[test]
+fn an_unpack_names_what_it_has_repaired() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a tarball").unwrap();
+    let unpack = |changed, repaired: &[&str]| {
+        let answers = vec![answer::<q::Unpack>(&unpacked(changed, repaired))];
+        relctl(answers, &["unpack", file.path().to_str().unwrap()])
+    };
+    assert_snapshot!(unpack(true, &[]), @r"
+    -> POST /releases/unpack a tarball
+    unpacked shop 1.1.0
+    exit 0
+    ");
+    assert_snapshot!(unpack(false, &[]), @r"
+    -> POST /releases/unpack a tarball
+    shop 1.1.0 was there already
+    exit 0
+    ");
+    assert_snapshot!(unpack(false, &["lib/a-1.0.0/a.so", "lib/a-1.0.0/app.toml"]), @r"
+    -> POST /releases/unpack a tarball
+    shop 1.1.0 was there already, damaged
+    repaired 2 files:
+      lib/a-1.0.0/a.so
+      lib/a-1.0.0/app.toml
+    exit 0
+    ");
+}
+
+fn verified(damage: Vec<r::DamagedFile>, beside: Option<&str>) -> r::Verified {
+    let release = |version: &str, damage| r::VerifiedRelease {
+        name: "shop".to_owned(),
+        version: version.to_owned(),
+        files: 6,
+        bytes: 3 << 20,
+        damage,
+    };
+    let releases = vec![release("1.1.0", damage), release("1.0.0", Vec::new())];
+    r::Verified { releases, beside: beside.map(str::to_owned) }
+}
+
+#[test]
+fn verify_names_damaged_files_and_fails_when_there_are_any() {
+    let file = |harm, cause: Option<&str>| r::DamagedFile {
+        path: "lib/a-1.0.0/a.so".to_owned(),
+        harm,
+        cause: cause.map(str::to_owned),
+    };
+    assert_snapshot!(relctl(vec![answer::<q::Verify>(&verified(Vec::new(), None))], &["verify"]), @r"
+    -> GET /releases/verify
+    name  version  files  size     damaged
+    shop  1.1.0    6      3.0 MiB  -
+    shop  1.0.0    6      3.0 MiB  -
+    exit 0
+    ");
+    let damage = vec![file(r::Harm::Missing, None), file(r::Harm::Unreadable, Some("Permission denied"))];
+    assert_snapshot!(relctl(vec![answer::<q::Verify>(&verified(damage, None))], &["verify"]), @r"
+    -> GET /releases/verify
+    name  version  files  size     damaged
+    shop  1.1.0    6      3.0 MiB  2
+    shop  1.0.0    6      3.0 MiB  -
+
+    shop 1.1.0:
+      missing    lib/a-1.0.0/a.so
+      unreadable lib/a-1.0.0/a.so: Permission denied
+
+    `relctl unpack FILE` with the tarball of a release repairs it
+    exit 1
+    ");
+    let many = (0..22).map(|_| file(r::Harm::Stray, None)).collect();
+    let seen =
+        relctl(vec![answer::<q::Verify>(&verified(many, Some("removal of 1.0.0")))], &["verify", "1.1.0"]);
+    assert!(seen.contains("verify?version=1.1.0"), "{seen}");
+    let end = "  and 2 more\n\nremoval of 1.0.0 is carried out; verify again when it has ended\nexit 1";
+    assert!(seen.trim_end().ends_with(end), "{seen}");
+}
+
+#[test]
+fn prune_says_what_went_and_how_much_that_sets_free() {
+    let release = |version: &str, apps: &[&str], bytes| r::PrunedRelease {
+        version: version.to_owned(),
+        apps: apps.iter().map(|app| (*app).to_owned()).collect(),
+        bytes,
+    };
+    let releases = vec![release("1.1.0", &[], 512), release("1.0.0", &["counter-0.1.0"], 1536)];
+    let pruned = r::Pruned { releases, bytes: 2048 };
+    assert_snapshot!(relctl(vec![answer::<q::Prune>(&pruned)], &["prune", "--keep", "2"]), @r#"
+    -> POST /releases/prune {"keep":2}
+    removed 1.1.0: 512 B
+    removed 1.0.0 with counter-0.1.0: 1.5 KiB
+    2.0 KiB in all
+    exit 0
+    "#);
+    let dry_run = ["prune", "--keep", "2", "--dry-run"];
+    assert_snapshot!(relctl(vec![answer::<q::CheckPrune>(&pruned)], &dry_run), @r"
+    -> GET /releases/check_prune?keep=2
+    would remove 1.1.0: 512 B
+    would remove 1.0.0 with counter-0.1.0: 1.5 KiB
+    2.0 KiB in all
+    exit 0
+    ");
+    let none = r::Pruned { releases: Vec::new(), bytes: 0 };
+    assert_snapshot!(relctl(vec![answer::<q::Prune>(&none)], &["prune", "--keep", "2"]), @r#"
+    -> POST /releases/prune {"keep":2}
+    there is nothing to remove
+    exit 0
+    "#);
 }

@@ -10,6 +10,7 @@ mod churn;
 mod code;
 mod crowd;
 mod daemon;
+mod damage;
 mod diff;
 mod doctored;
 mod documents;

@@ -189,7 +189,10 @@ fn s87_a_file_that_was_replaced_under_its_path_after_it_was_unpacked_is_refused(
     let other = meter(&["-O2"], "", &[]);
     replace(&file, &other);
     let refused = node.run(&["check", "1.1.0"]).expect(1).stderr;
-    assert_contains(&refused, &["was changed on disk after it was unpacked", LIBRARY]);
+    assert_contains(
+        &refused,
+        &["release 1.1.0 is damaged on disk", LIBRARY, "is changed", "`relctl unpack`"],
+    );
     node.run(&["upgrade", "1.1.0"]).expect(1);
 }
 

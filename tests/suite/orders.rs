@@ -142,6 +142,8 @@ fn checks_and_dry_runs_answer_beside_a_settling_and_other_orders_are_refused_wit
     assert_eq!((checked.from.as_deref(), checked.to.as_str()), (Some("3.0.0"), "2.0.0"));
     node.ok(&["upgrade", "2.0.0", "--dry-run"]);
     node.ok(&["upgrade", &release("stage-2.0.0"), "--dry-run"]);
+    node.ok(&["verify"]);
+    node.ok(&["prune", "--keep", "0", "--dry-run"]);
     for order in [
         &["upgrade", "2.0.0"][..],
         &["install", "1.0.0"],
@@ -150,6 +152,7 @@ fn checks_and_dry_runs_answer_beside_a_settling_and_other_orders_are_refused_wit
         &["reboot-old", "2.0.0"],
         &["upgrade", "1.0.0", "--mode", "restart"],
         &["purge", "count_server"],
+        &["prune", "--keep", "0"],
     ] {
         let refused = node.refused(order);
         assert_eq!(refused.kind, "busy", "{order:?}: {refused:?}");
@@ -178,6 +181,8 @@ fn every_look_answers_while_a_conversion_hangs_and_orders_are_refused_with_the_s
         &["code"],
         &["state", &pid],
         &["releases"],
+        &["verify"],
+        &["prune", "--keep", "0", "--dry-run"],
         &["history"],
         &["sys", "status", &pid],
         &["child", "list", "stage_sup"],

@@ -165,7 +165,18 @@ fn releases(wire: &mut Wire) {
     wire.post(&node, "/releases/upgrade", &json!({"version": "2.0.0", "settle": settle, "policy": policy}));
     node.ok(&["downgrade"]);
     wire.get(&node, "/releases/history", &[]);
+    files_of_releases(wire, &node);
+    node.ok(&["unpack", &release("stage-2.0.0")]);
     wire.post(&node, "/releases/remove", &json!({"version": "2.0.0"}));
+}
+
+/// Has a file of an old release lost and repaired, and removes the release.
+fn files_of_releases(wire: &mut Wire, node: &Node) {
+    fs::remove_file(node.root().join("releases/2.0.0/release.toml")).expect("the node has unpacked it");
+    wire.get(node, "/releases/verify", &[]);
+    wire.upload(node, "/releases/unpack", &release("stage-2.0.0"));
+    wire.get(node, "/releases/check_prune", &[("keep", "0")]);
+    wire.post(node, "/releases/prune", &json!({"keep": 0}));
 }
 
 /// Follows an upgrade that another client aborts, and has one fail.

@@ -3,20 +3,40 @@
 use std::path::Path;
 
 use reld_api::response::Unpacked;
-use reld_api::{Client, request as q};
+use reld_api::{Client, ExitCode, request as q};
 use tokio::fs::File;
 
 use super::{Shown, upgrade};
-use crate::args::{Policy, Wait};
+use crate::args::{Policy, Prune, Wait};
 use crate::error::Failure;
 use crate::render;
 
 pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<Shown, Failure> {
     let answer = upload(client, file, wait).await?;
     let release = format!("{} {}", answer.name, answer.version);
-    let line =
-        if answer.changed { format!("unpacked {release}") } else { format!("{release} was there already") };
-    Ok(Shown::line(&answer, line))
+    let line = match (answer.changed, answer.repaired.as_slice()) {
+        (true, _) => format!("unpacked {release}\n"),
+        (false, []) => format!("{release} was there already\n"),
+        (false, _) => format!("{release} was there already, damaged\n"),
+    };
+    Ok(Shown::new(&answer, line + &render::repaired(&answer.repaired)))
+}
+
+pub(super) async fn verify(client: &Client, version: Option<String>) -> Result<Shown, Failure> {
+    let answer = client.call(&q::Verify { version }).await?;
+    let is_sound = answer.releases.iter().all(|release| release.damage.is_empty());
+    let exit_code = if is_sound { ExitCode::Done } else { ExitCode::Refused };
+    Ok(Shown { exit_code, ..Shown::new(&answer, render::verified(&answer)) })
+}
+
+pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure> {
+    let Prune { keep, dry_run, wait } = args;
+    let (answer, went) = if dry_run {
+        (client.call(&q::CheckPrune { keep }).await?, "would remove")
+    } else {
+        (client.call(&q::Prune { keep, wait: wait.wait }).await?, "removed")
+    };
+    Ok(Shown::new(&answer, render::pruned(&answer, went)))
 }
 
 /// Hands a tarball to the node.

@@ -32,7 +32,9 @@ pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Fai
         Target::File(file) if args.dry_run => dry_run_of_file(client, &file, policy, args.going.wait).await,
         Target::File(file) => {
             let unpacked = release::upload(client, &file, args.going.wait).await?;
-            go(client, unpacked.version, args.mode, args.going).await
+            let mut shown = go(client, unpacked.version, args.mode, args.going).await?;
+            shown.text.insert_str(0, &render::repaired(&unpacked.repaired));
+            Ok(shown)
         }
         Target::Version(version) if args.dry_run => release::check(client, version, policy).await,
         Target::Version(version) => go(client, version, args.mode, args.going).await,

@@ -18,8 +18,9 @@ pub use look::{
     SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
-    Abort, Attach, Check, CheckApp, Commit, Crashes, Downgrade, End, History, Install, Mode, Orphans, Policy,
-    Probe, RebootOld, Releases, Remove, Script, Settle, Timeouts, Unpack, Unrest, Upgrade, UpgradeApp,
+    Abort, Attach, Check, CheckApp, CheckPrune, Commit, Crashes, Downgrade, End, History, Install, Mode,
+    Orphans, Policy, Probe, Prune, RebootOld, Releases, Remove, Script, Settle, Timeouts, Unpack, Unrest,
+    Upgrade, UpgradeApp, Verify,
 };
 pub use touch::{
     AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
@@ -78,6 +79,9 @@ routes! {
     Post   "/releases/install"    Install        -> Report         within LONG;
     Post   "/releases/commit"     Commit         -> Committed      within LONG;
     Post   "/releases/remove"     Remove         -> Removed        within LONG;
+    Post   "/releases/prune"      Prune          -> Pruned         within LONG;
+    Get    "/releases/check_prune" CheckPrune    -> Pruned         within LONG;
+    Get    "/releases/verify"     Verify         -> Verified       within LONG;
     Post   "/releases/reboot_old" RebootOld      -> Rebooting      within LONG;
     Post   "/releases/upgrade"    Upgrade        -> Report         within LONG;
     Post   "/releases/downgrade"  Downgrade      -> Report         within LONG;

@@ -4,6 +4,7 @@
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
 mod connections;
+mod files;
 mod follow;
 mod libraries;
 mod look;
@@ -35,7 +36,7 @@ use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
 use reld_loader::Loader;
 use reld_runtime::{Pid, Runtime, contained, contained_task};
-use reld_store::make_folder;
+use reld_store::{Health, Root, make_folder};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -63,6 +64,8 @@ pub(crate) struct Api {
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
     pub(crate) uploads: PathBuf,
+    pub(crate) root: Root,
+    pub(crate) health: Health,
     pub(crate) socket: PathBuf,
     /// Who asks.
     pub(crate) peer: Peer,
@@ -118,7 +121,7 @@ fn bug(panicked: impl Display) -> ErrorReport {
 }
 
 fn routes(router: Router<Api>) -> Router<Api> {
-    let router = single_app::routes(follow::routes(release::routes(router)));
+    let router = single_app::routes(follow::routes(files::routes(release::routes(router))));
     let router = metrics::routes(touch::routes(look::routes(router)));
     router.fallback(|| async {
         refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))

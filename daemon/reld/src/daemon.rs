@@ -116,6 +116,7 @@ async fn serve(
     let platform = platform()?;
     let node = RuntimeNode::new(runtime.clone(), Arc::clone(&loader), Arc::clone(&shared), uploads.clone());
     let records = Records::new(store.history());
+    let (root, health) = (store.root().clone(), store.health());
     let handler = Handler::new(node, store, platform.clone(), Limits::default());
     let interrupt = handler.interrupt();
     runtime.heed(move || interrupt.is_given_up());
@@ -133,6 +134,8 @@ async fn serve(
         shared,
         platform,
         uploads,
+        root,
+        health,
         socket: config.socket.clone(),
         peer: Peer::default(),
         started: Instant::now(),

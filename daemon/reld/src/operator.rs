@@ -13,7 +13,7 @@ use std::thread;
 
 use reld_api::response::Report;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Vsn, Wish};
+use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Wish};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::board::{Board, Waiting};
@@ -97,9 +97,12 @@ impl Operator {
         self.send(turn, move |desk| desk.carry_out(order, asked, answer))
     }
 
-    /// Has a release removed.
-    pub(crate) async fn remove(&self, vsn: Vsn, entry: Entry) -> Result<Result<Ended, Error>, ErrorReport> {
-        let order = Order::Remove { vsn };
+    /// Has an order carried out that removes releases and does not move the node.
+    pub(crate) async fn remove(
+        &self,
+        order: Order,
+        entry: Entry,
+    ) -> Result<Result<Ended, Error>, ErrorReport> {
         let fits = fits(&order, &entry);
         let turn = self.turn(entry, fits).await?;
         self.done(turn, |handler| handler.carry_out(order, &mut |_| ())).await
@@ -273,7 +276,7 @@ mod tests {
     use std::sync::Arc;
 
     use parking_lot::Mutex;
-    use reld_handler::{Abi, Limits, Platform, Store};
+    use reld_handler::{Abi, Limits, Platform, Store, Vsn};
     use reld_loader::Loader;
     use reld_runtime::Runtime;
 

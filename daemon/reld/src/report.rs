@@ -121,7 +121,7 @@ pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
 }
 
 /// Translates what the store refused; nothing was changed.
-fn store_error(store: &reld_store::Error) -> ErrorReport {
+pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
     let mut report = ErrorReport::refused(store_kind(store), chain(store));
     report.hint = hint(store_kind(store)).map(str::to_owned);
     report
@@ -133,6 +133,7 @@ fn store_kind(error: &reld_store::Error) -> &'static str {
         reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
         reld_store::Error::Io { .. } => "io",
         reld_store::Error::Tarball { .. } => "bad_tarball",
+        reld_store::Error::Tampered { .. } => "damaged",
         reld_store::Error::NoRoom { .. } | reld_store::Error::TooFull { .. } => "no_room",
         _ => "bad_release",
     }
@@ -177,7 +178,7 @@ pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
             }
         },
         Ended::Restarts { from, to } => Ok(under_way(from.as_ref().map(ToString::to_string), to.to_string())),
-        Ended::Settles | Ended::Committed { .. } | Ended::Removed { .. } => {
+        Ended::Settles | Ended::Committed { .. } | Ended::Removed { .. } | Ended::Pruned(_) => {
             Err(ErrorReport::new("bug", "the order did not move the node", ExitCode::Bug))
         }
     }

@@ -94,7 +94,8 @@ pub use reld_plan::{
     StartPhase, StartType, Step, Vsn, Windows,
 };
 pub use reld_store::{
-    Abi, GaveWay, History, KnownApp, KnownRelease, Platform, Refusal, Status, StatusTable, Store, Unpacked,
+    Abi, GaveWay, History, KnownApp, KnownRelease, Platform, Refusal, Removal, Status, StatusTable, Store,
+    Unpacked,
 };
 pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
 pub use saga::Limits;

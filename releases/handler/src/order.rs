@@ -1,6 +1,7 @@
 //! Orders: everything that a release handler is told to do to its node, and how each one ends.
 
 use reld_plan::{AppName, Vsn};
+use reld_store::Removal;
 
 use crate::lineup::SingleApp;
 use crate::program::InstallOptions;
@@ -51,6 +52,11 @@ pub enum Order {
     Remove {
         /// The release.
         vsn: Vsn,
+    },
+    /// Forgets old releases and deletes their files.
+    Prune {
+        /// How many of them stay, the newest.
+        keep: usize,
     },
     /// Makes an old release permanent and restarts the node into it. OTP: `reboot_old_release`.
     RebootOld {
@@ -143,6 +149,8 @@ pub enum Ended {
         /// The app versions whose files went with it.
         apps: Vec<(AppName, Vsn)>,
     },
+    /// The releases are forgotten.
+    Pruned(Vec<Removal>),
 }
 
 #[cfg(test)]
@@ -178,5 +186,6 @@ mod tests {
         check(&Order::Remove { vsn: vsn(0) }, Meaning::Disturb);
         check(&Order::Remove { vsn: vsn(1) }, Meaning::Disturb);
         check(&Order::Remove { vsn: vsn(2) }, Meaning::Beside);
+        check(&Order::Prune { keep: 1 }, Meaning::Disturb);
     }
 }

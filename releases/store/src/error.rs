@@ -7,6 +7,7 @@ use reld_plan::{AppName, BootError, DocError, InstructionError, ModuleName, Plan
 
 use crate::lifecycle::Refusal;
 use crate::manifest::Abi;
+use crate::verify::Harm;
 
 /// Why the store did not do what it was asked to.
 ///
@@ -107,17 +108,19 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A release's files are not those that were unpacked.
-    #[error("release {vsn} was changed on disk after it was unpacked: {}", path.display())]
+    #[error("release {vsn} is damaged on disk: {} is {fault}; {}", path.display(), fault.remedy())]
     Tampered {
         /// The release.
         vsn: Vsn,
-        /// The first file that differs, is missing or is too many.
+        /// The first file that is damaged.
         path: PathBuf,
+        /// What is wrong with it.
+        fault: Harm,
     },
     /// The disk is too full for a tarball.
     #[error(
         "cannot write below {}: {needed} bytes are needed, {free} are free, and {reserve} bytes stay in reserve; \
-         `relctl remove` gives some back",
+         `relctl prune --keep 0` removes old releases",
         folder.display()
     )]
     TooFull {
@@ -131,10 +134,13 @@ pub enum Error {
         reserve: u64,
     },
     /// The release is out of the table, but some of its files could not be deleted; the next start does that.
-    #[error("release {vsn} is removed, but not all of its files are; the next start of reld deletes them")]
+    #[error(
+        "removed {}, but not all of their files; the next start of reld deletes them",
+        versions(releases)
+    )]
     Leftover {
-        /// The removed release.
-        vsn: Vsn,
+        /// The removed releases.
+        releases: Vec<Vsn>,
         /// What stood in the way.
         source: Box<Self>,
     },
@@ -495,6 +501,12 @@ pub enum Fault {
     /// The node has a release of this version, or an app of this version, with other content.
     #[error("{0} is on this node with other content; new content needs a new version")]
     OtherContent(String),
+    /// A file is damaged on the node, and the tarball leaves it out.
+    #[error("{0} is damaged on this node, and it does not carry that file; unpack one that does")]
+    NotCarried(String),
+    /// A file in a folder of the release is none of its files.
+    #[error("{0} is on this node and belongs to no release; take it away, and unpack again")]
+    Stray(String),
     /// A part that the tarball leaves out is not on the node.
     #[error("it does not carry {0}, and the node does not have it; pack it with that app")]
     NotHere(String),
@@ -568,6 +580,10 @@ fn lines<T: ToString>(errors: &[T]) -> String {
 
 fn listed(holders: &[String]) -> String {
     if holders.is_empty() { "another process".to_owned() } else { holders.join(", ") }
+}
+
+fn versions(releases: &[Vsn]) -> String {
+    releases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn start(named: Option<&ModuleName>, applications: &[ModuleName]) -> String {

@@ -120,9 +120,9 @@ pub(crate) fn unzipped(bytes: &[u8]) -> Vec<u8> {
 
 /// Returns every file below a folder with its content, but for the daemon's lock.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let path_and_content = |path: String| {
+    let path_and_content = |path: PathBuf| {
         let content = fs::read(folder.join(&path)).unwrap();
-        (path, content)
+        (path.to_str().unwrap().to_owned(), content)
     };
     let folders = ["lib", "releases", "run", "staging"];
     folders.iter().flat_map(|top| verify::files(folder, top).unwrap()).map(path_and_content).collect()

@@ -125,8 +125,7 @@ impl Root {
         for name in names(&self.path.join(folder))? {
             let below_root = Path::new(folder).join(name);
             if !kept.contains(&below_root) {
-                let path = self.path.join(below_root);
-                self.disk.remove(&path).map_err(Error::io("delete", &path))?;
+                self.remove(&self.path.join(below_root))?;
             }
         }
         Ok(())
@@ -134,6 +133,10 @@ impl Root {
 
     pub(crate) fn create_dir(&self, path: &Path) -> Result<(), Error> {
         self.disk.create_dir(path).map_err(Error::io("make", path))
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), Error> {
+        self.disk.remove(path).map_err(Error::io("delete", path))
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {

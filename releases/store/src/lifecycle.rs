@@ -6,6 +6,7 @@ use reld_plan::{AppName, Vsn};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::layout;
 
 /// The releases that a node knows, newest unpacked first.
 ///
@@ -125,6 +126,14 @@ pub enum Refusal {
     /// `current`
     #[error("current: release {0} runs now; install another one first")]
     Current(Vsn),
+}
+
+impl KnownRelease {
+    /// Returns the folders with its files, as paths below the root.
+    pub(crate) fn folders(&self) -> Vec<String> {
+        let apps = self.apps.iter().map(|app| app.dir.clone());
+        apps.chain([layout::release_dir(&self.version)]).collect()
+    }
 }
 
 impl StatusTable {

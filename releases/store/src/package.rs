@@ -218,6 +218,14 @@ impl Tarball {
         .map_err(Failure::of(&path))
     }
 
+    /// Verifies all of it, and keeps nothing.
+    pub(crate) fn verify(self, manifest: &Manifest) -> Result<(), Error> {
+        self.files(manifest, |_, content| {
+            io::copy(content, &mut io::sink())?;
+            Ok(())
+        })
+    }
+
     /// Hands every plain file to `take`, whoever made the tarball. Nothing is verified.
     pub(crate) fn plain_files(
         mut self,

@@ -10,11 +10,13 @@ use crate::claim::RootLock;
 use crate::disk::{Disk, RealDisk};
 use crate::documents::{self, Documents};
 use crate::error::{Error, Failure, Fault};
+use crate::health::Health;
 use crate::history::History;
 use crate::layout::Root;
 use crate::lifecycle::{Action, KnownRelease, Refusal, StatusTable, next};
 use crate::manifest::{Manifest, Platform};
 use crate::package::Tarball;
+use crate::prune::{self, Removal};
 use crate::unpack::{self, Unpacked};
 use crate::{releases_file, room, verify};
 
@@ -28,6 +30,7 @@ pub struct Store {
     table: StatusTable,
     /// Goes before what each release says.
     overrides: Config,
+    health: Health,
     _lock: RootLock,
 }
 
@@ -51,7 +54,7 @@ impl Store {
         };
         root.sweep(&table)?;
         root.clear_run()?;
-        Ok(Self { root, table, overrides: Config::default(), _lock: lock })
+        Ok(Self { root, table, overrides: Config::default(), health: Health::default(), _lock: lock })
     }
 
     /// Puts a configuration before that of each release. OTP: what stands on the command line of `erl`.
@@ -78,14 +81,15 @@ impl Store {
     }
 
     /// Unpacks a tarball that fits this node. Its release is unpacked afterwards; one that is known already, with the
-    /// same content, stays what it is.
+    /// same content, stays what it is, but that files which are damaged on the node are repaired.
     ///
     /// # Errors
     /// [`Error::Tarball`] with what is wrong with it, those of [`docs`](documents::docs), and [`Error::Io`].
     pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
         let manifest = Tarball::open(tarball)?.manifest()?;
         if let Some(known) = self.table.get(&manifest.version) {
-            return same_release(known, &manifest).map_err(Failure::of(tarball));
+            check_same(known, &manifest).map_err(Failure::of(tarball))?;
+            return self.unpack_known(tarball, &manifest, known.clone());
         }
         manifest.check_platform(node).map_err(Failure::from).map_err(Failure::of(tarball))?;
         self.root.sweep(&self.table)?;
@@ -150,10 +154,31 @@ impl Store {
     /// # Errors
     /// [`Error::Refused`], [`Error::Io`], and [`Error::Leftover`] where the release is gone and some file is not.
     pub fn remove(&mut self, vsn: &Vsn) -> Result<(), Error> {
-        self.change(&Action::Remove(vsn.clone()))?;
-        self.root
-            .sweep(&self.table)
-            .map_err(|source| Error::Leftover { vsn: vsn.clone(), source: Box::new(source) })
+        self.remove_all(std::slice::from_ref(vsn))
+    }
+
+    /// Removes all [old releases](StatusTable::prunable) but for the `keep` newest, at once: after a failure or a
+    /// crash either none or all of them are gone.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn prune(&mut self, keep: usize) -> Result<Vec<Removal>, Error> {
+        let removals = prune::removals(&self.root, &self.table, keep)?;
+        let versions: Vec<Vsn> = removals.iter().map(|removal| removal.version.clone()).collect();
+        if !versions.is_empty() {
+            self.remove_all(&versions)?;
+        }
+        Ok(removals)
+    }
+
+    fn remove_all(&mut self, versions: &[Vsn]) -> Result<(), Error> {
+        let mut table = self.table.clone();
+        for vsn in versions {
+            table = next(&table, &Action::Remove(vsn.clone()))?;
+        }
+        self.write(table)?;
+        let leftover = |source| Error::Leftover { releases: versions.to_vec(), source: Box::new(source) };
+        self.root.sweep(&self.table).map_err(leftover)
     }
 
     /// Notes that the node restarts into the permanent release.
@@ -186,7 +211,12 @@ impl Store {
     /// # Errors
     /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that differs.
     pub fn verify(&self, vsn: &Vsn) -> Result<Manifest, Error> {
-        verify::verify(&self.root, self.release(vsn)?)
+        verify::verify(&self.root, self.release(vsn)?, &self.health)
+    }
+
+    /// Returns what is known of the files of each release.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// Checks that the disk takes what a boot of a known release writes.
@@ -198,15 +228,49 @@ impl Store {
     }
 
     fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {
-        let release = unpack::unpack(&self.root, tarball, manifest)?;
-        self.change(&Action::Unpack(release.clone()))?;
+        let unpacked = unpack::unpack(&self.root, &self.table, tarball, manifest)?;
+        self.change(&Action::Unpack(unpacked.release.clone()))?;
+        self.look_again(&unpacked.repaired);
         // The folder of the staged release is empty now; failing to delete it is no failure of the unpack.
         let _ = self.root.sweep(&self.table);
-        Ok(Unpacked { release, is_new: true })
+        Ok(unpacked)
+    }
+
+    fn unpack_known(
+        &self,
+        tarball: &Path,
+        manifest: &Manifest,
+        release: KnownRelease,
+    ) -> Result<Unpacked, Error> {
+        Tarball::open(tarball)?.verify(manifest)?;
+        let damage = verify::damage_by(&self.root, &release, manifest)?;
+        let mut repaired = Vec::new();
+        if !damage.is_empty() {
+            self.root.sweep(&self.table)?;
+            let done = unpack::repair(&self.root, tarball, manifest, damage);
+            self.recover();
+            repaired = done?;
+        }
+        self.health.note(&release.version, &[]);
+        self.look_again(&repaired);
+        Ok(Unpacked { release, is_new: false, repaired })
+    }
+
+    /// Looks at the other releases that were damaged: what was repaired may be theirs too.
+    fn look_again(&self, repaired: &[PathBuf]) {
+        let damaged = if repaired.is_empty() { Vec::new() } else { self.health.damaged(&self.table) };
+        for release in damaged.iter().filter_map(|finding| self.table.get(&finding.version)) {
+            if let Ok(found) = verify::survey(&self.root, release) {
+                self.health.note(&release.version, &found.damage);
+            }
+        }
     }
 
     fn change(&mut self, action: &Action) -> Result<(), Error> {
-        let table = next(&self.table, action)?;
+        self.write(next(&self.table, action)?)
+    }
+
+    fn write(&mut self, table: StatusTable) -> Result<(), Error> {
         let written = releases_file::write(&self.root, &table);
         if written.is_ok() || self.is_on_disk(&table) {
             self.table = table;
@@ -220,7 +284,7 @@ impl Store {
         releases_file::read(&self.root).is_ok_and(|read| read == Some(table.without_current()))
     }
 
-    /// Deletes what a failed unpack left; what can not be deleted now is deleted by the next sweep.
+    /// Deletes what an unpack left in staging; what can not be deleted now is deleted by the next sweep.
     fn recover(&self) {
         let _ = self.root.sweep(&self.table);
     }
@@ -232,9 +296,9 @@ fn create_table(root: &Root) -> Result<StatusTable, Error> {
     Ok(table)
 }
 
-fn same_release(known: &KnownRelease, manifest: &Manifest) -> Result<Unpacked, Failure> {
+fn check_same(known: &KnownRelease, manifest: &Manifest) -> Result<(), Failure> {
     if known.identity == manifest.identity() {
-        return Ok(Unpacked { release: known.clone(), is_new: false });
+        return Ok(());
     }
     Err(Fault::OtherContent(format!("release {}", known.version)).into())
 }

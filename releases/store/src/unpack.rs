@@ -16,11 +16,11 @@ use crate::digest;
 use crate::documents::{self, Staged};
 use crate::error::{Error, Failure, Fault};
 use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
-use crate::lifecycle::{KnownApp, KnownRelease, Status};
+use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::package::Tarball;
 use crate::reserve;
-use crate::verify;
+use crate::verify::{self, Damage, Harm};
 
 /// What an unpack led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,25 +29,87 @@ pub struct Unpacked {
     pub release: KnownRelease,
     /// Whether the node did not have it before.
     pub is_new: bool,
+    /// The files, below the root, that were damaged on the node and are as they should be now.
+    pub repaired: Vec<PathBuf>,
 }
 
 /// Brings the files of a release into place, and returns its line for the status table.
 ///
-/// The root must have been swept, so that every folder that is there belongs to a known release.
-pub(crate) fn unpack(root: &Root, tarball: &Path, manifest: &Manifest) -> Result<KnownRelease, Error> {
+/// The root must have been swept, so that every folder that is there belongs to a release of `table`.
+pub(crate) fn unpack(
+    root: &Root,
+    table: &StatusTable,
+    tarball: &Path,
+    manifest: &Manifest,
+) -> Result<Unpacked, Error> {
     check_left_out(root, manifest).map_err(|fault| Failure::of(tarball)(fault.into()))?;
     let staged = root.staging_dir(&manifest.version);
     stage(root, tarball, manifest, &staged).map_err(|error| error.below(&staged))?;
     let documents = documents::read(&Staged { staged: &staged, root: root.path() }, &manifest.version)?;
-    let moves = decide(root, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
-    // One barrier for all files: what is renamed into place is complete whenever the power goes.
-    root.disk().sync_filesystem(&staged).map_err(Error::io("bring to the disk", &staged))?;
-    for folder in moves {
+    let Moves { folders, damage } =
+        decide(root, table, manifest, documents.release.rel()).map_err(Failure::of(tarball))?;
+    let repaired = put_in_place(root, &staged, damage).map_err(Failure::of(tarball))?;
+    for folder in folders {
         root.rename(&staged.join(&folder), &root.path().join(&folder))?;
     }
     root.sync(&root.path().join("lib"))?;
     root.sync(&root.path().join("releases"))?;
-    Ok(known(manifest, documents.release.rel()))
+    Ok(Unpacked { release: known(manifest, documents.release.rel()), is_new: true, repaired })
+}
+
+/// Brings damaged files of a known release back from its tarball. Returns those, below the root.
+///
+/// The root must have been swept.
+pub(crate) fn repair(
+    root: &Root,
+    tarball: &Path,
+    manifest: &Manifest,
+    damage: Vec<Damage>,
+) -> Result<Vec<PathBuf>, Error> {
+    let staged = root.staging_dir(&manifest.version);
+    stage(root, tarball, manifest, &staged).map_err(|error| error.below(&staged))?;
+    put_in_place(root, &staged, damage).map_err(Failure::of(tarball))
+}
+
+/// Puts staged files in the place of damaged ones.
+///
+/// File by file: what is sound may be open in an app that runs. Whenever the machine stops, each
+/// file is the one before or the one after, and the next repair goes on. A stray file may be all
+/// that somebody has of something, so it is left where it is and refused, unless a folder of the
+/// release belongs in its place.
+fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<PathBuf>, Failure> {
+    let (stray, lost): (Vec<_>, Vec<_>) =
+        damage.into_iter().partition(|damage| matches!(damage.fault, Harm::Stray));
+    if let Some(Damage { path, .. }) = lost.iter().find(|damage| !staged.join(&damage.path).exists()) {
+        return Err(Fault::NotCarried(path.display().to_string()).into());
+    }
+    let is_in_the_way = |path: &Path| lost.iter().any(|damage| damage.path.starts_with(path));
+    if let Some(Damage { path, .. }) = stray.iter().find(|damage| !is_in_the_way(&damage.path)) {
+        return Err(Fault::Stray(path.display().to_string()).into());
+    }
+    // One barrier for all files: what is renamed into place is complete whenever the power goes.
+    root.disk().sync_filesystem(staged).map_err(Error::io("bring to the disk", staged))?;
+    // First what is in the way: a link to a folder would be followed.
+    for Damage { path, .. } in &stray {
+        root.remove(&root.path().join(path))?;
+    }
+    for Damage { path, .. } in &lost {
+        put(root, &staged.join(path), &root.path().join(path))?;
+    }
+    if !stray.is_empty() || !lost.is_empty() {
+        root.disk().sync_filesystem(root.path()).map_err(Error::io("bring to the disk", root.path()))?;
+    }
+    Ok(stray.into_iter().chain(lost).map(|damage| damage.path).collect())
+}
+
+fn put(root: &Root, staged: &Path, place: &Path) -> Result<(), Error> {
+    if let Some(folder) = place.parent() {
+        root.create_dir(folder)?;
+    }
+    if place.is_dir() {
+        root.remove(place)?;
+    }
+    root.rename(staged, place)
 }
 
 fn stage(root: &Root, tarball: &Path, manifest: &Manifest, staged: &Path) -> Result<(), Error> {
@@ -72,20 +134,42 @@ fn write(root: &Root, path: &Path, file: &FileEntry, content: &mut dyn Read) -> 
     Ok(())
 }
 
-/// Returns the folders that are to be moved into place: all that the node does not have yet.
-fn decide(root: &Root, manifest: &Manifest, rel: &Rel) -> Result<Vec<PathBuf>, Failure> {
+/// What becomes of a staged release.
+#[derive(Default)]
+struct Moves {
+    /// The folders that are to be moved into place: all that the node does not have yet.
+    folders: Vec<PathBuf>,
+    /// The files that are to be put into folders which the node has.
+    damage: Vec<Damage>,
+}
+
+fn decide(root: &Root, table: &StatusTable, manifest: &Manifest, rel: &Rel) -> Result<Moves, Failure> {
     check_rel(manifest, rel)?;
-    let mut moves = Vec::new();
+    let mut moves = Moves::default();
     for app in &rel.apps {
         let folder = layout::app_dir(&app.name, &app.version);
-        if root.path().join(&folder).exists() {
-            check_content(root, manifest, &folder)?;
-        } else {
-            moves.push(folder.into());
+        if !root.path().join(&folder).exists() {
+            moves.folders.push(folder.into());
+            continue;
         }
+        let damage = verify::damage(root, &[&folder], manifest)?;
+        if !damage.is_empty() && !is_known(root, table, manifest, &folder) {
+            return Err(Fault::OtherContent(folder).into());
+        }
+        moves.damage.extend(damage);
     }
-    moves.push(layout::release_dir(&rel.version).into());
+    moves.folders.push(layout::release_dir(&rel.version).into());
     Ok(moves)
+}
+
+/// Says whether a release of the node has the same files in a folder, as it was unpacked.
+fn is_known(root: &Root, table: &StatusTable, manifest: &Manifest, folder: &str) -> bool {
+    let same = |known: &Manifest| {
+        let one = known.files_below(folder).map(|file| (&file.path, file.sha256));
+        one.eq(manifest.files_below(folder).map(|file| (&file.path, file.sha256)))
+    };
+    let owners = table.releases.iter().filter(|known| known.apps.iter().any(|app| app.dir == folder));
+    owners.filter_map(|known| verify::manifest(root, known).ok()).any(|known| same(&known))
 }
 
 /// What a tarball does not carry has to be here already.
@@ -110,13 +194,6 @@ fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
     let documents = rel.apps.iter().map(|app| layout::app_dir(&app.name, &app.version) + "/app.toml");
     match libraries.chain(documents).find(|path| manifest.file(path).is_none()) {
         Some(path) => Err(Fault::Missing(path)),
-        None => Ok(()),
-    }
-}
-
-fn check_content(root: &Root, manifest: &Manifest, folder: &str) -> Result<(), Failure> {
-    match verify::difference(root, &[folder], manifest)? {
-        Some(_) => Err(Fault::OtherContent(folder.to_owned()).into()),
         None => Ok(()),
     }
 }

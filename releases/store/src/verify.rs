@@ -1,79 +1,186 @@
 //! Comparing what is on disk with what a manifest says.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fs, iter, thread};
+use std::{fmt, fs, io, iter, thread};
 
 use crate::digest::Digest;
+use crate::documents;
 use crate::error::Error;
+use crate::health::Health;
 use crate::layout::{self, Root};
 use crate::lifecycle::KnownRelease;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
+
+/// A file that is not as its manifest says.
+#[derive(Debug)]
+pub struct Damage {
+    /// The file, below the root.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: Harm,
+}
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub enum Harm {
+    /// It is not there.
+    Missing,
+    /// It has another content, is no plain file, or is a program that cannot be run.
+    Changed,
+    /// No manifest lists it.
+    Stray,
+    /// The operating system does not let it be read.
+    Unreadable(io::Error),
+}
+
+impl Harm {
+    /// Says what to do about it.
+    pub(crate) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Stray => "take it away",
+            _ => "`relctl unpack` of the release's tarball repairs it",
+        }
+    }
+}
+
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Changed => f.write_str("changed"),
+            Self::Stray => f.write_str("stray"),
+            Self::Unreadable(error) => write!(f, "unreadable: {error}"),
+        }
+    }
+}
+
+/// How the files of a release are.
+#[derive(Debug)]
+pub struct Verified {
+    /// How many files the release has.
+    pub files: usize,
+    /// Their size together.
+    pub bytes: u64,
+    /// Those that are not as they were unpacked.
+    pub damage: Vec<Damage>,
+}
+
+/// Compares every file of a known release with its manifest. Reads only, so no lock is needed.
+///
+/// # Errors
+/// [`Error::Io`] where a folder cannot be read.
+pub fn survey(root: &Root, release: &KnownRelease) -> Result<Verified, Error> {
+    let (manifest, damage) = look(root, release)?;
+    let (files, bytes) = manifest.map_or((0, 0), |manifest| (manifest.files.len(), manifest.size()));
+    Ok(Verified { files, bytes, damage })
+}
+
+/// Returns the manifest of a known release and the damage of its files: without a manifest, nothing is known of the others.
+fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Manifest>, Vec<Damage>), Error> {
+    match manifest(root, release) {
+        Ok(manifest) => {
+            let damage = damage(root, &release.folders(), &manifest)?;
+            Ok((Some(manifest), damage))
+        }
+        Err(Error::Tampered { fault, .. }) => {
+            Ok((None, vec![Damage { path: manifest_path(release), fault }]))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the damage of a known release, by a manifest that is known to be its own.
+pub(crate) fn damage_by(root: &Root, release: &KnownRelease, own: &Manifest) -> Result<Vec<Damage>, Error> {
+    let mut found = damage(root, &release.folders(), own)?;
+    if let Err(Error::Tampered { fault, .. }) = manifest(root, release) {
+        found.push(Damage { path: manifest_path(release), fault });
+    }
+    Ok(found)
+}
+
+fn manifest_path(release: &KnownRelease) -> PathBuf {
+    Path::new(&layout::release_dir(&release.version)).join(MANIFEST)
+}
 
 /// Returns the manifest of a known release after comparing every file of the release with it.
 ///
 /// # Errors
 /// [`Error::Tampered`] with the first file that differs, is missing or is too many; [`Error::Io`].
-pub(crate) fn verify(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
-    let manifest = manifest(root, release)?;
-    let apps = release.apps.iter().map(|app| app.dir.clone());
-    let folders: Vec<String> = apps.chain([layout::release_dir(&release.version)]).collect();
-    if let Some(path) = difference(root, &folders, &manifest)? {
-        return Err(Error::Tampered { vsn: release.version.clone(), path });
+pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Result<Manifest, Error> {
+    let (manifest, damage) = look(root, release)?;
+    health.note(&release.version, &damage);
+    match damage.into_iter().next() {
+        None => Ok(manifest.expect("a manifest that is not there is damage")),
+        Some(Damage { path, fault: Harm::Unreadable(source) }) => {
+            Err(Error::io("read", &root.path().join(path))(source))
+        }
+        Some(Damage { path, fault }) => Err(tampered(root, release, &path, fault)),
     }
-    Ok(manifest)
 }
 
 /// Returns the manifest of a known release, which must be the one that the status table recorded.
 pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
     let path = root.manifest_file(&release.version);
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let text = match documents::text_of_file(&path, &path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(tampered(root, release, &path, Harm::Missing)),
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(_) => return Err(tampered(root, release, &path, Harm::Changed)),
+    };
     match Manifest::parse(&text) {
         Ok(manifest) if manifest.identity() == release.identity => Ok(manifest),
-        _ => Err(Error::Tampered { vsn: release.version.clone(), path }),
+        _ => Err(tampered(root, release, &path, Harm::Changed)),
     }
 }
 
-/// Returns the first file in which folders below the root differ from the manifest, if there is one: one that is missing or
-/// too many before one that has another content.
-pub(crate) fn difference(
+fn tampered(root: &Root, release: &KnownRelease, path: &Path, fault: Harm) -> Error {
+    Error::Tampered { vsn: release.version.clone(), path: root.path().join(path), fault }
+}
+
+/// Returns every file in which folders below the root differ from a manifest: those that are missing
+/// or too many first.
+pub(crate) fn damage(
     root: &Root,
     folders: &[impl AsRef<str>],
     manifest: &Manifest,
-) -> Result<Option<PathBuf>, Error> {
-    let mut there = Vec::new();
+) -> Result<Vec<Damage>, Error> {
+    let (mut there, mut found) = (Vec::new(), Vec::new());
     for folder in folders.iter().map(AsRef::as_ref) {
-        let mut listed: BTreeMap<&str, &FileEntry> =
-            manifest.files_below(folder).map(|file| (file.path.as_str(), file)).collect();
+        let mut listed: BTreeMap<&Path, &FileEntry> =
+            manifest.files_below(folder).map(|file| (Path::new(&file.path), file)).collect();
         for path in files(root.path(), folder)? {
-            let full = root.path().join(&path);
-            match listed.remove(path.as_str()) {
-                Some(file) => there.push((full, file)),
+            match listed.remove(path.as_path()) {
+                Some(file) => there.push((path, file)),
                 // A manifest does not list itself.
-                None if path == format!("{folder}/{MANIFEST}") => {}
-                None => return Ok(Some(full)),
+                None if path == Path::new(folder).join(MANIFEST) => {}
+                None => found.push(Damage { path, fault: Harm::Stray }),
             }
         }
-        if let Some(missing) = listed.into_keys().next() {
-            return Ok(Some(root.path().join(missing)));
-        }
+        let missing = listed.into_keys();
+        found.extend(missing.map(|path| Damage { path: path.to_owned(), fault: Harm::Missing }));
     }
-    first_changed(&there)
+    found.extend(changed(root, &there));
+    Ok(found)
 }
 
-/// Returns the first file whose content is not what is listed. Several are read at once: with few processes that is most of
-/// what an install does.
-fn first_changed(files: &[(PathBuf, &FileEntry)]) -> Result<Option<PathBuf>, Error> {
+/// Returns the files whose content is not what is listed. Several are read at once: with few
+/// processes that is most of what an install does.
+fn changed(root: &Root, files: &[(PathBuf, &FileEntry)]) -> Vec<Damage> {
     let next = AtomicUsize::new(0);
-    // Whoever finds one stops; those before it are with others, who look to their end.
     let compare = || {
         iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
-            .map_while(|at| files.get(at).map(|(path, file)| (at, path, has_content(path, file))))
-            .find(|(_, _, same)| !matches!(same, Ok(true)))
+            .map_while(|at| files.get(at).map(|(path, file)| (at, path, file)))
+            .filter_map(|(at, path, file)| {
+                let fault = harm(&root.path().join(path), file)?;
+                Some((at, Damage { path: path.clone(), fault }))
+            })
+            .collect::<Vec<_>>()
     };
     let others = thread::available_parallelism().map_or(1, usize::from).min(files.len()).saturating_sub(1);
-    let found = thread::scope(|scope| {
+    let mut found = thread::scope(|scope| {
         // Where there is no thread to be had, this one reads all.
         let others: Vec<_> =
             (0..others).filter_map(|_| thread::Builder::new().spawn_scoped(scope, compare).ok()).collect();
@@ -81,38 +188,45 @@ fn first_changed(files: &[(PathBuf, &FileEntry)]) -> Result<Option<PathBuf>, Err
         let join = |other: thread::ScopedJoinHandle<'_, _>| {
             other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        others.into_iter().filter_map(join).chain(own).min_by_key(|(at, ..)| *at)
+        others.into_iter().flat_map(join).chain(own).collect::<Vec<_>>()
     });
-    match found {
-        Some((_, path, Ok(_))) => Ok(Some(path.clone())),
-        Some((.., Err(error))) => Err(error),
-        None => Ok(None),
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, damage)| damage).collect()
+}
+
+fn harm(path: &Path, file: &FileEntry) -> Option<Harm> {
+    match has_content(path, file) {
+        Ok(true) => None,
+        Ok(false) => Some(Harm::Changed),
+        Err(error) => Some(Harm::Unreadable(error)),
     }
 }
 
-fn has_content(path: &Path, file: &FileEntry) -> Result<bool, Error> {
-    let metadata = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
-    if !metadata.is_file() || metadata.len() != file.size {
+fn has_content(path: &Path, file: &FileEntry) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(path)?;
+    let can_run = metadata.permissions().mode() & 0o100 != 0;
+    if !metadata.is_file() || metadata.len() != file.size || file.executable && !can_run {
         return Ok(false);
     }
-    let (_, digest) = Digest::of_file(path).map_err(Error::io("read", path))?;
+    let (_, digest) = Digest::of_file(path)?;
     Ok(digest == file.sha256)
 }
 
-/// Returns the paths, below `top`, of everything in a folder that is not a folder itself; sorted within a folder.
-pub(crate) fn files(top: &Path, folder: &str) -> Result<Vec<String>, Error> {
+/// Returns the paths, below `top`, of everything in a folder that is not a folder itself; sorted within a folder. A folder
+/// that is missing has nothing in it.
+pub(crate) fn files(top: &Path, folder: &str) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let mut folders = vec![PathBuf::from(folder)];
     while let Some(folder) = folders.pop() {
         let full = top.join(&folder);
+        match fs::symlink_metadata(&full) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            _ => {}
+        }
         for name in layout::names(&full)? {
-            let name = name.into_string().map_err(|name| {
-                let why = "its name is not UTF-8; rename it".to_owned();
-                Error::NotPackable { path: full.join(name), why }
-            })?;
-            let path = format!("{folder}/{name}");
-            let metadata =
-                fs::symlink_metadata(top.join(&path)).map_err(Error::io("read", &top.join(&path)))?;
+            let path = folder.join(name);
+            let full = top.join(&path);
+            let metadata = fs::symlink_metadata(&full).map_err(Error::io("read", &full))?;
             if metadata.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }

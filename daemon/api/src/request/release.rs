@@ -8,7 +8,8 @@ use super::is_default;
 
 /// `relctl unpack FILE`: takes a release in. The body is the tarball itself, so that file permissions never matter.
 ///
-/// Taking the same content in again changes nothing; another content under a known version is refused.
+/// Taking the same content in again repairs the files that are damaged on the node, and changes nothing else; another
+/// content under a known version is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unpack {
@@ -82,6 +83,35 @@ pub struct Remove {
     /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: bool,
+}
+
+/// `relctl prune --keep N`: removes old releases but for the newest. What runs, what is booted, what ran before these, and
+/// what never ran stays in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prune {
+    /// How many old releases stay.
+    pub keep: u64,
+    /// Whether it waits for its turn where it cannot begin at once; refused otherwise. It leaves the queue with its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: bool,
+}
+
+/// `relctl prune --keep N --dry-run`: says what [`Prune`] would remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckPrune {
+    /// How many old releases stay.
+    pub keep: u64,
+}
+
+/// `relctl verify [VSN]`: compares every file of the releases with their manifests. It looks only, beside any order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// Only this release; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// `relctl reboot-old VSN`: makes an old release permanent and restarts the node into it. OTP: `reboot_old_release`.

@@ -17,6 +17,9 @@ pub struct Unpacked {
     pub apps: Vec<String>,
     /// False when exactly this release was there already.
     pub changed: bool,
+    /// The files, below the root, that were damaged on the node and are as they should be now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repaired: Vec<String>,
 }
 
 /// What an install would do.
@@ -276,6 +279,88 @@ pub struct Removed {
     pub version: String,
     /// App versions whose files went with it, as `counter-0.1.1`.
     pub apps: Vec<String>,
+}
+
+/// Old releases are forgotten, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The releases, latest first.
+    pub releases: Vec<PrunedRelease>,
+    /// How many bytes that sets free, all together.
+    pub bytes: u64,
+}
+
+/// One release that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrunedRelease {
+    /// The release.
+    pub version: String,
+    /// App versions whose files go with it, as `counter-0.1.1`.
+    pub apps: Vec<String>,
+    /// How many bytes that sets free.
+    pub bytes: u64,
+}
+
+/// How the files of releases are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The releases, latest first.
+    pub releases: Vec<VerifiedRelease>,
+    /// The order that was carried out meanwhile, where damage was found: it may be that order's work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
+}
+
+/// How the files of one release are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedRelease {
+    /// The release's name.
+    pub name: String,
+    /// The release's version.
+    pub version: String,
+    /// How many files it has; 0 where its manifest is damaged.
+    pub files: u64,
+    /// Their size together.
+    pub bytes: u64,
+    /// Those that are not as they were unpacked.
+    pub damage: Vec<DamagedFile>,
+}
+
+/// A file that is not as it was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedFile {
+    /// Where it is, below the root.
+    pub path: String,
+    /// What is wrong with it.
+    pub harm: Harm,
+    /// Why it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Harm {
+    /// It is not there.
+    Missing,
+    /// It has another content, is no plain file, or is a program that cannot be run.
+    Changed,
+    /// No manifest lists it.
+    Stray,
+    /// The operating system does not let it be read.
+    Unreadable,
+}
+
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Missing => "missing",
+            Self::Changed => "changed",
+            Self::Stray => "stray",
+            Self::Unreadable => "unreadable",
+        })
+    }
 }
 
 /// The node restarts.

@@ -102,7 +102,8 @@ pub(super) fn alarms(api: &Api) -> Vec<String> {
     let gave_way = board.gave_way.as_ref().map(gave_way_alarm);
     let found = [gave_way, board.trouble, residents_alarm(api), clock_alarm(), api.log.alarm()];
     let late = late(api).into_iter().map(late_alarm);
-    found.into_iter().flatten().chain(late).chain(api.alarms.list()).collect()
+    let damaged = api.health.damaged(&board.releases).into_iter().map(|finding| finding.to_string());
+    found.into_iter().flatten().chain(damaged).chain(late).chain(api.alarms.list()).collect()
 }
 
 fn clock_alarm() -> Option<String> {

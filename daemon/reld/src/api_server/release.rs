@@ -84,6 +84,7 @@ async fn unpack(api: Api, request: q::Unpack, body: Body) -> Result<r::Unpacked,
         version: unpacked.release.version.to_string(),
         apps: app_names(&unpacked.release.apps),
         changed: unpacked.is_new,
+        repaired: unpacked.repaired.iter().map(|path| path.display().to_string()).collect(),
     })
 }
 
@@ -172,7 +173,7 @@ async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorRepor
 async fn remove(api: Api, request: q::Remove) -> Result<r::Removed, ErrorReport> {
     let vsn = version(&request.version)?;
     let entry = api.entry(format!("removal of {vsn}"), request.wait);
-    match api.operator.remove(vsn, entry).await?.map_err(|e| error(&e))? {
+    match api.operator.remove(Order::Remove { vsn }, entry).await?.map_err(|e| error(&e))? {
         Ended::Removed { vsn, apps } => {
             let apps = apps.into_iter().map(|(name, vsn)| format!("{name}-{vsn}"));
             Ok(r::Removed { version: vsn.to_string(), apps: apps.collect() })
@@ -194,7 +195,7 @@ async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, Err
 }
 
 /// An order that ended as orders of its kind do not.
-fn unexpected(ended: &Ended) -> ErrorReport {
+pub(super) fn unexpected(ended: &Ended) -> ErrorReport {
     ErrorReport::new(
         "bug",
         format!("the order ended as {ended:?}; this is a bug of reld"),
@@ -212,7 +213,7 @@ fn releases(api: &Api) -> r::ReleaseList {
     r::ReleaseList { releases: api.operator.board().releases.releases.iter().map(row).collect() }
 }
 
-fn app_names(apps: &[KnownApp]) -> Vec<String> {
+pub(super) fn app_names(apps: &[KnownApp]) -> Vec<String> {
     apps.iter().map(|app| format!("{}-{}", app.name, app.version)).collect()
 }
 

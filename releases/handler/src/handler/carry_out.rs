@@ -47,6 +47,7 @@ impl<N: Node> ReleaseHandler<N> {
             Order::Restart { to, options } => self.restart(to, options, observer),
             Order::Commit { vsn } => self.commit_by_order(vsn),
             Order::Remove { vsn } => self.remove(vsn),
+            Order::Prune { keep } => Ok(Ended::Pruned(self.store.prune(keep)?)),
             Order::RebootOld { vsn } => self.reboot_old(vsn),
             Order::App { app, options } => self.move_app(*app, options, observer),
         }

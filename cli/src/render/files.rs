@@ -1,0 +1,85 @@
+//! The files of releases.
+
+use reld_api::response::{DamagedFile, Harm, Pruned, Verified, VerifiedRelease};
+
+use super::size;
+use super::table::table;
+
+/// The most damaged files that are named one by one.
+const NAMED_MAX: usize = 20;
+
+/// Says how the files of releases are.
+pub(crate) fn verified(answer: &Verified) -> String {
+    let rows = answer.releases.iter().map(row);
+    let mut text = table(&["name", "version", "files", "size", "damaged"], rows);
+    for release in answer.releases.iter().filter(|release| !release.damage.is_empty()) {
+        text += &format!("\n{} {}:\n", release.name, release.version);
+        text += &named(release.damage.iter().map(damaged));
+    }
+    if let Some(order) = &answer.beside {
+        text += &format!("\n{order} is carried out; verify again when it has ended\n");
+        return text;
+    }
+    let has = |is_stray| {
+        let mut damage = answer.releases.iter().flat_map(|release| &release.damage);
+        damage.any(|file| (file.harm == Harm::Stray) == is_stray)
+    };
+    if has(true) {
+        text += "\ntake away what is stray\n";
+    }
+    if has(false) {
+        text += "\n`relctl unpack FILE` with the tarball of a release repairs it\n";
+    }
+    text
+}
+
+fn row(release: &VerifiedRelease) -> Vec<String> {
+    let damaged = release.damage.len();
+    let damaged = if damaged == 0 { String::new() } else { damaged.to_string() };
+    vec![
+        release.name.clone(),
+        release.version.clone(),
+        release.files.to_string(),
+        size(release.bytes),
+        damaged,
+    ]
+}
+
+fn damaged(file: &DamagedFile) -> String {
+    match &file.cause {
+        None => format!("{:<10} {}", file.harm, file.path),
+        Some(cause) => format!("{:<10} {}: {cause}", file.harm, file.path),
+    }
+}
+
+/// Names the files that were repaired; nothing where none was damaged.
+pub(crate) fn repaired(paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        [path] => format!("repaired {path}\n"),
+        paths => format!("repaired {} files:\n{}", paths.len(), named(paths.iter().cloned())),
+    }
+}
+
+fn named(lines: impl ExactSizeIterator<Item = String>) -> String {
+    let more = lines.len().saturating_sub(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!("  and {more} more\n") };
+    lines.take(NAMED_MAX).map(|line| format!("  {line}\n")).collect::<String>() + &more
+}
+
+/// Lists the releases that went, or would.
+pub(crate) fn pruned(answer: &Pruned, went: &str) -> String {
+    let line = |release: &reld_api::response::PrunedRelease| {
+        let apps = match release.apps.as_slice() {
+            [] => String::new(),
+            apps => format!(" with {}", apps.join(", ")),
+        };
+        format!("{went} {}{apps}: {}\n", release.version, size(release.bytes))
+    };
+    match answer.releases.as_slice() {
+        [] => "there is nothing to remove\n".to_owned(),
+        releases => {
+            releases.iter().map(line).collect::<String>() + &format!("{} in all\n", size(answer.bytes))
+        }
+    }
+}
