@@ -8,9 +8,10 @@ mod commands;
 mod error;
 mod json_arg;
 mod render;
+mod terminal;
 mod word;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,9 +41,8 @@ fn run(args: Args) -> Result<Shown, Failure> {
 }
 
 fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {
-    let mut out = io::stdout().lock();
     let text = if json { pretty(&shown.json) } else { shown.text.clone() };
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match terminal::out(&text) {
         // Whoever reads has seen enough, as in `relctl ps | head`.
         Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(shown.exit_code),
         Err(fault) => Err(Failure::io("write", "stdout", &fault)),
@@ -63,7 +63,6 @@ fn complain(failure: &Failure, json: bool) -> reld_api::ExitCode {
     } else {
         render::failure(&report)
     };
-    // With stderr gone there is nobody left to tell; the exit code stays.
-    let _ = io::stderr().write_all(text.as_bytes());
+    terminal::err(&text);
     code
 }

@@ -1183,3 +1183,22 @@ fn prune_says_what_went_and_how_much_that_sets_free() {
     exit 0
     "#);
 }
+
+#[test]
+fn what_a_node_says_steers_no_terminal() {
+    let nasty = "a\u{1b}]0;title\u{7}\u{9b}2J\u{202e}b";
+    let shown = "a\\u001b]0;title\\u0007\\u009b2J\\u202eb";
+    let replied = r::Replied { pid: "<7.1>".to_owned(), reply: nasty.into(), took_us: 1 };
+    let mut report = ErrorReport::refused("no", nasty);
+    report.causes.push(nasty.to_owned());
+    for (answers, args) in [
+        (vec![answer::<q::Call>(&replied)], &["call", "a", "get"][..]),
+        (vec![answer::<q::Call>(&replied)], &["--json", "call", "a", "get"]),
+        (vec![refuse::<q::Call>(report.clone())], &["call", "a", "get"]),
+        (vec![refuse::<q::Call>(report)], &["--json", "call", "a", "get"]),
+    ] {
+        let seen = relctl(answers, args);
+        assert!(seen.is_ascii() && !seen.contains('\u{1b}'), "{seen:?}");
+        assert!(seen.contains(shown), "{seen}");
+    }
+}

@@ -115,3 +115,33 @@ fn a_manifest_with_a_key_that_nobody_knows_is_refused_with_its_place_and_a_newer
     assert_contains(&refused, &["it needs reld 9.9.9 or newer, and this is reld 0.1.0"]);
     check_nothing_left(&node);
 }
+
+#[test]
+fn what_a_message_quotes_is_bounded_and_steers_no_terminal() {
+    let node = Node::start();
+    let long = "x".repeat(1 << 20);
+    let (_scratch, tarball) = doctored_with(
+        "shop-1.0.0",
+        |_| (),
+        |manifest| drop(manifest.insert(format!("{long}\u{1b}[2J"), "red".into())),
+    );
+    let refused = node.run(&["unpack", &tarball]).expect(1).stderr;
+    assert!(refused.len() < 8 * 1024, "{} bytes", refused.len());
+    let (_scratch, tarball) = doctored_with(
+        "shop-1.0.0",
+        |_| (),
+        |manifest| drop(manifest.insert("\u{1b}[2J\u{9b}\u{202e}".to_owned(), "red".into())),
+    );
+    let refused = node.run(&["unpack", &tarball]).expect(1).stderr;
+    assert_contains(&refused, &["\\u009b\\u202e"]);
+    assert!(!refused.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{refused:?}");
+    let mut stream = UnixStream::connect(node.socket()).expect("the daemon listens");
+    let body = format!("{{\"process\": \"{long}\", \"request\": null}}");
+    let length = body.len();
+    let head = format!("POST /call HTTP/1.0\r\nHost: reld\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all((head + &body).as_bytes()).expect("the daemon reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the daemon answers");
+    assert_contains(&answer, &["noproc", "more characters"]);
+    assert!(answer.len() < 32 * 1024, "{} bytes", answer.len());
+}

@@ -4,7 +4,6 @@ mod build;
 mod node;
 mod traffic;
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use reld_api::response::{Behaviour, Forest, TreeNode};
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 use super::{Shown, upgrade};
 use crate::args::{AppBuild, Downgrade, Going, Mode, Upgrade};
 use crate::error::Failure;
-use crate::render;
+use crate::{render, terminal};
 use build::Built;
 use node::Node;
 use traffic::{Tally, Traffic};
@@ -119,5 +118,5 @@ fn say(title: &str) -> Result<(), Failure> {
 }
 
 fn write(text: &str) -> Result<(), Failure> {
-    io::stdout().write_all(text.as_bytes()).map_err(|fault| Failure::io("write", "stdout", &fault))
+    terminal::out(text).map_err(|fault| Failure::io("write", "stdout", &fault))
 }

@@ -1,6 +1,6 @@
 //! `relctl history`, `attach` and `abort`: what happened to the releases, and what is happening.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use reld_api::response::{Attached, HistoryEntry, HistoryKind, Outcome, Progress};
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Shown;
 use crate::error::Failure;
-use crate::render;
+use crate::{render, terminal};
 
 /// How long a restart of the node may take: its apps have 80 s to stop, and those of the release start one by one.
 const RESTART: Duration = Duration::from_secs(600);
@@ -62,8 +62,8 @@ fn ended(entry: HistoryEntry) -> Result<Shown, Failure> {
 
 fn tell(progress: &Progress) {
     if io::stderr().is_terminal() {
-        // Progress is a courtesy.
-        let _ = writeln!(io::stderr(), "step {} of {}: {}", progress.step, progress.of, progress.text);
+        let Progress { step, of, text, .. } = progress;
+        terminal::err(&format!("step {step} of {of}: {text}\n"));
     }
 }
 

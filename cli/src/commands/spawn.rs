@@ -1,13 +1,12 @@
 //! `relctl spawn [--link]`.
 
-use std::io::{self, Write};
-
 use reld_api::response::LinkEvent;
 use reld_api::{Client, request as q};
 
 use super::Shown;
 use crate::args::Spawn;
 use crate::error::Failure;
+use crate::terminal;
 
 pub(super) async fn spawn(client: &Client, args: Spawn, json: bool) -> Result<Shown, Failure> {
     if args.link {
@@ -34,5 +33,5 @@ async fn linked(client: &Client, request: q::SpawnLink, json: bool) -> Result<Sh
 fn tell(event: &LinkEvent, pid: &str, json: bool) -> Result<(), Failure> {
     let line =
         if json { serde_json::to_string(event).expect("answers came from JSON") } else { pid.to_owned() };
-    writeln!(io::stdout(), "{line}").map_err(|fault| Failure::io("write", "stdout", &fault))
+    terminal::out(&format!("{line}\n")).map_err(|fault| Failure::io("write", "stdout", &fault))
 }

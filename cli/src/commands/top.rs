@@ -1,16 +1,13 @@
 //! `relctl top`: who keeps the node busy.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use reld_api::{Client, request as q};
 
 use super::Shown;
 use crate::args::{Top, TopSort};
 use crate::error::Failure;
-use crate::render;
-
-/// Puts the cursor into the first corner and clears the rest of a terminal.
-const CLEAR: &str = "\x1b[H\x1b[J";
+use crate::{render, terminal};
 
 /// Shows one table, or on a terminal one after the other until somebody interrupts.
 pub(super) async fn top(client: &Client, args: Top, json: bool) -> Result<Shown, Failure> {
@@ -26,8 +23,6 @@ pub(super) async fn top(client: &Client, args: Top, json: bool) -> Result<Shown,
     }
     loop {
         let answer = client.call(&request).await?;
-        let mut out = io::stdout().lock();
-        let drawn = write!(out, "{CLEAR}{}", render::top(&answer)).and_then(|()| out.flush());
-        drawn.map_err(|fault| Failure::io("write", "stdout", &fault))?;
+        terminal::redraw(&render::top(&answer)).map_err(|fault| Failure::io("write", "stdout", &fault))?;
     }
 }

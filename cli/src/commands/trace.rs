@@ -1,6 +1,6 @@
 //! `relctl trace`: what processes tell each other while a command runs, as a sequence diagram.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::Shown;
 use crate::args::{Trace, TraceFormat};
 use crate::error::Failure;
-use crate::render;
+use crate::{render, terminal};
 
 /// What a command set off is still told; it is over when nothing came for so long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -89,8 +89,8 @@ async fn run(client: &Client, program: &str, args: &[String]) -> Result<(), Fail
     child.env("RELD_SOCKET", client.socket());
     let ended = child.args(args).stdout(Stdio::from(stderr)).status().await.map_err(cannot)?;
     if !ended.success() {
-        // The diagram is shown all the same, with nobody left to tell when stderr is gone.
-        let _ = writeln!(io::stderr(), "{program}: {ended}");
+        // The diagram is shown all the same.
+        terminal::err(&format!("{program}: {ended}\n"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `relctl upgrade`, `downgrade` and `install`, with progress while they run.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Shown, history, load, release};
 use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upgrade, Wait};
 use crate::error::Failure;
-use crate::render;
+use crate::{render, terminal};
 
 /// How large a probe may be that is sent.
 const SCRIPT_MAX: u64 = 1 << 20;
@@ -207,7 +207,7 @@ pub(super) async fn with_progress<T>(client: &Client, work: impl Future<Output =
             _ = ticks.tick() => show_progress(client).await,
         }
     };
-    line("");
+    terminal::replace_line("");
     done
 }
 
@@ -215,13 +215,8 @@ async fn show_progress(client: &Client) {
     // Progress is a courtesy: a node too busy to tell goes on unwatched.
     let status = client.call_within(&q::Status {}, TICK).await;
     if let Some(progress) = status.ok().and_then(|status| status.upgrade) {
-        line(&format!("step {} of {}: {}", progress.step, progress.of, progress.text));
+        terminal::replace_line(&format!("step {} of {}: {}", progress.step, progress.of, progress.text));
     }
-}
-
-/// Replaces the current line of the terminal.
-fn line(text: &str) {
-    let _ = write!(io::stderr(), "\r\x1b[K{text}");
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ use crate::node::Shared;
 use crate::operator::{Entry, Operator};
 use crate::panics::lasting;
 use crate::places;
+use crate::report::brief;
 use crate::socket_file::SocketFile;
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
@@ -275,6 +276,7 @@ fn respond<R: Request>(answer: Answer<R>) -> Response {
 }
 
 fn refuse(error: ErrorReport) -> Response {
+    let error = brief(error);
     let status =
         StatusCode::from_u16(error.exit_code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     json(status, &ErrorBody::from(error))

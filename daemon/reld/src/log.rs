@@ -11,6 +11,7 @@
 //! written. The log says in their place how many are missing. A daemon that is killed loses what
 //! waits: as a rule nothing, at most what the queue holds.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -19,6 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
+use reld_plan::{bounded, printable};
 use reld_runtime::contained;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -28,6 +30,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// queue grow.
 const LINES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
+
+/// The longest entry in the form of text, in characters.
+const ENTRY_MAX: usize = 64 << 10;
 
 /// What the writer keeps of its memory from one write to the next.
 const KEPT: usize = 64 << 10;
@@ -170,6 +175,8 @@ impl<'a> MakeWriter<'a> for Log {
 
 impl Shared {
     fn push(&self, line: &[u8]) {
+        let line = self.form.shown(line);
+        let line = line.as_ref();
         let mut queue = self.queue.lock();
         let has_room = queue.lines < LINES_MAX && queue.text.len() + line.len() <= BYTES_MAX;
         let count = lines(line);
@@ -239,6 +246,25 @@ impl Queue {
 }
 
 impl Form {
+    /// Returns an entry as it is written. What comes from others can neither make a terminal do
+    /// something, nor look like an entry of its own, nor be without end.
+    fn shown(self, entry: &[u8]) -> Cow<'_, [u8]> {
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+        if let Some((b'\n', line)) = entry.split_last()
+            && line.len() < ENTRY_MAX
+            && line.iter().all(is_plain)
+        {
+            return Cow::Borrowed(entry);
+        }
+        let text = String::from_utf8_lossy(entry);
+        let text = match self {
+            Self::Text => bounded(text.trim_end(), ENTRY_MAX).replace('\n', "\n    ") + "\n",
+            // A line of JSON has no other end, and is useless without that.
+            Self::Json => text.into_owned(),
+        };
+        Cow::Owned(printable(&text).into_owned().into_bytes())
+    }
+
     /// Makes a line that looks like those of events.
     fn line(self, level: &str, message: &str) -> String {
         let time = humantime::format_rfc3339_micros(SystemTime::now());
@@ -369,6 +395,10 @@ mod tests {
     /// Logs lines, each when the one before is written; after `answers`, all is taken. Returns what
     /// has come out and how many lines are lost.
     fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
+        written_as(Form::Text, answers, lines)
+    }
+
+    fn written_as(form: Form, answers: &[Answer], lines: &[&str]) -> (String, u64) {
         let out = Arc::new(Mutex::new(Vec::new()));
         let paper = Arc::clone(&out);
         let answers = answers.to_vec();
@@ -383,7 +413,7 @@ mod tests {
             paper.lock().extend_from_slice(&text[..length]);
             Ok(length)
         };
-        let log = Log::start(Out(take), Form::Text).unwrap();
+        let log = Log::start(Out(take), form).unwrap();
         for line in lines {
             log.plain(line);
             log.flush(LONG);
@@ -406,6 +436,26 @@ mod tests {
         check(&[], &["one", "two", "three"], "one|two|three|", 0);
         let [interrupted, not_now] = [ErrorKind::Interrupted, ErrorKind::WouldBlock].map(Fails);
         check(&[Takes(1), interrupted, Takes(2), not_now], &["one", "two"], "one|two|", 0);
+    }
+
+    #[test]
+    fn what_others_write_neither_steers_a_terminal_nor_looks_like_a_line_of_its_own() {
+        check(&[], &["\u{1b}[2J\tred\u{9b}0m", "end"], "\\u001b[2J\tred\\u009b0m|end|", 0);
+        let forged = "an error\n2026-01-01T00:00:00Z  INFO all is well";
+        check(&[], &[forged], "an error|    2026-01-01T00:00:00Z  INFO all is well|", 0);
+        let json = Form::Json.shown(b"{\"name\":\"\xc2\x9b\"}\n").into_owned();
+        assert_eq!(json, b"{\"name\":\"\\u009b\"}\n");
+    }
+
+    #[test]
+    fn an_entry_has_an_end() {
+        let (text, lost) = written(&[], &[&"x".repeat(1 << 20)]);
+        assert_eq!(lost, 0);
+        assert!(
+            text.len() < 2 * ENTRY_MAX && text.ends_with("… (983040 more characters)|"),
+            "{}",
+            text.len()
+        );
     }
 
     #[test]
@@ -460,8 +510,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_for_the_queue_is_dropped() {
+    fn a_line_of_json_that_is_too_long_for_the_queue_is_dropped() {
         let long = "x".repeat(BYTES_MAX);
-        check(&[], &["one", &long, "two"], "one|reld::log: 1 lines of the log are missing here|two|", 1);
+        let (text, lost) = written_as(Form::Json, &[], &["one", &long, "two"]);
+        assert_eq!(lost, 1);
+        let gap = text.strip_prefix("one|").and_then(|rest| rest.strip_suffix("|two|"));
+        assert!(gap.is_some_and(|gap| gap.contains("1 lines of the log are missing here")), "{text}");
     }
 }

@@ -6,6 +6,8 @@ use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, FailedStep};
 use reld_handler::{self as handler, Check, Dropped, Ended, Outcome, Process};
 
+use reld_plan::bounded;
+
 use crate::node::chain;
 
 /// Translates a check that found nothing in the way.
@@ -125,6 +127,18 @@ pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
     let mut report = ErrorReport::refused(store_kind(store), chain(store));
     report.hint = hint(store_kind(store)).map(str::to_owned);
     report
+}
+
+/// The longest text of an error, in characters. Some quote what an app or a request said.
+const TEXT_MAX: usize = 8 << 10;
+
+/// Bounds the texts of an error.
+pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
+    let texts = [&mut error.message].into_iter().chain(&mut error.causes).chain(&mut error.hint);
+    for text in texts.chain(error.step.as_mut().map(|step| &mut step.text)) {
+        *text = bounded(text, TEXT_MAX).into_owned();
+    }
+    error
 }
 
 /// A word for programs; OTP's where the status table refused.
