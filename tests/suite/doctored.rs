@@ -66,7 +66,8 @@ pub(crate) fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
     files.insert(path.to_owned(), text.into_bytes());
 }
 
-fn files(tarball: &str) -> Files {
+/// Returns what a tarball holds, the manifest among it.
+pub(crate) fn files(tarball: &str) -> Files {
     let sound = File::open(tarball).expect("it was packed");
     let mut sound = tar::Archive::new(GzDecoder::new(sound));
     let entries = sound.entries().expect("it is a tarball").map(|entry| {

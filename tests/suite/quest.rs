@@ -5,5 +5,6 @@ mod crowd;
 mod ledger;
 mod names;
 mod play;
+mod readers;
 mod session;
 mod upgrade;

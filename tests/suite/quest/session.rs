@@ -237,4 +237,12 @@ impl Client {
         self.until_told("You are no more.");
         assert_eq!(self.next_line(), None, "nothing comes after that");
     }
+
+    /// Plays until the connection is closed without a word.
+    #[track_caller]
+    pub(super) fn is_cut_off(&mut self) {
+        while let Some(line) = self.next_line() {
+            self.ledger.enter(&line);
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
         return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
     }
     match to.behaviour.as_str() {
+        // A manager's state is the SDK's own, and its handlers are modules of their own.
+        "gen_event" if left.interface.is_none() && to.interface.is_none() => Need::Nothing,
         "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => state(left, to, mode),
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
         // A task stays on its version until it ends.

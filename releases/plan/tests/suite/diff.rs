@@ -276,6 +276,7 @@ fn old_modules() -> Value {
     json!({
         "app": {"behaviour": "application", "interface": {"state": {"type": "null"}}},
         "bare": {"behaviour": "gen_server"},
+        "events": {"behaviour": "gen_event"},
         "gone": server(&json!({ "state": {"type": "null"} })),
         "store": server(&json!({ "state": fields(&["n"]) })),
         "sup": supervisor(&json!([child("first", "store", &json!(1)), child("old", "gone", &json!(null)), child("third", "wide", &json!(null))])),
@@ -287,6 +288,7 @@ fn new_modules() -> Value {
     json!({
         "app": {"behaviour": "application", "interface": {"state": {"type": "null"}}},
         "bare": {"behaviour": "gen_server"},
+        "events": {"behaviour": "gen_event"},
         "fresh": server(&json!({ "state": {"type": "null"} })),
         "store": server(&json!({ "state": fields(&["n", "interval"]) })),
         "sup": supervisor(&json!([child("first", "store", &json!(2)), child("new", "fresh", &json!(null)), child("third", "wide", &json!(null))])),
@@ -310,6 +312,7 @@ instructions = [
   # app: its state is as before; it moves with its library
   # bare: a version says nothing about its state
   { update = "bare", change = { advanced = "TODO: compare 1.0.0 and 2.0.0 by hand; no change, or what the conversion needs beside the state" } },
+  # events: its state is as before; it moves with its library
   # store: `interval` is new and has no default
   { update = "store", change = { advanced = "TODO: what change_code of 2.0.0 needs beside the state of 1.0.0, {} for nothing" } },
   # wide: `m` is new, with a default
@@ -329,6 +332,7 @@ instructions = [
   # app: its state is as before; it moves with its library
   # bare: a version says nothing about its state
   { update = "bare", change = { advanced = "TODO: compare 2.0.0 and 1.0.0 by hand; no change, or what the conversion needs beside the state" } },
+  # events: its state is as before; it moves with its library
   # store: `interval` is dropped: only the newer state has it
   { update = "store" },
   # wide: `m` is dropped: only the newer state has it
