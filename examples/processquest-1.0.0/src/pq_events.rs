@@ -11,14 +11,20 @@ use crate::registry;
 pub(crate) enum Event {
     /// It goes to the market with what it found.
     ToMarket,
-    /// It goes hunting.
-    ToFields,
+    /// It goes hunting, with so much.
+    ToFields {
+        money: u64,
+        experience: u64,
+    },
+    /// The fight of that number is won.
     Killed {
         enemy: String,
         experience: u64,
+        fight: u64,
     },
     Fled {
         enemy: String,
+        fight: u64,
     },
     Found {
         item: String,

@@ -114,9 +114,9 @@ impl Player {
     }
 
     fn leave_for(&self, place: Place) -> Result<Place, Exit> {
-        self.tell(match place {
-            Place::Fields => &Event::ToFields,
-            Place::Market => &Event::ToMarket,
+        self.tell(&match place {
+            Place::Fields => Event::ToFields { money: self.hero.money, experience: self.hero.experience },
+            Place::Market => Event::ToMarket,
         })?;
         Ok(place)
     }

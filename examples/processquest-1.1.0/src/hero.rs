@@ -16,6 +16,8 @@ pub(crate) struct Hero {
     pub(crate) level: u64,
     pub(crate) experience: u64,
     pub(crate) money: u64,
+    /// How often it has fought.
+    pub(crate) fights: u64,
     pub(crate) loot: Vec<Item>,
     pub(crate) weapon: Gear,
     pub(crate) armour: Gear,
@@ -38,16 +40,19 @@ impl Hero {
     /// Returns a character that begins.
     pub(crate) fn new(name: String, stats: Stats) -> Self {
         let (weapon, armour) = (Gear::new("bare hands", 0), Gear::new("rags", 0));
-        Self { name, stats, level: 1, experience: 0, money: 0, loot: Vec::new(), weapon, armour }
+        let loot = Vec::new();
+        Self { name, stats, level: 1, experience: 0, money: 0, fights: 0, loot, weapon, armour }
     }
 
     /// Fights an enemy, to its end or to flight.
     pub(crate) fn fight(&mut self, enemy: Enemy, dice: &mut Dice) -> Vec<Event> {
+        self.fights += 1;
+        let fight = self.fights;
         if !self.beats(&enemy, dice) {
-            return vec![Event::Fled { enemy: enemy.name }];
+            return vec![Event::Fled { enemy: enemy.name, fight }];
         }
         let experience = enemy.experience + u64::from(self.stats.intelligence / 6);
-        let mut events = vec![Event::Killed { enemy: enemy.name, experience }];
+        let mut events = vec![Event::Killed { enemy: enemy.name, experience, fight }];
         events.extend(self.search(enemy.loot, dice));
         events.extend(self.learn(experience));
         events
@@ -121,8 +126,8 @@ mod tests {
     fn who_is_beaten_flees_and_keeps_what_it_has() {
         let mut ada = hero();
         let events = ada.fight(enemy(1_000, 5), &mut Dice::seeded(1));
-        assert_eq!(events, [Event::Fled { enemy: "Ant".to_owned() }]);
-        assert_eq!(ada, hero());
+        assert_eq!(events, [Event::Fled { enemy: "Ant".to_owned(), fight: 1 }]);
+        assert_eq!(ada, Hero { fights: 1, ..hero() });
     }
 
     #[test]
@@ -134,7 +139,7 @@ mod tests {
         assert_eq!(
             events,
             [
-                Event::Killed { enemy: "Ant".to_owned(), experience: 20 + learnt },
+                Event::Killed { enemy: "Ant".to_owned(), experience: 20 + learnt, fight: 1 },
                 Event::Found { item: "Crumb".to_owned() },
                 Event::Leveled { level: 2 },
             ]

@@ -42,13 +42,18 @@ pub(crate) fn offer(stats: &Stats) -> String {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
     ToMarket,
-    ToFields,
+    ToFields {
+        money: u64,
+        experience: u64,
+    },
     Killed {
         enemy: String,
         experience: u64,
+        fight: u64,
     },
     Fled {
         enemy: String,
+        fight: u64,
     },
     Found {
         item: String,
@@ -76,11 +81,13 @@ pub(crate) enum Event {
 pub(crate) fn told(event: &Event) -> String {
     match event {
         Event::ToMarket => "You carry your loot to the market.".to_owned(),
-        Event::ToFields => "You go hunting.".to_owned(),
-        Event::Killed { enemy, experience } => {
-            format!("You killed {} and gained {experience} experience.", a(enemy))
+        Event::ToFields { money, experience } => {
+            format!("You go hunting with {money} money and {experience} experience.")
         }
-        Event::Fled { enemy } => format!("You fled from {}.", a(enemy)),
+        Event::Killed { enemy, experience, fight } => {
+            format!("You killed {} and gained {experience} experience in fight {fight}.", a(enemy))
+        }
+        Event::Fled { enemy, fight } => format!("You fled from {} in fight {fight}.", a(enemy)),
         Event::Found { item } => format!("You found {}.", a(item)),
         Event::Sold { item, price } => format!("You sold {} for {price}.", a(item)),
         Event::Bought { item, price } => format!("You bought {} for {price}.", a(item)),
@@ -120,8 +127,8 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        let killed = Event::Killed { enemy: "Ant".to_owned(), experience: 3 };
-        assert_eq!(told(&killed), "You killed an Ant and gained 3 experience.");
+        let killed = Event::Killed { enemy: "Ant".to_owned(), experience: 3, fight: 7 };
+        assert_eq!(told(&killed), "You killed an Ant and gained 3 experience in fight 7.");
         let quest = |next| Event::Quest { done: "Sweep the yard".to_owned(), experience: 20, next };
         assert!(told(&quest(Some("Mow the lawn".to_owned()))).ends_with("Next quest: Mow the lawn."));
         assert!(told(&quest(None)).ends_with("20 experience."));
