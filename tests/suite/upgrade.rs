@@ -330,3 +330,21 @@ fn no_message_is_lost_to_a_copy_of_the_state_while_members_run_and_are_upgraded_
         assert_eq!(n / MESSAGE, sent);
     }
 }
+
+#[test]
+fn s50_where_no_appup_leads_there_at_once_the_way_through_other_releases_is_named_and_works() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.ok(&["unpack", &release("stage-3.0.0")]);
+    let refused = node.refused(&["upgrade", "3.0.0"]);
+    assert_contains(&refused.causes[0], &["no appup leads stage from 0.1.0 to 0.3.0"]);
+    assert!(!refused.causes[0].contains("a way leads"), "{refused:?}");
+    node.ok(&["unpack", &release("stage-2.0.0")]);
+    let refused = node.refused(&["upgrade", "3.0.0"]);
+    assert_eq!(refused.kind, "version_not_in_appup");
+    assert_contains(&refused.causes[0], &["a way leads through 2.0.0: `relctl upgrade 2.0.0` first"]);
+    node.ok(&["upgrade", "2.0.0"]);
+    node.ok(&["upgrade", "3.0.0"]);
+    let refused = node.refused(&["downgrade", "1.0.0"]);
+    assert_contains(&refused.causes[0], &["a way leads through 2.0.0"]);
+}

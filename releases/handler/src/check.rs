@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reld_plan::{
     Action as PlanAction, Finding, MemberChange, ModuleName, Moved, PackedRelease, PlanError, PurgeMethod,
-    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, diff, plan_windows,
+    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -105,11 +105,31 @@ pub(crate) fn prepare<N: Node>(
                 material.back = back;
                 prepared.check.obstacles.append(&mut threads(node, &old.release, &material, script));
             }
+            let detour = match (&old, &script) {
+                (Some(old), Err(error)) => detour_of(store, &old.release, &new.release, error),
+                _ => None,
+            };
             prepared.plan(node, Ends { left: old.as_ref(), to: &new }, script, material, options, look);
+            prepared.check.obstacles = detour.map_or(prepared.check.obstacles, |detour| vec![detour]);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
+}
+
+/// Returns the way through other releases of the node, where no appup leads from one release to another.
+fn detour_of(store: &Store, from: &Release, to: &Release, error: &PlanError) -> Option<Obstacle> {
+    if !matches!(error, PlanError::NoAppupFound { .. } | PlanError::VersionNotInAppup { .. }) {
+        return None;
+    }
+    let others = store.releases().releases.iter().filter(|known| {
+        known.name == from.rel().name && ![from.version(), to.version()].contains(&&known.version)
+    });
+    // A release whose documents are damaged is no way.
+    let known: Vec<Release> =
+        others.filter_map(|known| Some(store.docs(&known.version).ok()?.release)).collect();
+    let through = detour(from, to, &known).filter(|through| !through.is_empty())?;
+    Some(Obstacle::Detour { error: error.clone(), through })
 }
 
 /// Returns a release as it is compared with another one.

@@ -182,6 +182,18 @@ pub enum Obstacle {
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// No appup leads there at once; releases in between that the node has do.
+    #[error(
+        "{error}; a way leads through {}: `relctl upgrade {}` first",
+        through.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        through[0]
+    )]
+    Detour {
+        /// The step that is missing.
+        error: PlanError,
+        /// The releases in between, in the order of the way; one at least.
+        through: Vec<Vsn>,
+    },
     /// Something may need the way back, and there is none.
     #[error(
         "there is no way back, which {need} may need: {why}; write it into the appup, or go without one (--one-way)"
@@ -310,7 +322,7 @@ impl Obstacle {
             Self::Library(_) => "library",
             Self::Application { .. } => "application",
             Self::Threads { .. } => "threads",
-            Self::Plan(error) => error.class(),
+            Self::Plan(error) | Self::Detour { error, .. } => error.class(),
             Self::NoWayBack { .. } => "no_way_back",
             Self::Unsupported { .. } => "unsupported",
             Self::Restarts => "restarts",
