@@ -14,6 +14,7 @@ static ALLOCATOR: AtomicBool = AtomicBool::new(false);
 struct ReldModule;
 
 /// The same.
+#[expect(clippy::upper_case_acronyms, reason = "the table of an app could be called so")]
 struct TABLE;
 
 macro_rules! task {
