@@ -406,7 +406,7 @@ fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fi
     assert_eq!(mistakes.len(), 3);
     assert!(mistakes.iter().all(|mistake| mistake.class.as_str() == "todo"));
     let shown = mistakes[1].to_string();
-    for part in ["todo: appup.toml:15:", "a, up from 1.0.0", "TODO: what change_code", "{ update = \"store\""]
+    for part in ["todo: appup.toml:16:", "a, up from 1.0.0", "TODO: what change_code", "{ update = \"store\""]
     {
         assert!(shown.contains(part), "{part} is not in:\n{shown}");
     }
