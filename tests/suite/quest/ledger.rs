@@ -10,6 +10,7 @@ pub(super) struct Sheet {
     pub(super) level: u64,
     pub(super) experience: u64,
     pub(super) money: u64,
+    pub(super) fights: u64,
     pub(super) loot: Vec<Item>,
     pub(super) weapon: Gear,
     pub(super) armour: Gear,
@@ -51,6 +52,7 @@ pub(super) struct Ledger {
     pub(super) level: u64,
     pub(super) experience: u64,
     pub(super) money: u64,
+    pub(super) fights: u64,
     pub(super) loot: Vec<String>,
     pub(super) gear: Vec<String>,
     pub(super) kills: Vec<String>,
@@ -63,7 +65,7 @@ impl Ledger {
     pub(super) fn new() -> Self {
         let gear = ["bare hands", "rags"].map(str::to_owned).to_vec();
         let (loot, kills, sales) = (Vec::new(), Vec::new(), Vec::new());
-        Self { level: 1, experience: 0, money: 0, loot, gear, kills, sales, quests: 0 }
+        Self { level: 1, experience: 0, money: 0, fights: 0, loot, gear, kills, sales, quests: 0 }
     }
 
     /// Enters a line of the game.
@@ -76,6 +78,13 @@ impl Ledger {
             let (enemy, experience) = of.split_once(" and gained ").expect("both are said");
             self.kills.push(without_article(enemy));
             self.experience += number(experience);
+            self.fight(experience);
+        } else if let Some(enemy) = words.strip_prefix("fled from ") {
+            self.fight(enemy);
+        } else if let Some(balance) = words.strip_prefix("go hunting with ") {
+            let (money, experience) = balance.split_once(" money and ").expect("both are said");
+            let said = (number(money), number(experience));
+            assert_eq!(said, (self.money, self.experience), "{line:?} after {self:#?}");
         } else if let Some(item) = words.strip_prefix("found ") {
             self.loot.push(without_article(item));
         } else if let Some(sale) = words.strip_prefix("sold ") {
@@ -89,9 +98,7 @@ impl Ledger {
             assert_eq!(number(level), self.level + 1, "{line:?} after {self:#?}");
             self.level += 1;
         } else {
-            let is_known =
-                ["fled from ", "carry your loot", "go hunting"].iter().any(|of| words.starts_with(of));
-            assert!(is_known, "{line:?} is no line of the game");
+            assert_eq!(words, "carry your loot to the market", "{line:?} is no line of the game");
         }
     }
 
@@ -102,8 +109,16 @@ impl Ledger {
         self.level == sheet.level
             && self.experience == sheet.experience
             && self.money == sheet.money
+            && self.fights == sheet.fights
             && self.loot.iter().eq(loot)
             && [&sheet.weapon, &sheet.armour].iter().all(|worn| self.gear.contains(&worn.name))
+    }
+
+    /// Counts a fight by the end of its line: none is missing, and none comes twice.
+    fn fight(&mut self, line: &str) {
+        let (_, said) = line.rsplit_once(" in fight ").expect("the number of the fight is said");
+        self.fights += 1;
+        assert_eq!(number(said), self.fights, "{line:?} in {self:#?}");
     }
 
     fn sell(&mut self, sale: &str) {

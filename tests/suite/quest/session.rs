@@ -115,7 +115,7 @@ impl Game {
         let sheet: Sheet = exactly(&self.node.call(&pid, "sheet"));
         while !client.ledger.agrees_with(&sheet) {
             let ledger = &client.ledger;
-            assert!(ledger.experience <= sheet.experience, "{sheet:#?} was never so: {ledger:#?}");
+            assert!(ledger.fights <= sheet.fights, "{sheet:#?} was never so: {ledger:#?}");
             client.event();
         }
         assert_eq!(sheet.name, name);
