@@ -207,10 +207,12 @@
 //!   the older version has a field that the newer one lacks: that may be the same under another
 //!   name, and the plan is refused. Convert such a state in [`GenServer::change_code_down`] and say
 //!   `{ advanced = {} }`, or declare in [`GenServer::DROPPED`] what was removed. Nothing is cut
-//!   below an `untagged` enum, among flattened fields, in a type that holds itself, or in a module
-//!   without a schema: the older version refuses what it does not know. But serde reads an `untagged`
-//!   enum as the first variant that fits, and passes over the rest, up and down: where such a type
-//!   changed, `relctl plan` and `relctl diff` warn, and [`GenServer::change_code`] has to decide.
+//!   below an `untagged` enum, among flattened fields, in a type that holds itself, in the keys of a
+//!   map, or in a module without a schema: the older version refuses what it does not know. But serde
+//!   reads an `untagged` enum as the first variant that fits, and passes over the rest, up and down:
+//!   where such a type changed, `relctl plan` and `relctl diff` warn, and [`GenServer::change_code`]
+//!   has to decide. A schema does not say what the keys of a map look like, so no plan warns of
+//!   those.
 //! * **Messages outlive versions, too.** What an older version sent may be handled by a newer one: keep reading the old
 //!   form for one release.
 //! * **What cannot be decoded ends the server**, as a message without a clause does in OTP. `relctl call` and `cast`
