@@ -89,6 +89,34 @@ fn an_order_that_waits_is_carried_out_when_its_turn_has_come() {
 }
 
 #[test]
+fn the_end_of_a_settling_does_not_wait_for_a_check_and_a_check_ends_with_its_client() {
+    let node = Node::start();
+    let upgrade = beside(&node, &["upgrade", &release("yard-1.0.0"), "--settle", "600"]);
+    eventually("it settles", || node.status().settling);
+    // In the code that is to come their init does not return: each is waited for five seconds.
+    for id in 0..6 {
+        let moody = json!({"id": id, "type": "supervisor", "module": "yard_moody", "args": "spin"});
+        node.start_child(&node.supervisor("yard"), moody);
+    }
+    node.ok(&["unpack", &release("yard-2.0.0")]);
+    let asked = || {
+        let all = std::fs::read_dir("/proc").expect("there is /proc").filter_map(Result::ok);
+        let lines = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+        let here = node.root().display().to_string();
+        lines.filter(|line| line.contains(&here) && line.contains("--ask")).count()
+    };
+    let mut check = beside(&node, &["check", "2.0.0"]);
+    eventually("the code is asked", || (asked() > 0).then_some(()));
+    node.ok(&["commit"]);
+    assert_eq!(check.try_wait().expect("it is ours"), None, "the check goes on");
+    end(upgrade).expect(0);
+    interrupt(check);
+    let asking = std::time::Instant::now();
+    eventually("nobody is asked any more", || (asked() == 0).then_some(()));
+    assert!(asking.elapsed() < std::time::Duration::from_secs(15), "it was ended, and not out of patience");
+}
+
+#[test]
 fn an_order_that_waits_is_answered_that_it_was_not_begun_when_the_node_stops() {
     let mut node = stage();
     let upgrade = settling(&node);

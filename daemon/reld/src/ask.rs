@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::Mutex;
 use reld_loader::{Loader, OpenRequest};
 use reld_runtime::{BodyKind, Module, SupervisorSpec, ask_init};
 use serde::{Deserialize, Serialize};
 
-use crate::probe;
+use crate::probe::{self, GivenUp};
 
 /// How long all questions to one library may take, and at least each.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -105,30 +106,46 @@ impl Answers {
         Self { folder, kept: HashMap::new() }
     }
 
-    /// Returns the answers to some questions, in their order; asks what was not asked before.
-    pub(crate) fn of(&mut self, library: Asked<'_>, questions: &[Question]) -> Vec<Answer> {
+    /// Returns the answers to some questions, in their order; asks what was not asked before. Others may ask meanwhile.
+    /// What is given up is answered by nothing that counts, and asked anew the next time.
+    pub(crate) fn of(
+        answers: &Mutex<Self>,
+        library: Asked<'_>,
+        questions: &[Question],
+        given_up: GivenUp<'_>,
+    ) -> Vec<Answer> {
         let key = |question: &Question| (library.sha256.to_owned(), question.clone());
+        let (folder, mut known) = {
+            let answers = answers.lock();
+            let known =
+                |question: &Question| Some((question.clone(), answers.kept.get(&key(question))?.clone()));
+            (answers.folder.clone(), questions.iter().filter_map(known).collect::<HashMap<_, _>>())
+        };
         let unknown: Vec<Question> =
-            questions.iter().filter(|question| !self.kept.contains_key(&key(question))).cloned().collect();
-        if self.kept.len() + unknown.len() > KEPT_MAX {
-            self.kept.retain(|(_, question), _| questions.contains(question));
+            questions.iter().filter(|question| !known.contains_key(question)).cloned().collect();
+        let asked = ask(library, &folder, &unknown, given_up);
+        let mut answers = answers.lock();
+        if answers.kept.len() + unknown.len() > KEPT_MAX {
+            answers.kept.retain(|(_, question), _| questions.contains(question));
         }
-        let answers = ask(library, &self.folder, &unknown);
-        let asked: HashMap<Question, Answer> = unknown.into_iter().zip(answers).collect();
-        let lasting = asked.iter().filter(|(_, answer)| answer.is_lasting());
-        self.kept.extend(lasting.map(|(question, answer)| (key(question), answer.clone())));
-        let answer = |question| asked.get(question).or_else(|| self.kept.get(&key(question))).cloned();
-        questions.iter().filter_map(answer).collect()
+        for (question, answer) in unknown.into_iter().zip(asked) {
+            if answer.is_lasting() && !given_up() {
+                answers.kept.insert(key(&question), answer.clone());
+            }
+            known.insert(question, answer);
+        }
+        questions.iter().filter_map(|question| known.get(question).cloned()).collect()
     }
 }
 
 /// Asks in a process of its own, again and again without what has no answer.
-fn ask(library: Asked<'_>, folder: &Path, questions: &[Question]) -> Vec<Answer> {
+fn ask(library: Asked<'_>, folder: &Path, questions: &[Question], given_up: GivenUp<'_>) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     while answers.len() < questions.len() {
         let (mut some, fault) = match attempts.next() {
-            Some(_) => attempt(library, folder, &questions[answers.len()..]),
+            Some(_) if given_up() => (Vec::new(), "nobody waits for the answer".to_owned()),
+            Some(_) => attempt(library, folder, &questions[answers.len()..], given_up),
             None => (Vec::new(), "its library ended too many processes that asked it".to_owned()),
         };
         answers.append(&mut some);
@@ -140,13 +157,18 @@ fn ask(library: Asked<'_>, folder: &Path, questions: &[Question]) -> Vec<Answer>
 }
 
 /// Returns the answers that came, and what came in place of the next.
-fn attempt(library: Asked<'_>, folder: &Path, questions: &[Question]) -> (Vec<Answer>, String) {
+fn attempt(
+    library: Asked<'_>,
+    folder: &Path,
+    questions: &[Question],
+    given_up: GivenUp<'_>,
+) -> (Vec<Answer>, String) {
     let asked = || -> anyhow::Result<(Vec<Answer>, Option<String>)> {
         let folder = tempfile::tempdir_in(folder)?;
         let (app, version) = (library.app.to_owned(), library.version.to_owned());
         let sheet = Sheet { app, version, questions: questions.to_vec() };
         fs::write(folder.path().join("questions"), serde_json::to_vec(&sheet)?)?;
-        let fault = probe::questions(library.file, folder.path(), PATIENCE);
+        let fault = probe::questions(library.file, folder.path(), PATIENCE, given_up);
         // Where it came to no answer there may be no file.
         let lines = fs::read_to_string(folder.path().join("answers")).unwrap_or_default();
         let answers = lines.lines().map_while(|line| serde_json::from_str(line).ok());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -49,9 +50,11 @@ pub(crate) struct RuntimeNode {
     scratch: PathBuf,
     images: BTreeMap<Image, Mapped>,
     /// The libraries that were loaded in another process without harm, and what was found of each.
-    harmless: Mutex<HashMap<(String, Vec<ModuleName>), Tried>>,
+    harmless: Arc<Mutex<HashMap<(String, Vec<ModuleName>), Tried>>>,
     /// What libraries have answered in another process.
-    answers: Mutex<Answers>,
+    answers: Arc<Mutex<Answers>>,
+    /// Whether whoever asks this node has left: what runs in another process for it is ended.
+    left: Arc<AtomicBool>,
     next_image: u64,
     staging: Staging,
     /// The staged apps in the runtime's words, made before the gate is up.
@@ -91,10 +94,11 @@ impl RuntimeNode {
             runtime,
             loader,
             shared,
-            answers: Mutex::new(Answers::new(scratch.clone())),
+            answers: Arc::new(Mutex::new(Answers::new(scratch.clone()))),
+            left: Arc::default(),
             scratch,
             images: BTreeMap::new(),
-            harmless: Mutex::default(),
+            harmless: Arc::default(),
             next_image: 1,
             staging: Staging::default(),
             specs: Vec::new(),
@@ -106,6 +110,18 @@ impl RuntimeNode {
             environments: Vec::new(),
             doomed: Vec::new(),
         }
+    }
+
+    /// Returns this node for questions only, which `left` ends.
+    pub(crate) fn for_questions(&self, left: Arc<AtomicBool>) -> Self {
+        let (runtime, loader) = (self.runtime.clone(), Arc::clone(&self.loader));
+        let node = Self::new(runtime, loader, Arc::clone(&self.shared), self.scratch.clone());
+        let (harmless, answers) = (Arc::clone(&self.harmless), Arc::clone(&self.answers));
+        Self { harmless, answers, left, ..node }
+    }
+
+    fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// Loads one app's library by hand: its modules become current at once.
@@ -424,7 +440,7 @@ impl Node for RuntimeNode {
         }
         let refuse =
             |reason: String| NodeError::Load { app: library.app.clone(), vsn: library.vsn.clone(), reason };
-        let behaviours = probe::library(library, &self.scratch).map_err(refuse)?;
+        let behaviours = probe::library(library, &self.scratch, &|| self.is_left()).map_err(refuse)?;
         let bytes = fs::read(&library.file).map_err(|error| refuse(error.to_string()))?;
         let stays = reld_loader::stays_mapped(&bytes).map_err(|refusal| refuse(refusal.to_string()))?;
         let tried = Tried { behaviours, stays };

@@ -8,12 +8,13 @@ mod desk;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use reld_api::response::Report;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{Ended, Error, Interrupt, Order, ReleaseHandler, Wish};
+use reld_handler::{Checker, Ended, Error, Interrupt, Order, ReleaseHandler, Wish};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::board::{Board, Waiting};
@@ -128,14 +129,19 @@ impl Operator {
         self.done(turn, work).await
     }
 
-    /// Asks the handler something. Refused at once while an order is carried out.
+    /// Asks about installs, on a thread that nothing else waits for. Refused at once while an order is carried out; when the
+    /// client leaves, the question ends.
     pub(crate) async fn ask<R: Send + 'static>(
         &self,
         what: &str,
-        work: impl FnOnce(&mut Handler) -> R + Send + 'static,
+        work: impl FnOnce(&Checker<RuntimeNode>) -> R + Send + 'static,
     ) -> Result<R, ErrorReport> {
         queue::may_ask(&self.board.borrow(), what)?;
-        self.done(Turn::none(), work).await
+        let client = Client::default();
+        let left = Arc::clone(&client.0);
+        let checker = move |handler: &mut Handler| handler.checker(handler.node().for_questions(left));
+        let checker = self.done(Turn::none(), checker).await?;
+        tokio::task::spawn_blocking(move || work(&checker)).await.map_err(|_| bug())
     }
 
     async fn turn(&self, entry: Entry, beside: impl Fn(&Board) -> bool + Send) -> Result<Turn, ErrorReport> {
@@ -252,6 +258,16 @@ fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a
     move |board| !waits && board.settling.as_ref().is_some_and(|settling| order.fits(settling.trip()))
 }
 
+/// Notes that a client has left, when it is dropped.
+#[derive(Debug, Default)]
+struct Client(Arc<AtomicBool>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How an order that is answered early was answered.
 #[derive(Debug)]
 pub(crate) enum Begun {
@@ -273,8 +289,6 @@ fn bug() -> ErrorReport {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use parking_lot::Mutex;
     use reld_handler::{Abi, Limits, Platform, Store, Vsn};
     use reld_loader::Loader;
@@ -319,14 +333,13 @@ mod tests {
         let (begun, has_begun) = oneshot::channel();
         let first = tokio::spawn({
             let operator = operator.clone();
-            // A question takes no turn, so the order gets its own and stands behind it in the thread's queue.
+            // It takes no turn, so the order gets its own and stands behind it in the thread's queue.
             async move {
-                operator
-                    .ask("ask", move |_| {
-                        begun.send(()).unwrap();
-                        wait.recv().unwrap();
-                    })
-                    .await
+                let work = move |_: &mut Handler| {
+                    begun.send(()).unwrap();
+                    wait.recv().unwrap();
+                };
+                operator.done(Turn::none(), work).await
             }
         });
         has_begun.await.unwrap();

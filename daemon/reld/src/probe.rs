@@ -35,6 +35,9 @@ const LIBRARY: Duration = Duration::from_secs(30);
 /// How long its output is waited for after its end: somebody whom it left behind may hold it open.
 const OUTPUT: Duration = Duration::from_millis(200);
 
+/// Says whether a finding is wanted no more.
+pub(crate) type GivenUp<'a> = &'a dyn Fn() -> bool;
+
 /// A command of an operator, to be run when a release has settled.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -79,7 +82,7 @@ fn find(command: &str) -> Result<(), String> {
     }
     let mut shell = Command::new("sh");
     shell.args(["-c", "command -v -- \"$0\"", word]);
-    match run(shell, FIND).fault {
+    match run(shell, FIND, &|| false).fault {
         None => Ok(()),
         Some(_) => Err(format!("the daemon finds no program {word}")),
     }
@@ -108,13 +111,13 @@ pub(crate) fn probe(asked: Asked, socket: PathBuf) -> Probe {
 ///
 /// # Errors
 /// What went wrong, for people.
-pub(crate) fn library(library: &Library, folder: &Path) -> Result<Behaviours, String> {
+pub(crate) fn library(library: &Library, folder: &Path, given_up: GivenUp<'_>) -> Result<Behaviours, String> {
     let report = NamedTempFile::new_in(folder).map_err(|error| format!("the probe was not run: {error}"))?;
     let mut program = own(&library.file);
     program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
     let modules: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
     program.arg("--modules").arg(modules.join(",")).arg("--report").arg(report.path());
-    match said(run(program, LIBRARY)) {
+    match said(run(program, LIBRARY, given_up)) {
         Some(fault) => Err(fault),
         // A constructor may end the process as if all were well.
         None => behaviours(report.path()).ok_or_else(|| "the probe ended before it was done".to_owned()),
@@ -128,10 +131,15 @@ fn behaviours(report: &Path) -> Option<Behaviours> {
 }
 
 /// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.
-pub(crate) fn questions(file: &Path, folder: &Path, timeout: Duration) -> Option<String> {
+pub(crate) fn questions(
+    file: &Path,
+    folder: &Path,
+    timeout: Duration,
+    given_up: GivenUp<'_>,
+) -> Option<String> {
     let mut program = own(file);
     program.arg("--ask").arg(folder);
-    said(run(program, timeout))
+    said(run(program, timeout, given_up))
 }
 
 /// Returns the daemon that runs, even where another one was put in the place of its file, as a look into a library.
@@ -157,12 +165,15 @@ fn said(Probed { fault, output }: Probed) -> Option<String> {
     fault.map(|fault| output.last().map(|said| format!("{fault}: {said}")).unwrap_or(fault))
 }
 
-/// Runs a program to its end.
-fn run(program: Command, timeout: Duration) -> Probed {
+/// Runs a program to its end. One that is given up is killed.
+fn run(program: Command, timeout: Duration, given_up: GivenUp<'_>) -> Probed {
     let mut running = Running::start(program, timeout, None);
     loop {
         if let Some(probed) = running.finding() {
             return probed;
+        }
+        if given_up() {
+            return Probed { fault: Some("it was given up".to_owned()), output: Vec::new() };
         }
         thread::sleep(LOOK);
     }

@@ -52,6 +52,28 @@ pub struct ReleaseHandler<N> {
     trouble: Option<String>,
 }
 
+/// Answers questions about installs, by what its handler knew when it was made. It changes nothing.
+#[derive(Debug)]
+pub struct Checker<N>(ReleaseHandler<N>);
+
+impl<N: Node> Checker<N> {
+    /// Asks [`ReleaseHandler::check_install`].
+    ///
+    /// # Errors
+    /// Its errors.
+    pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
+        self.0.check_install(vsn, options)
+    }
+
+    /// Asks [`ReleaseHandler::check_app`].
+    ///
+    /// # Errors
+    /// Its errors.
+    pub fn check_app(&self, app: SingleApp, options: InstallOptions) -> Result<Check, Error> {
+        self.0.check_app(app, options)
+    }
+}
+
 /// What ran before a change.
 #[derive(Debug, Clone)]
 struct Before {
@@ -146,6 +168,17 @@ impl<N: Node> ReleaseHandler<N> {
     fn lineup(&self) -> Option<Lineup> {
         let replaced = self.replaced.clone();
         self.running().map(|vsn| Lineup { vsn: vsn.clone(), replaced })
+    }
+
+    /// Returns what answers questions about installs as of now, over `node`, on any thread.
+    pub fn checker(&self, node: N) -> Checker<N> {
+        let (store, platform, limits) = (self.store.clone(), self.platform.clone(), self.limits);
+        let asked = Self {
+            life: self.life,
+            replaced: self.replaced.clone(),
+            ..Self::new(node, store, platform, limits)
+        };
+        Checker(asked)
     }
 
     /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.

@@ -76,7 +76,7 @@ pub use check::Check;
 pub use error::{AsBefore, Error, NodeError, Obstacle};
 pub use event::{Event, Journey, Observer, Progress};
 pub use foresight::Foresight;
-pub use handler::{ReleaseHandler, Watched};
+pub use handler::{Checker, ReleaseHandler, Watched};
 pub use interrupt::{Interrupt, Wish};
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{

@@ -24,14 +24,14 @@ use crate::{releases_file, room, verify};
 ///
 /// Every method that changes something either does all of it or, on an error, leaves the table and the files of every
 /// known release as they were; after a crash at any point [`Store::open`] finds one of the two.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Store {
     root: Root,
     table: StatusTable,
     /// Goes before what each release says.
     overrides: Config,
     health: Health,
-    _lock: RootLock,
+    _lock: Arc<RootLock>,
 }
 
 impl Store {
@@ -54,7 +54,8 @@ impl Store {
         };
         root.sweep(&table)?;
         root.clear_run()?;
-        Ok(Self { root, table, overrides: Config::default(), health: Health::default(), _lock: lock })
+        let (health, lock) = (Health::default(), Arc::new(lock));
+        Ok(Self { root, table, overrides: Config::default(), health, _lock: lock })
     }
 
     /// Puts a configuration before that of each release. OTP: what stands on the command line of `erl`.

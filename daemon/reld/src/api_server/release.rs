@@ -94,7 +94,7 @@ async fn check(api: Api, request: q::Check) -> Result<r::Checked, ErrorReport> {
     let policy = q::Policy { orphans, group_windows, rename, one_way, ..q::Policy::default() };
     let options = order::options(q::Timeouts::default(), policy, supersede);
     let what = format!("check release {vsn}");
-    let check = api.operator.ask(&what, move |handler| handler.check_install(&vsn, options)).await?;
+    let check = api.operator.ask(&what, move |checker| checker.check_install(&vsn, options)).await?;
     let check = check.map_err(|e| error(&e))?;
     if check.obstacles.is_empty() {
         Ok(checked(&check))

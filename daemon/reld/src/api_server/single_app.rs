@@ -10,13 +10,13 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{Foresight, InstallOptions, Library, Order, SingleApp};
+use reld_handler::{Checker, Foresight, InstallOptions, Library, Order, SingleApp};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::look::lingering;
 use super::release::{go, receive};
 use super::{Api, on_upload};
-use crate::node::{LoadByHandError, chain};
+use crate::node::{LoadByHandError, RuntimeNode, chain};
 use crate::operator::Handler;
 use crate::report::{check_error, checked, error, load_refused, not_unpacked_by};
 
@@ -55,10 +55,10 @@ fn terms() -> InstallOptions {
 
 async fn check(api: Api, body: Body) -> Result<r::Checked, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
-    let work = move |handler: &mut Handler| {
+    let work = move |checker: &Checker<RuntimeNode>| {
         let (app, _place) = unpack()?;
         let what = format!("app {} {}", app.library.app, app.library.vsn);
-        let check = handler.check_app(app, terms()).map_err(|e| error(&e))?;
+        let check = checker.check_app(app, terms()).map_err(|e| error(&e))?;
         if check.obstacles.is_empty() { Ok(checked(&check)) } else { Err(check_error(&what, &check)) }
     };
     api.operator.ask("check the app", work).await?

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::RuntimeNode;
 use super::calls::argument;
-use crate::ask::{Answer, Asked, Kind, Question};
+use crate::ask::{Answer, Answers, Asked, Kind, Question};
 
 /// How many supervisors, and how many of their children's start arguments, are asked about.
 const TREE_MAX: usize = 1000;
@@ -243,7 +243,7 @@ impl RuntimeNode {
             file: &library.file,
             sha256: &library.sha256,
         };
-        self.answers.lock().of(asked, questions)
+        Answers::of(&self.answers, asked, questions, &|| self.is_left())
     }
 }
 
