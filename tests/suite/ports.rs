@@ -236,6 +236,8 @@ fn a_listener_of_a_supervisor_outlives_its_acceptor() {
     let mut before = Client::connect(&address);
     before.ask("before");
     node.ok(&["kill", &door]);
+    // A client that the old door has let in, and not handed on, ends with it.
+    eventually("the door has ended", || node.ps().iter().all(|process| process.pid != door).then_some(()));
     // Whether the new door is there yet or not: nobody is turned away.
     let mut client = Client::connect(&address);
     assert_eq!(client.ask("after"), "1");
