@@ -19,7 +19,7 @@ fn stage() -> Node {
     node
 }
 
-/// Presses Ctrl-C.
+/// Ends relctl, as Ctrl-C does.
 fn interrupt(child: Child) {
     let id = i32::try_from(child.id()).expect("a process id");
     // Not SIGINT: a test run in the background ignores that, and so does what it starts.

@@ -40,6 +40,9 @@ pub(crate) struct Shared {
     pub(crate) dirty: bool,
 }
 
+/// The libraries that were loaded in another process without harm, by digest and modules, and what was found of each.
+type Harmless = HashMap<(String, Vec<ModuleName>), Tried>;
+
 /// The node of this daemon.
 #[derive(Debug)]
 pub(crate) struct RuntimeNode {
@@ -49,8 +52,7 @@ pub(crate) struct RuntimeNode {
     /// The folder for files that are gone with the daemon.
     scratch: PathBuf,
     images: BTreeMap<Image, Mapped>,
-    /// The libraries that were loaded in another process without harm, and what was found of each.
-    harmless: Arc<Mutex<HashMap<(String, Vec<ModuleName>), Tried>>>,
+    harmless: Arc<Mutex<Harmless>>,
     /// What libraries have answered in another process.
     answers: Arc<Mutex<Answers>>,
     /// Whether whoever asks this node has left: what runs in another process for it is ended.
