@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld-handler", &["reld-plan", "reld-store"]),
     ("reld-api", &[]),
     ("reld", &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store"]),
+    ("quest-bot", &[]),
     ("relctl", &["reld-api", "reld-plan", "reld-store"]),
     ("reld-tests", &["reld-api"]),
     ("reld-bench", &["reld-tests"]),

@@ -1,0 +1,182 @@
+//! The player of a session, over all its lives.
+
+use std::collections::VecDeque;
+
+use crate::life::{Kind, Life};
+use crate::line::{self, Line};
+use crate::rules::Stats;
+
+/// How many lines are kept, to be shown.
+const RECENT: usize = 8;
+
+/// What a session knows of its player.
+#[derive(Debug, Clone)]
+pub(crate) struct Player {
+    /// The stats that each life begins with.
+    born: Stats,
+    life: Life,
+    /// The life before, until a line of the present one is seen: what was on its way when the player was killed may come after
+    /// the word that it was.
+    past: Option<Life>,
+    recent: VecDeque<String>,
+}
+
+/// What a line of the game means for its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The game goes on.
+    Step,
+    Quest,
+    /// A hunt begins, with a balance that is right.
+    Hunt,
+    Undone,
+    /// The session was let in after the first fight, so it cannot know what it missed.
+    Late,
+}
+
+impl Player {
+    pub(crate) fn new(born: Stats) -> Self {
+        Self { born, life: Life::new(born), past: None, recent: VecDeque::new() }
+    }
+
+    /// Returns the stats by now.
+    pub(crate) fn stats(&self) -> Stats {
+        self.life.stats()
+    }
+
+    /// Returns the last lines, oldest first.
+    pub(crate) fn recent(&self) -> Vec<String> {
+        self.recent.iter().cloned().collect()
+    }
+
+    /// Takes the next line of the game.
+    pub(crate) fn enter(&mut self, text: &str) -> Result<Entered, Kind> {
+        let entered = line::read(text).ok_or(Kind::Wrong).and_then(|line| self.judge(line));
+        let is_repeated = self.recent.back().is_some_and(|last| last == text);
+        self.recent.push_back(text.to_owned());
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        entered.map_err(|kind| if is_repeated { Kind::Doubled } else { kind })
+    }
+
+    fn judge(&mut self, line: Line<'_>) -> Result<Entered, Kind> {
+        if line == Line::Undone {
+            self.past = Some(std::mem::replace(&mut self.life, Life::new(self.born)));
+            return Ok(Entered::Undone);
+        }
+        let is_unseen = self.life.is_unseen();
+        let Err(kind) = self.life.enter(line) else {
+            self.past = None;
+            return Ok(match line {
+                Line::Quest { .. } => Entered::Quest,
+                Line::ToFields { .. } => Entered::Hunt,
+                _ => Entered::Step,
+            });
+        };
+        if !is_unseen || kind == Kind::Wrong {
+            return Err(kind);
+        }
+        let is_of_the_past = self.past.as_mut().is_some_and(|past| past.enter(line).is_ok());
+        Ok(if is_of_the_past { Entered::Step } else { Entered::Late })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::OFFER;
+
+    /// A game that is as it has to be: laden after three items.
+    const GAME: &[&str] = &[
+        "You fled from a Wildcat in fight 1.",
+        "You killed a Wildcat and gained 12 experience in fight 2.",
+        "You found a Cat Pelt.",
+        "You killed a Wild Pig and gained 8 experience in fight 3.",
+        "You are level 2 now.",
+        "You killed an Ant and gained 3 experience in fight 4.",
+        "You found a Crumb.",
+        "Quest done: Keep the kitchen clean. You gained 10 experience. Next quest: Make the road safe.",
+        "You fled from a Wild Pig in fight 5.",
+        "You killed an Ant and gained 3 experience in fight 6.",
+        "You found an Ant Egg.",
+        "You carry your loot to the market.",
+        "You sold an Ant Egg for 1.",
+        "You sold a Crumb for 2.",
+        "You sold a Cat Pelt for 60.",
+        "You bought a stick for 4.",
+        "You bought a dagger for 20.",
+        "You bought a cloak for 4.",
+        "You bought a leather coat for 24.",
+        "You go hunting with 11 money and 36 experience.",
+        "You fled from a Wild Pig in fight 7.",
+    ];
+
+    fn player() -> Player {
+        Player::new(Stats::read(OFFER).expect("an offer"))
+    }
+
+    /// Returns the first line that is refused, and why.
+    fn fault<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, Kind)> {
+        let mut player = player();
+        lines.into_iter().find_map(|line| player.enter(line).err().map(|kind| (line, kind)))
+    }
+
+    #[test]
+    fn a_game_that_is_as_it_has_to_be_has_no_fault() {
+        assert_eq!(fault(GAME.iter().copied()), None);
+    }
+
+    #[test]
+    fn each_lost_line_is_noticed() {
+        // After the last line nothing comes that could show it; the first one makes the session late.
+        for lost in 1..GAME.len() - 1 {
+            let lines = GAME.iter().enumerate().filter(|(at, _)| *at != lost).map(|(_, line)| *line);
+            assert_ne!(fault(lines), None, "{}", GAME[lost]);
+        }
+    }
+
+    #[test]
+    fn each_doubled_line_is_noticed() {
+        for doubled in 0..GAME.len() {
+            let times = |at| if at == doubled { 2 } else { 1 };
+            let lines = GAME.iter().enumerate().flat_map(|(at, line)| std::iter::repeat_n(*line, times(at)));
+            let (line, kind) = fault(lines).unwrap_or_else(|| panic!("{}", GAME[doubled]));
+            assert_eq!((line, kind), (GAME[doubled], Kind::Doubled));
+        }
+    }
+
+    #[test]
+    fn lines_that_change_places_are_noticed() {
+        for at in 1..GAME.len() - 1 {
+            let mut lines = GAME.to_vec();
+            lines.swap(at, at + 1);
+            assert_ne!(fault(lines), None, "{}", GAME[at]);
+        }
+    }
+
+    #[test]
+    fn a_killed_player_begins_anew_and_what_was_on_its_way_may_come_late() {
+        let mut player = player();
+        let undone = "A strange force has undone you. You begin anew.";
+        let first = |player: &mut Player| player.enter(GAME[0]);
+        assert_eq!(first(&mut player), Ok(Entered::Step));
+        assert_eq!(player.enter(undone), Ok(Entered::Undone));
+        assert_eq!(player.enter(GAME[1]), Ok(Entered::Step), "it was on its way");
+        assert_eq!(first(&mut player), Ok(Entered::Step));
+        assert_eq!(player.enter(GAME[3]), Err(Kind::Lost), "the life before is over");
+    }
+
+    #[test]
+    fn a_session_that_sees_a_later_fight_first_is_late() {
+        assert_eq!(player().enter(GAME[1]), Ok(Entered::Late));
+    }
+
+    #[test]
+    fn a_balance_that_is_another_and_a_line_of_no_game_are_wrong() {
+        let mut lines = GAME.to_vec();
+        lines[19] = "You go hunting with 11 money and 37 experience.";
+        assert_eq!(fault(lines.clone()), Some((lines[19], Kind::Wrong)));
+        assert_eq!(fault(["You go home."]), Some(("You go home.", Kind::Wrong)));
+    }
+}
