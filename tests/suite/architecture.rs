@@ -18,7 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quest-bot", &[]),
     ("relctl", &["reld-api", "reld-plan", "reld-store"]),
     ("reld-tests", &["reld-api"]),
-    ("reld-bench", &["reld-tests"]),
+    ("reld-bench", &["quest-bot", "reld-api", "reld-tests"]),
 ];
 
 #[test]

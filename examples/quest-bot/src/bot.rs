@@ -111,6 +111,7 @@ impl Bot {
     async fn game(&self, name: &str, last_us: &mut Option<u64>) -> End {
         let began_us = self.stage.now_us();
         let begun = self.begin(name).await;
+        let has_begun = begun.is_ok();
         let played = match begun {
             Ok((mut session, mut player)) => {
                 self.record().name = Some(name.to_owned());
@@ -122,7 +123,7 @@ impl Bot {
             if !self.stage.restarts || !self.stage.switched_since(began_us) {
                 return End::Dropped(why);
             }
-            self.record().tally.restarted += 1;
+            self.record().tally.restarted += u64::from(has_begun);
             End::Again
         })
     }

@@ -127,31 +127,34 @@ mod tests {
         assert_eq!(fault(GAME.iter().copied()), None);
     }
 
+    /// Returns each line with its place, but for the first one, without which a session is late, and the last one, after
+    /// which nothing comes that could show a fault.
+    fn inner_lines() -> impl Iterator<Item = (usize, &'static str)> {
+        GAME.iter().copied().enumerate().take(GAME.len() - 1).skip(1)
+    }
+
     #[test]
     fn each_lost_line_is_noticed() {
-        // After the last line nothing comes that could show it; the first one makes the session late.
-        for lost in 1..GAME.len() - 1 {
-            let lines = GAME.iter().enumerate().filter(|(at, _)| *at != lost).map(|(_, line)| *line);
-            assert_ne!(fault(lines), None, "{}", GAME[lost]);
+        for (at, lost) in inner_lines() {
+            let (before, after) = (&GAME[..at], &GAME[at + 1..]);
+            assert_ne!(fault(before.iter().chain(after).copied()), None, "{lost}");
         }
     }
 
     #[test]
     fn each_doubled_line_is_noticed() {
-        for doubled in 0..GAME.len() {
-            let times = |at| if at == doubled { 2 } else { 1 };
-            let lines = GAME.iter().enumerate().flat_map(|(at, line)| std::iter::repeat_n(*line, times(at)));
-            let (line, kind) = fault(lines).unwrap_or_else(|| panic!("{}", GAME[doubled]));
-            assert_eq!((line, kind), (GAME[doubled], Kind::Doubled));
+        for (at, doubled) in GAME.iter().enumerate() {
+            let (before, after) = (&GAME[..=at], &GAME[at..]);
+            assert_eq!(fault(before.iter().chain(after).copied()), Some((*doubled, Kind::Doubled)));
         }
     }
 
     #[test]
     fn lines_that_change_places_are_noticed() {
-        for at in 1..GAME.len() - 1 {
+        for (at, first) in inner_lines() {
             let mut lines = GAME.to_vec();
             lines.swap(at, at + 1);
-            assert_ne!(fault(lines), None, "{}", GAME[at]);
+            assert_ne!(fault(lines), None, "{first}");
         }
     }
 

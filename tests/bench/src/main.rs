@@ -6,8 +6,8 @@
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
 //! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour. Count, soak and churn also compare: they fail where something is not
-//! as it has to be.
+//! ran on the same machine in the same hour. Count, soak, churn and quest also compare: they fail where something
+//! is not as it has to be.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
 mod call;
@@ -17,6 +17,7 @@ mod churn;
 mod count;
 mod line;
 mod purge;
+mod quest;
 mod scrape;
 mod soak;
 mod steady;
@@ -28,12 +29,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use crate::quest::Play;
 use crate::upgrade::Servers;
 
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything but count, soak and churn when nothing is named.
+    /// What to measure; everything but count, soak, churn and quest when nothing is named.
     sections: Vec<Section>,
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
@@ -66,15 +68,24 @@ struct Args {
     /// How many clients ping servers that are upgraded, four at most.
     #[arg(long, default_value_t = 4)]
     probes: usize,
-    /// How many rounds, each an upgrade and a downgrade, a soak has.
-    #[arg(long, default_value_t = 2_000)]
-    rounds: u64,
+    /// How many rounds, each an upgrade and a downgrade, a soak or a quest has; 2000 and 20 when absent.
+    #[arg(long)]
+    rounds: Option<u64>,
     /// How many servers ask one another during a soak.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(4..))]
     servers: u64,
     /// How long a churn lasts.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// How many sessions play a quest.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16_000))]
+    sessions: usize,
+    /// What a step of a player takes at least in a quest.
+    #[arg(long, default_value_t = 800)]
+    pace_ms: u64,
+    /// How a quest changes its release.
+    #[arg(long, value_delimiter = ',', default_value = "live,restart")]
+    mode: Vec<quest::Mode>,
     /// Compare counts with those that `counts.toml` expects of this compiler and profile.
     #[arg(long)]
     check: bool,
@@ -128,6 +139,8 @@ enum Section {
     Soak,
     /// Calls while everything is killed, restarted, suspended and upgraded, all at random; takes ten minutes.
     Churn,
+    /// Sessions of Process Quest that check every line they get while the game is upgraded and its players are killed.
+    Quest,
 }
 
 fn upgrades(args: &Args) {
@@ -186,10 +199,16 @@ fn main() -> ExitCode {
         faults.extend(count::run(args.check, args.bless));
     }
     if args.sections.contains(&Section::Soak) {
-        faults.extend(soak::run(args.rounds, args.servers));
+        faults.extend(soak::run(args.rounds.unwrap_or(2_000), args.servers));
     }
     if args.sections.contains(&Section::Churn) {
         faults.extend(churn::run(args.minutes));
+    }
+    if args.sections.contains(&Section::Quest) {
+        let rounds = args.rounds.unwrap_or(20);
+        let Args { sessions, pace_ms, .. } = args;
+        let play = |mode: &quest::Mode| quest::run(Play { sessions, rounds, pace_ms, mode: *mode });
+        faults.extend(args.mode.iter().flat_map(play));
     }
     faults.iter().for_each(|fault| eprintln!("not as it has to be: {fault}"));
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
