@@ -189,7 +189,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     App(App),
     /// Show a live upgrade and downgrade of the example on a node of its own
-    Demo,
+    Demo {
+        /// Let bots play Process Quest, and check that they miss no line
+        #[arg(long)]
+        quest: bool,
+    },
     /// Print what a shell needs to complete relctl's command lines
     Completions {
         /// The shell

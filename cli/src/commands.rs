@@ -103,7 +103,7 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Kill { process, reason } => message::kill(client, process, reason).await,
         Command::Child(args) => child::run(client, args).await,
         Command::App(args) => app::run(client, args).await,
-        Command::Demo => demo::demo().await,
+        Command::Demo { quest } => demo::demo(quest).await,
         Command::Completions { shell } => Ok(manual::completions(shell)),
         Command::Man { folder } => manual::pages(&folder),
         Command::Limited { program } => Err(limited::exec(&program)),

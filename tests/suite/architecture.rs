@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reld-api", &[]),
     ("reld", &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store"]),
     ("quest-bot", &[]),
-    ("relctl", &["reld-api", "reld-plan", "reld-store"]),
+    ("relctl", &["quest-bot", "reld-api", "reld-plan", "reld-store"]),
     ("reld-tests", &["reld-api"]),
     ("reld-bench", &["quest-bot", "reld-api", "reld-tests"]),
 ];

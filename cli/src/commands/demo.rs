@@ -1,7 +1,8 @@
-//! `relctl demo`: a live upgrade and downgrade of the example, on a node of its own, under traffic.
+//! `relctl demo`: a live upgrade and downgrade of an example, on a node of its own, under traffic.
 
 mod build;
 mod node;
+mod quest;
 mod traffic;
 
 use std::path::Path;
@@ -21,15 +22,21 @@ use traffic::{Tally, Traffic};
 /// The app whose processes are called.
 const APP: &str = "counter";
 
+/// The releases that are gone between, and what the daemon is started with.
+const RELEASES: [&str; 2] = ["shop-1.0.0", "shop-1.1.0"];
+const OPTIONS: &[&str] = &[];
+
 /// Builds, plays, and leaves nothing behind, whatever happens.
-pub(super) async fn demo() -> Result<Shown, Failure> {
+pub(super) async fn demo(is_quest: bool) -> Result<Shown, Failure> {
     let folder = TempDir::with_prefix("reld-demo-");
     let folder = folder.map_err(|fault| Failure::io("make", "a temporary folder", &fault))?;
     say("building the daemon and both releases of the example")?;
-    let built = build::build(folder.path()).await?;
+    let (releases, options) = if is_quest { (quest::RELEASES, quest::OPTIONS) } else { (RELEASES, OPTIONS) };
+    let built = build::build(folder.path(), releases).await?;
     say("starting a node in a temporary folder")?;
-    let node = Node::start(&built.reld, folder.path()).await?;
-    let played = play(&node.client(), &built).await;
+    let node = Node::start(&built.reld, folder.path(), options).await?;
+    let client = node.client();
+    let played = if is_quest { quest::play(&client, &built).await } else { play(&client, &built).await };
     let stopped = node.stop().await;
     played?;
     stopped?;
@@ -53,8 +60,7 @@ async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<
     show("what an upgrade to 1.1.0 would do", &go(client, &built.second, true).await?)?;
     show("upgrade to 1.1.0", &go(client, &built.second, false).await?)?;
     same_processes(before, &tree(client).await?)?;
-    let back = Downgrade { version: None, going: Going::default() };
-    show("downgrade to 1.0.0", &upgrade::downgrade(client, back).await?)?;
+    show("downgrade to 1.0.0", &back(client).await?)?;
     same_processes(before, &tree(client).await?)
 }
 
@@ -72,6 +78,10 @@ async fn go(client: &Client, tarball: &Path, dry_run: bool) -> Result<Shown, Fai
         },
     )
     .await
+}
+
+async fn back(client: &Client) -> Result<Shown, Failure> {
+    upgrade::downgrade(client, Downgrade { version: None, going: Going::default() }).await
 }
 
 async fn tree(client: &Client) -> Result<Forest, Failure> {

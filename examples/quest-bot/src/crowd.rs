@@ -92,12 +92,15 @@ impl Crowd {
         self.all_more("has begun no hunt any more", |tally| tally.hunts).await
     }
 
-    /// Waits until every bot has played a quest to its end since it began.
+    /// Waits until a bot is shown that a quest is done, and returns its last lines, oldest first.
     ///
     /// # Errors
-    /// See [`all_play`](Self::all_play).
-    pub async fn all_did_a_quest(&self) -> Result<(), String> {
-        self.all("has done no quest", |record| record.tally.quests > 0).await
+    /// When none is done within three minutes.
+    pub async fn first_quest(&self, bot: usize) -> Result<Vec<String>, String> {
+        let is_done = |lines: &[String]| lines.iter().any(|line| line.starts_with("Quest done: "));
+        let done = |at, record: &Record| at != bot || is_done(&record.recent);
+        self.every("has done no quest", done).await?;
+        Ok(self.recent(bot))
     }
 
     /// Returns the name of a bot's player, when it has one.

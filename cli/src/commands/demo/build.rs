@@ -27,13 +27,13 @@ pub(super) struct Built {
     pub(super) second: PathBuf,
 }
 
-/// Builds the daemon, and packs both releases into the folder.
-pub(super) async fn build(folder: &Path) -> Result<Built, Failure> {
+/// Builds the daemon, and packs both of these releases into the folder.
+pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<Built, Failure> {
     let workspace = workspace().await?;
     let reld = daemon(&workspace).await?;
     let examples = workspace.join("examples");
-    let first = release(&examples, "shop-1.0.0", folder, &reld).await?;
-    let second = release(&examples, "shop-1.1.0", folder, &reld).await?;
+    let first = release(&examples, first, folder, &reld).await?;
+    let second = release(&examples, second, folder, &reld).await?;
     Ok(Built { reld, first, second })
 }
 

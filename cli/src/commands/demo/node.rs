@@ -31,7 +31,7 @@ pub(super) struct Node {
 impl Node {
     /// Starts a daemon with its root, socket and log in the folder, and waits until it says that it is ready, in the
     /// way in which it tells systemd.
-    pub(super) async fn start(reld: &Path, folder: &Path) -> Result<Self, Failure> {
+    pub(super) async fn start(reld: &Path, folder: &Path, options: &[&str]) -> Result<Self, Failure> {
         let (socket, log, notify) =
             (folder.join("reld.sock"), folder.join("reld.log"), folder.join("notify.sock"));
         let ready = UnixDatagram::bind(&notify)
@@ -43,6 +43,7 @@ impl Node {
             .arg(folder.join("root"))
             .arg("--socket")
             .arg(&socket)
+            .args(options)
             .env("NOTIFY_SOCKET", &notify)
             .stdin(Stdio::null())
             .stdout(output)
