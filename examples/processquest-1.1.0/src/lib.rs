@@ -12,7 +12,7 @@
 //!
 //! | to | do |
 //! |---|---|
-//! | begin a game | `start_child_of("pq_players", &Newcomer)`, with handlers of its [`Event`](pq_events::Event)s; it fails where the name is taken |
+//! | begin a game | `start_child_of("pq_players", &Newcomer)`, with handlers of its `pq_events::Event`s; it fails where the name is taken |
 //! | find the player NAME, or its events | ask `regis` for `NAME` or `NAME/events` |
 //! | see one play that has begun | add a handler to its events |
 //! | look at it; end its game | call the player with `"sheet"`; cast it `"leave"` |

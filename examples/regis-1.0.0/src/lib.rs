@@ -1,6 +1,6 @@
 //! The app `regis` 1.0.0: names for processes, any text for any process, each name once.
 //!
-//! One server, registered as `regis`, is called with [`Request`](regis::Request)s. A name is free again when its process ends.
+//! One server, registered as `regis`, is called with `regis::Request`s. A name is free again when its process ends.
 #![forbid(unsafe_code)]
 
 mod regis;

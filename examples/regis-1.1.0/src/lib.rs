@@ -1,6 +1,6 @@
 //! The app `regis` 1.1.0: names for processes, any text for any process, each name once.
 //!
-//! One server, registered as `regis`, is called with [`Request`](regis::Request)s. A name is free again when its process ends.
+//! One server, registered as `regis`, is called with `regis::Request`s. A name is free again when its process ends.
 //!
 //! Since 1.1.0 the names stand in a shared table, also called `regis`: any process may look into it, and the names outlive a
 //! crash of the server.
