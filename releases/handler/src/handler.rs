@@ -191,7 +191,7 @@ impl<N: Node> ReleaseHandler<N> {
     /// | fails | yes | the third in a row has the release give way to the one before it, for good |
     /// | was called off by who stopped the daemon | no | the next start tries again |
     /// | fails, and the disk has no room for a boot | no | [`Error::NoRoom`]; the caller tries again later |
-    /// | finds files of the release lost or changed | no | the release before it boots, for this start only |
+    /// | finds files of the release lost or changed | no; yes, where it is only tried | the release before it boots, for this start only |
     ///
     /// # Errors
     /// As [`carry_out`](Self::carry_out), and [`Error::NoRoom`].
@@ -227,7 +227,10 @@ impl<N: Node> ReleaseHandler<N> {
         let mut booted = self.boot_of(vsn.clone(), observer);
         let runs = booted.as_ref().is_ok_and(|report| report.outcome == Outcome::Installed);
         let is_called_off = self.interrupt.wish() == Some(Wish::Stop);
+        let is_trial = boots.back_to.is_some();
         let cause = if runs || is_called_off { Cause::Release } else { self.cause(&vsn) };
+        // What is only tried gives way for good to what ran.
+        let cause = if is_trial && matches!(cause, Cause::Damage(_)) { Cause::Release } else { cause };
         let over = match &cause {
             Cause::Release if runs => Some(boots.succeeded()),
             Cause::Release if !is_called_off => None,
