@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
-use reld_tests::{Node, eventually, field, folder, release};
+use reld_tests::{Node, Run, assert_contains, eventually, field, folder, release};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -338,4 +338,33 @@ fn an_exception_of_a_constructor_is_met_in_a_process_that_only_looks_and_ends_th
     let log = node.log();
     let last = log.lines().find(|line| line.contains("an exception left a constructor: the daemon ends"));
     assert!(last.is_some_and(|line| line.contains("app=\"meter\"")), "{log}");
+}
+
+#[test]
+fn a_release_that_fails_to_boot_three_times_gives_way_with_an_alarm() {
+    let mut node = Node::start();
+    node.ok(&["upgrade", &release("plant-1.0.0")]);
+    let load = format!("{LOAD}    if (access(ARMED, F_OK) == 0) {{\n        return 1;\n    }}\n");
+    let (_scratch, tarball) = plant(&node, "1.1.0", "", &[(LOAD, &load)]);
+    node.ok(&["upgrade", &tarball]);
+    assert!(node.terminate().success());
+    let armed = home(&node).join("armed");
+    fs::write(&armed, "").expect("the folder can be written");
+    for _ in 0..2 {
+        let mut daemon = Node::daemon_in(&node.root());
+        let failed = Run::of(daemon.arg("--socket").arg(node.socket())).expect(1);
+        assert_contains(&failed.stderr, &["1.1.0"]);
+    }
+    node.kill_9_and_restart();
+    let alarm = "release 1.1.0 failed to boot 3 times and gave way to 1.0.0, which is permanent now";
+    for _ in 0..2 {
+        let status = node.status();
+        assert_eq!((node.version().as_str(), status.permanent.as_deref()), ("1.0.0", Some("1.0.0")));
+        assert_eq!(status.alarms, [alarm]);
+        assert_contains(&node.ok(&["status"]).stdout, &[&format!("alarm      {alarm}")]);
+        node.kill_9_and_restart();
+    }
+    fs::remove_file(&armed).expect("it is there");
+    node.ok(&["upgrade", "1.1.0"]);
+    assert_eq!(node.status().alarms, [""; 0]);
 }

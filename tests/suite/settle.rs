@@ -359,30 +359,6 @@ fn an_upgrade_is_detached_followed_and_aborted() {
 }
 
 #[test]
-fn a_release_that_fails_to_boot_three_times_gives_way_with_an_alarm() {
-    let mut node = stage();
-    node.ok(&["upgrade", "2.0.0"]);
-    assert!(node.terminate().success());
-    let library = node.root().join("lib/stage-0.2.0/stage.so");
-    let sound = std::fs::read(&library).expect("the release is here");
-    std::fs::write(&library, b"no library").expect("the root can be written");
-    for _ in 0..2 {
-        let mut daemon = Node::daemon_in(&node.root());
-        let failed = Run::of(daemon.arg("--socket").arg(node.socket())).expect(1);
-        assert_contains(&failed.stderr, &["2.0.0"]);
-    }
-    node.kill_9_and_restart();
-    check_runs(&node, "1.0.0", "permanent");
-    let alarm = "release 2.0.0 failed to boot 3 times and gave way to 1.0.0, which is permanent now";
-    assert_eq!(node.status().alarms, [alarm]);
-    node.kill_9_and_restart();
-    assert_contains(&node.ok(&["status"]).stdout, &[&format!("alarm      {alarm}")]);
-    std::fs::write(&library, sound).expect("the root can be written");
-    node.ok(&["upgrade", "2.0.0"]);
-    assert_eq!(node.status().alarms, [""; 0]);
-}
-
-#[test]
 fn r22_a_restart_brings_the_node_to_a_release_that_no_appup_leads_to() {
     let node = stage();
     node.run(&["upgrade", "3.0.0"]).expect(1);
