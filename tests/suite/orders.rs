@@ -39,7 +39,10 @@ fn hanging() -> (Node, Child) {
     let node = Node::start();
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     node.ok(&["unpack", &release("stage-2.0.0")]);
-    node.ok(&["cast", &node.pid("stage", "b"), &json!({"trouble": "spin"}).to_string()]);
+    let pid = node.pid("stage", "b");
+    node.ok(&["cast", &pid, &json!({"trouble": "spin"}).to_string()]);
+    let is_troubled = || (node.state(&pid).get("trouble") == Some(&json!("spin"))).then_some(());
+    eventually("the cast is taken", is_troubled);
     let upgrade = beside(&node, &["upgrade", "2.0.0", "--code-change-timeout", "60000"]);
     let is_there = |status: NodeStatus| status.upgrade.is_some_and(|at| at.text.starts_with("precopy"));
     eventually("it converts", || is_there(node.status()).then_some(()));

@@ -189,7 +189,7 @@ impl Filter {
             ("[NUMBER]", r#"("value":|"n": |terminates at )(?<redacted>\d+)\b"#),
             (
                 "[NUMBER]",
-                r"(charisma|constitution|dexterity|intelligence|strength|wisdom|gained) (?<redacted>\d+)\b",
+                r"(charisma|constitution|dexterity|intelligence|strength|wisdom|gained|in fight) (?<redacted>\d+)\b",
             ),
             // One that stops gracefully does so at a round number.
             ("[NUMBER]", r#"("stopped":|Stopped\()(?<redacted>\d+)0\b"#),
