@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
-use std::process::{Child, Command};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use reld_tests::{Node, Run, eventually, has, release};
 
@@ -26,7 +26,7 @@ impl Disk {
     }
 
     /// Fills it to the last byte, and returns the file to delete.
-    fn fill(&self) -> std::path::PathBuf {
+    fn fill(&self) -> PathBuf {
         let path = self.path().join("fill");
         let mut file = File::create(&path).expect("there is room");
         while file.write_all(&[0; 4096]).is_ok() {}
@@ -49,8 +49,7 @@ struct Small<'a> {
 impl<'a> Small<'a> {
     fn start(disk: &'a Disk) -> Self {
         let mut daemon = Node::daemon_in(&disk.path().join("root"));
-        let log = File::options().create(true).append(true).open("/dev/null").expect("every Linux has it");
-        let daemon = daemon.arg("--socket").arg(disk.path().join("socket")).stderr(log);
+        let daemon = daemon.arg("--socket").arg(disk.path().join("socket")).stderr(Stdio::null());
         let small = Self { disk, daemon: daemon.spawn().expect("the daemon can be run") };
         eventually("it answers", || (small.run(&["status"]).code == 0).then_some(()));
         small

@@ -105,31 +105,37 @@ pub(crate) fn prepare<N: Node>(
                 material.back = back;
                 prepared.check.obstacles.append(&mut threads(node, &old.release, &material, script));
             }
-            let detour = match (&old, &script) {
-                (Some(old), Err(error)) => detour_of(store, &old.release, &new.release, error),
-                _ => None,
-            };
-            prepared.plan(node, Ends { left: old.as_ref(), to: &new }, script, material, options, look);
-            prepared.check.obstacles = detour.map_or(prepared.check.obstacles, |detour| vec![detour]);
+            let ends = Ends { left: old.as_ref(), to: &new };
+            let script = script.map_err(|error| no_script(store, ends, error));
+            prepared.plan(node, ends, script, material, options, look);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
     }
     Ok(prepared)
 }
 
-/// Returns the way through other releases of the node, where no appup leads from one release to another.
-fn detour_of(store: &Store, from: &Release, to: &Release, error: &PlanError) -> Option<Obstacle> {
-    if !matches!(error, PlanError::NoAppupFound { .. } | PlanError::VersionNotInAppup { .. }) {
-        return None;
+/// Returns what stands in the way where there is no script, with the way through other releases of the node if no appup
+/// leads there at once.
+fn no_script(store: &Store, ends: Ends<'_>, error: PlanError) -> Obstacle {
+    match (ends.left, &error) {
+        (Some(left), PlanError::NoAppupFound { .. } | PlanError::VersionNotInAppup { .. }) => {
+            match way_through(store, &left.release, &ends.to.release) {
+                Some(through) => Obstacle::Detour { error, through },
+                None => Obstacle::Plan(error),
+            }
+        }
+        _ => Obstacle::Plan(error),
     }
+}
+
+fn way_through(store: &Store, from: &Release, to: &Release) -> Option<Vec<Vsn>> {
     let others = store.releases().releases.iter().filter(|known| {
         known.name == from.rel().name && ![from.version(), to.version()].contains(&&known.version)
     });
     // A release whose documents are damaged is no way.
     let known: Vec<Release> =
         others.filter_map(|known| Some(store.docs(&known.version).ok()?.release)).collect();
-    let through = detour(from, to, &known).filter(|through| !through.is_empty())?;
-    Some(Obstacle::Detour { error: error.clone(), through })
+    detour(from, to, &known).filter(|through| !through.is_empty())
 }
 
 /// Returns a release as it is compared with another one.
@@ -176,6 +182,7 @@ pub(crate) fn prepare_way_back<N: Node>(
             let to = packed(documents);
             let script =
                 plan_windows(&left.release, &to.release, Windows::Group).map(|script| script.about(moved));
+            let script = script.map_err(Obstacle::Plan);
             let material = Material { continues: true, ..material };
             // It is gone in any case, and what stops it is told as it comes.
             prepared.plan(node, Ends { left: Some(&left), to: &to }, script, material, options, None);
@@ -358,14 +365,14 @@ impl Prepared {
         &mut self,
         node: &N,
         ends: Ends<'_>,
-        script: Result<Script, PlanError>,
+        script: Result<Script, Obstacle>,
         mut material: Material,
         options: InstallOptions,
         look: Option<Look>,
     ) {
         let script = match script {
             Ok(script) => script,
-            Err(error) => return self.check.obstacles.push(Obstacle::Plan(error)),
+            Err(obstacle) => return self.check.obstacles.push(obstacle),
         };
         material.replaceable = ends.left.map(|left| Material::modules_of(&left.release)).unwrap_or_default();
         match programs(&script, &material, options) {

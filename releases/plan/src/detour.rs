@@ -1,6 +1,7 @@
 //! Ways through releases in between, where no appup leads from one release to another at once.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter;
 
 use crate::plan::plan;
 use crate::release::Release;
@@ -13,19 +14,18 @@ pub fn detour(from: &Release, to: &Release, known: &[Release]) -> Option<Vec<Vsn
     let mut came_from: BTreeMap<&Vsn, &Vsn> = BTreeMap::new();
     let mut open = VecDeque::from([from]);
     while let Some(here) = open.pop_front() {
-        let is_new =
-            |next: &&Release| next.version() != from.version() && !came_from.contains_key(next.version());
-        let next: Vec<&Release> =
-            known.iter().filter(is_new).filter(|next| plan(here, next).is_ok()).collect();
         if here.version() != from.version() && plan(here, to).is_ok() {
-            let back = std::iter::successors(Some(here.version()), |here| came_from.get(here).copied());
+            let back = iter::successors(Some(here.version()), |here| came_from.get(here).copied());
             let mut way: Vec<Vsn> = back.take_while(|vsn| *vsn != from.version()).cloned().collect();
             way.reverse();
             return Some(way);
         }
-        for next in next {
-            came_from.insert(next.version(), here.version());
-            open.push_back(next);
+        for next in known {
+            let is_new = next.version() != from.version() && !came_from.contains_key(next.version());
+            if is_new && plan(here, next).is_ok() {
+                came_from.insert(next.version(), here.version());
+                open.push_back(next);
+            }
         }
     }
     None

@@ -200,8 +200,9 @@ impl Seats {
         if self.is_owner(uid) {
             return held < OWNER;
         }
-        let readers = taken.by.iter().filter(|(uid, _)| !self.is_owner(**uid)).map(|(_, held)| held).sum();
-        held < READER && (0..READERS).contains(&readers)
+        let of_readers = taken.by.iter().filter(|(uid, _)| !self.is_owner(**uid));
+        let readers: usize = of_readers.map(|(_, held)| held).sum();
+        held < READER && readers < READERS
     }
 }
 
