@@ -189,21 +189,22 @@ impl Operator {
 
     /// Begins to boot the permanent release, and returns what comes of it. To be called before any order can come.
     pub(crate) fn boot(&self) -> impl Future<Output = Result<Booted, ErrorReport>> + use<> {
-        let (done, answer) = oneshot::channel();
-        let turn = queue::first_turn(&self.board, "the boot");
-        let sent = self.send(turn, move |desk| drop(done.send(desk.boot())));
-        async move {
-            sent?;
-            answer.await.map_err(|_| bug())
-        }
+        self.boot_in(queue::first_turn(&self.board, "the boot"))
     }
 
     /// Boots the permanent release again, once no order is under way.
     pub(crate) async fn boot_again(&self) -> Result<Booted, ErrorReport> {
         let turn = self.turn(Entry::new("the boot", None, true), |_| false).await?;
+        self.boot_in(turn).await
+    }
+
+    fn boot_in(&self, turn: Turn) -> impl Future<Output = Result<Booted, ErrorReport>> + use<> {
         let (done, answer) = oneshot::channel();
-        self.send(turn, move |desk| drop(done.send(desk.boot())))?;
-        answer.await.map_err(|_| bug())
+        let sent = self.send(turn, move |desk| drop(done.send(desk.boot())));
+        async move {
+            sent?;
+            answer.await.map_err(|_| bug())
+        }
     }
 
     /// Asks the upgrade under way to end early.

@@ -1,5 +1,6 @@
 //! The release handler: what it knows, and what can be asked of it. Its orders are in the files below.
 
+mod booting;
 mod carry_out;
 mod settling;
 mod travel;
@@ -9,22 +10,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use reld_plan::{AppName, PlanError, Vsn};
-use reld_store::{Boots, GaveWay, NextBoot, Platform, StatusTable, Store, Unpacked};
+use reld_store::{Platform, StatusTable, Store, Unpacked};
 
 use self::settling::Watch;
 pub use self::settling::Watched;
-use crate::check::{Check, Prepared, chain, other_daemon, prepare};
+use crate::check::{Check, Prepared, other_daemon, prepare};
 use crate::error::{Error, Obstacle};
-use crate::event::Observer;
 use crate::foresight::{Foresight, foresee_load};
-use crate::guard::guarded;
-use crate::interrupt::{Interrupt, Wish};
+use crate::interrupt::Interrupt;
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Library, Look, Node};
 use crate::process::Pid;
 use crate::program::InstallOptions;
 use crate::renamed;
-use crate::report::{Outcome, Report};
 use crate::saga::Limits;
 use crate::unconfirmed;
 
@@ -95,17 +93,6 @@ enum Life {
     Running,
     /// A rollback was not complete; nothing is known about the node but that it has to restart.
     NeedsRestart,
-}
-
-/// What a boot has failed of.
-#[derive(Debug)]
-enum Cause {
-    /// The release, as far as is known.
-    Release,
-    /// Something that the machine does not give.
-    Machine(Error),
-    /// Files of the release are lost or changed, in this way.
-    Damage(String),
 }
 
 impl<N: Node> ReleaseHandler<N> {
@@ -179,131 +166,6 @@ impl<N: Node> ReleaseHandler<N> {
             ..Self::new(node, store, platform, limits)
         };
         Checker(asked)
-    }
-
-    /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
-    ///
-    /// Each attempt is counted on disk before it begins, and what became of it decides what follows:
-    ///
-    /// | the attempt | counts | then |
-    /// |---|---|---|
-    /// | the release runs | | the count begins anew |
-    /// | fails | yes | the third in a row has the release give way to the one before it, for good |
-    /// | was called off by who stopped the daemon | no | the next start tries again |
-    /// | fails, and the disk has no room for a boot | no | [`Error::NoRoom`]; the caller tries again later |
-    /// | finds files of the release lost or changed | no; yes, where it is only tried | the release before it boots, for this start only |
-    ///
-    /// # Errors
-    /// As [`carry_out`](Self::carry_out), and [`Error::NoRoom`].
-    pub fn boot(&mut self, observer: Observer<'_>) -> Result<Option<Report>, Error> {
-        let booted = guarded(|| self.boot_next(observer));
-        booted.unwrap_or_else(|panic| Err(self.broken(panic)))
-    }
-
-    /// Checks that the disk has room for the boot that comes next.
-    ///
-    /// # Errors
-    /// [`Error::NoRoom`].
-    pub fn has_room_to_boot(&self) -> Result<(), Error> {
-        let Some(vsn) = self.boots_next() else { return Ok(()) };
-        self.store.has_room_to_boot(&vsn).map_err(|lack| Error::NoRoom { vsn, lack: chain(&lack) })
-    }
-
-    fn boot_next(&mut self, observer: Observer<'_>) -> Result<Option<Report>, Error> {
-        let mut boots = self.store.boots();
-        let vsn = match boots.next(self.releases()) {
-            NextBoot::Idle => return Ok(None),
-            NextBoot::Permanent(vsn) => vsn,
-            NextBoot::GiveWay(gave_way) => {
-                self.store.reboot_into(&gave_way.to)?;
-                let vsn = gave_way.to.clone();
-                boots = Boots::given_way(gave_way);
-                vsn
-            }
-        };
-        boots = boots.begun(&vsn);
-        // A full disk must not keep a node from booting; what is lost is the count.
-        let uncounted = self.store.note_boots(&boots).err();
-        let mut booted = self.boot_of(vsn.clone(), observer);
-        let runs = booted.as_ref().is_ok_and(|report| report.outcome == Outcome::Installed);
-        let is_called_off = self.interrupt.wish() == Some(Wish::Stop);
-        let is_trial = boots.back_to.is_some();
-        let cause = if runs || is_called_off { Cause::Release } else { self.cause(&vsn) };
-        // What is only tried gives way for good to what ran.
-        let cause = if is_trial && matches!(cause, Cause::Damage(_)) { Cause::Release } else { cause };
-        let over = match &cause {
-            Cause::Release if runs => Some(boots.succeeded()),
-            Cause::Release if !is_called_off => None,
-            Cause::Release | Cause::Machine(_) | Cause::Damage(_) => Some(boots.called_off()),
-        };
-        let unnoted = over.and_then(|boots| self.store.note_boots(&boots).err());
-        match cause {
-            Cause::Release => {}
-            Cause::Machine(error) => return Err(error),
-            Cause::Damage(damage) => booted = self.stand_in(&vsn, &damage, observer).unwrap_or(booted),
-        }
-        let mut report = booted?;
-        report.warnings.extend(uncounted.into_iter().chain(unnoted).map(|error| chain(&error)));
-        Ok(Some(report))
-    }
-
-    /// Finds out what a boot has failed of.
-    fn cause(&self, vsn: &Vsn) -> Cause {
-        let lacks = |lack| Error::NoRoom { vsn: vsn.clone(), lack: chain(&lack) };
-        if let Err(lack) = self.store.has_room_to_boot(vsn) {
-            return Cause::Machine(lacks(lack));
-        }
-        match self.store.verify(vsn) {
-            Err(error) if error.is_damage() => Cause::Damage(chain(&error)),
-            // A file that is there and cannot be read: too many are open, or their mode was changed.
-            Err(error @ reld_store::Error::Io { .. }) => Cause::Machine(lacks(error)),
-            _ => Cause::Release,
-        }
-    }
-
-    fn boot_of(&mut self, vsn: Vsn, observer: Observer<'_>) -> Result<Report, Error> {
-        let way = self.plan(Lineup::of(vsn), None, InstallOptions::default())?;
-        self.travel(way, observer)
-    }
-
-    /// Boots the release before one that is damaged, which stays permanent. `None` where there is none that is whole.
-    fn stand_in(
-        &mut self,
-        damaged: &Vsn,
-        damage: &str,
-        observer: Observer<'_>,
-    ) -> Option<Result<Report, Error>> {
-        let before = self.releases().previous(damaged)?.clone();
-        self.store.verify(&before).ok()?;
-        let booted = self.boot_of(before.clone(), observer);
-        let trouble = format!(
-            "cannot boot release {damaged}: {damage}; release {before} runs in its place until the next start; unpack \
-             the tarball of {damaged} again to repair it"
-        );
-        self.trouble = Some(trouble.clone());
-        Some(booted.map(|mut report| {
-            report.warnings.push(trouble);
-            report
-        }))
-    }
-
-    /// Returns the release that the next boot boots; `None` where none is permanent.
-    pub fn boots_next(&self) -> Option<Vsn> {
-        match self.store.boots().next(self.releases()) {
-            NextBoot::Idle => None,
-            NextBoot::Permanent(vsn) => Some(vsn),
-            NextBoot::GiveWay(gave_way) => Some(gave_way.to),
-        }
-    }
-
-    /// Says whether the next boot would boot another release than the permanent one, which failed too often.
-    pub fn gives_way(&self) -> bool {
-        matches!(self.store.boots().next(self.releases()), NextBoot::GiveWay(_))
-    }
-
-    /// Returns the release that gave way last, until another one is committed.
-    pub fn gave_way(&self) -> Option<GaveWay> {
-        self.store.boots().gave_way
     }
 
     /// Unpacks a tarball. One that is here already, with the same content, is left alone. OTP: `unpack_release`.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::reserve::Room;
+use crate::room::Room;
 
 /// The steps by which the store changes the disk. Reading needs no such fence and uses `std::fs`.
 pub(crate) trait Disk: Debug + Send + Sync {

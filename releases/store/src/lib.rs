@@ -38,7 +38,6 @@ mod prune;
 mod releases_file;
 #[cfg(test)]
 mod repair_test;
-mod reserve;
 mod room;
 mod store;
 mod unpack;

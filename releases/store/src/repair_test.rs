@@ -234,7 +234,7 @@ fn a_repair_that_a_full_disk_cut_short_at_any_step_is_completed_by_the_next() {
 fn a_release_that_does_not_fit_on_the_disk_is_refused_before_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let tarball = fixture::tarball(folder.path(), "1.0.0", &OLD);
-    let full = crate::reserve::Room { free: 64 << 20, total: 1 << 40 };
+    let full = crate::room::Room { free: 64 << 20, total: 1 << 40 };
     let root = folder.path().join("root");
     let mut store = Store::open_on(&root, Arc::new(FaultyDisk::with_room(full))).unwrap();
     let error = store.unpack(&tarball, &fixture::platform()).unwrap_err();

@@ -225,7 +225,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoRoom`]; [`Error::Io`] where nothing can be written.
     pub fn has_room_to_boot(&self, vsn: &Vsn) -> Result<(), Error> {
-        room::check(&self.root, self.manifest(vsn).ok().as_ref())
+        room::check_boot(&self.root, self.manifest(vsn).ok().as_ref())
     }
 
     fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {

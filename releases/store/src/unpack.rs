@@ -19,7 +19,7 @@ use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::package::Tarball;
-use crate::reserve;
+use crate::room;
 use crate::verify::{self, Damage, Harm};
 
 /// What an unpack led to.
@@ -113,7 +113,7 @@ fn put(root: &Root, staged: &Path, place: &Path) -> Result<(), Error> {
 }
 
 fn stage(root: &Root, tarball: &Path, manifest: &Manifest, staged: &Path) -> Result<(), Error> {
-    reserve::check(root.disk(), root.path(), manifest.carried_size())?;
+    room::check(root.disk(), root.path(), manifest.carried_size())?;
     let release = staged.join(layout::release_dir(&manifest.version));
     root.create_dir(&staged.join("lib"))?;
     root.create_dir(&release)?;

@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Failure, Fault};
 use crate::manifest::{MANIFEST_SIZE_MAX, Manifest, Platform};
-use crate::{package, reserve};
+use crate::{package, room};
 
 /// So much is decompressed at once. It becomes a thousand times as much at most.
 const PIECE: usize = 1024;
@@ -81,14 +81,14 @@ impl Upload {
             self.head = None;
             manifest.check_platform(&self.platform)?;
             self.size_max = package::size_max(&manifest);
-            reserve::check(&*self.disk, &self.folder, manifest.carried_size())?;
+            room::check(&*self.disk, &self.folder, manifest.carried_size())?;
         }
         if self.size > self.size_max {
             return Err(Fault::TooMuch { max: self.size_max }.into());
         }
         if self.size >= self.look_at {
             self.look_at = self.size + STRIDE;
-            reserve::check(&*self.disk, &self.folder, STRIDE)?;
+            room::check(&*self.disk, &self.folder, STRIDE)?;
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::disk::double::FaultyDisk;
     use crate::fixture;
-    use crate::reserve::Room;
+    use crate::room::Room;
 
     const SMALL: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code")];
     const MUCH: Room = Room { free: 1 << 40, total: 1 << 40 };

@@ -1,0 +1,171 @@
+//! The boot of the permanent release: how often it may fail, and what follows where the release is not to blame.
+
+use reld_plan::Vsn;
+use reld_store::{Boots, GaveWay, NextBoot};
+
+use super::ReleaseHandler;
+use crate::check::chain;
+use crate::error::Error;
+use crate::event::Observer;
+use crate::guard::guarded;
+use crate::interrupt::Wish;
+use crate::lineup::Lineup;
+use crate::node::Node;
+use crate::program::InstallOptions;
+use crate::report::{Outcome, Report};
+
+/// What became of an attempt to boot a release.
+#[derive(Debug)]
+enum Attempt {
+    Runs,
+    /// Whoever stopped the daemon called it off.
+    CalledOff,
+    /// The machine does not give what a boot needs.
+    NoRoom(Error),
+    /// Files of the release are lost or changed, in this way.
+    Damaged(String),
+    /// Nothing but the release is known to blame.
+    Failed,
+}
+
+impl Attempt {
+    /// Returns what is to be noted of it, beside that it began.
+    fn noted(&self, begun: &Boots) -> Option<Boots> {
+        match self {
+            Self::Runs => Some(begun.succeeded()),
+            Self::CalledOff | Self::NoRoom(_) | Self::Damaged(_) => Some(begun.called_off()),
+            Self::Failed => None,
+        }
+    }
+}
+
+impl<N: Node> ReleaseHandler<N> {
+    /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
+    ///
+    /// Each attempt is counted on disk before it begins, and what became of it decides what follows:
+    ///
+    /// | the attempt | counts | then |
+    /// |---|---|---|
+    /// | the release runs | | the count begins anew |
+    /// | was called off by who stopped the daemon | no | the next start tries again |
+    /// | fails, and the disk has no room for a boot | no | [`Error::NoRoom`]; the caller tries again later |
+    /// | fails, and files of the release are lost or changed | no | the release before it boots, for this start only |
+    /// | fails so, of a release that is only tried | yes | it gives way for good to the one that ran |
+    /// | fails | yes | the third in a row has the release give way to the one before it, for good |
+    ///
+    /// # Errors
+    /// As [`carry_out`](Self::carry_out), and [`Error::NoRoom`].
+    pub fn boot(&mut self, observer: Observer<'_>) -> Result<Option<Report>, Error> {
+        let booted = guarded(|| self.boot_next(observer));
+        booted.unwrap_or_else(|panic| Err(self.broken(panic)))
+    }
+
+    /// Checks that the disk has room for the boot that comes next.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`].
+    pub fn has_room_to_boot(&self) -> Result<(), Error> {
+        self.boots_next().map_or(Ok(()), |vsn| self.has_room_for(&vsn))
+    }
+
+    fn has_room_for(&self, vsn: &Vsn) -> Result<(), Error> {
+        self.store.has_room_to_boot(vsn).map_err(|lack| no_room(vsn, &lack))
+    }
+
+    fn boot_next(&mut self, observer: Observer<'_>) -> Result<Option<Report>, Error> {
+        let mut boots = self.store.boots();
+        let vsn = match boots.next(self.releases()) {
+            NextBoot::Idle => return Ok(None),
+            NextBoot::Permanent(vsn) => vsn,
+            NextBoot::GiveWay(gave_way) => {
+                self.store.reboot_into(&gave_way.to)?;
+                let vsn = gave_way.to.clone();
+                boots = Boots::given_way(gave_way);
+                vsn
+            }
+        };
+        boots = boots.begun(&vsn);
+        // A full disk must not keep a node from booting; what is lost is the count.
+        let uncounted = self.store.note_boots(&boots).err();
+        let booted = self.boot_of(vsn.clone(), observer);
+        let attempt = self.attempt(&vsn, &boots, &booted);
+        let unnoted = attempt.noted(&boots).and_then(|boots| self.store.note_boots(&boots).err());
+        let mut report = match attempt {
+            Attempt::NoRoom(error) => return Err(error),
+            Attempt::Damaged(damage) => self.stand_in(&vsn, &damage, observer).unwrap_or(booted)?,
+            Attempt::Runs | Attempt::CalledOff | Attempt::Failed => booted?,
+        };
+        report.warnings.extend(uncounted.into_iter().chain(unnoted).map(|error| chain(&error)));
+        Ok(Some(report))
+    }
+
+    /// Finds out what became of an attempt.
+    fn attempt(&self, vsn: &Vsn, begun: &Boots, booted: &Result<Report, Error>) -> Attempt {
+        if booted.as_ref().is_ok_and(|report| report.outcome == Outcome::Installed) {
+            return Attempt::Runs;
+        }
+        if self.interrupt.wish() == Some(Wish::Stop) {
+            return Attempt::CalledOff;
+        }
+        if let Err(error) = self.has_room_for(vsn) {
+            return Attempt::NoRoom(error);
+        }
+        let is_trial = begun.back_to.is_some();
+        match self.store.verify(vsn) {
+            Err(error) if error.is_damage() && !is_trial => Attempt::Damaged(chain(&error)),
+            Err(error) if error.is_damage() => Attempt::Failed,
+            // A file that is there and cannot be read: too many are open, or their mode was changed.
+            Err(error @ reld_store::Error::Io { .. }) => Attempt::NoRoom(no_room(vsn, &error)),
+            _ => Attempt::Failed,
+        }
+    }
+
+    fn boot_of(&mut self, vsn: Vsn, observer: Observer<'_>) -> Result<Report, Error> {
+        let way = self.plan(Lineup::of(vsn), None, InstallOptions::default())?;
+        self.travel(way, observer)
+    }
+
+    /// Boots the release before one that is damaged, which stays permanent. `None` where there is none that is whole.
+    fn stand_in(
+        &mut self,
+        damaged: &Vsn,
+        damage: &str,
+        observer: Observer<'_>,
+    ) -> Option<Result<Report, Error>> {
+        let before = self.releases().previous(damaged)?.clone();
+        self.store.verify(&before).ok()?;
+        let booted = self.boot_of(before.clone(), observer);
+        let trouble = format!(
+            "cannot boot release {damaged}: {damage}; release {before} runs in its place until the next start; unpack \
+             the tarball of {damaged} again to repair it"
+        );
+        self.trouble = Some(trouble.clone());
+        Some(booted.map(|mut report| {
+            report.warnings.push(trouble);
+            report
+        }))
+    }
+
+    /// Returns the release that the next boot boots; `None` where none is permanent.
+    pub fn boots_next(&self) -> Option<Vsn> {
+        match self.store.boots().next(self.releases()) {
+            NextBoot::Idle => None,
+            NextBoot::Permanent(vsn) => Some(vsn),
+            NextBoot::GiveWay(gave_way) => Some(gave_way.to),
+        }
+    }
+
+    /// Says whether the next boot would boot another release than the permanent one, which failed too often.
+    pub fn gives_way(&self) -> bool {
+        matches!(self.store.boots().next(self.releases()), NextBoot::GiveWay(_))
+    }
+
+    /// Returns the release that gave way last, until another one is committed.
+    pub fn gave_way(&self) -> Option<GaveWay> {
+        self.store.boots().gave_way
+    }
+}
+
+fn no_room(vsn: &Vsn, lack: &reld_store::Error) -> Error {
+    Error::NoRoom { vsn: vsn.clone(), lack: chain(lack) }
+}
