@@ -17,6 +17,50 @@ use crate::package::{self, Source};
 use crate::store::Store;
 use crate::verify;
 
+pub(crate) const OLD: [(&str, &str, &str); 2] =
+    [("counter", "0.1.0", "code 1"), ("regis", "1.0.0", "regis code")];
+pub(crate) const NEW: [(&str, &str, &str); 2] =
+    [("counter", "0.1.1", "code 2"), ("regis", "1.0.0", "regis code")];
+
+/// A folder with tarballs of releases 1.0.0 and 1.1.0, which share an app, and a place for a root.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) old: PathBuf,
+    pub(crate) new: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let old = tarball(folder.path(), "1.0.0", &OLD);
+        let new = tarball(folder.path(), "1.1.0", &NEW);
+        Self { folder, old, new }
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    pub(crate) fn clear(&self) {
+        fs::remove_dir_all(self.root()).unwrap();
+    }
+
+    pub(crate) fn open(&self) -> Store {
+        open(&self.root()).unwrap()
+    }
+
+    /// Opens the root with release 1.0.0 as the permanent one.
+    pub(crate) fn with_old(&self) -> Store {
+        let mut store = self.open();
+        store.unpack(&self.old, &platform()).unwrap();
+        let vsn = "1.0.0".parse().unwrap();
+        store.install(&vsn).unwrap();
+        store.make_permanent(&vsn).unwrap();
+        store
+    }
+}
+
 /// Opens a root on a sound disk.
 pub(crate) fn open(root: &Path) -> Result<Store, Error> {
     Store::open_on(root, Arc::new(FaultyDisk::sound()))

@@ -10,40 +10,27 @@ use reld_plan::Vsn;
 
 use crate::disk::double::{Fault as DiskFault, FaultyDisk};
 use crate::error::{Error, Fault};
-use crate::fixture;
+use crate::fixture::{self, NEW, OLD, Place};
 use crate::store::Store;
 use crate::{prune, verify};
 
-const OLD: [(&str, &str, &str); 2] = [("counter", "0.1.0", "code 1"), ("regis", "1.0.0", "regis code")];
-const NEW: [(&str, &str, &str); 2] = [("counter", "0.1.1", "code 2"), ("regis", "1.0.0", "regis code")];
 const REGIS: &str = "lib/regis-1.0.0";
 
-/// A node that runs release 1.0.0, and the tarballs of that and of 1.1.0, which has one of its apps.
-struct Place {
-    folder: tempfile::TempDir,
+/// A node that runs release 1.0.0.
+struct Node {
+    place: Place,
     store: Store,
-    old: PathBuf,
-    new: PathBuf,
 }
 
-impl Place {
+impl Node {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let old = fixture::tarball(folder.path(), "1.0.0", &OLD);
-        let new = fixture::tarball(folder.path(), "1.1.0", &NEW);
-        let mut store = fixture::open(&folder.path().join("root")).unwrap();
-        store.unpack(&old, &fixture::platform()).unwrap();
-        store.install(&vsn("1.0.0")).unwrap();
-        store.make_permanent(&vsn("1.0.0")).unwrap();
-        Self { folder, store, old, new }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        let place = Place::new();
+        let store = place.with_old();
+        Self { place, store }
     }
 
     fn unpack_old(&mut self) -> Result<Vec<String>, Error> {
-        let unpacked = self.store.unpack(&self.old, &fixture::platform())?;
+        let unpacked = self.store.unpack(&self.place.old, &fixture::platform())?;
         assert!(!unpacked.is_new);
         Ok(names(unpacked.repaired))
     }
@@ -60,16 +47,16 @@ fn vsn(text: &str) -> Vsn {
 /// Does damage below the root, which has to be found, repaired with the tarball, and forgotten.
 #[track_caller]
 fn check_repaired(harm: impl FnOnce(&Path), expected: &[&str]) {
-    let mut place = Place::new();
-    let before = fixture::tree(&place.root());
-    harm(&place.root());
-    place.store.verify(&vsn("1.0.0")).unwrap_err();
-    assert_eq!(place.store.health().damaged(place.store.releases()).len(), 1);
-    assert_eq!(place.unpack_old().unwrap(), expected);
-    assert_eq!(fixture::tree(&place.root()), before);
-    place.store.verify(&vsn("1.0.0")).unwrap();
-    assert_eq!(place.store.health().damaged(place.store.releases()), []);
-    assert_eq!(place.unpack_old().unwrap(), [""; 0]);
+    let mut node = Node::new();
+    let before = fixture::tree(&node.place.root());
+    harm(&node.place.root());
+    node.store.verify(&vsn("1.0.0")).unwrap_err();
+    assert_eq!(node.store.health().damaged(node.store.releases()).len(), 1);
+    assert_eq!(node.unpack_old().unwrap(), expected);
+    assert_eq!(fixture::tree(&node.place.root()), before);
+    node.store.verify(&vsn("1.0.0")).unwrap();
+    assert_eq!(node.store.health().damaged(node.store.releases()), []);
+    assert_eq!(node.unpack_old().unwrap(), [""; 0]);
 }
 
 #[test]
@@ -109,20 +96,20 @@ fn lost_folders_are_brought_back_whatever_is_in_their_place() {
 
 #[test]
 fn a_stray_file_is_left_and_nothing_is_changed_until_it_is_taken_away() {
-    let mut place = Place::new();
-    let [stray, lost] = ["priv/more", "regis.so"].map(|file| place.root().join(REGIS).join(file));
+    let mut node = Node::new();
+    let [stray, lost] = ["priv/more", "regis.so"].map(|file| node.place.root().join(REGIS).join(file));
     fs::write(&stray, "all that is left of something").unwrap();
     fs::remove_file(&lost).unwrap();
-    let error = place.unpack_old().unwrap_err();
+    let error = node.unpack_old().unwrap_err();
     let words = error.source().unwrap().to_string();
     assert!(
         words.starts_with("lib/regis-1.0.0/priv/more is on this node and belongs to no release"),
         "{words}"
     );
     assert!(stray.exists() && !lost.exists());
-    place.store.unpack(&place.new, &fixture::platform()).unwrap_err();
+    node.store.unpack(&node.place.new, &fixture::platform()).unwrap_err();
     fs::remove_file(stray).unwrap();
-    assert_eq!(place.unpack_old().unwrap(), ["lib/regis-1.0.0/regis.so"]);
+    assert_eq!(node.unpack_old().unwrap(), ["lib/regis-1.0.0/regis.so"]);
 }
 
 #[test]
@@ -145,58 +132,58 @@ fn a_program_that_cannot_be_run_any_more_is_damaged() {
 
 #[test]
 fn a_damaged_tarball_of_a_known_release_is_refused() {
-    let mut place = Place::new();
-    let whole = fs::read(&place.old).unwrap();
+    let mut node = Node::new();
+    let whole = fs::read(&node.place.old).unwrap();
     for at in [whole.len() / 2, whole.len() - 2] {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        fs::write(&place.old, bytes).unwrap();
-        let error = place.unpack_old().unwrap_err();
+        fs::write(&node.place.old, bytes).unwrap();
+        let error = node.unpack_old().unwrap_err();
         assert!(matches!(error, Error::Tarball { .. }), "{error:?}");
     }
-    fs::write(&place.old, &whole[..whole.len() - 1]).unwrap();
-    place.unpack_old().unwrap_err();
+    fs::write(&node.place.old, &whole[..whole.len() - 1]).unwrap();
+    node.unpack_old().unwrap_err();
 }
 
 #[test]
 fn another_release_with_a_damaged_app_repairs_it_for_all() {
-    let mut place = Place::new();
+    let mut node = Node::new();
     let file = format!("{REGIS}/regis.so");
-    fs::write(place.root().join(&file), "broken").unwrap();
-    place.store.verify(&vsn("1.0.0")).unwrap_err();
-    let unpacked = place.store.unpack(&place.new, &fixture::platform()).unwrap();
+    fs::write(node.place.root().join(&file), "broken").unwrap();
+    node.store.verify(&vsn("1.0.0")).unwrap_err();
+    let unpacked = node.store.unpack(&node.place.new, &fixture::platform()).unwrap();
     assert!(unpacked.is_new);
     assert_eq!(names(unpacked.repaired), [file]);
-    assert_eq!(place.store.health().damaged(place.store.releases()), []);
+    assert_eq!(node.store.health().damaged(node.store.releases()), []);
     for version in ["1.0.0", "1.1.0"] {
-        place.store.verify(&vsn(version)).unwrap();
+        node.store.verify(&vsn(version)).unwrap();
     }
 }
 
 #[test]
 fn what_a_tarball_leaves_out_it_cannot_repair_and_says_so() {
-    let mut place = Place::new();
+    let mut node = Node::new();
     let mut files = fixture::files("1.1.0", &NEW);
     let mut manifest = fixture::manifest("1.1.0", &files);
     for file in manifest.files.iter_mut().filter(|file| file.path.starts_with(REGIS)) {
         file.not_carried = true;
         files.remove(&file.path);
     }
-    let tarball = fixture::write(place.folder.path(), &manifest, &files);
-    fs::write(place.root().join(format!("{REGIS}/regis.so")), "broken").unwrap();
-    let before = fixture::tree(&place.root());
-    let error = place.store.unpack(&tarball, &fixture::platform()).unwrap_err();
+    let tarball = fixture::write(node.place.folder.path(), &manifest, &files);
+    fs::write(node.place.root().join(format!("{REGIS}/regis.so")), "broken").unwrap();
+    let before = fixture::tree(&node.place.root());
+    let error = node.store.unpack(&tarball, &fixture::platform()).unwrap_err();
     assert!(matches!(&error, Error::Tarball { source: Fault::NotCarried(_), .. }), "{error:?}");
     let words = error.source().unwrap().to_string();
     assert!(words.starts_with("lib/regis-1.0.0/regis.so is damaged on this node"), "{words}");
-    assert_eq!(fixture::tree(&place.root()), before);
+    assert_eq!(fixture::tree(&node.place.root()), before);
 }
 
 /// Damages a node, and repairs it on a disk that fails at each step in turn.
 #[track_caller]
 fn check_every_step(fault: DiskFault) {
     for step in 0.. {
-        let Place { folder, store, old, .. } = Place::new();
+        let Node { place: Place { folder, old, .. }, store } = Node::new();
         let root = store.root().path().to_owned();
         let before = fixture::tree(&root);
         drop(store);

@@ -311,48 +311,8 @@ mod tests {
     use super::*;
     use crate::boots::NextBoot;
     use crate::disk::double::{Fault as DiskFault, FaultyDisk};
-    use crate::fixture;
+    use crate::fixture::{self, Place};
     use crate::lifecycle::Status;
-
-    const OLD: [(&str, &str, &str); 2] = [("counter", "0.1.0", "code 1"), ("regis", "1.0.0", "regis code")];
-    const NEW: [(&str, &str, &str); 2] = [("counter", "0.1.1", "code 2"), ("regis", "1.0.0", "regis code")];
-
-    /// A folder with tarballs of releases 1.0.0 and 1.1.0, which share an app, and a place for a root.
-    struct Place {
-        folder: tempfile::TempDir,
-        old: PathBuf,
-        new: PathBuf,
-    }
-
-    impl Place {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let old = fixture::tarball(folder.path(), "1.0.0", &OLD);
-            let new = fixture::tarball(folder.path(), "1.1.0", &NEW);
-            Self { folder, old, new }
-        }
-
-        fn root(&self) -> PathBuf {
-            self.folder.path().join("root")
-        }
-
-        fn clear(&self) {
-            fs::remove_dir_all(self.root()).unwrap();
-        }
-
-        fn open(&self) -> Store {
-            fixture::open(&self.root()).unwrap()
-        }
-
-        /// Opens the root with release 1.0.0 as the permanent one.
-        fn with_old(&self) -> Store {
-            let mut store = self.open();
-            store.unpack(&self.old, &fixture::platform()).unwrap();
-            store.install(&vsn("1.0.0")).unwrap();
-            store.make_permanent(&vsn("1.0.0")).unwrap();
-            store
-        }
-    }
 
     fn vsn(text: &str) -> Vsn {
         text.parse().unwrap()
