@@ -15,12 +15,11 @@ const OWN: usize = 256;
 #[test]
 fn a_user_who_holds_too_many_connections_is_refused_one_more_and_served_again_when_some_are_closed() {
     let node = Node::start();
-    let mut held = Vec::new();
-    eventually("the seats are taken", || {
-        held.push(UnixStream::connect(node.socket()).expect("the daemon listens"));
-        (node.run(&["status"]).code != 0).then_some(())
-    });
-    assert_eq!(held.len(), OWN);
+    let hold = || UnixStream::connect(node.socket()).expect("the daemon listens");
+    let mut held: Vec<_> = (1..OWN).map(|_| hold()).collect();
+    eventually("what came before has left its seat", || (node.run(&["status"]).code == 0).then_some(()));
+    held.push(hold());
+    eventually("the last seat is taken", || (node.run(&["status"]).code != 0).then_some(()));
     let error = node.error(u8::from(ExitCode::Refused).into(), &["status"]);
     assert_eq!(error.kind, "too_many_connections");
     assert!(error.message.contains("too many connections are open"), "{error:?}");

@@ -8,8 +8,9 @@
 //! | any other user | [`READER`] |
 //! | all other users together | [`READERS`] |
 //!
-//! One more is answered with an error and closed. So is a connection, without a word, that brings
-//! no whole head of a request for [`IDLE`], or no more of its body for [`BODY`].
+//! One more has its first request answered with an error and is closed; where [`REFUSED`] of them
+//! wait to ask already, it is closed at once. So is a connection that brings no whole head of a
+//! request for [`IDLE`], or no more of its body for [`BODY`].
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -27,9 +28,9 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use reld_api::{ErrorBody, ErrorReport};
+use reld_api::ErrorReport;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tower_http::timeout::TimeoutBody;
 
@@ -55,16 +56,25 @@ const OWNER: usize = 256;
 const READER: usize = 32;
 const READERS: usize = 128;
 
+/// How many connections at a time may ask and learn that they are one too many.
+const REFUSED: usize = 32;
+
+/// How long one of them may take to ask.
+const REFUSED_IDLE: Duration = Duration::from_secs(1);
+
 /// Accepts connections for ever and has the routes answer their requests.
 pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
     let seats = Arc::new(Seats::new(nix::unistd::geteuid().as_raw()));
+    let refused = Arc::new(Semaphore::new(REFUSED));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let peer = Peer::of(&stream);
-                match Seat::take(&seats, peer) {
-                    Some(seat) => drop(tokio::spawn(serve(stream, routes.clone(), peer, seat))),
-                    None => refuse(&stream, &too_many(peer)),
+                if let Some(seat) = Seat::take(&seats, peer) {
+                    tokio::spawn(serve(stream, Term::Open, routes.clone(), peer, seat));
+                } else if let Ok(place) = Arc::clone(&refused).try_acquire_owned() {
+                    let refusal = Router::new().fallback(async move || super::refuse(too_many(peer)));
+                    tokio::spawn(serve(stream, Term::OneRequest, refusal, peer, place));
                 }
             }
             Err(error) => {
@@ -75,7 +85,29 @@ pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
     }
 }
 
-async fn serve(stream: UnixStream, routes: Router, peer: Peer, _seat: Seat) {
+/// How long a connection is served.
+#[derive(Clone, Copy)]
+enum Term {
+    /// As long as it asks.
+    Open,
+    /// Until its first request is answered.
+    OneRequest,
+}
+
+impl Term {
+    fn http(self) -> http1::Builder {
+        let idle = match self {
+            Self::Open => IDLE,
+            Self::OneRequest => REFUSED_IDLE,
+        };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(idle).keep_alive(matches!(self, Self::Open));
+        http
+    }
+}
+
+/// Serves a connection, which holds its seat until it is closed.
+async fn serve(stream: UnixStream, term: Term, routes: Router, peer: Peer, _seat: impl Send) {
     let routes = TowerToHyperService::new(routes);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
         let (request, rest) = received(request, peer);
@@ -86,10 +118,8 @@ async fn serve(stream: UnixStream, routes: Router, peer: Peer, _seat: Seat) {
             answer
         }
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
     // A connection that breaks or takes too long is none of the node's business.
-    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+    let _ = term.http().serve_connection(TokioIo::new(stream), answer).await;
 }
 
 /// Returns a request as the routes take it, and what its handler will leave of its body.
@@ -152,18 +182,6 @@ impl Drop for Leaving {
             let _ = leave.send(body);
         }
     }
-}
-
-/// Answers a connection before it has asked, and hangs up: a client that asks reads it all the same.
-fn refuse(stream: &UnixStream, error: &ErrorReport) {
-    let body = serde_json::to_string(&ErrorBody::from(error.clone())).unwrap_or_default();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    // The buffer of a new connection is empty, and larger than this.
-    let _ = stream.try_write(answer.as_bytes());
 }
 
 fn too_many(peer: Peer) -> ErrorReport {
@@ -293,6 +311,33 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_connection_too_many_learns_so_when_it_asks_and_one_that_does_not_ask_is_closed() {
+        let (_folder, client) = listening(Router::new().route("/status", get(|| async { "found" })));
+        let connect = || UnixStream::connect(client.socket());
+        let mut held = Vec::new();
+        for _ in 0..OWNER + REFUSED - 1 {
+            held.push(connect().await.unwrap());
+        }
+        for answer in [true, false] {
+            let mut late = connect().await.unwrap();
+            // As a client does that is slower than the daemon.
+            tokio::time::sleep(REFUSED_IDLE / 2).await;
+            let asked = late.write_all(b"GET /status HTTP/1.1\r\nHost: reld\r\n\r\n").await;
+            let mut answered = String::new();
+            let _ = late.read_to_string(&mut answered).await;
+            assert_eq!(answered.contains("too_many_connections"), answer, "{answered}, {asked:?}");
+            assert_eq!(answered.contains("connection: close"), answer, "{answered}");
+            // It leaves its place to the next, which is one too many of those as well.
+            held.push(connect().await.unwrap());
+        }
+        let mut closed = held.split_off(OWNER);
+        for stream in &mut closed {
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        }
+        assert!(held[0].try_read(&mut [0]).is_err(), "the others are open");
     }
 
     #[tokio::test(start_paused = true)]
