@@ -60,7 +60,7 @@ const READERS: usize = 128;
 const REFUSED: usize = 32;
 
 /// How long one of them may take to ask.
-const REFUSED_IDLE: Duration = Duration::from_secs(1);
+const REFUSED_IDLE: Duration = Duration::from_secs(5);
 
 /// Accepts connections for ever and has the routes answer their requests.
 pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
