@@ -22,7 +22,7 @@ use crate::unload::{self, Leaving};
 
 pub(crate) use self::record::Call;
 pub use self::record::Resident;
-use self::record::{GRACE, Inside, Purged, Record};
+use self::record::{GRACE, Inside, PASSING, Purged, Record};
 
 /// How long all destructors together may take at the end of the daemon.
 const END: Duration = Duration::from_secs(2);
@@ -149,6 +149,7 @@ impl Residents {
             record.condemned.get_or_insert(purged.since);
             record.purged = Some(purged);
         }
+        self.shared.swept.notify_all();
         self.wake();
     }
 
@@ -165,10 +166,16 @@ impl Residents {
         *self.shared.left.lock()
     }
 
-    /// Waits until every purged library is gone or known to stay.
+    /// Waits until every condemned library is gone or known to stay.
     pub(crate) fn settle(&self) {
         let deadline = Instant::now() + 2 * GRACE;
         let mut mapped = self.shared.mapped.lock();
+        while mapped.iter().any(Record::is_released) {
+            // Its last holder gives notice.
+            if self.shared.swept.wait_for(&mut mapped, PASSING).timed_out() {
+                break;
+            }
+        }
         while mapped.iter().any(Record::is_leaving) {
             if self.shared.swept.wait_until(&mut mapped, deadline).timed_out() {
                 return;

@@ -13,6 +13,9 @@ use crate::unload::Leaving;
 /// How long unmapping may take before the library is said to stay.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
+/// How long code of a condemned library may be held before that is more than a moment.
+pub(super) const PASSING: Duration = Duration::from_millis(20);
+
 /// How long the loader's calls of a library may take before it is said that one does not return.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -161,6 +164,13 @@ impl Record {
         // SAFETY: the image has the mapping, or what leaves has, which is only taken under this
         // record's lock.
         Some(unsafe { ledger.read() })
+    }
+
+    /// Whether it is condemned, and held for a moment only so far: by a worker that has just ended
+    /// a process.
+    pub(super) fn is_released(&self) -> bool {
+        let is_young = |since: Instant| since.elapsed() < PASSING;
+        self.purged.is_none() && self.condemned.is_some_and(is_young)
     }
 
     /// Whether it may be gone in a moment.

@@ -3,24 +3,17 @@
 use std::time::Instant;
 
 use reld_api::{request as q, term};
-use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, ModuleName, NodeError};
+use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, NodeError};
 use reld_runtime::{self as runtime, Answer, Pid, Request, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 
-use super::{RuntimeNode, left, runtime_spec};
+use super::RuntimeNode;
+use super::apps::runtime_spec;
 use crate::child_spec::child_spec;
 use crate::places;
-
-/// A child that was stopped and has its row still.
-#[derive(Debug)]
-pub(super) struct StoppedChild {
-    module: String,
-    supervisor: Pid,
-    id: ByteBuf,
-}
 
 /// The start argument of a task that runs a function: what serde reads as an adjacently tagged enum.
 #[derive(Serialize)]
@@ -89,7 +82,12 @@ impl RuntimeNode {
         self.ask_supervisor(self.supervisor_at(supervisor)?, &request(bytes(id)?), deadline)
     }
 
-    fn ask_supervisor(&self, pid: Pid, request: &Request, deadline: Instant) -> Result<(), String> {
+    pub(super) fn ask_supervisor(
+        &self,
+        pid: Pid,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<(), String> {
         let body = runtime::term::encode(request);
         match self.runtime.call_supervisor(pid, body, deadline) {
             Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
@@ -121,69 +119,6 @@ impl RuntimeNode {
     pub(super) fn leaving(&self, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
         Some((self.supervisor_at(&child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
     }
-
-    /// Suspends the processes of these modules, which are at rest, and leaves them out of the conversions.
-    pub(super) fn hold(&mut self, pids: Vec<Pid>, deadline: Instant) {
-        for pid in &pids {
-            if let Err(error) = self.runtime.suspend(*pid, left(deadline)) {
-                // It has ended, then there is nothing to stop; one at rest takes a system message at once.
-                tracing::warn!(name: "release.install.not_held", %pid, %error, "a process to be stopped is not held");
-            }
-        }
-        self.held = pids;
-    }
-
-    /// Lets those go on that were held and are not to be stopped any more.
-    pub(super) fn let_go(&mut self, deadline: Instant) {
-        for pid in self.held.drain(..) {
-            if let Err(error) = self.runtime.resume(pid, left(deadline)) {
-                tracing::warn!(name: "release.install.not_resumed", %pid, %error, "a process was not resumed");
-            }
-        }
-    }
-
-    pub(super) fn stop_held(&mut self, deadline: Instant) -> Result<(), NodeError> {
-        let mut first = Ok(());
-        for pid in std::mem::take(&mut self.held) {
-            first = first.and(self.stop_child(pid, deadline));
-        }
-        first
-    }
-
-    fn stop_child(&mut self, pid: Pid, deadline: Instant) -> Result<(), NodeError> {
-        let Some(info) = self.runtime.process(pid) else { return Ok(()) };
-        let Some(supervisor) = info.parent else { return Ok(()) };
-        let rows = self.runtime.which_children(supervisor).unwrap_or_default();
-        let Some(row) = rows.into_iter().find(|row| row.pid == Some(pid)) else { return Ok(()) };
-        let request = match has_id(&row.id) {
-            true => Request::TerminateChild(row.id.clone()),
-            false => Request::TerminatePid(pid),
-        };
-        let stopped = self.ask_supervisor(supervisor, &request, deadline);
-        self.stopped.push(StoppedChild { module: info.module, supervisor, id: row.id });
-        stopped.map_err(|reason| NodeError::Call { call: format!("terminate_child {pid}"), reason })
-    }
-
-    pub(super) fn start_stopped(
-        &mut self,
-        modules: &[ModuleName],
-        deadline: Instant,
-    ) -> Result<(), NodeError> {
-        let stopped = std::mem::take(&mut self.stopped).into_iter();
-        let wanted = stopped.filter(|child| modules.iter().any(|module| module.as_str() == child.module));
-        let mut first = Ok(());
-        for StoppedChild { supervisor, id, .. } in wanted {
-            let rows = self.runtime.which_children(supervisor).unwrap_or_default();
-            // A temporary child has no row any more. OTP: it is not restarted.
-            if !has_id(&id) || !rows.iter().any(|row| row.id == id) {
-                continue;
-            }
-            let call = || format!("restart_child({supervisor}, {})", term::to_json(&id).unwrap_or_default());
-            let started = self.ask_supervisor(supervisor, &Request::RestartChild(id.clone()), deadline);
-            first = first.and(started.map_err(|reason| NodeError::Call { call: call(), reason }));
-        }
-        first
-    }
 }
 
 fn start_child(spec: &Value) -> Result<Request, String> {
@@ -204,6 +139,6 @@ pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
 }
 
 /// Children of a simple_one_for_one have none.
-fn has_id(id: &[u8]) -> bool {
+pub(super) fn has_id(id: &[u8]) -> bool {
     !term::to_json(id).unwrap_or_default().is_null()
 }

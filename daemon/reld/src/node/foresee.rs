@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use super::RuntimeNode;
 use super::calls::argument;
+use super::conversion::cut;
+use super::words::{find, find_all, module};
 use crate::ask::{Answer, Answers, Asked, Kind, Question};
 
 /// How many supervisors, and how many of their children's start arguments, are asked about.
@@ -57,7 +59,7 @@ impl RuntimeNode {
             return Vec::new();
         }
         let (mut supervisors, busy) = self.runtime.supervised(&modules);
-        for process in self.processes(&busy) {
+        for process in find_all(&self.runtime, &busy) {
             foreseen.unknown.push(format!("{process} is busy, so its children were not looked at"));
         }
         if supervisors.len() > TREE_MAX {
@@ -90,7 +92,7 @@ impl RuntimeNode {
         foreseen: &mut Foreseen,
         met: &mut Vec<Met>,
     ) {
-        let Some(process) = self.process(supervised.pid) else { return };
+        let Some(process) = find(&self.runtime, supervised.pid) else { return };
         let refused = |reason: String| ForeseenRefusal {
             process: process.clone(),
             what: Refusable::Init,
@@ -152,11 +154,11 @@ impl RuntimeNode {
             })
         };
         let users: Vec<runtime::Pid> = users.into_iter().take(MAILBOXES_MAX).filter(behaves).collect();
-        let cut = super::cut(coming.dropped);
+        let cut = cut(coming.dropped);
         let states = users.iter().take(STATES_MAX).filter(|_| coming.change == MemberChange::Soft);
         let states = states.filter_map(|pid| {
             let bytes = cut.of(&self.runtime.resting_state(*pid, STATE)?).into_owned();
-            let (process, module) = (self.process(*pid)?, coming.module.to_string());
+            let (process, module) = (find(&self.runtime, *pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::State, kind: Kind::State, module, bytes })
         });
         let mut met: Vec<Met> = states.collect();
@@ -177,7 +179,7 @@ impl RuntimeNode {
             _ => None,
         });
         let met = letters.filter_map(|(kind, bytes)| {
-            let (process, module) = (self.process(pid)?, coming.module.to_string());
+            let (process, module) = (find(&self.runtime, pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::Message, kind, module, bytes })
         });
         met.collect()
@@ -202,7 +204,7 @@ impl RuntimeNode {
             };
             let questions: Vec<Question> = met.iter().map(question).collect();
             for (met, answer) in met.into_iter().zip(self.ask(library, &questions)) {
-                let module = super::module(&met.module);
+                let module = module(&met.module);
                 match answer {
                     Answer::Refused(reason) => foreseen.refused.push(ForeseenRefusal {
                         process: met.process,

@@ -1,0 +1,271 @@
+//! The window of an upgrade that is under way: what is staged, and the gate over its members.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reld_handler::{
+    AppName, AppSpec, Conversion, Converted, Gate, Image, ModuleName, NodeError, OrphanPolicy, Passage,
+    Pause, Precopied, Process, Raised, Staging, Unrest,
+};
+use reld_runtime::{self as runtime, Module, Place, Runtime, Upgrade};
+
+use super::RuntimeNode;
+use super::apps::runtime_spec;
+use super::conversion::{converted, how, passage, refusal};
+use super::journal::Over;
+use super::words::{find, find_all, left, micros, millis};
+
+/// From the staging until it is swept, or forgotten.
+#[derive(Debug)]
+pub(super) struct Window {
+    staging: Staging,
+    /// The staged apps in the runtime's words, made before the gate is up.
+    specs: Vec<runtime::AppSpec>,
+    upgrade: Upgrade,
+    is_switched: bool,
+    /// Orphans that are held to be killed.
+    doomed: Vec<runtime::Pid>,
+}
+
+impl RuntimeNode {
+    pub(super) fn open_window(&mut self, staging: &Staging) -> Result<(), NodeError> {
+        let refused = |spec: &AppSpec, reason| NodeError::StartApplication {
+            app: spec.name.clone(),
+            vsn: spec.vsn.clone(),
+            reason,
+        };
+        let spec = |spec| runtime_spec(spec).map_err(|reason| refused(spec, reason));
+        let specs = staging.apps.iter().map(spec).collect::<Result<_, _>>()?;
+        let modules = staging.modules.iter().map(|(name, image)| self.staged_module(name, *image));
+        let modules = modules.collect::<Result<_, _>>()?;
+        self.libraries.nothing_awaited();
+        if !staging.continues {
+            self.environments.clear();
+        }
+        let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
+        let at_once: Vec<String> = staging.at_once.iter().map(ToString::to_string).collect();
+        let upgrade = self.runtime.stage(modules, &removals, &at_once);
+        let staging = staging.clone();
+        self.window = Some(Window { staging, specs, upgrade, is_switched: false, doomed: Vec::new() });
+        Ok(())
+    }
+
+    fn staged_module(&self, name: &ModuleName, image: Image) -> Result<Arc<dyn Module>, NodeError> {
+        let found = self.libraries.modules(image).iter().find(|module| module.name() == name.as_str());
+        let module = found.cloned().ok_or_else(|| NodeError::Stage {
+            module: name.clone(),
+            reason: "no loaded library has it".to_owned(),
+        })?;
+        self.same_behaviour(name, module)
+    }
+
+    /// A process cannot become one of another kind.
+    fn same_behaviour(&self, name: &ModuleName, new: Arc<dyn Module>) -> Result<Arc<dyn Module>, NodeError> {
+        let current =
+            self.runtime.code().into_iter().find(|v| v.module == name.as_str() && v.place == Place::Current);
+        match current {
+            Some(current)
+                if current.behaviour != new.behaviour()
+                    && !self.runtime.users(name.as_str(), Place::Current).is_empty() =>
+            {
+                Err(NodeError::Stage {
+                    module: name.clone(),
+                    reason: format!(
+                        "it is a {:?} in version {} and a {:?} in version {}; stop its processes first",
+                        current.behaviour,
+                        current.version,
+                        new.behaviour(),
+                        new.version()
+                    ),
+                })
+            }
+            _ => Ok(new),
+        }
+    }
+
+    pub(super) fn forget_window(&mut self) {
+        if let Some(window) = self.window.take() {
+            window.upgrade.finish();
+        }
+    }
+
+    pub(super) fn switch_window(&mut self) {
+        let Some(window) = &mut self.window else { return };
+        if !window.staging.continues {
+            self.runtime.forget_crashes();
+        }
+        window.upgrade.switch();
+        window.is_switched = true;
+        let specs = std::mem::take(&mut window.specs);
+        if self.environments.is_empty() {
+            self.environments = self.environments();
+        }
+        specs.into_iter().for_each(|spec| self.runtime.load_application(spec));
+        let Some(Window { staging, .. }) = &self.window else { return };
+        let mut shared = self.shared.lock();
+        let now = Instant::now();
+        let replaced = staging.modules.keys().chain(&staging.removals);
+        shared.old_since.extend(replaced.map(|module| (module.to_string(), now)));
+        shared.apps.extend(staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
+    }
+
+    pub(super) fn lower_gate(&mut self) -> Pause {
+        let Some(window) = &mut self.window else { return Pause::default() };
+        let pause = window.upgrade.lower();
+        if !window.is_switched {
+            self.let_go(Instant::now() + super::KILL_GRACE);
+        }
+        Pause {
+            p50_us: micros(pause.p50),
+            p99_us: micros(pause.p99),
+            max_us: micros(pause.max),
+            processes: pause.processes,
+        }
+    }
+
+    pub(super) fn sweep_window(&mut self, deadline: Instant) {
+        if let Some(window) = self.window.take() {
+            window.upgrade.sweep(deadline);
+            self.over = Over { modules: window.modules(), journal: window.upgrade.finish() };
+        }
+    }
+}
+
+impl Window {
+    /// Returns the spec of a staged app.
+    pub(super) fn app(&self, app: &AppName) -> Option<&AppSpec> {
+        self.staging.apps.iter().find(|spec| spec.name == *app)
+    }
+
+    /// Returns the names of the staged modules.
+    pub(super) fn modules(&self) -> Vec<String> {
+        self.staging.modules.keys().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn journal(&self) -> runtime::Entries {
+        self.upgrade.journal()
+    }
+
+    pub(super) fn unconverted(&self) -> Vec<runtime::Pid> {
+        let modules: Vec<&str> = self.staging.modules.keys().map(ModuleName::as_str).collect();
+        self.upgrade.unconverted(&modules)
+    }
+
+    /// Leaves out of the conversions who uses modules that are to be stopped, and returns them.
+    pub(super) fn stopped(&mut self, runtime: &Runtime, gate: &Gate) -> Vec<runtime::Pid> {
+        let stops =
+            |module: &str| gate.members.iter().any(|member| member.stop && member.module.as_str() == module);
+        if !gate.members.iter().any(|member| member.stop) {
+            return Vec::new();
+        }
+        let is_stopped = |pid: &runtime::Pid| runtime.process(*pid).is_some_and(|info| stops(&info.module));
+        let pids: Vec<runtime::Pid> = self.upgrade.members().filter(is_stopped).collect();
+        self.upgrade.give_up(&pids);
+        pids
+    }
+
+    pub(super) fn precopy(
+        &mut self,
+        runtime: &Runtime,
+        gate: &Gate,
+        leaving: Vec<(runtime::Pid, runtime::Bytes)>,
+        passages: &[Passage],
+        limit: Duration,
+    ) -> Result<Precopied, NodeError> {
+        let named = passages.iter().map(|p| Ok((p.conversion.module.to_string(), passage(p)?)));
+        let passages = named.collect::<Result<HashMap<_, _>, NodeError>>()?;
+        let modules = gate.members.iter().map(|member| member.module.as_str());
+        self.upgrade.enlist(modules, is_member(runtime, gate.orphans));
+        self.upgrade.leave(leaving);
+        self.doomed.clear();
+        if gate.orphans == OrphanPolicy::Kill {
+            self.doomed.extend(self.upgrade.members().filter(|pid| is_orphan(runtime, *pid)));
+            self.upgrade.give_up(&self.doomed);
+        }
+        match self.upgrade.precopy(&passages, limit) {
+            Ok(runtime::Precopied { processes, rounds, trial }) => Ok(Precopied { processes, rounds, trial }),
+            Err(error) => {
+                let module = error.pid().and_then(|pid| find(runtime, pid)).map(|process| process.module);
+                let module = module.unwrap_or_else(|| gate.members[0].module.clone());
+                Err(refusal(runtime, error, &module, limit))
+            }
+        }
+    }
+
+    pub(super) fn raise(
+        &mut self,
+        runtime: &Runtime,
+        gate: &Gate,
+        deadline: Instant,
+    ) -> Result<Raised, NodeError> {
+        let began = Instant::now();
+        let rest = left(deadline);
+        let members = gate.members.iter().map(|member| (member.module.to_string(), terms(member, rest)));
+        self.upgrade.raise(members.collect(), is_member(runtime, gate.orphans)).map_err(|late| {
+            NodeError::NotAtRest { processes: find_all(runtime, &late), after_ms: millis(began.elapsed()) }
+        })?;
+        let mut unrested = self.upgrade.left().to_vec();
+        unrested.retain(|pid| !self.doomed.contains(pid));
+        if gate.orphans == OrphanPolicy::Kill {
+            let newborn = self.upgrade.newborn().iter().copied();
+            let doomed: Vec<_> = newborn.filter(|pid| is_orphan(runtime, *pid)).collect();
+            self.upgrade.give_up(&doomed);
+            self.doomed.extend(doomed);
+        }
+        let at_rest = self.upgrade.count().saturating_sub(self.upgrade.left().len());
+        let (precopied, tried) = (self.upgrade.precopied(), self.upgrade.tried());
+        let doomed_orphans = std::mem::take(&mut self.doomed);
+        let (killed, stay): (Vec<Process>, Vec<Process>) = find_all(runtime, &unrested)
+            .into_iter()
+            .partition(|process| unrest(gate, process) == Unrest::Kill);
+        let doomed = find_all(runtime, &doomed_orphans).into_iter().chain(killed).collect();
+        Ok(Raised { at_rest, precopied, tried, left: stay, doomed })
+    }
+
+    pub(super) fn convert(
+        &self,
+        runtime: &Runtime,
+        conversion: &Conversion,
+        limit: Duration,
+    ) -> Result<Converted, NodeError> {
+        let Conversion { module, change } = conversion;
+        let done = self.upgrade.convert(module.as_str(), how(module, change)?, limit);
+        done.map(|done| converted(runtime, done)).map_err(|error| refusal(runtime, error, module, limit))
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.upgrade.discard();
+    }
+}
+
+fn terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {
+    runtime::Member {
+        timeout: member.timeout.unwrap_or(rest),
+        unrest: match member.unrest {
+            Unrest::Abort => runtime::Unrest::Abort,
+            Unrest::Kill => runtime::Unrest::Kill,
+            Unrest::Leave => runtime::Unrest::Leave,
+        },
+    }
+}
+
+/// Says of a process and its parent whether it is a member. Processes of applications have no parent and are no orphans.
+fn is_member(
+    runtime: &Runtime,
+    orphans: OrphanPolicy,
+) -> impl Fn(runtime::Pid, Option<runtime::Pid>) -> bool {
+    move |pid, parent| {
+        parent.is_some()
+            || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
+            || runtime.process(pid).is_some_and(|info| !info.is_orphan())
+    }
+}
+
+fn unrest(gate: &Gate, process: &Process) -> Unrest {
+    gate.members.iter().find(|member| member.module == process.module).map(|m| m.unrest).unwrap_or_default()
+}
+
+fn is_orphan(runtime: &Runtime, pid: runtime::Pid) -> bool {
+    runtime.process(pid).is_some_and(|info| info.is_orphan())
+}

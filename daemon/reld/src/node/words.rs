@@ -1,0 +1,79 @@
+//! The runtime's words, and its processes, in the handler's.
+
+use std::time::{Duration, Instant};
+
+use reld_handler::{AppName, Lingerer, ModuleName, Pid, Process, Vsn};
+use reld_runtime::{self as runtime, Place, ProcessInfo, Runtime};
+
+/// Returns a process that is alive.
+pub(super) fn find(runtime: &Runtime, pid: runtime::Pid) -> Option<Process> {
+    runtime.process(pid).map(|info| process(&info))
+}
+
+/// Returns the processes that are alive of these.
+pub(super) fn find_all(runtime: &Runtime, pids: &[runtime::Pid]) -> Vec<Process> {
+    pids.iter().filter_map(|pid| find(runtime, *pid)).collect()
+}
+
+/// Returns the processes that are alive of these, with what a purge wants to know.
+pub(super) fn lingerers(runtime: &Runtime, pids: &[runtime::Pid]) -> Vec<Lingerer> {
+    let infos = pids.iter().filter_map(|pid| runtime.process(*pid));
+    let lingerer = |info: ProcessInfo| Lingerer {
+        process: process(&info),
+        supervisor: info.parent.map(|parent| runtime.called(parent)),
+        vsn: vsn(&info.version),
+    };
+    infos.map(lingerer).collect()
+}
+
+/// Returns the app of a module: of its staged code, or else of its current code.
+pub(super) fn app_of(runtime: &Runtime, module: &str) -> AppName {
+    let mut versions: Vec<_> = runtime.code().into_iter().filter(|v| v.module == module).collect();
+    let staged = versions.iter().position(|v| v.place == Place::Staged);
+    let current = versions.iter().position(|v| v.place == Place::Current);
+    let version = staged.or(current).map(|at| versions.swap_remove(at));
+    version.map_or_else(|| app(module), |v| app(&v.app))
+}
+
+pub(super) fn process(info: &ProcessInfo) -> Process {
+    Process {
+        pid: pid(info.pid),
+        name: info.names.first().cloned(),
+        module: module(&info.module),
+        app: app(&info.app),
+    }
+}
+
+pub(super) fn pid(pid: runtime::Pid) -> Pid {
+    Pid { slot: pid.slot, generation: pid.generation }
+}
+
+pub(super) fn runtime_pid(pid: Pid) -> runtime::Pid {
+    runtime::Pid { slot: pid.slot, generation: pid.generation }
+}
+
+// Names in the tables come from documents and from libraries whose names were compared with documents.
+
+pub(super) fn module(name: &str) -> ModuleName {
+    name.parse().expect("a loaded module's name was checked when it was loaded")
+}
+
+pub(super) fn app(name: &str) -> AppName {
+    name.parse().expect("a loaded app's name was checked when it was loaded")
+}
+
+pub(super) fn vsn(version: &str) -> Vsn {
+    version.parse().expect("a loaded app's version was checked when it was loaded")
+}
+
+pub(super) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
