@@ -14,6 +14,7 @@ mod damage;
 mod diff;
 mod doctored;
 mod documents;
+mod floors;
 mod foreign;
 mod foresight;
 mod inside;

@@ -1,0 +1,343 @@
+//! The floors of each crate: the top-level modules in layers, the lowest first. A module imports from its own layer and
+//! from those below it. The numbers here may only fall.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file of more lines holds more than one concept.
+const LINES_MAX: usize = 500;
+
+/// What a crate is held to.
+struct Limits {
+    /// The folder of its source.
+    source: &'static str,
+    /// Its top-level modules in layers, the lowest first. Empty for a crate whose modules have no order yet.
+    floors: &'static [&'static [&'static str]],
+    /// Imports of a module from a layer above its own.
+    upward: usize,
+    /// Files that import each other, directly or through others.
+    in_circles: usize,
+    /// Files of more than [`LINES_MAX`] lines.
+    long: usize,
+    /// Lines that draw a banner across a file.
+    banners: usize,
+}
+
+const CRATES: &[Limits] = &[
+    Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 1, banners: 0 },
+    Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 19, long: 2, banners: 1 },
+    Limits {
+        source: "daemon/runtime/src",
+        floors: RUNTIME,
+        upward: 22,
+        in_circles: 36,
+        long: 9,
+        banners: 15,
+    },
+    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 0, banners: 0 },
+    Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 6, long: 1, banners: 0 },
+    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 21, long: 3, banners: 8 },
+    Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
+    Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 12, long: 3, banners: 0 },
+    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 14, long: 2, banners: 0 },
+    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 1, banners: 0 },
+];
+
+const RUNTIME: &[&[&str]] = &[
+    &["pid", "exit", "term", "code", "child_spec", "code_server", "cut", "contain", "figures", "sync"],
+    &["process", "slot", "custody", "table", "batch", "link", "registry", "rows", "debug", "shown", "gate"],
+    &["scheduler", "sleepers", "lanes", "timer", "blocking"],
+    &["port", "ets"],
+    &["world", "context", "run", "journal", "crashes", "trace"],
+    &["supervisor", "request", "application", "native"],
+    &["upgrade", "convert", "sweep"],
+    &["inspect", "details", "top", "census", "sys"],
+    &["runtime"],
+];
+
+#[test]
+fn no_crate_has_more_upward_imports_circles_long_files_or_banners_than_its_limits() {
+    let mut failures = Vec::new();
+    for limits in CRATES {
+        let source = Source::read(limits.source);
+        let upward = source.upward(limits.floors);
+        let circles = source.circles();
+        let long = source.long();
+        let banners = source.banners();
+        let found = [
+            ("upward imports", limits.upward, upward),
+            ("files in circles", limits.in_circles, circles),
+            ("long files", limits.long, long),
+            ("banners", limits.banners, banners),
+        ];
+        for (what, limit, found) in found {
+            if found.len() > limit {
+                let (source, number) = (limits.source, found.len());
+                failures.push(format!("{source}: {number} {what}, limit {limit}:\n  {}", found.join("\n  ")));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_module_of_a_crate_with_floors_is_on_one() {
+    for limits in CRATES.iter().filter(|limits| !limits.floors.is_empty()) {
+        let source = Source::read(limits.source);
+        let on_floors: BTreeSet<&str> =
+            limits.floors.iter().flat_map(|floor| floor.iter().copied()).collect();
+        let modules: BTreeSet<&str> = source.files.keys().filter_map(|path| wing(path)).collect();
+        assert_eq!(modules, on_floors, "modules of {}", limits.source);
+    }
+}
+
+/// The path of a module inside its crate; empty for the root.
+type Module = Vec<String>;
+
+/// The source of one crate, without its tests.
+struct Source {
+    files: BTreeMap<Module, File>,
+}
+
+struct File {
+    text: String,
+    imports: BTreeSet<Module>,
+}
+
+impl Source {
+    fn read(folder: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+        let mut files = BTreeMap::new();
+        read_folder(&root, &root, &mut files);
+        assert!(!files.is_empty(), "{folder} has source files");
+        let tests: Vec<Module> =
+            files.iter().flat_map(|(path, text)| test_modules(text).map(|name| child(path, &name))).collect();
+        files.retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));
+        let modules: BTreeSet<Module> = files.keys().cloned().collect();
+        let file = |path: &Module, text: String| {
+            let imports = paths(&code(&text))
+                .filter_map(|named| target(&modules, path, &named))
+                .filter(|target| target != path && !target.is_empty())
+                .collect();
+            File { text, imports }
+        };
+        Self { files: files.into_iter().map(|(path, text)| (path.clone(), file(&path, text))).collect() }
+    }
+
+    /// Returns the imports that run from a floor to a higher one.
+    fn upward(&self, floors: &[&[&str]]) -> Vec<String> {
+        let floor = |path: &Module| {
+            let wing = wing(path)?;
+            floors.iter().position(|floor| floor.contains(&wing))
+        };
+        let arrows = self.files.iter().flat_map(|(from, file)| file.imports.iter().map(move |to| (from, to)));
+        let runs_up = arrows
+            .filter(|(from, to)| matches!((floor(from), floor(to)), (Some(from), Some(to)) if from < to));
+        runs_up.map(|(from, to)| format!("{} -> {}", from.join("::"), to.join("::"))).collect()
+    }
+
+    /// Returns the files from which imports lead back to themselves.
+    fn circles(&self) -> Vec<String> {
+        let leads_back = |start: &Module| {
+            let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
+            while let Some(file) = open.pop().and_then(|path| self.files.get(path)) {
+                for import in &file.imports {
+                    if import == start {
+                        return true;
+                    }
+                    if seen.insert(import) {
+                        open.push(import);
+                    }
+                }
+            }
+            false
+        };
+        self.files.keys().filter(|path| leads_back(path)).map(|path| path.join("::")).collect()
+    }
+
+    fn long(&self) -> Vec<String> {
+        let lines = self.files.iter().map(|(path, file)| (path, file.text.lines().count()));
+        lines
+            .filter(|(_, lines)| *lines > LINES_MAX)
+            .map(|(path, lines)| format!("{} has {lines} lines", path.join("::")))
+            .collect()
+    }
+
+    fn banners(&self) -> Vec<String> {
+        let lines =
+            self.files.iter().flat_map(|(path, file)| file.text.lines().map(move |line| (path, line)));
+        lines
+            .filter(|(_, line)| line.trim_start().starts_with("// ---"))
+            .map(|(path, line)| format!("{}: {}", path.join("::"), line.trim()))
+            .collect()
+    }
+}
+
+/// Returns the top-level module that a module is part of; none for the root.
+fn wing(path: &Module) -> Option<&str> {
+    path.first().map(String::as_str)
+}
+
+fn child(path: &Module, name: &str) -> Module {
+    path.iter().map(String::as_str).chain([name]).map(str::to_owned).collect()
+}
+
+fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
+    let entries = fs::read_dir(folder).expect("a source folder can be read");
+    for path in entries.map(|entry| entry.expect("an entry can be read").path()) {
+        if path.is_dir() {
+            read_folder(root, &path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source file can be read");
+            files.insert(module(root, &path), text);
+        }
+    }
+}
+
+fn module(root: &Path, file: &Path) -> Module {
+    let path: PathBuf = file.strip_prefix(root).expect("the file is below the root").with_extension("");
+    let mut module: Module = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if module.last().is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str())) {
+        module.pop();
+    }
+    module
+}
+
+/// Returns the names of the modules that only tests have and that are files of their own.
+fn test_modules(text: &str) -> impl Iterator<Item = String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_test = |line: &str| line.starts_with("#[cfg(") && line.contains("test");
+    let declared = |line: &str| line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
+    let after_test = lines.windows(2).filter(move |pair| is_test(pair[0])).map(|pair| pair[1]);
+    after_test.filter_map(declared).collect::<Vec<_>>().into_iter()
+}
+
+/// Returns the code of a file: without comments, and without the tests at its end.
+fn code(text: &str) -> String {
+    let mut lines = text.lines().peekable();
+    let mut code = String::new();
+    while let Some(line) = lines.next() {
+        let is_test = line.starts_with("#[cfg(") && line.contains("test");
+        if is_test && lines.peek().is_some_and(|next| next.starts_with("mod ") && next.ends_with('{')) {
+            lines.by_ref().take_while(|line| *line != "}").for_each(drop);
+        } else if !line.trim_start().starts_with("//") {
+            code.push_str(line);
+            code.push('\n');
+        }
+    }
+    code
+}
+
+/// Returns every path that the code names, those of a `use` with its braces resolved, as its segments.
+fn paths(code: &str) -> impl Iterator<Item = Vec<String>> {
+    let tokens = tokens(code);
+    let mut paths = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let begins = tokens.get(at + 1) == Some(&"::") && is_name(tokens[at]);
+        if begins && at.checked_sub(1).is_none_or(|before| tokens[before] != "::") {
+            at = path(&tokens, at, &[], &mut paths);
+        } else {
+            at += 1;
+        }
+    }
+    paths.into_iter()
+}
+
+/// Reads a path, or a tree of them, behind a prefix. Returns the place of the token after it.
+fn path(tokens: &[&str], mut at: usize, prefix: &[&str], paths: &mut Vec<Vec<String>>) -> usize {
+    let mut segments = prefix.to_vec();
+    loop {
+        match tokens.get(at) {
+            Some(&"{") => {
+                at += 1;
+                while at < tokens.len() && tokens[at] != "}" {
+                    at = if is_name(tokens[at]) { path(tokens, at, &segments, paths) } else { at + 1 };
+                }
+                return at + 1;
+            }
+            Some(token) if is_name(token) => segments.push(token),
+            _ => break,
+        }
+        at += 1;
+        if tokens.get(at) != Some(&"::") {
+            break;
+        }
+        at += 1;
+    }
+    paths.push(segments.iter().map(|segment| (*segment).to_owned()).collect());
+    at
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// Splits code into names, `::` and single characters.
+fn tokens(code: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let mut rest = code;
+    while let Some(first) = rest.chars().next() {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let length = if is_part(first) {
+            rest.find(|c| !is_part(c)).unwrap_or(rest.len())
+        } else if rest.starts_with("::") {
+            2
+        } else {
+            first.len_utf8()
+        };
+        let (token, after) = rest.split_at(length);
+        if !token.trim().is_empty() {
+            tokens.push(token);
+        }
+        rest = after;
+    }
+    tokens
+}
+
+/// Returns the module of this crate that a path leads into, as seen from `from`.
+fn target(modules: &BTreeSet<Module>, from: &Module, named: &[String]) -> Option<Module> {
+    let mut base = from.clone();
+    let mut rest = named;
+    match named.first()?.as_str() {
+        "crate" => {
+            base.clear();
+            rest = &named[1..];
+        }
+        "self" => rest = &named[1..],
+        "super" => {
+            while rest.first().is_some_and(|segment| segment == "super") {
+                base.pop();
+                rest = &rest[1..];
+            }
+        }
+        // A module of this file, if it is one; else a name of another crate, or one that a `use` has brought here.
+        first if !modules.contains(&child(from, first)) => return None,
+        _ => {}
+    }
+    let mut found = base;
+    for segment in rest {
+        let below = child(&found, segment);
+        if !modules.contains(&below) {
+            break;
+        }
+        found = below;
+    }
+    Some(found)
+}
+
+#[test]
+fn the_paths_of_imports_are_resolved_to_modules() {
+    let modules: BTreeSet<Module> = ["", "a", "a::b", "c", "c::d"]
+        .map(|path| path.split("::").filter(|s| !s.is_empty()).map(str::to_owned).collect())
+        .into();
+    let from = vec!["a".to_owned()];
+    let text = "use std::sync::Arc;\nuse crate::{c::{self, d::E}, F};\n// use crate::c;\nuse b::G;\nfn f() { super::c::g() }\n\
+                #[cfg(test)]\nmod tests {\n    use crate::x;\n}\n";
+    let found: Vec<_> = paths(&code(text))
+        .filter_map(|named| target(&modules, &from, &named))
+        .map(|m| m.join("::"))
+        .collect();
+    assert_eq!(found, ["c", "c::d", "", "a::b", "c"]);
+}
