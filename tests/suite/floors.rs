@@ -44,15 +44,16 @@ const CRATES: &[Limits] = &[
     Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 1, banners: 0 },
 ];
 
+/// What each wing may know is at the top of its front file.
 const RUNTIME: &[&[&str]] = &[
-    &["pid", "exit", "term", "code", "child_spec", "code_server", "cut", "contain", "figures", "sync"],
-    &["process", "slot", "custody", "table", "batch", "link", "registry", "rows", "debug", "shown", "gate"],
-    &["scheduler", "sleepers", "lanes", "timer", "blocking"],
-    &["port", "ets"],
-    &["world", "context", "run", "journal", "crashes", "trace"],
-    &["supervisor", "request", "application", "native"],
-    &["upgrade", "convert", "sweep"],
-    &["inspect", "details", "top", "census", "sys"],
+    &["words"],
+    &["process"],
+    &["pool"],
+    &["io"],
+    &["world"],
+    &["tree"],
+    &["upgrade"],
+    &["look"],
     &["runtime"],
 ];
 

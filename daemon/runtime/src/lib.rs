@@ -20,86 +20,52 @@
 //! assert_eq!(answer, Answer::Exit(reld_runtime::Exit::Noproc));
 //! ```
 
-mod application;
-mod batch;
-mod blocking;
-mod census;
-mod child_spec;
-mod code;
-mod code_server;
-mod contain;
-pub mod context;
-mod convert;
-mod crashes;
-mod custody;
-mod cut;
-mod debug;
-mod details;
-mod ets;
-mod exit;
-mod figures;
-mod gate;
-mod inspect;
-mod journal;
-mod lanes;
-mod link;
-mod native;
-mod pid;
-mod port;
+mod io;
+mod look;
+mod pool;
 mod process;
-mod registry;
-mod request;
-mod rows;
-mod run;
 mod runtime;
-mod scheduler;
-mod shown;
-mod sleepers;
-mod slot;
-mod supervisor;
-mod sweep;
-mod sync;
-mod sys;
-mod table;
-pub mod term;
-mod timer;
-mod top;
-mod trace;
+mod tree;
 mod upgrade;
+mod words;
 mod world;
 
-pub use application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
-pub use batch::Batch;
-pub use blocking::Blocking;
-pub use census::{Census, Share};
-pub use child_spec::{AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec};
-pub use code::{
-    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
-};
-pub use code_server::{CodeError, Place, Version};
-pub use contain::{Panicked, contained, contained_task};
-pub use convert::{Conversion, ConvertError, Converted, Passage, Stuck};
-pub use crashes::Crash;
-pub use cut::Cut;
-pub use debug::{Logged, Statistics, Way};
-pub use details::{Inside, Letter, ProcessDetails};
-pub use ets::{Access, TableId, TableInfo, TableKind};
-pub use exit::Exit;
-pub use figures::Figures;
-pub use gate::{Member, Unrest};
-pub use inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
-pub use journal::{Death, Entries};
-pub use pid::{ParsePidError, Pid};
-pub use port::{
+pub use io::ets::{Access, TableId, TableInfo, TableKind};
+pub use io::port::{
     Connection, Framing, Listener, PortError, PortEvent, PortId, PortInfo, PortOptions, Reason as PortReason,
     Sockets,
 };
-pub use process::{Answer, Env, RequestKind, Wait};
-pub use request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
-pub use rows::Child;
+pub use look::census::{Census, Share};
+pub use look::details::{Inside, Letter, ProcessDetails};
+pub use look::inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
+pub use look::sys::{SysError, SysStatus};
+pub use pool::blocking::Blocking;
+pub use pool::timer::TimerRef;
+pub use process::batch::Batch;
+pub use process::body::{Answer, Env, RequestKind, Wait};
+pub use process::debug::{Logged, Statistics, Way};
+pub use process::gate::{Member, Unrest};
+pub use process::rows::Child;
 pub use runtime::{Purge, Runtime};
-pub use supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
-pub use sys::{SysError, SysStatus};
-pub use timer::TimerRef;
-pub use trace::{Kind as TraceKind, Only as TraceOnly, Said, Traced, Tracing};
+pub use tree::application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
+pub use tree::request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
+pub use tree::supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
+pub use upgrade::convert::{Conversion, ConvertError, Converted, Passage, Stuck};
 pub use upgrade::{Pause, Precopied, Upgrade};
+pub use words::child_spec::{
+    AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec,
+};
+pub use words::code::{
+    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
+};
+pub use words::code_server::{CodeError, Place, Version};
+pub use words::contain::{Panicked, contained, contained_task};
+pub use words::cut::Cut;
+pub use words::exit::Exit;
+pub use words::figures::Figures;
+pub use words::pid::{ParsePidError, Pid};
+pub use words::term;
+pub use world::context;
+pub use world::crashes::Crash;
+pub use world::journal::{Death, Entries};
+pub use world::trace::{Kind as TraceKind, Only as TraceOnly, Said, Traced, Tracing};

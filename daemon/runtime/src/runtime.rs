@@ -5,31 +5,31 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::application::{self, AppError, AppSpec, AppStatus, StopCause};
-use crate::blocking::Blocking;
-use crate::census::Census;
-use crate::code::{Behaviour, BodyKind, Bytes, Module};
-use crate::code_server::{Code, CodeError, Place, Version};
-use crate::convert::{self, Stuck};
-use crate::crashes::Crash;
-use crate::debug::{Logged, Statistics};
-use crate::details::ProcessDetails;
-use crate::ets::TableInfo;
-use crate::exit::Exit;
-use crate::figures::Figures;
-use crate::inspect::{Node, ProcessInfo};
-use crate::pid::Pid;
-use crate::port::{PortInfo, Sockets};
-use crate::process::{Answer, Env, Mail, RequestKind, Signal, Watch};
-use crate::request::Listed;
-use crate::run;
-use crate::shown;
-use crate::supervisor::Supervised;
-use crate::sweep::sweep;
-use crate::sys::{self, SysError, SysStatus};
-use crate::top;
-use crate::trace::{Only, Traced, Tracing};
+use crate::io::ets::TableInfo;
+use crate::io::port::{PortInfo, Sockets};
+use crate::look::census::Census;
+use crate::look::details::ProcessDetails;
+use crate::look::inspect::{Node, ProcessInfo};
+use crate::look::sys::{self, SysError, SysStatus};
+use crate::look::top;
+use crate::pool::blocking::Blocking;
+use crate::process::body::{Answer, Env, Mail, RequestKind, Signal, Watch};
+use crate::process::debug::{Logged, Statistics};
+use crate::process::shown;
+use crate::tree::application::{self, AppError, AppSpec, AppStatus, StopCause};
+use crate::tree::request::Listed;
+use crate::tree::supervisor::Supervised;
 use crate::upgrade::Upgrade;
+use crate::upgrade::convert::{self, Stuck};
+use crate::upgrade::sweep::sweep;
+use crate::words::code::{Behaviour, BodyKind, Bytes, Module};
+use crate::words::code_server::{Code, CodeError, Place, Version};
+use crate::words::exit::Exit;
+use crate::words::figures::Figures;
+use crate::words::pid::Pid;
+use crate::world::crashes::Crash;
+use crate::world::run;
+use crate::world::trace::{Only, Traced, Tracing};
 use crate::world::{OUTSIDE, Start, World};
 
 /// A node's process world. Cloning gives another handle to the same one.
@@ -228,7 +228,7 @@ impl Runtime {
         let pid =
             self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter, watch: None });
         match answer.recv() {
-            Ok(Answer::Reply(reply)) => crate::term::decode(&reply).map_err(Exit::Undecodable),
+            Ok(Answer::Reply(reply)) => crate::words::term::decode(&reply).map_err(Exit::Undecodable),
             Ok(Answer::Exit(exit)) => Err(exit),
             Ok(Answer::Timeout) | Err(_) => {
                 self.world.signal(pid, Signal::End(Exit::Killed));

@@ -15,6 +15,11 @@
 //! process can see has changed: new code is *staged*, new states are *shadows* beside the live ones. The switch flips
 //! the tables and the fate of all shadows with two stores; a process takes its shadow at its next activation, or the
 //! sweep does it for it. So aborting is forgetting.
+//!
+//! **Knows** every wing below: the gate and the claims of `process`, the workers of `pool`, supervisors of `tree`.
+
+pub(crate) mod convert;
+pub(crate) mod sweep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -22,19 +27,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::code::{Behaviour, Bytes, Instance, Module};
-use crate::code_server::Code;
-use crate::context;
-use crate::convert::{self, Conversion, ConvertError, Converted, Done, Order, Passage};
-use crate::exit::Exit;
-use crate::gate::{self, Gate, Member, Processes, Round};
-use crate::journal::Entries;
-use crate::pid::Pid;
-use crate::process::{Actor, Body, Card};
-use crate::slot::Rest;
-use crate::supervisor::{self, Change};
-use crate::sweep::sweep;
+use self::convert::{Conversion, ConvertError, Converted, Done, Order, Passage};
+use crate::process::body::{Actor, Body, Card};
+use crate::process::gate::{self, Gate, Member, Processes, Round};
+use crate::process::slot::Rest;
+use crate::tree::supervisor::{self, Change};
+use crate::upgrade::sweep::sweep;
+use crate::words::code::{Behaviour, Bytes, Instance, Module};
+use crate::words::code_server::Code;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
 use crate::world::World;
+use crate::world::context;
+use crate::world::journal::Entries;
 
 /// How often pre-copy goes over those that ran meanwhile, at most.
 const ROUNDS: usize = 3;

@@ -1,4 +1,13 @@
 //! What all parts of a node share, and how processes reach each other.
+//!
+//! **Knows** `words`, `process`, `pool` and `io`.
+
+pub mod context;
+pub(crate) mod crashes;
+mod gate;
+pub(crate) mod journal;
+pub(crate) mod run;
+pub(crate) mod trace;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,29 +16,28 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::application::Applications;
-use crate::blocking::Spare;
-use crate::code::{Bytes, From, Ref};
-use crate::code_server::{Code, CodeServer};
-use crate::contain::contained;
-use crate::context;
-use crate::convert::Stuck;
-use crate::crashes::Crashes;
-use crate::ets::Tables;
-use crate::exit::Exit;
-use crate::figures::{Counters, Figures};
-use crate::gate::GateHouse;
-use crate::journal::Journal;
-use crate::pid::Pid;
-use crate::port::Ports;
-use crate::process::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
-use crate::registry::Registry;
-use crate::scheduler::Scheduler;
-use crate::slot::{Room, Slot, Unposted, Wake};
-use crate::table::Table;
-use crate::timer::{Goes, TimerRef, Timers};
-use crate::trace::Tracer;
+use crate::io::ets::Tables;
+use crate::io::port::Ports;
+use crate::pool::blocking::Spare;
+use crate::pool::scheduler::Scheduler;
+use crate::pool::timer::{Goes, TimerRef, Timers};
+use crate::process::body::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
+use crate::process::gate::GateHouse;
+use crate::process::registry::Registry;
+use crate::process::slot::{Room, Slot, Unposted, Wake};
+use crate::process::table::Table;
+use crate::tree::application::Applications;
 use crate::upgrade::Fates;
+use crate::upgrade::convert::Stuck;
+use crate::words::code::{Bytes, From, Ref};
+use crate::words::code_server::{Code, CodeServer};
+use crate::words::contain::contained;
+use crate::words::exit::Exit;
+use crate::words::figures::{Counters, Figures};
+use crate::words::pid::Pid;
+use crate::world::crashes::Crashes;
+use crate::world::journal::Journal;
+use crate::world::trace::Tracer;
 
 /// Who asks from outside the process world: the API, the release handler.
 pub(crate) const OUTSIDE: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
@@ -140,7 +148,7 @@ impl World {
         });
         let weak = Arc::downgrade(&world);
         let run = move |number| {
-            context::serve(&weak, |world| crate::run::activate(world, number));
+            context::serve(&weak, |world| crate::world::run::activate(world, number));
         };
         let weak = Arc::downgrade(&world);
         let report = move |number, since, frames: &[String]| {

@@ -423,7 +423,7 @@ impl<K, V> fmt::Debug for Table<K, V> {
     }
 }
 
-/// The wire; `daemon/runtime/src/ets/wire.rs` reads it.
+/// The wire; `daemon/runtime/src/io/ets/wire.rs` reads it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Request<'a> {

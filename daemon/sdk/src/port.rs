@@ -585,7 +585,7 @@ impl Connection {
     }
 }
 
-/// The wire; `daemon/runtime/src/port/wire.rs` reads it.
+/// The wire; `daemon/runtime/src/io/port/wire.rs` reads it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Request<'a> {

@@ -1,0 +1,449 @@
+//! Ports: listeners and connections, owned by the node. OTP: ports, `gen_tcp`.
+//!
+//! ```text
+//!  callback --request--> Ports --> Listener, Connection <--poll, input, opened, ..-- driver task, with the socket
+//!     ^                                    |
+//!     +-- answer, or PortEvent as mail ----+
+//! ```
+//!
+//! A process holds a number, never a socket, so its state can hold it over an upgrade. What has been read is kept here
+//! until a process takes it, and goes to one process only; what a process has written is kept here until it is sent.
+//! The runtime knows no sockets: the daemon hands in [`Sockets`], which move bytes between a socket and the port's
+//! buffers.
+//!
+//! Each port has an owner. When that ends, the port is closed: what was written is still sent.
+
+mod connection;
+mod framing;
+mod listener;
+mod waiters;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use serde::Serialize;
+
+pub use self::connection::Connection;
+pub use self::listener::Listener;
+use self::waiters::Waiter;
+use self::wire::{Addresses, How, Request, reply};
+pub use self::wire::{Framing, PortError, PortEvent, PortId, PortOptions, Reason};
+use crate::process::body::{Answer, Told};
+use crate::words::code::{Bytes, Ref};
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::World;
+
+/// The sockets behind the ports; supplied by the daemon.
+pub trait Sockets: Send + Sync {
+    /// Listens at [`Listener::asked`], returns the address that was bound, and serves the listener from now on.
+    ///
+    /// # Errors
+    /// Why nothing listens.
+    fn listen(&self, listener: Arc<Listener>) -> Result<String, PortError>;
+
+    /// Connects to [`Connection::target`] and serves the connection. Returns at once.
+    fn connect(&self, connection: Arc<Connection>);
+}
+
+/// A port, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortInfo {
+    /// Its number.
+    pub port: PortId,
+    /// Who owns it.
+    pub owner: Pid,
+    /// Its own address; empty while it connects.
+    pub local: String,
+    /// The other end; `None` for a listener.
+    pub peer: Option<String>,
+    /// Bytes that came in and were not read.
+    pub unread: usize,
+    /// Bytes that were written by processes and not sent.
+    pub unsent: usize,
+}
+
+/// All ports of a node.
+#[derive(Default)]
+pub(crate) struct Ports {
+    sockets: OnceLock<Box<dyn Sockets>>,
+    /// Never held while a port's own lock is taken.
+    table: RwLock<Table>,
+    last: AtomicU64,
+}
+
+#[derive(Default)]
+struct Table {
+    entries: HashMap<PortId, Entry>,
+    by_owner: HashMap<Pid, Vec<PortId>>,
+}
+
+struct Entry {
+    port: Port,
+    owner: Pid,
+}
+
+#[derive(Clone)]
+enum Port {
+    Listener(Arc<Listener>),
+    Connection(Arc<Connection>),
+}
+
+/// Who asks.
+pub(crate) struct Asker<'a> {
+    pub(crate) world: &'a Arc<World>,
+    pub(crate) pid: Pid,
+    pub(crate) parent: Pid,
+    pub(crate) reference: Ref,
+    /// Says whether a request of the asker is still open.
+    pub(crate) is_open: &'a dyn Fn(Ref) -> bool,
+}
+
+impl Asker<'_> {
+    fn told(&self) -> Waiter {
+        Waiter { pid: self.pid, reference: None }
+    }
+
+    fn waits(&self) -> Waiter {
+        Waiter { pid: self.pid, reference: Some(self.reference) }
+    }
+
+    /// Says whether nobody waits there any more: the process has ended, or gave its request up.
+    fn is_over(&self, waiter: &Waiter) -> bool {
+        if waiter.pid == self.pid {
+            waiter.reference.is_some_and(|reference| !(self.is_open)(reference))
+        } else {
+            !self.world.is_alive(waiter.pid)
+        }
+    }
+}
+
+/// What a request came to.
+enum Given {
+    Event(PortEvent),
+    Error(PortError),
+    /// Done, or nothing there.
+    Nothing,
+    /// The asker waits; it is told to look again.
+    Later,
+}
+
+impl From<PortEvent> for Given {
+    fn from(event: PortEvent) -> Self {
+        match event {
+            PortEvent::Closed { error, .. } => Self::Error(error),
+            event => Self::Event(event),
+        }
+    }
+}
+
+impl Given {
+    fn reply(self) -> Option<Bytes> {
+        match self {
+            Self::Event(event) => Some(reply(Ok(Some(event)))),
+            Self::Error(error) => Some(reply::<()>(Err(error))),
+            Self::Nothing => Some(reply(Ok(()))),
+            Self::Later => None,
+        }
+    }
+}
+
+/// Carries a request out; `None` when its answer comes later.
+pub(crate) fn ask(asker: &Asker<'_>, request: &[u8]) -> Option<Bytes> {
+    let request = match term::decode(request) {
+        Ok(request) => request,
+        Err(text) => return Some(reply::<()>(Err(PortError::new(Reason::BadRequest, text)))),
+    };
+    let (world, ports) = (asker.world, &asker.world.ports);
+    match request {
+        Request::Listen { address, options, supervisor } => {
+            done(ports.listen(asker, address, options, supervisor))
+        }
+        Request::Connect { address, options, how } => done(ports.connect(asker, address, options, how)),
+        Request::Accept { port, how } => {
+            ports.listener(port).map_or_else(Given::Error, |listener| listener.accept(how, asker)).reply()
+        }
+        Request::Read { port, how } => {
+            ports.connection(port).map_or_else(Given::Error, |connection| connection.read(how, asker)).reply()
+        }
+        Request::Writable { port, how } => {
+            let connection = ports.connection(port);
+            connection.map_or_else(Given::Error, |connection| connection.writable(how, asker)).reply()
+        }
+        Request::Write { port, bytes } => {
+            done(ports.connection(port).and_then(|connection| connection.write(&bytes)))
+        }
+        Request::Close { port } => {
+            ports.close(world, port, asker.pid);
+            done(Ok(()))
+        }
+        Request::Give { port, to } => done(ports.give(world, port, asker.pid, to)),
+        Request::Address { port } => done(ports.addresses(port)),
+    }
+}
+
+fn done<T: Serialize>(result: Result<T, PortError>) -> Option<Bytes> {
+    Some(reply(result))
+}
+
+impl Ports {
+    /// Supplies the sockets; the first wins.
+    pub(crate) fn supply(&self, sockets: Box<dyn Sockets>) {
+        // A node has one daemon, which does this once.
+        let _ = self.sockets.set(sockets);
+    }
+
+    fn sockets(&self) -> Result<&dyn Sockets, PortError> {
+        let none = || PortError::new(Reason::Io, "this node has no sockets");
+        self.sockets.get().map(|sockets| &**sockets).ok_or_else(none)
+    }
+
+    fn next_id(&self) -> PortId {
+        PortId(self.last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn listen(
+        &self,
+        asker: &Asker<'_>,
+        address: String,
+        options: PortOptions,
+        supervisor: bool,
+    ) -> Result<PortId, PortError> {
+        let owner = if supervisor && asker.parent != Pid::NONE { asker.parent } else { asker.pid };
+        if owner != asker.pid
+            && let Some(listener) = self.listener_of(owner, &address)
+        {
+            return Ok(listener.id());
+        }
+        let world = Arc::downgrade(asker.world);
+        let listener = Arc::new(Listener::new(self.next_id(), address, options, world));
+        let bound = self.sockets()?.listen(Arc::clone(&listener))?;
+        listener.listens(bound);
+        let id = listener.id();
+        self.add(asker.world, id, Port::Listener(listener), owner);
+        Ok(id)
+    }
+
+    fn listener_of(&self, owner: Pid, asked: &str) -> Option<Arc<Listener>> {
+        let table = self.table.read();
+        table.of(owner).find_map(|id| match &table.entries.get(&id)?.port {
+            Port::Listener(listener) if listener.asked() == asked => Some(Arc::clone(listener)),
+            _ => None,
+        })
+    }
+
+    fn connect(
+        &self,
+        asker: &Asker<'_>,
+        address: String,
+        options: PortOptions,
+        how: How,
+    ) -> Result<PortId, PortError> {
+        let sockets = self.sockets()?;
+        let id = self.next_id();
+        let connection = Arc::new(Connection::new(id, options, address, Arc::downgrade(asker.world)));
+        if how == How::Tell {
+            connection.tell_connected(asker.pid);
+        }
+        self.add(asker.world, id, Port::Connection(Arc::clone(&connection)), asker.pid);
+        sockets.connect(connection);
+        Ok(id)
+    }
+
+    /// Makes the port of a client that has connected. The listener's owner has it until somebody takes it.
+    fn accepted(
+        &self,
+        world: &Arc<World>,
+        listener: PortId,
+        options: PortOptions,
+    ) -> Option<Arc<Connection>> {
+        let owner = self.table.read().entries.get(&listener)?.owner;
+        let id = self.next_id();
+        let connection = Arc::new(Connection::new(id, options, String::new(), Arc::downgrade(world)));
+        self.add(world, id, Port::Connection(Arc::clone(&connection)), owner);
+        Some(connection)
+    }
+
+    fn add(&self, world: &World, id: PortId, port: Port, owner: Pid) {
+        self.table.write().insert(id, port, owner);
+        self.close_if_orphaned(world, id, owner);
+    }
+
+    /// An owner that ended before it had the port cannot have closed it.
+    fn close_if_orphaned(&self, world: &World, id: PortId, owner: Pid) -> bool {
+        let orphaned = !world.is_alive(owner);
+        if orphaned {
+            self.close(world, id, owner);
+        }
+        orphaned
+    }
+
+    fn port(&self, id: PortId) -> Result<Port, PortError> {
+        self.table.read().entries.get(&id).map(|entry| entry.port.clone()).ok_or_else(PortError::closed)
+    }
+
+    fn listener(&self, id: PortId) -> Result<Arc<Listener>, PortError> {
+        match self.port(id)? {
+            Port::Listener(listener) => Ok(listener),
+            Port::Connection(_) => Err(PortError::new(Reason::WrongKind, "the port is a connection")),
+        }
+    }
+
+    fn connection(&self, id: PortId) -> Result<Arc<Connection>, PortError> {
+        match self.port(id)? {
+            Port::Connection(connection) => Ok(connection),
+            Port::Listener(_) => Err(PortError::new(Reason::WrongKind, "the port is a listener")),
+        }
+    }
+
+    fn addresses(&self, id: PortId) -> Result<Addresses, PortError> {
+        match self.port(id)? {
+            Port::Listener(listener) => Ok(Addresses { local: listener.address().to_owned(), peer: None }),
+            Port::Connection(connection) => {
+                let ends =
+                    connection.ends().ok_or_else(|| PortError::new(Reason::Closed, "it is not connected"))?;
+                Ok(Addresses { local: ends.local.clone(), peer: Some(ends.peer.clone()) })
+            }
+        }
+    }
+
+    fn give(&self, world: &World, id: PortId, by: Pid, to: Pid) -> Result<(), PortError> {
+        {
+            let table = self.table.read();
+            let owner = table.entries.get(&id).ok_or_else(PortError::closed)?.owner;
+            if owner != by {
+                return Err(PortError::new(Reason::NotOwner, format!("the port belongs to {owner}")));
+            }
+        }
+        if !world.is_alive(to) {
+            return Err(PortError::new(Reason::NoProcess, format!("{to} is not alive")));
+        }
+        self.move_to(world, id, to);
+        Ok(())
+    }
+
+    /// Gives a port another owner; says whether it was there. One that has ended meanwhile closes it.
+    fn move_to(&self, world: &World, id: PortId, to: Pid) -> bool {
+        let moved = self.table.write().move_to(id, to);
+        if moved {
+            self.close_if_orphaned(world, id, to);
+        }
+        moved
+    }
+
+    /// Takes a port that is used up out of the table.
+    fn drop_entry(&self, id: PortId) {
+        self.table.write().remove(id);
+    }
+
+    fn close(&self, world: &World, id: PortId, by: Pid) {
+        // Taken out first: no lock of the table is held while the port's is.
+        let removed = self.table.write().remove(id);
+        match removed {
+            Some(Port::Listener(listener)) => listener.close(world, by),
+            Some(Port::Connection(connection)) => connection.close(by),
+            None => {}
+        }
+    }
+
+    /// Closes all ports of a process that has ended.
+    pub(crate) fn forget(&self, world: &World, pid: Pid) {
+        // Most processes have none; they must not queue for the lock that writes.
+        if !self.table.read().by_owner.contains_key(&pid) {
+            return;
+        }
+        let owned: Vec<_> = self.table.read().of(pid).collect();
+        owned.into_iter().for_each(|id| self.close(world, id, pid));
+    }
+
+    /// Returns all ports in the order of their numbers.
+    pub(crate) fn list(&self) -> Vec<PortInfo> {
+        let mut ports: Vec<_> = self
+            .table
+            .read()
+            .entries
+            .iter()
+            .map(|(id, entry)| (*id, entry.owner, entry.port.clone()))
+            .collect();
+        ports.sort_by_key(|(id, ..)| *id);
+        ports.into_iter().map(|(id, owner, port)| PortInfo::of(id, owner, &port)).collect()
+    }
+}
+
+impl PortInfo {
+    fn of(port: PortId, owner: Pid, of: &Port) -> Self {
+        match of {
+            Port::Listener(listener) => {
+                let local = listener.address().to_owned();
+                Self { port, owner, local, peer: None, unread: 0, unsent: 0 }
+            }
+            Port::Connection(connection) => {
+                let (unread, unsent) = connection.waiting();
+                let (local, peer) = match connection.ends() {
+                    Some(ends) => (ends.local.clone(), ends.peer.clone()),
+                    None => (String::new(), connection.target().to_owned()),
+                };
+                Self { port, owner, local, peer: Some(peer), unread, unsent }
+            }
+        }
+    }
+}
+
+impl Table {
+    fn of(&self, owner: Pid) -> impl Iterator<Item = PortId> {
+        self.by_owner.get(&owner).into_iter().flatten().copied()
+    }
+
+    fn insert(&mut self, id: PortId, port: Port, owner: Pid) {
+        self.entries.insert(id, Entry { port, owner });
+        self.by_owner.entry(owner).or_default().push(id);
+    }
+
+    fn remove(&mut self, id: PortId) -> Option<Port> {
+        let entry = self.entries.remove(&id)?;
+        self.disown(id, entry.owner);
+        Some(entry.port)
+    }
+
+    fn move_to(&mut self, id: PortId, to: Pid) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let from = std::mem::replace(&mut entry.owner, to);
+        self.disown(id, from);
+        self.by_owner.entry(to).or_default().push(id);
+        true
+    }
+
+    fn disown(&mut self, id: PortId, owner: Pid) {
+        if let Some(owned) = self.by_owner.get_mut(&owner) {
+            owned.retain(|own| *own != id);
+            if owned.is_empty() {
+                self.by_owner.remove(&owner);
+            }
+        }
+    }
+}
+
+/// How ports reach processes.
+impl World {
+    fn tell_port(&self, pid: Pid, event: &PortEvent) {
+        self.post(pid, Told::Port(event).mail());
+    }
+
+    /// Answers a wait with nil: it is worth asking again.
+    fn look_again(&self, pid: Pid, reference: Ref) {
+        self.answer(pid, reference, Answer::Reply(reply(Ok(()))));
+    }
+
+    /// Tells those who wait that nothing will come. Who awaits it asks again, and is told then.
+    fn tell_port_closed(&self, port: PortId, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
+        for waiter in waiters {
+            match waiter.reference {
+                Some(reference) => self.look_again(waiter.pid, reference),
+                None => self.tell_port(waiter.pid, &PortEvent::Closed { port, error: error.clone() }),
+            }
+        }
+    }
+}

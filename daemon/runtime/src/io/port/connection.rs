@@ -1,0 +1,471 @@
+//! One connection: what has come in and was not read, what was written and has not gone out, and who waits for either.
+//!
+//! ```text
+//!  Connecting --opened--> Open --close--> Closing --all written--> (the driver drops the socket)
+//!       |                   |                ^
+//!       +------failed-------+--- Dead        +-- also after the end of the input was read, unless half_open
+//! ```
+//!
+//! The driver, which has the socket, asks [`Connection::poll_room`] before it reads and [`Connection::poll_output`] for
+//! what to write. So a process that does not read holds up its peer, and a peer that does not read holds up whoever
+//! writes: no more than `buffer` bytes wait here in each direction (and one write, which is never cut).
+
+use std::future::Future;
+use std::sync::{OnceLock, Weak};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use serde_bytes::ByteBuf;
+
+use super::framing::{self, Frame};
+use super::waiters::{Waiter, Waiters};
+use super::wire::{How, PortError, PortEvent, PortId, PortOptions, Reason};
+use super::{Asker, Given};
+use crate::words::contain::contained_task;
+use crate::words::pid::Pid;
+use crate::world::World;
+
+/// One connection, as the driver of its socket sees it.
+pub struct Connection {
+    id: PortId,
+    options: PortOptions,
+    /// Whom it was to connect to; empty for one that a listener accepted.
+    target: String,
+    ends: OnceLock<Ends>,
+    world: Weak<World>,
+    state: Mutex<State>,
+}
+
+/// The addresses of an open connection.
+#[derive(Debug, Clone)]
+pub(super) struct Ends {
+    pub(super) local: String,
+    pub(super) peer: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Open,
+    /// Nothing more is read or queued; what is queued goes out.
+    Closing,
+    /// The socket is of no use any more.
+    Dead,
+}
+
+struct State {
+    phase: Phase,
+    input: Input,
+    /// Why no more comes in: told once the input is used up.
+    ended: Option<PortError>,
+    output: Vec<u8>,
+    /// Bytes that the driver has taken from `output` and not written yet.
+    in_flight: usize,
+    readers: Waiters,
+    writers: Waiters,
+    /// Who is told when it is connected.
+    connector: Option<Pid>,
+    /// The driver's task.
+    driver: Option<Waker>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The driver's side.
+impl Connection {
+    /// Returns whom to connect to.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Returns how the socket is to be set up.
+    pub fn options(&self) -> &PortOptions {
+        &self.options
+    }
+
+    /// Returns the other end; `None` while it is not connected.
+    pub fn peer(&self) -> Option<String> {
+        self.ends.get().map(|ends| ends.peer.clone())
+    }
+
+    /// Runs the driver, which has the socket. A panic of it is the failure of the connection.
+    pub async fn drive(&self, driver: impl Future<Output = ()>) {
+        if let Err(panicked) = contained_task(driver).await {
+            self.failed(PortError::new(Reason::Io, panicked.to_string()));
+        }
+    }
+
+    /// The socket is connected.
+    pub fn opened(&self, local: String, peer: String) {
+        self.ends.get_or_init(|| Ends { local, peer });
+        let mut state = self.state.lock();
+        if state.phase != Phase::Connecting {
+            return;
+        }
+        state.phase = Phase::Open;
+        if let Some(pid) = state.connector.take() {
+            self.tell(pid, &PortEvent::Connected { connection: self.id });
+        }
+        self.serve_writers(&mut state);
+    }
+
+    /// The socket failed, or could not be connected.
+    pub fn failed(&self, error: PortError) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Dead {
+            return;
+        }
+        let was_connecting = state.phase == Phase::Connecting;
+        state.die(error.clone());
+        if let Some(pid) = state.connector.take().filter(|_| was_connecting) {
+            self.tell(pid, &PortEvent::Closed { port: self.id, error });
+        }
+        self.serve_writers(&mut state);
+        self.serve_readers(&mut state);
+    }
+
+    /// Waits until bytes may be read, and says how many; `None` when no more are wanted.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<Option<usize>> {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open || state.ended.is_some() {
+            return Poll::Ready(None);
+        }
+        match self.options.buffer.saturating_sub(state.input.len()) {
+            0 => state.park(context),
+            room => Poll::Ready(Some(room)),
+        }
+    }
+
+    /// Bytes have come in.
+    pub fn input(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.input.push(bytes);
+            self.serve_readers(&mut state);
+        }
+    }
+
+    /// The peer sends no more.
+    pub fn ended(&self) {
+        let mut state = self.state.lock();
+        state.ended.get_or_insert_with(|| PortError::new(Reason::Closed, "the peer closed the connection"));
+        self.serve_readers(&mut state);
+    }
+
+    /// Waits until there is something to write, and takes it; `None` when all is written and the socket is to be
+    /// dropped.
+    pub fn poll_output(&self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let mut state = self.state.lock();
+        match (state.phase, state.output.is_empty()) {
+            (Phase::Dead, _) | (Phase::Closing, true) => Poll::Ready(None),
+            (Phase::Connecting, _) | (Phase::Open, true) => state.park(context),
+            (Phase::Open | Phase::Closing, false) => {
+                let output = std::mem::take(&mut state.output);
+                state.in_flight = output.len();
+                Poll::Ready(Some(output))
+            }
+        }
+    }
+
+    /// What was taken last was written.
+    pub fn written(&self) {
+        let mut state = self.state.lock();
+        state.in_flight = 0;
+        self.serve_writers(&mut state);
+    }
+
+    /// Waits until the socket is no longer wanted: from then on the driver may give up writing.
+    pub fn poll_closing(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Closing | Phase::Dead => Poll::Ready(()),
+            Phase::Connecting | Phase::Open => state.park(context),
+        }
+    }
+}
+
+/// The processes' side.
+impl Connection {
+    pub(super) fn new(id: PortId, options: PortOptions, target: String, world: Weak<World>) -> Self {
+        let state = State {
+            phase: Phase::Connecting,
+            input: Input::default(),
+            ended: None,
+            output: Vec::new(),
+            in_flight: 0,
+            readers: Waiters::default(),
+            writers: Waiters::default(),
+            connector: None,
+            driver: None,
+        };
+        Self { id, options, target, ends: OnceLock::new(), world, state: Mutex::new(state) }
+    }
+
+    pub(super) fn id(&self) -> PortId {
+        self.id
+    }
+
+    pub(super) fn ends(&self) -> Option<&Ends> {
+        self.ends.get()
+    }
+
+    /// Has a process told how connecting ends.
+    pub(super) fn tell_connected(&self, pid: Pid) {
+        self.state.lock().connector = Some(pid);
+    }
+
+    /// Gives the next message, or does as `how` says. The end of the input is given once; then the port is used up.
+    pub(super) fn read(&self, how: How, asker: &Asker<'_>) -> Given {
+        let mut state = self.state.lock();
+        if how == How::Tell {
+            state.readers.push(asker.told(), |waiter| asker.is_over(waiter));
+            self.serve_readers(&mut state);
+            return Given::Nothing;
+        }
+        match self.next(&mut state) {
+            Some(event) => event.into(),
+            None if how == How::Wait => {
+                state.readers.push(asker.waits(), |waiter| asker.is_over(waiter));
+                Given::Later
+            }
+            None => Given::Nothing,
+        }
+    }
+
+    /// Queues bytes.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), PortError> {
+        let head = framing::head(self.options.framing, bytes.len());
+        let head = head.ok_or_else(|| {
+            PortError::new(
+                Reason::TooLong,
+                format!("a packet of {} bytes does not fit its length", bytes.len()),
+            )
+        })?;
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Closing | Phase::Dead => return Err(state.why_ended()),
+            Phase::Connecting | Phase::Open if !self.takes_more(&state) => {
+                let text = format!("{} bytes wait to be written", state.pending());
+                return Err(PortError::new(Reason::Busy, text));
+            }
+            Phase::Connecting | Phase::Open => {}
+        }
+        state.output.extend_from_slice(&head);
+        state.output.extend_from_slice(bytes);
+        state.wake();
+        Ok(())
+    }
+
+    /// Waits until the connection is there and its queue takes more.
+    pub(super) fn writable(&self, how: How, asker: &Asker<'_>) -> Given {
+        let mut state = self.state.lock();
+        if how == How::Tell {
+            state.writers.push(asker.told(), |waiter| asker.is_over(waiter));
+            self.serve_writers(&mut state);
+            return Given::Nothing;
+        }
+        match state.phase {
+            Phase::Closing | Phase::Dead => Given::Error(state.why_ended()),
+            Phase::Open if self.takes_more(&state) => {
+                Given::Event(PortEvent::Writable { connection: self.id })
+            }
+            Phase::Connecting | Phase::Open if how == How::Wait => {
+                state.writers.push(asker.waits(), |waiter| asker.is_over(waiter));
+                Given::Later
+            }
+            Phase::Connecting | Phase::Open => Given::Nothing,
+        }
+    }
+
+    /// Closes it: what is queued still goes out, and who waits is told, but for the one who closes.
+    pub(super) fn close(&self, by: Pid) {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => state.phase = Phase::Closing,
+            Phase::Connecting => state.phase = Phase::Dead,
+            Phase::Closing | Phase::Dead => {}
+        }
+        state.input = Input::default();
+        let error = state.ended.get_or_insert_with(PortError::closed).clone();
+        state.wake();
+        let mut waiters = state.readers.take_all();
+        waiters.extend(state.writers.take_all());
+        self.tell_closed(waiters.into_iter().filter(|waiter| waiter.pid != by), &error);
+    }
+
+    /// How many bytes wait here: read from the socket, and not written to it.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.input.len(), state.pending())
+    }
+
+    fn takes_more(&self, state: &State) -> bool {
+        state.pending() < self.options.buffer
+    }
+
+    /// Takes what a reader gets next.
+    fn next(&self, state: &mut State) -> Option<PortEvent> {
+        let max = self.options.buffer;
+        match framing::frame(self.options.framing, state.input.bytes(), max, state.ended.is_some()) {
+            Frame::Whole { skip, len } => {
+                let bytes = ByteBuf::from(state.input.take(skip, len));
+                // There is room again.
+                state.wake();
+                Some(PortEvent::Data { connection: self.id, bytes })
+            }
+            Frame::TooLong(longest) => {
+                let text = format!("what came in is longer than {longest} bytes");
+                let error = PortError::new(Reason::TooLong, text);
+                state.die(error.clone());
+                self.used_up(state);
+                Some(PortEvent::Closed { port: self.id, error })
+            }
+            Frame::More => {
+                let error = state.ended.clone()?;
+                self.used_up(state);
+                Some(PortEvent::Closed { port: self.id, error })
+            }
+        }
+    }
+
+    /// The end was told. Unless the other direction is wanted, the port goes with it.
+    fn used_up(&self, state: &mut State) {
+        if self.options.half_open && state.phase == Phase::Open {
+            return;
+        }
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+        }
+        state.wake();
+        if let Some(world) = self.world.upgrade() {
+            world.ports.drop_entry(self.id);
+        }
+    }
+
+    fn serve_readers(&self, state: &mut State) {
+        let Some(world) = self.world.upgrade() else { return };
+        while self.has_next(state) {
+            let Some(pid) = state.readers.next_told(|pid| world.is_alive(pid)) else { break };
+            if let Some(event) = self.next(state) {
+                world.tell_port(pid, &event);
+            }
+        }
+        if self.has_next(state) {
+            state
+                .readers
+                .take_waiting()
+                .into_iter()
+                .for_each(|(pid, reference)| world.look_again(pid, reference));
+        }
+    }
+
+    fn has_next(&self, state: &State) -> bool {
+        let ended = state.ended.is_some();
+        let frame = framing::frame(self.options.framing, state.input.bytes(), self.options.buffer, ended);
+        ended || frame != Frame::More
+    }
+
+    fn serve_writers(&self, state: &mut State) {
+        match state.phase {
+            Phase::Connecting => {}
+            Phase::Open if self.takes_more(state) => {
+                let Some(world) = self.world.upgrade() else { return };
+                for waiter in state.writers.take_all() {
+                    match waiter.reference {
+                        Some(reference) => world.look_again(waiter.pid, reference),
+                        None => world.tell_port(waiter.pid, &PortEvent::Writable { connection: self.id }),
+                    }
+                }
+            }
+            Phase::Open => {}
+            Phase::Closing | Phase::Dead => {
+                let error = state.why_ended();
+                self.tell_closed(state.writers.take_all().into_iter(), &error);
+            }
+        }
+    }
+
+    fn tell_closed(&self, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
+        let Some(world) = self.world.upgrade() else { return };
+        world.tell_port_closed(self.id, waiters, error);
+    }
+
+    fn tell(&self, pid: Pid, event: &PortEvent) {
+        if let Some(world) = self.world.upgrade() {
+            world.tell_port(pid, event);
+        }
+    }
+}
+
+impl State {
+    fn pending(&self) -> usize {
+        self.output.len() + self.in_flight
+    }
+
+    fn why_ended(&self) -> PortError {
+        self.ended.clone().unwrap_or_else(PortError::closed)
+    }
+
+    fn die(&mut self, error: PortError) {
+        self.phase = Phase::Dead;
+        self.ended.get_or_insert(error);
+        self.output = Vec::new();
+        self.wake();
+    }
+
+    fn park<T>(&mut self, context: &Context<'_>) -> Poll<T> {
+        match &mut self.driver {
+            Some(driver) => driver.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    fn wake(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// Bytes that are taken from the front. An empty one has no buffer.
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Input {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.start > self.len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn take(&mut self, skip: usize, len: usize) -> Vec<u8> {
+        let from = self.start + skip;
+        if skip == 0 && len == self.bytes.len() {
+            return std::mem::take(&mut self.bytes);
+        }
+        let taken = self.bytes[from..from + len].to_vec();
+        self.start = from + len;
+        if self.start == self.bytes.len() {
+            *self = Self::default();
+        }
+        taken
+    }
+}

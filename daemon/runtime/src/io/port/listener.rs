@@ -1,0 +1,198 @@
+//! One listener: the connections that came and were not taken, and who waits for one.
+//!
+//! The driver accepts only as many as are waited for; all others stay in the kernel's queue. So an upgrade, a suspended
+//! acceptor or one that is just restarted costs a client a moment and no connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::connection::Connection;
+use super::waiters::Waiters;
+use super::wire::{How, PortError, PortEvent, PortId, PortOptions};
+use super::{Asker, Given};
+use crate::words::pid::Pid;
+use crate::world::World;
+
+/// One listener, as the driver of its socket sees it.
+pub struct Listener {
+    id: PortId,
+    /// Where it was asked to listen.
+    asked: String,
+    /// Where it listens.
+    address: OnceLock<String>,
+    options: PortOptions,
+    world: Weak<World>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    is_closed: bool,
+    /// Connections that nobody has taken, with their peers.
+    queue: VecDeque<(PortId, String)>,
+    waiters: Waiters,
+    /// The driver's task.
+    driver: Option<Waker>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The driver's side.
+impl Listener {
+    /// Returns where to listen.
+    pub fn asked(&self) -> &str {
+        &self.asked
+    }
+
+    /// Returns how the socket is to be set up.
+    pub fn options(&self) -> &PortOptions {
+        &self.options
+    }
+
+    /// Waits until a connection is wanted; `false` when the listener is closed.
+    pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<bool> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Poll::Ready(false);
+        }
+        if state.waiters.len() > state.queue.len() {
+            return Poll::Ready(true);
+        }
+        state.driver = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Waits until the listener is closed.
+    pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Poll::Ready(());
+        }
+        state.driver = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// A client has connected; `None` when the listener was closed meanwhile.
+    pub fn accepted(&self, local: String, peer: String) -> Option<Arc<Connection>> {
+        let world = self.world.upgrade()?;
+        let connection = world.ports.accepted(&world, self.id, self.options)?;
+        connection.opened(local, peer.clone());
+        let mut state = self.state.lock();
+        if state.is_closed {
+            // Its closer has seen the queue; this one came too late for that.
+            drop(state);
+            world.ports.drop_entry(connection.id());
+            return None;
+        }
+        state.queue.push_back((connection.id(), peer));
+        self.serve(&world, &mut state);
+        drop(state);
+        Some(connection)
+    }
+}
+
+/// The processes' side.
+impl Listener {
+    pub(super) fn new(id: PortId, asked: String, options: PortOptions, world: Weak<World>) -> Self {
+        Self { id, asked, address: OnceLock::new(), options, world, state: Mutex::default() }
+    }
+
+    /// Notes where it listens.
+    pub(super) fn listens(&self, address: String) {
+        self.address.get_or_init(|| address);
+    }
+
+    pub(super) fn address(&self) -> &str {
+        self.address.get().map_or("", String::as_str)
+    }
+
+    pub(super) fn id(&self) -> PortId {
+        self.id
+    }
+
+    /// Gives a connection, or does as `how` says.
+    pub(super) fn accept(&self, how: How, asker: &Asker<'_>) -> Given {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Given::Error(PortError::closed());
+        }
+        match how {
+            How::Tell => {
+                state.waiters.push(asker.told(), |waiter| asker.is_over(waiter));
+                self.serve(asker.world, &mut state);
+                state.wake();
+                Given::Nothing
+            }
+            How::Wait | How::Now => {
+                if let Some(event) = self.next(asker.world, &mut state, asker.pid) {
+                    return Given::Event(event);
+                }
+                if how == How::Now {
+                    return Given::Nothing;
+                }
+                state.waiters.push(asker.waits(), |waiter| asker.is_over(waiter));
+                state.wake();
+                Given::Later
+            }
+        }
+    }
+
+    /// Takes the next connection for a process.
+    fn next(&self, world: &World, state: &mut State, pid: Pid) -> Option<PortEvent> {
+        loop {
+            let (connection, peer) = state.queue.pop_front()?;
+            // One that is gone from the table went with the listener's owner.
+            if world.ports.move_to(world, connection, pid) {
+                return Some(PortEvent::Accepted { listener: self.id, connection, peer });
+            }
+        }
+    }
+
+    fn serve(&self, world: &World, state: &mut State) {
+        while !state.queue.is_empty() {
+            let Some(pid) = state.waiters.next_told(|pid| world.is_alive(pid)) else { break };
+            match self.next(world, state, pid) {
+                Some(event) => world.tell_port(pid, &event),
+                None => return,
+            }
+        }
+        if !state.queue.is_empty() {
+            for (pid, reference) in state.waiters.take_waiting() {
+                world.look_again(pid, reference);
+            }
+        }
+    }
+
+    /// Closes it, with the connections that nobody has taken. Who waits is told, but for the one who closes.
+    pub(super) fn close(&self, world: &World, by: Pid) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.wake();
+        let queue = std::mem::take(&mut state.queue);
+        let waiters = state.waiters.take_all();
+        drop(state);
+        world.tell_port_closed(
+            self.id,
+            waiters.into_iter().filter(|waiter| waiter.pid != by),
+            &PortError::closed(),
+        );
+        for (connection, _) in queue {
+            world.ports.close(world, connection, by);
+        }
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What people see of a node, and what they may ask of one process.
+//!
+//! **Knows** every other wing; none knows it.
+
+pub(crate) mod census;
+pub(crate) mod details;
+pub(crate) mod inspect;
+pub(crate) mod sys;
+pub(crate) mod top;

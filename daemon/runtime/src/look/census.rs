@@ -1,0 +1,102 @@
+//! Counting the processes of a node, of which there may be a million: one look at each, nothing copied, nobody asked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ptr;
+use std::sync::Arc;
+
+use crate::process::body::{Card, Env};
+use crate::process::slot::Hold;
+use crate::words::code_server::Code;
+use crate::words::pid::Pid;
+use crate::world::World;
+
+/// What processes have, by whose they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How many processes belong to each application.
+    pub apps: BTreeMap<String, u64>,
+    /// How many messages wait in all mailboxes.
+    pub queued: usize,
+    /// How many wait in the longest.
+    pub longest: usize,
+    /// What the processes of each version of each module have, of those that have any.
+    pub code: Vec<Share>,
+}
+
+/// What the processes of one version of a module have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    /// The app that its code came with.
+    pub app: String,
+    /// The version of that app.
+    pub version: String,
+    /// Processes.
+    pub processes: u64,
+    /// Those of them that wait inside a callback.
+    pub waiting: u64,
+    /// Timers of apps that will send to them.
+    pub timers: u64,
+    /// Ports that they control.
+    pub ports: u64,
+}
+
+impl Share {
+    fn of(code: &Code) -> Self {
+        let module = &code.module;
+        Self { app: module.app().to_owned(), version: module.version().to_owned(), ..Self::default() }
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    /// By the place of an environment, which lives as long as this does.
+    apps: HashMap<*const Env, (Arc<Env>, u64)>,
+    /// By the place of the code, likewise.
+    code: HashMap<*const Code, (Arc<Code>, Share)>,
+}
+
+impl Count {
+    fn share(&mut self, code: &Arc<Code>) -> &mut Share {
+        let first = || (Arc::clone(code), Share::of(code));
+        &mut self.code.entry(ptr::from_ref(&**code)).or_insert_with(first).1
+    }
+
+    fn app(&mut self, app: &Arc<Env>) -> &mut u64 {
+        &mut self.apps.entry(ptr::from_ref(&**app)).or_insert_with(|| (Arc::clone(app), 0)).1
+    }
+}
+
+impl World {
+    /// Counts what there is. What begins or ends meanwhile counts or not.
+    pub(crate) fn census(&self) -> Census {
+        let (mut count, mut census) = (Count::default(), Census::default());
+        for (_, slot) in self.table.iter() {
+            slot.survey(|card, body, mail, hold| {
+                let queued = mail + body.map_or(0, |body| body.inbox.len());
+                census.queued += queued;
+                census.longest = census.longest.max(queued);
+                *count.app(&card.app) += 1;
+                let share = count.share(&card.code);
+                share.processes += 1;
+                share.waiting += u64::from(hold.has(Hold::WAITING));
+            });
+        }
+        for target in self.timers() {
+            self.card_of(target, |card| count.share(&card.code).timers += 1);
+        }
+        for port in self.ports.list() {
+            self.card_of(port.owner, |card| count.share(&card.code).ports += 1);
+        }
+        for (app, number) in count.apps.into_values() {
+            *census.apps.entry(app.name.clone()).or_default() += number;
+        }
+        census.code = count.code.into_values().map(|(_, share)| share).collect();
+        census
+    }
+
+    fn card_of(&self, pid: Pid, look: impl FnOnce(&Card)) {
+        if let Some(slot) = self.slot(pid) {
+            slot.card(pid.generation, |card| look(card));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One process in full. OTP: `erlang:process_info/1`.
+
+use crate::look::inspect::ProcessInfo;
+use crate::pool::timer::TimerRef;
+use crate::process::body::{Body, Mail, RequestKind};
+use crate::words::code::{Bytes, From, Ref};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::world::{Fire, World};
+
+/// A process, with what waits for it and what it is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessDetails {
+    /// What `ps` shows.
+    pub info: ProcessInfo,
+    /// What can be read only between two callbacks; `None` while one runs.
+    pub inside: Option<Inside>,
+    /// The timers that are about to send to it, in the order of firing, with what they send.
+    pub timers: Vec<(TimerRef, Bytes)>,
+}
+
+/// What a process has in its own hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// What waits in its mailbox, oldest first.
+    pub mailbox: Vec<Letter>,
+    /// The monitors that it holds.
+    pub monitors: Vec<(Ref, Pid)>,
+    /// Who monitors it.
+    pub monitored_by: Vec<Pid>,
+    /// The calls that it has taken and not answered.
+    pub unanswered: Vec<From>,
+}
+
+/// One message in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Letter {
+    /// A request that wants an answer. For those of the runtime itself, such as to a supervisor, without its body.
+    Call(From, Option<Bytes>),
+    /// A request without answer.
+    Cast(Pid, Bytes),
+    /// Any other message.
+    Info(Pid, Bytes),
+    /// A linked process ended.
+    Exit(Pid, Exit),
+    /// A monitored process ended.
+    Down(Ref, Pid, Exit),
+    /// From the node itself: of ports and tables.
+    Told(Bytes),
+}
+
+impl World {
+    /// Returns one process in full.
+    pub(crate) fn details(&self, pid: Pid) -> Option<ProcessDetails> {
+        let info = self.process(pid)?;
+        let (_, inside) = self.slot(pid)?.glance(pid.generation, |body, mail| Inside::of(body, mail))?;
+        Some(ProcessDetails { info, inside, timers: self.timers_to(pid) })
+    }
+
+    /// Returns to whom the pending timers of apps will send, one pid for each timer.
+    pub(crate) fn timers(&self) -> Vec<Pid> {
+        let mut targets = Vec::new();
+        self.timers.each(|_, what| {
+            if let Fire::Info(to, _) | Fire::Interval(to, _) = what {
+                targets.push(*to);
+            }
+        });
+        targets
+    }
+
+    fn timers_to(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
+        let mut timers = Vec::new();
+        self.timers.each(|timer, what| {
+            if let Fire::Info(to, body) | Fire::Interval(to, body) = what
+                && *to == pid
+            {
+                timers.push((timer, body.clone()));
+            }
+        });
+        timers
+    }
+}
+
+impl Inside {
+    fn of<'a>(body: &'a Body, mail: impl IntoIterator<Item = &'a Mail>) -> Self {
+        let ties = body.ties.as_deref();
+        Self {
+            mailbox: body.inbox.iter().chain(mail).filter_map(Letter::of).collect(),
+            monitors: ties.map(|ties| ties.watching.clone()).unwrap_or_default(),
+            // Who waits for an answer watches as well, and is no monitor to anybody's mind.
+            monitored_by: ties.map_or_else(Vec::new, |ties| {
+                ties.watchers.iter().filter(|watch| !watch.as_answer).map(|watch| watch.watcher).collect()
+            }),
+            unanswered: ties.map(|ties| ties.unanswered.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Letter {
+    fn of(mail: &Mail) -> Option<Self> {
+        Some(match mail {
+            Mail::Call(RequestKind::Call, from, body) => Self::Call(*from, Some(body.clone())),
+            Mail::Call(_, from, _) => Self::Call(*from, None),
+            Mail::Cast(from, body) => Self::Cast(*from, body.clone()),
+            Mail::Info(from, body) => Self::Info(*from, body.clone()),
+            Mail::Exit(from, exit) => Self::Exit(*from, exit.clone()),
+            Mail::Down(monitor, pid, exit) => Self::Down(*monitor, *pid, exit.clone()),
+            Mail::Told(event) => Self::Told(event.clone()),
+            // Nobody sent it.
+            Mail::Timeout(_) => return None,
+        })
+    }
+}

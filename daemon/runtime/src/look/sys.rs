@@ -1,0 +1,249 @@
+//! System messages: what an operator may ask of any behaviour process. OTP: sys.
+//!
+//! | request         | running              | suspended                      |
+//! |-----------------|----------------------|--------------------------------|
+//! | suspend         | suspends             | nothing changes, ok            |
+//! | resume          | nothing changes, ok  | goes on; moves to current code |
+//! | change_code     | refused              | converts                       |
+//! | get_state       | its state as bytes   | its state as bytes             |
+//! | get_status      | all that sys knows   | all that sys knows             |
+//! | replace_state   | takes another state  | takes another state            |
+//! | terminate       | ends in order        | ends in order                  |
+//! | statistics, log | turned on, off, read | turned on, off, read           |
+//!
+//! Unlike OTP, there is no `install`: a hook would be code in a process that no code server knows and no upgrade converts.
+//! What hooks are for is [`trace`](crate::Runtime::trace) with its filters, for somebody who looks; a log, for later.
+//!
+//! They are done by the process's own thread at its next callback boundary. Unlike OTP, they overtake the messages
+//! that are queued already: an operator does not wait for a backlog.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::process::body::{Actor, Body, Signal};
+use crate::process::debug::{Debug, Logged, Statistics};
+use crate::process::shown;
+use crate::upgrade;
+use crate::words::code::{Behaviour, BodyKind, Bytes};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::world::{OUTSIDE, World};
+
+/// Why a system message was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SysError {
+    /// The process has ended, or never was.
+    #[error("noproc: {0} is not alive")]
+    Noproc(Pid),
+    /// It is inside a callback and did not come to a boundary in time.
+    #[error("{pid} did not answer within {} ms: it is inside a callback", .after.as_millis())]
+    TimedOut {
+        /// The process.
+        pid: Pid,
+        /// How long it had.
+        after: Duration,
+    },
+    /// It is a task: its loop is its own.
+    #[error("{0} is a task and takes no system messages")]
+    Task(Pid),
+    /// Code is changed only while the process is suspended. OTP: unknown system message.
+    #[error("{0} is running; suspend it first")]
+    NotSuspended(Pid),
+    /// The app's code refused.
+    #[error("{pid}: {exit}")]
+    Refused {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        exit: Exit,
+    },
+}
+
+/// Asks a process for something at its next boundary, and waits.
+fn ask<R: Send + 'static>(
+    world: &Arc<World>,
+    pid: Pid,
+    what: &'static str,
+    timeout: Duration,
+    work: impl FnOnce(&Arc<World>, &mut Body) -> R + Send + 'static,
+) -> Result<R, SysError> {
+    let behaviour = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.code.behaviour()));
+    match behaviour {
+        None => return Err(SysError::Noproc(pid)),
+        Some(Behaviour::Task) => return Err(SysError::Task(pid)),
+        Some(_) => {}
+    }
+    let (done, answer) = mpsc::channel();
+    let weak = Arc::downgrade(world);
+    let system = move |body: &mut Body| {
+        // An asker that gave up has dropped its end, and nothing is done behind its back.
+        if let Some(world) = weak.upgrade()
+            && done.send(None).is_ok()
+        {
+            done.send(Some(work(&world, body))).unwrap_or(());
+        }
+    };
+    world.tracer.fact(OUTSIDE, pid, what);
+    world.signal(pid, Signal::System(Box::new(system)));
+    match answer.recv_timeout(timeout) {
+        Ok(_begun) => answer.recv().ok().flatten().ok_or(SysError::Noproc(pid)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(SysError::Noproc(pid)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(SysError::TimedOut { pid, after: timeout }),
+    }
+}
+
+/// OTP: `sys:suspend/2`.
+pub(crate) fn suspend(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, "suspend", timeout, |_, body| body.suspended = true)
+}
+
+/// OTP: `sys:resume/2`. A process that was suspended over a load moves to the current code now.
+pub(crate) fn resume(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, "resume", timeout, |_, body| body.suspended = false)
+}
+
+/// OTP: `sys:change_code/5`. On an error the state stays as it is and the process stays suspended.
+pub(crate) fn change_code(
+    world: &Arc<World>,
+    pid: Pid,
+    from: String,
+    extra: Bytes,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, "change_code", timeout, move |world, body| {
+        if !body.suspended {
+            return Err(SysError::NotSuspended(pid));
+        }
+        upgrade::change_by_hand(world, body, &from, &extra).map_err(|exit| SysError::Refused { pid, exit })
+    })?
+}
+
+/// OTP: `sys:get_state/2`.
+pub(crate) fn get_state(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Bytes, SysError> {
+    ask(world, pid, "get_state", timeout, move |_, body| match body.instance() {
+        Some(instance) => instance.export().map_err(|exit| SysError::Refused { pid, exit }),
+        None => Err(SysError::Noproc(pid)),
+    })?
+}
+
+/// What system messages tell about a process. OTP: `sys:get_status/2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysStatus {
+    /// Whether it was suspended by hand.
+    pub is_suspended: bool,
+    /// Whether it counts its messages.
+    pub counts: bool,
+    /// How many of its last messages it keeps; `None` when it keeps none.
+    pub log_max: Option<usize>,
+    /// Its state, as people are shown it.
+    pub state: Bytes,
+}
+
+/// OTP: `sys:get_status/2`.
+pub(crate) fn get_status(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<SysStatus, SysError> {
+    ask(world, pid, "get_status", timeout, move |_, body| {
+        let instance = body.instance().ok_or(SysError::Noproc(pid))?;
+        let debug = body.debug.as_deref();
+        Ok(SysStatus {
+            is_suspended: body.suspended,
+            counts: debug.is_some_and(|debug| debug.statistics().is_some()),
+            log_max: debug.and_then(Debug::log_max),
+            state: instance
+                .export()
+                .map(|state| shown::shown(&*body.card.code.module, BodyKind::State, state))
+                .map_err(|exit| SysError::Refused { pid, exit })?,
+        })
+    })?
+}
+
+/// OTP: `sys:no_debug/2`.
+pub(crate) fn no_debug(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<(), SysError> {
+    ask(world, pid, "no_debug", timeout, |_, body| body.debug = None)
+}
+
+/// OTP: `sys:replace_state/3`. Unlike there, the new state comes from outside, as bytes that the process's code reads; on
+/// an error the old one stays.
+pub(crate) fn replace_state(
+    world: &Arc<World>,
+    pid: Pid,
+    state: Bytes,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, "replace_state", timeout, move |world, body| {
+        let refused = |exit| SysError::Refused { pid, exit };
+        match body.instance() {
+            None => return Err(SysError::Noproc(pid)),
+            Some(instance) if instance.supervisor().is_some() => {
+                return Err(refused(Exit::Error("the state of a supervisor is the node's own".to_owned())));
+            }
+            Some(_) => {}
+        }
+        let made = body.card.code.module.import(&state).map_err(refused)?;
+        // A shadow of the state that goes is void.
+        upgrade::stir(world, body);
+        body.actor = Actor::Resting(made);
+        Ok(())
+    })?
+}
+
+/// OTP: `sys:terminate/3`.
+pub(crate) fn terminate(
+    world: &Arc<World>,
+    pid: Pid,
+    reason: Exit,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    ask(world, pid, "terminate", timeout, |_, body| body.after().ending = Some(reason))
+}
+
+/// Turns statistics on or off. OTP: `sys:statistics/3`.
+pub(crate) fn count(world: &Arc<World>, pid: Pid, on: bool, timeout: Duration) -> Result<(), SysError> {
+    debug(world, pid, "statistics", timeout, move |debug| debug.count(on))
+}
+
+/// Returns what was counted; `None` when nothing is. OTP: `sys:statistics(_, get)`.
+pub(crate) fn statistics(
+    world: &Arc<World>,
+    pid: Pid,
+    timeout: Duration,
+) -> Result<Option<Statistics>, SysError> {
+    ask(world, pid, "statistics", timeout, |_, body| body.debug.as_ref().and_then(|debug| debug.statistics()))
+}
+
+/// Keeps the last events, or none. OTP: `sys:log/3`.
+pub(crate) fn keep_log(
+    world: &Arc<World>,
+    pid: Pid,
+    max: Option<usize>,
+    timeout: Duration,
+) -> Result<(), SysError> {
+    debug(world, pid, "log", timeout, move |debug| debug.keep(max))
+}
+
+/// Returns the events that were kept; `None` when none are. OTP: `sys:log(_, get)`.
+pub(crate) fn log(world: &Arc<World>, pid: Pid, timeout: Duration) -> Result<Option<Vec<Logged>>, SysError> {
+    ask(world, pid, "log", timeout, |_, body| {
+        let module = &*body.card.code.module;
+        let logged = body.debug.as_ref().and_then(|debug| debug.logged())?;
+        Some(logged.into_iter().map(|logged| shown::logged(module, logged)).collect())
+    })
+}
+
+fn debug(
+    world: &Arc<World>,
+    pid: Pid,
+    what: &'static str,
+    timeout: Duration,
+    turn: impl FnOnce(&mut Debug) + Send + 'static,
+) -> Result<(), SysError> {
+    ask(world, pid, what, timeout, |_, body| {
+        let debug = body.debug.get_or_insert_default();
+        turn(debug);
+        if debug.is_off() {
+            body.debug = None;
+        }
+    })
+}

@@ -1,0 +1,138 @@
+//! Spare threads for work that blocks: what an app hands in runs beside the pool, so it holds up no process.
+//!
+//! A thread is made when work waits and none is idle, up to [`MOST`]; one that finds nothing to do for a while ends. Like
+//! the pool's, these threads are the node's own and no library's code stays on one for longer than its work.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::words::code_server::Code;
+use crate::words::contain::contained;
+use crate::words::pid::Pid;
+
+/// More work than this waits for a thread.
+const MOST: usize = 64;
+
+/// How long an idle thread waits for more work.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// What an app hands in, and what is to be done when it has run.
+pub(crate) struct Work {
+    pub(crate) pid: Pid,
+    /// The code that it belongs to: in use until the work is done, even if the process ends before.
+    pub(crate) code: Arc<Code>,
+    pub(crate) run: Box<dyn FnOnce() + Send>,
+    pub(crate) done: Box<dyn FnOnce() + Send>,
+}
+
+/// Work that waits or runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocking {
+    /// Who handed it in; it may have ended.
+    pub pid: Pid,
+    /// The module whose code it is.
+    pub module: String,
+    /// Its version.
+    pub version: String,
+    /// Since when it waits or runs.
+    pub since: Instant,
+}
+
+/// The spare threads of a node.
+#[derive(Default)]
+pub(crate) struct Spare {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(u64, Work)>,
+    threads: usize,
+    idle: usize,
+    next: u64,
+    /// What waits or runs, by number.
+    under_way: Vec<(u64, Arc<Code>, Blocking)>,
+}
+
+impl Spare {
+    /// Runs work on a thread of its own, now or when one is free.
+    pub(crate) fn run(&self, work: Work) {
+        let mut state = self.shared.state.lock();
+        let number = state.next;
+        state.next += 1;
+        let module = &work.code.module;
+        let blocking = Blocking {
+            pid: work.pid,
+            module: module.name().to_owned(),
+            version: module.version().to_owned(),
+            since: Instant::now(),
+        };
+        state.under_way.push((number, Arc::clone(&work.code), blocking));
+        state.queue.push_back((number, work));
+        if state.queue.len() <= state.idle {
+            self.shared.more.notify_one();
+        } else if state.threads < MOST {
+            state.threads += 1;
+            drop(state);
+            self.add_thread();
+        }
+    }
+
+    fn add_thread(&self) {
+        let shared = Arc::clone(&self.shared);
+        let spawned = thread::Builder::new().name("reld-spare".to_owned()).spawn(move || shared.serve());
+        if let Err(error) = spawned {
+            // The work waits for another thread; without any, for the next work that finds one.
+            self.shared.state.lock().threads -= 1;
+            tracing::error!(name: "blocking.spawn_failed", %error, "no thread for work that blocks");
+        }
+    }
+
+    /// Returns whose work of that code waits or runs.
+    pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
+        let state = self.shared.state.lock();
+        let of_it = state.under_way.iter().filter(|(_, of, _)| Arc::ptr_eq(of, code));
+        of_it.map(|(_, _, blocking)| blocking.pid).collect()
+    }
+
+    /// Returns the work that waits or runs, oldest first.
+    pub(crate) fn list(&self) -> Vec<Blocking> {
+        self.shared.state.lock().under_way.iter().map(|(.., blocking)| blocking.clone()).collect()
+    }
+}
+
+impl Shared {
+    fn serve(&self) {
+        let mut state = self.state.lock();
+        loop {
+            if let Some((number, Work { code, run, done, .. })) = state.queue.pop_front() {
+                drop(state);
+                // A panic ends this work: it counts as done, and the thread is there for the next.
+                let _ = contained(run);
+                // First out of the list: who hears that it is done may purge the code.
+                self.state.lock().under_way.retain(|(under_way, ..)| *under_way != number);
+                drop(code);
+                let _ = contained(done);
+                state = self.state.lock();
+                continue;
+            }
+            state.idle += 1;
+            let waited = self.more.wait_for(&mut state, IDLE);
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}

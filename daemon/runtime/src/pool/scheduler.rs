@@ -1,0 +1,637 @@
+//! The pool: own, replaceable threads that run processes and jobs.
+//!
+//! A run queue carries process *numbers*; running a number twice is harmless, since the second run finds the body
+//! taken. That makes every rescue simple: the watchdog copies a number out of the slot of a worker that computes too
+//! long, and starts another worker beside it. No thread is ever killed; the slow one retires when its callback
+//! returns.
+//!
+//! App code runs, and app values drop, on these threads only, so that each of them can be replaced.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
+use parking_lot::RwLock;
+
+use crate::pool::sleepers::Sleepers;
+use crate::process::body::Body;
+use crate::words::contain::contained;
+use crate::world::context::{self, Current};
+
+/// Work on the pool that belongs to no process.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs one process; called on pool threads.
+pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
+
+/// Told of a process whose callback computes for long, since when and where; called on a thread made for it.
+pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
+
+/// Names the functions that a thread is inside, by the system's number of the thread.
+pub(crate) type Frames = fn(i32) -> Vec<String>;
+
+/// A callback that was compensated and has not come back.
+pub(crate) struct Computing {
+    /// The place of its process.
+    pub(crate) at: u32,
+    pub(crate) since: Instant,
+    /// Where it was when it was reported, the innermost function first.
+    pub(crate) frames: Vec<String>,
+}
+
+/// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
+/// fairness of a queue.
+const LIFO_BUDGET: u32 = 3;
+/// Every so many picks a worker looks at what came from outside first.
+const INJECTOR_EVERY: u32 = 61;
+/// How often the watchdog looks.
+const WATCH_EVERY: Duration = Duration::from_millis(5);
+/// A callback that computes longer gets its worker compensated.
+const COMPUTE_LIMIT: Duration = Duration::from_millis(20);
+/// A callback that computes longer is reported.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
+/// How often is tried to take a process out of a callback that keeps asking the daemon for something.
+const TAKES: usize = 1_000;
+/// Rounds of looking before a worker sleeps.
+const SPINS: u32 = 32;
+
+/// Nothing in a worker's slot. Numbers are stored plus one.
+const EMPTY: u32 = 0;
+
+/// The pool of a node.
+pub(crate) struct Scheduler {
+    shared: Arc<Shared>,
+    width: usize,
+}
+
+struct Shared {
+    run: OnceLock<Runner>,
+    report: OnceLock<Report>,
+    frames: OnceLock<Frames>,
+    /// What a worker does when all are called.
+    errand: OnceLock<fn()>,
+    injector: Injector<u32>,
+    jobs: Injector<Job>,
+    workers: RwLock<Vec<Arc<Worker>>>,
+    sleepers: Sleepers,
+    next_worker: AtomicU64,
+    stopping: AtomicBool,
+    /// What workers that are gone have handled.
+    handled: AtomicU64,
+    /// How often a callback computed longer than the limit.
+    over_limit: AtomicU64,
+}
+
+/// What others see of a worker.
+struct Worker {
+    id: u64,
+    stealer: Stealer<u32>,
+    /// The process made runnable last, plus one. Written by its owner; others only copy it.
+    lifo: AtomicU32,
+    /// Counts runs; odd while one is going on.
+    runs: AtomicU64,
+    /// Counts messages that were handled. Written by its owner.
+    handled: AtomicU64,
+    /// The process that it runs or ran last, plus one; empty for a job.
+    at: AtomicU32,
+    /// Set when another worker has taken its place.
+    retired: AtomicBool,
+    /// Set when the errand is to be run by this very thread.
+    called: AtomicBool,
+    /// To wake it by; set once it runs.
+    thread: OnceLock<Thread>,
+    /// The system's number of the thread; set once it runs.
+    number: OnceLock<i32>,
+    /// The process whose callback it runs, while it does.
+    current: Arc<Current>,
+    /// Whether the callback for which it was retired was reported.
+    reported: AtomicBool,
+    /// Where that callback was then.
+    frames: OnceLock<Vec<String>>,
+    /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
+    since: OnceLock<Instant>,
+}
+
+thread_local! {
+    static HERE: OnceCell<Here> = const { OnceCell::new() };
+}
+
+/// What a worker thread knows of itself.
+struct Here {
+    shared: Weak<Shared>,
+    worker: Arc<Worker>,
+    deque: Deque<u32>,
+    picks: Cell<u32>,
+    lifo_hits: Cell<u32>,
+}
+
+impl Scheduler {
+    /// Starts `width` workers and the watchdog. They run nothing until [`Scheduler::start`].
+    pub(crate) fn new(width: usize) -> Self {
+        let shared = Arc::new(Shared {
+            run: OnceLock::new(),
+            report: OnceLock::new(),
+            frames: OnceLock::new(),
+            errand: OnceLock::new(),
+            injector: Injector::new(),
+            jobs: Injector::new(),
+            workers: RwLock::new(Vec::new()),
+            sleepers: Sleepers::default(),
+            next_worker: AtomicU64::new(1),
+            stopping: AtomicBool::new(false),
+            handled: AtomicU64::new(0),
+            over_limit: AtomicU64::new(0),
+        });
+        Self { shared, width }
+    }
+
+    /// Says how processes are run and who hears of slow ones, and starts.
+    pub(crate) fn start(&self, run: Runner, report: Report) {
+        if self.shared.run.set(run).is_err() {
+            return;
+        }
+        self.shared.report.get_or_init(|| report);
+        for _ in 0..self.width {
+            self.shared.add_worker();
+        }
+        let shared = Arc::downgrade(&self.shared);
+        spawn_thread("reld-watchdog", move || watch(&shared, look));
+    }
+
+    /// Has the workers end, each after what it runs now.
+    pub(crate) fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.sleepers.wake_all();
+    }
+
+    /// Counts a message on the worker that handles it.
+    pub(crate) fn note_handled(&self) {
+        HERE.with(|here| {
+            if let Some(here) = here.get() {
+                let handled = &here.worker.handled;
+                handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Returns how many messages were handled.
+    pub(crate) fn handled(&self) -> u64 {
+        let workers = self.shared.workers.read();
+        let now: u64 = workers.iter().map(|worker| worker.handled.load(Ordering::Relaxed)).sum();
+        now + self.shared.handled.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a callback computed longer than the limit.
+    pub(crate) fn over_limit(&self) -> u64 {
+        self.shared.over_limit.load(Ordering::Relaxed)
+    }
+
+    /// Makes a process run. On a worker it goes into that worker's slot, else to the injector.
+    pub(crate) fn schedule(&self, number: u32) {
+        self.push(number, |here| here.push(number, &self.shared));
+    }
+
+    /// Makes a process run behind everything that waits on this worker.
+    pub(crate) fn schedule_last(&self, number: u32) {
+        self.push(number, |here| {
+            here.deque.push(number);
+            self.shared.sleepers.wake_one();
+        });
+    }
+
+    fn push(&self, number: u32, local: impl FnOnce(&Here)) {
+        HERE.with(|here| match here.get() {
+            Some(here) if std::ptr::eq(here.shared.as_ptr(), Arc::as_ptr(&self.shared)) => local(here),
+            _ => {
+                self.shared.injector.push(number);
+                self.shared.sleepers.wake_one();
+            }
+        });
+    }
+
+    /// Runs a job on some worker, soon.
+    pub(crate) fn job(&self, job: Job) {
+        self.shared.jobs.push(job);
+        self.shared.sleepers.wake_one();
+    }
+
+    /// Sets what each worker does when all are called. The first word counts.
+    pub(crate) fn on_call(&self, errand: fn()) {
+        self.shared.errand.get_or_init(|| errand);
+    }
+
+    /// Has each worker run the errand once, when it next is inside no process. One that retires meanwhile does not.
+    pub(crate) fn call_workers(&self) {
+        for worker in self.shared.workers.read().iter() {
+            worker.called.store(true, Ordering::Release);
+            if let Some(thread) = worker.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Returns how many workers the pool aims at.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Sets who names the functions that a thread is inside. The first word counts.
+    pub(crate) fn on_frames(&self, frames: Frames) {
+        self.shared.frames.get_or_init(|| frames);
+    }
+
+    /// Returns the callbacks that were compensated and have not come back.
+    pub(crate) fn stuck(&self) -> Vec<Computing> {
+        self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
+    }
+
+    /// Says since when a process computes that was compensated and has not come back.
+    pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
+        self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
+    }
+
+    /// Looks where a process computes that was compensated and has not come back.
+    pub(crate) fn look_at(&self, number: u32) -> Vec<String> {
+        let workers = self.shared.workers.read().clone();
+        let worker = workers.iter().find(|worker| worker.stuck().is_some_and(|stuck| stuck.at == number));
+        worker.map(|worker| self.shared.frames_of(worker)).unwrap_or_default()
+    }
+
+    /// Returns the places of the processes that run at this moment.
+    pub(crate) fn running(&self) -> Vec<u32> {
+        let workers = self.shared.workers.read();
+        let running = workers.iter().filter(|worker| worker.running().is_some());
+        let at = running.map(|worker| worker.at.load(Ordering::Relaxed));
+        at.filter(|at| *at != EMPTY).map(|at| at - 1).collect()
+    }
+
+    /// Takes a process out of a callback whose worker was retired for it, and says since when that computes. The worker
+    /// is the process's no more; when the callback returns it finds nothing and ends.
+    ///
+    /// `lives` says whether it is still this process that has the place. Asked once the worker is found: what is retired
+    /// runs nothing else any more, so it cannot have been another's then.
+    pub(crate) fn take_stuck(
+        &self,
+        number: u32,
+        lives: impl FnOnce() -> bool,
+    ) -> Option<(Box<Body>, Computing)> {
+        let workers = self.shared.workers.read();
+        let (worker, stuck) = workers
+            .iter()
+            .filter_map(|worker| Some((worker, worker.stuck()?)))
+            .find(|(_, stuck)| stuck.at == number)?;
+        if !lives() {
+            return None;
+        }
+        // It is away for moments while the callback asks the daemon for something.
+        let body = (0..TAKES).find_map(|_| {
+            worker.current.seize().or_else(|| {
+                thread::yield_now();
+                None
+            })
+        })?;
+        worker.at.store(EMPTY, Ordering::Relaxed);
+        Some((body, stuck))
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn add_worker(self: &Arc<Self>) {
+        let deque = Deque::new_fifo();
+        let worker = Arc::new(Worker {
+            id: self.next_worker.fetch_add(1, Ordering::Relaxed),
+            stealer: deque.stealer(),
+            lifo: AtomicU32::new(EMPTY),
+            runs: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            at: AtomicU32::new(EMPTY),
+            since: OnceLock::new(),
+            retired: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            thread: OnceLock::new(),
+            number: OnceLock::new(),
+            current: Arc::default(),
+            reported: AtomicBool::new(false),
+            frames: OnceLock::new(),
+        });
+        self.workers.write().push(Arc::clone(&worker));
+        let here = Here {
+            shared: Arc::downgrade(self),
+            worker,
+            deque,
+            picks: Cell::new(0),
+            lifo_hits: Cell::new(0),
+        };
+        let shared = Arc::clone(self);
+        spawn_thread(&format!("reld-pool-{}", here.worker.id), move || work(&shared, here));
+    }
+
+    fn remove_worker(&self, id: u64) {
+        self.workers.write().retain(|w| w.id != id);
+    }
+
+    /// Says whether the watchdog may sleep until a worker awakes.
+    fn watchdog_sleeps(&self) -> bool {
+        let awake = self.workers.read().iter().filter(|worker| worker.is_watched()).count();
+        self.sleepers.watchdog_sleeps(awake, || self.stopping.load(Ordering::Acquire))
+    }
+
+    fn sleep(&self, here: &Here) {
+        context::rest();
+        self.sleepers.sleep(|| self.has_work(here) || self.stopping.load(Ordering::Acquire));
+    }
+
+    fn frames_of(&self, worker: &Worker) -> Vec<String> {
+        let frames = self.frames.get().zip(worker.number.get());
+        frames.map(|(frames, number)| frames(*number)).unwrap_or_default()
+    }
+
+    /// Reports a callback that computes for long, unless it has returned meanwhile.
+    fn tell(&self, worker: &Worker, run: u64, since: Instant) {
+        let frames = worker.frames.get_or_init(|| self.frames_of(worker));
+        let at = worker.at.load(Ordering::Relaxed);
+        if let Some(report) = self.report.get()
+            && at != EMPTY
+            && worker.running() == Some(run)
+        {
+            report(at - 1, since, frames);
+        }
+    }
+
+    fn has_work(&self, here: &Here) -> bool {
+        !self.injector.is_empty()
+            || !self.jobs.is_empty()
+            || !here.deque.is_empty()
+            || here.worker.lifo.load(Ordering::Relaxed) != EMPTY
+            || here.worker.called.load(Ordering::Acquire)
+            || self.workers.read().iter().any(|w| !w.stealer.is_empty())
+    }
+
+    fn steal(&self, own: &Deque<u32>, id: u64) -> Option<u32> {
+        settle(|| self.injector.steal_batch_and_pop(own)).or_else(|| {
+            self.workers.read().iter().filter(|w| w.id != id).find_map(|w| settle(|| w.stealer.steal()))
+        })
+    }
+}
+
+/// Repeats a steal that met another thief.
+fn settle<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(item) => return Some(item),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
+impl Here {
+    /// Puts a number into the slot. What it displaces is offered to others; the slot itself is not, for waking a
+    /// thread costs more than most callbacks.
+    fn push(&self, number: u32, shared: &Shared) {
+        let displaced = self.worker.lifo.load(Ordering::Relaxed);
+        self.worker.lifo.store(number + 1, Ordering::Relaxed);
+        if displaced != EMPTY {
+            self.deque.push(displaced - 1);
+            shared.sleepers.wake_one();
+        }
+    }
+
+    fn take_lifo(&self) -> Option<u32> {
+        let number = self.worker.lifo.load(Ordering::Relaxed);
+        (number != EMPTY).then(|| {
+            self.worker.lifo.store(EMPTY, Ordering::Relaxed);
+            number - 1
+        })
+    }
+
+    fn next(&self, shared: &Shared) -> Option<u32> {
+        let picks = self.picks.get().wrapping_add(1);
+        self.picks.set(picks);
+        if picks.is_multiple_of(INJECTOR_EVERY)
+            && let Some(number) = settle(|| shared.injector.steal())
+        {
+            return Some(number);
+        }
+        if self.lifo_hits.get() < LIFO_BUDGET
+            && let Some(number) = self.take_lifo()
+        {
+            self.lifo_hits.set(self.lifo_hits.get() + 1);
+            return Some(number);
+        }
+        self.lifo_hits.set(0);
+        // Others are robbed when there is nothing left here.
+        self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
+    }
+
+    /// Hands everything over before the thread ends.
+    fn give_up(&self, shared: &Shared) {
+        while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
+            shared.injector.push(number);
+            shared.sleepers.wake_one();
+        }
+    }
+}
+
+/// Returns the system's number of the calling thread.
+fn system_number() -> Option<i32> {
+    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
+}
+
+fn work(shared: &Arc<Shared>, here: Here) {
+    let worker = Arc::clone(&here.worker);
+    worker.thread.get_or_init(thread::current);
+    if let Some(number) = system_number() {
+        worker.number.get_or_init(|| number);
+    }
+    context::run_in(&worker.current);
+    HERE.with(|cell| {
+        let here = cell.get_or_init(|| here);
+        // A panic ends the job that it happens in, and the worker goes on with the next.
+        while contained(|| work_on(shared, here)).is_err() {
+            worker.came_back();
+            // Should the next job panic as well, the others are left some time.
+            thread::sleep(WATCH_EVERY);
+        }
+        here.give_up(shared);
+    });
+    // Not left to the end of the thread: with the node go values of apps, which may still ask this thread for something.
+    context::rest();
+    shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
+    shared.remove_worker(worker.id);
+}
+
+/// Works until the worker is retired or the node stops.
+fn work_on(shared: &Shared, here: &Here) {
+    let worker = &here.worker;
+    while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
+        if worker.called.load(Ordering::Relaxed) && worker.called.swap(false, Ordering::Acquire) {
+            worker.busy(EMPTY, || shared.errand.get().map_or((), |errand| errand()));
+        }
+        work_once(shared, here);
+    }
+}
+
+fn work_once(shared: &Shared, here: &Here) {
+    for _ in 0..SPINS {
+        if here.worker.called.load(Ordering::Relaxed) {
+            return;
+        }
+        // Jobs share the pool with processes: one look at them for each look at the injector.
+        let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
+        if job_first && run_job(shared, here) {
+            here.picks.set(here.picks.get().wrapping_add(1));
+            return;
+        }
+        if let Some(number) = here.next(shared) {
+            return here.worker.busy(number + 1, || shared.run.get().map_or((), |run| run(number)));
+        }
+        if run_job(shared, here) {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    shared.sleep(here);
+}
+
+fn run_job(shared: &Shared, here: &Here) -> bool {
+    match settle(|| shared.jobs.steal()) {
+        Some(job) => {
+            here.worker.busy(EMPTY, job);
+            true
+        }
+        None => false,
+    }
+}
+
+impl Worker {
+    /// Runs something, visibly to the watchdog.
+    fn busy(&self, at: u32, work: impl FnOnce()) {
+        self.at.store(at, Ordering::Relaxed);
+        let runs = self.runs.load(Ordering::Relaxed);
+        self.runs.store(runs + 1, Ordering::Relaxed);
+        work();
+        self.runs.store(runs + 2, Ordering::Relaxed);
+    }
+
+    /// Notes that what it ran has ended by a panic.
+    fn came_back(&self) {
+        if self.running().is_some() {
+            self.runs.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns its callback, if that was compensated and has not come back.
+    fn stuck(&self) -> Option<Computing> {
+        let since = *self.since.get()?;
+        let at = self.at.load(Ordering::Relaxed);
+        let frames = || self.frames.get().cloned().unwrap_or_default();
+        (at != EMPTY).then(|| Computing { at: at - 1, since, frames: frames() })
+    }
+
+    /// Whether the watchdog has anything to find out about it.
+    fn is_watched(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed) || !self.reported.load(Ordering::Relaxed)
+    }
+
+    fn running(&self) -> Option<u64> {
+        let runs = self.runs.load(Ordering::Relaxed);
+        (!runs.is_multiple_of(2)).then_some(runs)
+    }
+}
+
+/// What the watchdog has seen: which worker is inside which run, and since when.
+type Seen = Vec<(u64, u64, Instant)>;
+
+/// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
+/// another worker takes their place.
+fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
+    let mut seen = Seen::new();
+    while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
+        // After a panic the times of all that runs begin anew.
+        seen = contained(|| look(&shared, &seen)).unwrap_or_default();
+        let sleeps = shared.watchdog_sleeps();
+        drop(shared);
+        if sleeps {
+            thread::park();
+        }
+        thread::sleep(WATCH_EVERY);
+    }
+}
+
+fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
+    let now = Instant::now();
+    let workers = shared.workers.read().clone();
+    let mut running = Vec::new();
+    for worker in workers {
+        let Some(run) = worker.running() else { continue };
+        let since =
+            seen.iter().find(|(id, r, _)| (*id, *r) == (worker.id, run)).map_or(now, |&(_, _, since)| since);
+        running.push((worker.id, run, since));
+        if since == now {
+            continue;
+        }
+        let trapped = worker.lifo.load(Ordering::Relaxed);
+        if trapped != EMPTY {
+            shared.injector.push(trapped - 1);
+            shared.sleepers.wake_one();
+        }
+        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
+            worker.since.get_or_init(|| since);
+            shared.over_limit.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
+            shared.add_worker();
+        }
+        if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
+            // It reads files: others may need compensation meanwhile.
+            let shared = Arc::clone(shared);
+            spawn_thread("reld-report", move || shared.tell(&worker, run, since));
+        }
+    }
+    running
+}
+
+fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_watchdog_whose_look_panics_looks_again() {
+        let scheduler = Scheduler::new(1);
+        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()));
+        let (tell, looks) = mpsc::channel();
+        let shared = Arc::downgrade(&scheduler.shared);
+        let begin = Instant::now();
+        let dog = thread::spawn(move || {
+            watch(&shared, |_, seen| {
+                tell.send(seen.len()).unwrap_or(());
+                assert!(seen.is_empty(), "a bug in a look");
+                vec![(1, 1, begin)]
+            });
+        });
+        // A job that runs keeps the watchdog awake.
+        let (end, ends) = mpsc::channel::<()>();
+        scheduler.job(Box::new(move || ends.recv().unwrap_or(())));
+        let looked = [(); 4].map(|()| looks.recv_timeout(Duration::from_secs(10)));
+        assert_eq!(looked, [Ok(0), Ok(1), Ok(0), Ok(1)]);
+        drop((end, scheduler));
+        dog.join().expect("it ends with the pool");
+    }
+}

@@ -1,0 +1,285 @@
+//! Timers: one thread, one ordered map.
+//!
+//! A timer fires once, or again and again: then it moves on to its next time, and [`TimerRef::id`] finds it there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use serde::{Deserialize, Serialize};
+
+use crate::words::contain::contained;
+
+/// A running timer. Plain data: a state may keep it over an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerRef {
+    /// When it fires, in nanoseconds since the node started; for an interval, the first time.
+    pub at_ns: u64,
+    /// Names the timer in the node's life.
+    pub id: u64,
+}
+
+/// No interval is shorter: a period of nothing would keep the thread busy for ever.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// All timers of a node; `T` is what to do when one fires.
+pub(crate) struct Timers<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    epoch: Instant,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    pending: BTreeMap<TimerRef, T>,
+    /// Where each interval stands now, by its id; while it fires, where it stood.
+    intervals: HashMap<u64, Interval>,
+    next_id: u64,
+    stopping: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Interval {
+    next: TimerRef,
+    every: Duration,
+}
+
+/// What becomes of an interval that has fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goes {
+    On,
+    /// There is nobody left to send to.
+    Out,
+}
+
+impl<T: Clone + Send + 'static> Timers<T> {
+    pub(crate) fn new() -> Self {
+        let state =
+            State { pending: BTreeMap::new(), intervals: HashMap::new(), next_id: 1, stopping: false };
+        Self {
+            shared: Arc::new(Shared {
+                epoch: Instant::now(),
+                state: Mutex::new(state),
+                changed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Starts firing; `fire` must not wait.
+    pub(crate) fn start(&self, fire: impl Fn(T) -> Goes + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
+        let run = move || shared.run(fire);
+        if let Err(error) = thread::Builder::new().name("reld-timers".to_owned()).spawn(run) {
+            tracing::error!(name: "timers.spawn_failed", %error, "no timer will fire");
+        }
+    }
+
+    /// Starts a timer. A duration beyond the clock's range never fires.
+    pub(crate) fn set(&self, after: Duration, what: T) -> TimerRef {
+        self.begin(after, None, what)
+    }
+
+    /// Starts a timer that fires again and again, first after one period. Periods that were missed are not made up for.
+    pub(crate) fn set_every(&self, every: Duration, what: T) -> TimerRef {
+        let every = every.max(SHORTEST);
+        self.begin(every, Some(every), what)
+    }
+
+    fn begin(&self, after: Duration, every: Option<Duration>, what: T) -> TimerRef {
+        let at = self.shared.epoch.elapsed().saturating_add(after);
+        let at_ns = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        let mut state = self.shared.state.lock();
+        let timer = TimerRef { at_ns, id: state.next_id };
+        state.next_id += 1;
+        if let Some(every) = every {
+            state.intervals.insert(timer.id, Interval { next: timer, every });
+        }
+        let first = state.pending.first_key_value().is_none_or(|(next, _)| timer < *next);
+        state.pending.insert(timer, what);
+        if first {
+            self.shared.changed.notify_one();
+        }
+        timer
+    }
+
+    /// Stops a timer; `None` when it has fired or was never there.
+    pub(crate) fn cancel(&self, timer: TimerRef) -> Option<T> {
+        self.shared.state.lock().remove(timer)
+    }
+
+    /// Returns how long a timer has still to run; `None` when it has fired or was never there.
+    pub(crate) fn left(&self, timer: TimerRef) -> Option<Duration> {
+        let state = self.shared.state.lock();
+        let now = state.place(timer);
+        state
+            .pending
+            .contains_key(&now)
+            .then(|| Duration::from_nanos(now.at_ns).saturating_sub(self.shared.epoch.elapsed()))
+    }
+
+    /// Returns how many timers are pending.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.state.lock().pending.len()
+    }
+
+    /// Lets `look` see each pending timer, in the order of firing.
+    pub(crate) fn each(&self, mut look: impl FnMut(TimerRef, &T)) {
+        self.shared.state.lock().pending.iter().for_each(|(timer, what)| look(*timer, what));
+    }
+}
+
+impl<T> Drop for Timers<T> {
+    fn drop(&mut self) {
+        self.shared.state.lock().stopping = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl<T> State<T> {
+    /// Returns where a timer stands now.
+    fn place(&self, timer: TimerRef) -> TimerRef {
+        self.intervals.get(&timer.id).map_or(timer, |interval| interval.next)
+    }
+
+    fn remove(&mut self, timer: TimerRef) -> Option<T> {
+        let now = self.place(timer);
+        self.intervals.remove(&timer.id);
+        self.pending.remove(&now)
+    }
+
+    /// Moves an interval that has fired on to its next time that is not over; one that was cancelled meanwhile is gone.
+    fn move_on(&mut self, timer: TimerRef, now: Duration, what: T) {
+        let Some(interval) = self.intervals.get_mut(&timer.id) else { return };
+        let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX);
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let missed = now_ns.saturating_sub(timer.at_ns) / every;
+        interval.next.at_ns = timer.at_ns.saturating_add(every.saturating_mul(missed + 1));
+        let next = interval.next;
+        self.pending.insert(next, what);
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    fn run(&self, fire: impl Fn(T) -> Goes) {
+        let mut state = self.state.lock();
+        while !state.stopping {
+            let Some((timer, _)) = state.pending.first_key_value() else {
+                self.changed.wait(&mut state);
+                continue;
+            };
+            let wait = Duration::from_nanos(timer.at_ns).saturating_sub(self.epoch.elapsed());
+            if wait.is_zero() {
+                if let Some((timer, what)) = state.pending.pop_first() {
+                    self.fire(&mut state, timer, what, &fire);
+                }
+            } else {
+                self.changed.wait_for(&mut state, wait);
+            }
+        }
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    fn fire(&self, state: &mut MutexGuard<'_, State<T>>, timer: TimerRef, what: T, fire: impl Fn(T) -> Goes) {
+        let again = state.intervals.contains_key(&timer.id).then(|| what.clone());
+        // A panic is that of one firing: an interval goes on, and so do all other timers.
+        let goes = MutexGuard::unlocked(state, || contained(|| fire(what)).unwrap_or(Goes::On));
+        match again {
+            Some(what) if goes == Goes::On => state.move_on(timer, self.epoch.elapsed(), what),
+            Some(_) => drop(state.intervals.remove(&timer.id)),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn timers_fire_in_order_and_a_cancelled_one_never() {
+        let timers = Timers::new();
+        let (tx, rx) = mpsc::channel();
+        timers.start(move |what: u32| {
+            tx.send(what).unwrap_or(());
+            Goes::On
+        });
+        timers.set(Duration::from_millis(30), 3);
+        let cancelled = timers.set(Duration::from_millis(20), 2);
+        timers.set(Duration::from_millis(1), 1);
+        assert_eq!(timers.cancel(cancelled), Some(2));
+        assert_eq!(timers.cancel(cancelled), None);
+        let next = || rx.recv_timeout(Duration::from_secs(5)).ok();
+        assert_eq!([next(), next()], [Some(1), Some(3)]);
+        timers.each(|timer, _| panic!("{timer:?} is still pending"));
+    }
+
+    #[test]
+    fn an_interval_fires_until_it_is_cancelled_or_has_nobody_left() {
+        let timers = Timers::new();
+        let (tx, rx) = mpsc::channel();
+        timers.start(move |what: u32| if what == 2 || tx.send(what).is_err() { Goes::Out } else { Goes::On });
+        let interval = timers.set_every(Duration::from_millis(2), 1);
+        let out = timers.set_every(Duration::from_millis(1), 2);
+        for _ in 0..5 {
+            assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1));
+        }
+        // While it fires it is in no table.
+        assert!(timers.left(interval).is_none_or(|left| left <= Duration::from_millis(2)));
+        assert_eq!(timers.left(out), None);
+        // It may be firing at this very moment; then there is nothing to give back, and still it does not go on.
+        timers.cancel(interval);
+        assert_eq!(timers.left(interval), None);
+        while rx.recv_timeout(Duration::from_millis(20)).is_ok() {}
+        assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn a_timer_whose_firing_panics_stops_no_other_one_and_an_interval_goes_on() {
+        let timers = Timers::new();
+        let (tx, rx) = mpsc::channel();
+        timers.start(move |what: u32| {
+            tx.send(what).unwrap_or(());
+            assert!(what > 2, "a bug in the firing of {what}");
+            Goes::On
+        });
+        let interval = timers.set_every(Duration::from_millis(1), 1);
+        timers.set(Duration::from_millis(2), 2);
+        let next = || rx.recv_timeout(Duration::from_secs(5)).expect("timers fire");
+        while next() != 2 {}
+        while next() != 1 {}
+        timers.set(Duration::from_millis(1), 3);
+        while next() != 3 {}
+        timers.cancel(interval);
+    }
+
+    #[test]
+    fn an_interval_that_was_held_up_skips_what_it_missed() {
+        let mut state =
+            State { pending: BTreeMap::new(), intervals: HashMap::new(), next_id: 2, stopping: false };
+        let timer = TimerRef { at_ns: 100, id: 1 };
+        state.intervals.insert(1, Interval { next: timer, every: Duration::from_nanos(10) });
+        state.move_on(timer, Duration::from_nanos(135), ());
+        assert_eq!(state.place(timer), TimerRef { at_ns: 140, id: 1 });
+        assert_eq!(state.remove(timer), Some(()));
+        state.move_on(timer, Duration::from_nanos(145), ());
+        assert_eq!(state.pending.len(), 0);
+    }
+
+    #[test]
+    fn a_hundred_thousand_timers_pend_and_are_cancelled() {
+        let timers = Timers::new();
+        timers.start(|_: u32| Goes::On);
+        let all: Vec<_> =
+            (0..100_000).map(|n| timers.set(Duration::from_secs(3600 + u64::from(n) % 977), n)).collect();
+        assert_eq!(timers.len(), 100_000);
+        let cancelled = all.into_iter().filter(|timer| timers.cancel(*timer).is_some()).count();
+        assert_eq!((cancelled, timers.len()), (100_000, 0));
+    }
+}

@@ -1,0 +1,154 @@
+//! What a process notes about itself while an operator asks for it. OTP: the debug options of sys, statistics and log.
+//!
+//! Off by default: then it costs a look at one pointer for each message.
+
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+use crate::process::body::Mail;
+use crate::words::code::Bytes;
+use crate::words::pid::Pid;
+
+/// What is noted.
+#[derive(Debug, Default)]
+pub(crate) struct Debug {
+    statistics: Option<Statistics>,
+    log: Option<Log>,
+}
+
+/// What a process has done since statistics were turned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// When they were turned on.
+    pub since: SystemTime,
+    /// Messages that it has taken: calls, casts, other messages, exit signals, ends of monitored processes, what the
+    /// node tells, and waits that are over.
+    pub messages_in: u64,
+    /// Messages that it has sent: calls, casts, other messages and replies.
+    pub messages_out: u64,
+}
+
+/// One event of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// When.
+    pub at: SystemTime,
+    /// Whether it was taken or sent.
+    pub way: Way,
+    /// What: `call`, `cast`, `info`, `exit`, `down`, `told` (by the node: of ports and tables), `timeout` or `reply`.
+    pub what: &'static str,
+    /// The other process, if there is one.
+    pub other: Option<Pid>,
+    /// The message, MessagePack; empty for what has none.
+    pub body: Bytes,
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It was taken.
+    In,
+    /// It was sent.
+    Out,
+}
+
+#[derive(Debug)]
+struct Log {
+    max: usize,
+    events: VecDeque<Logged>,
+}
+
+impl Debug {
+    /// Turns statistics on, from 0, or off.
+    pub(crate) fn count(&mut self, on: bool) {
+        let since = SystemTime::now();
+        self.statistics = on.then_some(Statistics { since, messages_in: 0, messages_out: 0 });
+    }
+
+    /// Returns what was counted; `None` when nothing is. OTP: `no_statistics`.
+    pub(crate) fn statistics(&self) -> Option<Statistics> {
+        self.statistics
+    }
+
+    /// Keeps the last `max` events, those that are there included, or none.
+    pub(crate) fn keep(&mut self, max: Option<usize>) {
+        let events = self.log.take().map(|log| log.events).unwrap_or_default();
+        self.log = max.map(|max| Log { max, events });
+        self.trim();
+    }
+
+    /// Returns the last events, the oldest first; `None` when none are kept.
+    pub(crate) fn logged(&self) -> Option<Vec<Logged>> {
+        self.log.as_ref().map(|log| log.events.iter().cloned().collect())
+    }
+
+    /// Returns how many events are kept; `None` when none are.
+    pub(crate) fn log_max(&self) -> Option<usize> {
+        self.log.as_ref().map(|log| log.max)
+    }
+
+    /// Says whether nothing is to be noted.
+    pub(crate) fn is_off(&self) -> bool {
+        self.statistics.is_none() && self.log.is_none()
+    }
+
+    /// Notes a message that is taken.
+    pub(crate) fn took(&mut self, mail: &Mail) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.messages_in += 1;
+        }
+        let (what, other, body) = mail.parts();
+        self.log(Way::In, what, other, body);
+    }
+
+    /// Notes a message that is sent.
+    pub(crate) fn sent(&mut self, what: &'static str, to: Pid, body: &[u8]) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.messages_out += 1;
+        }
+        self.log(Way::Out, what, Some(to), body);
+    }
+
+    fn log(&mut self, way: Way, what: &'static str, other: Option<Pid>, body: &[u8]) {
+        if let Some(log) = &mut self.log {
+            log.events.push_back(Logged { at: SystemTime::now(), way, what, other, body: body.to_vec() });
+        }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        if let Some(log) = &mut self.log {
+            let surplus = log.events.len().saturating_sub(log.max);
+            log.events.drain(..surplus);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cast(n: u8) -> Mail {
+        Mail::Cast(Pid::NONE, vec![n])
+    }
+
+    #[test]
+    fn the_log_keeps_the_last_events_and_statistics_count_all() {
+        let mut debug = Debug::default();
+        debug.took(&cast(0));
+        assert!(debug.is_off() && debug.logged().is_none() && debug.statistics().is_none());
+        debug.count(true);
+        debug.keep(Some(2));
+        (1..=3).for_each(|n| debug.took(&cast(n)));
+        debug.sent("info", Pid::NONE, &[4]);
+        let bodies =
+            |debug: &Debug| debug.logged().map(|log| log.iter().map(|e| e.body[0]).collect::<Vec<_>>());
+        assert_eq!(bodies(&debug), Some(vec![3, 4]));
+        assert_eq!(debug.statistics().map(|s| (s.messages_in, s.messages_out)), Some((3, 1)));
+        debug.keep(Some(1));
+        assert_eq!(bodies(&debug), Some(vec![4]));
+        debug.keep(None);
+        debug.count(false);
+        assert!(debug.is_off());
+    }
+}

@@ -1,0 +1,190 @@
+//! The rows of a supervisor: its children, in start order, found by id and by pid.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+
+use crate::words::child_spec::{ChildSpec, Restart};
+use crate::words::code::Bytes;
+use crate::words::pid::Pid;
+use crate::words::term;
+
+/// Names a row for as long as its supervisor has it; later rows have greater numbers.
+pub(crate) type Seq = u64;
+
+/// Where a child stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Child {
+    /// Not running: never started, ended for good, or terminated.
+    Stopped,
+    /// Its init runs.
+    Starting(Pid),
+    /// It lives.
+    Running(Pid),
+    /// It ended and is about to be started again.
+    Restarting,
+}
+
+impl Child {
+    /// Returns the child's process, born or about to be.
+    pub fn pid(self) -> Option<Pid> {
+        match self {
+            Self::Starting(pid) | Self::Running(pid) => Some(pid),
+            Self::Stopped | Self::Restarting => None,
+        }
+    }
+
+    /// Says whether nothing is running nor about to.
+    pub(crate) fn is_stopped(self) -> bool {
+        self == Self::Stopped
+    }
+}
+
+/// One child of a supervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// Its spec; children of a simple_one_for_one share their template.
+    pub(crate) spec: Arc<ChildSpec>,
+    /// The argument it was started with, where that is not the spec's.
+    pub(crate) args: Option<Box<[u8]>>,
+    /// Where it stands.
+    pub(crate) child: Child,
+}
+
+impl Row {
+    /// Returns the start argument.
+    pub(crate) fn args(&self) -> &[u8] {
+        self.args.as_deref().unwrap_or(&self.spec.args)
+    }
+}
+
+/// All children of a supervisor.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    rows: BTreeMap<Seq, Row>,
+    by_id: HashMap<Bytes, Seq>,
+    by_pid: HashMap<Pid, Seq>,
+    next: Seq,
+    /// Children of a simple_one_for_one have no id of their own.
+    anonymous: bool,
+}
+
+impl Rows {
+    pub(crate) fn new(anonymous: bool) -> Self {
+        Self { anonymous, ..Self::default() }
+    }
+
+    /// Says whether these are the children of a simple_one_for_one.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// Appends a row; its id is new.
+    pub(crate) fn push(&mut self, row: Row) -> Seq {
+        let seq = self.next;
+        self.next += 1;
+        if !self.anonymous {
+            self.by_id.insert(row.spec.id.to_vec(), seq);
+        }
+        if let Some(pid) = row.child.pid() {
+            self.by_pid.insert(pid, seq);
+        }
+        self.rows.insert(seq, row);
+        seq
+    }
+
+    pub(crate) fn remove(&mut self, seq: Seq) {
+        if let Some(row) = self.rows.remove(&seq) {
+            self.by_id.remove(row.spec.id.as_slice());
+            if let Some(pid) = row.child.pid() {
+                self.by_pid.remove(&pid);
+            }
+        }
+    }
+
+    /// Gives a row another id, which is new.
+    pub(crate) fn rename(&mut self, seq: Seq, id: ByteBuf) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            self.by_id.remove(row.spec.id.as_slice());
+            self.by_id.insert(id.to_vec(), seq);
+            row.spec = Arc::new(ChildSpec { id, ..(*row.spec).clone() });
+        }
+    }
+
+    pub(crate) fn set(&mut self, seq: Seq, child: Child) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            let (old, new) = (row.child.pid(), child.pid());
+            row.child = child;
+            if old != new {
+                old.map(|pid| self.by_pid.remove(&pid));
+                new.map(|pid| self.by_pid.insert(pid, seq));
+            }
+        }
+    }
+
+    /// Gives all rows this spec. Those of a simple_one_for_one, which are not found by the id in it. A child whose
+    /// argument is not known any more stays temporary: it could not be started again as it was.
+    pub(crate) fn set_template(&mut self, template: &Arc<ChildSpec>) {
+        debug_assert!(self.anonymous, "rows with ids have specs of their own");
+        let once = Arc::new(ChildSpec { restart: Restart::Temporary, ..(**template).clone() });
+        for row in self.rows.values_mut() {
+            row.spec = Arc::clone(if row.args.is_some() { template } else { &once });
+        }
+    }
+
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Row> {
+        self.rows.get(&seq)
+    }
+
+    pub(crate) fn by_id(&self, id: &[u8]) -> Option<(Seq, &Row)> {
+        let seq = *self.by_id.get(id)?;
+        Some((seq, self.rows.get(&seq)?))
+    }
+
+    pub(crate) fn by_pid(&self, pid: Pid) -> Option<(Seq, &Row)> {
+        let seq = *self.by_pid.get(&pid)?;
+        Some((seq, self.rows.get(&seq)?))
+    }
+
+    /// Returns the numbers of the rows that are about to be started again, in start order.
+    pub(crate) fn restarting(&self) -> Vec<Seq> {
+        let is_restarting = |(_, row): &(&Seq, &Row)| row.child == Child::Restarting;
+        self.rows.iter().filter(is_restarting).map(|(seq, _)| *seq).collect()
+    }
+
+    /// Returns that row and all later ones, in start order.
+    pub(crate) fn since(&self, seq: Seq) -> impl DoubleEndedIterator<Item = (Seq, &Row)> {
+        self.rows.range(seq..).map(|(seq, row)| (*seq, row))
+    }
+
+    /// Forgets what a child was started with, as it is never started again.
+    pub(crate) fn drop_args(&mut self, seq: Seq) {
+        let Some(row) = self.rows.get_mut(&seq) else { return };
+        row.args = None;
+        // The template of a simple_one_for_one is shared and stays as it is.
+        if let Some(spec) = Arc::get_mut(&mut row.spec) {
+            spec.args = ByteBuf::from(term::encode(&()));
+        }
+    }
+
+    /// Returns the numbers of all rows, in start order.
+    pub(crate) fn seqs(&self) -> Vec<Seq> {
+        self.rows.keys().copied().collect()
+    }
+
+    /// Returns all rows, in start order.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.values()
+    }
+
+    /// Returns how many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the id under which people find a row: nil for children of a simple_one_for_one.
+    pub(crate) fn id<'a>(&self, row: &'a Row) -> Option<&'a [u8]> {
+        (!self.anonymous).then_some(row.spec.id.as_slice())
+    }
+}

@@ -1,0 +1,302 @@
+//! The supervisor: the daemon's own code; the app's module only answers init. OTP: supervisor.
+//!
+//! ```text
+//! init --> start all, left to right            children.rs
+//! a child's end --> decide, Intensity --> do   decide.rs, intensity.rs
+//! a request --> do, answer                     requests.rs
+//! a code change --> merge                      change.rs
+//! ```
+//!
+//! Deciding and doing are apart: [`decide`] says what a child's end calls for, [`Intensity`] whether that is too
+//! often; the rest of this file carries it out, as callbacks of an ordinary process.
+
+mod change;
+mod children;
+mod decide;
+mod intensity;
+mod requests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+use self::decide::{OnEnd, on_end, round, shuts_down};
+use self::intensity::Intensity;
+use crate::process::rows::{Child, Row, Rows, Seq};
+use crate::tree::native;
+use crate::tree::request::Listed;
+use crate::words::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
+use crate::words::code::{Bytes, Event, Instance, Module, Next, Outcome, Step};
+use crate::words::code_server::Code;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::context;
+
+pub use self::change::{Change, Kept, Prospect, Supervised};
+pub(crate) use self::change::{change, check_kept, wanted};
+
+/// A supervisor's state.
+#[derive(Debug)]
+pub struct Supervisor {
+    pid: Pid,
+    /// Its module's name. Not its code, which an upgrade may replace without a word to a supervisor at rest.
+    module: String,
+    /// What it was started with; a code change asks the new init with the same.
+    args: Bytes,
+    spec: SupervisorSpec,
+    /// What all children of a simple_one_for_one are started by.
+    template: Option<Arc<ChildSpec>>,
+    /// Readable by everybody while the supervisor is busy: the daemon's table is the tree.
+    rows: Arc<RwLock<Rows>>,
+    intensity: Intensity,
+    /// [`Own::TryAgain`] is on its way.
+    tries_again: bool,
+}
+
+/// A message of a supervisor to itself.
+#[derive(Debug, Serialize, Deserialize)]
+enum Own {
+    /// Start the rows again that wait for it. None is named, for a code change numbers them anew. OTP:
+    /// `try_again_restart`.
+    TryAgain,
+}
+
+/// Asks the init of a supervisor's module what it wants; `Ok(None)` is `ignore`. Runs it and starts nothing.
+///
+/// # Errors
+/// Whatever it answers instead, its panic, or a spec that breaks a rule.
+pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
+    let name = module.name();
+    let Step::Ready(outcome) = module.init(args) else {
+        return Err(Exit::Error(format!("init of supervisor {name} waited; it must be a plain function")));
+    };
+    match outcome.next {
+        Next::Ignore => return Ok(None),
+        Next::Stop(exit) | Next::Crash(exit) => return Err(exit),
+        Next::Continue => {}
+    }
+    let reply = outcome.reply.unwrap_or_default();
+    let spec: SupervisorSpec = term::decode(&reply)
+        .map_err(|e| Exit::Undecodable(format!("supervisor {name} {}: {e}", module.version())))?;
+    spec.check().map_err(|e| Exit::Error(format!("supervisor {name}: {e}")))?;
+    Ok(Some(spec))
+}
+
+/// Starts a supervisor: asks its init, then starts the children from left to right.
+pub(crate) fn init(pid: Pid, code: Arc<Code>, args: Bytes) -> Step {
+    let spec = match ask_init(&*code.module, &args) {
+        Ok(Some(spec)) => spec,
+        Ok(None) => return Step::Ready(Outcome { instance: None, next: Next::Ignore, reply: None }),
+        Err(exit) => return Step::Ready(Outcome { instance: None, next: Next::Stop(exit), reply: None }),
+    };
+    let simple = spec.strategy == Strategy::SimpleOneForOne;
+    let mut rows = Rows::new(simple);
+    if !simple {
+        rows.extend_stopped(&spec.children);
+    }
+    let rows = Arc::new(RwLock::new(rows));
+    context::publish_rows(&rows);
+    let supervisor = Box::new(Supervisor {
+        pid,
+        module: code.name().to_owned(),
+        args,
+        template: template(&spec),
+        spec,
+        rows,
+        intensity: Intensity::default(),
+        tries_again: false,
+    });
+    native::run(async move {
+        let next = match supervisor.start_all().await {
+            Ok(()) => Next::Continue,
+            Err(exit) => {
+                supervisor.stop_all().await;
+                Next::Stop(exit)
+            }
+        };
+        let instance = (next == Next::Continue).then_some(supervisor as Box<dyn Instance>);
+        Outcome { instance, next, reply: None }
+    })
+}
+
+/// Returns the one spec of a simple_one_for_one.
+fn template(spec: &SupervisorSpec) -> Option<Arc<ChildSpec>> {
+    (spec.strategy == Strategy::SimpleOneForOne).then(|| Arc::new(spec.children[0].clone()))
+}
+
+impl Rows {
+    fn extend_stopped(&mut self, children: &[ChildSpec]) {
+        for spec in children {
+            self.push(Row { spec: Arc::new(spec.clone()), args: None, child: Child::Stopped });
+        }
+    }
+}
+
+impl Supervisor {
+    /// Returns its children.
+    pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
+        &self.rows
+    }
+
+    /// Returns what it was started with.
+    pub(crate) fn args(&self) -> &[u8] {
+        &self.args
+    }
+
+    /// Returns what its next code change begins with.
+    pub(crate) fn supervised(&self) -> Supervised {
+        Supervised {
+            pid: self.pid,
+            module: self.module.clone(),
+            args: self.args.clone(),
+            spec: self.spec.clone(),
+            rows: Arc::clone(&self.rows),
+        }
+    }
+
+    /// Takes over: from now on the children of a simple_one_for_one restart by its template.
+    pub(crate) fn take_over(&self) {
+        if let Some(template) = &self.template {
+            self.rows.write().set_template(template);
+        }
+    }
+    // --- a child's end ---------------------------------------------------------------------------------------------
+
+    /// Acts on the end of a process. `Err` is the supervisor's own end.
+    async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
+        let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));
+        // Not a child any more: terminated by request or in a round, or it never came to live.
+        let Some((seq, spec)) = found else { return Ok(()) };
+        let is_simple = self.spec.strategy == Strategy::SimpleOneForOne;
+        match on_end(spec.restart, exit) {
+            OnEnd::Restart => return self.restart(seq).await,
+            OnEnd::Keep if !is_simple => self.rows.write().set(seq, Child::Stopped),
+            OnEnd::Keep | OnEnd::Forget => self.rows.write().remove(seq),
+        }
+        if shuts_down(self.spec.auto_shutdown, spec.significant, &self.rows.read()) {
+            let id = show_id(&spec.id);
+            tracing::info!(
+                name: "supervisor.auto_shutdown", pid = %self.pid, module = self.module, child = id,
+                "a significant child ended, and the supervisor with it"
+            );
+            return Err(Exit::Shutdown("auto_shutdown".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Starts a child again, and others with it as the strategy has it.
+    async fn restart(&mut self, seq: Seq) -> Result<(), Exit> {
+        self.rows.write().set(seq, Child::Restarting);
+        if !self.intensity.allows(Instant::now(), self.spec.intensity, self.spec.period()) {
+            tracing::warn!(
+                name: "supervisor.intensity", pid = %self.pid, module = self.module,
+                intensity = self.spec.intensity, period_ms = self.spec.period_ms,
+                "too many restarts; the supervisor ends"
+            );
+            self.rows.write().set(seq, Child::Stopped);
+            return Err(Exit::Shutdown("reached_max_restart_intensity".to_owned()));
+        }
+        let round = round(self.spec.strategy, &self.rows.read(), seq);
+        for other in round.stop {
+            self.stop_row(other).await;
+        }
+        for temporary in round.forget {
+            self.rows.write().remove(temporary);
+        }
+        for seq in round.start {
+            context::restarted();
+            if let Err(exit) = self.start_row(seq).await {
+                tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
+                self.rows.write().set(seq, Child::Restarting);
+                self.ask_itself();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Not in a loop: between two attempts the supervisor answers requests.
+    fn ask_itself(&mut self) {
+        if !self.tries_again {
+            self.tries_again = true;
+            let _ = context::send(context::SendKind::Cast, self.pid, term::encode(&Own::TryAgain));
+        }
+    }
+
+    async fn try_again(&mut self, own: &[u8]) -> Result<(), Exit> {
+        let Ok(Own::TryAgain) = term::decode(own) else { return Ok(()) };
+        self.tries_again = false;
+        let restarting = self.rows.read().restarting();
+        for seq in restarting {
+            // The round of another one may have started it.
+            if self.rows.read().get(seq).is_some_and(|row| row.child == Child::Restarting) {
+                self.restart(seq).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Instance for Supervisor {
+    fn callback(mut self: Box<Self>, event: &Event<'_>) -> Step {
+        match event {
+            Event::Call(_, body) => {
+                let body = body.to_vec();
+                native::run(async move {
+                    let reply = Some(self.request(&body).await);
+                    Outcome { instance: Some(self), next: Next::Continue, reply }
+                })
+            }
+            Event::Cast(body) => {
+                let body = body.to_vec();
+                native::run(async move {
+                    let result = self.try_again(&body).await;
+                    outcome(self, result)
+                })
+            }
+            Event::Exit(pid, exit) => {
+                let (pid, exit) = (*pid, (*exit).clone());
+                native::run(async move {
+                    let result = self.child_ended(pid, &exit).await;
+                    outcome(self, result)
+                })
+            }
+            Event::Terminate(_) => native::run(async move {
+                self.stop_all().await;
+                outcome(self, Ok(()))
+            }),
+            // OTP logs what a supervisor did not expect, and goes on.
+            Event::Info(_)
+            | Event::Told(_)
+            | Event::Down(..)
+            | Event::Continue(_)
+            | Event::Timeout
+            | Event::PrepStop(..)
+            | Event::StartPhase(_)
+            | Event::ConfigChange(_) => Step::Ready(outcome(self, Ok(()))),
+        }
+    }
+
+    fn export(&self) -> Result<Bytes, Exit> {
+        let rows = self.rows.read();
+        Ok(term::encode(&crate::tree::request::Exported {
+            strategy: self.spec.strategy,
+            intensity: self.spec.intensity,
+            period_ms: self.spec.period_ms,
+            auto_shutdown: self.spec.auto_shutdown,
+            children: rows.iter().map(|row| Listed::of(&rows, row)).collect(),
+        }))
+    }
+
+    fn supervisor(&self) -> Option<&Supervisor> {
+        Some(self)
+    }
+}
+
+fn outcome(supervisor: Box<Supervisor>, result: Result<(), Exit>) -> Outcome {
+    let next = result.map_or_else(Next::Stop, |()| Next::Continue);
+    Outcome { instance: Some(supervisor), next, reply: None }
+}

@@ -1,0 +1,220 @@
+//! A supervisor's code change: the new init is asked again, and its rows are merged with those that are there. OTP, e.5.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde_bytes::ByteBuf;
+
+use super::{Supervisor, ask_init, template};
+use crate::process::rows::{Child, Row, Rows};
+use crate::words::child_spec::{ChildSpec, Restart, Strategy, SupervisorSpec, show_id};
+use crate::words::code::{BodyKind, Bytes, Instance};
+use crate::words::code_server::{Code, CodeServer};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+
+/// What a supervisor's code change did to its rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Ids of the old init, in its order, that the new one does not name: their rows stay, and run on.
+    pub vanished: Vec<Bytes>,
+    /// Ids that only the new init names: rows that are not started.
+    pub added: Vec<Bytes>,
+}
+
+/// A supervisor as a code change of it would find it.
+#[derive(Debug, Clone)]
+pub struct Supervised {
+    /// Its process.
+    pub pid: Pid,
+    /// Its module.
+    pub module: String,
+    /// What it was started with, and what a new init is asked with.
+    pub args: Bytes,
+    pub(super) spec: SupervisorSpec,
+    pub(super) rows: Arc<RwLock<Rows>>,
+}
+
+/// What a code change of a supervisor would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prospect {
+    /// What it would do to its rows.
+    pub change: Change,
+    /// Children that the new init names with another spec, by id.
+    pub differing: Vec<Bytes>,
+    /// Children that stay with the start argument that they have; not more than were asked for.
+    pub kept: Vec<Kept>,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
+/// A child that stays with its start argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub id: Bytes,
+    /// The module that it is started with.
+    pub module: String,
+    /// Its start argument.
+    pub args: Bytes,
+}
+
+impl Supervised {
+    /// Returns what a code change would come to, if the new init wants this, and of up to `most` children what they keep.
+    /// Changes nothing, runs no code of apps.
+    ///
+    /// # Errors
+    /// The strategy cannot change so.
+    pub fn prospect(&self, wanted: &SupervisorSpec, most: usize) -> Result<Prospect, Exit> {
+        let rows = self.rows.read();
+        let mut all = kept(&rows, wanted)?;
+        let kept = all.by_ref().take(most).map(|row| Kept {
+            id: row.spec.id.to_vec(),
+            module: row.spec.module.clone(),
+            args: row.args().to_vec(),
+        });
+        let kept = kept.collect();
+        let change = if is_simple(wanted) {
+            Change::default()
+        } else {
+            changed(&rows, &self.spec.children, &wanted.children)
+        };
+        let old: HashMap<&ByteBuf, &ChildSpec> =
+            self.spec.children.iter().map(|child| (&child.id, child)).collect();
+        let differs = |new: &&ChildSpec| old.get(&new.id).is_some_and(|old| *old != *new);
+        let differing = wanted.children.iter().filter(differs).map(|child| child.id.to_vec()).collect();
+        Ok(Prospect { change, differing, kept, has_more: all.next().is_some() })
+    }
+}
+
+/// Asks new code what it wants of a supervisor that was started with these arguments; `None` for no change.
+pub(crate) fn wanted(new: &Code, args: &[u8]) -> Result<Option<SupervisorSpec>, Exit> {
+    ask_init(&*new.module, args)
+}
+
+/// Makes the supervisor that the new code wants of the old one. Children are neither started nor stopped. OTP, e.5.
+pub(crate) fn change(
+    old: &Supervisor,
+    new: &Code,
+    wanted: Option<SupervisorSpec>,
+) -> (Box<dyn Instance>, Change) {
+    let spec = wanted.unwrap_or_else(|| old.spec.clone());
+    let (merged, change) = if is_simple(&spec) {
+        // However many they are: they get the new template when the new state is taken.
+        (None, Change::default())
+    } else {
+        let rows = old.rows.read();
+        let change = changed(&rows, &old.spec.children, &spec.children);
+        (merge(&rows, &old.spec.children, &spec.children), change)
+    };
+    let rows = merged.map_or_else(|| Arc::clone(&old.rows), |rows| Arc::new(RwLock::new(rows)));
+    let (pid, args, intensity, tries_again) =
+        (old.pid, old.args.clone(), old.intensity.clone(), old.tries_again);
+    let (module, template) = (new.name().to_owned(), template(&spec));
+    (Box::new(Supervisor { pid, module, args, spec, template, rows, intensity, tries_again }), change)
+}
+
+fn is_simple(spec: &SupervisorSpec) -> bool {
+    spec.strategy == Strategy::SimpleOneForOne
+}
+
+/// Checks what the new init wants against the children that are there, and shows the start arguments that stay to the
+/// code that is to come. Runs that code, so nothing is held meanwhile. `stays` says of an id that its child is not about to
+/// be deleted.
+///
+/// Unlike OTP, where a child that was added at run time and cannot be started again brings its supervisor down, minutes
+/// after the upgrade, and where nothing guards a change to or from simple_one_for_one.
+pub(crate) fn check_kept(
+    rows: &RwLock<Rows>,
+    wanted: Option<&SupervisorSpec>,
+    stays: impl Fn(&[u8]) -> bool,
+    server: &CodeServer,
+) -> Result<(), Exit> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let kept: Vec<Row> = kept(&rows.read(), wanted)?.collect();
+    kept.iter().filter(|row| stays(&row.spec.id)).try_for_each(|row| starts_again(row, server))
+}
+
+/// Returns the rows whose children stay with their start arguments.
+fn kept<'a>(rows: &'a Rows, wanted: &'a SupervisorSpec) -> Result<Box<dyn Iterator<Item = Row> + 'a>, Exit> {
+    if is_simple(wanted) != rows.is_anonymous() {
+        let why = "the strategy cannot change to or from simple_one_for_one, for its children have no ids; \
+                   restart the application instead";
+        return Err(Exit::Error(why.to_owned()));
+    }
+    // A temporary child is never started again.
+    Ok(if let Some(template) = template(wanted) {
+        // All were started by one template: the first speaks for the others.
+        let first = rows.iter().find(|row| row.args.is_some()).cloned();
+        Box::new(first.map(|row| Row { spec: template, ..row }).into_iter())
+    } else {
+        let named = ids(&wanted.children);
+        let stays = move |row: &&Row| !named.contains(&row.spec.id) && row.spec.restart != Restart::Temporary;
+        Box::new(rows.iter().filter(stays).cloned())
+    })
+}
+
+/// Asks the code that a row's child would be started with whether it takes the start argument.
+fn starts_again(row: &Row, server: &CodeServer) -> Result<(), Exit> {
+    let Some(code) = server.newest(&row.spec.module) else { return Ok(()) };
+    code.module.accepts(BodyKind::Init, row.args()).map_err(|why| {
+        let (id, module, version) = (show_id(&row.spec.id), code.name(), code.module.version());
+        Exit::Error(format!(
+            "child {id} could not be started again: module {module} {version} does not take its start argument: {why}; \
+             terminate and delete it first"
+        ))
+    })
+}
+
+/// What the new init names and what rows become of it; `old` is what the old one named.
+///
+/// | the new init | the old init | row  | becomes                                      |
+/// |--------------|--------------|------|----------------------------------------------|
+/// | names it     |              | yes  | new spec, old process                        |
+/// | names it     | did          | no   | not started; a temporary one had ended: none |
+/// | names it     | did not      | no   | not started: added                           |
+/// | does not     | did          | yes  | as it was, after the others: vanished        |
+/// | does not     | did not      | yes  | as it was, after the others                  |
+///
+/// OTP does the same, but for a temporary child that had ended: it comes back as a dead row there.
+fn changed(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Change {
+    let (was_named, is_named) = (ids(old), ids(new));
+    let has_row = |child: &ChildSpec| rows.by_id(&child.id).is_some();
+    let vanished = old.iter().filter(|child| has_row(child) && !is_named.contains(&child.id));
+    let added = new.iter().filter(|child| !has_row(child) && !was_named.contains(&child.id));
+    let id = |child: &ChildSpec| child.id.to_vec();
+    Change { vanished: vanished.map(id).collect(), added: added.map(id).collect() }
+}
+
+/// The rows of that table; `None` where they are as they were, as for a supervisor whose children were all started at run
+/// time, however many they are.
+fn merge(rows: &Rows, old: &[ChildSpec], new: &[ChildSpec]) -> Option<Rows> {
+    let was_named = ids(old);
+    let has_ended = |child: &ChildSpec| {
+        child.restart == Restart::Temporary
+            && was_named.contains(&child.id)
+            && rows.by_id(&child.id).is_none()
+    };
+    let named: Vec<&ChildSpec> = new.iter().filter(|child| !has_ended(child)).collect();
+    let are_first =
+        named.len() <= rows.len() && rows.iter().zip(&named).all(|(row, child)| *row.spec == **child);
+    if are_first {
+        return None;
+    }
+    let mut merged = Rows::new(false);
+    for spec in named {
+        let child = rows.by_id(&spec.id).map_or(Child::Stopped, |(_, row)| row.child);
+        merged.push(Row { spec: Arc::new(spec.clone()), args: None, child });
+    }
+    for row in rows.iter() {
+        if merged.by_id(&row.spec.id).is_none() {
+            merged.push(row.clone());
+        }
+    }
+    Some(merged)
+}
+
+fn ids(children: &[ChildSpec]) -> HashSet<&ByteBuf> {
+    children.iter().map(|child| &child.id).collect()
+}

@@ -1,0 +1,177 @@
+//! Starting and ending the children of a supervisor, one by one and all. OTP, g.3.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use crate::process::body::Answer;
+use crate::process::rows::{Child, Seq};
+use crate::words::child_spec::{Restart, Shutdown, Strategy, show_id};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::context;
+
+/// How long a killed child may take to be gone. One that computes without end is ended without its callback, and reported.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// How many ends are waited for at once. An answer is looked for among the open requests.
+const AT_ONCE: usize = 256;
+
+impl Supervisor {
+    // --- starting --------------------------------------------------------------------------------------------------
+
+    pub(super) async fn start_all(&self) -> Result<(), Exit> {
+        let seqs = self.rows.read().seqs();
+        for seq in seqs {
+            let id = self.rows.read().get(seq).map(|row| show_id(&row.spec.id)).unwrap_or_default();
+            if let Err(exit) = self.start_row(seq).await {
+                return Err(Exit::Shutdown(format!("failed_to_start_child {id}: {exit}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the child of a row. `Ok(None)` when its init answered ignore.
+    pub(super) async fn start_row(&self, seq: Seq) -> Result<Option<Pid>, Exit> {
+        let (spec, args) = match self.rows.read().get(seq) {
+            Some(row) => (Arc::clone(&row.spec), row.args().to_vec()),
+            None => return Ok(None),
+        };
+        let is_temporary = spec.restart == Restart::Temporary;
+        let (pid, reference) = context::start_child(&spec.module, args)
+            .map_err(|_| Exit::Error(format!("module {} is not loaded", spec.module)))?;
+        // drop_args looks whether the spec is the row's alone.
+        drop(spec);
+        self.rows.write().set(seq, Child::Starting(pid));
+        let started = match context::answer(reference).await {
+            Answer::Reply(reply) => term::decode::<Option<Pid>>(&reply).map_err(Exit::Undecodable),
+            Answer::Exit(exit) => Err(exit),
+            Answer::Timeout => Err(Exit::Error("a start has no time-out".to_owned())),
+        };
+        let mut rows = self.rows.write();
+        match started {
+            Ok(Some(pid)) => rows.set(seq, Child::Running(pid)),
+            Ok(None) | Err(_) => rows.set(seq, Child::Stopped),
+        }
+        match started {
+            Ok(Some(_)) if is_temporary => rows.drop_args(seq),
+            Ok(None) if is_temporary => rows.remove(seq),
+            Ok(_) | Err(_) => {}
+        }
+        started
+    }
+
+    // --- stopping --------------------------------------------------------------------------------------------------
+
+    pub(super) async fn stop_all(&self) {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            return self.stop_at_once().await;
+        }
+        let mut seqs = self.rows.read().seqs();
+        while let Some(seq) = seqs.pop() {
+            self.stop_row(seq).await;
+        }
+    }
+
+    /// Ends the child of a row and waits for it.
+    pub(super) async fn stop_row(&self, seq: Seq) {
+        let running = self
+            .rows
+            .read()
+            .get(seq)
+            .and_then(|row| Some((row.child.pid()?, row.spec.shutdown, row.spec.restart)));
+        if let Some((pid, shutdown, restart)) = running {
+            end_child(pid, shutdown, restart).await;
+        }
+        self.rows.write().set(seq, Child::Stopped);
+    }
+
+    /// Ends the children of a simple_one_for_one: all are told, and all have the same time. OTP, g.7.
+    async fn stop_at_once(&self) {
+        let Some(template) = self.spec.children.first() else { return };
+        let (first, timeout) = first_word(template.shutdown);
+        let pids: Vec<Pid> = self.rows.read().iter().filter_map(|row| row.child.pid()).collect();
+        let mut left = tell_all(pids, &first, timeout).await;
+        if !left.is_empty() && template.shutdown != Shutdown::BrutalKill {
+            tracing::warn!(
+                name: "supervisor.shutdown_timeout", pid = %self.pid, children = left.len(),
+                "children did not shut down in their time; they are killed"
+            );
+            left = tell_all(left, &Exit::Killed, Some(KILL_GRACE)).await;
+        }
+        left.into_iter().for_each(give_up);
+    }
+}
+
+/// Returns how a child is told to end, and how long it has.
+fn first_word(shutdown: Shutdown) -> (Exit, Option<Duration>) {
+    match shutdown {
+        Shutdown::BrutalKill => (Exit::Killed, Some(KILL_GRACE)),
+        Shutdown::Infinity => (Exit::shutdown(), None),
+        Shutdown::Ms(ms) => (Exit::shutdown(), Some(Duration::from_millis(ms))),
+    }
+}
+
+/// Ends a process and waits until it is gone. For the running supervisor.
+async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
+    let (first, timeout) = first_word(shutdown);
+    let Ok(gone) = context::await_exit(pid, timeout) else { return };
+    let _ = context::exit(pid, first);
+    match context::answer(gone).await {
+        Answer::Exit(exit) => return report_end(pid, shutdown, restart, &exit),
+        Answer::Reply(_) => return,
+        Answer::Timeout => {}
+    }
+    if shutdown != Shutdown::BrutalKill {
+        tracing::warn!(name: "supervisor.shutdown_timeout", %pid, "a child did not shut down in its time; it is killed");
+        let Ok(gone) = context::await_exit(pid, Some(KILL_GRACE)) else { return };
+        let _ = context::exit(pid, Exit::Killed);
+        if context::answer(gone).await != Answer::Timeout {
+            return;
+        }
+    }
+    give_up(pid);
+}
+
+/// Ends a child that was killed and computes on. Its thread goes on until the callback returns.
+fn give_up(pid: Pid) {
+    if !context::abandon(pid) {
+        tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child is not gone yet; it is left to itself");
+    }
+}
+
+/// Reports a child that ended otherwise than it was told to. OTP: `shutdown_error`, g.3.
+fn report_end(pid: Pid, shutdown: Shutdown, restart: Restart, exit: &Exit) {
+    let is_meant = match exit {
+        Exit::Shutdown(text) => text.is_empty() || restart != Restart::Permanent,
+        Exit::Normal => restart != Restart::Permanent,
+        Exit::Killed => shutdown == Shutdown::BrutalKill,
+        // It had ended before it was told; its end was reported then.
+        Exit::Noproc => true,
+        Exit::Error(_) | Exit::Panic(_) | Exit::Undecodable(_) | Exit::Overloaded => false,
+    };
+    if !is_meant {
+        tracing::warn!(name: "supervisor.shutdown_error", %pid, reason = %exit, "a child ended badly when it was shut down");
+    }
+}
+
+/// Sends all of them an exit signal and waits until they are gone. Returns those that are not when the time is over.
+async fn tell_all(pids: Vec<Pid>, exit: &Exit, timeout: Option<Duration>) -> Vec<Pid> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    for pid in &pids {
+        let _ = context::exit(*pid, exit.clone());
+    }
+    let mut left = Vec::new();
+    for some in pids.chunks(AT_ONCE) {
+        let time = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let opened: Vec<_> =
+            some.iter().filter_map(|pid| Some((*pid, context::await_exit(*pid, time).ok()?))).collect();
+        for (pid, gone) in opened {
+            if context::answer(gone).await == Answer::Timeout {
+                left.push(pid);
+            }
+        }
+    }
+    left
+}

@@ -1,0 +1,201 @@
+//! What a supervisor can be asked, and its answers. OTP, g.5.
+
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+
+use super::Supervisor;
+use crate::process::rows::{Child, Row, Seq};
+use crate::tree::request::{Counts, Error, Listed, Reason, Request, reply};
+use crate::words::child_spec::{ChildSpec, ChildType, Restart, Strategy};
+use crate::words::code::{Behaviour, Bytes};
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::context;
+
+impl Supervisor {
+    pub(super) async fn request(&mut self, body: &[u8]) -> Bytes {
+        let request = match term::decode(body) {
+            Ok(request) => request,
+            Err(text) => return reply::<()>(&Err(Error::new(Reason::BadRequest, text))),
+        };
+        match request {
+            Request::StartChild(spec) => reply(&self.start_child(spec).await),
+            Request::StartChildArgs(args) => reply(&self.start_child_args(args.into_vec()).await),
+            Request::TerminateChild(id) => reply(&self.terminate_child(&id).await),
+            Request::TerminatePid(pid) => reply(&self.terminate_pid(pid).await),
+            Request::RestartChild(id) => reply(&self.restart_child(&id).await),
+            Request::DeleteChild(id) => reply(&self.delete_child(&id)),
+            Request::RenameChild(id, new) => reply(&self.rename_child(&id, new)),
+            Request::GetChildspec(id) => reply(&self.get_childspec(&id)),
+            Request::GetChildspecOf(pid) => reply(&self.get_childspec_of(pid)),
+            Request::WhichChildren => reply(&Ok(self.which_children())),
+            Request::CountChildren => reply(&Ok(self.count_children())),
+        }
+    }
+
+    async fn start_child(&self, spec: ChildSpec) -> Result<Option<Pid>, Error> {
+        self.refuse_simple("start_child takes only arguments here")?;
+        if let Some((_, row)) = self.rows.read().by_id(&spec.id) {
+            return Err(match row.child.pid() {
+                Some(pid) => Error { pid: Some(pid), ..Error::of(Reason::AlreadyStarted, &spec.id) },
+                None => Error::of(Reason::AlreadyPresent, &spec.id),
+            });
+        }
+        spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
+        check_module(&spec)?;
+        self.start_row_of(Row { spec: Arc::new(spec), args: None, child: Child::Stopped }).await
+    }
+
+    async fn start_child_args(&self, args: Bytes) -> Result<Option<Pid>, Error> {
+        let Some(template) = &self.template else {
+            return Err(Error::new(
+                Reason::BadRequest,
+                "only a simple_one_for_one starts children by arguments".into(),
+            ));
+        };
+        check_module(template)?;
+        self.start_row_of(Row { spec: Arc::clone(template), args: Some(args.into()), child: Child::Stopped })
+            .await
+    }
+
+    /// Adds a row and starts it; OTP: a spec whose start failed is not kept.
+    async fn start_row_of(&self, row: Row) -> Result<Option<Pid>, Error> {
+        let seq = self.rows.write().push(row);
+        match self.start_row(seq).await {
+            Ok(Some(pid)) => Ok(Some(pid)),
+            Ok(None) => {
+                if self.spec.strategy == Strategy::SimpleOneForOne {
+                    self.rows.write().remove(seq);
+                }
+                Ok(None)
+            }
+            Err(exit) => {
+                self.rows.write().remove(seq);
+                Err(Error::new(Reason::StartFailed, exit.to_string()))
+            }
+        }
+    }
+
+    async fn terminate_child(&self, id: &[u8]) -> Result<(), Error> {
+        self.refuse_simple("children are terminated by pid here")?;
+        let (seq, _) = self.find(id)?;
+        self.terminate(seq).await;
+        Ok(())
+    }
+
+    async fn terminate_pid(&self, pid: Pid) -> Result<(), Error> {
+        let (seq, _) = self.find_pid(pid)?;
+        self.terminate(seq).await;
+        Ok(())
+    }
+
+    /// Ends a child; a row that could not be named again, or never starts again, goes.
+    async fn terminate(&self, seq: Seq) {
+        self.stop_row(seq).await;
+        let mut rows = self.rows.write();
+        let is_temporary = rows.get(seq).is_some_and(|row| row.spec.restart == Restart::Temporary);
+        if is_temporary || self.spec.strategy == Strategy::SimpleOneForOne {
+            rows.remove(seq);
+        }
+    }
+
+    async fn restart_child(&self, id: &[u8]) -> Result<Option<Pid>, Error> {
+        self.refuse_simple("children have no id here")?;
+        let (seq, _) = self.find_stopped(id)?;
+        self.start_row(seq).await.map_err(|exit| Error::new(Reason::StartFailed, exit.to_string()))
+    }
+
+    fn delete_child(&self, id: &[u8]) -> Result<(), Error> {
+        self.refuse_simple("children have no id here")?;
+        let (seq, _) = self.find_stopped(id)?;
+        self.rows.write().remove(seq);
+        Ok(())
+    }
+
+    /// Not in OTP: the child goes on under another id.
+    fn rename_child(&self, id: &[u8], new: ByteBuf) -> Result<(), Error> {
+        self.refuse_simple("children have no id here")?;
+        let (seq, _) = self.find(id)?;
+        let mut rows = self.rows.write();
+        if rows.by_id(&new).is_some() {
+            return Err(Error::of(Reason::AlreadyPresent, &new));
+        }
+        rows.rename(seq, new);
+        Ok(())
+    }
+
+    fn refuse_simple(&self, text: &str) -> Result<(), Error> {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            return Err(Error::new(
+                Reason::SimpleOneForOne,
+                format!("{} is a simple_one_for_one: {text}", self.pid),
+            ));
+        }
+        Ok(())
+    }
+
+    fn find(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
+        let rows = self.rows.read();
+        rows.by_id(id).map(|(seq, row)| (seq, row.clone())).ok_or_else(|| Error::of(Reason::NotFound, id))
+    }
+
+    fn find_pid(&self, pid: Pid) -> Result<(Seq, Row), Error> {
+        let rows = self.rows.read();
+        let found = rows.by_pid(pid).map(|(seq, row)| (seq, row.clone()));
+        found.ok_or_else(|| Error::new(Reason::NotFound, format!("{pid} is no child of {}", self.pid)))
+    }
+
+    fn find_stopped(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
+        let (seq, row) = self.find(id)?;
+        match row.child {
+            Child::Stopped => Ok((seq, row)),
+            Child::Restarting => Err(Error::of(Reason::Restarting, id)),
+            Child::Running(pid) | Child::Starting(pid) => {
+                Err(Error { pid: Some(pid), ..Error::of(Reason::Running, id) })
+            }
+        }
+    }
+
+    /// OTP answers for a simple_one_for_one by the id of its template, too.
+    fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
+        if self.spec.strategy == Strategy::SimpleOneForOne {
+            let template = self.spec.children.iter().find(|child| child.id == id);
+            return template.cloned().ok_or_else(|| Error::of(Reason::NotFound, id));
+        }
+        self.find(id).map(|(_, row)| (*row.spec).clone())
+    }
+
+    fn get_childspec_of(&self, pid: Pid) -> Result<ChildSpec, Error> {
+        self.find_pid(pid).map(|(_, row)| (*row.spec).clone())
+    }
+
+    fn which_children(&self) -> Vec<Listed> {
+        let rows = self.rows.read();
+        rows.iter().rev().map(|row| Listed::of(&rows, row)).collect()
+    }
+
+    fn count_children(&self) -> Counts {
+        let rows = self.rows.read();
+        let simple = self.spec.strategy == Strategy::SimpleOneForOne;
+        Counts::of(&rows, if simple { 1 } else { rows.len() })
+    }
+}
+
+/// Unlike OTP, a declared type is compared with what the module is.
+fn check_module(spec: &ChildSpec) -> Result<(), Error> {
+    let Some(behaviour) = context::behaviour(&spec.module) else {
+        return Err(Error::new(Reason::UnknownModule, format!("module {} is not loaded", spec.module)));
+    };
+    let fits = match behaviour {
+        Behaviour::Supervisor => spec.kind == ChildType::Supervisor,
+        Behaviour::Application => false,
+        Behaviour::Task => spec.kind == ChildType::Worker,
+        server => server.is_server() && spec.kind == ChildType::Worker,
+    };
+    if fits {
+        return Ok(());
+    }
+    let text = format!("module {} is a {behaviour:?}; the spec says {:?}", spec.module, spec.kind);
+    Err(Error::new(Reason::BadSpec, text))
+}

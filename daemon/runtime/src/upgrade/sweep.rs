@@ -1,0 +1,117 @@
+//! Making all processes take their shadows, or move on to current code, without waiting for their next activation.
+//!
+//! ```text
+//! sweep --> a job on each worker: the next places; who lives there and has a shadow or runs stale code is *nudged*
+//!    |         rests            it takes its shadow, or drops it, or moves on by bytes
+//!    |         is in a callback it does so itself at its next boundary, and is told to come to one
+//!    v
+//! all places seen, and those that were running have passed a boundary
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::pool::lanes::Lanes;
+use crate::process::body::{Body, Card, Signal};
+use crate::upgrade::convert::leave;
+use crate::upgrade::{move_on, settle};
+use crate::words::code::Behaviour;
+use crate::words::pid::Pid;
+use crate::world::World;
+
+/// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one
+/// that stays inside its callback moves on by itself when that returns.
+const PASSING: Duration = Duration::from_millis(100);
+
+/// Makes each process take or drop its shadow or move on, as far as it rests, and waits for that.
+pub(crate) fn sweep(world: &Arc<World>, deadline: Instant) {
+    let jobs = world.scheduler.width();
+    let sweep = Arc::new(Sweep {
+        world: Arc::clone(world),
+        places: Lanes::new(world.table.len() as usize, jobs),
+        passing: Arc::default(),
+    });
+    let ended = Arc::new(Countdown::default());
+    (0..jobs).for_each(|job| Sweep::spawn(&sweep, job, Pending::of(&ended)));
+    ended.wait(deadline);
+    sweep.passing.wait(deadline.min(Instant::now() + PASSING));
+}
+
+/// One sweep, shared by the jobs that do it.
+struct Sweep {
+    world: Arc<World>,
+    places: Lanes,
+    /// Those that were running.
+    passing: Arc<Countdown>,
+}
+
+impl Sweep {
+    /// Sweeps some places, then queues up again behind what else the pool has to do.
+    fn spawn(sweep: &Arc<Self>, job: usize, pending: Pending) {
+        let next = Arc::clone(sweep);
+        sweep.world.scheduler.job(Box::new(move || {
+            let Some(places) = next.places.next(job) else { return drop(pending) };
+            places.for_each(|place| nudge(&next.world, place as u32, &next.passing));
+            Self::spawn(&next, job, pending);
+        }));
+    }
+}
+
+/// Does for a resting process what its next boundary would, if it runs stale code or has a shadow. One that is in a callback
+/// does it by itself there. A task ends in the code that it began in.
+fn nudge(world: &World, place: u32, passing: &Arc<Countdown>) {
+    let Some(slot) = world.table.slot(place) else { return };
+    let is_stale = |card: &Card| card.code.is_stale() && card.code.behaviour() != Behaviour::Task;
+    let wants = |card: &Arc<Card>, body: Option<&Box<Body>>| {
+        is_stale(card) || body.is_some_and(|body| body.shadow.is_some())
+    };
+    let Some((generation, body)) = slot.visit_if(wants) else { return };
+    let pid = Pid { slot: place, generation };
+    let Some(mut body) = body else {
+        // It may be past its last boundary: this makes it come to another one.
+        let passed = Pending::of(passing);
+        world.signal(pid, Signal::System(Box::new(|_| drop(passed))));
+        return;
+    };
+    settle(world, &mut body);
+    let undecided = body.shadow.is_some();
+    let moves = body.card.code.is_stale() && !body.suspended && !undecided && body.instance().is_some();
+    let moved = if moves { move_on(world, &mut body) } else { Ok(()) };
+    leave(world, slot, body);
+    if let Err(exit) = moved {
+        world.signal(pid, Signal::End(exit));
+    }
+}
+
+/// One thing that a countdown waits for; done, or given up, when it is dropped.
+struct Pending(Arc<Countdown>);
+
+impl Pending {
+    fn of(countdown: &Arc<Countdown>) -> Self {
+        *countdown.left.lock() += 1;
+        Self(Arc::clone(countdown))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        *self.0.left.lock() -= 1;
+        self.0.zero.notify_all();
+    }
+}
+
+/// Counts what is still to come.
+#[derive(Default)]
+struct Countdown {
+    left: Mutex<usize>,
+    zero: Condvar,
+}
+
+impl Countdown {
+    fn wait(&self, deadline: Instant) {
+        let mut left = self.left.lock();
+        while *left > 0 && !self.zero.wait_until(&mut left, deadline).timed_out() {}
+    }
+}

@@ -1,0 +1,320 @@
+//! The code server: per module at most one current and one old version, and who runs which.
+//!
+//! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current together.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::RwLock;
+use thiserror::Error;
+
+use crate::words::code::{Behaviour, Instance, Module};
+use crate::words::cut::Cut;
+use crate::words::exit::Exit;
+use crate::words::figures::Exits;
+use crate::words::pid::Pid;
+
+/// One version of one module in a node.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) module: Arc<dyn Module>,
+    /// No longer current: a behaviour process moves on at its next callback boundary.
+    stale: AtomicBool,
+    pub(crate) exits: Exits,
+    late: RwLock<Late>,
+}
+
+/// What is cut out of the states of processes that did not rest for the switch and move here later.
+/// Only states of the version before lose anything.
+#[derive(Debug, Default)]
+struct Late {
+    from: Weak<Code>,
+    cut: Cut,
+}
+
+impl Code {
+    fn new(module: Arc<dyn Module>) -> Arc<Self> {
+        let (stale, exits, late) = (AtomicBool::new(false), Exits::default(), RwLock::default());
+        Arc::new(Self { module, stale, exits, late })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.module.name()
+    }
+
+    pub(crate) fn behaviour(&self) -> Behaviour {
+        self.module.behaviour()
+    }
+
+    /// Notes which version it replaces, and what is cut out of the states of that one.
+    pub(crate) fn replaces(&self, old: &Arc<Self>, cut: Cut) {
+        *self.late.write() = Late { from: Arc::downgrade(old), cut };
+    }
+
+    /// Makes an instance of the state of a process that moves here after the switch, from that
+    /// code.
+    pub(crate) fn import_late(&self, from: &Arc<Self>, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
+        let cut = {
+            let late = self.late.read();
+            let is_it = std::ptr::eq(late.from.as_ptr(), Arc::as_ptr(from));
+            if is_it { late.cut.clone() } else { Cut::NOTHING }
+        };
+        self.module.import(&cut.of(state))
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+}
+
+/// The versions of one module.
+#[derive(Debug, Default, Clone)]
+struct Slots {
+    current: Option<Arc<Code>>,
+    old: Option<Arc<Code>>,
+    /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the module is removed then.
+    staged: Option<Option<Arc<Code>>>,
+    /// New processes take the staged version before it is current.
+    at_once: bool,
+    /// Versions that an upgrade pushed out of the old slot while somebody still ran them.
+    condemned: Vec<Arc<Code>>,
+}
+
+/// Which place a version has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// New processes and next callbacks take it.
+    Current,
+    /// Processes may still run it.
+    Old,
+    /// Becomes current at the switch.
+    Staged,
+    /// Pushed out of the old slot; the processes that run it are being ended.
+    Condemned,
+}
+
+/// One version of one module, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The module's name.
+    pub module: String,
+    /// The app it belongs to.
+    pub app: String,
+    /// The version of that app.
+    pub version: String,
+    /// What kind of process it makes.
+    pub behaviour: Behaviour,
+    /// Which place it has.
+    pub place: Place,
+    /// How many of its processes have ended, by the kind of their reason (see [`Exit::kind`](crate::Exit::kind)).
+    pub exits: Vec<(&'static str, u64)>,
+}
+
+/// Why code was not loaded or purged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CodeError {
+    /// Both places are taken. OTP: `not_purged`, even when nobody runs the old version.
+    #[error("not_purged: module {module} has old code of version {old} already; purge it first")]
+    NotPurged {
+        /// The module.
+        module: String,
+        /// The version in its old slot.
+        old: String,
+    },
+    /// No module of that name has ever been loaded.
+    #[error("module {0} is not loaded")]
+    NotLoaded(String),
+    /// Processes still run the old version.
+    #[error("old code of module {module} is still in use by {}", list(.by))]
+    InUse {
+        /// The module.
+        module: String,
+        /// The processes that run it.
+        by: Vec<Pid>,
+    },
+    /// The very same version is current.
+    #[error("module {module} runs version {version} already")]
+    SameVersion {
+        /// The module.
+        module: String,
+        /// Its current version.
+        version: String,
+    },
+}
+
+fn list(pids: &[Pid]) -> String {
+    pids.iter().map(Pid::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// All modules of a node.
+#[derive(Debug, Default)]
+pub(crate) struct CodeServer {
+    modules: RwLock<BTreeMap<String, Slots>>,
+}
+
+impl CodeServer {
+    /// Returns the version that a new process takes: the current one, or a staged one of a module that is new or is taken
+    /// at once.
+    pub(crate) fn resolve(&self, module: &str) -> Option<Arc<Code>> {
+        let modules = self.modules.read();
+        let slots = modules.get(module)?;
+        let staged = || slots.staged.clone().flatten();
+        if slots.at_once { staged() } else { None }.or_else(|| slots.current.clone()).or_else(staged)
+    }
+
+    /// Returns the version that an upgrade under way brings, or else the current one.
+    pub(crate) fn newest(&self, module: &str) -> Option<Arc<Code>> {
+        let modules = self.modules.read();
+        let slots = modules.get(module)?;
+        slots.staged.clone().flatten().or_else(|| slots.current.clone())
+    }
+
+    pub(crate) fn current(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.current.clone()
+    }
+
+    pub(crate) fn old(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.old.clone()
+    }
+
+    pub(crate) fn staged(&self, module: &str) -> Option<Arc<Code>> {
+        self.modules.read().get(module)?.staged.clone().flatten()
+    }
+
+    pub(crate) fn all_staged(&self) -> Vec<Arc<Code>> {
+        self.modules.read().values().filter_map(|slots| slots.staged.clone().flatten()).collect()
+    }
+
+    /// Makes versions current at once, by hand. All or none.
+    pub(crate) fn load(&self, new: Vec<Arc<dyn Module>>) -> Result<(), CodeError> {
+        let mut modules = self.modules.write();
+        for module in &new {
+            if let Some(old) = modules.get(module.name()).and_then(|slots| slots.old.as_ref()) {
+                let old = old.module.version().to_owned();
+                return Err(CodeError::NotPurged { module: module.name().to_owned(), old });
+            }
+        }
+        for module in new {
+            let name = module.name().to_owned();
+            modules.entry(name).or_default().replace(Some(Code::new(module)));
+        }
+        Ok(())
+    }
+
+    /// Notes what becomes current at the next switch, which modules go then, and which of the new ones processes take
+    /// from now on.
+    pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) {
+        let mut modules = self.modules.write();
+        for module in new {
+            let slots = modules.entry(module.name().to_owned()).or_default();
+            slots.at_once = at_once.iter().any(|name| name == module.name());
+            slots.staged = Some(Some(slots.known(&module).unwrap_or_else(|| Code::new(module))));
+        }
+        for module in removed {
+            modules.entry(module.clone()).or_default().staged = Some(None);
+        }
+    }
+
+    /// Forgets what was staged. Who has taken it at once moves back, or ends where its state cannot.
+    pub(crate) fn unstage(&self) {
+        let mut modules = self.modules.write();
+        for slots in modules.values_mut() {
+            let staged = slots.staged.take().flatten();
+            if std::mem::take(&mut slots.at_once) {
+                staged.iter().for_each(|code| code.stale.store(true, Ordering::Relaxed));
+            }
+        }
+        modules.retain(|_, slots| !slots.is_empty());
+    }
+
+    /// Flips all staged versions. In memory, cannot fail.
+    pub(crate) fn switch(&self) {
+        let mut modules = self.modules.write();
+        for slots in modules.values_mut() {
+            slots.at_once = false;
+            if let Some(staged) = slots.staged.take() {
+                slots.replace(staged);
+            }
+        }
+    }
+
+    /// Drops what is in that place. The caller made sure that nobody runs it.
+    pub(crate) fn forget(&self, module: &str, place: Place) {
+        let mut modules = self.modules.write();
+        if let Some(slots) = modules.get_mut(module) {
+            match place {
+                Place::Current => slots.current = None,
+                Place::Old => slots.old = None,
+                Place::Staged => slots.staged = None,
+                Place::Condemned => slots.condemned.clear(),
+            }
+        }
+        modules.retain(|_, slots| !slots.is_empty());
+    }
+
+    /// Returns what is in that place of a module.
+    pub(crate) fn at(&self, module: &str, place: Place) -> Vec<Arc<Code>> {
+        let modules = self.modules.read();
+        let Some(slots) = modules.get(module) else { return Vec::new() };
+        match place {
+            Place::Current => slots.current.iter().cloned().collect(),
+            Place::Old => slots.old.iter().cloned().collect(),
+            Place::Staged => slots.staged.iter().flatten().cloned().collect(),
+            Place::Condemned => slots.condemned.clone(),
+        }
+    }
+
+    pub(crate) fn is_known(&self, module: &str) -> bool {
+        self.modules.read().contains_key(module)
+    }
+
+    /// Returns all versions, by module, current first.
+    pub(crate) fn list(&self) -> Vec<Version> {
+        self.modules.read().values().flat_map(Slots::versions).collect()
+    }
+}
+
+impl Slots {
+    /// Returns the old code when it is of this very image: going back to it swaps the slots.
+    fn known(&self, module: &Arc<dyn Module>) -> Option<Arc<Code>> {
+        self.old.as_ref().filter(|old| Arc::ptr_eq(&old.module, module)).cloned()
+    }
+
+    fn replace(&mut self, new: Option<Arc<Code>>) {
+        if let (Some(old), Some(new)) = (&self.old, &new)
+            && Arc::ptr_eq(old, new)
+        {
+            new.stale.store(false, Ordering::Relaxed);
+            self.old = None;
+        }
+        if let Some(pushed_out) = std::mem::replace(&mut self.old, self.current.take()) {
+            self.condemned.push(pushed_out);
+        }
+        if let Some(old) = &self.old {
+            old.stale.store(true, Ordering::Relaxed);
+        }
+        self.current = new;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.old.is_none() && self.staged.is_none() && self.condemned.is_empty()
+    }
+
+    fn versions(&self) -> Vec<Version> {
+        let place = |code: &Arc<Code>, place| Version {
+            module: code.name().to_owned(),
+            app: code.module.app().to_owned(),
+            version: code.module.version().to_owned(),
+            behaviour: code.behaviour(),
+            place,
+            exits: code.exits.read(),
+        };
+        let mut versions = Vec::new();
+        versions.extend(self.current.iter().map(|code| place(code, Place::Current)));
+        versions.extend(self.old.iter().map(|code| place(code, Place::Old)));
+        versions.extend(self.staged.iter().flatten().map(|code| place(code, Place::Staged)));
+        versions.extend(self.condemned.iter().map(|code| place(code, Place::Condemned)));
+        versions
+    }
+}

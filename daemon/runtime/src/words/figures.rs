@@ -1,0 +1,118 @@
+//! What a node counts for operators. Nothing here is on the way of a message but one compare.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+
+/// A mailbox with so many messages is worth a word, and again at each doubling.
+const MARK: usize = 10_000;
+
+/// Figures of a node since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// Processes that live.
+    pub processes: usize,
+    /// Timers that are pending.
+    pub timers: usize,
+    /// Messages that were handled.
+    pub messages: u64,
+    /// Children that supervisors restarted.
+    pub restarts: u64,
+    /// Processes that ended abnormally.
+    pub crashes: u64,
+    /// Callbacks that computed so long that another thread had to help.
+    pub over_limit: u64,
+    /// How often a mailbox grew to a mark.
+    pub mailbox_high: u64,
+    /// Messages that were dropped because their mailbox was full.
+    pub mailbox_full: u64,
+}
+
+/// What happens seldom enough for one counter.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) restarts: Counter,
+    pub(crate) crashes: Counter,
+    pub(crate) mailbox_high: Counter,
+    pub(crate) mailbox_full: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How often processes of one version of a module ended, by the kind of their reason.
+#[derive(Debug, Default)]
+pub(crate) struct Exits([Counter; Exit::KINDS.len()]);
+
+impl Exits {
+    pub(crate) fn add(&self, exit: &Exit) {
+        self.0[exit.number()].add();
+    }
+
+    /// Returns the kinds that there were, in the order of [`Exit::KINDS`].
+    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
+        let all = Exit::KINDS.into_iter().zip(self.0.iter().map(Counter::read));
+        all.filter(|(_, number)| *number > 0).collect()
+    }
+}
+
+impl Counters {
+    /// Looks whether a mailbox has grown to a mark, and says so.
+    pub(crate) fn mailbox(&self, pid: Pid, before: usize, now: usize) {
+        if now >= MARK && mark(before) < mark(now) {
+            self.mailbox_high.add();
+            tracing::warn!(
+                name: "process.mailbox", %pid, messages = now,
+                "a mailbox grows: its process is slower than those who send to it"
+            );
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a message that found a mailbox full, the `refused`th, and says so at the first and at each doubling.
+    #[cold]
+    pub(crate) fn mailbox_full(&self, pid: Pid, refused: u64) {
+        self.mailbox_full.add();
+        if refused.is_power_of_two() {
+            tracing::warn!(
+                name: "process.mailbox_full", %pid, refused,
+                "a mailbox is full: casts are dropped, and calls are answered that it is overloaded"
+            );
+        }
+    }
+}
+
+/// Returns the highest mark that is not above a length: 0, then one more for each doubling.
+fn mark(len: usize) -> u32 {
+    (len / MARK).checked_ilog2().map_or(0, |doublings| doublings + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_told_once_and_each_doubling_again() {
+        let counters = Counters::default();
+        (0..45_000).for_each(|len| counters.mailbox(Pid::NONE, len, len + 1));
+        // 10,000, 20,000 and 40,000.
+        assert_eq!(counters.mailbox_high.read(), 3);
+        counters.mailbox(Pid::NONE, 9_000, 90_000);
+        assert_eq!(counters.mailbox_high.read(), 4);
+        counters.mailbox(Pid::NONE, 9_000, 9_999);
+        assert_eq!(counters.mailbox_high.read(), 4);
+    }
+}

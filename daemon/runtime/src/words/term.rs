@@ -1,0 +1,64 @@
+//! MessagePack with field names: the one form in which the runtime itself reads and writes values.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::words::code::Bytes;
+
+/// Room for a usual value: a vector that grows field by field asks the allocator for each doubling.
+const USUAL: usize = 64;
+
+/// Writes a value of the runtime's own types.
+///
+/// # Panics
+/// Never for the runtime's own types: all of them are plain structs and enums, and memory is the only target.
+pub fn encode<T: Serialize>(value: &T) -> Bytes {
+    let mut bytes = Vec::with_capacity(USUAL);
+    rmp_serde::encode::write_named(&mut bytes, value).expect("the runtime's own types can be written");
+    bytes
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// Says what does not fit, and in which field.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
+}
+
+/// Writes a value in the fewest bytes, as reld's own libraries do, so that it can be compared by its bytes. MessagePack
+/// leaves open how many they are. What is no value stays as it is.
+pub(crate) fn shortest(bytes: &[u8]) -> Bytes {
+    let mut rest = bytes;
+    let mut short = Vec::with_capacity(bytes.len());
+    match rmpv::decode::read_value(&mut rest) {
+        Ok(value) if rest.is_empty() && rmpv::encode::write_value(&mut short, &value).is_ok() => short,
+        _ => bytes.to_vec(),
+    }
+}
+
+/// How much of a value is shown, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// Shows a value to people, in about JSON's spelling; the rest of a long one is left out.
+pub(crate) fn shown(mut bytes: &[u8]) -> String {
+    let text = match rmpv::decode::read_value(&mut bytes) {
+        Ok(value) => value.to_string(),
+        Err(_) => format!("{bytes:02x?}"),
+    };
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Reads once more to learn which field was at fault; keeping track of that is too dear for values that fit.
+fn locate<T: DeserializeOwned>(bytes: &[u8], error: &rmp_serde::decode::Error) -> String {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(located) if located.path().iter().next().is_some() => {
+            format!("field `{}`: {}", located.path(), located.inner())
+        }
+        _ => error.to_string(),
+    }
+}

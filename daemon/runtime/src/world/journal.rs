@@ -1,0 +1,72 @@
+//! Who was born, who died and who kept a caller waiting too long while an upgrade was under way: trees are compared by
+//! it, not by walking them.
+
+use parking_lot::Mutex;
+
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+
+/// The end of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// Who ended.
+    pub pid: Pid,
+    /// Its module.
+    pub module: String,
+    /// Its registered name, if it had one.
+    pub name: Option<String>,
+    /// Why.
+    pub exit: Exit,
+}
+
+/// What happened since the journal was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Who was started.
+    pub started: Vec<Pid>,
+    /// Who ended, other than normally.
+    pub died: Vec<Death>,
+    /// Who did not answer a call before its caller gave up, once for each such call.
+    pub timed_out: Vec<Pid>,
+}
+
+/// Records while it is open.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    entries: Mutex<Option<Entries>>,
+}
+
+impl Journal {
+    pub(crate) fn open(&self) {
+        *self.entries.lock() = Some(Entries::default());
+    }
+
+    /// Returns what was recorded so far.
+    pub(crate) fn read(&self) -> Entries {
+        self.entries.lock().clone().unwrap_or_default()
+    }
+
+    pub(crate) fn close(&self) -> Entries {
+        self.entries.lock().take().unwrap_or_default()
+    }
+
+    pub(crate) fn started(&self, pid: Pid) {
+        if let Some(entries) = self.entries.lock().as_mut() {
+            entries.started.push(pid);
+        }
+    }
+
+    /// Records that a caller gave up waiting for an answer of `target`.
+    pub(crate) fn timed_out(&self, target: Pid) {
+        if let Some(entries) = self.entries.lock().as_mut() {
+            entries.timed_out.push(target);
+        }
+    }
+
+    /// Records an end; `death` is made only when somebody reads it.
+    pub(crate) fn died(&self, death: impl FnOnce() -> Death) {
+        if let Some(entries) = self.entries.lock().as_mut() {
+            entries.died.push(death());
+        }
+    }
+}
