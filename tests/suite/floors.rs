@@ -30,7 +30,7 @@ const CRATES: &[Limits] = &[
     Limits {
         source: "daemon/runtime/src",
         floors: RUNTIME,
-        upward: 22,
+        upward: 16,
         in_circles: 36,
         long: 9,
         banners: 15,

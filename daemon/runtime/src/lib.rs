@@ -40,14 +40,13 @@ pub use look::details::{Inside, Letter, ProcessDetails};
 pub use look::inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
 pub use look::sys::{SysError, SysStatus};
 pub use pool::blocking::Blocking;
-pub use pool::timer::TimerRef;
 pub use process::batch::Batch;
 pub use process::body::{Answer, Env, RequestKind, Wait};
 pub use process::debug::{Logged, Statistics, Way};
 pub use process::gate::{Member, Unrest};
 pub use process::rows::Child;
 pub use runtime::{Purge, Runtime};
-pub use tree::application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType, StopCause};
+pub use tree::application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType};
 pub use tree::request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use tree::supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
 pub use upgrade::convert::{Conversion, ConvertError, Converted, Passage, Stuck};
@@ -56,7 +55,8 @@ pub use words::child_spec::{
     AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec,
 };
 pub use words::code::{
-    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step,
+    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step, StopCause,
+    TimerRef,
 };
 pub use words::code_server::{CodeError, Place, Version};
 pub use words::contain::{Panicked, contained, contained_task};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::io::ets::TableInfo;
 use crate::io::port::{PortInfo, Sockets};
 use crate::look::census::Census;
-use crate::look::details::ProcessDetails;
+use crate::look::details::{self, ProcessDetails};
 use crate::look::inspect::{Node, ProcessInfo};
 use crate::look::sys::{self, SysError, SysStatus};
 use crate::look::top;
@@ -16,13 +16,13 @@ use crate::pool::blocking::Blocking;
 use crate::process::body::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::process::debug::{Logged, Statistics};
 use crate::process::shown;
-use crate::tree::application::{self, AppError, AppSpec, AppStatus, StopCause};
+use crate::tree::application::{self, AppError, AppSpec, AppStatus};
 use crate::tree::request::Listed;
 use crate::tree::supervisor::Supervised;
 use crate::upgrade::Upgrade;
 use crate::upgrade::convert::{self, Stuck};
 use crate::upgrade::sweep::sweep;
-use crate::words::code::{Behaviour, BodyKind, Bytes, Module};
+use crate::words::code::{Behaviour, BodyKind, Bytes, Module, StopCause};
 use crate::words::code_server::{Code, CodeError, Place, Version};
 use crate::words::exit::Exit;
 use crate::words::figures::Figures;
@@ -30,7 +30,7 @@ use crate::words::pid::Pid;
 use crate::world::crashes::Crash;
 use crate::world::run;
 use crate::world::trace::{Only, Traced, Tracing};
-use crate::world::{OUTSIDE, Start, World};
+use crate::world::{Start, World};
 
 /// A node's process world. Cloning gives another handle to the same one.
 ///
@@ -191,17 +191,17 @@ impl Runtime {
 
     /// Sends a message to `handle_cast`.
     pub fn cast(&self, to: Pid, body: Bytes) {
-        self.world.post(to, Mail::Cast(OUTSIDE, body));
+        self.world.post(to, Mail::Cast(Pid::OUTSIDE, body));
     }
 
     /// Sends a message to `handle_info`.
     pub fn send(&self, to: Pid, body: Bytes) {
-        self.world.post(to, Mail::Info(OUTSIDE, body));
+        self.world.post(to, Mail::Info(Pid::OUTSIDE, body));
     }
 
     /// Sends an exit signal as a stranger would; [`Exit::Killed`] cannot be trapped. Says whether there was a process.
     pub fn exit(&self, to: Pid, exit: Exit) -> bool {
-        let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(OUTSIDE, exit) };
+        let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(Pid::OUTSIDE, exit) };
         self.world.signal(to, signal)
     }
 
@@ -224,7 +224,7 @@ impl Runtime {
         let (done, answer) = mpsc::channel();
         let reference =
             self.world.ask(Some(timeout), Box::new(move |answer| done.send(answer).unwrap_or(())));
-        let starter = Some((OUTSIDE, reference));
+        let starter = Some((Pid::OUTSIDE, reference));
         let pid =
             self.world.start(Start { code, app, args, parent: Pid::NONE, link: None, starter, watch: None });
         match answer.recv() {
@@ -251,7 +251,7 @@ impl Runtime {
         let app = self.environment_of(&code);
         let (done, ended) = mpsc::channel();
         let reference = self.world.ask(None, Box::new(move |answer| done.send(answer).unwrap_or(())));
-        let watch = Some(Watch { watcher: OUTSIDE, reference, as_answer: true });
+        let watch = Some(Watch { watcher: Pid::OUTSIDE, reference, as_answer: true });
         let start = Start { code, app, args, parent: Pid::NONE, link: None, starter: None, watch };
         let pid = self.world.start(start);
         let ended_by = |deadline: Instant| match self.world.wait_for(&ended, deadline) {
@@ -416,9 +416,9 @@ impl Runtime {
         self.world.scheduler.job(Box::new(move || {
             let look = |kind, body| shown::shown(&*code.module, kind, body);
             // Who asked may have given up.
-            let _ = tell.send(shown::details(&look, all));
+            let _ = tell.send(details::shown(&look, all));
         }));
-        let hide = |_| shown::details(&|_, _| shown::hidden(), details);
+        let hide = |_| details::shown(&|_, _| shown::hidden(), details);
         Some(told.recv_timeout(timeout).unwrap_or_else(hide))
     }
 

@@ -20,7 +20,7 @@ use crate::io::ets::Tables;
 use crate::io::port::Ports;
 use crate::pool::blocking::Spare;
 use crate::pool::scheduler::Scheduler;
-use crate::pool::timer::{Goes, TimerRef, Timers};
+use crate::pool::timer::{Goes, Timers};
 use crate::process::body::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
 use crate::process::gate::GateHouse;
 use crate::process::registry::Registry;
@@ -29,7 +29,7 @@ use crate::process::table::Table;
 use crate::tree::application::Applications;
 use crate::upgrade::Fates;
 use crate::upgrade::convert::Stuck;
-use crate::words::code::{Bytes, From, Ref};
+use crate::words::code::{Bytes, From, Ref, TimerRef};
 use crate::words::code_server::{Code, CodeServer};
 use crate::words::contain::contained;
 use crate::words::exit::Exit;
@@ -38,9 +38,6 @@ use crate::words::pid::Pid;
 use crate::world::crashes::Crashes;
 use crate::world::journal::Journal;
 use crate::world::trace::Tracer;
-
-/// Who asks from outside the process world: the API, the release handler.
-pub(crate) const OUTSIDE: Pid = Pid { slot: u32::MAX, generation: u32::MAX };
 
 /// What is done with the answer to a request from outside.
 pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
@@ -286,7 +283,7 @@ impl World {
 
     /// Answers an open request.
     pub(crate) fn answer(&self, caller: Pid, reference: Ref, answer: Answer) {
-        if caller == OUTSIDE {
+        if caller == Pid::OUTSIDE {
             let waiting = self.outside.lock().remove(&reference);
             if let Some(Asker { done, timer, called }) = waiting {
                 timer.map(|timer| self.timers.cancel(timer));
@@ -326,7 +323,7 @@ impl World {
         done: Outside,
     ) {
         let reference = self.open(timeout, Some(to), done);
-        self.post(to, Mail::Call(kind, From { caller: OUTSIDE, server: to, reference }, body));
+        self.post(to, Mail::Call(kind, From { caller: Pid::OUTSIDE, server: to, reference }, body));
     }
 
     /// Starts a process. Its starter is answered when init is done.
@@ -366,7 +363,7 @@ impl World {
             Fire::Deadline(pid) => {
                 self.signal(pid, Signal::Deadline);
             }
-            Fire::Outside(reference) => self.answer(OUTSIDE, reference, Answer::Timeout),
+            Fire::Outside(reference) => self.answer(Pid::OUTSIDE, reference, Answer::Timeout),
         }
         Goes::On
     }

@@ -1,9 +1,8 @@
 //! One process in full. OTP: `erlang:process_info/1`.
 
 use crate::look::inspect::ProcessInfo;
-use crate::pool::timer::TimerRef;
 use crate::process::body::{Body, Mail, RequestKind};
-use crate::words::code::{Bytes, From, Ref};
+use crate::words::code::{BodyKind, Bytes, From, Ref, TimerRef};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::{Fire, World};
@@ -110,4 +109,21 @@ impl Letter {
             Mail::Timeout(_) => return None,
         })
     }
+}
+
+/// Returns a process in full, each body of a message to it as `look` shows it.
+pub(crate) fn shown(look: &dyn Fn(BodyKind, Bytes) -> Bytes, mut details: ProcessDetails) -> ProcessDetails {
+    let letter = |letter| match letter {
+        Letter::Call(from, body) => Letter::Call(from, body.map(|body| look(BodyKind::Call, body))),
+        Letter::Cast(from, body) => Letter::Cast(from, look(BodyKind::Cast, body)),
+        Letter::Info(from, body) => Letter::Info(from, look(BodyKind::Info, body)),
+        other => other,
+    };
+    details.inside = details.inside.map(|mut inside| {
+        inside.mailbox = inside.mailbox.into_iter().map(letter).collect();
+        inside
+    });
+    let timers = details.timers.into_iter();
+    details.timers = timers.map(|(timer, body)| (timer, look(BodyKind::Info, body))).collect();
+    details
 }

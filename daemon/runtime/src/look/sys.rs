@@ -30,7 +30,7 @@ use crate::upgrade;
 use crate::words::code::{Behaviour, BodyKind, Bytes};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::{OUTSIDE, World};
+use crate::world::World;
 
 /// Why a system message was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -86,7 +86,7 @@ fn ask<R: Send + 'static>(
             done.send(Some(work(&world, body))).unwrap_or(());
         }
     };
-    world.tracer.fact(OUTSIDE, pid, what);
+    world.tracer.fact(Pid::OUTSIDE, pid, what);
     world.signal(pid, Signal::System(Box::new(system)));
     match answer.recv_timeout(timeout) {
         Ok(_begun) => answer.recv().ok().flatten().ok_or(SysError::Noproc(pid)),

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// How much is handed out at once: a job lets others run after each.
-pub(crate) const CHUNK: usize = 128;
+use crate::process::batch::CHUNK;
 
 /// A row that is handed out.
 #[derive(Debug)]

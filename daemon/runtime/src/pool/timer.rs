@@ -8,18 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use serde::{Deserialize, Serialize};
 
+use crate::words::code::TimerRef;
 use crate::words::contain::contained;
-
-/// A running timer. Plain data: a state may keep it over an upgrade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TimerRef {
-    /// When it fires, in nanoseconds since the node started; for an interval, the first time.
-    pub at_ns: u64,
-    /// Names the timer in the node's life.
-    pub id: u64,
-}
 
 /// No interval is shorter: a period of nothing would keep the thread busy for ever.
 const SHORTEST: Duration = Duration::from_millis(1);

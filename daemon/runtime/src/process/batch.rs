@@ -7,9 +7,10 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::pool::lanes::CHUNK;
+/// How many neighbours a job of the pool goes over at once: it lets others run after each chunk.
+pub(crate) const CHUNK: usize = 128;
 
-/// How many hold one count: as many as a job of the pool goes over at once.
+/// How many hold one count.
 const BATCH: u32 = CHUNK as u32;
 
 /// What a thread handed out last. It keeps nothing alive.

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::io::ets::TableEvent;
 use crate::io::port::PortEvent;
-use crate::pool::timer::TimerRef;
 use crate::process::batch::Batch;
 use crate::process::debug::Debug;
 use crate::process::gate::Round;
@@ -19,12 +18,11 @@ use crate::process::rows::Rows;
 use crate::process::shown;
 use crate::process::slot::Kind;
 use crate::upgrade::Shadow;
-use crate::words::code::{Bytes, Callback, From, Instance, Ref};
+use crate::words::code::{Bytes, Callback, From, Instance, Ref, TimerRef};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
-use crate::world::OUTSIDE;
 
 /// The types that make up a process, for the claim protocol.
 pub(crate) struct Process;
@@ -171,7 +169,7 @@ impl fmt::Display for Mail {
             write!(f, " {}", term::shown(body))?;
         }
         match from {
-            Some(OUTSIDE) | None => Ok(()),
+            Some(Pid::OUTSIDE) | None => Ok(()),
             Some(from) => write!(f, " from {from}"),
         }
     }

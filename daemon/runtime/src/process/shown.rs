@@ -3,7 +3,6 @@
 //! For this the app's code runs, so on the pool only: at a boundary of the process itself, where it parks or crashes, or as
 //! a job. Of a module that hides nothing nothing is asked.
 
-use crate::look::details::{Letter, ProcessDetails};
 use crate::process::body::{Mail, RequestKind};
 use crate::process::debug::{Logged, Way};
 use crate::words::code::{BodyKind, Bytes, Module};
@@ -48,24 +47,4 @@ pub(crate) fn logged(module: &dyn Module, mut logged: Logged) -> Logged {
     };
     logged.body = shown(module, kind, logged.body);
     logged
-}
-
-/// Returns a process in full, each body of a message to it as `look` shows it.
-pub(crate) fn details(
-    look: &dyn Fn(BodyKind, Bytes) -> Bytes,
-    mut details: ProcessDetails,
-) -> ProcessDetails {
-    let letter = |letter| match letter {
-        Letter::Call(from, body) => Letter::Call(from, body.map(|body| look(BodyKind::Call, body))),
-        Letter::Cast(from, body) => Letter::Cast(from, look(BodyKind::Cast, body)),
-        Letter::Info(from, body) => Letter::Info(from, look(BodyKind::Info, body)),
-        other => other,
-    };
-    details.inside = details.inside.map(|mut inside| {
-        inside.mailbox = inside.mailbox.into_iter().map(letter).collect();
-        inside
-    });
-    let timers = details.timers.into_iter();
-    details.timers = timers.map(|(timer, body)| (timer, look(BodyKind::Info, body))).collect();
-    details
 }

@@ -19,11 +19,11 @@ use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::process::body::{Answer, Env, RequestKind, Signal, Watch};
-use crate::words::code::Bytes;
+use crate::words::code::{Bytes, StopCause};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
-use crate::world::{OUTSIDE, Start, World};
+use crate::world::{Start, World};
 
 /// How long prep_stop may take. OTP has no bound; a stop must come to an end.
 pub const PREP_STOP: Duration = Duration::from_secs(5);
@@ -45,23 +45,6 @@ pub struct AppSpec {
     pub start_phases: Vec<(String, Bytes)>,
     /// Its environment: MessagePack values by key.
     pub env: BTreeMap<String, Bytes>,
-}
-
-/// Who stops an application; its prep_stop is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopCause {
-    /// Somebody stops this application.
-    #[default]
-    ByHand,
-    /// The node stops.
-    NodeStops,
-    /// The node stops, to start again at once.
-    NodeRestarts,
-    /// An upgrade restarts or removes the application, or takes back that it started it.
-    Upgrade,
-    /// Its tree has ended by itself; there is no root any more.
-    TreeEnded,
 }
 
 /// What the end of a running application means for the node. A stop that somebody asked for is no end in this sense.
@@ -501,7 +484,7 @@ fn start_process(
     let (done, answer) = mpsc::channel();
     let reference = world.ask(None, Box::new(move |answer| done.send(answer).unwrap_or(())));
     let app_env = Arc::clone(env);
-    let starter = Some((OUTSIDE, reference));
+    let starter = Some((Pid::OUTSIDE, reference));
     let pid = world.start(Start { code, app: app_env, args, parent, link: None, starter, watch: None });
     match world.wait_for(&answer, deadline) {
         Some(Answer::Reply(reply)) => Ok((pid, reply)),
@@ -534,7 +517,7 @@ pub(crate) fn on_exit(world: &World, pid: Pid, done: impl FnOnce(Exit) + Send + 
             });
         }),
     );
-    world.signal(pid, Signal::Monitor(Watch { watcher: OUTSIDE, reference, as_answer: true }));
+    world.signal(pid, Signal::Monitor(Watch { watcher: Pid::OUTSIDE, reference, as_answer: true }));
 }
 
 /// Stops an application: prep_stop, the tree, stop. OTP: `application:stop/1`.
@@ -551,7 +534,7 @@ pub(crate) fn stop(
         match (prepared, root) {
             // It may wait in prep_stop for ever, and would never come to its stop callback.
             (false, _) => world.signal(process, Signal::End(Exit::Killed)),
-            (true, None) => world.signal(process, Signal::Exit(OUTSIDE, Exit::shutdown())),
+            (true, None) => world.signal(process, Signal::Exit(Pid::OUTSIDE, Exit::shutdown())),
             // The end of its root made it run its stop callback and end.
             (true, Some(_)) => true,
         };
@@ -645,7 +628,7 @@ pub(crate) fn config_change(
 /// Ends a process like its parent would; says whether it is gone by the deadline.
 fn end(world: &Arc<World>, pid: Pid, exit: Exit, deadline: Instant) -> bool {
     let parent = world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.parent));
-    let from = parent.filter(|parent| *parent != Pid::NONE).unwrap_or(OUTSIDE);
+    let from = parent.filter(|parent| *parent != Pid::NONE).unwrap_or(Pid::OUTSIDE);
     world.signal(pid, Signal::Exit(from, exit));
     wait_gone(world, pid, deadline)
 }

@@ -8,7 +8,8 @@
 
 use std::fmt;
 
-use crate::tree::application::StopCause;
+use serde::{Deserialize, Serialize};
+
 use crate::tree::supervisor::Supervisor;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -49,6 +50,15 @@ impl Behaviour {
 /// Names an open request of a process, or a monitor that it holds; never used twice by one process.
 pub type Ref = u64;
 
+/// A running timer. Plain data: a state may keep it over an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerRef {
+    /// When it fires, in nanoseconds since the node started; for an interval, the first time.
+    pub at_ns: u64,
+    /// Names the timer in the node's life.
+    pub id: u64,
+}
+
 /// Where the answer to a call goes. OTP: `From`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct From {
@@ -87,6 +97,23 @@ pub enum Event<'a> {
     StartPhase(&'a [u8]),
     /// The application's environment changed: what `config_change` is told, MessagePack.
     ConfigChange(&'a [u8]),
+}
+
+/// Who stops an application; its prep_stop is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Somebody stops this application.
+    #[default]
+    ByHand,
+    /// The node stops.
+    NodeStops,
+    /// The node stops, to start again at once.
+    NodeRestarts,
+    /// An upgrade restarts or removes the application, or takes back that it started it.
+    Upgrade,
+    /// Its tree has ended by itself; there is no root any more.
+    TreeEnded,
 }
 
 /// The kinds of bodies that [`Module::accepts`] can be asked about.

@@ -21,6 +21,9 @@ pub struct Pid {
 impl Pid {
     /// The pid that no process has.
     pub const NONE: Self = Self { slot: 0, generation: 0 };
+
+    /// The asker outside the process world: the API, the release handler.
+    pub(crate) const OUTSIDE: Self = Self { slot: u32::MAX, generation: u32::MAX };
 }
 
 impl fmt::Display for Pid {

@@ -29,9 +29,9 @@ use crate::process::body::{
 use crate::process::gate::{Admission, Entrant, Round};
 use crate::process::link::{OnExit, on_exit};
 use crate::process::slot::{GateNumber, Hold, Slot};
-use crate::tree::application::{PREP_STOP, StopCause};
+use crate::tree::application::PREP_STOP;
 use crate::tree::supervisor;
-use crate::words::code::{Behaviour, Bytes, Event, Next, Outcome, Ref, Step};
+use crate::words::code::{Behaviour, Bytes, Event, Next, Outcome, Ref, Step, StopCause};
 use crate::words::contain::{Panicked, contained};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;

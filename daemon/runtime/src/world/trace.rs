@@ -22,7 +22,7 @@ use crate::process::body::{Mail, Signal};
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::{OUTSIDE, World};
+use crate::world::World;
 
 /// One thing that a process told another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Tracer {
         }
         match signal {
             Signal::Exit(from, exit) => self.show(*from, to, "exit", || Said::Reason(exit.clone())),
-            Signal::End(exit) => self.show(OUTSIDE, to, "exit", || Said::Reason(exit.clone())),
+            Signal::End(exit) => self.show(Pid::OUTSIDE, to, "exit", || Said::Reason(exit.clone())),
             _ => {}
         }
     }
@@ -200,7 +200,7 @@ impl Tracer {
         if let Some(eye) = &*self.eye.read()
             && eye.only.lets_pass(from, to, what)
         {
-            let process = |pid: Pid| Some(pid).filter(|pid| ![OUTSIDE, Pid::NONE].contains(pid));
+            let process = |pid: Pid| Some(pid).filter(|pid| ![Pid::OUTSIDE, Pid::NONE].contains(pid));
             (eye.tell)(Traced {
                 at: Instant::now(),
                 from: process(from),
