@@ -4,7 +4,6 @@
 //! while it boots is counted as well.
 
 use std::fs;
-use std::io;
 
 use reld_plan::Vsn;
 use serde::{Deserialize, Serialize};
@@ -102,10 +101,10 @@ impl Boots {
         Self { gave_way: self.gave_way.clone(), ..Self::default() }
     }
 
-    /// Returns what is known when a release has given way.
+    /// Returns what is known when a release gives way. Its attempts count until the other one is permanent.
     #[must_use]
-    pub fn given_way(gave_way: GaveWay) -> Self {
-        Self { gave_way: Some(gave_way), ..Self::default() }
+    pub(crate) fn gives_way(&self, gave_way: GaveWay) -> Self {
+        Self { gave_way: Some(gave_way), ..self.clone() }
     }
 
     /// Returns what is known when a release is to be tried by a restart, for which `back_to` steps in.
@@ -124,12 +123,7 @@ impl Boots {
     pub(crate) fn write(&self, root: &Root) -> Result<(), Error> {
         let path = root.boots_file();
         if *self == Self::default() {
-            return match root.disk().remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(Error::io("delete", &path)(error))
-                }
-                _ => Ok(()),
-            };
+            return root.delete(&path);
         }
         let text = toml::to_string(self).expect("counts and versions fit into a document");
         root.replace(&path, &text)
@@ -209,7 +203,7 @@ mod tests {
         let root = Root::new(folder.path());
         assert_eq!(Boots::read(&root), Boots::default());
         let gave_way = GaveWay { release: vsn(1), to: vsn(0), failed: 3 };
-        let boots = Boots::given_way(gave_way).begun(&vsn(0));
+        let boots = Boots::default().gives_way(gave_way).begun(&vsn(0));
         boots.write(&root).unwrap();
         assert_eq!(Boots::read(&root), boots);
         fs::write(root.boots_file(), "release = ").unwrap();

@@ -162,6 +162,15 @@ impl Root {
         self.sync(path.parent().unwrap_or(&self.path))
     }
 
+    /// Deletes a file for good: one that came back after a power cut would be taken for what is so now.
+    pub(crate) fn delete(&self, path: &Path) -> Result<(), Error> {
+        match self.disk.remove(path) {
+            Ok(()) => self.sync(path.parent().unwrap_or(&self.path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("delete", path)(error)),
+        }
+    }
+
     /// Writes a whole file that is not there yet.
     pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
         let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("make", path))?;

@@ -34,6 +34,8 @@ mod make;
 mod manifest;
 mod pack;
 mod package;
+#[cfg(test)]
+mod power_test;
 mod prune;
 mod releases_file;
 #[cfg(test)]

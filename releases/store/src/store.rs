@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reld_plan::{Config, Vsn};
 
-use crate::boots::Boots;
+use crate::boots::{Boots, GaveWay};
 use crate::claim::RootLock;
 use crate::disk::{Disk, RealDisk};
 use crate::documents::{self, Documents};
@@ -146,6 +146,22 @@ impl Store {
     /// [`Error::Io`]; what was noted before stands.
     pub fn note_boots(&self, boots: &Boots) -> Result<(), Error> {
         boots.write(&self.root)
+    }
+
+    /// Makes another release permanent in the place of one that failed to boot too often. Returns what is known about the
+    /// boots then, which is still to be noted.
+    ///
+    /// The reason is noted first: whenever the node stops, it does not boot the other release without one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Io`].
+    pub fn give_way(&mut self, gave_way: GaveWay) -> Result<Boots, Error> {
+        let to = gave_way.to.clone();
+        let boots = self.boots().gives_way(gave_way);
+        // A full disk must not keep a node from booting.
+        let _ = self.note_boots(&boots);
+        self.reboot_into(&to)?;
+        Ok(boots)
     }
 
     /// Forgets a release and deletes its files, but for the apps that other known releases use.
@@ -309,7 +325,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::boots::NextBoot;
+    use crate::boots::{ATTEMPTS_MAX, NextBoot};
     use crate::disk::double::{Fault as DiskFault, FaultyDisk};
     use crate::fixture::{self, Place};
     use crate::lifecycle::Status;
@@ -576,6 +592,27 @@ mod tests {
     #[test]
     fn a_full_disk_at_any_step_of_a_restart_into_a_release_leaves_a_consistent_root() {
         check_every_step(DiskFault::Once, with_both, reboot);
+    }
+
+    /// 1.1.0 is permanent, came after 1.0.0, and has failed to boot as often as it may.
+    fn failed(place: &Place) {
+        with_both(place);
+        let mut store = place.open();
+        commit(place, &mut store).unwrap();
+        let failed = Boots { release: Some(vsn("1.1.0")), failed: ATTEMPTS_MAX, ..Boots::default() };
+        store.note_boots(&failed).unwrap();
+    }
+
+    fn give_way(_: &Place, store: &mut Store) -> Result<(), Error> {
+        match store.boots().next(store.releases()) {
+            NextBoot::GiveWay(gave_way) => store.give_way(gave_way).map(drop),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_giving_way_leaves_a_consistent_root() {
+        check_every_step(DiskFault::Dead, failed, give_way);
     }
 
     #[test]

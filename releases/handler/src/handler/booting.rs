@@ -78,9 +78,8 @@ impl<N: Node> ReleaseHandler<N> {
             NextBoot::Idle => return Ok(None),
             NextBoot::Permanent(vsn) => vsn,
             NextBoot::GiveWay(gave_way) => {
-                self.store.reboot_into(&gave_way.to)?;
                 let vsn = gave_way.to.clone();
-                boots = Boots::given_way(gave_way);
+                boots = self.store.give_way(gave_way)?;
                 vsn
             }
         };
