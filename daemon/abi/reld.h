@@ -420,7 +420,7 @@ typedef struct reld_host {
     reld_status (*reply)(reld_from to, reld_buf body);
     /* Sends body as RELD_EVENT_INFO after after_ms; takes body. */
     reld_timer (*send_after)(reld_pid to, uint64_t after_ms, reld_buf body);
-    /* Stops a timer: OK when it had not fired yet, else REFUSED. */
+    /* Stops a timer: OK when it would have fired, or fired again, else REFUSED. */
     reld_status (*cancel_timer)(reld_timer timer);
     /* Opens a wait; its reference is answered with an empty reply after after_ms. */
     uint64_t (*sleep)(uint64_t after_ms);

@@ -567,7 +567,7 @@ pub struct Host {
     pub reply: unsafe extern "C" fn(to: From, body: Buf) -> Status,
     /// Sends `body` as [`EVENT_INFO`] after `after_ms`; takes `body`.
     pub send_after: unsafe extern "C" fn(to: Pid, after_ms: u64, body: Buf) -> Timer,
-    /// Stops a timer; [`OK`] when it had not fired yet, else [`REFUSED`].
+    /// Stops a timer; [`OK`] when it would have fired, or fired again, else [`REFUSED`].
     pub cancel_timer: unsafe extern "C" fn(timer: Timer) -> Status,
     /// Opens a wait; its reference is answered with an empty reply after `after_ms`.
     pub sleep: unsafe extern "C" fn(after_ms: u64) -> u64,

@@ -144,8 +144,8 @@ pub fn read_timer(timer: Timer) -> Option<Duration> {
     host::ask(|host| host.read_timer(timer)).ok().flatten().map(Duration::from_millis)
 }
 
-/// Stops a timer, or an interval; says whether it had not fired yet. Its message may already be in the mailbox.
-/// `[callback]`
+/// Stops a timer or an interval. Returns whether it would have fired, or fired again. A message that
+/// it has fired may still come. OTP: `erlang:cancel_timer/1`. `[callback]`
 pub fn cancel_timer(timer: Timer) -> bool {
     host::ask(|host| host.cancel_timer(timer)).unwrap_or(false)
 }

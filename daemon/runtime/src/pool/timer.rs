@@ -98,19 +98,19 @@ impl<T: Clone + Send + 'static> Timers<T> {
         timer
     }
 
-    /// Stops a timer; `None` when it has fired or was never there.
-    pub(crate) fn cancel(&self, timer: TimerRef) -> Option<T> {
+    /// Stops a timer; `false` when it has fired for the last time or was never there.
+    ///
+    /// An interval that fires at this very moment is stopped too; what it fires still comes.
+    pub(crate) fn cancel(&self, timer: TimerRef) -> bool {
         self.shared.state.lock().remove(timer)
     }
 
-    /// Returns how long a timer has still to run; `None` when it has fired or was never there.
+    /// Returns how long a timer has still to run, nothing while an interval fires; `None` when it
+    /// has fired for the last time or was never there.
     pub(crate) fn left(&self, timer: TimerRef) -> Option<Duration> {
         let state = self.shared.state.lock();
-        let now = state.place(timer);
-        state
-            .pending
-            .contains_key(&now)
-            .then(|| Duration::from_nanos(now.at_ns).saturating_sub(self.shared.epoch.elapsed()))
+        let next = state.next(timer)?;
+        Some(Duration::from_nanos(next.at_ns).saturating_sub(self.shared.epoch.elapsed()))
     }
 
     /// Returns how many timers are pending.
@@ -132,15 +132,19 @@ impl<T> Drop for Timers<T> {
 }
 
 impl<T> State<T> {
-    /// Returns where a timer stands now.
-    fn place(&self, timer: TimerRef) -> TimerRef {
-        self.intervals.get(&timer.id).map_or(timer, |interval| interval.next)
+    /// Returns where a timer stands that will fire, or fires and goes on.
+    fn next(&self, timer: TimerRef) -> Option<TimerRef> {
+        let interval = self.intervals.get(&timer.id).map(|interval| interval.next);
+        interval.or_else(|| self.pending.contains_key(&timer).then_some(timer))
     }
 
-    fn remove(&mut self, timer: TimerRef) -> Option<T> {
-        let now = self.place(timer);
-        self.intervals.remove(&timer.id);
-        self.pending.remove(&now)
+    fn remove(&mut self, timer: TimerRef) -> bool {
+        match self.intervals.remove(&timer.id) {
+            // While it fires it is not pending.
+            Some(interval) => drop(self.pending.remove(&interval.next)),
+            None => return self.pending.remove(&timer).is_some(),
+        }
+        true
     }
 
     /// Moves an interval that has fired on to its next time that is not over; one that was cancelled meanwhile is gone.
@@ -204,8 +208,7 @@ mod tests {
         timers.set(Duration::from_millis(30), 3);
         let cancelled = timers.set(Duration::from_millis(20), 2);
         timers.set(Duration::from_millis(1), 1);
-        assert_eq!(timers.cancel(cancelled), Some(2));
-        assert_eq!(timers.cancel(cancelled), None);
+        assert_eq!([timers.cancel(cancelled), timers.cancel(cancelled)], [true, false]);
         let next = || rx.recv_timeout(Duration::from_secs(5)).ok();
         assert_eq!([next(), next()], [Some(1), Some(3)]);
         timers.each(|timer, _| panic!("{timer:?} is still pending"));
@@ -221,13 +224,30 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1));
         }
-        // While it fires it is in no table.
-        assert!(timers.left(interval).is_none_or(|left| left <= Duration::from_millis(2)));
+        assert!(timers.left(interval).is_some_and(|left| left <= Duration::from_millis(2)));
         assert_eq!(timers.left(out), None);
-        // It may be firing at this very moment; then there is nothing to give back, and still it does not go on.
-        timers.cancel(interval);
+        // It may be firing at this very moment; still it does not go on.
+        assert!(timers.cancel(interval));
         assert_eq!(timers.left(interval), None);
         while rx.recv_timeout(Duration::from_millis(20)).is_ok() {}
+        assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn an_interval_is_cancelled_while_it_fires() {
+        let timers = Arc::new(Timers::new());
+        let (inside, (tx, rx)) = (Arc::downgrade(&timers), mpsc::channel());
+        let (begun, begins) = mpsc::channel();
+        timers.start(move |()| {
+            let interval = begins.recv().expect("it was set");
+            let timers = inside.upgrade().expect("the test holds them");
+            let seen = (timers.left(interval), timers.cancel(interval), timers.cancel(interval));
+            tx.send(seen).unwrap_or(());
+            Goes::On
+        });
+        begun.send(timers.set_every(Duration::from_millis(1), ())).expect("it fires");
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok((Some(Duration::ZERO), true, false)));
+        drop(begun);
         assert_eq!(timers.len(), 0);
     }
 
@@ -257,8 +277,8 @@ mod tests {
         let timer = TimerRef { at_ns: 100, id: 1 };
         state.intervals.insert(1, Interval { next: timer, every: Duration::from_nanos(10) });
         state.move_on(timer, Duration::from_nanos(135), ());
-        assert_eq!(state.place(timer), TimerRef { at_ns: 140, id: 1 });
-        assert_eq!(state.remove(timer), Some(()));
+        assert_eq!(state.next(timer), Some(TimerRef { at_ns: 140, id: 1 }));
+        assert!(state.remove(timer));
         state.move_on(timer, Duration::from_nanos(145), ());
         assert_eq!(state.pending.len(), 0);
     }
@@ -270,7 +290,7 @@ mod tests {
         let all: Vec<_> =
             (0..100_000).map(|n| timers.set(Duration::from_secs(3600 + u64::from(n) % 977), n)).collect();
         assert_eq!(timers.len(), 100_000);
-        let cancelled = all.into_iter().filter(|timer| timers.cancel(*timer).is_some()).count();
+        let cancelled = all.into_iter().filter(|timer| timers.cancel(*timer)).count();
         assert_eq!((cancelled, timers.len()), (100_000, 0));
     }
 }

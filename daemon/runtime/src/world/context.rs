@@ -352,12 +352,12 @@ pub fn read_timer(timer: TimerRef) -> Result<Option<Duration>, Refused> {
     with(|world, _| world.timers.left(timer))
 }
 
-/// Stops a timer; says whether it had not fired yet.
+/// Stops a timer; says whether it would have fired, or fired again.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
 pub fn cancel_timer(timer: TimerRef) -> Result<bool, Refused> {
-    with(|world, _| world.timers.cancel(timer).is_some())
+    with(|world, _| world.timers.cancel(timer))
 }
 
 /// Opens a wait that is answered after that time.
