@@ -6,11 +6,13 @@ mod conversion;
 mod foresee;
 mod journal;
 mod libraries;
+mod shared;
+mod spec;
 mod stops;
 mod window;
 mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,33 +21,26 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
-    Gate, Image, Interrupt, Library, Look, ModuleName, Node, NodeError, OldCode, Outsider, Passage, Pause,
-    Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staging, Tried, Vsn,
+    Gate, Held, Idle, Image, Interrupt, Library, Look, ModuleName, Node, NodeError, OldCode, Outsider,
+    Passage, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staged, Staging,
+    Switched, Tried, Vsn,
 };
 use reld_loader::Loader;
 use reld_runtime::{self as runtime, Runtime};
 
-use self::apps::{Environments, runtime_spec};
-use self::journal::Over;
+use self::apps::{Apps, Environments};
+use self::foresee::Forecast;
 use self::libraries::{Harmless, Libraries};
+pub(crate) use self::shared::Shared;
+use self::spec::runtime_spec;
 use self::stops::Stops;
-use self::window::Window;
+use self::window::{Over, Window};
+pub(crate) use self::words::chain;
 use self::words::runtime_pid;
 use crate::ask::Answers;
 
 /// How long killed processes are waited for.
 const KILL_GRACE: Duration = Duration::from_secs(1);
-
-/// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// The apps of the release that runs.
-    pub(crate) apps: BTreeMap<AppName, AppSpec>,
-    /// When a module's code became old.
-    pub(crate) old_since: HashMap<String, Instant>,
-    /// Whether code was changed by hand since the boot.
-    pub(crate) dirty: bool,
-}
 
 /// The node of this daemon.
 #[derive(Debug)]
@@ -102,6 +97,14 @@ impl RuntimeNode {
         self.left.load(Ordering::Relaxed)
     }
 
+    fn apps(&self) -> Apps<'_> {
+        Apps { runtime: &self.runtime, shared: &self.shared, window: self.window.as_ref() }
+    }
+
+    fn forecast(&self) -> Forecast<'_> {
+        Forecast { runtime: &self.runtime, answers: &self.answers, left: &self.left }
+    }
+
     /// Loads one app's library by hand: its modules become current at once.
     pub(crate) fn load_by_hand(
         &mut self,
@@ -136,6 +139,11 @@ impl RuntimeNode {
     }
 }
 
+/// Returns the window of a verb that took a token of one.
+fn opened(window: &mut Option<Window>) -> &mut Window {
+    window.as_mut().expect("a token of a window comes from its staging")
+}
+
 /// Why a library was not loaded by hand.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadByHandError {
@@ -147,11 +155,11 @@ pub(crate) enum LoadByHandError {
 
 impl Node for RuntimeNode {
     fn old_code(&self) -> Vec<OldCode> {
-        self.code_that_is_old()
+        journal::old_code(&self.runtime)
     }
 
     fn outsiders(&self, modules: &[ModuleName]) -> Vec<Outsider> {
-        self.outside(modules)
+        journal::outsiders(&self.runtime, modules)
     }
 
     fn successor(&self) -> Result<Vsn, NodeError> {
@@ -159,23 +167,23 @@ impl Node for RuntimeNode {
     }
 
     fn comparison(&self) -> Comparison {
-        self.compared()
+        journal::comparison(&self.runtime, self.window.as_ref(), &self.over)
     }
 
     fn supervisor(&self, place: &str) -> Option<Pid> {
-        self.supervisor_at(place).ok().map(words::pid)
+        calls::supervisor_at(&self.runtime, place).ok().map(words::pid)
     }
 
     fn refuses(&self, library: &Library, call: &Apply) -> Option<String> {
-        self.refuses_call(library, call)
+        self.forecast().refuses_call(library, call)
     }
 
     fn children(&self, supervisor: Pid) -> Option<Vec<Child>> {
-        self.children_of(runtime_pid(supervisor))
+        calls::children_of(&self.runtime, runtime_pid(supervisor))
     }
 
     fn crashes(&self) -> Vec<Exited> {
-        self.crashed()
+        journal::crashes(&self.runtime)
     }
 
     fn residents(&self) -> Vec<Resident> {
@@ -183,15 +191,15 @@ impl Node for RuntimeNode {
     }
 
     fn which_applications(&self) -> BTreeMap<AppName, Option<Pid>> {
-        self.running()
+        self.apps().running()
     }
 
     fn fallen(&self) -> Vec<(AppName, String)> {
-        self.fallen_apps()
+        self.apps().fallen()
     }
 
     fn processes_of(&self, app: &AppName) -> Vec<Process> {
-        self.processes_of_app(app)
+        self.apps().processes_of(app)
     }
 
     fn probe(&self, library: &Library) -> Result<Tried, NodeError> {
@@ -203,7 +211,7 @@ impl Node for RuntimeNode {
     }
 
     fn foresee(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
-        self.foreseen(coming, look)
+        self.forecast().foreseen(coming, look)
     }
 
     fn threads(&self, app: &AppName, vsn: &Vsn) -> usize {
@@ -226,86 +234,119 @@ impl Node for RuntimeNode {
         Ok(())
     }
 
-    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
-        self.open_window(staging)
+    fn stage(&mut self, idle: Idle, staging: &Staging) -> Result<Staged, NodeError> {
+        self.window = Some(Window::open(&self.runtime, &mut self.libraries, staging)?);
+        if !staging.continues {
+            self.environments.clear();
+        }
+        Ok(idle.stage())
     }
 
-    fn unstage(&mut self) {
-        self.forget_window();
+    fn unstage(&mut self, _: Staged) {
+        if let Some(window) = self.window.take() {
+            window.forget();
+        }
     }
 
     fn start_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
-        self.start_app(app, deadline)
+        self.apps().start(app, deadline)
     }
 
     fn stop_application(&mut self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
-        self.stop_app(app, deadline)
+        self.apps().stop(app, deadline)
     }
 
     fn unload_application(&mut self, app: &AppName) {
-        self.forget_app(app);
+        self.apps().forget(app);
     }
 
     fn apply(&mut self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
-        self.apply_function(call, deadline)
+        calls::apply(&self.runtime, call, deadline)
     }
 
     fn call(&mut self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError> {
-        self.call_built_in(call, deadline)
+        calls::built_in(self.apps(), call, deadline)
     }
 
     fn stop_children(&mut self, _modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError> {
-        self.stop_held(deadline)
+        self.stops.stop(&self.runtime, deadline)
     }
 
     fn start_children(&mut self, modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError> {
-        self.start_stopped(modules, deadline)
+        self.stops.start(&self.runtime, modules, deadline)
     }
 
     fn config_change(&mut self, deadline: Instant) -> Vec<String> {
         let before = std::mem::take(&mut self.environments);
-        self.tell_changes(before, deadline)
+        self.apps().announce(before, deadline)
     }
 
-    fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError> {
-        let Some(window) = &mut self.window else { return Ok(Raised::default()) };
-        let raised = window.raise(&self.runtime, gate, deadline)?;
-        self.hold_stopped(gate);
-        Ok(raised)
+    fn raise(
+        &mut self,
+        staged: Staged,
+        gate: &Gate,
+        deadline: Instant,
+    ) -> Result<(Held, Raised), (Staged, NodeError)> {
+        let Self { window, runtime, stops, .. } = self;
+        let window = opened(window);
+        match window.raise(runtime, gate, deadline) {
+            Ok(raised) => {
+                stops.hold(runtime, window.stopped(runtime, gate), Instant::now() + KILL_GRACE);
+                Ok((staged.hold(), raised))
+            }
+            Err(error) => Err((staged, error)),
+        }
     }
 
     fn precopy(
         &mut self,
+        _: &Staged,
         gate: &Gate,
         passages: &[Passage],
         limit: Duration,
     ) -> Result<Precopied, NodeError> {
-        let leaving = gate.leaving.iter().filter_map(|child| self.leaving(child)).collect();
-        let Some(window) = &mut self.window else { return Ok(Precopied::default()) };
-        window.precopy(&self.runtime, gate, leaving, passages, limit)
+        let Self { window, runtime, .. } = self;
+        let leaving = gate.leaving.iter().filter_map(|child| calls::leaving(runtime, child)).collect();
+        opened(window).precopy(runtime, gate, leaving, passages, limit)
     }
 
-    fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError> {
-        let Some(window) = &self.window else { return Ok(Converted::default()) };
-        window.convert(&self.runtime, conversion, limit)
+    fn convert(
+        &mut self,
+        _: &Held,
+        conversion: &Conversion,
+        limit: Duration,
+    ) -> Result<Converted, NodeError> {
+        opened(&mut self.window).convert(&self.runtime, conversion, limit)
     }
 
-    fn discard(&mut self) {
-        if let Some(window) = &mut self.window {
-            window.discard();
+    fn discard(&mut self, _: &Staged) {
+        opened(&mut self.window).discard();
+    }
+
+    fn switch(&mut self, held: Held) -> Switched {
+        let Self { window, runtime, shared, environments, .. } = self;
+        opened(window).switch(runtime, shared, || {
+            if environments.is_empty() {
+                *environments = apps::environments(runtime);
+            }
+        });
+        held.switch()
+    }
+
+    fn lower(&mut self, held: Held) -> (Staged, Pause) {
+        let pause = opened(&mut self.window).lower();
+        self.stops.let_go(&self.runtime, Instant::now() + KILL_GRACE);
+        (held.lower(), pause)
+    }
+
+    fn resume(&mut self, _: &Switched) -> Pause {
+        opened(&mut self.window).lower()
+    }
+
+    fn sweep(&mut self, _: Switched, deadline: Instant) {
+        if let Some(window) = self.window.take() {
+            self.over = window.sweep(deadline);
         }
-    }
-
-    fn switch(&mut self) {
-        self.switch_window();
-    }
-
-    fn lower(&mut self) -> Pause {
-        self.lower_gate()
-    }
-
-    fn sweep(&mut self, deadline: Instant) {
-        self.sweep_window(deadline);
     }
 
     fn kill(&mut self, pids: &[Pid]) {
@@ -320,19 +361,8 @@ impl Node for RuntimeNode {
         method: PurgeMethod,
         deadline: Instant,
     ) -> Purged {
-        let purged = self.purge_each(slot, modules, method, deadline);
+        let purged = journal::purge(&self.runtime, slot, modules, method, deadline);
         self.libraries.drop_unused(&self.runtime);
         purged
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -8,9 +8,9 @@ use reld_plan::{AppName, Apply, Behaviours, BuiltIn, ModuleName, PurgeMethod, Vs
 use crate::error::NodeError;
 use crate::interrupt::Interrupt;
 use crate::node::{
-    AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate,
-    Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause,
-    Precopied, Purged, Raised, Resident, Slot, Staging, StateChange, Tried, Unrest,
+    AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate, Held,
+    Idle, Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage,
+    Pause, Precopied, Purged, Raised, Resident, Slot, Staged, Staging, StateChange, Switched, Tried, Unrest,
 };
 use crate::process::{Pid, Process};
 
@@ -71,7 +71,7 @@ pub(crate) struct Fake {
 pub(crate) struct World {
     pub(crate) images: BTreeMap<Image, (AppName, Vsn)>,
     pub(crate) modules: BTreeMap<ModuleName, Slots>,
-    pub(crate) staged: Option<Staged>,
+    pub(crate) staged: Option<StagedWorld>,
     pub(crate) apps: BTreeMap<AppName, (Vsn, serde_json::Map<String, serde_json::Value>)>,
     pub(crate) running_apps: BTreeSet<AppName>,
     pub(crate) processes: BTreeMap<Pid, Proc>,
@@ -90,7 +90,7 @@ pub(crate) struct Slots {
 
 /// What a [`Staging`] became.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Staged {
+pub(crate) struct StagedWorld {
     modules: BTreeMap<ModuleName, Image>,
     removals: Vec<ModuleName>,
     at_once: Vec<ModuleName>,
@@ -112,6 +112,19 @@ pub(crate) struct Proc {
 }
 
 impl Fake {
+    /// Lowers the gate; processes that are to be stopped stay as they are.
+    fn let_go(&mut self) -> Pause {
+        assert!(!self.world.gate.is_empty(), "the gate is lowered without being raised");
+        self.world.gate.clear();
+        self.doomed.clear();
+        let held = self.world.processes.iter_mut().filter(|(_, process)| process.is_held);
+        let processes = held.map(|(pid, process)| {
+            process.is_held = self.held.contains(pid);
+            process.serve();
+        });
+        Pause { p50_us: 10, p99_us: 20, max_us: 30, processes: processes.count() }
+    }
+
     /// Starts a process of a module's current (or else staged) code.
     pub(crate) fn spawn(&mut self, module: &str, kind: Option<OutsiderKind>) -> Pid {
         let module: ModuleName = module.parse().unwrap();
@@ -415,7 +428,7 @@ impl Node for Fake {
         Ok(())
     }
 
-    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError> {
+    fn stage(&mut self, idle: Idle, staging: &Staging) -> Result<Staged, NodeError> {
         if self.fails("stage") {
             let module = staging.modules.keys().next().cloned().unwrap_or_else(|| "none".parse().unwrap());
             return Err(NodeError::Stage { module, reason: "name taken".to_owned() });
@@ -424,16 +437,16 @@ impl Node for Fake {
         self.exits.clear();
         let loaded = staging.apps.iter().filter(|app| !app.start_type.starts());
         self.loaded = loaded.map(|app| app.name.clone()).collect();
-        self.world.staged = Some(Staged {
+        self.world.staged = Some(StagedWorld {
             modules: staging.modules.clone(),
             removals: staging.removals.clone(),
             at_once: staging.at_once.clone(),
             apps: staging.apps.iter().map(app).collect(),
         });
-        Ok(())
+        Ok(idle.stage())
     }
 
-    fn unstage(&mut self) {
+    fn unstage(&mut self, _: Staged) {
         self.world.staged = None;
     }
 
@@ -533,7 +546,13 @@ impl Node for Fake {
 
     /// Fails when it has converted, or tried on the way back, all but the last process of the last
     /// module, and leaves nothing of that.
-    fn precopy(&mut self, gate: &Gate, passages: &[Passage], _: Duration) -> Result<Precopied, NodeError> {
+    fn precopy(
+        &mut self,
+        staged: &Staged,
+        gate: &Gate,
+        passages: &[Passage],
+        _: Duration,
+    ) -> Result<Precopied, NodeError> {
         assert!(self.world.gate.is_empty(), "pre-copied inside the pause");
         let fails = self.fails("precopy");
         let spared = [OrphanPolicy::Kill, OrphanPolicy::Ignore].contains(&gate.orphans);
@@ -553,7 +572,7 @@ impl Node for Fake {
             self.tried.extend(pids.into_iter().filter(|_| back.is_some()));
         }
         if fails {
-            self.discard();
+            self.discard(staged);
             return Err(match last {
                 Some((pid, module)) => self.change_code_error(pid, &module),
                 None => self.nobody(passages.first().map(|passage| &passage.conversion.module)),
@@ -561,13 +580,18 @@ impl Node for Fake {
         }
         let trial = if self.tried.is_empty() { Duration::ZERO } else { Duration::from_micros(7) };
         if !self.tried.is_empty() && self.fails("trial") {
-            self.discard();
+            self.discard(staged);
             return Err(self.no_way_back());
         }
         Ok(Precopied { processes, rounds: 1, trial })
     }
 
-    fn raise(&mut self, gate: &Gate, _: Instant) -> Result<Raised, NodeError> {
+    fn raise(
+        &mut self,
+        staged: Staged,
+        gate: &Gate,
+        _: Instant,
+    ) -> Result<(Held, Raised), (Staged, NodeError)> {
         assert!(self.world.gate.is_empty(), "the gate is raised twice");
         let fails = self.fails("raise");
         let unrest = |process: &Proc| {
@@ -590,7 +614,7 @@ impl Node for Fake {
         };
         let held = self.listed(|pid, process| unrest(process).is_some() && !spared(pid, process));
         if fails || !aborting.is_empty() {
-            return Err(NodeError::NotAtRest { processes: aborting, after_ms: 1000 });
+            return Err((staged, NodeError::NotAtRest { processes: aborting, after_ms: 1000 }));
         }
         for process in &held {
             if let Some(process) = self.world.processes.get_mut(&process.pid) {
@@ -605,11 +629,12 @@ impl Node for Fake {
         let shadowed = self.world.processes.iter().filter(|(_, process)| process.shadow.is_some());
         let precopied = shadowed.clone().count();
         let tried = shadowed.filter(|(pid, _)| self.tried.contains(pid)).count();
-        Ok(Raised { at_rest: held.len() - doomed.len(), precopied, tried, left, doomed })
+        let at_rest = held.len() - doomed.len();
+        Ok((staged.hold(), Raised { at_rest, precopied, tried, left, doomed }))
     }
 
     /// Fails half-way: all but the last process that has no shadow yet are converted by then.
-    fn convert(&mut self, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
+    fn convert(&mut self, _: &Held, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
         let module = &conversion.module;
         assert!(self.world.gate.contains(module), "{module} is converted outside the gate");
         let fails = self.fails("convert");
@@ -627,12 +652,12 @@ impl Node for Fake {
         }
     }
 
-    fn discard(&mut self) {
+    fn discard(&mut self, _: &Staged) {
         self.world.processes.values_mut().for_each(|process| process.shadow = None);
     }
 
-    fn switch(&mut self) {
-        let Staged { modules, removals, apps, .. } = self.world.staged.take().unwrap();
+    fn switch(&mut self, held: Held) -> Switched {
+        let StagedWorld { modules, removals, apps, .. } = self.world.staged.take().unwrap();
         for (module, image) in &modules {
             self.flip(module, Some(*image));
         }
@@ -643,24 +668,19 @@ impl Node for Fake {
                 (process.image, process.state) = (image, state);
             }
         }
+        held.switch()
     }
 
-    fn lower(&mut self) -> Pause {
-        assert!(!self.world.gate.is_empty(), "the gate is lowered without being raised");
-        self.world.gate.clear();
-        self.doomed.clear();
-        if self.world.staged.is_some() {
-            self.held.clear();
-        }
-        let held = self.world.processes.iter_mut().filter(|(_, process)| process.is_held);
-        let processes = held.map(|(pid, process)| {
-            process.is_held = self.held.contains(pid);
-            process.serve();
-        });
-        Pause { p50_us: 10, p99_us: 20, max_us: 30, processes: processes.count() }
+    fn lower(&mut self, held: Held) -> (Staged, Pause) {
+        self.held.clear();
+        (held.lower(), self.let_go())
     }
 
-    fn sweep(&mut self, _: Instant) {
+    fn resume(&mut self, _: &Switched) -> Pause {
+        self.let_go()
+    }
+
+    fn sweep(&mut self, _: Switched, _: Instant) {
         let is_held = |(pid, process): (&Pid, &Proc)| process.is_held && !self.held.contains(pid);
         assert!(!self.world.processes.iter().any(is_held), "swept inside the pause");
     }

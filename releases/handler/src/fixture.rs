@@ -7,10 +7,11 @@ use reld_store::{Digest, KnownRelease, Status};
 
 use crate::fake::{Fake, World};
 use crate::interrupt::Interrupt;
+use crate::limits::Limits;
 use crate::node::{AppSpec, Library};
 use crate::program::{InstallOptions, Material, programs};
 use crate::report::Report;
-use crate::saga::{self, Limits};
+use crate::saga;
 use crate::step::Program;
 use crate::trial::Outlook;
 

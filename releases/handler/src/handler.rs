@@ -18,12 +18,12 @@ use crate::check::{Check, Prepared, other_daemon, prepare};
 use crate::error::{Error, Obstacle};
 use crate::foresight::{Foresight, foresee_load};
 use crate::interrupt::Interrupt;
+use crate::limits::Limits;
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Library, Look, Node};
 use crate::process::Pid;
 use crate::program::InstallOptions;
 use crate::renamed;
-use crate::saga::Limits;
 use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.

@@ -12,12 +12,12 @@ use crate::event::{Event, Observer};
 use crate::fake::Fake;
 use crate::fixture::{app_toml, appup_toml, release_toml};
 use crate::handler::{ReleaseHandler, Watched};
+use crate::limits::Limits;
 use crate::lineup::SingleApp;
 use crate::node::{Image, OrphanPolicy, OutsiderKind};
 use crate::order::{End, Ended, Order};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
-use crate::saga::Limits;
 use crate::settle::Settle;
 
 const ABI: Abi = Abi { major: 1, minor: 0 };

@@ -34,6 +34,7 @@ mod foresight;
 mod guard;
 mod handler;
 mod interrupt;
+mod limits;
 mod lineup;
 mod node;
 mod order;
@@ -78,12 +79,13 @@ pub use event::{Event, Journey, Observer, Progress};
 pub use foresight::Foresight;
 pub use handler::{Checker, ReleaseHandler, Watched};
 pub use interrupt::{Interrupt, Wish};
+pub use limits::Limits;
 pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
-    ForeseenChildren, ForeseenRefusal, Gate, Image, LeavingChild, Library, Lingerer, Look, Member, Node,
-    OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied, Purged, Raised, Refusable,
-    Resident, Slot, Staging, StateChange, Tried, Unrest,
+    ForeseenChildren, ForeseenRefusal, Gate, Held, Idle, Image, LeavingChild, Library, Lingerer, Look,
+    Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied, Purged, Raised,
+    Refusable, Resident, Slot, Staged, Staging, StateChange, Switched, Tried, Unrest,
 };
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
@@ -98,6 +100,5 @@ pub use reld_store::{
     Unpacked,
 };
 pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
-pub use saga::Limits;
 pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};
 pub use trial::Need;

@@ -9,7 +9,9 @@
 //! - **The old thing is kept until [`switch`](Node::switch)**, so undoing is putting back. The verbs that only put
 //!   back or flip tables in memory have no way to fail.
 //!
-//! The verbs are called from one thread, one at a time, in this order (in brackets what takes a verb back):
+//! The verbs are called from one thread, one at a time, in this order (in brackets the verb that
+//! takes one back). The verbs of a window take the token of their phase, and return that of the next:
+//! see `token.rs`.
 //!
 //! ```text
 //! load [unload] .. apply [apply]        functions of current code; children get other ids
@@ -21,7 +23,7 @@
 //! convert [discard], apply [apply]      shadow states of those that have none, or ran since
 //! comparison                            nobody was forgotten
 //! switch                                the point of no return
-//! kill, lower, sweep, config_change, stop_.., unload_application, stop_children, purge
+//! kill, resume, sweep, config_change, stop_.., unload_application, stop_children, purge
 //!                                       can leave something over, never fail the upgrade
 //! start_children, call                  where one fails, the handler goes back by a downgrade
 //! ```
@@ -32,6 +34,7 @@ mod foreseen;
 mod gate;
 mod journal;
 mod library;
+mod token;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -44,6 +47,7 @@ pub use foreseen::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Re
 pub use gate::{Gate, LeavingChild, Member, OrphanPolicy, Pause, Precopied, Raised, Unrest};
 pub use journal::{Child, Comparison, Exited, Outsider, OutsiderKind};
 pub use library::{Image, Library, Lingerer, OldCode, Purged, Resident, Slot, Tried};
+pub use token::{Held, Idle, Staged, Switched};
 
 use crate::error::NodeError;
 use crate::interrupt::Interrupt;
@@ -139,10 +143,10 @@ pub trait Node {
     /// Makes modules, removals and app specs the next current ones, and begins the journal.
     ///
     /// Until the switch only conversions and starts that the handler asks for see them.
-    fn stage(&mut self, staging: &Staging) -> Result<(), NodeError>;
+    fn stage(&mut self, idle: Idle, staging: &Staging) -> Result<Staged, NodeError>;
 
     /// Forgets what was staged.
-    fn unstage(&mut self);
+    fn unstage(&mut self, staged: Staged);
 
     /// Starts an app of the staged specs, or after the switch of the current ones; returns when it runs.
     ///
@@ -204,8 +208,13 @@ pub trait Node {
     /// # Errors
     /// As [`convert`](Node::convert), and [`NodeError::NoWayBack`]. Nobody was held, and no shadow
     /// state is left.
-    fn precopy(&mut self, gate: &Gate, passages: &[Passage], limit: Duration)
-    -> Result<Precopied, NodeError>;
+    fn precopy(
+        &mut self,
+        staged: &Staged,
+        gate: &Gate,
+        passages: &[Passage],
+        limit: Duration,
+    ) -> Result<Precopied, NodeError>;
 
     /// Raises the gate: holds starts of the members' modules, lets the members drain, returns when all are at rest.
     ///
@@ -218,10 +227,14 @@ pub trait Node {
     ///
     /// # Errors
     /// [`NodeError::NotAtRest`] names every member under [`Unrest::Abort`] that did not come to rest in time.
-    fn raise(&mut self, gate: &Gate, deadline: Instant) -> Result<Raised, NodeError>;
+    fn raise(
+        &mut self,
+        staged: Staged,
+        gate: &Gate,
+        deadline: Instant,
+    ) -> Result<(Held, Raised), (Staged, NodeError)>;
 
-    /// Converts the states of those members of one module to shadow states that have none. [gate raised] OTP:
-    /// `code_change`.
+    /// Converts the states of those members of one module to shadow states that have none. OTP: `code_change`.
     ///
     /// The live states are not touched, and what a conversion sends is kept until the switch. The limit is for each state
     /// by itself, so that more processes have more time.
@@ -229,27 +242,36 @@ pub trait Node {
     /// # Errors
     /// [`NodeError::ChangeCode`] or [`NodeError::ChangeCodeTimedOut`], naming the process, or [`NodeError::Starved`]. Shadow states made before
     /// the error, by this call too, stay until [`discard`](Node::discard).
-    fn convert(&mut self, conversion: &Conversion, limit: Duration) -> Result<Converted, NodeError>;
+    fn convert(
+        &mut self,
+        held: &Held,
+        conversion: &Conversion,
+        limit: Duration,
+    ) -> Result<Converted, NodeError>;
 
     /// Drops all shadow states and what their conversions sent.
-    fn discard(&mut self);
+    fn discard(&mut self, staged: &Staged);
 
-    /// Makes everything that is staged current, and the shadow states the states. [gate raised]
+    /// Makes everything that is staged current, and the shadow states the states.
     ///
     /// In memory, a few pointers. What was current becomes old; what was old already is *condemned*: it is no longer
     /// found by name, and [`purge`](Node::purge) of [`Slot::Condemned`] ends it. Where the very image in the old slot
     /// becomes current again, the slots are swapped and nothing is condemned.
     ///
     /// At boot there is no gate, and nobody who could be at rest.
-    fn switch(&mut self);
+    fn switch(&mut self, held: Held) -> Switched;
 
-    /// Lowers the gate: held starts go on, members take their mail. Says how long each member was held.
-    fn lower(&mut self) -> Pause;
+    /// Lowers the gate before the switch: held starts go on, members take their mail, in old code.
+    /// Says how long each member was held.
+    fn lower(&mut self, held: Held) -> (Staged, Pause);
 
-    /// Moves the shadow states that nobody has taken yet into place and drops the old states. `[switched]`
+    /// Lowers the gate after the switch: as [`lower`](Node::lower), in new code.
+    fn resume(&mut self, switched: &Switched) -> Pause;
+
+    /// Moves the shadow states that nobody has taken yet into place and drops the old states.
     ///
     /// Returns when no member holds a state of old code, or at the deadline.
-    fn sweep(&mut self, deadline: Instant);
+    fn sweep(&mut self, switched: Switched, deadline: Instant);
 
     /// Kills processes; those that are gone already do not matter.
     fn kill(&mut self, pids: &[Pid]);

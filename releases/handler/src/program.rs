@@ -11,10 +11,10 @@
 //! restart_application till                StopApplication, and StartApplication right after Stage
 //! load counter, load counter_sup          Stage
 //! start_application shop                  StartApplication
-//! suspend [counter counter_sup]           Precopy, Raise, Convert (soft) of what has no code_change
+//! suspend [counter counter_sup]           the gate, Convert (soft) of what has no code_change
 //! code_change counter                     Convert
-//! switch                                  Compare | the switch | KillDoomed, Lower, Sweep, Purge of condemned code
-//! resume [..]                             (done by Lower)
+//! switch                                  | the switch | Purge of condemned code
+//! resume [..]                             (done by the switch)
 //! apply supervisor:restart_child(..)      Call
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```
@@ -37,7 +37,7 @@ use crate::node::{
     Unrest,
 };
 use crate::settle::CrashPolicy;
-use crate::step::{Blueprint, Effect, Finish, Numbered, Precopy, Program};
+use crate::step::{Blueprint, Effect, Finish, Inside, Numbered, Precopy, Program};
 use crate::trial::Back;
 
 /// What OTP calls `infinity`: every wait of the handler has a bound, and this is its largest.
@@ -214,7 +214,6 @@ struct Builder<'a> {
     /// The number of the step, counted from 1 as the script prints it.
     step: usize,
     is_staged: bool,
-    is_raised: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -230,17 +229,7 @@ impl<'a> Builder<'a> {
         let (expected, steps) = (expected.collect(), script.steps.len());
         let program = Program { expected, steps, ..Program::default() };
         let steps = &script.steps[window.clone()];
-        Self {
-            script,
-            steps,
-            window,
-            material,
-            options,
-            program,
-            step: 0,
-            is_staged: false,
-            is_raised: false,
-        }
+        Self { script, steps, window, material, options, program, step: 0, is_staged: false }
     }
 
     fn program(mut self) -> Program {
@@ -265,7 +254,7 @@ impl<'a> Builder<'a> {
             Action::StartApplication { app, .. } | Action::LoadApplication { app } => self.start(app),
             Action::Suspend { modules } => self.raise(modules),
             Action::CodeChange { .. } => {
-                conversion(action).into_iter().for_each(|c| self.before(Effect::Convert(c)));
+                conversion(action).into_iter().for_each(|conversion| self.convert(conversion));
             }
             Action::Switch => self.switch(),
             Action::StopApplication { app } => self.after(Finish::StopApplication(app.clone())),
@@ -274,7 +263,7 @@ impl<'a> Builder<'a> {
             Action::Start { modules } => self.after(Finish::StartChildren(modules.clone())),
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
-            // Done by lowering the gate.
+            // Done when the gate is lowered.
             Action::Resume { .. } => {}
             // Refused as an obstacle.
             Action::SyncNodes { .. } => {}
@@ -319,7 +308,7 @@ impl<'a> Builder<'a> {
         let apps = self.material.apps.clone();
         let continues = self.material.continues || self.window.start > 0;
         let removals = self.removals();
-        self.before(Effect::Stage(Blueprint { modules, removals, apps, at_once, continues }));
+        self.program.stage = self.numbered(Blueprint { modules, removals, apps, at_once, continues });
         for app in restarted {
             self.before(Effect::StartApplication(app.clone()));
         }
@@ -342,13 +331,11 @@ impl<'a> Builder<'a> {
         if members.is_empty() {
             return;
         }
-        self.is_raised = true;
         let gate = Gate { members, orphans: self.options.orphans, leaving: self.leaving() };
         let soft = self.soft_conversions();
         let early = soft.iter().cloned().chain(self.early_conversions()).collect();
-        self.before(Effect::Precopy(self.precopy(gate.clone(), early)));
-        self.before(Effect::Raise(gate));
-        soft.into_iter().for_each(|conversion| self.before(Effect::Convert(conversion)));
+        self.program.gate = Some(self.numbered(self.precopy(gate, early)));
+        soft.into_iter().for_each(|conversion| self.convert(conversion));
     }
 
     /// Returns the pre-copy by these conversions, each with the way back where that is tried.
@@ -407,17 +394,10 @@ impl<'a> Builder<'a> {
 
     fn switch(&mut self) {
         self.stage();
-        if !self.is_raised {
+        if self.program.gate.is_none() {
             self.raise(&[]);
         }
         self.program.switch = self.step;
-        if self.is_raised {
-            self.before(Effect::Compare);
-            self.after(Finish::KillDoomed);
-            self.after(Finish::Lower);
-        }
-        // Without a gate too: it ends the journal.
-        self.after(Finish::Sweep);
         if self.script.from.is_some() && self.is_last() {
             self.after(Finish::ConfigChange);
         }
@@ -433,12 +413,26 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn before(&mut self, what: Effect) {
-        self.program.effects.push(Numbered { step: self.step, what });
+    fn numbered<T>(&self, what: T) -> Numbered<T> {
+        Numbered { step: self.step, what }
+    }
+
+    /// Puts an effect into the phase that the script has come to.
+    fn before(&mut self, effect: Effect) {
+        let step = self.step;
+        match (self.is_staged, &self.program.gate) {
+            (false, _) => self.program.before.push(Numbered { step, what: effect }),
+            (true, None) => self.program.staged.push(Numbered { step, what: effect }),
+            (true, Some(_)) => self.program.held.push(Numbered { step, what: Inside::Effect(effect) }),
+        }
+    }
+
+    fn convert(&mut self, conversion: Conversion) {
+        self.program.held.push(self.numbered(Inside::Convert(conversion)));
     }
 
     fn after(&mut self, what: Finish) {
-        self.program.finishes.push(Numbered { step: self.step, what });
+        self.program.finishes.push(self.numbered(what));
     }
 
     fn loads(&self) -> impl Iterator<Item = (&'a ModuleName, &'a AppName, PurgeWords)> + use<'a> {

@@ -1,73 +1,44 @@
 //! Forward and back: carries a program out on a node, and takes back what was done when something fails.
 //!
 //! ```text
-//!   effect 1, 2, .. n   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
-//!      | fails                                       (leftovers are listed;
-//!      |                                              what does not start is a failure, and ends the finishes)
+//!   before, stage, staged, gate, held   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
+//!      | a step fails                                  (leftovers are listed;
+//!      |                                                what does not start is a failure, and ends the finishes)
 //!      v
-//!   undo of k-1, .. 1   ---all done--->  RolledBack
-//!      | one fails: noted, the others are still done
-//!      +------------------------------>  NeedsRestart
+//!   each phase undoes its own, newest first, and gives its token back   ---all done--->  RolledBack
+//!      | an undo fails: noted, the others are still done
+//!      +---------------------------------------------------------------------------->  NeedsRestart
 //! ```
 //!
-//! Plain sequential code in the caller's thread; nothing can stop it half-way. Before each effect it looks whether
-//! somebody wishes that it ends, or whether the windows before it brought crashes, which is a failure like others.
+//! Plain sequential code in the caller's thread, a function for each phase that has a token; nothing
+//! can stop it half-way. Before each step up to the switch it looks whether somebody wishes that it
+//! ends, or whether the windows before it brought crashes, which is a failure like others.
+
+mod steps;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use reld_plan::{AppName, ModuleName, PurgeMethod};
+use reld_plan::AppName;
 
-use crate::children::{Unexpected, unexpected};
+use crate::children::Unexpected;
 use crate::error::NodeError;
 use crate::event::Progress;
 use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
-use crate::node::{Conversion, Exited, Gate, Image, Node, Precopied, Slot, Staging};
+use crate::limits::{Limits, deadline};
+use crate::node::{Exited, Held, Idle, Image, Node, Staged, Staging, Switched};
 use crate::process::{Listed, Process};
-use crate::report::{Failure, Outcome, Report, StepReport, Trial};
+use crate::report::{Failure, Outcome, Report, StepReport};
 use crate::settle::crashed;
-use crate::step::{Blueprint, Effect, Finish, Precopy, Program, Undo};
-
-/// How long each kind of step may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Loading one library.
-    pub load: Duration,
-    /// Starting one app.
-    pub start: Duration,
-    /// Bringing a member to rest, where no instruction gives a time.
-    pub rest: Duration,
-    /// Converting the state of one process. OTP: `code_change_timeout`.
-    pub convert: Duration,
-    /// A call of an app's function, inside the pause too.
-    pub apply: Duration,
-    /// Stopping one app, its children's own shutdown times included.
-    pub stop: Duration,
-    /// Moving the shadow states in, and each purge.
-    pub sweep: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            load: Duration::from_secs(30),
-            start: Duration::from_secs(60),
-            rest: Duration::from_secs(1),
-            convert: Duration::from_secs(5),
-            apply: Duration::from_secs(5),
-            stop: Duration::from_secs(60),
-            sweep: Duration::from_secs(30),
-        }
-    }
-}
+use crate::step::{Blueprint, Effect, Inside, Numbered, Precopy, Program, Undo};
 
 /// Takes the steps, inside the pause too, so it must not wait.
 pub(crate) type Steps<'a> = &'a mut dyn FnMut(Progress<'_>);
 
-/// Why an effect did not come about.
+/// Why a step did not come about.
 #[derive(Debug, thiserror::Error)]
-enum Cause {
+pub(super) enum Cause {
     #[error(transparent)]
     Node(#[from] NodeError),
     #[error("at rest, alive and not converted: {}", Listed(.0))]
@@ -105,7 +76,6 @@ pub(crate) fn run<N: Node>(
         report,
         observer,
         images: BTreeMap::new(),
-        undos: Vec::new(),
         doomed: Vec::new(),
         is_switched: false,
         untried: String::new(),
@@ -113,6 +83,17 @@ pub(crate) fn run<N: Node>(
     interrupt.heed(true);
     saga.run();
     interrupt.heed(false);
+}
+
+/// A step failed, which is noted; what was done before it is to be taken back.
+struct Failed;
+
+/// Why the switch was not reached.
+enum Halt {
+    /// A step failed, and everything since the begin of the phase is taken back.
+    Back,
+    /// The switch itself failed: the node is neither as before nor as wanted.
+    Torn,
 }
 
 struct Saga<'a, N> {
@@ -124,7 +105,6 @@ struct Saga<'a, N> {
     report: &'a mut Report,
     observer: Steps<'a>,
     images: BTreeMap<AppName, Image>,
-    undos: Vec<Undo>,
     doomed: Vec<Process>,
     is_switched: bool,
     /// Why the way back of states that were converted before the pause was not tried, of those
@@ -134,42 +114,199 @@ struct Saga<'a, N> {
 
 impl<N: Node> Saga<'_, N> {
     fn run(mut self) {
-        let program = self.program;
-        for effect in &program.effects {
-            let title = effect.what.to_string();
-            let done = match guarded(|| self.stopped()).map_err(Cause::Panicked) {
-                Ok(None) => self.timed(effect.step, &title, |saga| saga.forward(&effect.what)),
-                Ok(Some(cause)) | Err(cause) => Err(cause),
-            };
-            if let Err(cause) = done {
-                self.failed(effect.step, title, &self.blamed(cause));
-                return self.back();
-            }
+        let mut undos = Vec::new();
+        let ready = self.effects(&self.program.before, &mut undos);
+        match ready.map_err(|Failed| Halt::Back).and_then(|()| self.stage()) {
+            Ok(switched) => self.finish_all(switched),
+            Err(Halt::Back) => self.undo_all(undos),
+            Err(Halt::Torn) => {}
         }
-        self.report.outcome = Outcome::Installed;
-        let switched = self.timed(program.switch, "switch", |saga| {
-            saga.node.switch();
+    }
+
+    fn stage(&mut self) -> Result<Switched, Halt> {
+        let Program { stage: Numbered { step, what }, staged: effects, gate, .. } = self.program;
+        let staged = self.attempt(*step, &what.to_string(), |saga| {
+            Ok(saga.node.stage(Idle::new(), &staging(what, &saga.images))?)
+        });
+        let Ok(staged) = staged else { return Err(Halt::Back) };
+        let (mut undos, mut has_shadows) = (Vec::new(), false);
+        let mut ready = self.effects(effects, &mut undos);
+        if let (Ok(()), Some(Numbered { step, what })) = (&ready, gate) {
+            ready = self.attempt(*step, &what.to_string(), |saga| saga.precopy(&staged, what));
+            has_shadows = ready.is_ok();
+        }
+        let staged = match ready {
+            Ok(()) => match self.hold(staged) {
+                Ok(switched) => return Ok(switched),
+                Err(Some(staged)) => staged,
+                Err(None) => return Err(Halt::Torn),
+            },
+            Err(Failed) => staged,
+        };
+        if has_shadows {
+            self.take_back("discard shadow states", |saga| {
+                saga.node.discard(&staged);
+                Ok(())
+            });
+        }
+        self.undo_all(undos);
+        self.take_back("unstage", |saga| {
+            saga.node.unstage(staged);
             Ok(())
         });
-        if let Err(cause) = switched {
-            return self.torn(program.switch, "switch", &cause);
-        }
-        self.is_switched = true;
-        for finish in &program.finishes {
-            // Whatever failed, the gate comes down.
-            if self.report.failure.is_some() && finish.what != Finish::Lower {
-                continue;
+        Err(Halt::Back)
+    }
+
+    /// Returns the token where the window is to be taken back; nothing where the switch failed.
+    fn hold(&mut self, staged: Staged) -> Result<Switched, Option<Staged>> {
+        let held = match &self.program.gate {
+            Some(gate) => self.raise(gate, staged).map_err(Some)?,
+            None => staged.hold(),
+        };
+        let mut undos = Vec::new();
+        match self.convert_all(&held, &mut undos) {
+            Ok(()) => self.switch(held).ok_or(None),
+            Err(Failed) => {
+                self.undo_all(undos);
+                Err(Some(self.lower(held)))
             }
-            let title = finish.what.to_string();
-            match self.timed(finish.step, &title, |saga| Ok(saga.finish(&finish.what)?)) {
-                Ok(()) => {}
-                Err(cause) if finish.what == Finish::Lower => {
-                    return self.torn(finish.step, &title, &cause);
+        }
+    }
+
+    fn raise(&mut self, gate: &Numbered<Precopy>, staged: Staged) -> Result<Held, Staged> {
+        let gate = Numbered { step: gate.step, what: &gate.what.gate };
+        let mut token = Some(staged);
+        let held = self.attempt(gate.step, &gate.what.to_string(), |saga| {
+            let staged = token.take().unwrap_or_else(Staged::again);
+            match saga.node.raise(staged, gate.what, deadline(saga.limits.rest)) {
+                Ok((held, raised)) => {
+                    saga.raised(raised);
+                    Ok(held)
                 }
-                Err(cause) => self.failed(finish.step, title, &self.blamed(cause)),
+                Err((staged, error)) => {
+                    token = Some(staged);
+                    Err(error.into())
+                }
+            }
+        });
+        held.map_err(|Failed| token.unwrap_or_else(Staged::again))
+    }
+
+    fn convert_all(&mut self, held: &Held, undos: &mut Vec<Undo>) -> Result<(), Failed> {
+        let program = self.program;
+        for Numbered { step, what } in &program.held {
+            self.attempt(*step, &what.to_string(), |saga| match what {
+                Inside::Effect(effect) => saga.forward(effect, undos),
+                Inside::Convert(conversion) => saga.convert(held, conversion),
+            })?;
+        }
+        match program.gate {
+            Some(_) => self.attempt(program.switch, "compare", |saga| saga.nobody_is_forgotten()),
+            None => Ok(()),
+        }
+    }
+
+    fn lower(&mut self, held: Held) -> Staged {
+        if self.program.gate.is_none() {
+            return held.lower();
+        }
+        let mut token = None;
+        self.take_back("resume", |saga| {
+            let (staged, pause) = saga.node.lower(held);
+            (saga.report.pause, token) = (pause, Some(staged));
+            Ok(())
+        });
+        token.unwrap_or_else(Staged::again)
+    }
+
+    /// Returns nothing where it failed.
+    fn switch(&mut self, held: Held) -> Option<Switched> {
+        self.report.outcome = Outcome::Installed;
+        let step = self.program.switch;
+        let switched = self.timed(step, "switch", |saga| Ok(saga.node.switch(held)));
+        self.is_switched = switched.is_ok();
+        switched.map_err(|cause| self.torn(step, "switch", &cause)).ok()
+    }
+
+    fn finish_all(&mut self, switched: Switched) {
+        let Program { switch, finishes, gate, .. } = self.program;
+        if gate.is_some() {
+            self.conclude(*switch, "kill", |saga| {
+                saga.kill_doomed();
+                Ok(())
+            });
+            // Whatever failed, the gate comes down.
+            let resumed = self.timed(*switch, "resume", |saga| {
+                saga.report.pause = saga.node.resume(&switched);
+                Ok(())
+            });
+            if let Err(cause) = resumed {
+                return self.torn(*switch, "resume", &cause);
+            }
+        }
+        // Without a gate too: it ends the journal.
+        self.conclude(*switch, "sweep", |saga| {
+            saga.node.sweep(switched, deadline(saga.limits.sweep));
+            Ok(())
+        });
+        for Numbered { step, what } in finishes {
+            if self.report.failure.is_none() {
+                self.conclude(*step, &what.to_string(), |saga| Ok(saga.finish(what)?));
             }
         }
         self.compare();
+    }
+
+    fn effects(&mut self, effects: &[Numbered<Effect>], undos: &mut Vec<Undo>) -> Result<(), Failed> {
+        for Numbered { step, what } in effects {
+            self.attempt(*step, &what.to_string(), |saga| saga.forward(what, undos))?;
+        }
+        Ok(())
+    }
+
+    /// Does a step before the switch, unless somebody wishes that it ends.
+    fn attempt<T>(
+        &mut self,
+        step: usize,
+        title: &str,
+        what: impl FnOnce(&mut Self) -> Result<T, Cause>,
+    ) -> Result<T, Failed> {
+        let done = match guarded(|| self.stopped()).map_err(Cause::Panicked) {
+            Ok(None) => self.timed(step, title, what),
+            Ok(Some(cause)) | Err(cause) => Err(cause),
+        };
+        done.map_err(|cause| {
+            self.failed(step, title, &self.blamed(cause));
+            self.interrupt.heed(false);
+            self.compare();
+            self.report.outcome = Outcome::RolledBack;
+            self.forget();
+            Failed
+        })
+    }
+
+    /// Does a step after the switch, which nothing takes back.
+    fn conclude(&mut self, step: usize, title: &str, what: impl FnOnce(&mut Self) -> Result<(), Cause>) {
+        if let Err(cause) = self.timed(step, title, what) {
+            self.failed(step, title, &self.blamed(cause));
+        }
+    }
+
+    /// Takes effects back, newest first. One that fails does not stop the others.
+    fn undo_all(&mut self, undos: Vec<Undo>) {
+        for undo in undos.into_iter().rev() {
+            self.take_back(&undo.to_string(), |saga| saga.undo(&undo));
+        }
+    }
+
+    fn take_back(&mut self, undo: &str, what: impl FnOnce(&mut Self) -> Result<(), NodeError>) {
+        tracing::info!(name: "release.install.undo", vsn = %self.report.to, undo);
+        let undone = guarded(|| what(self)).map_err(Cause::Panicked);
+        if let Err(error) = undone.and_then(|undone| Ok(undone?)) {
+            tracing::error!(name: "release.install.not_undone", vsn = %self.report.to, undo, %error);
+            self.report.not_undone.push(format!("{undo}: {error}"));
+            self.report.outcome = Outcome::NeedsRestart;
+        }
     }
 
     /// Returns the wish in place of what it has ended: a wait of the node.
@@ -214,96 +351,12 @@ impl<N: Node> Saga<'_, N> {
 
     /// Gives the node up: it is neither as before nor as wanted.
     fn torn(&mut self, step: usize, title: &str, cause: &Cause) {
-        self.failed(step, title.to_owned(), cause);
+        self.failed(step, title, cause);
         self.report.not_undone.push(format!("{title}: {cause}"));
         self.report.outcome = Outcome::NeedsRestart;
     }
 
-    /// Does one effect; its undo is noted as soon as the effect exists.
-    fn forward(&mut self, effect: &Effect) -> Result<(), Cause> {
-        match effect {
-            Effect::Load(library) => {
-                let image = self.node.load(library, deadline(self.limits.load), self.interrupt)?;
-                self.images.insert(library.app.clone(), image);
-                self.undos.push(Undo::Unload(image));
-            }
-            Effect::Apply(call) => {
-                self.node.apply(call, deadline(self.limits.apply))?;
-                self.undos.extend(call.undo.as_deref().cloned().map(Undo::Apply));
-            }
-            Effect::RenameChild(call) => {
-                self.node.call(call, deadline(self.limits.start))?;
-                self.undos.extend(call.undo().map(Undo::RenameChild));
-            }
-            Effect::StopApplication(app) => {
-                // One that does not stop in order is killed, so it is to be started again in any case.
-                self.undos.push(Undo::StartApplication(app.clone()));
-                self.report.killed.append(&mut self.node.processes_of(app));
-                self.node.stop_application(app, deadline(self.limits.stop))?;
-            }
-            Effect::Stage(blueprint) => {
-                self.node.stage(&staging(blueprint, &self.images))?;
-                self.undos.push(Undo::Unstage);
-            }
-            Effect::StartApplication(app) => {
-                self.node.start_application(app, deadline(self.limits.start))?;
-                self.undos.push(Undo::StopApplication(app.clone()));
-            }
-            Effect::Raise(gate) => self.raise(gate)?,
-            Effect::Convert(conversion) => self.convert(conversion)?,
-            Effect::Compare => self.nobody_is_forgotten()?,
-            Effect::Precopy(precopy) => self.precopy(precopy)?,
-        }
-        Ok(())
-    }
-
-    fn precopy(&mut self, precopy: &Precopy) -> Result<(), Cause> {
-        let Precopy { gate, passages, untried } = precopy;
-        self.report.precopied = self.node.precopy(gate, passages, self.limits.convert)?;
-        // A later conversion that fails half-way leaves shadow states too; they are taken back here.
-        self.undos.push(Undo::Discard);
-        if let Some(untried) = untried {
-            self.untried.clone_from(untried);
-            let duration_us = self.report.precopied.trial.as_micros().try_into().unwrap_or(u64::MAX);
-            self.report.trial = Some(Trial { duration_us, ..Trial::default() });
-        }
-        Ok(())
-    }
-
-    fn raise(&mut self, gate: &Gate) -> Result<(), Cause> {
-        let raised = self.node.raise(gate, deadline(self.limits.rest))?;
-        self.undos.push(Undo::Lower);
-        self.report.precopied.processes = raised.precopied;
-        self.report.converted = raised.precopied;
-        if let Some(trial) = &mut self.report.trial {
-            trial.tried = raised.tried;
-            trial.leave_out(raised.precopied.saturating_sub(raised.tried), &self.untried);
-        }
-        self.report.left = raised.left;
-        self.doomed = raised.doomed;
-        Ok(())
-    }
-
-    fn convert(&mut self, conversion: &Conversion) -> Result<(), Cause> {
-        let mut converted = self.node.convert(conversion, self.limits.convert)?;
-        let find = |place: &str| self.node.supervisor(place);
-        let unexpected =
-            converted.children.iter().find_map(|change| unexpected(change, &self.program.expected, find));
-        self.report.converted += converted.processes;
-        if let Some(trial) = &mut self.report.trial {
-            trial.leave_out(converted.processes, "converted inside the pause");
-        }
-        self.report.children.append(&mut converted.children);
-        unexpected.map_or(Ok(()), |unexpected| Err(Cause::Children(unexpected)))
-    }
-
-    /// A process that died is a recorded fact; one that lives, rests and has no new state would meet new code with it.
-    fn nobody_is_forgotten(&self) -> Result<(), Cause> {
-        let unconverted = self.node.comparison().unconverted;
-        if unconverted.is_empty() { Ok(()) } else { Err(Cause::Forgotten(unconverted)) }
-    }
-
-    fn failed(&mut self, step: usize, title: String, cause: &Cause) {
+    fn failed(&mut self, step: usize, title: &str, cause: &Cause) {
         tracing::error!(name: "release.install.failed", vsn = %self.report.to, step, title, %cause);
         let process = match cause {
             Cause::Node(
@@ -319,99 +372,8 @@ impl<N: Node> Saga<'_, N> {
             Cause::Node(_) | Cause::Interrupted(_) | Cause::Panicked(_) => None,
         };
         let steps = self.program.steps;
-        self.report.failure = Some(Failure { step, steps, title, cause: cause.to_string(), process });
-    }
-
-    /// Takes everything back, newest first. One that fails does not stop the others.
-    fn back(mut self) {
-        self.interrupt.heed(false);
-        self.compare();
-        self.report.outcome = Outcome::RolledBack;
-        self.report.left.clear();
-        self.report.children.clear();
-        self.report.converted = 0;
-        self.report.precopied = Precopied::default();
-        self.report.trial = None;
-        while let Some(undo) = self.undos.pop() {
-            tracing::info!(name: "release.install.undo", vsn = %self.report.to, %undo);
-            let undone = guarded(|| self.undo(&undo)).map_err(Cause::Panicked);
-            if let Err(error) = undone.and_then(|undone| Ok(undone?)) {
-                tracing::error!(name: "release.install.not_undone", vsn = %self.report.to, %undo, %error);
-                self.report.not_undone.push(format!("{undo}: {error}"));
-                self.report.outcome = Outcome::NeedsRestart;
-            }
-        }
-    }
-
-    fn undo(&mut self, undo: &Undo) -> Result<(), NodeError> {
-        match undo {
-            Undo::Unload(image) => self.node.unload(*image)?,
-            Undo::Apply(call) => self.node.apply(call, deadline(self.limits.apply))?,
-            Undo::RenameChild(call) => self.node.call(call, deadline(self.limits.start))?,
-            Undo::StartApplication(app) => {
-                self.node.start_application(app, deadline(self.limits.start))?;
-                self.report.restarted.append(&mut self.node.processes_of(app));
-            }
-            Undo::Unstage => self.node.unstage(),
-            Undo::StopApplication(app) => {
-                let stopped = self.node.stop_application(app, deadline(self.limits.stop));
-                self.node.unload_application(app);
-                stopped?;
-            }
-            Undo::Lower => self.report.pause = self.node.lower(),
-            Undo::Discard => self.node.discard(),
-        }
-        Ok(())
-    }
-
-    /// Does what comes after the switch. What can not be ended is listed; what does not start is an error.
-    fn finish(&mut self, finish: &Finish) -> Result<(), NodeError> {
-        match finish {
-            Finish::KillDoomed => self.kill_doomed(),
-            Finish::Lower => self.report.pause = self.node.lower(),
-            Finish::Sweep => self.node.sweep(deadline(self.limits.sweep)),
-            Finish::ConfigChange => {
-                let mut answers = self.node.config_change(deadline(self.limits.start));
-                self.report.warnings.append(&mut answers);
-            }
-            Finish::StopApplication(app) => {
-                let stopped = self.node.stop_application(app, deadline(self.limits.stop));
-                self.warn(stopped);
-            }
-            Finish::UnloadApplication(app) => self.node.unload_application(app),
-            Finish::StopChildren(modules) => {
-                let stopped = self.node.stop_children(modules, deadline(self.limits.stop));
-                self.warn(stopped);
-            }
-            Finish::StartChildren(modules) => {
-                self.node.start_children(modules, deadline(self.limits.start))?;
-            }
-            Finish::Call(call) if call.ends() => {
-                let ended = self.node.call(call, deadline(self.limits.stop));
-                self.warn(ended);
-            }
-            Finish::Call(call) => self.node.call(call, deadline(self.limits.start))?,
-            Finish::Purge { slot, modules, method } => self.purge(*slot, modules, *method),
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, result: Result<(), NodeError>) {
-        self.report.warnings.extend(result.err().map(|error| error.to_string()));
-    }
-
-    fn kill_doomed(&mut self) {
-        let pids: Vec<_> = self.doomed.iter().map(|process| process.pid).collect();
-        if !pids.is_empty() {
-            self.node.kill(&pids);
-            self.report.killed.append(&mut self.doomed);
-        }
-    }
-
-    fn purge(&mut self, slot: Slot, modules: &[ModuleName], method: PurgeMethod) {
-        let mut purged = self.node.purge(slot, modules, method, deadline(self.limits.sweep));
-        self.report.killed.append(&mut purged.killed);
-        self.report.lingering.append(&mut purged.lingering);
+        let (title, cause) = (title.to_owned(), cause.to_string());
+        self.report.failure.get_or_insert(Failure { step, steps, title, cause, process });
     }
 
     /// Notes what the node's journal says.
@@ -438,8 +400,4 @@ fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging 
         continues: blueprint.continues,
         apps: blueprint.apps.clone(),
     }
-}
-
-fn deadline(after: Duration) -> Instant {
-    Instant::now() + after
 }

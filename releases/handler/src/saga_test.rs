@@ -10,7 +10,7 @@ use crate::node::{ChangedChildren, OrphanPolicy, OutsiderKind, Unrest};
 use crate::process::Pid;
 use crate::program::InstallOptions;
 use crate::report::{NotTried, Outcome, Report, Trial};
-use crate::step::{Effect, Program};
+use crate::step::Program;
 
 /// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
 pub(crate) fn shop() -> Fake {
@@ -150,12 +150,9 @@ fn the_report_counts_the_states_whose_way_back_was_tried_and_says_why_others_wer
     assert_eq!(trial(&mut fake, &up_settling()), tried(0, vec![not_tried(4, "converted inside the pause")]));
 
     let mut program = up_settling();
-    for effect in &mut program.effects {
-        if let Effect::Precopy(precopy) = &mut effect.what {
-            precopy.passages[0].back = None;
-            precopy.untried = Some("helper: for a reason".to_owned());
-        }
-    }
+    let precopy = &mut program.gate.as_mut().unwrap().what;
+    precopy.passages[0].back = None;
+    precopy.untried = Some("helper: for a reason".to_owned());
     assert_eq!(trial(&mut shop(), &program), tried(3, vec![not_tried(1, "helper: for a reason")]));
 }
 

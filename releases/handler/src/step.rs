@@ -22,7 +22,7 @@ use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod};
 
 use crate::node::{AppSpec, Conversion, Gate, Image, Library, Passage, Slot, StateChange};
 
-/// Something that is done before the point of no return.
+/// Something that is done before the point of no return, whatever the phase.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     Load(Library),
@@ -30,13 +30,14 @@ pub(crate) enum Effect {
     RenameChild(BuiltIn),
     /// Of an app that is started again in its new version.
     StopApplication(AppName),
-    Stage(Blueprint),
     StartApplication(AppName),
-    Raise(Gate),
+}
+
+/// Something that is done inside the pause.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Inside {
+    Effect(Effect),
     Convert(Conversion),
-    Compare,
-    /// Comes before the raise of the same gate.
-    Precopy(Precopy),
 }
 
 /// The conversions that need not wait until their processes rest.
@@ -58,26 +59,20 @@ pub(crate) struct Blueprint {
     pub(crate) continues: bool,
 }
 
-/// What takes an effect back. All shadow states are one.
+/// What takes an effect back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Undo {
     Unload(Image),
     Apply(Apply),
     RenameChild(BuiltIn),
     StartApplication(AppName),
-    Unstage,
     StopApplication(AppName),
-    Lower,
-    Discard,
 }
 
 /// Something that is done after the point of no return. What it can not do is reported; where something does not start,
 /// the handler goes back by a downgrade.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Finish {
-    KillDoomed,
-    Lower,
-    Sweep,
     ConfigChange,
     StopApplication(AppName),
     UnloadApplication(AppName),
@@ -88,16 +83,26 @@ pub(crate) enum Finish {
 }
 
 /// What belongs to a step of the script, counted from 1 as the script prints it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Numbered<T> {
     pub(crate) step: usize,
     pub(crate) what: T,
 }
 
-/// One window of a script in the form in which it is carried out: effects, the switch, finishes.
+/// One window of a script in the form in which it is carried out: a phase for each token of the node.
+///
+/// ```text
+/// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, resume, sweep | finishes
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
-    pub(crate) effects: Vec<Numbered<Effect>>,
+    pub(crate) before: Vec<Numbered<Effect>>,
+    pub(crate) stage: Numbered<Blueprint>,
+    pub(crate) staged: Vec<Numbered<Effect>>,
+    /// `None` where the window has no members.
+    pub(crate) gate: Option<Numbered<Precopy>>,
+    pub(crate) held: Vec<Numbered<Inside>>,
+    /// The number of the step.
     pub(crate) switch: usize,
     pub(crate) finishes: Vec<Numbered<Finish>>,
     /// Supervisors' updates may change these children and no others: those of calls in this window and the ones after it.
@@ -106,41 +111,45 @@ pub(crate) struct Program {
     pub(crate) steps: usize,
 }
 
-impl Program {
-    /// Returns the modules that become current at its switch.
-    pub(crate) fn modules(&self) -> Vec<ModuleName> {
-        let staged = |effect: &Numbered<Effect>| match &effect.what {
-            Effect::Stage(blueprint) => Some(blueprint.modules.keys().cloned().collect()),
-            _ => None,
-        };
-        self.effects.iter().find_map(staged).unwrap_or_default()
-    }
-}
-
 /// The effect's title in a report.
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Load(library) => write!(f, "load_object_code {}-{}", library.app, library.vsn),
-            Self::Stage(blueprint) => write!(f, "load {}", names(blueprint.modules.keys())),
             Self::Apply(call) => write!(f, "apply {call}"),
             Self::RenameChild(call) => write!(f, "apply {call}"),
             Self::StopApplication(app) => write!(f, "stop_application {app}"),
             Self::StartApplication(app) => write!(f, "start_application {app}"),
-            Self::Raise(gate) => {
-                write!(f, "suspend {}", names(gate.members.iter().map(|member| &member.module)))
-            }
-            Self::Convert(conversion) => {
-                write!(f, "code_change {} ({})", conversion.module, conversion.change)
-            }
-            Self::Compare => f.write_str("compare"),
-            Self::Precopy(Precopy { passages, .. }) => {
-                let modules = passages.iter().map(|passage| &passage.conversion.module);
-                let back =
-                    if passages.iter().any(|passage| passage.back.is_some()) { ", and back" } else { "" };
-                write!(f, "precopy {}{back}", names(modules))
-            }
         }
+    }
+}
+
+impl fmt::Display for Inside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Effect(effect) => effect.fmt(f),
+            Self::Convert(Conversion { module, change }) => write!(f, "code_change {module} ({change})"),
+        }
+    }
+}
+
+impl fmt::Display for Blueprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "load {}", names(self.modules.keys()))
+    }
+}
+
+impl fmt::Display for Precopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modules = self.passages.iter().map(|passage| &passage.conversion.module);
+        let back = if self.passages.iter().any(|passage| passage.back.is_some()) { ", and back" } else { "" };
+        write!(f, "precopy {}{back}", names(modules))
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "suspend {}", names(self.members.iter().map(|member| &member.module)))
     }
 }
 
@@ -162,10 +171,7 @@ impl fmt::Display for Undo {
             Self::Apply(call) => write!(f, "apply {call}"),
             Self::RenameChild(call) => write!(f, "apply {call}"),
             Self::StartApplication(app) => write!(f, "start_application {app}"),
-            Self::Unstage => f.write_str("unstage"),
             Self::StopApplication(app) => write!(f, "stop_application {app}"),
-            Self::Lower => f.write_str("resume"),
-            Self::Discard => f.write_str("discard shadow states"),
         }
     }
 }
@@ -173,9 +179,6 @@ impl fmt::Display for Undo {
 impl fmt::Display for Finish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::KillDoomed => f.write_str("kill"),
-            Self::Lower => f.write_str("resume"),
-            Self::Sweep => f.write_str("sweep"),
             Self::ConfigChange => f.write_str("config_change"),
             Self::StopApplication(app) => write!(f, "stop_application {app}"),
             Self::UnloadApplication(app) => write!(f, "unload_application {app}"),

@@ -3,18 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use reld_api::term;
+use parking_lot::Mutex;
 use reld_handler::{AppName, AppSpec, NodeError, Pid, Process};
-use reld_runtime::{self as runtime, AppStatus, StopCause};
+use reld_runtime::{self as runtime, AppStatus, Runtime, StopCause};
 
-use super::RuntimeNode;
+use super::shared::Shared;
+use super::spec::runtime_spec;
+use super::window::Window;
 use super::words::{app, pid, process, vsn};
 
 /// The environment of each app that ran at some moment.
 pub(super) type Environments = Vec<(String, BTreeMap<String, runtime::Bytes>)>;
 
-impl RuntimeNode {
-    pub(super) fn running(&self) -> BTreeMap<AppName, Option<Pid>> {
+/// The apps of the node, and those of a window that is open.
+#[derive(Clone, Copy)]
+pub(super) struct Apps<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) shared: &'a Mutex<Shared>,
+    pub(super) window: Option<&'a Window>,
+}
+
+impl Apps<'_> {
+    pub(super) fn running(self) -> BTreeMap<AppName, Option<Pid>> {
         let running = |(spec, status): (runtime::AppSpec, AppStatus)| match status {
             AppStatus::Running { process, .. } => Some((app(&spec.name), process.map(pid))),
             _ => None,
@@ -22,25 +32,25 @@ impl RuntimeNode {
         self.runtime.applications().into_iter().filter_map(running).collect()
     }
 
-    pub(super) fn fallen_apps(&self) -> Vec<(AppName, String)> {
+    pub(super) fn fallen(self) -> Vec<(AppName, String)> {
         let fallen = |(spec, _): (runtime::AppSpec, AppStatus)| {
             Some((app(&spec.name), self.runtime.took_node_down(&spec.name)?.to_string()))
         };
         self.runtime.applications().into_iter().filter_map(fallen).collect()
     }
 
-    pub(super) fn processes_of_app(&self, app: &AppName) -> Vec<Process> {
+    pub(super) fn processes_of(self, app: &AppName) -> Vec<Process> {
         let processes = self.runtime.processes().into_iter();
         processes.filter(|info| info.app == app.as_str()).map(|info| process(&info)).collect()
     }
 
     /// Returns the spec under which an app is to be started.
-    pub(super) fn spec(&self, app: &AppName) -> Option<AppSpec> {
-        let staged = self.window.as_ref().and_then(|window| window.app(app));
+    pub(super) fn spec(self, app: &AppName) -> Option<AppSpec> {
+        let staged = self.window.and_then(|window| window.app(app));
         staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
     }
 
-    pub(super) fn start_app(&self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
+    pub(super) fn start(self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
         let spec = self.spec(app);
         let refuse = |reason: String| NodeError::StartApplication {
             app: app.clone(),
@@ -60,15 +70,15 @@ impl RuntimeNode {
         })
     }
 
-    pub(super) fn stop_app(&self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
+    pub(super) fn stop(self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
         match self.runtime.stop_application(app.as_str(), StopCause::Upgrade, deadline) {
             // One that ended by itself before, or never had anything to start, is stopped.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
-            Err(_) => Err(NodeError::StopApplication { app: app.clone(), left: self.processes_of_app(app) }),
+            Err(_) => Err(NodeError::StopApplication { app: app.clone(), left: self.processes_of(app) }),
         }
     }
 
-    pub(super) fn forget_app(&self, app: &AppName) {
+    pub(super) fn forget(self, app: &AppName) {
         self.runtime.unload_application(app.as_str());
         // Before the switch it is what the upgrade was to bring.
         if self.window.is_none() {
@@ -76,51 +86,17 @@ impl RuntimeNode {
         }
     }
 
-    pub(super) fn environments(&self) -> Environments {
-        let apps = self.runtime.applications().into_iter();
-        let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
-        running.map(|(spec, _)| (spec.name, spec.env)).collect()
-    }
-
     /// Has apps take what changed of their environment; returns what they answer but "ok".
-    pub(super) fn tell_changes(&self, before: Environments, deadline: Instant) -> Vec<String> {
+    pub(super) fn announce(self, before: Environments, deadline: Instant) -> Vec<String> {
         let answers =
             before.into_iter().map(|(app, before)| self.runtime.config_change(&app, &before, deadline));
         answers.filter_map(|answer| answer.err().map(|error| error.to_string())).collect()
     }
 }
 
-/// Says an app in the runtime's words.
-///
-/// # Errors
-/// A key of its environment that cannot be handed over.
-pub(super) fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
-    let refuse = |key: &str, error: term::TermError| format!("{key} cannot be handed over: {error}");
-    let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
-        Ok(bytes) => Ok((key.clone(), bytes)),
-        Err(error) => Err(refuse(&format!("env.{key}"), error)),
-    };
-    let phase = |phase: &reld_handler::StartPhase| match term::to_msgpack(&phase.arg) {
-        Ok(arg) => Ok((phase.name.clone(), arg)),
-        Err(error) => Err(refuse(&format!("the argument of start phase {}", phase.name), error)),
-    };
-    Ok(runtime::AppSpec {
-        name: spec.name.to_string(),
-        version: spec.vsn.to_string(),
-        start: spec.start.as_ref().map(ToString::to_string),
-        start_type: start_type(spec),
-        applications: spec.applications.iter().map(ToString::to_string).collect(),
-        start_phases: spec.start_phases.iter().map(phase).collect::<Result<_, _>>()?,
-        env: spec.env.iter().map(value).collect::<Result<_, _>>()?,
-    })
-}
-
-/// What the end of an app means for the node. One that a boot does not start may be started by hand.
-fn start_type(spec: &AppSpec) -> runtime::StartType {
-    use reld_handler::StartType::{Load, None, Permanent, Temporary, Transient};
-    match spec.start_type {
-        Permanent => runtime::StartType::Permanent,
-        Transient => runtime::StartType::Transient,
-        Temporary | Load | None => runtime::StartType::Temporary,
-    }
+/// Returns the environment of each app that runs.
+pub(super) fn environments(runtime: &Runtime) -> Environments {
+    let apps = runtime.applications().into_iter();
+    let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));
+    running.map(|(spec, _)| (spec.name, spec.env)).collect()
 }

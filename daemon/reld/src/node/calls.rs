@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use reld_api::{request as q, term};
 use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, NodeError};
-use reld_runtime::{self as runtime, Answer, Pid, Request, StopCause};
+use reld_runtime::{self as runtime, Answer, Pid, Request, Runtime, StopCause};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 
-use super::RuntimeNode;
-use super::apps::runtime_spec;
+use super::apps::Apps;
+use super::spec::runtime_spec;
 use crate::child_spec::child_spec;
 use crate::places;
 
@@ -22,103 +22,102 @@ struct Function<'a> {
     args: &'a [Value],
 }
 
-impl RuntimeNode {
-    pub(super) fn apply_function(&self, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
-        let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
-        let args = argument(call).map_err(refuse)?;
-        self.runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
-            runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
-            exit => refuse(exit.to_string()),
-        })
-    }
+pub(super) fn apply(runtime: &Runtime, call: &Apply, deadline: Instant) -> Result<(), NodeError> {
+    let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
+    let args = argument(call).map_err(refuse)?;
+    runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
+        runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
+        exit => refuse(exit.to_string()),
+    })
+}
 
-    pub(super) fn call_built_in(&self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError> {
-        let done = match call {
-            BuiltIn::StartChild { supervisor, spec } => start_child(spec)
-                .and_then(|request| self.ask_supervisor(self.supervisor_at(supervisor)?, &request, deadline)),
-            BuiltIn::RestartChild { supervisor, id } => {
-                self.ask_about(supervisor, id, Request::RestartChild, deadline)
-            }
-            BuiltIn::TerminateChild { supervisor, id } => {
-                self.ask_about(supervisor, id, Request::TerminateChild, deadline)
-            }
-            BuiltIn::DeleteChild { supervisor, id } => {
-                self.ask_about(supervisor, id, Request::DeleteChild, deadline)
-            }
-            BuiltIn::RenameChild { supervisor, id, new } => bytes(new)
-                .and_then(|new| self.ask_about(supervisor, id, |id| Request::RenameChild(id, new), deadline)),
-            BuiltIn::StartApplication(app) => self.run_application(app, deadline),
-            BuiltIn::LoadApplication(app) => self.know_application(app),
-            BuiltIn::StopApplication(app) => self
-                .runtime
-                .stop_application(app.as_str(), StopCause::Upgrade, deadline)
-                .map_err(|error| error.to_string()),
-            BuiltIn::UnloadApplication(app) => {
-                self.runtime.unload_application(app.as_str());
-                Ok(())
-            }
-        };
-        done.map_err(|reason| NodeError::Call { call: call.to_string(), reason })
-    }
-
-    fn know_application(&self, app: &AppName) -> Result<(), String> {
-        let spec = self.spec(app).ok_or_else(|| format!("the release has no app {app}"))?;
-        self.runtime.load_application(runtime_spec(&spec)?);
-        Ok(())
-    }
-
-    fn run_application(&self, app: &AppName, deadline: Instant) -> Result<(), String> {
-        self.know_application(app)?;
-        self.runtime.start_application(app.as_str(), deadline).map_err(|error| error.to_string())
-    }
-
-    fn ask_about(
-        &self,
-        supervisor: &str,
-        id: &Value,
-        request: impl FnOnce(ByteBuf) -> Request,
-        deadline: Instant,
-    ) -> Result<(), String> {
-        self.ask_supervisor(self.supervisor_at(supervisor)?, &request(bytes(id)?), deadline)
-    }
-
-    pub(super) fn ask_supervisor(
-        &self,
-        pid: Pid,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<(), String> {
-        let body = runtime::term::encode(request);
-        match self.runtime.call_supervisor(pid, body, deadline) {
-            Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
-                runtime::Reply::Ok(_) => Ok(()),
-                runtime::Reply::Error(error) => {
-                    let word = serde_json::to_value(error.reason).unwrap_or_default();
-                    Err(format!("{}: {}", word.as_str().unwrap_or_default(), error.text))
-                }
-            },
-            Answer::Timeout => Err("the supervisor did not answer in time".to_owned()),
-            Answer::Exit(exit) => Err(format!("the supervisor ended: {exit}")),
+pub(super) fn built_in(apps: Apps<'_>, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError> {
+    let runtime = apps.runtime;
+    let done = match call {
+        BuiltIn::StartChild { supervisor, spec } => start_child(spec).and_then(|request| {
+            ask_supervisor(runtime, supervisor_at(runtime, supervisor)?, &request, deadline)
+        }),
+        BuiltIn::RestartChild { supervisor, id } => {
+            ask_about(runtime, supervisor, id, Request::RestartChild, deadline)
         }
-    }
+        BuiltIn::TerminateChild { supervisor, id } => {
+            ask_about(runtime, supervisor, id, Request::TerminateChild, deadline)
+        }
+        BuiltIn::DeleteChild { supervisor, id } => {
+            ask_about(runtime, supervisor, id, Request::DeleteChild, deadline)
+        }
+        BuiltIn::RenameChild { supervisor, id, new } => bytes(new)
+            .and_then(|new| ask_about(runtime, supervisor, id, |id| Request::RenameChild(id, new), deadline)),
+        BuiltIn::StartApplication(app) => run_application(apps, app, deadline),
+        BuiltIn::LoadApplication(app) => know_application(apps, app),
+        BuiltIn::StopApplication(app) => runtime
+            .stop_application(app.as_str(), StopCause::Upgrade, deadline)
+            .map_err(|error| error.to_string()),
+        BuiltIn::UnloadApplication(app) => {
+            runtime.unload_application(app.as_str());
+            Ok(())
+        }
+    };
+    done.map_err(|reason| NodeError::Call { call: call.to_string(), reason })
+}
 
-    pub(super) fn supervisor_at(&self, place: &str) -> Result<Pid, String> {
-        places::supervisor(&self.runtime, place)
-    }
+fn know_application(apps: Apps<'_>, app: &AppName) -> Result<(), String> {
+    let spec = apps.spec(app).ok_or_else(|| format!("the release has no app {app}"))?;
+    apps.runtime.load_application(runtime_spec(&spec)?);
+    Ok(())
+}
 
-    /// Lists the children of a supervisor, where they have ids.
-    pub(super) fn children_of(&self, supervisor: Pid) -> Option<Vec<Child>> {
-        let child = |row: runtime::Listed| {
-            let runs = row.pid.is_some() || row.restarting;
-            has_id(&row.id).then(|| Child { id: term::to_json(&row.id).unwrap_or_default(), runs })
-        };
-        self.runtime.which_children(supervisor)?.into_iter().map(child).collect()
-    }
+fn run_application(apps: Apps<'_>, app: &AppName, deadline: Instant) -> Result<(), String> {
+    know_application(apps, app)?;
+    apps.runtime.start_application(app.as_str(), deadline).map_err(|error| error.to_string())
+}
 
-    /// Finds a child that is to be deleted. Where there is no such supervisor, the call that deletes it says so.
-    pub(super) fn leaving(&self, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
-        Some((self.supervisor_at(&child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
+fn ask_about(
+    runtime: &Runtime,
+    supervisor: &str,
+    id: &Value,
+    request: impl FnOnce(ByteBuf) -> Request,
+    deadline: Instant,
+) -> Result<(), String> {
+    ask_supervisor(runtime, supervisor_at(runtime, supervisor)?, &request(bytes(id)?), deadline)
+}
+
+pub(super) fn ask_supervisor(
+    runtime: &Runtime,
+    pid: Pid,
+    request: &Request,
+    deadline: Instant,
+) -> Result<(), String> {
+    let body = runtime::term::encode(request);
+    match runtime.call_supervisor(pid, body, deadline) {
+        Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
+            runtime::Reply::Ok(_) => Ok(()),
+            runtime::Reply::Error(error) => {
+                let word = serde_json::to_value(error.reason).unwrap_or_default();
+                Err(format!("{}: {}", word.as_str().unwrap_or_default(), error.text))
+            }
+        },
+        Answer::Timeout => Err("the supervisor did not answer in time".to_owned()),
+        Answer::Exit(exit) => Err(format!("the supervisor ended: {exit}")),
     }
+}
+
+pub(super) fn supervisor_at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
+    places::supervisor(runtime, place)
+}
+
+/// Lists the children of a supervisor, where they have ids.
+pub(super) fn children_of(runtime: &Runtime, supervisor: Pid) -> Option<Vec<Child>> {
+    let child = |row: runtime::Listed| {
+        let runs = row.pid.is_some() || row.restarting;
+        has_id(&row.id).then(|| Child { id: term::to_json(&row.id).unwrap_or_default(), runs })
+    };
+    runtime.which_children(supervisor)?.into_iter().map(child).collect()
+}
+
+/// Finds a child that is to be deleted. Where there is no such supervisor, the call that deletes it says so.
+pub(super) fn leaving(runtime: &Runtime, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
+    Some((supervisor_at(runtime, &child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
 }
 
 fn start_child(spec: &Value) -> Result<Request, String> {

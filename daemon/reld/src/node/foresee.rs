@@ -1,17 +1,18 @@
 //! What an upgrade would meet: the tables say whom it concerns, the code that is to come says what it makes of that.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reld_api::term;
 use reld_handler::{
     Apply, ChangedChildren, Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, MemberChange,
     Process, Refusable,
 };
-use reld_runtime::{self as runtime, Behaviour, Letter, Place, Supervised};
+use reld_runtime::{self as runtime, Behaviour, Letter, Place, Runtime, Supervised};
 use serde_json::Value;
 
-use super::RuntimeNode;
 use super::calls::argument;
 use super::conversion::cut;
 use super::words::{find, find_all, module};
@@ -36,7 +37,15 @@ struct Met {
     bytes: Vec<u8>,
 }
 
-impl RuntimeNode {
+/// Looks ahead: at the tables of this node, and with the code that is to come.
+pub(super) struct Forecast<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) answers: &'a Mutex<Answers>,
+    /// Whether the asker has left.
+    pub(super) left: &'a AtomicBool,
+}
+
+impl Forecast<'_> {
     pub(super) fn foreseen(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
         let mut foreseen = Foreseen::default();
         let mut met = self.tree(coming, &mut foreseen);
@@ -59,7 +68,7 @@ impl RuntimeNode {
             return Vec::new();
         }
         let (mut supervisors, busy) = self.runtime.supervised(&modules);
-        for process in find_all(&self.runtime, &busy) {
+        for process in find_all(self.runtime, &busy) {
             foreseen.unknown.push(format!("{process} is busy, so its children were not looked at"));
         }
         if supervisors.len() > TREE_MAX {
@@ -92,7 +101,7 @@ impl RuntimeNode {
         foreseen: &mut Foreseen,
         met: &mut Vec<Met>,
     ) {
-        let Some(process) = find(&self.runtime, supervised.pid) else { return };
+        let Some(process) = find(self.runtime, supervised.pid) else { return };
         let refused = |reason: String| ForeseenRefusal {
             process: process.clone(),
             what: Refusable::Init,
@@ -158,7 +167,7 @@ impl RuntimeNode {
         let states = users.iter().take(STATES_MAX).filter(|_| coming.change == MemberChange::Soft);
         let states = states.filter_map(|pid| {
             let bytes = cut.of(&self.runtime.resting_state(*pid, STATE)?).into_owned();
-            let (process, module) = (find(&self.runtime, *pid)?, coming.module.to_string());
+            let (process, module) = (find(self.runtime, *pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::State, kind: Kind::State, module, bytes })
         });
         let mut met: Vec<Met> = states.collect();
@@ -179,7 +188,7 @@ impl RuntimeNode {
             _ => None,
         });
         let met = letters.filter_map(|(kind, bytes)| {
-            let (process, module) = (find(&self.runtime, pid)?, coming.module.to_string());
+            let (process, module) = (find(self.runtime, pid)?, coming.module.to_string());
             Some(Met { process, what: Refusable::Message, kind, module, bytes })
         });
         met.collect()
@@ -245,7 +254,7 @@ impl RuntimeNode {
             file: &library.file,
             sha256: &library.sha256,
         };
-        Answers::of(&self.answers, asked, questions, &|| self.is_left())
+        Answers::of(self.answers, asked, questions, &|| self.left.load(Ordering::Relaxed))
     }
 }
 

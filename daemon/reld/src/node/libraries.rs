@@ -11,8 +11,7 @@ use reld_handler::{AppName, Image, Interrupt, Library, ModuleName, NodeError, Re
 use reld_loader::{Digest, Loader, OpenRequest};
 use reld_runtime::{self as runtime, Module, Runtime};
 
-use super::chain;
-use super::words::{app, left, vsn};
+use super::words::{app, chain, left, vsn};
 use crate::config::other_modules;
 use crate::probe;
 

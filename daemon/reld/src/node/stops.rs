@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use reld_api::term;
-use reld_handler::{Gate, ModuleName, NodeError};
-use reld_runtime::{Pid, Request};
+use reld_handler::{ModuleName, NodeError};
+use reld_runtime::{Pid, Request, Runtime};
 use serde_bytes::ByteBuf;
 
-use super::RuntimeNode;
-use super::calls::has_id;
+use super::calls::{ask_supervisor, has_id};
 use super::words::left;
 
 /// Children between their stop and their start.
@@ -28,72 +27,66 @@ struct StoppedChild {
     id: ByteBuf,
 }
 
-impl RuntimeNode {
-    /// Keeps the users of modules that are to be stopped as they are until then.
-    pub(super) fn hold_stopped(&mut self, gate: &Gate) {
-        let Some(window) = &mut self.window else { return };
-        let stopped = window.stopped(&self.runtime, gate);
-        self.hold(stopped, Instant::now() + super::KILL_GRACE);
-    }
-
+impl Stops {
     /// Suspends the processes of these modules, which are at rest, and leaves them out of the conversions.
-    fn hold(&mut self, pids: Vec<Pid>, deadline: Instant) {
+    pub(super) fn hold(&mut self, runtime: &Runtime, pids: Vec<Pid>, deadline: Instant) {
         for pid in &pids {
-            if let Err(error) = self.runtime.suspend(*pid, left(deadline)) {
+            if let Err(error) = runtime.suspend(*pid, left(deadline)) {
                 // It has ended, then there is nothing to stop; one at rest takes a system message at once.
                 tracing::warn!(name: "release.install.not_held", %pid, %error, "a process to be stopped is not held");
             }
         }
-        self.stops.held = pids;
+        self.held = pids;
     }
 
     /// Lets those go on that were held and are not to be stopped any more.
-    pub(super) fn let_go(&mut self, deadline: Instant) {
-        for pid in self.stops.held.drain(..) {
-            if let Err(error) = self.runtime.resume(pid, left(deadline)) {
+    pub(super) fn let_go(&mut self, runtime: &Runtime, deadline: Instant) {
+        for pid in self.held.drain(..) {
+            if let Err(error) = runtime.resume(pid, left(deadline)) {
                 tracing::warn!(name: "release.install.not_resumed", %pid, %error, "a process was not resumed");
             }
         }
     }
 
-    pub(super) fn stop_held(&mut self, deadline: Instant) -> Result<(), NodeError> {
+    pub(super) fn stop(&mut self, runtime: &Runtime, deadline: Instant) -> Result<(), NodeError> {
         let mut first = Ok(());
-        for pid in std::mem::take(&mut self.stops.held) {
-            first = first.and(self.stop_child(pid, deadline));
+        for pid in std::mem::take(&mut self.held) {
+            first = first.and(self.stop_child(runtime, pid, deadline));
         }
         first
     }
 
-    fn stop_child(&mut self, pid: Pid, deadline: Instant) -> Result<(), NodeError> {
-        let Some(info) = self.runtime.process(pid) else { return Ok(()) };
+    fn stop_child(&mut self, runtime: &Runtime, pid: Pid, deadline: Instant) -> Result<(), NodeError> {
+        let Some(info) = runtime.process(pid) else { return Ok(()) };
         let Some(supervisor) = info.parent else { return Ok(()) };
-        let rows = self.runtime.which_children(supervisor).unwrap_or_default();
+        let rows = runtime.which_children(supervisor).unwrap_or_default();
         let Some(row) = rows.into_iter().find(|row| row.pid == Some(pid)) else { return Ok(()) };
         let request = match has_id(&row.id) {
             true => Request::TerminateChild(row.id.clone()),
             false => Request::TerminatePid(pid),
         };
-        let stopped = self.ask_supervisor(supervisor, &request, deadline);
-        self.stops.stopped.push(StoppedChild { module: info.module, supervisor, id: row.id });
+        let stopped = ask_supervisor(runtime, supervisor, &request, deadline);
+        self.stopped.push(StoppedChild { module: info.module, supervisor, id: row.id });
         stopped.map_err(|reason| NodeError::Call { call: format!("terminate_child {pid}"), reason })
     }
 
-    pub(super) fn start_stopped(
+    pub(super) fn start(
         &mut self,
+        runtime: &Runtime,
         modules: &[ModuleName],
         deadline: Instant,
     ) -> Result<(), NodeError> {
-        let stopped = std::mem::take(&mut self.stops.stopped).into_iter();
+        let stopped = std::mem::take(&mut self.stopped).into_iter();
         let wanted = stopped.filter(|child| modules.iter().any(|module| module.as_str() == child.module));
         let mut first = Ok(());
         for StoppedChild { supervisor, id, .. } in wanted {
-            let rows = self.runtime.which_children(supervisor).unwrap_or_default();
+            let rows = runtime.which_children(supervisor).unwrap_or_default();
             // A temporary child has no row any more. OTP: it is not restarted.
             if !has_id(&id) || !rows.iter().any(|row| row.id == id) {
                 continue;
             }
             let call = || format!("restart_child({supervisor}, {})", term::to_json(&id).unwrap_or_default());
-            let started = self.ask_supervisor(supervisor, &Request::RestartChild(id.clone()), deadline);
+            let started = ask_supervisor(runtime, supervisor, &Request::RestartChild(id.clone()), deadline);
             first = first.and(started.map_err(|reason| NodeError::Call { call: call(), reason }));
         }
         first

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reld_handler::{
     AppName, AppSpec, Conversion, Converted, Gate, Image, ModuleName, NodeError, OrphanPolicy, Passage,
     Pause, Precopied, Process, Raised, Staging, Unrest,
 };
 use reld_runtime::{self as runtime, Module, Place, Runtime, Upgrade};
 
-use super::RuntimeNode;
-use super::apps::runtime_spec;
 use super::conversion::{converted, how, passage, refusal};
-use super::journal::Over;
+use super::libraries::Libraries;
+use super::shared::Shared;
+use super::spec::runtime_spec;
 use super::words::{find, find_all, left, micros, millis};
 
 /// From the staging until it is swept, or forgotten.
@@ -23,13 +24,24 @@ pub(super) struct Window {
     /// The staged apps in the runtime's words, made before the gate is up.
     specs: Vec<runtime::AppSpec>,
     upgrade: Upgrade,
-    is_switched: bool,
     /// Orphans that are held to be killed.
     doomed: Vec<runtime::Pid>,
 }
 
-impl RuntimeNode {
-    pub(super) fn open_window(&mut self, staging: &Staging) -> Result<(), NodeError> {
+/// What became of the processes of some modules during an upgrade that is over.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    pub(super) modules: Vec<String>,
+    pub(super) journal: runtime::Entries,
+}
+
+impl Window {
+    /// Stages; nothing is staged where that fails.
+    pub(super) fn open(
+        runtime: &Runtime,
+        libraries: &mut Libraries,
+        staging: &Staging,
+    ) -> Result<Self, NodeError> {
         let refused = |spec: &AppSpec, reason| NodeError::StartApplication {
             app: spec.name.clone(),
             vsn: spec.vsn.clone(),
@@ -37,102 +49,42 @@ impl RuntimeNode {
         };
         let spec = |spec| runtime_spec(spec).map_err(|reason| refused(spec, reason));
         let specs = staging.apps.iter().map(spec).collect::<Result<_, _>>()?;
-        let modules = staging.modules.iter().map(|(name, image)| self.staged_module(name, *image));
-        let modules = modules.collect::<Result<_, _>>()?;
-        self.libraries.nothing_awaited();
-        if !staging.continues {
-            self.environments.clear();
-        }
+        let module = |(name, image): (&ModuleName, &Image)| staged(runtime, name, libraries.modules(*image));
+        let modules = staging.modules.iter().map(module).collect::<Result<_, _>>()?;
+        libraries.nothing_awaited();
         let removals: Vec<String> = staging.removals.iter().map(ToString::to_string).collect();
         let at_once: Vec<String> = staging.at_once.iter().map(ToString::to_string).collect();
-        let upgrade = self.runtime.stage(modules, &removals, &at_once);
-        let staging = staging.clone();
-        self.window = Some(Window { staging, specs, upgrade, is_switched: false, doomed: Vec::new() });
-        Ok(())
+        let upgrade = runtime.stage(modules, &removals, &at_once);
+        Ok(Self { staging: staging.clone(), specs, upgrade, doomed: Vec::new() })
     }
 
-    fn staged_module(&self, name: &ModuleName, image: Image) -> Result<Arc<dyn Module>, NodeError> {
-        let found = self.libraries.modules(image).iter().find(|module| module.name() == name.as_str());
-        let module = found.cloned().ok_or_else(|| NodeError::Stage {
-            module: name.clone(),
-            reason: "no loaded library has it".to_owned(),
-        })?;
-        self.same_behaviour(name, module)
+    /// Forgets what was staged.
+    pub(super) fn forget(self) {
+        self.upgrade.finish();
     }
 
-    /// A process cannot become one of another kind.
-    fn same_behaviour(&self, name: &ModuleName, new: Arc<dyn Module>) -> Result<Arc<dyn Module>, NodeError> {
-        let current =
-            self.runtime.code().into_iter().find(|v| v.module == name.as_str() && v.place == Place::Current);
-        match current {
-            Some(current)
-                if current.behaviour != new.behaviour()
-                    && !self.runtime.users(name.as_str(), Place::Current).is_empty() =>
-            {
-                Err(NodeError::Stage {
-                    module: name.clone(),
-                    reason: format!(
-                        "it is a {:?} in version {} and a {:?} in version {}; stop its processes first",
-                        current.behaviour,
-                        current.version,
-                        new.behaviour(),
-                        new.version()
-                    ),
-                })
-            }
-            _ => Ok(new),
+    /// Makes what is staged current, and notes it. `before` takes the environments of apps as they
+    /// were.
+    pub(super) fn switch(&mut self, runtime: &Runtime, shared: &Mutex<Shared>, before: impl FnOnce()) {
+        if !self.staging.continues {
+            runtime.forget_crashes();
         }
-    }
-
-    pub(super) fn forget_window(&mut self) {
-        if let Some(window) = self.window.take() {
-            window.upgrade.finish();
-        }
-    }
-
-    pub(super) fn switch_window(&mut self) {
-        let Some(window) = &mut self.window else { return };
-        if !window.staging.continues {
-            self.runtime.forget_crashes();
-        }
-        window.upgrade.switch();
-        window.is_switched = true;
-        let specs = std::mem::take(&mut window.specs);
-        if self.environments.is_empty() {
-            self.environments = self.environments();
-        }
-        specs.into_iter().for_each(|spec| self.runtime.load_application(spec));
-        let Some(Window { staging, .. }) = &self.window else { return };
-        let mut shared = self.shared.lock();
+        self.upgrade.switch();
+        before();
+        self.specs.drain(..).for_each(|spec| runtime.load_application(spec));
+        let mut shared = shared.lock();
         let now = Instant::now();
-        let replaced = staging.modules.keys().chain(&staging.removals);
+        let replaced = self.staging.modules.keys().chain(&self.staging.removals);
         shared.old_since.extend(replaced.map(|module| (module.to_string(), now)));
-        shared.apps.extend(staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
+        shared.apps.extend(self.staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
     }
 
-    pub(super) fn lower_gate(&mut self) -> Pause {
-        let Some(window) = &mut self.window else { return Pause::default() };
-        let pause = window.upgrade.lower();
-        if !window.is_switched {
-            self.let_go(Instant::now() + super::KILL_GRACE);
-        }
-        Pause {
-            p50_us: micros(pause.p50),
-            p99_us: micros(pause.p99),
-            max_us: micros(pause.max),
-            processes: pause.processes,
-        }
+    /// Ends the window after its switch; returns what became of its processes.
+    pub(super) fn sweep(self, deadline: Instant) -> Over {
+        self.upgrade.sweep(deadline);
+        Over { modules: self.modules(), journal: self.upgrade.finish() }
     }
 
-    pub(super) fn sweep_window(&mut self, deadline: Instant) {
-        if let Some(window) = self.window.take() {
-            window.upgrade.sweep(deadline);
-            self.over = Over { modules: window.modules(), journal: window.upgrade.finish() };
-        }
-    }
-}
-
-impl Window {
     /// Returns the spec of a staged app.
     pub(super) fn app(&self, app: &AppName) -> Option<&AppSpec> {
         self.staging.apps.iter().find(|spec| spec.name == *app)
@@ -236,6 +188,57 @@ impl Window {
 
     pub(super) fn discard(&mut self) {
         self.upgrade.discard();
+    }
+
+    pub(super) fn lower(&mut self) -> Pause {
+        let pause = self.upgrade.lower();
+        Pause {
+            p50_us: micros(pause.p50),
+            p99_us: micros(pause.p99),
+            max_us: micros(pause.max),
+            processes: pause.processes,
+        }
+    }
+}
+
+/// Returns a module of a library that is to be staged.
+fn staged(
+    runtime: &Runtime,
+    name: &ModuleName,
+    library: &[Arc<dyn Module>],
+) -> Result<Arc<dyn Module>, NodeError> {
+    let module = library.iter().find(|module| module.name() == name.as_str()).cloned();
+    let module = module.ok_or_else(|| NodeError::Stage {
+        module: name.clone(),
+        reason: "no loaded library has it".to_owned(),
+    })?;
+    same_behaviour(runtime, name, module)
+}
+
+/// A process cannot become one of another kind.
+fn same_behaviour(
+    runtime: &Runtime,
+    name: &ModuleName,
+    new: Arc<dyn Module>,
+) -> Result<Arc<dyn Module>, NodeError> {
+    let current = runtime.code().into_iter().find(|v| v.module == name.as_str() && v.place == Place::Current);
+    match current {
+        Some(current)
+            if current.behaviour != new.behaviour()
+                && !runtime.users(name.as_str(), Place::Current).is_empty() =>
+        {
+            Err(NodeError::Stage {
+                module: name.clone(),
+                reason: format!(
+                    "it is a {:?} in version {} and a {:?} in version {}; stop its processes first",
+                    current.behaviour,
+                    current.version,
+                    new.behaviour(),
+                    new.version()
+                ),
+            })
+        }
+        _ => Ok(new),
     }
 }
 

@@ -8,11 +8,12 @@ use super::{Apps, Before, Life, ReleaseHandler};
 use crate::check::{Check, Prepared, chain};
 use crate::error::{Error, Obstacle};
 use crate::event::{Event, Journey, Observer, Progress};
+use crate::limits::Limits;
 use crate::lineup::{Lineup, ReplacedApp};
 use crate::node::{Exited, Look, Node};
 use crate::program::InstallOptions;
 use crate::report::{Outcome, Report, WindowReport, what};
-use crate::saga::{self, Limits};
+use crate::saga;
 use crate::settle;
 use crate::step::Program;
 
@@ -140,7 +141,7 @@ impl<N: Node> ReleaseHandler<N> {
             let (outcome, has_failed) = (part.outcome, part.failure.is_some());
             if programs.len() > 1 {
                 let (pause, converted) = (part.pause, part.converted);
-                let modules = program.modules();
+                let modules = program.stage.what.modules.keys().cloned().collect();
                 report.windows.push(WindowReport { window: number, modules, outcome, pause, converted });
             }
             report.add(part);

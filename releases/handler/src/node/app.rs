@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use reld_plan::{AppName, ModuleName, StartPhase, StartType, Vsn};
 use serde_json::Value;
 
-use super::Image;
+use super::library::Image;
 
 /// An app as the node starts it. OTP: the application resource, with the environment that is in force.
 #[derive(Debug, Clone, PartialEq)]

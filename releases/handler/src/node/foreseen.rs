@@ -3,7 +3,8 @@
 use reld_plan::{Dropped, MemberChange, ModuleName, Vsn};
 use serde_json::Value;
 
-use super::{ChangedChildren, Library};
+use super::conversion::ChangedChildren;
+use super::library::Library;
 use crate::process::Process;
 
 /// A module that is to be replaced, for [`super::Node::foresee`].

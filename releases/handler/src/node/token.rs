@@ -1,0 +1,92 @@
+//! How far a window has come, as values: each verb that needs a phase takes the token of that phase.
+//!
+//! ```text
+//!       stage            raise          switch             sweep
+//! Idle -------> Staged -------> Held ----------> Switched -------> (the end)
+//!               |      <-------
+//!               | unstage lower
+//!               v
+//!           (the end)
+//! ```
+//!
+//! A token cannot be copied, and only the handler makes the first one. A node turns the token that a
+//! verb has taken into the next one. A window without members goes from staged to held without
+//! [`raise`](super::Node::raise).
+
+/// Nothing is staged.
+#[derive(Debug)]
+#[must_use]
+pub struct Idle(());
+
+/// Modules and app specs are staged.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged(());
+
+/// The members rest.
+///
+/// A verb out of its turn does not compile:
+///
+/// ```
+/// # use reld_handler::{Held, Node, Staged, Switched};
+/// fn switch(node: &mut impl Node, held: Held) -> Switched {
+///     node.switch(held)
+/// }
+/// ```
+/// ```compile_fail,E0308
+/// # use reld_handler::{Held, Node, Staged, Switched};
+/// fn switch(node: &mut impl Node, staged: Staged) -> Switched {
+///     node.switch(staged)
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// # use reld_handler::{Held, Node, Staged, Switched};
+/// fn twice(node: &mut impl Node, held: Held) -> Switched {
+///     node.switch(held);
+///     node.switch(held)
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Held(());
+
+/// What was staged is current; members may still be held.
+#[derive(Debug)]
+#[must_use]
+pub struct Switched(());
+
+impl Idle {
+    /// The token that a window begins with.
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+
+    /// For [`Node::stage`](super::Node::stage).
+    pub fn stage(self) -> Staged {
+        Staged(())
+    }
+}
+
+impl Staged {
+    /// The token that a panic of `raise` or `lower` took away: the window is still staged.
+    pub(crate) fn again() -> Self {
+        Self(())
+    }
+
+    /// For [`Node::raise`](super::Node::raise), and for a window without members.
+    pub fn hold(self) -> Held {
+        Held(())
+    }
+}
+
+impl Held {
+    /// For [`Node::lower`](super::Node::lower).
+    pub fn lower(self) -> Staged {
+        Staged(())
+    }
+
+    /// For [`Node::switch`](super::Node::switch).
+    pub fn switch(self) -> Switched {
+        Switched(())
+    }
+}
