@@ -183,6 +183,9 @@ fn files_of_releases(wire: &mut Wire, node: &Node) {
 fn ends_of_upgrades(wire: &mut Wire) {
     let node = running("stage-1.0.0");
     node.ok(&["unpack", &release("stage-2.0.0")]);
+    // A tick between the trial and the pause would leave a state out of the trial.
+    let ticking = ["a", "b"].map(|child| node.pid("stage", child));
+    ticking.iter().for_each(|pid| drop(node.ok(&["suspend", pid])));
     let settle = json!({"version": "2.0.0", "settle": {"window_ms": 600_000}, "detach": true});
     wire.post(&node, "/releases/upgrade", &settle);
     let mut attached = send(&node, "POST", "/releases/attach", b"");
@@ -193,6 +196,7 @@ fn ends_of_upgrades(wire: &mut Wire) {
     while wire.line("/releases/attach", &mut attached).is_some() {}
     let mut attached = send(&node, "POST", "/releases/attach", b"");
     while wire.line("/releases/attach", &mut attached).is_some() {}
+    ticking.iter().for_each(|pid| drop(node.ok(&["resume", pid])));
 
     node.ok(&["cast", &node.pid("stage", "a"), r#"{"trouble": "fail"}"#]);
     wire.fail(&node, "an upgrade that was rolled back", "/releases/upgrade", &json!({"version": "2.0.0"}));

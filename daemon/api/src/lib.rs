@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod child_spec;
 mod client;
 mod error;
 pub mod request;

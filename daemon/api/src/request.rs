@@ -13,6 +13,7 @@ mod look;
 mod release;
 mod touch;
 
+pub use crate::child_spec::{ChildSpec, ChildType, Restart, Shutdown};
 pub use look::{
     Apps, ChildSpecOf, Children, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status,
     SysStatus, Tables, Top, TopSort, Tree,
@@ -23,9 +24,9 @@ pub use release::{
     Upgrade, UpgradeApp, Verify,
 };
 pub use touch::{
-    AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildSpec, ChildStart,
-    ChildTerminate, ChildType, CountMessages, KeepLog, Kill, Load, NewChild, NoDebug, Purge, ReplaceState,
-    Restart, Resume, Shutdown, SoftPurge, Spawn, SpawnLink, Suspend, Terminate, Trace, TraceKind,
+    AppStart, AppStop, Call, Cast, ChangeCode, ChildDelete, ChildRestart, ChildStart, ChildTerminate,
+    CountMessages, KeepLog, Kill, Load, NewChild, NoDebug, Purge, ReplaceState, Resume, SoftPurge, Spawn,
+    SpawnLink, Suspend, Terminate, Trace, TraceKind,
 };
 
 /// How long a client waits for what the node can answer from its tables.
