@@ -4,6 +4,7 @@
 mod architecture;
 mod behaviours;
 mod bootable;
+mod call_order;
 mod calls;
 mod children;
 mod churn;

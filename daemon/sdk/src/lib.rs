@@ -176,6 +176,11 @@
 //! written; it must not call processes of the updated modules there. It may take five seconds. An error, a panic or a
 //! late end takes the upgrade back, and `undo` takes back the call.
 //!
+//! Written behind something that waits for the switch, such as `restart_child`, it runs behind that. A failure then takes
+//! the upgrade back by a downgrade, so that the opposite entry has to take back the call, not its `undo`. But a call that
+//! an advanced or supervisor update of its app or appup is written behind may prepare that, and runs inside the pause.
+//! `relctl plan` and `--dry-run` show with each step what of the order written is not kept.
+//!
 //! A conversion that needs something from outside the node (a child of the operating system, a device) has it opened by
 //! such a call with an `undo` that closes it, written before the update: the states behind a call are converted inside
 //! the pause, once. `change_code` takes what was opened, for instance out of a `static` of the library, into the new

@@ -25,7 +25,7 @@
 //! switch                                the point of no return
 //! kill, resume, sweep, config_change, stop_.., unload_application, stop_children, purge
 //!                                       can leave something over, never fail the upgrade
-//! start_children, call                  where one fails, the handler goes back by a downgrade
+//! start_children, call, apply           where one fails, the handler goes back by a downgrade
 //! ```
 
 mod app;

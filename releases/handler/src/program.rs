@@ -16,6 +16,7 @@
 //! switch                                  | the switch | Purge of condemned code
 //! resume [..]                             (done by the switch)
 //! apply supervisor:restart_child(..)      Call
+//! apply migrate:complete()                Apply, where it is behind the switch
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```
 //!
@@ -240,6 +241,10 @@ impl<'a> Builder<'a> {
         self.finish()
     }
 
+    const fn is_switched(&self) -> bool {
+        self.program.switch > 0
+    }
+
     /// Returns whether it is the window after which the release is installed.
     fn is_last(&self) -> bool {
         self.window.end == self.script.steps.len()
@@ -274,6 +279,7 @@ impl<'a> Builder<'a> {
 
     fn apply(&mut self, call: &Apply) {
         match call.built_in() {
+            None if self.is_switched() => self.after(Finish::Apply(call.clone())),
             None => self.before(Effect::Apply(call.clone())),
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
             Some(Ok(call)) => self.after(Finish::Call(call)),

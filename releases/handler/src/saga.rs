@@ -3,7 +3,8 @@
 //! ```text
 //!   before, stage, staged, gate, held   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
 //!      | a step fails                                  (leftovers are listed;
-//!      |                                                what does not start is a failure, and ends the finishes)
+//!      |                                                what does not start, or a call that fails, is a
+//!      |                                                failure, and ends the finishes)
 //!      v
 //!   each phase undoes its own, newest first, and gives its token back   ---all done--->  RolledBack
 //!      | an undo fails: noted, the others are still done

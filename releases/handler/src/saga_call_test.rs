@@ -23,7 +23,8 @@ pub(crate) fn up() -> Program {
         { code_change = [{ module = \"counter\", extra = 1 }] }, { resume = [\"counter\"] },\n\
         { stop = [\"pump\"] }, { load = \"pump\" }, { start = [\"pump\"] },\n\
         { apply = \"supervisor:restart_child\", args = [\"shop\", \"c\"] },\n\
-        { apply = \"supervisor:delete_child\", args = [\"shop\", \"d\"] } ]\n";
+        { apply = \"supervisor:delete_child\", args = [\"shop\", \"d\"] },\n\
+        { apply = \"helper:complete\", args = [], undo = { apply = \"helper:undo_complete\", args = [] } } ]\n";
     let restart = "[[up]]\nfrom = \"1.0.0\"\ninstructions = [{ restart_application = \"till\" }]\n";
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.1.0", &["till"], restart)]);
     road(Some(&old()), &new, InstallOptions::default())
@@ -86,6 +87,7 @@ fn what_ends_is_ended_and_what_starts_is_started_in_the_order_that_can_be_taken_
         "start_children",
         "call",
         "call",
+        "apply",
     ];
     assert_eq!(fake.calls, expected);
     let world = quiet(&fake);
@@ -95,6 +97,7 @@ fn what_ends_is_ended_and_what_starts_is_started_in_the_order_that_can_be_taken_
         "convert",
         "supervisor:restart_child(\"shop\", \"c\")",
         "supervisor:delete_child(\"shop\", \"d\")",
+        "complete",
     ];
     assert_eq!(world.applied, applied);
     assert_eq!(states(&fake, "counter"), ["0.1.1 state 2, up from 0.1.0", "0.1.1 state 3, up from 0.1.0"]);
@@ -144,7 +147,7 @@ fn a_failed_undo_of_a_call_does_not_stop_the_others() {
 }
 
 #[test]
-fn what_cannot_be_ended_after_the_switch_is_a_warning_and_what_does_not_start_a_failure() {
+fn what_cannot_be_ended_after_the_switch_is_a_warning_and_a_start_or_call_that_fails_a_failure() {
     let calls = calls();
     let switch = calls.iter().position(|call| *call == "stop_children").unwrap();
     let told: Vec<_> = (switch..calls.len())
@@ -160,6 +163,7 @@ fn what_cannot_be_ended_after_the_switch_is_a_warning_and_what_does_not_start_a_
         ("start_children", 0, title("start [pump]")),
         ("call", 0, title("apply supervisor:restart_child(\"shop\", \"c\")")),
         ("call", 1, None),
+        ("apply", 0, title("apply helper:complete(), undo helper:undo_complete()")),
     ];
     assert_eq!(told, expected);
 }

@@ -70,7 +70,7 @@ pub(crate) enum Undo {
 }
 
 /// Something that is done after the point of no return. What it can not do is reported; where something does not start,
-/// the handler goes back by a downgrade.
+/// or a call fails, the handler goes back by a downgrade.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Finish {
     ConfigChange,
@@ -79,7 +79,13 @@ pub(crate) enum Finish {
     StopChildren(Vec<ModuleName>),
     StartChildren(Vec<ModuleName>),
     Call(BuiltIn),
-    Purge { slot: Slot, modules: Vec<ModuleName>, method: PurgeMethod },
+    /// Its undo is for what comes before: from here on the way back is a downgrade's.
+    Apply(Apply),
+    Purge {
+        slot: Slot,
+        modules: Vec<ModuleName>,
+        method: PurgeMethod,
+    },
 }
 
 /// What belongs to a step of the script, counted from 1 as the script prints it.
@@ -185,6 +191,7 @@ impl fmt::Display for Finish {
             Self::StopChildren(modules) => write!(f, "stop {}", names(modules)),
             Self::StartChildren(modules) => write!(f, "start {}", names(modules)),
             Self::Call(call) => write!(f, "apply {call}"),
+            Self::Apply(call) => write!(f, "apply {call}"),
             Self::Purge { slot: Slot::Old, modules, method } => {
                 write!(f, "{}_purge {}", method.as_str(), names(modules))
             }

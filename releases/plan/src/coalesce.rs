@@ -8,6 +8,8 @@
 //! - Conversions and calls keep their order among each other: a call written before an update runs before its conversion.
 //! - What ends something (stop, remove, purge, stop of an app) waits until after the switch, and so do the calls of the
 //!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate.
+//! - A call written behind one of these waits with it, unless a conversion is written behind the call (`window.rs`).
+//! - What of the author's order is not kept stands with the step (`order.rs`).
 //! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.
 //! - A load in place of a remove replaces the module; restart_application becomes one step before the
 //!   gate, which loads nothing where the app's version stays.
@@ -30,9 +32,10 @@ pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup, windows: Windows) -> Resu
     let states = States::of(&facts, pair.mode)?;
     let parts = windows::parts(&facts, windows);
     let is_one = parts.len() == 1;
-    let mut steps = Vec::new();
+    let (mut steps, mut reordered) = (Vec::new(), Vec::new());
     for (number, part) in (1..).zip(&parts) {
-        let mut of_part = window(&facts, part)?.steps();
+        let (mut of_part, mut warnings) = window(&facts, part)?.done();
+        reordered.append(&mut warnings);
         for step in &mut of_part {
             step.window = (!is_one).then_some(number);
             states.note(&mut step.action);
@@ -41,7 +44,7 @@ pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup, windows: Windows) -> Resu
     }
     let cycles = relup.cycles.iter().map(|modules| Warning::DependencyCycle { modules: modules.clone() });
     let warnings = relup.warnings.iter().cloned().chain(cycles).chain(facts.warnings());
-    let warnings = warnings.chain(states.warnings()).collect();
+    let warnings = warnings.chain(reordered).chain(states.warnings()).collect();
     let (from, to) = (Some(relup.from.clone()), relup.to.clone());
     Ok(Script { from, to, mode: relup.mode, steps, warnings })
 }
@@ -49,8 +52,8 @@ pub(crate) fn coalesce(pair: &Pair<'_>, relup: &Relup, windows: Windows) -> Resu
 fn window(facts: &Facts<'_>, part: &Part<'_>) -> Result<Window, PlanError> {
     let mut window = Window::new(part.is_first);
     window.open_libraries(facts, part)?;
-    for line in part.lines {
-        window.put(facts, &line.instruction, &line.reason)?;
+    for at in 0..part.lines.len() {
+        window.put(facts, &part.lines[at..])?;
     }
     window.load_implied(facts, part);
     Ok(window)

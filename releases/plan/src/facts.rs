@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::Pair;
 use crate::error::PlanError;
-use crate::instr::{LowLevel, PurgeWords};
+use crate::instr::{Apply, LowLevel, PurgeWords};
 use crate::name::{AppName, ModuleName};
+use crate::reason::Reason;
 use crate::release::{Release, ReleaseApp};
-use crate::relup::Relup;
+use crate::relup::{Line, Relup};
 use crate::script::MemberChange;
 use crate::version::Vsn;
 use crate::warning::Warning;
@@ -111,6 +112,33 @@ impl<'a> Facts<'a> {
         !self.loaded.contains(module)
             && !self.removed.contains_key(module)
             && !self.relup.keep.contains(module)
+    }
+
+    /// Returns the module whose states a call may prepare for their conversion: the first that these lines convert of the
+    /// call's own app, or for its own author.
+    pub(crate) fn prepared<'b>(
+        &self,
+        call: &Apply,
+        reason: &Reason,
+        behind: &'b [Line],
+    ) -> Option<&'b ModuleName> {
+        let app = self.app_of(&call.module);
+        let converted = behind.iter().flat_map(|line| match &line.instruction {
+            LowLevel::CodeChange { modules, .. } => {
+                modules.iter().map(|it| (&it.module, &line.reason)).collect()
+            }
+            _ => Vec::new(),
+        });
+        let mut converted = converted.filter(|(module, _)| self.old_owner(module).is_some());
+        let is_prepared = |(module, whose): &(&ModuleName, &Reason)| {
+            // The lines of a relup have one author for all apps.
+            app.is_some() && self.app_of(module) == app || !reason.is_relup() && whose.shares_cause(reason)
+        };
+        converted.find(is_prepared).map(|(module, _)| module)
+    }
+
+    fn app_of(&self, module: &ModuleName) -> Option<&'a AppName> {
+        self.to.owner(module).or_else(|| self.from.owner(module)).map(ReleaseApp::name)
     }
 
     /// Returns whether the code of a module is replaced, not only removed.

@@ -60,6 +60,16 @@ impl Reason {
         &self.0
     }
 
+    /// Says whether the two have a cause in common.
+    pub(crate) fn shares_cause(&self, other: &Self) -> bool {
+        self.0.iter().any(|cause| other.0.contains(cause))
+    }
+
+    /// Says whether it is that of a script which somebody wrote for the whole release.
+    pub(crate) fn is_relup(&self) -> bool {
+        self.0[..] == [Cause::Relup]
+    }
+
     /// Adds causes that are not there yet.
     pub(crate) fn join(&mut self, other: &Self) {
         if !Arc::ptr_eq(&self.0, &other.0) {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::instr::{CodeChange, LowLevel, Suspend, Timeout};
 use crate::print::inline;
 use crate::relup::{Line, Relup, Relups};
-use crate::script::Mark;
+use crate::script::{Mark, Order};
 use crate::script_print::{Names, Reasoned, Words};
 
 impl fmt::Display for Relups {
@@ -34,7 +34,11 @@ impl fmt::Display for Relup {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { instruction, reason } = self;
-        write!(f, "{}", Reasoned { what: instruction, reason, mark: mark(instruction) })
+        write!(
+            f,
+            "{}",
+            Reasoned { what: instruction, reason, order: &Order::default(), mark: mark(instruction) }
+        )
     }
 }
 

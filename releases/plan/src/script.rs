@@ -11,7 +11,7 @@
 //! code_change* apply* sync_nodes*       in the order of the translation
 //! SWITCH                                all staged code becomes current
 //! resume                                all members at once
-//! stop* start* remove* purge* apply*    what ends something; what starts children or apps
+//! stop* start* remove* purge* apply*    what ends something; what starts children or apps; calls written behind that
 //! restart_daemon
 //! ```
 //!
@@ -59,6 +59,23 @@ pub struct Step {
     /// The window that it belongs to, counted from 1; `None` where the script is one window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// What of its author's order is not kept.
+    #[serde(flatten)]
+    pub order: Order,
+    /// The line of its window's part of the relup that asks for it.
+    #[serde(skip)]
+    pub(crate) line: Option<usize>,
+}
+
+/// The steps that a step has changed places with, each in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Order {
+    /// It is written before these, and carried out after them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub written_before: Vec<String>,
+    /// It is written behind these, and carried out before them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub written_behind: Vec<String>,
 }
 
 /// What a step does. The names are those of the instructions, see [`LowLevel`](crate::LowLevel).
@@ -236,7 +253,7 @@ pub enum Mark {
     Irreversible,
     /// It is undone until the switch. Its brutal purge comes after that and ends whoever runs old code then, for good.
     Kills,
-    /// It starts something after the switch; where it fails, the node goes back by a downgrade.
+    /// It starts or calls something after the switch; where it fails, the node goes back by a downgrade.
     TakenBack,
     /// The node restarts.
     Restarts,
@@ -300,7 +317,8 @@ impl Apply {
 
 impl Step {
     pub(crate) fn new(action: Action, reason: Reason) -> Self {
-        Self { mark: action.mark(), action, reason, window: None }
+        let mark = action.mark();
+        Self { action, reason, mark, window: None, order: Order::default(), line: None }
     }
 }
 

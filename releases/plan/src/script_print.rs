@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::instr::{PurgeWords, Timeout};
 use crate::reason::Reason;
-use crate::script::{Action, Mark, Member, MemberChange, Script, Step};
+use crate::script::{Action, Mark, Member, MemberChange, Order, Script, Step};
 
 /// Prints the script as a numbered list, each step with its reason.
 impl fmt::Display for Script {
@@ -27,25 +27,43 @@ impl fmt::Display for Script {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, reason, mark, .. } = self;
-        write!(f, "{}", Reasoned { what: action, reason, mark: *mark })
+        let Self { action, reason, mark, order, .. } = self;
+        write!(f, "{}", Reasoned { what: action, reason, order, mark: *mark })
     }
 }
 
-/// Prints what is done, who wants it, and what a rollback cannot do about it.
+/// Prints what is done, who wants it, what of its author's order is not kept, and what a rollback cannot do about it.
 pub(crate) struct Reasoned<'a, T> {
     pub(crate) what: &'a T,
     pub(crate) reason: &'a Reason,
+    pub(crate) order: &'a Order,
     pub(crate) mark: Mark,
 }
 
 impl<T: fmt::Display> fmt::Display for Reasoned<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  -- {}", self.what, self.reason)?;
+        write!(f, "{}  -- {}{}", self.what, self.reason, self.order)?;
         match self.mark {
             Mark::Undone => Ok(()),
             mark => write!(f, "; {mark}"),
         }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// So many steps are named.
+        const NAMED: usize = 3;
+        for (word, steps) in [("before", &self.written_before), ("behind", &self.written_behind)] {
+            let named = &steps[..steps.len().min(NAMED)];
+            if !named.is_empty() {
+                write!(f, "; written {word} {}", named.join(", "))?;
+            }
+            if steps.len() > NAMED {
+                write!(f, " and {} more", steps.len() - NAMED)?;
+            }
+        }
+        Ok(())
     }
 }
 

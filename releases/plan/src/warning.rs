@@ -68,6 +68,19 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
+    /// One window can not keep both orders: a conversion comes before the switch, and what starts after it.
+    #[error(
+        "apply {call} is written behind {start} and carried out before it, since it may prepare code_change {module}; \
+         write it behind the update of {module}, or upgrade with --group-windows"
+    )]
+    CallBeforeStart {
+        /// The call.
+        call: String,
+        /// What starts, as it is printed.
+        start: String,
+        /// The module whose states are converted.
+        module: ModuleName,
+    },
     /// No code of the author converts a state that differs.
     #[error(
         "module {module} {to} may not read the states of {from} as they are, unless it has an alias, which schemas do not \
@@ -174,6 +187,7 @@ impl Warning {
             Self::NothingToDo { .. } => "nothing_to_do",
             Self::Kept { .. } => "kept",
             Self::NotDeleted { .. } => "not_deleted",
+            Self::CallBeforeStart { .. } => "call_before_start",
             Self::StateNotRead { .. } => "state_not_read",
             Self::NoWayBack { .. } => "no_way_back",
             Self::WayBack { .. } => "way_back",
@@ -196,6 +210,7 @@ impl Warning {
             Self::Kept { module, app, vsn } | Self::NotDeleted { module, app, vsn } => {
                 vec![json!(module), json!(app), json!(vsn)]
             }
+            Self::CallBeforeStart { call, start, module } => vec![json!(call), json!(start), json!(module)],
             Self::StateNotRead { module, from, to, .. } => vec![json!(module), json!(from), json!(to)],
             Self::NoWayBack { to, why: what } | Self::WayBack { to, problem: what } => {
                 vec![json!(to), json!(what)]

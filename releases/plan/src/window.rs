@@ -1,4 +1,15 @@
 //! The window under construction: the parts of a script, each in its own order.
+//!
+//! Where a call of an app's function goes, of those written behind the point of no return:
+//!
+//! | what is written before it | what is written behind it | part |
+//! |---|---|---|
+//! | nothing that waits for the switch | | inside the pause |
+//! | something that waits for the switch | a conversion that it may prepare | inside the pause |
+//! | something that waits for the switch | no such conversion | behind that, after the switch |
+//!
+//! A conversion never overtakes the call before it: it could read what is not there yet, and nobody would notice. A call
+//! that overtakes the start of a child that it needs fails, and everything is as before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +18,12 @@ use crate::error::PlanError;
 use crate::facts::Facts;
 use crate::instr::{Apply, CodeChange, LowLevel, Mode, PurgeMethod, PurgeWords, Suspend, Timeout};
 use crate::name::ModuleName;
+use crate::order;
 use crate::reason::{Cause, Reason};
 use crate::release::ReleaseApp;
-use crate::script::{Action, Member, MemberChange, Step};
+use crate::relup::Line;
+use crate::script::{Action, Mark, Member, MemberChange, Step};
+use crate::warning::Warning;
 use crate::windows::Part;
 
 /// The parts of a script, in the order in which they are carried out.
@@ -27,9 +41,13 @@ pub(crate) struct Window {
     inside: Vec<Step>,
     /// A function is called inside.
     calls_inside: bool,
-    resumed: Vec<ModuleName>,
+    /// The modules that are resumed, and by which line.
+    resumed: Vec<(ModuleName, usize)>,
     held: Vec<Step>,
     last: Vec<Step>,
+    warnings: Vec<Warning>,
+    /// The number of the line that is put into its place.
+    line: usize,
     /// Who wants the members suspended and resumed.
     reason: Reason,
     /// The point of no return of the relup has passed.
@@ -73,40 +91,37 @@ impl Window {
         }
     }
 
-    /// Puts one instruction into the part where it belongs.
-    pub(crate) fn put(
-        &mut self,
-        facts: &Facts<'_>,
-        low: &LowLevel,
-        reason: &Reason,
-    ) -> Result<(), PlanError> {
-        match low {
+    /// Puts the first of these lines into the part where it belongs.
+    pub(crate) fn put(&mut self, facts: &Facts<'_>, lines: &[Line]) -> Result<(), PlanError> {
+        let Some((Line { instruction, reason }, behind)) = lines.split_first() else { return Ok(()) };
+        self.line += 1;
+        match instruction {
             LowLevel::LoadObjectCode { .. } => {}
             LowLevel::PointOfNoReturn => self.passed = true,
             LowLevel::Load { module, purge } => self.load(facts, module, *purge, reason)?,
             LowLevel::Suspend { modules } => self.suspend(facts, modules, reason),
             LowLevel::Resume { modules } => {
-                self.resumed
-                    .extend(modules.iter().filter(|module| facts.old_owner(module).is_some()).cloned());
+                let used = modules.iter().filter(|module| facts.old_owner(module).is_some());
+                self.resumed.extend(used.map(|module| (module.clone(), self.line)));
             }
             LowLevel::CodeChange { mode, modules } => {
                 for change in modules {
                     self.code_change(facts, *mode, change, reason)?;
                 }
             }
-            LowLevel::Apply(call) => self.apply(call, reason),
+            LowLevel::Apply(call) => self.apply(facts, call, reason, behind),
             LowLevel::StartApplication { app, start_type } => {
                 let (app, start_type) = (app.clone(), *start_type);
                 if facts.is_restarted(&app) {
-                    self.restarted.push(step(Action::RestartApplication { app, start_type }, reason));
+                    self.restarted.push(self.step(Action::RestartApplication { app, start_type }, reason));
                 } else if facts.is_included(&app) {
-                    self.started.push(step(Action::LoadApplication { app }, reason));
+                    self.started.push(self.step(Action::LoadApplication { app }, reason));
                 } else {
-                    self.started.push(step(Action::StartApplication { app, start_type }, reason));
+                    self.started.push(self.step(Action::StartApplication { app, start_type }, reason));
                 }
             }
             LowLevel::LoadApplication { app } => {
-                self.started.push(step(Action::LoadApplication { app: app.clone() }, reason));
+                self.started.push(self.step(Action::LoadApplication { app: app.clone() }, reason));
             }
             LowLevel::StopApplication { app } if facts.is_restarted(app) => {}
             LowLevel::StopApplication { app } => {
@@ -120,10 +135,11 @@ impl Window {
             LowLevel::Remove { module, purge } => self.remove(facts, module, *purge, reason),
             LowLevel::Purge { modules } => self.purge(facts, modules, reason),
             LowLevel::SyncNodes { id, with } => {
-                self.inside.push(step(Action::SyncNodes { id: id.clone(), with: with.clone() }, reason));
+                let sync = Action::SyncNodes { id: id.clone(), with: with.clone() };
+                self.inside.push(self.step(sync, reason));
             }
-            LowLevel::RestartNewDaemon => self.first.push(step(Action::RestartNewDaemon, reason)),
-            LowLevel::RestartDaemon => self.last.push(step(Action::RestartDaemon, reason)),
+            LowLevel::RestartNewDaemon => self.first.push(self.step(Action::RestartNewDaemon, reason)),
+            LowLevel::RestartDaemon => self.last.push(self.step(Action::RestartDaemon, reason)),
         }
         Ok(())
     }
@@ -140,7 +156,8 @@ impl Window {
         }
         let owner = facts.new_owner(module)?;
         if !facts.keeps_code(owner.name()) {
-            self.staged.push(load(module, owner, false, purge, reason.clone()));
+            let load = load(module, owner, false, purge, reason.clone());
+            self.staged.push(Step { line: Some(self.line), ..load });
         }
         Ok(())
     }
@@ -195,22 +212,39 @@ impl Window {
             inside: self.calls_inside,
             dropped: Dropped::default(),
         };
-        self.inside.push(step(action, reason));
+        self.inside.push(self.step(action, reason));
         Ok(())
     }
 
     /// What the built-in modules start or end waits for the switch; a child is renamed before its supervisor is updated.
-    fn apply(&mut self, call: &Apply, reason: &Reason) {
+    fn apply(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) {
+        let mut step = self.step(Action::Apply(call.clone()), reason);
         let part = match (call.built_in().is_some(), self.passed) {
             _ if call.renames_child() => &mut self.before,
             (true, _) => &mut self.held,
             (false, false) => &mut self.before,
+            (false, true) if self.waits(facts, call, reason, behind) => {
+                step.mark = Mark::TakenBack;
+                &mut self.held
+            }
             (false, true) => {
                 self.calls_inside = true;
                 &mut self.inside
             }
         };
-        part.push(step(Action::Apply(call.clone()), reason));
+        part.push(step);
+    }
+
+    /// Says whether a call of an app's function waits for the switch, behind what is written before it.
+    fn waits(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) -> bool {
+        let Some(prepared) = facts.prepared(call, reason, behind) else { return !self.held.is_empty() };
+        // The step says what else it overtakes. A start of the same author it may need.
+        let needed = |step: &&Step| step.mark == Mark::TakenBack && step.reason.shares_cause(reason);
+        if let Some(start) = self.held.iter().rev().find(needed) {
+            let (call, start) = (call.to_string(), start.action.to_string());
+            self.warnings.push(Warning::CallBeforeStart { call, start, module: prepared.clone() });
+        }
+        false
     }
 
     /// The users of a stopped module rest until they can be stopped: new code must not see their state.
@@ -239,11 +273,15 @@ impl Window {
     }
 
     fn hold(&mut self, action: Action, reason: &Reason) {
-        self.held.push(step(action, reason));
+        self.held.push(self.step(action, reason));
     }
 
-    /// Returns the steps of all parts.
-    pub(crate) fn steps(self) -> Vec<Step> {
+    fn step(&self, action: Action, reason: &Reason) -> Step {
+        Step { line: Some(self.line), ..Step::new(action, reason.clone()) }
+    }
+
+    /// Returns the steps of all parts, and what a person should know of them.
+    pub(crate) fn done(self) -> (Vec<Step>, Vec<Warning>) {
         let Self {
             first,
             object_code,
@@ -253,24 +291,26 @@ impl Window {
             started,
             members,
             inside,
-            mut resumed,
+            resumed,
             held,
             last,
+            reason,
+            warnings,
             ..
         } = self;
-        let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }, &self.reason));
+        let step = |action| Step::new(action, reason.clone());
+        let suspend = (!members.is_empty()).then(|| step(Action::Suspend { modules: members }));
         let mut known = BTreeSet::new();
-        resumed.retain(|module| known.insert(module.clone()));
-        let resume = (!resumed.is_empty()).then(|| step(Action::Resume { modules: resumed }, &self.reason));
+        let modules: Vec<_> = resumed.iter().map(|(module, _)| module.clone()).collect();
+        let modules: Vec<_> = modules.into_iter().filter(|module| known.insert(module.clone())).collect();
+        let resume = (!modules.is_empty()).then(|| step(Action::Resume { modules }));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();
         let paused = suspend.into_iter().chain(inside).chain([switch]).chain(resume);
-        prepared.chain(paused).chain(held).chain(last).collect()
+        let mut steps: Vec<Step> = prepared.chain(paused).chain(held).chain(last).collect();
+        order::note(&mut steps, &resumed);
+        (steps, warnings)
     }
-}
-
-fn step(action: Action, reason: &Reason) -> Step {
-    Step::new(action, reason.clone())
 }
 
 fn load(module: &ModuleName, owner: &ReleaseApp, implied: bool, purge: PurgeWords, reason: Reason) -> Step {

@@ -109,7 +109,8 @@ impl<N: Node> Saga<'_, N> {
         Ok(())
     }
 
-    /// Does what comes after the switch. What can not be ended is listed; what does not start is an error.
+    /// Does a step after the switch. What cannot be ended is listed; what does not start, and a call
+    /// that fails, is an error.
     pub(super) fn finish(&mut self, finish: &Finish) -> Result<(), NodeError> {
         match finish {
             Finish::ConfigChange => {
@@ -133,6 +134,7 @@ impl<N: Node> Saga<'_, N> {
                 self.warn(ended);
             }
             Finish::Call(call) => self.node.call(call, deadline(self.limits.start))?,
+            Finish::Apply(call) => self.node.apply(call, deadline(self.limits.apply))?,
             Finish::Purge { slot, modules, method } => self.purge(*slot, modules, *method),
         }
         Ok(())

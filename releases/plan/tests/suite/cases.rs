@@ -43,6 +43,7 @@ cases! {
     e09_parts_before
     e10_delete_with_dependency
     implied_loads_and_keep
+    r3_calls_behind_what_waits
     relup_by_hand
     restart_of_an_app_that_stays
     s40_counter

@@ -1,6 +1,6 @@
 //! A script cut into windows, group by group, and the way back from the first of them.
 
-use reld_plan::{Action, AppDocs, Rel, Release, Script, Windows, plan_windows};
+use reld_plan::{Action, AppDocs, Mark, Rel, Release, Script, Windows, plan_windows};
 
 /// A release with these apps: name, version, modules, appup entries.
 fn release(version: &str, apps: &[(&str, &str, &[&str], &str)]) -> Release {
@@ -101,6 +101,55 @@ fn what_starts_stays_with_the_window_before_and_what_ends_or_prepares_comes_with
             "open a, load m1, suspend, change m1, switch, resume, terminate_child, delete_child",
         ],
     );
+}
+
+#[test]
+fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_windows_keep_the_order() {
+    let sup =
+        "{ update = 'm1', change = 'supervisor' }, { apply = 'supervisor:restart_child', args = ['a', 'x'] }";
+    let uses = "{ load_module = 'm3' }, { apply = 'm3:uses', args = [] }";
+    let planned = |instructions: &str, windows| {
+        let entries = format!("[[up]]\nfrom = '1.0.0'\ninstructions = [{instructions}]\n");
+        let modules = &["m1", "m2", "m3"];
+        let old = release("1.0.0", &[("a", "1.0.0", modules, "")]);
+        plan_windows(&old, &release("2.0.0", &[("a", "2.0.0", modules, &entries)]), windows).unwrap()
+    };
+    let last = format!("{sup}, {uses}");
+    let expected =
+        ["open a, load m1, load m3, implied m2, suspend, change m1, switch, resume, restart_child, uses"];
+    for windows in [Windows::Release, Windows::Group] {
+        let script = planned(&last, windows);
+        check(&script, &expected);
+        assert_eq!((script.steps.last().unwrap().mark, &*script.warnings), (Mark::TakenBack, &[][..]));
+    }
+    // Behind the switch as well where a soft update follows: nothing of it could read what the call has made.
+    let soft = planned(&format!("{last}, {{ update = 'm2' }}"), Windows::Release);
+    check(
+        &soft,
+        &["open a, load m1, load m3, load m2, suspend, change m1, switch, resume, restart_child, uses"],
+    );
+    let advanced = format!("{last}, {{ update = 'm2', change = {{ advanced = 1 }} }}");
+    let one = planned(&advanced, Windows::Release);
+    check(
+        &one,
+        &[
+            "open a, load m1, load m3, load m2, suspend, change m1, uses, change m2, switch, resume, restart_child",
+        ],
+    );
+    let said: Vec<String> = one.warnings.iter().map(ToString::to_string).collect();
+    let warning = "apply m3:uses() is written behind apply supervisor:restart_child(\"a\", \"x\") and carried out \
+                   before it, since it may prepare code_change m2; write it behind the update of m2, or upgrade with \
+                   --group-windows";
+    assert_eq!(said, [warning]);
+    let groups = planned(&advanced, Windows::Group);
+    check(
+        &groups,
+        &[
+            "open a, load m1, load m3, suspend, change m1, switch, resume, restart_child",
+            "open a, load m2, suspend, uses, change m2, switch, resume",
+        ],
+    );
+    assert_eq!(groups.warnings, []);
 }
 
 #[test]

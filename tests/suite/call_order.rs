@@ -1,0 +1,101 @@
+//! The order between an app's own calls and what its appup starts.
+
+use reld_api::response::Outcome;
+use reld_tests::{Node, assert_contains, assert_in_order, release};
+use tempfile::TempDir;
+
+use crate::doctored::{doctored, edit};
+
+/// The second yard, whose appup starts a dock and then has these instructions. The way back ends it.
+fn yard_with_dock(behind: &str) -> (TempDir, String) {
+    let appup = "lib/yard-2.0.0/appup.toml";
+    let start = "{ apply = \"supervisor:start_child\", args = [\"yard\", { id = \"dock\", module = \"yard_dock\" }] },";
+    let end = ["terminate_child", "delete_child"]
+        .map(|function| format!("{{ apply = \"supervisor:{function}\", args = [\"yard\", \"dock\"] }},"));
+    doctored("yard-2.0.0", |files| {
+        let fresh = "{ apply = \"supervisor:restart_child\", args = [\"yard\", \"fresh\"] },";
+        edit(files, appup, fresh, &[fresh, start, behind].join("\n  "));
+        let fresh = "{ apply = \"supervisor:terminate_child\", args = [\"yard\", \"fresh\"] },";
+        edit(files, appup, fresh, &[&end.join("\n  "), fresh].join("\n  "));
+    })
+}
+
+const USES: &str =
+    "{ load_module = \"yard_calls\" },\n  { apply = \"yard_calls:find\", args = [\"yard_dock\"] },";
+
+fn yard() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("yard-1.0.0")]);
+    node
+}
+
+#[test]
+fn r3_a_call_behind_what_starts_finds_it_in_one_window_and_in_several_and_the_plan_says_so() {
+    let (_scratch, tarball) = yard_with_dock(USES);
+    for windows in [&[][..], &["--group-windows"]] {
+        let node = yard();
+        let upgrade = [&["upgrade", &tarball], windows].concat();
+        let dry = node.ok(&[&upgrade[..], &["--dry-run"]].concat()).stdout;
+        let steps = ["switch", "supervisor:start_child(", "yard_calls:find(\"yard_dock\")"];
+        assert_in_order(&dry, &steps);
+        let step = dry.lines().find(|line| line.contains("yard_calls:find")).expect("it is a step");
+        assert_contains(step, &["; a failure takes the upgrade back"]);
+        let worker = node.pid("yard", "a");
+        node.ok(&["cast", &worker, "7"]);
+        let report = node.report(&upgrade);
+        assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
+        assert_eq!(node.call(&worker, "get"), 7);
+        node.ok(&["downgrade"]);
+        assert_eq!(node.call(&worker, "get"), 7);
+    }
+}
+
+#[test]
+fn r3_a_call_that_fails_after_the_switch_takes_the_upgrade_back_and_its_way_back_is_the_down_entry() {
+    let note = |line: &str| format!("{{ apply = \"yard_calls:note\", args = [\"{line}\"] }}");
+    let behind = format!(
+        "{{ apply = \"yard_calls:note\", args = [\"behind\"], undo = {} }},\n  \
+         {{ apply = \"yard_calls:fail\", args = [\"no power\"] }},",
+        note("undone")
+    );
+    let (_scratch, tarball) = yard_with_dock(&behind);
+    let node = yard();
+    let (before, worker) = (node.tree("yard"), node.pid("yard", "a"));
+    node.ok(&["cast", &worker, "7"]);
+    let failed = node.run(&["upgrade", &tarball]).expect(4);
+    assert_contains(
+        &failed.stderr,
+        &["2.0.0 was taken back; the node runs 1.0.0 again", "yard_calls:fail(\"no power\")", "no power"],
+    );
+    assert_eq!(node.version(), "1.0.0");
+    let ids = |tree: &reld_api::response::TreeNode| {
+        let mut ids: Vec<String> = tree.children.iter().map(|child| child.id.to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&node.tree("yard")), ids(&before));
+    assert_eq!((node.pid("yard", "a"), node.call(&worker, "get")), (worker, 7.into()));
+    let notes = node.call("yard_log", "get").to_string();
+    assert_contains(&notes, &["\"moving up\"", "\"behind\""]);
+    assert!(!notes.contains("undone"), "{notes}");
+}
+
+#[test]
+fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning() {
+    let behind = format!("{USES}\n  {{ update = \"yard_log\", change = {{ advanced = {{}} }} }},");
+    let (_scratch, tarball) = yard_with_dock(&behind);
+    let node = yard();
+    let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
+    assert_contains(
+        &dry,
+        &[
+            "start_child(\"yard\", { id = \"dock\", module = \"yard_dock\" })  -- appup of yard; written before \
+             restart_application shed permanent, apply yard_calls:find(\"yard_dock\"), code_change yard_log;",
+            "warning: apply yard_calls:find(\"yard_dock\") is written behind apply supervisor:start_child(",
+            "upgrade with --group-windows",
+        ],
+    );
+    // The windows keep the order.
+    let report = node.report(&["upgrade", &tarball, "--group-windows"]);
+    assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
+}
