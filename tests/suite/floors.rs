@@ -30,8 +30,8 @@ const CRATES: &[Limits] = &[
     Limits {
         source: "daemon/runtime/src",
         floors: RUNTIME,
-        upward: 16,
-        in_circles: 36,
+        upward: 8,
+        in_circles: 37,
         long: 9,
         banners: 15,
     },

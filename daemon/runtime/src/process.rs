@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub(crate) mod link;
 pub(crate) mod registry;
 pub(crate) mod rows;
+pub(crate) mod shadow;
 pub(crate) mod shown;
 pub(crate) mod slot;
 pub(crate) mod table;

@@ -6,12 +6,13 @@ pub mod context;
 pub(crate) mod crashes;
 mod gate;
 pub(crate) mod journal;
+mod owners;
 pub(crate) mod run;
 pub(crate) mod trace;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -24,10 +25,10 @@ use crate::pool::timer::{Goes, Timers};
 use crate::process::body::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
 use crate::process::gate::GateHouse;
 use crate::process::registry::Registry;
+use crate::process::shadow::Fates;
 use crate::process::slot::{Room, Slot, Unposted, Wake};
 use crate::process::table::Table;
 use crate::tree::application::Applications;
-use crate::upgrade::Fates;
 use crate::upgrade::convert::Stuck;
 use crate::words::code::{Bytes, From, Ref, TimerRef};
 use crate::words::code_server::{Code, CodeServer};
@@ -68,7 +69,7 @@ pub(crate) struct World {
     pub(crate) scheduler: Scheduler,
     pub(crate) timers: Timers<Fire>,
     pub(crate) registry: Registry,
-    pub(crate) ports: Ports,
+    pub(crate) ports: Arc<Ports>,
     pub(crate) tables: Tables,
     pub(crate) spare: Spare,
     pub(crate) code: CodeServer,
@@ -122,12 +123,12 @@ impl World {
     }
 
     pub(crate) fn new(width: usize) -> Arc<Self> {
-        let world = Arc::new(Self {
+        let world = Arc::new_cyclic(|world: &Weak<Self>| Self {
             table: Table::new(),
             scheduler: Scheduler::new(width),
             timers: Timers::new(),
             registry: Registry::default(),
-            ports: Ports::default(),
+            ports: Arc::new(Ports::new(world.clone())),
             tables: Tables::default(),
             spare: Spare::default(),
             code: CodeServer::default(),

@@ -18,11 +18,10 @@ use self::table::Rows;
 pub(crate) use self::wire::TableEvent;
 pub use self::wire::{Access, TableId, TableKind};
 use self::wire::{Heir, Reason, Request, TableError, reply};
-use crate::process::body::Told;
+use crate::io::owners::Owners;
 use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 use crate::words::term;
-use crate::world::World;
 
 /// A table, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,46 +73,46 @@ enum To {
     Write,
 }
 
-/// Carries a request of a process out.
-pub(crate) fn ask(world: &World, by: Pid, request: &[u8]) -> Bytes {
-    match term::decode(request) {
-        Ok(request) => carry_out(world, by, request),
-        Err(text) => reply::<()>(Err(TableError::new(Reason::BadRequest, text))),
-    }
-}
-
-fn carry_out(world: &World, by: Pid, request: Request) -> Bytes {
-    let tables = &world.tables;
-    match request {
-        Request::New { name, kind, access, heir } => {
-            let entry = Entry { rows: Arc::new(RwLock::new(Rows::new(kind))), name, access, owner: by, heir };
-            reply(tables.create(entry))
-        }
-        Request::Whereis { name } => reply(Ok(tables.directory.read().by_name.get(&name).copied())),
-        Request::Insert { table, key, value } => {
-            reply(tables.write(table, by, |rows| rows.insert(key, value)))
-        }
-        Request::InsertNew { table, key, value } => {
-            reply(tables.write(table, by, |rows| rows.insert_new(key, value)))
-        }
-        Request::Lookup { table, key } => reply(tables.read(table, by, |rows| rows.get(&key))),
-        Request::Take { table, key } => reply(tables.write(table, by, |rows| rows.take(&key))),
-        Request::Replace { table, key, old, new } => {
-            reply(tables.write(table, by, |rows| rows.replace(key, &old, new)))
-        }
-        Request::UpdateCounter { table, key, by: add, initial } => {
-            reply(tables.write(table, by, |rows| rows.count(key, add, initial)))
-        }
-        Request::Select { table, wanted } => reply(tables.read(table, by, |rows| rows.select(&wanted))),
-        Request::Clear { table } => reply(tables.write(table, by, |rows| Ok(rows.clear()))),
-        Request::Drop { table } => reply(tables.remove(table, by)),
-        Request::GiveAway { table, to, data } => reply(tables.give_away(world, table, by, to, data)),
-        Request::SetHeir { table, heir } => reply(tables.set_heir(table, by, heir)),
-        Request::Size { table } => reply(tables.read(table, by, |rows| Ok(rows.len()))),
-    }
-}
-
 impl Tables {
+    /// Carries a request of a process out.
+    pub(crate) fn ask(&self, owners: &impl Owners, by: Pid, request: &[u8]) -> Bytes {
+        match term::decode(request) {
+            Ok(request) => self.carry_out(owners, by, request),
+            Err(text) => reply::<()>(Err(TableError::new(Reason::BadRequest, text))),
+        }
+    }
+
+    fn carry_out(&self, owners: &impl Owners, by: Pid, request: Request) -> Bytes {
+        match request {
+            Request::New { name, kind, access, heir } => {
+                let entry =
+                    Entry { rows: Arc::new(RwLock::new(Rows::new(kind))), name, access, owner: by, heir };
+                reply(self.create(entry))
+            }
+            Request::Whereis { name } => reply(Ok(self.directory.read().by_name.get(&name).copied())),
+            Request::Insert { table, key, value } => {
+                reply(self.write(table, by, |rows| rows.insert(key, value)))
+            }
+            Request::InsertNew { table, key, value } => {
+                reply(self.write(table, by, |rows| rows.insert_new(key, value)))
+            }
+            Request::Lookup { table, key } => reply(self.read(table, by, |rows| rows.get(&key))),
+            Request::Take { table, key } => reply(self.write(table, by, |rows| rows.take(&key))),
+            Request::Replace { table, key, old, new } => {
+                reply(self.write(table, by, |rows| rows.replace(key, &old, new)))
+            }
+            Request::UpdateCounter { table, key, by: add, initial } => {
+                reply(self.write(table, by, |rows| rows.count(key, add, initial)))
+            }
+            Request::Select { table, wanted } => reply(self.read(table, by, |rows| rows.select(&wanted))),
+            Request::Clear { table } => reply(self.write(table, by, |rows| Ok(rows.clear()))),
+            Request::Drop { table } => reply(self.remove(table, by)),
+            Request::GiveAway { table, to, data } => reply(self.give_away(owners, table, by, to, data)),
+            Request::SetHeir { table, heir } => reply(self.set_heir(table, by, heir)),
+            Request::Size { table } => reply(self.read(table, by, |rows| Ok(rows.len()))),
+        }
+    }
+
     fn create(&self, entry: Entry) -> Result<TableId, TableError> {
         let id = TableId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let mut directory = self.directory.write();
@@ -186,33 +185,33 @@ impl Tables {
 
     fn give_away(
         &self,
-        world: &World,
+        owners: &impl Owners,
         id: TableId,
         by: Pid,
         to: Pid,
         data: ByteBuf,
     ) -> Result<(), TableError> {
         self.directory.write().owned(id, by)?;
-        if !world.is_alive(to) {
+        if !owners.is_alive(to) {
             return Err(TableError::new(Reason::NoProcess, format!("{to} is not alive")));
         }
-        self.transfer(world, id, Heir { pid: to, data });
+        self.transfer(owners, id, Heir { pid: to, data });
         Ok(())
     }
 
     /// Makes a process the owner and tells it. One that has ended meanwhile takes the table with it.
-    fn transfer(&self, world: &World, id: TableId, to: Heir) {
+    fn transfer(&self, owners: &impl Owners, id: TableId, to: Heir) {
         let Heir { pid, data } = to;
         let Some(from) = self.directory.write().move_to(id, pid) else { return };
         let event = TableEvent::Transferred { table: id, from, data };
-        world.post(pid, Told::Table(&event).mail());
-        if !world.is_alive(pid) {
-            self.forget(world, pid);
+        owners.tell(pid, event.told());
+        if !owners.is_alive(pid) {
+            self.forget(owners, pid);
         }
     }
 
     /// Ends the tables of a process that has ended, or hands them to their heirs.
-    pub(crate) fn forget(&self, world: &World, pid: Pid) {
+    pub(crate) fn forget(&self, owners: &impl Owners, pid: Pid) {
         // Most processes have none; they must not queue for the lock that writes.
         if !self.directory.read().by_owner.contains_key(&pid) {
             return;
@@ -222,7 +221,7 @@ impl Tables {
             // An heir inherits once: without this, two dead heirs could hand a table to each other for ever.
             let heir = self.directory.write().entries.get_mut(&id).and_then(|entry| entry.heir.take());
             match heir {
-                Some(heir) if heir.pid != pid && world.is_alive(heir.pid) => self.transfer(world, id, heir),
+                Some(heir) if heir.pid != pid && owners.is_alive(heir.pid) => self.transfer(owners, id, heir),
                 _ => drop({
                     let mut directory = self.directory.write();
                     directory.remove(id)

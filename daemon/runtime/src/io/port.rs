@@ -21,7 +21,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -31,11 +31,10 @@ pub use self::listener::Listener;
 use self::waiters::Waiter;
 use self::wire::{Addresses, How, Request, reply};
 pub use self::wire::{Framing, PortError, PortEvent, PortId, PortOptions, Reason};
-use crate::process::body::{Answer, Told};
+use crate::io::owners::Owners;
 use crate::words::code::{Bytes, Ref};
 use crate::words::pid::Pid;
 use crate::words::term;
-use crate::world::World;
 
 /// The sockets behind the ports; supplied by the daemon.
 pub trait Sockets: Send + Sync {
@@ -67,8 +66,8 @@ pub struct PortInfo {
 }
 
 /// All ports of a node.
-#[derive(Default)]
 pub(crate) struct Ports {
+    owners: Weak<dyn Owners>,
     sockets: OnceLock<Box<dyn Sockets>>,
     /// Never held while a port's own lock is taken.
     table: RwLock<Table>,
@@ -94,7 +93,7 @@ enum Port {
 
 /// Who asks.
 pub(crate) struct Asker<'a> {
-    pub(crate) world: &'a Arc<World>,
+    pub(crate) ports: &'a Arc<Ports>,
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
     pub(crate) reference: Ref,
@@ -116,7 +115,7 @@ impl Asker<'_> {
         if waiter.pid == self.pid {
             waiter.reference.is_some_and(|reference| !(self.is_open)(reference))
         } else {
-            !self.world.is_alive(waiter.pid)
+            !self.ports.is_alive(waiter.pid)
         }
     }
 }
@@ -157,7 +156,7 @@ pub(crate) fn ask(asker: &Asker<'_>, request: &[u8]) -> Option<Bytes> {
         Ok(request) => request,
         Err(text) => return Some(reply::<()>(Err(PortError::new(Reason::BadRequest, text)))),
     };
-    let (world, ports) = (asker.world, &asker.world.ports);
+    let ports = asker.ports;
     match request {
         Request::Listen { address, options, supervisor } => {
             done(ports.listen(asker, address, options, supervisor))
@@ -177,10 +176,10 @@ pub(crate) fn ask(asker: &Asker<'_>, request: &[u8]) -> Option<Bytes> {
             done(ports.connection(port).and_then(|connection| connection.write(&bytes)))
         }
         Request::Close { port } => {
-            ports.close(world, port, asker.pid);
+            ports.close(port, asker.pid);
             done(Ok(()))
         }
-        Request::Give { port, to } => done(ports.give(world, port, asker.pid, to)),
+        Request::Give { port, to } => done(ports.give(port, asker.pid, to)),
         Request::Address { port } => done(ports.addresses(port)),
     }
 }
@@ -190,6 +189,11 @@ fn done<T: Serialize>(result: Result<T, PortError>) -> Option<Bytes> {
 }
 
 impl Ports {
+    /// Returns a table without ports for these processes.
+    pub(crate) fn new(owners: Weak<dyn Owners>) -> Self {
+        Self { owners, sockets: OnceLock::new(), table: RwLock::default(), last: AtomicU64::new(0) }
+    }
+
     /// Supplies the sockets; the first wins.
     pub(crate) fn supply(&self, sockets: Box<dyn Sockets>) {
         // A node has one daemon, which does this once.
@@ -218,12 +222,12 @@ impl Ports {
         {
             return Ok(listener.id());
         }
-        let world = Arc::downgrade(asker.world);
-        let listener = Arc::new(Listener::new(self.next_id(), address, options, world));
+        let ports = Arc::downgrade(asker.ports);
+        let listener = Arc::new(Listener::new(self.next_id(), address, options, ports));
         let bound = self.sockets()?.listen(Arc::clone(&listener))?;
         listener.listens(bound);
         let id = listener.id();
-        self.add(asker.world, id, Port::Listener(listener), owner);
+        self.add(id, Port::Listener(listener), owner);
         Ok(id)
     }
 
@@ -244,39 +248,34 @@ impl Ports {
     ) -> Result<PortId, PortError> {
         let sockets = self.sockets()?;
         let id = self.next_id();
-        let connection = Arc::new(Connection::new(id, options, address, Arc::downgrade(asker.world)));
+        let connection = Arc::new(Connection::new(id, options, address, Arc::downgrade(asker.ports)));
         if how == How::Tell {
             connection.tell_connected(asker.pid);
         }
-        self.add(asker.world, id, Port::Connection(Arc::clone(&connection)), asker.pid);
+        self.add(id, Port::Connection(Arc::clone(&connection)), asker.pid);
         sockets.connect(connection);
         Ok(id)
     }
 
     /// Makes the port of a client that has connected. The listener's owner has it until somebody takes it.
-    fn accepted(
-        &self,
-        world: &Arc<World>,
-        listener: PortId,
-        options: PortOptions,
-    ) -> Option<Arc<Connection>> {
+    fn accepted(self: &Arc<Self>, listener: PortId, options: PortOptions) -> Option<Arc<Connection>> {
         let owner = self.table.read().entries.get(&listener)?.owner;
         let id = self.next_id();
-        let connection = Arc::new(Connection::new(id, options, String::new(), Arc::downgrade(world)));
-        self.add(world, id, Port::Connection(Arc::clone(&connection)), owner);
+        let connection = Arc::new(Connection::new(id, options, String::new(), Arc::downgrade(self)));
+        self.add(id, Port::Connection(Arc::clone(&connection)), owner);
         Some(connection)
     }
 
-    fn add(&self, world: &World, id: PortId, port: Port, owner: Pid) {
+    fn add(&self, id: PortId, port: Port, owner: Pid) {
         self.table.write().insert(id, port, owner);
-        self.close_if_orphaned(world, id, owner);
+        self.close_if_orphaned(id, owner);
     }
 
     /// An owner that ended before it had the port cannot have closed it.
-    fn close_if_orphaned(&self, world: &World, id: PortId, owner: Pid) -> bool {
-        let orphaned = !world.is_alive(owner);
+    fn close_if_orphaned(&self, id: PortId, owner: Pid) -> bool {
+        let orphaned = !self.is_alive(owner);
         if orphaned {
-            self.close(world, id, owner);
+            self.close(id, owner);
         }
         orphaned
     }
@@ -310,7 +309,7 @@ impl Ports {
         }
     }
 
-    fn give(&self, world: &World, id: PortId, by: Pid, to: Pid) -> Result<(), PortError> {
+    fn give(&self, id: PortId, by: Pid, to: Pid) -> Result<(), PortError> {
         {
             let table = self.table.read();
             let owner = table.entries.get(&id).ok_or_else(PortError::closed)?.owner;
@@ -318,18 +317,18 @@ impl Ports {
                 return Err(PortError::new(Reason::NotOwner, format!("the port belongs to {owner}")));
             }
         }
-        if !world.is_alive(to) {
+        if !self.is_alive(to) {
             return Err(PortError::new(Reason::NoProcess, format!("{to} is not alive")));
         }
-        self.move_to(world, id, to);
+        self.move_to(id, to);
         Ok(())
     }
 
     /// Gives a port another owner; says whether it was there. One that has ended meanwhile closes it.
-    fn move_to(&self, world: &World, id: PortId, to: Pid) -> bool {
+    fn move_to(&self, id: PortId, to: Pid) -> bool {
         let moved = self.table.write().move_to(id, to);
         if moved {
-            self.close_if_orphaned(world, id, to);
+            self.close_if_orphaned(id, to);
         }
         moved
     }
@@ -339,24 +338,24 @@ impl Ports {
         self.table.write().remove(id);
     }
 
-    fn close(&self, world: &World, id: PortId, by: Pid) {
+    fn close(&self, id: PortId, by: Pid) {
         // Taken out first: no lock of the table is held while the port's is.
         let removed = self.table.write().remove(id);
         match removed {
-            Some(Port::Listener(listener)) => listener.close(world, by),
+            Some(Port::Listener(listener)) => listener.close(self, by),
             Some(Port::Connection(connection)) => connection.close(by),
             None => {}
         }
     }
 
     /// Closes all ports of a process that has ended.
-    pub(crate) fn forget(&self, world: &World, pid: Pid) {
+    pub(crate) fn forget(&self, pid: Pid) {
         // Most processes have none; they must not queue for the lock that writes.
         if !self.table.read().by_owner.contains_key(&pid) {
             return;
         }
         let owned: Vec<_> = self.table.read().of(pid).collect();
-        owned.into_iter().for_each(|id| self.close(world, id, pid));
+        owned.into_iter().for_each(|id| self.close(id, pid));
     }
 
     /// Returns all ports in the order of their numbers.
@@ -427,22 +426,30 @@ impl Table {
 }
 
 /// How ports reach processes.
-impl World {
-    fn tell_port(&self, pid: Pid, event: &PortEvent) {
-        self.post(pid, Told::Port(event).mail());
+impl Ports {
+    fn is_alive(&self, pid: Pid) -> bool {
+        self.owners.upgrade().is_some_and(|owners| owners.is_alive(pid))
+    }
+
+    fn tell(&self, pid: Pid, event: &PortEvent) {
+        if let Some(owners) = self.owners.upgrade() {
+            owners.tell(pid, event.told());
+        }
     }
 
     /// Answers a wait with nil: it is worth asking again.
     fn look_again(&self, pid: Pid, reference: Ref) {
-        self.answer(pid, reference, Answer::Reply(reply(Ok(()))));
+        if let Some(owners) = self.owners.upgrade() {
+            owners.answer(pid, reference, reply(Ok(())));
+        }
     }
 
     /// Tells those who wait that nothing will come. Who awaits it asks again, and is told then.
-    fn tell_port_closed(&self, port: PortId, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
+    fn tell_closed(&self, port: PortId, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
         for waiter in waiters {
             match waiter.reference {
                 Some(reference) => self.look_again(waiter.pid, reference),
-                None => self.tell_port(waiter.pid, &PortEvent::Closed { port, error: error.clone() }),
+                None => self.tell(waiter.pid, &PortEvent::Closed { port, error: error.clone() }),
             }
         }
     }

@@ -7,17 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use serde::Serialize;
 
-use crate::io::ets::TableEvent;
-use crate::io::port::PortEvent;
 use crate::process::batch::Batch;
 use crate::process::debug::Debug;
 use crate::process::gate::Round;
 use crate::process::rows::Rows;
+use crate::process::shadow::Shadow;
 use crate::process::shown;
 use crate::process::slot::Kind;
-use crate::upgrade::Shadow;
 use crate::words::code::{Bytes, Callback, From, Instance, Ref, TimerRef};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
@@ -139,7 +136,7 @@ pub(crate) enum Mail {
     Info(Pid, Bytes),
     Exit(Pid, Exit),
     Down(Ref, Pid, Exit),
-    /// What the node tells a process: a [`Told`], MessagePack.
+    /// What the node tells a process: MessagePack.
     Told(Bytes),
     /// The wait for nothing of that number is over.
     Timeout(Ref),
@@ -172,22 +169,6 @@ impl fmt::Display for Mail {
             Some(Pid::OUTSIDE) | None => Ok(()),
             Some(from) => write!(f, " from {from}"),
         }
-    }
-}
-
-/// What the node itself tells a process.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Told<'a> {
-    /// What became of a request to a port.
-    Port(&'a PortEvent),
-    /// What became of a table.
-    Table(&'a TableEvent),
-}
-
-impl Told<'_> {
-    pub(crate) fn mail(&self) -> Mail {
-        Mail::Told(term::encode(self))
     }
 }
 

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use thiserror::Error;
 
-use crate::io::ets;
 use crate::io::port;
 use crate::look::sys::SysError;
 use crate::pool::blocking::Work;
@@ -235,7 +234,7 @@ fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref {
     own.requests().open(wait, due)
 }
 
-/// Asks something of a port (see `port.rs`); the answer is there at once unless the request is to wait.
+/// Asks something of a port (see `io/port.rs`); the answer is there at once unless the request is to wait.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -243,8 +242,13 @@ pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     with(|world, own| {
         let reference = open(own, Wait::Port, timeout);
         let is_open = |reference| own.open().iter().any(|open| open.reference == reference);
-        let asker =
-            port::Asker { world, pid: own.pid, parent: own.card.parent, reference, is_open: &is_open };
+        let asker = port::Asker {
+            ports: &world.ports,
+            pid: own.pid,
+            parent: own.card.parent,
+            reference,
+            is_open: &is_open,
+        };
         if let Some(answer) = port::ask(&asker, request) {
             own.answer(reference, Answer::Reply(answer));
         }
@@ -252,14 +256,14 @@ pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     })
 }
 
-/// Asks something of a shared table (see `ets.rs`); the answer is there at once.
+/// Asks something of a shared table (see `io/ets.rs`); the answer is there at once.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
 pub fn table(request: &[u8]) -> Result<Ref, Refused> {
     with(|world, own| {
         let reference = own.new_ref();
-        let answer = Answer::Reply(ets::ask(world, own.pid, request));
+        let answer = Answer::Reply(world.tables.ask(&**world, own.pid, request));
         own.requests().answers.push((reference, answer));
         reference
     })

@@ -745,8 +745,8 @@ fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exi
     world.registry.forget(pid);
     let (mail, signals, counted) = slot.close();
     // Behind the close of the slot: who gives it a port or table now sees that it is too late.
-    world.ports.forget(world, pid);
-    world.tables.forget(world, pid);
+    world.ports.forget(pid);
+    world.tables.forget(&**world, pid);
     world.table.release(pid.slot);
     // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is told: who
     // hears of the end may purge the code. An abandoned process has none: its callback has them.

@@ -117,6 +117,19 @@ pub(crate) enum TableEvent {
     Transferred { table: TableId, from: Pid, data: ByteBuf },
 }
 
+impl TableEvent {
+    /// Returns the event as the message that a process gets.
+    pub(crate) fn told(&self) -> Bytes {
+        term::encode(&Told::Table(self))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Told<'a> {
+    Table(&'a TableEvent),
+}
+
 /// Why a table did not do what it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,10 +20,9 @@ use serde_bytes::ByteBuf;
 use super::framing::{self, Frame};
 use super::waiters::{Waiter, Waiters};
 use super::wire::{How, PortError, PortEvent, PortId, PortOptions, Reason};
-use super::{Asker, Given};
+use super::{Asker, Given, Ports};
 use crate::words::contain::contained_task;
 use crate::words::pid::Pid;
-use crate::world::World;
 
 /// One connection, as the driver of its socket sees it.
 pub struct Connection {
@@ -32,7 +31,7 @@ pub struct Connection {
     /// Whom it was to connect to; empty for one that a listener accepted.
     target: String,
     ends: OnceLock<Ends>,
-    world: Weak<World>,
+    ports: Weak<Ports>,
     state: Mutex<State>,
 }
 
@@ -190,7 +189,7 @@ impl Connection {
 
 /// The processes' side.
 impl Connection {
-    pub(super) fn new(id: PortId, options: PortOptions, target: String, world: Weak<World>) -> Self {
+    pub(super) fn new(id: PortId, options: PortOptions, target: String, ports: Weak<Ports>) -> Self {
         let state = State {
             phase: Phase::Connecting,
             input: Input::default(),
@@ -202,7 +201,7 @@ impl Connection {
             connector: None,
             driver: None,
         };
-        Self { id, options, target, ends: OnceLock::new(), world, state: Mutex::new(state) }
+        Self { id, options, target, ends: OnceLock::new(), ports, state: Mutex::new(state) }
     }
 
     pub(super) fn id(&self) -> PortId {
@@ -341,17 +340,17 @@ impl Connection {
             state.phase = Phase::Closing;
         }
         state.wake();
-        if let Some(world) = self.world.upgrade() {
-            world.ports.drop_entry(self.id);
+        if let Some(ports) = self.ports.upgrade() {
+            ports.drop_entry(self.id);
         }
     }
 
     fn serve_readers(&self, state: &mut State) {
-        let Some(world) = self.world.upgrade() else { return };
+        let Some(ports) = self.ports.upgrade() else { return };
         while self.has_next(state) {
-            let Some(pid) = state.readers.next_told(|pid| world.is_alive(pid)) else { break };
+            let Some(pid) = state.readers.next_told(|pid| ports.is_alive(pid)) else { break };
             if let Some(event) = self.next(state) {
-                world.tell_port(pid, &event);
+                ports.tell(pid, &event);
             }
         }
         if self.has_next(state) {
@@ -359,7 +358,7 @@ impl Connection {
                 .readers
                 .take_waiting()
                 .into_iter()
-                .for_each(|(pid, reference)| world.look_again(pid, reference));
+                .for_each(|(pid, reference)| ports.look_again(pid, reference));
         }
     }
 
@@ -373,11 +372,11 @@ impl Connection {
         match state.phase {
             Phase::Connecting => {}
             Phase::Open if self.takes_more(state) => {
-                let Some(world) = self.world.upgrade() else { return };
+                let Some(ports) = self.ports.upgrade() else { return };
                 for waiter in state.writers.take_all() {
                     match waiter.reference {
-                        Some(reference) => world.look_again(waiter.pid, reference),
-                        None => world.tell_port(waiter.pid, &PortEvent::Writable { connection: self.id }),
+                        Some(reference) => ports.look_again(waiter.pid, reference),
+                        None => ports.tell(waiter.pid, &PortEvent::Writable { connection: self.id }),
                     }
                 }
             }
@@ -390,13 +389,13 @@ impl Connection {
     }
 
     fn tell_closed(&self, waiters: impl Iterator<Item = Waiter>, error: &PortError) {
-        let Some(world) = self.world.upgrade() else { return };
-        world.tell_port_closed(self.id, waiters, error);
+        let Some(ports) = self.ports.upgrade() else { return };
+        ports.tell_closed(self.id, waiters, error);
     }
 
     fn tell(&self, pid: Pid, event: &PortEvent) {
-        if let Some(world) = self.world.upgrade() {
-            world.tell_port(pid, event);
+        if let Some(ports) = self.ports.upgrade() {
+            ports.tell(pid, event);
         }
     }
 }

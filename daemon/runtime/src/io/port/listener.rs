@@ -12,9 +12,8 @@ use parking_lot::Mutex;
 use super::connection::Connection;
 use super::waiters::Waiters;
 use super::wire::{How, PortError, PortEvent, PortId, PortOptions};
-use super::{Asker, Given};
+use super::{Asker, Given, Ports};
 use crate::words::pid::Pid;
-use crate::world::World;
 
 /// One listener, as the driver of its socket sees it.
 pub struct Listener {
@@ -24,7 +23,7 @@ pub struct Listener {
     /// Where it listens.
     address: OnceLock<String>,
     options: PortOptions,
-    world: Weak<World>,
+    ports: Weak<Ports>,
     state: Mutex<State>,
 }
 
@@ -81,18 +80,18 @@ impl Listener {
 
     /// A client has connected; `None` when the listener was closed meanwhile.
     pub fn accepted(&self, local: String, peer: String) -> Option<Arc<Connection>> {
-        let world = self.world.upgrade()?;
-        let connection = world.ports.accepted(&world, self.id, self.options)?;
+        let ports = self.ports.upgrade()?;
+        let connection = ports.accepted(self.id, self.options)?;
         connection.opened(local, peer.clone());
         let mut state = self.state.lock();
         if state.is_closed {
             // Its closer has seen the queue; this one came too late for that.
             drop(state);
-            world.ports.drop_entry(connection.id());
+            ports.drop_entry(connection.id());
             return None;
         }
         state.queue.push_back((connection.id(), peer));
-        self.serve(&world, &mut state);
+        self.serve(&ports, &mut state);
         drop(state);
         Some(connection)
     }
@@ -100,8 +99,8 @@ impl Listener {
 
 /// The processes' side.
 impl Listener {
-    pub(super) fn new(id: PortId, asked: String, options: PortOptions, world: Weak<World>) -> Self {
-        Self { id, asked, address: OnceLock::new(), options, world, state: Mutex::default() }
+    pub(super) fn new(id: PortId, asked: String, options: PortOptions, ports: Weak<Ports>) -> Self {
+        Self { id, asked, address: OnceLock::new(), options, ports, state: Mutex::default() }
     }
 
     /// Notes where it listens.
@@ -126,12 +125,12 @@ impl Listener {
         match how {
             How::Tell => {
                 state.waiters.push(asker.told(), |waiter| asker.is_over(waiter));
-                self.serve(asker.world, &mut state);
+                self.serve(asker.ports, &mut state);
                 state.wake();
                 Given::Nothing
             }
             How::Wait | How::Now => {
-                if let Some(event) = self.next(asker.world, &mut state, asker.pid) {
+                if let Some(event) = self.next(asker.ports, &mut state, asker.pid) {
                     return Given::Event(event);
                 }
                 if how == How::Now {
@@ -145,46 +144,46 @@ impl Listener {
     }
 
     /// Takes the next connection for a process.
-    fn next(&self, world: &World, state: &mut State, pid: Pid) -> Option<PortEvent> {
+    fn next(&self, ports: &Ports, state: &mut State, pid: Pid) -> Option<PortEvent> {
         loop {
             let (connection, peer) = state.queue.pop_front()?;
             // One that is gone from the table went with the listener's owner.
-            if world.ports.move_to(world, connection, pid) {
+            if ports.move_to(connection, pid) {
                 return Some(PortEvent::Accepted { listener: self.id, connection, peer });
             }
         }
     }
 
-    fn serve(&self, world: &World, state: &mut State) {
+    fn serve(&self, ports: &Ports, state: &mut State) {
         while !state.queue.is_empty() {
-            let Some(pid) = state.waiters.next_told(|pid| world.is_alive(pid)) else { break };
-            match self.next(world, state, pid) {
-                Some(event) => world.tell_port(pid, &event),
+            let Some(pid) = state.waiters.next_told(|pid| ports.is_alive(pid)) else { break };
+            match self.next(ports, state, pid) {
+                Some(event) => ports.tell(pid, &event),
                 None => return,
             }
         }
         if !state.queue.is_empty() {
             for (pid, reference) in state.waiters.take_waiting() {
-                world.look_again(pid, reference);
+                ports.look_again(pid, reference);
             }
         }
     }
 
     /// Closes it, with the connections that nobody has taken. Who waits is told, but for the one who closes.
-    pub(super) fn close(&self, world: &World, by: Pid) {
+    pub(super) fn close(&self, ports: &Ports, by: Pid) {
         let mut state = self.state.lock();
         state.is_closed = true;
         state.wake();
         let queue = std::mem::take(&mut state.queue);
         let waiters = state.waiters.take_all();
         drop(state);
-        world.tell_port_closed(
+        ports.tell_closed(
             self.id,
             waiters.into_iter().filter(|waiter| waiter.pid != by),
             &PortError::closed(),
         );
         for (connection, _) in queue {
-            world.ports.close(world, connection, by);
+            ports.close(connection, by);
         }
     }
 }

@@ -137,6 +137,19 @@ pub enum PortEvent {
     },
 }
 
+impl PortEvent {
+    /// Returns the event as the message that a process gets.
+    pub(crate) fn told(&self) -> Bytes {
+        term::encode(&Told::Port(self))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Told<'a> {
+    Port(&'a PortEvent),
+}
+
 /// Both ends of a port, for people and for [`Request::Connect`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Addresses {

@@ -18,8 +18,8 @@ use shuttle::sync::{Arc, Condvar, Mutex};
 use shuttle::thread;
 
 use super::*;
+use crate::process::shadow::Fate;
 use crate::process::slot::{Hold, Kind, Room, Slot, Wake};
-use crate::upgrade::Fate;
 
 /// Schedules per model. More for a longer look: `RELD_SCHEDULES=100000 cargo test ...`.
 const SCHEDULES: usize = 1_000;
