@@ -485,3 +485,30 @@ const EMPTY_OUTCOME: abi::Outcome = abi::Outcome {
     exit: EMPTY_EXIT,
     future: abi::Future { data_app: ptr::null_mut(), poll: None, drop: None },
 };
+
+#[cfg(test)]
+#[path = "../../wire/golden/book.rs"]
+mod book;
+
+#[cfg(test)]
+mod tests {
+    use super::book::Book;
+    use super::*;
+
+    #[test]
+    fn prep_stop_is_written_in_the_bytes_that_daemons_have_always_written() {
+        let mut golden = Book::of("loader");
+        let root = Some(Pid { slot: 3, generation: 7 });
+        for (name, root, cause) in [
+            ("by_hand", root, StopCause::ByHand),
+            ("node_stops", root, StopCause::NodeStops),
+            ("node_restarts", root, StopCause::NodeRestarts),
+            ("upgrade", root, StopCause::Upgrade),
+            ("tree_ended", None, StopCause::TreeEnded),
+        ] {
+            golden.check(&format!("application.prep_stop.{name}"), &encoded(&PrepStop { root, cause }));
+        }
+        golden.check("application.prep_stop.before_1_3", &encoded(&root));
+        golden.close();
+    }
+}

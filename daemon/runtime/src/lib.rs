@@ -20,6 +20,8 @@
 //! assert_eq!(answer, Answer::Exit(reld_runtime::Exit::Noproc));
 //! ```
 
+#[cfg(test)]
+mod golden;
 mod io;
 mod look;
 mod pool;

@@ -111,7 +111,7 @@ impl StartArgs {
         codec::decode::<Body<T>>(self.body.bytes()).map(|body| body.env)
     }
 
-    fn parse(body: &[u8]) -> Result<Self, Undecodable> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Undecodable> {
         #[derive(Deserialize)]
         struct Body {
             #[serde(rename = "type")]

@@ -262,6 +262,8 @@ mod ffi;
 pub mod gen_event;
 mod gen_server;
 mod gen_statem;
+#[cfg(test)]
+mod golden;
 mod guard;
 pub mod harness;
 mod host;

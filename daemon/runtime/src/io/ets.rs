@@ -5,7 +5,7 @@
 
 mod order;
 mod table;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ mod connection;
 mod framing;
 mod listener;
 mod waiters;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

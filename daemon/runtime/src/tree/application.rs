@@ -173,24 +173,24 @@ struct App {
 
 /// The argument of an application's init.
 #[derive(Serialize)]
-struct StartArgs<'a> {
-    r#type: &'a str,
-    env: BTreeMap<String, rmpv::Value>,
+pub(crate) struct StartArgs<'a> {
+    pub(crate) r#type: &'a str,
+    pub(crate) env: BTreeMap<String, rmpv::Value>,
 }
 
 /// What an application is told when it comes to a phase of its start.
 #[derive(Serialize)]
-struct StartPhase<'a> {
-    phase: &'a str,
-    r#type: &'a str,
-    arg: &'a serde_bytes::Bytes,
+pub(crate) struct StartPhase<'a> {
+    pub(crate) phase: &'a str,
+    pub(crate) r#type: &'a str,
+    pub(crate) arg: &'a serde_bytes::Bytes,
 }
 
 /// What an application's init answers.
 #[derive(Deserialize)]
-struct Root {
-    module: String,
-    args: ByteBuf,
+pub(crate) struct Root {
+    pub(crate) module: String,
+    pub(crate) args: ByteBuf,
 }
 
 impl Applications {
@@ -578,10 +578,10 @@ fn prep_stop(
 
 /// What changed between two environments. OTP: the arguments of `config_change/3`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct EnvChange {
-    changed: BTreeMap<String, rmpv::Value>,
-    new: BTreeMap<String, rmpv::Value>,
-    removed: Vec<String>,
+pub(crate) struct EnvChange {
+    pub(crate) changed: BTreeMap<String, rmpv::Value>,
+    pub(crate) new: BTreeMap<String, rmpv::Value>,
+    pub(crate) removed: Vec<String>,
 }
 
 impl EnvChange {
