@@ -24,6 +24,7 @@ mod digest;
 mod disk;
 mod documents;
 mod error;
+mod fault;
 #[cfg(test)]
 mod fixture;
 mod health;
@@ -51,7 +52,8 @@ pub use claim::RootLock;
 pub use digest::{Digest, NotADigest};
 pub use disk::make_folder;
 pub use documents::{Documents, docs, docs_of_tarball, texts_of_tarball};
-pub use error::{Error, Fault};
+pub use error::Error;
+pub use fault::Fault;
 pub use health::{Finding, Health};
 pub use history::History;
 pub use layout::Root;

@@ -10,7 +10,7 @@ use reld_plan::{AppName, DocError, Vsn, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::layout;
 
 /// The manifest's name, in a tarball and in the folder of an unpacked release.

@@ -19,7 +19,8 @@ use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 
 use crate::digest::{self, Digest};
-use crate::error::{Error, Failure, Fault};
+use crate::error::{Error, Failure};
+use crate::fault::Fault;
 use crate::layout::{MODE_EXECUTABLE, MODE_PLAIN};
 use crate::manifest::{FileEntry, MANIFEST, MANIFEST_SIZE_MAX, Manifest};
 

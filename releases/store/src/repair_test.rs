@@ -9,7 +9,8 @@ use std::sync::Arc;
 use reld_plan::Vsn;
 
 use crate::disk::double::{Fault as DiskFault, FaultyDisk};
-use crate::error::{Error, Fault};
+use crate::error::Error;
+use crate::fault::Fault;
 use crate::fixture::{self, NEW, OLD, Place};
 use crate::store::Store;
 use crate::{prune, verify};

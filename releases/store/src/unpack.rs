@@ -14,7 +14,8 @@ use reld_plan::Rel;
 
 use crate::digest;
 use crate::documents::{self, Staged};
-use crate::error::{Error, Failure, Fault};
+use crate::error::{Error, Failure};
+use crate::fault::Fault;
 use crate::layout::{self, MODE_EXECUTABLE, MODE_PLAIN, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
