@@ -19,8 +19,8 @@ use reld_plan::{AppName, Behaviours, PackedRelease, PlanError, Release, Script};
 
 use crate::error::Obstacle;
 use crate::foresight::Foresight;
+use crate::material::Material;
 use crate::node::{Library, Node};
-use crate::program::Material;
 
 /// The release that is left, where there is one, and the one gone to.
 #[derive(Debug, Clone, Copy)]

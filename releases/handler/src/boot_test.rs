@@ -6,8 +6,8 @@ use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
 use crate::handler_test::{Site, Target, both_ways, options, vsn};
+use crate::options::InstallOptions;
 use crate::order::Order;
-use crate::program::InstallOptions;
 use crate::report::Outcome;
 
 const MODULES: [&str; 2] = ["counter", "counter_app"];

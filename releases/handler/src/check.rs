@@ -11,13 +11,16 @@ use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::action::pre_purges;
 use crate::boot::{Ends, Tables, not_bootable, plan_boot};
 use crate::error::{Error, NodeError, Obstacle};
 use crate::foresight::{Foresight, foresee};
 use crate::lineup::{Lineup, library};
+use crate::material::Material;
 use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
+use crate::options::InstallOptions;
 use crate::process::{Listed, Process};
-use crate::program::{InstallOptions, Material, pre_purges, programs};
+use crate::program::programs;
 use crate::step::Program;
 use crate::trial::Outlook;
 

@@ -23,10 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use reld_plan::{Action, AppName, BuiltIn, Dropped, MemberChange, ModuleName, Script, Warning};
 use serde_json::Value;
 
+use crate::action::{built_in_call, loaded};
 use crate::children::unexpected;
 use crate::error::Obstacle;
+use crate::material::Material;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, Node, Refusable};
-use crate::program::{Material, built_in_call, loaded};
 use crate::rehearsal::{functions, rehearse};
 
 /// What was found.
@@ -255,8 +256,8 @@ mod tests {
     use crate::handler::ReleaseHandler;
     use crate::handler_test::{Site, Target, both_ways, options, vsn};
     use crate::node::{ChangedChildren, Child};
+    use crate::options::InstallOptions;
     use crate::process::Pid;
-    use crate::program::InstallOptions;
     use crate::report::Outcome;
 
     const UPDATED: &str = "{ update = \"counter\", change = \"supervisor\" }, \

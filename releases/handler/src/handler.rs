@@ -21,8 +21,8 @@ use crate::interrupt::Interrupt;
 use crate::limits::Limits;
 use crate::lineup::{Lineup, ReplacedApp, SingleApp};
 use crate::node::{Library, Look, Node};
+use crate::options::InstallOptions;
 use crate::process::Pid;
-use crate::program::InstallOptions;
 use crate::renamed;
 use crate::unconfirmed;
 

@@ -15,8 +15,8 @@ use crate::handler::{ReleaseHandler, Watched};
 use crate::limits::Limits;
 use crate::lineup::SingleApp;
 use crate::node::{Image, OrphanPolicy, OutsiderKind};
+use crate::options::InstallOptions;
 use crate::order::{End, Ended, Order};
-use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::settle::Settle;
 

@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod action;
 mod boot;
 mod check;
 mod children;
@@ -36,7 +37,9 @@ mod handler;
 mod interrupt;
 mod limits;
 mod lineup;
+mod material;
 mod node;
+mod options;
 mod order;
 mod process;
 mod program;
@@ -90,7 +93,7 @@ pub use node::{
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
-pub use program::InstallOptions;
+pub use options::InstallOptions;
 pub use reld_plan::{
     AppName, Apply, Behaviours, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script,
     StartPhase, StartType, Step, Vsn, Windows,

@@ -4,7 +4,7 @@ use reld_plan::{AppName, Vsn};
 use reld_store::Removal;
 
 use crate::lineup::SingleApp;
-use crate::program::InstallOptions;
+use crate::options::InstallOptions;
 use crate::report::Report;
 use crate::settle::{Settle, Trip};
 

@@ -21,11 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use reld_plan::{Action, BuiltIn, ModuleName, Script, Step};
 use serde_json::Value;
 
+use crate::action::{built_in_call, loaded};
 use crate::error::Obstacle;
 use crate::foresight::Foresight;
+use crate::material::Material;
 use crate::node::{ChangedChildren, Child, Node};
 use crate::process::Pid;
-use crate::program::{Material, built_in_call, loaded};
 
 /// Who of a supervisor's children runs, by their ids.
 type Family = BTreeMap<String, bool>;

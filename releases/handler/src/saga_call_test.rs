@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::fake::Fake;
 use crate::fixture::{booted, quiet, release, road, run};
-use crate::program::InstallOptions;
+use crate::options::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::step::Program;
 

@@ -8,8 +8,8 @@ use reld_plan::Release;
 
 use crate::fake::Fake;
 use crate::fixture::{AppText, booted, quiet, release, road, run};
+use crate::options::InstallOptions;
 use crate::process::Pid;
-use crate::program::InstallOptions;
 use crate::report::Outcome;
 
 /// What becomes of an app between two releases.

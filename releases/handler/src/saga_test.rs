@@ -7,8 +7,8 @@ use reld_plan::ModuleName;
 use crate::fake::{Fake, World};
 use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with};
 use crate::node::{ChangedChildren, OrphanPolicy, OutsiderKind, Unrest};
+use crate::options::InstallOptions;
 use crate::process::Pid;
-use crate::program::InstallOptions;
 use crate::report::{NotTried, Outcome, Report, Trial};
 use crate::step::Program;
 

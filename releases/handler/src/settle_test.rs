@@ -11,9 +11,9 @@ use crate::handler::{ReleaseHandler, Watched};
 use crate::handler_test::{Site, Target, both_ways, check, options, title, vsn};
 use crate::interrupt::Wish;
 use crate::node::{Exited, OutsiderKind};
+use crate::options::InstallOptions;
 use crate::order::{End, Ended, Order};
 use crate::process::Pid;
-use crate::program::InstallOptions;
 use crate::report::{NotTried, Outcome, Report, Trial};
 use crate::settle::{Probed, Probing, Settle, Trip};
 
@@ -315,7 +315,7 @@ fn from_a_release_that_is_not_committed_the_node_goes_back_but_not_on_unless_tol
     let found = handler.check_install(&vsn(2), options()).unwrap().obstacles;
     assert_eq!(found, [Obstacle::Unconfirmed { running: vsn(1), boots: Some(vsn(0)) }]);
     assert_eq!(handler.refuses(&vsn(2)), found);
-    let superseding = crate::program::InstallOptions { supersede: true, ..options() };
+    let superseding = crate::options::InstallOptions { supersede: true, ..options() };
     let report = handler.install(&vsn(2), superseding, &mut |_| ()).unwrap();
     assert_eq!(report.outcome, Outcome::Installed);
     check(&handler, "1.2.0 current, 1.1.0 old, 1.0.0 permanent");

@@ -17,10 +17,11 @@ use reld_plan::{
     Action, Mark, MemberChange, ModuleName, Release, Script, Step, Warning, Windows, plan_windows,
 };
 
+use crate::action::conversion;
 use crate::check::restarts;
 use crate::error::Obstacle;
 use crate::node::StateChange;
-use crate::program::{InstallOptions, conversion};
+use crate::options::InstallOptions;
 
 /// What may need the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use crate::fixture::quiet;
 use crate::handler::ReleaseHandler;
 use crate::handler_test::{Site, Target, both_ways, check, title, vsn};
 use crate::node::{ChangedChildren, Exited};
+use crate::options::InstallOptions;
 use crate::process::{Pid, Process};
-use crate::program::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::settle::CrashPolicy;
 

@@ -11,7 +11,7 @@ use crate::guard::guarded;
 use crate::interrupt::Wish;
 use crate::lineup::Lineup;
 use crate::node::Node;
-use crate::program::InstallOptions;
+use crate::options::InstallOptions;
 use crate::report::{Outcome, Report};
 
 /// What became of an attempt to boot a release.

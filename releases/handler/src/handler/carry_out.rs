@@ -10,8 +10,8 @@ use crate::event::{Event, Journey, Observer};
 use crate::guard::guarded;
 use crate::lineup::{Lineup, SingleApp};
 use crate::node::Node;
+use crate::options::InstallOptions;
 use crate::order::{End, Ended, Meaning, Order};
-use crate::program::InstallOptions;
 use crate::report::{Outcome, Report, what};
 use crate::settle::Settle;
 

@@ -11,7 +11,7 @@ use crate::event::{Event, Journey, Observer, Progress};
 use crate::limits::Limits;
 use crate::lineup::{Lineup, ReplacedApp};
 use crate::node::{Exited, Look, Node};
-use crate::program::InstallOptions;
+use crate::options::InstallOptions;
 use crate::report::{Outcome, Report, WindowReport, what};
 use crate::saga;
 use crate::settle;

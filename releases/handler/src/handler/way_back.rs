@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer};
 use crate::lineup::Lineup;
 use crate::node::Node;
-use crate::program::InstallOptions;
+use crate::options::InstallOptions;
 use crate::report::{Outcome, Report, what};
 
 impl<N: Node> ReleaseHandler<N> {

@@ -1,0 +1,58 @@
+//! Actions of a script, read for what they mean to a node.
+
+use reld_plan::{Action, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Step, Vsn};
+
+use crate::node::{Conversion, StateChange};
+
+/// Returns the modules with which steps do what their pre-purge word says, written or not.
+pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, Option<&Vsn>, PurgeMethod)> {
+    steps.iter().filter_map(|step| match &step.action {
+        Action::Load { module, vsn, purge, .. } => Some((module, Some(vsn), pre(*purge))),
+        Action::Remove { module, purge, .. } => Some((module, None, pre(*purge))),
+        _ => None,
+    })
+}
+
+/// Returns the module that a step makes current.
+pub(crate) fn loaded(step: &Step) -> Option<&ModuleName> {
+    match &step.action {
+        Action::Load { module, .. } => Some(module),
+        _ => None,
+    }
+}
+
+/// Returns the call of a built-in module that a step makes.
+pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
+    match &step.action {
+        Action::Apply(call) => call.built_in()?.ok(),
+        _ => None,
+    }
+}
+
+/// Returns what a code_change does; `None` for other actions.
+pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
+    let Action::CodeChange { module, from, to, mode, change, extra, dropped, .. } = action else {
+        return None;
+    };
+    let change = match change {
+        MemberChange::Supervisor => StateChange::Supervisor,
+        MemberChange::Soft => StateChange::Soft(dropped.clone()),
+        // Who is to be stopped has no code_change; by hand, a code_change is an advanced one.
+        MemberChange::Advanced | MemberChange::Stop => StateChange::Advanced {
+            mode: *mode,
+            vsn: if *mode == Mode::Up { from } else { to }.clone(),
+            extra: extra.clone(),
+            dropped: dropped.clone(),
+        },
+    };
+    Some(Conversion { module: module.clone(), change })
+}
+
+/// Unlike OTP, where a purge word that is not written means brutal: nobody is killed by a default.
+pub(crate) fn pre(words: PurgeWords) -> PurgeMethod {
+    words.pre.unwrap_or(PurgeMethod::Soft)
+}
+
+pub(crate) fn post(words: PurgeWords) -> PurgeMethod {
+    words.post.unwrap_or(PurgeMethod::Soft)
+}
