@@ -40,18 +40,19 @@ pub use io::port::{
 pub use look::census::{Census, Share};
 pub use look::details::{Inside, Letter, ProcessDetails};
 pub use look::inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
-pub use look::sys::{SysError, SysStatus};
+pub use look::sys::SysStatus;
 pub use pool::blocking::Blocking;
+pub use pool::stuck::Stuck;
 pub use process::batch::Batch;
 pub use process::body::{Answer, Env, RequestKind, Wait};
 pub use process::debug::{Logged, Statistics, Way};
 pub use process::gate::{Member, Unrest};
 pub use process::rows::Child;
+pub use process::system::SysError;
 pub use runtime::{Purge, Runtime};
-pub use tree::application::{AppError, AppSpec, AppStatus, PREP_STOP, StartType};
 pub use tree::request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use tree::supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
-pub use upgrade::convert::{Conversion, ConvertError, Converted, Passage, Stuck};
+pub use upgrade::convert::{Conversion, ConvertError, Converted, Passage};
 pub use upgrade::{Pause, Precopied, Upgrade};
 pub use words::child_spec::{
     AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec,
@@ -67,6 +68,7 @@ pub use words::exit::Exit;
 pub use words::figures::Figures;
 pub use words::pid::{ParsePidError, Pid};
 pub use words::term;
+pub use world::applications::{AppError, AppSpec, AppStatus, PREP_STOP, StartType};
 pub use world::context;
 pub use world::crashes::Crash;
 pub use world::journal::{Death, Entries};

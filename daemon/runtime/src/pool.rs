@@ -6,4 +6,5 @@ pub(crate) mod blocking;
 pub(crate) mod lanes;
 pub(crate) mod scheduler;
 pub(crate) mod sleepers;
+pub(crate) mod stuck;
 pub(crate) mod timer;

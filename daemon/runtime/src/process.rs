@@ -4,6 +4,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod body;
+pub(crate) mod current;
 pub(crate) mod custody;
 pub(crate) mod debug;
 pub(crate) mod gate;
@@ -13,4 +14,5 @@ pub(crate) mod rows;
 pub(crate) mod shadow;
 pub(crate) mod shown;
 pub(crate) mod slot;
+pub(crate) mod system;
 pub(crate) mod table;

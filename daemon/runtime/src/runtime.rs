@@ -10,23 +10,26 @@ use crate::io::port::{PortInfo, Sockets};
 use crate::look::census::Census;
 use crate::look::details::{self, ProcessDetails};
 use crate::look::inspect::{Node, ProcessInfo};
-use crate::look::sys::{self, SysError, SysStatus};
+use crate::look::sys::{self, SysStatus};
 use crate::look::top;
 use crate::pool::blocking::Blocking;
+use crate::pool::stuck::Stuck;
 use crate::process::body::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::process::debug::{Logged, Statistics};
 use crate::process::shown;
-use crate::tree::application::{self, AppError, AppSpec, AppStatus};
+use crate::process::system::SysError;
+use crate::tree::application;
 use crate::tree::request::Listed;
-use crate::tree::supervisor::Supervised;
+use crate::tree::supervisor::{self, Supervised};
 use crate::upgrade::Upgrade;
-use crate::upgrade::convert::{self, Stuck};
+use crate::upgrade::convert;
 use crate::upgrade::sweep::sweep;
 use crate::words::code::{Behaviour, BodyKind, Bytes, Module, StopCause};
 use crate::words::code_server::{Code, CodeError, Place, Version};
 use crate::words::exit::Exit;
 use crate::words::figures::Figures;
 use crate::words::pid::Pid;
+use crate::world::applications::{AppError, AppSpec, AppStatus};
 use crate::world::crashes::Crash;
 use crate::world::run;
 use crate::world::trace::{Only, Traced, Tracing};
@@ -82,7 +85,9 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 impl Runtime {
     /// Starts an empty node whose pool has `width` threads.
     pub fn new(width: usize) -> Self {
-        Self { world: Arc::new(Running(World::new(width))) }
+        let world = World::new(width, supervisor::init);
+        run::start(&world);
+        Self { world: Arc::new(Running(world)) }
     }
 
     /// Sets what each thread of the pool does when all are called: work that only the thread itself can do. The first word
@@ -579,7 +584,7 @@ impl Runtime {
     pub fn kill(&self, pids: &[Pid], deadline: Instant) {
         self.kill_until(pids, deadline.min(Instant::now() + ABANDON_AFTER));
         let mut left = pids.to_vec();
-        left.retain(|pid| self.world.process(*pid).is_some() && !self.world.abandon(*pid));
+        left.retain(|pid| self.world.process(*pid).is_some() && !run::end::abandon(&self.world, *pid));
         if !left.is_empty() {
             self.kill_until(&left, deadline);
         }

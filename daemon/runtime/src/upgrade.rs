@@ -18,6 +18,7 @@
 //!
 //! **Knows** every wing below: the gate and the claims of `process`, the workers of `pool`, supervisors of `tree`.
 
+pub(crate) mod by_hand;
 pub(crate) mod convert;
 pub(crate) mod sweep;
 
@@ -27,18 +28,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::convert::{Conversion, ConvertError, Converted, Done, Order, Passage};
-use crate::process::body::{Actor, Body, Card};
+use crate::process::body::Card;
 use crate::process::gate::{self, Gate, Member, Processes, Round};
-use crate::process::shadow::{Fate, Shadow};
+use crate::process::shadow::Fate;
 use crate::process::slot::Rest;
-use crate::tree::supervisor::{self, Change};
+use crate::tree::supervisor::Change;
 use crate::upgrade::sweep::sweep;
-use crate::words::code::{Behaviour, Bytes, Instance, Module};
+use crate::words::code::{Bytes, Module};
 use crate::words::code_server::Code;
-use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::World;
-use crate::world::context;
 use crate::world::journal::Entries;
 
 /// How often pre-copy goes over those that ran meanwhile, at most.
@@ -504,7 +503,7 @@ impl Upgrade {
             let slot = self.world.slot(*pid)?;
             slot.peek(pid.generation, |body| {
                 // A supervisor's state is the daemon's own; without a new init nothing of it changes.
-                let stateful = body.instance().is_some_and(|instance| instance.supervisor().is_none());
+                let stateful = body.instance().is_some_and(|instance| instance.own().is_none());
                 stateful && body.shadow.is_none()
             })
         };
@@ -590,92 +589,4 @@ impl Pause {
         let at = |per_cent: usize| held.get(last * per_cent / 100).copied().unwrap_or(whole);
         Self { p50: at(50), p99: at(99), max: at(100), processes }
     }
-}
-
-// --- taking shadows --------------------------------------------------------------------------------------------------
-
-/// Takes the shadow of a committed upgrade, drops that of a failed one. For the claimer of the process.
-pub(crate) fn settle(world: &World, body: &mut Body) {
-    let Some(shadow) = body.shadow.take() else { return };
-    match world.fates.of(shadow.upgrade) {
-        Fate::Open => body.shadow = Some(shadow),
-        Fate::Committed => {
-            let Shadow { card, instance, .. } = *shadow;
-            take_rows(world, body, &*instance);
-            body.actor = Actor::Resting(instance);
-            // A supervisor may have another table by now.
-            let card = if body.card.rows.is_some() { body.card.with_code(&card.code) } else { card };
-            world.show(body, card);
-        }
-        Fate::Aborted => {}
-    }
-}
-
-/// Notes that the state of a process is about to change: what was made of it is void. For the claimer of the process.
-pub(crate) fn stir(world: &World, body: &mut Body) {
-    world.gate.stir(body.pid, std::mem::take(&mut body.round));
-    // The switch may have come just before.
-    settle(world, body);
-    if let Some(shadow) = body.shadow.take() {
-        world.fates.voided(&shadow);
-    }
-}
-
-/// Carries a process to the current version of its module, by bytes. For the claimer of the process, at a boundary.
-pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
-    let Some(new) = world.code.current(body.card.code.name()) else { return Ok(()) };
-    if Arc::ptr_eq(&new, &body.card.code) {
-        return Ok(());
-    }
-    // Whoever comes here has no shadow, but one may be in the making.
-    stir(world, body);
-    if body.card.code.behaviour() != Behaviour::Supervisor
-        && let Some(instance) = body.instance()
-    {
-        let state = instance.export()?;
-        body.actor = Actor::Resting(new.import_late(&body.card.code, &state)?);
-    }
-    enter(world, body, &new);
-    Ok(())
-}
-
-/// Converts a suspended process by hand. OTP: `sys:change_code/4`.
-pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: &[u8]) -> Result<(), Exit> {
-    let module = body.card.code.name().to_owned();
-    let new = world
-        .code
-        .current(&module)
-        .ok_or_else(|| Exit::Error(format!("module {module} has no current code")))?;
-    if body.shadow.is_some() {
-        return Err(Exit::Error(format!("an upgrade is converting {}; ask again when it is over", body.pid)));
-    }
-    stir(world, body);
-    let Actor::Resting(instance) = &body.actor else {
-        return Err(Exit::Error(format!("{} has no state", body.pid)));
-    };
-    let changed = match instance.supervisor() {
-        Some(old) => {
-            let wanted = supervisor::wanted(&new, old.args())?;
-            supervisor::check_kept(old.rows(), wanted.as_ref(), |_| true, &world.code)?;
-            supervisor::change(old, &new, wanted).0
-        }
-        None => new.module.change_code(from, &instance.export()?, extra)?,
-    };
-    take_rows(world, body, &*changed);
-    body.actor = Actor::Resting(changed);
-    enter(world, body, &new);
-    Ok(())
-}
-
-/// A changed supervisor has a table of its own.
-fn take_rows(world: &World, body: &mut Body, instance: &dyn Instance) {
-    if let Some(supervisor) = instance.supervisor() {
-        supervisor.take_over();
-        context::publish(world, body, supervisor.rows());
-    }
-}
-
-/// Makes a process one of this code. For its claimer.
-pub(crate) fn enter(world: &World, body: &mut Body, code: &Arc<Code>) {
-    world.show(body, body.card.with_code(code));
 }

@@ -2,12 +2,16 @@
 //!
 //! **Knows** `words`, `process`, `pool` and `io`.
 
+pub(crate) mod applications;
+pub(crate) mod change;
 pub mod context;
 pub(crate) mod crashes;
 mod gate;
 pub(crate) mod journal;
 mod owners;
 pub(crate) mod run;
+mod stuck;
+mod survey;
 pub(crate) mod trace;
 
 use std::collections::HashMap;
@@ -21,6 +25,7 @@ use crate::io::ets::Tables;
 use crate::io::port::Ports;
 use crate::pool::blocking::Spare;
 use crate::pool::scheduler::Scheduler;
+use crate::pool::stuck::Stuck;
 use crate::pool::timer::{Goes, Timers};
 use crate::process::body::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
 use crate::process::gate::GateHouse;
@@ -28,20 +33,22 @@ use crate::process::registry::Registry;
 use crate::process::shadow::Fates;
 use crate::process::slot::{Room, Slot, Unposted, Wake};
 use crate::process::table::Table;
-use crate::tree::application::Applications;
-use crate::upgrade::convert::Stuck;
-use crate::words::code::{Bytes, From, Ref, TimerRef};
+use crate::words::code::{Bytes, From, Ref, Step, TimerRef};
 use crate::words::code_server::{Code, CodeServer};
 use crate::words::contain::contained;
 use crate::words::exit::Exit;
 use crate::words::figures::{Counters, Figures};
 use crate::words::pid::Pid;
+use crate::world::applications::Applications;
 use crate::world::crashes::Crashes;
 use crate::world::journal::Journal;
 use crate::world::trace::Tracer;
 
 /// What is done with the answer to a request from outside.
 pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
+
+/// How the wing of supervisors runs the init of one, as the process of that pid.
+pub(crate) type Supervise = fn(Pid, Arc<Code>, Bytes) -> Step;
 
 /// What a timer does when it fires.
 #[derive(Clone)]
@@ -80,6 +87,8 @@ pub(crate) struct World {
     pub(crate) tracer: Tracer,
     pub(crate) apps: Applications,
     pub(crate) fates: Fates,
+    /// Starts a supervisor in the place of its module's init.
+    pub(crate) supervise: Supervise,
     /// Conversions and callbacks that were given up and have not come back.
     pub(crate) stuck: Mutex<Vec<Stuck>>,
     /// Says whether the upgrade under way is given up.
@@ -122,8 +131,9 @@ impl World {
         }
     }
 
-    pub(crate) fn new(width: usize) -> Arc<Self> {
-        let world = Arc::new_cyclic(|world: &Weak<Self>| Self {
+    /// Makes an empty world; it runs nothing until [`run::start`].
+    pub(crate) fn new(width: usize, supervise: Supervise) -> Arc<Self> {
+        Arc::new_cyclic(|world: &Weak<Self>| Self {
             table: Table::new(),
             scheduler: Scheduler::new(width),
             timers: Timers::new(),
@@ -139,25 +149,12 @@ impl World {
             tracer: Tracer::default(),
             apps: Applications::default(),
             fates: Fates::default(),
+            supervise,
             stuck: Mutex::default(),
             given_up: OnceLock::new(),
             outside: Mutex::new(HashMap::new()),
             next_outside: AtomicU64::new(1),
-        });
-        let weak = Arc::downgrade(&world);
-        let run = move |number| {
-            context::serve(&weak, |world| crate::world::run::activate(world, number));
-        };
-        let weak = Arc::downgrade(&world);
-        let report = move |number, since, frames: &[String]| {
-            if let Some(world) = weak.upgrade() {
-                world.report_slow(number, since, frames);
-            }
-        };
-        world.scheduler.start(Box::new(run), Box::new(report));
-        let weak = Arc::downgrade(&world);
-        world.timers.start(move |fire| weak.upgrade().map_or(Goes::Out, |world| world.fire(fire)));
-        world
+        })
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -354,7 +351,8 @@ impl World {
         self.timers.set(after, Fire::Info(to, body))
     }
 
-    fn fire(&self, fire: Fire) -> Goes {
+    /// Does what a timer is for.
+    pub(crate) fn fire(&self, fire: Fire) -> Goes {
         match fire {
             Fire::Interval(to, _) if !self.is_alive(to) => return Goes::Out,
             // One that finds the mailbox full is a period that was missed.

@@ -1,24 +1,15 @@
 //! Looking at a node: processes and trees, read from the daemon's own tables. Nobody is asked.
 
-use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
-use crate::pool::scheduler::Computing;
 use crate::process::body::{Body, Card, During, Process, Wait};
 use crate::process::rows::Child;
 use crate::process::slot::{Glance, Hold};
 use crate::tree::request::Listed;
 use crate::tree::supervisor::{Supervised, Supervisor};
-use crate::upgrade::convert::Stuck;
 use crate::words::code::{Behaviour, Bytes};
-use crate::words::code_server::Code;
-use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::World;
-
-/// How many places are worth a thread to look at them.
-const PART_LEAST: u32 = 16 * 1024;
 
 /// What a process is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,13 +178,6 @@ impl World {
         found.into_iter().filter_map(|pid| self.process(pid)).collect()
     }
 
-    /// Returns the living processes for which `wanted` holds.
-    pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool + Sync) -> Vec<Pid> {
-        let look =
-            |found: &mut Vec<Pid>, pid: Pid, card: &Card| found.extend(wanted(pid, card).then_some(pid));
-        self.survey(Vec::new, look).concat()
-    }
-
     /// Returns the supervisors of these modules; one that runs at this moment is not among them.
     pub(crate) fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
         let is_its = |card: &Card| {
@@ -201,117 +185,13 @@ impl World {
         };
         let (mut found, mut busy) = (Vec::new(), Vec::new());
         for pid in self.find(|_, card| is_its(card)) {
-            let look = |body: &Body| body.instance()?.supervisor().map(Supervisor::supervised);
+            let look = |body: &Body| Supervisor::of(body.instance()?).map(Supervisor::supervised);
             match self.slot(pid).and_then(|slot| slot.peek(pid.generation, |body| look(body))) {
                 Some(Some(supervised)) => found.push(supervised),
                 _ => busy.push(pid),
             }
         }
         (found, busy)
-    }
-
-    /// Lets `look` see all living processes, in order of place. Of many, parts are seen at once, each for a result of its
-    /// own.
-    pub(crate) fn survey<S: Send>(
-        &self,
-        begin: impl Fn() -> S + Sync,
-        look: impl Fn(&mut S, Pid, &Card) + Sync,
-    ) -> Vec<S> {
-        let places = self.table.len();
-        let part = places.div_ceil(self.scheduler.width() as u32).max(PART_LEAST);
-        let see = |from: u32| {
-            let mut seen = begin();
-            for number in from..places.min(from.saturating_add(part)) {
-                self.table.slot(number).and_then(|slot| {
-                    slot.card_any(|generation, card| look(&mut seen, Pid { slot: number, generation }, card))
-                });
-            }
-            seen
-        };
-        thread::scope(|scope| {
-            let others: Vec<_> = (part..places)
-                .step_by(part as usize)
-                .map(|from| (from, thread::Builder::new().spawn_scoped(scope, move || see(from))))
-                .collect();
-            let mut seen = vec![see(0)];
-            seen.extend(others.into_iter().map(|(from, other)| match other {
-                Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(_) => see(from),
-            }));
-            seen
-        })
-    }
-
-    /// Returns all app code that computes without a break for longer than the pool waits.
-    pub(crate) fn stuck(&self) -> Vec<Stuck> {
-        let callbacks = self.scheduler.stuck().into_iter().filter_map(|computing| {
-            let slot = computing.at;
-            self.table
-                .slot(slot)?
-                .card_any(|generation, card| stuck(Pid { slot, generation }, card, computing))
-        });
-        callbacks.chain(self.stuck.lock().iter().cloned()).collect()
-    }
-
-    /// Ends a process whose callback does not return, for everybody but the thread inside it; says whether it was so.
-    /// What the callback comes to is thrown away.
-    pub(crate) fn abandon(self: &Arc<Self>, pid: Pid) -> bool {
-        // Held until it is listed, since the callback may return right now.
-        let mut given_up = self.stuck.lock();
-        let lives = || self.process(pid).is_some();
-        let Some((body, computing)) = self.scheduler.take_stuck(pid.slot, lives) else { return false };
-        let stuck = Stuck { is_detached: true, ..stuck(body.pid, &body.card, computing) };
-        let Stuck { app, module, version, since, .. } = &stuck;
-        let seconds = since.elapsed().as_secs();
-        tracing::error!(
-            name: "process.detached", pid = %stuck.pid, app, module, version, seconds,
-            "a callback does not return; its process has ended without it"
-        );
-        given_up.push(stuck);
-        drop(given_up);
-        crate::world::run::abandon(self, body, &Exit::Killed);
-        true
-    }
-
-    /// Takes note that the callback of an abandoned process has returned.
-    pub(crate) fn returned(&self, pid: Pid) {
-        self.stuck.lock().retain(|stuck| stuck.pid != pid);
-        tracing::warn!(name: "process.returned", %pid, "a callback has returned after its process was given up");
-    }
-
-    /// Returns where a process computes that does so for long, the innermost function first.
-    pub(crate) fn frames(&self, pid: Pid) -> Vec<String> {
-        if self.process(pid).is_some() { self.scheduler.look_at(pid.slot) } else { Vec::new() }
-    }
-
-    /// Says that a callback computes for long, and where.
-    pub(crate) fn report_slow(&self, slot: u32, since: Instant, frames: &[String]) {
-        let Some(place) = self.table.slot(slot) else { return };
-        let computing = Computing { at: slot, since, frames: Vec::new() };
-        let slow = place.card_any(|generation, card| stuck(Pid { slot, generation }, card, computing));
-        if let Some(Stuck { pid, app, module, version, .. }) = slow {
-            let seconds = since.elapsed().as_secs();
-            let frames = frames.join(" < ");
-            tracing::warn!(
-                name: "process.stuck", %pid, app, module, version, seconds, frames,
-                "a callback has not returned; another thread works in its place"
-            );
-        }
-    }
-
-    /// Returns who runs this very code.
-    pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
-        // The table holds it, and the caller; everybody else who does is a process. A counter would be one that all
-        // workers write to.
-        if Arc::strong_count(code) <= 2 {
-            return Vec::new();
-        }
-        let mut users = self.find(|_, card| Arc::ptr_eq(&card.code, code));
-        // Work that it left behind uses the code as well, whether or not the process is still there.
-        users.extend(
-            self.spare.users(code).into_iter().filter(|pid| !users.contains(pid)).collect::<Vec<_>>(),
-        );
-        users
     }
 
     /// Returns the tree below a process.
@@ -393,20 +273,6 @@ impl World {
         let rows = self.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
         let rows = rows.read();
         Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
-    }
-}
-
-fn stuck(pid: Pid, card: &Card, computing: Computing) -> Stuck {
-    let module = &card.code.module;
-    let Computing { since, frames, .. } = computing;
-    Stuck {
-        pid,
-        module: module.name().to_owned(),
-        version: module.version().to_owned(),
-        app: module.app().to_owned(),
-        since,
-        is_detached: false,
-        frames,
     }
 }
 

@@ -21,46 +21,16 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::process::body::{Actor, Body, Signal};
 use crate::process::debug::{Debug, Logged, Statistics};
 use crate::process::shown;
-use crate::upgrade;
+use crate::process::system::SysError;
+use crate::upgrade::by_hand::change_by_hand;
 use crate::words::code::{Behaviour, BodyKind, Bytes};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::World;
-
-/// Why a system message was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SysError {
-    /// The process has ended, or never was.
-    #[error("noproc: {0} is not alive")]
-    Noproc(Pid),
-    /// It is inside a callback and did not come to a boundary in time.
-    #[error("{pid} did not answer within {} ms: it is inside a callback", .after.as_millis())]
-    TimedOut {
-        /// The process.
-        pid: Pid,
-        /// How long it had.
-        after: Duration,
-    },
-    /// It is a task: its loop is its own.
-    #[error("{0} is a task and takes no system messages")]
-    Task(Pid),
-    /// Code is changed only while the process is suspended. OTP: unknown system message.
-    #[error("{0} is running; suspend it first")]
-    NotSuspended(Pid),
-    /// The app's code refused.
-    #[error("{pid}: {exit}")]
-    Refused {
-        /// The process.
-        pid: Pid,
-        /// Why.
-        exit: Exit,
-    },
-}
+use crate::world::change::stir;
 
 /// Asks a process for something at its next boundary, and waits.
 fn ask<R: Send + 'static>(
@@ -117,7 +87,7 @@ pub(crate) fn change_code(
         if !body.suspended {
             return Err(SysError::NotSuspended(pid));
         }
-        upgrade::change_by_hand(world, body, &from, &extra).map_err(|exit| SysError::Refused { pid, exit })
+        change_by_hand(world, body, &from, &extra).map_err(|exit| SysError::Refused { pid, exit })
     })?
 }
 
@@ -176,14 +146,14 @@ pub(crate) fn replace_state(
         let refused = |exit| SysError::Refused { pid, exit };
         match body.instance() {
             None => return Err(SysError::Noproc(pid)),
-            Some(instance) if instance.supervisor().is_some() => {
+            Some(instance) if instance.own().is_some() => {
                 return Err(refused(Exit::Error("the state of a supervisor is the node's own".to_owned())));
             }
             Some(_) => {}
         }
         let made = body.card.code.module.import(&state).map_err(refused)?;
         // A shadow of the state that goes is void.
-        upgrade::stir(world, body);
+        stir(world, body);
         body.actor = Actor::Resting(made);
         Ok(())
     })?

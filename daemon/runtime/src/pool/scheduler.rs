@@ -18,8 +18,8 @@ use parking_lot::RwLock;
 
 use crate::pool::sleepers::Sleepers;
 use crate::process::body::Body;
+use crate::process::current::{self, Current};
 use crate::words::contain::contained;
-use crate::world::context::{self, Current};
 
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -70,6 +70,8 @@ pub(crate) struct Scheduler {
 struct Shared {
     run: OnceLock<Runner>,
     report: OnceLock<Report>,
+    /// What a worker does before it sleeps, and when it ends.
+    rest: OnceLock<fn()>,
     frames: OnceLock<Frames>,
     /// What a worker does when all are called.
     errand: OnceLock<fn()>,
@@ -134,6 +136,7 @@ impl Scheduler {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
             report: OnceLock::new(),
+            rest: OnceLock::new(),
             frames: OnceLock::new(),
             errand: OnceLock::new(),
             injector: Injector::new(),
@@ -148,12 +151,13 @@ impl Scheduler {
         Self { shared, width }
     }
 
-    /// Says how processes are run and who hears of slow ones, and starts.
-    pub(crate) fn start(&self, run: Runner, report: Report) {
+    /// Starts. `run` runs a process, `report` hears of slow ones, and a worker that has nothing to do calls `rest`.
+    pub(crate) fn start(&self, run: Runner, report: Report, rest: fn()) {
         if self.shared.run.set(run).is_err() {
             return;
         }
         self.shared.report.get_or_init(|| report);
+        self.shared.rest.get_or_init(|| rest);
         for _ in 0..self.width {
             self.shared.add_worker();
         }
@@ -345,8 +349,14 @@ impl Shared {
         self.sleepers.watchdog_sleeps(awake, || self.stopping.load(Ordering::Acquire))
     }
 
+    fn rest(&self) {
+        if let Some(rest) = self.rest.get() {
+            rest();
+        }
+    }
+
     fn sleep(&self, here: &Here) {
-        context::rest();
+        self.rest();
         self.sleepers.sleep(|| self.has_work(here) || self.stopping.load(Ordering::Acquire));
     }
 
@@ -453,7 +463,7 @@ fn work(shared: &Arc<Shared>, here: Here) {
     if let Some(number) = system_number() {
         worker.number.get_or_init(|| number);
     }
-    context::run_in(&worker.current);
+    current::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
         // A panic ends the job that it happens in, and the worker goes on with the next.
@@ -465,7 +475,7 @@ fn work(shared: &Arc<Shared>, here: Here) {
         here.give_up(shared);
     });
     // Not left to the end of the thread: with the node go values of apps, which may still ask this thread for something.
-    context::rest();
+    shared.rest();
     shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
 }
@@ -615,7 +625,7 @@ mod tests {
     #[test]
     fn a_watchdog_whose_look_panics_looks_again() {
         let scheduler = Scheduler::new(1);
-        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()));
+        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), || ());
         let (tell, looks) = mpsc::channel();
         let shared = Arc::downgrade(&scheduler.shared);
         let begin = Instant::now();

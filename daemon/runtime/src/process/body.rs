@@ -15,6 +15,7 @@ use crate::process::rows::Rows;
 use crate::process::shadow::Shadow;
 use crate::process::shown;
 use crate::process::slot::Kind;
+use crate::process::system::System;
 use crate::words::code::{Bytes, Callback, From, Instance, Ref, TimerRef};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
@@ -191,9 +192,6 @@ pub enum Answer {
     /// The server ended, or was never there.
     Exit(Exit),
 }
-
-/// A request of the daemon to a process, done by the process's own thread at a callback boundary. OTP: system message.
-pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
 
 /// What reaches a process whatever holds it.
 pub(crate) enum Signal {

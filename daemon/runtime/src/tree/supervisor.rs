@@ -16,6 +16,7 @@ mod decide;
 mod intensity;
 mod requests;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -136,6 +137,11 @@ impl Rows {
 }
 
 impl Supervisor {
+    /// Returns the supervisor that this is the state of, if it is that of one.
+    pub(crate) fn of(instance: &dyn Instance) -> Option<&Self> {
+        instance.own()?.downcast_ref()
+    }
+
     /// Returns its children.
     pub(crate) fn rows(&self) -> &Arc<RwLock<Rows>> {
         &self.rows
@@ -157,12 +163,6 @@ impl Supervisor {
         }
     }
 
-    /// Takes over: from now on the children of a simple_one_for_one restart by its template.
-    pub(crate) fn take_over(&self) {
-        if let Some(template) = &self.template {
-            self.rows.write().set_template(template);
-        }
-    }
     // --- a child's end ---------------------------------------------------------------------------------------------
 
     /// Acts on the end of a process. `Err` is the supervisor's own end.
@@ -291,7 +291,14 @@ impl Instance for Supervisor {
         }))
     }
 
-    fn supervisor(&self) -> Option<&Supervisor> {
+    /// From now on the children of a simple_one_for_one restart by its template.
+    fn installed(&self) {
+        if let Some(template) = &self.template {
+            self.rows.write().set_template(template);
+        }
+    }
+
+    fn own(&self) -> Option<&dyn Any> {
         Some(self)
     }
 }

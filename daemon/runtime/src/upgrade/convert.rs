@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Members need not be held meanwhile. The first visit leaves the number of the round in the body, and whoever begins a
-//! callback takes it away ([`crate::upgrade::stir`]); so the second visit sees whether the state is still the one that
+//! callback takes it away ([`stir`](crate::world::change::stir)); so the second visit sees whether the state is still the one that
 //! was read, and leaves the process *dirty* if not.
 //!
 //! Where an upgrade may have to go back, the way back is tried before a shadow is placed: the new
@@ -28,13 +28,13 @@ use crossbeam_utils::CachePadded;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::pool::lanes::Lanes;
+use crate::pool::stuck::Stuck;
 use crate::process::body::{Actor, Body, Card, Process};
 use crate::process::gate::Round;
 use crate::process::rows::Rows;
 use crate::process::shadow::{Fate, Shadow};
 use crate::process::slot::{Slot, Unclaimed};
 use crate::tree::supervisor::{self, Supervisor};
-use crate::upgrade;
 use crate::words::child_spec::SupervisorSpec;
 use crate::words::code::{Behaviour, Bytes, Instance};
 use crate::words::code_server::Code;
@@ -42,6 +42,7 @@ use crate::words::cut::Cut;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::World;
+use crate::world::change::settle;
 
 /// How the states of a module's processes are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,26 +141,6 @@ impl ConvertError {
             Self::Starved | Self::GivenUp => None,
         }
     }
-}
-
-/// App code that does not come back, and so holds a thread and its library. OTP has no such thing: the emulator
-/// interrupts any code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stuck {
-    /// Whose state or message it works on.
-    pub pid: Pid,
-    /// The module.
-    pub module: String,
-    /// The version of that code.
-    pub version: String,
-    /// The app.
-    pub app: String,
-    /// Since when.
-    pub since: Instant,
-    /// Whether it was given up: the process goes on, or has ended, without it.
-    pub is_detached: bool,
-    /// Where it was when it was reported, the innermost function first; empty where that is not known.
-    pub frames: Vec<String>,
 }
 
 /// What a conversion did.
@@ -524,7 +505,7 @@ impl Work {
     /// Reads the state of a process at rest, and notes that it was read.
     fn read(&self, job: usize, body: &mut Body) -> Result<Read, Exit> {
         self.enter(job, &body.card.code);
-        upgrade::settle(&self.world, body);
+        settle(&self.world, body);
         if !matches!(body.actor, Actor::Resting(_)) {
             return Ok(Read::Runs);
         }
@@ -542,7 +523,7 @@ impl Work {
             let read = |old: &Supervisor| {
                 Read::Supervisor(old.args().to_vec(), Arc::clone(old.rows()), Arc::clone(&body.card))
             };
-            return Ok(instance.supervisor().map_or(Read::Nothing, read));
+            return Ok(Supervisor::of(&**instance).map_or(Read::Nothing, read));
         }
         if is_supervisor || matches!(how, Conversion::Supervisor) {
             return Ok(Read::Nothing);
@@ -564,16 +545,18 @@ impl Work {
             if body.round != self.order.round {
                 return One::Dirty;
             }
-            let (instance, change) = match (made.take(), live.supervisor()) {
-                (Some(Made::State(instance)), _) => (instance, None),
-                (Some(Made::Supervisor(wanted)), Some(old)) => {
-                    let (instance, change) = supervisor::change(old, code, wanted);
-                    (instance, Some(change))
-                }
-                _ => return One::Nothing,
-            };
+            let card = body.card.with_code(code);
+            let (card, instance, change): (_, Box<dyn Instance>, _) =
+                match (made.take(), Supervisor::of(&**live)) {
+                    (Some(Made::State(instance)), _) => (card, instance, None),
+                    (Some(Made::Supervisor(wanted)), Some(old)) => {
+                        let (new, change) = supervisor::change(old, code, wanted);
+                        (card.with_rows(new.rows()), new, Some(change))
+                    }
+                    _ => return One::Nothing,
+                };
             let (upgrade, is_tried) = (self.order.upgrade, self.order.is_trial());
-            let shadow = Shadow { upgrade, is_tried, card: body.card.with_code(code), instance };
+            let shadow = Shadow { upgrade, is_tried, card, instance };
             body.shadow = Some(Box::new(shadow));
             One::Converted(change)
         });
@@ -645,7 +628,7 @@ enum Visited<R> {
 pub(crate) fn resting_state(world: &World, pid: Pid) -> Option<Bytes> {
     let slot = world.slot(pid)?;
     let mut body = slot.visit(pid.generation).ok()?;
-    upgrade::settle(world, &mut body);
+    settle(world, &mut body);
     let state = match &body.actor {
         Actor::Resting(instance) => instance.export().ok(),
         _ => None,

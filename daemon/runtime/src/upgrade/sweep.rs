@@ -16,10 +16,10 @@ use parking_lot::{Condvar, Mutex};
 use crate::pool::lanes::Lanes;
 use crate::process::body::{Body, Card, Signal};
 use crate::upgrade::convert::leave;
-use crate::upgrade::{move_on, settle};
 use crate::words::code::Behaviour;
 use crate::words::pid::Pid;
 use crate::world::World;
+use crate::world::change::{move_on, settle};
 
 /// How long the sweep waits for processes that are running when it comes by. Theirs is a matter of one callback; one
 /// that stays inside its callback moves on by itself when that returns.

@@ -6,11 +6,11 @@
 //! A [`Module`] is one callback table of one image. It makes [`Instance`]s: a process's state together with the code
 //! that built it. An instance is only ever touched by its own image; what moves between images is bytes.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::supervisor::Supervisor;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
@@ -231,8 +231,11 @@ pub trait Instance: Send + fmt::Debug {
     /// The app's encoder failed or panicked.
     fn export(&self) -> Result<Bytes, Exit>;
 
-    /// Returns the runtime's own supervisor, if that is what this is. No other implementation says so.
-    fn supervisor(&self) -> Option<&Supervisor> {
+    /// It becomes the state of its process. For the runtime's own states; others do nothing.
+    fn installed(&self) {}
+
+    /// Returns a state of the runtime's own, for the wing that knows its type; `None` for one of an app.
+    fn own(&self) -> Option<&dyn Any> {
         None
     }
 }

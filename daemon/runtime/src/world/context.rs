@@ -3,7 +3,7 @@
 //! Every function speaks for the process whose callback the calling thread is running. Outside a callback (in a drop
 //! of an old state, say) there is no such process, and each answers [`Refused`] and does nothing.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
@@ -15,11 +15,11 @@ use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::io::port;
-use crate::look::sys::SysError;
 use crate::pool::blocking::Work;
 use crate::process::body::{Answer, Body, Idle, Mail, RequestKind, Signal, Wait, Watch};
-use crate::process::custody::Custody;
+use crate::process::current;
 use crate::process::rows::Rows;
+use crate::process::system::SysError;
 use crate::words::code::{Behaviour, Bytes, From, Ref, TimerRef};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
@@ -71,20 +71,6 @@ pub enum Message {
 thread_local! {
     /// The node that the thread works for, while it is awake: so a request need not ask whether it is still there.
     static WORLD: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
-    /// The process whose callback the thread runs.
-    static PID: Cell<Pid> = const { Cell::new(Pid::NONE) };
-    static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
-}
-
-/// The body of the process whose callback a thread runs, while it does. Another thread may seize it, when the callback does
-/// not return; two swaps for each callback are all that this costs.
-pub(crate) type Current = Custody<Box<Body>>;
-
-/// Makes `current` the calling thread's.
-pub(crate) fn run_in(current: &Arc<Current>) {
-    CURRENT.with(|cell| {
-        cell.get_or_init(|| Arc::clone(current));
-    });
 }
 
 /// Has the calling thread work for a node, if that is still there. It keeps the node until [`rest`].
@@ -104,36 +90,15 @@ pub(crate) fn rest() {
     drop(WORLD.take());
 }
 
-/// Runs app code as a process: its body stands behind the functions of this module meanwhile. `None` when it was taken
-/// away.
-pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
-    CURRENT.with(|current| {
-        let current = current.get_or_init(Arc::default);
-        PID.set(body.pid);
-        current.enter(body);
-        let result = code();
-        (leave(), result)
-    })
-}
-
-/// The calling thread runs no process any more, its callback having returned or panicked. Returns
-/// the body of the process, unless that was taken away or there was none.
-pub(crate) fn leave() -> Option<Box<Body>> {
-    PID.set(Pid::NONE);
-    CURRENT.with(|current| current.get().and_then(|current| current.leave()))
-}
-
-fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
-    CURRENT.with(|current| {
-        let current = current.get().ok_or(Refused)?;
-        let mut own = current.lend().ok_or(Refused)?;
-        WORLD.with_borrow(|world| Ok(ask(world.as_ref().ok_or(Refused)?, &mut own)))
-    })
+/// Asks something for the running process.
+pub(super) fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
+    current::with(|own| WORLD.with_borrow(|world| Ok(ask(world.as_ref().ok_or(Refused)?, own))))
+        .ok_or(Refused)?
 }
 
 /// Returns the running process. OTP: `self/0`.
 pub fn self_pid() -> Option<Pid> {
-    Some(PID.get()).filter(|pid| *pid != Pid::NONE)
+    Some(current::pid()).filter(|pid| *pid != Pid::NONE)
 }
 
 /// Returns the module of the running process.
@@ -491,11 +456,6 @@ pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Re
         world.signal(pid, Signal::System(Box::new(|body| body.after().ending = Some(reason))));
         reference
     })
-}
-
-/// Ends a process whose callback does not return, without that callback; says whether it was so.
-pub(crate) fn abandon(pid: Pid) -> bool {
-    with(|world, _| world.abandon(pid)).unwrap_or(false)
 }
 
 /// Waits for the answer to an open request of the running process.

@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use super::{Supervisor, ask_init, template};
 use crate::process::rows::{Child, Row, Rows};
 use crate::words::child_spec::{ChildSpec, Restart, Strategy, SupervisorSpec, show_id};
-use crate::words::code::{BodyKind, Bytes, Instance};
+use crate::words::code::{BodyKind, Bytes};
 use crate::words::code_server::{Code, CodeServer};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -98,7 +98,7 @@ pub(crate) fn change(
     old: &Supervisor,
     new: &Code,
     wanted: Option<SupervisorSpec>,
-) -> (Box<dyn Instance>, Change) {
+) -> (Box<Supervisor>, Change) {
     let spec = wanted.unwrap_or_else(|| old.spec.clone());
     let (merged, change) = if is_simple(&spec) {
         // However many they are: they get the new template when the new state is taken.

@@ -11,6 +11,7 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::context;
+use crate::world::run::end::abandon_other;
 
 /// How long a killed child may take to be gone. One that computes without end is ended without its callback, and reported.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -136,7 +137,7 @@ async fn end_child(pid: Pid, shutdown: Shutdown, restart: Restart) {
 
 /// Ends a child that was killed and computes on. Its thread goes on until the callback returns.
 fn give_up(pid: Pid) {
-    if !context::abandon(pid) {
+    if !abandon_other(pid) {
         tracing::error!(name: "supervisor.kill_timeout", %pid, "a killed child is not gone yet; it is left to itself");
     }
 }

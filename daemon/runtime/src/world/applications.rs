@@ -1,0 +1,295 @@
+//! The applications of a node, and where each stands.
+//!
+//! ```text
+//! stopped --start--> starting --init, root runs--> running --stop--> stopping --> stopped
+//!                        \\--init or root failed--> stopped    \\--root or process ended--> stopped (with the reason)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use crate::process::body::Env;
+use crate::words::code::Bytes;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+
+/// How long prep_stop may take. OTP has no bound; a stop must come to an end.
+pub const PREP_STOP: Duration = Duration::from_secs(5);
+
+/// What an application is. OTP: the application resource.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AppSpec {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The module with the application behaviour; `None` for a library application, which has no processes.
+    pub start: Option<String>,
+    /// What its end means for the node.
+    pub start_type: StartType,
+    /// The applications that must run before it.
+    pub applications: Vec<String>,
+    /// The phases of its start, with the MessagePack value that each is given. OTP: `start_phases`.
+    pub start_phases: Vec<(String, Bytes)>,
+    /// Its environment: MessagePack values by key.
+    pub env: BTreeMap<String, Bytes>,
+}
+
+/// What the end of a running application means for the node. A stop that somebody asked for is no end in this sense.
+/// OTP: start types.
+///
+/// | type      | normal          | any other reason |
+/// |-----------|-----------------|------------------|
+/// | permanent | the node's end  | the node's end   |
+/// | transient | only reported   | the node's end   |
+/// | temporary | only reported   | only reported    |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartType {
+    /// The node is nothing without it.
+    Permanent,
+    /// It may come to its end, but may not fail.
+    Transient,
+    /// The others go on without it. OTP: what `application:start/1` takes.
+    #[default]
+    Temporary,
+}
+
+impl StartType {
+    /// Says whether the node ends with an application that ended so.
+    pub fn takes_node_down(self, exit: &Exit) -> bool {
+        match self {
+            Self::Permanent => true,
+            Self::Transient => *exit != Exit::Normal,
+            Self::Temporary => false,
+        }
+    }
+}
+
+/// Where an application stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppStatus {
+    /// Known, not running; the reason, if it ended.
+    Stopped(Option<Exit>),
+    /// Its start is under way.
+    Starting,
+    /// It runs.
+    Running {
+        /// The process of its application module; `None` for a library application.
+        process: Option<Pid>,
+        /// Its root supervisor.
+        root: Option<Pid>,
+    },
+    /// Its stop is under way.
+    Stopping,
+}
+
+/// Why an application was not started or stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppError {
+    /// No such application is loaded.
+    #[error("application {0} is not known to this node")]
+    Unknown(String),
+    /// It runs already.
+    #[error("already_started: application {0}")]
+    AlreadyStarted(String),
+    /// It does not run.
+    #[error("not_started: application {0}")]
+    NotStarted(String),
+    /// An application that it needs does not run. OTP: `{not_started, Dep}`.
+    #[error("application {app} needs {needs}, which is not started")]
+    Needs {
+        /// The application.
+        app: String,
+        /// What it needs.
+        needs: String,
+    },
+    /// Its start or stop is under way.
+    #[error("application {0} is being started or stopped")]
+    Busy(String),
+    /// Its module is not loaded.
+    #[error("application {app}: module {module} is not loaded")]
+    NoModule {
+        /// The application.
+        app: String,
+        /// Its module.
+        module: String,
+    },
+    /// Its start, or that of its root, failed.
+    #[error("application {app} did not start: {exit}")]
+    Failed {
+        /// The application.
+        app: String,
+        /// Why.
+        exit: Exit,
+    },
+    /// Its config_change crashed, and the application with it.
+    #[error("application {app}: config_change: {exit}")]
+    ConfigChange {
+        /// The application.
+        app: String,
+        /// Why.
+        exit: Exit,
+    },
+    /// The deadline passed.
+    #[error("application {app}: {what} took too long")]
+    TimedOut {
+        /// The application.
+        app: String,
+        /// What took too long.
+        what: &'static str,
+    },
+}
+
+/// Who is told the name of an application.
+type Told = Box<dyn Fn(&str) + Send + Sync>;
+
+/// All applications of a node.
+#[derive(Default)]
+pub(crate) struct Applications {
+    apps: Mutex<BTreeMap<String, App>>,
+    /// Who is told of an end that takes the node down.
+    on_node_down: OnceLock<Told>,
+}
+
+struct App {
+    spec: AppSpec,
+    env: Arc<Env>,
+    status: AppStatus,
+    /// Counts starts: what was started last is stopped first.
+    started: u64,
+}
+
+impl Applications {
+    /// Makes an application known, or gives a known one another version and environment. OTP: `application:load/1`.
+    pub(crate) fn load(&self, spec: AppSpec) {
+        let mut apps = self.apps.lock();
+        let values = spec.env.clone().into_iter().collect();
+        match apps.get_mut(&spec.name) {
+            Some(app) => {
+                *app.env.values.write() = values;
+                app.spec = spec;
+            }
+            None => {
+                let env = Arc::new(Env { name: spec.name.clone(), values: parking_lot::RwLock::new(values) });
+                apps.insert(
+                    spec.name.clone(),
+                    App { spec, env, status: AppStatus::Stopped(None), started: 0 },
+                );
+            }
+        }
+    }
+
+    /// Forgets an application that does not run. OTP: `application:unload/1`.
+    pub(crate) fn unload(&self, name: &str) {
+        let mut apps = self.apps.lock();
+        if apps.get(name).is_some_and(|app| matches!(app.status, AppStatus::Stopped(_))) {
+            apps.remove(name);
+        }
+    }
+
+    /// Returns all applications in the order in which they were started, those never started first.
+    pub(crate) fn list(&self) -> Vec<(AppSpec, AppStatus)> {
+        let apps = self.apps.lock();
+        let mut apps: Vec<&App> = apps.values().collect();
+        apps.sort_by_key(|app| app.started);
+        apps.into_iter().map(|app| (app.spec.clone(), app.status.clone())).collect()
+    }
+
+    pub(crate) fn spec(&self, name: &str) -> Option<AppSpec> {
+        self.apps.lock().get(name).map(|app| app.spec.clone())
+    }
+
+    pub(crate) fn env(&self, name: &str) -> Option<Arc<Env>> {
+        self.apps.lock().get(name).map(|app| Arc::clone(&app.env))
+    }
+
+    pub(crate) fn process(&self, name: &str) -> Option<Pid> {
+        match self.apps.lock().get(name)?.status {
+            AppStatus::Running { process, .. } => process,
+            AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
+        }
+    }
+
+    /// Says whether a running application has this process and this root.
+    pub(crate) fn runs(&self, process: Pid, root: Pid) -> bool {
+        let status = AppStatus::Running { process: Some(process), root: Some(root) };
+        self.apps.lock().values().any(|app| app.status == status)
+    }
+
+    pub(crate) fn set(&self, name: &str, status: AppStatus) {
+        if let Some(app) = self.apps.lock().get_mut(name) {
+            app.status = status;
+        }
+    }
+
+    /// Takes an application from stopped to starting.
+    pub(crate) fn begin_start(&self, name: &str) -> Result<(AppSpec, Arc<Env>), AppError> {
+        let mut apps = self.apps.lock();
+        let app = apps.get(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
+        match app.status {
+            AppStatus::Stopped(_) => {}
+            AppStatus::Running { .. } => return Err(AppError::AlreadyStarted(name.to_owned())),
+            AppStatus::Starting | AppStatus::Stopping => return Err(AppError::Busy(name.to_owned())),
+        }
+        let runs = |needs: &String| {
+            apps.get(needs).is_some_and(|app| matches!(app.status, AppStatus::Running { .. }))
+        };
+        if let Some(needs) = app.spec.applications.iter().find(|needs| !runs(needs)) {
+            return Err(AppError::Needs { app: name.to_owned(), needs: needs.clone() });
+        }
+        let begun = (app.spec.clone(), Arc::clone(&app.env));
+        let last = apps.values().map(|app| app.started).max().unwrap_or_default();
+        if let Some(app) = apps.get_mut(name) {
+            app.status = AppStatus::Starting;
+            app.started = last + 1;
+        }
+        Ok(begun)
+    }
+
+    /// Takes an application from running to stopping.
+    pub(crate) fn begin_stop(&self, name: &str) -> Result<(Option<Pid>, Option<Pid>), AppError> {
+        let mut apps = self.apps.lock();
+        let app = apps.get_mut(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
+        match app.status {
+            AppStatus::Running { process, root } => {
+                app.status = AppStatus::Stopping;
+                Ok((process, root))
+            }
+            AppStatus::Stopped(_) => Err(AppError::NotStarted(name.to_owned())),
+            AppStatus::Starting | AppStatus::Stopping => Err(AppError::Busy(name.to_owned())),
+        }
+    }
+
+    /// Has `tell` called when an application ends that the node cannot be without. The first caller is the one told.
+    pub(crate) fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.on_node_down.get_or_init(|| Box::new(tell));
+    }
+
+    /// Returns why an application has ended, if that takes the node down and nobody started it again.
+    pub(crate) fn took_node_down(&self, name: &str) -> Option<Exit> {
+        let apps = self.apps.lock();
+        let app = apps.get(name)?;
+        let AppStatus::Stopped(Some(exit)) = &app.status else { return None };
+        app.spec.start_type.takes_node_down(exit).then(|| exit.clone())
+    }
+
+    /// Notes that the process of a running application has ended.
+    pub(crate) fn ended(&self, name: &str, ended: Pid, exit: Exit) {
+        let mut apps = self.apps.lock();
+        let Some(app) = apps.get_mut(name) else { return };
+        if !matches!(app.status, AppStatus::Running { process: Some(pid), .. } if pid == ended) {
+            return;
+        }
+        tracing::warn!(name: "application.ended", app = name, reason = %exit, "an application ended");
+        let takes_node_down = app.spec.start_type.takes_node_down(&exit);
+        app.status = AppStatus::Stopped(Some(exit));
+        drop(apps);
+        if let Some(tell) = self.on_node_down.get().filter(|_| takes_node_down) {
+            tell(name);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Callbacks: beginning one, and going on with one that waits.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Run;
+
+use crate::process::body::{Actor, Answer, During, Idle, Mail, RequestKind};
+use crate::process::current;
+use crate::words::code::{Behaviour, Bytes, Event, From, Ref, Step, StopCause};
+use crate::words::exit::Exit;
+use crate::words::term;
+use crate::world::{Fire, change, context};
+
+impl Run<'_> {
+    /// Lets a parked callback go on, if there is something for it.
+    pub(super) fn go_on(&mut self) -> Result<(), Exit> {
+        let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
+        let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
+        if !self.is_waiting() || (!answered && !mail) {
+            return Ok(());
+        }
+        let Actor::Waiting(mut callback) = std::mem::replace(&mut self.actor, Actor::Running) else {
+            return Ok(());
+        };
+        let answers = self.requests.iter().flat_map(|requests| &requests.answers);
+        let mut completed: SmallVec<[Ref; 4]> = answers.map(|(reference, _)| *reference).collect();
+        if mail {
+            completed.push(context::MAIL);
+        }
+        let step = self.inside(move || match callback.poll(&completed) {
+            Some(outcome) => Step::Ready(outcome),
+            None => Step::Pending(callback),
+        })?;
+        self.finish(step)
+    }
+
+    /// Runs the init, or the callback for the next message; `false` when there is nothing to do.
+    pub(super) fn one(&mut self) -> Result<bool, Exit> {
+        if matches!(self.actor, Actor::Unborn(_)) {
+            self.init()?;
+            return Ok(true);
+        }
+        let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
+        self.world.scheduler.note_handled();
+        if self.is_bounded {
+            self.slot.holds(self.inbox.len());
+        }
+        let handled = self.deliver(&mail);
+        // Nothing is left of a process that was abandoned.
+        if let Some(body) = &mut self.body
+            && (handled.is_err() || body.is_waiting())
+        {
+            body.note_under_way(Some(mail));
+        }
+        handled.map(|()| true)
+    }
+
+    fn init(&mut self) -> Result<(), Exit> {
+        let Actor::Unborn(args) = std::mem::replace(&mut self.actor, Actor::Running) else { return Ok(()) };
+        let code = Arc::clone(&self.card.code);
+        let supervisor = code.behaviour() == Behaviour::Supervisor;
+        // The ends of others are their work: these two always trap exits.
+        self.trap_exit |= supervisor || code.behaviour() == Behaviour::Application;
+        let pid = self.pid;
+        let supervise = self.world.supervise;
+        let step =
+            self.inside(|| if supervisor { supervise(pid, code, args) } else { code.module.init(&args) })?;
+        self.finish(step)
+    }
+
+    fn deliver(&mut self, mail: &Mail) -> Result<(), Exit> {
+        if let Some(debug) = &mut self.debug {
+            debug.took(mail);
+        }
+        match mail {
+            Mail::Call(kind, from, body) => self.request(*kind, *from, body),
+            Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(body)),
+            Mail::Info(_, body) => self.callback(During::Message, &Event::Info(body)),
+            // The end of its root is the end of an application.
+            Mail::Exit(from, exit) if self.card.code.behaviour() == Behaviour::Application => {
+                if self.world.apps.runs(self.pid, *from) {
+                    let told = Event::PrepStop(None, StopCause::TreeEnded);
+                    self.callback(During::PrepStop(Box::new(exit.clone())), &told)
+                } else {
+                    self.terminate(exit.clone())
+                }
+            }
+            Mail::Told(event) => self.callback(During::Message, &Event::Told(event)),
+            // Something came meanwhile, and that was to end it.
+            Mail::Timeout(number) => match self.idle() {
+                Some(Idle::Armed(armed, _)) if armed == *number => {
+                    self.callback(During::Message, &Event::Timeout)
+                }
+                _ => Ok(()),
+            },
+            Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(*from, exit)),
+            // One that was sent before its monitor was removed is not delivered any more.
+            Mail::Down(reference, ..) if !self.stop_watching(*reference) => Ok(()),
+            Mail::Down(reference, pid, exit) => {
+                self.callback(During::Message, &Event::Down(*reference, *pid, exit))
+            }
+        }
+    }
+
+    fn request(&mut self, kind: RequestKind, from: From, body: &Bytes) -> Result<(), Exit> {
+        let behaviour = self.card.code.behaviour();
+        let fits = match kind {
+            RequestKind::Call => behaviour.is_server(),
+            RequestKind::Supervisor => behaviour == Behaviour::Supervisor,
+            RequestKind::PrepStop | RequestKind::StartPhase | RequestKind::ConfigChange => {
+                behaviour == Behaviour::Application
+            }
+        };
+        if !fits {
+            let text = format!("{} is a {behaviour:?} and takes no such request", self.pid);
+            self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
+            return Ok(());
+        }
+        match kind {
+            RequestKind::PrepStop => {
+                let (root, cause) = term::decode(body).unwrap_or_default();
+                self.callback(During::Notice(from), &Event::PrepStop(root, cause))
+            }
+            RequestKind::StartPhase => self.callback(During::Notice(from), &Event::StartPhase(body)),
+            RequestKind::ConfigChange => self.callback(During::Notice(from), &Event::ConfigChange(body)),
+            RequestKind::Call | RequestKind::Supervisor => {
+                self.callback(During::Call(from), &Event::Call(from, body))
+            }
+        }
+    }
+
+    pub(super) fn terminate(&mut self, exit: Exit) -> Result<(), Exit> {
+        if matches!(self.actor, Actor::Resting(_)) {
+            self.callback(During::Terminate(exit.clone()), &Event::Terminate(&exit))
+        } else {
+            Err(exit)
+        }
+    }
+
+    /// The state is about to change: a shadow of it is void.
+    fn stir(&mut self) -> Result<(), Exit> {
+        if self.round == 0 && self.shadow.is_none() {
+            return Ok(());
+        }
+        change::stir(self.world, self);
+        // It may have waited for the shadow.
+        self.keep_up()
+    }
+
+    pub(super) fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
+        self.stir()?;
+        let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
+            return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
+        };
+        self.during = during;
+        if let Some(after) = &mut self.after
+            && let Some(Idle::Armed(_, timer)) = after.idle.take()
+        {
+            self.world.timers.cancel(timer);
+        }
+        let step = self.inside(|| instance.callback(event))?;
+        self.finish(step)
+    }
+
+    /// Does what the last callback put before all else. No gate comes between: to everybody else it is the same
+    /// callback.
+    pub(super) fn continue_on(&mut self) -> Result<(), Exit> {
+        while matches!(self.actor, Actor::Resting(_))
+            && let Some(after) = &mut self.after
+            && let Some(body) = after.continues.take()
+        {
+            self.callback(During::Message, &Event::Continue(&body))?;
+        }
+        self.arm_idle();
+        Ok(())
+    }
+
+    /// Starts the wait that the last callback asked for. It counts from the callback's end.
+    fn arm_idle(&mut self) {
+        if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle()) {
+            let number = self.new_ref();
+            let timer = self.world.timers.set(after, Fire::Idle(self.pid, number));
+            self.after().idle = Some(Idle::Armed(number, timer));
+        }
+    }
+
+    /// Runs app code. An error is the end of a process that was abandoned meanwhile; nothing is done for it any more.
+    fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
+        let body = self.body.take().expect("callbacks do not nest");
+        let pid = body.pid;
+        let (body, step) = current::run(body, code);
+        self.body = body;
+        if self.body.is_none() {
+            // What it came to drops here, before its library can be taken for unused.
+            drop(step);
+            self.world.returned(pid);
+            return Err(Exit::Killed);
+        }
+        Ok(step)
+    }
+}

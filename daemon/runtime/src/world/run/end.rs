@@ -1,0 +1,146 @@
+//! The end of a process: what it held is given back, and everyone who is bound to it is told.
+
+use std::sync::Arc;
+
+use crate::pool::stuck::Stuck;
+use crate::process::body::{Actor, Answer, Body, During, Idle, Process, Signal, Ties};
+use crate::process::slot::Slot;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::world::crashes::Crash;
+use crate::world::journal::Death;
+use crate::world::{World, change, context};
+
+/// Stops the timer that fires when an open request is due.
+pub(super) fn silence(world: &World, body: &mut Body) {
+    if let Some((_, timer)) = body.requests.as_mut().and_then(|requests| requests.alarm.take()) {
+        world.timers.cancel(timer);
+    }
+}
+
+/// Stops the timers that are for nobody but this process.
+fn stop_timers(world: &World, body: &mut Body) {
+    silence(world, body);
+    if let Some(Idle::Armed(_, timer)) = body.idle() {
+        world.timers.cancel(timer);
+    }
+}
+
+pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exit) {
+    let pid = body.pid;
+    stop_timers(world, &mut body);
+    change::stir(world, &mut body);
+    report_crash(world, &body, exit);
+    body.card.code.exits.add(exit);
+    // Who ended normally had done its work: on a node that lives these are many, and no upgrade's fault.
+    if *exit != Exit::Normal {
+        world.journal.died(|| Death {
+            pid,
+            module: body.card.code.name().to_owned(),
+            name: world.registry.names(pid).into_iter().next(),
+            exit: exit.clone(),
+        });
+    }
+    world.registry.forget(pid);
+    let (mail, signals, counted) = slot.close();
+    // Behind the close of the slot: who gives it a port or table now sees that it is too late.
+    world.ports.forget(pid);
+    world.tables.forget(&**world, pid);
+    world.table.release(pid.slot);
+    // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is told: who
+    // hears of the end may purge the code. An abandoned process has none: its callback has them.
+    body.actor = Actor::Running;
+    if let Some(gate) = counted {
+        world.gate.rested(pid, gate);
+    }
+    tell(world, &mut body, exit);
+    mail.into_iter().for_each(|mail| world.refuse_mail(mail, exit));
+    signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, exit));
+}
+
+/// Tells everyone who is bound to a process that it has ended.
+fn tell(world: &World, body: &mut Body, exit: &Exit) {
+    let pid = body.pid;
+    if let During::Call(from) | During::Notice(from) = &body.during {
+        world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
+    }
+    for mail in body.inbox.drain(..) {
+        world.refuse_mail(mail, exit);
+    }
+    let Ties { links, watchers, watching, unanswered } =
+        body.ties.take().map(|ties| *ties).unwrap_or_default();
+    for from in unanswered {
+        world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
+    }
+    if body.card.parent != Pid::NONE && !links.contains(&body.card.parent) {
+        world.signal(body.card.parent, Signal::Exit(pid, exit.clone()));
+    }
+    // OTP's supervisors are linked to their children; ours know them by their rows.
+    if let Some(rows) = &body.card.rows {
+        for child in rows.read().iter().filter_map(|row| row.child.pid()) {
+            world.signal(child, Signal::Exit(pid, exit.clone()));
+        }
+    }
+    for link in links {
+        world.signal(link, Signal::Exit(pid, exit.clone()));
+    }
+    for watch in watchers {
+        world.tell_watcher(watch, pid, exit);
+    }
+    for (reference, watched) in watching {
+        world.signal(watched, Signal::Demonitor(pid, reference));
+    }
+    // Last: whoever waits for the start goes on when everybody else knows.
+    if let During::Init(Some((starter, reference))) = body.during {
+        world.answer(starter, reference, Answer::Exit(exit.clone()));
+    }
+}
+
+fn report_crash(world: &World, body: &Body, exit: &Exit) {
+    if exit.is_abnormal() {
+        let module = &body.card.code.module;
+        let last_message =
+            body.under_way.as_ref().and_then(|callback| Some(callback.mail.as_ref()?.to_string()));
+        tracing::warn!(
+            name: "process.crash",
+            pid = %body.pid, app = module.app(), module = module.name(), version = module.version(),
+            during = ?body.during, last_message, reason = %exit, "a process ended"
+        );
+        world.counters.crashes.add();
+        world.crashes.note(|| Crash {
+            pid: body.pid,
+            name: world.registry.names(body.pid).into_iter().next(),
+            module: module.name().to_owned(),
+            app: module.app().to_owned(),
+            exit: exit.clone(),
+        });
+    }
+}
+
+/// Ends a process whose callback does not return, for everybody but the thread inside it; says whether it was so.
+/// What the callback comes to is thrown away.
+pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
+    // Held until it is listed, since the callback may return right now.
+    let mut given_up = world.stuck.lock();
+    let lives = || world.is_alive(pid);
+    let Some((body, computing)) = world.scheduler.take_stuck(pid.slot, lives) else { return false };
+    let stuck = Stuck { is_detached: true, ..Stuck::of(body.pid, &body.card, computing) };
+    let Stuck { app, module, version, since, .. } = &stuck;
+    let seconds = since.elapsed().as_secs();
+    tracing::error!(
+        name: "process.detached", pid = %stuck.pid, app, module, version, seconds,
+        "a callback does not return; its process has ended without it"
+    );
+    given_up.push(stuck);
+    drop(given_up);
+    // The callback's thread finds out when the callback returns.
+    if let Some(slot) = world.table.slot(body.pid.slot) {
+        end(world, slot, body, &Exit::Killed);
+    }
+    true
+}
+
+/// As [`abandon`], for the running process.
+pub(crate) fn abandon_other(pid: Pid) -> bool {
+    context::with(|world, _| abandon(world, pid)).unwrap_or(false)
+}

@@ -1,0 +1,146 @@
+//! What a callback comes to.
+
+use super::Run;
+
+use crate::process::body::{Actor, Answer, During};
+use crate::words::code::{Behaviour, Bytes, From, Next, Outcome, Ref, Step};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::applications::PREP_STOP;
+use crate::world::context::Entry;
+use crate::world::{Fire, change, context};
+
+impl Run<'_> {
+    pub(super) fn finish(&mut self, step: Step) -> Result<(), Exit> {
+        match step {
+            Step::Pending(callback) => {
+                self.actor = Actor::Waiting(callback);
+                match self.during {
+                    During::Init(_) => self.note_under_way(None),
+                    During::PrepStop(_) => {
+                        // Before the timer, so that the time is over when that fires.
+                        self.note_under_way(None);
+                        self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
+                    }
+                    _ => {}
+                }
+                if self.card.code.behaviour() == Behaviour::Task {
+                    self.tell_born();
+                }
+                Ok(())
+            }
+            Step::Ready(outcome) => self.done(outcome),
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) -> Result<(), Exit> {
+        if let Some(requests) = &mut self.requests {
+            requests.open.clear();
+            requests.answers.clear();
+        }
+        let Outcome { instance, next, reply } = outcome;
+        if let Some(entry) = self.next_entry(&next) {
+            return self.go_on_as(entry);
+        }
+        if matches!(next, Next::Continue | Next::Ignore) {
+            self.under_way = None;
+        }
+        let ended = instance.is_none();
+        if let Some(instance) = instance {
+            self.actor = Actor::Resting(instance);
+        }
+        match std::mem::replace(&mut self.during, During::Message) {
+            During::Init(starter) => self.born(starter, &next, reply)?,
+            During::Call(from) => self.replied(from, reply),
+            // Who gave notice is told of a crash by the end of the process.
+            During::Notice(from) => {
+                let taken = !matches!(next, Next::Crash(_));
+                self.replied(from, taken.then(|| term::encode(&())));
+            }
+            During::Message => {}
+            During::PrepStop(exit) => {
+                if let Next::Crash(crash) = next {
+                    tracing::warn!(name: "application.prep_stop_failed", app = self.card.app.name, reason = %crash, "prep_stop failed; its tree has ended already");
+                }
+                return self.terminate(*exit);
+            }
+            During::Terminate(exit) => return Err(if let Next::Crash(crash) = next { crash } else { exit }),
+        }
+        match next {
+            Next::Crash(exit) => Err(exit),
+            Next::Stop(exit) if ended => Err(exit),
+            Next::Stop(exit) => self.terminate(exit),
+            Next::Continue | Next::Ignore if ended => Err(Exit::Normal),
+            Next::Continue | Next::Ignore => Ok(()),
+        }
+    }
+
+    /// Returns where a task goes on that has come to an end.
+    fn next_entry(&mut self, next: &Next) -> Option<Entry> {
+        let is_task = self.card.code.behaviour() == Behaviour::Task;
+        let entry = self.after.as_mut()?.continues.take_if(|_| is_task)?;
+        let has_ended_well = matches!(next, Next::Continue | Next::Stop(Exit::Normal));
+        if has_ended_well { term::decode(&entry).ok() } else { None }
+    }
+
+    /// Begins anew in the current code of a module: the same process, with its mail and all that it is bound to.
+    fn go_on_as(&mut self, Entry { module, args }: Entry) -> Result<(), Exit> {
+        let Some(code) = self.world.code.resolve(&module) else {
+            return Err(Exit::Error(format!("a task goes on as module {module}, which is not loaded")));
+        };
+        self.tell_born();
+        change::enter(self.world, self, &code);
+        self.under_way = None;
+        self.actor = Actor::Unborn(args.into_vec());
+        Ok(())
+    }
+
+    fn born(&mut self, starter: Option<(Pid, Ref)>, next: &Next, reply: Option<Bytes>) -> Result<(), Exit> {
+        let behaviour = self.card.code.behaviour();
+        let answer = match (next, behaviour) {
+            (Next::Ignore, _) => Answer::Reply(context::started(None)),
+            // The starter is told by the end of the process: then nothing of it is left.
+            (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
+                self.during = During::Init(starter);
+                return Err(exit.clone());
+            }
+            (_, Behaviour::Application) => Answer::Reply(reply.unwrap_or_else(|| term::encode(&()))),
+            _ => Answer::Reply(context::started(Some(self.pid))),
+        };
+        if let Some(starter) = starter {
+            self.tell_starter(starter, answer);
+        }
+        match next {
+            Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
+            Next::Ignore => Err(Exit::Normal),
+            Next::Continue => Ok(()),
+        }
+    }
+
+    /// Tells the starter of a task, once.
+    fn tell_born(&mut self) {
+        if let During::Init(starter) = &mut self.during
+            && let Some(starter) = starter.take()
+        {
+            self.tell_starter(starter, Answer::Reply(context::started(Some(self.pid))));
+        }
+    }
+
+    fn tell_starter(&self, (starter, reference): (Pid, Ref), answer: Answer) {
+        self.world.answer(starter, reference, answer);
+    }
+
+    fn replied(&mut self, from: From, reply: Option<Bytes>) {
+        match reply {
+            Some(reply) => {
+                if let Some(debug) = &mut self.debug {
+                    debug.sent("reply", from.caller, &reply);
+                }
+                self.world.tracer.reply(from.server, from.caller, &reply);
+                self.world.answer(from.caller, from.reference, Answer::Reply(reply));
+            }
+            None => self.ties().unanswered.push(from),
+        }
+    }
+}

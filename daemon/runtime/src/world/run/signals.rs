@@ -1,0 +1,107 @@
+//! Signals: what reaches a process whatever holds it.
+
+use std::time::Instant;
+
+use super::Run;
+use super::end::silence;
+
+use crate::process::body::{Answer, During, Mail, Signal, Wait, spare_signals};
+use crate::process::link::{OnExit, on_exit};
+use crate::words::code::Bytes;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::world::Fire;
+use crate::world::applications::PREP_STOP;
+
+impl Run<'_> {
+    /// Takes all signals, those behind a fatal one too: who monitors or links in the moment of the end is told like others.
+    pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
+        let mut first = Ok(());
+        for signal in signals.drain(..) {
+            first = first.and(self.signal(signal));
+        }
+        spare_signals(signals);
+        first
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Exit> {
+        match signal {
+            Signal::Answer(reference, answer) => self.answer(reference, answer),
+            Signal::End(exit) => return Err(exit),
+            Signal::Exit(from, exit) => return self.exit_signal(from, exit),
+            Signal::Link(with) => {
+                let links = &mut self.ties().links;
+                if !links.contains(&with) {
+                    links.push(with);
+                }
+            }
+            Signal::Unlink(with) => self.ties().links.retain(|pid| *pid != with),
+            Signal::Monitor(watch) => self.ties().watchers.push(watch),
+            Signal::Demonitor(watcher, reference) => {
+                self.ties().watchers.retain(|watch| (watch.watcher, watch.reference) != (watcher, reference));
+            }
+            Signal::Settled(from) => self.settle(from),
+            Signal::System(system) => self.after().system.push(system),
+            Signal::Deadline => return self.deadline(),
+        }
+        Ok(())
+    }
+
+    fn exit_signal(&mut self, from: Pid, exit: Exit) -> Result<(), Exit> {
+        if let Some(ties) = &mut self.ties {
+            ties.links.retain(|pid| *pid != from);
+        }
+        let from_parent = from == self.card.parent && from != Pid::NONE;
+        match on_exit(from_parent, self.trap_exit, exit) {
+            OnExit::Nothing => {}
+            OnExit::Deliver(exit) => self.inbox.push_back(Mail::Exit(from, exit)),
+            OnExit::Die(exit) => return Err(exit),
+            OnExit::Terminate(exit) => self.after().ending = Some(exit),
+        }
+        Ok(())
+    }
+
+    /// Answers the open requests whose time has come. That of a prep_stop without a tree is the end.
+    fn deadline(&mut self) -> Result<(), Exit> {
+        if let (During::PrepStop(exit), Some(under_way)) = (&self.during, &self.under_way)
+            && under_way.since.elapsed() >= PREP_STOP
+        {
+            tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
+            return Err((**exit).clone());
+        }
+        self.silence();
+        let now = Instant::now();
+        let due: Vec<_> = self
+            .open()
+            .iter()
+            .filter(|open| open.due.is_some_and(|due| due <= now))
+            .map(|open| (open.reference, open.wait))
+            .collect();
+        for (reference, wait) in due {
+            if wait == Wait::Time {
+                self.answer(reference, Answer::Reply(Bytes::new()));
+            } else {
+                self.world.journal.timed_out(wait.target());
+                self.answer(reference, Answer::Timeout);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a timer fires when the first open request is due. An answer does not cancel it: a call costs no
+    /// timer as long as an earlier one is still armed.
+    pub(super) fn arm(&mut self) {
+        let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
+        if self.requests().alarm.is_none_or(|(alarm, _)| due < alarm) {
+            self.silence();
+            let after = due.saturating_duration_since(Instant::now());
+            let timer = self.world.timers.set(after, Fire::Deadline(self.pid));
+            self.requests().alarm = Some((due, timer));
+        }
+    }
+
+    fn silence(&mut self) {
+        let world = self.world;
+        silence(world, self);
+    }
+}
