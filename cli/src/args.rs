@@ -160,6 +160,15 @@ pub(crate) enum Command {
     /// Ask a process for what only it can do: status, statistics, log, another state, an end in order
     #[command(subcommand)]
     Sys(Sys),
+    /// Print what happens in the node until interrupted: upgrades, starts, ends, crashes, restarts, code, alarms
+    Events {
+        /// Begin with what followed the event with this id, as far as the daemon keeps it; 0: with all that it keeps.
+        /// `--json` prints ids
+        #[arg(long, value_name = "ID")]
+        since: Option<u64>,
+    },
+    /// Print the last lines of the log, as far as the daemon keeps them
+    Logs(Logs),
     /// Draw what processes tell each other, while a command runs or until interrupted
     Trace(Trace),
     /// Have current code take over the state of a suspended process
@@ -596,6 +605,19 @@ pub(crate) struct Trace {
     /// End when this command has ended
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Logs {
+    /// Only lines that this app has printed or logged, or that are about it
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// So many lines, the newest [default: all; 10 with --follow]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) lines: Option<usize>,
+    /// Go on with the lines that come, until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

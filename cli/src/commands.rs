@@ -15,6 +15,7 @@ mod pack;
 mod plan;
 mod probe;
 mod release;
+mod reports;
 mod spawn;
 mod sys;
 mod top;
@@ -96,6 +97,8 @@ pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
         Command::Suspend(args) => sys::suspend(client, args.process).await,
         Command::Resume(args) => sys::resume(client, args.process).await,
         Command::Sys(args) => sys::run(client, args).await,
+        Command::Events { since } => reports::events(client, since, json).await,
+        Command::Logs(args) => reports::logs(client, args, json).await,
         Command::Trace(args) => trace::trace(client, args).await,
         Command::ChangeCode(args) => sys::change_code(client, args).await,
         Command::Purge { module } => code::purge(client, module).await,

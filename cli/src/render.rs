@@ -5,6 +5,7 @@ mod files;
 pub(crate) mod history;
 mod mermaid;
 mod report;
+pub(crate) mod reports;
 mod table;
 pub(crate) mod trace;
 pub(crate) mod tree;

@@ -5,7 +5,7 @@ mod fake_node;
 
 use std::collections::BTreeMap;
 
-use fake_node::{answer, lines, refuse, relctl};
+use fake_node::{answer, lines, refuse, relctl, sent};
 use insta::assert_snapshot;
 use reld_api::request as q;
 use reld_api::response as r;
@@ -1201,4 +1201,78 @@ fn what_a_node_says_steers_no_terminal() {
         assert!(seen.is_ascii() && !seen.contains('\u{1b}'), "{seen:?}");
         assert!(seen.contains(shown), "{seen}");
     }
+}
+
+fn event(id: u64, what: r::What) -> r::Event {
+    r::Event { id, time: "2026-11-30T03:07:12.123456Z".to_owned(), what }
+}
+
+fn logged(id: u64, message: &str) -> r::LogLine {
+    r::LogLine {
+        id,
+        time: "2026-11-30T03:07:12.123456Z".to_owned(),
+        level: r::LogLevel::Info,
+        target: "app".to_owned(),
+        app: Some("counter".to_owned()),
+        message: message.to_owned(),
+        fields: json!({"pid": "<7.1>"}).as_object().cloned().unwrap_or_default(),
+    }
+}
+
+#[test]
+fn events_are_printed_as_they_come_and_a_daemon_that_goes_is_exit_3() {
+    let stopped = r::What::AppStopped { app: "counter".to_owned() };
+    let events = || vec![sent::<q::Events>(&[event(7, r::What::Ready {}), event(8, stopped.clone())])];
+    assert_snapshot!(relctl(events(), &["events"]), @r"
+    -> GET /events
+    2026-11-30T03:07:12.123456Z  daemon.ready
+    2026-11-30T03:07:12.123456Z  application.stopped         counter
+    ! error: the answer to /events ended early
+    !
+    ! hint: `relctl status` shows what became of it
+    exit 3
+    ");
+    assert_snapshot!(relctl(events(), &["events", "--json", "--since", "6"]), @r#"
+    -> GET /events?since=6
+    {"id":7,"time":"2026-11-30T03:07:12.123456Z","kind":"daemon.ready"}
+    {"id":8,"time":"2026-11-30T03:07:12.123456Z","kind":"application.stopped","app":"counter"}
+    ! {
+    !   "error": {
+    !     "kind": "broken",
+    !     "message": "the answer to /events ended early",
+    !     "exit_code": 3,
+    !     "hint": "`relctl status` shows what became of it"
+    !   }
+    ! }
+    exit 3
+    "#);
+}
+
+#[test]
+fn lines_of_the_log_are_printed_and_followed() {
+    let lines = || vec![logged(7, "one"), logged(8, "two")];
+    let list = || vec![answer::<q::Logs>(&r::LogList { lines: lines() })];
+    assert_snapshot!(relctl(list(), &["logs", "--app", "counter", "--lines", "2"]), @r"
+    -> GET /logs?app=counter&lines=2
+    2026-11-30T03:07:12.123456Z  INFO counter: one pid=<7.1>
+    2026-11-30T03:07:12.123456Z  INFO counter: two pid=<7.1>
+    exit 0
+    ");
+    assert_snapshot!(relctl(list(), &["logs", "--json"]), @r#"
+    -> GET /logs
+    {"kind":"line","id":7,"time":"2026-11-30T03:07:12.123456Z","level":"info","target":"app","app":"counter","message":"one","fields":{"pid":"<7.1>"}}
+    {"kind":"line","id":8,"time":"2026-11-30T03:07:12.123456Z","level":"info","target":"app","app":"counter","message":"two","fields":{"pid":"<7.1>"}}
+    exit 0
+    "#);
+    let dropped = r::Followed::Dropped { missed: 3, restarted: false };
+    let followed = sent::<q::FollowLogs>(&[r::Followed::Line(logged(7, "one")), dropped]);
+    assert_snapshot!(relctl(vec![followed], &["logs", "--follow"]), @r"
+    -> GET /logs/follow?lines=10
+    2026-11-30T03:07:12.123456Z  INFO counter: one pid=<7.1>
+    (3 lines of the log are missing here)
+    ! error: the answer to /logs/follow ended early
+    !
+    ! hint: `relctl status` shows what became of it
+    exit 3
+    ");
 }

@@ -101,7 +101,7 @@ fn kill_during_upgrade(node: &mut Node, after: usize) -> Vec<String> {
     let mut lines = Vec::new();
     while lines.len() < after {
         lines.push(daemon.line());
-        if lines.len() < after && lines.concat().contains("outcome=Installed") {
+        if lines.len() < after && lines.concat().contains("outcome=\"installed\"") {
             assert!(upgrade.wait().expect("relctl ends").success());
             break;
         }
@@ -130,7 +130,7 @@ fn s68_a_daemon_killed_at_any_moment_of_an_upgrade_boots_one_of_the_two_releases
             node.ok(&["remove", "1.1.0"]);
         }
     };
-    let steps = ["/unpack", "/upgrade", "precopy", "suspend", "switch", "resume", "soft_purge", "Installed"];
+    let steps = ["/unpack", "/upgrade", "precopy", "suspend", "switch", "resume", "soft_purge", "installed"];
     assert_in_order(&lines.concat(), &steps);
     // Both outcomes occurred, and the release is permanent after the last line.
     assert!(versions.iter().any(|version| version == "1.0.0"), "{versions:?}");

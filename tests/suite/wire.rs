@@ -141,6 +141,17 @@ impl Answer {
         let length = self.body.read_line(&mut line).expect("the daemon answers");
         (length > 0).then(|| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
     }
+
+    /// Returns the data of the next server-sent event.
+    fn data(&mut self) -> Value {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.body.read_line(&mut line).expect("the daemon answers"), 0, "it hung up");
+            if let Some(data) = line.strip_prefix("data: ") {
+                return serde_json::from_str(data).unwrap_or_else(|error| panic!("{error} in {data}"));
+            }
+        }
+    }
 }
 
 fn running(release_name: &str) -> Node {
@@ -292,6 +303,24 @@ fn supervisors(wire: &mut Wire) {
     wire.get(&node, "/apps", &[]);
 }
 
+/// Has the node report something of most kinds: each has keys of its own.
+fn reports(wire: &mut Wire) {
+    let node = running("stage-1.0.0");
+    let a = node.pid("stage", "a");
+    node.run(&["call", &a, "panic"]).expect(1);
+    node.restarted("stage", "a", &a);
+    let mut events = send(&node, "GET", "/events?since=1", b"");
+    let mut kind = String::new();
+    while kind != "supervisor.restart" {
+        let event = events.data();
+        kind = field(&event, "kind");
+        wire.note("/events", "", &kind, &event);
+    }
+    wire.get(&node, "/logs", &[("lines", "1"), ("app", "stage")]);
+    let mut log = send(&node, "GET", "/logs/follow?lines=1&app=stage", b"");
+    wire.note("/logs/follow", "", "", &log.data());
+}
+
 fn ports_and_tables(wire: &mut Wire) {
     let node = running("wire-1.0.0");
     let address = node.call(&node.pid("wire", "door"), "address");
@@ -305,7 +334,9 @@ fn ports_and_tables(wire: &mut Wire) {
 #[test]
 fn every_route_answers_with_the_keys_that_are_written_down() {
     let mut wire = Wire::default();
-    for scenario in [releases, ends_of_upgrades, single_app, code, processes, supervisors, ports_and_tables] {
+    for scenario in
+        [releases, ends_of_upgrades, single_app, code, processes, supervisors, reports, ports_and_tables]
+    {
         scenario(&mut wire);
     }
     let routes: BTreeSet<_> = ROUTES.iter().map(|(_, path)| (*path).to_owned()).collect();

@@ -33,6 +33,13 @@ pub(crate) fn lines<R: Request>(responses: &[R::Response]) -> Answer {
     Answer { path: R::PATH, status: 200, body: responses.iter().map(line).collect::<String>().into_bytes() }
 }
 
+/// The node answers `R` with these server-sent events.
+pub(crate) fn sent<R: Request>(responses: &[R::Response]) -> Answer {
+    let event =
+        |response| format!(": alive\n\nevent: x\ndata: {}\n\n", serde_json::to_string(response).unwrap());
+    Answer { path: R::PATH, status: 200, body: responses.iter().map(event).collect::<String>().into_bytes() }
+}
+
 /// The node refuses `R` with this.
 pub(crate) fn refuse<R: Request>(report: ErrorReport) -> Answer {
     let status = report.exit_code.http_status();

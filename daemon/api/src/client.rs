@@ -139,7 +139,7 @@ impl Client {
         parse(R::PATH, &answer?)
     }
 
-    /// Asks a route that answers by several lines. The first must come within the route's patience, the others may
+    /// Asks a route that answers part by part. The first must come within the route's patience, the others may
     /// take for ever; dropping the returned value hangs up.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl Sending {
     fn of<R: Request>(request: &R) -> Result<Self, ClientError> {
         let shape = |source| ClientError::Shape { path: R::PATH, source };
         let (mut query, mut body) = (String::new(), Bytes::new());
-        if matches!(R::METHOD, Method::Get | Method::Upload) {
+        if matches!(R::METHOD, Method::Get | Method::Upload | Method::Watch) {
             query = serde_urlencoded::to_string(request)
                 .map_err(|fault| shape(serde::ser::Error::custom(fault)))?;
         } else {
@@ -200,7 +200,7 @@ impl Sending {
 
     fn into_http(self) -> hyper::Request<UnsyncBoxBody<Bytes, std::io::Error>> {
         let (method, content) = match self.method {
-            Method::Get => (hyper::Method::GET, "application/json"),
+            Method::Get | Method::Watch => (hyper::Method::GET, "application/json"),
             Method::Post | Method::Follow => (hyper::Method::POST, "application/json"),
             Method::Upload => (hyper::Method::POST, "application/gzip"),
         };
@@ -215,7 +215,7 @@ impl Sending {
     }
 }
 
-/// The lines of an answer that comes bit by bit.
+/// The parts of an answer that comes bit by bit, each in a line of its own.
 #[derive(Debug)]
 pub struct Lines<R: Request> {
     body: Incoming,
@@ -224,15 +224,27 @@ pub struct Lines<R: Request> {
 }
 
 impl<R: Request> Lines<R> {
-    /// Waits for the next line, without limit.
+    /// Waits for the next part, without limit.
     ///
     /// # Errors
-    /// [`ClientError::Ended`] after the last line; else see [`ClientError`].
+    /// [`ClientError::Ended`] after the last part; else see [`ClientError`].
     pub async fn next(&mut self) -> Result<R::Response, ClientError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+            let line = self.line().await?;
+            if R::METHOD != Method::Watch {
                 return parse(R::PATH, &line);
+            }
+            // All else of a server-sent event stands in its data as well.
+            if let Some(data) = line.strip_prefix(b"data:") {
+                return parse(R::PATH, data);
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<Vec<u8>, ClientError> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                return Ok(self.buffer.drain(..=end).collect());
             }
             let frame = self.body.frame().await.ok_or(ClientError::Ended { path: R::PATH })?;
             let frame = frame.map_err(|source| ClientError::Broken { path: R::PATH, source })?;

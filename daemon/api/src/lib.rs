@@ -3,10 +3,12 @@
 //! One route per verb, one request type and one response type per route; [`request`] shows all of them on one page.
 //! Their serde shapes *are* the contract: what the fields of the types are called is what stands on the wire, and every
 //! failure is an [`ErrorBody`]. Looking is `GET` with the request as the query, touching is `POST` with it as JSON body
-//! (an empty body counts as `{}`), so `curl --unix-socket` is a client as well:
+//! (an empty body counts as `{}`), so `curl --unix-socket` is a client as well. What does not end is sent as server-sent
+//! events (`curl -N`):
 //!
 //! ```text
 //! curl --unix-socket /run/reld/reld.sock http://reld/tree?app=counter
+//! curl --unix-socket /run/reld/reld.sock -N http://reld/events
 //! curl --unix-socket /run/reld/reld.sock http://reld/call -d '{"process": "<41.1>", "request": "get"}'
 //! ```
 //!
@@ -41,6 +43,6 @@ pub mod request;
 pub mod response;
 pub mod term;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Lines};
 pub use error::{ErrorBody, ErrorReport, ExitCode, FailedStep};
 pub use request::{Method, Request, decode};

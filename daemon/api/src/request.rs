@@ -15,8 +15,8 @@ mod touch;
 
 pub use crate::child_spec::{ChildSpec, ChildType, Restart, Shutdown};
 pub use look::{
-    Apps, ChildSpecOf, Children, Code, MessageLog, Ports, Process, Processes, State, Statistics, Status,
-    SysStatus, Tables, Top, TopSort, Tree,
+    Apps, ChildSpecOf, Children, Code, Events, FollowLogs, Logs, MessageLog, Ports, Process, Processes,
+    State, Statistics, Status, SysStatus, Tables, Top, TopSort, Tree,
 };
 pub use release::{
     Abort, Attach, Check, CheckApp, CheckPrune, Commit, Crashes, Downgrade, End, History, Install, Mode,
@@ -46,6 +46,9 @@ pub enum Method {
     Upload,
     /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document a line.
     Follow,
+    /// Like [`Get`](Self::Get), answered by server-sent events, the data of each a response. A client
+    /// that comes back with `Last-Event-ID` is sent what followed that.
+    Watch,
 }
 
 /// What can be asked of a node.
@@ -56,7 +59,7 @@ pub trait Request: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'st
     const PATH: &'static str;
     /// How long a client waits for the answer where it has no opinion of its own.
     const PATIENCE: Duration;
-    /// The answer; each line of it for [`Method::Follow`].
+    /// The answer; each part of it for [`Method::Follow`] and [`Method::Watch`].
     type Response: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 }
 
@@ -108,6 +111,9 @@ routes! {
     Get    "/message_log"         MessageLog     -> ProcessLog     within QUICK;
     Get    "/children"            Children       -> ChildList      within QUICK;
     Get    "/children/spec"       ChildSpecOf    -> ChildSpecShown within QUICK;
+    Watch  "/events"              Events         -> Event          within QUICK;
+    Get    "/logs"                Logs           -> LogList        within QUICK;
+    Watch  "/logs/follow"         FollowLogs     -> Followed       within QUICK;
 
     Post   "/call"                Call           -> Replied        within QUICK;
     Post   "/cast"                Cast           -> Sent           within QUICK;
@@ -140,7 +146,9 @@ routes! {
 /// A report of kind `bad_request` that names the field.
 pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
     let read = match R::METHOD {
-        Method::Get | Method::Upload => serde_urlencoded::from_str(query).map_err(|fault| fault.to_string()),
+        Method::Get | Method::Upload | Method::Watch => {
+            serde_urlencoded::from_str(query).map_err(|fault| fault.to_string())
+        }
         Method::Post | Method::Follow => {
             let body = if body.is_empty() { b"{}" } else { body };
             serde_json::from_slice(body).map_err(|fault| fault.to_string())

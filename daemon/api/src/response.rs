@@ -1,10 +1,12 @@
 //! Every answer. Fields may be added to answers later; a client skips what it does not know.
 
+mod events;
 mod history;
 mod look;
 mod release;
 mod touch;
 
+pub use events::{Event, Followed, LogLevel, LogLine, LogList, What};
 pub use history::{Attached, HistoryEntry, HistoryKind, HistoryList};
 pub use look::{
     App, AppList, AppStatus, Behaviour, Callback, ChildList, ChildRow, ChildSpecShown, CodeAge, CodeTable,

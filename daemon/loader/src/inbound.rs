@@ -11,6 +11,7 @@ use reld_abi as abi;
 use reld_runtime::context::{self, Message, Refused, SendKind, Tie};
 use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef, term};
 
+use crate::interpose::app_at;
 use crate::output::{self, Origin};
 use crate::wire::{self, Malformed};
 
@@ -295,25 +296,33 @@ unsafe extern "C" fn get_env(key: abi::Bytes, out: *mut abi::Buf) -> abi::Status
 
 unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
     // There is no status to answer a refusal with.
+    let library = output::inside();
     let _ = enter(|| {
         // SAFETY: the library lends both for this call.
         let target = String::from_utf8_lossy(unsafe { wire::borrow(target) }?);
         // SAFETY: as above.
         let message = String::from_utf8_lossy(unsafe { wire::borrow(message) }?);
-        write_log(level, &target, &message);
+        write_log(level, library, &target, &message);
         Ok(())
     });
 }
 
-/// Writes a line of an app. A target of tracing is a constant, so the app's own goes into a field.
-fn write_log(level: u32, target: &str, message: &str) {
+/// Writes a line of the app whose library is at this address. A target of tracing is a constant, so
+/// the app's own goes into a field.
+fn write_log(level: u32, library: usize, target: &str, message: &str) {
     let pid = context::self_pid().map(tracing::field::display);
+    // Looked up only for a line that is written.
+    macro_rules! write {
+        ($level:ident) => {
+            tracing::$level!(target: "app", app = app_at(library).as_deref(), from = target, pid, "{message}")
+        };
+    }
     match level {
-        ..=1 => tracing::error!(target: "app", from = target, pid, "{message}"),
-        2 => tracing::warn!(target: "app", from = target, pid, "{message}"),
-        3 => tracing::info!(target: "app", from = target, pid, "{message}"),
-        4 => tracing::debug!(target: "app", from = target, pid, "{message}"),
-        _ => tracing::trace!(target: "app", from = target, pid, "{message}"),
+        ..=1 => write!(error),
+        2 => write!(warn),
+        3 => write!(info),
+        4 => write!(debug),
+        _ => write!(trace),
     }
 }
 

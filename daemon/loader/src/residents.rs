@@ -235,7 +235,7 @@ impl Residents {
                 let Record { app, version, .. } = mapped.remove(at);
                 let mut all = self.shared.left.lock();
                 *all = *all + left;
-                tracing::debug!(
+                tracing::info!(
                     name: "code.unmapped", app, version, left_blocks = left.blocks, left_bytes = left.bytes,
                     "a purged library left the address space"
                 );

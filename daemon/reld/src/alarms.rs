@@ -11,29 +11,37 @@ const MOST: usize = 32;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alarms(Arc<Mutex<Raised>>);
 
-#[derive(Debug, Default)]
-struct Raised {
-    kept: Vec<Alarm>,
-    /// How often one was raised that was not kept.
-    others: u64,
+/// Something that an operator should look after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Alarm {
+    /// What it is about. Of two about the same one stands.
+    pub(crate) about: String,
+    pub(crate) text: String,
 }
 
-#[derive(Debug)]
-struct Alarm {
-    about: String,
-    text: String,
-    times: u64,
+impl Alarm {
+    pub(crate) fn new(about: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { about: about.into(), text: text.into() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Raised {
+    /// Each with how often it was raised.
+    kept: Vec<(Alarm, u64)>,
+    /// How often one was raised that was not kept.
+    others: u64,
 }
 
 impl Alarms {
     /// Raises an alarm. One about the same is counted, and its text replaced.
     pub(crate) fn raise(&self, about: &str, text: String) {
         let mut raised = self.0.lock();
-        if let Some(known) = raised.kept.iter_mut().find(|known| known.about == about) {
+        if let Some((known, times)) = raised.kept.iter_mut().find(|(known, _)| known.about == about) {
             known.text = text;
-            known.times += 1;
+            *times += 1;
         } else if raised.kept.len() < MOST {
-            raised.kept.push(Alarm { about: about.to_owned(), text, times: 1 });
+            raised.kept.push((Alarm::new(about, text), 1));
         } else {
             raised.others += 1;
         }
@@ -41,19 +49,19 @@ impl Alarms {
 
     /// Takes the alarm about something back.
     pub(crate) fn lower(&self, about: &str) {
-        self.0.lock().kept.retain(|alarm| alarm.about != about);
+        self.0.lock().kept.retain(|(alarm, _)| alarm.about != about);
     }
 
-    /// Returns the texts of all that were raised.
-    pub(crate) fn list(&self) -> Vec<String> {
+    /// Returns all that were raised.
+    pub(crate) fn list(&self) -> Vec<Alarm> {
         let raised = self.0.lock();
-        let text = |alarm: &Alarm| match alarm.times {
-            1 => alarm.text.clone(),
-            times => format!("{} ({times} times)", alarm.text),
+        let shown = |(alarm, times): &(Alarm, u64)| match times {
+            1 => alarm.clone(),
+            times => Alarm::new(&*alarm.about, format!("{} ({times} times)", alarm.text)),
         };
-        let others =
-            (raised.others > 0).then(|| format!("{} more alarms, which the log names", raised.others));
-        raised.kept.iter().map(text).chain(others).collect()
+        let others = (raised.others > 0)
+            .then(|| Alarm::new("others", format!("{} more alarms, which the log names", raised.others)));
+        raised.kept.iter().map(shown).chain(others).collect()
     }
 }
 
@@ -64,12 +72,12 @@ mod tests {
     #[test]
     fn alarms_about_the_same_are_counted_and_no_more_than_some_are_kept() {
         let alarms = Alarms::default();
-        assert_eq!(alarms.list(), [""; 0]);
+        assert_eq!(alarms.list(), []);
         for n in 0..MOST + 2 {
             alarms.raise(&format!("a{n}"), format!("alarm {n}"));
         }
         alarms.raise("a0", "alarm 0 anew".to_owned());
-        let list = alarms.list();
+        let list: Vec<_> = alarms.list().into_iter().map(|alarm| alarm.text).collect();
         assert_eq!((list[0].as_str(), list[1].as_str()), ("alarm 0 anew (2 times)", "alarm 1"));
         assert_eq!((list.len(), list[MOST].as_str()), (MOST + 1, "2 more alarms, which the log names"));
     }

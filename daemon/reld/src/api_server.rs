@@ -3,6 +3,7 @@
 //! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
 //! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
 
+mod alarms;
 mod connections;
 mod files;
 mod follow;
@@ -11,7 +12,9 @@ mod look;
 mod metrics;
 mod order;
 mod release;
+mod reports;
 mod single_app;
+mod stream;
 mod touch;
 mod trace;
 
@@ -92,6 +95,8 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
 
 /// Serves until the daemon ends, which it does as well when nothing more can be served.
 pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
+    let watched = api.clone();
+    tokio::spawn(async move { lasting("alarms", || alarms::watch(&watched)).await });
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
         tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");
@@ -123,7 +128,7 @@ fn bug(panicked: impl Display) -> ErrorReport {
 
 fn routes(router: Router<Api>) -> Router<Api> {
     let router = single_app::routes(follow::routes(files::routes(release::routes(router))));
-    let router = metrics::routes(touch::routes(look::routes(router)));
+    let router = metrics::routes(reports::routes(touch::routes(look::routes(router))));
     router.fallback(|| async {
         refuse(ErrorReport::new("no_such_route", "there is no such route", ExitCode::Usage))
     })
@@ -153,7 +158,7 @@ impl Peer {
     fn may(self, method: Method, path: &'static str) -> Result<(), ErrorReport> {
         let own = nix::unistd::geteuid().as_raw();
         match (method, self.uid) {
-            (Method::Get, _) => Ok(()),
+            (Method::Get | Method::Watch, _) => Ok(()),
             (_, Some(uid)) if uid == own || uid == 0 => {
                 tracing::info!(name: "api.change", path, uid, "a request that may change the node");
                 Ok(())
@@ -176,7 +181,7 @@ fn add(router: Router<Api>, method: Method, path: &str, handler: Handler) -> Rou
         handler(api, peer, request)
     };
     match method {
-        Method::Get => router.route(path, get(answer)),
+        Method::Get | Method::Watch => router.route(path, get(answer)),
         Method::Post | Method::Upload | Method::Follow => router.route(path, post(answer)),
     }
 }
@@ -251,7 +256,7 @@ async fn read(
 ) -> Result<(String, Bytes), ErrorReport> {
     peer.may(method, path)?;
     let query = request.uri().query().unwrap_or_default().to_owned();
-    if method == Method::Get {
+    if matches!(method, Method::Get | Method::Watch) {
         return Ok((query, Bytes::new()));
     }
     let body = Bytes::from_request(request, &()).await.map_err(|error| {
@@ -389,7 +394,7 @@ mod tests {
         let other = own.wrapping_add(1).max(1);
         let may = |uid, method| Peer { uid }.may(method, "/processes/kill").is_ok();
         for uid in [Some(own), Some(0), Some(other), None] {
-            assert!(may(uid, Method::Get), "{uid:?} looks");
+            assert!(may(uid, Method::Get) && may(uid, Method::Watch), "{uid:?} looks");
             for method in [Method::Post, Method::Upload, Method::Follow] {
                 assert_eq!(may(uid, method), uid == Some(own) || uid == Some(0), "{uid:?} changes");
             }

@@ -41,6 +41,9 @@ pub(crate) struct Daemon {
     /// Writes the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
+    /// How much of the log is kept in memory for `relctl logs`, in KiB.
+    #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u16).range(16..))]
+    pub(crate) log_keep: u16,
 }
 
 impl Daemon {

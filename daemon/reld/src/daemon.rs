@@ -162,6 +162,7 @@ async fn serve(
         },
         told = &mut told => told?,
     };
+    tracing::info!(name: "daemon.stopping", "the node stops");
     match next {
         Next::Restart => manager.restarting(),
         Next::Serve | Next::Stop | Next::Fail => manager.stopping(),

@@ -10,6 +10,9 @@
 //! disk is full), lines are dropped and counted, and the daemon does its work as if they had been
 //! written. The log says in their place how many are missing. A daemon that is killed loses what
 //! waits: as a rule nothing, at most what the queue holds.
+//!
+//! The last lines are kept in memory as well, and so are the events of the node: those entries of the
+//! log whose names are [kinds](What::KINDS) of the API, whatever `RELD_LOG` asks for.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -20,11 +23,19 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
+use reld_api::response::What;
 use reld_plan::{bounded, printable};
 use reld_runtime::contained;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::record::Record;
+use crate::ring::Ring;
 
 /// How much may wait. The thread writes without pause, so only a reader that is too slow lets the
 /// queue grow.
@@ -33,6 +44,9 @@ const BYTES_MAX: usize = 4 << 20;
 
 /// The longest entry in the form of text, in characters.
 const ENTRY_MAX: usize = 64 << 10;
+
+/// How much of the node's events is kept.
+const EVENTS_BYTES_MAX: usize = 4 << 20;
 
 /// What the writer keeps of its memory from one write to the next.
 const KEPT: usize = 64 << 10;
@@ -62,6 +76,8 @@ struct Shared {
     queue: Mutex<Queue>,
     filled: Condvar,
     written: Condvar,
+    lines: Ring,
+    events: Ring,
 }
 
 #[derive(Debug, Default)]
@@ -78,43 +94,66 @@ struct Queue {
 }
 
 impl Log {
-    /// Starts a log that goes to stderr.
+    /// Starts a log that goes to stderr, and keeps so many bytes of it.
     ///
     /// # Errors
     /// The system gives no descriptor or no thread.
-    pub(crate) fn to_stderr(form: Form) -> io::Result<Self> {
+    pub(crate) fn to_stderr(form: Form, kept: usize) -> io::Result<Self> {
         // A descriptor of its own: the lock of the standard library's would be held by a writer
         // that is held up.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-        Self::start(stderr, form)
+        Self::start(stderr, form, kept)
     }
 
-    pub(crate) fn start(out: impl Write + Send + 'static, form: Form) -> io::Result<Self> {
-        let queue = Mutex::default();
-        let log = Self(Arc::new(Shared { form, queue, filled: Condvar::new(), written: Condvar::new() }));
+    pub(crate) fn start(out: impl Write + Send + 'static, form: Form, kept: usize) -> io::Result<Self> {
+        let log = Self(Arc::new(Shared {
+            form,
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            written: Condvar::new(),
+            lines: Ring::new(kept),
+            events: Ring::new(EVENTS_BYTES_MAX),
+        }));
         let shared = Arc::clone(&log.0);
         let writer = Writer { out, form, missing: 0, is_cut: false };
         thread::Builder::new().name(WRITER.to_owned()).spawn(move || shared.serve(writer))?;
         Ok(log)
     }
 
-    /// Has all events of the program logged that are asked for, by the words of `RELD_LOG`.
+    /// Has all that the program reports logged that is asked for, by the words of `RELD_LOG`, and the
+    /// events of the node kept.
     pub(crate) fn subscribe(&self, asked: Option<&str>) {
         let asked = asked.and_then(|asked| EnvFilter::try_new(asked).ok());
-        let filter = asked.unwrap_or_else(|| "info".into());
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
-        // An event that cannot be formatted is left out: the complaint would go to stderr, and
-        // panic where that is gone.
-        let builder = builder.with_ansi(false).log_internal_errors(false);
-        match self.0.form {
-            Form::Text => builder.init(),
-            Form::Json => builder.json().init(),
-        }
+        let asked = asked.unwrap_or_else(|| "info".into());
+        // What cannot be formatted is left out: the complaint would go to stderr, and panic where
+        // that is gone.
+        let text = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false);
+        let text = text.with_writer(self.clone());
+        let text = match self.0.form {
+            Form::Text => text.boxed(),
+            Form::Json => text.json().boxed(),
+        };
+        let lines = text.and_then(self.0.lines.clone()).with_filter(asked);
+        let is_event = filter_fn(|metadata| What::KINDS.contains(&metadata.name()));
+        let is_event = is_event.with_max_level_hint(LevelFilter::INFO);
+        let events = self.0.events.clone().with_filter(is_event);
+        tracing_subscriber::registry().with(lines).with(events).init();
+    }
+
+    /// Returns the last lines.
+    pub(crate) fn lines(&self) -> &Ring {
+        &self.0.lines
+    }
+
+    /// Returns the last events of the node.
+    pub(crate) fn events(&self) -> &Ring {
+        &self.0.events
     }
 
     /// Logs something whatever `RELD_LOG` asks for, without the machinery for events.
     pub(crate) fn error(&self, message: &str) {
         self.0.push(self.0.form.line("ERROR", message).as_bytes());
+        self.0.lines.push(Record::plain(Level::ERROR, message));
     }
 
     /// Writes text as it is: the last words of the daemon.
@@ -413,7 +452,7 @@ mod tests {
             paper.lock().extend_from_slice(&text[..length]);
             Ok(length)
         };
-        let log = Log::start(Out(take), form).unwrap();
+        let log = Log::start(Out(take), form, 1 << 20).unwrap();
         for line in lines {
             log.plain(line);
             log.flush(LONG);
@@ -483,7 +522,7 @@ mod tests {
             paper.send(text.to_vec()).unwrap_or(());
             Ok(text.len())
         };
-        let log = Log::start(Out(take), Form::Json).unwrap();
+        let log = Log::start(Out(take), Form::Json, 1 << 20).unwrap();
         let count = 2 * LINES_MAX;
         for number in 0..count {
             log.plain(&json!({"number": number}).to_string());

@@ -17,7 +17,9 @@ mod operator;
 mod panics;
 mod places;
 mod probe;
+mod record;
 mod report;
+mod ring;
 mod service;
 mod socket_file;
 mod sockets;
@@ -67,10 +69,11 @@ fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
         Err(error) => return config::fail(&error),
     };
     let form = if config.log_json { Form::Json } else { Form::Text };
-    let log = match Log::to_stderr(form).context("the log cannot be started") {
-        Ok(log) => log,
-        Err(error) => return config::fail(&error),
-    };
+    let log =
+        match Log::to_stderr(form, usize::from(config.log_keep) << 10).context("the log cannot be started") {
+            Ok(log) => log,
+            Err(error) => return config::fail(&error),
+        };
     log.subscribe(environment.get("RELD_LOG").and_then(OsStr::to_str));
     let alarms = Alarms::default();
     panics::report(log.clone(), alarms.clone());

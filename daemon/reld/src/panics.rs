@@ -68,14 +68,14 @@ mod tests {
     #[test]
     fn a_panic_on_any_thread_is_logged_and_raised_as_an_alarm() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let (log, alarms) = (Log::start(writer, Form::Text).unwrap(), Alarms::default());
+        let (log, alarms) = (Log::start(writer, Form::Text, 1 << 20).unwrap(), Alarms::default());
         report(log, alarms.clone());
         let odd = thread::Builder::new().name("reld-odd".to_owned());
         let ended = odd.spawn(|| panic!("a bug of {} thread", 1)).unwrap().join();
         drop(std::panic::take_hook());
         assert!(ended.is_err());
         let words = "on thread reld-odd: a bug of 1 thread";
-        assert!(alarms.list().iter().any(|alarm| alarm.contains(words)), "{:?}", alarms.list());
+        assert!(alarms.list().iter().any(|alarm| alarm.text.contains(words)), "{:?}", alarms.list());
         let mut text = [0; 200];
         let length = reader.read(&mut text).unwrap();
         let text = String::from_utf8_lossy(&text[..length]);

@@ -550,6 +550,10 @@ impl Runtime {
         self.known(module)?;
         let lingering = self.users(module, place);
         if lingering.is_empty() {
+            for code in self.world.code.at(module, place) {
+                let (app, version) = (code.module.app(), code.module.version());
+                tracing::info!(name: "code.purged", module, version, app, "a version of a module was purged");
+            }
             self.world.code.forget(module, place);
         }
         Ok(Purge { killed: Vec::new(), lingering })

@@ -28,6 +28,19 @@ pub enum Outcome {
     NotTakenBack,
 }
 
+impl Outcome {
+    /// Returns its name, as it is serialised.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::RolledBack => "rolled_back",
+            Self::NeedsRestart => "needs_restart",
+            Self::TakenBack => "taken_back",
+            Self::NotTakenBack => "not_taken_back",
+        }
+    }
+}
+
 /// What an upgrade, a downgrade or a boot did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {

@@ -142,6 +142,39 @@ pub struct Children {
     pub supervisor: String,
 }
 
+/// `relctl events`: what happens from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// What happened after the event with this id as well, as far as the daemon keeps it; 0: all that it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+}
+
+/// `relctl logs`: the last lines of the log, as far as the daemon keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// Only lines that this app has printed or logged, or that are about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// So many, the newest; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<usize>,
+}
+
+/// `relctl logs --follow`: the last lines of the log, and those that come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowLogs {
+    /// Only lines that this app has printed or logged, or that are about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// So many of those that are there, the newest; absent: none.
+    #[serde(default)]
+    pub lines: usize,
+}
+
 /// A JSON value as its text.
 mod json_text {
     use serde::{Deserialize, Deserializer, Serializer, de};

@@ -11,6 +11,7 @@ use reld_loader::Resident;
 use reld_runtime::{self as runtime, Behaviour, Child, Letter, Node, Pid, Place, ProcessInfo, Status};
 use serde_json::Value;
 
+use super::alarms::alarms;
 use super::libraries::libraries;
 use super::{Api, on};
 use crate::node::Shared;
@@ -68,7 +69,7 @@ fn status(api: &Api) -> r::NodeStatus {
         processes: api.runtime.figures().processes as u64,
         dirty,
         degraded: !late(api).is_empty() || stuck.iter().any(|stuck| stuck.detached),
-        alarms: alarms(api),
+        alarms: alarms(api).into_iter().map(|alarm| alarm.text).collect(),
         settling: board.settling.as_ref().map(|settling| settling.trip().to.to_string()),
         order: board.busy,
         waiting: board.waiting.iter().map(waiting).collect(),
@@ -94,28 +95,6 @@ fn waiting(waiting: &Waiting) -> r::WaitingOrder {
         uid: waiting.uid,
         waits_ms: millis(waiting.since.elapsed()),
     }
-}
-
-/// Returns what an operator should look after.
-pub(super) fn alarms(api: &Api) -> Vec<String> {
-    let board = api.operator.board();
-    let gave_way = board.gave_way.as_ref().map(gave_way_alarm);
-    let found = [gave_way, board.trouble, residents_alarm(api), clock_alarm(), api.log.alarm()];
-    let late = late(api).into_iter().map(late_alarm);
-    let damaged = api.health.damaged(&board.releases).into_iter().map(|finding| finding.to_string());
-    found.into_iter().flatten().chain(damaged).chain(late).chain(api.alarms.list()).collect()
-}
-
-fn clock_alarm() -> Option<String> {
-    let text = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history are \
-                wrong; set the clock";
-    reld_loader::clock_stands().then(|| text.to_owned())
-}
-
-fn gave_way_alarm(gave_way: &reld_handler::GaveWay) -> String {
-    let reld_handler::GaveWay { release, to, failed } = gave_way;
-    let times = if *failed == 1 { "once".to_owned() } else { format!("{failed} times") };
-    format!("release {release} failed to boot {times} and gave way to {to}, which is permanent now")
 }
 
 fn ended(api: &Api) -> Vec<r::EndedApp> {
@@ -518,7 +497,7 @@ fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, ErrorReport> {
 }
 
 /// Returns the libraries that are purged and still mapped.
-fn residents(api: &Api) -> Vec<r::Resident> {
+pub(super) fn residents(api: &Api) -> Vec<r::Resident> {
     let purged = api.loader.residents().into_iter().filter_map(|library| {
         let since = library.condemned?;
         Some(r::Resident {
@@ -533,28 +512,8 @@ fn residents(api: &Api) -> Vec<r::Resident> {
 }
 
 /// Returns the libraries that do not return where the daemon has called them.
-fn late(api: &Api) -> Vec<Resident> {
+pub(super) fn late(api: &Api) -> Vec<Resident> {
     api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
-}
-
-fn late_alarm(Resident { app, version, reason, stuck, .. }: Resident) -> String {
-    let frames = stuck.map(reld_loader::frames).unwrap_or_default();
-    let inside = frames.first().map(|frame| format!(", inside {frame}")).unwrap_or_default();
-    format!("app {app} {version}: {reason}{inside}")
-}
-
-/// Warns of more purged libraries than may stay mapped.
-fn residents_alarm(api: &Api) -> Option<String> {
-    let residents = residents(api);
-    let bytes: u64 = residents.iter().map(|resident| resident.bytes).sum();
-    let (count, max) = (residents.len(), api.residents_max);
-    (count > max).then(|| {
-        format!(
-            "{count} purged libraries stay mapped, {} KiB in all and more than the {max} of --residents: `relctl code` \
-             says why each does; a restart of the daemon ends it",
-            bytes / 1024
-        )
-    })
 }
 
 pub(super) fn not_loaded(module: &str) -> ErrorReport {

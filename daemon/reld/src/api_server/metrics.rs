@@ -13,7 +13,7 @@ use axum::routing::get;
 use reld_api::response::{self as r, HistoryEntry, Outcome};
 use reld_runtime::Census;
 
-use super::look::alarms;
+use super::alarms::alarms;
 use super::{Api, refuse};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -57,6 +57,7 @@ impl Libraries {
             return Ok(*image);
         }
         let opened = self.open(library, deadline, interrupt)?;
+        tracing::info!(name: "code.loaded", app = %library.app, version = %library.vsn, "a library was loaded");
         let image = Image(self.next);
         self.next += 1;
         self.images

@@ -54,6 +54,7 @@ pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result
     match started {
         Ok((process, root)) => {
             world.apps.set(name, AppStatus::Running { process, root });
+            tracing::info!(name: "application.started", app = name, version = spec.version, "an application runs");
             if let Some(pid) = process {
                 watch(world, name, pid);
             }
@@ -260,6 +261,7 @@ pub(crate) fn stop(
     });
     if gone {
         world.apps.set(name, AppStatus::Stopped(None));
+        tracing::info!(name: "application.stopped", app = name, "an application was stopped");
         return Ok(());
     }
     // Whatever is left is killed; it may not hold up the rest of the node.

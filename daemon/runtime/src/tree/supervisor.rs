@@ -208,14 +208,26 @@ impl Supervisor {
         }
         for seq in round.start {
             context::restarted();
-            if let Err(exit) = self.start_row(seq).await {
-                tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
-                self.rows.write().set(seq, Child::Restarting);
-                self.ask_itself();
-                break;
+            match self.start_row(seq).await {
+                Ok(Some(pid)) => self.report_restart(seq, pid),
+                Ok(None) => {}
+                Err(exit) => {
+                    tracing::warn!(name: "supervisor.restart_failed", pid = %self.pid, reason = %exit, "a child did not start again");
+                    self.rows.write().set(seq, Child::Restarting);
+                    self.ask_itself();
+                    break;
+                }
             }
         }
         Ok(())
+    }
+
+    fn report_restart(&self, seq: Seq, pid: Pid) {
+        let Some(spec) = self.rows.read().get(seq).map(|row| Arc::clone(&row.spec)) else { return };
+        tracing::info!(
+            name: "supervisor.restart", %pid, child = show_id(&spec.id), module = spec.module,
+            supervisor = %self.pid, "a child runs again"
+        );
     }
 
     /// Not in a loop: between two attempts the supervisor answers requests.

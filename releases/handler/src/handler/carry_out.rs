@@ -154,6 +154,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.trouble = None;
         // A release is committed: what failed to boot before is told no more. What stays on disk is told again.
         let _ = self.store.note_boots(&Boots::default());
+        tracing::info!(name: "release.committed", %vsn, "the release is permanent");
         Ok(())
     }
 

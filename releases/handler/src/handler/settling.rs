@@ -89,7 +89,7 @@ impl<N: Node> ReleaseHandler<N> {
                 self.take_back(&fault, &mut watch.report, observer);
             }
         }
-        tracing::info!(name: "release.settled", vsn = %watch.report.to, outcome = ?watch.report.outcome);
+        tracing::info!(name: "release.settled", vsn = %watch.report.to, outcome = watch.report.outcome.name());
         None
     }
 

@@ -169,7 +169,7 @@ impl<N: Node> ReleaseHandler<N> {
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
         }
         report.residents = self.node.residents();
-        tracing::info!(name: "release.install.done", vsn = %report.to, outcome = ?report.outcome);
+        tracing::info!(name: "release.install.done", vsn = %report.to, outcome = report.outcome.name());
     }
 
     fn installed(&mut self, lineup: &Lineup, options: InstallOptions, apps: Apps, report: &mut Report) {

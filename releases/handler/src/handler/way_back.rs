@@ -87,7 +87,7 @@ impl<N: Node> ReleaseHandler<N> {
         if report.outcome == Outcome::NeedsRestart {
             return;
         }
-        tracing::warn!(name: "release.take_back", vsn = %report.to, in_force, "the first windows are taken back");
+        tracing::warn!(name: "release.take_back", vsn = %report.to, in_force, fault = "a later window failed", "the first windows are taken back");
         self.interrupt.go_back();
         let way_back =
             self.go_back(lineup, in_force, going_back(options), report, observer).map(|mut way_back| {

@@ -1,0 +1,84 @@
+//! What an operator should look after: from all parts of the daemon that know something.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reld_loader::Resident;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Api;
+use super::look::{late, residents};
+use crate::alarms::Alarm;
+
+/// How often is looked whether an alarm has come or gone.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Returns the alarms that stand.
+pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
+    let board = api.operator.board();
+    let found = [
+        board.gave_way.as_ref().map(|gave_way| Alarm::new("boot.gave_way", gave_way_text(gave_way))),
+        board.trouble.map(|trouble| Alarm::new("release", trouble)),
+        residents_text(api).map(|text| Alarm::new("residents", text)),
+        reld_loader::clock_stands().then(|| Alarm::new("clock", CLOCK)),
+        api.log.alarm().map(|text| Alarm::new("log", text)),
+    ];
+    let late = late(api).into_iter().map(late_alarm);
+    let damaged = api.health.damaged(&board.releases).into_iter().map(|finding| {
+        let text = finding.to_string();
+        Alarm::new(text.clone(), text)
+    });
+    found.into_iter().flatten().chain(damaged).chain(late).chain(api.alarms.list()).collect()
+}
+
+/// Reports the alarms that come and go, as long as the daemon runs.
+pub(super) async fn watch(api: &Api) -> ! {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        let now = alarms(api).into_iter().map(|Alarm { about, text }| (about, text)).collect();
+        report(&known, &now);
+        known = now;
+    }
+}
+
+/// One whose text changes is the same alarm.
+fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+    for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
+        tracing::warn!(name: "alarm.raised", about, text, "an alarm");
+    }
+    for (about, text) in known.iter().filter(|(about, _)| !now.contains_key(*about)) {
+        tracing::info!(name: "alarm.cleared", about, text, "an alarm is over");
+    }
+}
+
+const CLOCK: &str = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history \
+                     are wrong; set the clock";
+
+fn gave_way_text(gave_way: &reld_handler::GaveWay) -> String {
+    let reld_handler::GaveWay { release, to, failed } = gave_way;
+    let times = if *failed == 1 { "once".to_owned() } else { format!("{failed} times") };
+    format!("release {release} failed to boot {times} and gave way to {to}, which is permanent now")
+}
+
+fn late_alarm(Resident { app, version, reason, stuck, .. }: Resident) -> Alarm {
+    let frames = stuck.map(reld_loader::frames).unwrap_or_default();
+    let inside = frames.first().map(|frame| format!(", inside {frame}")).unwrap_or_default();
+    Alarm::new(format!("{app} {version}"), format!("app {app} {version}: {reason}{inside}"))
+}
+
+/// Warns of more purged libraries than may stay mapped.
+fn residents_text(api: &Api) -> Option<String> {
+    let residents = residents(api);
+    let bytes: u64 = residents.iter().map(|resident| resident.bytes).sum();
+    let (count, max) = (residents.len(), api.residents_max);
+    (count > max).then(|| {
+        format!(
+            "{count} purged libraries stay mapped, {} KiB in all and more than the {max} of --residents: `relctl code` \
+             says why each does; a restart of the daemon ends it",
+            bytes / 1024
+        )
+    })
+}

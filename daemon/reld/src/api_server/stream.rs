@@ -1,0 +1,136 @@
+//! Answers that do not end: server-sent events, read from a ring as fast as the client takes them.
+//!
+//! Nothing waits for a client. What it does not take stays in the ring, and is pushed out there by
+//! what comes: memory does not grow, and the client learns how much it has missed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use reld_api::{Request, decode};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{Answering, Api, HttpRequest, Peer, add, read, refuse};
+use crate::ring::{Found, Reader};
+
+/// How many parts are on their way to a client, beside those in the buffers of its connection.
+const AHEAD: usize = 16;
+
+/// A part of an answer.
+pub(super) struct Part<T> {
+    /// What a client that comes back says it had last.
+    pub(super) id: u64,
+    pub(super) kind: &'static str,
+    pub(super) data: T,
+}
+
+/// Adds the route of a request that is answered by what a ring has, and by what comes. The answer is
+/// asked for with the number of the last part that the client had, if it comes back.
+pub(super) fn on_watch<R, F, P>(router: Router<Api>, answer: F) -> Router<Api>
+where
+    R: Request,
+    F: Fn(&Api, R, Option<u64>) -> (Reader, P) + Clone + Send + Sync + 'static,
+    P: Fn(Found) -> Option<Part<R::Response>> + Send + 'static,
+{
+    let handler = move |api: Api, peer: Peer, request: HttpRequest| -> Answering {
+        let answer = answer.clone();
+        Box::pin(async move {
+            let after = last_event_id(request.headers());
+            let request = read(R::METHOD, R::PATH, peer, request).await;
+            match request.and_then(|(query, body)| decode(&query, &body)) {
+                Ok(request) => {
+                    let (reader, part) = answer(&api, request, after);
+                    stream(reader, part)
+                }
+                Err(error) => refuse(error),
+            }
+        })
+    };
+    add(router, R::METHOD, R::PATH, Arc::new(handler))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+fn stream<T: Serialize>(
+    mut reader: Reader,
+    part: impl Fn(Found) -> Option<Part<T>> + Send + 'static,
+) -> Response {
+    let (parts, stream) = mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        loop {
+            let found = tokio::select! {
+                found = reader.wait() => found,
+                () = parts.closed() => return,
+            };
+            if found.is_empty() {
+                return;
+            }
+            for found in found {
+                let Some(event) = part(found).and_then(event) else { continue };
+                if parts.send(Ok::<_, Infallible>(event)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Sse::new(ReceiverStream::new(stream)).keep_alive(KeepAlive::default()).into_response()
+}
+
+fn event<T: Serialize>(Part { id, kind, data }: Part<T>) -> Option<sse::Event> {
+    sse::Event::default().event(kind).id(id.to_string()).json_data(data).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{UnixListener, UnixStream};
+    use tracing::Level;
+
+    use super::super::connections::accept;
+    use super::*;
+    use crate::record::Record;
+    use crate::ring::Ring;
+
+    /// Reads until the answer ends with this.
+    async fn read_to(client: &mut UnixStream, end: &str) -> String {
+        let mut answer = String::new();
+        while !answer.ends_with(end) {
+            let mut chunk = [0; 4096];
+            let length = client.read(&mut chunk).await.unwrap();
+            assert_ne!(length, 0, "the connection is closed after {answer}");
+            answer += &String::from_utf8_lossy(&chunk[..length]);
+        }
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_on_which_nothing_comes_for_minutes_stays_open() {
+        let (folder, ring) = (tempfile::tempdir().unwrap(), Ring::new(1 << 20));
+        let part = |found| match found {
+            Found::Record(id, record) => Some(Part { id, kind: "line", data: record.message.clone() }),
+            Found::Missed(_) => None,
+        };
+        let reads = ring.clone();
+        let answer = move || async move { stream(reads.after(None), part) };
+        let routes = Router::new().route("/events", axum::routing::get(answer));
+        let path = folder.path().join("socket");
+        tokio::spawn(accept(UnixListener::bind(&path).unwrap(), routes));
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        client.write_all(b"GET /events HTTP/1.0\r\n\r\n").await.unwrap();
+        let begun = tokio::time::Instant::now();
+        // A sign of life each time.
+        while begun.elapsed().as_secs() < 300 {
+            read_to(&mut client, ":\n\n").await;
+        }
+        ring.push(Record::plain(Level::INFO, "late"));
+        let sent = read_to(&mut client, "data: \"late\"\n\n").await;
+        assert!(sent.starts_with("event: line\nid: "), "{sent}");
+    }
+}

@@ -1,0 +1,106 @@
+//! The last lines of the log, which the daemon keeps (O7): `relctl logs`.
+
+use reld_api::response::{Followed, LogLevel, LogLine};
+use reld_tests::{Node, assert_contains, release};
+use serde_json::json;
+
+use crate::events::Following;
+
+/// Returns the lines that relctl prints.
+#[track_caller]
+fn logs(node: &Node, args: &[&str]) -> Vec<LogLine> {
+    let printed = node.ok(&[&["logs", "--json"], args].concat()).stdout;
+    let lines = printed.lines().map(|line| match serde_json::from_str(line).expect("each line is JSON") {
+        Followed::Line(line) => line,
+        dropped @ Followed::Dropped { .. } => panic!("{dropped:?}"),
+    });
+    lines.collect()
+}
+
+fn say(node: &Node, text: &str) {
+    node.ok(&["call", "habit_1", &json!({"say": text}).to_string()]);
+}
+
+fn habits() -> Node {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("habits-1.0.0")]);
+    node
+}
+
+#[test]
+fn what_an_app_prints_is_shown_by_its_name_and_the_lines_of_others_are_not() {
+    let node = habits();
+    say(&node, "good day");
+    let of_habits = logs(&node, &["--app", "habits"]);
+    let said: Vec<_> = of_habits.iter().filter(|line| line.message.starts_with("good day")).collect();
+    let [out, err] = said[..] else { panic!("{of_habits:#?}") };
+    assert_eq!([&*out.message, &*err.message], ["good day", "good day, 1"]);
+    assert_eq!((&*out.target, out.app.as_deref(), out.level), ("app", Some("habits"), LogLevel::Info));
+    let fields = json!({"module": "habit", "pid": node.pid("habits", 1), "stream": "stdout"});
+    assert_eq!(json!(out.fields), fields);
+    let all = logs(&node, &[]);
+    assert!(all.iter().any(|line| line.app.is_none()), "{all:#?}");
+    assert!(all.is_sorted_by_key(|line| line.id));
+    assert!(of_habits.iter().all(|line| line.app.as_deref() == Some("habits")), "{of_habits:#?}");
+    assert_eq!(logs(&node, &["--app", "habits", "--lines", "2"]).len(), 2);
+    assert_eq!(logs(&node, &["--app", "nothing"]), []);
+    assert_contains(&node.ok(&["logs", "-n", "1", "--app", "habits"]).stdout, &["  INFO habits: "]);
+}
+
+#[test]
+fn what_an_app_logs_by_the_sdk_is_shown_by_its_name() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    let pid = node.pid("stage", "a");
+    node.ok(&["cast", &pid, r#"{"trap_exit": true}"#]);
+    node.call(&pid, "get");
+    node.ok(&["app", "stop", "stage"]);
+    let lines = logs(&node, &["--app", "stage"]);
+    let is_last_word =
+        |line: &&LogLine| line.message.contains("count_server terminates at") && line.fields["pid"] == pid;
+    let line = lines.iter().find(is_last_word).unwrap_or_else(|| panic!("not in {lines:#?}"));
+    assert_eq!((&*line.target, line.app.as_deref()), ("app", Some("stage")));
+}
+
+#[test]
+fn the_lines_that_come_are_followed_after_the_last_ones() {
+    let node = habits();
+    say(&node, "the last word");
+    let following = Following::of(&node, &["logs", "--app", "habits", "--follow", "--lines", "1", "--json"]);
+    let line = || match following.next() {
+        Followed::Line(line) => line,
+        dropped @ Followed::Dropped { .. } => panic!("{dropped:?}"),
+    };
+    let begin = line();
+    assert_eq!(begin.message, "the last word, 1");
+    say(&node, "one more");
+    // A call makes it print something else first.
+    let coming: Vec<_> = (0..3).map(|_| line()).collect();
+    assert_eq!([1, 2].map(|at| &*coming[at].message), ["one more", "one more, 1"], "{coming:?}");
+    assert!(coming.iter().all(|line| line.id > begin.id && line.app.as_deref() == Some("habits")));
+    let (status, said) = following.signal("-TERM");
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_message_that_a_process_crashed_of_is_in_the_log_and_not_shown_to_those_who_may_look() {
+    let node = Node::start();
+    node.ok(&["upgrade", &release("stage-1.0.0")]);
+    node.run(&["call", &node.pid("stage", "a"), "panic"]).expect(1);
+    let lines = logs(&node, &["--app", "stage"]);
+    let crash = lines.iter().find(|line| line.message == "a process ended");
+    let crash = crash.unwrap_or_else(|| panic!("not in {lines:#?}"));
+    assert!(!crash.fields.contains_key("last_message"), "{crash:#?}");
+    assert_contains(&node.log(), &["last_message="]);
+}
+
+#[test]
+fn no_more_of_the_log_is_kept_than_is_asked_for() {
+    let node = Node::start_with(&["--log-keep", "16"]);
+    node.ok(&["upgrade", &release("habits-1.0.0")]);
+    (0..20).for_each(|n| say(&node, &format!("{n} {}", "x".repeat(1000))));
+    let kept = logs(&node, &[]);
+    let bytes: usize = kept.iter().map(|line| line.message.len()).sum();
+    assert!((8_000..=16 << 10).contains(&bytes), "{bytes} bytes of {kept:#?}");
+    assert!(kept.last().is_some_and(|line| line.message.starts_with("19 ")), "{kept:#?}");
+}
