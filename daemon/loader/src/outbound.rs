@@ -487,6 +487,7 @@ const EMPTY_OUTCOME: abi::Outcome = abi::Outcome {
 };
 
 #[cfg(test)]
+#[expect(dead_code, reason = "of the book only the comparison is wanted here")]
 #[path = "../../wire/golden/book.rs"]
 mod book;
 
