@@ -163,8 +163,6 @@ impl Supervisor {
         }
     }
 
-    // --- a child's end ---------------------------------------------------------------------------------------------
-
     /// Acts on the end of a process. `Err` is the supervisor's own end.
     async fn child_ended(&mut self, pid: Pid, exit: &Exit) -> Result<(), Exit> {
         let found = self.rows.read().by_pid(pid).map(|(seq, row)| (seq, Arc::clone(&row.spec)));

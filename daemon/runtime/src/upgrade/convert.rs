@@ -359,7 +359,7 @@ impl Work {
         };
         let is_in_new = station.is_in_new.load(Ordering::Relaxed);
         let new = self.order.to.as_ref().filter(|_| is_in_new).map(|(code, _)| of(code));
-        let running = || self.world.process(at.pid).map(|info| (info.module, info.version, info.app));
+        let running = || self.running(at.pid).map(|code| of(&code));
         let replaced = || self.replaced().map(|code| of(&code));
         let (module, version, app) = new.or_else(running).or_else(replaced).unwrap_or_default();
         tracing::warn!(name: "code_change.stuck", pid = %at.pid, module, version, "app code does not come back; it keeps its thread");
@@ -490,6 +490,11 @@ impl Work {
         ConvertError::NoWayBack { from, to, cause: Box::new(cause) }
     }
 
+    /// Returns the code that a process runs.
+    fn running(&self, pid: Pid) -> Option<Arc<Code>> {
+        self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))
+    }
+
     /// Returns the code that the shadows are to replace.
     fn replaced(&self) -> Option<Arc<Code>> {
         self.world.code.current(self.order.to.as_ref()?.0.name())
@@ -497,9 +502,8 @@ impl Work {
 
     /// Returns the version of the code that a process runs, or ran before it ended.
     fn version_of(&self, pid: Pid) -> String {
-        let running = self.world.process(pid).map(|info| info.version);
-        let replaced = || self.replaced().map(|code| code.module.version().to_owned());
-        running.or_else(replaced).unwrap_or_default()
+        let code = self.running(pid).or_else(|| self.replaced());
+        code.map(|code| code.module.version().to_owned()).unwrap_or_default()
     }
 
     /// Reads the state of a process at rest, and notes that it was read.

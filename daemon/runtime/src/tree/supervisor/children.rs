@@ -20,8 +20,6 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 256;
 
 impl Supervisor {
-    // --- starting --------------------------------------------------------------------------------------------------
-
     pub(super) async fn start_all(&self) -> Result<(), Exit> {
         let seqs = self.rows.read().seqs();
         for seq in seqs {
@@ -62,8 +60,6 @@ impl Supervisor {
         }
         started
     }
-
-    // --- stopping --------------------------------------------------------------------------------------------------
 
     pub(super) async fn stop_all(&self) {
         if self.spec.strategy == Strategy::SimpleOneForOne {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Run;
-
 use crate::process::body::{Actor, Answer, During, Idle, Mail, RequestKind};
 use crate::process::current;
 use crate::words::code::{Behaviour, Bytes, Event, From, Ref, Step, StopCause};

@@ -1,7 +1,6 @@
 //! What a callback comes to.
 
 use super::Run;
-
 use crate::process::body::{Actor, Answer, During};
 use crate::words::code::{Behaviour, Bytes, From, Next, Outcome, Ref, Step};
 use crate::words::exit::Exit;

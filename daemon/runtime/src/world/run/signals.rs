@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::Run;
 use super::end::silence;
-
 use crate::process::body::{Answer, During, Mail, Signal, Wait, spare_signals};
 use crate::process::link::{OnExit, on_exit};
 use crate::words::code::Bytes;

@@ -1,0 +1,160 @@
+//! Looking at the node: processes, trees, ports, tables, figures.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::Runtime;
+use crate::io::ets::TableInfo;
+use crate::io::port::{PortInfo, Sockets};
+use crate::look::census::Census;
+use crate::look::details::{self, ProcessDetails};
+use crate::look::inspect::{Node, ProcessInfo};
+use crate::look::top;
+use crate::pool::blocking::Blocking;
+use crate::pool::stuck::Stuck;
+use crate::process::shown;
+use crate::tree::request::Listed;
+use crate::tree::supervisor::Supervised;
+use crate::upgrade::convert;
+use crate::words::code::Bytes;
+use crate::words::figures::Figures;
+use crate::words::pid::Pid;
+
+impl Runtime {
+    /// Looks for so long which processes run; returns for which part of the time each did, 1 being one thread all the
+    /// time. Waits.
+    pub fn sample(&self, time: Duration) -> HashMap<Pid, f64> {
+        top::sample(&self.world, time)
+    }
+
+    /// Returns the process of a name.
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.world.registry.whereis(name)
+    }
+
+    /// Returns one process.
+    pub fn process(&self, pid: Pid) -> Option<ProcessInfo> {
+        self.world.process(pid)
+    }
+
+    /// Returns the name of a process, or its pid where it has none.
+    pub fn called(&self, pid: Pid) -> String {
+        let name = self.process(pid).and_then(|info| info.names.into_iter().next());
+        name.unwrap_or_else(|| pid.to_string())
+    }
+
+    /// Returns one process in full.
+    pub fn details(&self, pid: Pid) -> Option<ProcessDetails> {
+        self.world.details(pid)
+    }
+
+    /// Returns one process in full, as people are shown it: what its module hides of its messages is hidden, and all of them
+    /// where it does not say so in time.
+    pub fn shown(&self, pid: Pid, timeout: Duration) -> Option<ProcessDetails> {
+        let details = self.world.details(pid)?;
+        let code = self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))?;
+        if !code.module.hides() {
+            return Some(details);
+        }
+        let (tell, told) = mpsc::channel();
+        let all = details.clone();
+        self.world.scheduler.job(Box::new(move || {
+            let look = |kind, body| shown::shown(&*code.module, kind, body);
+            // Who asked may have given up.
+            let _ = tell.send(details::shown(&look, all));
+        }));
+        let hide = |_| details::shown(&|_, _| shown::hidden(), details);
+        Some(told.recv_timeout(timeout).unwrap_or_else(hide))
+    }
+
+    /// Returns all processes.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        self.world.processes()
+    }
+
+    /// Counts processes, and what they have: with one look at each, so that a node with a million may be asked often.
+    pub fn census(&self) -> Census {
+        self.world.census()
+    }
+
+    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that
+    /// nobody supervises. Quick where there are none, however many processes there are.
+    pub fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
+        self.world.outsiders(modules)
+    }
+
+    /// Returns the tree below a process.
+    pub fn tree(&self, root: Pid) -> Option<Node> {
+        self.world.tree(root)
+    }
+
+    /// Returns a supervisor's children, latest started first; `None` for other processes.
+    pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
+        self.world.which_children(supervisor)
+    }
+
+    /// Returns the state of a process that rests, without asking it: `None` of one that runs, that has none, or whose
+    /// code does not write it in time.
+    pub fn resting_state(&self, pid: Pid, timeout: Duration) -> Option<Bytes> {
+        let (tell, told) = mpsc::channel();
+        let world = Arc::clone(&self.world);
+        self.world.scheduler.job(Box::new(move || {
+            // Who asked may have given up.
+            let _ = tell.send(convert::resting_state(&world, pid));
+        }));
+        told.recv_timeout(timeout).ok().flatten()
+    }
+
+    /// Returns the supervisors of these modules as a code change would find them, and those that run at this moment and
+    /// cannot be looked into.
+    pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
+        self.world.supervised(modules)
+    }
+
+    /// Looks where a process computes that has done so for long, the innermost function first. Nothing for any other one.
+    /// Takes a moment: files are read.
+    pub fn frames(&self, pid: Pid) -> Vec<String> {
+        self.world.frames(pid)
+    }
+
+    /// Returns the app code that has computed without a break for longer than this, oldest first: callbacks, and
+    /// conversions that were given up. Their threads were replaced and end when that code returns.
+    pub fn stuck(&self, longer: Duration) -> Vec<Stuck> {
+        let mut stuck = self.world.stuck();
+        stuck.retain(|stuck| stuck.since.elapsed() >= longer);
+        stuck.sort_by_key(|stuck| stuck.since);
+        stuck
+    }
+
+    /// Returns what is counted of the node since it was started.
+    pub fn figures(&self) -> Figures {
+        self.world.figures()
+    }
+
+    /// Supplies the sockets behind the ports. Before the first application starts; a node without them opens no port.
+    pub fn supply_sockets(&self, sockets: impl Sockets + 'static) {
+        self.world.ports.supply(Box::new(sockets));
+    }
+
+    /// Returns all open ports in the order of their numbers.
+    pub fn ports(&self) -> Vec<PortInfo> {
+        self.world.ports.list()
+    }
+
+    /// Returns all shared tables in the order of their numbers.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        self.world.tables.list()
+    }
+
+    /// Returns to whom the pending timers of apps will send, one pid for each timer.
+    pub fn timers(&self) -> Vec<Pid> {
+        self.world.timers()
+    }
+
+    /// Returns the work on spare threads, oldest first.
+    pub fn blocking(&self) -> Vec<Blocking> {
+        self.world.spare.list()
+    }
+}
