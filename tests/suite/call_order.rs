@@ -1,7 +1,10 @@
-//! The order between an app's own calls and what its appup starts.
+//! The order between what an appup starts, an app's own calls, and the members that go on.
 
-use reld_api::response::Outcome;
-use reld_tests::{Node, assert_contains, assert_in_order, release};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use reld_api::response::{Outcome, Report};
+use reld_tests::{Node, assert_contains, assert_in_order, eventually, release};
 use tempfile::TempDir;
 
 use crate::doctored::{doctored, edit};
@@ -89,8 +92,8 @@ fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning(
     assert_contains(
         &dry,
         &[
-            "start_child(\"yard\", { id = \"dock\", module = \"yard_dock\" })  -- appup of yard; written before \
-             restart_application shed permanent, apply yard_calls:find(\"yard_dock\"), code_change yard_log;",
+            "start_child(\"yard\", { id = \"dock\", module = \"yard_dock\" })  -- appup of yard; its child is missing from \
+             the resume on; written before restart_application shed permanent, apply yard_calls:find(\"yard_dock\"), code_change yard_log;",
             "warning: apply yard_calls:find(\"yard_dock\") is written behind apply supervisor:start_child(",
             "upgrade with --group-windows",
         ],
@@ -98,4 +101,79 @@ fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning(
     // The windows keep the order.
     let report = node.report(&["upgrade", &tarball, "--group-windows"]);
     assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
+}
+
+/// The second yard with a bell, which takes so many milliseconds to start, and one more worker. Both start before what ends.
+fn yard_with_bell(ms: u64) -> (TempDir, String) {
+    let appup = "lib/yard-2.0.0/appup.toml";
+    let call = |function: &str, args: &str| {
+        format!("{{ apply = \"supervisor:{function}\", args = [\"yard\", {args}] }},")
+    };
+    let bell = format!("{{ id = \"bell\", module = \"yard_bell\", args = {ms} }}");
+    let extra = "{ id = \"extra\", module = \"yard_worker\", args = 5 }";
+    let starts = [call("start_child", &bell), call("start_child", extra)].join("\n  ");
+    let ends: Vec<String> = ["\"bell\"", "\"extra\""]
+        .iter()
+        .flat_map(|id| ["terminate_child", "delete_child"].map(|function| call(function, id)))
+        .collect();
+    doctored("yard-2.0.0", |files| {
+        let gone = call("terminate_child", "\"gone\"");
+        edit(files, appup, &gone, &[starts, gone.clone()].join("\n  "));
+        let fresh = call("terminate_child", "\"fresh\"");
+        edit(files, appup, &fresh, &[ends.join("\n  "), fresh.clone()].join("\n  "));
+    })
+}
+
+/// Upgrades while a worker rings the bell all the time.
+fn upgraded_while_ringing(node: &Node, tarball: &str) -> Report {
+    let worker = node.pid("yard", "a");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    node.ok(&["cast", &worker, "--", "-1000000"]);
+                }
+            });
+        }
+        let report = node.report(&["upgrade", tarball]);
+        is_over.store(true, Ordering::Relaxed);
+        report
+    })
+}
+
+#[test]
+fn w4_a_child_that_starts_is_there_when_the_members_go_on_though_its_start_waits_for_one() {
+    let (_scratch, tarball) = yard_with_bell(100);
+    let node = yard();
+    let dry = node.ok(&["upgrade", &tarball, "--dry-run"]).stdout;
+    assert_in_order(&dry, &["switch", "id = \"bell\"", "id = \"extra\"", "resume [", "terminate_child"]);
+    // What is written behind an end comes after it, and the plan says what that means.
+    let fresh = dry.lines().find(|line| line.contains("restart_child(\"yard\", \"fresh\")")).expect("a step");
+    assert_contains(fresh, &["its child is missing from the resume on"]);
+
+    let report = upgraded_while_ringing(&node, &tarball);
+    assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
+    assert!(report.pauses.max_us >= 100_000, "{report:#?}");
+    let (bell, extra) = (node.pid("yard", "bell"), node.pid("yard", "extra"));
+    eventually("the bell is rung", || node.call(&bell, "get").as_u64().filter(|rung| *rung > 0));
+    let notes = node.call("yard_log", "get").to_string();
+    assert!(!notes.contains("nobody hears the bell"), "{notes}");
+    assert_eq!((node.call(&extra, "get"), &*node.proc(&extra).process.version), (5.into(), "2.0.0"));
+    let restarted: Vec<&str> = report.restarted.iter().map(|started| started.pid.as_str()).collect();
+    assert!(!restarted.contains(&&*bell) && !restarted.contains(&&*extra), "{restarted:?}");
+    node.ok(&["downgrade"]);
+}
+
+#[test]
+fn w4_members_do_not_wait_longer_than_half_a_second_for_a_start_which_goes_on_and_is_told() {
+    let (_scratch, tarball) = yard_with_bell(2_000);
+    let node = yard();
+    let report = node.report(&["upgrade", &tarball]);
+    assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
+    assert!((500_000..1_900_000).contains(&report.pauses.max_us), "{report:#?}");
+    let warning = "took longer than members are held for it, 500 ms: its child was missing meanwhile";
+    assert_contains(&report.warnings.join("\n"), &["id = \"bell\"", warning]);
+    assert_eq!(node.call(node.pid("yard", "bell").as_str(), "get"), 0);
+    assert_eq!(node.call(node.pid("yard", "extra").as_str(), "get"), 5);
 }

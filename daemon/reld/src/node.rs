@@ -268,6 +268,17 @@ impl Node for RuntimeNode {
         calls::built_in(self.apps(), call, deadline)
     }
 
+    fn start_child(
+        &mut self,
+        _: &Switched,
+        call: &BuiltIn,
+        held: Instant,
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        let Self { window, runtime, .. } = self;
+        calls::start_child_held(runtime, opened(window), call, held, deadline)
+    }
+
     fn stop_children(&mut self, _modules: &[ModuleName], deadline: Instant) -> Result<(), NodeError> {
         self.stops.stop(&self.runtime, deadline)
     }

@@ -13,7 +13,8 @@ use crate::look::inspect::ProcessInfo;
 use crate::process::body::{Answer, Env, Mail, RequestKind, Signal, Watch};
 use crate::tree::application;
 use crate::tree::supervisor;
-use crate::words::code::{Behaviour, BodyKind, Bytes};
+use crate::upgrade::Upgrade;
+use crate::words::code::{Behaviour, BodyKind, Bytes, From};
 use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -123,10 +124,39 @@ impl Runtime {
     /// Calls a supervisor for an upgrade. Where the answer does not come in time, or the upgrade is given up, the children
     /// whose init it waits for are killed, so that nothing is left behind.
     pub fn call_supervisor(&self, supervisor: Pid, body: Bytes, deadline: Instant) -> Answer {
+        let (_, answer) = self.ask_supervisor(supervisor, body);
+        self.answered(supervisor, &answer, deadline)
+    }
+
+    /// Has a supervisor start a child behind the switch of an upgrade whose members are held. What the call waits for is let
+    /// through; where that is not enough, the gate comes down at `held`. What it starts is none that the upgrade's journal
+    /// tells.
+    pub fn start_child_of(
+        &self,
+        upgrade: &mut Upgrade,
+        supervisor: Pid,
+        body: Bytes,
+        held: Instant,
+        deadline: Instant,
+    ) -> Answer {
+        let before = self.world.journal.starts();
+        let (call, answer) = self.ask_supervisor(supervisor, body);
+        let answer = upgrade.serve(call, &answer, held).unwrap_or_else(|| {
+            upgrade.lower();
+            self.answered(supervisor, &answer, deadline)
+        });
+        self.world.journal.forget_starts(before, |pid| self.world.is_below(pid, supervisor));
+        answer
+    }
+
+    fn ask_supervisor(&self, supervisor: Pid, body: Bytes) -> (From, mpsc::Receiver<Answer>) {
         let (done, answer) = mpsc::channel();
         let done = move |answer| done.send(answer).unwrap_or(());
-        self.call_then(RequestKind::Supervisor, supervisor, body, None, done);
-        if let Some(answer) = self.world.wait_for(&answer, deadline) {
+        (self.world.call(RequestKind::Supervisor, supervisor, body, None, Box::new(done)), answer)
+    }
+
+    fn answered(&self, supervisor: Pid, answer: &mpsc::Receiver<Answer>, deadline: Instant) -> Answer {
+        if let Some(answer) = self.world.wait_for(answer, deadline) {
             return answer;
         }
         let starting = self.world.starting_children(supervisor);

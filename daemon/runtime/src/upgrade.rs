@@ -25,16 +25,17 @@ pub(crate) mod sweep;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use self::convert::{Conversion, ConvertError, Converted, Done, Order, Passage};
-use crate::process::body::Card;
-use crate::process::gate::{self, Gate, Member, Processes, Round};
+use crate::process::body::{Answer, Card};
+use crate::process::gate::{self, Gate, LOOK_EVERY, Member, Processes, Round};
 use crate::process::shadow::Fate;
 use crate::process::slot::Rest;
 use crate::tree::supervisor::Change;
 use crate::upgrade::sweep::sweep;
-use crate::words::code::{Bytes, Module};
+use crate::words::code::{Bytes, From, Module};
 use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;
@@ -98,6 +99,8 @@ pub struct Upgrade {
     /// How many rested when the gate was raised, without being looked at.
     clean: usize,
     raised: Option<Instant>,
+    /// How long members were held until the gate came down.
+    pause: Pause,
     left: Vec<Pid>,
     /// Children, by supervisor and id, that are deleted right after the switch.
     leaving: Arc<[(Pid, Bytes)]>,
@@ -207,6 +210,7 @@ impl Upgrade {
             rested: Vec::new(),
             clean: 0,
             raised: None,
+            pause: Pause::default(),
             left: Vec::new(),
             leaving: Arc::default(),
         }
@@ -531,16 +535,31 @@ impl Upgrade {
         self.world.fates.set(self.number, Fate::Committed);
     }
 
-    /// Lowers the gate and says how long each member was held.
+    /// Lets a call through, and what it waits for, until it is answered. Returns `None` where it is not at `held`, or no
+    /// gate is up. `[switched]`
+    pub(crate) fn serve(&self, call: From, answer: &mpsc::Receiver<Answer>, held: Instant) -> Option<Answer> {
+        let gate = self.gate.as_ref()?;
+        while Instant::now() < held && !self.world.is_given_up() {
+            gate.serve(&*self.world, call);
+            if let Ok(answer) = answer.recv_timeout(LOOK_EVERY) {
+                gate.served();
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    /// Lowers the gate, if it is up, and says how long each member was held.
     pub fn lower(&mut self) -> Pause {
         let (Some(raised), Some(gate)) = (self.raised.take(), self.gate.take()) else {
-            return Pause::default();
+            return self.pause;
         };
         gate.lower(&self.world.gate, &*self.world);
         self.world.gate.tear_down();
         let lowered = raised.elapsed();
         let rested = self.rested.drain(..).map(|rest| lowered.saturating_sub(rest)).collect();
-        Pause::of(rested, self.clean, lowered)
+        self.pause = Pause::of(rested, self.clean, lowered);
+        self.pause
     }
 
     /// Moves every shadow into place (who has one runs stale code until then), and users of stale code that have none on

@@ -311,6 +311,12 @@ impl World {
         reference
     }
 
+    /// Says whether a process is a child of another one, or a child of such.
+    pub(crate) fn is_below(&self, pid: Pid, ancestor: Pid) -> bool {
+        let parent = |pid: &Pid| self.slot(*pid)?.card(pid.generation, |card| card.parent);
+        std::iter::successors(parent(&pid), parent).any(|parent| parent == ancestor)
+    }
+
     /// Calls a process from outside.
     pub(crate) fn call(
         &self,
@@ -319,9 +325,11 @@ impl World {
         body: Bytes,
         timeout: Option<Duration>,
         done: Outside,
-    ) {
+    ) -> From {
         let reference = self.open(timeout, Some(to), done);
-        self.post(to, Mail::Call(kind, From { caller: Pid::OUTSIDE, server: to, reference }, body));
+        let from = From { caller: Pid::OUTSIDE, server: to, reference };
+        self.post(to, Mail::Call(kind, from, body));
+        from
     }
 
     /// Starts a process. Its starter is answered when init is done.

@@ -515,6 +515,17 @@ impl Node for Fake {
         Ok(())
     }
 
+    fn start_child(
+        &mut self,
+        _: &Switched,
+        call: &BuiltIn,
+        _: Instant,
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        assert!(!self.world.gate.is_empty(), "members are held until it runs");
+        self.call(call, deadline)
+    }
+
     fn stop_children(&mut self, modules: &[ModuleName], _: Instant) -> Result<(), NodeError> {
         let held = std::mem::take(&mut self.held);
         let fails = self.fails("stop_children");

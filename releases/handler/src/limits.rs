@@ -17,6 +17,8 @@ pub struct Limits {
     pub apply: Duration,
     /// Stopping one app, its children's own shutdown times included.
     pub stop: Duration,
+    /// How long members wait for children that start before they go on.
+    pub births: Duration,
     /// Moving the shadow states in, and each purge.
     pub sweep: Duration,
 }
@@ -30,6 +32,7 @@ impl Default for Limits {
             convert: Duration::from_secs(5),
             apply: Duration::from_secs(5),
             stop: Duration::from_secs(60),
+            births: Duration::from_millis(500),
             sweep: Duration::from_secs(30),
         }
     }

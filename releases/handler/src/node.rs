@@ -177,6 +177,21 @@ pub trait Node {
     /// [`NodeError::Call`] with the supervisor's or the application's own answer.
     fn call(&mut self, call: &BuiltIn, deadline: Instant) -> Result<(), NodeError>;
 
+    /// Starts a child by a call of a built-in module before the members go on.
+    ///
+    /// It may call them: what it waits for is let through, for the new code is current. When it does not run at `held`,
+    /// the gate comes down, and it goes on to start until the deadline.
+    ///
+    /// # Errors
+    /// As [`call`](Node::call).
+    fn start_child(
+        &mut self,
+        switched: &Switched,
+        call: &BuiltIn,
+        held: Instant,
+        deadline: Instant,
+    ) -> Result<(), NodeError>;
+
     /// Lets supervisors terminate the children that were held with [`Member::stop`]. `[lowered]` OTP: the instruction
     /// `stop`.
     ///
@@ -265,7 +280,7 @@ pub trait Node {
     /// Says how long each member was held.
     fn lower(&mut self, held: Held) -> (Staged, Pause);
 
-    /// Lowers the gate after the switch: as [`lower`](Node::lower), in new code.
+    /// Lowers the gate after the switch, if it is not down: as [`lower`](Node::lower), in new code.
     fn resume(&mut self, switched: &Switched) -> Pause;
 
     /// Moves the shadow states that nobody has taken yet into place and drops the old states.

@@ -14,8 +14,9 @@
 //! suspend [counter counter_sup]           the gate, Convert (soft) of what has no code_change
 //! code_change counter                     Convert
 //! switch                                  | the switch | Purge of condemned code
+//! apply supervisor:restart_child(..)      a birth: before the members go on
 //! resume [..]                             (done by the switch)
-//! apply supervisor:restart_child(..)      Call
+//! apply supervisor:delete_child(..)       Call, as for a start behind the resume
 //! apply migrate:complete()                Apply, where it is behind the switch
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```

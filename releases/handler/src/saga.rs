@@ -230,12 +230,19 @@ impl<N: Node> Saga<'_, N> {
     }
 
     fn finish_all(&mut self, switched: Switched) {
-        let Program { switch, finishes, gate, .. } = self.program;
+        let Program { switch, births, finishes, gate, .. } = self.program;
         if gate.is_some() {
             self.conclude(*switch, "kill", |saga| {
                 saga.kill_doomed();
                 Ok(())
             });
+            let held = deadline(self.limits.births);
+            for Numbered { step, what } in births {
+                if self.report.failure.is_none() {
+                    let title = format!("apply {what}");
+                    self.conclude(*step, &title, |saga| Ok(saga.start_child(&switched, what, held)?));
+                }
+            }
             // Whatever failed, the gate comes down.
             let resumed = self.timed(*switch, "resume", |saga| {
                 saga.report.pause = saga.node.resume(&switched);

@@ -98,7 +98,7 @@ pub(crate) struct Numbered<T> {
 /// One window of a script in the form in which it is carried out: a phase for each token of the node.
 ///
 /// ```text
-/// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, resume, sweep | finishes
+/// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, births, resume, sweep | finishes
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
@@ -110,6 +110,8 @@ pub(crate) struct Program {
     pub(crate) held: Vec<Numbered<Inside>>,
     /// The number of the step.
     pub(crate) switch: usize,
+    /// Children that run before the members go on.
+    pub(crate) births: Vec<Numbered<BuiltIn>>,
     pub(crate) finishes: Vec<Numbered<Finish>>,
     /// Supervisors' updates may change these children and no others: those of calls in this window and the ones after it.
     pub(crate) expected: Vec<BuiltIn>,

@@ -233,7 +233,7 @@ mod tests {
         let why = "no appup leads shop from 0.1.1 to 0.1.0: 0.1.0 needs an up entry from 0.1.1, or 0.1.1 a down entry \
                    to 0.1.0; write it into the appup, or go without one (--one-way)";
         assert_eq!(said(SETTLES), format!("there is no way back, which its settling may need: {why}"));
-        assert_eq!(said(PLAIN), format!("there is no way back, which a failure of step 9 may need: {why}"));
+        assert_eq!(said(PLAIN), format!("there is no way back, which a failure of step 8 may need: {why}"));
     }
 
     /// Compares what becomes of the counter's states on the way back.

@@ -3,8 +3,8 @@
 //! | call | arguments | when | if it fails |
 //! |---|---|---|---|
 //! | `supervisor:rename_child` | supervisor, id, new id | before the gate | is undone |
-//! | `supervisor:start_child` | supervisor, spec | after the switch | the upgrade is taken back |
-//! | `supervisor:restart_child` | supervisor, id | after the switch | the upgrade is taken back |
+//! | `supervisor:start_child` | supervisor, spec | after the switch, before the resume if it may | the upgrade is taken back |
+//! | `supervisor:restart_child` | supervisor, id | after the switch, before the resume if it may | the upgrade is taken back |
 //! | `supervisor:terminate_child`, `delete_child` | supervisor, id | after the switch | a warning |
 //! | `application:start`, `load` | app | after the switch | the upgrade is taken back |
 //! | `application:stop`, `unload` | app | after the switch | a warning |
@@ -80,6 +80,11 @@ impl BuiltIn {
                 | Self::StopApplication(_)
                 | Self::UnloadApplication(_)
         )
+    }
+
+    /// Returns whether the call starts a child of a supervisor.
+    pub const fn starts_child(&self) -> bool {
+        matches!(self, Self::StartChild { .. } | Self::RestartChild { .. })
     }
 
     /// Returns the call that takes a renaming back. All others wait for the switch.
@@ -159,6 +164,11 @@ impl Apply {
                 Err(format!("application has no {function}; it has start, load, stop and unload"))
             }
         }
+    }
+
+    /// Returns whether the call starts a child of a supervisor.
+    pub fn starts_child(&self) -> bool {
+        self.built_in().is_some_and(|call| call.is_ok_and(|call| call.starts_child()))
     }
 
     /// Returns whether the call gives a child another id.

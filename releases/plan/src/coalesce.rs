@@ -7,7 +7,8 @@
 //!   everything that can fail.
 //! - Conversions and calls keep their order among each other: a call written before an update runs before its conversion.
 //! - What ends something (stop, remove, purge, stop of an app) waits until after the switch, and so do the calls of the
-//!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate.
+//!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate. Children
+//!   start before the members go on, where their author lets them.
 //! - A call written behind one of these waits with it, unless a conversion is written behind the call (`window.rs`).
 //! - What of the author's order is not kept stands with the step (`order.rs`).
 //! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.

@@ -43,7 +43,8 @@ pub(crate) fn note(steps: &mut [Step], resumed: &[(ModuleName, usize)]) {
     let acts = items.iter().filter(|item| matches!(item.what, What::Act(_)));
     let orders: Vec<(usize, Order)> = acts.map(|act| (act.at, act.order(&items))).collect();
     for (at, order) in orders {
-        steps[at].order = order;
+        let child_missing = steps[at].order.child_missing;
+        steps[at].order = Order { child_missing, ..order };
     }
 }
 
@@ -79,6 +80,7 @@ impl Item<'_> {
         };
         let is_new = |item: &&&Self| !matches!(item.what, What::Resume(module) if is_converted(module));
         Order {
+            child_missing: false,
             written_before: before.map(|item| item.what.to_string()).collect(),
             written_behind: behind.iter().filter(is_new).map(|item| item.what.to_string()).collect(),
         }

@@ -10,6 +10,7 @@
 //! suspend                               all members at once
 //! code_change* apply* sync_nodes*       in the order of the translation
 //! SWITCH                                all staged code becomes current
+//! apply*                                starts of children, unless something is written before them that comes later
 //! resume                                all members at once
 //! stop* start* remove* purge* apply*    what ends something; what starts children or apps; calls written behind that
 //! restart_daemon
@@ -59,7 +60,7 @@ pub struct Step {
     /// The window that it belongs to, counted from 1; `None` where the script is one window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
-    /// What of its author's order is not kept.
+    /// What of its author's order is not kept, and what comes of that.
     #[serde(flatten)]
     pub order: Order,
     /// The line of its window's part of the relup that asks for it.
@@ -67,7 +68,7 @@ pub struct Step {
     pub(crate) line: Option<usize>,
 }
 
-/// The steps that a step has changed places with, each in a few words.
+/// Where a step stands: the steps that it has changed places with, each in a few words, and what comes of its place.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Order {
     /// It is written before these, and carried out after them.
@@ -76,6 +77,9 @@ pub struct Order {
     /// It is written behind these, and carried out before them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub written_behind: Vec<String>,
+    /// It starts a child after the resume: until then others miss it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub child_missing: bool,
 }
 
 /// What a step does. The names are those of the instructions, see [`LowLevel`](crate::LowLevel).

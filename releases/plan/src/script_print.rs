@@ -54,6 +54,7 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// So many steps are named.
         const NAMED: usize = 3;
+        f.write_str(if self.child_missing { "; its child is missing from the resume on" } else { "" })?;
         for (word, steps) in [("before", &self.written_before), ("behind", &self.written_behind)] {
             let named = &steps[..steps.len().min(NAMED)];
             if !named.is_empty() {

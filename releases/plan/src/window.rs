@@ -8,6 +8,9 @@
 //! | something that waits for the switch | a conversion that it may prepare | inside the pause |
 //! | something that waits for the switch | no such conversion | behind that, after the switch |
 //!
+//! A child starts before the members go on, so that nobody misses it; but not if something is written before its start
+//! that waits until they do: what ends may have its name, or what is called may have to come first.
+//!
 //! A conversion never overtakes the call before it: it could read what is not there yet, and nobody would notice. A call
 //! that overtakes the start of a child that it needs fails, and everything is as before.
 
@@ -43,6 +46,8 @@ pub(crate) struct Window {
     calls_inside: bool,
     /// The modules that are resumed, and by which line.
     resumed: Vec<(ModuleName, usize)>,
+    /// Children that start before the members go on.
+    born: Vec<Step>,
     held: Vec<Step>,
     last: Vec<Step>,
     warnings: Vec<Warning>,
@@ -221,7 +226,11 @@ impl Window {
         let mut step = self.step(Action::Apply(call.clone()), reason);
         let part = match (call.built_in().is_some(), self.passed) {
             _ if call.renames_child() => &mut self.before,
-            (true, _) => &mut self.held,
+            (true, _) if call.starts_child() && self.held.is_empty() => &mut self.born,
+            (true, _) => {
+                step.order.child_missing = call.starts_child();
+                &mut self.held
+            }
             (false, false) => &mut self.before,
             (false, true) if self.waits(facts, call, reason, behind) => {
                 step.mark = Mark::TakenBack;
@@ -237,10 +246,12 @@ impl Window {
 
     /// Says whether a call of an app's function waits for the switch, behind what is written before it.
     fn waits(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) -> bool {
-        let Some(prepared) = facts.prepared(call, reason, behind) else { return !self.held.is_empty() };
+        let Some(prepared) = facts.prepared(call, reason, behind) else {
+            return !(self.born.is_empty() && self.held.is_empty());
+        };
         // The step says what else it overtakes. A start of the same author it may need.
         let needed = |step: &&Step| step.mark == Mark::TakenBack && step.reason.shares_cause(reason);
-        if let Some(start) = self.held.iter().rev().find(needed) {
+        if let Some(start) = self.born.iter().chain(&self.held).rev().find(needed) {
             let (call, start) = (call.to_string(), start.action.to_string());
             self.warnings.push(Warning::CallBeforeStart { call, start, module: prepared.clone() });
         }
@@ -292,6 +303,7 @@ impl Window {
             members,
             inside,
             resumed,
+            born,
             held,
             last,
             reason,
@@ -306,7 +318,7 @@ impl Window {
         let resume = (!modules.is_empty()).then(|| step(Action::Resume { modules }));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();
-        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(resume);
+        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(born).chain(resume);
         let mut steps: Vec<Step> = prepared.chain(paused).chain(held).chain(last).collect();
         order::note(&mut steps, &resumed);
         (steps, warnings)

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::apps::Apps;
 use super::spec::runtime_spec;
+use super::window::Window;
 use crate::child_spec::child_spec;
 use crate::places;
 
@@ -88,8 +89,34 @@ pub(super) fn ask_supervisor(
     request: &Request,
     deadline: Instant,
 ) -> Result<(), String> {
-    let body = runtime::term::encode(request);
-    match runtime.call_supervisor(pid, body, deadline) {
+    understood(runtime.call_supervisor(pid, runtime::term::encode(request), deadline))
+}
+
+/// Starts a child while the members of the window are held.
+pub(super) fn start_child_held(
+    runtime: &Runtime,
+    window: &mut Window,
+    call: &BuiltIn,
+    held: Instant,
+    deadline: Instant,
+) -> Result<(), NodeError> {
+    let request = match call {
+        BuiltIn::StartChild { supervisor, spec } => start_child(spec).map(|request| (supervisor, request)),
+        BuiltIn::RestartChild { supervisor, id } => {
+            bytes(id).map(|id| (supervisor, Request::RestartChild(id)))
+        }
+        _ => Err("it starts no child".to_owned()),
+    };
+    let started = request.and_then(|(supervisor, request)| {
+        let request = (supervisor_at(runtime, supervisor)?, runtime::term::encode(&request));
+        understood(window.start_child(runtime, request, held, deadline))
+    });
+    started.map_err(|reason| NodeError::Call { call: call.to_string(), reason })
+}
+
+/// Reads the answer of a supervisor.
+fn understood(answer: Answer) -> Result<(), String> {
+    match answer {
         Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
             runtime::Reply::Ok(_) => Ok(()),
             runtime::Reply::Error(error) => {

@@ -186,6 +186,17 @@ impl Window {
         done.map(|done| converted(runtime, done)).map_err(|error| refusal(runtime, error, module, limit))
     }
 
+    /// Sends a supervisor a request that starts a child, before the members go on.
+    pub(super) fn start_child(
+        &mut self,
+        runtime: &Runtime,
+        (supervisor, request): (runtime::Pid, runtime::Bytes),
+        held: Instant,
+        deadline: Instant,
+    ) -> runtime::Answer {
+        runtime.start_child_of(&mut self.upgrade, supervisor, request, held, deadline)
+    }
+
     pub(super) fn discard(&mut self) {
         self.upgrade.discard();
     }

@@ -8,8 +8,11 @@
 //! ```text
 //! build: listen for births -> rounds of pre-copy -> raise: up, count who is busy -> drain until nobody is counted -> closed
 //!                                                                              \-> deadline: named, lowered
-//! closed: nothing of a member moves; states are converted -> lower: parked members go on
+//! closed: nothing of a member moves; states are converted -> switch -> lower: parked members go on
 //! ```
+//!
+//! Behind the switch a call of the upgrade may be let through in the same way, before parked members go on: a child that
+//! starts may wait for them.
 //!
 //! Who is *counted* was found inside a callback; a count ends when the body is put back at rest ([`crate::process::slot`]).
 //!
@@ -34,7 +37,7 @@ use crate::words::sync::{AtomicBool, AtomicU32, Condvar, Mutex, Ordering, RwLock
 mod model;
 
 /// How often a gate looks anew at what draining members wait for.
-const LOOK_EVERY: Duration = Duration::from_micros(200);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
 
 /// Tells the rounds of pre-copy of a node apart, whatever gate they belong to; 0 is none.
 pub(crate) type Round = u32;
@@ -145,7 +148,7 @@ struct State {
     /// What draining members wait for.
     needed: HashSet<Need>,
     parked: Vec<Pid>,
-    /// All members rest: nothing is let through any more.
+    /// All members rest: none is waited for.
     closed: bool,
     lowered: bool,
 }
@@ -367,7 +370,8 @@ impl Gate {
                 return Err(refused);
             }
             self.give_up(late.into_iter().map(|(pid, _)| pid));
-            self.let_through(processes);
+            let counted = self.state.lock().counted.clone();
+            self.let_through(processes, counted, Vec::new());
             let state = self.state.lock();
             if state.open > 0 {
                 nap(&self.changed, state, LOOK_EVERY);
@@ -425,11 +429,22 @@ impl Gate {
         }
     }
 
-    /// Follows the open requests of draining members and lets through what holds them up.
-    fn let_through(&self, processes: &impl Processes) {
+    /// Lets a call of the upgrade itself through, and what holds it up. `[switched]`
+    ///
+    /// To be asked again and again until it is answered: who is let through may wait for others.
+    pub(crate) fn serve(&self, processes: &impl Processes, call: From) {
+        self.let_through(processes, vec![call.server], vec![Need::Call(call.server, call)]);
+    }
+
+    /// Lets nothing through any more.
+    pub(crate) fn served(&self) {
+        self.state.lock().needed.clear();
+    }
+
+    /// Follows the open requests of processes that wait, and lets through what holds them up, and what else is needed.
+    fn let_through(&self, processes: &impl Processes, waiting: Vec<Pid>, mut needs: Vec<Need>) {
         let mut seen: HashSet<Pid> = HashSet::new();
-        let mut follow = self.state.lock().counted.clone();
-        let mut needs = Vec::new();
+        let mut follow = waiting;
         while let Some(pid) = follow.pop() {
             if seen.insert(pid) {
                 for call in processes.waits_for(pid) {
@@ -472,7 +487,7 @@ impl Gate {
 impl State {
     /// Returns what of the needed things this process can do next.
     fn need(&self, entrant: &impl Entrant) -> Option<Need> {
-        if self.closed {
+        if self.needed.is_empty() {
             return None;
         }
         let pid = entrant.pid();

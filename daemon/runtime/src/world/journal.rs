@@ -56,6 +56,20 @@ impl Journal {
         }
     }
 
+    /// Returns how many starts are recorded.
+    pub(crate) fn starts(&self) -> usize {
+        self.entries.lock().as_ref().map_or(0, |entries| entries.started.len())
+    }
+
+    /// Forgets those starts from that number on that are expected.
+    pub(crate) fn forget_starts(&self, from: usize, is_expected: impl Fn(Pid) -> bool) {
+        let started = self.read().started;
+        let expected: Vec<Pid> = started.into_iter().skip(from).filter(|pid| is_expected(*pid)).collect();
+        if let Some(entries) = self.entries.lock().as_mut() {
+            entries.started.retain(|pid| !expected.contains(pid));
+        }
+    }
+
     /// Records that a caller gave up waiting for an answer of `target`.
     pub(crate) fn timed_out(&self, target: Pid) {
         if let Some(entries) = self.entries.lock().as_mut() {

@@ -30,6 +30,8 @@ pub(super) struct Builder<'a> {
     /// The number of the step, counted from 1 as the script prints it.
     step: usize,
     is_staged: bool,
+    /// The members are still held behind the switch: nothing was put but starts of children.
+    is_held: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -45,7 +47,7 @@ impl<'a> Builder<'a> {
         let (expected, steps) = (expected.collect(), script.steps.len());
         let program = Program { expected, steps, ..Program::default() };
         let steps = &script.steps[window.clone()];
-        Self { script, steps, window, material, options, program, step: 0, is_staged: false }
+        Self { script, steps, window, material, options, program, step: 0, is_staged: false, is_held: false }
     }
 
     pub(super) fn program(mut self) -> Program {
@@ -66,6 +68,7 @@ impl<'a> Builder<'a> {
     }
 
     fn put(&mut self, action: &Action) {
+        self.is_held &= matches!(action, Action::Apply(call) if call.starts_child());
         match action {
             Action::LoadObjectCode { app, .. } => self.load(app),
             Action::Apply(call) => self.apply(call),
@@ -97,6 +100,7 @@ impl<'a> Builder<'a> {
             None if self.is_switched() => self.after(Finish::Apply(call.clone())),
             None => self.before(Effect::Apply(call.clone())),
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
+            Some(Ok(call)) if self.is_held => self.program.births.push(self.numbered(call)),
             Some(Ok(call)) => self.after(Finish::Call(call)),
             // No script with such a call passes its check.
             Some(Err(_)) => {}
@@ -219,6 +223,7 @@ impl<'a> Builder<'a> {
             self.raise(&[]);
         }
         self.program.switch = self.step;
+        self.is_held = self.program.gate.is_some();
         if self.script.from.is_some() && self.is_last() {
             self.after(Finish::ConfigChange);
         }

@@ -1,12 +1,14 @@
 //! The single steps of a saga, and what takes them back.
 
-use reld_plan::{ModuleName, PurgeMethod};
+use std::time::Instant;
+
+use reld_plan::{BuiltIn, ModuleName, PurgeMethod};
 
 use super::{Cause, Saga};
 use crate::children::unexpected;
 use crate::error::NodeError;
 use crate::limits::deadline;
-use crate::node::{Conversion, Held, Node, Precopied, Raised, Slot, Staged};
+use crate::node::{Conversion, Held, Node, Precopied, Raised, Slot, Staged, Switched};
 use crate::report::Trial;
 use crate::step::{Effect, Finish, Precopy, Undo};
 
@@ -136,6 +138,23 @@ impl<N: Node> Saga<'_, N> {
             Finish::Call(call) => self.node.call(call, deadline(self.limits.start))?,
             Finish::Apply(call) => self.node.apply(call, deadline(self.limits.apply))?,
             Finish::Purge { slot, modules, method } => self.purge(*slot, modules, *method),
+        }
+        Ok(())
+    }
+
+    /// Starts a child while the members are held. One that takes too long goes on when they do.
+    pub(super) fn start_child(
+        &mut self,
+        switched: &Switched,
+        call: &BuiltIn,
+        held: Instant,
+    ) -> Result<(), NodeError> {
+        self.node.start_child(switched, call, held, deadline(self.limits.start))?;
+        if Instant::now() > held {
+            let after_ms = self.limits.births.as_millis();
+            self.report.warnings.push(format!(
+                "{call} took longer than members are held for it, {after_ms} ms: its child was missing meanwhile"
+            ));
         }
         Ok(())
     }

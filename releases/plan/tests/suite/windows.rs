@@ -90,7 +90,7 @@ fn what_starts_stays_with_the_window_before_and_what_ends_or_prepares_comes_with
     check(
         &up,
         &[
-            "open a, load m1, suspend, change m1, switch, resume, restart_child",
+            "open a, load m1, suspend, change m1, switch, restart_child, resume",
             "open a, load m2, load m3, suspend, prepare, switch, resume",
         ],
     );
@@ -116,7 +116,7 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
     };
     let last = format!("{sup}, {uses}");
     let expected =
-        ["open a, load m1, load m3, implied m2, suspend, change m1, switch, resume, restart_child, uses"];
+        ["open a, load m1, load m3, implied m2, suspend, change m1, switch, restart_child, resume, uses"];
     for windows in [Windows::Release, Windows::Group] {
         let script = planned(&last, windows);
         check(&script, &expected);
@@ -126,14 +126,14 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
     let soft = planned(&format!("{last}, {{ update = 'm2' }}"), Windows::Release);
     check(
         &soft,
-        &["open a, load m1, load m3, load m2, suspend, change m1, switch, resume, restart_child, uses"],
+        &["open a, load m1, load m3, load m2, suspend, change m1, switch, restart_child, resume, uses"],
     );
     let advanced = format!("{last}, {{ update = 'm2', change = {{ advanced = 1 }} }}");
     let one = planned(&advanced, Windows::Release);
     check(
         &one,
         &[
-            "open a, load m1, load m3, load m2, suspend, change m1, uses, change m2, switch, resume, restart_child",
+            "open a, load m1, load m3, load m2, suspend, change m1, uses, change m2, switch, restart_child, resume",
         ],
     );
     let said: Vec<String> = one.warnings.iter().map(ToString::to_string).collect();
@@ -145,11 +145,34 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
     check(
         &groups,
         &[
-            "open a, load m1, load m3, suspend, change m1, switch, resume, restart_child",
+            "open a, load m1, load m3, suspend, change m1, switch, restart_child, resume",
             "open a, load m2, suspend, uses, change m2, switch, resume",
         ],
     );
     assert_eq!(groups.warnings, []);
+}
+
+#[test]
+fn a_child_starts_before_the_resume_unless_something_before_it_comes_later() {
+    let sup = "{ update = 'm1', change = 'supervisor' }";
+    let call = |function: &str| format!("{{ apply = 'supervisor:{function}', args = ['a', 'x'] }}");
+    let planned = |instructions: &[&str]| both_ways(&["m1"], &instructions.join(", "), sup)[0].clone();
+    let missing = |script: &Script| {
+        script
+            .steps
+            .iter()
+            .filter(|step| step.order.child_missing)
+            .map(|step| word(&step.action))
+            .collect::<Vec<_>>()
+    };
+    let first = planned(&[sup, &call("restart_child"), &call("delete_child")]);
+    check(&first, &["open a, load m1, suspend, change m1, switch, restart_child, resume, delete_child"]);
+    assert_eq!(missing(&first), [""; 0]);
+    let behind = planned(&[&call("delete_child"), sup, &call("restart_child")]);
+    check(&behind, &["open a, load m1, suspend, change m1, switch, resume, delete_child, restart_child"]);
+    assert_eq!(missing(&behind), ["restart_child"]);
+    let line = behind.steps.last().unwrap().to_string();
+    assert!(line.contains("  -- appup of a; its child is missing from the resume on; "), "{line}");
 }
 
 #[test]
