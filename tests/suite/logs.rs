@@ -67,17 +67,20 @@ fn the_lines_that_come_are_followed_after_the_last_ones() {
     let node = habits();
     say(&node, "the last word");
     let following = Following::of(&node, &["logs", "--app", "habits", "--follow", "--lines", "1", "--json"]);
-    let line = || match following.next() {
+    let next = || match following.next() {
         Followed::Line(line) => line,
         dropped @ Followed::Dropped { .. } => panic!("{dropped:?}"),
     };
-    let begin = line();
-    assert_eq!(begin.message, "the last word, 1");
+    let begin = next();
+    assert_eq!(begin.app.as_deref(), Some("habits"));
     say(&node, "one more");
-    // A call makes it print something else first.
-    let coming: Vec<_> = (0..3).map(|_| line()).collect();
-    assert_eq!([1, 2].map(|at| &*coming[at].message), ["one more", "one more, 1"], "{coming:?}");
-    assert!(coming.iter().all(|line| line.id > begin.id && line.app.as_deref() == Some("habits")));
+    // It prints at each tick as well.
+    let mut coming = std::iter::repeat_with(next).inspect(|line| {
+        assert!(line.id > begin.id && line.app.as_deref() == Some("habits"), "{line:?}");
+    });
+    assert!(coming.any(|line| line.message == "one more"));
+    assert!(coming.any(|line| line.message == "one more, 1"));
+    drop(coming);
     let (status, said) = following.signal("-TERM");
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
 }
@@ -101,6 +104,6 @@ fn no_more_of_the_log_is_kept_than_is_asked_for() {
     (0..20).for_each(|n| say(&node, &format!("{n} {}", "x".repeat(1000))));
     let kept = logs(&node, &[]);
     let bytes: usize = kept.iter().map(|line| line.message.len()).sum();
-    assert!((8_000..=16 << 10).contains(&bytes), "{bytes} bytes of {kept:#?}");
+    assert!((4_000..=16 << 10).contains(&bytes), "{bytes} bytes of {kept:#?}");
     assert!(kept.last().is_some_and(|line| line.message.starts_with("19 ")), "{kept:#?}");
 }

@@ -43,6 +43,6 @@ pub mod request;
 pub mod response;
 pub mod term;
 
-pub use client::{Client, ClientError, Lines};
+pub use client::{Client, ClientError};
 pub use error::{ErrorBody, ErrorReport, ExitCode, FailedStep};
 pub use request::{Method, Request, decode};

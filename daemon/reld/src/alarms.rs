@@ -1,11 +1,17 @@
 //! What an operator should look after: raised by any part of the daemon, shown by `relctl status`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// So many are kept, the first ones: what comes later is often a consequence.
 const MOST: usize = 32;
+
+/// How often is looked whether an alarm has come or gone.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The alarms of a daemon, until it ends. Cloning gives another handle.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +68,29 @@ impl Alarms {
         let others = (raised.others > 0)
             .then(|| Alarm::new("others", format!("{} more alarms, which the log names", raised.others)));
         raised.kept.iter().map(shown).chain(others).collect()
+    }
+}
+
+/// Reports the alarms that come and go, as long as the daemon runs.
+pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync)) -> ! {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        let now = look().into_iter().map(|Alarm { about, text }| (about, text)).collect();
+        report(&known, &now);
+        known = now;
+    }
+}
+
+/// One whose text changes is the same alarm.
+fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+    for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
+        tracing::warn!(name: "alarm.raised", about, text, "an alarm");
+    }
+    for (about, text) in known.iter().filter(|(about, _)| !now.contains_key(*about)) {
+        tracing::info!(name: "alarm.cleared", about, text, "an alarm is over");
     }
 }
 

@@ -44,7 +44,7 @@ use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use crate::alarms::Alarms;
+use crate::alarms::{Alarms, watch_alarms};
 use crate::daemon::Next;
 use crate::log::Log;
 use crate::node::Shared;
@@ -52,6 +52,7 @@ use crate::operator::{Entry, Operator};
 use crate::panics::lasting;
 use crate::places;
 use crate::report::brief;
+use crate::ring::{Found, Reader};
 use crate::socket_file::SocketFile;
 
 /// The longest JSON request. A message larger than that does not belong on a command line.
@@ -96,7 +97,8 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
 /// Serves until the daemon ends, which it does as well when nothing more can be served.
 pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
     let watched = api.clone();
-    tokio::spawn(async move { lasting("alarms", || alarms::watch(&watched)).await });
+    let look = move || alarms::alarms(&watched);
+    tokio::spawn(async move { lasting("alarms", || watch_alarms(&look)).await });
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
         tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");
@@ -242,6 +244,31 @@ where
                 answer(api, decode(&query, &body)?).await
             };
             answered.await.map_or_else(refuse, IntoResponse::into_response)
+        })
+    };
+    add(router, R::METHOD, R::PATH, Arc::new(handler))
+}
+
+/// Adds the route of a request that is answered by what a ring has, and by what comes. The answer is
+/// asked for with the number of the last part that the client had, if it comes back.
+fn on_watch<R, F, P>(router: Router<Api>, answer: F) -> Router<Api>
+where
+    R: Request,
+    F: Fn(&Api, R, Option<u64>) -> (Reader, P) + Clone + Send + Sync + 'static,
+    P: Fn(Found) -> Option<stream::Part<R::Response>> + Send + 'static,
+{
+    let handler = move |api: Api, peer: Peer, request: HttpRequest| -> Answering {
+        let answer = answer.clone();
+        Box::pin(async move {
+            let after = stream::last_event_id(request.headers());
+            let request = read(R::METHOD, R::PATH, peer, request).await;
+            match request.and_then(|(query, body)| decode(&query, &body)) {
+                Ok(request) => {
+                    let (reader, part) = answer(&api, request, after);
+                    stream::stream(reader, part)
+                }
+                Err(error) => refuse(error),
+            }
         })
     };
     add(router, R::METHOD, R::PATH, Arc::new(handler))

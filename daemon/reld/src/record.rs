@@ -1,16 +1,17 @@
-//! Entries of the log as the daemon keeps them: by their fields, not as text.
+//! Entries of the log as the daemon keeps them: by their fields, not as the log's text.
+//!
+//! The fields are one JSON text, for an entry is written often and read seldom.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Display, Write as _};
+use std::ops::Range;
 use std::time::SystemTime;
 
-use reld_plan::bounded;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata};
+use tracing::{Event, Level};
 
-/// The longest text that is kept, in characters.
-const TEXT_MAX: usize = 8 << 10;
+/// The longest value that is kept, in bytes.
+const VALUE_MAX: usize = 8 << 10;
 
 /// What the log on stderr has and no client is shown: a module can hide it from those who may look.
 const HIDDEN: &str = "last_message";
@@ -20,95 +21,200 @@ const HIDDEN: &str = "last_message";
 pub(crate) struct Record {
     pub(crate) at: SystemTime,
     pub(crate) level: Level,
-    /// What it is called: for an event of the node its kind.
-    pub(crate) name: &'static str,
     pub(crate) target: &'static str,
-    pub(crate) message: String,
-    pub(crate) fields: Vec<(&'static str, Value)>,
+    /// An object with the fields, the message among them, and the name as `kind`.
+    json: Vec<u8>,
+    /// Where the app stands in it that the entry is of or about.
+    app: Option<Range<usize>>,
 }
 
 impl Record {
     /// Returns what is logged by an event of tracing.
     pub(crate) fn of(event: &Event<'_>) -> Self {
-        let mut record = Self::new(event.metadata());
+        let metadata = event.metadata();
+        let mut record = Self::new(*metadata.level(), metadata.target(), metadata.name());
         event.record(&mut record);
-        record
-    }
-
-    fn new(metadata: &'static Metadata<'static>) -> Self {
-        Self {
-            at: SystemTime::now(),
-            level: *metadata.level(),
-            name: metadata.name(),
-            target: metadata.target(),
-            message: String::new(),
-            fields: Vec::with_capacity(metadata.fields().len()),
-        }
+        record.ended()
     }
 
     /// Returns an entry of the log itself.
     pub(crate) fn plain(level: Level, message: &str) -> Self {
-        let message = bounded(message, TEXT_MAX).into_owned();
-        Self { at: SystemTime::now(), level, name: "", target: "reld::log", message, fields: Vec::new() }
+        let mut record = Self::new(level, "reld::log", "");
+        record.add("message", Bounded(message));
+        record.ended()
+    }
+
+    fn new(level: Level, target: &'static str, name: &'static str) -> Self {
+        let mut json = Vec::with_capacity(256);
+        json.push(b'{');
+        let mut record = Self { at: SystemTime::now(), level, target, json, app: None };
+        record.add("kind", name);
+        record
+    }
+
+    fn ended(mut self) -> Self {
+        self.json.push(b'}');
+        self
+    }
+
+    /// Returns the fields as JSON.
+    pub(crate) fn json(&self) -> &[u8] {
+        &self.json
     }
 
     /// Returns the app that it is of or about.
     pub(crate) fn app(&self) -> Option<&str> {
-        let app = self.fields.iter().find(|(name, _)| *name == "app")?;
-        app.1.as_str()
+        std::str::from_utf8(&self.json[self.app.clone()?]).ok()
     }
 
-    /// Returns about how much memory it takes.
+    /// Returns how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let texts: usize = self.fields.iter().filter_map(|(_, value)| value.as_str()).map(str::len).sum();
-        size_of::<Self>() + self.message.len() + self.fields.len() * size_of::<(&str, Value)>() + texts
+        size_of::<Self>() + self.json.capacity()
     }
 
-    fn add(&mut self, field: &Field, value: Value) {
-        if field.name() != HIDDEN {
-            self.fields.push((field.name(), value));
+    fn add(&mut self, name: &str, value: impl Serialize) {
+        if name == HIDDEN {
+            return;
         }
-    }
-
-    fn add_text(&mut self, field: &Field, text: String) {
-        let text = match bounded(&text, TEXT_MAX) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(shortened) => shortened,
+        let before = self.json.len();
+        if before > 1 {
+            self.json.push(b',');
+        }
+        let pair = |json: &mut Vec<u8>| {
+            serde_json::to_writer(&mut *json, name)?;
+            json.push(b':');
+            serde_json::to_writer(&mut *json, &value)
         };
-        if field.name() == "message" {
-            self.message = text;
-        } else {
-            self.add(field, Value::String(text));
+        // A number that JSON does not have.
+        if pair(&mut self.json).is_err() {
+            self.json.truncate(before);
+        } else if name == "app" {
+            // Between the quotes. A name of an app has nothing to escape.
+            self.app = Some(before + r#","app":""#.len()..self.json.len() - 1);
         }
     }
 }
 
 impl Visit for Record {
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, value.into());
+        self.add(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, value.into());
+        self.add(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value.into());
+        self.add(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, value.into());
+        self.add(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add_text(field, value.to_owned());
+        self.add(field.name(), Bounded(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
-        // What cannot be formatted is left out, as on stderr.
-        if write!(text, "{value:?}").is_ok() {
-            self.add_text(field, text);
+        self.add(field.name(), Bounded(format_args!("{value:?}")));
+    }
+}
+
+/// A text that ends after [`VALUE_MAX`] bytes, and where it cannot be formatted.
+struct Bounded<T>(T);
+
+impl<T: Display> Serialize for Bounded<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<T: Display> Display for Bounded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = Rest { out: f, left: VALUE_MAX, is_cut: false };
+        // One that cannot be formatted is cut where it fails: serde_json panics at an error from here.
+        let is_whole = write!(rest, "{}", self.0).is_ok() && !rest.is_cut;
+        if is_whole { Ok(()) } else { f.write_str("…") }
+    }
+}
+
+/// Writes what there is still room for.
+struct Rest<'a, 'f> {
+    out: &'a mut fmt::Formatter<'f>,
+    left: usize,
+    is_cut: bool,
+}
+
+impl fmt::Write for Rest<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.floor_char_boundary(self.left);
+        self.left -= end;
+        self.is_cut |= end < text.len();
+        self.out.write_str(&text[..end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::{Value, json};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Record>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for &'static Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(Record::of(event));
         }
+    }
+
+    fn recorded(log: impl FnOnce()) -> Record {
+        let kept: &'static Kept = Box::leak(Box::default());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(kept), log);
+        kept.0.lock().unwrap().pop().unwrap()
+    }
+
+    fn read(record: &Record) -> Value {
+        serde_json::from_slice(record.json()).unwrap()
+    }
+
+    #[test]
+    fn a_record_has_the_fields_of_the_entry_with_their_kinds_and_not_what_is_hidden() {
+        let record = recorded(|| {
+            let nothing: Option<&str> = None;
+            tracing::warn!(
+                name: "process.crash", n = 1_u64, less = -1, app = "shop", quoted = "\"a\"\n", on = true,
+                pid = %"<4.1>", during = ?Some(7), nothing, last_message = "a secret", "it ended"
+            );
+        });
+        let expected = json!({
+            "kind": "process.crash", "n": 1, "less": -1, "app": "shop", "quoted": "\"a\"\n", "on": true,
+            "pid": "<4.1>", "during": "Some(7)", "message": "it ended"
+        });
+        assert_eq!((read(&record), record.app(), record.level), (expected, Some("shop"), Level::WARN));
+        assert_eq!(recorded(|| tracing::info!("no app")).app(), None);
+    }
+
+    #[test]
+    fn a_value_without_end_is_cut_and_so_is_one_that_cannot_be_formatted() {
+        struct Broken;
+        impl Display for Broken {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        let long = "ä".repeat(VALUE_MAX);
+        let record = recorded(|| tracing::info!(broken = %Broken, long, "said"));
+        let cut = "ä".repeat(VALUE_MAX / 2) + "…";
+        let kind = read(&record)["kind"].clone();
+        let expected = json!({"kind": kind, "broken": "half…", "long": cut, "message": "said"});
+        assert_eq!(read(&record), expected);
     }
 }

@@ -183,6 +183,11 @@ mod tests {
         Record::plain(Level::INFO, text)
     }
 
+    fn text(record: &Record) -> String {
+        let fields: serde_json::Value = serde_json::from_slice(record.json()).unwrap();
+        fields["message"].as_str().unwrap().to_owned()
+    }
+
     /// A ring that has room for three of these.
     fn ring(texts: &[&str]) -> Ring {
         let ring = Ring::beginning_with(100, 3 * record("a").bytes());
@@ -192,7 +197,7 @@ mod tests {
 
     fn shown(mut reader: Reader) -> Vec<String> {
         let found = reader.read().into_iter().map(|found| match found {
-            Found::Record(number, record) => format!("{number} {}", record.message),
+            Found::Record(number, record) => format!("{number} {}", text(&record)),
             Found::Missed(Missed { last, count, restarted: false }) => format!("{count} missed to {last}"),
             Found::Missed(Missed { last, count, restarted: true }) => {
                 format!("restarted, {count} missed to {last}")
@@ -239,12 +244,12 @@ mod tests {
 
     #[test]
     fn the_last_of_a_kind_are_found_with_what_lies_between() {
-        let is_a = |record: &Record| record.message == "a";
+        let is_a = |record: &Record| text(record) == "a";
         let ring = ring(&["a", "b", "a"]);
         assert_eq!(shown(ring.last(1, is_a)), ["102 a"]);
         assert_eq!(shown(ring.last(9, is_a)), ["100 a", "101 b", "102 a"]);
         assert_eq!(shown(ring.last(0, is_a)), [""; 0]);
-        assert_eq!(shown(ring.last(9, |record| record.message == "x")), [""; 0]);
+        assert_eq!(shown(ring.last(9, |record| text(record) == "x")), [""; 0]);
     }
 
     #[test]

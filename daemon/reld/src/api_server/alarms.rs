@@ -1,17 +1,10 @@
 //! What an operator should look after: from all parts of the daemon that know something.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use reld_loader::Resident;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::Api;
 use super::look::{late, residents};
 use crate::alarms::Alarm;
-
-/// How often is looked whether an alarm has come or gone.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Returns the alarms that stand.
 pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
@@ -29,29 +22,6 @@ pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
         Alarm::new(text.clone(), text)
     });
     found.into_iter().flatten().chain(damaged).chain(late).chain(api.alarms.list()).collect()
-}
-
-/// Reports the alarms that come and go, as long as the daemon runs.
-pub(super) async fn watch(api: &Api) -> ! {
-    let mut ticks = interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known = BTreeMap::new();
-    loop {
-        ticks.tick().await;
-        let now = alarms(api).into_iter().map(|Alarm { about, text }| (about, text)).collect();
-        report(&known, &now);
-        known = now;
-    }
-}
-
-/// One whose text changes is the same alarm.
-fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
-    for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
-        tracing::warn!(name: "alarm.raised", about, text, "an alarm");
-    }
-    for (about, text) in known.iter().filter(|(about, _)| !now.contains_key(*about)) {
-        tracing::info!(name: "alarm.cleared", about, text, "an alarm is over");
-    }
 }
 
 const CLOCK: &str = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history \

@@ -1,13 +1,15 @@
 //! What the daemon reports: events of the node, and the last lines of the log.
 
+use std::time::SystemTime;
+
 use axum::Router;
 use reld_api::response as r;
 use reld_api::{ErrorReport, request as q};
 use serde_json::{Map, Value};
 use tracing::Level;
 
-use super::stream::{Part, on_watch};
-use super::{Api, on};
+use super::stream::Part;
+use super::{Api, on, on_watch};
 use crate::record::Record;
 use crate::ring::{Found, Missed, Reader};
 
@@ -33,19 +35,15 @@ fn events(
 fn event(found: Found) -> r::Event {
     let dropped = |Missed { last, count, restarted }| r::Event {
         id: last,
-        time: now(),
+        time: time(SystemTime::now()),
         what: r::What::Dropped { missed: count, restarted },
     };
     match found {
         Found::Missed(missed) => dropped(missed),
-        Found::Record(id, record) => {
-            let mut fields = fields(&record);
-            fields.insert("kind".to_owned(), record.name.into());
-            match serde_json::from_value(Value::Object(fields)) {
-                Ok(what) => r::Event { id, time: time(&record), what },
-                Err(_) => dropped(Missed { last: id, count: 1, restarted: false }),
-            }
-        }
+        Found::Record(id, record) => match serde_json::from_slice(record.json()) {
+            Ok(what) => r::Event { id, time: time(record.at), what },
+            Err(_) => dropped(Missed { last: id, count: 1, restarted: false }),
+        },
     }
 }
 
@@ -92,21 +90,18 @@ fn is_asked(app: Option<String>) -> impl Fn(&Record) -> bool {
 }
 
 fn line(id: u64, record: &Record) -> r::LogLine {
-    let mut fields = fields(record);
-    fields.remove("app");
+    let mut fields: Map<String, Value> = serde_json::from_slice(record.json()).unwrap_or_default();
+    let mut take = |name| fields.remove(name).and_then(|value| value.as_str().map(str::to_owned));
+    take("kind");
     r::LogLine {
         id,
-        time: time(record),
+        time: time(record.at),
         level: level(record.level),
         target: record.target.to_owned(),
-        app: record.app().map(str::to_owned),
-        message: record.message.clone(),
+        app: take("app"),
+        message: take("message").unwrap_or_default(),
         fields,
     }
-}
-
-fn fields(record: &Record) -> Map<String, Value> {
-    record.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 fn level(level: Level) -> r::LogLevel {
@@ -119,10 +114,6 @@ fn level(level: Level) -> r::LogLevel {
     }
 }
 
-fn time(record: &Record) -> String {
-    humantime::format_rfc3339_micros(record.at).to_string()
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_micros(std::time::SystemTime::now()).to_string()
+fn time(at: SystemTime) -> String {
+    humantime::format_rfc3339_micros(at).to_string()
 }

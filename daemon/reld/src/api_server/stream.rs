@@ -4,18 +4,14 @@
 //! what comes: memory does not grow, and the client learns how much it has missed.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
-use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use reld_api::{Request, decode};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Answering, Api, HttpRequest, Peer, add, read, refuse};
 use crate::ring::{Found, Reader};
 
 /// How many parts are on their way to a client, beside those in the buffers of its connection.
@@ -29,36 +25,13 @@ pub(super) struct Part<T> {
     pub(super) data: T,
 }
 
-/// Adds the route of a request that is answered by what a ring has, and by what comes. The answer is
-/// asked for with the number of the last part that the client had, if it comes back.
-pub(super) fn on_watch<R, F, P>(router: Router<Api>, answer: F) -> Router<Api>
-where
-    R: Request,
-    F: Fn(&Api, R, Option<u64>) -> (Reader, P) + Clone + Send + Sync + 'static,
-    P: Fn(Found) -> Option<Part<R::Response>> + Send + 'static,
-{
-    let handler = move |api: Api, peer: Peer, request: HttpRequest| -> Answering {
-        let answer = answer.clone();
-        Box::pin(async move {
-            let after = last_event_id(request.headers());
-            let request = read(R::METHOD, R::PATH, peer, request).await;
-            match request.and_then(|(query, body)| decode(&query, &body)) {
-                Ok(request) => {
-                    let (reader, part) = answer(&api, request, after);
-                    stream(reader, part)
-                }
-                Err(error) => refuse(error),
-            }
-        })
-    };
-    add(router, R::METHOD, R::PATH, Arc::new(handler))
-}
-
-fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+/// Returns the number of the last part that a client had which comes back.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-fn stream<T: Serialize>(
+/// Answers with what a ring has, and what comes.
+pub(super) fn stream<T: Serialize>(
     mut reader: Reader,
     part: impl Fn(Found) -> Option<Part<T>> + Send + 'static,
 ) -> Response {
@@ -89,6 +62,7 @@ fn event<T: Serialize>(Part { id, kind, data }: Part<T>) -> Option<sse::Event> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{UnixListener, UnixStream};
     use tracing::Level;
@@ -114,7 +88,9 @@ mod tests {
     async fn a_stream_on_which_nothing_comes_for_minutes_stays_open() {
         let (folder, ring) = (tempfile::tempdir().unwrap(), Ring::new(1 << 20));
         let part = |found| match found {
-            Found::Record(id, record) => Some(Part { id, kind: "line", data: record.message.clone() }),
+            Found::Record(id, record) => {
+                Some(Part { id, kind: "line", data: String::from_utf8_lossy(record.json()).into_owned() })
+            }
             Found::Missed(_) => None,
         };
         let reads = ring.clone();
@@ -130,7 +106,7 @@ mod tests {
             read_to(&mut client, ":\n\n").await;
         }
         ring.push(Record::plain(Level::INFO, "late"));
-        let sent = read_to(&mut client, "data: \"late\"\n\n").await;
-        assert!(sent.starts_with("event: line\nid: "), "{sent}");
+        let sent = read_to(&mut client, "}\"\n\n").await;
+        assert!(sent.starts_with("event: line\nid: ") && sent.contains("late"), "{sent}");
     }
 }
