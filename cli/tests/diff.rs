@@ -72,7 +72,7 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
       m (gen_server): needs code
         up: `limit` is new and has no default
         down: `limit` is dropped: only the newer state has it
-        call: `stop` is gone
+        up: call: `stop` is gone
       env
         vsn: "1.0.0" -> "2.0.0"
 
@@ -83,7 +83,7 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
 
     findings
       no_appup: a: 2.0.0 has no appup.toml: begin with the draft, or have it restarted by restart_application, which loses its state
-      message_not_taken: a, m: 2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release
+      message_not_taken up: a, m: 2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release
     "#);
     assert!(draft.starts_with("# A draft: ") && draft.ends_with("]\nexit 0"), "{draft}");
 }
@@ -100,6 +100,7 @@ fn programs_see_the_same_as_json() {
         "up": ["`limit` is new and has no default"],
         "down": ["`limit` is dropped: only the newer state has it"],
         "interface": ["call: `stop` is gone"],
+        "interface_down": [],
     });
     let a = json!({
         "app": "a", "change": "changed", "from": "1.0.0", "to": "2.0.0", "start_type": ["permanent", "temporary"],
@@ -118,8 +119,8 @@ fn programs_see_the_same_as_json() {
             "from": "1.0.0", "to": "2.0.0", "daemon": null, "apps": [a, b],
             "config": [key("a.port", 9.into(), 7.into())],
             "findings": [
-                {"class": "no_appup", "app": "a", "module": null, "message": no_appup},
-                {"class": "message_not_taken", "app": "a", "module": "m", "message": not_taken},
+                {"class": "no_appup", "app": "a", "module": null, "direction": null, "message": no_appup},
+                {"class": "message_not_taken", "app": "a", "module": "m", "direction": "up", "message": not_taken},
             ],
             "written": [],
         })

@@ -132,13 +132,16 @@
 //! | call | when |
 //! |---|---|
 //! | `supervisor:rename_child` with `[SUP, ID, NEW]`: the child runs on under another id | before the pause |
-//! | `supervisor:restart_child` with `[SUP, ID]`: starts what a new init names | after the switch |
-//! | `supervisor:start_child` with `[SUP, { id = .., module = .., args = .. }]` | after the switch |
+//! | `supervisor:restart_child` with `[SUP, ID]`: starts what a new init names | after the switch, in the pause |
+//! | `supervisor:start_child` with `[SUP, { id = .., module = .., args = .. }]` | after the switch, in the pause |
 //! | `supervisor:terminate_child`, then `delete_child`, with `[SUP, ID]` | after the switch |
 //! | `application:start`, `stop`, `load`, `unload` with `[APP]` | after the switch |
 //!
 //! SUP is a registered name or a place: `"shop"` is the root of the app `shop`, `"shop/tills"` its child `tills`. What
-//! does not start after the switch takes the upgrade back by a downgrade.
+//! does not start after the switch takes the upgrade back by a downgrade. A child that starts is there when new code runs
+//! for the first time: processes of the updated modules are held until it runs, for half a second at most, and answer its
+//! calls meanwhile. But written behind a call that ends something, or one of an app's function, it starts when they
+//! go on.
 //!
 //! `apply` of another module calls a [`Task`]: its argument is the function and its arguments, which serde reads as an
 //! adjacently tagged enum. `{ apply = "moving:shift", args = ["till", 3] }` calls

@@ -34,15 +34,21 @@ impl Schema {
                 Message: JsonSchema,
             >,
     {
-        Self::of_parts([
-            ("state", read::<S>()),
-            ("dropped", S::DROPPED.into()),
-            ("args", read::<S::Args>()),
-            ("call", read::<S::Call>()),
-            ("reply", written::<S::Reply>()),
-            ("cast", read::<S::Cast>()),
-            ("info", read::<S::Message>()),
-        ])
+        let reply = both::<S::Reply>();
+        // A reply is what the module writes; the rest is what it reads.
+        let spoken = [
+            ("args", both::<S::Args>()),
+            ("call", both::<S::Call>()),
+            ("reply", Forms { own: reply.other, other: reply.own }),
+            ("cast", both::<S::Cast>()),
+            ("info", both::<S::Message>()),
+        ];
+        let differing = spoken.iter().filter(|(_, forms)| forms.own != forms.other);
+        let other: Map<_, _> =
+            differing.map(|(name, forms)| ((*name).to_owned(), forms.other.clone())).collect();
+        let parts = spoken.map(|(name, forms)| (name, forms.own)).into_iter();
+        let parts = parts.chain([("state", read::<S>()), ("dropped", S::DROPPED.into())]);
+        Self::of_parts(parts.chain((!other.is_empty()).then_some(("other", Value::Object(other)))))
     }
 
     /// Describes what an application remembers between its start and its stop.
@@ -55,7 +61,7 @@ impl Schema {
         spec.to_json().map_or_else(Self::unknown, |spec| Self::of_parts([("supervisor", spec)]))
     }
 
-    fn of_parts<const N: usize>(parts: [(&str, Value); N]) -> Self {
+    fn of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
         Self(Some(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect()))
     }
 
@@ -63,6 +69,17 @@ impl Schema {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0.map(|parts| Value::Object(parts).to_string().into_bytes()).unwrap_or_default()
     }
+}
+
+/// A type as it crosses the boundary in its own direction, and as it does in the other one.
+struct Forms {
+    own: Value,
+    other: Value,
+}
+
+/// Returns what can be read as a `T`, and what one is written as.
+fn both<T: JsonSchema>() -> Forms {
+    Forms { own: read::<T>(), other: written::<T>() }
 }
 
 /// Returns the schema of what can be read as a `T`.
@@ -106,11 +123,17 @@ mod tests {
         Add(u64),
     }
 
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Counted {
+        #[serde(default)]
+        by: u64,
+    }
+
     impl GenServer for Server {
         type Args = ();
         type Call = Request;
         type Reply = Option<u64>;
-        type Cast = ();
+        type Cast = Counted;
         type Message = ();
 
         const DROPPED: &'static [&'static str] = &["old"];
@@ -142,6 +165,15 @@ mod tests {
             (&json!(["get"]), &json!(["add"])),
             "{schema:#}"
         );
+    }
+
+    #[test]
+    fn a_type_that_is_written_otherwise_than_it_is_read_has_both_forms() {
+        let schema = described(Server::schema());
+        assert_eq!(schema["cast"].get("required"), None);
+        assert_eq!(schema["other"]["cast"]["required"], json!(["by"]));
+        let others: Vec<_> = schema["other"].as_object().expect("an object").keys().collect();
+        assert_eq!(others, ["cast"], "{schema:#}");
     }
 
     struct Plain;

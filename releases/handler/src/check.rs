@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reld_plan::{
-    Action as PlanAction, Finding, MemberChange, ModuleName, Moved, PackedRelease, PlanError, PurgeMethod,
-    Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
+    Action as PlanAction, Finding, MemberChange, Mode, ModuleName, Moved, PackedRelease, PlanError,
+    PurgeMethod, Release, ReleaseApp, Script, StartType, Vsn, Warning, Windows, detour, diff, plan_windows,
 };
 use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
@@ -155,7 +155,8 @@ fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleNam
         format!("{module}{}", finding.message)
     };
     let concerns = |finding: &Finding| {
-        finding.class == "message_not_taken" && finding.module.as_ref().is_none_or(&moves)
+        let is_here = finding.class == "message_not_taken" && finding.direction == Some(Mode::Up);
+        is_here && finding.module.as_ref().is_none_or(&moves)
     };
     findings.filter(concerns).map(said).collect()
 }

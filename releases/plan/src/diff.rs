@@ -120,8 +120,10 @@ pub struct ModuleDiff {
     pub up: Vec<String>,
     /// The same on the way back.
     pub down: Vec<String>,
-    /// What the older version is told, or answers, and the newer one does not take, or say so.
+    /// What the older version is told, or its callers are, and the newer one does not take, or says otherwise.
     pub interface: Vec<String>,
+    /// The same on the way back.
+    pub interface_down: Vec<String>,
 }
 
 /// How a module changes, as far as its types tell.
@@ -244,6 +246,7 @@ fn module_diff(module: &ModuleName, old: &App<'_>, new: &App<'_>) -> ModuleDiff 
         up: Vec::new(),
         down: Vec::new(),
         interface: Vec::new(),
+        interface_down: Vec::new(),
     };
     match (old.has(module), new.has(module), left.zip(to)) {
         (false, _, _) => diff.change = ModuleChange::Added,
@@ -253,6 +256,7 @@ fn module_diff(module: &ModuleName, old: &App<'_>, new: &App<'_>) -> ModuleDiff 
             (diff.change, diff.up) = described(need(left, to, Mode::Up));
             (_, diff.down) = described(need(to, left, Mode::Down));
             diff.interface = interface(left, to);
+            diff.interface_down = interface(to, left);
         }
     }
     diff

@@ -27,6 +27,8 @@ pub struct ModuleSchema {
 }
 
 /// What a module says about itself: JSON schemas of what it reads and writes. What it leaves out is unknown.
+///
+/// A type may be written in another form than it is read in: serde's `default` makes a field of what is read optional.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interface {
     /// The state of its processes.
@@ -35,21 +37,25 @@ pub struct Interface {
     /// Fields of an older state that it means to lose, each by its place, as the SDK's `GenServer::DROPPED` spells them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// The start argument.
+    /// The start argument, as it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Value>,
-    /// Requests that want a reply.
+    /// Requests that want a reply, as they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Value>,
-    /// The reply to them.
+    /// The reply to them, as it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
-    /// Requests without reply.
+    /// Requests without reply, as they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cast: Option<Value>,
-    /// Any other message.
+    /// Any other message, as it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Value>,
+    /// The other form of these five, by their names, where it differs: of the reply as it is read, of the others as they
+    /// are written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other: BTreeMap<String, Value>,
     /// What the init of a supervisor answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<SupervisorSpec>,

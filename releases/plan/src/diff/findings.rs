@@ -20,6 +20,8 @@ pub struct Finding {
     pub app: AppName,
     /// The module, if it is about one.
     pub module: Option<ModuleName>,
+    /// The way on which it counts: up to the second release, or back down to the first; none where it is about neither.
+    pub direction: Option<Mode>,
     /// What is wrong, and the remedy.
     pub message: String,
 }
@@ -37,6 +39,7 @@ pub(super) fn same_version<'a>(
         class: "same_version",
         app: app.name().clone(),
         module: None,
+        direction: None,
         message: format!("its library changed but its version is still {}; give it a new one", app.version()),
     })
 }
@@ -51,6 +54,7 @@ pub(super) fn not_bootable(
         class: error.class(),
         app: error.app().clone(),
         module: error.module().cloned(),
+        direction: None,
         message: error.to_string(),
     })
 }
@@ -61,9 +65,13 @@ pub(super) fn of_changed<'a>(
     behaviours: &'a Behaviours,
 ) -> impl Iterator<Item = Finding> + use<'a> {
     changed.iter().flat_map(move |(old, new)| {
-        let mut findings = Findings { old, new, all: changed, behaviours, found: Vec::new() };
+        let mut findings =
+            Findings { old, new, all: changed, behaviours, direction: None, found: Vec::new() };
         findings.appup();
-        findings.spoken();
+        for mode in [Mode::Up, Mode::Down] {
+            findings.direction = Some(mode);
+            findings.spoken(mode);
+        }
         findings.found
     })
 }
@@ -80,13 +88,23 @@ struct Findings<'a> {
     new: &'a App<'a>,
     all: &'a [(App<'a>, App<'a>)],
     behaviours: &'a Behaviours,
+    /// The way that is looked at.
+    direction: Option<Mode>,
     found: Vec<Finding>,
 }
 
-impl Findings<'_> {
+impl<'a> Findings<'a> {
     fn add(&mut self, class: &'static str, module: Option<&ModuleName>, message: String) {
         let (app, module) = (self.new.name().clone(), module.cloned());
-        self.found.push(Finding { class, app, module, message });
+        self.found.push(Finding { class, app, module, direction: self.direction, message });
+    }
+
+    /// Returns the versions left and gone to.
+    const fn ends(&self, mode: Mode) -> (&'a App<'a>, &'a App<'a>) {
+        match mode {
+            Mode::Up => (self.old, self.new),
+            Mode::Down => (self.new, self.old),
+        }
     }
 
     /// Compares the appup that is there with what would be drafted.
@@ -101,6 +119,7 @@ impl Findings<'_> {
             AppupFile::Broken(at) => self.add("broken_appup", None, at.to_string()),
             AppupFile::Found(appup) => {
                 for mode in [Mode::Up, Mode::Down] {
+                    self.direction = Some(mode);
                     match appup.entry(mode, self.old.version()) {
                         Some(entry) => self.entry(entry, mode),
                         None => self.no_entry(mode),
@@ -130,10 +149,7 @@ impl Findings<'_> {
         if restarts(self.new, self.old, mode) {
             return;
         }
-        let (left, to) = match mode {
-            Mode::Up => (self.old, self.new),
-            Mode::Down => (self.new, self.old),
-        };
+        let (left, to) = self.ends(mode);
         let drafted = draft(left, to, mode);
         for instruction in drafted.needed_instructions() {
             self.instruction(entry, mode, instruction, left, to);
@@ -190,34 +206,36 @@ impl Findings<'_> {
         }
     }
 
-    /// What the newer version does not take any more, or answers otherwise.
-    fn spoken(&mut self) {
-        let (old, new) = (self.old, self.new);
-        for module in new.modules() {
-            let Some((left, to)) = old.schema(module).zip(new.schema(module)) else { continue };
+    /// What the version gone to does not take of the version left, or answers otherwise than its callers read.
+    fn spoken(&mut self, mode: Mode) {
+        let (from, gone_to) = self.ends(mode);
+        let (was, is) = (from.version(), gone_to.version());
+        for module in self.new.modules() {
+            let Some((left, to)) = from.schema(module).zip(gone_to.schema(module)) else { continue };
             for spoken in Spoken::MESSAGES {
                 for why in spoken.not_read(left, to) {
-                    let message = format!(
-                        "{} takes a {} of {} no more: {why}; go on reading the old form for one release",
-                        new.version(),
-                        spoken.word(),
-                        old.version()
-                    );
+                    let word = spoken.word();
+                    let message = match mode {
+                        Mode::Up => format!(
+                            "{is} takes a {word} of {was} no more: {why}; go on reading the old form for one release"
+                        ),
+                        Mode::Down => format!(
+                            "{is} does not take a {word} of {was}: {why}; one that waits ends its receiver, unless the \
+                             release before reads it already"
+                        ),
+                    };
                     self.add("message_not_taken", Some(module), message);
                 }
             }
             for why in Spoken::Reply.not_read(left, to) {
-                let message = format!(
-                    "callers built with {} do not read the replies of {}: {why}",
-                    old.version(),
-                    new.version()
-                );
+                let message = format!("callers built with {was} do not read the replies of {is}: {why}");
                 self.add("reply_changed", Some(module), message);
             }
             let args = Spoken::Args.not_read(left, to);
-            if !args.is_empty() && !self.is_started_otherwise(module) {
+            if !args.is_empty() && !self.is_started_otherwise(module, mode) {
                 let message = format!(
-                    "its start argument changed ({}), and no child spec that is known here did: supervisors start it with the old one",
+                    "its start argument changed ({}), and no child spec that is known here did: supervisors start it with \
+                     that of {was}",
                     args.join("; "),
                 );
                 self.add("args_changed", Some(module), message);
@@ -226,11 +244,12 @@ impl Findings<'_> {
     }
 
     /// Whether some supervisor of the release gives the module another start argument than before.
-    fn is_started_otherwise(&self, module: &ModuleName) -> bool {
+    fn is_started_otherwise(&self, module: &ModuleName, mode: Mode) -> bool {
         self.all.iter().any(|(old, new)| {
-            new.modules().any(|supervisor| match old.schema(supervisor).zip(new.schema(supervisor)) {
+            let (from, gone_to) = if mode == Mode::Up { (old, new) } else { (new, old) };
+            new.modules().any(|supervisor| match from.schema(supervisor).zip(gone_to.schema(supervisor)) {
                 Some((left, to)) => {
-                    matches!(need(left, to, Mode::Up), Need::Specs(changes) if has_other_args(&changes, module))
+                    matches!(need(left, to, mode), Need::Specs(changes) if has_other_args(&changes, module))
                 }
                 None => false,
             })

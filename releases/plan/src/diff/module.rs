@@ -152,7 +152,7 @@ pub(super) enum Spoken {
     Call,
     Cast,
     Info,
-    /// The other way round: written by the version gone to, read by callers of the version left.
+    /// The other way round: written by the module, read by its callers.
     Reply,
 }
 
@@ -169,21 +169,35 @@ impl Spoken {
         }
     }
 
-    /// Returns what keeps the other side from reading it, as far as both versions say what they speak.
+    /// Returns what keeps one side of the way from reading what the other has written, as far as both versions say what
+    /// they speak. The version left writes messages, which also wait; its callers read replies of the version gone to.
     pub(super) fn not_read(self, left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
-        let pick = |schema: &ModuleSchema| -> Option<Value> {
-            let interface = schema.interface.as_ref()?;
-            match self {
-                Self::Args => interface.args.clone(),
-                Self::Call => interface.call.clone(),
-                Self::Cast => interface.cast.clone(),
-                Self::Info => interface.info.clone(),
-                Self::Reply => interface.reply.clone(),
-            }
+        let (writer, reader) = if self == Self::Reply { (to, left) } else { (left, to) };
+        let (Some(written), Some(read)) = (self.form(writer, Form::Written), self.form(reader, Form::Read))
+        else {
+            return Vec::new();
         };
-        let (Some(left), Some(to)) = (pick(left), pick(to)) else { return Vec::new() };
-        let (writer, reader) = if self == Self::Reply { (&to, &left) } else { (&left, &to) };
-        let Differences(found) = compare(writer, reader, Unread::Skipped);
+        let Differences(found) = compare(written, read, Unread::Skipped);
         found.into_iter().filter(|one| one.verdict == Verdict::NeedsCode).map(|one| one.text).collect()
     }
+
+    fn form(self, schema: &ModuleSchema, form: Form) -> Option<&Value> {
+        let interface = schema.interface.as_ref()?;
+        let (name, own) = match self {
+            Self::Args => ("args", &interface.args),
+            Self::Call => ("call", &interface.call),
+            Self::Cast => ("cast", &interface.cast),
+            Self::Info => ("info", &interface.info),
+            Self::Reply => ("reply", &interface.reply),
+        };
+        let is_own = (form == Form::Written) == (self == Self::Reply);
+        interface.other.get(name).filter(|_| !is_own).or(own.as_ref())
+    }
+}
+
+/// As what a type crosses the boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Written,
+    Read,
 }

@@ -19,7 +19,8 @@ impl fmt::Display for Diff {
         writeln!(f, "\nfindings{none}")?;
         for finding in &self.findings {
             let of = finding.module.as_ref().map(|module| format!(", {module}")).unwrap_or_default();
-            writeln!(f, "  {}: {}{of}: {}", finding.class, finding.app, finding.message)?;
+            let way = finding.direction.map(|mode| format!(" {}", mode.as_str())).unwrap_or_default();
+            writeln!(f, "  {}{way}: {}{of}: {}", finding.class, finding.app, finding.message)?;
         }
         let drafts = self.apps.iter().filter_map(|app| Some((app, app.to.as_ref()?, app.draft.as_ref()?)));
         for (app, version, draft) in drafts {
@@ -67,7 +68,8 @@ fn print_module(f: &mut fmt::Formatter<'_>, module: &ModuleDiff) -> fmt::Result 
     writeln!(f, "  {}{behaviour}: {change}", module.module)?;
     module.up.iter().try_for_each(|why| writeln!(f, "    up: {why}"))?;
     module.down.iter().try_for_each(|why| writeln!(f, "    down: {why}"))?;
-    module.interface.iter().try_for_each(|why| writeln!(f, "    {why}"))
+    module.interface.iter().try_for_each(|why| writeln!(f, "    up: {why}"))?;
+    module.interface_down.iter().try_for_each(|why| writeln!(f, "    down: {why}"))
 }
 
 fn print_key(f: &mut fmt::Formatter<'_>, key: &KeyDiff) -> fmt::Result {

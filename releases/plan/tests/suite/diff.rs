@@ -513,7 +513,7 @@ fn a_missing_appup_and_a_missing_entry_are_found() {
 }
 
 #[test]
-fn messages_that_are_not_taken_any_more_are_found() {
+fn messages_that_are_not_taken_are_found_on_the_way_up_and_on_the_way_back() {
     let speaks = |words: &[&str], reply: &Value, args: &Value| {
         let words = json!({"type": "string", "enum": words});
         json!({"m": server(&json!({
@@ -525,28 +525,98 @@ fn messages_that_are_not_taken_any_more_are_found() {
     let new = speaks(&["get", "reset"], &json!({"type": "string"}), &fields(&["n"]));
     let appup = "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = []\n[[down]]\nto = '1.0.0'\ninstructions = []";
     let found = compared(&old, &new, Some(appup)).findings;
-    let messages: Vec<_> = found.iter().map(|finding| (finding.class, finding.message.as_str())).collect();
+    let messages: Vec<_> = found
+        .iter()
+        .map(|finding| (finding.class, finding.direction.unwrap(), finding.message.as_str()))
+        .collect();
     assert_eq!(
         messages,
         [
             (
                 "message_not_taken",
+                Mode::Up,
                 "2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
             ),
             (
                 "message_not_taken",
+                Mode::Up,
                 "2.0.0 takes a cast of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
             ),
             (
                 "reply_changed",
+                Mode::Up,
                 "callers built with 1.0.0 do not read the replies of 2.0.0: it was string, is integer (uint64)"
             ),
             (
                 "args_changed",
-                "its start argument changed (it was integer (uint64), is object), and no child spec that is known here did: supervisors start it with the old one"
+                Mode::Up,
+                "its start argument changed (it was integer (uint64), is object), and no child spec that is known here did: supervisors start it with that of 1.0.0"
+            ),
+            (
+                "message_not_taken",
+                Mode::Down,
+                "1.0.0 does not take a call of 2.0.0: `reset` is gone; one that waits ends its receiver, unless the release before reads it already"
+            ),
+            (
+                "message_not_taken",
+                Mode::Down,
+                "1.0.0 does not take a cast of 2.0.0: `reset` is gone; one that waits ends its receiver, unless the release before reads it already"
+            ),
+            (
+                "reply_changed",
+                Mode::Down,
+                "callers built with 2.0.0 do not read the replies of 1.0.0: it was integer (uint64), is string"
+            ),
+            (
+                "args_changed",
+                Mode::Down,
+                "its start argument changed (it was object, is integer (uint64)), and no child spec that is known here did: supervisors start it with that of 2.0.0"
             ),
         ]
     );
+}
+
+/// Returns what is found of a server, by class and direction, and what its module says both ways. Of each type there is the
+/// form that it is read in and the one that it is written in.
+fn crossing(
+    spoken: &str,
+    old: [&[&str]; 2],
+    new: [&[&str]; 2],
+) -> (Vec<(&'static str, Mode)>, [Vec<String>; 2]) {
+    let side = |[read, written]: [&[&str]; 2]| {
+        let (own, other) = if spoken == "reply" { (written, read) } else { (read, written) };
+        json!({ "m": server(&json!({
+            "state": {"type": "null"}, spoken: fields(own), "other": {spoken: fields(other)},
+        })) })
+    };
+    let mut diff = compared(&side(old), &side(new), None);
+    let module = diff.apps[0].modules.remove(0);
+    let found = diff.findings.iter().filter(|finding| finding.class != "no_appup");
+    let found = found.map(|finding| (finding.class, finding.direction.unwrap())).collect();
+    (found, [module.interface, module.interface_down])
+}
+
+#[test]
+fn what_is_written_is_compared_with_what_is_read_on_either_way() {
+    let without: [&[&str]; 2] = [&["n"], &["n"]];
+    // serde's `default`: always written, and not needed to be read.
+    let with_default: [&[&str]; 2] = [&["n", "m?"], &["n", "m"]];
+    let required: [&[&str]; 2] = [&["n", "m"], &["n", "m"]];
+    let none = || (Vec::new(), [Vec::new(), Vec::new()]);
+    for spoken in ["call", "cast", "info", "reply"] {
+        assert_eq!(crossing(spoken, without, with_default), none(), "{spoken}");
+        assert_eq!(crossing(spoken, with_default, without), none(), "{spoken}");
+        assert_eq!(crossing(spoken, with_default, required), none(), "{spoken}: it was always written");
+    }
+    let missing = |word: &str| vec![format!("{word}: `m` is new and has no default")];
+    let (call, reply) = (missing("call"), missing("reply"));
+    let not_taken = |mode| vec![("message_not_taken", mode)];
+    assert_eq!(crossing("call", without, required), (not_taken(Mode::Up), [call.clone(), Vec::new()]));
+    assert_eq!(crossing("call", required, without), (not_taken(Mode::Down), [Vec::new(), call]));
+    // A reply crosses the other way: the callers left behind read it.
+    let changed = |mode| vec![("reply_changed", mode)];
+    assert_eq!(crossing("reply", without, required), (changed(Mode::Down), [Vec::new(), reply.clone()]));
+    assert_eq!(crossing("reply", required, without), (changed(Mode::Up), [reply, Vec::new()]));
 }
 
 #[test]
