@@ -7,6 +7,7 @@
 //! raise    looks at the dirty ones, and waits until they rest: the pause begins
 //! convert  the dirty ones
 //! switch   flips
+//! serve    lets members answer what waits for them though they are held: a child that starts
 //! lower    wakes who was parked: the pause ends
 //! sweep    moves the shadows in, O(N)
 //! ```

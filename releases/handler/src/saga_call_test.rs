@@ -169,6 +169,31 @@ fn what_cannot_be_ended_after_the_switch_is_a_warning_and_a_start_or_call_that_f
 }
 
 #[test]
+fn a_child_starts_while_members_are_held_and_where_it_fails_they_go_on_and_nothing_else_is_done() {
+    let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
+        { update = \"counter\", change = { advanced = 1 } },\n\
+        { apply = \"supervisor:restart_child\", args = [\"shop\", \"c\"] },\n\
+        { apply = \"supervisor:delete_child\", args = [\"shop\", \"d\"] } ]\n";
+    let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
+    let program = road(Some(&old()), &new, InstallOptions::default());
+    // The fake node does not start it unless members are held.
+    let mut fake = shop();
+    let report = run(&mut fake, &program);
+    let [start, end] =
+        ["supervisor:restart_child(\"shop\", \"c\")", "supervisor:delete_child(\"shop\", \"d\")"];
+    assert_eq!((report.failure, &*quiet(&fake).applied), (None, &[start.to_owned(), end.to_owned()][..]));
+
+    let at = fake.calls.iter().position(|call| *call == "call").unwrap();
+    let mut fake = shop();
+    fake.failing = BTreeSet::from([at]);
+    let report = run(&mut fake, &program);
+    let failed = report.failure.map(|failure| failure.title);
+    assert_eq!((report.outcome, failed), (Outcome::Installed, Some(format!("apply {start}"))));
+    // Nobody is held any more: it is looked at there.
+    assert_eq!(quiet(&fake).applied, [""; 0]);
+}
+
+#[test]
 fn a_function_of_a_module_that_nobody_has_is_an_obstacle() {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ apply = \"hepler:prepare\", args = [] }]\n";
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
