@@ -27,14 +27,14 @@ struct Limits {
 const CRATES: &[Limits] = &[
     Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 1, banners: 0 },
     Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 19, long: 2, banners: 1 },
-    Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 12, long: 5, banners: 0 },
-    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 0, banners: 0 },
-    Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 6, long: 1, banners: 0 },
-    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 21, long: 3, banners: 8 },
+    Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
+    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 1, banners: 0 },
+    Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3, long: 0, banners: 0 },
+    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 27, long: 0, banners: 4 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
-    Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 12, long: 3, banners: 0 },
-    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 14, long: 2, banners: 0 },
-    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 1, banners: 0 },
+    Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13, long: 0, banners: 0 },
+    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 18, long: 3, banners: 0 },
+    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 27, long: 0, banners: 0 },
 ];
 
 /// What each wing may know is at the top of its front file.
@@ -89,9 +89,12 @@ fn every_module_of_a_crate_with_floors_is_on_one() {
 /// The path of a module inside its crate; empty for the root.
 type Module = Vec<String>;
 
-/// The source of one crate, without its tests.
+/// The source of one crate.
 struct Source {
+    /// Without those of tests.
     files: BTreeMap<Module, File>,
+    /// How many lines each file has, those of tests too.
+    lines: BTreeMap<Module, usize>,
 }
 
 struct File {
@@ -105,6 +108,7 @@ impl Source {
         let mut files = BTreeMap::new();
         read_folder(&root, &root, &mut files);
         assert!(!files.is_empty(), "{folder} has source files");
+        let lines = files.iter().map(|(path, text)| (path.clone(), text.lines().count())).collect();
         let tests: Vec<Module> =
             files.iter().flat_map(|(path, text)| test_modules(text).map(|name| child(path, &name))).collect();
         files.retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));
@@ -116,7 +120,10 @@ impl Source {
                 .collect();
             File { text, imports }
         };
-        Self { files: files.into_iter().map(|(path, text)| (path.clone(), file(&path, text))).collect() }
+        Self {
+            files: files.into_iter().map(|(path, text)| (path.clone(), file(&path, text))).collect(),
+            lines,
+        }
     }
 
     /// Returns the imports that run from a floor to a higher one.
@@ -151,11 +158,8 @@ impl Source {
     }
 
     fn long(&self) -> Vec<String> {
-        let lines = self.files.iter().map(|(path, file)| (path, file.text.lines().count()));
-        lines
-            .filter(|(_, lines)| *lines > LINES_MAX)
-            .map(|(path, lines)| format!("{} has {lines} lines", path.join("::")))
-            .collect()
+        let long = self.lines.iter().filter(|(_, lines)| **lines > LINES_MAX);
+        long.map(|(path, lines)| format!("{} has {lines} lines", path.join("::"))).collect()
     }
 
     fn banners(&self) -> Vec<String> {

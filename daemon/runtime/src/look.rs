@@ -6,4 +6,4 @@ pub(crate) mod census;
 pub(crate) mod details;
 pub(crate) mod inspect;
 pub(crate) mod sys;
-pub(crate) mod top;
+pub(crate) mod trace;

@@ -4,11 +4,13 @@
 
 pub(crate) mod batch;
 pub(crate) mod body;
+pub(crate) mod card;
 pub(crate) mod current;
 pub(crate) mod custody;
 pub(crate) mod debug;
 pub(crate) mod gate;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod registry;
 pub(crate) mod rows;
 pub(crate) mod shadow;

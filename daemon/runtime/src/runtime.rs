@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::look::inspect::ProcessInfo;
-use crate::process::body::{Answer, Env, Mail, RequestKind, Signal, Watch};
+use crate::look::inspect::{self, ProcessInfo};
+use crate::process::body::{Answer, Signal, Watch};
+use crate::process::card::Env;
+use crate::process::mail::{Mail, RequestKind};
 use crate::tree::application;
 use crate::tree::supervisor;
 use crate::upgrade::Upgrade;
@@ -159,7 +161,7 @@ impl Runtime {
         if let Some(answer) = self.world.wait_for(answer, deadline) {
             return answer;
         }
-        let starting = self.world.starting_children(supervisor);
+        let starting = inspect::starting_children(&self.world, supervisor);
         self.kill(&starting, Instant::now() + 2 * ABANDON_AFTER);
         let late = if starting.is_empty() { None } else { answer.recv_timeout(KILL_GRACE).ok() };
         // It says that its child was killed, which is not the reason.

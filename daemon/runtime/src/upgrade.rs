@@ -20,7 +20,10 @@
 //! **Knows** every wing below: the gate and the claims of `process`, the workers of `pool`, supervisors of `tree`.
 
 pub(crate) mod by_hand;
+pub(crate) mod conversion;
 pub(crate) mod convert;
+mod members;
+pub(crate) mod pause;
 pub(crate) mod sweep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,9 +32,12 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use self::convert::{Conversion, ConvertError, Converted, Done, Order, Passage};
-use crate::process::body::{Answer, Card};
-use crate::process::gate::{self, Gate, LOOK_EVERY, Member, Processes, Round};
+use self::conversion::{Conversion, ConvertError, Converted, Passage};
+use self::convert::{Done, Order};
+use self::members::{Members, Todo};
+use self::pause::Pause;
+use crate::process::body::Answer;
+use crate::process::gate::{Gate, LOOK_EVERY, Member, Processes, Round};
 use crate::process::shadow::Fate;
 use crate::process::slot::Rest;
 use crate::tree::supervisor::Change;
@@ -47,19 +53,6 @@ const ROUNDS: usize = 3;
 /// So few dirty processes are converted inside the pause rather than in another round: it takes well below a
 /// millisecond.
 const FEW: usize = 128;
-
-/// How long members were held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pause {
-    /// Median.
-    pub p50: Duration,
-    /// 99th percentile.
-    pub p99: Duration,
-    /// Longest.
-    pub max: Duration,
-    /// How many were held: members and their supervisors.
-    pub processes: usize,
-}
 
 /// What a pre-copy came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,76 +98,6 @@ pub struct Upgrade {
     left: Vec<Pid>,
     /// Children, by supervisor and id, that are deleted right after the switch.
     leaving: Arc<[(Pid, Bytes)]>,
-}
-
-/// The members of an upgrade, by module.
-#[derive(Default, Clone)]
-struct Members(HashMap<String, Vec<Pid>>);
-
-impl Members {
-    /// Adds a process of that module; one whose state cannot be converted is none.
-    fn add(&mut self, module: Option<&str>, pid: Pid) {
-        let Some(module) = module else { return };
-        match self.0.get_mut(module) {
-            Some(pids) => pids.push(pid),
-            None => drop(self.0.insert(module.to_owned(), vec![pid])),
-        }
-    }
-
-    fn of(&self, module: &str) -> &[Pid] {
-        self.0.get(module).map_or(&[], Vec::as_slice)
-    }
-
-    fn len(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Pid> + Clone {
-        self.0.values().flatten().copied()
-    }
-}
-
-/// Whom a round of pre-copy goes over.
-#[derive(Default)]
-struct Todo {
-    /// Whose states are to be converted.
-    members: Members,
-    /// Who is only held: supervisors of members, and members that were given up.
-    held: Vec<Pid>,
-}
-
-/// The codes met while members are looked for. Thousands of processes share a few, so each name is looked up once.
-struct Codes<'a> {
-    gate: &'a Gate,
-    /// Code that is to become current. Who runs it already, as processes of a restarted app do, has nothing to change.
-    staged: &'a [Arc<Code>],
-    met: Vec<Met>,
-    last: usize,
-}
-
-struct Met {
-    code: Arc<Code>,
-    is_member: bool,
-    /// Its processes, if such processes are members, and their parents.
-    found: Vec<(Pid, Pid)>,
-}
-
-impl Codes<'_> {
-    fn note(&mut self, pid: Pid, card: &Card) {
-        let is_its = |met: &Met| Arc::ptr_eq(&met.code, &card.code);
-        if !self.met.get(self.last).is_some_and(is_its) {
-            self.last = self.met.iter().position(is_its).unwrap_or_else(|| {
-                let is_new = self.staged.iter().any(|staged| Arc::ptr_eq(staged, &card.code));
-                let is_member = !is_new && self.gate.is_member(card.stateful_module());
-                self.met.push(Met { code: Arc::clone(&card.code), is_member, found: Vec::new() });
-                self.met.len() - 1
-            });
-        }
-        let met = &mut self.met[self.last];
-        if met.is_member {
-            met.found.push((pid, card.parent));
-        }
-    }
 }
 
 impl fmt::Debug for Upgrade {
@@ -263,7 +186,7 @@ impl Upgrade {
     ) {
         let gate = self.world.gate.build(modules.into_iter().map(str::to_owned).collect());
         // The gate listens already: whoever is born while members are looked for makes itself known.
-        (self.members, self.supervisors) = self.find_members(&gate, include);
+        (self.members, self.supervisors) = members::find(&self.world, &gate, include);
         gate.oversee(&self.supervisors);
         (self.is_unseen, self.newborn, self.left) = (true, Vec::new(), Vec::new());
         let mut newborn: HashSet<Pid> = gate.newborn().into_iter().collect();
@@ -440,29 +363,6 @@ impl Upgrade {
         }
     }
 
-    /// Returns the members and their direct supervisors. `include` is asked when no process is locked: it may look at
-    /// them.
-    fn find_members(&self, gate: &Gate, include: impl Fn(Pid, Option<Pid>) -> bool) -> (Members, Vec<Pid>) {
-        let staged = self.world.code.all_staged();
-        let begin = || Codes { gate, staged: &staged, met: Vec::new(), last: 0 };
-        let (mut members, mut parents) = (Members::default(), Vec::new());
-        for Met { code, mut found, .. } in
-            self.world.survey(begin, Codes::note).into_iter().flat_map(|codes| codes.met)
-        {
-            found.retain(|(pid, parent)| include(*pid, (*parent != Pid::NONE).then_some(*parent)));
-            if !found.is_empty() {
-                members
-                    .0
-                    .entry(code.name().to_owned())
-                    .or_default()
-                    .extend(found.iter().map(|(pid, _)| *pid));
-                parents.extend(found.into_iter().map(|(_, parent)| parent));
-            }
-        }
-        let supervisors = gate::supervisors_of(parents.into_iter(), members.iter());
-        (members, supervisors)
-    }
-
     /// Notes children, by supervisor and id, that are deleted right after the switch: the code that is to come need not
     /// take their start arguments.
     pub fn leave(&mut self, children: Vec<(Pid, Bytes)>) {
@@ -597,16 +497,5 @@ impl Upgrade {
 impl Drop for Upgrade {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl Pause {
-    /// `held` is of those that came to rest later; `clean` others rested all the time from the raise on.
-    fn of(mut held: Vec<Duration>, clean: usize, whole: Duration) -> Self {
-        held.sort_unstable();
-        let processes = held.len() + clean;
-        let Some(last) = processes.checked_sub(1) else { return Self::default() };
-        let at = |per_cent: usize| held.get(last * per_cent / 100).copied().unwrap_or(whole);
-        Self { p50: at(50), p99: at(99), max: at(100), processes }
     }
 }

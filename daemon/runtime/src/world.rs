@@ -5,7 +5,6 @@
 pub(crate) mod applications;
 pub(crate) mod change;
 pub mod context;
-pub(crate) mod crashes;
 mod gate;
 pub(crate) mod journal;
 mod owners;
@@ -27,8 +26,10 @@ use crate::pool::blocking::Spare;
 use crate::pool::scheduler::Scheduler;
 use crate::pool::stuck::Stuck;
 use crate::pool::timer::{Goes, Timers};
-use crate::process::body::{Answer, Body, Card, Env, Mail, Process, RequestKind, Signal, Watch};
+use crate::process::body::{Answer, Body, Process, Signal, Watch};
+use crate::process::card::{Card, Env};
 use crate::process::gate::GateHouse;
+use crate::process::mail::{Mail, RequestKind};
 use crate::process::registry::Registry;
 use crate::process::shadow::Fates;
 use crate::process::slot::{Room, Slot, Unposted, Wake};
@@ -40,8 +41,7 @@ use crate::words::exit::Exit;
 use crate::words::figures::{Counters, Figures};
 use crate::words::pid::Pid;
 use crate::world::applications::Applications;
-use crate::world::crashes::Crashes;
-use crate::world::journal::Journal;
+use crate::world::journal::{Crashes, Journal};
 use crate::world::trace::Tracer;
 
 /// What is done with the answer to a request from outside.

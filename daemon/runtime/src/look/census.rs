@@ -1,10 +1,16 @@
 //! Counting the processes of a node, of which there may be a million: one look at each, nothing copied, nobody asked.
+//!
+//! Who has the node's threads is found out by looking at them again and again. OTP: the reductions of etop. Nothing is
+//! counted while nobody asks, so a message pays nothing for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ptr;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::process::body::{Card, Env};
+use crate::look::details::timers;
+use crate::process::card::{Card, Env};
 use crate::process::slot::Hold;
 use crate::words::code_server::Code;
 use crate::words::pid::Pid;
@@ -66,37 +72,57 @@ impl Count {
     }
 }
 
-impl World {
-    /// Counts what there is. What begins or ends meanwhile counts or not.
-    pub(crate) fn census(&self) -> Census {
-        let (mut count, mut census) = (Count::default(), Census::default());
-        for (_, slot) in self.table.iter() {
-            slot.survey(|card, body, mail, hold| {
-                let queued = mail + body.map_or(0, |body| body.inbox.len());
-                census.queued += queued;
-                census.longest = census.longest.max(queued);
-                *count.app(&card.app) += 1;
-                let share = count.share(&card.code);
-                share.processes += 1;
-                share.waiting += u64::from(hold.has(Hold::WAITING));
-            });
-        }
-        for target in self.timers() {
-            self.card_of(target, |card| count.share(&card.code).timers += 1);
-        }
-        for port in self.ports.list() {
-            self.card_of(port.owner, |card| count.share(&card.code).ports += 1);
-        }
-        for (app, number) in count.apps.into_values() {
-            *census.apps.entry(app.name.clone()).or_default() += number;
-        }
-        census.code = count.code.into_values().map(|(_, share)| share).collect();
-        census
+/// Counts what there is. What begins or ends meanwhile counts or not.
+pub(crate) fn count(world: &World) -> Census {
+    let (mut count, mut census) = (Count::default(), Census::default());
+    for (_, slot) in world.table.iter() {
+        slot.survey(|card, body, mail, hold| {
+            let queued = mail + body.map_or(0, |body| body.inbox.len());
+            census.queued += queued;
+            census.longest = census.longest.max(queued);
+            *count.app(&card.app) += 1;
+            let share = count.share(&card.code);
+            share.processes += 1;
+            share.waiting += u64::from(hold.has(Hold::WAITING));
+        });
     }
+    for target in timers(world) {
+        card_of(world, target, |card| count.share(&card.code).timers += 1);
+    }
+    for port in world.ports.list() {
+        card_of(world, port.owner, |card| count.share(&card.code).ports += 1);
+    }
+    for (app, number) in count.apps.into_values() {
+        *census.apps.entry(app.name.clone()).or_default() += number;
+    }
+    census.code = count.code.into_values().map(|(_, share)| share).collect();
+    census
+}
 
-    fn card_of(&self, pid: Pid, look: impl FnOnce(&Card)) {
-        if let Some(slot) = self.slot(pid) {
-            slot.card(pid.generation, |card| look(card));
+fn card_of(world: &World, pid: Pid, look: impl FnOnce(&Card)) {
+    if let Some(slot) = world.slot(pid) {
+        slot.card(pid.generation, |card| look(card));
+    }
+}
+
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(1);
+
+/// Looks for so long; returns for which part of the time each process was seen to run. 1 is one thread all the time.
+pub(crate) fn sample(world: &World, time: Duration) -> HashMap<Pid, f64> {
+    let until = Instant::now() + time;
+    let mut seen: HashMap<Pid, u32> = HashMap::new();
+    let mut looks = 0;
+    loop {
+        for slot in world.scheduler.running() {
+            let place = world.table.slot(slot);
+            let pid = place.and_then(|place| place.card_any(|generation, _| Pid { slot, generation }));
+            pid.into_iter().for_each(|pid| *seen.entry(pid).or_default() += 1);
         }
+        looks += 1;
+        if Instant::now() >= until {
+            return seen.into_iter().map(|(pid, times)| (pid, f64::from(times) / f64::from(looks))).collect();
+        }
+        thread::sleep(EVERY);
     }
 }

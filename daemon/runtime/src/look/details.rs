@@ -1,7 +1,8 @@
 //! One process in full. OTP: `erlang:process_info/1`.
 
-use crate::look::inspect::ProcessInfo;
-use crate::process::body::{Body, Mail, RequestKind};
+use crate::look::inspect::{ProcessInfo, process};
+use crate::process::body::Body;
+use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{BodyKind, Bytes, From, Ref, TimerRef};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
@@ -48,36 +49,34 @@ pub enum Letter {
     Told(Bytes),
 }
 
-impl World {
-    /// Returns one process in full.
-    pub(crate) fn details(&self, pid: Pid) -> Option<ProcessDetails> {
-        let info = self.process(pid)?;
-        let (_, inside) = self.slot(pid)?.glance(pid.generation, |body, mail| Inside::of(body, mail))?;
-        Some(ProcessDetails { info, inside, timers: self.timers_to(pid) })
-    }
+/// Returns one process in full.
+pub(crate) fn of(world: &World, pid: Pid) -> Option<ProcessDetails> {
+    let info = process(world, pid)?;
+    let (_, inside) = world.slot(pid)?.glance(pid.generation, |body, mail| Inside::of(body, mail))?;
+    Some(ProcessDetails { info, inside, timers: timers_to(world, pid) })
+}
 
-    /// Returns to whom the pending timers of apps will send, one pid for each timer.
-    pub(crate) fn timers(&self) -> Vec<Pid> {
-        let mut targets = Vec::new();
-        self.timers.each(|_, what| {
-            if let Fire::Info(to, _) | Fire::Interval(to, _) = what {
-                targets.push(*to);
-            }
-        });
-        targets
-    }
+/// Returns to whom the pending timers of apps will send, one pid for each timer.
+pub(crate) fn timers(world: &World) -> Vec<Pid> {
+    let mut targets = Vec::new();
+    world.timers.each(|_, what| {
+        if let Fire::Info(to, _) | Fire::Interval(to, _) = what {
+            targets.push(*to);
+        }
+    });
+    targets
+}
 
-    fn timers_to(&self, pid: Pid) -> Vec<(TimerRef, Bytes)> {
-        let mut timers = Vec::new();
-        self.timers.each(|timer, what| {
-            if let Fire::Info(to, body) | Fire::Interval(to, body) = what
-                && *to == pid
-            {
-                timers.push((timer, body.clone()));
-            }
-        });
-        timers
-    }
+fn timers_to(world: &World, pid: Pid) -> Vec<(TimerRef, Bytes)> {
+    let mut timers = Vec::new();
+    world.timers.each(|timer, what| {
+        if let Fire::Info(to, body) | Fire::Interval(to, body) = what
+            && *to == pid
+        {
+            timers.push((timer, body.clone()));
+        }
+    });
+    timers
 }
 
 impl Inside {

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::process::body::{Body, Card, During, Process, Wait};
+use crate::process::body::{Body, During, Process, Wait};
+use crate::process::card::Card;
 use crate::process::rows::Child;
 use crate::process::slot::{Glance, Hold};
 use crate::tree::request::Listed;
@@ -129,151 +130,147 @@ pub struct Node {
     pub children: Vec<Self>,
 }
 
-impl World {
-    /// Returns one process.
-    pub(crate) fn process(&self, pid: Pid) -> Option<ProcessInfo> {
-        let slot = self.slot(pid)?;
-        let (glance, inside) = slot.glance(pid.generation, |body, _| {
-            let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
-            let ties = TiesInfo { links, traps_exits: body.trap_exit };
-            (ties, body.inbox.len(), CallbackInfo::parked(body))
-        })?;
-        let (ties, inbox, callback) = match inside {
-            Some((ties, inbox, callback)) => (Some(ties), inbox, callback),
-            None => (None, 0, self.computing(pid)),
-        };
-        let Card { code, app, parent, .. } = &*glance.card;
-        Some(ProcessInfo {
-            pid,
-            names: self.registry.names(pid),
-            app: app.name.clone(),
-            module: code.name().to_owned(),
-            version: code.module.version().to_owned(),
-            is_old: code.is_stale(),
-            behaviour: code.behaviour(),
-            status: status(&glance),
-            queued: glance.queued + inbox,
-            bound: glance.bound.map(|bound| (bound.max, bound.refused)),
-            callback,
-            parent: (*parent != Pid::NONE).then_some(*parent),
-            ties,
-        })
-    }
+/// Returns one process.
+pub(crate) fn process(world: &World, pid: Pid) -> Option<ProcessInfo> {
+    let slot = world.slot(pid)?;
+    let (glance, inside) = slot.glance(pid.generation, |body, _| {
+        let links = body.ties.as_ref().map(|ties| ties.links.clone()).unwrap_or_default();
+        let ties = TiesInfo { links, traps_exits: body.trap_exit };
+        (ties, body.inbox.len(), CallbackInfo::parked(body))
+    })?;
+    let (ties, inbox, callback) = match inside {
+        Some((ties, inbox, callback)) => (Some(ties), inbox, callback),
+        None => (None, 0, computing(world, pid)),
+    };
+    let Card { code, app, parent, .. } = &*glance.card;
+    Some(ProcessInfo {
+        pid,
+        names: world.registry.names(pid),
+        app: app.name.clone(),
+        module: code.name().to_owned(),
+        version: code.module.version().to_owned(),
+        is_old: code.is_stale(),
+        behaviour: code.behaviour(),
+        status: status(&glance),
+        queued: glance.queued + inbox,
+        bound: glance.bound.map(|bound| (bound.max, bound.refused)),
+        callback,
+        parent: (*parent != Pid::NONE).then_some(*parent),
+        ties,
+    })
+}
 
-    /// Returns the callback of a process that computes for long.
-    fn computing(&self, pid: Pid) -> Option<CallbackInfo> {
-        let since = self.scheduler.computes_since(pid.slot)?;
-        Some(CallbackInfo { about: None, since, waits_for: Vec::new() })
-    }
+/// Returns the callback of a process that computes for long.
+fn computing(world: &World, pid: Pid) -> Option<CallbackInfo> {
+    let since = world.scheduler.computes_since(pid.slot)?;
+    Some(CallbackInfo { about: None, since, waits_for: Vec::new() })
+}
 
-    /// Returns all processes, in order of place.
-    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
-        self.find(|_, _| true).into_iter().filter_map(|pid| self.process(pid)).collect()
-    }
+/// Returns all processes, in order of place.
+pub(crate) fn processes(world: &World) -> Vec<ProcessInfo> {
+    world.find(|_, _| true).into_iter().filter_map(|pid| process(world, pid)).collect()
+}
 
-    /// Returns the processes of these modules that no upgrade of a tree reaches: tasks and orphans.
-    pub(crate) fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
-        let is_outsider = |card: &Card| card.code.behaviour() == Behaviour::Task || card.is_orphan();
-        let found = self.find(|_, card| is_outsider(card) && modules.contains(&card.code.name()));
-        found.into_iter().filter_map(|pid| self.process(pid)).collect()
-    }
+/// Returns the processes of these modules that no upgrade of a tree reaches: tasks and orphans.
+pub(crate) fn outsiders(world: &World, modules: &[&str]) -> Vec<ProcessInfo> {
+    let is_outsider = |card: &Card| card.code.behaviour() == Behaviour::Task || card.is_orphan();
+    let found = world.find(|_, card| is_outsider(card) && modules.contains(&card.code.name()));
+    found.into_iter().filter_map(|pid| process(world, pid)).collect()
+}
 
-    /// Returns the supervisors of these modules; one that runs at this moment is not among them.
-    pub(crate) fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
-        let is_its = |card: &Card| {
-            card.code.behaviour() == Behaviour::Supervisor && modules.contains(&card.code.name())
-        };
-        let (mut found, mut busy) = (Vec::new(), Vec::new());
-        for pid in self.find(|_, card| is_its(card)) {
-            let look = |body: &Body| Supervisor::of(body.instance()?).map(Supervisor::supervised);
-            match self.slot(pid).and_then(|slot| slot.peek(pid.generation, |body| look(body))) {
-                Some(Some(supervised)) => found.push(supervised),
-                _ => busy.push(pid),
-            }
+/// Returns the supervisors of these modules; one that runs at this moment is not among them.
+pub(crate) fn supervised(world: &World, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
+    let is_its =
+        |card: &Card| card.code.behaviour() == Behaviour::Supervisor && modules.contains(&card.code.name());
+    let (mut found, mut busy) = (Vec::new(), Vec::new());
+    for pid in world.find(|_, card| is_its(card)) {
+        let look = |body: &Body| Supervisor::of(body.instance()?).map(Supervisor::supervised);
+        match world.slot(pid).and_then(|slot| slot.peek(pid.generation, |body| look(body))) {
+            Some(Some(supervised)) => found.push(supervised),
+            _ => busy.push(pid),
         }
-        (found, busy)
     }
+    (found, busy)
+}
 
-    /// Returns the tree below a process.
-    pub(crate) fn tree(&self, root: Pid) -> Option<Node> {
-        let process = self.process(root)?;
-        Some(Node {
+/// Returns the tree below a process.
+pub(crate) fn tree(world: &World, root: Pid) -> Option<Node> {
+    let process = process(world, root)?;
+    Some(Node {
+        id: None,
+        child: Child::Running(root),
+        module: process.module.clone(),
+        is_supervisor: process.behaviour == Behaviour::Supervisor,
+        children: children(world, root, Some(&process)),
+        process: Some(process),
+    })
+}
+
+fn children(world: &World, parent: Pid, process: Option<&ProcessInfo>) -> Vec<Node> {
+    match process {
+        Some(process) if process.behaviour == Behaviour::GenEvent => handlers(world, process),
+        _ => rows(world, parent),
+    }
+}
+
+/// Returns the handlers of an event manager; no table names them, but they are linked to it.
+fn handlers(world: &World, manager: &ProcessInfo) -> Vec<Node> {
+    let linked = match &manager.ties {
+        Some(ties) => ties.links.clone(),
+        None => world.find(|_, card| card.parent == manager.pid),
+    };
+    let below = linked.into_iter().filter_map(|pid| process(world, pid));
+    below
+        .filter(|info| info.parent == Some(manager.pid))
+        .map(|info| Node {
             id: None,
-            child: Child::Running(root),
-            module: process.module.clone(),
-            is_supervisor: process.behaviour == Behaviour::Supervisor,
-            children: self.children(root, Some(&process)),
-            process: Some(process),
+            child: Child::Running(info.pid),
+            module: info.module.clone(),
+            is_supervisor: false,
+            children: Vec::new(),
+            process: Some(info),
         })
-    }
+        .collect()
+}
 
-    fn children(&self, parent: Pid, process: Option<&ProcessInfo>) -> Vec<Node> {
-        match process {
-            Some(process) if process.behaviour == Behaviour::GenEvent => self.handlers(process),
-            _ => self.rows(parent),
-        }
-    }
+fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
+    let rows =
+        world.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
+    // Copied out first: below, other places are locked.
+    let Some(rows) = rows.flatten().map(|rows| rows.read().clone()) else { return Vec::new() };
+    rows.iter()
+        .map(|row| {
+            let pid = row.child.pid();
+            let process = pid.and_then(|pid| process(world, pid));
+            Node {
+                id: rows.id(row).map(<[u8]>::to_vec),
+                child: row.child,
+                module: row.spec.module.clone(),
+                is_supervisor: row.spec.kind == crate::words::child_spec::ChildType::Supervisor,
+                children: pid.map(|pid| children(world, pid, process.as_ref())).unwrap_or_default(),
+                process,
+            }
+        })
+        .collect()
+}
 
-    /// Returns the handlers of an event manager; no table names them, but they are linked to it.
-    fn handlers(&self, manager: &ProcessInfo) -> Vec<Node> {
-        let linked = match &manager.ties {
-            Some(ties) => ties.links.clone(),
-            None => self.find(|_, card| card.parent == manager.pid),
-        };
-        let below = linked.into_iter().filter_map(|pid| self.process(pid));
-        below
-            .filter(|info| info.parent == Some(manager.pid))
-            .map(|info| Node {
-                id: None,
-                child: Child::Running(info.pid),
-                module: info.module.clone(),
-                is_supervisor: false,
-                children: Vec::new(),
-                process: Some(info),
-            })
-            .collect()
-    }
+/// Returns the children of a supervisor whose init it waits for.
+pub(crate) fn starting_children(world: &World, supervisor: Pid) -> Vec<Pid> {
+    let rows =
+        world.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
+    let starting = |child: Child| match child {
+        Child::Starting(pid) => Some(pid),
+        _ => None,
+    };
+    let rows = rows.flatten();
+    rows.map(|rows| rows.read().iter().filter_map(|row| starting(row.child)).collect()).unwrap_or_default()
+}
 
-    fn rows(&self, supervisor: Pid) -> Vec<Node> {
-        let rows =
-            self.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
-        // Copied out first: below, other places are locked.
-        let Some(rows) = rows.flatten().map(|rows| rows.read().clone()) else { return Vec::new() };
-        rows.iter()
-            .map(|row| {
-                let pid = row.child.pid();
-                let process = pid.and_then(|pid| self.process(pid));
-                Node {
-                    id: rows.id(row).map(<[u8]>::to_vec),
-                    child: row.child,
-                    module: row.spec.module.clone(),
-                    is_supervisor: row.spec.kind == crate::words::child_spec::ChildType::Supervisor,
-                    children: pid.map(|pid| self.children(pid, process.as_ref())).unwrap_or_default(),
-                    process,
-                }
-            })
-            .collect()
-    }
-
-    /// Returns the children of a supervisor, latest started first. `None` for other processes.
-    /// Returns the children of a supervisor whose init it waits for.
-    pub(crate) fn starting_children(&self, supervisor: Pid) -> Vec<Pid> {
-        let rows =
-            self.slot(supervisor).and_then(|slot| slot.card(supervisor.generation, |card| card.rows.clone()));
-        let starting = |child: Child| match child {
-            Child::Starting(pid) => Some(pid),
-            _ => None,
-        };
-        let rows = rows.flatten();
-        rows.map(|rows| rows.read().iter().filter_map(|row| starting(row.child)).collect())
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
-        let rows = self.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
-        let rows = rows.read();
-        Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
-    }
+/// Returns the children of a supervisor, latest started first; `None` for other processes.
+pub(crate) fn which_children(world: &World, supervisor: Pid) -> Option<Vec<Listed>> {
+    let rows = world.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
+    let rows = rows.read();
+    Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
 }
 
 fn status(glance: &Glance<Process>) -> Status {

@@ -7,6 +7,9 @@
 //!
 //! App code runs, and app values drop, on these threads only, so that each of them can be replaced.
 
+mod watchdog;
+mod worker;
+
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,10 +19,11 @@ use std::time::{Duration, Instant};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use parking_lot::RwLock;
 
+use self::watchdog::{look, watch};
+use self::worker::work;
 use crate::pool::sleepers::Sleepers;
 use crate::process::body::Body;
-use crate::process::current::{self, Current};
-use crate::words::contain::contained;
+use crate::process::current::Current;
 
 /// Work on the pool that belongs to no process.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -404,244 +408,8 @@ fn settle<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     }
 }
 
-impl Here {
-    /// Puts a number into the slot. What it displaces is offered to others; the slot itself is not, for waking a
-    /// thread costs more than most callbacks.
-    fn push(&self, number: u32, shared: &Shared) {
-        let displaced = self.worker.lifo.load(Ordering::Relaxed);
-        self.worker.lifo.store(number + 1, Ordering::Relaxed);
-        if displaced != EMPTY {
-            self.deque.push(displaced - 1);
-            shared.sleepers.wake_one();
-        }
-    }
-
-    fn take_lifo(&self) -> Option<u32> {
-        let number = self.worker.lifo.load(Ordering::Relaxed);
-        (number != EMPTY).then(|| {
-            self.worker.lifo.store(EMPTY, Ordering::Relaxed);
-            number - 1
-        })
-    }
-
-    fn next(&self, shared: &Shared) -> Option<u32> {
-        let picks = self.picks.get().wrapping_add(1);
-        self.picks.set(picks);
-        if picks.is_multiple_of(INJECTOR_EVERY)
-            && let Some(number) = settle(|| shared.injector.steal())
-        {
-            return Some(number);
-        }
-        if self.lifo_hits.get() < LIFO_BUDGET
-            && let Some(number) = self.take_lifo()
-        {
-            self.lifo_hits.set(self.lifo_hits.get() + 1);
-            return Some(number);
-        }
-        self.lifo_hits.set(0);
-        // Others are robbed when there is nothing left here.
-        self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
-    }
-
-    /// Hands everything over before the thread ends.
-    fn give_up(&self, shared: &Shared) {
-        while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
-            shared.injector.push(number);
-            shared.sleepers.wake_one();
-        }
-    }
-}
-
-/// Returns the system's number of the calling thread.
-fn system_number() -> Option<i32> {
-    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
-}
-
-fn work(shared: &Arc<Shared>, here: Here) {
-    let worker = Arc::clone(&here.worker);
-    worker.thread.get_or_init(thread::current);
-    if let Some(number) = system_number() {
-        worker.number.get_or_init(|| number);
-    }
-    current::run_in(&worker.current);
-    HERE.with(|cell| {
-        let here = cell.get_or_init(|| here);
-        // A panic ends the job that it happens in, and the worker goes on with the next.
-        while contained(|| work_on(shared, here)).is_err() {
-            worker.came_back();
-            // Should the next job panic as well, the others are left some time.
-            thread::sleep(WATCH_EVERY);
-        }
-        here.give_up(shared);
-    });
-    // Not left to the end of the thread: with the node go values of apps, which may still ask this thread for something.
-    shared.rest();
-    shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
-    shared.remove_worker(worker.id);
-}
-
-/// Works until the worker is retired or the node stops.
-fn work_on(shared: &Shared, here: &Here) {
-    let worker = &here.worker;
-    while !worker.retired.load(Ordering::Relaxed) && !shared.stopping.load(Ordering::Relaxed) {
-        if worker.called.load(Ordering::Relaxed) && worker.called.swap(false, Ordering::Acquire) {
-            worker.busy(EMPTY, || shared.errand.get().map_or((), |errand| errand()));
-        }
-        work_once(shared, here);
-    }
-}
-
-fn work_once(shared: &Shared, here: &Here) {
-    for _ in 0..SPINS {
-        if here.worker.called.load(Ordering::Relaxed) {
-            return;
-        }
-        // Jobs share the pool with processes: one look at them for each look at the injector.
-        let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
-        if job_first && run_job(shared, here) {
-            here.picks.set(here.picks.get().wrapping_add(1));
-            return;
-        }
-        if let Some(number) = here.next(shared) {
-            return here.worker.busy(number + 1, || shared.run.get().map_or((), |run| run(number)));
-        }
-        if run_job(shared, here) {
-            return;
-        }
-        std::hint::spin_loop();
-    }
-    shared.sleep(here);
-}
-
-fn run_job(shared: &Shared, here: &Here) -> bool {
-    match settle(|| shared.jobs.steal()) {
-        Some(job) => {
-            here.worker.busy(EMPTY, job);
-            true
-        }
-        None => false,
-    }
-}
-
-impl Worker {
-    /// Runs something, visibly to the watchdog.
-    fn busy(&self, at: u32, work: impl FnOnce()) {
-        self.at.store(at, Ordering::Relaxed);
-        let runs = self.runs.load(Ordering::Relaxed);
-        self.runs.store(runs + 1, Ordering::Relaxed);
-        work();
-        self.runs.store(runs + 2, Ordering::Relaxed);
-    }
-
-    /// Notes that what it ran has ended by a panic.
-    fn came_back(&self) {
-        if self.running().is_some() {
-            self.runs.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns its callback, if that was compensated and has not come back.
-    fn stuck(&self) -> Option<Computing> {
-        let since = *self.since.get()?;
-        let at = self.at.load(Ordering::Relaxed);
-        let frames = || self.frames.get().cloned().unwrap_or_default();
-        (at != EMPTY).then(|| Computing { at: at - 1, since, frames: frames() })
-    }
-
-    /// Whether the watchdog has anything to find out about it.
-    fn is_watched(&self) -> bool {
-        !self.retired.load(Ordering::Relaxed) || !self.reported.load(Ordering::Relaxed)
-    }
-
-    fn running(&self) -> Option<u64> {
-        let runs = self.runs.load(Ordering::Relaxed);
-        (!runs.is_multiple_of(2)).then_some(runs)
-    }
-}
-
-/// What the watchdog has seen: which worker is inside which run, and since when.
-type Seen = Vec<(u64, u64, Instant)>;
-
-/// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
-/// another worker takes their place.
-fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
-    let mut seen = Seen::new();
-    while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
-        // After a panic the times of all that runs begin anew.
-        seen = contained(|| look(&shared, &seen)).unwrap_or_default();
-        let sleeps = shared.watchdog_sleeps();
-        drop(shared);
-        if sleeps {
-            thread::park();
-        }
-        thread::sleep(WATCH_EVERY);
-    }
-}
-
-fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
-    let now = Instant::now();
-    let workers = shared.workers.read().clone();
-    let mut running = Vec::new();
-    for worker in workers {
-        let Some(run) = worker.running() else { continue };
-        let since =
-            seen.iter().find(|(id, r, _)| (*id, *r) == (worker.id, run)).map_or(now, |&(_, _, since)| since);
-        running.push((worker.id, run, since));
-        if since == now {
-            continue;
-        }
-        let trapped = worker.lifo.load(Ordering::Relaxed);
-        if trapped != EMPTY {
-            shared.injector.push(trapped - 1);
-            shared.sleepers.wake_one();
-        }
-        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
-            worker.since.get_or_init(|| since);
-            shared.over_limit.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
-            shared.add_worker();
-        }
-        if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
-            // It reads files: others may need compensation meanwhile.
-            let shared = Arc::clone(shared);
-            spawn_thread("reld-report", move || shared.tell(&worker, run, since));
-        }
-    }
-    running
-}
-
 fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
     if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
         tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn a_watchdog_whose_look_panics_looks_again() {
-        let scheduler = Scheduler::new(1);
-        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), || ());
-        let (tell, looks) = mpsc::channel();
-        let shared = Arc::downgrade(&scheduler.shared);
-        let begin = Instant::now();
-        let dog = thread::spawn(move || {
-            watch(&shared, |_, seen| {
-                tell.send(seen.len()).unwrap_or(());
-                assert!(seen.is_empty(), "a bug in a look");
-                vec![(1, 1, begin)]
-            });
-        });
-        // A job that runs keeps the watchdog awake.
-        let (end, ends) = mpsc::channel::<()>();
-        scheduler.job(Box::new(move || ends.recv().unwrap_or(())));
-        let looked = [(); 4].map(|()| looks.recv_timeout(Duration::from_secs(10)));
-        assert_eq!(looked, [Ok(0), Ok(1), Ok(0), Ok(1)]);
-        drop((end, scheduler));
-        dog.join().expect("it ends with the pool");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::pool::scheduler::Computing;
-use crate::process::body::Card;
+use crate::process::card::Card;
 use crate::words::pid::Pid;
 
 /// App code that does not come back, and so holds a thread and its library. OTP has no such thing: the emulator

@@ -1,26 +1,20 @@
 //! What a process is made of.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
-use std::fmt;
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
-
-use crate::process::batch::Batch;
+use crate::process::card::Card;
 use crate::process::debug::Debug;
 use crate::process::gate::Round;
-use crate::process::rows::Rows;
+use crate::process::mail::Mail;
 use crate::process::shadow::Shadow;
 use crate::process::shown;
 use crate::process::slot::Kind;
-use crate::process::system::System;
 use crate::words::code::{Bytes, Callback, From, Instance, Ref, TimerRef};
-use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::words::term;
 
 /// The types that make up a process, for the claim protocol.
 pub(crate) struct Process;
@@ -63,116 +57,6 @@ pub(crate) fn spare_signals(buffer: Vec<Signal>) {
     }
 }
 
-/// What may be read of a process while it runs. Never changed: a process gets another one (`World::show`).
-#[derive(Clone)]
-pub(crate) struct Card {
-    pub(crate) code: Arc<Code>,
-    pub(crate) app: Arc<Env>,
-    /// Who started it and is told when it ends; [`Pid::NONE`] for nobody.
-    pub(crate) parent: Pid,
-    /// The children of a supervisor.
-    pub(crate) rows: Option<Arc<RwLock<Rows>>>,
-}
-
-thread_local! {
-    static CARDS: RefCell<Batch<Card>> = const { RefCell::new(Batch::new()) };
-}
-
-impl Card {
-    /// Returns the card of a process without children. Siblings are started, and upgraded, in a row: a batch shares one.
-    pub(crate) fn of(code: &Arc<Code>, app: &Arc<Env>, parent: Pid) -> Arc<Self> {
-        let is = |card: &Self| {
-            Arc::ptr_eq(&card.code, code)
-                && Arc::ptr_eq(&card.app, app)
-                && card.parent == parent
-                && card.rows.is_none()
-        };
-        let make = || Self { code: Arc::clone(code), app: Arc::clone(app), parent, rows: None };
-        CARDS.with_borrow_mut(|cards| cards.next(is, make))
-    }
-
-    /// Returns the card of the same process in other code.
-    pub(crate) fn with_code(&self, code: &Arc<Code>) -> Arc<Self> {
-        match &self.rows {
-            None => Self::of(code, &self.app, self.parent),
-            Some(_) => Arc::new(Self { code: Arc::clone(code), ..self.clone() }),
-        }
-    }
-
-    /// Returns the card of the same process with these children.
-    pub(crate) fn with_rows(&self, rows: &Arc<RwLock<Rows>>) -> Arc<Self> {
-        Arc::new(Self { rows: Some(Arc::clone(rows)), ..self.clone() })
-    }
-}
-
-/// The application that a process belongs to, as far as processes can see.
-#[derive(Debug, Default)]
-pub struct Env {
-    /// The application's name.
-    pub name: String,
-    /// Its environment: MessagePack values by key.
-    pub values: RwLock<HashMap<String, Bytes>>,
-}
-
-/// Which kind of request a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestKind {
-    /// An ordinary request to the module's `handle_call`.
-    Call,
-    /// A request to the runtime's supervisor.
-    Supervisor,
-    /// OTP: `prep_stop`, to the process of an application.
-    PrepStop,
-    /// OTP: `start_phase`, to the process of an application.
-    StartPhase,
-    /// OTP: `config_change`, to the process of an application.
-    ConfigChange,
-}
-
-/// What a process takes one after the other, in the order of arrival.
-#[derive(Debug)]
-pub(crate) enum Mail {
-    Call(RequestKind, From, Bytes),
-    Cast(Pid, Bytes),
-    Info(Pid, Bytes),
-    Exit(Pid, Exit),
-    Down(Ref, Pid, Exit),
-    /// What the node tells a process: MessagePack.
-    Told(Bytes),
-    /// The wait for nothing of that number is over.
-    Timeout(Ref),
-}
-
-impl Mail {
-    /// Returns what it is, who sent it if anybody did, and its body: MessagePack, empty for what has none.
-    pub(crate) fn parts(&self) -> (&'static str, Option<Pid>, &[u8]) {
-        match self {
-            Self::Call(_, from, body) => ("call", Some(from.caller), body),
-            Self::Cast(from, body) => ("cast", Some(*from), body),
-            Self::Info(from, body) => ("info", Some(*from), body),
-            Self::Exit(from, _) => ("exit", Some(*from), &[]),
-            Self::Down(_, from, _) => ("down", Some(*from), &[]),
-            Self::Told(body) => ("told", None, body),
-            Self::Timeout(_) => ("timeout", None, &[]),
-        }
-    }
-}
-
-/// For reports.
-impl fmt::Display for Mail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, from, body) = self.parts();
-        f.write_str(what)?;
-        if !body.is_empty() {
-            write!(f, " {}", term::shown(body))?;
-        }
-        match from {
-            Some(Pid::OUTSIDE) | None => Ok(()),
-            Some(from) => write!(f, " from {from}"),
-        }
-    }
-}
-
 /// A wait of a process for nothing to come. OTP: the time-out of `{noreply, State, Timeout}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idle {
@@ -192,6 +76,9 @@ pub enum Answer {
     /// The server ended, or was never there.
     Exit(Exit),
 }
+
+/// A request of the daemon to a process, done by the process's own thread at a callback boundary. OTP: system message.
+pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
 
 /// What reaches a process whatever holds it.
 pub(crate) enum Signal {

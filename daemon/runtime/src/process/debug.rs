@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use crate::process::body::Mail;
+use crate::process::mail::Mail;
 use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 

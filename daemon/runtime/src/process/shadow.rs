@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 
-use crate::process::body::Card;
+use crate::process::card::Card;
 use crate::words::code::Instance;
 
 /// What has become of an upgrade.

@@ -3,8 +3,8 @@
 //! For this the app's code runs, so on the pool only: at a boundary of the process itself, where it parks or crashes, or as
 //! a job. Of a module that hides nothing nothing is asked.
 
-use crate::process::body::{Mail, RequestKind};
 use crate::process::debug::{Logged, Way};
+use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{BodyKind, Bytes, Module};
 use crate::words::term;
 

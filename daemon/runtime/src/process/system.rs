@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::process::body::Body;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-
-/// A request of the daemon to a process, done by the process's own thread at a callback boundary. OTP: system message.
-pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
 
 /// Why a system message was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

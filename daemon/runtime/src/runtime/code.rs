@@ -12,7 +12,7 @@ use crate::words::code::Module;
 use crate::words::code_server::{CodeError, Place, Version};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::crashes::Crash;
+use crate::world::journal::Crash;
 use crate::world::run;
 
 /// What a purge came to.
@@ -91,7 +91,7 @@ impl Runtime {
     pub fn kill(&self, pids: &[Pid], deadline: Instant) {
         self.kill_until(pids, deadline.min(Instant::now() + ABANDON_AFTER));
         let mut left = pids.to_vec();
-        left.retain(|pid| self.world.process(*pid).is_some() && !run::end::abandon(&self.world, *pid));
+        left.retain(|pid| self.world.is_alive(*pid) && !run::end::abandon(&self.world, *pid));
         if !left.is_empty() {
             self.kill_until(&left, deadline);
         }

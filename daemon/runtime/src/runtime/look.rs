@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::Runtime;
 use crate::io::ets::TableInfo;
 use crate::io::port::{PortInfo, Sockets};
-use crate::look::census::Census;
+use crate::look::census::{self, Census};
 use crate::look::details::{self, ProcessDetails};
-use crate::look::inspect::{Node, ProcessInfo};
-use crate::look::top;
+use crate::look::inspect::{self, Node, ProcessInfo};
 use crate::pool::blocking::Blocking;
 use crate::pool::stuck::Stuck;
 use crate::process::shown;
@@ -26,7 +25,7 @@ impl Runtime {
     /// Looks for so long which processes run; returns for which part of the time each did, 1 being one thread all the
     /// time. Waits.
     pub fn sample(&self, time: Duration) -> HashMap<Pid, f64> {
-        top::sample(&self.world, time)
+        census::sample(&self.world, time)
     }
 
     /// Returns the process of a name.
@@ -36,7 +35,7 @@ impl Runtime {
 
     /// Returns one process.
     pub fn process(&self, pid: Pid) -> Option<ProcessInfo> {
-        self.world.process(pid)
+        inspect::process(&self.world, pid)
     }
 
     /// Returns the name of a process, or its pid where it has none.
@@ -47,13 +46,13 @@ impl Runtime {
 
     /// Returns one process in full.
     pub fn details(&self, pid: Pid) -> Option<ProcessDetails> {
-        self.world.details(pid)
+        details::of(&self.world, pid)
     }
 
     /// Returns one process in full, as people are shown it: what its module hides of its messages is hidden, and all of them
     /// where it does not say so in time.
     pub fn shown(&self, pid: Pid, timeout: Duration) -> Option<ProcessDetails> {
-        let details = self.world.details(pid)?;
+        let details = details::of(&self.world, pid)?;
         let code = self.world.slot(pid)?.card(pid.generation, |card| Arc::clone(&card.code))?;
         if !code.module.hides() {
             return Some(details);
@@ -71,28 +70,28 @@ impl Runtime {
 
     /// Returns all processes.
     pub fn processes(&self) -> Vec<ProcessInfo> {
-        self.world.processes()
+        inspect::processes(&self.world)
     }
 
     /// Counts processes, and what they have: with one look at each, so that a node with a million may be asked often.
     pub fn census(&self) -> Census {
-        self.world.census()
+        census::count(&self.world)
     }
 
     /// Returns the processes of these modules that no upgrade of a tree reaches: tasks, and behaviour processes that
     /// nobody supervises. Quick where there are none, however many processes there are.
     pub fn outsiders(&self, modules: &[&str]) -> Vec<ProcessInfo> {
-        self.world.outsiders(modules)
+        inspect::outsiders(&self.world, modules)
     }
 
     /// Returns the tree below a process.
     pub fn tree(&self, root: Pid) -> Option<Node> {
-        self.world.tree(root)
+        inspect::tree(&self.world, root)
     }
 
     /// Returns a supervisor's children, latest started first; `None` for other processes.
     pub fn which_children(&self, supervisor: Pid) -> Option<Vec<Listed>> {
-        self.world.which_children(supervisor)
+        inspect::which_children(&self.world, supervisor)
     }
 
     /// Returns the state of a process that rests, without asking it: `None` of one that runs, that has none, or whose
@@ -110,7 +109,7 @@ impl Runtime {
     /// Returns the supervisors of these modules as a code change would find them, and those that run at this moment and
     /// cannot be looked into.
     pub fn supervised(&self, modules: &[&str]) -> (Vec<Supervised>, Vec<Pid>) {
-        self.world.supervised(modules)
+        inspect::supervised(&self.world, modules)
     }
 
     /// Looks where a process computes that has done so for long, the innermost function first. Nothing for any other one.
@@ -150,7 +149,7 @@ impl Runtime {
 
     /// Returns to whom the pending timers of apps will send, one pid for each timer.
     pub fn timers(&self) -> Vec<Pid> {
-        self.world.timers()
+        details::timers(&self.world)
     }
 
     /// Returns the work on spare threads, oldest first.

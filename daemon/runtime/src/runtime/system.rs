@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::Runtime;
 use crate::look::sys::{self, SysStatus};
+use crate::look::trace::Tracing;
 use crate::process::debug::{Logged, Statistics};
 use crate::process::system::SysError;
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::trace::{Only, Traced, Tracing};
+use crate::world::trace::{Only, Traced};
 
 impl Runtime {
     /// Suspends a process. Waits. OTP: `sys:suspend/2`.

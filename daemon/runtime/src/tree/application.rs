@@ -12,7 +12,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::process::body::{Answer, Env, RequestKind, Signal, Watch};
+use crate::process::body::{Answer, Signal, Watch};
+use crate::process::card::Env;
+use crate::process::mail::RequestKind;
 use crate::words::code::{Bytes, StopCause};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::pool::lanes::Lanes;
-use crate::process::body::{Body, Card, Signal};
+use crate::process::body::{Body, Signal};
+use crate::process::card::Card;
 use crate::upgrade::convert::leave;
 use crate::words::code::Behaviour;
 use crate::words::pid::Pid;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::process::body::Env;
+use crate::process::card::Env;
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;

@@ -1,6 +1,7 @@
 //! The processes that a node's gate sees.
 
-use crate::process::body::{Body, Card};
+use crate::process::body::Body;
+use crate::process::card::Card;
 use crate::process::gate::Processes;
 use crate::process::slot::{GateNumber, Rest, Wake};
 use crate::words::code::{Behaviour, From};

@@ -1,5 +1,7 @@
-//! Who was born, who died and who kept a caller waiting too long while an upgrade was under way: trees are compared by
-//! it, not by walking them.
+//! What is noted of births and ends.
+//!
+//! The journal of an upgrade names those that were born or died while it was under way, or kept a caller waiting too
+//! long: trees are compared by it, not by walking them. The crashes are those since the node last came to new code.
 
 use parking_lot::Mutex;
 
@@ -81,6 +83,46 @@ impl Journal {
     pub(crate) fn died(&self, death: impl FnOnce() -> Death) {
         if let Some(entries) = self.entries.lock().as_mut() {
             entries.died.push(death());
+        }
+    }
+}
+
+/// How many are kept. Whoever asks wants to know whether anybody crashed, and who was first.
+const KEPT_MAX: usize = 32;
+
+/// A process that ended abnormally.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crash {
+    /// Who ended.
+    pub pid: Pid,
+    /// Its registered name, if it had one.
+    pub name: Option<String>,
+    /// Its module.
+    pub module: String,
+    /// The app that its module belongs to.
+    pub app: String,
+    /// Why.
+    pub exit: Exit,
+}
+
+/// The first crashes since a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Crashes(Mutex<Vec<Crash>>);
+
+impl Crashes {
+    /// Begins anew.
+    pub(crate) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    pub(crate) fn read(&self) -> Vec<Crash> {
+        self.0.lock().clone()
+    }
+
+    pub(crate) fn note(&self, crash: impl FnOnce() -> Crash) {
+        let mut kept = self.0.lock();
+        if kept.len() < KEPT_MAX {
+            kept.push(crash());
         }
     }
 }

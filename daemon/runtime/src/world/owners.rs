@@ -1,7 +1,8 @@
 //! The processes, as ports and tables see them.
 
 use crate::io::owners::Owners;
-use crate::process::body::{Answer, Mail};
+use crate::process::body::Answer;
+use crate::process::mail::Mail;
 use crate::words::code::{Bytes, Ref};
 use crate::words::pid::Pid;
 use crate::world::World;

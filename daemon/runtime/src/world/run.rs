@@ -27,9 +27,10 @@ use std::time::{Duration, Instant};
 
 use self::end::end;
 use crate::pool::timer::Goes;
-use crate::process::body::{Actor, Body, During, Mail, Process, Signal, spare_mail};
+use crate::process::body::{Actor, Body, During, Process, Signal, spare_mail};
 use crate::process::current;
 use crate::process::gate::{Admission, Entrant, Round};
+use crate::process::mail::Mail;
 use crate::process::slot::{GateNumber, Hold, Slot};
 use crate::words::code::{Behaviour, Event, From};
 use crate::words::contain::{Panicked, contained};

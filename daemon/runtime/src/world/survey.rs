@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::process::body::Card;
+use crate::process::card::Card;
 use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;

@@ -11,18 +11,16 @@
 //! What a process sends itself, timers included, is left out. Off by default; then it costs a look at a flag that nobody
 //! writes to, for each message.
 
-use std::sync::Arc;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::RwLock;
 
-use crate::process::body::{Mail, Signal};
+use crate::process::body::Signal;
+use crate::process::mail::Mail;
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::World;
 
 /// One thing that a process told another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,37 +101,6 @@ impl Only {
     }
 }
 
-/// Somebody looks; until this is dropped.
-#[derive(Debug)]
-pub struct Tracing(Weak<World>);
-
-impl Tracing {
-    /// Has `tell` called for what passes. It is called on the pool's threads, and must not wait. `None` while somebody else looks.
-    pub(crate) fn start(
-        world: &Arc<World>,
-        only: Only,
-        tell: impl Fn(Traced) + Send + Sync + 'static,
-    ) -> Option<Self> {
-        let tracer = &world.tracer;
-        let mut eye = tracer.eye.write();
-        if eye.is_some() {
-            return None;
-        }
-        *eye = Some(Eye { only, tell: Box::new(tell) });
-        tracer.on.store(true, Ordering::Relaxed);
-        Some(Self(Arc::downgrade(world)))
-    }
-}
-
-impl Drop for Tracing {
-    fn drop(&mut self) {
-        if let Some(world) = self.0.upgrade() {
-            world.tracer.on.store(false, Ordering::Relaxed);
-            *world.tracer.eye.write() = None;
-        }
-    }
-}
-
 /// Who looks, if anybody does.
 #[derive(Default)]
 pub(crate) struct Tracer {
@@ -147,6 +114,22 @@ struct Eye {
 }
 
 impl Tracer {
+    /// Has `tell` called for what passes; says whether nobody else looks already.
+    pub(crate) fn begin(&self, only: Only, tell: impl Fn(Traced) + Send + Sync + 'static) -> bool {
+        let mut eye = self.eye.write();
+        let is_free = eye.is_none();
+        if is_free {
+            *eye = Some(Eye { only, tell: Box::new(tell) });
+            self.on.store(true, Ordering::Relaxed);
+        }
+        is_free
+    }
+
+    pub(crate) fn end(&self) {
+        self.on.store(false, Ordering::Relaxed);
+        *self.eye.write() = None;
+    }
+
     /// Shows that mail is sent.
     pub(crate) fn mail(&self, to: Pid, mail: &Mail) {
         if !self.is_on() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Run;
-use crate::process::body::{Actor, Answer, During, Idle, Mail, RequestKind};
+use crate::process::body::{Actor, Answer, During, Idle};
 use crate::process::current;
+use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{Behaviour, Bytes, Event, From, Ref, Step, StopCause};
 use crate::words::exit::Exit;
 use crate::words::term;

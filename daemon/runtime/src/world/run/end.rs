@@ -7,8 +7,7 @@ use crate::process::body::{Actor, Answer, Body, During, Idle, Process, Signal, T
 use crate::process::slot::Slot;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
-use crate::world::crashes::Crash;
-use crate::world::journal::Death;
+use crate::world::journal::{Crash, Death};
 use crate::world::{World, change, context};
 
 /// Stops the timer that fires when an open request is due.

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::Run;
 use super::end::silence;
-use crate::process::body::{Answer, During, Mail, Signal, Wait, spare_signals};
+use crate::process::body::{Answer, During, Signal, Wait, spare_signals};
 use crate::process::link::{OnExit, on_exit};
+use crate::process::mail::Mail;
 use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;

@@ -1,0 +1,92 @@
+//! The watchdog: looks after workers that compute too long.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Instant;
+
+use super::{COMPUTE_LIMIT, EMPTY, REPORT_AFTER, Shared, WATCH_EVERY, spawn_thread};
+use crate::words::contain::contained;
+
+/// What the watchdog has seen: which worker is inside which run, and since when.
+type Seen = Vec<(u64, u64, Instant)>;
+
+/// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
+/// another worker takes their place.
+pub(super) fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
+    let mut seen = Seen::new();
+    while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
+        // After a panic the times of all that runs begin anew.
+        seen = contained(|| look(&shared, &seen)).unwrap_or_default();
+        let sleeps = shared.watchdog_sleeps();
+        drop(shared);
+        if sleeps {
+            thread::park();
+        }
+        thread::sleep(WATCH_EVERY);
+    }
+}
+
+pub(super) fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
+    let now = Instant::now();
+    let workers = shared.workers.read().clone();
+    let mut running = Vec::new();
+    for worker in workers {
+        let Some(run) = worker.running() else { continue };
+        let since =
+            seen.iter().find(|(id, r, _)| (*id, *r) == (worker.id, run)).map_or(now, |&(_, _, since)| since);
+        running.push((worker.id, run, since));
+        if since == now {
+            continue;
+        }
+        let trapped = worker.lifo.load(Ordering::Relaxed);
+        if trapped != EMPTY {
+            shared.injector.push(trapped - 1);
+            shared.sleepers.wake_one();
+        }
+        if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
+            worker.since.get_or_init(|| since);
+            shared.over_limit.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
+            shared.add_worker();
+        }
+        if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
+            // It reads files: others may need compensation meanwhile.
+            let shared = Arc::clone(shared);
+            spawn_thread("reld-report", move || shared.tell(&worker, run, since));
+        }
+    }
+    running
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::super::Scheduler;
+    use super::*;
+
+    #[test]
+    fn a_watchdog_whose_look_panics_looks_again() {
+        let scheduler = Scheduler::new(1);
+        scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), || ());
+        let (tell, looks) = mpsc::channel();
+        let shared = Arc::downgrade(&scheduler.shared);
+        let begin = Instant::now();
+        let dog = thread::spawn(move || {
+            watch(&shared, |_, seen| {
+                tell.send(seen.len()).unwrap_or(());
+                assert!(seen.is_empty(), "a bug in a look");
+                vec![(1, 1, begin)]
+            });
+        });
+        // A job that runs keeps the watchdog awake.
+        let (end, ends) = mpsc::channel::<()>();
+        scheduler.job(Box::new(move || ends.recv().unwrap_or(())));
+        let looked = [(); 4].map(|()| looks.recv_timeout(Duration::from_secs(10)));
+        assert_eq!(looked, [Ok(0), Ok(1), Ok(0), Ok(1)]);
+        drop((end, scheduler));
+        dog.join().expect("it ends with the pool");
+    }
+}

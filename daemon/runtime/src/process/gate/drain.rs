@@ -1,0 +1,176 @@
+//! Raising a gate: members drain, and what holds a draining one up is let through.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use super::{Gate, GateHouse, LOOK_EVERY, Member, Need, Processes, Unrest, each_once};
+use crate::process::slot::Rest;
+use crate::words::code::From;
+use crate::words::pid::Pid;
+use crate::words::sync::{Ordering, nap};
+
+impl Gate {
+    /// Raises the gate over all members and their direct supervisors, and waits until they rest: the dirty ones, for
+    /// the others do.
+    ///
+    /// `found` hears of each that it looks at. Returns who was left or doomed.
+    pub(crate) fn raise(
+        &self,
+        house: &GateHouse,
+        processes: &impl Processes,
+        terms: &HashMap<String, Member>,
+        mut found: impl FnMut(Rest),
+    ) -> Result<Vec<Pid>, Vec<Pid>> {
+        let raised = Instant::now();
+        house.up.store(true, Ordering::SeqCst);
+        // Only now: who is noted later finds the gate up. Each is looked at once: a count that is opened twice would
+        // never end.
+        for pid in self.dirty() {
+            found(self.look_at(processes, pid));
+        }
+        self.drain(processes, terms, raised)
+    }
+
+    /// Asks whether a member rests; else it is counted.
+    fn look_at(&self, processes: &impl Processes, pid: Pid) -> Rest {
+        let rest = processes.rest(pid, self.number);
+        if rest == Rest::Counted {
+            let mut state = self.state.lock();
+            state.open += 1;
+            state.counted.push(pid);
+        }
+        rest
+    }
+
+    fn drain(
+        &self,
+        processes: &impl Processes,
+        terms: &HashMap<String, Member>,
+        raised: Instant,
+    ) -> Result<Vec<Pid>, Vec<Pid>> {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.open <= 0 {
+                    state.closed = true;
+                    state.needed.clear();
+                    return Ok(state.given_up.iter().copied().collect());
+                }
+            }
+            let late = self.late(processes, terms, raised);
+            let refused: Vec<Pid> =
+                late.iter().filter(|(_, unrest)| *unrest == Unrest::Abort).map(|(pid, _)| *pid).collect();
+            if !refused.is_empty() {
+                return Err(refused);
+            }
+            self.give_up(late.into_iter().map(|(pid, _)| pid));
+            let counted = self.state.lock().counted.clone();
+            self.let_through(processes, counted, Vec::new());
+            let state = self.state.lock();
+            if state.open > 0 {
+                nap(&self.changed, state, LOOK_EVERY);
+            }
+        }
+    }
+
+    /// Returns the counted processes that have had their time.
+    fn late(
+        &self,
+        processes: &impl Processes,
+        terms: &HashMap<String, Member>,
+        raised: Instant,
+    ) -> Vec<(Pid, Unrest)> {
+        let (counted, given_up) = {
+            let state = self.state.lock();
+            (state.counted.clone(), state.given_up.clone())
+        };
+        let (waited, is_given_up) = (raised.elapsed(), processes.is_given_up());
+        let terms = |module: Option<&str>| {
+            let member = module.and_then(|module| terms.get(module)).copied();
+            member.unwrap_or_else(|| supervisors_terms(terms))
+        };
+        counted
+            .into_iter()
+            .filter(|pid| !given_up.contains(pid))
+            .filter_map(|pid| {
+                if !processes.is_counted(pid, self.number) {
+                    return None;
+                }
+                let member = processes.module(pid, terms)?;
+                (is_given_up || waited >= member.timeout).then_some((pid, member.unrest))
+            })
+            .collect()
+    }
+
+    /// Returns the counted processes that have not come to rest, each once.
+    pub(super) fn awaited(&self, processes: &impl Processes) -> Vec<Pid> {
+        let counted = {
+            let state = self.state.lock();
+            let is_awaited = |pid: &&Pid| !state.closed && !state.given_up.contains(pid);
+            state.counted.iter().filter(is_awaited).copied().collect()
+        };
+        let mut awaited = each_once(counted);
+        awaited.retain(|pid| processes.is_counted(*pid, self.number));
+        awaited
+    }
+
+    fn give_up(&self, late: impl Iterator<Item = Pid>) {
+        let mut state = self.state.lock();
+        for pid in late {
+            if state.given_up.insert(pid) {
+                state.open -= 1;
+            }
+        }
+    }
+
+    /// Lets a call of the upgrade itself through, and what holds it up. `[switched]`
+    ///
+    /// To be asked again and again until it is answered: who is let through may wait for others.
+    pub(crate) fn serve(&self, processes: &impl Processes, call: From) {
+        self.let_through(processes, vec![call.server], vec![Need::Call(call.server, call)]);
+    }
+
+    /// Lets nothing through any more.
+    pub(crate) fn served(&self) {
+        self.state.lock().needed.clear();
+    }
+
+    /// Follows the open requests of processes that wait, and lets through what holds them up, and what else is needed.
+    fn let_through(&self, processes: &impl Processes, waiting: Vec<Pid>, mut needs: Vec<Need>) {
+        let mut seen: HashSet<Pid> = HashSet::new();
+        let mut follow = waiting;
+        while let Some(pid) = follow.pop() {
+            if seen.insert(pid) {
+                for call in processes.waits_for(pid) {
+                    needs.extend([Need::Call(call.server, call), Need::Birth(call.server)]);
+                    follow.push(call.server);
+                }
+            }
+        }
+        self.state.lock().needed.extend(needs.iter().copied());
+        for need in needs {
+            let (Need::Call(pid, _) | Need::Birth(pid)) = need;
+            // Waking one that cannot use it only makes it look and park again.
+            if self.is_parked(pid) {
+                processes.unpark(pid);
+            }
+        }
+    }
+
+    fn is_parked(&self, pid: Pid) -> bool {
+        let mut state = self.state.lock();
+        let before = state.parked.len();
+        state.parked.retain(|parked| *parked != pid);
+        before != state.parked.len()
+    }
+}
+
+/// A supervisor of members has no terms of its own: it is waited for as long as the most patient member, and may stop
+/// the upgrade only if some member may.
+fn supervisors_terms(terms: &HashMap<String, Member>) -> Member {
+    let abort = terms.values().any(|member| member.unrest == Unrest::Abort);
+    Member {
+        timeout: terms.values().map(|member| member.timeout).max().unwrap_or_default(),
+        unrest: if abort { Unrest::Abort } else { Unrest::Leave },
+    }
+}

@@ -1,0 +1,67 @@
+//! What a process takes one after the other.
+
+use std::fmt;
+
+use crate::words::code::{Bytes, From, Ref};
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::words::term;
+
+/// Which kind of request a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// An ordinary request to the module's `handle_call`.
+    Call,
+    /// A request to the runtime's supervisor.
+    Supervisor,
+    /// OTP: `prep_stop`, to the process of an application.
+    PrepStop,
+    /// OTP: `start_phase`, to the process of an application.
+    StartPhase,
+    /// OTP: `config_change`, to the process of an application.
+    ConfigChange,
+}
+
+/// What a process takes one after the other, in the order of arrival.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Call(RequestKind, From, Bytes),
+    Cast(Pid, Bytes),
+    Info(Pid, Bytes),
+    Exit(Pid, Exit),
+    Down(Ref, Pid, Exit),
+    /// What the node tells a process: MessagePack.
+    Told(Bytes),
+    /// The wait for nothing of that number is over.
+    Timeout(Ref),
+}
+
+impl Mail {
+    /// Returns what it is, who sent it if anybody did, and its body: MessagePack, empty for what has none.
+    pub(crate) fn parts(&self) -> (&'static str, Option<Pid>, &[u8]) {
+        match self {
+            Self::Call(_, from, body) => ("call", Some(from.caller), body),
+            Self::Cast(from, body) => ("cast", Some(*from), body),
+            Self::Info(from, body) => ("info", Some(*from), body),
+            Self::Exit(from, _) => ("exit", Some(*from), &[]),
+            Self::Down(_, from, _) => ("down", Some(*from), &[]),
+            Self::Told(body) => ("told", None, body),
+            Self::Timeout(_) => ("timeout", None, &[]),
+        }
+    }
+}
+
+/// For reports.
+impl fmt::Display for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, from, body) = self.parts();
+        f.write_str(what)?;
+        if !body.is_empty() {
+            write!(f, " {}", term::shown(body))?;
+        }
+        match from {
+            Some(Pid::OUTSIDE) | None => Ok(()),
+            Some(from) => write!(f, " from {from}"),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Starting and ending other processes, names, links and monitors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::requests::open;
+use super::running::{Refused, WORLD, with};
+use crate::process::body::{Answer, Body, Signal, Wait, Watch};
+use crate::process::system::SysError;
+use crate::words::code::{Behaviour, Bytes, Ref};
+use crate::words::code_server::Code;
+use crate::words::exit::Exit;
+use crate::words::pid::Pid;
+use crate::words::term;
+use crate::world::{Start, World};
+
+/// How a process is bound to the one that starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// Not at all.
+    None,
+    /// Linked. OTP: `spawn_link`.
+    Link,
+    /// Linked, and below it in the tree: its exit signals are a parent's.
+    Child,
+}
+
+/// Starts a process of the current version of `module`; the request is answered with its pid when init is done, with
+/// nil when it answered `ignore`.
+///
+/// # Errors
+/// [`Refused`] outside a callback, and for a module that is not loaded.
+pub fn spawn(module: &str, args: Bytes, tie: Tie) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let code = world.code.resolve(module).ok_or(Refused)?;
+        let parent = if tie == Tie::Child { own.pid } else { Pid::NONE };
+        Ok(start(world, own, code, args, parent, tie != Tie::None).1)
+    })?
+}
+
+/// Starts a child of the running supervisor.
+pub(crate) fn start_child(module: &str, args: Bytes) -> Result<(Pid, Ref), Refused> {
+    with(|world, own| {
+        let code = world.code.resolve(module).ok_or(Refused)?;
+        let parent = own.pid;
+        Ok(start(world, own, code, args, parent, false))
+    })?
+}
+
+fn start(world: &World, own: &mut Body, code: Arc<Code>, args: Bytes, parent: Pid, link: bool) -> (Pid, Ref) {
+    let reference = open(own, Wait::Start(Pid::NONE), None);
+    let link = link.then_some(own.pid);
+    let starter = Some((own.pid, reference));
+    let pid =
+        world.start(Start { code, app: Arc::clone(&own.card.app), args, parent, link, starter, watch: None });
+    if let Some(open) = own.requests().open.last_mut() {
+        open.wait = Wait::Start(pid);
+    }
+    if link.is_some() {
+        own.ties().links.push(pid);
+    }
+    (pid, reference)
+}
+
+/// Opens a request that is answered with [`Answer::Exit`] when the process ends.
+pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = open(own, Wait::End(pid), timeout);
+        let watch = Watch { watcher: own.pid, reference, as_answer: true };
+        world.signal(pid, Signal::Monitor(watch));
+        reference
+    })
+}
+
+/// Has a process end in order; the request is answered with [`Answer::Exit`] and the reason it ended with, when it has. OTP:
+/// `proc_lib:stop/3`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Refused> {
+    let behaviour = with(|world, _| {
+        world.slot(pid).and_then(|slot| slot.card(pid.generation, |card| card.code.behaviour()))
+    })?;
+    if behaviour == Some(Behaviour::Task) {
+        return with(|_, own| {
+            let reference = open(own, Wait::End(pid), timeout);
+            own.answer(reference, Answer::Exit(Exit::Error(SysError::Task(pid).to_string())));
+            reference
+        });
+    }
+    let reference = await_exit(pid, timeout)?;
+    with(|world, own| {
+        world.tracer.fact(own.pid, pid, "terminate");
+        world.signal(pid, Signal::System(Box::new(|body| body.after().ending = Some(reason))));
+        reference
+    })
+}
+
+/// Writes a pid as the answer to a start.
+pub(crate) fn started(pid: Option<Pid>) -> Bytes {
+    term::encode(&pid)
+}
+
+/// Gives the running process a name. OTP: `register/2`.
+///
+/// # Errors
+/// [`Refused`] when the name is taken, and outside a callback.
+pub fn register(name: &str) -> Result<(), Refused> {
+    with(|world, own| world.registry.register(name, own.pid).map_err(|_| Refused))?
+}
+
+/// Frees a name of the running process.
+///
+/// # Errors
+/// [`Refused`] when the name is not its own.
+pub fn unregister(name: &str) -> Result<(), Refused> {
+    with(|world, own| if world.registry.unregister(name, own.pid) { Ok(()) } else { Err(Refused) })?
+}
+
+/// Returns the process of that name. OTP: `whereis/1`.
+pub fn whereis(name: &str) -> Option<Pid> {
+    WORLD.with_borrow(|world| world.as_ref()?.registry.whereis(name))
+}
+
+/// Links the running process with another. With a dead one it gets the exit signal `noproc`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn link(with_pid: Pid) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        let links = &mut own.ties().links;
+        if with_pid != pid && !links.contains(&with_pid) {
+            links.push(with_pid);
+            world.signal(with_pid, Signal::Link(pid));
+        }
+    })
+}
+
+/// Removes a link.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn unlink(with_pid: Pid) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        own.ties().links.retain(|p| *p != with_pid);
+        world.signal(with_pid, Signal::Unlink(pid));
+    })
+}
+
+/// Watches a process: one `Down` with the returned reference when it ends.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn monitor(pid: Pid) -> Result<Ref, Refused> {
+    with(|world, own| {
+        let reference = own.new_ref();
+        own.ties().watching.push((reference, pid));
+        let watch = Watch { watcher: own.pid, reference, as_answer: false };
+        world.signal(pid, Signal::Monitor(watch));
+        reference
+    })
+}
+
+/// Stops watching; a `Down` that is queued already does not come any more, as with OTP's `flush`.
+///
+/// # Errors
+/// [`Refused`] for a reference that is no monitor of the running process.
+pub fn demonitor(reference: Ref) -> Result<(), Refused> {
+    with(|world, own| {
+        let pid = own.pid;
+        let watching = &mut own.ties().watching;
+        let at = watching.iter().position(|(r, _)| *r == reference).ok_or(Refused)?;
+        let (_, watched) = watching.swap_remove(at);
+        world.signal(watched, Signal::Demonitor(pid, reference));
+        Ok(())
+    })?
+}
+
+/// Sends an exit signal. [`Exit::Killed`] cannot be trapped. OTP: `exit/2`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn exit(to: Pid, exit: Exit) -> Result<(), Refused> {
+    with(|world, own| {
+        let signal = if exit == Exit::Killed { Signal::End(exit) } else { Signal::Exit(own.pid, exit) };
+        world.signal(to, signal);
+    })
+}
+
+/// Turns exit signals into messages, or not. OTP: `process_flag(trap_exit, _)`.
+///
+/// # Errors
+/// [`Refused`] outside a callback.
+pub fn trap_exit(on: bool) -> Result<(), Refused> {
+    with(|_, own| own.trap_exit = on)
+}

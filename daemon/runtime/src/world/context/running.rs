@@ -1,0 +1,77 @@
+//! The process whose callback the calling thread runs, and the node that the thread works for.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Weak};
+
+use parking_lot::RwLock;
+use thiserror::Error;
+
+use crate::process::body::Body;
+use crate::process::current;
+use crate::process::rows::Rows;
+use crate::words::code::{Behaviour, Bytes};
+use crate::words::pid::Pid;
+use crate::world::World;
+
+/// The request was not made: no callback runs on this thread, or it names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("refused: not in a callback, or there is no such name, timer or request")]
+pub struct Refused;
+
+thread_local! {
+    /// The node that the thread works for, while it is awake: so a request need not ask whether it is still there.
+    pub(super) static WORLD: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
+}
+
+/// Has the calling thread work for a node, if that is still there. It keeps the node until [`rest`].
+pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
+    WORLD.with(|kept| {
+        if kept.borrow().is_none() {
+            kept.replace(world.upgrade());
+        }
+        if let Some(world) = &*kept.borrow() {
+            work(world);
+        }
+    });
+}
+
+/// The calling thread has nothing to do: it lets its node go.
+pub(crate) fn rest() {
+    drop(WORLD.take());
+}
+
+/// Asks something for the running process.
+pub(in crate::world) fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
+    current::with(|own| WORLD.with_borrow(|world| Ok(ask(world.as_ref().ok_or(Refused)?, own))))
+        .ok_or(Refused)?
+}
+
+/// Returns the running process. OTP: `self/0`.
+pub fn self_pid() -> Option<Pid> {
+    Some(current::pid()).filter(|pid| *pid != Pid::NONE)
+}
+
+/// Returns the module of the running process.
+pub fn self_module() -> Option<String> {
+    with(|_, own| own.card.code.name().to_owned()).ok()
+}
+
+/// Reads a key of the environment of the running process's application.
+pub fn get_env(key: &str) -> Option<Bytes> {
+    with(|_, own| own.card.app.values.read().get(key).cloned()).ok()?
+}
+
+/// Returns what kind of process a loaded module makes.
+pub(crate) fn behaviour(module: &str) -> Option<Behaviour> {
+    with(|world, _| world.code.resolve(module).map(|code| code.behaviour())).ok()?
+}
+
+/// Counts a restart.
+pub(crate) fn restarted() {
+    let _ = with(|world, _| world.counters.restarts.add());
+}
+
+/// Makes the running supervisor's children readable by everybody.
+pub(crate) fn publish_rows(rows: &Arc<RwLock<Rows>>) {
+    let _ = with(|world, own| world.show(own, own.card.with_rows(rows)));
+}
