@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful};
 use crate::callback::{After, Done, Work};
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::{Exit, NotStarted};
 use crate::names::Pid;
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use crate::value::{State, Value};
 
 /// An app's start and stop. `Self` is what it remembers in between. OTP: `application`.
@@ -288,4 +289,11 @@ async fn config_change<A: Application>(mut state: Box<A>, change: EnvChange) -> 
 async fn stop<A: Application>(mut state: Box<A>) -> Result<Done<A>, Exit> {
     state.stop().await;
     Ok(Done::go_on(state))
+}
+
+impl Schema {
+    /// Describes what an application remembers between its start and its stop.
+    pub fn of_application<A: Application + JsonSchema>() -> Self {
+        Self::of_parts([("state", schema::read::<A>()), ("dropped", A::DROPPED.into())])
+    }
 }

@@ -1,7 +1,7 @@
 //! What the fence (`ffi.rs`) and the harness need from a callback module, whatever its behaviour.
 
 use crate::callback::Work;
-use crate::codec::{self, Undecodable};
+use crate::codec::{Undecodable, read};
 use crate::exit::Exit;
 use crate::names::{From, MonitorRef, Pid};
 use crate::schema::Schema;
@@ -122,11 +122,6 @@ pub(crate) trait Stateful: Behaviour {
 
     /// Writes a state for another version, going down.
     fn change_code_down(state: &Self::State, to: &str, extra: Value) -> Result<State, Exit>;
-}
-
-/// Reads a body; the error says which one it was.
-pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Undecodable> {
-    codec::decode(body).map_err(|error| error.of(what))
 }
 
 /// Says whether a body can be read as `T`.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::read;
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Closed, Refused, RequestKind, Tie};
 use crate::names::{Pid, To};

@@ -43,6 +43,11 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable
     whole(bytes, |reader| T::deserialize(reader)).map_err(|error| locate::<T>(bytes, error))
 }
 
+/// Reads a body; the error says which one it was.
+pub(crate) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Undecodable> {
+    decode(body).map_err(|error| error.of(what))
+}
+
 /// Reads a state. Every field must be read, or stand in `dropped` by its place (`limits.max`).
 ///
 /// A field that nobody reads is a forgotten rename or a lost value; neither may become a default in silence.

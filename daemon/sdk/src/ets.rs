@@ -53,8 +53,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::behaviour::read;
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Closed, Refused, RequestKind};
 use crate::names::Pid;

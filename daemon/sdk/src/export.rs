@@ -7,6 +7,7 @@ pub use crate::alloc::DaemonAllocator;
 use crate::application::{self, Application};
 use crate::behaviour::{Behaviour, Stateful};
 use crate::bytes::lend;
+use crate::daemon;
 use crate::ffi;
 pub use crate::ffi::Named;
 use crate::gen_event::{self, EventHandler, GenEvent};
@@ -15,7 +16,6 @@ use crate::gen_statem::{self, GenStatem};
 use crate::guard;
 use crate::logger;
 use crate::supervisor::{self, Supervisor};
-use crate::table;
 use crate::task::{self, Task};
 use crate::usage;
 
@@ -170,7 +170,7 @@ const fn stateless<N: Named, B: Behaviour>() -> Module {
 unsafe extern "C" fn load(host: *const Host) -> Status {
     let loaded = guard::catch(|| {
         // SAFETY: the daemon's promise: null or a table that stays.
-        let fits = unsafe { table::load(host) };
+        let fits = unsafe { daemon::load(host) };
         if fits {
             guard::install_hook();
             logger::install();

@@ -3,15 +3,16 @@
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, FormatStatus, Stateful, Told, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, FormatStatus, Stateful, Told, readable};
 use crate::callback::{After, Done, Work};
-use crate::codec;
+use crate::codec::{self, read};
 use crate::exit::{Exit, NotStarted};
 use crate::names::{From, MonitorRef, Pid};
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use crate::value::{State, Value};
 use crate::{ets, port};
 
@@ -361,5 +362,30 @@ impl std::convert::From<Next> for After {
             Next::Continue => Self::Continue,
             Next::Stop(exit) => Self::Stop(exit),
         }
+    }
+}
+
+impl Schema {
+    /// Describes a server by its types.
+    pub fn of_server<S>() -> Self
+    where
+        S: JsonSchema
+            + GenServer<
+                Args: JsonSchema,
+                Call: JsonSchema,
+                Reply: JsonSchema,
+                Cast: JsonSchema,
+                Message: JsonSchema,
+            >,
+    {
+        // A reply is what the module writes; the rest is what it reads.
+        let spoken = [
+            ("args", schema::both::<S::Args>()),
+            ("call", schema::both::<S::Call>()),
+            ("reply", schema::both::<S::Reply>().turned()),
+            ("cast", schema::both::<S::Cast>()),
+            ("info", schema::both::<S::Message>()),
+        ];
+        Self::of_spoken(schema::read::<S>(), S::DROPPED.into(), spoken)
     }
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use self::book::Book;
 use crate::behaviour::{Behaviour, Told};
-use crate::blocking::Job;
 use crate::callback::Callback;
 use crate::ets::{self, Table};
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie, with_harness};
+use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 use crate::port::{self, Connection, Listener};
 use crate::supervisor::{self, SupervisorError, Tree};

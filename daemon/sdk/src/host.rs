@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::blocking::Job;
+use crate::daemon;
 use crate::exit::Exit;
+use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
-use crate::table;
 
 /// The daemon said no: not inside a callback, or an argument that names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +107,7 @@ thread_local! {
 
 /// Asks the host of the callback that runs here.
 pub(crate) fn ask<R>(question: impl FnOnce(&dyn Host) -> R) -> Result<R, Refused> {
-    if let Some(daemon) = table::daemon() {
+    if let Some(daemon) = daemon::table() {
         return Ok(question(daemon));
     }
     let harness = HARNESS.replace(ManuallyDrop::new(None));

@@ -257,6 +257,7 @@ mod call;
 mod callback;
 mod child_spec;
 mod codec;
+mod daemon;
 pub mod ets;
 mod exit;
 #[doc(hidden)]
@@ -270,6 +271,7 @@ mod golden;
 mod guard;
 pub mod harness;
 mod host;
+mod job;
 mod logger;
 mod names;
 pub mod port;

@@ -5,9 +5,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::application::Application;
 use crate::child_spec::SupervisorSpec;
-use crate::gen_server::GenServer;
 
 /// What a module reads and writes: its state, start argument, messages and replies.
 ///
@@ -22,38 +20,18 @@ impl Schema {
         Self(None)
     }
 
-    /// Describes a server by its types.
-    pub fn of_server<S>() -> Self
-    where
-        S: JsonSchema
-            + GenServer<
-                Args: JsonSchema,
-                Call: JsonSchema,
-                Reply: JsonSchema,
-                Cast: JsonSchema,
-                Message: JsonSchema,
-            >,
-    {
-        let reply = both::<S::Reply>();
-        // A reply is what the module writes; the rest is what it reads.
-        let spoken = [
-            ("args", both::<S::Args>()),
-            ("call", both::<S::Call>()),
-            ("reply", Forms { own: reply.other, other: reply.own }),
-            ("cast", both::<S::Cast>()),
-            ("info", both::<S::Message>()),
-        ];
+    /// Describes a server by its state, and by what crosses its boundary.
+    pub(crate) fn of_spoken<const N: usize>(
+        state: Value,
+        dropped: Value,
+        spoken: [(&str, Forms); N],
+    ) -> Self {
         let differing = spoken.iter().filter(|(_, forms)| forms.own != forms.other);
         let other: Map<_, _> =
             differing.map(|(name, forms)| ((*name).to_owned(), forms.other.clone())).collect();
         let parts = spoken.map(|(name, forms)| (name, forms.own)).into_iter();
-        let parts = parts.chain([("state", read::<S>()), ("dropped", S::DROPPED.into())]);
+        let parts = parts.chain([("state", state), ("dropped", dropped)]);
         Self::of_parts(parts.chain((!other.is_empty()).then_some(("other", Value::Object(other)))))
-    }
-
-    /// Describes what an application remembers between its start and its stop.
-    pub fn of_application<A: Application + JsonSchema>() -> Self {
-        Self::of_parts([("state", read::<A>()), ("dropped", A::DROPPED.into())])
     }
 
     /// Describes a supervisor by what its init answers; unknown where an id or an argument has no form in JSON.
@@ -61,7 +39,7 @@ impl Schema {
         spec.to_json().map_or_else(Self::unknown, |spec| Self::of_parts([("supervisor", spec)]))
     }
 
-    fn of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
+    pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
         Self(Some(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect()))
     }
 
@@ -72,18 +50,25 @@ impl Schema {
 }
 
 /// A type as it crosses the boundary in its own direction, and as it does in the other one.
-struct Forms {
+pub(crate) struct Forms {
     own: Value,
     other: Value,
 }
 
+impl Forms {
+    /// Returns the same type for the other direction.
+    pub(crate) fn turned(self) -> Self {
+        Self { own: self.other, other: self.own }
+    }
+}
+
 /// Returns what can be read as a `T`, and what one is written as.
-fn both<T: JsonSchema>() -> Forms {
+pub(crate) fn both<T: JsonSchema>() -> Forms {
     Forms { own: read::<T>(), other: written::<T>() }
 }
 
 /// Returns the schema of what can be read as a `T`.
-fn read<T: JsonSchema>() -> Value {
+pub(crate) fn read<T: JsonSchema>() -> Value {
     SchemaSettings::default().into_generator().into_root_schema_for::<T>().to_value()
 }
 
@@ -104,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::behaviour::Behaviour as _;
+    use crate::gen_server::GenServer;
     use crate::supervisor::Tree;
     use crate::{ChildSpec, NotStarted, Pid, Supervisor};
 

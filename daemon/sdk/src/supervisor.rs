@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::behaviour::{Behaviour, BodyKind, Event, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, readable};
 use crate::call::{CallError, request};
 use crate::callback::{After, Done, Work};
 use crate::child_spec::{ChildSpec, ChildType, SupervisorSpec};
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::guard::catch;
 use crate::host::RequestKind;

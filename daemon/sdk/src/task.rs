@@ -7,9 +7,9 @@ use std::task::Poll;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Told, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Told, readable};
 use crate::callback::{After, Done, Work};
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Mail, Refused};
 use crate::names::{From, MonitorRef, Pid};

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::{EventHandler, Handled, HandlerEnd};
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, readable};
 use crate::callback::{After, Done, Work};
-use crate::codec;
+use crate::codec::{self, read};
 use crate::exit::Exit;
 use crate::gen_server::Info;
 use crate::value::{State, Value};

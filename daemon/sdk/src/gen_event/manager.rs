@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     EventError, GenEvent, Handled, HandlerAnswer, HandlerEnd, HandlerRow, HandlerSpec, HandlerStart, Order,
 };
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, read, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, readable};
 use crate::call::{CallError, request, start};
 use crate::callback::{Done, Work};
-use crate::codec::{self, Undecodable};
+use crate::codec::{self, Undecodable, read};
 use crate::exit::{Exit, NotStarted};
 use crate::host::{RequestKind, Tie};
 use crate::names::{MonitorRef, Pid, To};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::GenStatem;
-use crate::behaviour::{Told, read};
-use crate::codec::{self, Undecodable};
+use crate::behaviour::Told;
+use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::gen_server::Info;
 use crate::names::{From, MonitorRef, Pid};

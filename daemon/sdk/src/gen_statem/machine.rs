@@ -171,8 +171,6 @@ impl<M: GenStatem> Machine<M> {
         Some(Kept::Timeout { kind, body })
     }
 
-    // --- as bytes --------------------------------------------------------------------------------------------------
-
     pub(super) fn write(&self) -> Result<Vec<u8>, Undecodable> {
         let state = codec::encode(&self.state).map_err(|error| error.of("state"))?;
         let data = codec::encode(&self.data).map_err(|error| error.of("data"))?;

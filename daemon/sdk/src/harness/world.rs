@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ports::Ports;
-use crate::blocking::Job;
 use crate::codec;
 use crate::exit::Exit;
 use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie};
+use crate::job::Job;
 use crate::names::{From, MonitorRef, Pid, Timer};
 use crate::value::Value;
 

@@ -1,0 +1,159 @@
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::gen_server::Answer;
+use crate::{CallError, Info, Next, call, continue_with, receive_timeout, register, stop};
+
+/// Asks the process named `bank` for what it has.
+#[derive(Serialize, Deserialize)]
+struct Till;
+
+impl GenServer for Till {
+    type Args = ();
+    type Call = ();
+    type Reply = u64;
+    type Cast = ();
+    type Message = ();
+
+    async fn init((): ()) -> Result<Self, NotStarted> {
+        register("till")?;
+        Ok(Self)
+    }
+
+    async fn handle_call(&mut self, (): (), _: From) -> Answer<u64> {
+        match call("bank", &(), Duration::from_secs(1)).await {
+            Ok(n) => Answer::Reply(n),
+            Err(error) => Answer::stop(error.into()),
+        }
+    }
+}
+
+#[test]
+fn a_call_by_name_is_answered_once_the_name_is_registered() {
+    let bank = Pid::new(9, 1);
+    let node = Node::new().name("bank", bank).answer_calls(move |pid, _| {
+        assert_eq!(pid, bank);
+        Ok(Value::write(&7_u64)?)
+    });
+    let mut till = node.start::<Till>(&()).expect("it starts");
+    assert_eq!(till.call::<u64>(&()), Ok(7));
+    let mut alone = Node::new().start::<Till>(&()).expect("it starts");
+    assert_eq!(alone.call::<u64>(&()), Err(Exit::Noproc));
+}
+
+#[test]
+fn a_name_that_is_taken_is_told_with_its_holder() {
+    let refused = Node::new().name("till", Pid::new(9, 1)).start::<Till>(&()).expect_err("it is taken");
+    assert_eq!(refused.to_string(), "error: the name \"till\" is taken by <9.1>");
+}
+
+/// Stops whom it is told to when it ends itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Last {
+    whom: Pid,
+}
+
+impl GenServer for Last {
+    type Args = Pid;
+    type Call = ();
+    type Reply = ();
+    type Cast = ();
+    type Message = ();
+
+    async fn init(whom: Pid) -> Result<Self, NotStarted> {
+        Ok(Self { whom })
+    }
+
+    async fn terminate(&mut self, reason: Exit) {
+        let stopped = stop(self.whom, reason, Duration::from_secs(1)).await;
+        assert_eq!(stopped, Ok(()));
+        let itself = stop(ME, Exit::Normal, Duration::from_secs(1)).await;
+        assert!(matches!(itself, Err(CallError::Exit(Exit::Error(_)))), "{itself:?}");
+    }
+}
+
+#[test]
+fn one_that_is_stopped_runs_terminate_and_may_stop_others() {
+    let other = Pid::new(9, 1);
+    let mut last = Node::new().start::<Last>(&other).expect("it starts");
+    assert!(!last.is_trapping_exits());
+    assert_eq!(last.stop_in_order(Exit::shutdown()), Ok(()));
+    assert_eq!(last.ended(), Some(&Exit::shutdown()));
+    assert_eq!(last.sent(), [Sent::Stop(other, Exit::shutdown())]);
+    assert_eq!(last.stop_in_order(Exit::Normal), Err(Exit::shutdown()));
+}
+
+/// Counts; a call begins what `handle_continue` goes on with until it has taken so many steps.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stepper {
+    steps: Vec<String>,
+}
+
+impl GenServer for Stepper {
+    type Args = ();
+    type Call = u32;
+    type Reply = usize;
+    type Cast = u64;
+    type Message = String;
+
+    async fn init((): ()) -> Result<Self, NotStarted> {
+        continue_with(&0_u32)?;
+        Ok(Self { steps: vec!["init".into()] })
+    }
+
+    async fn handle_call(&mut self, left: u32, _: From) -> Answer<usize> {
+        match continue_with(&left) {
+            Ok(()) => Answer::Reply(self.steps.len()),
+            Err(error) => Answer::stop(error.into()),
+        }
+    }
+
+    async fn handle_cast(&mut self, idle_ms: u64) -> Next {
+        receive_timeout(Duration::from_millis(idle_ms))
+            .map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
+    }
+
+    async fn handle_info(&mut self, _: Info<String>) -> Next {
+        self.steps.push("info".into());
+        Next::Continue
+    }
+
+    async fn handle_continue(&mut self, argument: Value) -> Next {
+        let left: u32 = argument.read().expect("it is this server's own");
+        self.steps.push(format!("{left} left"));
+        match left {
+            0 => Next::Continue,
+            left => {
+                continue_with(&(left - 1)).map_or_else(|error| Next::Stop(error.into()), |()| Next::Continue)
+            }
+        }
+    }
+
+    async fn handle_timeout(&mut self) -> Next {
+        self.steps.push("timeout".into());
+        Next::Stop(Exit::shutdown())
+    }
+}
+
+#[test]
+fn a_server_goes_on_with_what_it_left_to_do_after_its_reply() {
+    let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
+    let steps = |stepper: &Running<Stepper>| stepper.state().expect("it lives").steps.join(", ");
+    assert_eq!(steps(&stepper), "init, 0 left");
+    assert_eq!(stepper.call::<usize>(&2_u32), Ok(2));
+    assert_eq!(steps(&stepper), "init, 0 left, 2 left, 1 left, 0 left");
+}
+
+#[test]
+fn a_wait_for_nothing_is_ended_by_any_message_and_else_by_time() {
+    let mut stepper = Node::new().start::<Stepper>(&()).expect("it starts");
+    stepper.cast(&100_u64).expect("it lives");
+    stepper.send(&"x").expect("it lives");
+    stepper.advance(Duration::from_secs(1)).expect("it lives");
+    assert_eq!(stepper.ended(), None, "the message came first");
+    stepper.cast(&100_u64).expect("it lives");
+    stepper.advance(Duration::from_millis(99)).expect("it lives");
+    assert_eq!(stepper.ended(), None);
+    stepper.advance(Duration::from_millis(1)).expect("it lives");
+    assert_eq!(stepper.ended(), Some(&Exit::shutdown()));
+}

@@ -1,0 +1,390 @@
+//! What crosses between a process and its ports: requests, answers, events.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, Undecodable, read};
+use crate::exit::Exit;
+use crate::host::{self, Closed, Refused, RequestKind};
+use crate::names::Pid;
+use crate::time::{INFINITY, milliseconds};
+use crate::wait::Wait;
+
+/// A socket that clients connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Listener(pub(super) u64);
+
+/// A socket that is connected, or about to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Connection(pub(super) u64);
+
+/// What became of a request to be told: arrives as [`Info::Port`](crate::Info::Port).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// After [`Listener::request_accept`]: a client has connected. One event for each request.
+    Accepted {
+        /// Where.
+        listener: Listener,
+        /// Its connection, which the process owns now.
+        connection: Connection,
+        /// The client's address.
+        peer: String,
+    },
+    /// After [`Options::request_connect`]: the connection is there. If it fails, `Closed` comes instead.
+    Connected {
+        /// Which.
+        connection: Connection,
+    },
+    /// After [`Connection::request_read`]: a line with its newline, a packet, or some bytes. One event for each request.
+    Data {
+        /// Where.
+        connection: Connection,
+        /// What.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// After [`Connection::request_writable`].
+    Writable {
+        /// Which.
+        connection: Connection,
+    },
+    /// Instead of any other: the peer is gone and everything it sent was read, the connection failed, or another process
+    /// closed the port. It needs no [`Connection::close`] any more, unless it is [half open](Options::half_open).
+    Closed {
+        /// The number of the listener or connection; see [`Connection::is`].
+        port: u64,
+        /// Why.
+        error: Error,
+    },
+}
+
+/// Why a port did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Error {
+    pub(super) reason: Reason,
+    text: String,
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no such port any more, or the peer is gone. OTP: `closed`.
+    Closed,
+    /// As much as allowed waits to be sent.
+    Busy,
+    /// Only the owner may do this.
+    NotOwner,
+    /// The process that is to be the owner has ended.
+    NoProcess,
+    /// A line or packet is longer than allowed. OTP: `emsgsize`.
+    TooLong,
+    /// Another program, or another process of this node, listens there. OTP: `eaddrinuse`.
+    AddressInUse,
+    /// The address cannot be read, or is not one of this machine.
+    BadAddress,
+    /// The daemon may not do this.
+    PermissionDenied,
+    /// Nobody listens there. OTP: `econnrefused`.
+    ConnectionRefused,
+    /// The time ran out.
+    TimedOut,
+    /// Not inside a callback.
+    Refused,
+    /// Anything else; the text says what.
+    #[serde(other)]
+    Io,
+}
+
+impl Error {
+    /// Returns the kind.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    fn new(reason: Reason, text: impl ToString) -> Self {
+        Self { reason, text: text.to_string() }
+    }
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Self {
+        Self::error(error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::new(Reason::Refused, refused)
+    }
+}
+
+impl From<Undecodable> for Error {
+    fn from(error: Undecodable) -> Self {
+        Self::new(Reason::Io, error)
+    }
+}
+
+/// How a port behaves, and the ways to open one.
+///
+/// What a listener is opened with holds for the connections that it accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Options {
+    framing: Framing,
+    buffer: usize,
+    nodelay: bool,
+    backlog: u32,
+    half_open: bool,
+    #[serde(skip)]
+    supervisor: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Framing {
+    Raw,
+    Line(usize),
+    Packet(u8),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// Bytes as they come, 64 KiB of buffer in each direction, small writes sent at once, a backlog of 1024.
+    pub const fn new() -> Self {
+        Self {
+            framing: Framing::Raw,
+            buffer: 64 * 1024,
+            nodelay: true,
+            backlog: 1024,
+            half_open: false,
+            supervisor: false,
+        }
+    }
+
+    /// Reads line by line, each with its newline; the last one may lack it. One that is longer than `max` bytes closes
+    /// the connection with [`Reason::TooLong`]. OTP: `{packet, line}`, which cuts such a line.
+    #[must_use]
+    pub const fn line(mut self, max: usize) -> Self {
+        self.framing = Framing::Line(max);
+        self
+    }
+
+    /// Reads and writes packets, each behind its length in 1, 2 or 4 bytes, big endian. OTP: `{packet, N}`.
+    #[must_use]
+    pub const fn packet(mut self, length_bytes: u8) -> Self {
+        self.framing = Framing::Packet(length_bytes);
+        self
+    }
+
+    /// Sets how many bytes wait in the node, in each direction; no line or packet can be longer.
+    #[must_use]
+    pub const fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
+        self
+    }
+
+    /// Lets the kernel gather small writes. TCP only. OTP: `{nodelay, false}`, its default.
+    #[must_use]
+    pub const fn delay(mut self) -> Self {
+        self.nodelay = false;
+        self
+    }
+
+    /// Sets how many clients wait in the kernel to be accepted.
+    #[must_use]
+    pub const fn backlog(mut self, clients: u32) -> Self {
+        self.backlog = clients;
+        self
+    }
+
+    /// Keeps the connection open for writing when the peer sends no more: it has to be closed then. OTP:
+    /// `{exit_on_close, false}`.
+    #[must_use]
+    pub const fn half_open(mut self) -> Self {
+        self.half_open = true;
+        self
+    }
+
+    /// Gives the listener to the supervisor of the process: it stays open while the process is restarted, whose `listen`
+    /// at the same address returns it again. OTP has no such thing.
+    #[must_use]
+    pub const fn supervisor(mut self) -> Self {
+        self.supervisor = true;
+        self
+    }
+
+    /// Listens at `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`. The port 0 lets the system choose;
+    /// [`Listener::address`] tells. A Unix socket that nobody listens at is replaced. OTP: `gen_tcp:listen/2`.
+    /// `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::AddressInUse`], [`Reason::BadAddress`], [`Reason::PermissionDenied`].
+    pub fn listen(self, address: &str) -> Result<Listener, Error> {
+        let supervisor = self.supervisor;
+        now(&Request::Listen { address, options: self, supervisor })
+    }
+
+    /// Connects, by name or address, and waits for it. Dropping the future gives it up. OTP: `gen_tcp:connect/4`.
+    /// `[callback]`
+    ///
+    /// # Errors
+    /// [`Reason::ConnectionRefused`], [`Reason::TimedOut`], [`Reason::BadAddress`].
+    pub async fn connect(self, address: &str, timeout: Duration) -> Result<Connection, Error> {
+        let connection: Connection = now(&Request::Connect { address, options: self, how: How::Now })?;
+        let attempt = Attempt(Some(connection));
+        later(|| Request::Writable { port: connection.0, how: How::Wait }, timeout).await?;
+        attempt.succeeded();
+        Ok(connection)
+    }
+
+    /// Begins to connect; [`Event::Connected`] or [`Event::Closed`] tells how it ended. `[callback]`
+    ///
+    /// # Errors
+    /// Not inside a callback.
+    pub fn request_connect(self, address: &str) -> Result<Connection, Error> {
+        now(&Request::Connect { address, options: self, how: How::Tell })
+    }
+}
+
+/// A connection that nobody knows yet: closed when the attempt is given up.
+struct Attempt(Option<Connection>);
+
+impl Attempt {
+    fn succeeded(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            // Refused when the process is being killed: its ports go with it.
+            let _ = connection.close();
+        }
+    }
+}
+
+/// The wire; `daemon/runtime/src/io/port/wire.rs` reads it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request<'a> {
+    Listen {
+        address: &'a str,
+        options: Options,
+        supervisor: bool,
+    },
+    Connect {
+        address: &'a str,
+        options: Options,
+        how: How,
+    },
+    Accept {
+        port: u64,
+        how: How,
+    },
+    Read {
+        port: u64,
+        how: How,
+    },
+    Write {
+        port: u64,
+        #[serde(with = "serde_bytes")]
+        bytes: &'a [u8],
+    },
+    Writable {
+        port: u64,
+        how: How,
+    },
+    Close {
+        port: u64,
+    },
+    Give {
+        port: u64,
+        to: Pid,
+    },
+    Address {
+        port: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum How {
+    Now,
+    Wait,
+    Tell,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply<T> {
+    Ok(T),
+    Error(Error),
+}
+
+#[derive(Deserialize)]
+pub(super) struct Addresses {
+    pub(super) local: String,
+    pub(super) peer: Option<String>,
+}
+
+pub(super) fn addresses(port: u64) -> Result<Addresses, Error> {
+    now(&Request::Address { port })
+}
+
+pub(super) fn open(request: &Request<'_>, timeout: Duration) -> Result<u64, Error> {
+    let body = codec::encode(request)?;
+    Ok(host::ask(|host| host.call(RequestKind::Port, Pid::NONE, body, milliseconds(timeout)))??)
+}
+
+/// Asks for what is answered at once.
+pub(super) fn now<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Error> {
+    let reference = open(request, INFINITY)?;
+    match host::ask(|host| host.take(reference))?? {
+        Some(closed) => answer(closed),
+        None => {
+            let _ = host::ask(|host| host.forget(reference));
+            Err(Error::new(Reason::Io, "the daemon did not answer at once"))
+        }
+    }
+}
+
+/// Asks, waits, and asks again until there is something.
+pub(super) async fn later<'a>(request: impl Fn() -> Request<'a>, timeout: Duration) -> Result<Event, Error> {
+    let deadline = std::time::Instant::now().checked_add(timeout);
+    loop {
+        let left = deadline.map_or(INFINITY, |at| at.saturating_duration_since(std::time::Instant::now()));
+        if let Some(event) = answer(Wait::new(open(&request(), left)?).await?)? {
+            return Ok(event);
+        }
+    }
+}
+
+pub(super) fn answer<T: DeserializeOwned>(closed: Closed) -> Result<T, Error> {
+    match closed {
+        Closed::Reply(reply) => match read("answer of a port", &reply)? {
+            Reply::Ok(value) => Ok(value),
+            Reply::Error(error) => Err(error),
+        },
+        Closed::Timeout => Err(Error::new(Reason::TimedOut, "the time ran out")),
+        Closed::Exit(exit) => Err(Error::new(Reason::Closed, exit)),
+    }
+}
+
+pub(super) fn unexpected(event: &Event) -> Error {
+    Error::new(Reason::Io, format!("the daemon answered {event:?}"))
+}
