@@ -1,6 +1,6 @@
 //! What people see of a node, and what they may ask of one process.
 //!
-//! **Knows** every other wing; none knows it.
+//! **Knows** `words`, `process`, `world`, `tree` and `upgrade`.
 
 pub(crate) mod census;
 pub(crate) mod details;

@@ -17,7 +17,7 @@
 //! the tables and the fate of all shadows with two stores; a process takes its shadow at its next activation, or the
 //! sweep does it for it. So aborting is forgetting.
 //!
-//! **Knows** every wing below: the gate and the claims of `process`, the workers of `pool`, supervisors of `tree`.
+//! **Knows** `words`, `process`, `pool`, `world` and `tree`.
 
 pub(crate) mod by_hand;
 pub(crate) mod conversion;

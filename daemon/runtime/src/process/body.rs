@@ -146,7 +146,7 @@ pub(crate) struct Open {
     pub(crate) due: Option<Instant>,
 }
 
-/// Where a process stands. See `run.rs` for the moves.
+/// Where a process stands. See `world/run.rs` for the moves.
 #[derive(Debug)]
 pub(crate) enum Actor {
     /// Its init has not been called yet; the start argument.

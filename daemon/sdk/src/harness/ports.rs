@@ -20,7 +20,7 @@ pub(super) struct Ports {
     closed: BTreeSet<u64>,
 }
 
-/// What of a request matters here; `port.rs` has all of it.
+/// What of a request matters here; `port/wire.rs` has all of it.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {

@@ -62,7 +62,7 @@ impl House {
         }
     }
 
-    /// Gives a station a shadow if it rests, as `convert.rs` does.
+    /// Gives a station a shadow if it rests, as `upgrade/convert.rs` does.
     pub(super) fn copy(&self, pid: Pid, upgrade: usize, round: Round) -> bool {
         let mut read = None;
         let mut is_clean = false;

@@ -79,7 +79,7 @@ impl House {
         }
     }
 
-    /// The state is about to change, as in `upgrade.rs`.
+    /// The state is about to change, as in `world/change.rs`.
     pub(super) fn stir(&self, station: &mut Station) {
         self.gate.stir(station.pid, take(&mut station.round));
         self.settle(station);
