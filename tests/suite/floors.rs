@@ -30,11 +30,11 @@ const CRATES: &[Limits] = &[
     Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
     Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 1, banners: 0 },
     Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3, long: 0, banners: 0 },
-    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 27, long: 0, banners: 4 },
+    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 4 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
     Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13, long: 0, banners: 0 },
-    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 18, long: 3, banners: 0 },
-    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 27, long: 0, banners: 0 },
+    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4, long: 3, banners: 0 },
+    Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 0 },
 ];
 
 /// What each wing may know is at the top of its front file.
@@ -66,9 +66,11 @@ fn no_crate_has_more_upward_imports_circles_long_files_or_banners_than_its_limit
             ("banners", limits.banners, banners),
         ];
         for (what, limit, found) in found {
-            if found.len() > limit {
-                let (source, number) = (limits.source, found.len());
+            let (source, number) = (limits.source, found.len());
+            if number > limit {
                 failures.push(format!("{source}: {number} {what}, limit {limit}:\n  {}", found.join("\n  ")));
+            } else if number < limit {
+                failures.push(format!("{source}: {number} {what}: lower the limit of {limit}"));
             }
         }
     }

@@ -56,9 +56,9 @@ pub use runtime::Runtime;
 pub use runtime::code::Purge;
 pub use tree::request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use tree::supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
-pub use upgrade::conversion::{Conversion, ConvertError, Converted, Passage};
+pub use upgrade::Upgrade;
+pub use upgrade::conversion::{Conversion, ConvertError, Converted, Passage, Precopied};
 pub use upgrade::pause::Pause;
-pub use upgrade::{Precopied, Upgrade};
 pub use words::child_spec::{
     AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec,
 };

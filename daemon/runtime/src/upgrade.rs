@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use self::conversion::{Conversion, ConvertError, Converted, Passage};
+use self::conversion::{Conversion, ConvertError, Converted, Passage, Precopied};
 use self::convert::{Done, Order};
 use self::members::{Members, Todo};
 use self::pause::Pause;
@@ -53,17 +53,6 @@ const ROUNDS: usize = 3;
 /// So few dirty processes are converted inside the pause rather than in another round: it takes well below a
 /// millisecond.
 const FEW: usize = 128;
-
-/// What a pre-copy came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Precopied {
-    /// How many processes have a shadow. Those that run from now on lose theirs.
-    pub processes: usize,
-    /// How often those that ran meanwhile were gone over, the first time included.
-    pub rounds: usize,
-    /// How long the trials of the way back took, added up.
-    pub trial: Duration,
-}
 
 /// One upgrade under way. One at a time per node.
 pub struct Upgrade {

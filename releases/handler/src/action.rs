@@ -1,6 +1,8 @@
 //! Actions of a script, read for what they mean to a node.
 
-use reld_plan::{Action, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Step, Vsn};
+use reld_plan::{
+    Action, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Script, Step, Vsn,
+};
 
 use crate::node::{Conversion, StateChange};
 
@@ -55,4 +57,9 @@ pub(crate) fn pre(words: PurgeWords) -> PurgeMethod {
 
 pub(crate) fn post(words: PurgeWords) -> PurgeMethod {
     words.post.unwrap_or(PurgeMethod::Soft)
+}
+
+/// Says whether the node restarts with the script. OTP: `restart_new_emulator`, `restart_emulator`.
+pub(crate) fn restarts(script: &Script) -> bool {
+    script.steps.iter().any(|step| matches!(step.action, Action::RestartDaemon | Action::RestartNewDaemon))
 }

@@ -11,12 +11,13 @@ use reld_store::{Action, Documents, Manifest, Store, next};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::action::pre_purges;
+use crate::action::{pre_purges, restarts};
 use crate::boot::{Ends, Tables, not_bootable, plan_boot};
-use crate::error::{Error, NodeError, Obstacle};
+use crate::error::{Error, Obstacle};
 use crate::foresight::{Foresight, foresee};
 use crate::lineup::{Lineup, library};
 use crate::material::Material;
+use crate::node::NodeError;
 use crate::node::{AppSpec, Look, Node, OldCode, OrphanPolicy, OutsiderKind};
 use crate::options::InstallOptions;
 use crate::process::{Listed, Process};
@@ -301,12 +302,6 @@ fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
     let mut env = app.docs.app.env.clone();
     env.extend(documents.config.apps.get(app.name()).cloned().unwrap_or_default());
     env
-}
-
-/// OTP: `restart_new_emulator`, `restart_emulator`.
-pub(crate) fn restarts(script: &Script) -> bool {
-    use PlanAction::{RestartDaemon, RestartNewDaemon};
-    script.steps.iter().any(|step| matches!(step.action, RestartDaemon | RestartNewDaemon))
 }
 
 /// Finds libraries that would be replaced under threads of their own.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use reld_plan::{AppName, Apply, Behaviours, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
-use crate::error::NodeError;
 use crate::interrupt::Interrupt;
+use crate::node::NodeError;
 use crate::node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen, Gate, Held,
     Idle, Image, Library, Lingerer, Look, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage,

@@ -26,6 +26,7 @@
 //! ```
 
 mod action;
+mod back;
 mod boot;
 mod check;
 mod children;
@@ -77,7 +78,7 @@ mod settle_test;
 mod windows_test;
 
 pub use check::Check;
-pub use error::{AsBefore, Error, NodeError, Obstacle};
+pub use error::{AsBefore, Error, Obstacle};
 pub use event::{Event, Journey, Observer, Progress};
 pub use foresight::Foresight;
 pub use handler::{Checker, ReleaseHandler, Watched};
@@ -87,12 +88,13 @@ pub use lineup::{ReplacedApp, SingleApp};
 pub use node::{
     AppSpec, ChangedChildren, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
     ForeseenChildren, ForeseenRefusal, Gate, Held, Idle, Image, LeavingChild, Library, Lingerer, Look,
-    Member, Node, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied, Purged, Raised,
-    Refusable, Resident, Slot, Staged, Staging, StateChange, Switched, Tried, Unrest,
+    Member, Node, NodeError, OldCode, OrphanPolicy, Outsider, OutsiderKind, Passage, Pause, Precopied,
+    Purged, Raised, Refusable, Resident, Slot, Staged, Staging, StateChange, Switched, Tried, Unrest,
 };
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
 // The words of the crates below that a user of this one needs.
+pub use back::Need;
 pub use options::InstallOptions;
 pub use reld_plan::{
     AppName, Apply, Behaviours, BuiltIn, Dropped, MemberChange, Mode, ModuleName, PurgeMethod, Script,
@@ -104,4 +106,3 @@ pub use reld_store::{
 };
 pub use report::{Failure, NotTried, Outcome, Report, StepReport, Trial, WindowReport};
 pub use settle::{CrashPolicy, Probe, Probed, Probing, Settle, Settled, Trip};
-pub use trial::Need;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reld_plan::{AppName, Behaviours, ModuleName, Release};
 
+use crate::back::Back;
 use crate::node::{AppSpec, Library};
-use crate::trial::Back;
 
 /// What a script does not say: the release that is left, and what the files of the release gone to say.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -30,6 +30,7 @@
 
 mod app;
 mod conversion;
+mod error;
 mod foreseen;
 mod gate;
 mod journal;
@@ -43,13 +44,13 @@ use reld_plan::{AppName, Apply, BuiltIn, ModuleName, PurgeMethod, Vsn};
 
 pub use app::{AppSpec, Staging};
 pub use conversion::{ChangedChildren, Conversion, Converted, Passage, StateChange};
+pub use error::NodeError;
 pub use foreseen::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Look, Refusable};
 pub use gate::{Gate, LeavingChild, Member, OrphanPolicy, Pause, Precopied, Raised, Unrest};
 pub use journal::{Child, Comparison, Exited, Outsider, OutsiderKind};
 pub use library::{Image, Library, Lingerer, OldCode, Purged, Resident, Slot, Tried};
 pub use token::{Held, Idle, Staged, Switched};
 
-use crate::error::NodeError;
 use crate::interrupt::Interrupt;
 use crate::process::{Pid, Process};
 

@@ -23,11 +23,11 @@ use std::time::Instant;
 use reld_plan::AppName;
 
 use crate::children::Unexpected;
-use crate::error::NodeError;
 use crate::event::Progress;
 use crate::guard::guarded;
 use crate::interrupt::{Interrupt, Wish};
 use crate::limits::{Limits, deadline};
+use crate::node::NodeError;
 use crate::node::{Exited, Held, Idle, Image, Node, Staged, Staging, Switched};
 use crate::process::{Listed, Process};
 use crate::report::{Failure, Outcome, Report, StepReport};

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use reld_plan::Vsn;
 
-use crate::error::{Error, NodeError, Obstacle};
+use crate::error::{Error, Obstacle};
 use crate::event::Event;
 use crate::fake::Fake;
 use crate::handler::{ReleaseHandler, Watched};
 use crate::handler_test::{Site, Target, both_ways, check, options, title, vsn};
 use crate::interrupt::Wish;
+use crate::node::NodeError;
 use crate::node::{Exited, OutsiderKind};
 use crate::options::InstallOptions;
 use crate::order::{End, Ended, Order};

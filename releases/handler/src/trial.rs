@@ -11,47 +11,17 @@
 //! restarts or stops.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use reld_plan::{
     Action, Mark, MemberChange, ModuleName, Release, Script, Step, Warning, Windows, plan_windows,
 };
 
 use crate::action::conversion;
-use crate::check::restarts;
+use crate::action::restarts;
+use crate::back::{Back, Need};
 use crate::error::Obstacle;
 use crate::node::StateChange;
 use crate::options::InstallOptions;
-
-/// What may need the way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// The release settles.
-    Settling,
-    /// A later window can fail.
-    Windows,
-    /// This step, counted from 1 as the script prints it, comes after the switch and can fail.
-    Step(usize),
-}
-
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settling => f.write_str("its settling"),
-            Self::Windows => f.write_str("a failure of a later window"),
-            Self::Step(step) => write!(f, "a failure of step {step}"),
-        }
-    }
-}
-
-/// How the states of a release go back, where that is tried.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Back {
-    /// It may be needed, and is not tried.
-    OneWay,
-    /// What becomes of a module's states, or why that is not tried.
-    Script(BTreeMap<ModuleName, Result<StateChange, String>>),
-}
 
 /// What was found out about the way back of an install.
 #[derive(Debug, Default, PartialEq)]

@@ -1,5 +1,7 @@
 //! How states are converted, and what may come of it.
 
+use std::time::Duration;
+
 use crate::tree::supervisor;
 use crate::words::code::Bytes;
 use crate::words::cut::Cut;
@@ -112,4 +114,15 @@ pub struct Converted {
     pub processes: usize,
     /// What changed for supervisors.
     pub children: Vec<(Pid, supervisor::Change)>,
+}
+
+/// What a pre-copy came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Precopied {
+    /// How many processes have a shadow. Those that run from now on lose theirs.
+    pub processes: usize,
+    /// How often those that ran meanwhile were gone over, the first time included.
+    pub rounds: usize,
+    /// How long the trials of the way back took, added up.
+    pub trial: Duration,
 }

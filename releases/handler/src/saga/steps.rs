@@ -6,8 +6,8 @@ use reld_plan::{BuiltIn, ModuleName, PurgeMethod};
 
 use super::{Cause, Saga};
 use crate::children::unexpected;
-use crate::error::NodeError;
 use crate::limits::deadline;
+use crate::node::NodeError;
 use crate::node::{Conversion, Held, Node, Precopied, Raised, Slot, Staged, Switched};
 use crate::report::Trial;
 use crate::step::{Effect, Finish, Precopy, Undo};

@@ -1,0 +1,38 @@
+//! The way back of an upgrade: what may need it, and how states go it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use reld_plan::ModuleName;
+
+use crate::node::StateChange;
+
+/// What may need the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The release settles.
+    Settling,
+    /// A later window can fail.
+    Windows,
+    /// This step, counted from 1 as the script prints it, comes after the switch and can fail.
+    Step(usize),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settling => f.write_str("its settling"),
+            Self::Windows => f.write_str("a failure of a later window"),
+            Self::Step(step) => write!(f, "a failure of step {step}"),
+        }
+    }
+}
+
+/// How the states of a release go back, where that is tried.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Back {
+    /// It may be needed, and is not tried.
+    OneWay,
+    /// What becomes of a module's states, or why that is not tried.
+    Script(BTreeMap<ModuleName, Result<StateChange, String>>),
+}
