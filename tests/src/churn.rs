@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::build::release;
 use crate::json::field;
 use crate::node::Node;
+use crate::random::Random;
 use crate::run::eventually;
 use crate::soak::slope;
 
@@ -155,40 +156,29 @@ impl Drop for End<'_> {
 }
 
 fn again_and_again(over: &AtomicBool, seed: u64, work: impl Fn(&mut Random)) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     while !over.load(Ordering::Relaxed) {
         work(&mut random);
     }
 }
 
-/// Marsaglia's xorshift: the same churn for the same seed, as far as time allows.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn one(&mut self) -> String {
-        let number = self.below(TILLS + BUYERS);
-        if number < TILLS { format!("till_{number}") } else { format!("buyer_{}", number - TILLS) }
-    }
+/// Returns the name of a till or a buyer.
+fn one(random: &mut Random) -> String {
+    let number = random.below(TILLS + BUYERS);
+    if number < TILLS { format!("till_{number}") } else { format!("buyer_{}", number - TILLS) }
 }
 
 // --- what happens to processes: each may be gone at any moment, so a refusal is no failure ---------------------------
 
 fn kill(node: &Node, random: &mut Random, kills: &AtomicU64) {
-    if node.run(&["kill", &random.one()]).code == 0 {
+    if node.run(&["kill", &one(random)]).code == 0 {
         kills.fetch_add(1, Ordering::Relaxed);
     }
     thread::sleep(Duration::from_millis(random.below(50)));
 }
 
 fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
-    let one = random.one();
+    let one = one(random);
     if node.run(&["suspend", &one]).code == 0 {
         suspends.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(random.below(SUSPENDED_MS)));
@@ -198,7 +188,7 @@ fn suspend(node: &Node, random: &mut Random, suspends: &AtomicU64) {
 }
 
 fn restart(node: &Node, market: &str, random: &mut Random, restarts: &AtomicU64) {
-    let one = json!(random.one()).to_string();
+    let one = json!(one(random)).to_string();
     node.run(&["child", "terminate", market, &one]);
     // While it is down, who calls it is told.
     if node.run(&["child", "restart", market, &one]).code == 0 {

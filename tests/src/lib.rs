@@ -9,16 +9,21 @@
 //! ```
 
 mod build;
+mod chaos;
 mod churn;
+mod disk;
 mod json;
 mod node;
+mod random;
 mod read;
 mod run;
 mod soak;
 mod tools;
 
 pub use build::{folder, pack_release, profile, release};
+pub use chaos::{Chaos, Tally};
 pub use churn::{Churned, churn, count, open_market};
+pub use disk::SmallDisk;
 pub use json::{exactly, field, keys};
 pub use node::{Node, pid_value};
 pub use run::{Run, assert_contains, assert_in_order, eventually};

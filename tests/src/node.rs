@@ -46,21 +46,29 @@ impl Node {
 
     /// Starts an idle node that logs everything as JSON to `stderr`, and waits until it answers.
     pub fn start_logging_to(stderr: impl Into<OwnedFd>) -> Self {
-        Self::begin(&[], &["--log-json"], &[("RELD_LOG", "debug")], Some(stderr.into()))
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::begin(folder, &[], &["--log-json"], &[("RELD_LOG", "debug")], Some(stderr.into()))
+    }
+
+    /// Starts an idle node with its root and its log below a folder, and waits until it answers.
+    pub fn start_below(folder: &Path) -> Self {
+        let folder = tempfile::tempdir_in(folder).expect("a temporary folder can be made there");
+        Self::begin(folder, &[], &[], &[], None)
     }
 
     /// Starts an idle node as an argument of another command, which executes it in its own process, and waits until it answers.
     pub fn start_under(command: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::begin(command, options, environment, None)
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::begin(folder, command, options, environment, None)
     }
 
     fn begin(
+        folder: TempDir,
         command: &[&str],
         options: &[&str],
         environment: &[(&str, &str)],
         stderr: Option<OwnedFd>,
     ) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let (under, options) = (owned(command), owned(options));
@@ -71,7 +79,8 @@ impl Node {
         node
     }
 
-    fn await_answer(&mut self) {
+    /// Waits until the daemon answers and its permanent release runs.
+    pub fn await_answer(&mut self) {
         eventually("the daemon answers", || {
             let ended = self.daemon.try_wait().expect("the daemon can be watched");
             assert_eq!(ended, None, "the daemon ended:\n{}", self.log());
@@ -85,11 +94,21 @@ impl Node {
 
     /// Kills the daemon like a power cut, and starts it again.
     pub fn kill_9_and_restart(&mut self) {
+        self.kill_9();
+        self.start_again();
+        self.await_answer();
+    }
+
+    /// Kills the daemon, which can clean up nothing.
+    pub fn kill_9(&mut self) {
         self.daemon.kill().expect("the daemon is ours to kill");
         self.daemon.wait().expect("a killed daemon ends");
+    }
+
+    /// Starts a daemon in the place of one that has ended, and does not wait for it.
+    pub fn start_again(&mut self) {
         let (under, options) = (&self.under, &self.options);
         self.daemon = spawn(self.folder.path(), under, options, &self.environment, self.stderr.as_ref());
-        self.await_answer();
     }
 
     /// Waits until the daemon has ended by itself.
@@ -199,6 +218,11 @@ impl Node {
         if UnixStream::connect(self.socket()).is_ok() {
             eventually("the log is written", is_written);
         }
+        self.written()
+    }
+
+    /// Returns what has been written of the log. A daemon that lives may have more.
+    pub fn written(&self) -> String {
         std::fs::read_to_string(log(self.folder.path())).unwrap_or_default()
     }
 }

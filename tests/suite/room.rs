@@ -1,53 +1,18 @@
 //! A boot on a machine that gives too little for one (R2), or whose files of the release are lost.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use reld_tests::{Node, Run, eventually, has, release};
-
-/// A small disk, for as long as this lives.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mounts = || {
-            let mut mount = Command::new("mount");
-            mount.args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(folder.path());
-            mount.status().is_ok_and(|status| status.success())
-        };
-        has("mount", mounts).then_some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Fills it to the last byte, and returns the file to delete.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("fill");
-        let mut file = File::create(&path).expect("there is room");
-        while file.write_all(&[0; 4096]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
+use reld_tests::{Node, Run, SmallDisk, eventually, release};
 
 /// A daemon whose root is on a small disk.
 struct Small<'a> {
-    disk: &'a Disk,
+    disk: &'a SmallDisk,
     daemon: Child,
 }
 
 impl<'a> Small<'a> {
-    fn start(disk: &'a Disk) -> Self {
+    fn start(disk: &'a SmallDisk) -> Self {
         let mut daemon = Node::daemon_in(&disk.path().join("root"));
         let daemon = daemon.arg("--socket").arg(disk.path().join("socket")).stderr(Stdio::null());
         let small = Self { disk, daemon: daemon.spawn().expect("the daemon can be run") };
@@ -79,7 +44,7 @@ impl Drop for Small<'_> {
 
 #[test]
 fn a_full_disk_demotes_no_release_and_the_boot_goes_on_when_there_is_room() {
-    let Some(disk) = Disk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
     let node = Small::start(&disk);
     node.run(&["upgrade", &release("stage-1.0.0")]).expect(0);
     node.run(&["upgrade", &release("stage-2.0.0")]).expect(0);

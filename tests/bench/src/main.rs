@@ -6,12 +6,13 @@
 //!
 //! A line names its peer, the benchmark, its parameters and its unit, then the least, the median and the greatest of the
 //! repetitions. Other systems that print such lines for the same work can be put beside ours, ratio by ratio, when both
-//! ran on the same machine in the same hour. Count, soak, churn and quest also compare: they fail where something
-//! is not as it has to be.
+//! ran on the same machine in the same hour. Count, soak, churn, quest and chaos also compare: they fail where
+//! something is not as it has to be.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what this program is for")]
 
 mod call;
 mod cast;
+mod chaos;
 mod children;
 mod churn;
 mod count;
@@ -26,6 +27,7 @@ mod unpack;
 mod upgrade;
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
 
@@ -35,7 +37,7 @@ use crate::upgrade::Servers;
 /// Prints what a node can do, as JSON lines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything but count, soak, churn and quest when nothing is named.
+    /// What to measure; everything but count, soak, churn, quest and chaos when nothing is named.
     sections: Vec<Section>,
     /// How often each figure is taken.
     #[arg(long, default_value_t = 5)]
@@ -68,9 +70,13 @@ struct Args {
     /// How many clients ping servers that are upgraded, four at most.
     #[arg(long, default_value_t = 4)]
     probes: usize,
-    /// How many rounds, each an upgrade and a downgrade, a soak or a quest has; 2000 and 20 when absent.
+    /// How many rounds, each an upgrade and a downgrade, a soak or a quest has, and how many a chaos; 2000, 20 and 1000
+    /// when absent.
     #[arg(long)]
     rounds: Option<u64>,
+    /// What the orders and delays of a chaos are drawn by; another one each time when absent.
+    #[arg(long)]
+    seed: Option<u64>,
     /// How many servers ask one another during a soak.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(4..))]
     servers: u64,
@@ -141,6 +147,8 @@ enum Section {
     Churn,
     /// Sessions of Process Quest that check every line they get while the game is upgraded and its players are killed.
     Quest,
+    /// The daemon is killed, or its disk fills up, at random moments of orders; takes a second for each round.
+    Chaos,
 }
 
 fn upgrades(args: &Args) {
@@ -209,6 +217,10 @@ fn main() -> ExitCode {
         let Args { sessions, pace_ms, .. } = args;
         let play = |mode: &quest::Mode| quest::run(Play { sessions, rounds, pace_ms, mode: *mode });
         faults.extend(args.mode.iter().flat_map(play));
+    }
+    if args.sections.contains(&Section::Chaos) {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_secs());
+        faults.extend(chaos::run(args.rounds.unwrap_or(1_000), args.seed.unwrap_or_else(now)));
     }
     faults.iter().for_each(|fault| eprintln!("not as it has to be: {fault}"));
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,0 +1,45 @@
+//! A small disk, to be filled.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::tools::has;
+
+/// A disk of 96 MB, for as long as this lives.
+#[derive(Debug)]
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Mounts one; `None` where that is not allowed.
+    pub fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mounts = || {
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(folder.path());
+            mount.status().is_ok_and(|status| status.success())
+        };
+        has("mount", mounts).then_some(Self(folder))
+    }
+
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills it to the last byte, and returns the file to delete.
+    pub fn fill(&self) -> PathBuf {
+        let path = self.path().join("fill");
+        let mut file = File::create(&path).expect("there is room");
+        // A write that fails has written what there was room for.
+        while file.write_all(&[0; 1 << 20]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
