@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval};
+
+use crate::ring::Ring;
 
 /// So many are kept, the first ones: what comes later is often a consequence.
 const MOST: usize = 32;
 
-/// How often is looked whether an alarm has come or gone.
+/// How long after a report is looked whether an alarm has come or gone.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The alarms of a daemon, until it ends. Cloning gives another handle.
@@ -71,16 +72,19 @@ impl Alarms {
     }
 }
 
-/// Reports the alarms that come and go, as long as the daemon runs.
-pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync)) -> ! {
-    let mut ticks = interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Reports the alarms that come and go, as long as the daemon runs. Looks when something is reported,
+/// and again and again while a client follows that: an idle node wakes up for nothing.
+pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events: &Ring) -> ! {
+    let mut reader = events.after(None);
     let mut known = BTreeMap::new();
     loop {
-        ticks.tick().await;
         let now = look().into_iter().map(|Alarm { about, text }| (about, text)).collect();
         report(&known, &now);
         known = now;
+        if !events.has_others() {
+            reader.changed().await;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -96,9 +96,9 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
 
 /// Serves until the daemon ends, which it does as well when nothing more can be served.
 pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
-    let watched = api.clone();
+    let (watched, events) = (api.clone(), api.log.events().clone());
     let look = move || alarms::alarms(&watched);
-    tokio::spawn(async move { lasting("alarms", || watch_alarms(&look)).await });
+    tokio::spawn(async move { lasting("alarms", || watch_alarms(&look, &events)).await });
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
         tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");

@@ -76,9 +76,21 @@ impl Ring {
         self.0.send_modify(|kept| kept.push(record));
     }
 
+    /// Says whether there is a reader beside one.
+    pub(crate) fn has_others(&self) -> bool {
+        self.0.receiver_count() > 1
+    }
+
+    /// Returns a place for a reader. Whoever waits for [`Reader::changed`] is woken.
+    fn subscribe(&self) -> watch::Receiver<Kept> {
+        let ring = self.0.subscribe();
+        self.0.send_modify(|_| ());
+        ring
+    }
+
     /// Returns a reader of what comes after this number; without one, of what comes from now on.
     pub(crate) fn after(&self, number: Option<u64>) -> Reader {
-        let ring = self.0.subscribe();
+        let ring = self.subscribe();
         let (first, next) = {
             let kept = ring.borrow();
             (kept.first, kept.next)
@@ -94,7 +106,7 @@ impl Ring {
 
     /// Returns a reader of the last records of a kind, at most so many, and of what comes.
     pub(crate) fn last(&self, count: usize, wanted: impl Fn(&Record) -> bool) -> Reader {
-        let ring = self.0.subscribe();
+        let ring = self.subscribe();
         let next = {
             let kept = ring.borrow();
             let newest_first = kept.numbered().rev().filter(|(_, record)| wanted(record));
@@ -170,6 +182,14 @@ impl Reader {
                 return found;
             }
         }
+    }
+}
+
+impl Reader {
+    /// Waits until a record comes, or another reader.
+    pub(crate) async fn changed(&mut self) {
+        // No more comes where the ring is gone.
+        let _ = self.ring.changed().await;
     }
 }
 
