@@ -68,7 +68,7 @@ fn h3_an_app_goes_through_its_start_phases_in_order_and_is_told_who_stops_it() {
     let said = |node: &Node, word: &str| -> Vec<String> {
         let log = node.log();
         let said = log.lines().filter_map(|line| line.split_once(word).map(|(_, rest)| rest));
-        said.map(|rest| rest.split(" from=").next().unwrap_or(rest).to_owned()).collect()
+        said.map(|rest| rest.split(" app=").next().unwrap_or(rest).to_owned()).collect()
     };
     assert_eq!(said(&node, "board phase "), [r#"wipe Some({"sponge": "wet"})"#, "hang None"]);
     node.ok(&["app", "stop", "board"]);
