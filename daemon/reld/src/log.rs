@@ -27,10 +27,10 @@ use reld_api::response::What;
 use reld_plan::{bounded, printable};
 use reld_runtime::contained;
 use serde_json::json;
-use tracing::Level;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -123,8 +123,8 @@ impl Log {
     /// Has all that the program reports logged that is asked for, by the words of `RELD_LOG`, and the
     /// events of the node kept.
     pub(crate) fn subscribe(&self, asked: Option<&str>) {
-        let asked = asked.and_then(|asked| EnvFilter::try_new(asked).ok());
-        let asked = asked.unwrap_or_else(|| "info".into());
+        let filter =
+            || asked.and_then(|asked| EnvFilter::try_new(asked).ok()).unwrap_or_else(|| "info".into());
         // What cannot be formatted is left out: the complaint would go to stderr, and panic where
         // that is gone.
         let text = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false);
@@ -133,11 +133,10 @@ impl Log {
             Form::Text => text.boxed(),
             Form::Json => text.json().boxed(),
         };
-        let lines = text.and_then(self.0.lines.clone()).with_filter(asked);
-        let is_event = filter_fn(|metadata| What::KINDS.contains(&metadata.name()));
-        let is_event = is_event.with_max_level_hint(LevelFilter::INFO);
-        let events = self.0.events.clone().with_filter(is_event);
-        tracing_subscriber::registry().with(lines).with(events).init();
+        let kept = Kept { lines: self.0.lines.clone(), events: self.0.events.clone(), asked: filter() };
+        let events = filter_fn(is_event).with_max_level_hint(LevelFilter::INFO);
+        let kept = kept.with_filter(filter().or(events));
+        tracing_subscriber::registry().with(text.with_filter(filter())).with(kept).init();
     }
 
     /// Returns the last lines.
@@ -189,6 +188,30 @@ impl Log {
             queue.lost,
             at.elapsed().as_secs()
         ))
+    }
+}
+
+/// Keeps an entry of the log once, for the readers of lines and for those of events.
+struct Kept {
+    lines: Ring,
+    events: Ring,
+    /// Which entries are lines.
+    asked: EnvFilter,
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    What::KINDS.contains(&metadata.name())
+}
+
+impl<S: Subscriber> Layer<S> for Kept {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let record = Arc::new(Record::of(event));
+        if Filter::<S>::enabled(&self.asked, event.metadata(), &context) {
+            self.lines.push(Arc::clone(&record));
+        }
+        if is_event(event.metadata()) {
+            self.events.push(record);
+        }
     }
 }
 

@@ -14,9 +14,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
 
 use crate::record::Record;
 
@@ -72,7 +69,8 @@ impl Ring {
     }
 
     /// Keeps a record. Never waits for a reader.
-    pub(crate) fn push(&self, record: Record) {
+    pub(crate) fn push(&self, record: impl Into<Arc<Record>>) {
+        let record = record.into();
         self.0.send_modify(|kept| kept.push(record));
     }
 
@@ -116,18 +114,11 @@ impl Ring {
     }
 }
 
-/// As a layer of tracing it keeps what is logged.
-impl<S: Subscriber> Layer<S> for Ring {
-    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        self.push(Record::of(event));
-    }
-}
-
 impl Kept {
-    fn push(&mut self, record: Record) {
+    fn push(&mut self, record: Arc<Record>) {
         self.bytes += record.bytes();
         self.next += 1;
-        self.records.push_back(Arc::new(record));
+        self.records.push_back(record);
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.records.pop_front() else { return };
             self.bytes -= oldest.bytes();
