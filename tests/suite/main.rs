@@ -6,6 +6,7 @@ mod behaviours;
 mod bootable;
 mod call_order;
 mod calls;
+mod chaos;
 mod children;
 mod churn;
 mod code;
