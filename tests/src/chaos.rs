@@ -192,8 +192,12 @@ impl<'a> Site<'a> {
         Duration::from_micros(random.below(1 + lasts.as_micros() as u64 * 5 / 4))
     }
 
-    /// Learns how long an order lasts from one that had ended after a delay, or had not.
+    /// Learns how long an order lasts from one that had ended after a delay, or had not. One without
+    /// a client never ends.
     fn learn(&mut self, order: Order, delay: Duration, is_done: bool) {
+        if order.args().is_empty() {
+            return;
+        }
         let lasts = self.lasts.entry(order.verb.to_string()).or_insert(UNKNOWN);
         *lasts = if is_done { (*lasts + delay) / 2 } else { *lasts * 11 / 10 };
     }
