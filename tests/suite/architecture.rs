@@ -7,14 +7,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Every crate with the crates of ours that it may use.
 const EDGES: &[(&str, &[&str])] = &[
     ("reld-abi", &[]),
-    ("reld-sdk", &["reld-abi"]),
-    ("reld-runtime", &[]),
-    ("reld-loader", &["reld-abi", "reld-runtime"]),
+    ("reld-wire", &[]),
+    ("reld-sdk", &["reld-abi", "reld-wire"]),
+    ("reld-runtime", &["reld-wire"]),
+    ("reld-loader", &["reld-abi", "reld-runtime", "reld-wire"]),
     ("reld-plan", &[]),
     ("reld-store", &["reld-plan"]),
     ("reld-handler", &["reld-plan", "reld-store"]),
     ("reld-api", &[]),
-    ("reld", &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store"]),
+    (
+        "reld",
+        &["reld-api", "reld-handler", "reld-loader", "reld-plan", "reld-runtime", "reld-store", "reld-wire"],
+    ),
     ("quest-bot", &[]),
     ("relctl", &["quest-bot", "reld-api", "reld-plan", "reld-store"]),
     ("reld-tests", &["reld-api"]),

@@ -26,9 +26,10 @@ struct Limits {
 
 const CRATES: &[Limits] = &[
     Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 1, banners: 0 },
+    Limits { source: "daemon/wire/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
     Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 6, long: 0, banners: 0 },
     Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
-    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 1, banners: 0 },
+    Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 0, banners: 0 },
     Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3, long: 0, banners: 0 },
     Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 4 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },

@@ -26,8 +26,9 @@ use std::time::{Duration, Instant};
 
 use reld_abi as abi;
 use reld_loader::{Loader, OpenRequest};
-use reld_runtime::{Pid, Runtime};
+use reld_runtime::Runtime;
 use reld_sdk::{Answer, From, GenServer, export};
+use reld_wire::Pid;
 use rmp_serde::config::BytesMode;
 use serde::Serialize;
 use serde_json::json;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use reld_abi as abi;
 use reld_runtime::context::{self, Message, Refused, SendKind, Tie};
-use reld_runtime::{Answer, Exit, Pid, RequestKind, TimerRef, term};
+use reld_runtime::{Answer, RequestKind, TimerRef, term};
+use reld_wire::{Exit, Pid};
 
 use crate::interpose::app_at;
 use crate::output::{self, Origin};
@@ -456,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_task_sees_each_kind_of_message_as_the_boundary_says() {
-        let pid = reld_runtime::Pid { slot: 4, generation: 2 };
+        let pid = reld_wire::Pid { slot: 4, generation: 2 };
         let from = reld_runtime::From { caller: pid, server: pid, reference: 9 };
         check(Message::Call(from, b"a".to_vec()), abi::EVENT_CALL, 0, 9, b"a");
         check(Message::Cast(pid, b"b".to_vec()), abi::EVENT_CAST, 0, 0, b"b");

@@ -18,9 +18,10 @@ use std::sync::Arc;
 
 use reld_abi as abi;
 use reld_runtime::{
-    Batch, Behaviour, BodyKind, Bytes, Callback, Event, Exit, Instance, Module, Next, Outcome, Pid, Ref,
-    Step, StopCause,
+    Batch, Behaviour, BodyKind, Bytes, Callback, Event, Instance, Module, Next, Outcome, Ref, Step,
 };
+use reld_wire::application::{PrepStop, StopCause};
+use reld_wire::{Exit, Pid};
 use serde::Serialize;
 
 use crate::block::{StateFns, Table};
@@ -453,13 +454,6 @@ fn ended(kind: u32, from: Pid, reference: Ref, exit: &Exit) -> abi::Event {
     }
 }
 
-/// What prep_stop is told.
-#[derive(Serialize)]
-struct PrepStop {
-    root: Option<Pid>,
-    cause: StopCause,
-}
-
 fn encoded(body: &impl Serialize) -> Bytes {
     rmp_serde::to_vec_named(body).expect("numbers and words always encode")
 }
@@ -485,31 +479,3 @@ const EMPTY_OUTCOME: abi::Outcome = abi::Outcome {
     exit: EMPTY_EXIT,
     future: abi::Future { data_app: ptr::null_mut(), poll: None, drop: None },
 };
-
-#[cfg(test)]
-#[expect(dead_code, reason = "of the book only the comparison is wanted here")]
-#[path = "../../wire/golden/book.rs"]
-mod book;
-
-#[cfg(test)]
-mod tests {
-    use super::book::Book;
-    use super::*;
-
-    #[test]
-    fn prep_stop_is_written_in_the_bytes_that_daemons_have_always_written() {
-        let mut golden = Book::of("loader");
-        let root = Some(Pid { slot: 3, generation: 7 });
-        for (name, root, cause) in [
-            ("by_hand", root, StopCause::ByHand),
-            ("node_stops", root, StopCause::NodeStops),
-            ("node_restarts", root, StopCause::NodeRestarts),
-            ("upgrade", root, StopCause::Upgrade),
-            ("tree_ended", None, StopCause::TreeEnded),
-        ] {
-            golden.check(&format!("application.prep_stop.{name}"), &encoded(&PrepStop { root, cause }));
-        }
-        golden.check("application.prep_stop.before_1_3", &encoded(&root));
-        golden.close();
-    }
-}

@@ -21,7 +21,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use reld_runtime::{Pid, context};
+use reld_runtime::context;
+use reld_wire::Pid;
 
 use crate::interpose;
 

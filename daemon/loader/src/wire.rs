@@ -7,7 +7,8 @@
 use std::slice;
 
 use reld_abi as abi;
-use reld_runtime::{Bytes, Exit, From, Pid};
+use reld_runtime::{Bytes, From};
+use reld_wire::{Exit, Pid};
 
 /// What a library said that the boundary does not know. It ends the process that ran it, never the daemon.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -38,8 +38,9 @@ use parking_lot::Mutex;
 use reld_api::{ErrorBody, ErrorReport, ExitCode, Method, Request, decode};
 use reld_handler::Platform;
 use reld_loader::Loader;
-use reld_runtime::{Pid, Runtime, contained, contained_task};
+use reld_runtime::{Runtime, contained, contained_task, parse_pid};
 use reld_store::{Health, Root, make_folder};
+use reld_wire::Pid;
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -336,8 +337,8 @@ impl Api {
     /// Finds a process by pid, by registered name, or by its place in the tree of an app.
     fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
         // A shell takes the brackets of a pid for its own.
-        let bare = || format!("<{process}>").parse().ok();
-        let pid = process.parse().ok().or_else(bare).or_else(|| self.runtime.whereis(process));
+        let bare = || parse_pid(&format!("<{process}>")).ok();
+        let pid = parse_pid(process).ok().or_else(bare).or_else(|| self.runtime.whereis(process));
         self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
     }
 

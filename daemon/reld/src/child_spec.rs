@@ -1,37 +1,38 @@
-//! A child spec of the API, in the runtime's words.
+//! A child spec of the API, in the words of the boundary, and back.
 
 use reld_api::request as q;
 use reld_api::term::{TermError, to_json, to_msgpack};
-use reld_runtime::{ChildSpec, ChildType, Restart, Shutdown};
+use reld_runtime::ChildSpec;
+use reld_wire::spec::{self, ChildType, Restart, Shutdown};
 use serde_bytes::ByteBuf;
 
-/// Translates a child spec. OTP's defaults: a worker has 5 seconds to shut down, a supervisor as long as it takes.
+/// Translates a child spec.
 ///
 /// # Errors
 /// An id or arguments that cannot be handed over.
-pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<ChildSpec, TermError> {
-    let kind = match spec.kind {
+pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<spec::ChildSpec, TermError> {
+    let child_type = match spec.kind {
         q::ChildType::Worker => ChildType::Worker,
         q::ChildType::Supervisor => ChildType::Supervisor,
     };
-    let shutdown = match spec.shutdown {
-        Some(q::Shutdown::BrutalKill) => Shutdown::BrutalKill,
-        Some(q::Shutdown::Infinity) => Shutdown::Infinity,
-        Some(q::Shutdown::Ms(ms)) => Shutdown::Ms(ms),
-        None => Shutdown::usual(kind),
+    let shutdown = |shutdown| match shutdown {
+        q::Shutdown::BrutalKill => Shutdown::BrutalKill,
+        q::Shutdown::Infinity => Shutdown::Infinity,
+        q::Shutdown::Ms(ms) => Shutdown::Ms(ms),
     };
-    Ok(ChildSpec {
+    let restart = match spec.restart {
+        q::Restart::Permanent => Restart::Permanent,
+        q::Restart::Transient => Restart::Transient,
+        q::Restart::Temporary => Restart::Temporary,
+    };
+    Ok(spec::ChildSpec {
         id: ByteBuf::from(to_msgpack(&spec.id)?),
         module: spec.module.clone(),
-        args: ByteBuf::from(to_msgpack(&spec.args)?),
-        restart: match spec.restart {
-            q::Restart::Permanent => Restart::Permanent,
-            q::Restart::Transient => Restart::Transient,
-            q::Restart::Temporary => Restart::Temporary,
-        },
-        significant: spec.significant,
-        shutdown,
-        kind,
+        args: Some(ByteBuf::from(to_msgpack(&spec.args)?)),
+        restart: Some(restart),
+        significant: Some(spec.significant),
+        shutdown: spec.shutdown.map(shutdown),
+        child_type: Some(child_type),
     })
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn shown(spec: &ChildSpec) -> Result<q::ChildSpec, TermError> {
             Shutdown::Infinity => q::Shutdown::Infinity,
             Shutdown::Ms(ms) => q::Shutdown::Ms(ms),
         }),
-        kind: match spec.kind {
+        kind: match spec.child_type {
             ChildType::Worker => q::ChildType::Worker,
             ChildType::Supervisor => q::ChildType::Supervisor,
         },

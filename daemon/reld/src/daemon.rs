@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use reld_api::ErrorReport;
 use reld_handler::{Abi, Limits, Platform, Store, Vsn};
 use reld_loader::Loader;
-use reld_runtime::{Runtime, StopCause, contained, contained_task};
+use reld_runtime::{Runtime, contained, contained_task};
 use reld_store::make_folder;
+use reld_wire::application::StopCause;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 

@@ -361,7 +361,7 @@ impl Node for RuntimeNode {
     }
 
     fn kill(&mut self, pids: &[Pid]) {
-        let pids: Vec<runtime::Pid> = pids.iter().map(|pid| runtime_pid(*pid)).collect();
+        let pids: Vec<reld_wire::Pid> = pids.iter().map(|pid| runtime_pid(*pid)).collect();
         self.runtime.kill(&pids, Instant::now() + KILL_GRACE);
     }
 

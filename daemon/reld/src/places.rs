@@ -1,7 +1,8 @@
 //! Places in the trees: `shop` is the root supervisor of the app shop, `shop/tills` its child `tills`.
 
 use reld_api::term;
-use reld_runtime::{AppStatus, Behaviour, Pid, Runtime};
+use reld_runtime::{AppStatus, Behaviour, Runtime};
+use reld_wire::Pid;
 use serde_json::Value;
 
 /// Finds a supervisor by its registered name, or by its place in the tree of an app: a server may have the app's name.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
 
-use reld_runtime::{Connection, Listener, PortError, PortReason as Reason, Sockets};
+use reld_runtime::{Connection, Listener, Sockets};
+use reld_wire::port::{Error as PortError, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split};
 use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;

@@ -11,17 +11,16 @@
 //! **Does not know** tarballs, releases, `dlopen`, sockets. There is no `unsafe` here.
 //!
 //! ```
-//! use reld_runtime::{Answer, RequestKind, Runtime, Pid};
+//! use reld_runtime::{Answer, RequestKind, Runtime};
+//! use reld_wire::{Exit, Pid};
 //! use std::time::Duration;
 //!
 //! let node = Runtime::new(2);
 //! let nobody = Pid { slot: 7, generation: 1 };
 //! let answer = node.call(RequestKind::Call, nobody, Vec::new(), Some(Duration::from_secs(1)));
-//! assert_eq!(answer, Answer::Exit(reld_runtime::Exit::Noproc));
+//! assert_eq!(answer, Answer::Exit(Exit::Noproc));
 //! ```
 
-#[cfg(test)]
-mod golden;
 mod io;
 mod look;
 mod pool;
@@ -32,11 +31,8 @@ mod upgrade;
 mod words;
 mod world;
 
-pub use io::ets::{Access, TableId, TableInfo, TableKind};
-pub use io::port::{
-    Connection, Framing, Listener, PortError, PortEvent, PortId, PortInfo, PortOptions, Reason as PortReason,
-    Sockets,
-};
+pub use io::ets::TableInfo;
+pub use io::port::{Connection, Listener, PortInfo, Sockets};
 pub use look::census::{Census, Share};
 pub use look::details::{Inside, Letter, ProcessDetails};
 pub use look::inspect::{CallbackInfo, Node, ProcessInfo, Status, TiesInfo};
@@ -54,24 +50,19 @@ pub use process::rows::Child;
 pub use process::system::SysError;
 pub use runtime::Runtime;
 pub use runtime::code::Purge;
-pub use tree::request::{Counts, Error as RequestError, Listed, Reason, Reply, Request};
 pub use tree::supervisor::{Change, Kept, Prospect, Supervised, Supervisor, ask_init};
 pub use upgrade::Upgrade;
 pub use upgrade::conversion::{Conversion, ConvertError, Converted, Passage, Precopied};
 pub use upgrade::pause::Pause;
-pub use words::child_spec::{
-    AutoShutdown, ChildSpec, ChildType, Restart, Shutdown, Strategy, SupervisorSpec,
-};
+pub use words::child_spec::{ChildSpec, SupervisorSpec};
 pub use words::code::{
-    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step, StopCause,
-    TimerRef,
+    Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref, Step, TimerRef,
 };
 pub use words::code_server::{CodeError, Place, Version};
 pub use words::contain::{Panicked, contained, contained_task};
 pub use words::cut::Cut;
-pub use words::exit::Exit;
 pub use words::figures::Figures;
-pub use words::pid::{ParsePidError, Pid};
+pub use words::pid::{ParsePidError, parse_pid};
 pub use words::term;
 pub use world::applications::{AppError, AppSpec, AppStatus, PREP_STOP, StartType};
 pub use world::context;

@@ -1,17 +1,19 @@
 //! application: starts the tree of an app, and is told when it is about to stop and when it has.
 
-use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
+use reld_wire::application as wire;
 use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::behaviour::{Behaviour, BodyKind, Event, Stateful};
 use crate::callback::{After, Done, Work};
 use crate::codec::{self, Undecodable, read};
 use crate::exit::{Exit, NotStarted};
+use crate::face::face;
 use crate::names::Pid;
 use crate::schema::{self, Schema};
 use crate::value::{State, Value};
@@ -78,13 +80,13 @@ pub trait Application: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 }
 
-/// How an app is started. OTP: start type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StartType {
-    /// On this node, with nothing to take over.
-    Normal,
+face! {
+    /// How an app is started. OTP: start type.
+    #[non_exhaustive]
+    pub enum StartType = wire::StartType {
+        /// On this node, with nothing to take over.
+        Normal,
+    }
 }
 
 /// What an app is started with.
@@ -105,40 +107,38 @@ impl StartArgs {
     /// # Errors
     /// A key that `T` needs is missing or of another type.
     pub fn env<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
-        #[derive(Deserialize)]
-        struct Body<T> {
-            env: T,
-        }
-        codec::decode::<Body<T>>(self.body.bytes()).map(|body| body.env)
+        codec::decode::<wire::StartArgs<T>>(self.body.bytes()).map(|args| args.env)
     }
 
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Undecodable> {
-        #[derive(Deserialize)]
-        struct Body {
-            #[serde(rename = "type")]
-            start_type: StartType,
-        }
-        let Body { start_type } = read("start argument", body)?;
-        Ok(Self { start_type, body: Value::from_bytes(body) })
+        let args: wire::StartArgs<IgnoredAny> = read("start argument", body)?;
+        Ok(Self { start_type: args.start_type.into(), body: Value::from_bytes(body) })
     }
 }
 
 /// A phase of an app's start.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "wire::StartPhase")]
 #[non_exhaustive]
 pub struct StartPhase {
     /// Its name in app.toml.
-    #[serde(rename = "phase")]
     pub name: String,
     /// How the app is started.
-    #[serde(rename = "type")]
     pub start_type: StartType,
     /// Its argument in app.toml.
     pub arg: Value,
 }
 
+impl From<wire::StartPhase> for StartPhase {
+    fn from(phase: wire::StartPhase) -> Self {
+        let wire::StartPhase { phase: name, start_type, arg } = phase;
+        Self { name, start_type: start_type.into(), arg: arg.into() }
+    }
+}
+
 /// What an app is told that is about to be stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "wire::PrepStop")]
 #[non_exhaustive]
 pub struct Stopping {
     /// Its root supervisor, if that still runs.
@@ -147,52 +147,54 @@ pub struct Stopping {
     pub cause: StopCause,
 }
 
-/// Who stops an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StopCause {
-    /// Somebody stops this app.
-    ByHand,
-    /// The node stops.
-    NodeStops,
-    /// The node stops, to start again at once.
-    NodeRestarts,
-    /// An upgrade restarts or removes the app, or takes back that it started it.
-    Upgrade,
-    /// Its tree has ended by itself: there is no root any more.
-    TreeEnded,
+impl From<wire::PrepStop> for Stopping {
+    fn from(stopping: wire::PrepStop) -> Self {
+        Self { root: stopping.root.map(Pid), cause: stopping.cause.into() }
+    }
+}
+
+face! {
+    /// Who stops an app.
+    #[non_exhaustive]
+    pub enum StopCause = wire::StopCause {
+        /// Somebody stops this app.
+        ByHand,
+        /// The node stops.
+        NodeStops,
+        /// The node stops, to start again at once.
+        NodeRestarts,
+        /// An upgrade restarts or removes the app, or takes back that it started it.
+        Upgrade,
+        /// Its tree has ended by itself: there is no root any more.
+        TreeEnded,
+    }
 }
 
 /// Which keys of its environment an upgrade changed for an app. Unlike OTP, which hands the values over too: here
 /// [`env`](crate::env) reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "wire::EnvChange<IgnoredAny>")]
 #[non_exhaustive]
 pub struct EnvChange {
     /// Keys with another value.
-    #[serde(deserialize_with = "keys")]
     pub changed: Vec<String>,
     /// Keys that were not there.
-    #[serde(deserialize_with = "keys")]
     pub new: Vec<String>,
     /// Keys that are not there any more.
     pub removed: Vec<String>,
 }
 
-fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let map = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
-    Ok(map.into_keys().collect())
+impl From<wire::EnvChange<IgnoredAny>> for EnvChange {
+    fn from(change: wire::EnvChange<IgnoredAny>) -> Self {
+        let wire::EnvChange { changed, new, removed } = change;
+        Self { changed: changed.into_keys().collect(), new: new.into_keys().collect(), removed }
+    }
 }
 
 /// The root supervisor that an app's start names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Root(Option<Start>);
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Start {
-    module: String,
-    args: Value,
-}
+#[serde(transparent)]
+pub struct Root(Option<wire::Root>);
 
 impl Root {
     /// A supervisor of `module`, started with `args`.
@@ -200,7 +202,8 @@ impl Root {
     /// # Errors
     /// The `Serialize` of `args` refused.
     pub fn new(module: &str, args: &impl Serialize) -> Result<Self, Undecodable> {
-        Ok(Self(Some(Start { module: module.to_owned(), args: Value::write(args)? })))
+        let args = ByteBuf::from(codec::encode(args)?);
+        Ok(Self(Some(wire::Root { module: module.to_owned(), args })))
     }
 
     /// None: an app without processes of its own.

@@ -6,9 +6,7 @@ use crate::exit::Exit;
 use crate::names::{From, MonitorRef, Pid};
 use crate::schema::Schema;
 use crate::value::{State, Value};
-use crate::{ets, port};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// What a callback is called with, besides init. The kinds that a behaviour does not know are refused by name.
 #[derive(Debug)]
@@ -44,14 +42,6 @@ impl Event<'_> {
     pub(crate) fn unexpected(&self) -> Exit {
         Exit::error(format!("this behaviour has no callback for {self:?}"))
     }
-}
-
-/// What the node itself tells.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Told {
-    Port(port::Event),
-    Table(ets::Event),
 }
 
 /// The kinds of bodies that can be asked about without running anything.

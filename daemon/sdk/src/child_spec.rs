@@ -2,130 +2,116 @@
 
 use std::time::Duration;
 
+use reld_wire::spec::{self as wire, Strategy};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
+use crate::codec;
+use crate::face::face;
 use crate::time::milliseconds;
-use crate::value::Value;
 
-/// What a supervisor does when a child ends. OTP: strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Strategy {
-    OneForOne,
-    OneForAll,
-    RestForOne,
-    SimpleOneForOne,
-}
-
-/// Whether a supervisor ends when significant children have ended by themselves for good. OTP: `auto_shutdown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AutoShutdown {
-    /// It does not; then no child may be significant.
-    #[default]
-    Never,
-    /// When the first of them has.
-    AnySignificant,
-    /// When the last of them has.
-    AllSignificant,
-}
-
-impl AutoShutdown {
-    fn is_never(&self) -> bool {
-        *self == Self::Never
+face! {
+    /// Whether a supervisor ends when significant children have ended by themselves for good. OTP: `auto_shutdown`.
+    #[derive(Default)]
+    pub enum AutoShutdown = wire::AutoShutdown {
+        /// It does not; then no child may be significant.
+        #[default]
+        Never,
+        /// When the first of them has.
+        AnySignificant,
+        /// When the last of them has.
+        AllSignificant,
     }
 }
 
 /// A supervisor's strategy, restart intensity and children. OTP: `{SupFlags, [ChildSpec]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SupervisorSpec {
-    strategy: Strategy,
-    intensity: u32,
-    period_ms: u64,
-    /// Left out where it says nothing: daemons before ABI 1.2 do not know it.
-    #[serde(skip_serializing_if = "AutoShutdown::is_never")]
-    auto_shutdown: AutoShutdown,
-    children: Vec<ChildSpec>,
-}
+#[serde(transparent)]
+pub struct SupervisorSpec(wire::SupervisorSpec);
 
 impl SupervisorSpec {
     /// Restarts the child that ended, and only that. At most 1 restart in 5 seconds, as in OTP.
     pub fn one_for_one() -> Self {
-        Self {
-            strategy: Strategy::OneForOne,
-            intensity: 1,
-            period_ms: 5_000,
-            auto_shutdown: AutoShutdown::Never,
-            children: Vec::new(),
-        }
+        Self::of(Strategy::OneForOne)
     }
 
     /// When a child ends, ends all others and starts all of them again. For children that cannot do without each other.
     /// Temporary ones do not come back.
     pub fn one_for_all() -> Self {
-        Self { strategy: Strategy::OneForAll, ..Self::one_for_one() }
+        Self::of(Strategy::OneForAll)
     }
 
     /// When a child ends, ends those started after it, and starts it and them again. For children that build on those
     /// before them. Temporary ones do not come back.
     pub fn rest_for_one() -> Self {
-        Self { strategy: Strategy::RestForOne, ..Self::one_for_one() }
+        Self::of(Strategy::RestForOne)
     }
 
     /// Has any number of children of one kind, started by
     /// [`start_child_of`](crate::supervisor::start_child_of). The template's id is not used.
     pub fn simple_one_for_one(template: ChildSpec) -> Self {
-        Self { strategy: Strategy::SimpleOneForOne, children: vec![template], ..Self::one_for_one() }
+        Self::of(Strategy::SimpleOneForOne).child(template)
+    }
+
+    fn of(strategy: Strategy) -> Self {
+        Self(wire::SupervisorSpec {
+            strategy: Some(strategy),
+            intensity: Some(1),
+            period_ms: Some(5_000),
+            auto_shutdown: None,
+            children: Vec::new(),
+        })
     }
 
     /// Gives up, with all children, when more than `restarts` fall into one `period`.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.intensity = restarts;
-        self.period_ms = milliseconds(period);
+        self.0.intensity = Some(restarts);
+        self.0.period_ms = Some(milliseconds(period));
         self
     }
 
     /// Ends the supervisor, by `shutdown`, when [significant](ChildSpec::significant) children have ended for good.
     #[must_use]
     pub fn auto_shutdown(mut self, when: AutoShutdown) -> Self {
-        self.auto_shutdown = when;
+        self.0.auto_shutdown = (when != AutoShutdown::Never).then(|| when.into());
         self
     }
 
     /// Adds a child. They start in this order and stop in reverse.
     #[must_use]
     pub fn child(mut self, child: ChildSpec) -> Self {
-        self.children.push(child);
+        self.0.children.push(child.0);
         self
     }
 
     /// Returns the spec as JSON; `None` where an id or a start argument has no such form.
     pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
-        let mut json = serde_json::to_value(self).ok()?;
-        for (shown, child) in json["children"].as_array_mut()?.iter_mut().zip(&self.children) {
-            shown["id"] = child.id.read().ok()?;
-            shown["args"] = child.args.read().ok()?;
+        let read = |value: &[u8]| codec::decode::<serde_json::Value>(value).ok();
+        let mut json = serde_json::to_value(&self.0).ok()?;
+        for (shown, child) in json["children"].as_array_mut()?.iter_mut().zip(&self.0.children) {
+            shown["id"] = read(&child.id)?;
+            shown["args"] = read(child.args.as_deref()?)?;
         }
         Some(json)
     }
 }
 
-/// When a child that ended is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Restart {
-    /// Always.
-    Permanent,
-    /// After a crash or a kill; not after `normal` and `shutdown`.
-    Transient,
-    /// Never, and its spec is forgotten.
-    Temporary,
+face! {
+    /// When a child that ended is started again.
+    pub enum Restart = wire::Restart {
+        /// Always.
+        Permanent,
+        /// After a crash or a kill; not after `normal` and `shutdown`.
+        Transient,
+        /// Never, and its spec is forgotten.
+        Temporary,
+    }
 }
 
 /// How a child is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Wire", from = "Wire")]
+#[serde(into = "wire::Shutdown", from = "wire::Shutdown")]
 pub enum Shutdown {
     /// Asked by `shutdown`, killed when it still runs after that time.
     Within(Duration),
@@ -135,16 +121,7 @@ pub enum Shutdown {
     BrutalKill,
 }
 
-/// [`Shutdown`] as the daemon has it.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Wire {
-    Ms(u64),
-    Infinity,
-    BrutalKill,
-}
-
-impl From<Shutdown> for Wire {
+impl From<Shutdown> for wire::Shutdown {
     fn from(shutdown: Shutdown) -> Self {
         match shutdown {
             Shutdown::Within(time) => Self::Ms(milliseconds(time)),
@@ -154,39 +131,37 @@ impl From<Shutdown> for Wire {
     }
 }
 
-impl From<Wire> for Shutdown {
-    fn from(wire: Wire) -> Self {
+impl From<wire::Shutdown> for Shutdown {
+    fn from(wire: wire::Shutdown) -> Self {
         match wire {
-            Wire::Ms(ms) => Self::Within(Duration::from_millis(ms)),
-            Wire::Infinity => Self::Infinity,
-            Wire::BrutalKill => Self::BrutalKill,
+            wire::Shutdown::Ms(ms) => Self::Within(Duration::from_millis(ms)),
+            wire::Shutdown::Infinity => Self::Infinity,
+            wire::Shutdown::BrutalKill => Self::BrutalKill,
         }
     }
 }
 
-/// Whether a child is a supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChildType {
-    /// Any process that is not a supervisor.
-    Worker,
-    /// A supervisor.
-    Supervisor,
+face! {
+    /// Whether a child is a supervisor.
+    pub enum ChildType = wire::ChildType {
+        /// Any process that is not a supervisor.
+        Worker,
+        /// A supervisor.
+        Supervisor,
+    }
 }
 
 /// How a supervisor starts, restarts and stops one child. OTP: child spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChildSpec {
-    id: Value,
-    module: String,
-    args: Value,
-    restart: Restart,
-    /// Left out where it says nothing: daemons before ABI 1.2 do not know it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    significant: bool,
-    shutdown: Shutdown,
-    #[serde(rename = "type")]
-    child_type: ChildType,
+#[serde(transparent)]
+pub struct ChildSpec(pub(crate) wire::ChildSpec);
+
+/// The daemon says of each child whether it is significant; here only that it is counts.
+impl From<wire::ChildSpec> for ChildSpec {
+    fn from(spec: wire::ChildSpec) -> Self {
+        let significant = spec.significant.filter(|is| *is);
+        Self(wire::ChildSpec { significant, ..spec })
+    }
 }
 
 impl ChildSpec {
@@ -197,15 +172,15 @@ impl ChildSpec {
     /// # Panics
     /// When the `Serialize` of `id` or `args` refuses. The supervisor then fails to start, saying so.
     pub fn worker(id: impl Serialize, module: &str, args: impl Serialize) -> Self {
-        Self {
+        Self(wire::ChildSpec {
             id: written("id", &id),
             module: module.to_owned(),
-            args: written("start argument", &args),
-            restart: Restart::Permanent,
-            significant: false,
-            shutdown: Shutdown::Within(Duration::from_secs(5)),
-            child_type: ChildType::Worker,
-        }
+            args: Some(written("start argument", &args)),
+            restart: Some(wire::Restart::Permanent),
+            significant: None,
+            shutdown: Some(Shutdown::Within(Duration::from_secs(5)).into()),
+            child_type: Some(wire::ChildType::Worker),
+        })
     }
 
     /// A child that is a supervisor; permanent, any time to stop.
@@ -213,14 +188,15 @@ impl ChildSpec {
     /// # Panics
     /// As [`ChildSpec::worker`].
     pub fn supervisor(id: impl Serialize, module: &str, args: impl Serialize) -> Self {
-        let worker = Self::worker(id, module, args);
-        Self { shutdown: Shutdown::Infinity, child_type: ChildType::Supervisor, ..worker }
+        let Self(worker) = Self::worker(id, module, args);
+        let (shutdown, child_type) = (Some(wire::Shutdown::Infinity), Some(wire::ChildType::Supervisor));
+        Self(wire::ChildSpec { shutdown, child_type, ..worker })
     }
 
     /// Sets when it is restarted.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
+        self.0.restart = Some(restart.into());
         self
     }
 
@@ -228,20 +204,21 @@ impl ChildSpec {
     /// or temporary child, whose end by itself can be for good. OTP: `significant`.
     #[must_use]
     pub fn significant(mut self) -> Self {
-        self.significant = true;
+        self.0.significant = Some(true);
         self
     }
 
     /// Sets how it is stopped.
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
+        self.0.shutdown = Some(shutdown.into());
         self
     }
 }
 
-fn written(what: &str, value: &impl Serialize) -> Value {
-    Value::write(value).unwrap_or_else(|error| panic!("the {what} of a child cannot be written: {error}"))
+fn written(what: &str, value: &impl Serialize) -> ByteBuf {
+    let written = codec::encode(value).map(ByteBuf::from);
+    written.unwrap_or_else(|error| panic!("the {what} of a child cannot be written: {error}"))
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use reld_wire::Reply;
+use reld_wire::table::{self as wire, Heir, Request, TableId, Wanted};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,16 @@ pub enum Event {
         /// What the giver said.
         data: Value,
     },
+}
+
+impl From<wire::Event> for Event {
+    fn from(event: wire::Event) -> Self {
+        match event {
+            wire::Event::Transferred { table: TableId(table), from, data } => {
+                Self::Transferred { table, from: Pid(from), data: data.into() }
+            }
+        }
+    }
 }
 
 /// Why a table did not do what it was asked for.
@@ -134,6 +146,28 @@ impl Error {
     }
 }
 
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        Self { reason: error.reason.into(), text: error.text }
+    }
+}
+
+impl From<wire::Reason> for Reason {
+    fn from(reason: wire::Reason) -> Self {
+        match reason {
+            wire::Reason::NoTable => Self::NoTable,
+            wire::Reason::NoAccess => Self::NoAccess,
+            wire::Reason::NameTaken => Self::NameTaken,
+            wire::Reason::NotOwner => Self::NotOwner,
+            wire::Reason::NoProcess => Self::NoProcess,
+            wire::Reason::NoRow => Self::NoRow,
+            wire::Reason::NotANumber => Self::NotANumber,
+            wire::Reason::NotOrdered => Self::NotOrdered,
+            wire::Reason::BadRequest => Self::Other,
+        }
+    }
+}
+
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
         Self::error(error)
@@ -153,36 +187,8 @@ impl From<Undecodable> for Error {
 }
 
 /// How a table behaves. By default a set without name, which everybody reads and its owner writes.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Options {
-    name: Option<String>,
-    kind: Kind,
-    access: Access,
-    heir: Option<Heir>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    #[default]
-    Set,
-    OrderedSet,
-}
-
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Access {
-    Public,
-    #[default]
-    Protected,
-    Private,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Heir {
-    pid: Pid,
-    data: ByteBuf,
-}
+#[derive(Debug, Clone, Default)]
+pub struct Options(wire::Options);
 
 impl Options {
     /// A set without name, which everybody reads and its owner writes.
@@ -194,28 +200,28 @@ impl Options {
     /// `ordered_set`. Unlike there, all integers come before all floats.
     #[must_use]
     pub fn ordered(mut self) -> Self {
-        self.kind = Kind::OrderedSet;
+        self.0.kind = wire::Kind::OrderedSet;
         self
     }
 
     /// Lets everybody write. OTP: `public`.
     #[must_use]
     pub fn public(mut self) -> Self {
-        self.access = Access::Public;
+        self.0.access = wire::Access::Public;
         self
     }
 
     /// Lets nobody but the owner read or write. OTP: `private`.
     #[must_use]
     pub fn private(mut self) -> Self {
-        self.access = Access::Private;
+        self.0.access = wire::Access::Private;
         self
     }
 
     /// Gives it a name for [`whereis`]. OTP: `named_table`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
-        self.name = Some(name.to_owned());
+        self.0.name = Some(name.to_owned());
         self
     }
 
@@ -224,7 +230,7 @@ impl Options {
     /// # Errors
     /// The `Serialize` of `data` refused.
     pub fn heir(mut self, pid: Pid, data: &impl Serialize) -> Result<Self, Error> {
-        self.heir = Some(Heir { pid, data: bytes(data)? });
+        self.0.heir = Some(Heir { pid: pid.0, data: bytes(data)? });
         Ok(self)
     }
 
@@ -233,7 +239,7 @@ impl Options {
     /// # Errors
     /// [`Reason::NameTaken`].
     pub fn create<K, V>(self) -> Result<Table<K, V>, Error> {
-        Ok(Table::of(ask(&Request::New(self))?))
+        Ok(Table::of(ask(&Request::New(self.0))?))
     }
 }
 
@@ -244,13 +250,17 @@ impl Options {
 /// # Errors
 /// Not inside a callback; that there is none is no error.
 pub fn whereis<K, V>(name: &str) -> Result<Option<Table<K, V>>, Error> {
-    let found: Option<u64> = ask(&Request::Whereis { name })?;
+    let found: Option<u64> = ask(&Request::Whereis { name: name.to_owned() })?;
     Ok(found.map(Table::of))
 }
 
 impl<K, V> Table<K, V> {
     fn of(id: u64) -> Self {
         Self { id, of: PhantomData }
+    }
+
+    fn id(self) -> TableId {
+        TableId(self.id)
     }
 
     /// Says whether an [`Event`] is about this table.
@@ -263,7 +273,7 @@ impl<K, V> Table<K, V> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
     pub fn size(self) -> Result<usize, Error> {
-        ask(&Request::Size { table: self.id })
+        ask(&Request::Size { table: self.id() })
     }
 
     /// Removes all rows and returns how many there were. OTP: `ets:delete_all_objects/1`. `[callback]`
@@ -271,7 +281,7 @@ impl<K, V> Table<K, V> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
     pub fn clear(self) -> Result<usize, Error> {
-        ask(&Request::Clear { table: self.id })
+        ask(&Request::Clear { table: self.id() })
     }
 
     /// Removes the table. OTP: `ets:delete/1`. `[callback]`
@@ -279,7 +289,7 @@ impl<K, V> Table<K, V> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NotOwner`].
     pub fn delete(self) -> Result<(), Error> {
-        ask(&Request::Drop { table: self.id })
+        ask(&Request::Drop { table: self.id() })
     }
 
     /// Makes another process the owner, which is told with `data`. OTP: `ets:give_away/3`. `[callback]`
@@ -287,7 +297,7 @@ impl<K, V> Table<K, V> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NotOwner`], [`Reason::NoProcess`].
     pub fn give_away(self, to: Pid, data: &impl Serialize) -> Result<(), Error> {
-        ask(&Request::GiveAway { table: self.id, to, data: bytes(data)? })
+        ask(&Request::GiveAway { table: self.id(), to: to.0, data: bytes(data)? })
     }
 
     /// Names another heir. OTP: `ets:setopts/2`. `[callback]`
@@ -295,7 +305,7 @@ impl<K, V> Table<K, V> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NotOwner`].
     pub fn set_heir(self, heir: Pid, data: &impl Serialize) -> Result<(), Error> {
-        ask(&Request::SetHeir { table: self.id, heir: Some(Heir { pid: heir, data: bytes(data)? }) })
+        ask(&Request::SetHeir { table: self.id(), heir: Some(Heir { pid: heir.0, data: bytes(data)? }) })
     }
 }
 
@@ -305,7 +315,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
     pub fn insert(self, key: &K, value: &V) -> Result<(), Error> {
-        ask(&Request::Insert { table: self.id, key: bytes(key)?, value: bytes(value)? })
+        ask(&Request::Insert { table: self.id(), key: bytes(key)?, value: bytes(value)? })
     }
 
     /// Puts a row unless its key is taken; says whether it did. OTP: `ets:insert_new/2`. `[callback]`
@@ -313,7 +323,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
     pub fn insert_new(self, key: &K, value: &V) -> Result<bool, Error> {
-        ask(&Request::InsertNew { table: self.id, key: bytes(key)?, value: bytes(value)? })
+        ask(&Request::InsertNew { table: self.id(), key: bytes(key)?, value: bytes(value)? })
     }
 
     /// Returns the value of a key. OTP: `ets:lookup/2`. `[callback]`
@@ -321,7 +331,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::Undecodable`].
     pub fn get(self, key: &K) -> Result<Option<V>, Error> {
-        let value: Option<ByteBuf> = ask(&Request::Lookup { table: self.id, key: bytes(key)? })?;
+        let value: Option<ByteBuf> = ask(&Request::Lookup { table: self.id(), key: bytes(key)? })?;
         value.map(|value| Ok(read("value of a table", &value)?)).transpose()
     }
 
@@ -330,7 +340,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// # Errors
     /// As [`Table::get`].
     pub fn take(self, key: &K) -> Result<Option<V>, Error> {
-        let value: Option<ByteBuf> = ask(&Request::Take { table: self.id, key: bytes(key)? })?;
+        let value: Option<ByteBuf> = ask(&Request::Take { table: self.id(), key: bytes(key)? })?;
         value.map(|value| Ok(read("value of a table", &value)?)).transpose()
     }
 
@@ -340,7 +350,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     /// [`Reason::NoTable`], [`Reason::NoAccess`].
     pub fn replace(self, key: &K, old: &V, new: &V) -> Result<bool, Error> {
         let (old, new) = (bytes(old)?, bytes(new)?);
-        ask(&Request::Replace { table: self.id, key: bytes(key)?, old, new })
+        ask(&Request::Replace { table: self.id(), key: bytes(key)?, old, new })
     }
 
     /// Returns all rows; in the order of their keys where the table has one. OTP: `ets:tab2list/1`. `[callback]`
@@ -379,7 +389,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Table<K, 
     }
 
     fn select(self, wanted: Wanted) -> Result<Vec<(K, V)>, Error> {
-        let rows: Vec<(ByteBuf, ByteBuf)> = ask(&Request::Select { table: self.id, wanted })?;
+        let rows: Vec<(ByteBuf, ByteBuf)> = ask(&Request::Select { table: self.id(), wanted })?;
         let row = |(key, value): (ByteBuf, ByteBuf)| {
             Ok((read("key of a table", &key)?, read("value of a table", &value)?))
         };
@@ -394,7 +404,7 @@ impl<K: Serialize> Table<K, i64> {
     /// # Errors
     /// [`Reason::NoTable`], [`Reason::NoAccess`], [`Reason::NotANumber`]; [`Reason::NoRow`] without `initial`.
     pub fn update_counter(self, key: &K, by: i64, initial: Option<i64>) -> Result<i64, Error> {
-        ask(&Request::UpdateCounter { table: self.id, key: bytes(key)?, by, initial })
+        ask(&Request::UpdateCounter { table: self.id(), key: bytes(key)?, by, initial })
     }
 }
 
@@ -422,55 +432,19 @@ impl<K, V> fmt::Debug for Table<K, V> {
     }
 }
 
-/// The wire; `daemon/runtime/src/io/ets/wire.rs` reads it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Request<'a> {
-    New(Options),
-    Whereis { name: &'a str },
-    Insert { table: u64, key: ByteBuf, value: ByteBuf },
-    InsertNew { table: u64, key: ByteBuf, value: ByteBuf },
-    Lookup { table: u64, key: ByteBuf },
-    Take { table: u64, key: ByteBuf },
-    Replace { table: u64, key: ByteBuf, old: ByteBuf, new: ByteBuf },
-    UpdateCounter { table: u64, key: ByteBuf, by: i64, initial: Option<i64> },
-    Select { table: u64, wanted: Wanted },
-    Clear { table: u64 },
-    Drop { table: u64 },
-    GiveAway { table: u64, to: Pid, data: ByteBuf },
-    SetHeir { table: u64, heir: Option<Heir> },
-    Size { table: u64 },
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Wanted {
-    prefix: Option<ByteBuf>,
-    from: Option<ByteBuf>,
-    after: Option<ByteBuf>,
-    to: Option<ByteBuf>,
-    limit: Option<usize>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Reply<T> {
-    Ok(T),
-    Error(Error),
-}
-
 fn bytes<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, Error> {
     Ok(ByteBuf::from(codec::encode(value)?))
 }
 
 /// Asks; the daemon answers before it returns.
-fn ask<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Error> {
+fn ask<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let body = codec::encode(request)?;
     let reference = host::ask(|host| host.call(RequestKind::Table, Pid::NONE, body, reld_abi::INFINITY))??;
     match host::ask(|host| host.take(reference))?? {
-        Some(Closed::Reply(reply)) => match read("answer of a table", &reply)? {
-            Reply::Ok(value) => Ok(value),
-            Reply::Error(error) => Err(error),
-        },
+        Some(Closed::Reply(reply)) => {
+            let reply: Reply<T, wire::Error> = read("answer of a table", &reply)?;
+            Result::from(reply).map_err(Error::from)
+        }
         other => Err(Error::new(Reason::Other, format!("the daemon answered {other:?}"))),
     }
 }

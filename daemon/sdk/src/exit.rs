@@ -1,8 +1,9 @@
 //! Exit reasons.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Undecodable;
@@ -10,8 +11,8 @@ use crate::codec::Undecodable;
 /// Why a process ended or is to end. OTP: exit reason.
 ///
 /// Unlike OTP, where any term will do, what a supervisor reacts to is told apart by kind; the text is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", content = "text", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "reld_wire::Exit", into = "reld_wire::Exit")]
 pub enum Exit {
     /// OTP: `normal`.
     Normal,
@@ -43,20 +44,55 @@ impl Exit {
     }
 }
 
+impl From<reld_wire::Exit> for Exit {
+    fn from(exit: reld_wire::Exit) -> Self {
+        use reld_wire::Exit as Wire;
+        match exit {
+            Wire::Normal => Self::Normal,
+            Wire::Shutdown(text) => Self::Shutdown(text),
+            Wire::Killed => Self::Killed,
+            Wire::Noproc => Self::Noproc,
+            Wire::Error(text) => Self::Error(text),
+            Wire::Panic(text) => Self::Panic(text),
+            Wire::Undecodable(text) => Self::Undecodable(text),
+            Wire::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
+impl From<Exit> for reld_wire::Exit {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Normal => Self::Normal,
+            Exit::Shutdown(text) => Self::Shutdown(text),
+            Exit::Killed => Self::Killed,
+            Exit::Noproc => Self::Noproc,
+            Exit::Error(text) => Self::Error(text),
+            Exit::Panic(text) => Self::Panic(text),
+            Exit::Undecodable(text) => Self::Undecodable(text),
+            Exit::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, text) = match self {
-            Self::Normal => ("normal", ""),
-            Self::Shutdown(text) => ("shutdown", text.as_str()),
-            Self::Killed => ("killed", ""),
-            Self::Noproc => ("noproc", ""),
-            Self::Error(text) => ("error", text.as_str()),
-            Self::Panic(text) => ("panic", text.as_str()),
-            Self::Undecodable(text) => ("undecodable", text.as_str()),
-            Self::Overloaded => ("overloaded", ""),
-        };
-        f.write_str(word)?;
-        if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
+        reld_wire::Exit::from(self.clone()).fmt(f)
+    }
+}
+
+/// A state that holds one is described as what it is written as.
+impl JsonSchema for Exit {
+    fn schema_name() -> Cow<'static, str> {
+        reld_wire::Exit::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        reld_wire::Exit::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        reld_wire::Exit::json_schema(generator)
     }
 }
 

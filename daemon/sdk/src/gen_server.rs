@@ -3,11 +3,12 @@
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 
+use reld_wire::told::Told;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, FormatStatus, Stateful, Told, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, FormatStatus, Stateful, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec::{self, read};
 use crate::exit::{Exit, NotStarted};
@@ -231,8 +232,8 @@ pub enum Info<M> {
 impl<M> std::convert::From<Told> for Info<M> {
     fn from(told: Told) -> Self {
         match told {
-            Told::Port(event) => Self::Port(event),
-            Told::Table(event) => Self::Table(event),
+            Told::Port(event) => Self::Port(event.into()),
+            Told::Table(event) => Self::Table(event.into()),
         }
     }
 }

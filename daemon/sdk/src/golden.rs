@@ -2,148 +2,31 @@
 
 #[path = "../../wire/golden/book.rs"]
 mod book;
+mod recorder;
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use reld_wire::told::Told;
+
 use self::book::Book;
-use crate::behaviour::{Behaviour, Told};
+use self::recorder::Recorder;
+use crate::behaviour::Behaviour;
 use crate::callback::Callback;
 use crate::ets::{self, Table};
 use crate::exit::Exit;
-use crate::host::{Closed, Host, Mail, Refused, RequestKind, SendKind, Tie, with_harness};
-use crate::job::Job;
-use crate::names::{From, MonitorRef, Pid, Timer};
+use crate::host::{Closed, Host, with_harness};
+use crate::names::Pid;
 use crate::port::{self, Connection, Listener};
 use crate::supervisor::{self, SupervisorError, Tree};
 use crate::{
     AutoShutdown, ChildSpec, ChildType, EnvChange, Restart, Root, Shutdown, StartArgs, StartPhase, StopCause,
     Stopping, Supervisor, SupervisorSpec, Value, codec, stop, task, waker,
 };
-
-/// A daemon that keeps what it is asked, and answers what it was given.
-#[derive(Default)]
-struct Recorder {
-    asked: RefCell<Vec<Vec<u8>>>,
-    answers: RefCell<VecDeque<Closed>>,
-}
-
-impl Host for Recorder {
-    fn call(&self, _: RequestKind, _: Pid, body: Vec<u8>, _: u64) -> Result<u64, Refused> {
-        self.asked.borrow_mut().push(body);
-        Ok(1)
-    }
-
-    fn continue_with(&self, body: Vec<u8>) -> Result<(), Refused> {
-        self.asked.borrow_mut().push(body);
-        Ok(())
-    }
-
-    fn take(&self, _: u64) -> Result<Option<Closed>, Refused> {
-        Ok(self.answers.borrow_mut().pop_front())
-    }
-
-    fn self_pid(&self) -> Option<Pid> {
-        None
-    }
-
-    fn send(&self, _: SendKind, _: Pid, _: Vec<u8>) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn bound_mailbox(&self, _: u64) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn receive_timeout(&self, _: u64) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn forget(&self, _: u64) {}
-
-    fn reply(&self, _: From, _: Vec<u8>) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn send_after(&self, _: Pid, _: u64, _: Vec<u8>) -> Result<Timer, Refused> {
-        Err(Refused)
-    }
-
-    fn send_interval(&self, _: Pid, _: u64, _: Vec<u8>) -> Result<Timer, Refused> {
-        Err(Refused)
-    }
-
-    fn read_timer(&self, _: Timer) -> Option<u64> {
-        None
-    }
-
-    fn cancel_timer(&self, _: Timer) -> bool {
-        false
-    }
-
-    fn blocking(&self, _: Job) -> Result<u64, Refused> {
-        Err(Refused)
-    }
-
-    fn sleep(&self, _: u64) -> Result<u64, Refused> {
-        Err(Refused)
-    }
-
-    fn recv(&self) -> Result<Option<Mail>, Refused> {
-        Err(Refused)
-    }
-
-    fn spawn(&self, _: &str, _: Vec<u8>, _: Tie) -> Result<u64, Refused> {
-        Err(Refused)
-    }
-
-    fn register(&self, _: &str) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn unregister(&self, _: &str) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn whereis(&self, _: &str) -> Option<Pid> {
-        None
-    }
-
-    fn link(&self, _: Pid) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn unlink(&self, _: Pid) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn monitor(&self, _: Pid) -> Result<MonitorRef, Refused> {
-        Err(Refused)
-    }
-
-    fn demonitor(&self, _: MonitorRef) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn exit(&self, _: Pid, _: Exit) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn trap_exit(&self, _: bool) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn env(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn log(&self, _: log::Level, _: &str, _: &str) {}
-}
 
 /// Runs `work` with a daemon that answers so; returns what it asked first, and what came of it.
 fn run<R>(answer: Closed, work: impl Future<Output = R>) -> (Vec<u8>, R) {
@@ -455,7 +338,7 @@ fn a_library_reads_what_tables_have_always_answered() {
 fn a_library_reads_what_the_node_has_always_told() {
     let daemon = Book::of("daemon");
     let told = |name: &str| match body::<Told>(&daemon, &format!("told.port.{name}")) {
-        Told::Port(event) => event,
+        Told::Port(event) => port::Event::from(event),
         told @ Told::Table(_) => panic!("{told:?}"),
     };
     let (listener, connection) = (listener(), connection());
@@ -466,9 +349,11 @@ fn a_library_reads_what_the_node_has_always_told() {
     assert_eq!(told("writable"), port::Event::Writable { connection });
     let port::Event::Closed { port: 9, error } = told("closed") else { panic!("it is of port 9") };
     assert_eq!((error.reason(), error.to_string().as_str()), (port::Reason::Closed, "why"));
-    let Told::Table(event) = body(&daemon, "told.table.transferred") else { panic!("it is of a table") };
+    let Told::Table(event) = body::<Told>(&daemon, "told.table.transferred") else {
+        panic!("it is of a table")
+    };
     let data = Value::write(&"yours").expect("encodes");
-    assert_eq!(event, ets::Event::Transferred { table: 5, from: pid(), data });
+    assert_eq!(ets::Event::from(event), ets::Event::Transferred { table: 5, from: pid(), data });
     assert_eq!(body::<Pid>(&daemon, "pid"), pid());
 }
 

@@ -262,6 +262,7 @@ pub mod ets;
 mod exit;
 #[doc(hidden)]
 pub mod export;
+mod face;
 mod ffi;
 pub mod gen_event;
 mod gen_server;

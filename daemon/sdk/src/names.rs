@@ -9,31 +9,29 @@ use serde::{Deserialize, Serialize};
 
 /// A process. Never reused for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Pid {
-    slot: u32,
-    generation: u32,
-}
+#[serde(transparent)]
+pub struct Pid(pub(crate) reld_wire::Pid);
 
 impl Pid {
     /// Says no process.
-    pub(crate) const NONE: Self = Self::new(0, 0);
+    pub(crate) const NONE: Self = Self(reld_wire::Pid::NONE);
 
     pub(crate) const fn new(slot: u32, generation: u32) -> Self {
-        Self { slot, generation }
+        Self(reld_wire::Pid { slot, generation })
     }
 
     pub(crate) const fn slot(self) -> u32 {
-        self.slot
+        self.0.slot
     }
 
     pub(crate) const fn generation(self) -> u32 {
-        self.generation
+        self.0.generation
     }
 }
 
 impl fmt::Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}.{}>", self.slot, self.generation)
+        self.0.fmt(f)
     }
 }
 

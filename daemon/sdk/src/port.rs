@@ -143,7 +143,10 @@ mod wire;
 
 use std::time::Duration;
 
-use self::wire::{How, Request, addresses, later, now, unexpected};
+use reld_wire::port::{How, PortId};
+use serde_bytes::Bytes;
+
+use self::wire::{Request, addresses, later, now, unexpected};
 use crate::names::Pid;
 use crate::time::INFINITY;
 
@@ -166,12 +169,16 @@ pub async fn connect(address: &str, timeout: Duration) -> Result<Connection, Err
 }
 
 impl Listener {
+    fn id(self) -> PortId {
+        PortId(self.0)
+    }
+
     /// Asks for one client; [`Event::Accepted`] tells of it. `[callback]`
     ///
     /// # Errors
     /// [`Reason::Closed`].
     pub fn request_accept(self) -> Result<(), Error> {
-        now(&Request::Accept { port: self.0, how: How::Tell })
+        now(&Request::Accept { port: self.id(), how: How::Tell })
     }
 
     /// Waits for a client. An upgrade waits for the callback; prefer [`Listener::request_accept`]. `[callback]`
@@ -179,7 +186,7 @@ impl Listener {
     /// # Errors
     /// [`Reason::Closed`], [`Reason::TimedOut`].
     pub async fn accept(self, timeout: Duration) -> Result<Connection, Error> {
-        match later(|| Request::Accept { port: self.0, how: How::Wait }, timeout).await? {
+        match later(|| Request::Accept { port: self.id(), how: How::Wait }, timeout).await? {
             Event::Accepted { connection, .. } => Ok(connection),
             other => Err(unexpected(&other)),
         }
@@ -190,7 +197,7 @@ impl Listener {
     /// # Errors
     /// [`Reason::Closed`].
     pub fn address(self) -> Result<String, Error> {
-        Ok(addresses(self.0)?.local)
+        Ok(addresses(self.id())?.local)
     }
 
     /// Makes another process the owner. Only the owner may. `[callback]`
@@ -198,7 +205,7 @@ impl Listener {
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
     pub fn controlling_process(self, to: Pid) -> Result<(), Error> {
-        now(&Request::Give { port: self.0, to })
+        now(&Request::Give { port: self.id(), to: to.0 })
     }
 
     /// Stops listening. Clients that nobody has accepted are turned away. `[callback]`
@@ -206,11 +213,15 @@ impl Listener {
     /// # Errors
     /// Not inside a callback; that it is closed already is none.
     pub fn close(self) -> Result<(), Error> {
-        now(&Request::Close { port: self.0 })
+        now(&Request::Close { port: self.id() })
     }
 }
 
 impl Connection {
+    fn id(self) -> PortId {
+        PortId(self.0)
+    }
+
     pub(crate) fn of(number: u64) -> Self {
         Self(number)
     }
@@ -225,7 +236,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Closed`] once the end was told.
     pub fn request_read(self) -> Result<(), Error> {
-        now(&Request::Read { port: self.0, how: How::Tell })
+        now(&Request::Read { port: self.id(), how: How::Tell })
     }
 
     /// Waits for the next line, packet or bytes. An upgrade waits for the callback; prefer
@@ -234,7 +245,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Closed`] at the end, [`Reason::TooLong`], [`Reason::TimedOut`]; after the last, nothing is lost.
     pub async fn read(self, timeout: Duration) -> Result<Vec<u8>, Error> {
-        match later(|| Request::Read { port: self.0, how: How::Wait }, timeout).await? {
+        match later(|| Request::Read { port: self.id(), how: How::Wait }, timeout).await? {
             Event::Data { bytes, .. } => Ok(bytes),
             other => Err(unexpected(&other)),
         }
@@ -245,7 +256,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Busy`] while the peer does not read: nothing was taken. [`Reason::Closed`].
     pub fn send(self, bytes: &[u8]) -> Result<(), Error> {
-        now(&Request::Write { port: self.0, bytes })
+        now(&Request::Write { port: self.id(), bytes: Bytes::new(bytes) })
     }
 
     /// As [`Connection::send`], but waits while the peer does not read. OTP: `gen_tcp:send/2`. `[callback]`
@@ -266,7 +277,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Closed`], [`Reason::TimedOut`].
     pub async fn writable(self, timeout: Duration) -> Result<(), Error> {
-        later(|| Request::Writable { port: self.0, how: How::Wait }, timeout).await.map(|_| ())
+        later(|| Request::Writable { port: self.id(), how: How::Wait }, timeout).await.map(|_| ())
     }
 
     /// Asks to be told by [`Event::Writable`] when [`Connection::send`] takes more. `[callback]`
@@ -274,7 +285,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Closed`].
     pub fn request_writable(self) -> Result<(), Error> {
-        now(&Request::Writable { port: self.0, how: How::Tell })
+        now(&Request::Writable { port: self.id(), how: How::Tell })
     }
 
     /// Says whether an [`Event::Closed`] is about this connection.
@@ -287,7 +298,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::Closed`], also while it is not connected yet.
     pub fn peer(self) -> Result<String, Error> {
-        Ok(addresses(self.0)?.peer.unwrap_or_default())
+        Ok(addresses(self.id())?.peer.unwrap_or_default())
     }
 
     /// Returns the address of this end. OTP: `inet:sockname/1`. `[callback]`
@@ -295,7 +306,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::peer`].
     pub fn local(self) -> Result<String, Error> {
-        Ok(addresses(self.0)?.local)
+        Ok(addresses(self.id())?.local)
     }
 
     /// Makes another process the owner. Only the owner may. OTP: `gen_tcp:controlling_process/2`, without its moving of
@@ -304,7 +315,7 @@ impl Connection {
     /// # Errors
     /// [`Reason::NotOwner`], [`Reason::NoProcess`], [`Reason::Closed`].
     pub fn controlling_process(self, to: Pid) -> Result<(), Error> {
-        now(&Request::Give { port: self.0, to })
+        now(&Request::Give { port: self.id(), to: to.0 })
     }
 
     /// Closes it; what was written before is still sent, for five seconds at most. `[callback]`
@@ -312,6 +323,6 @@ impl Connection {
     /// # Errors
     /// Not inside a callback; that it is closed already is none.
     pub fn close(self) -> Result<(), Error> {
-        now(&Request::Close { port: self.0 })
+        now(&Request::Close { port: self.id() })
     }
 }

@@ -4,8 +4,11 @@
 
 use std::marker::PhantomData;
 
+use reld_wire::supervisor::{self as wire, Reason, Request};
+use reld_wire::{Reply, Word};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::behaviour::{Behaviour, BodyKind, Event, readable};
 use crate::call::{CallError, request};
@@ -35,6 +38,7 @@ pub trait Supervisor: 'static {
 
 /// A row of [`which_children`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "wire::Child")]
 pub struct Child {
     /// The child's id.
     pub id: Value,
@@ -43,14 +47,21 @@ pub struct Child {
     /// Whether it is about to be started again.
     pub restarting: bool,
     /// Whether it is a supervisor.
-    #[serde(rename = "type")]
     pub child_type: ChildType,
     /// Its callback module.
     pub module: String,
 }
 
+impl From<wire::Child> for Child {
+    fn from(child: wire::Child) -> Self {
+        let wire::Child { id, pid, restarting, child_type, module } = child;
+        Self { id: id.into(), pid: pid.map(Pid), restarting, child_type: child_type.into(), module }
+    }
+}
+
 /// The answer of [`count_children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "wire::Counts")]
 pub struct Counts {
     /// Child specs.
     pub specs: usize,
@@ -60,6 +71,13 @@ pub struct Counts {
     pub supervisors: usize,
     /// Specs of workers, running or not.
     pub workers: usize,
+}
+
+impl From<wire::Counts> for Counts {
+    fn from(counts: wire::Counts) -> Self {
+        let wire::Counts { specs, active, supervisors, workers } = counts;
+        Self { specs, active, supervisors, workers }
+    }
 }
 
 /// Why a supervisor did not do what it was asked for.
@@ -114,7 +132,7 @@ pub async fn start_child(
     supervisor: impl Into<To>,
     child: ChildSpec,
 ) -> Result<Option<Pid>, SupervisorError> {
-    ask(supervisor.into(), &Request::StartChild(child)).await
+    ask(supervisor.into(), &Request::StartChild(child.0)).await
 }
 
 /// Starts one more child of a simple_one_for_one supervisor. Unlike OTP, `args` is its whole start argument: nothing of
@@ -126,7 +144,7 @@ pub async fn start_child_of(
     supervisor: impl Into<To>,
     args: &impl Serialize,
 ) -> Result<Option<Pid>, SupervisorError> {
-    let request = Request::StartChildArgs(Value::write(args)?);
+    let request = Request::StartChildArgs(bytes(args)?);
     ask(supervisor.into(), &request).await
 }
 
@@ -135,7 +153,7 @@ pub async fn start_child_of(
 /// # Errors
 /// `NotFound`, `Call`.
 pub async fn terminate_child(supervisor: impl Into<To>, id: &impl Serialize) -> Result<(), SupervisorError> {
-    let request = Request::TerminateChild(Value::write(id)?);
+    let request = Request::TerminateChild(bytes(id)?);
     done(ask(supervisor.into(), &request).await)
 }
 
@@ -144,7 +162,7 @@ pub async fn terminate_child(supervisor: impl Into<To>, id: &impl Serialize) -> 
 /// # Errors
 /// `NotFound`, `Call`.
 pub async fn terminate_child_pid(supervisor: impl Into<To>, child: Pid) -> Result<(), SupervisorError> {
-    done(ask(supervisor.into(), &Request::TerminatePid(child)).await)
+    done(ask(supervisor.into(), &Request::TerminatePid(child.0)).await)
 }
 
 /// Starts a child that does not run. Returns `None` when its init said [`Ignore`](crate::NotStarted::Ignore).
@@ -155,7 +173,7 @@ pub async fn restart_child(
     supervisor: impl Into<To>,
     id: &impl Serialize,
 ) -> Result<Option<Pid>, SupervisorError> {
-    let request = Request::RestartChild(Value::write(id)?);
+    let request = Request::RestartChild(bytes(id)?);
     ask(supervisor.into(), &request).await
 }
 
@@ -164,7 +182,7 @@ pub async fn restart_child(
 /// # Errors
 /// `NotFound`, `Running`, `Restarting`, `Call`.
 pub async fn delete_child(supervisor: impl Into<To>, id: &impl Serialize) -> Result<(), SupervisorError> {
-    let request = Request::DeleteChild(Value::write(id)?);
+    let request = Request::DeleteChild(bytes(id)?);
     done(ask(supervisor.into(), &request).await)
 }
 
@@ -177,7 +195,7 @@ pub async fn get_childspec(
     supervisor: impl Into<To>,
     id: &impl Serialize,
 ) -> Result<ChildSpec, SupervisorError> {
-    ask(supervisor.into(), &Request::GetChildspec(Value::write(id)?)).await
+    spec(ask(supervisor.into(), &Request::GetChildspec(bytes(id)?)).await)
 }
 
 /// Returns the spec of a child that runs.
@@ -185,7 +203,7 @@ pub async fn get_childspec(
 /// # Errors
 /// `NotFound`, `Call`.
 pub async fn get_childspec_of(supervisor: impl Into<To>, child: Pid) -> Result<ChildSpec, SupervisorError> {
-    ask(supervisor.into(), &Request::GetChildspecOf(child)).await
+    spec(ask(supervisor.into(), &Request::GetChildspecOf(child.0)).await)
 }
 
 /// Returns the children, the latest started first.
@@ -204,46 +222,20 @@ pub async fn count_children(supervisor: impl Into<To>) -> Result<Counts, Supervi
     ask(supervisor.into(), &Request::CountChildren).await
 }
 
-/// The body of a request to a supervisor.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Request {
-    StartChild(ChildSpec),
-    StartChildArgs(Value),
-    TerminateChild(Value),
-    TerminatePid(Pid),
-    RestartChild(Value),
-    DeleteChild(Value),
-    GetChildspec(Value),
-    GetChildspecOf(Pid),
-    WhichChildren,
-    CountChildren,
-}
-
-/// The body of its reply.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Response<T> {
-    Ok(T),
-    Error(Refusal),
-}
-
-#[derive(Debug, Deserialize)]
-struct Refusal {
-    reason: String,
-    #[serde(default)]
-    pid: Option<Pid>,
-    #[serde(default)]
-    text: String,
+/// Writes an id or an argument.
+fn bytes(value: &impl Serialize) -> Result<ByteBuf, Undecodable> {
+    codec::encode(value).map(ByteBuf::from)
 }
 
 async fn ask<T: DeserializeOwned>(supervisor: To, body: &Request) -> Result<T, SupervisorError> {
     let body = codec::encode(body)?;
     let reply = request(RequestKind::Supervisor, supervisor, body, INFINITY).await?;
-    match read("supervisor's reply", &reply)? {
-        Response::Ok(value) => Ok(value),
-        Response::Error(refusal) => Err(refusal.into()),
-    }
+    let reply: Reply<T, wire::Error<Word<Reason>>> = read("supervisor's reply", &reply)?;
+    Result::from(reply).map_err(SupervisorError::from)
+}
+
+fn spec(reply: Result<reld_wire::spec::ChildSpec, SupervisorError>) -> Result<ChildSpec, SupervisorError> {
+    reply.map(ChildSpec::from)
 }
 
 /// Drops the value of a reply that only says ok.
@@ -251,20 +243,26 @@ fn done(reply: Result<serde::de::IgnoredAny, SupervisorError>) -> Result<(), Sup
     reply.map(|_| ())
 }
 
-impl From<Refusal> for SupervisorError {
-    fn from(refusal: Refusal) -> Self {
-        let Refusal { reason, pid, text } = refusal;
-        match (reason.as_str(), pid) {
-            ("already_started", Some(pid)) => Self::AlreadyStarted(pid),
-            ("already_present", _) => Self::AlreadyPresent,
-            ("not_found", _) => Self::NotFound,
-            ("running", _) => Self::Running,
-            ("restarting", _) => Self::Restarting,
-            ("duplicate_id", _) => Self::DuplicateId(text),
-            ("start_failed", _) => Self::StartFailed(text),
-            ("bad_spec", _) => Self::BadSpec(text),
-            ("unknown_module", _) => Self::UnknownModule(text),
-            (other, _) => Self::Other(format!("{other}: {text}")),
+impl From<wire::Error<Word<Reason>>> for SupervisorError {
+    fn from(error: wire::Error<Word<Reason>>) -> Self {
+        let wire::Error { reason, pid, text } = error;
+        let reason = match reason {
+            Word::Known(reason) => reason,
+            Word::Unknown(word) if word == "duplicate_id" => return Self::DuplicateId(text),
+            Word::Unknown(word) => return Self::Other(format!("{word}: {text}")),
+        };
+        match (reason, pid) {
+            (Reason::AlreadyStarted, Some(pid)) => Self::AlreadyStarted(Pid(pid)),
+            (Reason::AlreadyPresent, _) => Self::AlreadyPresent,
+            (Reason::NotFound, _) => Self::NotFound,
+            (Reason::Running, _) => Self::Running,
+            (Reason::Restarting, _) => Self::Restarting,
+            (Reason::StartFailed, _) => Self::StartFailed(text),
+            (Reason::BadSpec, _) => Self::BadSpec(text),
+            (Reason::UnknownModule, _) => Self::UnknownModule(text),
+            (Reason::AlreadyStarted | Reason::SimpleOneForOne | Reason::BadRequest, _) => {
+                Self::Other(format!("{reason}: {text}"))
+            }
         }
     }
 }
@@ -314,13 +312,10 @@ mod tests {
     #[track_caller]
     fn check_refusal(refusal: &serde_json::Value, expected: SupervisorError) {
         let bytes = codec::encode(&json!({ "error": refusal })).expect("encodes");
-        let Ok(Response::<()>::Error(refusal)) = codec::decode(&bytes) else { panic!("not read") };
+        let Ok(Reply::<(), wire::Error<_>>::Error(refusal)) = codec::decode(&bytes) else {
+            panic!("not read")
+        };
         assert_eq!(SupervisorError::from(refusal), expected);
-    }
-
-    #[track_caller]
-    fn check_request(request: &Request, expected: &str) {
-        assert_eq!(codec::shown(request), expected);
     }
 
     #[test]
@@ -332,15 +327,5 @@ mod tests {
         let failed = json!({"reason": "start_failed", "pid": null, "text": "why"});
         check_refusal(&failed, SupervisorError::StartFailed("why".into()));
         check_refusal(&json!({"reason": "moved", "text": "x"}), SupervisorError::Other("moved: x".into()));
-    }
-
-    #[test]
-    fn requests_are_written_as_the_daemon_reads_them() {
-        let id = Value::write(&7_u8).expect("encodes");
-        check_request(&Request::WhichChildren, r#""which_children""#);
-        check_request(&Request::TerminateChild(id.clone()), r#"{"terminate_child": [7]}"#);
-        check_request(&Request::StartChildArgs(id), r#"{"start_child_args": [7]}"#);
-        let pid = Request::TerminatePid(Pid::new(1, 2));
-        check_request(&pid, r#"{"terminate_pid": {"slot": 1, "generation": 2}}"#);
     }
 }

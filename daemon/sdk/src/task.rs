@@ -4,16 +4,18 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::task::Poll;
 
+use reld_wire::task::Entry;
+use reld_wire::told::Told;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
 
-use crate::behaviour::{Behaviour, BodyKind, Event, Told, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::host::{self, Mail, Refused};
 use crate::names::{From, MonitorRef, Pid};
-use crate::value::Value;
 use crate::waker;
 use crate::{ets, port};
 
@@ -94,20 +96,13 @@ pub async fn recv<M: DeserializeOwned>() -> Result<Message<M>, RecvError> {
         Mail::Call(from, body) => Ok(Message::Call(from, read("call", &body)?)),
         Mail::Cast(from, body) => Ok(Message::Cast(from, read("cast", &body)?)),
         Mail::Info(from, body) => Ok(Message::Info(from, read("message", &body)?)),
-        Mail::Told(told) => Ok(match read("what the node tells", &told)? {
-            Told::Port(event) => Message::Port(event),
-            Told::Table(event) => Message::Table(event),
+        Mail::Told(told) => Ok(match read::<Told>("what the node tells", &told)? {
+            Told::Port(event) => Message::Port(event.into()),
+            Told::Table(event) => Message::Table(event.into()),
         }),
         Mail::Exit(from, reason) => Ok(Message::Exit { from, reason }),
         Mail::Down(monitor, from, reason) => Ok(Message::Down { monitor, from, reason }),
     }
-}
-
-/// Where a task goes on.
-#[derive(Serialize)]
-struct Entry<'a> {
-    module: &'a str,
-    args: Value,
 }
 
 /// Goes on in the current version of a task's module, which may be the task's own: as the last thing that `run` does, as
@@ -132,8 +127,8 @@ struct Entry<'a> {
 /// # Errors
 /// There is no such module, it makes no tasks, or this is none.
 pub fn continue_with(module: &str, args: &impl Serialize) -> Result<(), Exit> {
-    let args = Value::write(args).map_err(|error| error.of("start argument"))?;
-    let entry = codec::encode(&Entry { module, args })?;
+    let args = codec::encode(args).map_err(|error| error.of("start argument"))?;
+    let entry = codec::encode(&Entry { module: module.to_owned(), args: ByteBuf::from(args) })?;
     let asked = host::ask(|host| host.continue_with(entry)).and_then(|taken| taken);
     asked.map_err(|Refused| Exit::error(format!("{module:?} is no module of a task that could go on there")))
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use reld_loader::Library;
-use reld_runtime::{
-    BodyKind, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid, Step, StopCause,
-};
+use reld_runtime::{BodyKind, Callback, Event, From, Instance, Module, Next, Outcome, Step};
+use reld_wire::application::StopCause;
+use reld_wire::{Exit, Pid};
 
 use crate::fixture::Bench;
 

@@ -1,6 +1,7 @@
 //! One library per generation.
 
-use reld_runtime::{Event, From, Module, Outcome, Pid, Step};
+use reld_runtime::{Event, From, Module, Outcome, Step};
+use reld_wire::Pid;
 
 use crate::fixture::{Bench, compile};
 

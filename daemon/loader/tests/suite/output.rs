@@ -5,7 +5,8 @@ use std::sync::{Mutex, Once};
 use std::time::Instant;
 
 use reld_loader::{Library, log_output};
-use reld_runtime::{Event, From, Pid, Step};
+use reld_runtime::{Event, From, Step};
+use reld_wire::Pid;
 
 use crate::fixture::{Bench, DEADLINE};
 

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reld_loader::{Library, flush, own_signals};
-use reld_runtime::{Event, From, Pid, Step};
+use reld_runtime::{Event, From, Step};
+use reld_wire::Pid;
 
 use crate::fixture::{Bench, DEADLINE};
 

@@ -140,13 +140,13 @@ fn tables(api: &Api) -> r::TableList {
         table: info.table.0,
         name: info.name,
         kind: match info.kind {
-            runtime::TableKind::Set => "set".to_owned(),
-            runtime::TableKind::OrderedSet => "ordered_set".to_owned(),
+            reld_wire::table::Kind::Set => "set".to_owned(),
+            reld_wire::table::Kind::OrderedSet => "ordered_set".to_owned(),
         },
         access: match info.access {
-            runtime::Access::Public => "public".to_owned(),
-            runtime::Access::Protected => "protected".to_owned(),
-            runtime::Access::Private => "private".to_owned(),
+            reld_wire::table::Access::Public => "public".to_owned(),
+            reld_wire::table::Access::Protected => "protected".to_owned(),
+            reld_wire::table::Access::Private => "private".to_owned(),
         },
         owner: info.owner.to_string(),
         heir: info.heir.map(|heir| heir.to_string()),

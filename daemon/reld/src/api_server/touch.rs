@@ -7,10 +7,11 @@ use axum::body::Body;
 use reld_api::request as q;
 use reld_api::response as r;
 use reld_api::{ErrorReport, ExitCode, Request as _, term};
-use reld_runtime::{
-    Answer, AppError, Behaviour, BodyKind, ChildType, Counts, Exit, Listed, Pid, Place, Reason, Reply,
-    Request, RequestKind, StopCause,
-};
+use reld_runtime::{Answer, AppError, Behaviour, BodyKind, Place, RequestKind, parse_pid};
+use reld_wire::application::StopCause;
+use reld_wire::spec::ChildType;
+use reld_wire::supervisor::{Child, Counts, Error, Reason, Reply, Request};
+use reld_wire::{Exit, Pid};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
@@ -360,9 +361,8 @@ async fn supervise<T: DeserializeOwned>(
     }
 }
 
-fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &reld_runtime::RequestError) -> ErrorReport {
-    let kind = serde_json::to_value(error.reason).ok().and_then(|kind| kind.as_str().map(str::to_owned));
-    let kind = kind.unwrap_or_default();
+fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &Error) -> ErrorReport {
+    let kind = error.reason.to_string();
     let mut report = ErrorReport::refused(&kind, format!("{kind}: {}", error.text));
     report.details = json!({ "id": id, "pid": error.pid.map(|pid| pid.to_string()) });
     if error.reason == Reason::NotFound {
@@ -373,7 +373,7 @@ fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &reld_runtime::Req
 
 /// Somebody copied a pid from the tree where a child id is wanted.
 fn pid_hint(api: &Api, supervisor: Pid, id: &Value) -> Option<String> {
-    let pid: Pid = id.as_str()?.parse().ok()?;
+    let pid = parse_pid(id.as_str()?).ok()?;
     let rows = api.runtime.which_children(supervisor)?;
     Some(match rows.iter().find(|row| row.pid == Some(pid)) {
         Some(row) => format!("{pid} is a pid; the child's id is {}", json(&row.id)),
@@ -408,7 +408,7 @@ async fn child_terminate(api: Api, request: q::ChildTerminate) -> Result<r::Chil
 
 /// Children of a simple_one_for_one are named by their pids.
 fn simple_child(api: &Api, supervisor: &str, id: &Value) -> Option<Pid> {
-    let pid: Pid = id.as_str()?.parse().ok()?;
+    let pid = parse_pid(id.as_str()?).ok()?;
     let rows = api.runtime.which_children(api.find_supervisor(supervisor).ok()?)?;
     rows.iter().find(|row| row.pid == Some(pid) && json(&row.id).is_null()).map(|_| pid)
 }
@@ -429,8 +429,8 @@ async fn child_delete(api: Api, request: q::ChildDelete) -> Result<r::ChildDelet
 async fn children(api: Api, request: q::Children) -> Result<r::ChildList, ErrorReport> {
     let nobody = Value::Null;
     let counts: Counts = supervise(&api, &request.supervisor, &Request::CountChildren, &nobody).await?;
-    let rows: Vec<Listed> = supervise(&api, &request.supervisor, &Request::WhichChildren, &nobody).await?;
-    let row = |row: &Listed| r::ChildRow {
+    let rows: Vec<Child> = supervise(&api, &request.supervisor, &Request::WhichChildren, &nobody).await?;
+    let row = |row: &Child| r::ChildRow {
         id: json(&row.id),
         pid: row.pid.map(|pid| pid.to_string()),
         status: match (row.pid, row.restarting) {
@@ -438,7 +438,7 @@ async fn children(api: Api, request: q::Children) -> Result<r::ChildList, ErrorR
             (None, true) => r::ProcessStatus::Restarting,
             (None, false) => r::ProcessStatus::NotStarted,
         },
-        kind: match row.kind {
+        kind: match row.child_type {
             ChildType::Worker => q::ChildType::Worker,
             ChildType::Supervisor => q::ChildType::Supervisor,
         },

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use reld_api::{ErrorReport, ExitCode, request as q, response as r};
-use reld_runtime::{Pid, Runtime, Said, TraceKind, TraceOnly, Traced};
+use reld_runtime::{Runtime, Said, TraceKind, TraceOnly, Traced};
+use reld_wire::Pid;
 use serde_json::Value;
 use tokio::sync::mpsc as channel;
 use tokio_stream::StreamExt as _;

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use reld_handler::{AppName, AppSpec, NodeError, Pid, Process};
-use reld_runtime::{self as runtime, AppStatus, Runtime, StopCause};
+use reld_runtime::{self as runtime, AppStatus, Runtime};
+use reld_wire::application::StopCause;
 
 use super::shared::Shared;
 use super::spec::runtime_spec;

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use reld_api::{request as q, term};
 use reld_handler::{AppName, Apply, BuiltIn, Child, LeavingChild, NodeError};
-use reld_runtime::{self as runtime, Answer, Pid, Request, Runtime, StopCause};
+use reld_runtime::{self as runtime, Answer, Runtime};
+use reld_wire::application::StopCause;
+use reld_wire::supervisor::{self, Reply, Request};
+use reld_wire::{Exit, Pid};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_bytes::ByteBuf;
@@ -27,7 +30,7 @@ pub(super) fn apply(runtime: &Runtime, call: &Apply, deadline: Instant) -> Resul
     let refuse = |reason: String| NodeError::Apply { call: call.to_string(), reason };
     let args = argument(call).map_err(refuse)?;
     runtime.run_task(call.module.as_str(), args, deadline).map_err(|exit| match exit {
-        runtime::Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
+        Exit::Killed => refuse("it was killed, or did not end in time".to_owned()),
         exit => refuse(exit.to_string()),
     })
 }
@@ -117,9 +120,9 @@ pub(super) fn start_child_held(
 /// Reads the answer of a supervisor.
 fn understood(answer: Answer) -> Result<(), String> {
     match answer {
-        Answer::Reply(reply) => match runtime::term::decode::<runtime::Reply<IgnoredAny>>(&reply)? {
-            runtime::Reply::Ok(_) => Ok(()),
-            runtime::Reply::Error(error) => {
+        Answer::Reply(reply) => match runtime::term::decode::<Reply<IgnoredAny>>(&reply)? {
+            Reply::Ok(_) => Ok(()),
+            Reply::Error(error) => {
                 let word = serde_json::to_value(error.reason).unwrap_or_default();
                 Err(format!("{}: {}", word.as_str().unwrap_or_default(), error.text))
             }
@@ -135,7 +138,7 @@ pub(super) fn supervisor_at(runtime: &Runtime, place: &str) -> Result<Pid, Strin
 
 /// Lists the children of a supervisor, where they have ids.
 pub(super) fn children_of(runtime: &Runtime, supervisor: Pid) -> Option<Vec<Child>> {
-    let child = |row: runtime::Listed| {
+    let child = |row: supervisor::Child| {
         let runs = row.pid.is_some() || row.restarting;
         has_id(&row.id).then(|| Child { id: term::to_json(&row.id).unwrap_or_default(), runs })
     };

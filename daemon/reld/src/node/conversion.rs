@@ -48,7 +48,7 @@ pub(super) fn converted(runtime: &Runtime, converted: runtime::Converted) -> Con
     Converted { processes, children: changed.collect() }
 }
 
-fn changed(runtime: &Runtime, pid: runtime::Pid, change: &runtime::Change) -> Option<ChangedChildren> {
+fn changed(runtime: &Runtime, pid: reld_wire::Pid, change: &runtime::Change) -> Option<ChangedChildren> {
     if change.vanished.is_empty() && change.added.is_empty() {
         return None;
     }
@@ -67,13 +67,13 @@ pub(super) fn refusal(
     module: &ModuleName,
     limit: Duration,
 ) -> NodeError {
-    let unknown = |pid: runtime::Pid| Process {
+    let unknown = |pid: reld_wire::Pid| Process {
         pid: words::pid(pid),
         name: None,
         module: module.clone(),
         app: app_of(runtime, module.as_str()),
     };
-    let who = |pid: runtime::Pid| Box::new(find(runtime, pid).unwrap_or_else(|| unknown(pid)));
+    let who = |pid: reld_wire::Pid| Box::new(find(runtime, pid).unwrap_or_else(|| unknown(pid)));
     match error {
         ConvertError::Refused { pid, version, exit } => {
             NodeError::ChangeCode { process: who(pid), vsn: vsn(&version), reason: exit.to_string() }

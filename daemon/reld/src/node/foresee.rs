@@ -10,7 +10,7 @@ use reld_handler::{
     Apply, ChangedChildren, Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, MemberChange,
     Process, Refusable,
 };
-use reld_runtime::{self as runtime, Behaviour, Letter, Place, Runtime, Supervised};
+use reld_runtime::{Behaviour, Letter, Place, Runtime, Supervised};
 use serde_json::Value;
 
 use super::calls::argument;
@@ -157,12 +157,12 @@ impl Forecast<'_> {
             return Vec::new();
         }
         let users = self.runtime.users(coming.module.as_str(), Place::Current);
-        let behaves = |pid: &runtime::Pid| {
+        let behaves = |pid: &reld_wire::Pid| {
             self.runtime.process(*pid).is_some_and(|info| {
                 !matches!(info.behaviour, Behaviour::Task | Behaviour::Supervisor | Behaviour::Application)
             })
         };
-        let users: Vec<runtime::Pid> = users.into_iter().take(MAILBOXES_MAX).filter(behaves).collect();
+        let users: Vec<reld_wire::Pid> = users.into_iter().take(MAILBOXES_MAX).filter(behaves).collect();
         let cut = cut(coming.dropped);
         let states = users.iter().take(STATES_MAX).filter(|_| coming.change == MemberChange::Soft);
         let states = states.filter_map(|pid| {
@@ -177,7 +177,7 @@ impl Forecast<'_> {
         met
     }
 
-    fn waiting(&self, pid: runtime::Pid, coming: &Coming<'_>) -> Vec<Met> {
+    fn waiting(&self, pid: reld_wire::Pid, coming: &Coming<'_>) -> Vec<Met> {
         let Some(inside) = self.runtime.details(pid).and_then(|details| details.inside) else {
             return Vec::new();
         };

@@ -16,7 +16,7 @@ pub(super) fn comparison(runtime: &Runtime, window: Option<&Window>, over: &Over
         None => (over.modules.clone(), over.journal.clone(), Vec::new()),
     };
     let is_staged = |module: &str| staged.iter().any(|staged| staged == module);
-    let concerned = |pids: &[runtime::Pid]| {
+    let concerned = |pids: &[reld_wire::Pid]| {
         let mut processes = find_all(runtime, pids);
         processes.retain(|process| is_staged(process.module.as_str()));
         processes

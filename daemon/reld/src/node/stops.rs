@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use reld_api::term;
 use reld_handler::{ModuleName, NodeError};
-use reld_runtime::{Pid, Request, Runtime};
+use reld_runtime::Runtime;
+use reld_wire::Pid;
+use reld_wire::supervisor::Request;
 use serde_bytes::ByteBuf;
 
 use super::calls::{ask_supervisor, has_id};

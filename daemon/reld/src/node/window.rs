@@ -25,7 +25,7 @@ pub(super) struct Window {
     specs: Vec<runtime::AppSpec>,
     upgrade: Upgrade,
     /// Orphans that are held to be killed.
-    doomed: Vec<runtime::Pid>,
+    doomed: Vec<reld_wire::Pid>,
 }
 
 /// What became of the processes of some modules during an upgrade that is over.
@@ -99,20 +99,20 @@ impl Window {
         self.upgrade.journal()
     }
 
-    pub(super) fn unconverted(&self) -> Vec<runtime::Pid> {
+    pub(super) fn unconverted(&self) -> Vec<reld_wire::Pid> {
         let modules: Vec<&str> = self.staging.modules.keys().map(ModuleName::as_str).collect();
         self.upgrade.unconverted(&modules)
     }
 
     /// Leaves out of the conversions who uses modules that are to be stopped, and returns them.
-    pub(super) fn stopped(&mut self, runtime: &Runtime, gate: &Gate) -> Vec<runtime::Pid> {
+    pub(super) fn stopped(&mut self, runtime: &Runtime, gate: &Gate) -> Vec<reld_wire::Pid> {
         let stops =
             |module: &str| gate.members.iter().any(|member| member.stop && member.module.as_str() == module);
         if !gate.members.iter().any(|member| member.stop) {
             return Vec::new();
         }
-        let is_stopped = |pid: &runtime::Pid| runtime.process(*pid).is_some_and(|info| stops(&info.module));
-        let pids: Vec<runtime::Pid> = self.upgrade.members().filter(is_stopped).collect();
+        let is_stopped = |pid: &reld_wire::Pid| runtime.process(*pid).is_some_and(|info| stops(&info.module));
+        let pids: Vec<reld_wire::Pid> = self.upgrade.members().filter(is_stopped).collect();
         self.upgrade.give_up(&pids);
         pids
     }
@@ -121,7 +121,7 @@ impl Window {
         &mut self,
         runtime: &Runtime,
         gate: &Gate,
-        leaving: Vec<(runtime::Pid, runtime::Bytes)>,
+        leaving: Vec<(reld_wire::Pid, runtime::Bytes)>,
         passages: &[Passage],
         limit: Duration,
     ) -> Result<Precopied, NodeError> {
@@ -190,7 +190,7 @@ impl Window {
     pub(super) fn start_child(
         &mut self,
         runtime: &Runtime,
-        (supervisor, request): (runtime::Pid, runtime::Bytes),
+        (supervisor, request): (reld_wire::Pid, runtime::Bytes),
         held: Instant,
         deadline: Instant,
     ) -> runtime::Answer {
@@ -268,7 +268,7 @@ fn terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {
 fn is_member(
     runtime: &Runtime,
     orphans: OrphanPolicy,
-) -> impl Fn(runtime::Pid, Option<runtime::Pid>) -> bool {
+) -> impl Fn(reld_wire::Pid, Option<reld_wire::Pid>) -> bool {
     move |pid, parent| {
         parent.is_some()
             || matches!(orphans, OrphanPolicy::Include | OrphanPolicy::Kill)
@@ -280,6 +280,6 @@ fn unrest(gate: &Gate, process: &Process) -> Unrest {
     gate.members.iter().find(|member| member.module == process.module).map(|m| m.unrest).unwrap_or_default()
 }
 
-fn is_orphan(runtime: &Runtime, pid: runtime::Pid) -> bool {
+fn is_orphan(runtime: &Runtime, pid: reld_wire::Pid) -> bool {
     runtime.process(pid).is_some_and(|info| info.is_orphan())
 }

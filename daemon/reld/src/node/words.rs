@@ -3,20 +3,20 @@
 use std::time::{Duration, Instant};
 
 use reld_handler::{AppName, Lingerer, ModuleName, Pid, Process, Vsn};
-use reld_runtime::{self as runtime, Place, ProcessInfo, Runtime};
+use reld_runtime::{Place, ProcessInfo, Runtime};
 
 /// Returns a process that is alive.
-pub(super) fn find(runtime: &Runtime, pid: runtime::Pid) -> Option<Process> {
+pub(super) fn find(runtime: &Runtime, pid: reld_wire::Pid) -> Option<Process> {
     runtime.process(pid).map(|info| process(&info))
 }
 
 /// Returns the processes that are alive of these.
-pub(super) fn find_all(runtime: &Runtime, pids: &[runtime::Pid]) -> Vec<Process> {
+pub(super) fn find_all(runtime: &Runtime, pids: &[reld_wire::Pid]) -> Vec<Process> {
     pids.iter().filter_map(|pid| find(runtime, *pid)).collect()
 }
 
 /// Returns the processes that are alive of these, with what a purge wants to know.
-pub(super) fn lingerers(runtime: &Runtime, pids: &[runtime::Pid]) -> Vec<Lingerer> {
+pub(super) fn lingerers(runtime: &Runtime, pids: &[reld_wire::Pid]) -> Vec<Lingerer> {
     let infos = pids.iter().filter_map(|pid| runtime.process(*pid));
     let lingerer = |info: ProcessInfo| Lingerer {
         process: process(&info),
@@ -44,12 +44,12 @@ pub(super) fn process(info: &ProcessInfo) -> Process {
     }
 }
 
-pub(super) fn pid(pid: runtime::Pid) -> Pid {
+pub(super) fn pid(pid: reld_wire::Pid) -> Pid {
     Pid { slot: pid.slot, generation: pid.generation }
 }
 
-pub(super) fn runtime_pid(pid: Pid) -> runtime::Pid {
-    runtime::Pid { slot: pid.slot, generation: pid.generation }
+pub(super) fn runtime_pid(pid: Pid) -> reld_wire::Pid {
+    reld_wire::Pid { slot: pid.slot, generation: pid.generation }
 }
 
 // Names in the tables come from documents and from libraries whose names were compared with documents.

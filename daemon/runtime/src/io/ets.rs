@@ -5,19 +5,21 @@
 
 mod order;
 mod table;
-pub(crate) mod wire;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use reld_wire::table::{
+    Access, Error as TableError, Event as TableEvent, Heir, Kind as TableKind, Options, Reason, Request,
+    TableId,
+};
 use serde_bytes::ByteBuf;
 
 use self::table::Rows;
-pub(crate) use self::wire::TableEvent;
-pub use self::wire::{Access, TableId, TableKind};
-use self::wire::{Heir, Reason, Request, TableError, reply};
+use self::wire::{reply, told};
 use crate::io::owners::Owners;
 use crate::words::code::Bytes;
 use crate::words::pid::Pid;
@@ -84,7 +86,7 @@ impl Tables {
 
     fn carry_out(&self, owners: &impl Owners, by: Pid, request: Request) -> Bytes {
         match request {
-            Request::New { name, kind, access, heir } => {
+            Request::New(Options { name, kind, access, heir }) => {
                 let entry =
                     Entry { rows: Arc::new(RwLock::new(Rows::new(kind))), name, access, owner: by, heir };
                 reply(self.create(entry))
@@ -204,7 +206,7 @@ impl Tables {
         let Heir { pid, data } = to;
         let Some(from) = self.directory.write().move_to(id, pid) else { return };
         let event = TableEvent::Transferred { table: id, from, data };
-        owners.tell(pid, event.told());
+        owners.tell(pid, told(&event));
         if !owners.is_alive(pid) {
             self.forget(owners, pid);
         }

@@ -17,20 +17,22 @@ mod connection;
 mod framing;
 mod listener;
 mod waiters;
-pub(crate) mod wire;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
+use reld_wire::port::{
+    Addresses, Error as PortError, Event as PortEvent, How, Options as PortOptions, PortId, Reason, Request,
+};
 use serde::Serialize;
 
 pub use self::connection::Connection;
 pub use self::listener::Listener;
 use self::waiters::Waiter;
-use self::wire::{Addresses, How, Request, reply};
-pub use self::wire::{Framing, PortError, PortEvent, PortId, PortOptions, Reason};
+use self::wire::{closed, reply, told};
 use crate::io::owners::Owners;
 use crate::words::code::{Bytes, Ref};
 use crate::words::pid::Pid;
@@ -152,7 +154,7 @@ impl Given {
 
 /// Carries a request out; `None` when its answer comes later.
 pub(crate) fn ask(asker: &Asker<'_>, request: &[u8]) -> Option<Bytes> {
-    let request = match term::decode(request) {
+    let request = match term::decode::<Request>(request) {
         Ok(request) => request,
         Err(text) => return Some(reply::<()>(Err(PortError::new(Reason::BadRequest, text)))),
     };
@@ -281,7 +283,7 @@ impl Ports {
     }
 
     fn port(&self, id: PortId) -> Result<Port, PortError> {
-        self.table.read().entries.get(&id).map(|entry| entry.port.clone()).ok_or_else(PortError::closed)
+        self.table.read().entries.get(&id).map(|entry| entry.port.clone()).ok_or_else(closed)
     }
 
     fn listener(&self, id: PortId) -> Result<Arc<Listener>, PortError> {
@@ -312,7 +314,7 @@ impl Ports {
     fn give(&self, id: PortId, by: Pid, to: Pid) -> Result<(), PortError> {
         {
             let table = self.table.read();
-            let owner = table.entries.get(&id).ok_or_else(PortError::closed)?.owner;
+            let owner = table.entries.get(&id).ok_or_else(closed)?.owner;
             if owner != by {
                 return Err(PortError::new(Reason::NotOwner, format!("the port belongs to {owner}")));
             }
@@ -433,7 +435,7 @@ impl Ports {
 
     fn tell(&self, pid: Pid, event: &PortEvent) {
         if let Some(owners) = self.owners.upgrade() {
-            owners.tell(pid, event.told());
+            owners.tell(pid, told(event));
         }
     }
 

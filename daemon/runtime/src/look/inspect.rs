@@ -6,7 +6,7 @@ use crate::process::body::{Body, During, Process, Wait};
 use crate::process::card::Card;
 use crate::process::rows::Child;
 use crate::process::slot::{Glance, Hold};
-use crate::tree::request::Listed;
+use crate::tree::request::{Listed, listed};
 use crate::tree::supervisor::{Supervised, Supervisor};
 use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
@@ -246,7 +246,7 @@ fn rows(world: &World, supervisor: Pid) -> Vec<Node> {
                 id: rows.id(row).map(<[u8]>::to_vec),
                 child: row.child,
                 module: row.spec.module.clone(),
-                is_supervisor: row.spec.kind == crate::words::child_spec::ChildType::Supervisor,
+                is_supervisor: row.spec.child_type == crate::words::child_spec::ChildType::Supervisor,
                 children: pid.map(|pid| children(world, pid, process.as_ref())).unwrap_or_default(),
                 process,
             }
@@ -270,7 +270,7 @@ pub(crate) fn starting_children(world: &World, supervisor: Pid) -> Vec<Pid> {
 pub(crate) fn which_children(world: &World, supervisor: Pid) -> Option<Vec<Listed>> {
     let rows = world.slot(supervisor)?.card(supervisor.generation, |card| card.rows.clone())??;
     let rows = rows.read();
-    Some(rows.iter().rev().map(|row| Listed::of(&rows, row)).collect())
+    Some(rows.iter().rev().map(|row| listed(&rows, row)).collect())
 }
 
 fn status(glance: &Glance<Process>) -> Status {

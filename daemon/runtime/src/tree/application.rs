@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use reld_wire::application::{EnvChange, Root, StartArgs, StartPhase, StartType};
 use serde_bytes::ByteBuf;
 
 use crate::process::body::{Answer, Signal, Watch};
@@ -21,28 +21,6 @@ use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::applications::{AppError, AppSpec, AppStatus, PREP_STOP};
 use crate::world::{Start, World};
-
-/// The argument of an application's init.
-#[derive(Serialize)]
-pub(crate) struct StartArgs<'a> {
-    pub(crate) r#type: &'a str,
-    pub(crate) env: BTreeMap<String, rmpv::Value>,
-}
-
-/// What an application is told when it comes to a phase of its start.
-#[derive(Serialize)]
-pub(crate) struct StartPhase<'a> {
-    pub(crate) phase: &'a str,
-    pub(crate) r#type: &'a str,
-    pub(crate) arg: &'a serde_bytes::Bytes,
-}
-
-/// What an application's init answers.
-#[derive(Deserialize)]
-pub(crate) struct Root {
-    pub(crate) module: String,
-    pub(crate) args: ByteBuf,
-}
 
 /// Starts an application; returns when its root runs. OTP: `application:start/1`.
 pub(crate) fn start(world: &Arc<World>, name: &str, deadline: Instant) -> Result<(), AppError> {
@@ -121,7 +99,7 @@ fn start_processes(
     module: &str,
     deadline: Instant,
 ) -> Result<(Pid, Option<Pid>), AppError> {
-    let args = term::encode(&StartArgs { r#type: "normal", env: values(spec.env.iter()) });
+    let args = term::encode(&StartArgs { start_type: StartType::Normal, env: values(spec.env.iter()) });
     let (process, reply) = start_process(world, spec, env, Pid::NONE, module, args, deadline)?;
     let root: Option<Root> = term::decode(&reply).map_err(|text| {
         world.signal(process, Signal::End(Exit::Killed));
@@ -156,8 +134,8 @@ fn start_processes(
 fn start_phases(world: &Arc<World>, spec: &AppSpec, process: Pid, deadline: Instant) -> Result<(), AppError> {
     let app = || spec.name.clone();
     for (phase, arg) in &spec.start_phases {
-        let arg = serde_bytes::Bytes::new(arg);
-        let body = term::encode(&StartPhase { phase, r#type: "normal", arg });
+        let (phase, arg) = (phase.clone(), ByteBuf::from(arg.clone()));
+        let body = term::encode(&StartPhase { phase, start_type: StartType::Normal, arg });
         match ask(world, RequestKind::StartPhase, process, body, deadline) {
             Ok(Answer::Reply(_)) => {}
             Ok(Answer::Exit(exit)) => return Err(AppError::Failed { app: app(), exit }),
@@ -298,27 +276,18 @@ fn prep_stop(
     }
 }
 
-/// What changed between two environments. OTP: the arguments of `config_change/3`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct EnvChange {
-    pub(crate) changed: BTreeMap<String, rmpv::Value>,
-    pub(crate) new: BTreeMap<String, rmpv::Value>,
-    pub(crate) removed: Vec<String>,
+/// Returns the changes between two environments.
+fn changes(before: &BTreeMap<String, Bytes>, after: &BTreeMap<String, Bytes>) -> EnvChange<rmpv::Value> {
+    let differs = |key: &String, value: &Bytes| before.get(key).is_some_and(|old| old != value);
+    EnvChange {
+        changed: values(after.iter().filter(|(key, value)| differs(key, value))),
+        new: values(after.iter().filter(|(key, _)| !before.contains_key(*key))),
+        removed: before.keys().filter(|key| !after.contains_key(*key)).cloned().collect(),
+    }
 }
 
-impl EnvChange {
-    fn between(before: &BTreeMap<String, Bytes>, after: &BTreeMap<String, Bytes>) -> Self {
-        let differs = |key: &String, value: &Bytes| before.get(key).is_some_and(|old| old != value);
-        Self {
-            changed: values(after.iter().filter(|(key, value)| differs(key, value))),
-            new: values(after.iter().filter(|(key, _)| !before.contains_key(*key))),
-            removed: before.keys().filter(|key| !after.contains_key(*key)).cloned().collect(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.new.is_empty() && self.removed.is_empty()
-    }
+fn is_empty(change: &EnvChange<rmpv::Value>) -> bool {
+    change.changed.is_empty() && change.new.is_empty() && change.removed.is_empty()
 }
 
 /// Reads values of an environment, which were written by the daemon.
@@ -334,8 +303,8 @@ pub(crate) fn config_change(
     deadline: Instant,
 ) -> Result<bool, AppError> {
     let spec = world.apps.spec(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
-    let change = EnvChange::between(before, &spec.env);
-    let Some(process) = world.apps.process(name).filter(|_| !change.is_empty()) else {
+    let change = changes(before, &spec.env);
+    let Some(process) = world.apps.process(name).filter(|_| !is_empty(&change)) else {
         return Ok(false);
     };
     match ask(world, RequestKind::ConfigChange, process, term::encode(&change), deadline) {

@@ -27,7 +27,7 @@ use self::decide::{OnEnd, on_end, round, shuts_down};
 use self::intensity::Intensity;
 use crate::process::rows::{Child, Row, Rows, Seq};
 use crate::tree::native;
-use crate::tree::request::Listed;
+use crate::tree::request::listed;
 use crate::words::child_spec::{ChildSpec, Strategy, SupervisorSpec, show_id};
 use crate::words::code::{Bytes, Event, Instance, Module, Next, Outcome, Step};
 use crate::words::code_server::Code;
@@ -80,7 +80,7 @@ pub fn ask_init(module: &dyn Module, args: &[u8]) -> Result<Option<SupervisorSpe
         Next::Continue => {}
     }
     let reply = outcome.reply.unwrap_or_default();
-    let spec: SupervisorSpec = term::decode(&reply)
+    let spec: SupervisorSpec = term::decode_known(&reply)
         .map_err(|e| Exit::Undecodable(format!("supervisor {name} {}: {e}", module.version())))?;
     spec.check().map_err(|e| Exit::Error(format!("supervisor {name}: {e}")))?;
     Ok(Some(spec))
@@ -297,7 +297,7 @@ impl Instance for Supervisor {
             intensity: self.spec.intensity,
             period_ms: self.spec.period_ms,
             auto_shutdown: self.spec.auto_shutdown,
-            children: rows.iter().map(|row| Listed::of(&rows, row)).collect(),
+            children: rows.iter().map(|row| listed(&rows, row)).collect(),
         }))
     }
 

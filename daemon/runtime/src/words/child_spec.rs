@@ -3,80 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use reld_wire::spec as wire;
+pub(crate) use reld_wire::spec::{AutoShutdown, ChildType, Restart, Shutdown, Strategy};
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::words::term;
 
-/// How a supervisor acts on a child's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Only that child is restarted.
-    #[default]
-    OneForOne,
-    /// All others are ended, and all are started again.
-    OneForAll,
-    /// Those started after it are ended, and it and they are started again.
-    RestForOne,
-    /// One template, children by pid, started by request.
-    SimpleOneForOne,
-}
-
-/// Whether a supervisor ends when significant children have ended by themselves for good. OTP: auto_shutdown, g.6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AutoShutdown {
-    /// It does not; then no child may be significant.
-    #[default]
-    Never,
-    /// When the first of them has.
-    AnySignificant,
-    /// When the last of them has.
-    AllSignificant,
-}
-
-/// When a child that ended is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Restart {
-    /// Always.
-    #[default]
-    Permanent,
-    /// Unless it ended normally or by shutdown.
-    Transient,
-    /// Never; its row goes.
-    Temporary,
-}
-
-/// How a child is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shutdown {
-    /// Told to shut down, and waited for.
-    Infinity,
-    /// Killed.
-    BrutalKill,
-    /// Told to shut down, killed after so many milliseconds.
-    Ms(u64),
-}
-
-/// What a child is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChildType {
-    /// Any process that is no supervisor.
-    #[default]
-    Worker,
-    /// A supervisor.
-    Supervisor,
-}
-
-/// One child of a supervisor. What is left out when it is read has OTP's default, g.2.
+/// One child of a supervisor, with OTP's default for what was left out, g.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Given")]
+#[serde(from = "wire::ChildSpec", into = "wire::ChildSpec")]
 pub struct ChildSpec {
-    /// Its name among its siblings: a MessagePack value.
+    /// Its name among its siblings: a MessagePack value, in the form in which ids are compared.
     pub id: ByteBuf,
     /// The module that is started.
     pub module: String,
@@ -89,53 +27,50 @@ pub struct ChildSpec {
     /// How it is ended.
     pub shutdown: Shutdown,
     /// What it is.
-    #[serde(rename = "type")]
-    pub kind: ChildType,
+    pub child_type: ChildType,
 }
 
-/// A child spec as it was given.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Given {
-    #[serde(deserialize_with = "read_id")]
-    id: ByteBuf,
-    module: String,
-    #[serde(default = "nil")]
-    args: ByteBuf,
-    #[serde(default)]
-    restart: Restart,
-    #[serde(default)]
-    significant: bool,
-    #[serde(default)]
-    shutdown: Option<Shutdown>,
-    #[serde(default, rename = "type")]
-    kind: ChildType,
+/// Returns an id in the form in which ids are compared.
+pub(crate) fn id(given: &[u8]) -> ByteBuf {
+    ByteBuf::from(term::shortest(given))
 }
 
-fn nil() -> ByteBuf {
-    ByteBuf::from(term::encode(&()))
-}
-
-/// Reads an id in the form in which ids are compared.
-pub(crate) fn read_id<'de, D: Deserializer<'de>>(given: D) -> Result<ByteBuf, D::Error> {
-    let id = ByteBuf::deserialize(given)?;
-    Ok(ByteBuf::from(term::shortest(&id)))
-}
-
-impl From<Given> for ChildSpec {
-    fn from(given: Given) -> Self {
-        let Given { id, module, args, restart, significant, shutdown, kind } = given;
-        let shutdown = shutdown.unwrap_or_else(|| Shutdown::usual(kind));
-        Self { id, module, args, restart, significant, shutdown, kind }
+impl From<wire::ChildSpec> for ChildSpec {
+    fn from(given: wire::ChildSpec) -> Self {
+        let wire::ChildSpec { id, module, args, restart, significant, shutdown, child_type } = given;
+        let child_type = child_type.unwrap_or_default();
+        Self {
+            id: self::id(&id),
+            module,
+            args: args.unwrap_or_else(|| ByteBuf::from(term::encode(&()))),
+            restart: restart.unwrap_or_default(),
+            significant: significant.unwrap_or_default(),
+            shutdown: shutdown.unwrap_or_else(|| usual_shutdown(child_type)),
+            child_type,
+        }
     }
 }
 
-impl Shutdown {
-    /// Returns OTP's default: five seconds for a worker, as long as it takes for a supervisor.
-    pub fn usual(kind: ChildType) -> Self {
-        match kind {
-            ChildType::Worker => Self::Ms(5000),
-            ChildType::Supervisor => Self::Infinity,
+/// Returns OTP's default: five seconds for a worker, as long as it takes for a supervisor.
+fn usual_shutdown(child_type: ChildType) -> Shutdown {
+    match child_type {
+        ChildType::Worker => Shutdown::Ms(5000),
+        ChildType::Supervisor => Shutdown::Infinity,
+    }
+}
+
+/// The answer to `get_childspec` has all members.
+impl From<ChildSpec> for wire::ChildSpec {
+    fn from(spec: ChildSpec) -> Self {
+        let ChildSpec { id, module, args, restart, significant, shutdown, child_type } = spec;
+        Self {
+            id,
+            module,
+            args: Some(args),
+            restart: Some(restart),
+            significant: Some(significant),
+            shutdown: Some(shutdown),
+            child_type: Some(child_type),
         }
     }
 }
@@ -154,33 +89,46 @@ impl ChildSpec {
     }
 }
 
-/// What a supervisor's init answers. What is left out when it is read has OTP's default, g.1.
+/// What a supervisor's init answers, with OTP's default for what was left out, g.1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "wire::SupervisorSpec", into = "wire::SupervisorSpec")]
 pub struct SupervisorSpec {
     /// How it acts on a child's end.
-    #[serde(default)]
     pub strategy: Strategy,
     /// How many restarts are allowed in `period_ms`.
-    #[serde(default = "usual_intensity")]
     pub intensity: u32,
     /// The time in which restarts are counted.
-    #[serde(default = "usual_period_ms")]
     pub period_ms: u64,
     /// Whether it ends with its significant children.
-    #[serde(default)]
     pub auto_shutdown: AutoShutdown,
     /// The children, in start order; for simple_one_for_one exactly one, the template.
-    #[serde(default)]
     pub children: Vec<ChildSpec>,
 }
 
-fn usual_intensity() -> u32 {
-    1
+impl From<wire::SupervisorSpec> for SupervisorSpec {
+    fn from(given: wire::SupervisorSpec) -> Self {
+        let wire::SupervisorSpec { strategy, intensity, period_ms, auto_shutdown, children } = given;
+        Self {
+            strategy: strategy.unwrap_or_default(),
+            intensity: intensity.unwrap_or(1),
+            period_ms: period_ms.unwrap_or(5000),
+            auto_shutdown: auto_shutdown.unwrap_or_default(),
+            children: children.into_iter().map(ChildSpec::from).collect(),
+        }
+    }
 }
 
-fn usual_period_ms() -> u64 {
-    5000
+impl From<SupervisorSpec> for wire::SupervisorSpec {
+    fn from(spec: SupervisorSpec) -> Self {
+        let SupervisorSpec { strategy, intensity, period_ms, auto_shutdown, children } = spec;
+        Self {
+            strategy: Some(strategy),
+            intensity: Some(intensity),
+            period_ms: Some(period_ms),
+            auto_shutdown: Some(auto_shutdown),
+            children: children.into_iter().map(wire::ChildSpec::from).collect(),
+        }
+    }
 }
 
 impl SupervisorSpec {
@@ -245,7 +193,7 @@ mod tests {
             restart: Restart::Permanent,
             significant: false,
             shutdown: Shutdown::Ms(5000),
-            kind: ChildType::Worker,
+            child_type: ChildType::Worker,
         }
     }
 
@@ -290,10 +238,29 @@ mod tests {
     fn an_id_is_the_same_in_however_many_bytes_it_was_written() {
         // str 16, as C might write it, and fixstr, as Rust does; 1 in nine bytes and in one.
         for (long, short) in [(&b"\xda\0\x01a"[..], encode(&"a")), (b"\xcf\0\0\0\0\0\0\0\x01", encode(&1))] {
-            let request = rmpv::Value::Map(vec![("delete_child".into(), rmpv::Value::Binary(long.to_vec()))]);
-            let read: crate::Request = term::decode(&encode(&request)).expect("it is a request");
-            assert_eq!(read, crate::Request::DeleteChild(ByteBuf::from(short)));
+            assert_eq!(id(long), ByteBuf::from(short.clone()));
+            let spec = rmpv::Value::Map(vec![("id".into(), long.into()), ("module".into(), "m".into())]);
+            let read: ChildSpec = term::decode(&encode(&spec)).expect("it is whole");
+            assert_eq!(read.id, ByteBuf::from(short));
         }
+    }
+
+    #[test]
+    fn a_member_that_no_spec_has_is_refused_by_name() {
+        let child = [
+            ("id", rmpv::Value::Binary(encode(&1))),
+            ("module", "m".into()),
+            ("restrat", "permanent".into()),
+        ];
+        let child = rmpv::Value::Map(child.map(|(name, value)| (name.into(), value)).to_vec());
+        let spec = rmpv::Value::Map(vec![("children".into(), rmpv::Value::Array(vec![child.clone()]))]);
+        let read = term::decode_known::<SupervisorSpec>(&encode(&spec));
+        assert_eq!(read, Err("unknown field `children.0.restrat`".to_owned()));
+        let request = rmpv::Value::Map(vec![("start_child".into(), child)]);
+        let read = term::decode_known::<reld_wire::supervisor::Request>(&encode(&request));
+        assert!(read.is_err_and(|why| why.ends_with(".restrat`")));
+        let nil = rmpv::Value::Map(vec![("strategy".into(), rmpv::Value::Nil)]);
+        assert!(term::decode_known::<SupervisorSpec>(&encode(&nil)).is_err(), "nil is no strategy");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use std::any::Any;
 use std::fmt;
 
+pub(crate) use reld_wire::application::StopCause;
 use serde::{Deserialize, Serialize};
 
 use crate::words::exit::Exit;
@@ -97,23 +98,6 @@ pub enum Event<'a> {
     StartPhase(&'a [u8]),
     /// The application's environment changed: what `config_change` is told, MessagePack.
     ConfigChange(&'a [u8]),
-}
-
-/// Who stops an application; its prep_stop is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopCause {
-    /// Somebody stops this application.
-    #[default]
-    ByHand,
-    /// The node stops.
-    NodeStops,
-    /// The node stops, to start again at once.
-    NodeRestarts,
-    /// An upgrade restarts or removes the application, or takes back that it started it.
-    Upgrade,
-    /// Its tree has ended by itself; there is no root any more.
-    TreeEnded,
 }
 
 /// The kinds of bodies that [`Module::accepts`] can be asked about.

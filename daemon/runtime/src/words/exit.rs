@@ -1,75 +1,8 @@
-//! Exit reasons: why a process ended or is to end.
+//! Exit reasons, as supervisors see them.
 
-use std::fmt;
+pub(crate) use reld_wire::Exit;
 
-use serde::{Deserialize, Serialize};
-
-/// Why a process ended or is to end. OTP: exit reason.
-///
-/// Unlike OTP, where any term will do, the reasons that a supervisor or an operator reacts to are told apart by kind;
-/// the text is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "text", rename_all = "snake_case")]
-pub enum Exit {
-    /// OTP: `normal`.
-    Normal,
-    /// OTP: `shutdown`, or `{shutdown, text}` when the text is not empty.
-    Shutdown(String),
-    /// OTP: `killed`.
-    Killed,
-    /// OTP: `noproc`: the process was never there, or had ended.
-    Noproc,
-    /// The app's own code gave up and says why.
-    Error(String),
-    /// The app's code panicked: message and place.
-    Panic(String),
-    /// A state, message or argument could not be decoded.
-    Undecodable(String),
-    /// The answer to a call of a process whose mailbox is full: it was not sent. See [`bound_mailbox`](crate::context::bound_mailbox).
-    Overloaded,
-}
-
-impl Exit {
-    /// Returns OTP's `shutdown`.
-    pub fn shutdown() -> Self {
-        Self::Shutdown(String::new())
-    }
-
-    /// Returns the word for its kind, which is also its place in [`Exit::KINDS`].
-    pub fn kind(&self) -> &'static str {
-        Self::KINDS[self.number()]
-    }
-
-    /// The words for all kinds.
-    pub const KINDS: [&str; 8] =
-        ["normal", "shutdown", "killed", "noproc", "error", "panic", "undecodable", "overloaded"];
-
-    pub(crate) fn number(&self) -> usize {
-        match self {
-            Self::Normal => 0,
-            Self::Shutdown(_) => 1,
-            Self::Killed => 2,
-            Self::Noproc => 3,
-            Self::Error(_) => 4,
-            Self::Panic(_) => 5,
-            Self::Undecodable(_) => 6,
-            Self::Overloaded => 7,
-        }
-    }
-
-    /// Says whether a transient child that ends like this is restarted. OTP: g.2, "unless normal or shutdown".
-    pub fn is_abnormal(&self) -> bool {
-        !matches!(self, Self::Normal | Self::Shutdown(_))
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Normal | Self::Killed | Self::Noproc | Self::Overloaded => "",
-            Self::Shutdown(text) | Self::Error(text) | Self::Panic(text) | Self::Undecodable(text) => text,
-        };
-        f.write_str(self.kind())?;
-        if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
-    }
+/// Says whether a transient child that ends like this is restarted. OTP: g.2, "unless normal or shutdown".
+pub(crate) fn is_abnormal(exit: &Exit) -> bool {
+    !matches!(exit, Exit::Normal | Exit::Shutdown(_))
 }

@@ -26,6 +26,21 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
 
+/// Reads a value in which every member has to be known.
+///
+/// # Errors
+/// As [`decode`], and the first member that is not.
+pub fn decode_known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut unknown = None;
+    let mut note = |place: serde_ignored::Path<'_>| {
+        unknown.get_or_insert_with(|| place.to_string());
+    };
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    let value = serde_ignored::deserialize(&mut reader, &mut note);
+    let value = value.map_err(|error| locate::<T>(bytes, &error))?;
+    unknown.map_or(Ok(value), |place| Err(format!("unknown field `{place}`")))
+}
+
 /// Writes a value in the fewest bytes, as reld's own libraries do, so that it can be compared by its bytes. MessagePack
 /// leaves open how many they are. What is no value stays as it is.
 pub(crate) fn shortest(bytes: &[u8]) -> Bytes {

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, child, one_for_one, soon};
-use reld_runtime::{
-    AppError, AppSpec, AppStatus, ChildSpec, Exit, Pid, Restart, StartType, StopCause, SupervisorSpec, term,
-};
+use reld_runtime::{AppError, AppSpec, AppStatus, ChildSpec, StartType, SupervisorSpec, term};
+use reld_wire::application::StopCause;
+use reld_wire::spec::Restart;
+use reld_wire::{Exit, Pid};
 use serde_bytes::ByteBuf;
 
 #[derive(serde::Serialize)]

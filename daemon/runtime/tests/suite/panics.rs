@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use reld_runtime::{Answer, Exit, Pid, RequestKind, Runtime, term};
+use reld_runtime::{Answer, RequestKind, Runtime, term};
+use reld_wire::{Exit, Pid};
 
 use crate::kit::words::{Do, Said};
 use crate::kit::{Kit, SOON, child, latch, one_for_one};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Waker};
 
-use reld_runtime::{
-    Connection, Exit, Listener, Pid, PortError, PortReason, RequestKind, Sockets, Status, term,
-};
+use reld_runtime::{Connection, Listener, RequestKind, Sockets, Status, term};
+use reld_wire::port::{Error as PortError, Reason as PortReason};
+use reld_wire::{Exit, Pid};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 

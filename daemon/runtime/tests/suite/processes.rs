@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch, soon};
-use reld_runtime::{Answer, Exit, Pid, Place, RequestKind, Status, Wait, term};
+use reld_runtime::{Answer, Place, RequestKind, Status, Wait, term};
+use reld_wire::{Exit, Pid};
 
 // --- messages --------------------------------------------------------------------------------------------------------
 

@@ -35,10 +35,11 @@ use std::sync::mpsc::Receiver;
 use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
-use reld_runtime::{
-    AppSpec, AutoShutdown, ChildSpec, ChildType, Conversion, Converted, Counts, Exit, Pid, Reason, Reply,
-    Request, RequestError, Restart, Shutdown, Status, StopCause, Strategy, SupervisorSpec, Unrest, term,
-};
+use reld_runtime::{AppSpec, ChildSpec, Conversion, Converted, Status, SupervisorSpec, Unrest, term};
+use reld_wire::application::StopCause;
+use reld_wire::spec::{AutoShutdown, ChildType, Restart, Shutdown, Strategy};
+use reld_wire::supervisor::{Counts, Error as RequestError, Reason, Reply, Request};
+use reld_wire::{Exit, Pid};
 use rmpv::Value;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -67,7 +68,7 @@ fn inner(id: &str, spec: &SupervisorSpec) -> ChildSpec {
         module: text("sup"),
         args: ByteBuf::from(term::encode(spec)),
         shutdown: Shutdown::Infinity,
-        kind: ChildType::Supervisor,
+        child_type: ChildType::Supervisor,
         ..child(id, &[])
     }
 }
@@ -159,7 +160,7 @@ fn sup_start_ignore_child() {
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Ignore]), temporary.clone()]));
     let ids = || kit.node.which_children(supervisor).expect("it lives").into_iter().map(|row| row.id);
     assert_eq!(ids().collect::<Vec<_>>(), [name("a")]);
-    assert_eq!(kit.done::<Option<Pid>>(supervisor, &Request::StartChild(temporary)), None);
+    assert_eq!(kit.done::<Option<Pid>>(supervisor, &Request::StartChild(temporary.into())), None);
     assert_eq!(ids().collect::<Vec<_>>(), [name("a")]);
     let supervisor = kit.supervisor(&simple(child("t", &[])));
     assert_eq!(kit.start_args(supervisor, &[Do::Ignore]), None);
@@ -176,7 +177,7 @@ fn sup_start_error() {
     assert_eq!(error.text, "panic: fails the 2. time");
     // Its row stays, and may be tried again.
     assert!(kit.done::<Option<Pid>>(supervisor, &Request::RestartChild(name("a"))).is_some());
-    let crash = Request::StartChild(child("b", &[Do::Crash(text("x"))]));
+    let crash = Request::StartChild(child("b", &[Do::Crash(text("x"))]).into());
     kit.refused(supervisor, &crash, Reason::StartFailed);
     assert_eq!(kit.counts(supervisor).specs, 1);
 }
@@ -244,7 +245,7 @@ fn child_specs() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![]));
     let significant = ChildSpec { significant: true, restart: Restart::Transient, ..child("a", &[]) };
-    let error = kit.refused(supervisor, &Request::StartChild(significant), Reason::BadSpec);
+    let error = kit.refused(supervisor, &Request::StartChild(significant.into()), Reason::BadSpec);
     assert_eq!(error.text, "bad_combination: child \"a\" is significant, but auto_shutdown is never");
 }
 
@@ -266,7 +267,7 @@ fn child_adm_simple() {
     let pid = kit.start_args(supervisor, &[]).expect("it starts");
     let id = || name("t");
     for request in [
-        Request::StartChild(child("a", &[])),
+        Request::StartChild(child("a", &[]).into()),
         Request::TerminateChild(id()),
         Request::RestartChild(id()),
         Request::DeleteChild(id()),
@@ -590,7 +591,7 @@ fn hanging_restart_loop() {
         let (kit, supervisor) = hanging(strategy);
         let id = || name("dead");
         assert_eq!(kit.counts(supervisor).specs, 3, "it answers");
-        kit.refused(supervisor, &Request::StartChild(child("dead", &[])), Reason::AlreadyPresent);
+        kit.refused(supervisor, &Request::StartChild(child("dead", &[]).into()), Reason::AlreadyPresent);
         kit.refused(supervisor, &Request::RestartChild(id()), Reason::Restarting);
         kit.refused(supervisor, &Request::DeleteChild(id()), Reason::Restarting);
         kit.done::<()>(supervisor, &Request::TerminateChild(id()));
@@ -635,7 +636,7 @@ fn do_not_save_for_temporary_children() {
     let of = |id: &str, restart| ChildSpec { restart, ..child(id, &big) };
     let supervisor =
         kit.supervisor(&one_for_one(vec![of("kept", Restart::Transient), of("a", Restart::Temporary)]));
-    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(of("b", Restart::Temporary)));
+    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(of("b", Restart::Temporary).into()));
     let args = |id| kit.done::<ChildSpec>(supervisor, &Request::GetChildspec(name(id))).args;
     let nothing = ByteBuf::from(term::encode(&()));
     assert_eq!((args("a"), args("b")), (nothing.clone(), nothing));
@@ -670,10 +671,10 @@ fn scale_many_children() {
 fn order_of_children() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&sup(Strategy::RestForOne, loud_three()));
-    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(loud("d", 4)));
+    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(loud("d", 4).into()));
     kit.done::<()>(supervisor, &Request::TerminateChild(name("b")));
     kit.done::<()>(supervisor, &Request::DeleteChild(name("b")));
-    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(loud("b", 2)));
+    kit.done::<Option<Pid>>(supervisor, &Request::StartChild(loud("b", 2).into()));
     kit.done::<()>(supervisor, &Request::TerminateChild(name("c")));
     kit.done::<Option<Pid>>(supervisor, &Request::RestartChild(name("c")));
     let ids = || -> Vec<_> {

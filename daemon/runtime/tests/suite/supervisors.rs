@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, name, one_for_one};
-use reld_runtime::{
-    ChildSpec, ChildType, Counts, Exit, Pid, Reason, Reply, Request, RequestError, Restart, Shutdown,
-    Strategy, SupervisorSpec, term,
-};
+use reld_runtime::{ChildSpec, SupervisorSpec, term};
+use reld_wire::spec::{ChildType, Restart, Shutdown, Strategy};
+use reld_wire::supervisor::{Counts, Error as RequestError, Reason, Reply, Request};
+use reld_wire::{Exit, Pid};
 use serde_bytes::ByteBuf;
 
 fn ids(kit: &Kit, supervisor: Pid) -> Vec<ByteBuf> {
@@ -22,7 +22,7 @@ fn count(kit: &Kit, supervisor: Pid) -> Counts {
 }
 
 fn start(kit: &Kit, supervisor: Pid, spec: ChildSpec) -> Reply<Option<Pid>> {
-    kit.request(supervisor, &Request::StartChild(spec))
+    kit.request(supervisor, &Request::StartChild(spec.into()))
 }
 
 #[track_caller]
@@ -153,7 +153,7 @@ fn a_supervisor_ends_its_children_in_reverse_order_and_only_those_that_trap_exit
         module: text("sup"),
         args: ByteBuf::from(term::encode(&one_for_one(children))),
         shutdown: Shutdown::Infinity,
-        kind: ChildType::Supervisor,
+        child_type: ChildType::Supervisor,
         ..child("inner", &[])
     };
     let outer = kit.supervisor(&one_for_one(vec![inner]));
@@ -265,7 +265,7 @@ fn a_child_that_cannot_start_is_not_kept() {
     assert_eq!(crash.text, "panic: x");
     let unknown = ChildSpec { module: text("nobody"), ..child("a", &[]) };
     refused(start(&kit, supervisor, unknown), Reason::UnknownModule);
-    let wrong = ChildSpec { kind: ChildType::Supervisor, ..child("a", &[]) };
+    let wrong = ChildSpec { child_type: ChildType::Supervisor, ..child("a", &[]) };
     refused(start(&kit, supervisor, wrong), Reason::BadSpec);
     assert_eq!(count(&kit, supervisor), Counts { specs: 0, active: 0, supervisors: 0, workers: 0 });
     // OTP: a child whose init answers ignore is kept, not running.
@@ -348,7 +348,7 @@ fn a_child_that_blocks_does_not_hide_the_tree() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![]));
     let latch = latch::new();
-    let slow = term::encode(&Request::StartChild(child("slow", &[Do::Block(latch)])));
+    let slow = term::encode(&Request::StartChild(child("slow", &[Do::Block(latch)]).into()));
     let (done, answer) = std::sync::mpsc::channel();
     let done = move |answer| done.send(answer).unwrap_or(());
     kit.node.call_then(reld_runtime::RequestKind::Supervisor, supervisor, slow, None, done);

@@ -24,9 +24,10 @@ use crate::kit::double::Change;
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, latch, soon};
 use reld_runtime::{
-    Answer, Behaviour, CodeError, Exit, Pid, Place, Purge, RequestKind, Status, SysError, TraceKind,
-    TraceOnly, Traced, Way, term,
+    Answer, Behaviour, CodeError, Place, Purge, RequestKind, Status, SysError, TraceKind, TraceOnly, Traced,
+    Way, term,
 };
+use reld_wire::{Exit, Pid};
 
 const SHORT: Duration = Duration::from_millis(20);
 

@@ -9,7 +9,8 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, one_for_one, soon};
 use crate::upgrades::{SHORT, complete, down, enlisted, picture, raise, raised, soft, up, version};
-use reld_runtime::{Conversion, ConvertError, Exit, Passage, Pid, Place, Precopied, Upgrade};
+use reld_runtime::{Conversion, ConvertError, Passage, Place, Precopied, Upgrade};
+use reld_wire::{Exit, Pid};
 
 /// Pre-copies the counters that way, and tries this way back.
 fn tried(

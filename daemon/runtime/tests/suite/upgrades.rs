@@ -9,10 +9,12 @@ use crate::kit::double::{Change, Double};
 use crate::kit::words::{Do, Said, text};
 use crate::kit::{Kit, SOON, child, latch, members, name, one_for_one, soon};
 use reld_runtime::{
-    Answer, ChildSpec, Conversion, ConvertError, Converted, Cut, Exit, Passage, Pid, Place, Precopied,
-    ProcessDetails, Reply, Request, RequestKind, Restart, Status, Strategy, SupervisorSpec, SysError, Unrest,
-    Upgrade, term,
+    Answer, ChildSpec, Conversion, ConvertError, Converted, Cut, Passage, Place, Precopied, ProcessDetails,
+    RequestKind, Status, SupervisorSpec, SysError, Unrest, Upgrade, term,
 };
+use reld_wire::spec::{Restart, Strategy};
+use reld_wire::supervisor::{Reply, Request};
+use reld_wire::{Exit, Pid};
 use serde_bytes::ByteBuf;
 
 pub(crate) const SHORT: Duration = Duration::from_millis(30);
@@ -864,7 +866,8 @@ fn the_state_of_who_rests_is_read_without_asking_it_and_that_of_who_runs_is_not(
 fn a_child_of_run_time_whose_arguments_the_new_code_refuses_takes_the_update_back() {
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("b", &[Do::Add(2)])]));
-    let added = kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child("z", &[Do::Add(3)])));
+    let added =
+        kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child("z", &[Do::Add(3)]).into()));
     assert!(matches!(added, Reply::Ok(Some(_))));
     let stage = |change, leaving: &[(Pid, &str)]| {
         let counter = Double { change, ..kit.double("counter", 2) };
@@ -892,8 +895,8 @@ fn a_supervisor_whose_init_names_what_is_there_keeps_its_children_and_starts_and
     let kit = Kit::new();
     let supervisor = kit.supervisor(&one_for_one(vec![child("a", &[Do::Add(1)])]));
     let start = |id: &str, number| {
-        let reply =
-            kit.request::<Option<Pid>>(supervisor, &Request::StartChild(child(id, &[Do::Add(number)])));
+        let reply = kit
+            .request::<Option<Pid>>(supervisor, &Request::StartChild(child(id, &[Do::Add(number)]).into()));
         let Reply::Ok(Some(pid)) = reply else { panic!("{id} starts") };
         pid
     };
@@ -928,7 +931,7 @@ fn an_update_keeps_the_children_of_a_simple_one_for_one() {
         SupervisorSpec { children: vec![template], ..spec }
     }
     let kit = Kit::new();
-    let strategy = reld_runtime::Strategy::SimpleOneForOne;
+    let strategy = reld_wire::spec::Strategy::SimpleOneForOne;
     let supervisor = kit.supervisor(&SupervisorSpec { strategy, ..one_for_one(vec![child("t", &[])]) });
     let start = Request::StartChildArgs(ByteBuf::from(term::encode(&vec![Do::Add(4)])));
     let Reply::Ok(Some(pid)) = kit.request::<Option<Pid>>(supervisor, &start) else { panic!("it starts") };
@@ -953,7 +956,7 @@ fn rows_that_change_after_the_pre_copy_of_their_supervisor_are_not_lost() {
     let copied = precopy(&mut upgrade, "sup", Conversion::Supervisor);
     assert_eq!(copied, Ok(copied_once(2)));
     let started: Reply<Option<Pid>> =
-        kit.request(supervisor, &Request::StartChild(child("x", &[Do::Add(7)])));
+        kit.request(supervisor, &Request::StartChild(child("x", &[Do::Add(7)]).into()));
     let Reply::Ok(Some(x)) = started else { panic!("it starts") };
     let b = kit.child(supervisor, "b").expect("it runs");
     kit.node.exit(b, Exit::Killed);
@@ -982,7 +985,7 @@ fn rows_that_change_after_the_pre_copy_of_their_supervisor_are_not_lost() {
 #[test]
 fn a_supervisor_of_members_is_held_with_them_and_its_start_after_the_pre_copy_counts() {
     let kit = Kit::new();
-    let strategy = reld_runtime::Strategy::SimpleOneForOne;
+    let strategy = reld_wire::spec::Strategy::SimpleOneForOne;
     let supervisor = kit.supervisor(&SupervisorSpec { strategy, ..one_for_one(vec![child("t", &[])]) });
     let start = |n| {
         let args = ByteBuf::from(term::encode(&vec![Do::Add(n)]));

@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
+use reld_wire::told::Told;
 use serde::{Deserialize, Serialize};
 
 use super::{EventHandler, Handled, HandlerEnd};
-use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, Told, readable};
+use crate::behaviour::{Behaviour, BodyKind, Event, Stateful, readable};
 use crate::callback::{After, Done, Work};
 use crate::codec::{self, read};
 use crate::exit::Exit;

@@ -1,9 +1,9 @@
 //! The events of a machine: as its author sees them, and as they are kept.
 
+use reld_wire::told::Told;
 use serde::{Deserialize, Serialize};
 
 use super::GenStatem;
-use crate::behaviour::Told;
 use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
 use crate::gen_server::Info;

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use reld_wire::told::Told;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::world::{Fired, ME, Sent, TESTER, World};
-use crate::behaviour::{Behaviour, Event, Told};
+use crate::behaviour::{Behaviour, Event};
 use crate::callback::{After, Callback, Done, Work};
 use crate::codec::{self, read};
 use crate::exit::{Exit, NotStarted};
@@ -20,9 +21,9 @@ use crate::gen_statem::{GenStatem, Machine, Statem};
 use crate::guard::catch;
 use crate::host::{Host, with_harness};
 use crate::names::{From, MonitorRef, Pid};
-use crate::port;
 use crate::time::milliseconds;
 use crate::value::Value;
+use crate::{ets, port};
 
 /// A daemon for one process, to be set up before it is started.
 #[derive(Default)]
@@ -256,7 +257,7 @@ impl<B: Behaviour> Process<B> {
     /// # Errors
     /// The process had ended.
     pub fn port(&mut self, event: port::Event) -> Result<(), Exit> {
-        let body = codec::encode(&Told::Port(event))?;
+        let body = codec::encode(&Told::<_, ets::Event>::Port(event))?;
         self.handle(Event::Told(&body), None)
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use reld_wire::Reply;
+use reld_wire::port::{self, Addresses, PortId, Request};
+use serde::Serialize;
 
 use crate::codec;
 use crate::port::Connection;
@@ -20,45 +22,29 @@ pub(super) struct Ports {
     closed: BTreeSet<u64>,
 }
 
-/// What of a request matters here; `port/wire.rs` has all of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Request {
-    Listen {},
-    Connect {},
-    Accept {},
-    Read {},
-    Write {
-        port: u64,
-        #[serde(with = "serde_bytes")]
-        bytes: Vec<u8>,
-    },
-    Writable {},
-    Close {
-        port: u64,
-    },
-    Give {},
-    Address {},
-}
-
 impl Ports {
     /// Answers a request at once. `None` is a wait that nothing will end.
     pub(super) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        match codec::decode(request).ok()? {
-            Request::Listen {} | Request::Connect {} => {
+        match codec::decode::<Request>(request).ok()? {
+            Request::Listen { .. } | Request::Connect { .. } => {
                 self.last += 1;
-                ok(&self.last)
+                ok(PortId(self.last))
             }
-            Request::Write { port, bytes } => {
+            Request::Write { port: PortId(port), bytes } => {
                 self.written.entry(port).or_default().extend(bytes);
-                ok(&())
+                ok(())
             }
-            Request::Close { port } => {
+            Request::Close { port: PortId(port) } => {
                 self.closed.insert(port);
-                ok(&())
+                ok(())
             }
-            Request::Accept {} | Request::Read {} | Request::Writable {} | Request::Give {} => ok(&()),
-            Request::Address {} => ok(&BTreeMap::from([("local", "harness"), ("peer", "harness")])),
+            Request::Accept { .. }
+            | Request::Read { .. }
+            | Request::Writable { .. }
+            | Request::Give { .. } => ok(()),
+            Request::Address { .. } => {
+                ok(Addresses { local: "harness".to_owned(), peer: Some("harness".to_owned()) })
+            }
         }
     }
 
@@ -71,6 +57,6 @@ impl Ports {
     }
 }
 
-fn ok<T: serde::Serialize>(value: &T) -> Option<Vec<u8>> {
-    codec::encode(&BTreeMap::from([("ok", value)])).ok()
+fn ok<T: Serialize>(value: T) -> Option<Vec<u8>> {
+    codec::encode(&Reply::<T, port::Error>::Ok(value)).ok()
 }

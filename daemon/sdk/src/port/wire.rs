@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use reld_wire::Reply;
+use reld_wire::port::{self as wire, Addresses, Framing, How, PortId};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 
 use crate::codec::{self, Undecodable, read};
 use crate::exit::Exit;
@@ -65,6 +68,23 @@ pub enum Event {
     },
 }
 
+impl From<wire::Event> for Event {
+    fn from(event: wire::Event) -> Self {
+        let connection = |PortId(number)| Connection(number);
+        match event {
+            wire::Event::Accepted { listener: PortId(listener), connection: of, peer } => {
+                Self::Accepted { listener: Listener(listener), connection: connection(of), peer }
+            }
+            wire::Event::Connected { connection: of } => Self::Connected { connection: connection(of) },
+            wire::Event::Data { connection: of, bytes } => {
+                Self::Data { connection: connection(of), bytes: bytes.into_vec() }
+            }
+            wire::Event::Writable { connection: of } => Self::Writable { connection: connection(of) },
+            wire::Event::Closed { port: PortId(port), error } => Self::Closed { port, error: error.into() },
+        }
+    }
+}
+
 /// Why a port did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
@@ -116,6 +136,30 @@ impl Error {
     }
 }
 
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        Self { reason: error.reason.into(), text: error.text }
+    }
+}
+
+impl From<wire::Reason> for Reason {
+    fn from(reason: wire::Reason) -> Self {
+        match reason {
+            wire::Reason::Closed => Self::Closed,
+            wire::Reason::Busy => Self::Busy,
+            wire::Reason::NotOwner => Self::NotOwner,
+            wire::Reason::NoProcess => Self::NoProcess,
+            wire::Reason::TooLong => Self::TooLong,
+            wire::Reason::AddressInUse => Self::AddressInUse,
+            wire::Reason::BadAddress => Self::BadAddress,
+            wire::Reason::PermissionDenied => Self::PermissionDenied,
+            wire::Reason::ConnectionRefused => Self::ConnectionRefused,
+            wire::Reason::TimedOut => Self::TimedOut,
+            wire::Reason::WrongKind | wire::Reason::BadRequest | wire::Reason::Io => Self::Io,
+        }
+    }
+}
+
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
         Self::error(error)
@@ -137,23 +181,10 @@ impl From<Undecodable> for Error {
 /// How a port behaves, and the ways to open one.
 ///
 /// What a listener is opened with holds for the connections that it accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    framing: Framing,
-    buffer: usize,
-    nodelay: bool,
-    backlog: u32,
-    half_open: bool,
-    #[serde(skip)]
+    of_port: wire::Options,
     supervisor: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Framing {
-    Raw,
-    Line(usize),
-    Packet(u8),
 }
 
 impl Default for Options {
@@ -165,49 +196,42 @@ impl Default for Options {
 impl Options {
     /// Bytes as they come, 64 KiB of buffer in each direction, small writes sent at once, a backlog of 1024.
     pub const fn new() -> Self {
-        Self {
-            framing: Framing::Raw,
-            buffer: 64 * 1024,
-            nodelay: true,
-            backlog: 1024,
-            half_open: false,
-            supervisor: false,
-        }
+        Self { of_port: wire::Options::USUAL, supervisor: false }
     }
 
     /// Reads line by line, each with its newline; the last one may lack it. One that is longer than `max` bytes closes
     /// the connection with [`Reason::TooLong`]. OTP: `{packet, line}`, which cuts such a line.
     #[must_use]
     pub const fn line(mut self, max: usize) -> Self {
-        self.framing = Framing::Line(max);
+        self.of_port.framing = Framing::Line(max);
         self
     }
 
     /// Reads and writes packets, each behind its length in 1, 2 or 4 bytes, big endian. OTP: `{packet, N}`.
     #[must_use]
     pub const fn packet(mut self, length_bytes: u8) -> Self {
-        self.framing = Framing::Packet(length_bytes);
+        self.of_port.framing = Framing::Packet(length_bytes);
         self
     }
 
     /// Sets how many bytes wait in the node, in each direction; no line or packet can be longer.
     #[must_use]
     pub const fn buffer(mut self, bytes: usize) -> Self {
-        self.buffer = bytes;
+        self.of_port.buffer = bytes;
         self
     }
 
     /// Lets the kernel gather small writes. TCP only. OTP: `{nodelay, false}`, its default.
     #[must_use]
     pub const fn delay(mut self) -> Self {
-        self.nodelay = false;
+        self.of_port.nodelay = false;
         self
     }
 
     /// Sets how many clients wait in the kernel to be accepted.
     #[must_use]
     pub const fn backlog(mut self, clients: u32) -> Self {
-        self.backlog = clients;
+        self.of_port.backlog = clients;
         self
     }
 
@@ -215,7 +239,7 @@ impl Options {
     /// `{exit_on_close, false}`.
     #[must_use]
     pub const fn half_open(mut self) -> Self {
-        self.half_open = true;
+        self.of_port.half_open = true;
         self
     }
 
@@ -235,7 +259,7 @@ impl Options {
     /// [`Reason::AddressInUse`], [`Reason::BadAddress`], [`Reason::PermissionDenied`].
     pub fn listen(self, address: &str) -> Result<Listener, Error> {
         let supervisor = self.supervisor;
-        now(&Request::Listen { address, options: self, supervisor })
+        now(&Request::Listen { address: address.to_owned(), options: self.of_port, supervisor })
     }
 
     /// Connects, by name or address, and waits for it. Dropping the future gives it up. OTP: `gen_tcp:connect/4`.
@@ -244,9 +268,10 @@ impl Options {
     /// # Errors
     /// [`Reason::ConnectionRefused`], [`Reason::TimedOut`], [`Reason::BadAddress`].
     pub async fn connect(self, address: &str, timeout: Duration) -> Result<Connection, Error> {
-        let connection: Connection = now(&Request::Connect { address, options: self, how: How::Now })?;
+        let connection: Connection =
+            now(&Request::Connect { address: address.to_owned(), options: self.of_port, how: How::Now })?;
         let attempt = Attempt(Some(connection));
-        later(|| Request::Writable { port: connection.0, how: How::Wait }, timeout).await?;
+        later(|| Request::Writable { port: connection.id(), how: How::Wait }, timeout).await?;
         attempt.succeeded();
         Ok(connection)
     }
@@ -256,7 +281,7 @@ impl Options {
     /// # Errors
     /// Not inside a callback.
     pub fn request_connect(self, address: &str) -> Result<Connection, Error> {
-        now(&Request::Connect { address, options: self, how: How::Tell })
+        now(&Request::Connect { address: address.to_owned(), options: self.of_port, how: How::Tell })
     }
 }
 
@@ -278,71 +303,9 @@ impl Drop for Attempt {
     }
 }
 
-/// The wire; `daemon/runtime/src/io/port/wire.rs` reads it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Request<'a> {
-    Listen {
-        address: &'a str,
-        options: Options,
-        supervisor: bool,
-    },
-    Connect {
-        address: &'a str,
-        options: Options,
-        how: How,
-    },
-    Accept {
-        port: u64,
-        how: How,
-    },
-    Read {
-        port: u64,
-        how: How,
-    },
-    Write {
-        port: u64,
-        #[serde(with = "serde_bytes")]
-        bytes: &'a [u8],
-    },
-    Writable {
-        port: u64,
-        how: How,
-    },
-    Close {
-        port: u64,
-    },
-    Give {
-        port: u64,
-        to: Pid,
-    },
-    Address {
-        port: u64,
-    },
-}
+pub(super) type Request<'a> = wire::Request<&'a Bytes>;
 
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum How {
-    Now,
-    Wait,
-    Tell,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Reply<T> {
-    Ok(T),
-    Error(Error),
-}
-
-#[derive(Deserialize)]
-pub(super) struct Addresses {
-    pub(super) local: String,
-    pub(super) peer: Option<String>,
-}
-
-pub(super) fn addresses(port: u64) -> Result<Addresses, Error> {
+pub(super) fn addresses(port: PortId) -> Result<Addresses, Error> {
     now(&Request::Address { port })
 }
 
@@ -368,18 +331,19 @@ pub(super) async fn later<'a>(request: impl Fn() -> Request<'a>, timeout: Durati
     let deadline = std::time::Instant::now().checked_add(timeout);
     loop {
         let left = deadline.map_or(INFINITY, |at| at.saturating_duration_since(std::time::Instant::now()));
-        if let Some(event) = answer(Wait::new(open(&request(), left)?).await?)? {
-            return Ok(event);
+        let event: Option<wire::Event> = answer(Wait::new(open(&request(), left)?).await?)?;
+        if let Some(event) = event {
+            return Ok(event.into());
         }
     }
 }
 
 pub(super) fn answer<T: DeserializeOwned>(closed: Closed) -> Result<T, Error> {
     match closed {
-        Closed::Reply(reply) => match read("answer of a port", &reply)? {
-            Reply::Ok(value) => Ok(value),
-            Reply::Error(error) => Err(error),
-        },
+        Closed::Reply(reply) => {
+            let reply: Reply<T, wire::Error> = read("answer of a port", &reply)?;
+            Result::from(reply).map_err(Error::from)
+        }
         Closed::Timeout => Err(Error::new(Reason::TimedOut, "the time ran out")),
         Closed::Exit(exit) => Err(Error::new(Reason::Closed, exit)),
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_runtime::{self as runtime, Letter, Pid, ProcessInfo, Status};
+use reld_runtime::{self as runtime, Letter, ProcessInfo, Status};
+use reld_wire::Pid;
 use serde_json::Value;
 
 use super::words::{age, behaviour, json, millis, process_status};

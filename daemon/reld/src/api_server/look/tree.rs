@@ -3,7 +3,8 @@
 use reld_api::ErrorReport;
 use reld_api::request as q;
 use reld_api::response as r;
-use reld_runtime::{self as runtime, Behaviour, Child, Node, Pid, ProcessInfo};
+use reld_runtime::{self as runtime, Behaviour, Child, Node, ProcessInfo};
+use reld_wire::Pid;
 use serde_json::Value;
 
 use super::words::{age, behaviour, json, process_status};

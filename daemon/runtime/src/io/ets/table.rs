@@ -6,8 +6,8 @@ use std::ops::Bound;
 use serde_bytes::ByteBuf;
 
 use super::order::{prefix_key, sort_key};
-use super::wire::{Reason, TableError, TableKind, Wanted};
 use crate::words::term;
+use reld_wire::table::{Error as TableError, Kind as TableKind, Reason, Wanted};
 
 /// A row: key and value as they were written.
 type Row = (ByteBuf, ByteBuf);

@@ -19,10 +19,11 @@ use serde_bytes::ByteBuf;
 
 use super::framing::{self, Frame};
 use super::waiters::{Waiter, Waiters};
-use super::wire::{How, PortError, PortEvent, PortId, PortOptions, Reason};
+use super::wire::closed;
 use super::{Asker, Given, Ports};
 use crate::words::contain::contained_task;
 use crate::words::pid::Pid;
+use reld_wire::port::{Error as PortError, Event as PortEvent, How, Options as PortOptions, PortId, Reason};
 
 /// One connection, as the driver of its socket sees it.
 pub struct Connection {
@@ -289,7 +290,7 @@ impl Connection {
             Phase::Closing | Phase::Dead => {}
         }
         state.input = Input::default();
-        let error = state.ended.get_or_insert_with(PortError::closed).clone();
+        let error = state.ended.get_or_insert_with(closed).clone();
         state.wake();
         let mut waiters = state.readers.take_all();
         waiters.extend(state.writers.take_all());
@@ -406,7 +407,7 @@ impl State {
     }
 
     fn why_ended(&self) -> PortError {
-        self.ended.clone().unwrap_or_else(PortError::closed)
+        self.ended.clone().unwrap_or_else(closed)
     }
 
     fn die(&mut self, error: PortError) {

@@ -1,6 +1,6 @@
 //! Where a message ends in what has come in. Pure.
 
-use super::wire::Framing;
+use reld_wire::port::Framing;
 
 /// What the beginning of the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use super::connection::Connection;
 use super::waiters::Waiters;
-use super::wire::{How, PortError, PortEvent, PortId, PortOptions};
+use super::wire::closed;
 use super::{Asker, Given, Ports};
 use crate::words::pid::Pid;
+use reld_wire::port::{Event as PortEvent, How, Options as PortOptions, PortId};
 
 /// One listener, as the driver of its socket sees it.
 pub struct Listener {
@@ -120,7 +121,7 @@ impl Listener {
     pub(super) fn accept(&self, how: How, asker: &Asker<'_>) -> Given {
         let mut state = self.state.lock();
         if state.is_closed {
-            return Given::Error(PortError::closed());
+            return Given::Error(closed());
         }
         match how {
             How::Tell => {
@@ -177,11 +178,7 @@ impl Listener {
         let queue = std::mem::take(&mut state.queue);
         let waiters = state.waiters.take_all();
         drop(state);
-        ports.tell_closed(
-            self.id,
-            waiters.into_iter().filter(|waiter| waiter.pid != by),
-            &PortError::closed(),
-        );
+        ports.tell_closed(self.id, waiters.into_iter().filter(|waiter| waiter.pid != by), &closed());
         for (connection, _) in queue {
             ports.close(connection, by);
         }

@@ -2,7 +2,7 @@
 
 use crate::process::rows::{Row, Rows, Seq};
 use crate::words::child_spec::{AutoShutdown, Restart, Strategy};
-use crate::words::exit::Exit;
+use crate::words::exit::{Exit, is_abnormal};
 
 /// What becomes of a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum OnEnd {
 pub(super) fn on_end(restart: Restart, exit: &Exit) -> OnEnd {
     match restart {
         Restart::Permanent => OnEnd::Restart,
-        Restart::Transient if exit.is_abnormal() => OnEnd::Restart,
+        Restart::Transient if is_abnormal(exit) => OnEnd::Restart,
         Restart::Transient => OnEnd::Keep,
         Restart::Temporary => OnEnd::Forget,
     }
@@ -110,7 +110,7 @@ mod tests {
                 restart: *restart,
                 significant: state.is_some(),
                 shutdown: Shutdown::Ms(5000),
-                kind: ChildType::Worker,
+                child_type: ChildType::Worker,
             };
             rows.push(Row { spec: Arc::new(spec), args: None, child: state.unwrap_or(running(seq)) });
         }

@@ -6,31 +6,30 @@ use serde_bytes::ByteBuf;
 
 use super::Supervisor;
 use crate::process::rows::{Child, Row, Seq};
-use crate::tree::request::{Counts, Error, Listed, Reason, Request, reply};
-use crate::words::child_spec::{ChildSpec, ChildType, Restart, Strategy};
+use crate::tree::request::{self, Counts, Error, Listed, Reason, Request, counts, listed, refused, reply};
+use crate::words::child_spec::{ChildSpec, ChildType, Restart, Strategy, id};
 use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
-use crate::words::term;
 use crate::world::context;
 
 impl Supervisor {
     pub(super) async fn request(&mut self, body: &[u8]) -> Bytes {
-        let request = match term::decode(body) {
+        let request = match request::read(body) {
             Ok(request) => request,
-            Err(text) => return reply::<()>(&Err(Error::new(Reason::BadRequest, text))),
+            Err(error) => return reply::<()>(Err(error)),
         };
         match request {
-            Request::StartChild(spec) => reply(&self.start_child(spec).await),
-            Request::StartChildArgs(args) => reply(&self.start_child_args(args.into_vec()).await),
-            Request::TerminateChild(id) => reply(&self.terminate_child(&id).await),
-            Request::TerminatePid(pid) => reply(&self.terminate_pid(pid).await),
-            Request::RestartChild(id) => reply(&self.restart_child(&id).await),
-            Request::DeleteChild(id) => reply(&self.delete_child(&id)),
-            Request::RenameChild(id, new) => reply(&self.rename_child(&id, new)),
-            Request::GetChildspec(id) => reply(&self.get_childspec(&id)),
-            Request::GetChildspecOf(pid) => reply(&self.get_childspec_of(pid)),
-            Request::WhichChildren => reply(&Ok(self.which_children())),
-            Request::CountChildren => reply(&Ok(self.count_children())),
+            Request::StartChild(spec) => reply(self.start_child(spec.into()).await),
+            Request::StartChildArgs(args) => reply(self.start_child_args(args.into_vec()).await),
+            Request::TerminateChild(child) => reply(self.terminate_child(&id(&child)).await),
+            Request::TerminatePid(pid) => reply(self.terminate_pid(pid).await),
+            Request::RestartChild(child) => reply(self.restart_child(&id(&child)).await),
+            Request::DeleteChild(child) => reply(self.delete_child(&id(&child))),
+            Request::RenameChild(child, new) => reply(self.rename_child(&id(&child), id(&new))),
+            Request::GetChildspec(child) => reply(self.get_childspec(&id(&child))),
+            Request::GetChildspecOf(pid) => reply(self.get_childspec_of(pid)),
+            Request::WhichChildren => reply(Ok(self.which_children())),
+            Request::CountChildren => reply(Ok(self.count_children())),
         }
     }
 
@@ -38,8 +37,8 @@ impl Supervisor {
         self.refuse_simple("start_child takes only arguments here")?;
         if let Some((_, row)) = self.rows.read().by_id(&spec.id) {
             return Err(match row.child.pid() {
-                Some(pid) => Error { pid: Some(pid), ..Error::of(Reason::AlreadyStarted, &spec.id) },
-                None => Error::of(Reason::AlreadyPresent, &spec.id),
+                Some(pid) => Error { pid: Some(pid), ..refused(Reason::AlreadyStarted, &spec.id) },
+                None => refused(Reason::AlreadyPresent, &spec.id),
             });
         }
         spec.check(self.spec.auto_shutdown).map_err(|why| Error::new(Reason::BadSpec, why))?;
@@ -119,7 +118,7 @@ impl Supervisor {
         let (seq, _) = self.find(id)?;
         let mut rows = self.rows.write();
         if rows.by_id(&new).is_some() {
-            return Err(Error::of(Reason::AlreadyPresent, &new));
+            return Err(refused(Reason::AlreadyPresent, &new));
         }
         rows.rename(seq, new);
         Ok(())
@@ -137,7 +136,7 @@ impl Supervisor {
 
     fn find(&self, id: &[u8]) -> Result<(Seq, Row), Error> {
         let rows = self.rows.read();
-        rows.by_id(id).map(|(seq, row)| (seq, row.clone())).ok_or_else(|| Error::of(Reason::NotFound, id))
+        rows.by_id(id).map(|(seq, row)| (seq, row.clone())).ok_or_else(|| refused(Reason::NotFound, id))
     }
 
     fn find_pid(&self, pid: Pid) -> Result<(Seq, Row), Error> {
@@ -150,9 +149,9 @@ impl Supervisor {
         let (seq, row) = self.find(id)?;
         match row.child {
             Child::Stopped => Ok((seq, row)),
-            Child::Restarting => Err(Error::of(Reason::Restarting, id)),
+            Child::Restarting => Err(refused(Reason::Restarting, id)),
             Child::Running(pid) | Child::Starting(pid) => {
-                Err(Error { pid: Some(pid), ..Error::of(Reason::Running, id) })
+                Err(Error { pid: Some(pid), ..refused(Reason::Running, id) })
             }
         }
     }
@@ -161,7 +160,7 @@ impl Supervisor {
     fn get_childspec(&self, id: &[u8]) -> Result<ChildSpec, Error> {
         if self.spec.strategy == Strategy::SimpleOneForOne {
             let template = self.spec.children.iter().find(|child| child.id == id);
-            return template.cloned().ok_or_else(|| Error::of(Reason::NotFound, id));
+            return template.cloned().ok_or_else(|| refused(Reason::NotFound, id));
         }
         self.find(id).map(|(_, row)| (*row.spec).clone())
     }
@@ -172,13 +171,13 @@ impl Supervisor {
 
     fn which_children(&self) -> Vec<Listed> {
         let rows = self.rows.read();
-        rows.iter().rev().map(|row| Listed::of(&rows, row)).collect()
+        rows.iter().rev().map(|row| listed(&rows, row)).collect()
     }
 
     fn count_children(&self) -> Counts {
         let rows = self.rows.read();
         let simple = self.spec.strategy == Strategy::SimpleOneForOne;
-        Counts::of(&rows, if simple { 1 } else { rows.len() })
+        counts(&rows, if simple { 1 } else { rows.len() })
     }
 }
 
@@ -188,14 +187,14 @@ fn check_module(spec: &ChildSpec) -> Result<(), Error> {
         return Err(Error::new(Reason::UnknownModule, format!("module {} is not loaded", spec.module)));
     };
     let fits = match behaviour {
-        Behaviour::Supervisor => spec.kind == ChildType::Supervisor,
+        Behaviour::Supervisor => spec.child_type == ChildType::Supervisor,
         Behaviour::Application => false,
-        Behaviour::Task => spec.kind == ChildType::Worker,
-        server => server.is_server() && spec.kind == ChildType::Worker,
+        Behaviour::Task => spec.child_type == ChildType::Worker,
+        server => server.is_server() && spec.child_type == ChildType::Worker,
     };
     if fits {
         return Ok(());
     }
-    let text = format!("module {} is a {behaviour:?}; the spec says {:?}", spec.module, spec.kind);
+    let text = format!("module {} is a {behaviour:?}; the spec says {:?}", spec.module, spec.child_type);
     Err(Error::new(Reason::BadSpec, text))
 }

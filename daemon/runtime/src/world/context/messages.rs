@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_bytes::ByteBuf;
+use reld_wire::task::Entry;
 
 use super::running::{Refused, with};
 use crate::process::body::{Body, Idle};
@@ -15,13 +14,6 @@ use crate::words::term;
 
 /// The reference under which a poll is told that a task has mail.
 pub const MAIL: Ref = 0;
-
-/// Where a task goes on: in the current code of a module, with this start argument.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Entry {
-    pub(crate) module: String,
-    pub(crate) args: ByteBuf,
-}
 
 /// How a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::pool::stuck::Stuck;
 use crate::process::body::{Actor, Answer, Body, During, Idle, Process, Signal, Ties};
 use crate::process::slot::Slot;
-use crate::words::exit::Exit;
+use crate::words::exit::{Exit, is_abnormal};
 use crate::words::pid::Pid;
 use crate::world::journal::{Crash, Death};
 use crate::world::{World, change, context};
@@ -96,7 +96,7 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
 }
 
 fn report_crash(world: &World, body: &Body, exit: &Exit) {
-    if exit.is_abnormal() {
+    if is_abnormal(exit) {
         let module = &body.card.code.module;
         let last_message =
             body.under_way.as_ref().and_then(|callback| Some(callback.mail.as_ref()?.to_string()));

@@ -7,8 +7,8 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::applications::PREP_STOP;
-use crate::world::context::Entry;
 use crate::world::{Fire, change, context};
+use reld_wire::task::Entry;
 
 impl Run<'_> {
     pub(super) fn finish(&mut self, step: Step) -> Result<(), Exit> {

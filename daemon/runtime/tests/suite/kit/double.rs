@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use reld_runtime::context::{self, Message, Refused, SendKind};
 use reld_runtime::{
-    Answer, Behaviour, BodyKind, Bytes, Callback, Event, Exit, From, Instance, Module, Next, Outcome, Pid,
-    Ref, RequestKind, Step, SupervisorSpec, TimerRef, term,
+    Answer, Behaviour, BodyKind, Bytes, Callback, Event, From, Instance, Module, Next, Outcome, Ref,
+    RequestKind, Step, SupervisorSpec, TimerRef, term,
 };
+use reld_wire::{Exit, Pid};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -188,7 +189,7 @@ impl Double {
         if self.change == Change::Ignores {
             return ready(None, Next::Ignore, None);
         }
-        match term::decode::<SupervisorSpec>(args) {
+        match term::decode_known::<SupervisorSpec>(args) {
             Ok(spec) => return ready(None, Next::Continue, Some(term::encode(&(self.respec)(spec)))),
             Err(why) if term::decode::<rmpv::Value>(args).is_err() => {
                 return ready(None, Next::Crash(Exit::Undecodable(why)), None);

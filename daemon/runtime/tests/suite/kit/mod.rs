@@ -11,9 +11,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use reld_runtime::{
-    AutoShutdown, Behaviour, ChildSpec, ChildType, Member, Module, Pid, Reply, Request, RequestKind, Restart,
-    Runtime, Shutdown, Strategy, SupervisorSpec, TimerRef, Unrest, Upgrade, term,
+    Behaviour, ChildSpec, Member, Module, RequestKind, Runtime, SupervisorSpec, TimerRef, Unrest, Upgrade,
+    term,
 };
+use reld_wire::Pid;
+use reld_wire::spec::{AutoShutdown, ChildType, Restart, Shutdown, Strategy};
+use reld_wire::supervisor::{Reply, Request};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
@@ -205,7 +208,7 @@ pub(crate) fn child(id: &str, init: &[Do]) -> ChildSpec {
         restart: Restart::Permanent,
         significant: false,
         shutdown: Shutdown::Ms(5000),
-        kind: ChildType::Worker,
+        child_type: ChildType::Worker,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What tests tell their processes to do: message bodies, start arguments, replies.
 
-use reld_runtime::{Answer, Exit, Pid, term};
+use reld_runtime::{Answer, term};
+use reld_wire::{Exit, Pid};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 

@@ -1,0 +1,52 @@
+//! Faces: types of this crate that stand for words of the protocol.
+//!
+//! Authors see no type of `reld-wire`: what the protocol adds for the daemon must not break an app's code. A face is
+//! written and read as the word that it stands for, so names on the boundary are spelled in `reld-wire` only. A word
+//! that comes there does not compile here until it has a face.
+
+/// Defines an enum without content that stands for one of the protocol.
+macro_rules! face {
+    (
+        $(#[$meta:meta])*
+        pub enum $face:ident = $wire:ty {
+            $($(#[$word_meta:meta])* $word:ident,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $face {
+            $($(#[$word_meta])* $word,)*
+        }
+
+        impl From<$wire> for $face {
+            fn from(word: $wire) -> Self {
+                type Wire = $wire;
+                match word {
+                    $(Wire::$word => Self::$word,)*
+                }
+            }
+        }
+
+        impl From<$face> for $wire {
+            fn from(face: $face) -> Self {
+                match face {
+                    $($face::$word => Self::$word,)*
+                }
+            }
+        }
+
+        impl serde::Serialize for $face {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                <$wire>::from(*self).serialize(serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $face {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$wire>::deserialize(deserializer).map(Self::from)
+            }
+        }
+    };
+}
+
+pub(crate) use face;

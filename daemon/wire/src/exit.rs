@@ -1,0 +1,73 @@
+//! Exit reasons. As a body they travel in `RELD_REQUEST_STOP` only, since ABI 1.5; elsewhere as a kind and a text.
+
+use std::fmt;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a process ended or is to end. OTP: exit reason.
+///
+/// Unlike OTP, where any term will do, what a supervisor reacts to is told apart by kind; the text is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(tag = "kind", content = "text", rename_all = "snake_case")]
+pub enum Exit {
+    /// OTP: `normal`.
+    Normal,
+    /// OTP: `shutdown`, or `{shutdown, text}` when the text is not empty.
+    Shutdown(String),
+    /// OTP: `killed`. Cannot be trapped.
+    Killed,
+    /// OTP: `noproc`: the process was never there, or had ended.
+    Noproc,
+    /// The app's own code gave up and says why.
+    Error(String),
+    /// The app's code panicked: message and place.
+    Panic(String),
+    /// A state, message or argument could not be decoded.
+    Undecodable(String),
+    /// The answer to a call of a process whose mailbox is full: it was not sent. Since ABI 1.4.
+    Overloaded,
+}
+
+impl Exit {
+    /// The words for all kinds.
+    pub const KINDS: [&str; 8] =
+        ["normal", "shutdown", "killed", "noproc", "error", "panic", "undecodable", "overloaded"];
+
+    /// Returns OTP's `shutdown`.
+    pub fn shutdown() -> Self {
+        Self::Shutdown(String::new())
+    }
+
+    /// Returns the word for its kind.
+    pub fn kind(&self) -> &'static str {
+        Self::KINDS[self.number()]
+    }
+
+    /// Returns the place of its kind in [`Exit::KINDS`].
+    pub fn number(&self) -> usize {
+        match self {
+            Self::Normal => 0,
+            Self::Shutdown(_) => 1,
+            Self::Killed => 2,
+            Self::Noproc => 3,
+            Self::Error(_) => 4,
+            Self::Panic(_) => 5,
+            Self::Undecodable(_) => 6,
+            Self::Overloaded => 7,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Normal | Self::Killed | Self::Noproc | Self::Overloaded => "",
+            Self::Shutdown(text) | Self::Error(text) | Self::Panic(text) | Self::Undecodable(text) => text,
+        };
+        f.write_str(self.kind())?;
+        if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
+    }
+}
