@@ -16,6 +16,7 @@ mod damage;
 mod diff;
 mod doctored;
 mod documents;
+mod elders;
 mod events;
 mod floors;
 mod foreign;
