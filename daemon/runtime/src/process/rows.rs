@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde_bytes::ByteBuf;
 
 use crate::words::child_spec::{ChildSpec, Restart};
@@ -64,7 +65,8 @@ impl Row {
 pub(crate) struct Rows {
     rows: BTreeMap<Seq, Row>,
     by_id: HashMap<Bytes, Seq>,
-    by_pid: HashMap<Pid, Seq>,
+    /// Hashed without a key: the node chooses the pids, so they cannot be made to collide.
+    by_pid: FxHashMap<Pid, Seq>,
     next: Seq,
     /// Children of a simple_one_for_one have no id of their own.
     anonymous: bool,

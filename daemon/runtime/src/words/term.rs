@@ -1,5 +1,7 @@
 //! MessagePack with field names: the one form in which the runtime itself reads and writes values.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,18 +28,41 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
 
-/// Reads a value in which every member has to be known.
+/// Reads a value without members that its type does not have.
+///
+/// A value that is written back as the same bytes has none. This comparison allocates nothing, and it holds for all
+/// values from our SDK. Other values are read a second time, for the place of the unknown member.
 ///
 /// # Errors
-/// As [`decode`], and the first member that is not.
-pub fn decode_known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+/// Those of [`decode`], and the first unknown member.
+pub fn decode_known<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, String> {
+    let value: T = decode(bytes)?;
+    let mut rest = Expected(bytes);
+    let is_same = rmp_serde::encode::write_named(&mut rest, &value).is_ok() && rest.0.is_empty();
+    if is_same { Ok(value) } else { read_known(bytes) }
+}
+
+/// A writer that fails at the first byte that differs from the expected ones.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut unknown = None;
     let mut note = |place: serde_ignored::Path<'_>| {
         unknown.get_or_insert_with(|| place.to_string());
     };
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-    let value = serde_ignored::deserialize(&mut reader, &mut note);
-    let value = value.map_err(|error| locate::<T>(bytes, &error))?;
+    let value = serde_ignored::deserialize(&mut reader, &mut note).map_err(|error| error.to_string())?;
     unknown.map_or(Ok(value), |place| Err(format!("unknown field `{place}`")))
 }
 
