@@ -1,4 +1,4 @@
-//! `app.toml`: what an app is (OTP's `.app`).
+//! `app.toml`: the description of an app (OTP's `.app`).
 
 use serde_json::{Map, Value};
 
@@ -23,16 +23,16 @@ pub struct App {
     pub applications: Vec<AppName>,
     /// Those of `applications` that a release may lack.
     pub optional_applications: Vec<AppName>,
-    /// Apps that are loaded, and started by this one.
+    /// Apps that are loaded with this one and started by it.
     pub included_applications: Vec<AppName>,
     /// Names that the app's processes register; unique in a release.
     pub registered: Vec<String>,
-    /// Whether its library starts threads of its own, and ends them when it is unloaded. Without it, it is not replaced while
-    /// such a thread runs.
+    /// Whether the library starts threads of its own and ends them when it is unloaded. Without
+    /// this declaration, the library is not replaced while such a thread runs.
     pub threads: bool,
-    /// What its application goes through once its tree runs, in this order.
+    /// The phases that the application runs, in this order, after its tree has started.
     pub start_phases: Vec<StartPhase>,
-    /// Configuration, below the release's `config.toml` in priority.
+    /// Configuration; the release's `config.toml` takes precedence.
     pub env: Map<String, Value>,
 }
 
@@ -55,7 +55,7 @@ const KEYS: [&str; 11] = [
 pub struct StartPhase {
     /// Its name.
     pub name: String,
-    /// What the application is told with it.
+    /// The argument passed to the application.
     pub arg: Value,
 }
 
@@ -70,7 +70,7 @@ impl StartPhase {
 }
 
 impl App {
-    /// Returns the app that the text of an `app.toml` describes. `path` is only shown in errors.
+    /// Parses an `app.toml`. `path` is only shown in errors.
     ///
     /// # Errors
     /// Unknown keys, wrong types and missing `name` or `version`, each with its place.

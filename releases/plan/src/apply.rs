@@ -1,16 +1,17 @@
-//! Calls of the built-in modules `supervisor` and `application`: what the planner and the node know of them.
+//! Calls of the built-in modules `supervisor` and `application`, for the planner and the node.
 //!
 //! | call | arguments | when | if it fails |
 //! |---|---|---|---|
 //! | `supervisor:rename_child` | supervisor, id, new id | before the gate | is undone |
-//! | `supervisor:start_child` | supervisor, spec | after the switch, before the resume if it may | the upgrade is taken back |
-//! | `supervisor:restart_child` | supervisor, id | after the switch, before the resume if it may | the upgrade is taken back |
+//! | `supervisor:start_child` | supervisor, spec | after the switch, before the resume if possible | the upgrade is reverted |
+//! | `supervisor:restart_child` | supervisor, id | after the switch, before the resume if possible | the upgrade is reverted |
 //! | `supervisor:terminate_child`, `delete_child` | supervisor, id | after the switch | a warning |
-//! | `application:start`, `load` | app | after the switch | the upgrade is taken back |
+//! | `application:start`, `load` | app | after the switch | the upgrade is reverted |
 //! | `application:stop`, `unload` | app | after the switch | a warning |
 //!
-//! A supervisor is named as it is registered, or by its place: `"shop/till_sup"` is the child `till_sup` of the root of
-//! the app `shop`, `"shop"` the root itself. Unlike OTP, where a child without a name cannot be addressed by an appup.
+//! A supervisor is given by its registered name or by its tree path: `"shop/till_sup"` is the child
+//! `till_sup` of the root of the app `shop`, and `"shop"` is the root itself. Unlike OTP, where an
+//! appup cannot address a child without a name.
 
 use std::fmt;
 
@@ -27,51 +28,51 @@ pub enum BuiltIn {
     StartChild {
         /// The supervisor.
         supervisor: String,
-        /// A table with `id` and `module`, and what else a child spec has.
+        /// A table with `id` and `module`, and optionally the other parts of a child spec.
         spec: Value,
     },
-    /// Starts a child whose row is there, not running.
+    /// Starts a child that has a child spec but does not run.
     RestartChild {
         /// The supervisor.
         supervisor: String,
         /// The child.
         id: Value,
     },
-    /// Ends a child; its row stays.
+    /// Terminates a child; its child spec stays.
     TerminateChild {
         /// The supervisor.
         supervisor: String,
         /// The child.
         id: Value,
     },
-    /// Removes a row that does not run.
+    /// Removes the child spec of a child that does not run.
     DeleteChild {
         /// The supervisor.
         supervisor: String,
         /// The child.
         id: Value,
     },
-    /// Gives a child, which runs on, another id. Not in OTP, where a renamed id is another child.
+    /// Changes the id of a child, which runs on. OTP treats a renamed id as another child.
     RenameChild {
         /// The supervisor.
         supervisor: String,
         /// The child.
         id: Value,
-        /// Its id from now on.
+        /// Its new id.
         new: Value,
     },
     /// Starts an app.
     StartApplication(AppName),
-    /// Makes an app known.
+    /// Loads an app.
     LoadApplication(AppName),
     /// Stops an app.
     StopApplication(AppName),
-    /// Forgets an app that was stopped.
+    /// Unloads a stopped app.
     UnloadApplication(AppName),
 }
 
 impl BuiltIn {
-    /// Returns whether the call ends something, which cannot be taken back.
+    /// Returns whether the call terminates something, which cannot be undone.
     pub const fn ends(&self) -> bool {
         matches!(
             self,
@@ -87,7 +88,7 @@ impl BuiltIn {
         matches!(self, Self::StartChild { .. } | Self::RestartChild { .. })
     }
 
-    /// Returns the call that takes a renaming back. All others wait for the switch.
+    /// Returns the call that undoes a renaming. All other calls wait for the switch.
     pub fn undo(&self) -> Option<Self> {
         match self {
             Self::RenameChild { supervisor, id, new } => {
@@ -99,10 +100,10 @@ impl BuiltIn {
 }
 
 impl Apply {
-    /// Reads the call of a built-in module; `None` for one of an app's module.
+    /// Parses the call of a built-in module; `None` for a module of an app.
     ///
     /// # Errors
-    /// What is wrong with the call, for people.
+    /// The mistake in the call, for people.
     pub fn built_in(&self) -> Option<Result<BuiltIn, String>> {
         let module = self.module.as_str();
         matches!(module, "supervisor" | "application").then(|| match module {
@@ -146,7 +147,7 @@ impl Apply {
         }
     }
 
-    /// OTP's `start` takes a start type too; the release says it here.
+    /// OTP's `start` also takes a start type; here the release has it.
     fn of_application(&self) -> Result<BuiltIn, String> {
         let app = match self.args.first().map(|name| name.as_str().map(str::parse::<AppName>)) {
             Some(Some(Ok(app))) => Ok(app),

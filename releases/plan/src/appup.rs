@@ -1,4 +1,5 @@
-//! `appup.toml`: how an app moves from other versions to its own and back (OTP's `.appup`).
+//! `appup.toml`: the instructions for moving an app between other versions and its own (OTP's
+//! `.appup`).
 
 use toml::de::DeValue;
 
@@ -13,19 +14,21 @@ use crate::read::{self, Fault, Fields, Node};
 use crate::syntax::{InstructionError, Syntax};
 use crate::version::{Vsn, VsnMatch};
 
-/// What every string begins with that stands for something only a person knows: drafts have it, plans refuse it.
+/// The prefix of a placeholder that a person must replace: drafts contain placeholders, plans
+/// refuse them.
 pub(crate) const TODO: &str = "TODO";
 
-/// The appup of one app version. It lives with the newer version and serves both directions.
+/// The appup of one app version. It is stored with the newer version and serves both directions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Appup {
     /// The app.
     pub app: AppName,
-    /// The version it lives with. Another one than the app's own is a warning, as in OTP.
+    /// The app's version according to the appup. A mismatch with the app's own version is a
+    /// warning, as in OTP.
     pub version: Vsn,
-    /// Versions one may come from.
+    /// Entries for upgrades from other versions.
     pub up: Vec<Entry>,
-    /// Versions one may go back to.
+    /// Entries for downgrades to other versions.
     pub down: Vec<Entry>,
 }
 
@@ -36,20 +39,21 @@ pub struct Entry {
     pub versions: VsnMatch,
     /// The instructions in the author's order.
     pub instructions: Vec<Written>,
-    /// Modules that stay on the old library though no instruction names them; all others of a replaced library are
-    /// loaded by implication.
+    /// Modules that stay on the old library although no instruction names them; all other modules
+    /// of a replaced library are loaded implicitly.
     pub keep: Vec<ModuleName>,
 }
 
-/// One instruction as it stands in a file.
+/// One instruction as written in a file.
 ///
-/// A wrong one is a value too, because OTP reports it only where its entry is used, after the mistakes that come before it
-/// in the translation. [`Appup::mistakes`] lists them all.
+/// A wrong instruction is a value too, because OTP reports it only if its entry is used, and after
+/// the mistakes that come earlier in the translation. [`Appup::mistakes`] lists all wrong
+/// instructions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Written {
     /// It can be planned.
     Good(Instruction),
-    /// It cannot.
+    /// It cannot be planned.
     Wrong(WrongInstruction),
 }
 
@@ -62,16 +66,17 @@ pub struct WrongInstruction {
 }
 
 impl Appup {
-    /// Returns the appup that the text of an `appup.toml` describes. `path` is only shown in errors.
+    /// Parses an `appup.toml`. `path` is only shown in errors.
     ///
     /// # Errors
-    /// Whatever is wrong outside of the instructions, with its place. Wrong instructions are kept, see [`Written`].
+    /// A mistake outside of the instructions, with its place. Wrong instructions are kept, see
+    /// [`Written`].
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         let file = File { path, text };
         file.read().map_err(|fault| DocError::new(path, text, &fault))
     }
 
-    /// Returns the first entry for a version, going up from it or down to it.
+    /// Returns the first entry for an upgrade from a version or a downgrade to it.
     pub fn entry(&self, mode: Mode, other: &Vsn) -> Option<&Entry> {
         let entries = match mode {
             Mode::Up => &self.up,
@@ -80,7 +85,7 @@ impl Appup {
         entries.iter().find(|entry| entry.versions.matches(other))
     }
 
-    /// Returns the mistakes of all instructions, in file order: what a packer has to refuse.
+    /// Returns the mistakes of all instructions, in file order. A packer must refuse them.
     pub fn mistakes(&self) -> impl Iterator<Item = &InstructionError> {
         let written = self.up.iter().chain(&self.down).flat_map(|entry| &entry.instructions);
         written.filter_map(|written| match written {
@@ -89,7 +94,8 @@ impl Appup {
         })
     }
 
-    /// Prints the appup as an `appup.toml` that parses back to the same value, wrong instructions verbatim.
+    /// Prints the appup as an `appup.toml` that parses back to the same value, wrong instructions
+    /// verbatim.
     pub fn to_toml(&self) -> String {
         let mut printer = Printer::default();
         printer.field("app", self.app.as_str()).field("version", self.version.to_string());
@@ -104,7 +110,7 @@ impl Appup {
 }
 
 impl Written {
-    /// Returns the instruction's word, if it has one, known or not.
+    /// Returns the keyword of the instruction, known or not, if it has one.
     pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Good(instruction) => Some(instruction.word()),
@@ -135,7 +141,7 @@ fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &Entry) {
     printer.line("]");
 }
 
-/// Finds a place that a draft left to a person.
+/// Finds a placeholder of a draft.
 fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     match node.get_ref() {
         DeValue::String(text) if text.starts_with(TODO) => {
@@ -149,7 +155,7 @@ fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     }
 }
 
-/// A file being read: wrong instructions need its text.
+/// A file being read; wrong instructions need its text.
 struct File<'a> {
     path: &'a str,
     text: &'a str,

@@ -1,4 +1,4 @@
-//! What modules are. Their libraries say it; so does the `schema.json` that a packer wrote from these.
+//! The behaviours of modules, from their libraries or from the packer's `schema.json`.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use crate::diff::PackedRelease;
 use crate::name::ModuleName;
 use crate::schemas::Schemas;
 
-/// OTP's word for the behaviour of each module, `task` for a home-brewed process. Of a module that is missing here nothing
-/// is known, and so nothing is wrong with it.
+/// OTP's name for the behaviour of each module, `task` for a process without an OTP behaviour. A
+/// missing module is unknown and passes every check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Behaviours(BTreeMap<ModuleName, String>);
 
 impl Behaviours {
-    /// Returns the word for a module; `None` where it is not known.
+    /// Returns the behaviour of a module; `None` if it is unknown.
     pub fn of(&self, module: &ModuleName) -> Option<&str> {
         self.0.get(module).map(String::as_str)
     }
 
-    /// Returns the word for a module that is known not to be what is wanted.
+    /// Returns the behaviour of a module if it is known and not the wanted one.
     pub(crate) fn unless(&self, module: &ModuleName, wanted: &str) -> Option<&str> {
         self.of(module).filter(|word| *word != wanted)
     }
 }
 
-/// Returns a word with its article.
+/// Returns a word with its indefinite article.
 pub(crate) fn a(word: &str) -> String {
     let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {word}")
@@ -51,7 +51,7 @@ impl IntoIterator for Behaviours {
 }
 
 impl Schemas {
-    /// Returns what the modules are.
+    /// Returns the behaviours of the modules.
     pub fn behaviours(&self) -> Behaviours {
         let modules = self.modules.iter();
         modules.map(|(module, schema)| (module.clone(), schema.behaviour.clone())).collect()
@@ -59,7 +59,7 @@ impl Schemas {
 }
 
 impl PackedRelease {
-    /// Returns what the modules of all apps are.
+    /// Returns the behaviours of the modules of all apps.
     pub fn behaviours(&self) -> Behaviours {
         self.release.apps().iter().flat_map(|app| app.docs.schemas.behaviours()).collect()
     }

@@ -1,4 +1,4 @@
-//! The script of a boot: from nothing to a release, by the same road as an upgrade.
+//! The script of a boot, which starts a release with the same steps as an upgrade.
 
 use crate::dropped::Dropped;
 use crate::instr::{Mode, PurgeWords};
@@ -8,9 +8,9 @@ use crate::release::{Release, ReleaseApp};
 use crate::script::{Action, Script, Step};
 
 impl Script {
-    /// Returns the script that boots a release: all code, then the apps in start order.
+    /// Returns the script that boots a release: all code first, then the apps in start order.
     ///
-    /// OTP: systools:make_script. An included app is only made known: the app that includes it starts it.
+    /// OTP: systools:make_script. An included app is only loaded: the including app starts it.
     pub fn boot(release: &Release) -> Self {
         let apps = || release.start_order();
         let with_code = apps().filter(|app| !app.modules().is_empty());

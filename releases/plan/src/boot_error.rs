@@ -1,4 +1,4 @@
-//! Why an app of a release does not start when the release boots.
+//! Errors of apps that do not start when the release boots.
 
 use serde_json::{Value, json};
 
@@ -6,20 +6,20 @@ use crate::behaviours::a;
 use crate::name::{AppName, ModuleName};
 use crate::rel::StartType;
 
-/// Why an app does not start.
+/// The reason why an app does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BootError {
-    /// It is started by a module that its library does not have.
+    /// Its library does not have its start module.
     #[error(
         "{app} cannot start: its library has no module {module}; name its application module as `start` in its app.toml"
     )]
     NoStartModule {
         /// The app.
         app: AppName,
-        /// What its app.toml names.
+        /// The start module in its app.toml.
         module: ModuleName,
     },
-    /// It is started by a module that is no application.
+    /// Its start module is not an application.
     #[error(
         "{app} cannot start: its start module {module} is {} and no application; name its application module as `start` in \
          its app.toml",
@@ -28,19 +28,20 @@ pub enum BootError {
     NotAnApplication {
         /// The app.
         app: AppName,
-        /// What its app.toml names.
+        /// The start module in its app.toml.
         module: ModuleName,
-        /// What that is.
+        /// The behaviour of that module.
         behaviour: String,
     },
-    /// It needs an app that does not run when it starts. OTP: `not_started`, which is told at the start only.
+    /// It needs an app that does not run when it starts. OTP: `not_started`, which is reported only
+    /// at the start.
     #[error("{app} cannot start: {}", not_started(app, needs, *start_type))]
     NotStarted {
         /// The app.
         app: AppName,
-        /// What it needs.
+        /// The needed app.
         needs: AppName,
-        /// How the release starts that.
+        /// The start type of the needed app.
         start_type: StartType,
     },
 }
@@ -64,7 +65,7 @@ impl BootError {
         }
     }
 
-    /// Returns the module by which it is to be started, where that is what is wrong.
+    /// Returns the start module, if that is the mistake.
     pub const fn module(&self) -> Option<&ModuleName> {
         match self {
             Self::NoStartModule { module, .. } | Self::NotAnApplication { module, .. } => Some(module),
@@ -72,7 +73,7 @@ impl BootError {
         }
     }
 
-    /// Returns what the error is about: the names of its message.
+    /// Returns the names in the error's message.
     pub(crate) fn args(&self) -> Vec<Value> {
         match self {
             Self::NoStartModule { app, module } => vec![json!(app), json!(module)],

@@ -1,6 +1,6 @@
-//! Whether a release boots, and what a restart would make different of what runs.
+//! Whether a release boots, and how a restart would change the running apps.
 //!
-//! A release that a node went to live has never booted, so every install plans that boot as well.
+//! A release that a node was upgraded to has never booted, so every install plans that boot too.
 //!
 //! | an app that a boot starts | error |
 //! |---|---|
@@ -8,14 +8,14 @@
 //! | its `start` names a module of another behaviour | [`NotAnApplication`](BootError::NotAnApplication) |
 //! | it needs an app that no boot starts, or itself | [`NotStarted`](BootError::NotStarted) |
 //!
-//! What makes no release at all is refused before, see [`Release::new`].
+//! Documents that do not form a release are refused earlier, see [`Release::new`].
 //!
 //! | after an upgrade | warning |
 //! |---|---|
 //! | an app runs that a boot does not start | [`NotRestarted`](Warning::NotRestarted) |
 //! | an app does not run that a boot starts | [`RestartStarts`](Warning::RestartStarts) |
-//! | an app runs by another module than a boot starts | [`OtherStart`](Warning::OtherStart) |
-//! | an app has other start phases than those that it went through | [`StartPhases`](Warning::StartPhases) |
+//! | a boot would start a running app by another module | [`OtherStart`](Warning::OtherStart) |
+//! | a running app has new start phases | [`StartPhases`](Warning::StartPhases) |
 //! | a child runs that no supervisor names | [`UnnamedChildren`](Warning::UnnamedChildren) |
 //! | a supervisor names a child that could not be started | [`UnfitChild`](Warning::UnfitChild) |
 
@@ -36,10 +36,10 @@ use crate::start_order::top;
 use crate::warning::Warning;
 
 impl Release {
-    /// Returns the apps that a boot starts, in their order.
+    /// Returns the apps that a boot starts, in start order.
     ///
     /// # Errors
-    /// Everything that would keep one of them from starting.
+    /// All reasons that would prevent one of them from starting.
     pub fn boot_order(&self, behaviours: &Behaviours) -> Result<Vec<&ReleaseApp>, Vec<BootError>> {
         let order: Vec<&ReleaseApp> = self.start_order().filter(|app| self.boot_type(app).starts()).collect();
         let errors = order.iter().flat_map(|app| {
@@ -50,7 +50,8 @@ impl Release {
         if errors.is_empty() { Ok(order) } else { Err(errors) }
     }
 
-    /// Returns how a boot starts an app. One that another includes is only made known: that one starts it.
+    /// Returns how a boot starts an app. An included app is only loaded: the including app starts
+    /// it.
     pub fn boot_type(&self, app: &ReleaseApp) -> StartType {
         match app.start_type {
             StartType::None => StartType::None,
@@ -59,8 +60,8 @@ impl Release {
         }
     }
 
-    /// Returns the apps that must run before one starts, without the optional ones. For one that is included elsewhere
-    /// stands the app that starts it.
+    /// Returns the apps that must run before an app starts, without the optional ones. An included
+    /// app is replaced by the app that starts it.
     pub fn needs<'a>(&'a self, app: &'a ReleaseApp) -> Vec<&'a AppName> {
         let optional = &app.docs.app.optional_applications;
         let named = app.docs.app.applications.iter().filter(|name| !optional.contains(name));
@@ -73,7 +74,8 @@ impl Release {
         needs
     }
 
-    /// Says why an app does not run when another one needs it. The start order puts all others before it.
+    /// Returns why a needed app does not run when `app` starts. The start order puts all other
+    /// needed apps first.
     fn not_started(&self, app: &ReleaseApp, needed: &AppName) -> Option<BootError> {
         let start_type = self.app(needed)?.start_type;
         let is_started = needed != app.name() && start_type.starts();
@@ -81,8 +83,8 @@ impl Release {
         (!is_started).then_some(BootError::NotStarted { app, needs, start_type })
     }
 
-    /// Returns what a restart of this release would make different, once a script has led to it from the release `left`.
-    /// `running` are the apps that run before the script.
+    /// Returns how a restart of this release would change the running apps, after a script that led
+    /// to it from the release `left`. `running` are the apps that run before the script.
     pub fn after_restart(&self, left: &Self, script: &Script, running: &BTreeSet<AppName>) -> Vec<Warning> {
         let mut difference = Difference { left, to: self, runs: running.clone(), begun: BTreeSet::new() };
         script.steps.iter().for_each(|step| difference.step(&step.action));
@@ -91,7 +93,7 @@ impl Release {
 }
 
 impl PackedRelease {
-    /// Returns the children that no boot could start, of the supervisors whose children are recorded.
+    /// Returns the children that no boot could start, for supervisors with recorded children.
     pub fn unfit_children(&self) -> Vec<Warning> {
         let behaviours = self.behaviours();
         let schemas =
@@ -114,8 +116,8 @@ impl PackedRelease {
         warnings
     }
 
-    /// Returns the children that a script starts and no supervisor of the release names; `None` where that is not recorded
-    /// of each.
+    /// Returns the children that a script starts and no supervisor of the release names; `None` if
+    /// the packer has not recorded the children of every supervisor.
     pub fn unnamed_children(&self, script: &Script) -> Option<Warning> {
         let schemas = || self.release.apps().iter().flat_map(|app| app.docs.schemas.modules.values());
         let supervisors = schemas().filter(|schema| schema.behaviour == "supervisor");
@@ -143,7 +145,8 @@ impl PackedRelease {
     }
 }
 
-/// Says what is wrong with the module by which an app is started. An app.toml that lists no modules says nothing of them.
+/// Checks the module that starts an app. An app.toml without a module list passes the check of the
+/// name.
 fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<BootError> {
     let module = app.docs.app.start.as_ref()?;
     let name = || app.name().clone();
@@ -154,12 +157,12 @@ fn wrong_start(app: &ReleaseApp, behaviours: &Behaviours) -> Option<BootError> {
     Some(BootError::NotAnApplication { app: name(), module: module.clone(), behaviour })
 }
 
-/// What runs, while a script is played through.
+/// The running apps, while a script is simulated.
 struct Difference<'a> {
     left: &'a Release,
     to: &'a Release,
     runs: BTreeSet<AppName>,
-    /// The apps that the script starts: as a boot would.
+    /// The apps that the script starts in the same way as a boot.
     begun: BTreeSet<AppName>,
 }
 
@@ -173,7 +176,7 @@ impl Difference<'_> {
             }
             Action::StopApplication { app } => drop(self.runs.remove(app)),
             Action::Apply(call) => match call.built_in() {
-                // Whatever its type is.
+                // A call starts an app regardless of its type.
                 Some(Ok(BuiltIn::StartApplication(app))) => self.begin(&app),
                 Some(Ok(BuiltIn::StopApplication(app))) => drop(self.runs.remove(&app)),
                 _ => {}
@@ -182,7 +185,7 @@ impl Difference<'_> {
         }
     }
 
-    /// Starts an app, which one of type load or none is not.
+    /// Starts an app, unless its type is load or none.
     fn start(&mut self, app: &AppName) {
         if self.to.app(app).is_some_and(|app| self.to.boot_type(app).starts()) {
             self.begin(app);
@@ -209,7 +212,7 @@ impl Difference<'_> {
         warnings
     }
 
-    /// Says why a restart would not start an app that runs.
+    /// Returns why a restart would not start a running app.
     fn lost(&self, name: &AppName) -> Option<String> {
         let Some(app) = self.to.app(name) else {
             return Some("the release has no such app".to_owned());
@@ -225,17 +228,18 @@ impl Difference<'_> {
         }
     }
 
-    /// Says whether an app has gone on that was started by a module.
+    /// Returns whether an app with a start module runs on unchanged.
     fn went_on_with_start(&self, name: &AppName) -> bool {
         !self.begun.contains(name) && self.left.app(name).is_some_and(|app| app.docs.app.start.is_some())
     }
 
-    /// Says whether a restart would start what does not run.
+    /// Returns whether a restart would start an app that does not run.
     fn is_gained(&self, app: &ReleaseApp) -> bool {
         self.to.boot_type(app).starts() && !self.runs.contains(app.name())
     }
 
-    /// Returns the apps that have gone on and that a restart would start, as they were and as they are.
+    /// Returns the source and target versions of the apps that run on and that a restart would
+    /// start.
     fn gone_on(&self) -> impl Iterator<Item = (&ReleaseApp, &ReleaseApp)> {
         let new = self.to.apps().iter().filter(|app| {
             self.runs.contains(app.name())

@@ -1,4 +1,4 @@
-//! What every script must satisfy, whoever made it.
+//! The rules that every script must satisfy, generated or hand-written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use crate::instr::Apply;
 use crate::name::ModuleName;
 use crate::script::{Action, Mark, Script, Step};
 
-/// A script breaks a rule. Steps count from 1, as they are printed.
+/// A violated rule. Steps count from 1, as they are printed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("step {step}: {rule}")]
 pub struct CheckError {
@@ -16,7 +16,7 @@ pub struct CheckError {
     pub rule: Rule,
 }
 
-/// The rules of a script, as they are broken.
+/// The rules of a script; each variant is a violation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
     /// There is exactly one switch in each window.
@@ -43,59 +43,59 @@ pub enum Rule {
         /// The module.
         module: ModuleName,
     },
-    /// What can fail comes before the switch.
+    /// A step that can fail comes before the switch.
     #[error("{word} comes after the switch")]
     AfterSwitch {
         /// The instruction.
         word: &'static str,
     },
-    /// What cannot be taken back, and what lets processes go, comes after the switch.
+    /// A step that cannot be undone, or that resumes processes, comes after the switch.
     #[error("{word} comes before the switch")]
     BeforeSwitch {
         /// The instruction.
         word: &'static str,
     },
-    /// A state is converted at rest.
+    /// A state is converted only while its process is suspended.
     #[error("code_change of module {module}, which is not suspended")]
     NotSuspended {
         /// The module.
         module: ModuleName,
     },
-    /// A state is converted for new code.
+    /// A state is converted only if its module is loaded.
     #[error("code_change of module {module}, which is not loaded: does its app's version change?")]
     NotLoaded {
         /// The module.
         module: ModuleName,
     },
-    /// Who is suspended is resumed or stopped.
+    /// A suspended module is resumed or stopped.
     #[error("module {module} is suspended, but neither resumed nor stopped")]
     NotResumed {
         /// The module.
         module: ModuleName,
     },
-    /// Only who is suspended is resumed.
+    /// Only a suspended module is resumed.
     #[error("module {module} is resumed, but not suspended")]
     ResumedOnly {
         /// The module.
         module: ModuleName,
     },
-    /// A call of a built-in module is one that the node knows.
+    /// A call of a built-in module is valid.
     #[error("apply {call}: {problem}")]
     BadCall {
         /// The call.
         call: String,
-        /// What is wrong with it.
+        /// The mistake.
         problem: String,
     },
-    /// An instruction is about a module that is what the instruction needs.
+    /// An instruction fits the behaviour of its module.
     #[error("{word}: {problem}")]
     Misfit {
         /// The instruction.
         word: &'static str,
-        /// What is wrong with it.
+        /// The mistake.
         problem: String,
     },
-    /// A restart is the first step or the last.
+    /// A restart is the first or the last step.
     #[error("{word} stands amid other steps")]
     RestartAmid {
         /// The instruction.
@@ -107,7 +107,7 @@ impl Script {
     /// Checks every rule.
     ///
     /// # Errors
-    /// The first step that breaks one.
+    /// The first violated rule.
     pub fn check(&self) -> Result<(), CheckError> {
         if self.steps.is_empty() {
             return Err(CheckError { step: 1, rule: Rule::OneSwitch { count: 0 } });
@@ -121,7 +121,7 @@ impl Script {
     }
 }
 
-/// Checks one window; a script is held to its rules window by window.
+/// Checks one window; the rules apply to each window on its own.
 fn check_window(steps: &[Step]) -> Result<(), (usize, Rule)> {
     let switch = one_switch(steps)?;
     let mut seen = Seen::default();
@@ -148,7 +148,7 @@ fn one_switch(steps: &[Step]) -> Result<usize, (usize, Rule)> {
     }
 }
 
-/// Checks on which side of the switch a step stands.
+/// Checks that a step is on the right side of the switch.
 fn placed(step: &Step, at: usize, switch: usize, len: usize) -> Result<(), Rule> {
     let word = step.action.word();
     match (&step.action, step.action.mark()) {
@@ -173,7 +173,7 @@ fn understood(call: &Apply) -> Result<(), Rule> {
     }
 }
 
-/// What the steps so far have done.
+/// The effects of the steps so far.
 #[derive(Default)]
 struct Seen<'a> {
     at: usize,

@@ -1,21 +1,27 @@
-//! Third part of planning: a relup becomes one window for the whole release, or one for each of its groups.
+//! Third part of planning: a relup becomes one window for the whole release, or one window for each
+//! group.
 //!
-//! What moves within a window, and why:
-//! - A library is loaded as a whole, so every replaced library brings all its modules; those that no instruction names are
-//!   loaded by implication, unless an appup's `keep` has them.
-//! - Loads are staged before anybody is suspended, suspends and resumes are one each, and the switch comes after
-//!   everything that can fail.
-//! - Conversions and calls keep their order among each other: a call written before an update runs before its conversion.
-//! - What ends something (stop, remove, purge, stop of an app) waits until after the switch, and so do the calls of the
-//!   built-in modules: a child or app that starts may call anybody. Only rename_child comes before the gate. Children
-//!   start before the members go on, where their author lets them.
-//! - A call written behind one of these waits with it, unless a conversion is written behind the call (`window.rs`).
-//! - What of the author's order is not kept stands with the step (`order.rs`).
-//! - A purge written before the load of its module is about older code: it becomes the load's pre_purge.
-//! - A load in place of a remove replaces the module; restart_application becomes one step before the
-//!   gate, which loads nothing where the app's version stays.
+//! The contents of a window and the reasons:
+//! - A library is loaded as a whole, so that every replaced library brings all its modules. Modules
+//!   that no instruction names are loaded implicitly, unless an appup lists them in `keep`.
+//! - Loads are staged before any process is suspended, there is one suspend and one resume, and the
+//!   switch comes after every step that can fail.
+//! - Conversions and calls keep their relative order: a call written before an update runs before
+//!   its conversion.
+//! - Terminations (stop, remove, purge, stop of an app) wait until after the switch, and so do the
+//!   calls of built-in modules, because a child or app that starts may call any process. Only
+//!   rename_child comes before the gate. Children start before the resume if their author's order
+//!   allows it.
+//! - A call written after one of these waits too, unless a conversion is written after the call
+//!   (`window.rs`).
+//! - Each step records how it differs from the author's order (`order.rs`).
+//! - A purge written before the load of its module purges older code: it becomes the load's
+//!   pre_purge.
+//! - A load in place of a remove replaces the module; restart_application becomes one step before
+//!   the gate, which loads no code if the app's version stays the same.
 //!
-//! `windows.rs` says which instructions are a window, `facts.rs` knows what the relup and the two releases say, `window.rs` puts each instruction into its place.
+//! `windows.rs` cuts the instructions into windows, `facts.rs` looks up data of the relup and the
+//! two releases, `window.rs` puts each instruction into its place.
 
 use crate::collect::Pair;
 use crate::error::PlanError;

@@ -1,7 +1,8 @@
-//! First part of making a relup: which instructions, from whom, in which order.
+//! First part of making a relup: collects the instructions, with their origins, in order.
 //!
-//! OTP: systools_relup. For every app of the newer release in start order that changes, the matching entry of its appup;
-//! before them what the release adds, after them what it drops. The order is the same in both directions.
+//! OTP: systools_relup. First come the apps that the release adds, then the matching appup entry of
+//! every changed app in the newer release's start order, last the apps that the release drops. The
+//! order is the same in both directions.
 
 use crate::appup::{Appup, Entry, Written};
 use crate::error::PlanError;
@@ -14,7 +15,7 @@ use crate::relup_file::RelupEntry;
 use crate::version::Vsn;
 use crate::warning::Warning;
 
-/// The two releases of a relup. `top` is the one whose appups are read.
+/// The two releases of a relup. The appups of `top` are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
     pub(crate) top: &'a Release,
@@ -22,7 +23,7 @@ pub(crate) struct Pair<'a> {
     pub(crate) mode: Mode,
 }
 
-/// What is to be translated.
+/// The input of the translation.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub(crate) scripts: Vec<Vec<Line<Written>>>,
@@ -31,7 +32,7 @@ pub(crate) struct Collected {
 }
 
 impl<'a> Pair<'a> {
-    /// Returns the release that is left.
+    /// Returns the source release.
     pub(crate) const fn from(&self) -> &'a Release {
         match self.mode {
             Mode::Up => self.base,
@@ -39,7 +40,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Returns the release gone to.
+    /// Returns the target release.
     pub(crate) const fn to(&self) -> &'a Release {
         match self.mode {
             Mode::Up => self.top,
@@ -47,7 +48,8 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Returns the apps that are in both releases with different versions, as (top, base), in start order of the top.
+    /// Returns the apps that are in both releases with different versions, as (top, base), in the
+    /// start order of `top`.
     pub(crate) fn changed(&self) -> impl Iterator<Item = (&'a ReleaseApp, &'a ReleaseApp)> {
         let base = self.base;
         let both = self.top.start_order().filter_map(move |top| Some((top, base.app(top.name())?)));
@@ -63,12 +65,12 @@ impl<'a> Pair<'a> {
         Warning::DaemonChanged { from, to }
     }
 
-    /// Returns the apps that only the release gone to has, in the order of its release file.
+    /// Returns the apps that only the target release has, in the order of its release file.
     fn added(&self) -> impl Iterator<Item = &'a ReleaseApp> {
         only_in(self.to(), self.from())
     }
 
-    /// Returns the apps that only the release left has, in the order of its release file.
+    /// Returns the apps that only the source release has, in the order of its release file.
     fn removed(&self) -> impl Iterator<Item = &'a ReleaseApp> {
         only_in(self.from(), self.to())
     }
@@ -78,7 +80,7 @@ fn only_in<'a>(one: &'a Release, other: &'a Release) -> impl Iterator<Item = &'a
     one.apps().iter().filter(|app| other.app(app.name()).is_none())
 }
 
-/// Takes the script that somebody wrote for a pair of releases, in place of the appups.
+/// Collects the hand-written script for a pair of releases, in place of the appups.
 pub(crate) fn written(pair: &Pair<'_>, entry: &RelupEntry) -> Collected {
     let mut collected = Collected { keep: entry.keep.clone(), ..Collected::default() };
     let is_restart = |instruction: &&LowLevel| **instruction == LowLevel::RestartNewDaemon;
@@ -145,7 +147,7 @@ impl Collected {
     }
 }
 
-/// Returns the appup of a changed app, which lies with its newer version.
+/// Returns the appup of a changed app, which is stored with its newer version.
 fn appup<'a>(mode: Mode, top: &'a ReleaseApp, base: &ReleaseApp) -> Result<&'a Appup, PlanError> {
     let app = top.name();
     match &top.docs.appup {

@@ -1,4 +1,4 @@
-//! `config.toml`: how a release configures its apps (OTP's `sys.config`).
+//! `config.toml`: the configuration of a release's apps (OTP's `sys.config`).
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use crate::doc_error::DocError;
 use crate::name::AppName;
 use crate::read::{self, Fault, Fields};
 
-/// The configuration of a release: what overrides the `env` of its apps.
+/// The configuration of a release. It overrides the `env` of the apps.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
-    /// One table per app. As in OTP, that of an app which the release does not have means nothing.
+    /// One table per app. As in OTP, the table of an app that is not in the release has no effect.
     pub apps: BTreeMap<AppName, Map<String, Value>>,
 }
 
 impl Config {
-    /// Returns the configuration that the text of a `config.toml` describes. `path` is only shown in errors.
+    /// Parses a `config.toml`. `path` is only shown in errors.
     ///
     /// # Errors
-    /// A name that no app can have, and anything but a table for an app, each with its place.
+    /// An invalid app name, or a value that is not a table, with its place.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         Self::read(text).map_err(|fault| DocError::new(path, text, &fault))
     }
 
-    /// Puts what another configuration says before what this one says, key by key.
+    /// Merges another configuration, which takes precedence, key by key.
     pub fn override_with(&mut self, other: &Self) {
         for (app, env) in &other.apps {
             self.apps.entry(app.clone()).or_default().extend(env.clone());

@@ -1,4 +1,4 @@
-//! Ways through releases in between, where no appup leads from one release to another at once.
+//! Ways through intermediate releases, if no appup leads directly from one release to another.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter;
@@ -7,9 +7,9 @@ use crate::plan::plan;
 use crate::release::Release;
 use crate::version::Vsn;
 
-/// Returns the releases to go through, in order, on the shortest way; `None` where there is none, or none is needed.
+/// Returns the releases on the shortest way, in order; `None` if no way exists or none is needed.
 ///
-/// OTP has no such search: a relup is made for one step, and an operator knows the way.
+/// OTP has no such search: a relup is made for one step, and the operator knows the way.
 pub fn detour(from: &Release, to: &Release, known: &[Release]) -> Option<Vec<Vsn>> {
     let mut came_from: BTreeMap<&Vsn, &Vsn> = BTreeMap::new();
     let mut open = VecDeque::from([from]);

@@ -1,8 +1,9 @@
-//! What changes from one release to another, and drafts of the appups that lead there and back.
+//! The differences between two releases, and drafts of the appups for both directions.
 //!
-//! Two versions of a module are compared by what they say about themselves ([`Schemas`]); code is compared by nobody. So
-//! a draft is a beginning: it has the instructions that follow from types and child specs, and says `TODO` where only a
-//! person knows. [`Appup`](crate::Appup) refuses an instruction that still says so.
+//! Two versions of a module are compared by their descriptions ([`Schemas`]), not by their code. A
+//! draft is therefore a starting point: it has the instructions that follow from types and child
+//! specs, and a `TODO` where a person must decide. [`Appup`](crate::Appup) refuses an instruction
+//! with a `TODO` left in it.
 
 mod carried;
 mod draft;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use self::module::{ChildChange, ChildChangeKind, Need, Spoken, need};
+use self::module::{ChildChange, ChildChangeKind, InterfaceType, Need, need};
 use crate::collect::Pair;
 use crate::config::Config;
 use crate::instr::Mode;
@@ -31,7 +32,7 @@ use crate::version::Vsn;
 pub(crate) use self::carried::{Carried, carried};
 pub use self::findings::Finding;
 
-/// A release with what the packer recorded about it.
+/// A release with the data that the packer recorded about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedRelease {
     /// Its documents.
@@ -42,37 +43,38 @@ pub struct PackedRelease {
     pub libraries: BTreeMap<AppName, String>,
 }
 
-/// What changes from one release to another. Serialises as a contract; prints for people.
+/// The differences between two releases. The JSON form is a contract; the printed form is for
+/// people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diff {
-    /// The version of the release that is left.
+    /// The version of the source release.
     pub from: Vsn,
-    /// The version of the release gone to.
+    /// The version of the target release.
     pub to: Vsn,
     /// The daemon's two versions, if they differ: the node restarts.
     pub daemon: Option<[Vsn; 2]>,
-    /// Every app of either release, in the order of the release file gone to, removed ones last.
+    /// Every app of either release, in the order of the target's release file, removed apps last.
     pub apps: Vec<AppDiff>,
-    /// What differs in `config.toml`, by app and key.
+    /// The differences in `config.toml`, by app and key.
     pub config: Vec<KeyDiff>,
-    /// What somebody has to look at.
+    /// The points to check before the upgrade.
     pub findings: Vec<Finding>,
 }
 
-/// What changes about one app.
+/// The differences of one app.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AppDiff {
     /// The app.
     pub app: AppName,
     /// How it changes.
     pub change: AppChange,
-    /// Its version in the release that is left.
+    /// Its version in the source release.
     pub from: Option<Vsn>,
-    /// Its version in the release gone to.
+    /// Its version in the target release.
     pub to: Option<Vsn>,
     /// Its two start types, if they differ.
     pub start_type: Option<[StartType; 2]>,
-    /// What differs in the `[env]` of its `app.toml`.
+    /// The differences in the `[env]` of its `app.toml`.
     pub env: Vec<KeyDiff>,
     /// Its modules.
     pub modules: Vec<ModuleDiff>,
@@ -84,9 +86,9 @@ pub struct AppDiff {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppChange {
-    /// Only the release gone to has it; the planner adds and starts it.
+    /// Only the target release has it; the planner adds and starts it.
     Added,
-    /// Only the release left has it; the planner stops and removes it.
+    /// Only the source release has it; the planner stops and removes it.
     Removed,
     /// Its version changes.
     Changed,
@@ -99,34 +101,36 @@ pub enum AppChange {
 /// A key with its value on either side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyDiff {
-    /// The key; for `config.toml` behind the app's name and a dot.
+    /// The key; in `config.toml` prefixed with the app's name and a dot.
     pub key: String,
-    /// The value in the release that is left.
+    /// The value in the source release.
     pub from: Option<Value>,
-    /// The value in the release gone to.
+    /// The value in the target release.
     pub to: Option<Value>,
 }
 
-/// What changes about a module of a changed app.
+/// The differences of a module in a changed app.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModuleDiff {
     /// The module.
     pub module: ModuleName,
-    /// OTP's word for its behaviour; none where nothing says it.
+    /// OTP's name for its behaviour; `None` if neither version was packed with schemas.
     pub behaviour: Option<String>,
     /// How it changes.
     pub change: ModuleChange,
-    /// What keeps the newer version from reading a state of the older one as it is, or what differs in its child specs.
+    /// Why the newer version cannot read a state of the older one unchanged, or the differences of
+    /// its child specs.
     pub up: Vec<String>,
-    /// The same on the way back.
+    /// The same for the way back.
     pub down: Vec<String>,
-    /// What the older version is told, or its callers are, and the newer one does not take, or says otherwise.
+    /// Messages, start arguments and replies of the older version that are incompatible with the
+    /// newer one.
     pub interface: Vec<String>,
-    /// The same on the way back.
+    /// The same for the way back.
     pub interface_down: Vec<String>,
 }
 
-/// How a module changes, as far as its types tell.
+/// How a module changes, judged by its types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModuleChange {
@@ -134,19 +138,19 @@ pub enum ModuleChange {
     Added,
     /// Only the older version has it.
     Removed,
-    /// Its state or child specs are as before; its code may differ.
+    /// Its state or child specs are unchanged; its code may differ.
     Unchanged,
-    /// The newer version reads the older state as it is.
+    /// The newer version reads the older state without a conversion.
     Additive,
-    /// Code has to make the newer state of the older one.
+    /// Code must convert the older state into the newer one.
     NeedsCode,
     /// The child specs or flags of a supervisor differ.
     ChildSpecs,
-    /// A version does not say enough: to be compared by hand.
+    /// A version does not describe itself completely: compare by hand.
     Unknown,
 }
 
-/// Compares two releases. Up is from the first to the second, whatever their versions are.
+/// Compares two releases. Up is from the first to the second, regardless of their versions.
 pub fn diff(from: &PackedRelease, to: &PackedRelease) -> Diff {
     let pair = Pair { top: &to.release, base: &from.release, mode: Mode::Up };
     let (left, gone_to) = (from.release.rel(), to.release.rel());
@@ -273,15 +277,16 @@ fn described(need: Need) -> (ModuleChange, Vec<String>) {
 }
 
 fn interface(left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
-    let spoken = [Spoken::Args].into_iter().chain(Spoken::MESSAGES).chain([Spoken::Reply]);
-    let shown = |spoken: Spoken| {
-        let not_read = spoken.not_read(left, to).into_iter();
-        not_read.map(move |why| format!("{}: {why}", spoken.word()))
+    let kinds =
+        [InterfaceType::Args].into_iter().chain(InterfaceType::MESSAGES).chain([InterfaceType::Reply]);
+    let shown = |kind: InterfaceType| {
+        let not_read = kind.not_read(left, to).into_iter();
+        not_read.map(move |why| format!("{}: {why}", kind.word()))
     };
-    spoken.flat_map(shown).collect()
+    kinds.flat_map(shown).collect()
 }
 
-/// Compares two `config.toml`, table by table.
+/// Compares two `config.toml` files, table by table.
 fn configs(from: &Config, to: &Config) -> Vec<KeyDiff> {
     let empty = Map::new();
     let apps: BTreeSet<_> = from.apps.keys().chain(to.apps.keys()).collect();
@@ -303,7 +308,7 @@ fn keys(prefix: &str, from: &Map<String, Value>, to: &Map<String, Value>) -> Vec
     differing.map(key).collect()
 }
 
-/// Returns whether a child of some supervisor is started with another argument than before.
+/// Returns whether a supervisor's child spec for the module gets another start argument.
 fn has_other_args(changes: &[ChildChange], module: &ModuleName) -> bool {
     changes.iter().any(|child| match &child.kind {
         ChildChangeKind::Changed(parts) => child.module == module.as_str() && parts.contains(&"args"),

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::quote;
 use crate::read::{Fault, Span};
 
-/// A mistake in a document, with its place and the line it stands in.
+/// A mistake in a document, with its place and line.
 ///
 /// Prints as `path:line:column: message`, followed by the line and a caret below the mistake:
 ///
@@ -16,13 +16,13 @@ use crate::read::{Fault, Span};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocError {
-    /// The document's path as it is shown to people.
+    /// The document's path to show.
     pub path: String,
-    /// Counts from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Counts from 1, in characters.
+    /// The column in characters, counted from 1.
     pub column: usize,
-    /// What is wrong and which words are allowed instead.
+    /// The mistake and the allowed words.
     pub message: String,
     shown: Excerpt,
     class: &'static str,
@@ -31,7 +31,7 @@ pub struct DocError {
 /// The longest message, in characters.
 const MESSAGE_MAX: usize = 2000;
 
-/// How much is shown of a line, in characters, and how much of that may stand before the mistake.
+/// How many characters of a line are shown, and how many of them may precede the mistake.
 const SHOWN_MAX: usize = 160;
 const BEFORE_MAX: usize = 80;
 
@@ -39,9 +39,9 @@ const BEFORE_MAX: usize = 80;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     text: String,
-    /// How many characters of it stand before the mistake.
+    /// The number of characters before the mistake.
     before: usize,
-    /// How many of the mistake follow.
+    /// The number of characters of the mistake.
     width: usize,
 }
 
@@ -61,12 +61,13 @@ impl Excerpt {
 }
 
 impl DocError {
-    /// Returns OTP's name for it, where the document is one of a release: an appup's mistakes have names of their own.
+    /// Returns OTP's name for the error of a release document. Mistakes in an appup have names of
+    /// their own.
     pub const fn class(&self) -> &'static str {
         self.class
     }
 
-    /// Returns what a TOML parser found.
+    /// Converts an error of a TOML parser.
     pub fn of_toml(path: &str, text: &str, error: &toml::de::Error) -> Self {
         let span = error.span().unwrap_or(0..0);
         Self::new(path, text, &Fault { span, message: error.message().to_owned() })

@@ -1,23 +1,24 @@
-//! Places of a state that are left out on the way down.
+//! Places of a state that are dropped on the way down.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Places of a state that only the version left has, spelled as the SDK's `GenServer::DROPPED`
-/// spells them: the node cuts them out before the older version reads it. Going up there are none.
+/// Places of a state that only the source version has, in the notation of the SDK's
+/// `GenServer::DROPPED`: the node removes them before the older version reads the state. Empty when
+/// going up.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Dropped(pub Vec<String>);
 
 impl Dropped {
-    /// Returns whether nothing is left out.
+    /// Returns whether no place is dropped.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Prints `, drops ..` behind what is done; nothing where there are none.
+/// Prints `, drops ..` after an action; prints nothing if no place is dropped.
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places: Vec<_> = self.0.iter().map(|place| format!("`{place}`")).collect();

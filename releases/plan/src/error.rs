@@ -1,4 +1,4 @@
-//! Why there is no plan.
+//! Errors of the planner.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -14,23 +14,24 @@ use crate::script_print::Names;
 use crate::syntax::InstructionError;
 use crate::version::Vsn;
 
-/// Why there is no plan. Serialises as `{"class", "message", "args"}`, the class being OTP's name where OTP has one.
+/// The reason why no plan exists. Serialises as `{"class", "message", "args"}`; the class is OTP's
+/// name if OTP has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// A release.toml or app.toml cannot be parsed.
     #[error(transparent)]
     Document(#[from] DocError),
-    /// The release names an app version whose app.toml was not found.
+    /// The release names an app version without an app.toml.
     #[error("the release needs {app}-{vsn}, {}", found_versions(found))]
     NoValidVersion {
         /// The app.
         app: AppName,
         /// The version that the release names.
         vsn: Vsn,
-        /// The versions that were found.
+        /// The versions with an app.toml.
         found: Vec<Vsn>,
     },
-    /// The release lets an app include another that the app's own list does not have.
+    /// The release's list of included apps names an app that the including app's own list lacks.
     #[error("the release lets {app} include {included}, which {app}'s app.toml does not")]
     OverrideInclude {
         /// The including app.
@@ -41,14 +42,14 @@ pub enum PlanError {
     /// Apps that are used or included, but not in the release.
     #[error("not in the release: {}", pairs(missing))]
     UndefinedApplications {
-        /// Which app needs which.
+        /// Pairs of a needing app and the needed one.
         missing: Vec<(AppName, AppName)>,
     },
-    /// Apps that are in the release, but not where they are needed: used twice by one app, or included by an app that is
-    /// included itself and used by what it includes.
+    /// Apps that are in the release but not available when the start order needs them: used twice
+    /// by one app, or included by an app that is itself included and used by the included one.
     #[error("not to be found when the start order is made: {}", pairs(missing))]
     UnreachableApplications {
-        /// Which app needs which.
+        /// Pairs of a needing app and the needed one.
         missing: Vec<(AppName, AppName)>,
     },
     /// Two apps register one name.
@@ -78,36 +79,36 @@ pub enum PlanError {
     /// Apps that wait for each other to start.
     #[error("these apps depend on each other and cannot start: {}", Names(apps))]
     CircularDependencies {
-        /// The circle.
+        /// The apps of the cycle.
         apps: Vec<AppName>,
     },
     /// An app of the release does not start when it boots.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// An appup that is needed is missing.
+    /// A required appup is missing.
     #[error("{app} changes from {from} to {to} but {app}-{} has no appup.toml", owner(*mode, from, to))]
     NoAppup {
         /// The app.
         app: AppName,
-        /// The version left.
+        /// The source version.
         from: Vsn,
-        /// The version gone to.
+        /// The target version.
         to: Vsn,
-        /// Up: the version gone to has to have the appup. Down: the version left.
+        /// Up: the target version must have the appup. Down: the source version.
         mode: Mode,
     },
-    /// An appup that is needed cannot be used.
+    /// A required appup cannot be used.
     #[error("{app} changes, but its appup cannot be parsed: {at}")]
     BrokenAppup {
         /// The app.
         app: AppName,
-        /// What is wrong, and where.
+        /// The mistake and its place.
         at: Box<DocError>,
     },
-    /// An appup lies with another app.
+    /// An appup is stored with another app.
     #[error("the appup of {app} says that it belongs to {named}")]
     ForeignAppup {
-        /// The app with which it lies.
+        /// The app that has the appup.
         app: AppName,
         /// The app that it names.
         named: AppName,
@@ -117,11 +118,11 @@ pub enum PlanError {
     NoRelup {
         /// The app.
         app: AppName,
-        /// The version left.
+        /// The source version.
         from: Vsn,
-        /// The version gone to.
+        /// The target version.
         to: Vsn,
-        /// Up: the appup of the version gone to was read. Down: that of the version left.
+        /// Up: the appup of the target version was read. Down: that of the source version.
         mode: Mode,
     },
     /// Neither version of a changed app has an appup.
@@ -129,9 +130,9 @@ pub enum PlanError {
     NoAppupFound {
         /// The app.
         app: AppName,
-        /// The version that runs.
+        /// The running version.
         from: Vsn,
-        /// The version asked for.
+        /// The requested version.
         to: Vsn,
     },
     /// No appup leads from the running version to the target.
@@ -141,21 +142,21 @@ pub enum PlanError {
     VersionNotInAppup {
         /// The app.
         app: AppName,
-        /// The version that runs.
+        /// The running version.
         from: Vsn,
-        /// The version asked for.
+        /// The requested version.
         to: Vsn,
     },
     /// More than one point of no return in one appup entry.
     #[error("{reason}: more than one point_of_no_return")]
     TooManyPointOfNoReturn {
-        /// Whose entry.
+        /// The origin of the entry.
         reason: Reason,
     },
-    /// Something else than load_object_code and apply before a point of no return.
+    /// An instruction other than load_object_code and apply before a point of no return.
     #[error("{reason}: {word} stands before point_of_no_return, where only load_object_code and apply may")]
     BadOpBeforePointOfNoReturn {
-        /// Whose entry.
+        /// The origin of the entry.
         reason: Reason,
         /// The instruction.
         word: String,
@@ -163,31 +164,31 @@ pub enum PlanError {
     /// A wrong instruction.
     #[error(transparent)]
     Instruction(Box<InstructionError>),
-    /// A load whose code was never read.
+    /// A load without a load_object_code for the module.
     #[error("load {module} without a load_object_code of it")]
     NoObjectCode {
         /// The module.
         module: ModuleName,
     },
-    /// Suspended for ever.
+    /// A suspend without a resume.
     #[error("suspended but not resumed: {}", Names(modules))]
     SuspendedNotResumed {
         /// The modules.
         modules: Vec<ModuleName>,
     },
-    /// Resumed in vain.
+    /// A resume without a suspend.
     #[error("resumed but not suspended: {}", Names(modules))]
     ResumedNotSuspended {
         /// The modules.
         modules: Vec<ModuleName>,
     },
-    /// Started in vain.
+    /// A start without a stop.
     #[error("started but not stopped: {}", Names(modules))]
     StartNotStop {
         /// The modules.
         modules: Vec<ModuleName>,
     },
-    /// Stopped for ever.
+    /// A stop without a start.
     #[error("stopped but not started: {}", Names(modules))]
     StopNotStart {
         /// The modules.
@@ -199,7 +200,7 @@ pub enum PlanError {
         /// The app.
         app: AppName,
     },
-    /// An app is to be removed and is still in the release.
+    /// An app to be removed is still in the release.
     #[error("remove_application {app}, but the release gone to has it")]
     RemovedApplicationPresent {
         /// The app.
@@ -211,10 +212,10 @@ pub enum PlanError {
         /// The module.
         module: ModuleName,
     },
-    /// A dependency without instruction.
+    /// A dependency without an instruction.
     #[error("module {module} depends on {dependency}, which has no instruction of its own")]
     UndefModule {
-        /// The module whose `deps` it is in.
+        /// The module with the dependency.
         module: ModuleName,
         /// The dependency.
         dependency: ModuleName,
@@ -225,7 +226,7 @@ pub enum PlanError {
         /// The module.
         module: ModuleName,
     },
-    /// Two versions of one app are to be loaded.
+    /// Two versions of one app are loaded.
     #[error("{app} is to be loaded in two versions, {} and {}", vsns[0], vsns[1])]
     ConflictingVersions {
         /// The app.
@@ -233,7 +234,7 @@ pub enum PlanError {
         /// The versions.
         vsns: [Vsn; 2],
     },
-    /// Code of a library that the release gone to does not have, or that does not change.
+    /// Code of a library that the target release does not have, or that does not change.
     #[error("load_object_code of {app}-{vsn}: the release gone to has no such library, or it runs already")]
     BadLibVsn {
         /// The app.
@@ -241,8 +242,8 @@ pub enum PlanError {
         /// The version.
         vsn: Vsn,
     },
-    /// A state would lose a place that may only be called otherwise, or stand elsewhere, in the
-    /// older version.
+    /// Dropping state fields is unsafe: a field of the newer version may be a renamed or moved
+    /// field of the older version.
     #[error(
         "cannot carry the states of module {module} from {from} down to {to} as they are: {} only in {from} and {} only in \
          {to}, so that the one may be the other, renamed or moved; write {{ update = \"{module}\", change = {{ advanced = \
@@ -253,13 +254,13 @@ pub enum PlanError {
     StateMoved {
         /// The module.
         module: ModuleName,
-        /// The version left.
+        /// The source version.
         from: Vsn,
-        /// The version gone to.
+        /// The target version.
         to: Vsn,
-        /// The places that only the version left has.
+        /// The places that only the source version has.
         left: Vec<String>,
-        /// The places that only the version gone to has.
+        /// The places that only the target version has.
         gone_to: Vec<String>,
     },
     /// The script breaks one of its own rules.
@@ -306,7 +307,7 @@ impl PlanError {
         }
     }
 
-    /// Returns what the error is about: the names, versions or data of its message.
+    /// Returns the names, versions or data in the error's message.
     pub fn args(&self) -> Vec<Value> {
         match self {
             Self::Document(at) => vec![json!(at.path)],
@@ -358,7 +359,7 @@ impl Serialize for PlanError {
     }
 }
 
-/// Returns the version whose appup is read.
+/// Returns the version with the appup.
 fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
     match mode {
         Mode::Up => to,
@@ -366,14 +367,14 @@ fn owner<'a>(mode: Mode, from: &'a Vsn, to: &'a Vsn) -> &'a Vsn {
     }
 }
 
-/// Says which places are somewhere: "`a`, `b` are".
+/// Formats places with a verb: "`a`, `b` are".
 fn are(places: &[String]) -> String {
     let verb = if places.len() == 1 { "is" } else { "are" };
     let places: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
     format!("{} {verb}", places.join(", "))
 }
 
-/// Returns what is missing, each once.
+/// Returns each missing app once.
 fn needed(missing: &[(AppName, AppName)]) -> Vec<&AppName> {
     let mut names: Vec<&AppName> = Vec::new();
     for (_, needed) in missing {

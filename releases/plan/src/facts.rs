@@ -1,4 +1,4 @@
-//! What a relup and its two releases say, looked up while a window is filled.
+//! Lookups in a relup and its two releases, used while a window is filled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,9 @@ pub(crate) struct Facts<'a> {
     removed: BTreeMap<&'a ModuleName, PurgeWords>,
     converted: BTreeSet<&'a ModuleName>,
     restarted: BTreeSet<&'a AppName>,
-    /// Modules of which a purge is written before their load.
+    /// Modules with a purge written before their load.
     purged_first: BTreeSet<&'a ModuleName>,
-    /// Modules whose users are ended for the load.
+    /// Modules with a stop of their users.
     stopped: BTreeSet<&'a ModuleName>,
 }
 
@@ -66,37 +66,37 @@ impl<'a> Facts<'a> {
         facts
     }
 
-    /// Returns the library of the release left that has a module.
+    /// Returns the app of the source release that has a module.
     pub(crate) fn old_owner(&self, module: &ModuleName) -> Option<&'a ReleaseApp> {
         self.from.owner(module)
     }
 
-    /// Returns the library of the release gone to that has a module.
+    /// Returns the app of the target release that has a module.
     pub(crate) fn new_owner(&self, module: &ModuleName) -> Result<&'a ReleaseApp, PlanError> {
         self.to.owner(module).ok_or_else(|| PlanError::NoSuchModule { module: module.clone() })
     }
 
-    /// Returns whether another app starts this one in the release gone to. Unlike OTP, which starts an included app that a
-    /// release adds like any other.
+    /// Returns whether another app of the target release starts this one. Unlike OTP, which starts
+    /// an included app that a release adds like any other.
     pub(crate) fn is_included(&self, app: &AppName) -> bool {
         self.to.is_included(app)
     }
 
-    /// Returns a library that the release gone to has and the running one has not.
+    /// Returns an app version that the target release has and the running release lacks.
     pub(crate) fn new_library(&self, app: &AppName, vsn: &Vsn) -> Result<&'a ReleaseApp, PlanError> {
         let runs = self.from.app(app).is_some_and(|old| old.version() == vsn);
         let library = self.to.app(app).filter(|new| new.version() == vsn && !runs);
         library.ok_or_else(|| PlanError::BadLibVsn { app: app.clone(), vsn: vsn.clone() })
     }
 
-    /// Returns the libraries that are replaced, old and new, in start order.
+    /// Returns the replaced libraries, old and new, in start order.
     pub(crate) fn replaced(&self) -> impl Iterator<Item = (&'a ReleaseApp, &'a ReleaseApp)> {
         let from = self.from;
         let both = self.to.start_order().filter_map(move |new| Some((from.app(new.name())?, new)));
         both.filter(|(old, new)| old.version() != new.version())
     }
 
-    /// Returns the modules whose processes go on in code that replaces theirs.
+    /// Returns the modules with processes that continue in replacement code.
     pub(crate) fn moving(&self) -> impl Iterator<Item = &'a ModuleName> {
         let implied = self.replaced().flat_map(|(_, new)| new.modules());
         let implied = implied.filter(|module| self.is_implied(module));
@@ -107,15 +107,16 @@ impl<'a> Facts<'a> {
         self.loaded.iter().copied().chain(implied).filter(goes_on)
     }
 
-    /// Returns whether a module moves with its replaced library, though no instruction names it.
+    /// Returns whether a module is replaced with its library without an instruction for it.
     pub(crate) fn is_implied(&self, module: &ModuleName) -> bool {
         !self.loaded.contains(module)
             && !self.removed.contains_key(module)
             && !self.relup.keep.contains(module)
     }
 
-    /// Returns the module whose states a call may prepare for their conversion: the first that these lines convert of the
-    /// call's own app, or for its own author.
+    /// Returns the module with states that a call may prepare for their conversion: the first
+    /// module converted by these lines that belongs to the call's own app or has a conversion by
+    /// the same author.
     pub(crate) fn prepared<'b>(
         &self,
         call: &Apply,
@@ -131,7 +132,7 @@ impl<'a> Facts<'a> {
         });
         let mut converted = converted.filter(|(module, _)| self.old_owner(module).is_some());
         let is_prepared = |(module, whose): &(&ModuleName, &Reason)| {
-            // The lines of a relup have one author for all apps.
+            // All lines of a relup have the same author, whatever their app.
             app.is_some() && self.app_of(module) == app || !reason.is_relup() && whose.shares_cause(reason)
         };
         converted.find(is_prepared).map(|(module, _)| module)
@@ -146,35 +147,39 @@ impl<'a> Facts<'a> {
         self.loaded.contains(module)
     }
 
-    /// Returns whether the app is stopped and started again, as `restart_application` does it.
+    /// Returns whether the app is stopped and started again, as by `restart_application`.
     pub(crate) fn is_restarted(&self, app: &AppName) -> bool {
         self.restarted.contains(app)
     }
 
-    /// Returns whether the app is restarted in the version that runs: its code stays where it is.
+    /// Returns whether the app is restarted in its running version, without a code change.
     pub(crate) fn keeps_code(&self, app: &AppName) -> bool {
         let vsn = |release: &'a Release| release.app(app).map(ReleaseApp::version);
         self.is_restarted(app) && vsn(self.from) == vsn(self.to)
     }
 
-    /// Returns what happens to the users of a suspended module; by hand, a code_change is an advanced one.
+    /// Returns the change of a suspended module's users; a hand-written code_change counts as
+    /// advanced.
     pub(crate) fn change(&self, module: &ModuleName) -> MemberChange {
         let by_hand = self.converted.contains(module);
         let usual = if by_hand { MemberChange::Advanced } else { MemberChange::Soft };
         self.relup.changes.get(module).copied().unwrap_or(usual)
     }
 
-    /// Returns whether a purge is the second half of a remove without purge words: those words decide then.
+    /// Returns whether a purge is the second half of a remove without purge methods. The remove
+    /// then purges as usual.
     pub(crate) fn is_part_of_remove(&self, module: &ModuleName) -> bool {
         self.removed.get(module).is_some_and(|words| words.post.is_none())
     }
 
-    /// Returns whether a purge is written before the load of its module, and so is about older code.
+    /// Returns whether a purge is written before the load of its module, so that it purges older
+    /// code.
     pub(crate) fn is_purged_before_load(&self, module: &ModuleName) -> bool {
         self.purged_first.contains(module) && !self.removed.contains_key(module)
     }
 
-    /// Returns what a person should know of modules that do nothing, and of those that stay behind.
+    /// Returns warnings about instructions without an effect and about modules that stay in a
+    /// replaced library.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let absent = |module: &&&ModuleName| self.old_owner(module).is_none();
         let nothing =
@@ -187,7 +192,7 @@ impl<'a> Facts<'a> {
             .collect()
     }
 
-    /// Returns the modules that hold a replaced library.
+    /// Returns warnings about the modules that keep a replaced library mapped.
     fn left_behind(&self, old: &ReleaseApp, new: &ReleaseApp) -> Vec<Warning> {
         let warning = |module: &ModuleName| {
             let (app, vsn) = (old.name().clone(), old.version().clone());

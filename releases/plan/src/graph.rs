@@ -1,7 +1,7 @@
-//! Groups and their order: what depends on what, over positions in a merged script.
+//! Groups and their order: a dependency graph over positions in a merged script.
 //!
-//! OTP leaves the order of independent modules to hashing inside the runtime; here the position decides, so that a plan is
-//! the same every time.
+//! OTP leaves the order of independent modules to the runtime's hashing; here the position decides,
+//! so that the same documents always give the same plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +12,13 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Makes a graph of the edges that leave each node.
+    /// Creates a graph from the outgoing edges of each node.
     pub(crate) fn new(edges: Vec<BTreeSet<usize>>) -> Self {
         Self { edges }
     }
 
-    /// Returns for every node the first node of its group: of those connected with it, whatever the direction.
+    /// Returns the first node of each node's group: of all nodes connected with it in either
+    /// direction.
     pub(crate) fn groups(&self) -> Vec<usize> {
         let mut neighbours = vec![Vec::new(); self.edges.len()];
         for (from, to) in self.each_edge() {
@@ -31,7 +32,8 @@ impl Graph {
         group
     }
 
-    /// Returns all nodes, each before what it needs; the members of a cycle together, by position; else by position.
+    /// Returns all nodes, each before those that it needs. The members of a cycle come together, by
+    /// position; independent nodes come by position.
     pub(crate) fn order(&self) -> Vec<usize> {
         let cycle = self.cycle_of();
         let (mut needs, mut users) = (vec![Vec::new(); cycle.len()], vec![0_usize; cycle.len()]);
@@ -60,10 +62,11 @@ impl Graph {
         members(&self.cycle_of()).into_values().filter(|members| members.len() > 1).collect()
     }
 
-    /// Returns for every node the first node of the cycle it is in, or the node itself.
+    /// Returns the first node of each node's cycle, or the node itself.
     ///
-    /// Kosaraju: a search along the edges leaves the nodes in an order; taken from its end, each has in its cycle whom a
-    /// search against the edges still finds.
+    /// Kosaraju's algorithm: a search along the edges gives a finishing order of the nodes. Taken
+    /// from its end, the cycle of each node consists of the nodes that a search against the edges
+    /// still finds.
     fn cycle_of(&self) -> Vec<usize> {
         let mut users = vec![Vec::new(); self.edges.len()];
         self.each_edge().for_each(|(from, to)| users[to].push(from));
@@ -77,7 +80,7 @@ impl Graph {
         cycle
     }
 
-    /// Returns the nodes in the order in which a search along the edges leaves them.
+    /// Returns the nodes in the finishing order of a search along the edges.
     fn left(&self) -> Vec<usize> {
         let (mut seen, mut left) = (vec![false; self.edges.len()], Vec::new());
         for start in 0..self.edges.len() {
@@ -101,7 +104,7 @@ impl Graph {
     }
 }
 
-/// Returns the members of each cycle, by its first.
+/// Returns the members of each cycle, by its first node.
 fn members(cycle: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (node, first) in cycle.iter().enumerate() {
@@ -110,7 +113,7 @@ fn members(cycle: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     members
 }
 
-/// Returns the nodes that can be reached from one and were not found before, itself included.
+/// Returns the nodes reachable from `start` that were not found before, including `start`.
 fn search(edges: &[Vec<usize>], start: usize, found: &mut [bool]) -> Vec<usize> {
     let mut reached = Vec::new();
     let mut next = vec![start];

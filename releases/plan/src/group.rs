@@ -1,7 +1,8 @@
-//! Modules that depend on each other are changed together.
+//! Changes modules that depend on each other together.
 //!
-//! OTP: systools_rc, translation of dependent instructions. A group comes out at the place of its first member, whatever
-//! stood between the members. With `order` = each module before what it needs:
+//! OTP: systools_rc, translation of dependent instructions. A group is emitted at the place of its
+//! first member, regardless of instructions between the members. `order` lists each module before
+//! those that it needs:
 //!
 //! | | up | down |
 //! |---|---|---|
@@ -25,14 +26,14 @@ use crate::relup::Line;
 use crate::script::MemberChange;
 use crate::version::Vsn;
 
-/// An instruction after all others were replaced.
+/// An instruction after all high-level instructions about apps were replaced.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
     Member(Member),
     Other(LowLevel),
 }
 
-/// An instruction that takes part in groups: update, load_module or delete_module.
+/// An instruction that can be part of a group: update, load_module, add_module or delete_module.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     module: ModuleName,
@@ -55,7 +56,7 @@ pub(crate) struct ObjectCode {
     pub(crate) module: ModuleName,
 }
 
-/// The script with its groups written out.
+/// The script with its groups expanded.
 #[derive(Debug, Default)]
 pub(crate) struct Grouped {
     pub(crate) lines: Vec<Line>,
@@ -64,7 +65,7 @@ pub(crate) struct Grouped {
     pub(crate) cycles: Vec<Vec<ModuleName>>,
 }
 
-/// Returns an instruction as a member of a group, if it is one.
+/// Converts an instruction into a member of a group, if it can be one.
 pub(crate) fn member(instruction: HighLevel) -> Option<Member> {
     match instruction {
         HighLevel::Update { module, change, mod_type, timeout, purge, deps } => {
@@ -88,7 +89,8 @@ pub(crate) fn member(instruction: HighLevel) -> Option<Member> {
 }
 
 impl Member {
-    /// Returns the member for `add_module`, which is a `load_module` without dependencies or purge words.
+    /// Returns the member for `add_module`, which is a `load_module` without dependencies and purge
+    /// methods.
     pub(crate) fn added(module: ModuleName) -> Self {
         Self { module, deps: Vec::new(), kind: Kind::Load { purge: PurgeWords::default() } }
     }
@@ -124,7 +126,7 @@ impl Member {
     }
 }
 
-/// Writes the groups out, each at the place of its first member.
+/// Expands the groups, each at the place of its first member.
 pub(crate) fn emit(pair: &Pair<'_>, parts: Vec<Line<Part>>) -> Result<Grouped, PlanError> {
     let members: Vec<_> = parts.iter().filter_map(|line| Some((as_member(line)?, &line.reason))).collect();
     let graph = graph(&members)?;
@@ -219,7 +221,8 @@ impl Grouped {
         Ok(())
     }
 
-    /// Notes what the instructions alone do not tell: which code a member needs and what it does with states.
+    /// Records data that the instructions do not contain: the code that a member needs and its
+    /// change of states.
     fn note(&mut self, pair: &Pair<'_>, member: &Member, reason: &Reason) -> Result<(), PlanError> {
         let module = member.module.clone();
         if let Kind::Update { change, .. } = &member.kind {

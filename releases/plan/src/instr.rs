@@ -1,7 +1,8 @@
-//! The instruction set: what an appup's author writes (high level) and what the handler's script is made of (low level).
+//! The instruction set: high-level instructions, which an author writes in an appup, and low-level
+//! instructions, which make up the handler's script.
 //!
-//! OTP: appup(4). Every instruction keeps OTP's name, meaning and defaults; the spelling is TOML, see
-//! [`Appup`](crate::Appup). What carries data carries a [`serde_json::Value`].
+//! OTP: appup(4). Every instruction keeps OTP's name, meaning and defaults; the syntax is TOML, see
+//! [`Appup`](crate::Appup). Data is a [`serde_json::Value`].
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,41 +20,42 @@ pub enum Instruction {
     Low(LowLevel),
 }
 
-/// The instructions that say *what* is to change; the planner finds order and mechanism.
+/// The instructions that name the goal; the planner finds the order and the mechanism.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HighLevel {
     /// Suspends the users of a module, loads it, converts their states, resumes them.
     Update {
         /// The module to update.
         module: ModuleName,
-        /// What happens to the states.
+        /// How the states change.
         change: Change,
-        /// Whether new code is needed for the conversion itself; `None` = what `change` implies.
+        /// Which version's code converts the states; `None` is the default of `change`.
         mod_type: Option<ModType>,
-        /// How long each process may take to come to rest.
+        /// The time limit for the suspension of each process.
         timeout: Timeout,
-        /// What to do with processes in old code.
+        /// How to purge processes that run old code.
         purge: PurgeWords,
         /// Modules that must be loaded before this one going up, after it going down.
         deps: Vec<ModuleName>,
     },
-    /// Loads a module; nobody is suspended.
+    /// Loads a module without suspending a process.
     LoadModule {
         /// The module to load.
         module: ModuleName,
-        /// What to do with processes in old code.
+        /// How to purge processes that run old code.
         purge: PurgeWords,
         /// See `Update`.
         deps: Vec<ModuleName>,
     },
-    /// Loads a module that the release left does not have.
+    /// Loads a module that the source release does not have.
     AddModule {
         /// The module to add.
         module: ModuleName,
         /// See `Update`.
         deps: Vec<ModuleName>,
     },
-    /// Removes a module that the release gone to does not have; ends every process that is still in it.
+    /// Removes a module that the target release does not have; terminates every process that still
+    /// runs its code.
     DeleteModule {
         /// The module to delete.
         module: ModuleName,
@@ -79,7 +81,7 @@ pub enum HighLevel {
     },
 }
 
-/// The instructions that say *how*.
+/// The instructions that name the mechanism.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LowLevel {
     /// Reads the code of modules; loads nothing yet.
@@ -88,36 +90,36 @@ pub enum LowLevel {
         app: AppName,
         /// The library's version.
         vsn: Vsn,
-        /// The modules needed of it.
+        /// The modules to read from the library.
         modules: Vec<ModuleName>,
     },
-    /// Ends the part of a script that may fail without consequence, in OTP's sense.
+    /// Ends the part of a script that may fail without consequences, in OTP's sense.
     PointOfNoReturn,
-    /// Makes code that was read the current one.
+    /// Makes code that was read current.
     Load {
         /// The module to load.
         module: ModuleName,
-        /// What to do with processes in old code.
+        /// How to purge processes that run old code.
         purge: PurgeWords,
     },
-    /// Makes the current code of a module old; none is current then.
+    /// Makes the current code of a module old, which leaves the module without current code.
     Remove {
         /// The module to remove.
         module: ModuleName,
-        /// What to do with processes in old code.
+        /// How to purge processes that run old code.
         purge: PurgeWords,
     },
-    /// Ends the processes in old code of modules and drops it.
+    /// Terminates the processes that run old code of modules and drops the code.
     Purge {
         /// The modules to purge.
         modules: Vec<ModuleName>,
     },
-    /// Brings the users of modules to rest.
+    /// Suspends the users of modules.
     Suspend {
         /// The modules, in the order of suspension.
         modules: Vec<Suspend>,
     },
-    /// Lets suspended users of modules run again.
+    /// Resumes suspended users of modules.
     Resume {
         /// The modules, in the order of resumption.
         modules: Vec<ModuleName>,
@@ -129,26 +131,27 @@ pub enum LowLevel {
         /// The modules, in order.
         modules: Vec<CodeChange>,
     },
-    /// Lets supervisors terminate the children that use modules.
+    /// Makes supervisors terminate the children that use modules.
     Stop {
-        /// The modules whose users are stopped.
+        /// The modules; their users are stopped.
         modules: Vec<ModuleName>,
     },
     /// Restarts the children that `Stop` terminated.
     Start {
-        /// The modules whose users are started.
+        /// The modules; their users are started.
         modules: Vec<ModuleName>,
     },
     /// Waits until other nodes have reached the same point.
     SyncNodes {
-        /// Names the point.
+        /// The name of the synchronization point.
         id: Value,
         /// The nodes.
         with: SyncWith,
     },
     /// Calls a function.
     Apply(Apply),
-    /// OTP: `apply application:start(App, Type)`, as add_application and restart_application make it.
+    /// OTP: `apply application:start(App, Type)`, as generated for add_application and
+    /// restart_application.
     StartApplication {
         /// The app to start.
         app: AppName,
@@ -157,7 +160,7 @@ pub enum LowLevel {
     },
     /// OTP: `apply application:load(App)`.
     LoadApplication {
-        /// The app to make known.
+        /// The app to load.
         app: AppName,
     },
     /// OTP: `apply application:stop(App)`.
@@ -167,41 +170,41 @@ pub enum LowLevel {
     },
     /// OTP: `apply application:unload(App)`.
     UnloadApplication {
-        /// The app to forget.
+        /// The app to unload.
         app: AppName,
     },
-    /// OTP: `restart_new_emulator`. Restarts into the new daemon before anything else is done.
+    /// OTP: `restart_new_emulator`. Restarts into the new daemon before all other instructions.
     RestartNewDaemon,
-    /// OTP: `restart_emulator`. Restarts when everything else is done.
+    /// OTP: `restart_emulator`. Restarts after all other instructions.
     RestartDaemon,
 }
 
-/// What an update does with the states of the processes.
+/// How an update treats the states of the processes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Change {
-    /// Nothing: suspended and resumed around the load.
+    /// No conversion: processes are suspended and resumed around the load.
     #[default]
     Soft,
-    /// Every state goes through `change_code`, with this data as `extra`.
+    /// Every state goes through `change_code`, with this value as `extra`.
     Advanced(Value),
-    /// The module answers `init` of supervisors: flags and child specs change, children stay.
+    /// The module implements `init` of a supervisor: flags and child specs change, children stay.
     Supervisor,
 }
 
-/// Where the code that converts a state is found when going down.
+/// Which version's code converts a state on the way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModType {
-    /// Going down, the version that is left converts, before the load.
+    /// Going down, the version that is replaced converts, before the load.
     Dynamic,
     /// The loaded version converts, after the load, in both directions.
     Static,
 }
 
-/// How long a process may take to come to rest.
+/// The time limit for the suspension of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Timeout {
-    /// The handler's own deadline.
+    /// The handler's default deadline.
     #[default]
     Default,
     /// No deadline.
@@ -210,26 +213,26 @@ pub enum Timeout {
     Ms(u64),
 }
 
-/// What becomes of processes that are still in old code.
+/// How processes that still run old code are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PurgeMethod {
-    /// They are left alone and listed.
+    /// They are left running and listed.
     Soft,
-    /// They are ended.
+    /// They are terminated.
     Brutal,
 }
 
-/// The purge words as the author wrote them; `None` = not written.
+/// The purge methods as the author wrote them; `None` means not written.
 ///
-/// OTP's default is brutal, and the group form of a script prints it. Unlike OTP, an install takes soft where nothing is
-/// written, so that nobody is killed by a default.
+/// OTP's default is brutal, and the group form of a script prints it. Unlike OTP, an install takes
+/// soft where no method is written, so that no process is killed by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct PurgeWords {
     /// For code that is old before the upgrade begins.
     #[serde(rename = "pre_purge")]
     pub pre: Option<PurgeMethod>,
-    /// For code that becomes old by it.
+    /// For code that becomes old by the upgrade.
     #[serde(rename = "post_purge")]
     pub post: Option<PurgeMethod>,
 }
@@ -238,13 +241,14 @@ impl PurgeWords {
     /// Both words written as brutal.
     pub const BRUTAL: Self = Self { pre: Some(PurgeMethod::Brutal), post: Some(PurgeMethod::Brutal) };
 
-    /// Says whether an install ends processes for them. A word that is not written ends nobody.
+    /// Returns whether an install terminates processes. A method that is not written terminates
+    /// none.
     pub(crate) fn is_brutal(self) -> bool {
         [self.pre, self.post].contains(&Some(PurgeMethod::Brutal))
     }
 }
 
-/// Direction of a conversion.
+/// The direction of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -258,31 +262,31 @@ pub enum Mode {
 /// One module of a `suspend`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspend {
-    /// The module whose users are suspended.
+    /// The module; its users are suspended.
     pub module: ModuleName,
-    /// How long each may take.
+    /// The time limit for each user.
     pub timeout: Timeout,
 }
 
 /// One module of a `code_change`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CodeChange {
-    /// The module whose users are converted.
+    /// The module; the states of its users are converted.
     pub module: ModuleName,
-    /// Handed to `change_code`.
+    /// Passed to `change_code`.
     pub extra: Value,
 }
 
 /// A call of a module's function.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Apply {
-    /// The module: an app's, or the built-in `supervisor` or `application`.
+    /// The module: one of an app, or the built-in `supervisor` or `application`.
     pub module: ModuleName,
     /// The function.
     pub function: String,
     /// Its arguments.
     pub args: Vec<Value>,
-    /// The call that takes it back when the upgrade is rolled back. Unlike OTP, which undoes nothing.
+    /// The call that undoes this one in a rollback. Unlike OTP, which undoes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<Box<Self>>,
 }
@@ -293,12 +297,12 @@ pub struct Apply {
 pub enum SyncWith {
     /// By name.
     Nodes(Vec<String>),
-    /// By the answer of a call.
+    /// By the result of a call.
     From(Apply),
 }
 
 impl HighLevel {
-    /// Returns the instruction's word.
+    /// Returns the keyword of the instruction.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Update { .. } => "update",
@@ -313,7 +317,7 @@ impl HighLevel {
 }
 
 impl LowLevel {
-    /// Returns the instruction's word.
+    /// Returns the keyword of the instruction.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::LoadObjectCode { .. } => "load_object_code",
@@ -339,7 +343,7 @@ impl LowLevel {
 }
 
 impl Instruction {
-    /// Returns the instruction's word.
+    /// Returns the keyword of the instruction.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::High(high) => high.word(),
@@ -351,7 +355,7 @@ impl Instruction {
 impl PurgeMethod {
     pub(crate) const WORDS: [(&'static str, Self); 2] = [("soft", Self::Soft), ("brutal", Self::Brutal)];
 
-    /// Returns the word as it stands in a document.
+    /// Returns the word used in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Soft => "soft",
@@ -364,7 +368,7 @@ impl ModType {
     pub(crate) const WORDS: [(&'static str, Self); 2] =
         [("dynamic", Self::Dynamic), ("static", Self::Static)];
 
-    /// Returns the word as it stands in a document.
+    /// Returns the word used in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dynamic => "dynamic",
@@ -376,7 +380,7 @@ impl ModType {
 impl Mode {
     pub(crate) const WORDS: [(&'static str, Self); 2] = [("up", Self::Up), ("down", Self::Down)];
 
-    /// Returns the word as it stands in a document.
+    /// Returns the word used in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -386,7 +390,7 @@ impl Mode {
 }
 
 impl Timeout {
-    /// Returns the time as data: milliseconds or a word.
+    /// Returns the time as JSON: milliseconds or a word.
     pub fn to_value(self) -> Value {
         match self {
             Self::Default => Value::from("default"),

@@ -1,7 +1,8 @@
 //! Reads one instruction of an appup.
 //!
-//! The checks of an instruction's parts are OTP's, under OTP's names (`bad_module`, `bad_purge_method`, ...), in the order
-//! in which OTP makes them: of several mistakes the same one is reported.
+//! The checks of an instruction's parts are OTP's, under OTP's names (`bad_module`,
+//! `bad_purge_method`, ...) and in OTP's order, so that the same one of several mistakes is
+//! reported.
 
 use serde_json::Value;
 use toml::de::DeValue;
@@ -17,7 +18,7 @@ use crate::rel::StartType;
 use crate::syntax::Syntax;
 use crate::version::Vsn;
 
-/// A mistake in an instruction: its class, the value that is wrong, and where it stands.
+/// A mistake in an instruction: its class, the wrong value and its place.
 #[derive(Debug)]
 pub(crate) struct Bad {
     pub(crate) class: Syntax,
@@ -27,7 +28,8 @@ pub(crate) struct Bad {
 
 type Read<T> = Result<T, Bad>;
 
-/// The instructions that are a table, each with the keys it may have. The first key is the instruction's own word.
+/// The instructions that are a table, each with its allowed keys. The first key is the
+/// instruction's keyword.
 const TABLES: [(&str, &[&str]); 18] = [
     ("update", &["update", "change", "mod_type", "timeout", "pre_purge", "post_purge", "deps"]),
     ("load_module", &["load_module", "pre_purge", "post_purge", "deps"]),
@@ -49,14 +51,14 @@ const TABLES: [(&str, &[&str]); 18] = [
     ("sync_nodes", &["sync_nodes", "nodes", "from", "args"]),
 ];
 
-/// The instructions that are a bare word.
+/// The instructions that are a bare keyword.
 const WORDS: [(&str, LowLevel); 3] = [
     ("point_of_no_return", LowLevel::PointOfNoReturn),
     ("restart_new_daemon", LowLevel::RestartNewDaemon),
     ("restart_daemon", LowLevel::RestartDaemon),
 ];
 
-/// Returns the word of an instruction that may be wrong otherwise.
+/// Returns the keyword of an instruction that may have other mistakes.
 pub(crate) fn word_of(node: &Node<'_>) -> Option<String> {
     match node.get_ref() {
         DeValue::String(word) => Some(word.clone().into_owned()),
@@ -65,7 +67,7 @@ pub(crate) fn word_of(node: &Node<'_>) -> Option<String> {
     }
 }
 
-/// Finds the instruction's own word among its keys: no word is also a key of another instruction.
+/// Finds the instruction's keyword among its keys: no keyword is also a key of another instruction.
 fn table_of(fields: &Fields<'_>) -> Option<(&'static str, &'static [&'static str])> {
     fields.keys().find_map(|(key, _)| TABLES.into_iter().find(|(word, _)| *word == key))
 }
@@ -172,7 +174,7 @@ fn low(word: &str, parts: &mut Parts<'_, '_>) -> Read<LowLevel> {
         "stop" => LowLevel::Stop { modules: parts.of(word, modules)? },
         "start" => LowLevel::Start { modules: parts.of(word, modules)? },
         "code_change" => {
-            // Whether there is a list is asked before the mode, what is in it after.
+            // OTP checks that a list exists before the mode, and the items of the list after it.
             let nodes = parts.of(word, |node| part(Syntax::BadList, node, read::nodes))?;
             let mode = parts.or_default("mode", mode)?;
             LowLevel::CodeChange { mode, modules: nodes.into_iter().map(code_change).collect::<Read<_>>()? }
@@ -202,7 +204,7 @@ fn sync_with(parts: &mut Parts<'_, '_>) -> Read<SyncWith> {
     }
 }
 
-/// The parts of one instruction, to be read one after the other.
+/// The parts of one instruction, to be read in order.
 struct Parts<'p, 'a> {
     whole: &'p Node<'a>,
     fields: &'p mut Fields<'a>,
@@ -230,12 +232,12 @@ impl<'a> Parts<'_, 'a> {
 }
 
 fn bad(class: Syntax, node: &Node<'_>, fault: Fault) -> Bad {
-    // A value that has no form as data (a number beyond 64 bits) is shown in the fault's text anyway.
+    // The text of the fault shows a value that has no JSON form (a number beyond 64 bits).
     let value = read::data(node.clone()).unwrap_or_default();
     Bad { class, value, fault }
 }
 
-/// Reads a part whose every mistake has the same class.
+/// Reads a part; all its mistakes have the same class.
 fn part<'a, T>(class: Syntax, node: Node<'a>, read: impl FnOnce(Node<'a>) -> Result<T, Fault>) -> Read<T> {
     read(node.clone()).map_err(|fault| bad(class, &node, fault))
 }
@@ -354,7 +356,7 @@ fn code_change(node: Node<'_>) -> Read<CodeChange> {
     Ok(CodeChange { module: parts.of("module", module)?, extra: parts.of("extra", data)? })
 }
 
-/// Checks that an element of a code_change has both its parts and no other.
+/// Checks that an element of a code_change has exactly its two parts.
 fn pair(node: Node<'_>) -> Result<(), Fault> {
     let mut fields = Fields::of(node, &["module", "extra"])?;
     fields.take_required("module")?;

@@ -1,11 +1,13 @@
 //! Release documents and the planner: pure code from appups to a script.
 //!
-//! **For**: `app.toml`, `appup.toml` and `release.toml` parsed and printed, `config.toml` parsed; the translation of
-//! appups into a relup as Erlang/OTP does it; one window for a whole release made of that; a check of every script;
-//! drafts of appups.
-//! **Promises**: the same documents give the same plan, every time; a mistake is reported with its place, under OTP's
-//! name for it, and of several the one that OTP would report.
-//! **Must not know**: files, clocks, threads, processes. Whoever has files hands their texts in.
+//! - **Purpose**: parses and prints `app.toml`, `appup.toml` and `release.toml`, parses
+//!   `config.toml`; translates appups into a relup as Erlang/OTP does; turns the relup into one
+//!   window for the whole release; checks every script; drafts appups.
+//! - **Promises**: the same documents always give the same plan. A mistake is reported with its
+//!   place, under OTP's name for it; of several mistakes, the reported one is the one that OTP
+//!   would report.
+//! - **Must not use**: files, clocks, threads, processes. Callers read files and pass their texts
+//!   in.
 //!
 //! ```
 //! use reld_plan::{AppDocs, Rel, Release, plan};

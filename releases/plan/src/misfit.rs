@@ -1,10 +1,10 @@
-//! Instructions that do not fit what the modules are that they name.
+//! Finds instructions that do not fit the behaviours of their modules.
 //!
-//! | instruction | needs |
+//! | instruction | required |
 //! |---|---|
 //! | `apply` of an app's module, and its undo | a task |
 //! | `update` with `change = "supervisor"` | a supervisor |
-//! | `supervisor:start_child` | what a child can be, of the type that its spec says |
+//! | `supervisor:start_child` | a module that can be a child of the type in the spec |
 
 use crate::apply::BuiltIn;
 use crate::behaviours::{Behaviours, a};
@@ -16,9 +16,10 @@ use crate::name::ModuleName;
 use crate::read::{self, Fault, Fields, Span};
 use crate::script::{Action, MemberChange, Script};
 
-/// Returns the instructions of the text of an `appup.toml` or `relup.toml` that a packer has to refuse, with their places:
-/// those that name a module which nobody has, and those that do not fit what a module is. Only modules that the
-/// document's own release must have are looked for.
+/// Returns the instructions of an `appup.toml` or `relup.toml` that a packer must refuse, with
+/// their places: those that name a module missing in every app, and those that do not fit the
+/// behaviour of a module. Only modules that the document's own release must have are checked for
+/// existence.
 ///
 /// # Errors
 /// The document cannot be parsed.
@@ -40,7 +41,8 @@ pub fn misfits(
 }
 
 impl Script {
-    /// Returns the steps that do not fit what the modules are that they name, in the release left or in the one gone to.
+    /// Returns the steps that do not fit the behaviours of their modules in the source or the
+    /// target release.
     pub fn misfits(&self, left: &Behaviours, to: &Behaviours) -> Vec<CheckError> {
         let mut now = left.clone();
         let mut found = Vec::new();
@@ -67,7 +69,7 @@ impl Script {
 }
 
 impl Behaviours {
-    /// Says why an instruction does not fit what its module is.
+    /// Returns why an instruction does not fit the behaviour of its module.
     pub(crate) fn misfit(&self, instruction: &Instruction) -> Option<String> {
         match instruction {
             Instruction::High(HighLevel::Update { module, change: Change::Supervisor, .. }) => {
@@ -83,7 +85,7 @@ impl Behaviours {
         Some(format!("module {module} is {}, and change = \"supervisor\" is for a supervisor", a(word)))
     }
 
-    /// Says why a call, or the one that takes it back, cannot be made.
+    /// Returns why a call or its undo cannot be made.
     fn misfit_call(&self, call: &Apply) -> Option<String> {
         let problem = match call.built_in() {
             Some(Ok(BuiltIn::StartChild { spec, .. })) => {
@@ -100,7 +102,7 @@ impl Behaviours {
         problem.or_else(|| self.misfit_call(call.undo.as_deref()?))
     }
 
-    /// Says why a module cannot be that of a child of this type.
+    /// Returns why a module cannot be a child of this type.
     pub(crate) fn misfit_child(&self, module: &ModuleName, kind: &str) -> Option<String> {
         let word = self.of(module)?;
         let wanted = match word {
@@ -113,7 +115,8 @@ impl Behaviours {
     }
 }
 
-/// Returns the instructions of a document that can be read, each with its place. Those that cannot are told elsewhere.
+/// Returns the readable instructions of a document, each with its place. Unreadable ones are
+/// reported elsewhere.
 fn instructions(text: &str) -> Result<Vec<(Span, Mode, Instruction)>, Fault> {
     let mut fields = Fields::any_document(text)?;
     let mut found = Vec::new();
@@ -128,7 +131,7 @@ fn instructions(text: &str) -> Result<Vec<(Span, Mode, Instruction)>, Fault> {
     Ok(found)
 }
 
-/// Returns the module of an instruction that the newer version has.
+/// Returns the module of an instruction if the newer version must have it.
 fn own_module(instruction: &Instruction, mode: Mode) -> Option<&ModuleName> {
     match (instruction, mode) {
         (Instruction::High(HighLevel::Update { module, .. } | HighLevel::LoadModule { module, .. }), _)

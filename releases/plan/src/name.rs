@@ -1,4 +1,4 @@
-//! Names of apps and modules: types of their own, because the two are easily swapped.
+//! Names of apps and modules: separate types, because the two are easily swapped.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
 
-/// The longest name, in characters. With a version it becomes the name of a folder.
+/// The longest name, in characters. With a version, it becomes the name of a folder.
 const LENGTH_MAX: usize = 100;
 
-/// The text is no name.
+/// The text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a name: a letter or `_`, then letters, digits, `_`, `-` or `.`, at most {LENGTH_MAX} in all"
 )]
 pub struct NameError(pub String);
 
-/// Every name can become part of a path and of `module:function`, so the alphabet is small.
+/// A name can become part of a path and of `module:function`, so that few characters are allowed.
 fn checked(text: String) -> Result<String, NameError> {
     let head = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let tail = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
@@ -36,7 +36,8 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// Returns the name, or an error where the text holds other characters than a name may have.
+            /// Returns the name, or an error if the text contains other characters than a name may
+            /// have.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 checked(text.into()).map(Self)
             }
@@ -88,11 +89,11 @@ macro_rules! name {
 }
 
 name! {
-    /// Name of an application.
+    /// The name of an application.
     AppName
 }
 
 name! {
-    /// Name of a module: one callback table inside an app's library, unique in a release.
+    /// The name of a module: one callback table in an app's library, unique in a release.
     ModuleName
 }

@@ -1,46 +1,47 @@
-//! What a window carries out in another order than its author wrote it.
+//! Finds the steps that a window executes in another order than the author's.
 //!
-//! All modules of a window become current at once, and what is purged nobody runs any more: the order of these shows
-//! nowhere. What shows is when something is called, started or ended:
+//! All modules of a window become current at once, and no process runs purged code, so that the
+//! order of these steps has no effect. The order of calls, starts and terminations does. A step
+//! records these changes of place:
 //!
-//! | an act | has changed places with |
+//! | a call, start or termination | has changed places with |
 //! |---|---|
-//! | any | another act; the later one says so |
+//! | any | another one; the later of the two records it |
 //! | any | a conversion |
-//! | any | a resume before it: who would have run already is held |
-//! | a call of an app's function | the load of its module: the code that it runs is another |
+//! | any | an earlier resume: the resumed processes should already run, but are still suspended |
+//! | a call of an app's function | the load of its module: the call runs other code |
 
 use std::fmt;
 
 use crate::name::ModuleName;
 use crate::script::{Action, Order, Step};
 
-/// Something that has a place in its author's order and one in the window.
+/// An instruction with its line in the author's order and its index in the window.
 struct Item<'a> {
     line: usize,
     at: usize,
-    what: What<'a>,
+    kind: Kind<'a>,
 }
 
-enum What<'a> {
+enum Kind<'a> {
     Act(&'a Action),
     Conversion(&'a ModuleName),
     Load(&'a ModuleName),
     Resume(&'a ModuleName),
 }
 
-/// Notes with each act what it has changed places with. `resumed` has each module with the line that resumes it.
+/// Adds the changes of place to each step. `resumed` has each module with the line that resumes it.
 pub(crate) fn note(steps: &mut [Step], resumed: &[(ModuleName, usize)]) {
     let resume = steps.iter().position(|step| matches!(step.action, Action::Resume { .. }));
     let resumes = resume.into_iter().flat_map(|at| {
-        resumed.iter().map(move |(module, line)| Item { line: *line, at, what: What::Resume(module) })
+        resumed.iter().map(move |(module, line)| Item { line: *line, at, kind: Kind::Resume(module) })
     });
     let written = steps
         .iter()
         .enumerate()
-        .filter_map(|(at, step)| Some(Item { line: step.line?, at, what: what(&step.action)? }));
+        .filter_map(|(at, step)| Some(Item { line: step.line?, at, kind: kind(&step.action)? }));
     let items: Vec<Item<'_>> = written.chain(resumes).collect();
-    let acts = items.iter().filter(|item| matches!(item.what, What::Act(_)));
+    let acts = items.iter().filter(|item| matches!(item.kind, Kind::Act(_)));
     let orders: Vec<(usize, Order)> = acts.map(|act| (act.at, act.order(&items))).collect();
     for (at, order) in orders {
         let child_missing = steps[at].order.child_missing;
@@ -48,8 +49,8 @@ pub(crate) fn note(steps: &mut [Step], resumed: &[(ModuleName, usize)]) {
     }
 }
 
-/// Returns what an action is; `None` for one whose order shows nowhere.
-const fn what(action: &Action) -> Option<What<'_>> {
+/// Returns the kind of an action; `None` if its order has no effect.
+const fn kind(action: &Action) -> Option<Kind<'_>> {
     match action {
         Action::Apply(_)
         | Action::StartApplication { .. }
@@ -59,15 +60,15 @@ const fn what(action: &Action) -> Option<What<'_>> {
         | Action::UnloadApplication { .. }
         | Action::Stop { .. }
         | Action::Start { .. }
-        | Action::SyncNodes { .. } => Some(What::Act(action)),
-        Action::CodeChange { module, .. } => Some(What::Conversion(module)),
-        Action::Load { module, .. } => Some(What::Load(module)),
+        | Action::SyncNodes { .. } => Some(Kind::Act(action)),
+        Action::CodeChange { module, .. } => Some(Kind::Conversion(module)),
+        Action::Load { module, .. } => Some(Kind::Load(module)),
         _ => None,
     }
 }
 
 impl Item<'_> {
-    /// Returns what an act has changed places with.
+    /// Returns the steps that this act has changed places with.
     fn order(&self, items: &[Self]) -> Order {
         let before =
             items.iter().filter(|item| self.line < item.line && self.at > item.at && self.shows_before(item));
@@ -76,32 +77,32 @@ impl Item<'_> {
             .filter(|item| self.line > item.line && self.at < item.at && item.shows_behind())
             .collect();
         let is_converted = |module: &ModuleName| {
-            behind.iter().any(|item| matches!(item.what, What::Conversion(other) if other == module))
+            behind.iter().any(|item| matches!(item.kind, Kind::Conversion(other) if other == module))
         };
-        let is_new = |item: &&&Self| !matches!(item.what, What::Resume(module) if is_converted(module));
+        let is_new = |item: &&&Self| !matches!(item.kind, Kind::Resume(module) if is_converted(module));
         Order {
             child_missing: false,
-            written_before: before.map(|item| item.what.to_string()).collect(),
-            written_behind: behind.iter().filter(is_new).map(|item| item.what.to_string()).collect(),
+            written_before: before.map(|item| item.kind.to_string()).collect(),
+            written_behind: behind.iter().filter(is_new).map(|item| item.kind.to_string()).collect(),
         }
     }
 
-    /// Says whether it shows that an act is done before this.
+    /// Returns whether it matters that an act is executed before this item.
     const fn shows_behind(&self) -> bool {
-        matches!(self.what, What::Conversion(_) | What::Resume(_))
+        matches!(self.kind, Kind::Conversion(_) | Kind::Resume(_))
     }
 
-    /// Says whether it shows that the act is done after something.
+    /// Returns whether it matters that this act is executed after the item.
     fn shows_before(&self, item: &Self) -> bool {
-        match (&self.what, &item.what) {
-            (What::Act(Action::Apply(call)), What::Load(module)) => call.module == **module,
-            (_, What::Act(_) | What::Conversion(_)) => true,
-            (_, What::Load(_) | What::Resume(_)) => false,
+        match (&self.kind, &item.kind) {
+            (Kind::Act(Action::Apply(call)), Kind::Load(module)) => call.module == **module,
+            (_, Kind::Act(_) | Kind::Conversion(_)) => true,
+            (_, Kind::Load(_) | Kind::Resume(_)) => false,
         }
     }
 }
 
-impl fmt::Display for What<'_> {
+impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Act(action) => write!(f, "{action}"),

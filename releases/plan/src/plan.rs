@@ -1,4 +1,4 @@
-//! The front door: from the documents of two releases to a script.
+//! The entry point of the planner: from the documents of two releases to a script.
 
 use crate::coalesce::coalesce;
 use crate::collect::Pair;
@@ -11,19 +11,20 @@ use crate::script::Script;
 use crate::warning::Warning;
 use crate::windows::Windows;
 
-/// Returns the script that leads from the running release to another, in whichever direction the appups allow.
+/// Returns the script from the running release to another, in the direction that the appups allow.
 ///
 /// # Errors
-/// No direction, see [`pick_direction`]; a mistake in an appup, see [`make_relup`]; a script that breaks a rule, see
-/// [`Script::check`].
+/// No direction, see [`pick_direction`]; a mistake in an appup, see [`make_relup`]; a script that
+/// violates a rule, see [`Script::check`].
 pub fn plan(running: &Release, target: &Release) -> Result<Script, PlanError> {
     plan_windows(running, target, Windows::Release)
 }
 
-/// Returns the script that leads from the running release to another as one window, or as one for each group.
+/// Returns the script from the running release to another, as one window or as one window per
+/// group.
 ///
 /// # Errors
-/// As [`plan`].
+/// Those of [`plan`].
 pub fn plan_windows(running: &Release, target: &Release, windows: Windows) -> Result<Script, PlanError> {
     match pick_direction(running, target)? {
         Mode::Up => directed(&Pair { top: target, base: running, mode: Mode::Up }, windows),
@@ -31,16 +32,18 @@ pub fn plan_windows(running: &Release, target: &Release, windows: Windows) -> Re
     }
 }
 
-/// Returns the script for one direction: up from `base` to `top`, or down from `top` to `base`. That of the newer
-/// release's `relup.toml`, where it has one for the other release; else what the appups say.
+/// Returns the script for one direction: up from `base` to `top`, or down from `top` to `base`. The
+/// script comes from the newer release's `relup.toml` if that has one for the other release,
+/// otherwise from the appups.
 ///
 /// # Errors
-/// A mistake in an appup or relup, see [`make_relup`]; a script that breaks a rule, see [`Script::check`].
+/// A mistake in an appup or relup, see [`make_relup`]; a script that violates a rule, see
+/// [`Script::check`].
 pub fn plan_direction(top: &Release, base: &Release, mode: Mode) -> Result<Script, PlanError> {
     directed(&Pair { top, base, mode }, Windows::Release)
 }
 
-/// Returns the script of a pair of releases; going up, with what the way back would meet.
+/// Returns the script of a pair of releases; going up, with warnings about the way back.
 fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     let mut script = one_way(pair, windows)?;
     if pair.mode == Mode::Up {
@@ -49,8 +52,8 @@ fn directed(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     Ok(script)
 }
 
-/// Returns what keeps a release from being taken back as it is to be expected. That no appup leads
-/// down is as its author wants it.
+/// Returns warnings about problems on the way back. A missing down entry is not a problem: its
+/// author wants no way back.
 fn way_back(pair: &Pair<'_>, windows: Windows) -> Vec<Warning> {
     let to = || pair.base.version().clone();
     match one_way(pair, windows) {
@@ -74,14 +77,18 @@ fn one_way(pair: &Pair<'_>, windows: Windows) -> Result<Script, PlanError> {
     Ok(script)
 }
 
-/// Returns whether the target is reached by its own appups (up) or by those of the running release (down).
+/// Returns whether the target is reached by its own appups (up) or by those of the running release
+/// (down).
 ///
-/// Up, if the target's `relup.toml` has a script for the running release; down, if that of the running release has one
-/// for the target. Else up, if the appups of the target have an up entry for the running version of every app that changes; else down, if
-/// those of the running release have a down entry for the target. Version numbers are never compared.
+/// Up if the target's `relup.toml` has a script for the running release; down if the running
+/// release's `relup.toml` has one for the target. Otherwise up if the target's appups have an up
+/// entry for the running version of every changed app; otherwise down if the running release's
+/// appups have a down entry for the target's version of every changed app. Version numbers are
+/// never compared.
 ///
 /// # Errors
-/// `no_appup_found` or `version_not_in_appup` (OTP: release_handler:upgrade_app), naming the app and both versions.
+/// `no_appup_found` or `version_not_in_appup` (OTP: release_handler:upgrade_app), with the app and
+/// both versions.
 pub fn pick_direction(running: &Release, target: &Release) -> Result<Mode, PlanError> {
     if target.relup(Mode::Up, running.version()).is_some() {
         return Ok(Mode::Up);
@@ -99,7 +106,8 @@ pub fn pick_direction(running: &Release, target: &Release) -> Result<Mode, PlanE
     Err(no_direction(&changed))
 }
 
-/// Returns whether the appup of an app has an entry for another version. A broken appup is tried, to be reported.
+/// Returns whether the appup of an app has an entry for another version. A broken appup counts as
+/// one, so that its error is reported.
 fn leads(owner: &ReleaseApp, mode: Mode, other: &ReleaseApp) -> bool {
     match &owner.docs.appup {
         AppupFile::Found(appup) => appup.entry(mode, other.version()).is_some(),
@@ -108,7 +116,7 @@ fn leads(owner: &ReleaseApp, mode: Mode, other: &ReleaseApp) -> bool {
     }
 }
 
-/// Names the first app that no direction leads anywhere, or else the first that the upward direction lacks.
+/// Names the first app with an entry in neither direction, otherwise the first without an up entry.
 fn no_direction(changed: &[(&ReleaseApp, &ReleaseApp)]) -> PlanError {
     let up = |(new, old): &&(&ReleaseApp, &ReleaseApp)| !leads(new, Mode::Up, old);
     let neither = |pair: &&(&ReleaseApp, &ReleaseApp)| up(pair) && !leads(pair.1, Mode::Down, pair.0);

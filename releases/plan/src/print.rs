@@ -1,10 +1,10 @@
-//! Prints documents as TOML: one `key = value` a line, values inline, so that a file reads as people write it.
+//! Prints documents as TOML: one `key = value` per line with inline values, as people write it.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Text of a document under construction.
+/// The text of a document under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Printer {
     text: String,
@@ -15,7 +15,8 @@ impl Printer {
         self.line(&format!("{} = {}", key(name), inline(&value.into())))
     }
 
-    /// Prints a list of names, or nothing for an empty one: every list in our documents is empty by default.
+    /// Prints a list of names; omits an empty list, because every list of a document is empty by
+    /// default.
     pub(crate) fn names<T: AsRef<str>>(&mut self, name: &str, names: &[T]) -> &mut Self {
         if names.is_empty() {
             return self;
@@ -38,7 +39,8 @@ impl Printer {
     }
 }
 
-/// Prints data as an inline TOML value. TOML has no null: it is left out of tables and printed as `[]` elsewhere.
+/// Prints data as an inline TOML value. TOML has no null: it is omitted from tables and printed as
+/// `[]` elsewhere.
 pub(crate) fn inline(value: &Value) -> String {
     match value {
         Value::Null => "[]".to_owned(),
@@ -66,7 +68,7 @@ fn key(name: &str) -> String {
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 
-/// Prints a basic string on one line, every control character escaped.
+/// Prints a basic string on one line with all control characters escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -1,12 +1,13 @@
-//! Words of others in messages: as much of them as a person reads, and nothing that a terminal obeys.
+//! Bounds and escapes text from documents in messages, so that it is readable and harmless to a
+//! terminal.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The most characters of a word that is quoted.
+/// The maximum length of a quoted word, in characters.
 const WORD_MAX: usize = 100;
 
-/// A word of a document in a message. `{}` prints it as it is, `{:?}` in quotes; both end after
+/// A word of a document in a message. `{}` prints it unquoted, `{:?}` in quotes; both cut it after
 /// [`WORD_MAX`] characters.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
@@ -22,11 +23,10 @@ impl fmt::Debug for Quoted<'_> {
     }
 }
 
-/// Returns a text for a terminal or a log: what these would obey instead of showing it is spelled out
-/// as in JSON (`\u001b`), so that JSON stays what it is.
+/// Escapes a text for a terminal or a log, in JSON's notation (`\u001b`), so that JSON stays valid.
 ///
-/// That are control characters, but for tabs and the ends of lines, and what turns the direction of a
-/// line or breaks it unseen.
+/// Escaped are control characters, except tabs and line ends, and characters that change the
+/// direction of a line or break it invisibly.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_obeyed) {
         return Cow::Borrowed(text);
@@ -51,7 +51,7 @@ const fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// Returns a text that ends after so many characters, with how many are left out.
+/// Cuts a text after `max` characters and adds the number of omitted ones.
 pub fn bounded(text: &str, max: usize) -> Cow<'_, str> {
     match text.char_indices().nth(max) {
         None => Cow::Borrowed(text),

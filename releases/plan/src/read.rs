@@ -1,7 +1,7 @@
-//! Reads TOML with places: every mistake is a [`Fault`] that knows where it stands.
+//! Reads TOML with places: every mistake is a [`Fault`] with its place.
 //!
-//! Serde would read the documents in fewer lines, but stops at the first surprise of a nested value without saying
-//! where it is, and an appup has to keep a wrong instruction as a value (see [`Written`](crate::Written)).
+//! Serde would need fewer lines, but it stops at the first mistake in a nested value without its
+//! place, and an appup must keep a wrong instruction as a value (see [`Written`](crate::Written)).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(crate) type Span = Range<usize>;
 /// One TOML value and its place.
 pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
 
-/// What is wrong at a place.
+/// A mistake and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) span: Span,
@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// The keys of one table, in the order they are written, to be taken out one by one.
+/// The keys of one table in their written order, to be taken out one by one.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     span: Span,
@@ -43,7 +43,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a whole document, whose top level may have the allowed keys only.
+    /// Reads a whole document that may have only the allowed top-level keys.
     pub(crate) fn document(text: &'a str, allowed: &[&str]) -> Result<Self, Fault> {
         let fields = Self::any_document(text)?;
         fields.only(allowed)?;
@@ -59,14 +59,14 @@ impl<'a> Fields<'a> {
         Ok(Self::collect(0..0, table.into_inner()))
     }
 
-    /// Takes a table apart, which may have the allowed keys only.
+    /// Reads a table that may have only the allowed keys.
     pub(crate) fn of(node: Node<'a>, allowed: &[&str]) -> Result<Self, Fault> {
         let fields = Self::any(node)?;
         fields.only(allowed)?;
         Ok(fields)
     }
 
-    /// Takes a table with arbitrary keys apart.
+    /// Reads a table with arbitrary keys.
     pub(crate) fn any(node: Node<'a>) -> Result<Self, Fault> {
         let span = node.span();
         match node.into_inner() {
@@ -95,12 +95,12 @@ impl<'a> Fields<'a> {
         Err(Fault { span: key.span(), message })
     }
 
-    /// Returns the keys and their places as they are written.
+    /// Returns the keys and their places, in their written order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, Span)> {
         self.entries.iter().map(|(key, _)| (key.get_ref().as_ref(), key.span()))
     }
 
-    /// Returns the keys with what stands behind them, as they are written.
+    /// Returns the keys and their values, in their written order.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (Spanned<Cow<'a, str>>, Node<'a>)> {
         self.entries.into_iter()
     }
@@ -162,14 +162,14 @@ pub(crate) fn nodes(node: Node<'_>) -> Result<Vec<Node<'_>>, Fault> {
     }
 }
 
-/// Reads an array, every item by the same reader.
+/// Reads an array; every item is read by the same reader.
 pub(crate) fn list<'a, T>(
     read: impl Fn(Node<'a>) -> Result<T, Fault>,
 ) -> impl FnOnce(Node<'a>) -> Result<Vec<T>, Fault> {
     move |node| nodes(node)?.into_iter().map(read).collect()
 }
 
-/// Reads one of a few words.
+/// Reads one of a few allowed words.
 pub(crate) fn word<'a, T: Copy>(words: &[(&'static str, T)]) -> impl Fn(Node<'a>) -> Result<T, Fault> {
     move |node| {
         let text = string(node.clone())?;
@@ -181,7 +181,8 @@ pub(crate) fn word<'a, T: Copy>(words: &[(&'static str, T)]) -> impl Fn(Node<'a>
     }
 }
 
-/// Reads arbitrary data. Dates become strings; a number that JSON does not have (inf, nan, beyond 64 bits) is refused.
+/// Reads arbitrary data. Dates become strings; a number that JSON cannot represent (inf, nan,
+/// beyond 64 bits) is refused.
 pub(crate) fn data(node: Node<'_>) -> Result<Value, Fault> {
     let beyond = Fault::at(&node, "this number cannot be carried as data");
     Ok(match node.into_inner() {

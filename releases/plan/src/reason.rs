@@ -1,4 +1,4 @@
-//! Why a step is in a script.
+//! The origin of a step in a script.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,24 +9,24 @@ use serde::{Serialize, Serializer};
 use crate::name::{AppName, ModuleName};
 use crate::version::Vsn;
 
-/// Everybody who wants a step, each once.
+/// All causes of a step, each once.
 ///
-/// Shared, because the steps of a large group all have the same long one.
+/// Shared, because all steps of a large group have the same long list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reason(Arc<Vec<Cause>>);
 
-/// One who wants a step.
+/// One cause of a step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// An instruction of the app's appup.
     Appup(AppName),
     /// An instruction of the release's `relup.toml`.
     Relup,
-    /// The app is only in the release gone to.
+    /// The app is only in the target release.
     AddedApplication(AppName),
-    /// The app is only in the release that is left.
+    /// The app is only in the source release.
     RemovedApplication(AppName),
-    /// A module without instruction must not stay behind in a replaced library.
+    /// A module without an instruction must not stay in a replaced library.
     Implied {
         /// The module.
         module: ModuleName,
@@ -39,14 +39,14 @@ pub enum Cause {
     Replaced {
         /// The app.
         app: AppName,
-        /// The version left.
+        /// The source version.
         from: Vsn,
-        /// The version gone to.
+        /// The target version.
         to: Vsn,
     },
     /// The releases name different daemons.
     DaemonChanged,
-    /// The one who plans asked for a restart.
+    /// The operator requested a restart.
     RestartAsked,
     /// Every script has one.
     PointOfNoReturn,
@@ -55,22 +55,22 @@ pub enum Cause {
 }
 
 impl Reason {
-    /// Returns the causes, in the order in which they came up.
+    /// Returns the causes, in the order in which they were added.
     pub fn causes(&self) -> &[Cause] {
         &self.0
     }
 
-    /// Says whether the two have a cause in common.
+    /// Returns whether the two have a cause in common.
     pub(crate) fn shares_cause(&self, other: &Self) -> bool {
         self.0.iter().any(|cause| other.0.contains(cause))
     }
 
-    /// Says whether it is that of a script which somebody wrote for the whole release.
+    /// Returns whether the only cause is a hand-written script for the whole release.
     pub(crate) fn is_relup(&self) -> bool {
         self.0[..] == [Cause::Relup]
     }
 
-    /// Adds causes that are not there yet.
+    /// Adds the missing causes of another reason.
     pub(crate) fn join(&mut self, other: &Self) {
         if !Arc::ptr_eq(&self.0, &other.0) {
             *self = Self::joined([&*self, other]);

@@ -1,4 +1,4 @@
-//! `release.toml`: which apps make a release (OTP's `.rel`).
+//! `release.toml`: the apps of a release (OTP's `.rel`).
 
 use std::fmt;
 
@@ -17,9 +17,10 @@ pub struct Rel {
     pub name: AppName,
     /// The release's version.
     pub version: Vsn,
-    /// The daemon's version: another value than the running release's plans `restart_new_daemon`.
+    /// The daemon's version. If it differs from the running release's, the plan begins with
+    /// `restart_new_daemon`.
     pub daemon: Vsn,
-    /// The apps, in the order that decides the start order where dependencies do not.
+    /// The apps. Where dependencies leave it open, this order is the start order.
     pub apps: Vec<RelApp>,
 }
 
@@ -28,26 +29,26 @@ pub struct Rel {
 pub struct RelApp {
     /// The app's name.
     pub name: AppName,
-    /// The version that belongs to the release.
+    /// The app's version in the release.
     pub version: Vsn,
     /// How the app is started.
     pub start_type: StartType,
-    /// Overrides the app's own list of included apps, of which it must be a part.
+    /// Overrides the app's own list of included apps; must be a subset of it.
     pub included: Option<Vec<AppName>>,
 }
 
-/// How an app of a release is started, and what its end means to the node.
+/// How an app of a release is started, and how its termination affects the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartType {
-    /// Its end takes the node down.
+    /// Its termination stops the node.
     #[default]
     Permanent,
-    /// Its abnormal end takes the node down.
+    /// Its abnormal termination stops the node.
     Transient,
-    /// Its end is reported, no more.
+    /// Its termination is only reported.
     Temporary,
-    /// Known to the node but not started.
+    /// Loaded but not started.
     Load,
     /// Code only.
     None,
@@ -62,7 +63,7 @@ impl StartType {
         ("none", Self::None),
     ];
 
-    /// Returns the word as it stands in a document.
+    /// Returns the word used in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Permanent => "permanent",
@@ -73,7 +74,7 @@ impl StartType {
         }
     }
 
-    /// Returns whether a boot starts such an app.
+    /// Returns whether a boot starts an app of this type.
     pub const fn starts(self) -> bool {
         match self {
             Self::Permanent | Self::Transient | Self::Temporary => true,
@@ -89,10 +90,11 @@ impl fmt::Display for StartType {
 }
 
 impl Rel {
-    /// Returns the release that the text of a `release.toml` describes. `path` is only shown in errors.
+    /// Parses a `release.toml`. `path` is only shown in errors.
     ///
     /// # Errors
-    /// Unknown keys, misspelt words, wrong types, missing keys and an app named twice, each with its place.
+    /// Unknown keys, misspelt words, wrong types, missing keys and an app named twice, each with
+    /// its place.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         let error = |fault| DocError::new(path, text, &fault);
         let illegal = |fault| error(fault).with_class("illegal_applications");
@@ -100,7 +102,7 @@ impl Rel {
         let mut rel = Self::head(&mut fields).map_err(error)?;
         let nodes = fields.or_default("app", read::nodes).map_err(illegal)?;
         rel.apps = nodes.iter().cloned().map(read_app).collect::<Result<_, _>>().map_err(illegal)?;
-        // OTP finds the modules of such an app twice.
+        // OTP reports such an app as duplicate modules.
         named_once(&nodes, &rel.apps).map_err(|fault| error(fault).with_class("duplicate_modules"))?;
         Ok(rel)
     }
@@ -110,7 +112,7 @@ impl Rel {
         self.apps.iter().find(|app| app.name == *name)
     }
 
-    /// Reads all but the apps.
+    /// Reads everything except the apps.
     fn head(fields: &mut Fields<'_>) -> Result<Self, Fault> {
         Ok(Self {
             name: fields.required("name", AppName::read)?,

@@ -1,7 +1,7 @@
-//! One release with all its documents, checked, as the planner reads it.
+//! One release with all its documents, validated for the planner.
 //!
-//! OTP: systools, reading of a release. The checks and their order are the same; the mandatory apps kernel, stdlib and
-//! sasl have no counterpart here.
+//! OTP: systools, reading of a release. The checks and their order are the same; the mandatory apps
+//! kernel, stdlib and sasl have no counterpart here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,11 +24,12 @@ pub struct AppDocs {
     pub app: App,
     /// Its `appup.toml`.
     pub appup: AppupFile,
-    /// Its `schema.json`; nothing is known where the packer wrote none.
+    /// Its `schema.json`; empty if the packer wrote none.
     pub schemas: Schemas,
 }
 
-/// What was found in the place of an appup. Only an upgrade that needs it cares.
+/// The result of reading an appup. A missing or broken appup matters only to an upgrade that needs
+/// it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AppupFile {
     /// No file.
@@ -40,10 +41,10 @@ pub enum AppupFile {
 }
 
 impl AppDocs {
-    /// Returns the documents of an app from their texts, each with the path to be shown in errors.
+    /// Returns the documents of an app from their texts, each with the path to show in errors.
     ///
     /// # Errors
-    /// The `app.toml` cannot be parsed. A broken appup is kept as such.
+    /// The `app.toml` cannot be parsed. A broken appup is returned as [`AppupFile::Broken`].
     pub fn parse(app: (&str, &str), appup: Option<(&str, &str)>) -> Result<Self, DocError> {
         let appup = match appup.map(|(path, text)| Appup::parse(path, text)) {
             None => AppupFile::Missing,
@@ -53,18 +54,18 @@ impl AppDocs {
         Ok(Self { app: App::parse(app.0, app.1)?, appup, schemas: Schemas::default() })
     }
 
-    /// Returns the documents with what the packer recorded about the app's modules.
+    /// Returns the documents with the schemas that the packer recorded.
     pub fn with_schemas(self, schemas: Schemas) -> Self {
         Self { schemas, ..self }
     }
 }
 
-/// A release whose documents belong together.
+/// A release with consistent documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Release {
     rel: Rel,
     apps: Vec<ReleaseApp>,
-    /// Where in `apps` each app is, and the owner of each module.
+    /// The index in `apps` of each app; below it, the index of the owner of each module.
     positions: BTreeMap<AppName, usize>,
     owners: BTreeMap<ModuleName, usize>,
     start_order: Vec<AppName>,
@@ -78,17 +79,18 @@ pub struct ReleaseApp {
     pub docs: AppDocs,
     /// How it is started.
     pub start_type: StartType,
-    /// The apps it includes: the release's list where there is one, else the app's own.
+    /// The apps it includes: the release's list if it has one, otherwise the app's own.
     pub included: Vec<AppName>,
 }
 
 impl Release {
-    /// Returns the release, if the documents make one. Documents of apps or versions that it does not name are ignored.
+    /// Returns the release, if the documents are consistent. Documents of apps or versions that it
+    /// does not name are ignored.
     ///
     /// # Errors
-    /// In this order: `error_reading` (no app.toml, or none of the right version, or an included app that it does not
-    /// have), `undefined_applications`, `duplicate_register`, `duplicate_include`, `duplicate_modules`,
-    /// `circular_dependencies`.
+    /// In this order: `error_reading` (no app.toml, none of the right version, or an included app
+    /// that the app's own list lacks), `undefined_applications`, `duplicate_register`,
+    /// `duplicate_include`, `duplicate_modules`, `circular_dependencies`.
     pub fn new(rel: Rel, docs: impl IntoIterator<Item = AppDocs>) -> Result<Self, PlanError> {
         let docs: Vec<_> = docs.into_iter().collect();
         let apps = rel.apps.iter().map(|app| resolve(app, &docs)).collect::<Result<Vec<_>, _>>()?;
@@ -113,22 +115,22 @@ impl Release {
         Ok(Self { rel, apps, positions, owners, start_order, relup: None })
     }
 
-    /// Returns the release with scripts that somebody wrote for it: they are its plans, where they lead.
+    /// Returns the release with hand-written scripts, which replace generated plans for the
+    /// releases that they name.
     pub fn with_relup(self, relup: RelupFile) -> Self {
         Self { relup: Some(relup), ..self }
     }
 
-    /// Returns the script that somebody wrote between this release and another, for an upgrade from it or a downgrade
-    /// to it.
+    /// Returns the hand-written script for an upgrade from another release or a downgrade to it.
     pub fn relup(&self, mode: Mode, other: &Vsn) -> Option<&RelupEntry> {
         self.relup.as_ref()?.entry(mode, other)
     }
 
-    /// Returns the release with one of its apps in another version. Scripts that somebody wrote for the release are not
-    /// about this one.
+    /// Returns the release with another version of one app. The result has no hand-written scripts,
+    /// because those belong to the unchanged release.
     ///
     /// # Errors
-    /// `no_such_application`, and those of [`new`](Self::new).
+    /// `no_such_application`, and the errors of [`new`](Self::new).
     pub fn with_app(&self, docs: AppDocs) -> Result<Self, PlanError> {
         let name = docs.app.name.clone();
         let mut rel = self.rel.clone();
@@ -160,17 +162,18 @@ impl Release {
         self.positions.get(name).map(|at| &self.apps[*at])
     }
 
-    /// Returns the apps in start order: each after those that it uses or includes, else in the order of the release file.
+    /// Returns the apps in start order: each after those that it uses or includes, otherwise in the
+    /// order of the release file.
     pub fn start_order(&self) -> impl Iterator<Item = &ReleaseApp> {
         self.start_order.iter().filter_map(|name| self.app(name))
     }
 
-    /// Returns the app that has a module.
+    /// Returns the app with the module.
     pub fn owner(&self, module: &ModuleName) -> Option<&ReleaseApp> {
         self.owners.get(module).map(|at| &self.apps[*at])
     }
 
-    /// Returns whether another app of the release includes this one, and so starts it.
+    /// Returns whether another app of the release includes this one and therefore starts it.
     pub fn is_included(&self, name: &AppName) -> bool {
         self.apps.iter().any(|app| app.included.contains(name))
     }
@@ -192,7 +195,7 @@ impl ReleaseApp {
         &self.docs.app.modules
     }
 
-    /// Returns what is known of a module.
+    /// Returns the schema of a module.
     pub fn schema(&self, module: &ModuleName) -> Option<&ModuleSchema> {
         self.docs.schemas.modules.get(module)
     }
@@ -217,7 +220,7 @@ fn resolve(wanted: &RelApp, docs: &[AppDocs]) -> Result<ReleaseApp, PlanError> {
     Ok(ReleaseApp { docs: docs.clone(), start_type: wanted.start_type, included })
 }
 
-/// Checks that every app that is used or included is in the release, less the optional ones.
+/// Checks that the release has every used or included app, except optional ones.
 fn defined(apps: &[ReleaseApp]) -> Result<(), PlanError> {
     let known: BTreeSet<_> = apps.iter().map(ReleaseApp::name).collect();
     let missing = |app: &ReleaseApp| {
@@ -234,7 +237,7 @@ fn defined(apps: &[ReleaseApp]) -> Result<(), PlanError> {
     if missing.is_empty() { Ok(()) } else { Err(PlanError::UndefinedApplications { missing }) }
 }
 
-/// Returns names less others, of which each takes one name away.
+/// Removes one occurrence of each name in `less`.
 pub(crate) fn without<'a>(
     mut names: Vec<&'a AppName>,
     less: impl IntoIterator<Item = &'a AppName>,
@@ -247,7 +250,7 @@ pub(crate) fn without<'a>(
     names
 }
 
-/// Checks that no two apps claim the same thing.
+/// Checks that no two apps claim the same value.
 fn unique<'a, T: Ord + Clone + 'a>(
     apps: &'a [ReleaseApp],
     claims: impl Fn(&'a ReleaseApp) -> &'a Vec<T>,

@@ -1,4 +1,4 @@
-//! A relup: the low-level instructions that lead from one release to another, in OTP's form, group by group.
+//! A relup: the low-level instructions between two releases, in OTP's form, group by group.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use crate::translate;
 use crate::version::Vsn;
 use crate::warning::Warning;
 
-/// An instruction and who wants it.
+/// An instruction and its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line<I = LowLevel> {
     /// The instruction.
     pub instruction: I,
-    /// Who wants it.
+    /// The origin.
     pub reason: Reason,
 }
 
-/// What the one who plans may ask for.
+/// Options of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RelupOptions {
     /// OTP: `restart_emulator`. Ends the script with a restart of the daemon.
@@ -35,17 +35,17 @@ pub struct RelupOptions {
 /// Serialises as `{"script", "warnings"}`, a contract; prints as a numbered list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relup {
-    /// The release that is left.
+    /// The source release.
     pub from: Vsn,
-    /// The release gone to.
+    /// The target release.
     pub to: Vsn,
-    /// Up: the appups of the release gone to were read. Down: those of the release that is left.
+    /// Up: the appups of the target release were read. Down: those of the source release.
     pub mode: Mode,
     /// The instructions.
     pub lines: Vec<Line>,
     /// OTP's warnings.
     pub warnings: Vec<Warning>,
-    /// What an update does with each module; the instructions alone do not tell.
+    /// How an update changes each module; the instructions alone do not show it.
     pub(crate) changes: BTreeMap<ModuleName, MemberChange>,
     /// Modules that the appups keep on their old library.
     pub(crate) keep: Vec<ModuleName>,
@@ -53,12 +53,14 @@ pub struct Relup {
     pub(crate) cycles: Vec<Vec<ModuleName>>,
 }
 
-/// Translates the appups of `top` for an upgrade from `base` to it, or for a downgrade from it to `base`.
+/// Translates the appups of `top` for an upgrade from `base` to `top`, or for a downgrade from
+/// `top` to `base`.
 ///
 /// OTP: systools:make_relup for one base release and one direction.
 ///
 /// # Errors
-/// OTP's, under OTP's names ([`PlanError::class`]); of several the one that OTP would report.
+/// OTP's errors, under OTP's names ([`PlanError::class`]). If there are several mistakes, the
+/// reported one is the one that OTP would report.
 pub fn make_relup(
     top: &Release,
     base: &Release,
@@ -69,7 +71,8 @@ pub fn make_relup(
     translated(&pair, collect(&pair, options)?)
 }
 
-/// Returns the script that somebody wrote for a pair of releases, held to the same rules as what appups make.
+/// Returns the hand-written script for a pair of releases, after the same checks as a generated
+/// one.
 pub(crate) fn written_relup(pair: &Pair<'_>, entry: &RelupEntry) -> Result<Relup, PlanError> {
     translated(pair, written(pair, entry))
 }
@@ -90,8 +93,8 @@ fn translated(pair: &Pair<'_>, collected: Collected) -> Result<Relup, PlanError>
 
 /// The relups of both directions between two releases.
 ///
-/// Serialises as `{"up": R, "down": R}` in OTP's form: R is `{"script": [...], "warnings": [...]}` or
-/// `{"error": {"class", "message", "args"}}`. Prints as two numbered lists.
+/// Serialises as `{"up": R, "down": R}` in OTP's form: R is `{"script": [...], "warnings": [...]}`
+/// or `{"error": {"class", "message", "args"}}`. Prints as two numbered lists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relups {
     /// From `base` to `top`.
@@ -100,8 +103,8 @@ pub struct Relups {
     pub down: Result<Relup, PlanError>,
 }
 
-/// Translates the appups of `top` in both directions. A release that could not be read is the error of both, `top`'s
-/// before `base`'s, as in OTP.
+/// Translates the appups of `top` in both directions. A release that could not be read is the error
+/// of both directions; as in OTP, the error of `top` comes first.
 pub fn make_relups(
     top: Result<&Release, &PlanError>,
     base: Result<&Release, &PlanError>,

@@ -1,7 +1,8 @@
-//! `relup.toml`: scripts from one release to others and back, written or reviewed by a person (OTP's `relup`).
+//! `relup.toml`: scripts from one release to others and back, written or reviewed by a person
+//! (OTP's `relup`).
 //!
-//! It lives with the newer release and serves both directions. Where it has an entry for a pair of releases, that entry
-//! is the plan, and no appup is asked.
+//! It is stored with the newer release and serves both directions. If it has an entry for a pair of
+//! releases, that entry is the plan, and the appups are ignored.
 
 use crate::doc_error::DocError;
 use crate::instr::{Apply, Instruction, LowLevel, Mode};
@@ -17,11 +18,11 @@ use crate::version::Vsn;
 /// The scripts of one release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelupFile {
-    /// The release it lives with.
+    /// The release that it is stored with.
     pub version: Vsn,
-    /// Releases one may come from.
+    /// Scripts for upgrades from other releases.
     pub up: Vec<RelupEntry>,
-    /// Releases one may go back to.
+    /// Scripts for downgrades to other releases.
     pub down: Vec<RelupEntry>,
 }
 
@@ -30,22 +31,22 @@ pub struct RelupFile {
 pub struct RelupEntry {
     /// The other release: `from` of an up entry, `to` of a down entry.
     pub other: Vsn,
-    /// What is done, in this order.
+    /// The instructions, in order.
     pub instructions: Vec<LowLevel>,
-    /// Modules that stay on the old library though no instruction names them.
+    /// Modules that stay on the old library although no instruction names them.
     pub keep: Vec<ModuleName>,
 }
 
 impl RelupFile {
-    /// Returns the scripts that the text of a `relup.toml` describes. `path` is only shown in errors.
+    /// Parses a `relup.toml`. `path` is only shown in errors.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its place: an instruction that is not a low-level one among them.
+    /// The first mistake, with its place. An instruction that is not low-level is a mistake too.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         read_file(text).map_err(|fault| DocError::new(path, text, &fault))
     }
 
-    /// Returns the script for another release, going up from it or down to it.
+    /// Returns the script for an upgrade from another release or a downgrade to it.
     pub fn entry(&self, mode: Mode, other: &Vsn) -> Option<&RelupEntry> {
         let entries = match mode {
             Mode::Up => &self.up,
@@ -69,8 +70,8 @@ impl RelupFile {
 }
 
 impl From<Relup> for RelupEntry {
-    /// Takes over what the appups said. The reasons are left behind, and what an `update` did with a supervisor is
-    /// found again: the code change of a supervisor asks its init.
+    /// Takes over the translated appups, without their reasons. The kind of an `update` is lost;
+    /// the code change of a supervisor calls its init in any case.
     fn from(relup: Relup) -> Self {
         let other = match relup.mode {
             Mode::Up => relup.from,
@@ -108,7 +109,7 @@ fn read_entry(node: Node<'_>, key: &str) -> Result<RelupEntry, Fault> {
     })
 }
 
-/// OTP: a restart that stands elsewhere is an `illegal_instruction_after_point_of_no_return`.
+/// OTP: a restart elsewhere is an `illegal_instruction_after_point_of_no_return`.
 fn read_instructions(node: Node<'_>) -> Result<Vec<LowLevel>, Fault> {
     let at = node.clone();
     let instructions = read::list(read_instruction)(node)?;
@@ -139,7 +140,8 @@ fn read_instruction(node: Node<'_>) -> Result<LowLevel, Fault> {
     }
 }
 
-/// Returns a call of `application` as the instruction that it was printed from. OTP: both are the same term.
+/// Converts a call of `application` back into the instruction that it was printed from. In OTP,
+/// both are the same term.
 fn generated(call: Apply) -> LowLevel {
     let app = |at: usize| call.args.get(at)?.as_str().and_then(|name| AppName::new(name).ok());
     let start_type = || {

@@ -1,4 +1,4 @@
-//! A relup as other programs read it: the answer of `relctl plan FROM TO --window group --json`.
+//! The JSON form of a relup, as printed by `relctl plan FROM TO --window group --json`.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ fn low(instruction: &LowLevel) -> Value {
     }
 }
 
-/// OTP's default, where no purge word is written.
+/// OTP's default where no purge method is written.
 fn or_brutal(method: Option<PurgeMethod>) -> PurgeMethod {
     method.unwrap_or(PurgeMethod::Brutal)
 }
@@ -76,7 +76,8 @@ fn suspend(suspend: &Suspend) -> Value {
     }
 }
 
-/// A written call of `application` has the same form as a generated one: in OTP they are the same term.
+/// A hand-written call of `application` has the same form as a generated one: in OTP both are the
+/// same term.
 fn apply(call: &Apply) -> Value {
     let Apply { module, function, args, .. } = call;
     let start_type = |word: &Value| StartType::WORDS.iter().any(|(name, _)| word == name);

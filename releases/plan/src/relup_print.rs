@@ -1,4 +1,4 @@
-//! Prints relups as numbered lists that a person understands, in the words in which a script is printed.
+//! Prints relups as numbered lists for people, in the same notation as scripts.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Returns what a rollback can do about an instruction.
+/// Returns how a rollback treats an instruction.
 fn mark(instruction: &LowLevel) -> Mark {
     match instruction {
         LowLevel::Apply(call) => call.mark(),

@@ -1,4 +1,5 @@
-//! `schema.json`: what the modules of an app read and write. The packer writes it from what the library says.
+//! `schema.json`: the types that the modules of an app read and write. The packer writes it from
+//! the descriptions in the library.
 
 use std::collections::BTreeMap;
 
@@ -9,54 +10,57 @@ use crate::doc_error::DocError;
 use crate::name::ModuleName;
 use crate::read::Fault;
 
-/// The schemas of one app version. A module that is not in it, or says nothing, is compared by hand.
+/// The schemas of one app version. A module without a schema must be compared by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Schemas {
     /// The app's modules.
     pub modules: BTreeMap<ModuleName, ModuleSchema>,
 }
 
-/// What is known of one module.
+/// The description of one module.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModuleSchema {
-    /// OTP's word for its behaviour; `task` for a home-brewed process.
+    /// OTP's name for its behaviour; `task` for a process without an OTP behaviour.
     pub behaviour: String,
-    /// What it says about itself, if anything.
+    /// The types of its interface, if it describes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<Interface>,
 }
 
-/// What a module says about itself: JSON schemas of what it reads and writes. What it leaves out is unknown.
+/// The interface of a module: JSON schemas of the types that it reads and writes. A missing schema
+/// means unknown.
 ///
-/// A type may be written in another form than it is read in: serde's `default` makes a field of what is read optional.
+/// The written form of a type may differ from the read form: serde's `default` makes a field
+/// optional in the read form.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interface {
     /// The state of its processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Value>,
-    /// Fields of an older state that it means to lose, each by its place, as the SDK's `GenServer::DROPPED` spells them.
+    /// Fields of an older state that may be lost, each by its place, in the notation of the SDK's
+    /// `GenServer::DROPPED`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// The start argument, as it is read.
+    /// The start argument, in the form that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Value>,
-    /// Requests that want a reply, as they are read.
+    /// Requests that expect a reply, in the form that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Value>,
-    /// The reply to them, as it is written.
+    /// The reply, in the form that is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
-    /// Requests without reply, as they are read.
+    /// Requests without a reply, in the form that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cast: Option<Value>,
-    /// Any other message, as it is read.
+    /// All other messages, in the form that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Value>,
-    /// The other form of these five, by their names, where it differs: of the reply as it is read, of the others as they
-    /// are written.
+    /// The opposite form of these five, by name, if it differs: the read form of the reply, the
+    /// written form of the others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, Value>,
-    /// What the init of a supervisor answers.
+    /// The result of a supervisor's init.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<SupervisorSpec>,
 }
@@ -64,34 +68,34 @@ pub struct Interface {
 /// OTP: `{SupFlags, [ChildSpec]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorSpec {
-    /// OTP's word for the strategy.
+    /// OTP's name for the strategy.
     pub strategy: String,
-    /// So many restarts in one period are too many.
+    /// The restart intensity: more restarts than this in one period are too many.
     pub intensity: u32,
     /// The period, in milliseconds.
     pub period_ms: u64,
-    /// Whether it ends with its significant children; absent: `never`.
+    /// Whether it shuts down with its significant children; absent: `never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_shutdown: Option<String>,
-    /// The children, in start order; of a `simple_one_for_one` supervisor the template.
+    /// The children in start order; for a `simple_one_for_one` supervisor, the template.
     pub children: Vec<ChildSpec>,
 }
 
 /// OTP: child spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildSpec {
-    /// Unique in its supervisor.
+    /// Unique within its supervisor.
     pub id: Value,
     /// The callback module.
     pub module: String,
     /// The start argument.
     pub args: Value,
-    /// When it is restarted.
+    /// The restart type.
     pub restart: String,
-    /// Whether its end for good counts for the supervisor's own.
+    /// Whether its termination counts for the supervisor's automatic shutdown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub significant: bool,
-    /// How it is stopped.
+    /// The shutdown method.
     pub shutdown: Value,
     /// `worker` or `supervisor`.
     #[serde(rename = "type")]
@@ -99,10 +103,11 @@ pub struct ChildSpec {
 }
 
 impl Schemas {
-    /// Returns the schemas that the text of a `schema.json` describes. `path` is only shown in errors.
+    /// Returns the schemas that the text of a `schema.json` describes. `path` is only shown in
+    /// errors.
     ///
     /// # Errors
-    /// It is no JSON, or of another shape, with the place.
+    /// The text is no JSON or has an unexpected shape; the error has the place.
     pub fn parse(path: &str, text: &str) -> Result<Self, DocError> {
         serde_json::from_str(text).map_err(|error| {
             let at = place(text, error.line(), error.column());
@@ -118,7 +123,7 @@ impl Schemas {
     }
 }
 
-/// Returns the byte of a place that is given by line and column, both counted from 1.
+/// Returns the byte offset of a line and column, both counted from 1.
 fn place(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     before + column.saturating_sub(1)

@@ -1,24 +1,28 @@
-//! What the release handler carries out for one release upgrade: one window, in an order that can be taken back.
+//! The script that the release handler executes for one release change: one window, ordered so that
+//! a failure can be rolled back.
 //!
 //! ```text
-//! restart_new_daemon                    only where the daemon's version changes
-//! load_object_code*                     everything of loading that can fail
-//! apply*                                those written before the point of no return; rename_child
-//! restart_application*                  its state is lost; stops before the loads, starts after them
-//! load*                                 staged, nobody sees them yet
+//! restart_new_daemon                    only if the daemon's version changes
+//! load_object_code*                     every part of loading that can fail
+//! apply*                                calls written before the point of no return; rename_child
+//! restart_application*                  loses its state; stops before the loads, starts after them
+//! load*                                 staged: no process runs the new code yet
 //! start_application* load_application*  apps that the release adds, beside the old code
 //! suspend                               all members at once
 //! code_change* apply* sync_nodes*       in the order of the translation
 //! SWITCH                                all staged code becomes current
-//! apply*                                starts of children, unless something is written before them that comes later
+//! apply*                                starts of children, unless a line written before them
+//!                                       runs after the resume
 //! resume                                all members at once
-//! stop* start* remove* purge* apply*    what ends something; what starts children or apps; calls written behind that
+//! stop* start* remove* purge* apply*    terminations; starts of children or apps; calls written
+//!                                       after one of these
 //! restart_daemon
 //! ```
 //!
-//! Unlike OTP, where a script suspends and resumes group by group and ends in a restart when something fails after its
-//! point of no return: here the switch comes after everything that can fail. Who asks for OTP's windows gets a script of
-//! several such parts, see [`Windows`](crate::Windows); the order above is that of each.
+//! Unlike OTP, where a script suspends and resumes group by group and restarts the node when a step
+//! after the point of no return fails, the switch comes after every step that can fail. A script
+//! with OTP's windows, see [`Windows`](crate::Windows), consists of several such sequences, each in
+//! the order above.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -35,54 +39,56 @@ use crate::warning::Warning;
 /// The script of one upgrade, downgrade or boot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Script {
-    /// The release that is left; `None` at boot.
+    /// The source release; `None` at boot.
     pub from: Option<Vsn>,
-    /// The release gone to.
+    /// The target release.
     pub to: Vsn,
-    /// Whose appups were used: up = those of the release gone to, down = those of the release that is left.
+    /// The release that owns the appups: the target release (up) or the source release (down).
     pub mode: Mode,
-    /// What is done, in order.
+    /// The steps, in the order of execution.
     pub steps: Vec<Step>,
-    /// What a person should know before.
+    /// Remarks to read before the upgrade.
     pub warnings: Vec<Warning>,
 }
 
 /// One step of a script.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
-    /// What is done.
+    /// The action.
     #[serde(flatten)]
     pub action: Action,
-    /// Who wants it.
+    /// The origin of the step.
     pub reason: Reason,
-    /// Whether it can be taken back.
+    /// Whether a rollback undoes the step.
     pub mark: Mark,
-    /// The window that it belongs to, counted from 1; `None` where the script is one window.
+    /// The window of the step, counted from 1; `None` if the script is one window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
-    /// What of its author's order is not kept, and what comes of that.
+    /// How the step's place differs from the author's order.
     #[serde(flatten)]
     pub order: Order,
-    /// The line of its window's part of the relup that asks for it.
+    /// The line of its window's part of the relup that asks for the step.
     #[serde(skip)]
     pub(crate) line: Option<usize>,
 }
 
-/// Where a step stands: the steps that it has changed places with, each in a few words, and what comes of its place.
+/// The steps that a step has changed places with, each as a short text, and the consequence.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Order {
-    /// It is written before these, and carried out after them.
+    /// Steps that are written after this one and executed before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub written_before: Vec<String>,
-    /// It is written behind these, and carried out before them.
+    /// Steps that are written before this one and executed after it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub written_behind: Vec<String>,
-    /// It starts a child after the resume: until then others miss it.
+    /// The step starts a child after the resume, so that resumed processes miss the child until
+    /// then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub child_missing: bool,
 }
 
-/// What a step does. The names are those of the instructions, see [`LowLevel`](crate::LowLevel).
+/// The action of a step. Its names are those of the instructions, see
+/// [`LowLevel`](crate::LowLevel).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Action {
@@ -103,12 +109,13 @@ pub enum Action {
         app: AppName,
         /// The library's version.
         vsn: Vsn,
-        /// No instruction names it: it moves because its library is replaced.
+        /// No instruction names the module: it is loaded because its library is replaced.
         implied: bool,
-        /// The purge words the author wrote. `pre` is brutal too where a `purge` was written before the load.
+        /// The purge methods that the author wrote. `pre` is also brutal if a `purge` is written
+        /// before the load.
         #[serde(flatten)]
         purge: PurgeWords,
-        /// What is left out of the states that no `change_code` converts.
+        /// State fields to drop where no `change_code` converts the state.
         #[serde(skip_serializing_if = "Dropped::is_empty")]
         dropped: Dropped,
     },
@@ -119,14 +126,14 @@ pub enum Action {
         /// How it is started.
         start_type: StartType,
     },
-    /// Makes an app known without starting it.
+    /// Loads an app without starting it.
     LoadApplication {
         /// The app.
         app: AppName,
     },
-    /// Brings all members to rest.
+    /// Suspends all members.
     Suspend {
-        /// What makes a process a member.
+        /// The modules that make a process a member.
         modules: Vec<Member>,
     },
     /// Converts the states of a module's members.
@@ -137,17 +144,17 @@ pub enum Action {
         app: AppName,
         /// The app's version that wrote the states.
         from: Vsn,
-        /// The app's version that is to read them.
+        /// The app's version that reads the states.
         to: Vsn,
-        /// Whether the newer code reads (up) or writes (down) the older form.
+        /// Whether the newer code reads (up) or writes (down) the older format.
         mode: Mode,
-        /// What is converted.
+        /// The kind of the conversion.
         change: MemberChange,
-        /// Handed to `change_code`.
+        /// Passed to `change_code`.
         extra: Value,
-        /// An apply stands before it, so that it cannot be converted before the gate.
+        /// A call is written before the conversion, so that it cannot happen before the gate.
         inside: bool,
-        /// What is left out of what `change_code_down` answers.
+        /// Fields to drop from the result of `change_code_down`.
         #[serde(skip_serializing_if = "Dropped::is_empty")]
         dropped: Dropped,
     },
@@ -155,26 +162,27 @@ pub enum Action {
     Apply(Apply),
     /// Waits for other nodes.
     SyncNodes {
-        /// Names the point.
+        /// The name of the synchronization point.
         id: Value,
         /// The nodes.
         with: SyncWith,
     },
-    /// Stops an app and starts it in its new version. Its state is lost, and a rollback starts the old version afresh.
+    /// Stops an app and starts it in its new version. Its state is lost. A rollback starts the old
+    /// version with a fresh state.
     RestartApplication {
         /// The app.
         app: AppName,
         /// How it is started.
         start_type: StartType,
     },
-    /// The point of no return: every staged module becomes current, at once.
+    /// The point of no return: all staged modules become current at once.
     Switch,
     /// Lets all members run again.
     Resume {
-        /// The modules whose users are resumed.
+        /// The modules; their users are resumed.
         modules: Vec<ModuleName>,
     },
-    /// Lets supervisors terminate the children that use the modules.
+    /// Makes supervisors terminate the children that use the modules.
     Stop {
         /// The modules.
         modules: Vec<ModuleName>,
@@ -189,12 +197,12 @@ pub enum Action {
         /// The app.
         app: AppName,
     },
-    /// Forgets an app that was stopped.
+    /// Unloads a stopped app.
     UnloadApplication {
         /// The app.
         app: AppName,
     },
-    /// Leaves a module without current code and purges it as its words say.
+    /// Leaves a module without current code and purges it with the purge methods of the step.
     Remove {
         /// The module.
         module: ModuleName,
@@ -206,26 +214,26 @@ pub enum Action {
         #[serde(flatten)]
         purge: PurgeWords,
     },
-    /// Ends what is still in old code of the modules. Only written ones: what a load leaves behind is purged as the load's
-    /// own words say.
+    /// Terminates the processes that still run old code of the modules. Only for purges that the
+    /// author wrote: code that a load makes old is purged with the purge methods of the load.
     Purge {
         /// The modules.
         modules: Vec<ModuleName>,
     },
     /// Restarts into the new daemon first.
     RestartNewDaemon,
-    /// Restarts when all is done.
+    /// Restarts after all other steps.
     RestartDaemon,
 }
 
-/// A module whose users are suspended.
+/// A module and the suspension of its users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// The module.
     pub module: ModuleName,
-    /// How long each user may take to come to rest.
+    /// The time limit for the suspension of each user.
     pub timeout: Timeout,
-    /// Why they are suspended.
+    /// The reason for the suspension.
     pub change: MemberChange,
 }
 
@@ -237,34 +245,35 @@ pub enum MemberChange {
     Soft,
     /// Their states go through `change_code`.
     Advanced,
-    /// They are supervisors: `init` is asked again, children stay.
+    /// They are supervisors: `init` is called again, children stay.
     Supervisor,
     /// They are terminated after the switch.
     Stop,
 }
 
-/// What a rollback can do about a step.
+/// How a rollback treats a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// It is undone.
+    /// Undone.
     Undone,
-    /// It is not: the call names no undo, and none is known.
+    /// Not undone: the call names no undo, and none is known.
     NoUndo,
-    /// The app runs again, in its old version, without its state.
+    /// The app runs again in its old version, without its state.
     StateLost,
-    /// Nothing. Such steps come after the switch only.
+    /// Not undone. Such steps come after the switch only.
     Irreversible,
-    /// It is undone until the switch. Its brutal purge comes after that and ends whoever runs old code then, for good.
+    /// Undone until the switch. After it, the brutal purge terminates the processes that run old
+    /// code, which cannot be undone.
     Kills,
-    /// It starts or calls something after the switch; where it fails, the node goes back by a downgrade.
+    /// The step starts or calls something after the switch. If it fails, the node is downgraded.
     TakenBack,
     /// The node restarts.
     Restarts,
 }
 
 impl Action {
-    /// Returns the instruction's own name.
+    /// Returns the name of the instruction.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::LoadObjectCode { .. } => "load_object_code",
@@ -289,7 +298,7 @@ impl Action {
         }
     }
 
-    /// Returns what a rollback can do about the step.
+    /// Returns how a rollback treats the step.
     pub fn mark(&self) -> Mark {
         match self {
             Self::Apply(call) => call.mark(),
@@ -327,17 +336,17 @@ impl Step {
 }
 
 impl Script {
-    /// Returns the number of the first switch among the steps, counted from 0.
+    /// Returns the index of the first switch.
     pub fn switch(&self) -> Option<usize> {
         self.steps.iter().position(|step| step.action == Action::Switch)
     }
 
-    /// Whether a module gets other code.
+    /// Returns whether the script loads the module.
     pub fn loads(&self, wanted: &ModuleName) -> bool {
         self.steps.iter().any(|step| matches!(&step.action, Action::Load { module, .. } if module == wanted))
     }
 
-    /// Returns what is left out of states, by module.
+    /// Returns the dropped state fields, by module.
     pub fn dropped(&self) -> impl Iterator<Item = (&ModuleName, &Dropped)> {
         let dropped = self.steps.iter().filter_map(|step| match &step.action {
             Action::Load { module, dropped, .. } | Action::CodeChange { module, dropped, .. } => {
@@ -348,7 +357,7 @@ impl Script {
         dropped.filter(|(_, dropped)| !dropped.is_empty())
     }
 
-    /// Returns the steps window by window. Most scripts have one.
+    /// Returns the steps window by window. Most scripts have one window.
     pub fn windows(&self) -> impl Iterator<Item = &[Step]> {
         self.steps.chunk_by(|one, next| one.window == next.window)
     }

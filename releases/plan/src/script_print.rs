@@ -1,4 +1,4 @@
-//! Prints a script as a numbered list that a person understands.
+//! Prints a script as a numbered list for people.
 
 use std::fmt;
 
@@ -32,7 +32,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// Prints what is done, who wants it, what of its author's order is not kept, and what a rollback cannot do about it.
+/// Prints an action with its origin, the differences from the author's order, and the limits of a
+/// rollback.
 pub(crate) struct Reasoned<'a, T> {
     pub(crate) what: &'a T,
     pub(crate) reason: &'a Reason,
@@ -52,7 +53,7 @@ impl<T: fmt::Display> fmt::Display for Reasoned<'_, T> {
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// So many steps are named.
+        /// The maximum number of named steps.
         const NAMED: usize = 3;
         f.write_str(if self.child_missing { "; its child is missing from the resume on" } else { "" })?;
         for (word, steps) in [("before", &self.written_before), ("behind", &self.written_behind)] {
@@ -150,7 +151,7 @@ impl<T: fmt::Display> fmt::Display for Names<'_, T> {
     }
 }
 
-/// Prints the purge words that were written.
+/// Prints the written purge methods.
 pub(crate) struct Words(pub(crate) PurgeWords);
 
 impl fmt::Display for Words {

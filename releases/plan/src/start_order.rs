@@ -1,7 +1,8 @@
-//! The order in which the apps of a release start; also the order of their appups in a script.
+//! The start order of a release's apps, which is also the order of their appups in a script.
 //!
-//! OTP: systools, sorting of applications. An app goes out when all apps that it uses or includes are out; those that are
-//! not are put in front of it, the used ones before the included ones, each in the order of the release file.
+//! OTP: systools, sorting of applications. An app is emitted once all apps that it uses or includes
+//! are emitted. Needed apps that are not emitted yet are put in front of it, used apps before
+//! included ones, each in the order of the release file.
 
 use crate::error::PlanError;
 use crate::name::AppName;
@@ -20,7 +21,7 @@ pub(crate) fn start_order(apps: &[ReleaseApp]) -> Result<Vec<AppName>, PlanError
     }
 }
 
-/// What must be out before an app.
+/// The apps that must be emitted before an app.
 #[derive(Debug)]
 struct Needs<'a> {
     app: &'a ReleaseApp,
@@ -39,9 +40,11 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// Returns what an app uses, where an app included elsewhere stands for the one that starts it.
+/// Returns the apps that an app uses. An app included elsewhere is replaced by the app that starts
+/// it.
 ///
-/// OTP goes through the list while it changes it, so that the order in which an app.toml names apps can matter.
+/// OTP modifies the list while iterating over it, so that the order of names in an app.toml can
+/// matter.
 fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
     let top = top(app.name(), apps);
     let named = &app.docs.app.applications;
@@ -49,7 +52,7 @@ fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
     for name in named {
         let starter = self::top(name, apps);
         if name == top {
-            // An included app may say that it uses the one that includes it.
+            // An included app may list the including app as used.
             uses = without(uses, [top]);
         } else if starter != name && uses.contains(&starter) {
             uses = without(uses, [name]);
@@ -72,7 +75,7 @@ pub(crate) fn top<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName 
     top
 }
 
-/// The apps that are not out yet, and what became of the others.
+/// The apps that are not emitted yet, and the results for the others.
 #[derive(Debug, Default)]
 struct Sorting<'a> {
     queue: Vec<Needs<'a>>,
@@ -103,12 +106,13 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Takes those of the named apps out of the queue that are still in it; returns them, and those that are nowhere.
+    /// Takes the named apps that are still in the queue out of it; returns them, and the names that
+    /// are in no list.
     fn take(&mut self, user: &AppName, names: &[&'a AppName]) -> (Vec<Needs<'a>>, Vec<&'a AppName>) {
         let (mut taken, mut missing) = (Vec::new(), Vec::new());
         for name in names.iter().copied() {
             match self.queue.iter().position(|needs| needs.app.name() == name) {
-                // Whoever includes the user starts it, and so comes after it.
+                // An app that includes the user starts it and therefore comes after it.
                 Some(at) if !self.queue[at].app.included.contains(user) => {
                     self.note_circle(user, at);
                     taken.push(self.queue.remove(at));
@@ -120,7 +124,8 @@ impl<'a> Sorting<'a> {
         (taken, missing)
     }
 
-    /// Notes the first circle there is: what an app needs waits for that app, as does all that waits in between.
+    /// Records the first cycle: an app is needed that itself waits for the user, as do the waiting
+    /// apps in between.
     fn note_circle(&mut self, user: &AppName, needed: usize) {
         let waits = |needs: &&Needs<'a>| self.visited.contains(&needs.app.name());
         if self.circular.is_empty() && waits(&&self.queue[needed]) {
@@ -129,7 +134,8 @@ impl<'a> Sorting<'a> {
         }
     }
 
-    /// Puts an app and before it what it needs in front of the queue, less what waits for the app itself.
+    /// Puts an app, preceded by the apps that it needs, in front of the queue, except apps that
+    /// already wait for it.
     fn put_in_front(&mut self, first: Vec<Needs<'a>>, next: Needs<'a>) {
         let waits = |needs: &Needs<'a>| self.visited.contains(&needs.app.name());
         let before = first.into_iter().filter(|needs| !waits(needs)).chain([next]);

@@ -1,4 +1,4 @@
-//! Which states move to another version of their module, and what becomes of them on the way.
+//! Finds the states that move to another version of their module, and how they are carried over.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::script::{Action, MemberChange};
 use crate::version::Vsn;
 use crate::warning::Warning;
 
-/// The modules whose processes take their states to another version, as far as both versions
-/// describe them.
+/// The modules with processes that take their states to another version, if both versions describe
+/// the state.
 #[derive(Debug)]
 pub(crate) struct States<'a>(BTreeMap<&'a ModuleName, State<'a>>);
 
@@ -27,10 +27,10 @@ struct State<'a> {
 }
 
 impl<'a> States<'a> {
-    /// Looks at the states of a relup.
+    /// Compares the states of a relup.
     ///
     /// # Errors
-    /// [`PlanError::StateMoved`] for the first that may lose a place which was renamed or moved.
+    /// [`PlanError::StateMoved`] for the first state that may lose a renamed or moved place.
     pub(crate) fn of(facts: &Facts<'a>, mode: Mode) -> Result<Self, PlanError> {
         let is_restart = |instruction: &LowLevel| {
             matches!(instruction, LowLevel::RestartDaemon | LowLevel::RestartNewDaemon)
@@ -43,7 +43,7 @@ impl<'a> States<'a> {
         states.0.iter().find_map(|(module, state)| state.moved(module)).map_or(Ok(states), Err)
     }
 
-    /// Notes in the step that brings states to another version what is left out of them.
+    /// Records the dropped fields in the step that brings states to another version.
     pub(crate) fn note(&self, action: &mut Action) {
         let (module, dropped, is_soft) = match action {
             Action::Load { module, dropped, .. } => (module, dropped, true),
@@ -55,7 +55,7 @@ impl<'a> States<'a> {
         }
     }
 
-    /// Returns what a person should know of states that the version gone to may not read.
+    /// Returns warnings about states that the target version may be unable to read.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = Warning> {
         let warning = |(module, state): (&&ModuleName, &State<'_>)| {
             let why = state.carried.unread();

@@ -1,24 +1,24 @@
-//! What can be wrong with one instruction, under OTP's names.
+//! Mistakes in an instruction, under OTP's names.
 
 use serde_json::Value;
 
 use crate::doc_error::DocError;
 
-/// What is wrong with an instruction of an appup.
+/// A mistake in an instruction of an appup.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{class}: {at}", class = class.as_str())]
 pub struct InstructionError {
-    /// OTP's name for it.
+    /// OTP's name for the mistake.
     pub class: Syntax,
-    /// The value that is wrong.
+    /// The wrong value.
     pub value: Value,
-    /// Where it stands, and what is allowed there.
+    /// The place of the mistake, with the allowed values.
     pub at: DocError,
 }
 
 macro_rules! syntax {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
-        /// OTP's names for what can be wrong with an instruction.
+        /// OTP's names for mistakes in an instruction.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Syntax {
             $($(#[$doc])* $variant,)*
@@ -70,6 +70,6 @@ syntax! {
     BadInstruction = "bad_instruction",
     /// `mnesia_backup`.
     NotYetImplemented = "not_yet_implemented",
-    /// A place of a draft that only a person can fill. OTP has no drafts.
+    /// A placeholder of a draft that a person must replace. OTP has no drafts.
     Todo = "todo",
 }

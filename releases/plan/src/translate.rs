@@ -1,6 +1,8 @@
-//! Second part of making a relup: scripts of written instructions become one script of low-level ones.
+//! Second part of making a relup: translates scripts of written instructions into one script of
+//! low-level instructions.
 //!
-//! OTP: systools_rc:translate_scripts. The passes and their order are OTP's, because of several mistakes the first counts:
+//! OTP: systools_rc:translate_scripts. The passes and their order are OTP's, because only the first
+//! of several mistakes is reported:
 //!
 //! ```text
 //! split        each script at its point of no return; load_object_code moves before it
@@ -28,7 +30,7 @@ use crate::relup::Line;
 use crate::script::MemberChange;
 use crate::version::Vsn;
 
-/// The translated script, and what its instructions no longer tell.
+/// The translated script, with data that its instructions do not contain.
 #[derive(Debug)]
 pub(crate) struct Translated {
     pub(crate) lines: Vec<Line>,
@@ -89,7 +91,7 @@ fn syntax(lines: Vec<Line<Written>>) -> Result<Vec<Line<Instruction>>, PlanError
     lines.into_iter().map(checked).collect()
 }
 
-/// Drops the outer enum; the split let nothing but low-level instructions into a before part.
+/// Drops the outer enum; the split allows only low-level instructions in a before part.
 fn low_level(lines: Vec<Line<Instruction>>) -> Vec<Line> {
     let low = |Line { instruction, reason }| match instruction {
         Instruction::Low(instruction) => Some(Line { instruction, reason }),
@@ -98,7 +100,8 @@ fn low_level(lines: Vec<Line<Instruction>>) -> Vec<Line> {
     lines.into_iter().filter_map(low).collect()
 }
 
-/// Checks what is written by hand: every load has its code, every suspend its resume, every stop its start.
+/// Checks hand-written instructions: every load has its code, every suspend its resume, every stop
+/// its start.
 fn consistent(before: &[Line], after: &[Line<Instruction>]) -> Result<(), PlanError> {
     let mut read = BTreeSet::new();
     for line in before {
@@ -137,7 +140,7 @@ fn nothing_left(
     if left.is_empty() { Ok(()) } else { Err(error(left)) }
 }
 
-/// Replaces the instructions about apps, and sorts the rest into those that take part in groups and others.
+/// Replaces the instructions about apps, and sorts the rest into members of groups and others.
 fn parts(pair: &Pair<'_>, after: Vec<Line<Instruction>>) -> Result<Vec<Line<Part>>, PlanError> {
     let mut parts = Vec::new();
     for Line { instruction, reason } in after {
@@ -198,7 +201,8 @@ fn stop_and_remove(app: &ReleaseApp) -> impl Iterator<Item = Part> {
     [stop].into_iter().chain(removes).chain([purge]).map(Part::Other)
 }
 
-/// Puts the library code that is needed before everything else: one instruction per library, at the place of its first.
+/// Puts the needed library code before everything else: one instruction per library, at the place
+/// of its first.
 fn locate(before: Vec<Line>, needed: Vec<Line<group::ObjectCode>>) -> Result<Vec<Line>, PlanError> {
     let (mut code, mut rest) = (Vec::new(), Vec::new());
     for Line { instruction, reason } in before {
@@ -226,7 +230,7 @@ fn locate(before: Vec<Line>, needed: Vec<Line<group::ObjectCode>>) -> Result<Vec
     Ok(lines)
 }
 
-/// Modules of a library that a script reads.
+/// The modules of a library that a script reads.
 #[derive(Debug)]
 struct Code {
     app: AppName,
@@ -235,8 +239,8 @@ struct Code {
     reason: Reason,
 }
 
-/// Makes one instruction of all that a script reads of an app. A module that is read several times keeps its last place,
-/// and one that an author wrote twice in a list stays there twice.
+/// Merges all reads of an app into one instruction. A module that is read several times keeps its
+/// last place; a module that an author wrote twice in one list stays there twice.
 fn library(all: Vec<Code>) -> Result<Line, PlanError> {
     let (app, vsn) = (all[0].app.clone(), all[0].vsn.clone());
     if let Some(other) = all.iter().rfind(|code| code.vsn != vsn) {
@@ -259,7 +263,7 @@ fn restarts(mode: Mode, before: Vec<Line>, after: Vec<Line>) -> Vec<Line> {
         after.into_iter().partition(|line| line.instruction == LowLevel::RestartDaemon);
     let (first, last) = match mode {
         Mode::Up => (new_daemon, daemon),
-        // Going down, the old daemon starts when everything else is as it left it.
+        // Going down, the old daemon starts after all other instructions.
         Mode::Down => (Vec::new(), new_daemon.into_iter().chain(daemon).collect()),
     };
     let once = |lines: Vec<Line>, instruction: LowLevel| {

@@ -1,4 +1,4 @@
-//! Versions, and what an appup entry says about them.
+//! Versions, and the version patterns of appup entries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::quote::Quoted;
 use crate::read::{self, Fault, Node};
 
-/// The longest version, in characters. It becomes part of the names of files.
+/// The longest version, in characters. Versions become part of file names.
 const LENGTH_MAX: usize = 100;
 
-/// Version of an app, of a release or of the daemon: a semantic version, written as a string everywhere.
+/// The version of an app, a release or the daemon: a semantic version, written as a string
+/// everywhere.
 ///
-/// Its order is never used to decide a direction: an appup says where one may go.
+/// The order of versions never decides a direction: the appups name the possible targets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Vsn(Version);
@@ -36,7 +37,7 @@ impl Vsn {
     }
 }
 
-/// The text is no semantic version.
+/// The text is not a semantic version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a version such as \"1.2.3\": {reason}")]
 pub struct VsnError {
@@ -81,16 +82,16 @@ impl fmt::Display for Vsn {
     }
 }
 
-/// Which versions an appup entry is for.
+/// The versions that an appup entry is for.
 ///
-/// Unlike OTP, where the other form is a regular expression over the text, a range is a semver requirement: versions
-/// are numbers here, and `1\.0|1` has surprised everybody.
+/// OTP's alternative to an exact version is a regular expression over the text. Unlike OTP, a range
+/// is a semver requirement: versions are numbers here, and the effect of `1\.0|1` is surprising.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VsnMatch {
-    /// This very version, build metadata included.
+    /// Exactly this version, including build metadata.
     Exact(Vsn),
-    /// Every version that satisfies the requirement, in cargo's sense: `1.2` is `^1.2`, and a pre-release needs a
-    /// requirement that names one.
+    /// Every version that satisfies the requirement in Cargo's sense: `1.2` means `^1.2`, and a
+    /// pre-release needs a requirement that names one.
     Requirement(VersionReq),
 }
 

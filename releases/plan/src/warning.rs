@@ -1,4 +1,4 @@
-//! What a person should know before an upgrade, though it stops nothing.
+//! Remarks to read before an upgrade. They do not prevent it.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -30,13 +30,14 @@ pub enum Warning {
         /// The daemon's version in the release gone to.
         to: Vsn,
     },
-    /// Legal in OTP without a word; file order decides what is loaded first.
+    /// OTP allows this without a warning; the order in the file decides which module is loaded
+    /// first.
     #[error("{} depend on each other: their order is that of the appups", Names(modules))]
     DependencyCycle {
         /// The modules, in this order.
         modules: Vec<ModuleName>,
     },
-    /// An update or removal of a module that does not run: legal in OTP, where nothing happens.
+    /// An update or removal of a module that does not run. OTP allows it and does nothing.
     #[error("{word} {module}: the release that is left has no such module, so there is nothing to do")]
     NothingToDo {
         /// The instruction.
@@ -44,7 +45,7 @@ pub enum Warning {
         /// The module.
         module: ModuleName,
     },
-    /// A module kept on purpose keeps its library.
+    /// A module kept on purpose keeps its library mapped.
     #[error(
         "module {module} is kept: library {app}-{vsn} stays mapped for it, and what it calls in there is the old code"
     )]
@@ -56,7 +57,7 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
-    /// A forgotten `delete_module`.
+    /// A missing `delete_module`.
     #[error(
         "module {module} is gone from {app} but no instruction deletes it: library {app}-{vsn} stays mapped"
     )]
@@ -68,7 +69,8 @@ pub enum Warning {
         /// The library's version.
         vsn: Vsn,
     },
-    /// One window can not keep both orders: a conversion comes before the switch, and what starts after it.
+    /// One window cannot keep both orders: the conversion comes before the switch, the start after
+    /// it.
     #[error(
         "apply {call} is written behind {start} and carried out before it, since it may prepare code_change {module}; \
          write it behind the update of {module}, or upgrade with --group-windows"
@@ -76,9 +78,9 @@ pub enum Warning {
     CallBeforeStart {
         /// The call.
         call: String,
-        /// What starts, as it is printed.
+        /// The start, as it is printed.
         start: String,
-        /// The module whose states are converted.
+        /// The converted module.
         module: ModuleName,
     },
     /// No code of the author converts a state that differs.
@@ -92,54 +94,54 @@ pub enum Warning {
     StateNotRead {
         /// The module.
         module: ModuleName,
-        /// The version left.
+        /// The source version.
         from: Vsn,
-        /// The version gone to.
+        /// The target version.
         to: Vsn,
-        /// Whose code could convert them.
+        /// The direction, which selects the code that could convert the states.
         mode: Mode,
-        /// What differs.
+        /// The differences.
         why: Vec<String>,
     },
-    /// A release that does badly could not be taken back.
+    /// A failing release could not be rolled back.
     #[error("there is no way back to {to}: {why}")]
     NoWayBack {
-        /// The release that is left.
+        /// The source release.
         to: Vsn,
-        /// Why there is no plan.
+        /// The reason why no plan exists.
         why: String,
     },
-    /// A state may not be read on the way back.
+    /// A state may be unreadable on the way back.
     #[error("on the way back to {to}: {problem}")]
     WayBack {
-        /// The release that is left.
+        /// The source release.
         to: Vsn,
-        /// A warning of that plan.
+        /// A warning of the plan for the way back.
         problem: String,
     },
-    /// What runs on although the release does not start it would be gone after a restart.
+    /// Apps that run although the release does not start them would be gone after a restart.
     #[error("a restart would not start what runs now: {}", reasons(apps))]
     NotRestarted {
-        /// The apps, each with why.
+        /// The apps, each with the reason.
         apps: Vec<(AppName, String)>,
     },
-    /// What was stopped by hand, or has ended, comes back with a restart.
+    /// Apps that were stopped by hand, or have ended, would run again after a restart.
     #[error("a restart would start what does not run now: {}", names(apps))]
     RestartStarts {
         /// The apps.
         apps: Vec<AppName>,
     },
-    /// A running app keeps the application module by which it was started.
+    /// A running app keeps the application module that started it.
     #[error("a restart would start {app} by {to}; {}", by(from.as_ref()))]
     OtherStart {
         /// The app.
         app: AppName,
-        /// The module by which it runs.
+        /// The module that started it.
         from: Option<ModuleName>,
-        /// The module by which it would be started.
+        /// The module that would start it.
         to: ModuleName,
     },
-    /// A running app does not go through start phases again.
+    /// A running app does not run start phases again.
     #[error("a restart would take {app} through its start phases {}, which no upgrade does", Names(phases))]
     StartPhases {
         /// The app.
@@ -147,16 +149,17 @@ pub enum Warning {
         /// The phases.
         phases: Vec<String>,
     },
-    /// Only a script starts these children: their supervisors begin anew without them.
+    /// Only a script starts these children: their supervisors would restart without them.
     #[error(
         "a restart would not start what only the script starts: {}; name it in the supervisor's init",
         children_of(children)
     )]
     UnnamedChildren {
-        /// The supervisors, as the script names them, each with the id of its child.
+        /// Pairs of the supervisor's name in the script and the child's id.
         children: Vec<(String, Value)>,
     },
-    /// A supervisor would not start. What it names may hang on its environment, so that this stops nothing.
+    /// A supervisor would not start. Its children may depend on its environment, so that this is
+    /// only a warning.
     #[error("{supervisor} of {app} names a child {child} that could not be started: {problem}")]
     UnfitChild {
         /// The supervisor's app.
@@ -165,7 +168,7 @@ pub enum Warning {
         supervisor: ModuleName,
         /// The child's id.
         child: Value,
-        /// What is wrong with it.
+        /// Why the child could not be started.
         problem: String,
     },
 }
@@ -178,7 +181,7 @@ const fn converter(mode: Mode) -> &'static str {
 }
 
 impl Warning {
-    /// Returns the warning's class, OTP's name where OTP has it.
+    /// Returns the warning's class, OTP's name if OTP has one.
     pub const fn class(&self) -> &'static str {
         match self {
             Self::BadVsn { .. } => "bad_vsn",
@@ -200,7 +203,7 @@ impl Warning {
         }
     }
 
-    /// Returns what the warning is about.
+    /// Returns the names and values in the warning's message.
     pub fn args(&self) -> Vec<Value> {
         match self {
             Self::BadVsn { app, version, appup } => vec![json!(app), json!(version), json!(appup)],

@@ -1,17 +1,18 @@
-//! The way back from an upgrade of which only the first windows were carried out.
+//! The way back after an upgrade that completed only its first windows.
 //!
-//! Once the members of a window were resumed, new code has answered callers: what it did is taken back by the script of
-//! the opposite direction. Of that the part is left that concerns what has moved:
+//! Once the members of a window are resumed, new code has answered callers. Its effects are undone
+//! by the script of the opposite direction, reduced to the steps for changed modules, apps and
+//! children:
 //!
-//! | step | stays if |
+//! | step | kept if |
 //! |---|---|
-//! | load, code_change, suspend, resume, stop, start, remove, purge | its module has moved |
-//! | load_object_code | a load of its library stays |
-//! | steps about an app | the app was started, stopped or restarted |
-//! | apply of a built-in module | a call was made about the same child of the same supervisor, or the same app |
-//! | other apply, sync_nodes | another step of its window stays that an instruction names |
+//! | load, code_change, suspend, resume, stop, start, remove, purge | its module has changed |
+//! | load_object_code | a load of its library is kept |
+//! | steps for an app | the app was started, stopped or restarted |
+//! | apply of a built-in module | a call was made for the same child of the same supervisor, or for the same app |
+//! | other apply, sync_nodes | its window keeps another step that an instruction names |
 //!
-//! A window of which nothing is left is left out.
+//! A window without steps is left out.
 
 use std::collections::BTreeSet;
 
@@ -21,17 +22,17 @@ use crate::apply::BuiltIn;
 use crate::name::{AppName, ModuleName};
 use crate::script::{Action, Script, Step};
 
-/// What some windows of a script change.
+/// The changes made by some windows of a script.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Moved {
     modules: BTreeSet<ModuleName>,
     apps: BTreeSet<AppName>,
-    /// Children, each as its supervisor is named and its id.
+    /// Children as pairs of the supervisor's name and the child's id.
     children: Vec<(String, Value)>,
 }
 
 impl Script {
-    /// Returns what its first windows change.
+    /// Returns the changes made by the script's first windows.
     pub fn moved(&self, windows: usize) -> Moved {
         let mut moved = Moved::default();
         for step in self.windows().take(windows).flatten() {
@@ -51,7 +52,7 @@ impl Script {
         moved
     }
 
-    /// Returns what of this script concerns that: the way back from windows that were carried out in the opposite
+    /// Returns the script reduced to these changes: the way back from windows of the opposite
     /// direction.
     pub fn about(&self, moved: &Moved) -> Self {
         let windows = self.windows().filter_map(|steps| moved.part(steps));
@@ -78,7 +79,7 @@ impl Moved {
         steps.iter().any(does_something).then_some(steps)
     }
 
-    /// Returns what of a step is about what has moved.
+    /// Returns the step reduced to the changes.
     fn narrowed(&self, step: &Step) -> Option<Step> {
         let mut step = step.clone();
         let stays = match &mut step.action {
@@ -106,7 +107,7 @@ impl Moved {
     }
 }
 
-/// Returns the app that a step starts, stops or makes known.
+/// Returns the app that a step starts, stops, loads or unloads.
 fn app(action: &Action) -> Option<AppName> {
     match action {
         Action::StartApplication { app, .. }
@@ -124,7 +125,7 @@ fn app(action: &Action) -> Option<AppName> {
     }
 }
 
-/// Returns the children that a call of a built-in module is about.
+/// Returns the children in a call of a built-in module.
 fn children(action: &Action) -> Vec<(String, Value)> {
     match built_in(action) {
         Some(BuiltIn::StartChild { supervisor, spec }) => {
@@ -156,7 +157,7 @@ fn loaded(step: &Step) -> Option<&AppName> {
     }
 }
 
-/// Returns whether a step calls something of which nobody here knows what it is about.
+/// Returns whether a step calls a function with unknown effects.
 fn is_foreign_call(action: &Action) -> bool {
     matches!(action, Action::Apply(_) | Action::SyncNodes { .. }) && built_in(action).is_none()
 }

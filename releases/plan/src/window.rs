@@ -1,18 +1,20 @@
-//! The window under construction: the parts of a script, each in its own order.
+//! A window under construction: the parts of a script, each in its own order.
 //!
-//! Where a call of an app's function goes, of those written behind the point of no return:
+//! The place of an app's call that is written after the point of no return:
 //!
-//! | what is written before it | what is written behind it | part |
+//! | a line before the call waits for the switch | a line after it is a conversion that it may prepare | place |
 //! |---|---|---|
-//! | nothing that waits for the switch | | inside the pause |
-//! | something that waits for the switch | a conversion that it may prepare | inside the pause |
-//! | something that waits for the switch | no such conversion | behind that, after the switch |
+//! | no | | inside the pause |
+//! | yes | yes | inside the pause |
+//! | yes | no | after that line, after the switch |
 //!
-//! A child starts before the members go on, so that nobody misses it; but not if something is written before its start
-//! that waits until they do: what ends may have its name, or what is called may have to come first.
+//! A child starts before the members are resumed, so that they do not miss it. It starts later if a
+//! line before its start waits until after the resume: a process to be terminated may hold its
+//! name, or the child may need an earlier call.
 //!
-//! A conversion never overtakes the call before it: it could read what is not there yet, and nobody would notice. A call
-//! that overtakes the start of a child that it needs fails, and everything is as before.
+//! A conversion never overtakes the call before it, because it could silently read data that the
+//! call has yet to prepare. A call that overtakes the start of a child that it needs fails, and the
+//! failure is rolled back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +31,7 @@ use crate::script::{Action, Mark, Member, MemberChange, Step};
 use crate::warning::Warning;
 use crate::windows::Part;
 
-/// The parts of a script, in the order in which they are carried out.
+/// The parts of a script, in the order of execution.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     first: Vec<Step>,
@@ -39,33 +41,34 @@ pub(crate) struct Window {
     staged: Vec<Step>,
     started: Vec<Step>,
     members: Vec<Member>,
-    /// Where in `members` each module is.
+    /// The index in `members` of each module.
     places: BTreeMap<ModuleName, usize>,
     inside: Vec<Step>,
-    /// A function is called inside.
+    /// A call runs inside the pause.
     calls_inside: bool,
-    /// The modules that are resumed, and by which line.
+    /// The resumed modules, each with the number of the line that resumes it.
     resumed: Vec<(ModuleName, usize)>,
-    /// Children that start before the members go on.
+    /// Starts of children before the resume.
     born: Vec<Step>,
     held: Vec<Step>,
     last: Vec<Step>,
     warnings: Vec<Warning>,
-    /// The number of the line that is put into its place.
+    /// The number of the current line.
     line: usize,
-    /// Who wants the members suspended and resumed.
+    /// The origin of the suspend and resume steps.
     reason: Reason,
-    /// The point of no return of the relup has passed.
+    /// The relup's point of no return has passed.
     passed: bool,
 }
 
 impl Window {
-    /// Returns an empty window. The point of no return of a relup is in its first.
+    /// Returns an empty window. The point of no return of a relup is in its first window.
     pub(crate) fn new(is_first: bool) -> Self {
         Self { passed: !is_first, ..Self::default() }
     }
 
-    /// One load_object_code per library: those that the relup reads, in its order, then the other replaced ones.
+    /// Adds one load_object_code per library: first those that the relup reads, in its order, then
+    /// the other replaced libraries.
     pub(crate) fn open_libraries(&mut self, facts: &Facts<'_>, part: &Part<'_>) -> Result<(), PlanError> {
         for line in &facts.relup.lines {
             if let LowLevel::LoadObjectCode { app, vsn, .. } = &line.instruction
@@ -96,7 +99,7 @@ impl Window {
         }
     }
 
-    /// Puts the first of these lines into the part where it belongs.
+    /// Puts the first of these lines into its part.
     pub(crate) fn put(&mut self, facts: &Facts<'_>, lines: &[Line]) -> Result<(), PlanError> {
         let Some((Line { instruction, reason }, behind)) = lines.split_first() else { return Ok(()) };
         self.line += 1;
@@ -167,7 +170,7 @@ impl Window {
         Ok(())
     }
 
-    /// Nobody uses a module that the release left does not have.
+    /// Skips modules that the source release does not have: no process uses them.
     fn suspend(&mut self, facts: &Facts<'_>, modules: &[Suspend], reason: &Reason) {
         let used = modules.iter().filter(|suspend| facts.old_owner(&suspend.module).is_some());
         let member = |Suspend { module, timeout }: &Suspend| Member {
@@ -178,7 +181,7 @@ impl Window {
         self.members(used.map(member), reason);
     }
 
-    /// Adds each member once; a time-out that somebody wrote replaces the default.
+    /// Adds each member once; an explicit time-out replaces the default.
     fn members(&mut self, members: impl Iterator<Item = Member>, reason: &Reason) {
         let mut members = members.peekable();
         if members.peek().is_some() {
@@ -221,7 +224,8 @@ impl Window {
         Ok(())
     }
 
-    /// What the built-in modules start or end waits for the switch; a child is renamed before its supervisor is updated.
+    /// Starts and terminations by built-in modules wait for the switch; a child is renamed before
+    /// its supervisor is updated.
     fn apply(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) {
         let mut step = self.step(Action::Apply(call.clone()), reason);
         let part = match (call.built_in().is_some(), self.passed) {
@@ -244,12 +248,14 @@ impl Window {
         part.push(step);
     }
 
-    /// Says whether a call of an app's function waits for the switch, behind what is written before it.
+    /// Returns whether a call of an app's function waits for the switch, after a step that is
+    /// written before it.
     fn waits(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) -> bool {
         let Some(prepared) = facts.prepared(call, reason, behind) else {
             return !(self.born.is_empty() && self.held.is_empty());
         };
-        // The step says what else it overtakes. A start of the same author it may need.
+        // The step itself lists the other steps that it overtakes. It may need a start written by
+        // the same author.
         let needed = |step: &&Step| step.mark == Mark::TakenBack && step.reason.shares_cause(reason);
         if let Some(start) = self.born.iter().chain(&self.held).rev().find(needed) {
             let (call, start) = (call.to_string(), start.action.to_string());
@@ -258,14 +264,15 @@ impl Window {
         false
     }
 
-    /// The users of a stopped module rest until they can be stopped: new code must not see their state.
+    /// The users of a stopped module stay suspended until they are stopped: new code must not see
+    /// their state.
     fn stop(&mut self, modules: &[ModuleName], reason: &Reason) {
         let (timeout, change) = (Timeout::Default, MemberChange::Stop);
         self.members(modules.iter().map(|module| Member { module: module.clone(), timeout, change }), reason);
         self.hold(Action::Stop { modules: modules.to_vec() }, reason);
     }
 
-    /// Removes what is not replaced. OTP: that a module is not loaded is no error.
+    /// Removes a module that is not replaced. OTP: it is no error if the module is not loaded.
     fn remove(&mut self, facts: &Facts<'_>, module: &ModuleName, purge: PurgeWords, reason: &Reason) {
         if let Some(owner) = facts.old_owner(module).filter(|_| !facts.is_loaded(module)) {
             let (app, vsn) = (owner.name().clone(), owner.version().clone());
@@ -273,7 +280,7 @@ impl Window {
         }
     }
 
-    /// Keeps the written purges only: a remove is followed by a purge as its own words say.
+    /// Keeps only purges that the author wrote: a remove has its own purge methods.
     fn purge(&mut self, facts: &Facts<'_>, modules: &[ModuleName], reason: &Reason) {
         let written =
             |module: &&ModuleName| !facts.is_part_of_remove(module) && !facts.is_purged_before_load(module);
@@ -291,7 +298,7 @@ impl Window {
         Step { line: Some(self.line), ..Step::new(action, reason.clone()) }
     }
 
-    /// Returns the steps of all parts, and what a person should know of them.
+    /// Returns the steps of all parts, and the warnings.
     pub(crate) fn done(self) -> (Vec<Step>, Vec<Warning>) {
         let Self {
             first,

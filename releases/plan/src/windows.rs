@@ -1,17 +1,22 @@
-//! Which instructions of a relup are carried out as one window.
+//! Cuts the instructions of a relup into windows.
 //!
-//! A window is what one gate is raised for and what becomes current at one switch. By default that is the whole release.
-//! By group it is what OTP suspends and resumes together: the instructions are cut before each suspend at which nobody is
-//! held. What stands between a resume and the next suspend belongs to the window before, but for what comes right
-//! before that suspend and prepares it: calls of functions, and of built-in modules that end or rename a child.
-//! A stop and its start, of modules or of an app, are never cut apart.
+//! A window has one gate and one switch. By default it covers the whole release. With windows by
+//! group, it covers the instructions that OTP suspends and resumes together: the instructions are
+//! cut before each suspend at which no process is suspended or stopped. Instructions between a
+//! resume and the next suspend belong to the earlier window. Instructions that directly precede the
+//! suspend and prepare it belong to the later window: calls of functions, and calls of built-in
+//! modules that end or rename a child. A stop and its start, of modules or of an app, are never
+//! separated.
 //!
-//! A library is one image for all modules of an app, but its modules move one by one. So:
+//! A library is one image for all modules of an app, but its modules are replaced one by one.
+//! Therefore:
 //!
-//! - Each window opens the libraries that it loads modules of; one that no instruction loads from is opened by the first.
-//! - The modules that no instruction names move with the first window that opens their library. The author has said
-//!   that nothing about them changes, and what is new in the others may need them.
-//! - Until the last window that names a module of an app, both of the app's images are in use.
+//! - Each window opens the libraries of the modules that it loads. The first window opens the
+//!   libraries that no instruction loads from.
+//! - The modules that no instruction names are loaded by the first window that opens their library.
+//!   The author declares them unchanged by not naming them, and new code of other modules may need
+//!   them.
+//! - Until the last window that names a module of an app, both images of the app are in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,26 +25,27 @@ use crate::instr::{Apply, LowLevel};
 use crate::name::{AppName, ModuleName};
 use crate::relup::Line;
 
-/// What of a release moves at once.
+/// The scope of one switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Windows {
-    /// Everything: one window, and an upgrade that fails has done nothing.
+    /// The whole release: one window, and a failed upgrade changes nothing.
     #[default]
     Release,
-    /// One group of modules after the other, as in OTP. What a window has done is taken back by a downgrade.
+    /// One group of modules after the other, as in OTP. Completed windows are undone by a
+    /// downgrade.
     Group,
 }
 
-/// The instructions of one window, and what is to be known about its libraries.
+/// The instructions of one window, and its use of libraries.
 #[derive(Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) lines: &'a [Line],
     pub(crate) is_first: bool,
-    /// The apps that an instruction of this window loads a module of.
+    /// The apps with a module that this window loads by an instruction.
     named: BTreeSet<&'a AppName>,
-    /// The apps that one of a window before it does.
+    /// The apps with a module that an earlier window loads by an instruction.
     before: BTreeSet<&'a AppName>,
-    /// The apps that one of any window does.
+    /// The apps with a module that any window loads by an instruction.
     anywhere: BTreeSet<&'a AppName>,
 }
 
@@ -49,7 +55,7 @@ impl Part<'_> {
         self.named.contains(app) || self.is_first && !self.anywhere.contains(app)
     }
 
-    /// Returns whether no window before it opens an app's library, and it does.
+    /// Returns whether this window is the first to open an app's library.
     pub(crate) fn opens_first(&self, app: &AppName) -> bool {
         self.opens(app) && !self.before.contains(app)
     }
@@ -82,11 +88,12 @@ fn loaded_apps<'a>(facts: &Facts<'a>, lines: &[Line]) -> BTreeSet<&'a AppName> {
     loaded.map(|owner| owner.name()).collect()
 }
 
-/// Cuts the instructions before each suspend at which nobody is held, but for the first.
+/// Cuts the instructions before each suspend, except the first, at which no process is suspended or
+/// stopped.
 fn cut(lines: &[Line]) -> Vec<&[Line]> {
     let completed = completed(lines);
     let (mut windows, mut begin, mut is_first) = (Vec::new(), 0, true);
-    // Up to where something is held that was begun before.
+    // The index up to which an instruction still has to be completed by a later one.
     let mut held = 0;
     for (at, line) in lines.iter().enumerate() {
         let is_cut = matches!(line.instruction, LowLevel::Suspend { .. }) && held <= at;
@@ -103,7 +110,7 @@ fn cut(lines: &[Line]) -> Vec<&[Line]> {
     windows
 }
 
-/// Something that one instruction begins and a later one completes.
+/// A state that one instruction begins and a later one completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Begun<'a> {
     Suspended(&'a ModuleName),
@@ -122,7 +129,7 @@ fn begun(instruction: &LowLevel) -> Vec<Begun<'_>> {
     }
 }
 
-/// Returns behind which instruction each thing is completed for the last time.
+/// Returns the index after the last instruction that completes each begun state.
 fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
     let mut completed = BTreeMap::new();
     for (at, line) in (1..).zip(lines) {
@@ -142,7 +149,7 @@ fn completed(lines: &[Line]) -> BTreeMap<Begun<'_>, usize> {
     completed
 }
 
-/// Returns whether an instruction prepares what comes after it, rather than completes what came before.
+/// Returns whether an instruction prepares the next window rather than completes the previous one.
 fn prepares(instruction: &LowLevel) -> bool {
     let prepares = |call: &Apply| match call.built_in() {
         Some(Ok(call)) => call.ends() || call.undo().is_some(),

@@ -1,46 +1,46 @@
-//! How a state is carried over that no code of its author converts.
+//! Carries over states that no code of the author converts.
 //!
-//! Going up, the newer version has to read all of it: a place that it does not know may be a
-//! forgotten rename. Going down, the older version cannot know what came after it, so both schemas
-//! decide:
+//! Going up, the newer version must read the whole state: an unknown place may be a forgotten
+//! rename. Going down, the older version cannot know the places that were added later, so that both
+//! schemas decide:
 //!
-//! | only the newer state has | only the older state has | |
+//! | only the newer state has | only the older state has | result |
 //! |---|---|---|
-//! | nothing | anything | it is read as it is |
-//! | some places | none, or what the newer version declares in DROPPED | these places are dropped |
-//! | some places | others | one may be the other, renamed or moved: it is not carried over |
+//! | nothing | anything | the state is read unchanged |
+//! | some places | none, or places that the newer version declares in DROPPED | the places of the newer state are dropped |
+//! | some places | other places | a place may be renamed or moved: the state is not carried over |
 //!
-//! Nothing is dropped where the schemas do not tell enough: where another value is spelled like one
-//! of these places, below shapes that look alike (an `untagged` enum) or lie over each other
-//! (`flatten`), in a type that holds itself, or where a type is another one altogether.
+//! No place is dropped where the schemas are not precise enough: where another value has the same
+//! path, below indistinguishable shapes (an `untagged` enum) or merged ones (`flatten`), in a
+//! recursive type, or where a type is replaced by another.
 
 use super::schema::{Difference, Differences, Kind, Unread, Verdict, compare};
 use crate::dropped::Dropped;
 use crate::instr::Mode;
 use crate::schemas::ModuleSchema;
 
-/// What becomes of the states of a module.
+/// How the states of a module are carried over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Carried {
-    /// What the version gone to reads otherwise than it was written, or not at all.
+    /// The differences in reading for the target version.
     pub(super) differences: Differences,
-    /// What is cut out before it reads.
+    /// Fields to drop before the target version reads the state.
     pub(crate) dropped: Dropped,
-    /// Why nothing is: places that may be the same.
+    /// Places that may be the same; they prevent dropping.
     pub(crate) moved: Option<Moved>,
 }
 
-/// Places that may be the same under another name, or elsewhere.
+/// Places that may be the same under another name or path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moved {
-    /// Those that only the version left has.
+    /// Those that only the source version has.
     pub(crate) left: Vec<String>,
-    /// Those that only the version gone to has.
+    /// Those that only the target version has.
     pub(crate) to: Vec<String>,
 }
 
-/// Compares the states of two versions of a module; `None` where a version does not describe its
-/// own.
+/// Compares the states of two versions of a module; `None` if a version does not describe its
+/// state.
 pub(crate) fn carried(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Option<Carried> {
     let (left, to) = (left.interface.as_ref()?, to.interface.as_ref()?);
     let differences = compare(left.state.as_ref()?, to.state.as_ref()?, Unread::Refused(&to.dropped));
@@ -52,14 +52,14 @@ pub(crate) fn carried(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Opt
 }
 
 impl Carried {
-    /// Returns what the version gone to may not read.
+    /// Returns the differences that the target version may be unable to read.
     pub(crate) fn unread(&self) -> Vec<String> {
         let unread = self.differences.0.iter().filter(|one| one.verdict == Verdict::NeedsCode);
         unread.map(|one| one.text.clone()).collect()
     }
 
-    /// Decides about the places that only the newer state has. It `declares` what of older ones it
-    /// means to lose.
+    /// Decides about the places that only the newer state has. `declares` are the older fields that
+    /// the newer version declares dropped.
     fn drop_added(&mut self, declares: &[String]) {
         let differences = &mut self.differences.0;
         let left: Vec<String> = differences.iter().filter_map(added).map(str::to_owned).collect();
@@ -82,7 +82,7 @@ impl Carried {
     }
 }
 
-/// Returns the place that is written, and neither read nor declared.
+/// Returns the place if it is written, but neither read nor declared.
 fn added(difference: &Difference) -> Option<&str> {
     match &difference.kind {
         Kind::Gone(place) if difference.verdict == Verdict::NeedsCode => Some(place),
@@ -90,7 +90,7 @@ fn added(difference: &Difference) -> Option<&str> {
     }
 }
 
-/// Returns the place that is read, and not written.
+/// Returns the place if it is read, but not written.
 fn missing(difference: &Difference) -> Option<&String> {
     match &difference.kind {
         Kind::New(place) => Some(place),

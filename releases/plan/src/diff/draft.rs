@@ -1,8 +1,8 @@
 //! Drafts of an appup's entries.
 //!
-//! The order is that of OTP's cookbook in both directions: new modules, the end or new name of children, states, supervisors
-//! (each with the start of its new children behind it), and last the modules that go. Modules without a line move with
-//! their library.
+//! The order is that of OTP's appup cookbook in both directions: new modules, terminations and
+//! renames of children, states, supervisors (each followed by the starts of its new children), and
+//! last the removed modules. Modules without a line are replaced with their library.
 
 use serde_json::{Value, json};
 
@@ -23,10 +23,10 @@ pub(super) struct Draft {
 /// An instruction, or a remark alone.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Why, for the one who reviews it.
+    /// The reason, for the reviewer.
     pub(super) note: Option<String>,
     pub(super) instruction: Option<Instruction>,
-    /// Whether the release changes for it: what an appup that is there has to have a line for.
+    /// Whether an existing appup needs a line for it.
     pub(super) is_needed: bool,
 }
 
@@ -77,7 +77,7 @@ impl Drafter<'_> {
         self.behaves_as(module, "supervisor")
     }
 
-    /// Whether a version says so, and none says otherwise.
+    /// Returns whether a version declares this behaviour and none declares another.
     fn behaves_as(&self, module: &ModuleName, behaviour: &str) -> bool {
         let mut known = [self.left, self.to].into_iter().filter_map(|app| app.schema(module)).peekable();
         known.peek().is_some() && known.all(|schema| schema.behaviour == behaviour)
@@ -108,7 +108,7 @@ impl Drafter<'_> {
         }
     }
 
-    /// Returns the place of what a conversion is given beside the state.
+    /// Returns the placeholder for the data that a conversion gets besides the state.
     fn extra(&self) -> Value {
         let (left, to) = (self.left.version(), self.to.version());
         todo_value(&match self.mode {
@@ -121,7 +121,7 @@ impl Drafter<'_> {
         })
     }
 
-    /// Returns the place of what nobody but a person can find out.
+    /// Returns the placeholder for a decision that only a person can make.
     fn comparison(&self) -> Value {
         let (left, to) = (self.left.version(), self.to.version());
         todo_value(&format!(
@@ -148,7 +148,8 @@ impl Drafter<'_> {
         }
     }
 
-    /// Returns the modules of the children that have an instruction of their own: they are loaded first going up.
+    /// Returns the modules of the children that have an instruction of their own: going up, they
+    /// are loaded first.
     fn deps(&self, draft: &Draft, module: &ModuleName) -> Vec<ModuleName> {
         let children =
             [self.left, self.to].into_iter().filter_map(|app| app.schema(module)).flat_map(child_modules);
@@ -185,7 +186,7 @@ impl Drafter<'_> {
         ids: &[&Value],
         note: Option<String>,
     ) {
-        // The template of a simple_one_for_one supervisor is no child.
+        // The template of a simple_one_for_one supervisor is not a child.
         if [self.left, self.to].into_iter().filter_map(|app| app.schema(supervisor)).any(is_simple) {
             return;
         }
@@ -196,7 +197,8 @@ impl Drafter<'_> {
         draft.needed(note, Instruction::Low(LowLevel::Apply(call)));
     }
 
-    /// Returns how the supervisor of a module is called: the name that the app registers, if it is the module's.
+    /// Returns the address of a supervisor in a call: its module's name if the app registers that
+    /// name.
     fn address(&self, supervisor: &ModuleName) -> Value {
         if self.left.registers(supervisor.as_str()) {
             return json!(supervisor);
@@ -230,7 +232,7 @@ impl Draft {
         self.needed(Some(note), Instruction::High(update));
     }
 
-    /// Returns the drafted instructions with which an appup that is there is compared.
+    /// Returns the drafted instructions that an existing appup is compared with.
     pub(super) fn needed_instructions(&self) -> impl Iterator<Item = &Instruction> {
         self.lines.iter().filter(|line| line.is_needed).filter_map(|line| line.instruction.as_ref())
     }
@@ -278,7 +280,7 @@ fn todo_value(what: &str) -> Value {
     Value::from(format!("{TODO}: {what}"))
 }
 
-/// Says which children change.
+/// Describes the changes of children.
 pub(super) fn shown(changes: &[ChildChange]) -> String {
     if changes.is_empty() {
         return "the flags of the supervisor or the order of its children changed".to_owned();

@@ -1,9 +1,9 @@
-//! What somebody has to look at before the upgrade.
+//! The points to check before an upgrade.
 
 use serde::Serialize;
 
 use super::draft::draft;
-use super::module::{Need, Spoken, need};
+use super::module::{InterfaceType, Need, need};
 use super::{App, PackedRelease, has_other_args};
 use crate::appup::{Entry, Written};
 use crate::behaviours::Behaviours;
@@ -11,22 +11,23 @@ use crate::instr::{Apply, Change, HighLevel, Instruction, LowLevel, Mode};
 use crate::name::{AppName, ModuleName};
 use crate::release::AppupFile;
 
-/// Something that a person has to look at.
+/// A point to check before an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A word for programs.
+    /// A keyword for programs.
     pub class: &'static str,
     /// The app.
     pub app: AppName,
     /// The module, if it is about one.
     pub module: Option<ModuleName>,
-    /// The way on which it counts: up to the second release, or back down to the first; none where it is about neither.
+    /// The direction: up to the second release, or back down to the first; `None` if it depends on
+    /// neither.
     pub direction: Option<Mode>,
-    /// What is wrong, and the remedy.
+    /// The problem and the remedy.
     pub message: String,
 }
 
-/// Apps that keep their version although their library is another one: a node refuses them.
+/// Reports apps with a changed library but an unchanged version: a node refuses them.
 pub(super) fn same_version<'a>(
     from: &'a PackedRelease,
     to: &'a PackedRelease,
@@ -44,7 +45,7 @@ pub(super) fn same_version<'a>(
     })
 }
 
-/// Apps that do not start when the release boots.
+/// Reports apps that do not start when the release boots.
 pub(super) fn not_bootable(
     to: &PackedRelease,
     behaviours: &Behaviours,
@@ -59,7 +60,8 @@ pub(super) fn not_bootable(
     })
 }
 
-/// The findings of all changed apps, older and newer version. The modules of the newer release are these.
+/// Returns the findings of all changed apps, given as pairs of older and newer version. The
+/// behaviours are those of the newer release.
 pub(super) fn of_changed<'a>(
     changed: &'a [(App<'a>, App<'a>)],
     behaviours: &'a Behaviours,
@@ -70,13 +72,13 @@ pub(super) fn of_changed<'a>(
         findings.appup();
         for mode in [Mode::Up, Mode::Down] {
             findings.direction = Some(mode);
-            findings.spoken(mode);
+            findings.interface(mode);
         }
         findings.found
     })
 }
 
-/// Returns whether the appup of a version says that the app is restarted.
+/// Returns whether the appup of a version restarts the app.
 pub(super) fn restarts(top: &App<'_>, base: &App<'_>, mode: Mode) -> bool {
     let AppupFile::Found(appup) = &top.0.docs.appup else { return false };
     let is = |instruction: &Instruction| matches!(instruction, Instruction::High(HighLevel::RestartApplication { app }) if app == top.name());
@@ -88,7 +90,7 @@ struct Findings<'a> {
     new: &'a App<'a>,
     all: &'a [(App<'a>, App<'a>)],
     behaviours: &'a Behaviours,
-    /// The way that is looked at.
+    /// The direction under examination.
     direction: Option<Mode>,
     found: Vec<Finding>,
 }
@@ -99,7 +101,7 @@ impl<'a> Findings<'a> {
         self.found.push(Finding { class, app, module, direction: self.direction, message });
     }
 
-    /// Returns the versions left and gone to.
+    /// Returns the source and the target version.
     const fn ends(&self, mode: Mode) -> (&'a App<'a>, &'a App<'a>) {
         match mode {
             Mode::Up => (self.old, self.new),
@@ -107,7 +109,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Compares the appup that is there with what would be drafted.
+    /// Compares the existing appup with the draft.
     fn appup(&mut self) {
         let new = self.new.version();
         match &self.new.0.docs.appup {
@@ -156,7 +158,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Looks for an instruction that does what a drafted one would.
+    /// Looks for an instruction equivalent to a drafted one.
     fn instruction(
         &mut self,
         entry: &Entry,
@@ -206,15 +208,16 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// What the version gone to does not take of the version left, or answers otherwise than its callers read.
-    fn spoken(&mut self, mode: Mode) {
+    /// Reports messages, start arguments and replies that are incompatible between the two
+    /// versions.
+    fn interface(&mut self, mode: Mode) {
         let (from, gone_to) = self.ends(mode);
         let (was, is) = (from.version(), gone_to.version());
         for module in self.new.modules() {
             let Some((left, to)) = from.schema(module).zip(gone_to.schema(module)) else { continue };
-            for spoken in Spoken::MESSAGES {
-                for why in spoken.not_read(left, to) {
-                    let word = spoken.word();
+            for kind in InterfaceType::MESSAGES {
+                for why in kind.not_read(left, to) {
+                    let word = kind.word();
                     let message = match mode {
                         Mode::Up => format!(
                             "{is} takes a {word} of {was} no more: {why}; go on reading the old form for one release"
@@ -227,11 +230,11 @@ impl<'a> Findings<'a> {
                     self.add("message_not_taken", Some(module), message);
                 }
             }
-            for why in Spoken::Reply.not_read(left, to) {
+            for why in InterfaceType::Reply.not_read(left, to) {
                 let message = format!("callers built with {was} do not read the replies of {is}: {why}");
                 self.add("reply_changed", Some(module), message);
             }
-            let args = Spoken::Args.not_read(left, to);
+            let args = InterfaceType::Args.not_read(left, to);
             if !args.is_empty() && !self.is_started_otherwise(module, mode) {
                 let message = format!(
                     "its start argument changed ({}), and no child spec that is known here did: supervisors start it with \
@@ -243,7 +246,8 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Whether some supervisor of the release gives the module another start argument than before.
+    /// Returns whether some supervisor of the release passes another start argument to the module
+    /// than before.
     fn is_started_otherwise(&self, module: &ModuleName, mode: Mode) -> bool {
         self.all.iter().any(|(old, new)| {
             let (from, gone_to) = if mode == Mode::Up { (old, new) } else { (new, old) };
@@ -292,7 +296,7 @@ fn good(entry: &Entry) -> impl Iterator<Item = &Instruction> {
     })
 }
 
-/// Whether an instruction names a module at all.
+/// Returns whether an instruction names a module.
 fn names(instruction: &Instruction, module: &ModuleName) -> bool {
     match instruction {
         Instruction::High(
@@ -307,13 +311,14 @@ fn names(instruction: &Instruction, module: &ModuleName) -> bool {
         Instruction::Low(LowLevel::CodeChange { modules, .. }) => {
             modules.iter().any(|change| change.module == *module)
         }
-        // Whoever restarts it all starts afresh.
+        // A restart of the daemon replaces all modules.
         Instruction::Low(LowLevel::RestartDaemon | LowLevel::RestartNewDaemon) => true,
         _ => false,
     }
 }
 
-/// Whether an instruction changes a module in the way that is wanted. What is done by hand is the author's.
+/// Returns whether an instruction changes a module as wanted. A low-level instruction always
+/// counts, because its author takes care of the change.
 fn does(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool {
     match (instruction, wanted) {
         (Instruction::High(HighLevel::Update { module: named, change, .. }), wanted) if named == module => {
@@ -330,8 +335,9 @@ fn does(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool
     }
 }
 
-/// Whether an instruction is about the same child in the same way. A new child may also be started with its own spec, and
-/// one that only looks renamed may go.
+/// Returns whether an instruction is an acceptable form of the wanted call for the same child. A
+/// new child may also be started with its own spec, and a child that only looks renamed may be
+/// deleted.
 fn is_about(instruction: &Instruction, wanted: &Apply) -> bool {
     let Instruction::Low(LowLevel::Apply(call)) = instruction else { return false };
     let is_same_child = call.args.get(1) == wanted.args.get(1);

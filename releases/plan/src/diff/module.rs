@@ -1,4 +1,4 @@
-//! One module on its way from one version to another, in one direction.
+//! One module between two versions, in one direction.
 
 use serde_json::Value;
 
@@ -8,24 +8,24 @@ use crate::instr::Mode;
 use crate::name::ModuleName;
 use crate::schemas::{ChildSpec, Interface, ModuleSchema, SupervisorSpec};
 
-/// What has to be done for the processes of a module that both versions have.
+/// The change needed for the processes of a module that both versions have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Need {
-    /// Nothing: what was written is read, or no process takes new code.
+    /// Nothing: the written state can be read, or no process changes its code.
     Nothing,
-    /// The state is read as it is, although it changed.
+    /// The state changed, but can be read without a conversion.
     Soft(Vec<String>),
-    /// Nothing but fields that the version gone to does not read: code has to leave them out.
+    /// Only fields that the target version does not read: code must leave them out.
     LeaveOut(Vec<String>),
-    /// Code has to make one state of the other.
+    /// Code must convert the state.
     Code(Vec<String>),
     /// The child specs or flags changed.
     Specs(Vec<ChildChange>),
-    /// A version says nothing about the module; why a person has to compare it.
+    /// A version does not describe the module; the reason why a person must compare it.
     ByHand(String),
 }
 
-/// A child whose spec comes, goes or changes with a supervisor's update.
+/// A child spec that is new, removed or changed in a supervisor's update.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ChildChange {
     pub(super) id: Value,
@@ -38,20 +38,20 @@ pub(super) struct ChildChange {
 pub(super) enum ChildChangeKind {
     Added,
     Removed,
-    /// It is gone, and an added one has its module and start argument: this is the added one's id.
+    /// The child is gone, and a new one has its module and start argument; the new child's id.
     Renamed(Value),
-    /// What of the spec differs.
+    /// The changed parts of the spec.
     Changed(Vec<&'static str>),
 }
 
-/// Returns what a module needs on its way.
+/// Returns the change that a module needs.
 pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
     if left.behaviour != to.behaviour {
         let (was, is) = (&left.behaviour, &to.behaviour);
         return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
     }
     match to.behaviour.as_str() {
-        // A manager's state is the SDK's own, and its handlers are modules of their own.
+        // A manager's state belongs to the SDK, and its handlers are separate modules.
         "gen_event" if left.interface.is_none() && to.interface.is_none() => Need::Nothing,
         "gen_server" | "gen_statem" | "gen_event" | "event_handler" | "application" => state(left, to, mode),
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
@@ -87,7 +87,7 @@ fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {
     }
 }
 
-/// Returns the children that differ, in the order of the version gone to, with those that are gone before them.
+/// Returns the changed children in the order of the target version, after the removed ones.
 fn children(left: &SupervisorSpec, to: &SupervisorSpec) -> Vec<ChildChange> {
     let absent =
         |from: &SupervisorSpec, child: &ChildSpec| !from.children.iter().any(|other| other.id == child.id);
@@ -132,7 +132,7 @@ fn parts(one: &ChildSpec, other: &ChildSpec) -> Vec<&'static str> {
     parts.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }
 
-/// Returns whether a supervisor has children of one kind only, which have no ids.
+/// Returns whether a supervisor is `simple_one_for_one`: its children have no ids.
 pub(super) fn is_simple(schema: &ModuleSchema) -> bool {
     let spec = schema.interface.as_ref().and_then(|interface| interface.supervisor.as_ref());
     spec.is_some_and(|spec| spec.strategy == "simple_one_for_one")
@@ -145,18 +145,18 @@ pub(super) fn child_modules(schema: &ModuleSchema) -> impl Iterator<Item = Modul
     children.iter().filter_map(|child| child.module.parse().ok())
 }
 
-/// What others say to a module, and it to them.
+/// A type of a module's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spoken {
+pub(super) enum InterfaceType {
     Args,
     Call,
     Cast,
     Info,
-    /// The other way round: written by the module, read by its callers.
+    /// The opposite direction: written by the module, read by its callers.
     Reply,
 }
 
-impl Spoken {
+impl InterfaceType {
     pub(super) const MESSAGES: [Self; 3] = [Self::Call, Self::Cast, Self::Info];
 
     pub(super) const fn word(self) -> &'static str {
@@ -169,8 +169,9 @@ impl Spoken {
         }
     }
 
-    /// Returns what keeps one side of the way from reading what the other has written, as far as both versions say what
-    /// they speak. The version left writes messages, which also wait; its callers read replies of the version gone to.
+    /// Returns why a reader cannot read the written type, as far as both versions describe it. The
+    /// source version writes messages, including those still in a mailbox; its callers read the
+    /// replies of the target version.
     pub(super) fn not_read(self, left: &ModuleSchema, to: &ModuleSchema) -> Vec<String> {
         let (writer, reader) = if self == Self::Reply { (to, left) } else { (left, to) };
         let (Some(written), Some(read)) = (self.form(writer, Form::Written), self.form(reader, Form::Read))
@@ -195,7 +196,7 @@ impl Spoken {
     }
 }
 
-/// As what a type crosses the boundary.
+/// The two forms of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Written,

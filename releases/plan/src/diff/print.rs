@@ -1,4 +1,4 @@
-//! Prints a comparison for people: what changes, what to look at, and the drafts.
+//! Prints a comparison for people: the changes, the findings and the drafts.
 
 use std::fmt;
 

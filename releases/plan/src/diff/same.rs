@@ -1,5 +1,5 @@
-//! Whether two schemas say the same, followed through their references: for what is not compared
-//! place by place.
+//! Compares two schemas for equality and follows their references, for schemas that are not
+//! compared place by place.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 
 use super::shape::{ANNOTATIONS, definition};
 
-/// Returns whether two schemas, each of its document, say the same.
+/// Returns whether two schemas are equal; each belongs to the document at the same index.
 pub(super) fn is_same(documents: [&Value; 2], one: &Value, other: &Value) -> bool {
     Same { documents, seen: BTreeSet::new() }.values(one, other)
 }
 
-/// Returns whether two schemas that are no mere `true` say the same.
+/// Returns whether two schemas that are objects are equal.
 pub(super) fn are_same(documents: [&Value; 2], one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     Same { documents, seen: BTreeSet::new() }.maps(one, other)
 }
 
 struct Same<'a> {
     documents: [&'a Value; 2],
-    /// The pairs of references that were followed already: a type may hold itself.
+    /// The pairs of references that were followed already, because types may be recursive.
     seen: BTreeSet<[String; 2]>,
 }
 
@@ -46,7 +46,7 @@ impl Same<'_> {
     fn keyword(&mut self, key: &str, one: &Value, other: &Value) -> bool {
         match (key, one, other) {
             ("$ref", Value::String(one), Value::String(other)) => self.references(one, other),
-            // Names of fields are no keywords.
+            // Names of fields are not keywords.
             ("properties" | "patternProperties", Value::Object(one), Value::Object(other)) => {
                 one.keys().eq(other.keys())
                     && one.values().zip(other.values()).all(|(one, other)| self.values(one, other))

@@ -1,27 +1,28 @@
-//! Comparing two schemas: can what was written by the one be read by the other?
+//! Compares two schemas: can the reader read every value that the writer writes?
 //!
-//! A schema is a JSON schema as `schemars` makes it from a type with serde's attributes. Both are looked at as *one of
-//! several shapes* (`shape.rs`); each shape that can be written has to be one that can be read:
+//! A schema is a JSON schema in the form that `schemars` generates for a type with serde's
+//! attributes. Each schema is treated as *one of several shapes* (`shape.rs`); each shape that can
+//! be written must be one that can be read:
 //!
-//! | of the writer | of the reader | |
+//! | writer | reader | result |
 //! |---|---|---|
-//! | field | the same field | compared in turn |
-//! | field | none | a state: gone, unless it is declared dropped; a message: skipped; either: needs code where unknown fields are denied |
+//! | field | the same field | compared recursively |
+//! | field | none | in a state: gone, unless declared dropped; in a message: skipped; in both: needs code if the reader denies unknown fields |
 //! | none | field with a default | additive |
-//! | none | field without | needs code |
+//! | none | field without a default | needs code |
 //! | variant | none | needs code |
 //! | none | variant | additive |
 //! | integer | integer of at least its range | the same, or additive |
 //! | any other difference | | needs code |
 //!
-//! A state of shapes that look alike (an `untagged` enum) needs code if anything of it changed, the order of its variants
-//! included: the reader takes the first that fits.
+//! A state with indistinguishable shapes (an `untagged` enum) needs code if any part of it changed,
+//! including the order of its variants, because the reader takes the first shape that fits.
 //!
-//! A keyword that is not known here has to be equal on both sides, and so has what serde lays over
-//! each other (`flatten`, a tag within): in doubt a person is asked.
+//! An unknown keyword must be equal on both sides, and so must the types that serde merges
+//! (`flatten`, an internal tag): in case of doubt, a person decides.
 //!
-//! Places are spelled as the SDK spells them, in the table at `GenServer::DROPPED`: what is printed here as gone can be
-//! declared there, and is what the SDK finds in the bytes.
+//! Places are written as in the SDK, in the table at `GenServer::DROPPED`: a place that is printed
+//! here as gone can be declared there, and is the place that the SDK finds in the bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
@@ -29,16 +30,17 @@ use std::ptr;
 use serde_json::{Map, Value};
 
 use super::same::{are_same, is_same};
-use super::shape::{ANNOTATIONS, Key, Shape, are_told_apart, shapes};
+use super::shape::{ANNOTATIONS, Key, Shape, are_distinguishable, shapes};
 
-/// What stands between two versions of a type.
+/// The result of comparing two versions of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
-    /// Nothing.
+    /// No difference.
     Same,
-    /// Nothing that has to be converted: what is new has a default, what is gone is declared dropped.
+    /// No difference that needs a conversion: new fields have a default, missing fields are
+    /// declared dropped.
     Additive,
-    /// What was written cannot be read without code of its own.
+    /// The written value cannot be read without a conversion.
     NeedsCode,
 }
 
@@ -46,24 +48,24 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Difference {
     pub(crate) verdict: Verdict,
-    /// Says what differs, for people.
+    /// Describes the difference, for people.
     pub(crate) text: String,
     pub(crate) kind: Kind,
 }
 
-/// What a difference says of places.
+/// The effect of a difference on places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// In a state: this one is written and not read. Where it is not declared, code has to leave it
-    /// out, and needs nothing to do so.
+    /// This place of a state is written but not read. If it is not declared, code must leave it
+    /// out; it needs no other data for that.
     Gone(String),
-    /// The same at every depth of a type that holds itself: these have no names.
+    /// A gone place at every depth of a recursive type: such places have no names.
     GoneBelow,
-    /// This one is read and not written.
+    /// This place is read but not written.
     New(String),
-    /// Of what lies there the places do not tell enough: anything may have come, gone or moved.
+    /// Places cannot describe the difference: anything below may be new, gone or moved.
     Hidden,
-    /// Nothing.
+    /// No effect.
     Other,
 }
 
@@ -84,7 +86,7 @@ impl Differences {
         self.0.push(Difference { verdict, text, kind });
     }
 
-    /// Returns the same without places: the bytes do not show which they are.
+    /// Returns the same differences without places, because the bytes do not show the places.
     fn hidden(mut self) -> Self {
         self.0.iter_mut().for_each(|difference| difference.kind = Kind::Hidden);
         self
@@ -95,16 +97,16 @@ impl Differences {
     }
 }
 
-/// How the reader treats fields that it does not know.
+/// How the reader treats unknown fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unread<'a> {
-    /// A state: every field has to be read, or stand in the reader's list of dropped ones.
+    /// A state: every field must be read or be in the reader's list of dropped fields.
     Refused(&'a [String]),
-    /// A message, an argument: they are skipped.
+    /// A message or an argument: they are skipped.
     Skipped,
 }
 
-/// Compares what is written by one schema with what is read by another.
+/// Compares the values that one schema writes with the values that another reads.
 pub(crate) fn compare(writer: &Value, reader: &Value, unread: Unread<'_>) -> Differences {
     let (open, kept) = (BTreeMap::new(), BTreeSet::new());
     let mut comparison = Comparison { writer, reader, unread, open, kept };
@@ -114,17 +116,18 @@ pub(crate) fn compare(writer: &Value, reader: &Value, unread: Unread<'_>) -> Dif
             difference.kind = Kind::Hidden;
         }
     }
-    // One place may stand for several: the items of a tuple, the fields that become a map's entries.
-    let mut told = BTreeSet::new();
-    all.0.retain(|difference| told.insert(difference.clone()));
+    // One place may stand for several: the items of a tuple, or fields that become entries of a
+    // map.
+    let mut seen = BTreeSet::new();
+    all.0.retain(|difference| seen.insert(difference.clone()));
     all
 }
 
-/// Any item of an array, as in the SDK.
+/// Any item of an array, in the SDK's notation.
 const ITEM: &str = "[]";
-/// Any entry of a map, as in the SDK.
+/// Any entry of a map, in the SDK's notation.
 const ENTRY: &str = "*";
-/// Any key of a map, as in the SDK.
+/// Any key of a map, in the SDK's notation.
 const KEY: &str = "?";
 
 struct Comparison<'a> {
@@ -132,13 +135,14 @@ struct Comparison<'a> {
     writer: &'a Value,
     reader: &'a Value,
     unread: Unread<'a>,
-    /// The pairs of shapes, by address, that are being compared: a type may hold itself. With the place where it does.
+    /// The pairs of shapes, by address, that are being compared, because types may be recursive.
+    /// Each with the place of its recursion.
     open: BTreeMap<[*const Map<String, Value>; 2], Option<String>>,
     /// The places that both have.
     kept: BTreeSet<String>,
 }
 
-/// Keywords that are compared by their meaning.
+/// Keywords with a comparison of their own.
 const KNOWN: [&str; 14] = [
     "type",
     "format",
@@ -164,7 +168,7 @@ impl<'a> Comparison<'a> {
             return Differences::default();
         }
         let all = self.several(&writers, &readers, path);
-        if are_told_apart(&writers) && are_told_apart(&readers) {
+        if are_distinguishable(&writers) && are_distinguishable(&readers) {
             return all;
         }
         let mut all = all.hidden();
@@ -204,7 +208,8 @@ impl<'a> Comparison<'a> {
         all
     }
 
-    /// Finds the shape that reads another one: of several that might, the one that comes nearest.
+    /// Compares with the shape that reads this one; if there are several, with the most similar
+    /// one.
     fn one_of(&mut self, shape: &Shape<'a>, readers: &[Shape<'a>], path: &str) -> Differences {
         let fitting = readers.iter().filter(|reader| reader.may_read(shape));
         let compared = fitting.map(|reader| self.shape(shape, reader, path)).collect::<Vec<_>>();
@@ -301,7 +306,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What may be in a map, or beside a struct's fields, under any key.
+    /// Compares the values under arbitrary keys, of a map or beside the fields of a struct.
     fn entries(
         &mut self,
         written: &'a Value,
@@ -325,7 +330,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// A field that the reader has no name for.
+    /// Describes a field that the reader does not have.
     fn unread(&self, field: String, reader: &Shape<'_>) -> Differences {
         let shown = place(&field);
         let denied = format!("{shown} is gone, and unknown fields are denied");
@@ -383,7 +388,7 @@ fn integers(writer: &Shape<'_>, reader: &Shape<'_>, path: &str, all: &mut Differ
     all.push(verdict, Kind::Other, format!("{} was {}, is {}", place(path), writer.name(), reader.name()));
 }
 
-/// The least and the greatest value; a 128-bit integer is only as good as none.
+/// The least and the greatest value; a 128-bit integer counts as unbounded.
 fn range(shape: &Shape<'_>) -> (i128, i128) {
     let (least, most) = match shape.get("format").and_then(Value::as_str) {
         Some("uint8") => (0, u8::MAX.into()),
@@ -403,7 +408,7 @@ fn range(shape: &Shape<'_>) -> (i128, i128) {
     )
 }
 
-/// Whether a name on the way to a place cannot be taken for something else.
+/// Returns whether a name in a path cannot be mistaken for another notation.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains('.') && ![ITEM, ENTRY, KEY].contains(&name)
 }

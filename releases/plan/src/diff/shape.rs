@@ -1,9 +1,9 @@
-//! The shapes that a JSON schema allows: an enum has one for each variant, an option has null for a
+//! The shapes that a JSON schema allows: an enum has one for each variant, an option has null as a
 //! second.
 
 use serde_json::{Map, Value};
 
-/// Keywords that say nothing about what can be read.
+/// Keywords without an effect on reading.
 pub(super) const ANNOTATIONS: [&str; 9] =
     ["$schema", "$defs", "$id", "title", "description", "default", "examples", "deprecated", "uniqueItems"];
 
@@ -11,20 +11,20 @@ pub(super) const ANNOTATIONS: [&str; 9] =
 #[derive(Debug, Clone)]
 pub(super) struct Shape<'a> {
     pub(super) map: Map<String, Value>,
-    /// The schema's own map, whose fields outlive this shape.
+    /// The map in the schema; its fields outlive this shape.
     pub(super) source: Option<&'a Map<String, Value>>,
     pub(super) key: Key,
 }
 
-/// What tells the shapes of one schema apart.
+/// The key that distinguishes the shapes of one schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Anything,
     Nothing,
-    /// Several schemas at once: what serde flattens, or tags within.
+    /// Several schemas merged by serde: `flatten` or an internal tag.
     Layers,
     Constant(String),
-    /// A variant with data: the object that has just this field, or this constant in it.
+    /// A variant with data: an object with exactly this field, or with this constant.
     Variant(String),
     Kind(String),
 }
@@ -36,7 +36,7 @@ pub(super) fn shapes<'a>(document: &'a Value, schema: &'a Value) -> Vec<Shape<'a
     found
 }
 
-/// How many references may lead to each other before a shape.
+/// The maximum number of references before a shape.
 const DEPTH_MAX: usize = 16;
 
 fn collect<'a>(document: &'a Value, schema: &'a Value, depth: usize, found: &mut Vec<Shape<'a>>) {
@@ -66,15 +66,15 @@ fn collect<'a>(document: &'a Value, schema: &'a Value, depth: usize, found: &mut
     }
 }
 
-/// Returns whether the bytes of a value show which of the shapes it has.
-pub(super) fn are_told_apart(shapes: &[Shape<'_>]) -> bool {
+/// Returns whether the bytes of a value show its shape.
+pub(super) fn are_distinguishable(shapes: &[Shape<'_>]) -> bool {
     let looks_like_another = |(at, shape): (usize, &Shape<'_>)| {
         shapes.iter().enumerate().any(|(other, one)| other != at && shape.may_read(one))
     };
     !shapes.iter().enumerate().any(looks_like_another)
 }
 
-/// Whether a schema has others laid over what it says itself.
+/// Returns whether a schema merges other schemas into its own.
 fn has_layers(map: &Map<String, Value>) -> bool {
     let said = map.keys().map(String::as_str).filter(|key| !ANNOTATIONS.contains(key));
     let (references, own): (Vec<_>, Vec<_>) = said.partition(|key| ["$ref", "oneOf", "anyOf"].contains(key));
@@ -126,11 +126,11 @@ impl<'a> Shape<'a> {
         self.key == Key::Anything && self.map.keys().all(|key| ANNOTATIONS.contains(&key.as_str()))
     }
 
-    /// Whether a shape of this key is read by this one at all.
+    /// Returns whether this shape can read the written one at all.
     pub(super) fn may_read(&self, written: &Self) -> bool {
         match (&self.key, &written.key) {
             (own, other) if own == other => true,
-            // A word is text, and every integer is a number.
+            // A constant is read as its type, and every integer as a number.
             (Key::Kind(kind), Key::Constant(_)) => written.kind() == kind,
             (Key::Kind(kind), Key::Kind(other)) => kind == "number" && other == "integer",
             (Key::Kind(kind), Key::Variant(_)) | (Key::Variant(_), Key::Kind(kind)) => kind == "object",
@@ -163,26 +163,26 @@ impl<'a> Shape<'a> {
         required.is_some_and(|names| names.iter().any(|required| required == name))
     }
 
-    /// The schema of fields without a name of their own: the values of a map, all of one type.
+    /// Returns the schema of values under arbitrary keys, which all have one type.
     pub(super) fn entries(&self) -> Option<&'a Value> {
         let by_pattern = self.get("patternProperties").and_then(Value::as_object);
         let of_numbers = by_pattern.and_then(|schemas| schemas.values().next());
         of_numbers.or_else(|| self.get("additionalProperties").filter(|_| !self.is_closed()))
     }
 
-    /// Whether other fields than its own are refused.
+    /// Returns whether unknown fields are refused.
     pub(super) fn is_closed(&self) -> bool {
         self.get("additionalProperties") == Some(&Value::Bool(false))
     }
 
-    /// How the keys of a map have to look that are no text.
+    /// Returns the patterns of map keys that are not arbitrary text.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &'a String> + use<'a> {
         self.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys)
     }
 
-    /// Whether it is a map with an enum's words for keys: such a schema lists them like fields,
-    /// each with the map's one type. (So does that of a struct which denies unknown fields and has
-    /// options of one type only; it is taken for a map.)
+    /// Returns whether it is a map with the variants of an enum as keys: such a schema lists them
+    /// like fields, each with the map's value type. A struct that denies unknown fields and has
+    /// only options of one type looks the same, and is treated as a map.
     pub(super) fn is_keyed_by_words(&self) -> bool {
         let mut values = self.properties().map(|(_, value)| value);
         let Some(first) = values.next() else { return false };
@@ -196,7 +196,7 @@ impl<'a> Shape<'a> {
         self.get("prefixItems").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the name of the variant that it is, if it is one.
+    /// Returns the name of the variant, if it is one.
     pub(super) fn variant(&self) -> Option<String> {
         match &self.key {
             Key::Constant(value) => Some(value.trim_matches('"').to_owned()),
@@ -205,7 +205,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Says what it is, for people.
+    /// Returns a name for people.
     pub(super) fn name(&self) -> String {
         match &self.key {
             Key::Anything => "anything".to_owned(),
