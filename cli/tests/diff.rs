@@ -82,8 +82,8 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
         a.port: 9 -> 7
 
     findings
-      no_appup: a: 2.0.0 has no appup.toml: begin with the draft, or have it restarted by restart_application, which loses its state
-      message_not_taken up: a, m: 2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release
+      no_appup: a: 2.0.0 has no appup.toml; start from the draft, or use restart_application, which loses the state of the app
+      message_not_taken up: a, m: 2.0.0 no longer accepts a call of 1.0.0: `stop` is gone; keep reading the old form for one release
     "#);
     assert!(draft.starts_with("# A draft: ") && draft.ends_with("]\nexit 0"), "{draft}");
 }
@@ -111,8 +111,8 @@ fn programs_see_the_same_as_json() {
         "env": [], "modules": [], "draft": null,
     });
     let not_taken =
-        "2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release";
-    let no_appup = "2.0.0 has no appup.toml: begin with the draft, or have it restarted by restart_application, which loses its state";
+        "2.0.0 no longer accepts a call of 1.0.0: `stop` is gone; keep reading the old form for one release";
+    let no_appup = "2.0.0 has no appup.toml; start from the draft, or use restart_application, which loses the state of the app";
     assert_eq!(
         shown,
         json!({

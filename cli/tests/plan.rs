@@ -99,7 +99,7 @@ fn both_directions_group_by_group_are_numbered_lists() {
                  { sync_nodes = 'here', nodes = ['n1'] }, 'restart_daemon']\n";
     write(&folder, "to/lib/a-2.0.0/appup.toml", appup);
     assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r#"
-    up: error: no app of the release gone to has a module n
+    up: error: no app of the target release has a module n
     down from 2.0.0 to 1.0.0, group by group
       1. load_object_code a-1.0.0 [m]  -- appup of a
       2. point_of_no_return  -- the point of no return
@@ -109,7 +109,7 @@ fn both_directions_group_by_group_are_numbered_lists() {
       6. resume [m]  -- appup of a
       7. apply m:f("x")  -- appup of a; NOT UNDONE by a rollback
       8. stop [m]  -- appup of a; IRREVERSIBLE
-      9. start [m]  -- appup of a; a failure takes the upgrade back
+      9. start [m]  -- appup of a; a failure reverts the upgrade
      10. remove k  -- appup of a; IRREVERSIBLE
      11. purge [k]  -- appup of a; IRREVERSIBLE
      12. sync_nodes "here" with [n1]  -- appup of a
@@ -151,7 +151,7 @@ fn a_configuration_that_cannot_be_read_is_the_answer_of_both_directions() {
     check("to/releases/2.0.0/config.toml", "a = 1\n", ["error_reading", "error_reading"]);
     write(&folder, "to/releases/2.0.0/config.toml", "[a]\nport = nan\n");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases/2.0.0/config.toml:2:8: this number cannot be carried as data
+    ! error: to/releases/2.0.0/config.toml:2:8: this number cannot be represented as data
     !   2 | port = nan
     !     |        ^^^
     exit 1
@@ -162,7 +162,7 @@ fn a_configuration_that_cannot_be_read_is_the_answer_of_both_directions() {
 fn a_restart_of_the_daemon_can_be_asked_for_where_a_relup_is_made() {
     let folder = releases();
     let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);
-    assert!(up.contains("  4. restart_daemon  -- a restart was asked for; the node RESTARTS\n"), "{up}");
+    assert!(up.contains("  4. restart_daemon  -- a restart was requested; the node RESTARTS\n"), "{up}");
     assert_snapshot!(plan(folder.path(), &["--restart-daemon"]), @r"
     ! error: --restart-daemon is for --relup and --window group; an upgrade has --mode restart
     exit 2

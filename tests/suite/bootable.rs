@@ -94,9 +94,9 @@ fn a_release_whose_app_is_started_by_a_missing_module_or_by_no_application_is_re
         &[(METER, START, &start("ghost"))],
         "meter cannot start: its library has no module ghost",
     );
-    let gen_server = "meter cannot start: its start module meter is a gen_server and no application";
+    let gen_server = "meter cannot start: its start module meter is a gen_server, not an application";
     check_not_bootable(&node, &[(METER, START, &start("meter"))], gen_server);
-    let supervisor = "meter cannot start: its start module meter_sup is a supervisor and no application";
+    let supervisor = "meter cannot start: its start module meter_sup is a supervisor, not an application";
     check_not_bootable(&node, &[(METER, START, &start("meter_sup"))], supervisor);
     // One module of another app is a library's too, and not its own.
     check_not_bootable(
@@ -199,17 +199,17 @@ fn check_lost(changes: &[Change<'_>], words: &str) {
 fn what_a_restart_would_not_start_is_told_before_and_after_an_upgrade() {
     for start_type in ["load", "none"] {
         let typed = format!("version = \"1.1.0\"\ntype = \"{start_type}\"");
-        let words = format!("a restart would not start what runs now: meter (its type is {start_type})");
+        let words = format!("a restart would not start these running apps: meter (its type is {start_type})");
         check_lost(&[(RELEASE, PERMANENT, &typed)], &words);
     }
-    let no_start = "a restart would not start what runs now: meter (its app.toml names no start)";
+    let no_start = "a restart would not start these running apps: meter (its app.toml names no start)";
     check_lost(&[(METER, &format!("{START}\n"), "")], no_start);
     // Who includes an app starts it, and this one does not.
     let included = "included_applications = [\"meter\"]\nstart";
     let needs = "applications = [\"counter\"]\nstart";
     check_lost(
         &[(COUNTER, "start", included), (METER, "start", needs)],
-        "a restart would not start what runs now: meter (counter includes it)",
+        "a restart would not start these running apps: meter (counter includes it)",
     );
 }
 
@@ -219,10 +219,10 @@ fn what_a_restart_would_start_otherwise_or_again_is_told() {
     let phases = format!("{START}\nstart_phases = [{{ name = \"go\" }}]");
     let (_scratch, tarball) = plant(&[(METER, START, &phases)]);
     node.ok(&["unpack", &tarball]);
-    let told = "a restart would take meter through its start phases [go], which no upgrade does";
+    let told = "a restart would run the start phases [go] of meter, which no upgrade runs";
     check_warned(&node, told);
     node.ok(&["app", "stop", "meter"]);
-    let told = "a restart would start what does not run now: meter";
+    let told = "a restart would start apps that do not run now: meter";
     check_warned(&node, told);
 }
 
@@ -256,7 +256,7 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_told_with_its_step() {
         [("counter", "gen_server"), ("counter_sup", "supervisor"), ("counter_app", "application")]
     {
         let article = if word == "application" { "an" } else { "a" };
-        let words = format!("module {module} is {article} {word}, and a call runs a task");
+        let words = format!("module {module} is {article} {word}, but apply needs a task");
         let changes = [(appup, "instructions = [", &*call(&format!("{module}:go")))];
         check_found(&changes, &words);
         check_refused(&node, &changes, &LIVE, &words);
@@ -264,7 +264,7 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_told_with_its_step() {
     // The node would go down with the app.
     let supervisor = "change = \"supervisor\" }, # ";
     let changes = [(appup, "change = { advanced = { interval_ms = 250 } } },", supervisor)];
-    let words = "module counter is a gen_server, and change = \"supervisor\" is for a supervisor";
+    let words = "module counter is a gen_server, but change = \"supervisor\" needs a supervisor";
     check_found(&changes, words);
     check_refused(&node, &changes, &LIVE, words);
 }

@@ -42,7 +42,7 @@ fn r3_a_call_behind_what_starts_finds_it_in_one_window_and_in_several_and_the_pl
         let steps = ["switch", "supervisor:start_child(", "yard_calls:find(\"yard_dock\")"];
         assert_in_order(&dry, &steps);
         let step = dry.lines().find(|line| line.contains("yard_calls:find")).expect("it is a step");
-        assert_contains(step, &["; a failure takes the upgrade back"]);
+        assert_contains(step, &["; a failure reverts the upgrade"]);
         let worker = node.pid("yard", "a");
         node.ok(&["cast", &worker, "7"]);
         let report = node.report(&upgrade);
@@ -93,8 +93,8 @@ fn r3_what_a_window_does_in_another_order_stands_with_the_step_and_in_a_warning(
         &dry,
         &[
             "start_child(\"yard\", { id = \"dock\", module = \"yard_dock\" })  -- appup of yard; its child is missing from \
-             the resume on; written before restart_application shed permanent, apply yard_calls:find(\"yard_dock\"), code_change yard_log;",
-            "warning: apply yard_calls:find(\"yard_dock\") is written behind apply supervisor:start_child(",
+             the resume until this step; written before restart_application shed permanent, apply yard_calls:find(\"yard_dock\"), code_change yard_log;",
+            "warning: apply yard_calls:find(\"yard_dock\") is written after apply supervisor:start_child(",
             "upgrade with --group-windows",
         ],
     );
@@ -150,7 +150,7 @@ fn w4_a_child_that_starts_is_there_when_the_members_go_on_though_its_start_waits
     assert_in_order(&dry, &["switch", "id = \"bell\"", "id = \"extra\"", "resume [", "terminate_child"]);
     // What is written behind an end comes after it, and the plan says what that means.
     let fresh = dry.lines().find(|line| line.contains("restart_child(\"yard\", \"fresh\")")).expect("a step");
-    assert_contains(fresh, &["its child is missing from the resume on"]);
+    assert_contains(fresh, &["its child is missing from the resume until this step"]);
 
     let report = upgraded_while_ringing(&node, &tarball);
     assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");

@@ -135,7 +135,7 @@ fn i8_a_draft_is_refused_until_somebody_has_filled_it_and_can_be_planned_then() 
     assert_eq!(Diff::of(&node, &from, &to).classes()[0], "wrong_instruction");
 
     let text = fs::read_to_string(&draft).expect("the draft was written");
-    let todo = text.find("\"TODO: what").expect("the interval is for a person to say");
+    let todo = text.find("\"TODO: extra data").expect("the interval is for a person to say");
     let end = todo + 1 + text[todo + 1..].find('"').expect("a string ends") + 1;
     fs::write(&appup, format!("{}{{ interval_ms = 250 }}{}", &text[..todo], &text[end..]))
         .expect("it is ours");

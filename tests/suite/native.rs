@@ -333,7 +333,7 @@ fn s93_modules_of_one_image_move_with_the_one_that_is_named_and_the_check_says_s
 fn s93_a_module_that_is_kept_calls_the_old_image_past_the_node_and_the_check_says_so() {
     let entry = "keep = [\"shed_tank\"]\ninstructions = [{ load_module = \"shed_pump\" }]";
     let (node, check) = shed_moved_by(entry);
-    let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped for it, and what it calls in there is the old code";
+    let kept = "module shed_tank is kept: library shed-1.0.0 stays mapped, and its calls into that library run old code";
     assert!(check.contains(kept), "{check}");
     assert_eq!((stroke(&node, "pump"), stroke(&node, "tank")), (1 + 2, 1));
     assert_eq!((&*current(&node, "shed_tank"), node.mapped().len()), ("1.0.0", 3));

@@ -173,7 +173,7 @@ fn r2_a_renamed_field_is_refused_on_the_way_up_before_anything_happens_with_both
     let planned = node.ok(&["plan", &release("link-1.0.0"), &release("link-1.2.0")]).stdout;
     let both = "`made` is gone, and not declared in DROPPED; `total` is new and has no default";
     assert!(
-        planned.contains("warning: module link 1.2.0 may not read") && planned.contains(both),
+        planned.contains("warning: module link 1.2.0 may be unable to read") && planned.contains(both),
         "{planned}"
     );
     node.ok(&["unpack", &release("link-1.2.0")]);

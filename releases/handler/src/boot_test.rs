@@ -80,7 +80,7 @@ fn a_release_that_could_not_boot_is_refused_on_every_road() {
         &starts("\"counter\"\nenv"),
         (
             "not_an_application",
-            "shop cannot start: its start module counter is a gen_server and no application",
+            "shop cannot start: its start module counter is a gen_server, not an application",
         ),
     );
     check_refused(
@@ -126,25 +126,26 @@ fn what_a_restart_would_not_bring_back_is_a_warning() {
     check_warned(&[], |_| (), &[]);
     for start_type in ["load", "none"] {
         let typed = format!("daemon = \"1.0.0\"\n[[app]]\ntype = \"{start_type}\"\n");
-        let message = format!("a restart would not start what runs now: shop (its type is {start_type})");
+        let message =
+            format!("a restart would not start these running apps: shop (its type is {start_type})");
         check_warned(&[("daemon = \"1.0.0\"\n[[app]]\n", &typed)], |_| (), &[&message]);
     }
-    let no_start = "a restart would not start what runs now: shop (its app.toml names no start)";
+    let no_start = "a restart would not start these running apps: shop (its app.toml names no start)";
     check_warned(&[("start = \"counter_app\"\n", "")], |_| (), &[no_start]);
-    let phases = "a restart would take shop through its start phases [go], which no upgrade does";
+    let phases = "a restart would run the start phases [go] of shop, which no upgrade runs";
     check_warned(&[("env =", "start_phases = [{ name = \"go\" }]\nenv =")], |_| (), &[phases]);
     let stopped = |node: &mut Fake| node.world.running_apps.clear();
-    check_warned(&[], stopped, &["a restart would start what does not run now: shop"]);
+    check_warned(&[], stopped, &["a restart would start apps that do not run now: shop"]);
 }
 
 #[test]
 fn a_step_that_does_not_fit_its_module_is_told_once_with_its_number() {
     let call = format!("{UPDATE}, {{ apply = \"counter:ghost\" }}");
     let (_site, mut handler, _) = shop(&call, &[]);
-    let message = "apply counter:ghost(): module counter is a gen_server, and a call runs a task";
+    let message = "apply counter:ghost(): module counter is a gen_server, but apply needs a task";
     told(&handler.refuses(&vsn(1)), &[("bad_script", message)]);
     handler.node_mut().behaviours = behaviours("task");
     told(&handler.refuses(&vsn(1)), &[("call", "counter:ghost() would fail: unknown variant `ghost`")]);
     let (_site, mut handler, _) = shop("{ update = \"counter\", change = \"supervisor\" }", &[]);
-    told(&handler.refuses(&vsn(1)), &[("bad_script", "change = \"supervisor\" is for a supervisor")]);
+    told(&handler.refuses(&vsn(1)), &[("bad_script", "change = \"supervisor\" needs a supervisor")]);
 }

@@ -642,7 +642,7 @@ fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
     assert_eq!(handler.check_install(&vsn(1), options()).unwrap().warnings, [""; 0]);
     handler.goes(&targets[1], Outcome::Installed);
     let warnings = handler.check_install(&vsn(2), options()).unwrap().warnings;
-    let expected = "counter 0.1.2 takes a call of 0.1.1 no more: `stop` is gone; go on reading the old form for one release";
+    let expected = "counter 0.1.2 no longer accepts a call of 0.1.1: `stop` is gone; keep reading the old form for one release";
     assert_eq!(warnings, [expected]);
 }
 
@@ -655,5 +655,5 @@ fn a_module_that_keeps_its_code_takes_all_messages_that_it_took() {
     handler.goes(&site.pack(1, &both_ways(1, "{ update = \"counter\" }")), Outcome::Installed);
     handler.unpacks(&site.pack(2, &kept));
     let warnings = handler.check_install(&vsn(2), options()).unwrap().warnings;
-    assert!(!warnings.iter().any(|warning| warning.contains("no more")), "{warnings:?}");
+    assert!(!warnings.iter().any(|warning| warning.contains("no longer accepts")), "{warnings:?}");
 }

@@ -145,8 +145,7 @@ fn print_entry(printer: &mut Printer, header: &str, key: &str, entry: &Entry) {
 fn todo(node: &Node<'_>, place: &str) -> Option<Bad> {
     match node.get_ref() {
         DeValue::String(text) if text.starts_with(TODO) => {
-            let message =
-                format!("{place}: somebody has to write here what belongs in place of {:?}", Quoted(text));
+            let message = format!("{place}: replace the placeholder {:?}", Quoted(text));
             Some(Bad { class: Syntax::Todo, value: text.as_ref().into(), fault: Fault::at(node, message) })
         }
         DeValue::Array(items) => items.iter().find_map(|item| todo(item, place)),

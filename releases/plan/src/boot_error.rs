@@ -11,7 +11,7 @@ use crate::rel::StartType;
 pub enum BootError {
     /// Its library does not have its start module.
     #[error(
-        "{app} cannot start: its library has no module {module}; name its application module as `start` in its app.toml"
+        "{app} cannot start: its library has no module {module}; set `start` in its app.toml to its application module"
     )]
     NoStartModule {
         /// The app.
@@ -21,7 +21,7 @@ pub enum BootError {
     },
     /// Its start module is not an application.
     #[error(
-        "{app} cannot start: its start module {module} is {} and no application; name its application module as `start` in \
+        "{app} cannot start: its start module {module} is {}, not an application; set `start` to its application module in \
          its app.toml",
         a(behaviour)
     )]
@@ -87,7 +87,7 @@ impl BootError {
 
 fn not_started(app: &AppName, needs: &AppName, start_type: StartType) -> String {
     if app == needs {
-        return "it needs itself; take it out of its own `applications`".to_owned();
+        return "it needs itself; remove it from its own `applications`".to_owned();
     }
     format!(
         "it needs {needs}, which the release does not start (its type is {start_type}); give {needs} a type that starts, or \

@@ -96,7 +96,7 @@ pub enum Rule {
         problem: String,
     },
     /// A restart is the first or the last step.
-    #[error("{word} stands amid other steps")]
+    #[error("{word} comes between other steps")]
     RestartAmid {
         /// The instruction.
         word: &'static str,

@@ -10,7 +10,7 @@ use crate::read::{Fault, Span};
 /// Prints as `path:line:column: message`, followed by the line and a caret below the mistake:
 ///
 /// ```text
-/// lib/counter-0.1.1/appup.toml:6:38: unknown word "sof", allowed are "soft", "supervisor" or { advanced = DATA }
+/// lib/counter-0.1.1/appup.toml:6:38: unknown word "sof"; allowed: "soft", "supervisor" or { advanced = DATA }
 ///   6 |   { update = "counter", change = "sof" },
 ///     |                                  ^^^^^
 /// ```

@@ -47,7 +47,7 @@ pub enum PlanError {
     },
     /// Apps that are in the release but not available when the start order needs them: used twice
     /// by one app, or included by an app that is itself included and used by the included one.
-    #[error("not to be found when the start order is made: {}", pairs(missing))]
+    #[error("needed earlier in the start order than available: {}", pairs(missing))]
     UnreachableApplications {
         /// Pairs of a needing app and the needed one.
         missing: Vec<(AppName, AppName)>,
@@ -106,7 +106,7 @@ pub enum PlanError {
         at: Box<DocError>,
     },
     /// An appup is stored with another app.
-    #[error("the appup of {app} says that it belongs to {named}")]
+    #[error("the appup of {app} names another app, {named}")]
     ForeignAppup {
         /// The app that has the appup.
         app: AppName,
@@ -154,7 +154,9 @@ pub enum PlanError {
         reason: Reason,
     },
     /// An instruction other than load_object_code and apply before a point of no return.
-    #[error("{reason}: {word} stands before point_of_no_return, where only load_object_code and apply may")]
+    #[error(
+        "{reason}: {word} comes before point_of_no_return, where only load_object_code and apply are allowed"
+    )]
     BadOpBeforePointOfNoReturn {
         /// The origin of the entry.
         reason: Reason,
@@ -165,7 +167,7 @@ pub enum PlanError {
     #[error(transparent)]
     Instruction(Box<InstructionError>),
     /// A load without a load_object_code for the module.
-    #[error("load {module} without a load_object_code of it")]
+    #[error("load {module} without a load_object_code for it")]
     NoObjectCode {
         /// The module.
         module: ModuleName,
@@ -201,7 +203,7 @@ pub enum PlanError {
         app: AppName,
     },
     /// An app to be removed is still in the release.
-    #[error("remove_application {app}, but the release gone to has it")]
+    #[error("remove_application {app}, but the target release has {app}")]
     RemovedApplicationPresent {
         /// The app.
         app: AppName,
@@ -221,13 +223,13 @@ pub enum PlanError {
         dependency: ModuleName,
     },
     /// A module that no app has.
-    #[error("no app of the release gone to has a module {module}")]
+    #[error("no app of the target release has a module {module}")]
     NoSuchModule {
         /// The module.
         module: ModuleName,
     },
     /// Two versions of one app are loaded.
-    #[error("{app} is to be loaded in two versions, {} and {}", vsns[0], vsns[1])]
+    #[error("two versions of {app} would be loaded, {} and {}", vsns[0], vsns[1])]
     ConflictingVersions {
         /// The app.
         app: AppName,
@@ -235,7 +237,9 @@ pub enum PlanError {
         vsns: [Vsn; 2],
     },
     /// Code of a library that the target release does not have, or that does not change.
-    #[error("load_object_code of {app}-{vsn}: the release gone to has no such library, or it runs already")]
+    #[error(
+        "load_object_code of {app}-{vsn}: the target release has no such library, or the library runs already"
+    )]
     BadLibVsn {
         /// The app.
         app: AppName,
@@ -245,9 +249,9 @@ pub enum PlanError {
     /// Dropping state fields is unsafe: a field of the newer version may be a renamed or moved
     /// field of the older version.
     #[error(
-        "cannot carry the states of module {module} from {from} down to {to} as they are: {} only in {from} and {} only in \
-         {to}, so that the one may be the other, renamed or moved; write {{ update = \"{module}\", change = {{ advanced = \
-         {{}} }} }} and convert them in change_code_down of {from}, or declare what {from} means to lose in its DROPPED",
+        "cannot carry the states of module {module} from {from} down to {to} unconverted: {} only in {from} and {} only in \
+         {to}, which may be a rename or a move; write {{ update = \"{module}\", change = {{ advanced = {{}} }} }} and \
+         convert them in change_code_down of {from}, or declare lost fields in the DROPPED of {from}",
         are(left),
         are(gone_to)
     )]

@@ -83,16 +83,14 @@ pub(crate) fn instruction(node: Node<'_>) -> Read<Instruction> {
 fn bare_word(node: Node<'_>) -> Read<LowLevel> {
     let word = read::string(node.clone()).map_err(|fault| bad(Syntax::BadInstruction, &node, fault))?;
     if word == "mnesia_backup" {
-        let fault = Fault::at(&node, "mnesia_backup does not exist here, nor in OTP");
+        let fault = Fault::at(&node, "mnesia_backup is not implemented, as in OTP");
         return Err(bad(Syntax::NotYetImplemented, &node, fault));
     }
     let known = WORDS.into_iter().find(|(name, _)| *name == word);
     known.map(|(_, instruction)| instruction).ok_or_else(|| {
         let words = WORDS.map(|(word, _)| word);
-        let fault = Fault::at(
-            &node,
-            format!("unknown instruction {:?}, allowed are {}", Quoted(&word), ticked(&words)),
-        );
+        let fault =
+            Fault::at(&node, format!("unknown instruction {:?}; allowed: {}", Quoted(&word), ticked(&words)));
         bad(Syntax::BadInstruction, &node, fault)
     })
 }
@@ -118,9 +116,9 @@ fn unknown(node: &Node<'_>, fields: &Fields<'_>) -> Fault {
     let words = ticked(&TABLES.map(|(word, _)| word));
     match fields.keys().next() {
         Some((key, span)) => {
-            Fault { span, message: format!("unknown instruction `{}`, allowed are {words}", Quoted(key)) }
+            Fault { span, message: format!("unknown instruction `{}`; allowed: {words}", Quoted(key)) }
         }
-        None => Fault::at(node, format!("an instruction is needed: {words}")),
+        None => Fault::at(node, format!("expected an instruction: {words}")),
     }
 }
 
@@ -326,15 +324,17 @@ fn change(node: Node<'_>) -> Read<Change> {
 }
 
 fn read_change(node: Node<'_>) -> Result<Change, Fault> {
-    let allowed = "allowed are \"soft\", \"supervisor\" or { advanced = DATA }";
+    let allowed = "\"soft\", \"supervisor\" or { advanced = DATA }";
     match node.get_ref() {
         DeValue::String(word) if word == "soft" => Ok(Change::Soft),
         DeValue::String(word) if word == "supervisor" => Ok(Change::Supervisor),
-        DeValue::String(word) => Err(Fault::at(&node, format!("unknown word {:?}, {allowed}", Quoted(word)))),
+        DeValue::String(word) => {
+            Err(Fault::at(&node, format!("unknown word {:?}; allowed: {allowed}", Quoted(word))))
+        }
         DeValue::Table(_) => {
             Fields::of(node, &["advanced"])?.required("advanced", read::data).map(Change::Advanced)
         }
-        _ => Err(Fault::at(&node, allowed)),
+        _ => Err(Fault::at(&node, format!("expected {allowed}"))),
     }
 }
 

@@ -82,7 +82,7 @@ impl Behaviours {
 
     fn misfit_supervisor(&self, module: &ModuleName) -> Option<String> {
         let word = self.unless(module, "supervisor")?;
-        Some(format!("module {module} is {}, and change = \"supervisor\" is for a supervisor", a(word)))
+        Some(format!("module {module} is {}, but change = \"supervisor\" needs a supervisor", a(word)))
     }
 
     /// Returns why a call or its undo cannot be made.
@@ -96,7 +96,7 @@ impl Behaviours {
             Some(built_in) => built_in.err(),
             None => {
                 let word = self.unless(&call.module, "task");
-                word.map(|word| format!("module {} is {}, and a call runs a task", call.module, a(word)))
+                word.map(|word| format!("module {} is {}, but apply needs a task", call.module, a(word)))
             }
         };
         problem.or_else(|| self.misfit_call(call.undo.as_deref()?))
@@ -107,11 +107,13 @@ impl Behaviours {
         let word = self.of(module)?;
         let wanted = match word {
             "supervisor" => "supervisor",
-            "application" => return Some(format!("module {module} is an application, which is no child")),
+            "application" => {
+                return Some(format!("module {module} is an application, which cannot be a child"));
+            }
             _ => "worker",
         };
         (kind != wanted)
-            .then(|| format!("module {module} is a {word}, and the spec of the child says {kind}"))
+            .then(|| format!("module {module} is a {word}, but the type in the child spec is {kind}"))
     }
 }
 

@@ -90,7 +90,7 @@ impl<'a> Fields<'a> {
         let key_name = Quoted(key.get_ref());
         let message = match allowed {
             [] => format!("key `{key_name}` has no meaning here"),
-            allowed => format!("unknown key `{key_name}`, allowed are {}", ticked(allowed)),
+            allowed => format!("unknown key `{key_name}`; allowed: {}", ticked(allowed)),
         };
         Err(Fault { span: key.span(), message })
     }
@@ -175,16 +175,14 @@ pub(crate) fn word<'a, T: Copy>(words: &[(&'static str, T)]) -> impl Fn(Node<'a>
         let text = string(node.clone())?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         let allowed = words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| {
-            Fault::at(&node, format!("unknown word {:?}, allowed are {allowed}", Quoted(&text)))
-        })
+        found.ok_or_else(|| Fault::at(&node, format!("unknown word {:?}; allowed: {allowed}", Quoted(&text))))
     }
 }
 
 /// Reads arbitrary data. Dates become strings; a number that JSON cannot represent (inf, nan,
 /// beyond 64 bits) is refused.
 pub(crate) fn data(node: Node<'_>) -> Result<Value, Fault> {
-    let beyond = Fault::at(&node, "this number cannot be carried as data");
+    let beyond = Fault::at(&node, "this number cannot be represented as data");
     Ok(match node.into_inner() {
         DeValue::String(text) => Value::String(text.into_owned()),
         DeValue::Boolean(yes) => Value::Bool(yes),

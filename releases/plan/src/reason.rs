@@ -116,7 +116,7 @@ impl fmt::Display for Cause {
             }
             Self::Replaced { app, from, to } => write!(f, "{app} goes from {from} to {to}"),
             Self::DaemonChanged => f.write_str("the releases name different daemons"),
-            Self::RestartAsked => f.write_str("a restart was asked for"),
+            Self::RestartAsked => f.write_str("a restart was requested"),
             Self::PointOfNoReturn => f.write_str("the point of no return"),
             Self::Boot => f.write_str("boot"),
         }

@@ -133,7 +133,7 @@ fn read_instruction(node: Node<'_>) -> Result<LowLevel, Fault> {
         Instruction::High(instruction) => {
             let word = instruction.word();
             let message = format!(
-                "`{word}` is for an appup; a relup has what it is translated to, as `relctl plan --relup` prints it"
+                "`{word}` is for an appup; a relup needs its translation, as printed by `relctl plan --relup`"
             );
             Err(Fault::at(&at, message))
         }

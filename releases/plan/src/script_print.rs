@@ -55,8 +55,12 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// The maximum number of named steps.
         const NAMED: usize = 3;
-        f.write_str(if self.child_missing { "; its child is missing from the resume on" } else { "" })?;
-        for (word, steps) in [("before", &self.written_before), ("behind", &self.written_behind)] {
+        f.write_str(if self.child_missing {
+            "; its child is missing from the resume until this step"
+        } else {
+            ""
+        })?;
+        for (word, steps) in [("before", &self.written_before), ("after", &self.written_behind)] {
             let named = &steps[..steps.len().min(NAMED)];
             if !named.is_empty() {
                 write!(f, "; written {word} {}", named.join(", "))?;
@@ -76,8 +80,8 @@ impl fmt::Display for Mark {
             Self::NoUndo => "NOT UNDONE by a rollback",
             Self::StateLost => "its state is LOST",
             Self::Irreversible => "IRREVERSIBLE",
-            Self::Kills => "a brutal purge KILLS who runs old code after the switch, IRREVERSIBLE",
-            Self::TakenBack => "a failure takes the upgrade back",
+            Self::Kills => "a brutal purge KILLS processes that run old code after the switch, IRREVERSIBLE",
+            Self::TakenBack => "a failure reverts the upgrade",
             Self::Restarts => "the node RESTARTS",
         })
     }

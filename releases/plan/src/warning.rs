@@ -13,7 +13,7 @@ use crate::version::Vsn;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// OTP: `bad_vsn`.
-    #[error("the appup of {app}-{version} says that it belongs to version {appup}")]
+    #[error("the appup of {app}-{version} names another version, {appup}")]
     BadVsn {
         /// The app.
         app: AppName,
@@ -38,7 +38,7 @@ pub enum Warning {
         modules: Vec<ModuleName>,
     },
     /// An update or removal of a module that does not run. OTP allows it and does nothing.
-    #[error("{word} {module}: the release that is left has no such module, so there is nothing to do")]
+    #[error("{word} {module}: nothing to do, the source release has no such module")]
     NothingToDo {
         /// The instruction.
         word: &'static str,
@@ -47,7 +47,7 @@ pub enum Warning {
     },
     /// A module kept on purpose keeps its library mapped.
     #[error(
-        "module {module} is kept: library {app}-{vsn} stays mapped for it, and what it calls in there is the old code"
+        "module {module} is kept: library {app}-{vsn} stays mapped, and its calls into that library run old code"
     )]
     Kept {
         /// The module.
@@ -72,8 +72,8 @@ pub enum Warning {
     /// One window cannot keep both orders: the conversion comes before the switch, the start after
     /// it.
     #[error(
-        "apply {call} is written behind {start} and carried out before it, since it may prepare code_change {module}; \
-         write it behind the update of {module}, or upgrade with --group-windows"
+        "apply {call} is written after {start} but runs before it, because it may prepare code_change {module}; \
+         write it after the update of {module}, or upgrade with --group-windows"
     )]
     CallBeforeStart {
         /// The call.
@@ -85,8 +85,8 @@ pub enum Warning {
     },
     /// No code of the author converts a state that differs.
     #[error(
-        "module {module} {to} may not read the states of {from} as they are, unless it has an alias, which schemas do not \
-         show: {}; convert them in {} of {}, or declare in DROPPED what is meant to be lost",
+        "module {module} {to} may be unable to read the states of {from} (schemas do not show aliases): {}; convert them in \
+         {} of {}, or declare lost fields in DROPPED",
         why.join("; "),
         converter(*mode),
         if *mode == Mode::Up { to } else { from }
@@ -120,19 +120,19 @@ pub enum Warning {
         problem: String,
     },
     /// Apps that run although the release does not start them would be gone after a restart.
-    #[error("a restart would not start what runs now: {}", reasons(apps))]
+    #[error("a restart would not start these running apps: {}", reasons(apps))]
     NotRestarted {
         /// The apps, each with the reason.
         apps: Vec<(AppName, String)>,
     },
     /// Apps that were stopped by hand, or have ended, would run again after a restart.
-    #[error("a restart would start what does not run now: {}", names(apps))]
+    #[error("a restart would start apps that do not run now: {}", names(apps))]
     RestartStarts {
         /// The apps.
         apps: Vec<AppName>,
     },
     /// A running app keeps the application module that started it.
-    #[error("a restart would start {app} by {to}; {}", by(from.as_ref()))]
+    #[error("a restart would start {app} with module {to}; {}", by(from.as_ref()))]
     OtherStart {
         /// The app.
         app: AppName,
@@ -142,7 +142,7 @@ pub enum Warning {
         to: ModuleName,
     },
     /// A running app does not run start phases again.
-    #[error("a restart would take {app} through its start phases {}, which no upgrade does", Names(phases))]
+    #[error("a restart would run the start phases {} of {app}, which no upgrade runs", Names(phases))]
     StartPhases {
         /// The app.
         app: AppName,
@@ -151,7 +151,7 @@ pub enum Warning {
     },
     /// Only a script starts these children: their supervisors would restart without them.
     #[error(
-        "a restart would not start what only the script starts: {}; name it in the supervisor's init",
+        "a restart would not start children that only the script starts: {}; add them to the supervisor's init",
         children_of(children)
     )]
     UnnamedChildren {
@@ -254,5 +254,5 @@ fn names(apps: &[AppName]) -> String {
 }
 
 fn by(module: Option<&ModuleName>) -> String {
-    module.map_or_else(|| "it runs without".to_owned(), |module| format!("it runs by {module}"))
+    module.map_or_else(|| "it runs without one".to_owned(), |module| format!("it runs with {module}"))
 }

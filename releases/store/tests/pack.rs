@@ -234,7 +234,7 @@ fn calls_of_what_is_no_task_are_named_with_their_place() {
     let appup = fs::read_to_string(&path).unwrap();
     let call = "instructions = [{ apply = \"caller:migrate\" }]\n";
     fs::write(&path, format!("{appup}[[down]]\nto = \"0.0.1\"\n{call}")).unwrap();
-    let problem = "module caller is a gen_server, and a call runs a task";
+    let problem = "module caller is a gen_server, but apply needs a task";
     check_refused(&order, &says("caller", "0.1.0"), &format!("appup.toml:5:17: {problem}"));
     fs::write(&path, appup).unwrap();
     let relup = format!("version = \"1.0.0\"\n[[up]]\nfrom = \"0.9.0\"\n{call}");

@@ -194,7 +194,7 @@ fn what_is_gone_at_every_depth_needs_code() {
     let state = State::write(&Tree { leaf, below: vec![below] }).expect("writes");
     let refused = state.read_without::<Tree<New>>(&["leaf.gone"]).expect_err("is not all");
     assert!(refused.to_string().ends_with(": `below.[].leaf.gone`"), "{refused}");
-    let again = "`below.[]` is of the same type again: what is gone there needs code";
+    let again = "`below.[]` is recursive: fields that are gone there need code";
     let reasons = [said(&["leaf.gone"], "declared in DROPPED"), vec![again.to_owned()]].concat();
     assert_eq!(compared::<Tree<Old>, Tree<New>>(&["leaf.gone"]), (ModuleChange::NeedsCode, reasons));
     // Nothing is gone, and it is as good as any other type.
@@ -228,5 +228,8 @@ fn a_map_that_becomes_a_struct_needs_code() {
     assert!(state.read::<Few>().expect_err("of any key").to_string().ends_with(": `b`"));
     let (change, reasons) = compared::<Map, Few>(&[]);
     assert_eq!(change, ModuleChange::NeedsCode);
-    assert!(reasons.contains(&"it had any key, and has its fields only".to_owned()), "{reasons:?}");
+    assert!(
+        reasons.contains(&"it allowed any key, and now allows only its fields".to_owned()),
+        "{reasons:?}"
+    );
 }

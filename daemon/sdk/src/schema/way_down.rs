@@ -304,7 +304,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
         Idle,
         Busy(L),
     }
-    check_strict::<Mixed<Two>, Mixed<One>>("it differs, and is made of several types");
+    check_strict::<Mixed<Two>, Mixed<One>>("it differs, and combines several types");
     #[derive(JsonSchema)]
     #[serde(tag = "kind")]
     #[expect(dead_code, reason = "only described")]
@@ -312,7 +312,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
         Idle,
         Busy(L),
     }
-    check_strict::<Tagged<Two>, Tagged<One>>("it differs, and is made of several types");
+    check_strict::<Tagged<Two>, Tagged<One>>("it differs, and combines several types");
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
     struct WithRest<L> {
@@ -325,7 +325,7 @@ fn nothing_is_dropped_where_types_are_flattened_or_tagged_within() {
     struct Without<L> {
         held: L,
     }
-    check_strict::<WithRest<Two>, Without<One>>("had any key");
+    check_strict::<WithRest<Two>, Without<One>>("allowed any key");
     // Nothing of these changes: what is added beside them is dropped.
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only described")]
@@ -380,7 +380,7 @@ fn nothing_is_dropped_where_another_value_is_spelled_like_it() {
 
 #[test]
 fn nothing_is_dropped_in_a_type_that_holds_itself() {
-    check_strict::<Tree<Two>, Tree<One>>("is of the same type again");
+    check_strict::<Tree<Two>, Tree<One>>("is recursive");
 }
 
 #[test]

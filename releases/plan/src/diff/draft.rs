@@ -90,12 +90,13 @@ impl Drafter<'_> {
                 draft.remark(format!("{module}: a task stays on its version until it ends"));
             }
             Need::Nothing | Need::Specs(_) => {
-                draft.remark(format!("{module}: its state is as before; it moves with its library"));
+                draft.remark(format!("{module}: its state is unchanged; it is replaced with its library"));
             }
             Need::Soft(why) => draft.update(module, &why.join("; "), Change::Soft, Vec::new()),
             Need::LeaveOut(why) if self.mode == Mode::Down => {
                 let (left, to) = (self.left.version(), self.to.version());
-                let work = format!("change_code_down of {left} has to leave out what {to} does not read");
+                let work =
+                    format!("change_code_down of {left} must leave out fields that {to} does not read");
                 let note = format!("{}; {work}", why.join("; "));
                 draft.update(module, &note, Change::Advanced(json!({})), Vec::new());
             }
@@ -113,10 +114,10 @@ impl Drafter<'_> {
         let (left, to) = (self.left.version(), self.to.version());
         todo_value(&match self.mode {
             Mode::Up => {
-                format!("what change_code of {to} needs beside the state of {left}, {{}} for nothing")
+                format!("extra data for change_code of {to} to convert the state of {left}, {{}} if none")
             }
             Mode::Down => {
-                format!("what change_code_down of {left} needs to write a state of {to}, {{}} for nothing")
+                format!("extra data for change_code_down of {left} to write a state of {to}, {{}} if none")
             }
         })
     }
@@ -124,9 +125,7 @@ impl Drafter<'_> {
     /// Returns the placeholder for a decision that only a person can make.
     fn comparison(&self) -> Value {
         let (left, to) = (self.left.version(), self.to.version());
-        todo_value(&format!(
-            "compare {left} and {to} by hand; no change, or what the conversion needs beside the state"
-        ))
+        todo_value(&format!("compare {left} and {to} by hand; no change, or extra data for the conversion"))
     }
 
     fn supervisor(&self, draft: &mut Draft, module: &ModuleName, need: &Need) {
@@ -141,10 +140,11 @@ impl Drafter<'_> {
                 }
             }
             Need::ByHand(why) => {
-                let note = format!("{why}; children that come or go need instructions of their own");
+                let note = format!("{why}; new and removed children need instructions of their own");
                 draft.update(module, &note, Change::Supervisor, self.deps(draft, module));
             }
-            _ => draft.remark(format!("{module}: its child specs are as before; it moves with its library")),
+            _ => draft
+                .remark(format!("{module}: its child specs are unchanged; it is replaced with its library")),
         }
     }
 
@@ -168,7 +168,7 @@ impl Drafter<'_> {
                 }
                 ChildChangeKind::Renamed(new) => {
                     let note = format!(
-                        "{} looks like {new} under another id, and runs on; if it is not, end the one and start the other",
+                        "{} looks like {new} under another id, and keeps running; if it is another child, terminate the old one and start the new one",
                         child.id
                     );
                     self.child(draft, supervisor, "rename_child", &[&child.id, new], Some(note));
@@ -269,7 +269,7 @@ pub(super) fn appup(top: &App<'_>, base: &App<'_>, up: &Draft, down: &Draft) -> 
     let (app, version, other) = (top.name(), top.version().to_string(), base.version().to_string());
     let todo = quoted(&format!("{TODO}: ..."));
     let head = format!(
-        "# A draft: look through it, and put into each place that says {todo} what belongs there.\napp = {}\nversion = {}\n",
+        "# A draft: review it, and replace each placeholder {todo}.\napp = {}\nversion = {}\n",
         quoted(app.as_str()),
         quoted(&version),
     );

@@ -41,7 +41,10 @@ pub(super) fn same_version<'a>(
         app: app.name().clone(),
         module: None,
         direction: None,
-        message: format!("its library changed but its version is still {}; give it a new one", app.version()),
+        message: format!(
+            "its library changed but its version is still {}; give it a new version",
+            app.version()
+        ),
     })
 }
 
@@ -116,7 +119,7 @@ impl<'a> Findings<'a> {
             AppupFile::Missing => self.add(
                 "no_appup",
                 None,
-                format!("{new} has no appup.toml: begin with the draft, or have it restarted by restart_application, which loses its state"),
+                format!("{new} has no appup.toml; start from the draft, or use restart_application, which loses the state of the app"),
             ),
             AppupFile::Broken(at) => self.add("broken_appup", None, at.to_string()),
             AppupFile::Found(appup) => {
@@ -220,25 +223,25 @@ impl<'a> Findings<'a> {
                     let word = kind.word();
                     let message = match mode {
                         Mode::Up => format!(
-                            "{is} takes a {word} of {was} no more: {why}; go on reading the old form for one release"
+                            "{is} no longer accepts a {word} of {was}: {why}; keep reading the old form for one release"
                         ),
                         Mode::Down => format!(
-                            "{is} does not take a {word} of {was}: {why}; one that waits ends its receiver, unless the \
-                             release before reads it already"
+                            "{is} does not accept a {word} of {was}: {why}; a waiting one crashes its receiver, unless the \
+                             previous release already reads it"
                         ),
                     };
                     self.add("message_not_taken", Some(module), message);
                 }
             }
             for why in InterfaceType::Reply.not_read(left, to) {
-                let message = format!("callers built with {was} do not read the replies of {is}: {why}");
+                let message = format!("callers built with {was} cannot read the replies of {is}: {why}");
                 self.add("reply_changed", Some(module), message);
             }
             let args = InterfaceType::Args.not_read(left, to);
             if !args.is_empty() && !self.is_started_otherwise(module, mode) {
                 let message = format!(
-                    "its start argument changed ({}), and no child spec that is known here did: supervisors start it with \
-                     that of {was}",
+                    "its start argument changed ({}), but no known child spec did: supervisors start it with the \
+                     argument of {was}",
                     args.join("; "),
                 );
                 self.add("args_changed", Some(module), message);
@@ -271,13 +274,13 @@ const fn preposition(mode: Mode) -> &'static str {
 fn why(change: &Change, need: Option<&Need>) -> String {
     match (change, need) {
         (Change::Soft, Some(Need::Soft(why))) => {
-            format!("whose state changed ({}): it would be read as it is", why.join("; "))
+            format!("whose state changed ({}): it would be read unconverted", why.join("; "))
         }
         (Change::Advanced(_), Some(Need::LeaveOut(why) | Need::Code(why))) => {
-            format!("whose state needs code to be read: {}", why.join("; "))
+            format!("whose state needs a conversion: {}", why.join("; "))
         }
         (Change::Supervisor, Some(Need::Specs(_))) => "whose child specs changed".to_owned(),
-        _ => "of which a version says too little to be compared: compare it by hand".to_owned(),
+        _ => "which a version does not describe completely: compare it by hand".to_owned(),
     }
 }
 

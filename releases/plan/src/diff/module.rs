@@ -48,7 +48,7 @@ pub(super) enum ChildChangeKind {
 pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
     if left.behaviour != to.behaviour {
         let (was, is) = (&left.behaviour, &to.behaviour);
-        return Need::ByHand(format!("it was a {was} and is a {is}; only a restart of the app can do that"));
+        return Need::ByHand(format!("its behaviour was {was}, is {is}; restart the app to change it"));
     }
     match to.behaviour.as_str() {
         // A manager's state belongs to the SDK, and its handlers are separate modules.
@@ -57,13 +57,13 @@ pub(super) fn need(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
         "supervisor" => specs(left.interface.as_ref(), to.interface.as_ref()),
         // A task stays on its version until it ends.
         "task" => Need::Nothing,
-        other => Need::ByHand(format!("its behaviour {other:?} is unknown here")),
+        other => Need::ByHand(format!("its behaviour {other:?} is unknown")),
     }
 }
 
 fn state(left: &ModuleSchema, to: &ModuleSchema, mode: Mode) -> Need {
     let Some(Carried { differences, .. }) = carried(left, to, mode) else {
-        return Need::ByHand("a version says nothing about its state".to_owned());
+        return Need::ByHand("a version does not describe its state".to_owned());
     };
     let texts = differences.texts().map(str::to_owned).collect();
     match differences.verdict() {
@@ -83,7 +83,7 @@ fn specs(left: Option<&Interface>, to: Option<&Interface>) -> Need {
     match (spec(left), spec(to)) {
         (Some(left), Some(to)) if left == to => Need::Nothing,
         (Some(left), Some(to)) => Need::Specs(children(&left, &to)),
-        _ => Need::ByHand("a version does not say which children it has".to_owned()),
+        _ => Need::ByHand("a version does not describe its children".to_owned()),
     }
 }
 

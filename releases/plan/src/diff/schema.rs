@@ -175,7 +175,7 @@ impl<'a> Comparison<'a> {
         let is_same = || is_same([self.writer, self.reader], writer, reader);
         if all.verdict() < Verdict::NeedsCode && matches!(self.unread, Unread::Refused(_)) && !is_same() {
             let text = format!(
-                "{} changed, and may be read as another variant: its bytes do not show which it is",
+                "{} changed, and may be read as another variant: its bytes do not show the variant",
                 place(path)
             );
             all.needs_code(Kind::Hidden, text);
@@ -229,10 +229,7 @@ impl<'a> Comparison<'a> {
         }
         if reader.key == Key::Layers {
             if !self.are_same_layers(writer, reader) {
-                all.needs_code(
-                    Kind::Hidden,
-                    format!("{} differs, and is made of several types", place(path)),
-                );
+                all.needs_code(Kind::Hidden, format!("{} differs, and combines several types", place(path)));
             }
             return all;
         }
@@ -256,7 +253,7 @@ impl<'a> Comparison<'a> {
         if let Some(again) = self.open.remove(&pair).flatten()
             && all.0.iter().any(|difference| matches!(difference.kind, Kind::Gone(_) | Kind::GoneBelow))
         {
-            let text = format!("{} is of the same type again: what is gone there needs code", place(&again));
+            let text = format!("{} is recursive: fields that are gone there need code", place(&again));
             all.needs_code(Kind::GoneBelow, text);
         }
         all
@@ -323,7 +320,7 @@ impl<'a> Comparison<'a> {
                 }
             }
             None if reader.is_closed() || matches!(self.unread, Unread::Refused(_)) => {
-                let text = format!("{} had any key, and has its fields only", place(path));
+                let text = format!("{} allowed any key, and now allows only its fields", place(path));
                 all.needs_code(Kind::Hidden, text);
             }
             None => {}
@@ -337,7 +334,7 @@ impl<'a> Comparison<'a> {
         let gone = Kind::Gone(field.clone());
         let (verdict, kind, text) = match self.unread {
             Unread::Skipped if reader.is_closed() => (Verdict::NeedsCode, Kind::Other, denied),
-            Unread::Skipped => (Verdict::Additive, Kind::Other, format!("{shown} is not read any more")),
+            Unread::Skipped => (Verdict::Additive, Kind::Other, format!("{shown} is no longer read")),
             Unread::Refused(_) if reader.is_closed() => (Verdict::NeedsCode, gone, denied),
             Unread::Refused(dropped) if dropped.contains(&field) => {
                 (Verdict::Additive, gone, format!("{shown} is gone, and declared in DROPPED"))

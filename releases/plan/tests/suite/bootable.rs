@@ -63,19 +63,19 @@ fn a_boot_starts_every_app_of_a_type_that_starts_by_its_own_application_module()
     check(
         &[&format!("{A}'ghost'")],
         Err(&[
-            "a cannot start: its library has no module ghost; name its application module as `start` in its app.toml",
+            "a cannot start: its library has no module ghost; set `start` in its app.toml to its application module",
         ]),
     );
     check(
         &[&format!("{A}'b_app'"), "b:modules = ['b_app']"],
         Err(&[
-            "a cannot start: its library has no module b_app; name its application module as `start` in its app.toml",
+            "a cannot start: its library has no module b_app; set `start` in its app.toml to its application module",
         ]),
     );
     for (module, word) in [("a", "gen_server"), ("a_sup", "supervisor")] {
         let message = format!(
-            "a cannot start: its start module {module} is a {word} and no application; name its application module as \
-             `start` in its app.toml"
+            "a cannot start: its start module {module} is a {word}, not an application; set `start` to its application module \
+             in its app.toml"
         );
         check(&[&format!("{A}'{module}'")], Err(&[&message]));
     }
@@ -86,7 +86,7 @@ fn a_boot_starts_every_app_of_a_type_that_starts_by_its_own_application_module()
 #[test]
 fn an_app_that_needs_what_a_boot_does_not_start_cannot_start() {
     check(&["b:applications = ['a']", "a transient:"], Ok("a b"));
-    let itself = "b cannot start: it needs itself; take it out of its own `applications`";
+    let itself = "b cannot start: it needs itself; remove it from its own `applications`";
     check(&["b:applications = ['b']"], Err(&[itself]));
     for start_type in ["load", "none"] {
         let message = format!(
@@ -150,7 +150,7 @@ fn what_a_restart_would_not_start_is_told_with_the_reason() {
         &["a load:", "b none:", "c:", "d:included_applications = ['e']", "e:"],
         "",
         &["a", "b", "c", "d", "e"],
-        &["a restart would not start what runs now: a (its type is load), b (its type is none), \
+        &["a restart would not start these running apps: a (its type is load), b (its type is none), \
            c (its app.toml names no start), e (d includes it)"],
     );
     // It was started by hand, and nothing stops it.
@@ -159,20 +159,22 @@ fn what_a_restart_would_not_start_is_told_with_the_reason() {
         &["a load:"],
         "",
         &["a", "b"],
-        &["a restart would not start what runs now: a (its type is load), b (the release has no such app)"],
+        &[
+            "a restart would not start these running apps: a (its type is load), b (the release has no such app)",
+        ],
     );
     let stops =
         "{ apply = 'application:stop', args = ['a'] }, { apply = 'application:unload', args = ['b'] }";
     check_restart(&["a:", "b load:"], &["a load:"], stops, &["a"], &[]);
     // A call starts an app whatever its type is.
     let starts = "{ apply = 'application:start', args = ['a'] }";
-    let told = "a restart would not start what runs now: a (its type is load)";
+    let told = "a restart would not start these running apps: a (its type is load)";
     check_restart(&["a load:"], &["a load:"], starts, &[], &[told]);
 }
 
 #[test]
 fn what_a_restart_would_start_is_told() {
-    let told = "a restart would start what does not run now: a";
+    let told = "a restart would start apps that do not run now: a";
     check_restart(&["a load:", "b:"], &["a:", "b:"], "", &["b"], &[told]);
     check_restart(&["a:"], &["a:"], "{ apply = 'application:stop', args = ['a'] }", &["a"], &[told]);
     // It has ended, or was stopped by hand.
@@ -184,7 +186,7 @@ fn what_a_restart_would_start_is_told() {
 #[test]
 fn an_app_that_a_restart_would_start_otherwise_is_told() {
     let phases = "a:start = 'a_app'; start_phases = [{ name = 'go' }]";
-    let told = "a restart would take a through its start phases [go], which no upgrade does";
+    let told = "a restart would run the start phases [go] of a, which no upgrade runs";
     check_restart(&["a:start = 'a_app'"], &[phases], "", &["a"], &[told]);
     check_restart(&[phases], &["a:start = 'a_app'"], "", &["a"], &[]);
     check_restart(
@@ -193,8 +195,8 @@ fn an_app_that_a_restart_would_start_otherwise_is_told() {
         "",
         &["a", "b"],
         &[
-            "a restart would start a by a2_app; it runs by a_app",
-            "a restart would start b by b_app; it runs without",
+            "a restart would start a with module a2_app; it runs with a_app",
+            "a restart would start b with module b_app; it runs without one",
         ],
     );
     // It is started afresh.
@@ -233,9 +235,9 @@ fn a_child_that_no_boot_could_start_is_told() {
     let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
         "a_sup of a names a child 2 that could not be started: no app of the release has a module ghost",
-        "a_sup of a names a child 3 that could not be started: module a_sup is a supervisor, and the spec of the child says \
+        "a_sup of a names a child 3 that could not be started: module a_sup is a supervisor, but the type in the child spec is \
          worker",
-        "a_sup of a names a child 5 that could not be started: module a_app is an application, which is no child",
+        "a_sup of a names a child 5 that could not be started: module a_app is an application, which cannot be a child",
     ];
     assert_eq!(told, expected);
 }
@@ -254,7 +256,7 @@ fn a_child_that_only_the_script_starts_is_told_where_all_supervisors_are_recorde
     let left = release("0.9.0", &["a:", "b:"]);
     let script = plan_windows(&left, &to.release.clone().with_relup(relup), Windows::Release).unwrap();
     let told = to.unnamed_children(&script).unwrap().to_string();
-    let expected = "a restart would not start what only the script starts: child 2 of a/x, child 3 of a/x; name it in the \
+    let expected = "a restart would not start children that only the script starts: child 2 of a/x, child 3 of a/x; add them to the \
                     supervisor's init";
     assert_eq!(told, expected);
     let unrecorded = recorded_as(json!({"behaviour": "supervisor"}));
@@ -309,17 +311,17 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_named_with_its_step_an
     check_misfit("{ apply = 'unknown:run' }", None);
     check_misfit(
         "{ apply = 's:run' }",
-        Some("apply s:run(): module s is a gen_server, and a call runs a task"),
+        Some("apply s:run(): module s is a gen_server, but apply needs a task"),
     );
-    check_misfit("{ apply = 's_app:run' }", Some("module s_app is an application, and a call runs a task"));
+    check_misfit("{ apply = 's_app:run' }", Some("module s_app is an application, but apply needs a task"));
     check_misfit(
         "{ apply = 't:run', undo = { apply = 's_sup:run' } }",
-        Some("module s_sup is a supervisor, and a call runs a task"),
+        Some("module s_sup is a supervisor, but apply needs a task"),
     );
     check_misfit("{ update = 's_sup', change = 'supervisor' }", None);
     check_misfit(
         "{ update = 's_app', change = 'supervisor' }",
-        Some("code_change: module s_app is an application, and change = \"supervisor\" is for a supervisor"),
+        Some("code_change: module s_app is an application, but change = \"supervisor\" needs a supervisor"),
     );
     let child =
         |spec: &str| format!("{{ apply = 'supervisor:start_child', args = ['a', {{ id = 1, {spec} }}] }}");
@@ -327,9 +329,9 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_named_with_its_step_an
     check_misfit(&child("module = 's_sup', type = 'supervisor'"), None);
     check_misfit(
         &child("module = 's_sup'"),
-        Some("module s_sup is a supervisor, and the spec of the child says worker"),
+        Some("module s_sup is a supervisor, but the type in the child spec is worker"),
     );
-    check_misfit(&child("module = 's_app'"), Some("module s_app is an application, which is no child"));
+    check_misfit(&child("module = 's_app'"), Some("module s_app is an application, which cannot be a child"));
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn places_stand_for_all_items_and_entries_and_are_told_once() {
         by_text(&["a"]),
         of(fields(&["a?"])),
         NeedsCode,
-        &["`f.a` is new, with a default", "`f` had any key, and has its fields only"],
+        &["`f.a` is new, with a default", "`f` allowed any key, and now allows only its fields"],
     );
 }
 
@@ -264,7 +264,7 @@ fn a_type_that_holds_itself_is_compared_to_its_end() {
         &[
             "`a` is gone, and not declared in DROPPED",
             "`b` is new, with a default",
-            "`next` is of the same type again: what is gone there needs code",
+            "`next` is recursive: fields that are gone there need code",
         ],
     );
     // A reference that leads nowhere but to itself ends as well.
@@ -299,7 +299,7 @@ fn new_modules() -> Value {
 #[test]
 fn a_draft_has_what_follows_from_the_types_in_both_directions() {
     let diff = compared(&old_modules(), &new_modules(), None);
-    let expected = r#"# A draft: look through it, and put into each place that says "TODO: ..." what belongs there.
+    let expected = r#"# A draft: review it, and replace each placeholder "TODO: ...".
 app = "a"
 version = "2.0.0"
 
@@ -309,12 +309,12 @@ instructions = [
   { add_module = "fresh" },
   { apply = "supervisor:terminate_child", args = ["sup", "old"] },
   { apply = "supervisor:delete_child", args = ["sup", "old"] },
-  # app: its state is as before; it moves with its library
-  # bare: a version says nothing about its state
-  { update = "bare", change = { advanced = "TODO: compare 1.0.0 and 2.0.0 by hand; no change, or what the conversion needs beside the state" } },
-  # events: its state is as before; it moves with its library
+  # app: its state is unchanged; it is replaced with its library
+  # bare: a version does not describe its state
+  { update = "bare", change = { advanced = "TODO: compare 1.0.0 and 2.0.0 by hand; no change, or extra data for the conversion" } },
+  # events: its state is unchanged; it is replaced with its library
   # store: `interval` is new and has no default
-  { update = "store", change = { advanced = "TODO: what change_code of 2.0.0 needs beside the state of 1.0.0, {} for nothing" } },
+  { update = "store", change = { advanced = "TODO: extra data for change_code of 2.0.0 to convert the state of 1.0.0, {} if none" } },
   # wide: `m` is new, with a default
   { update = "wide" },
   # sup: child "old" is gone; child "first" changed in args; child "new" is new
@@ -329,10 +329,10 @@ instructions = [
   { add_module = "gone" },
   { apply = "supervisor:terminate_child", args = ["sup", "new"] },
   { apply = "supervisor:delete_child", args = ["sup", "new"] },
-  # app: its state is as before; it moves with its library
-  # bare: a version says nothing about its state
-  { update = "bare", change = { advanced = "TODO: compare 2.0.0 and 1.0.0 by hand; no change, or what the conversion needs beside the state" } },
-  # events: its state is as before; it moves with its library
+  # app: its state is unchanged; it is replaced with its library
+  # bare: a version does not describe its state
+  { update = "bare", change = { advanced = "TODO: compare 2.0.0 and 1.0.0 by hand; no change, or extra data for the conversion" } },
+  # events: its state is unchanged; it is replaced with its library
   # store: `interval` is dropped: only the newer state has it
   { update = "store" },
   # wide: `m` is dropped: only the newer state has it
@@ -360,7 +360,7 @@ fn a_child_that_only_changed_its_id_is_renamed_both_ways_and_each_new_one_is_one
     let renamed = |from: &str, to: &str| {
         [
             format!(
-                "# {from:?} looks like {to:?} under another id, and runs on; if it is not, end the one and start the other"
+                "# {from:?} looks like {to:?} under another id, and keeps running; if it is another child, terminate the old one and start the new one"
             ),
             format!("{{ apply = \"supervisor:rename_child\", args = [\"sup\", {from:?}, {to:?}] }}"),
         ]
@@ -406,8 +406,12 @@ fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fi
     assert_eq!(mistakes.len(), 3);
     assert!(mistakes.iter().all(|mistake| mistake.class.as_str() == "todo"));
     let shown = mistakes[1].to_string();
-    for part in ["todo: appup.toml:16:", "a, up from 1.0.0", "TODO: what change_code", "{ update = \"store\""]
-    {
+    for part in [
+        "todo: appup.toml:16:",
+        "a, up from 1.0.0",
+        "TODO: extra data for change_code",
+        "{ update = \"store\"",
+    ] {
         assert!(shown.contains(part), "{part} is not in:\n{shown}");
     }
     let new = version(2, &new_modules(), Some(&draft));
@@ -535,42 +539,42 @@ fn messages_that_are_not_taken_are_found_on_the_way_up_and_on_the_way_back() {
             (
                 "message_not_taken",
                 Mode::Up,
-                "2.0.0 takes a call of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
+                "2.0.0 no longer accepts a call of 1.0.0: `stop` is gone; keep reading the old form for one release"
             ),
             (
                 "message_not_taken",
                 Mode::Up,
-                "2.0.0 takes a cast of 1.0.0 no more: `stop` is gone; go on reading the old form for one release"
+                "2.0.0 no longer accepts a cast of 1.0.0: `stop` is gone; keep reading the old form for one release"
             ),
             (
                 "reply_changed",
                 Mode::Up,
-                "callers built with 1.0.0 do not read the replies of 2.0.0: it was string, is integer (uint64)"
+                "callers built with 1.0.0 cannot read the replies of 2.0.0: it was string, is integer (uint64)"
             ),
             (
                 "args_changed",
                 Mode::Up,
-                "its start argument changed (it was integer (uint64), is object), and no child spec that is known here did: supervisors start it with that of 1.0.0"
+                "its start argument changed (it was integer (uint64), is object), but no known child spec did: supervisors start it with the argument of 1.0.0"
             ),
             (
                 "message_not_taken",
                 Mode::Down,
-                "1.0.0 does not take a call of 2.0.0: `reset` is gone; one that waits ends its receiver, unless the release before reads it already"
+                "1.0.0 does not accept a call of 2.0.0: `reset` is gone; a waiting one crashes its receiver, unless the previous release already reads it"
             ),
             (
                 "message_not_taken",
                 Mode::Down,
-                "1.0.0 does not take a cast of 2.0.0: `reset` is gone; one that waits ends its receiver, unless the release before reads it already"
+                "1.0.0 does not accept a cast of 2.0.0: `reset` is gone; a waiting one crashes its receiver, unless the previous release already reads it"
             ),
             (
                 "reply_changed",
                 Mode::Down,
-                "callers built with 2.0.0 do not read the replies of 1.0.0: it was integer (uint64), is string"
+                "callers built with 2.0.0 cannot read the replies of 1.0.0: it was integer (uint64), is string"
             ),
             (
                 "args_changed",
                 Mode::Down,
-                "its start argument changed (it was object, is integer (uint64)), and no child spec that is known here did: supervisors start it with that of 2.0.0"
+                "its start argument changed (it was object, is integer (uint64)), but no known child spec did: supervisors start it with the argument of 2.0.0"
             ),
         ]
     );
@@ -647,8 +651,8 @@ fn a_release_that_does_not_boot_and_a_call_of_what_is_no_task_are_found() {
     let findings = diff(&one, &other).findings;
     let found: Vec<_> =
         findings.iter().map(|finding| (finding.class, finding.message.split(';').next().unwrap())).collect();
-    let call = ("wrong_instruction", "module m is a gen_server, and a call runs a task");
-    let start = "a cannot start: its start module m is a gen_server and no application";
+    let call = ("wrong_instruction", "module m is a gen_server, but apply needs a task");
+    let start = "a cannot start: its start module m is a gen_server, not an application";
     assert_eq!(found, [("not_an_application", start), call, call]);
 }
 

@@ -255,7 +255,7 @@ fn check_window(instructions: &str, expected: &str) {
 fn the_code_of_a_library_that_runs_already_is_not_loaded_again() {
     check_window(
         "{ load_module = 'b1' }",
-        "load_object_code of b-1.0.0: the release gone to has no such library, or it runs already",
+        "load_object_code of b-1.0.0: the target release has no such library, or the library runs already",
     );
 }
 
@@ -279,7 +279,7 @@ fn a_module_that_was_never_there_is_deleted_without_an_error() {
         ["load_object_code", "load", "load", "switch"],
         "the other modules move with their library"
     );
-    let expected = "remove ghost: the release that is left has no such module, so there is nothing to do";
+    let expected = "remove ghost: nothing to do, the source release has no such module";
     assert_eq!(script.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
 }
 

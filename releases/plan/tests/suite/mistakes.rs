@@ -38,7 +38,7 @@ fn an_unknown_key_is_shown_with_the_allowed_ones() {
     check(
         app("name = 'a'\nversion = '1.0.0'\nmodule = ['m']\n"),
         "
-app.toml:3:1: unknown key `module`, allowed are `name`, `version`, `modules`, `start`, `applications`, `optional_applications`, `included_applications`, `registered`, `threads`, `start_phases`, `env`
+app.toml:3:1: unknown key `module`; allowed: `name`, `version`, `modules`, `start`, `applications`, `optional_applications`, `included_applications`, `registered`, `threads`, `start_phases`, `env`
   3 | module = ['m']
     | ^^^^^^
 ",
@@ -100,7 +100,7 @@ fn a_misspelt_start_type_is_shown_with_the_words() {
             "name = 'shop'\nversion = '1.0.0'\ndaemon = '1.0.0'\n[[app]]\nname = 'a'\nversion = '1.0.0'\ntype = 'permanet'\n",
         ),
         r#"
-release.toml:7:8: unknown word "permanet", allowed are "permanent", "transient", "temporary", "load", "none"
+release.toml:7:8: unknown word "permanet"; allowed: "permanent", "transient", "temporary", "load", "none"
   7 | type = 'permanet'
     |        ^^^^^^^^^^
 "#,
@@ -138,7 +138,7 @@ fn a_misspelt_change_is_shown_with_the_words() {
     check(
         instruction(r#"{ update = "m", change = "sof" }"#),
         r#"
-bad_change: appup.toml:7:28: unknown word "sof", allowed are "soft", "supervisor" or { advanced = DATA }
+bad_change: appup.toml:7:28: unknown word "sof"; allowed: "soft", "supervisor" or { advanced = DATA }
   7 |   { update = "m", change = "sof" },
     |                            ^^^^^
 "#,
@@ -150,7 +150,7 @@ fn a_misspelt_key_of_an_instruction_is_shown_with_the_allowed_ones() {
     check(
         instruction(r#"{ load_module = "m", dep = ["m2"] }"#),
         "
-bad_instruction: appup.toml:7:24: unknown key `dep`, allowed are `load_module`, `pre_purge`, `post_purge`, `deps`
+bad_instruction: appup.toml:7:24: unknown key `dep`; allowed: `load_module`, `pre_purge`, `post_purge`, `deps`
   7 |   { load_module = \"m\", dep = [\"m2\"] },
     |                        ^^^
 ",
@@ -162,7 +162,7 @@ fn a_misspelt_word_is_shown_with_the_words() {
     check(
         instruction("'point_of_return'"),
         "
-bad_instruction: appup.toml:7:3: unknown instruction \"point_of_return\", allowed are `point_of_no_return`, `restart_new_daemon`, `restart_daemon`
+bad_instruction: appup.toml:7:3: unknown instruction \"point_of_return\"; allowed: `point_of_no_return`, `restart_new_daemon`, `restart_daemon`
   7 |   'point_of_return',
     |   ^^^^^^^^^^^^^^^^^
 ",
@@ -186,7 +186,7 @@ fn a_relup_has_low_level_instructions_for_exact_versions_only() {
     check(
         relup("{ update = 'm' }"),
         "
-relup.toml:4:17: `update` is for an appup; a relup has what it is translated to, as `relctl plan --relup` prints it
+relup.toml:4:17: `update` is for an appup; a relup needs its translation, as printed by `relctl plan --relup`
   4 | instructions = [{ update = 'm' }]
     |                 ^^^^^^^^^^^^^^^^
 ",

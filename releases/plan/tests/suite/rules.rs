@@ -103,10 +103,10 @@ fn restart_child(args: Vec<Value>) -> Apply {
 fn a_restart_is_the_first_step_or_the_last() {
     check(
         |script| script.steps[2].action = Action::RestartNewDaemon,
-        "step 3: restart_new_daemon stands amid other steps",
+        "step 3: restart_new_daemon comes between other steps",
     );
     check(
         |script| script.steps[2].action = Action::RestartDaemon,
-        "step 3: restart_daemon stands amid other steps",
+        "step 3: restart_daemon comes between other steps",
     );
 }

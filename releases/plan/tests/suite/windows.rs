@@ -137,8 +137,8 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
         ],
     );
     let said: Vec<String> = one.warnings.iter().map(ToString::to_string).collect();
-    let warning = "apply m3:uses() is written behind apply supervisor:restart_child(\"a\", \"x\") and carried out \
-                   before it, since it may prepare code_change m2; write it behind the update of m2, or upgrade with \
+    let warning = "apply m3:uses() is written after apply supervisor:restart_child(\"a\", \"x\") but runs before \
+                   it, because it may prepare code_change m2; write it after the update of m2, or upgrade with \
                    --group-windows";
     assert_eq!(said, [warning]);
     let groups = planned(&advanced, Windows::Group);
@@ -172,7 +172,10 @@ fn a_child_starts_before_the_resume_unless_something_before_it_comes_later() {
     check(&behind, &["open a, load m1, suspend, change m1, switch, resume, delete_child, restart_child"]);
     assert_eq!(missing(&behind), ["restart_child"]);
     let line = behind.steps.last().unwrap().to_string();
-    assert!(line.contains("  -- appup of a; its child is missing from the resume on; "), "{line}");
+    assert!(
+        line.contains("  -- appup of a; its child is missing from the resume until this step; "),
+        "{line}"
+    );
 }
 
 #[test]
