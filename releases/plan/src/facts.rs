@@ -131,9 +131,9 @@ impl<'a> Facts<'a> {
             _ => Vec::new(),
         });
         let mut converted = converted.filter(|(module, _)| self.old_owner(module).is_some());
-        let is_prepared = |(module, whose): &(&ModuleName, &Reason)| {
+        let is_prepared = |(module, other): &(&ModuleName, &Reason)| {
             // All lines of a relup have the same author, whatever their app.
-            app.is_some() && self.app_of(module) == app || !reason.is_relup() && whose.shares_cause(reason)
+            app.is_some() && self.app_of(module) == app || !reason.is_relup() && other.shares_cause(reason)
         };
         converted.find(is_prepared).map(|(module, _)| module)
     }

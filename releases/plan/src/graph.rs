@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_comes_before_what_it_needs() {
+    fn a_node_comes_before_its_dependencies() {
         check(&[&[], &[0], &[1]], &[0, 0, 0], &[2, 1, 0]);
     }
 
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn of_what_nothing_needs_any_more_the_first_comes_first() {
+    fn the_first_unneeded_node_comes_first() {
         check(&[&[3], &[0], &[3, 4], &[], &[1, 2]], &[0; 5], &[2, 4, 1, 0, 3]);
         check(&[&[], &[4, 0], &[], &[2], &[]], &[0, 0, 2, 2, 0], &[1, 0, 3, 2, 4]);
     }
 
     #[test]
-    fn a_long_chain_takes_no_stack_and_no_square() {
+    fn a_long_chain_needs_no_deep_stack_and_no_quadratic_time() {
         let length = 100_000;
         let graph = Graph::new((0..length).map(|node| BTreeSet::from([(node + 1) % length])).collect());
         assert_eq!(graph.groups(), vec![0; length]);

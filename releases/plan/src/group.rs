@@ -191,7 +191,7 @@ impl Grouped {
         self.lines.push(Line { instruction, reason });
     }
 
-    /// Writes one group out, whose members come in order.
+    /// Expands one group; its members come in order.
     fn group(&mut self, pair: &Pair<'_>, members: &[(&Member, &Reason)]) -> Result<(), PlanError> {
         for (member, reason) in members {
             self.note(pair, member, reason)?;

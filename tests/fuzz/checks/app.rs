@@ -1,8 +1,8 @@
-//! An app.toml is refused with its place, or read and written and read again as the same.
+//! An app.toml is refused with its place, or reads back unchanged after it was printed.
 
 use reld_plan::App;
 
-/// Checks one input, and says whether it was taken.
+/// Checks one input and returns whether it was accepted.
 pub(crate) fn check(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     match App::parse("app.toml", text) {

@@ -1,10 +1,10 @@
-//! Runs a check over the files that its fuzzer starts from. For tests of the houses, which include this file.
+//! Runs a check over the corpus of its fuzzer, in the tests of the crates that include this file.
 
 use std::fs;
 use std::path::Path;
 
-/// Checks each file of a corpus. Those whose names begin with `sound` have to be taken, of which each
-/// corpus has one.
+/// Checks each file of a corpus. Files with names that begin with `sound` must be accepted; each
+/// corpus has at least one.
 pub(crate) fn each(target: &str, check: fn(&[u8]) -> bool) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
     let mut sound = 0;

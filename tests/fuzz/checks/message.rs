@@ -1,13 +1,14 @@
-//! Bytes of a message, a state or a reply are refused in words, or shown as JSON that stands for the same bytes.
+//! The bytes of a message, a state or a reply are refused with an error text, or shown as JSON that
+//! converts back to the same bytes.
 
 use reld_api::term::{to_json, to_msgpack};
 
-/// Checks one input, and says whether it was taken.
+/// Checks one input and returns whether it was accepted.
 pub(crate) fn check(bytes: &[u8]) -> bool {
     match to_json(bytes) {
         Ok(json) => {
-            let written = to_msgpack(&json).expect("what is shown can be read");
-            assert_eq!(to_json(&written).expect("what was written can be read"), json);
+            let written = to_msgpack(&json).expect("shown JSON can be read");
+            assert_eq!(to_json(&written).expect("written bytes can be read"), json);
             true
         }
         Err(error) => {

@@ -1,10 +1,10 @@
-//! A tarball is refused and leaves nothing, or what was unpacked is as its manifest says.
+//! A tarball is refused and leaves no files, or the unpacked files match the manifest.
 
 use std::fs;
 
 use reld_store::{Abi, Platform, Store};
 
-/// Checks one input, and says whether it was taken.
+/// Checks one input and returns whether it was accepted.
 pub(crate) fn check(bytes: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("there is room");
     let tarball = folder.path().join("release.tar.gz");
@@ -13,7 +13,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     let mut store = Store::open(&root).expect("an empty root opens");
     match store.unpack(&tarball, &platform()) {
         Ok(unpacked) => {
-            store.verify(&unpacked.release.version).expect("it is as its manifest says");
+            store.verify(&unpacked.release.version).expect("the release matches its manifest");
             true
         }
         Err(error) => {
@@ -23,7 +23,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
                 let left = fs::read_dir(root.join(name)).map_or(0, |entries| {
                     entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir()).count()
                 });
-                assert_eq!(left, 0, "something was left in {name}");
+                assert_eq!(left, 0, "{left} folders were left in {name}");
             }
             false
         }

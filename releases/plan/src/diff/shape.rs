@@ -76,8 +76,9 @@ pub(super) fn are_distinguishable(shapes: &[Shape<'_>]) -> bool {
 
 /// Returns whether a schema merges other schemas into its own.
 fn has_layers(map: &Map<String, Value>) -> bool {
-    let said = map.keys().map(String::as_str).filter(|key| !ANNOTATIONS.contains(key));
-    let (references, own): (Vec<_>, Vec<_>) = said.partition(|key| ["$ref", "oneOf", "anyOf"].contains(key));
+    let keywords = map.keys().map(String::as_str).filter(|key| !ANNOTATIONS.contains(key));
+    let (references, own): (Vec<_>, Vec<_>) =
+        keywords.partition(|key| ["$ref", "oneOf", "anyOf"].contains(key));
     references.len() > 1 || !references.is_empty() && !own.is_empty() || own.contains(&"allOf")
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env escript
 %%! -noshell
-%% Makes relups as OTP does: for every line of standard input one line of JSON, in the form of
-%% `relctl plan FROM TO --window group --json`. Run by `RELD_OTP=1 cargo test -p reld-plan otp`, which writes
-%% the lines; what is recorded stands in cases.jsonl.
+%% Makes relups with OTP: prints one line of JSON for every line of standard input, in the form of
+%% `relctl plan FROM TO --window group --json`. Run by `RELD_OTP=1 cargo test -p reld-plan otp`, which
+%% writes the input and records the results in cases.jsonl.
 %%
-%% A line is a term: {Top, Base, [{Dir, App, AppFile, Appup}], Options} with Top and Base = {Vsn, Erts, Apps}; files may
-%% be none.
+%% A line is a term: {Top, Base, [{Dir, App, AppFile, Appup}], Options}, where Top and Base are
+%% {Vsn, Erts, Apps}. AppFile and Appup may be none.
 
 -mode(compile).
 
@@ -63,7 +63,7 @@ relup({ok, {_, Up, Down}, _, Warnings}) ->
 relup({error, _, Reason}) ->
     #{error => problem(Reason)}.
 
-%% The class, and the arguments where OTP and we say the same thing with them.
+%% Returns the class, and the arguments if those of OTP and reld mean the same.
 problem([Reason | _]) -> problem(Reason);
 problem({apps, [Circle, _Undefined]}) -> problem(Circle);
 problem(Class) when is_atom(Class) -> #{class => Class, args => []};

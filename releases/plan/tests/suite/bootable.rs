@@ -1,4 +1,4 @@
-//! Whether a release boots, and what a restart would make different of what runs.
+//! Whether a release boots, and how a restart would change the running apps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,13 @@ use reld_plan::{
 };
 use serde_json::{Value, json};
 
-/// A release of the same version as all its apps, each `name type: key = [...]; key = [...]`; the type may be left out.
+/// A release with the same version as all its apps, each given as `name type: key = [...]; key =
+/// [...]`; the type is optional.
 fn release(version: &str, apps: &[&str]) -> Release {
     described(version, apps, &Schemas::default())
 }
 
-/// The same, with what a packer recorded of the first app.
+/// The same, with recorded schemas of the first app.
 fn described(version: &str, apps: &[&str], first: &Schemas) -> Release {
     let mut rel = format!("name = 'shop'\nversion = '{version}'\ndaemon = '1.0.0'\n");
     let mut docs = Vec::new();
@@ -29,7 +30,7 @@ fn described(version: &str, apps: &[&str], first: &Schemas) -> Release {
     Release::new(Rel::parse("release.toml", &rel).unwrap(), docs).unwrap()
 }
 
-/// Of the modules of these tests those that end in `_app` are applications, those in `_sup` supervisors.
+/// In these tests, modules that end in `_app` are applications, those in `_sup` supervisors.
 fn behaviours() -> Behaviours {
     let word = |module: &str| match module.rsplit_once('_').map(|(_, kind)| kind) {
         Some("app") => "application",
@@ -57,7 +58,7 @@ const A: &str = "a:modules = ['a', 'a_sup', 'a_app']; start = ";
 #[test]
 fn a_boot_starts_every_app_of_a_type_that_starts_by_its_own_application_module() {
     check(&[&format!("{A}'a_app'"), "b temporary:", "c load:", "d none:"], Ok("a b"));
-    // Nothing is known of a module, or of all of them.
+    // One module is unknown, or all modules are.
     check(&["b:modules = ['other']; start = 'other'"], Ok("b"));
     check(&["b:start = 'b_app'"], Ok("b"));
     check(
@@ -79,12 +80,12 @@ fn a_boot_starts_every_app_of_a_type_that_starts_by_its_own_application_module()
         );
         check(&[&format!("{A}'{module}'")], Err(&[&message]));
     }
-    // Nobody starts it.
+    // An app of type load is not started, so that its start module is not checked.
     check(&["a load:modules = ['a']; start = 'ghost'", "b:"], Ok("b"));
 }
 
 #[test]
-fn an_app_that_needs_what_a_boot_does_not_start_cannot_start() {
+fn an_app_cannot_start_without_an_app_that_the_boot_does_not_start() {
     check(&["b:applications = ['a']", "a transient:"], Ok("a b"));
     let itself = "b cannot start: it needs itself; remove it from its own `applications`";
     check(&["b:applications = ['b']"], Err(&[itself]));
@@ -94,7 +95,7 @@ fn an_app_that_needs_what_a_boot_does_not_start_cannot_start() {
              starts, or b the same one"
         );
         check(&["b:applications = ['a']", &format!("a {start_type}:")], Err(&[&message]));
-        // Neither does it start the one that needs it, or this one can do without.
+        // The app with the need is not started either, or the need is optional.
         check(&[&format!("b {start_type}:applications = ['a']"), &format!("a {start_type}:")], Ok(""));
         check(
             &["b:applications = ['a']; optional_applications = ['a']", &format!("a {start_type}:")],
@@ -105,7 +106,7 @@ fn an_app_that_needs_what_a_boot_does_not_start_cannot_start() {
 }
 
 #[test]
-fn every_reason_is_told_at_once() {
+fn all_boot_errors_are_reported_together() {
     let apps = [&format!("{A}'ghost'; applications = ['c', 'a']"), "c load:"];
     let errors = release("1.0.0", &apps).boot_order(&behaviours()).unwrap_err();
     let errors: Vec<_> = errors.into_iter().map(PlanError::from).collect();
@@ -115,7 +116,7 @@ fn every_reason_is_told_at_once() {
 }
 
 #[test]
-fn who_includes_an_app_starts_it_and_stands_for_it() {
+fn an_included_app_is_started_and_represented_by_the_including_app() {
     check(&["c:applications = ['b']", "a:included_applications = ['b']", "b:"], Ok("a c"));
     check(&["a:included_applications = ['b']", "b:applications = ['a']"], Ok("a"));
     let release = release("1.0.0", &["c:applications = ['b']", "a:included_applications = ['b']", "b:"]);
@@ -130,7 +131,8 @@ fn who_includes_an_app_starts_it_and_stands_for_it() {
     );
 }
 
-/// Goes from one release to another by this script, while these apps run, and compares what a restart would change.
+/// Applies the script to the releases while these apps run, and compares the warnings about a
+/// restart.
 #[track_caller]
 fn check_restart(left: &[&str], to: &[&str], script: &str, running: &[&str], expected: &[&str]) {
     let relup = format!("version = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{script}]");
@@ -143,7 +145,7 @@ fn check_restart(left: &[&str], to: &[&str], script: &str, running: &[&str], exp
 }
 
 #[test]
-fn what_a_restart_would_not_start_is_told_with_the_reason() {
+fn apps_that_a_restart_would_not_start_are_reported_with_the_reason() {
     check_restart(&["a:", "b:"], &["a:", "b:"], "", &["a", "b"], &[]);
     check_restart(
         &["a:", "b:", "c:start = 'c_app'", "d:", "e:"],
@@ -153,7 +155,7 @@ fn what_a_restart_would_not_start_is_told_with_the_reason() {
         &["a restart would not start these running apps: a (its type is load), b (its type is none), \
            c (its app.toml names no start), e (d includes it)"],
     );
-    // It was started by hand, and nothing stops it.
+    // An app that was started by hand and is not stopped.
     check_restart(
         &["a load:", "b:"],
         &["a load:"],
@@ -166,28 +168,28 @@ fn what_a_restart_would_not_start_is_told_with_the_reason() {
     let stops =
         "{ apply = 'application:stop', args = ['a'] }, { apply = 'application:unload', args = ['b'] }";
     check_restart(&["a:", "b load:"], &["a load:"], stops, &["a"], &[]);
-    // A call starts an app whatever its type is.
+    // A call starts an app regardless of its type.
     let starts = "{ apply = 'application:start', args = ['a'] }";
-    let told = "a restart would not start these running apps: a (its type is load)";
-    check_restart(&["a load:"], &["a load:"], starts, &[], &[told]);
+    let message = "a restart would not start these running apps: a (its type is load)";
+    check_restart(&["a load:"], &["a load:"], starts, &[], &[message]);
 }
 
 #[test]
-fn what_a_restart_would_start_is_told() {
-    let told = "a restart would start apps that do not run now: a";
-    check_restart(&["a load:", "b:"], &["a:", "b:"], "", &["b"], &[told]);
-    check_restart(&["a:"], &["a:"], "{ apply = 'application:stop', args = ['a'] }", &["a"], &[told]);
-    // It has ended, or was stopped by hand.
-    check_restart(&["a temporary:"], &["a temporary:"], "", &[], &[told]);
+fn apps_that_a_restart_would_start_are_reported() {
+    let message = "a restart would start apps that do not run now: a";
+    check_restart(&["a load:", "b:"], &["a:", "b:"], "", &["b"], &[message]);
+    check_restart(&["a:"], &["a:"], "{ apply = 'application:stop', args = ['a'] }", &["a"], &[message]);
+    // An app that has ended or was stopped by hand.
+    check_restart(&["a temporary:"], &["a temporary:"], "", &[], &[message]);
     check_restart(&["b:"], &["b:", "a:"], "{ apply = 'application:start', args = ['a'] }", &["b"], &[]);
     check_restart(&["a load:"], &["a:"], "{ apply = 'application:start', args = ['a'] }", &[], &[]);
 }
 
 #[test]
-fn an_app_that_a_restart_would_start_otherwise_is_told() {
+fn an_app_with_another_start_module_or_new_phases_is_reported() {
     let phases = "a:start = 'a_app'; start_phases = [{ name = 'go' }]";
-    let told = "a restart would run the start phases [go] of a, which no upgrade runs";
-    check_restart(&["a:start = 'a_app'"], &[phases], "", &["a"], &[told]);
+    let message = "a restart would run the start phases [go] of a, which no upgrade runs";
+    check_restart(&["a:start = 'a_app'"], &[phases], "", &["a"], &[message]);
     check_restart(&[phases], &["a:start = 'a_app'"], "", &["a"], &[]);
     check_restart(
         &["a:start = 'a_app'", "b:"],
@@ -199,12 +201,13 @@ fn an_app_that_a_restart_would_start_otherwise_is_told() {
             "a restart would start b with module b_app; it runs without one",
         ],
     );
-    // It is started afresh.
+    // A restarted app.
     let restarts = "{ apply = 'application:stop', args = ['a'] }, { apply = 'application:start', args = ['a', 'permanent'] }";
     check_restart(&["a:start = 'a_app'"], &[phases], restarts, &["a"], &[]);
 }
 
-/// A release whose one recorded supervisor names these children, each by its id, module and type.
+/// A release with one recorded supervisor with these children, each given by its id, module and
+/// type.
 fn recorded(children: &[(u64, &str, &str)]) -> PackedRelease {
     let child = |(id, module, kind): &(u64, &str, &str)| json!({"id": id, "module": module, "args": null, "restart": "permanent", "shutdown": "infinity", "type": kind});
     let children: Vec<_> = children.iter().map(child).collect();
@@ -228,22 +231,22 @@ fn recorded_as(supervisor: Value) -> PackedRelease {
 }
 
 #[test]
-fn a_child_that_no_boot_could_start_is_told() {
+fn a_child_that_no_boot_could_start_is_reported() {
     let fit = [(1, "a", "worker"), (4, "a_sup", "supervisor"), (6, "other", "worker")];
     let unfit = [(2, "ghost", "worker"), (3, "a_sup", "worker"), (5, "a_app", "worker")];
     let warnings = recorded(&[&fit[..], &unfit[..]].concat()).unfit_children();
-    let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let message: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
         "a_sup of a names a child 2 that could not be started: no app of the release has a module ghost",
         "a_sup of a names a child 3 that could not be started: module a_sup is a supervisor, but the type in the child spec is \
          worker",
         "a_sup of a names a child 5 that could not be started: module a_app is an application, which cannot be a child",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
 }
 
 #[test]
-fn a_child_that_only_the_script_starts_is_told_where_all_supervisors_are_recorded() {
+fn a_child_that_only_the_script_starts_is_reported_if_all_supervisors_are_recorded() {
     let start = |id: u64| {
         format!("{{ apply = 'supervisor:start_child', args = ['a/x', {{ id = {id}, module = 'a' }}] }}, ")
     };
@@ -255,15 +258,16 @@ fn a_child_that_only_the_script_starts_is_told_where_all_supervisors_are_recorde
     let to = recorded(&[(1, "a", "worker")]);
     let left = release("0.9.0", &["a:", "b:"]);
     let script = plan_windows(&left, &to.release.clone().with_relup(relup), Windows::Release).unwrap();
-    let told = to.unnamed_children(&script).unwrap().to_string();
+    let message = to.unnamed_children(&script).unwrap().to_string();
     let expected = "a restart would not start children that only the script starts: child 2 of a/x, child 3 of a/x; add them to the \
                     supervisor's init";
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
     let unrecorded = recorded_as(json!({"behaviour": "supervisor"}));
     assert_eq!(unrecorded.unnamed_children(&script), None);
 }
 
-/// Returns what does not fit in a script of these instructions, of modules as they are in the release left and in the other.
+/// Returns the misfits in a script of these instructions, given the behaviours of modules in the
+/// source and in the target release.
 fn misfits(instructions: &str, left: &[(&str, &str)], to: &[(&str, &str)]) -> Vec<String> {
     let app = |version: &str, modules: &[(&str, &str)]| {
         let modules: Vec<&str> = modules.iter().map(|(module, _)| *module).collect();
@@ -291,7 +295,7 @@ fn check_misfit(instruction: &str, expected: Option<&str>) {
     assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
     assert!(found.iter().zip(expected).all(|(found, words)| found.contains(words)), "{found:?}");
 
-    // The same where only the file is there.
+    // The file alone gives the same result.
     let text = format!(
         "app = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [\n  {instruction},\n]"
     );
@@ -306,7 +310,7 @@ fn check_misfit(instruction: &str, expected: Option<&str>) {
 }
 
 #[test]
-fn an_instruction_that_does_not_fit_what_its_module_is_is_named_with_its_step_and_its_place() {
+fn an_instruction_that_does_not_fit_its_module_is_reported_with_its_step_and_place() {
     check_misfit("{ apply = 't:run' }", None);
     check_misfit("{ apply = 'unknown:run' }", None);
     check_misfit(
@@ -335,7 +339,7 @@ fn an_instruction_that_does_not_fit_what_its_module_is_is_named_with_its_step_an
 }
 
 #[test]
-fn a_call_before_its_module_is_loaded_is_one_of_the_code_that_runs() {
+fn a_call_before_the_load_of_its_module_runs_the_old_code() {
     let call = "{ apply = 'm:run' }, 'point_of_no_return', { update = 'm' }, { apply = 'm:run' }";
     let both = misfits(call, &[("m", "gen_server")], &[("m", "gen_server")]);
     assert_eq!(both.len(), 2, "{both:?}");

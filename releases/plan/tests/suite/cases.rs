@@ -1,7 +1,8 @@
-//! The golden cases: `documents.txt`, what OTP makes of them (`group.txt`, written by hand from OTP's documented
-//! behaviour) and the one window that we make of it (`script.txt`).
+//! The golden cases: `documents.txt`, OTP's script for them (`group.txt`, written by hand from
+//! OTP's documented behaviour), and our script with one window (`script.txt`).
 //!
-//! `RELD_BLESS=1 cargo test -p reld-plan` rewrites `script.txt`; read the difference before committing it.
+//! `RELD_BLESS=1 cargo test -p reld-plan` rewrites `script.txt`; read the difference before
+//! committing it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -78,7 +79,8 @@ fn check(name: &str) {
     assert_eq!(script.trim_end(), read("script.txt").trim_end(), "script.txt of {name}");
 }
 
-/// What the appups come to plans the same when it is written down as a relup, printed and read.
+/// Checks that the translated appups give the same plan after they were printed and read as a
+/// relup.
 fn reviewed(top: &Release, base: &Release, planned: &Script) {
     let relup = make_relup(top, base, planned.mode, RelupOptions::default()).unwrap();
     let (mut up, mut down) = (Vec::new(), Vec::new());
@@ -90,7 +92,8 @@ fn reviewed(top: &Release, base: &Release, planned: &Script) {
     assert_eq!(without_kinds(&again), without_kinds(planned));
 }
 
-/// Prints the steps of a script without their reasons, and without the kind of update, which a relup does not have.
+/// Prints the steps of a script without their reasons and without the kind of an update, which a
+/// relup does not contain.
 fn without_kinds(script: &Script) -> Vec<String> {
     let steps = script.steps.iter().map(|step| step.action.to_string());
     steps
@@ -146,7 +149,7 @@ fn list(items: &[impl ToString]) -> String {
     format!("[{}]", items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
 }
 
-/// Brutal is OTP's default and is not shown.
+/// Omits brutal, which is OTP's default.
 fn words(purge: PurgeWords) -> String {
     let soft = Some(PurgeMethod::Soft);
     if purge.pre == soft && purge.post == soft { "(soft,soft)".to_owned() } else { String::new() }

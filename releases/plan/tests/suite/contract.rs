@@ -20,7 +20,7 @@ fn documents(instructions: &str) -> Documents {
     Documents::parse(&(side("from", "1.0.0") + &side("to", "2.0.0") + &appup))
 }
 
-/// Compares the modules that are read of a.
+/// Compares the modules of `a` that the script reads.
 #[track_caller]
 fn check_read(instructions: &str, expected: &[&str]) {
     let documents = documents(instructions);

@@ -1,4 +1,4 @@
-//! What the fuzzers start from, as ordinary tests.
+//! Runs the fuzzers' corpora as ordinary tests.
 
 #[path = "../../../../tests/fuzz/checks/app.rs"]
 mod app;

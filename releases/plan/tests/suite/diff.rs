@@ -1,4 +1,5 @@
-//! Comparing two releases: schemas field by field, drafts as text, findings, and what holds for every draft.
+//! Comparing two releases: schemas field by field, drafts as text, findings, and properties of
+//! every draft.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ fn fields(names: &[&str]) -> Value {
     json!({ "title": "State", "type": "object", "properties": properties, "required": required })
 }
 
-/// Compares two states; the reasons are those of going up.
+/// Compares two states; the reasons are those of the way up.
 #[track_caller]
 fn check(old: Value, new: Value, change: ModuleChange, reasons: &[&str]) {
     check_dropping(old, new, &[], change, reasons);
@@ -98,7 +99,7 @@ fn fields_that_come_and_go() {
     );
     check(fields(&["n?"]), fields(&["n"]), NeedsCode, &["`n` could be absent, and has no default now"]);
     check(fields(&["n"]), fields(&["n?"]), Unchanged, &[]);
-    // A rename: serde's alias does not show.
+    // A rename: the schema does not show serde's alias.
     let both = ["`old` is gone, and not declared in DROPPED", "`new` is new and has no default"];
     check(fields(&["old"]), fields(&["new"]), NeedsCode, &both);
     let (old, new) = (of(fields(&["a"])), of(fields(&["b?"])));
@@ -107,7 +108,7 @@ fn fields_that_come_and_go() {
 }
 
 #[test]
-fn what_people_read_does_not_count() {
+fn annotations_are_ignored() {
     let mut described = fields(&["n"]);
     described["description"] = json!("Words.");
     described["properties"]["n"]["description"] = json!("More words.");
@@ -146,16 +147,16 @@ fn types_that_change() {
     );
 }
 
-/// What is a place to `DROPPED` is tested where the SDK is, in its `schema/agreement.rs`.
+/// The SDK tests the notation of `DROPPED`, in its `schema/agreement.rs`.
 #[test]
-fn places_stand_for_all_items_and_entries_and_are_told_once() {
+fn places_cover_all_items_and_entries_and_are_reported_once() {
     let pair = |names: &[&str]| {
         of(
             json!({"type": "array", "prefixItems": [fields(names), fields(names)], "minItems": 2, "maxItems": 2}),
         )
     };
-    let told = "`f.[].b` is gone, and not declared in DROPPED";
-    check(pair(&["a", "b"]), pair(&["a"]), NeedsCode, &[told]);
+    let message = "`f.[].b` is gone, and not declared in DROPPED";
+    check(pair(&["a", "b"]), pair(&["a"]), NeedsCode, &[message]);
     check_dropping(
         pair(&["a", "b"]),
         pair(&["a"]),
@@ -164,13 +165,13 @@ fn places_stand_for_all_items_and_entries_and_are_told_once() {
         &["`f.[].b` is gone, and declared in DROPPED"],
     );
 
-    let told = "`f.*.b` is gone, and not declared in DROPPED";
+    let message = "`f.*.b` is gone, and not declared in DROPPED";
     let by_number = |pattern: &str, names: &[&str]| {
         of(
             json!({"type": "object", "patternProperties": {pattern: fields(names)}, "additionalProperties": false}),
         )
     };
-    check(by_number("^\\d+$", &["a", "b"]), by_number("^\\d+$", &["a"]), NeedsCode, &[told]);
+    check(by_number("^\\d+$", &["a", "b"]), by_number("^\\d+$", &["a"]), NeedsCode, &[message]);
     check(
         by_number("^\\d+$", &["a"]),
         by_number("^-?\\d+$", &["a"]),
@@ -182,7 +183,7 @@ fn places_stand_for_all_items_and_entries_and_are_told_once() {
             words.iter().map(|word| ((*word).to_owned(), fields(names))).collect();
         of(json!({"type": "object", "properties": words, "additionalProperties": false}))
     };
-    check(by_word(&["on", "off"], &["a", "b"]), by_word(&["on", "off"], &["a"]), NeedsCode, &[told]);
+    check(by_word(&["on", "off"], &["a", "b"]), by_word(&["on", "off"], &["a"]), NeedsCode, &[message]);
     check(
         by_word(&["on", "off"], &["a"]),
         by_word(&["on"], &["a"]),
@@ -190,8 +191,8 @@ fn places_stand_for_all_items_and_entries_and_are_told_once() {
         &["`f.off` is gone, and unknown fields are denied"],
     );
     let by_text = |names: &[&str]| of(json!({"type": "object", "additionalProperties": fields(names)}));
-    check(by_text(&["a", "b"]), by_text(&["a"]), NeedsCode, &[told]);
-    check(by_word(&["on", "off"], &["a", "b"]), by_text(&["a"]), NeedsCode, &[told]);
+    check(by_text(&["a", "b"]), by_text(&["a"]), NeedsCode, &[message]);
+    check(by_word(&["on", "off"], &["a", "b"]), by_text(&["a"]), NeedsCode, &[message]);
     check(by_text(&["a"]), by_number("^\\d+$", &["a"]), NeedsCode, &["`f` has keys of another kind"]);
     check(
         by_text(&["a"]),
@@ -202,7 +203,7 @@ fn places_stand_for_all_items_and_entries_and_are_told_once() {
 }
 
 #[test]
-fn a_struct_that_denies_unknown_fields_takes_none_whatever_is_declared() {
+fn a_struct_that_denies_unknown_fields_accepts_none_even_if_declared_dropped() {
     let mut closed = fields(&["a"]);
     closed["additionalProperties"] = json!(false);
     check_dropping(
@@ -250,7 +251,7 @@ fn enums() {
 }
 
 #[test]
-fn a_type_that_holds_itself_is_compared_to_its_end() {
+fn recursive_types_are_compared_completely() {
     let tree = |name: &str| {
         let next = json!({"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]});
         let node = json!({"type": "object", "properties": {name: {"type": "null"}, "next": next}});
@@ -267,7 +268,7 @@ fn a_type_that_holds_itself_is_compared_to_its_end() {
             "`next` is recursive: fields that are gone there need code",
         ],
     );
-    // A reference that leads nowhere but to itself ends as well.
+    // A reference that leads only to itself ends as well.
     let circle = json!({"$ref": "#/$defs/C", "$defs": {"C": {"$ref": "#/$defs/C"}}});
     check(circle.clone(), circle, Unchanged, &[]);
 }
@@ -346,7 +347,7 @@ instructions = [
     assert_eq!(diff.apps[0].draft.as_deref(), Some(expected));
 }
 
-/// Returns the lines of both entries of a draft that are about children.
+/// Returns the lines for children in both entries of a draft.
 fn child_lines(old: &[Value], new: &[Value]) -> Vec<String> {
     let of = |children: &[Value]| json!({ "sup": supervisor(&json!(children)), "w": server(&json!({ "state": {"type": "null"} })) });
     let draft = compared(&of(old), &of(new), None).apps.remove(0).draft.unwrap();
@@ -355,7 +356,7 @@ fn child_lines(old: &[Value], new: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn a_child_that_only_changed_its_id_is_renamed_both_ways_and_each_new_one_is_one_of_them_once() {
+fn a_child_with_a_new_id_is_renamed_both_ways_and_each_new_child_is_matched_once() {
     let child = |id: &str| child(id, "w", &json!(1));
     let renamed = |from: &str, to: &str| {
         [
@@ -380,7 +381,7 @@ fn a_child_that_only_changed_its_id_is_renamed_both_ways_and_each_new_one_is_one
 }
 
 #[test]
-fn a_child_that_looks_renamed_may_be_renamed_or_ended_but_not_left_alone() {
+fn a_child_that_looks_renamed_may_be_renamed_or_terminated_but_not_ignored() {
     let of = |id: &str| json!({ "sup": supervisor(&json!([child(id, "w", &json!(1))])), "w": server(&json!({ "state": {"type": "null"} })) });
     let classes = |calls: &str| -> Vec<_> {
         let entry = format!("instructions = [{calls} {{ update = 'sup', change = 'supervisor' }}]");
@@ -399,7 +400,7 @@ fn a_child_that_looks_renamed_may_be_renamed_or_ended_but_not_left_alone() {
 }
 
 #[test]
-fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fills_it() {
+fn a_placeholder_is_refused_with_its_app_entry_and_line_until_it_is_filled() {
     let draft = compared(&old_modules(), &new_modules(), None).apps.remove(0).draft.unwrap();
     let appup = Appup::parse("appup.toml", &draft).unwrap();
     let mistakes: Vec<_> = appup.mistakes().collect();
@@ -422,7 +423,7 @@ fn a_place_for_a_person_is_refused_with_its_app_entry_and_line_until_somebody_fi
 }
 
 #[test]
-fn a_word_of_a_draft_is_refused_wherever_it_stands() {
+fn a_placeholder_is_refused_anywhere_in_an_instruction() {
     for instruction in [
         "'TODO'",
         "{ update = 'm', change = 'TODO: soft?' }",
@@ -439,7 +440,7 @@ fn a_word_of_a_draft_is_refused_wherever_it_stands() {
     assert!(matches!(Appup::parse("appup.toml", fine).unwrap().down[0].instructions[0], Written::Good(_)));
 }
 
-/// Puts something into every place that is left to a person.
+/// Fills every placeholder of a draft.
 fn filled(draft: &str) -> String {
     let mut text = String::new();
     let mut rest = draft;
@@ -453,7 +454,7 @@ fn filled(draft: &str) -> String {
     text + rest
 }
 
-/// Compares the findings' classes with their modules for an appup with these entries.
+/// Compares the classes and modules of the findings for an appup with these entries.
 #[track_caller]
 fn check_findings(up: &str, down: &str, expected: &[(&str, &str)]) {
     let entries = format!(
@@ -471,7 +472,7 @@ fn check_findings(up: &str, down: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn an_appup_that_leaves_something_out_is_found() {
+fn an_incomplete_appup_is_found() {
     let children = |ends: &str, starts: &str| {
         format!(
             "{{ apply = 'supervisor:terminate_child', args = ['sup', '{ends}'] }}, {{ apply = 'supervisor:delete_child', args = ['sup', '{ends}'] }}, {{ update = 'sup', change = 'supervisor' }}, {{ apply = 'supervisor:restart_child', args = ['sup', '{starts}'] }}"
@@ -580,8 +581,8 @@ fn messages_that_are_not_taken_are_found_on_the_way_up_and_on_the_way_back() {
     );
 }
 
-/// Returns what is found of a server, by class and direction, and what its module says both ways. Of each type there is the
-/// form that it is read in and the one that it is written in.
+/// Returns the findings for a server, by class and direction, and the interface differences in both
+/// directions. Each type has a read form and a written form.
 fn crossing(
     spoken: &str,
     old: [&[&str]; 2],
@@ -601,9 +602,9 @@ fn crossing(
 }
 
 #[test]
-fn what_is_written_is_compared_with_what_is_read_on_either_way() {
+fn written_forms_are_compared_with_read_forms_in_both_directions() {
     let without: [&[&str]; 2] = [&["n"], &["n"]];
-    // serde's `default`: always written, and not needed to be read.
+    // serde's `default`: always written, but optional when read.
     let with_default: [&[&str]; 2] = [&["n", "m?"], &["n", "m"]];
     let required: [&[&str]; 2] = [&["n", "m"], &["n", "m"]];
     let none = || (Vec::new(), [Vec::new(), Vec::new()]);
@@ -617,7 +618,7 @@ fn what_is_written_is_compared_with_what_is_read_on_either_way() {
     let not_taken = |mode| vec![("message_not_taken", mode)];
     assert_eq!(crossing("call", without, required), (not_taken(Mode::Up), [call.clone(), Vec::new()]));
     assert_eq!(crossing("call", required, without), (not_taken(Mode::Down), [Vec::new(), call]));
-    // A reply crosses the other way: the callers left behind read it.
+    // A reply crosses in the other direction: callers of the source version read it.
     let changed = |mode| vec![("reply_changed", mode)];
     assert_eq!(crossing("reply", without, required), (changed(Mode::Down), [Vec::new(), reply.clone()]));
     assert_eq!(crossing("reply", required, without), (changed(Mode::Up), [reply, Vec::new()]));
@@ -638,7 +639,7 @@ fn one_version_with_two_libraries_is_found() {
 }
 
 #[test]
-fn a_release_that_does_not_boot_and_a_call_of_what_is_no_task_are_found() {
+fn a_release_that_does_not_boot_and_a_call_of_a_module_that_is_not_a_task_are_found() {
     let modules = json!({ "m": server(&json!({})) });
     let call = "instructions = [{ update = 'm' }, { apply = 'm:go' }]";
     let appup = format!(
@@ -675,7 +676,8 @@ fn a_broken_schema_json_is_shown_with_its_place() {
 
 const MODULES: [&str; 4] = ["m0", "m1", "m2", "sup"];
 
-/// Some of the modules, each with a state of random fields, and a supervisor of random children or no word about it.
+/// Some of the modules, each with a state of random fields, and a supervisor with random children
+/// or without a description.
 fn modules() -> impl Strategy<Value = Value> {
     let names = prop::sample::subsequence(vec!["a", "b", "c?", "d?"], 0..=4);
     let interface = prop_oneof![names.prop_map(|names| Some(json!({ "state": fields(&names) }))), Just(None)];
@@ -710,7 +712,7 @@ proptest! {
             let planned = plan_direction(&top.release, &base.release, mode);
             prop_assert!(planned.is_ok(), "{:?}\n{}", planned, filled);
         }
-        // A draft that was filled leaves nothing to be found but what an author alone can know.
+        // A filled draft has no findings, except those that only an author can decide.
         let left = diff(&base, &top).findings;
         prop_assert!(left.iter().all(|finding| finding.class == "compare_by_hand"), "{:?}\n{}", left, filled);
     }

@@ -1,4 +1,5 @@
-//! Two releases in one text: `--- from/release.toml`, `--- to/APP/appup.toml` and so on, each followed by its document.
+//! Two releases in one text: `--- from/release.toml`, `--- to/APP/appup.toml` and so on, each
+//! followed by its document.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,12 @@
-//! Every error class, by the documents that cause it.
+//! One test document for every error class.
 
 use reld_plan::{PlanError, RelupOptions, make_relups, pick_direction, plan};
 use serde_json::{Value, json};
 
 use crate::documents::Documents;
 
-/// Release 1.0.0 and 2.0.0 of `a` (m1, m2) and `b` 1.0.0 (b1); the up entry of a has these instructions.
+/// Release 1.0.0 and 2.0.0 of `a` (m1, m2) and `b` 1.0.0 (b1); the up entry of a has these
+/// instructions.
 fn upgrade(instructions: &str) -> String {
     format!(
         "{}--- to/a/appup.toml\napp = 'a'\nversion = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{instructions}]\n",
@@ -108,7 +109,7 @@ fn every_rule_of_the_translation_has_its_class() {
 }
 
 #[test]
-fn of_several_mistakes_in_one_instruction_the_first_that_is_looked_for_counts() {
+fn the_first_checked_of_several_mistakes_in_one_instruction_is_reported() {
     for (instruction, class) in [
         ("{ code_change = 'm1', mode = 'sideways' }", "bad_list"),
         ("{ code_change = ['m1'], mode = 'sideways' }", "bad_mode"),
@@ -125,7 +126,7 @@ fn of_several_mistakes_in_one_instruction_the_first_that_is_looked_for_counts() 
 }
 
 #[test]
-fn of_several_mistakes_the_one_of_the_earlier_pass_counts() {
+fn the_mistake_of_the_earlier_pass_is_reported() {
     check("{ update = 'm9' }, { update = 3 }", "bad_module");
     check("{ suspend = ['m1'] }, { upgrade = 'm1' }", "bad_instruction");
     check("{ upgrade = 'm1' }, 'point_of_no_return', 'point_of_no_return'", "too_many_point_of_no_return");
@@ -134,7 +135,7 @@ fn of_several_mistakes_the_one_of_the_earlier_pass_counts() {
 }
 
 #[test]
-fn a_mistake_in_an_entry_that_is_not_used_does_not_count() {
+fn a_mistake_in_an_unused_entry_is_ignored() {
     let documents =
         upgrade("{ load_module = 'm1' }") + "[[down]]\nto = '1.0.0'\ninstructions = ['nonsense']\n";
     assert!(up(&documents)["script"].is_array());

@@ -1,5 +1,4 @@
-//! The planner with releases as large as anybody has, and larger ones: its work grows with the documents, not with their
-//! square.
+//! Plans very large releases: the work must grow with the documents, not with their square.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,11 +6,12 @@ use std::time::Duration;
 
 use reld_plan::{AppDocs, Rel, Release, Windows, plan, plan_windows};
 
-/// How many modules each app has.
+/// The number of modules in each app.
 const MODULES: usize = 10;
 
-/// A release of so many apps, each of which uses the one before. Each module needs the next one of its app, and the last one
-/// the first one of the app before where `across` says so: then all modules are one group.
+/// A release with this number of apps, each of which uses the previous one. Each module depends on
+/// the next one of its app. With `across`, the last module depends on the first one of the previous
+/// app, so that all modules are one group.
 fn release(apps: usize, version: u8, across: bool) -> Release {
     let mut rel = format!("name = 'shop'\nversion = '{version}.0.0'\ndaemon = '1.0.0'\n");
     let docs: Vec<AppDocs> = (0..apps)
@@ -38,7 +38,8 @@ fn release(apps: usize, version: u8, across: bool) -> Release {
     Release::new(Rel::parse("release.toml", &rel).unwrap(), docs).unwrap()
 }
 
-/// Plans a release of so many apps, both ways, and returns how long this thread has computed for it.
+/// Plans a release with this number of apps in both directions, and returns the CPU time of this
+/// thread.
 fn took(apps: usize) -> Duration {
     let begin = computed();
     for across in [false, true] {
@@ -51,14 +52,14 @@ fn took(apps: usize) -> Duration {
     computed() - begin
 }
 
-/// How long this thread has computed, whatever else the machine does.
+/// The CPU time of this thread, independent of the load of the machine.
 fn computed() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap())
 }
 
 #[test]
-fn ten_times_as_many_apps_take_no_hundred_times_as_long() {
+fn ten_times_as_many_apps_take_less_than_a_hundred_times_as_long() {
     let (small, large) = (took(20), took(200));
     assert!(large < small * 50, "{small:?} for 20 apps, {large:?} for 200");
 }

@@ -1,4 +1,4 @@
-//! Mistakes in documents: each is shown with its place, and the words that are allowed there.
+//! Mistakes in documents: each is shown with its place and the allowed words.
 
 use reld_plan::{App, Appup, Rel, RelupFile};
 
@@ -19,13 +19,13 @@ fn appup(text: &str) -> Option<String> {
     Appup::parse("appup.toml", text).err().map(|error| error.to_string())
 }
 
-/// The mistake of a relup whose fourth line is the instruction.
+/// Returns the mistake of a relup; the instruction is on its fourth line.
 fn relup(text: &str) -> Option<String> {
     let text = format!("version = '2.0.0'\n[[up]]\nfrom = '1.0.0'\ninstructions = [{text}]\n");
     RelupFile::parse("relup.toml", &text).err().map(|error| error.to_string())
 }
 
-/// The first mistake of an appup whose seventh line is the instruction.
+/// Returns the first mistake of an appup; the instruction is on its seventh line.
 fn instruction(text: &str) -> Option<String> {
     let text =
         format!("app = 'a'\nversion = '2.0.0'\n\n[[up]]\nfrom = '1.0.0'\ninstructions = [\n  {text},\n]\n");

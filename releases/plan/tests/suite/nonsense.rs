@@ -1,4 +1,4 @@
-//! Documents that nobody meant to write: each is read, or refused with its place, and nothing else happens.
+//! Malformed documents: each is read, or refused with its place, without another effect.
 
 use proptest::prelude::*;
 use reld_plan::{App, Appup, DocError, Rel, RelupFile};
@@ -63,7 +63,7 @@ instructions = [
 ]
 "#;
 
-/// Words that mean something somewhere, and so get further than noise.
+/// Words with a meaning in some place, which therefore get further than noise.
 const WORDS: [&str; 14] = [
     "[[up]]\n",
     "[env]\n",
@@ -81,7 +81,7 @@ const WORDS: [&str; 14] = [
     "é",
 ];
 
-/// A document in which a few stretches are replaced.
+/// A document with a few replaced stretches.
 fn spoilt(document: &'static str) -> impl Strategy<Value = String> {
     let piece = prop_oneof![prop::sample::select(WORDS.as_slice()).prop_map(str::to_owned), ".{0,4}"];
     let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, piece), 1..5);
@@ -94,7 +94,7 @@ fn spoilt(document: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
-/// What is read can be written and read again; what is refused says where.
+/// A document that can be read can be printed and read again; a refusal has its place.
 fn check<T>(read: impl Fn(&str) -> Result<T, DocError>, write: fn(&T) -> String, text: &str) {
     match read(text) {
         Ok(document) => {

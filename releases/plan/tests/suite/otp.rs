@@ -1,9 +1,10 @@
-//! The planner beside Erlang/OTP: the same documents give the same scripts, errors and warnings.
+//! Compares the planner with Erlang/OTP: the same documents give the same scripts, errors and
+//! warnings.
 //!
-//! A line of `otp/cases.jsonl` has the documents of two releases, and what OTP 25 makes of them. The order of modules that
-//! do not depend on each other is left to hashing in OTP, so that no case has such. With OTP at hand,
-//! `RELD_OTP=1 cargo test -p reld-plan otp` asks it again about every line, and so also about new ones that have no answer
-//! yet; read the difference before committing it.
+//! A line of `otp/cases.jsonl` has the documents of two releases and OTP 25's result for them. OTP
+//! leaves the order of independent modules to hashing, so that no case contains such modules. If
+//! OTP is installed, `RELD_OTP=1 cargo test -p reld-plan otp` runs it again on every line,
+//! including new lines without a result; read the difference before committing it.
 
 mod erlang;
 
@@ -33,9 +34,10 @@ fn every_case_comes_out_as_it_does_from_otp() {
     );
 }
 
-/// OTP looks at neither: code that runs is not loaded again, and a script by hand is held to our rules.
+/// OTP has neither check: running code is not loaded again, and a hand-written script must follow
+/// our rules.
 #[test]
-fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
+fn every_plan_of_otp_has_one_window_or_a_known_reason_against_it() {
     let mut windows = 0;
     for case in cases() {
         let documents = Documents::parse(&documents(&case));
@@ -60,7 +62,7 @@ fn what_otp_can_plan_has_one_window_or_a_reason_why_not() {
     assert!(windows > 0, "OTP plans none");
 }
 
-/// Returns the modules whose states a window converts, in order.
+/// Returns the modules in a window's conversions, in order.
 fn converted(script: &Script) -> Vec<String> {
     let of = |step: &Step| match &step.action {
         Action::CodeChange { module, .. } => Some(module.to_string()),
@@ -69,7 +71,7 @@ fn converted(script: &Script) -> Vec<String> {
     script.steps.iter().filter_map(of).collect()
 }
 
-/// Returns the modules whose states a script of OTP converts, in order.
+/// Returns the modules in the conversions of an OTP script, in order.
 fn conversions(script: &Value) -> Vec<String> {
     let steps = script.as_array().unwrap().iter().filter(|step| step["op"] == "code_change");
     let modules = steps.flat_map(|step| step["modules"].as_array().unwrap());
@@ -87,7 +89,7 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/otp").join(name)
 }
 
-/// Asks OTP about every case, and writes its answers down.
+/// Runs OTP on every case and records the results.
 fn record(cases: &mut [Value]) {
     let folder = env::temp_dir().join(format!("reld-otp-{}", std::process::id()));
     let mut escript = Command::new("escript");
@@ -107,7 +109,7 @@ fn record(cases: &mut [Value]) {
     fs::write(file("cases.jsonl"), lines).unwrap();
 }
 
-/// Describes what we make otherwise of a case, if we do.
+/// Describes how our result for a case differs, if it does.
 fn difference(case: &Value) -> Option<String> {
     let text = documents(case);
     let documents = Documents::parse(&text);
@@ -124,7 +126,7 @@ fn difference(case: &Value) -> Option<String> {
     (!differing.is_empty()).then(|| format!("{}\n{text}{differing}", case["about"]))
 }
 
-/// Leaves out what OTP does not say or says in words of its own.
+/// Removes the parts that OTP does not report or words differently.
 fn comparable(ours: &Value, otp: &Value) -> Value {
     let class = |of: &Value| of["class"].clone();
     match &ours["error"] {

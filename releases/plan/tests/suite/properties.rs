@@ -1,4 +1,4 @@
-//! What holds for every appup: written as properties over generated ones.
+//! Properties of every appup, tested with generated ones.
 
 use proptest::prelude::*;
 use reld_plan::{
@@ -92,7 +92,7 @@ fn start_type() -> impl Strategy<Value = StartType> {
     prop::sample::select(vec![Permanent, Transient, Temporary, Load, None])
 }
 
-/// What an appup's instructions about apps come to.
+/// The low-level instructions generated for an appup's instructions about apps.
 fn of_application() -> impl Strategy<Value = LowLevel> {
     prop_oneof![
         start_type().prop_map(|start_type| LowLevel::StartApplication { app: app(), start_type }),
@@ -203,7 +203,7 @@ fn parts(high: &HighLevel) -> (&ModuleName, &[ModuleName]) {
     }
 }
 
-/// Returns whether a module needs another, directly or not.
+/// Returns whether a module depends on another, directly or indirectly.
 fn needs(members: &[HighLevel], from: &ModuleName, to: &ModuleName) -> bool {
     let mut found = vec![from.clone()];
     let mut next = 0;

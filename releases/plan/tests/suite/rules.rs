@@ -1,11 +1,11 @@
-//! Every rule of a script, by a script that breaks it.
+//! Every rule of a script, with a script that violates it.
 
 use reld_plan::{Action, Apply, Mark, Mode, ModuleName, Script, plan};
 use serde_json::{Value, json};
 
 use crate::documents::Documents;
 
-/// A script that updates m1 and loads m2 by implication:
+/// A script that updates m1 and loads m2 implicitly:
 /// 1 load_object_code, 2 load m1, 3 load m2, 4 suspend, 5 code_change, 6 switch, 7 resume.
 fn script() -> Script {
     let side = |side: &str, vsn: &str| {
@@ -53,7 +53,7 @@ fn a_module_is_in_one_library_and_loaded_once_from_it() {
 }
 
 #[test]
-fn a_state_is_converted_at_rest_and_for_new_code() {
+fn a_state_is_converted_while_suspended_and_for_new_code() {
     check(|script| drop(script.steps.remove(3)), "step 4: code_change of module m1, which is not suspended");
     check(
         |script| drop(script.steps.remove(1)),
@@ -62,7 +62,7 @@ fn a_state_is_converted_at_rest_and_for_new_code() {
 }
 
 #[test]
-fn who_is_suspended_is_resumed_and_nobody_else() {
+fn exactly_the_suspended_modules_are_resumed() {
     check(
         |script| drop(script.steps.remove(6)),
         "step 4: module m1 is suspended, but neither resumed nor stopped",
@@ -74,7 +74,7 @@ fn who_is_suspended_is_resumed_and_nobody_else() {
 }
 
 #[test]
-fn what_can_fail_comes_before_the_switch_and_what_is_final_after_it() {
+fn steps_that_can_fail_come_before_the_switch_and_final_steps_after_it() {
     check(|script| script.steps.swap(4, 6), "step 5: resume comes before the switch");
     check(|script| script.steps.swap(4, 5), "step 6: code_change comes after the switch");
     check(
@@ -87,7 +87,7 @@ fn what_can_fail_comes_before_the_switch_and_what_is_final_after_it() {
 }
 
 #[test]
-fn a_call_of_a_built_in_module_is_one_that_the_node_knows() {
+fn a_call_of_a_built_in_module_is_valid() {
     check(
         |script| script.steps[2].action = Action::Apply(restart_child(vec![json!("sup")])),
         "step 3: apply supervisor:restart_child(\"sup\"): the arguments must be the supervisor and the child's id",

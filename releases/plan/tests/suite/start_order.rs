@@ -1,4 +1,4 @@
-//! The start order of apps, by what they say about each other. What is expected was seen in OTP.
+//! The start order of apps, given by their declarations. The expected results were observed in OTP.
 
 use reld_plan::{AppDocs, PlanError, Rel, Release};
 

@@ -1,5 +1,5 @@
-//! What a script says of states on their way to an older version, and to a newer one. Which places
-//! are dropped is tested where the SDK is, in its `schema/way_down.rs`.
+//! States on their way to an older version and to a newer one, as shown in a script. The SDK tests
+//! which places are dropped, in its `schema/way_down.rs`.
 
 use reld_plan::{
     Action, AppDocs, PlanError, Rel, Release, RelupFile, Schemas, Script, Vsn, Warning, Windows, plan,
@@ -7,8 +7,8 @@ use reld_plan::{
 };
 use serde_json::{Value, json};
 
-/// Version 1 and 2 of the app `a`. Its module `same` never changes, `grown` has a field more in
-/// version 2, `renamed` has one under another name.
+/// Versions 1 and 2 of the app `a`. Its module `same` never changes, `grown` has an additional
+/// field in version 2, `renamed` has a renamed field.
 fn releases(up: &str, down: &str) -> [Release; 2] {
     releases_with(&format!("[[up]]\nfrom = '1.0.0'\n{up}\n[[down]]\nto = '1.0.0'\n{down}\n"))
 }
@@ -36,7 +36,7 @@ fn releases_with(entries: &str) -> [Release; 2] {
     })
 }
 
-/// A struct of numbers; those of `optional` have a default.
+/// A struct of numbers; the fields in `optional` have a default.
 fn fields(required: &[&str], optional: &[&str]) -> Value {
     let number = || json!({"type": "integer", "format": "uint64"});
     let properties: serde_json::Map<_, _> =
@@ -50,14 +50,14 @@ fn down(entry: &str) -> Result<Script, PlanError> {
     plan(&new, &old)
 }
 
-/// Returns the lines that say that something is dropped.
+/// Returns the lines with a dropped field.
 fn lines(script: &Script) -> Vec<String> {
     let text = script.to_string();
     let dropping = text.lines().filter_map(|line| line.trim().split_once("  -- "));
     dropping.filter(|(what, _)| what.contains("drops")).map(|(what, _)| what.to_owned()).collect()
 }
 
-/// Keeps `renamed` from being in the way.
+/// Converts `renamed`, so that it does not block the downgrade.
 const CODE: &str = "{ update = 'renamed', change = { advanced = {} } }";
 
 #[track_caller]
@@ -68,7 +68,7 @@ fn check(instructions: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_step_that_brings_a_state_to_the_older_version_says_what_it_loses() {
+fn the_step_that_moves_a_state_to_the_older_version_shows_its_dropped_fields() {
     check("{ update = 'grown' }", &["3. load grown of a-1.0.0, drops `m`"]);
     check("{ load_module = 'grown' }", &["3. load grown of a-1.0.0, drops `m`"]);
     check("", &["4. load grown of a-1.0.0, drops `m`"]);
@@ -77,7 +77,7 @@ fn the_step_that_brings_a_state_to_the_older_version_says_what_it_loses() {
 }
 
 #[test]
-fn programs_read_the_places_in_the_step() {
+fn the_json_of_the_step_has_the_dropped_places() {
     let script = down(&format!("instructions = [{CODE}, {{ update = 'grown' }}]")).unwrap();
     let steps = json!(script)["steps"].as_array().unwrap().clone();
     let loads: Vec<_> = steps.iter().filter(|step| step["op"] == "load").collect();
@@ -86,7 +86,7 @@ fn programs_read_the_places_in_the_step() {
 }
 
 #[test]
-fn each_window_of_several_says_so_of_its_own_modules() {
+fn each_window_shows_the_dropped_fields_of_its_own_modules() {
     let entry = format!("instructions = [{CODE}, {{ update = 'grown' }}]");
     let [old, new] = releases("instructions = []", &entry);
     let script = plan_windows(&new, &old, Windows::Group).unwrap();
@@ -98,7 +98,7 @@ fn each_window_of_several_says_so_of_its_own_modules() {
 }
 
 #[test]
-fn a_state_that_goes_nowhere_loses_nothing_and_keeps_nobody_from_going() {
+fn a_state_that_does_not_move_loses_no_fields_and_blocks_no_downgrade() {
     let nothing = |entry: &str| {
         let script = down(entry).unwrap();
         assert_eq!((lines(&script), script.warnings.len()), (vec![], 0), "{script}");
@@ -131,7 +131,7 @@ fn a_field_that_may_be_renamed_is_refused_with_both_names_and_the_remedy() {
 }
 
 #[test]
-fn a_script_that_somebody_wrote_is_held_to_the_same() {
+fn a_hand_written_script_has_the_same_checks() {
     let [old, new] = releases("instructions = []", "instructions = []");
     let with = |instructions: &str| {
         let entry = |from: &str, body: &str| format!("[[{from}]]\ninstructions = [{body}]\n");
@@ -152,15 +152,15 @@ fn a_script_that_somebody_wrote_is_held_to_the_same() {
 }
 
 #[test]
-fn going_up_nothing_is_dropped_and_what_may_not_be_read_is_a_warning() {
+fn going_up_drops_no_fields_and_warns_about_unreadable_ones() {
     let entry = "instructions = [{ update = 'renamed' }, { update = 'grown' }]";
     let [old, new] = releases(entry, &format!("instructions = [{CODE}]"));
     let script = plan(&old, &new).unwrap();
     assert_eq!(lines(&script), Vec::<String>::new());
     let why = ["`n` is gone, and not declared in DROPPED", "`number` is new and has no default"];
     match script.warnings.as_slice() {
-        [warning @ Warning::StateNotRead { module, why: told, .. }] => {
-            assert_eq!((module.as_str(), told.as_slice()), ("renamed", &why.map(str::to_owned)[..]));
+        [warning @ Warning::StateNotRead { module, why: message, .. }] => {
+            assert_eq!((module.as_str(), message.as_slice()), ("renamed", &why.map(str::to_owned)[..]));
             assert_eq!(
                 warning.to_string(),
                 "module renamed 2.0.0 may be unable to read the states of 1.0.0 (schemas do not show aliases): `n` is gone, \
@@ -170,13 +170,13 @@ fn going_up_nothing_is_dropped_and_what_may_not_be_read_is_a_warning() {
         }
         other => panic!("{other:?}"),
     }
-    // Code that converts is its author's.
+    // Code of the author converts the state.
     let [old, new] = releases(&format!("instructions = [{CODE}]"), &format!("instructions = [{CODE}]"));
     assert_eq!(plan(&old, &new).unwrap().warnings, []);
 }
 
 #[test]
-fn going_up_the_plan_says_what_keeps_it_from_being_taken_back() {
+fn going_up_the_plan_warns_about_problems_on_the_way_back() {
     let up = format!("instructions = [{CODE}]");
     let warnings = |down: &str| {
         let [old, new] = releases(&up, down);
@@ -185,16 +185,16 @@ fn going_up_the_plan_says_what_keeps_it_from_being_taken_back() {
     match warnings("instructions = []").as_slice() {
         [warning @ Warning::NoWayBack { to, .. }] => {
             assert_eq!((warning.class(), to), ("no_way_back", &Vsn::new(1, 0, 0)));
-            let told = warning.to_string();
+            let message = warning.to_string();
             let begin = "there is no way back to 1.0.0: cannot carry the states of module renamed";
-            assert!(told.starts_with(begin), "{told}");
+            assert!(message.starts_with(begin), "{message}");
         }
         other => panic!("{other:?}"),
     }
     let wrong = warnings(&format!("instructions = [{CODE}, {{ load_module = 'absent' }}]"));
     assert!(matches!(wrong.as_slice(), [Warning::NoWayBack { .. }]), "{wrong:?}");
     assert_eq!(warnings(&up), []);
-    // A state that the older version may not read, for a reason that no place tells.
+    // The older version may be unable to read the state, for a reason that concerns no place.
     let [old, new] = releases(&up, &format!("instructions = [{CODE}]"));
     let wider = |schemas: &mut Schemas| {
         let grown = schemas.modules.get_mut(&"grown".parse().unwrap()).unwrap();
@@ -205,20 +205,20 @@ fn going_up_the_plan_says_what_keeps_it_from_being_taken_back() {
     wider(&mut docs.schemas);
     match plan(&old.with_app(docs).unwrap(), &new).unwrap().warnings.as_slice() {
         [warning @ Warning::WayBack { .. }] => {
-            let told = warning.to_string();
+            let message = warning.to_string();
             let begin = "on the way back to 1.0.0: module grown 1.0.0 may be unable to read";
-            assert!(told.starts_with(begin), "{told}");
-            assert!(told.contains("`n` was integer (uint64), is integer (uint32)"), "{told}");
+            assert!(message.starts_with(begin), "{message}");
+            assert!(message.contains("`n` was integer (uint64), is integer (uint32)"), "{message}");
         }
         other => panic!("{other:?}"),
     }
-    // One that leads nowhere down is as its author wants it.
+    // A missing down entry is the author's decision.
     let [old, new] = releases_with(&format!("[[up]]\nfrom = '1.0.0'\n{up}\n"));
     assert_eq!(plan(&old, &new).unwrap().warnings, []);
 }
 
 #[test]
-fn of_states_that_a_version_does_not_describe_nothing_is_said() {
+fn states_without_a_description_cause_no_warning() {
     let entry = "instructions = [{ update = 'renamed' }, { update = 'grown' }]";
     let [old, new] = releases(entry, entry);
     let silent = old.apps()[0].docs.clone().with_schemas(Schemas::default());

@@ -1,4 +1,4 @@
-//! A script cut into windows, group by group, and the way back from the first of them.
+//! A script cut into windows by group, and the way back after its first windows.
 
 use reld_plan::{Action, AppDocs, Mark, Rel, Release, Script, Windows, plan_windows};
 
@@ -15,7 +15,7 @@ fn release(version: &str, apps: &[(&str, &str, &[&str], &str)]) -> Release {
     Release::new(Rel::parse("release.toml", &rel).unwrap(), docs).unwrap()
 }
 
-/// Returns both ways of an app, group by group, as its appup has them.
+/// Returns the scripts of both directions for an app, with windows by group.
 fn both_ways(modules: &[&str], up: &str, down: &str) -> [Script; 2] {
     let entries = format!(
         "[[up]]\nfrom = '1.0.0'\ninstructions = [{up}]\n[[down]]\nto = '1.0.0'\ninstructions = [{down}]\n"
@@ -25,7 +25,7 @@ fn both_ways(modules: &[&str], up: &str, down: &str) -> [Script; 2] {
     [(&old, &new), (&new, &old)].map(|(from, to)| plan_windows(from, to, Windows::Group).unwrap())
 }
 
-/// Says in a word what a step does.
+/// Describes a step in one word.
 fn word(action: &Action) -> String {
     match action {
         Action::Load { module, implied: true, .. } => format!("implied {module}"),
@@ -81,7 +81,7 @@ fn modules_that_depend_on_each_other_are_one_window_and_one_window_has_no_number
 }
 
 #[test]
-fn what_starts_stays_with_the_window_before_and_what_ends_or_prepares_comes_with_the_next() {
+fn starts_stay_in_the_earlier_window_and_terminations_and_preparations_move_to_the_next() {
     let up = "{ update = 'm1', change = 'supervisor' }, { apply = 'supervisor:restart_child', args = ['a', 'x'] }, \
               { apply = 'm3:prepare', args = [] }, { update = 'm2' }, { load_module = 'm3' }";
     let down = "{ update = 'm2' }, { load_module = 'm3' }, { apply = 'supervisor:terminate_child', args = ['a', 'x'] }, \
@@ -104,7 +104,7 @@ fn what_starts_stays_with_the_window_before_and_what_ends_or_prepares_comes_with
 }
 
 #[test]
-fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_windows_keep_the_order() {
+fn a_call_waits_after_starts_unless_it_may_prepare_a_conversion_and_group_windows_keep_the_order() {
     let sup =
         "{ update = 'm1', change = 'supervisor' }, { apply = 'supervisor:restart_child', args = ['a', 'x'] }";
     let uses = "{ load_module = 'm3' }, { apply = 'm3:uses', args = [] }";
@@ -122,7 +122,8 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
         check(&script, &expected);
         assert_eq!((script.steps.last().unwrap().mark, &*script.warnings), (Mark::TakenBack, &[][..]));
     }
-    // Behind the switch as well where a soft update follows: nothing of it could read what the call has made.
+    // Before a soft update, the call waits until after the switch too: the update has no conversion
+    // that could need the call.
     let soft = planned(&format!("{last}, {{ update = 'm2' }}"), Windows::Release);
     check(
         &soft,
@@ -136,11 +137,11 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
             "open a, load m1, load m3, load m2, suspend, change m1, uses, change m2, switch, restart_child, resume",
         ],
     );
-    let said: Vec<String> = one.warnings.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = one.warnings.iter().map(ToString::to_string).collect();
     let warning = "apply m3:uses() is written after apply supervisor:restart_child(\"a\", \"x\") but runs before \
                    it, because it may prepare code_change m2; write it after the update of m2, or upgrade with \
                    --group-windows";
-    assert_eq!(said, [warning]);
+    assert_eq!(warnings, [warning]);
     let groups = planned(&advanced, Windows::Group);
     check(
         &groups,
@@ -153,7 +154,7 @@ fn a_call_waits_behind_what_starts_unless_it_may_prepare_a_conversion_and_then_w
 }
 
 #[test]
-fn a_child_starts_before_the_resume_unless_something_before_it_comes_later() {
+fn a_child_starts_before_the_resume_unless_an_earlier_line_runs_later() {
     let sup = "{ update = 'm1', change = 'supervisor' }";
     let call = |function: &str| format!("{{ apply = 'supervisor:{function}', args = ['a', 'x'] }}");
     let planned = |instructions: &[&str]| both_ways(&["m1"], &instructions.join(", "), sup)[0].clone();
@@ -213,14 +214,15 @@ fn module_of(app: &str) -> &'static [&'static str] {
 }
 
 #[test]
-fn the_way_back_from_the_first_windows_is_what_concerns_what_moved() {
+fn the_way_back_from_the_first_windows_has_only_steps_for_changed_modules() {
     let up = "{ update = 'm1', change = { advanced = 1 } }, { apply = 'm4:there', args = [] }, { update = 'm2' }, \
               { update = 'm3' }";
     let down = "{ update = 'm3' }, { update = 'm2' }, { apply = 'm4:back', args = [] }, \
                 { update = 'm1', change = { advanced = 1 } }";
     let [up, down] = both_ways(&["m1", "m2", "m3", "m4"], up, down);
     assert_eq!(up.windows().count(), 3, "\n{up}");
-    // Up, m4 moved with m1, as nobody names it; down, it is in the window of m3.
+    // Going up, m4 moved with m1, because no instruction names it; going down, it is in the window
+    // of m3.
     let m4 = "open a, implied m4, switch";
     let m1 = "open a, load m1, suspend, back, change m1, switch, resume";
     let m2 = "open a, load m2, suspend, switch, resume";
@@ -243,7 +245,7 @@ fn calls_go_with_their_window() {
 }
 
 #[test]
-fn a_call_about_a_child_stays_where_one_was_made_about_it() {
+fn a_call_for_a_child_is_kept_if_the_upgrade_made_a_call_for_that_child() {
     let call =
         |function: &str, id: &str| format!("{{ apply = 'supervisor:{function}', args = ['a', '{id}'] }}");
     let rename = |id: &str, new: &str| {

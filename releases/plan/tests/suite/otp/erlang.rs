@@ -1,7 +1,8 @@
-//! Writes the documents of a case as the Erlang terms that mean the same.
+//! Writes the documents of a case as equivalent Erlang terms.
 //!
-//! A name becomes an atom, a version a string, and what is written in the wrong place whatever it is, so that OTP finds
-//! it wrong too. Of an instruction the shortest form is taken that has all its parts: OTP fills in the others.
+//! A name becomes an atom and a version a string. A misplaced value is written as it is, so that
+//! OTP finds the mistake too. An instruction is written in the shortest form that has all its
+//! parts; OTP fills in the others.
 
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ fn entry(entry: &Value, key: &str) -> String {
     format!("{{{},{}}}", versions(&entry[key]), list(&entry["instructions"], instruction))
 }
 
-/// Writes which versions an entry is for: a requirement as the expression that means the same.
+/// Writes the versions of an entry: a requirement becomes an equivalent regular expression.
 fn versions(versions: &Value) -> String {
     match versions.as_str() {
         Some("1.*" | ">=1.0.0, <2.0.0") => r#"<<"1\\.[0-9]+\\.[0-9]+">>"#.to_owned(),
@@ -63,7 +64,7 @@ fn instruction(written: &Value) -> String {
     let known = WORDS.into_iter().find(|(word, keys)| {
         parts.contains_key(*word) && parts.keys().all(|key| key == word || keys.contains(&key.as_str()))
     });
-    // OTP has no keys, so that one too many is a tuple too long.
+    // OTP has no keys, so that an additional key becomes a tuple that is too long.
     let Some((word, _)) = known else { return "{unknown,1,2,3,4,5,6,7,8}".to_owned() };
     table(word, &written[word], written).unwrap_or_else(|| format!("{{{word},{{}}}}"))
 }
@@ -97,11 +98,11 @@ const WORDS: [(&str, &[&str]); 18] = [
     ("sync_nodes", &["nodes", "from", "args"]),
 ];
 
-/// Writes a table whose first part is `of`; `None` if a part is missing.
+/// Writes a table with `of` as its first part; `None` if a part is missing.
 fn table(word: &str, of: &Value, parts: &Value) -> Option<String> {
     let deps = parts.get("deps").map(names);
     let purged = || format!("{},{}", purge(parts, "pre_purge"), purge(parts, "post_purge"));
-    // OTP fills in the words of a short form only if it has a list.
+    // OTP fills in the defaults of a short form only if it has a list.
     let has_list = parts.get("deps").is_none_or(Value::is_array);
     let is_long = parts.get("pre_purge").or(parts.get("post_purge")).is_some() || !has_list;
     let rest = match word {
@@ -133,7 +134,7 @@ fn table(word: &str, of: &Value, parts: &Value) -> Option<String> {
     Some(format!("{{{word},{}{rest}}}", name(of)))
 }
 
-/// Writes all of an update but its module.
+/// Writes all parts of an update except its module.
 fn update(parts: &Value) -> String {
     let change = parts.get("change");
     let is = |word: &str| change.and_then(Value::as_str) == Some(word);
