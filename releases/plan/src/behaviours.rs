@@ -24,7 +24,7 @@ impl Behaviours {
 }
 
 /// Returns a word with its indefinite article.
-pub(crate) fn a(word: &str) -> String {
+pub(crate) fn with_article(word: &str) -> String {
     let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {word}")
 }

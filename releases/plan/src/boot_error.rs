@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::behaviours::a;
+use crate::behaviours::with_article;
 use crate::name::{AppName, ModuleName};
 use crate::rel::StartType;
 
@@ -23,7 +23,7 @@ pub enum BootError {
     #[error(
         "{app} cannot start: its start module {module} is {}, not an application; set `start` to its application module in \
          its app.toml",
-        a(behaviour)
+        with_article(behaviour)
     )]
     NotAnApplication {
         /// The app.

@@ -32,7 +32,7 @@ use crate::rel::StartType;
 use crate::release::{Release, ReleaseApp};
 use crate::schemas::ChildSpec;
 use crate::script::{Action, Script};
-use crate::start_order::top;
+use crate::start_order::outermost;
 use crate::warning::Warning;
 
 impl Release {
@@ -66,7 +66,7 @@ impl Release {
         let optional = &app.docs.app.optional_applications;
         let named = app.docs.app.applications.iter().filter(|name| !optional.contains(name));
         let mut needs: Vec<&AppName> = Vec::new();
-        for name in named.map(|name| top(name, self.apps())) {
+        for name in named.map(|name| outermost(name, self.apps())) {
             if !needs.contains(&name) {
                 needs.push(name);
             }

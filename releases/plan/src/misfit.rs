@@ -7,7 +7,7 @@
 //! | `supervisor:start_child` | a module that can be a child of the type in the spec |
 
 use crate::apply::BuiltIn;
-use crate::behaviours::{Behaviours, a};
+use crate::behaviours::{Behaviours, with_article};
 use crate::check::{CheckError, Rule};
 use crate::doc_error::DocError;
 use crate::instr::{Apply, Change, HighLevel, Instruction, LowLevel, Mode};
@@ -82,7 +82,10 @@ impl Behaviours {
 
     fn misfit_supervisor(&self, module: &ModuleName) -> Option<String> {
         let word = self.unless(module, "supervisor")?;
-        Some(format!("module {module} is {}, but change = \"supervisor\" needs a supervisor", a(word)))
+        Some(format!(
+            "module {module} is {}, but change = \"supervisor\" needs a supervisor",
+            with_article(word)
+        ))
     }
 
     /// Returns why a call or its undo cannot be made.
@@ -96,7 +99,9 @@ impl Behaviours {
             Some(built_in) => built_in.err(),
             None => {
                 let word = self.unless(&call.module, "task");
-                word.map(|word| format!("module {} is {}, but apply needs a task", call.module, a(word)))
+                word.map(|word| {
+                    format!("module {} is {}, but apply needs a task", call.module, with_article(word))
+                })
             }
         };
         problem.or_else(|| self.misfit_call(call.undo.as_deref()?))

@@ -46,11 +46,11 @@ impl<'a> Needs<'a> {
 /// OTP modifies the list while iterating over it, so that the order of names in an app.toml can
 /// matter.
 fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
-    let top = top(app.name(), apps);
+    let top = outermost(app.name(), apps);
     let named = &app.docs.app.applications;
     let mut uses: Vec<_> = named.iter().collect();
     for name in named {
-        let starter = self::top(name, apps);
+        let starter = outermost(name, apps);
         if name == top {
             // An included app may list the including app as used.
             uses = without(uses, [top]);
@@ -65,7 +65,7 @@ fn uses<'a>(app: &'a ReleaseApp, apps: &'a [ReleaseApp]) -> Vec<&'a AppName> {
 }
 
 /// Returns the outermost app that includes an app, or the app itself.
-pub(crate) fn top<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName {
+pub(crate) fn outermost<'a>(name: &'a AppName, apps: &'a [ReleaseApp]) -> &'a AppName {
     let mut top = name;
     // Bounded, because apps may include each other in a circle.
     for _ in apps {

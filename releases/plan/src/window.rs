@@ -49,8 +49,8 @@ pub(crate) struct Window {
     /// The resumed modules, each with the number of the line that resumes it.
     resumed: Vec<(ModuleName, usize)>,
     /// Starts of children before the resume.
-    born: Vec<Step>,
-    held: Vec<Step>,
+    child_starts: Vec<Step>,
+    after_resume: Vec<Step>,
     last: Vec<Step>,
     warnings: Vec<Warning>,
     /// The number of the current line.
@@ -58,13 +58,13 @@ pub(crate) struct Window {
     /// The origin of the suspend and resume steps.
     reason: Reason,
     /// The relup's point of no return has passed.
-    passed: bool,
+    is_past_no_return: bool,
 }
 
 impl Window {
     /// Returns an empty window. The point of no return of a relup is in its first window.
     pub(crate) fn new(is_first: bool) -> Self {
-        Self { passed: !is_first, ..Self::default() }
+        Self { is_past_no_return: !is_first, ..Self::default() }
     }
 
     /// Adds one load_object_code per library: first those that the relup reads, in its order, then
@@ -105,7 +105,7 @@ impl Window {
         self.line += 1;
         match instruction {
             LowLevel::LoadObjectCode { .. } => {}
-            LowLevel::PointOfNoReturn => self.passed = true,
+            LowLevel::PointOfNoReturn => self.is_past_no_return = true,
             LowLevel::Load { module, purge } => self.load(facts, module, *purge, reason)?,
             LowLevel::Suspend { modules } => self.suspend(facts, modules, reason),
             LowLevel::Resume { modules } => {
@@ -133,13 +133,13 @@ impl Window {
             }
             LowLevel::StopApplication { app } if facts.is_restarted(app) => {}
             LowLevel::StopApplication { app } => {
-                self.hold(Action::StopApplication { app: app.clone() }, reason);
+                self.defer(Action::StopApplication { app: app.clone() }, reason);
             }
             LowLevel::UnloadApplication { app } => {
-                self.hold(Action::UnloadApplication { app: app.clone() }, reason);
+                self.defer(Action::UnloadApplication { app: app.clone() }, reason);
             }
             LowLevel::Stop { modules } => self.stop(modules, reason),
-            LowLevel::Start { modules } => self.hold(Action::Start { modules: modules.clone() }, reason),
+            LowLevel::Start { modules } => self.defer(Action::Start { modules: modules.clone() }, reason),
             LowLevel::Remove { module, purge } => self.remove(facts, module, *purge, reason),
             LowLevel::Purge { modules } => self.purge(facts, modules, reason),
             LowLevel::SyncNodes { id, with } => {
@@ -228,17 +228,17 @@ impl Window {
     /// its supervisor is updated.
     fn apply(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) {
         let mut step = self.step(Action::Apply(call.clone()), reason);
-        let part = match (call.built_in().is_some(), self.passed) {
+        let part = match (call.built_in().is_some(), self.is_past_no_return) {
             _ if call.renames_child() => &mut self.before,
-            (true, _) if call.starts_child() && self.held.is_empty() => &mut self.born,
+            (true, _) if call.starts_child() && self.after_resume.is_empty() => &mut self.child_starts,
             (true, _) => {
                 step.order.child_missing = call.starts_child();
-                &mut self.held
+                &mut self.after_resume
             }
             (false, false) => &mut self.before,
             (false, true) if self.waits(facts, call, reason, behind) => {
                 step.mark = Mark::TakenBack;
-                &mut self.held
+                &mut self.after_resume
             }
             (false, true) => {
                 self.calls_inside = true;
@@ -252,12 +252,12 @@ impl Window {
     /// written before it.
     fn waits(&mut self, facts: &Facts<'_>, call: &Apply, reason: &Reason, behind: &[Line]) -> bool {
         let Some(prepared) = facts.prepared(call, reason, behind) else {
-            return !(self.born.is_empty() && self.held.is_empty());
+            return !(self.child_starts.is_empty() && self.after_resume.is_empty());
         };
         // The step itself lists the other steps that it overtakes. It may need a start written by
         // the same author.
         let needed = |step: &&Step| step.mark == Mark::TakenBack && step.reason.shares_cause(reason);
-        if let Some(start) = self.born.iter().chain(&self.held).rev().find(needed) {
+        if let Some(start) = self.child_starts.iter().chain(&self.after_resume).rev().find(needed) {
             let (call, start) = (call.to_string(), start.action.to_string());
             self.warnings.push(Warning::CallBeforeStart { call, start, module: prepared.clone() });
         }
@@ -269,14 +269,14 @@ impl Window {
     fn stop(&mut self, modules: &[ModuleName], reason: &Reason) {
         let (timeout, change) = (Timeout::Default, MemberChange::Stop);
         self.members(modules.iter().map(|module| Member { module: module.clone(), timeout, change }), reason);
-        self.hold(Action::Stop { modules: modules.to_vec() }, reason);
+        self.defer(Action::Stop { modules: modules.to_vec() }, reason);
     }
 
     /// Removes a module that is not replaced. OTP: it is no error if the module is not loaded.
     fn remove(&mut self, facts: &Facts<'_>, module: &ModuleName, purge: PurgeWords, reason: &Reason) {
         if let Some(owner) = facts.old_owner(module).filter(|_| !facts.is_loaded(module)) {
             let (app, vsn) = (owner.name().clone(), owner.version().clone());
-            self.hold(Action::Remove { module: module.clone(), app, vsn, purge }, reason);
+            self.defer(Action::Remove { module: module.clone(), app, vsn, purge }, reason);
         }
     }
 
@@ -286,12 +286,12 @@ impl Window {
             |module: &&ModuleName| !facts.is_part_of_remove(module) && !facts.is_purged_before_load(module);
         let modules: Vec<_> = modules.iter().filter(written).cloned().collect();
         if !modules.is_empty() {
-            self.hold(Action::Purge { modules }, reason);
+            self.defer(Action::Purge { modules }, reason);
         }
     }
 
-    fn hold(&mut self, action: Action, reason: &Reason) {
-        self.held.push(self.step(action, reason));
+    fn defer(&mut self, action: Action, reason: &Reason) {
+        self.after_resume.push(self.step(action, reason));
     }
 
     fn step(&self, action: Action, reason: &Reason) -> Step {
@@ -310,8 +310,8 @@ impl Window {
             members,
             inside,
             resumed,
-            born,
-            held,
+            child_starts,
+            after_resume,
             last,
             reason,
             warnings,
@@ -325,8 +325,8 @@ impl Window {
         let resume = (!modules.is_empty()).then(|| step(Action::Resume { modules }));
         let switch = Step::new(Action::Switch, Cause::PointOfNoReturn.into());
         let prepared = [first, object_code, before, restarted, staged, started].into_iter().flatten();
-        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(born).chain(resume);
-        let mut steps: Vec<Step> = prepared.chain(paused).chain(held).chain(last).collect();
+        let paused = suspend.into_iter().chain(inside).chain([switch]).chain(child_starts).chain(resume);
+        let mut steps: Vec<Step> = prepared.chain(paused).chain(after_resume).chain(last).collect();
         order::note(&mut steps, &resumed);
         (steps, warnings)
     }

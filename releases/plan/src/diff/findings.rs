@@ -183,7 +183,7 @@ impl<'a> Findings<'a> {
                         Some(module),
                         message,
                     );
-                } else if !by_hand && !good(entry).any(|written| does(written, module, change)) {
+                } else if !by_hand && !good(entry).any(|written| is_change(written, module, change)) {
                     let message = format!(
                         "{place} has an instruction for {module}, but no {}: {}",
                         wanted(change),
@@ -322,7 +322,7 @@ fn names(instruction: &Instruction, module: &ModuleName) -> bool {
 
 /// Returns whether an instruction changes a module as wanted. A low-level instruction always
 /// counts, because its author takes care of the change.
-fn does(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool {
+fn is_change(instruction: &Instruction, module: &ModuleName, wanted: &Change) -> bool {
     match (instruction, wanted) {
         (Instruction::High(HighLevel::Update { module: named, change, .. }), wanted) if named == module => {
             matches!(
