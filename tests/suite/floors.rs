@@ -31,7 +31,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
     Limits { source: "daemon/loader/src", floors: &[], upward: 0, in_circles: 19, long: 0, banners: 0 },
     Limits { source: "daemon/api/src", floors: &[], upward: 0, in_circles: 3, long: 0, banners: 0 },
-    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 4 },
+    Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
     Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13, long: 0, banners: 0 },
     Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4, long: 3, banners: 0 },

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::Mutex;
 use reld_api::ErrorReport;
-use reld_handler::{Abi, Limits, Platform, Store, Vsn};
+use reld_handler::{Abi, Limits, Platform, Store};
 use reld_loader::Loader;
 use reld_runtime::{Runtime, contained, contained_task};
 use reld_store::make_folder;
@@ -24,9 +24,11 @@ use crate::config;
 use crate::environment::Environment;
 use crate::history::Records;
 use crate::log::Log;
-use crate::node::{RuntimeNode, Shared};
-use crate::operator::{Booted, Handler, Operator};
+use crate::next::Next;
+use crate::node::{Handler, RuntimeNode, Shared};
+use crate::operator::{Booted, Operator};
 use crate::panics::lasting;
+use crate::program::program;
 use crate::service::Manager;
 use crate::{sockets, threads};
 
@@ -45,20 +47,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How many threads the daemon begins with, beside those that run processes.
 const THREADS: usize = 16;
-
-/// How the daemon's life goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// It serves.
-    Serve,
-    /// It stops.
-    Stop,
-    /// It stops and executes itself again, into the permanent release.
-    Restart,
-    /// It stops and fails: an application ended that it cannot be without, or it can serve no more.
-    /// Whoever watches the daemon starts it again.
-    Fail,
-}
 
 /// Runs the daemon until it is told to stop.
 pub(crate) fn run(
@@ -337,23 +325,6 @@ fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
     let mut again = std::process::Command::new(program()?);
     let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
     Err(error).context("the daemon could not be executed again")
-}
-
-/// Returns the daemon's file. One that was replaced since the start counts in its new form.
-fn program() -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe().context("the daemon's own file")?;
-    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
-    Ok(replaced.unwrap_or(path))
-}
-
-/// Returns the version of the daemon that a restart would execute.
-pub(crate) fn installed() -> anyhow::Result<Vsn> {
-    let program = program()?;
-    let told = std::process::Command::new(&program).arg("--version").process_group(0).output();
-    let told = told.with_context(|| format!("{} cannot be run", program.display()))?;
-    let text = String::from_utf8_lossy(&told.stdout);
-    let version = text.trim().strip_prefix("reld ").unwrap_or_default();
-    version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use parking_lot::Mutex;
 use reld_handler::{
     AppName, AppSpec, Apply, BuiltIn, Child, Coming, Comparison, Conversion, Converted, Exited, Foreseen,
     Gate, Held, Idle, Image, Interrupt, Library, Look, ModuleName, Node, NodeError, OldCode, Outsider,
-    Passage, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, Resident, Slot, Staged, Staging,
-    Switched, Tried, Vsn,
+    Passage, Pause, Pid, Precopied, Process, PurgeMethod, Purged, Raised, ReleaseHandler, Resident, Slot,
+    Staged, Staging, Switched, Tried, Vsn,
 };
 use reld_loader::Loader;
 use reld_runtime::{self as runtime, Runtime};
@@ -41,6 +41,9 @@ use crate::ask::Answers;
 
 /// How long killed processes are waited for.
 const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// The release handler of this daemon.
+pub(crate) type Handler = ReleaseHandler<RuntimeNode>;
 
 /// The node of this daemon.
 #[derive(Debug)]
@@ -163,7 +166,7 @@ impl Node for RuntimeNode {
     }
 
     fn successor(&self) -> Result<Vsn, NodeError> {
-        crate::daemon::installed().map_err(|error| NodeError::Successor { reason: format!("{error:#}") })
+        crate::program::installed().map_err(|error| NodeError::Successor { reason: format!("{error:#}") })
     }
 
     fn comparison(&self) -> Comparison {

@@ -14,21 +14,17 @@ use std::thread;
 
 use reld_api::response::Report;
 use reld_api::{ErrorReport, ExitCode};
-use reld_handler::{Checker, Ended, Error, Interrupt, Order, ReleaseHandler, Wish};
+use reld_handler::{Checker, Ended, Error, Interrupt, Order, Wish};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::board::{Board, Waiting};
-use self::desk::{Answer, Desk};
+use self::desk::{Answer, Desk, Job};
 pub(crate) use self::desk::{Booted, Done};
 pub(crate) use self::queue::Entry;
-use self::queue::{Turn, take_turn};
-use crate::daemon::Next;
+use self::queue::{Turn, stopping, take_turn};
 use crate::history::{Asked, Records};
-use crate::node::RuntimeNode;
-
-pub(crate) type Handler = ReleaseHandler<RuntimeNode>;
-
-type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+use crate::next::Next;
+use crate::node::{Handler, RuntimeNode};
 
 /// Gives orders to the thread. Cloning gives another handle.
 #[derive(Debug, Clone)]
@@ -275,10 +271,6 @@ pub(crate) enum Begun {
     UnderWay(Box<Report>),
     /// It ended before it could begin.
     Ended(Done),
-}
-
-fn stopping() -> ErrorReport {
-    ErrorReport::refused("stopping", "the node is about to stop and takes no more orders")
 }
 
 /// A job that is dropped without an answer has panicked.

@@ -2,8 +2,8 @@
 
 use reld_loader::Resident;
 
-use super::Api;
-use super::look::{late, residents};
+use super::api::Api;
+use super::look::code::{late, residents};
 use crate::alarms::Alarm;
 
 /// Returns the alarms that stand.

@@ -34,7 +34,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tower_http::timeout::TimeoutBody;
 
-use super::Peer;
+use super::peer::Peer;
+use super::routing::refuse;
 
 /// How long a connection may take to bring the head of its first, or next, request.
 const IDLE: Duration = Duration::from_secs(30);
@@ -73,7 +74,7 @@ pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
                 if let Some(seat) = Seat::take(&seats, peer) {
                     tokio::spawn(serve(stream, Term::Open, routes.clone(), peer, seat));
                 } else if let Ok(place) = Arc::clone(&refused).try_acquire_owned() {
-                    let refusal = Router::new().fallback(async move || super::refuse(too_many(peer)));
+                    let refusal = Router::new().fallback(async move || refuse(too_many(peer)));
                     tokio::spawn(serve(stream, Term::OneRequest, refusal, peer, place));
                 }
             }
@@ -301,7 +302,7 @@ mod tests {
             for _ in 0..10 {
                 body.frame().await;
             }
-            super::super::refuse(ErrorReport::refused("full", "the disk is full"))
+            refuse(ErrorReport::refused("full", "the disk is full"))
         };
         let (_folder, client) = listening(Router::new().route("/releases/unpack", post(refused)));
         for _ in 0..100 {

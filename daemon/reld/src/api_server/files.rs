@@ -8,9 +8,10 @@ use reld_handler::{Ended, KnownRelease, Order, Removal, StatusTable};
 use reld_store::{Damage, Harm, Verified, removals, survey};
 use tokio::sync::Mutex;
 
+use super::api::Api;
 use super::order::version;
 use super::release::{app_names, unexpected};
-use super::{Api, on};
+use super::routing::on;
 use crate::report::{error, store_error};
 
 /// One verification runs at a time: whoever may look could keep the disk busy otherwise.

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Api, on, on_follow};
+use super::api::Api;
+use super::routing::{line, on, on_follow};
 use crate::operator::Board;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -73,7 +74,7 @@ async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
 async fn attach(api: Api) -> Result<Body, ErrorReport> {
     let (tell, lines) = mpsc::unbounded_channel();
     tokio::spawn(follow(api.operator.follow(), tell));
-    Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(super::line)))
+    Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(line)))
 }
 
 async fn follow(mut board: watch::Receiver<Board>, tell: mpsc::UnboundedSender<r::Attached>) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use reld_api::response as r;
 use reld_runtime::{Census, Place, Version};
 
-use super::Api;
+use super::api::Api;
 
 /// A library by its app and version.
 type Key = (String, String);

@@ -1,6 +1,6 @@
 //! Look verbs: read from the daemon's own tables.
 
-mod code;
+pub(super) mod code;
 mod processes;
 mod tree;
 mod words;
@@ -12,14 +12,16 @@ use reld_api::request as q;
 use reld_api::response as r;
 use reld_runtime::{self as runtime, ProcessInfo};
 
+use self::code::late;
 use self::code::{apps, code};
-pub(super) use self::code::{late, lingering, not_loaded, residents};
-pub(super) use self::processes::sys_error;
+pub(super) use self::code::{lingering, not_loaded};
+pub(super) use self::processes::{BOUNDARY, sys_error};
 use self::processes::{message_log, proc, processes, state, statistics, sys_status, top};
 use self::tree::tree;
 pub(super) use self::words::{json, millis};
 use super::alarms::alarms;
-use super::{Api, on};
+use super::api::Api;
+use super::routing::on;
 use crate::operator::Waiting;
 
 /// How many processes are named that an upgrade waits for.

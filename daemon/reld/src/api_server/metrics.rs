@@ -14,7 +14,8 @@ use reld_api::response::{self as r, HistoryEntry, Outcome};
 use reld_runtime::Census;
 
 use super::alarms::alarms;
-use super::{Api, refuse};
+use super::api::Api;
+use super::routing::refuse;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -11,8 +11,10 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 
+use super::api::Api;
+use super::look::code::lingering;
 use super::order::{self, Here, version};
-use super::{Api, on, on_upload};
+use super::routing::{on, on_upload};
 use crate::history::Asked;
 use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
@@ -164,7 +166,7 @@ async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorRepor
             changed: before.as_ref() != Some(&vsn),
             version: vsn.to_string(),
             killed: Vec::new(),
-            lingering: super::look::lingering(&api, |_| true),
+            lingering: lingering(&api, |_| true),
         }),
         other => Err(unexpected(&other)),
     }

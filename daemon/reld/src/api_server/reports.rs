@@ -8,8 +8,9 @@ use reld_api::{ErrorReport, request as q};
 use serde_json::{Map, Value};
 use tracing::Level;
 
+use super::api::Api;
+use super::routing::{on, on_watch};
 use super::stream::Part;
-use super::{Api, on, on_watch};
 use crate::record::Record;
 use crate::ring::{Found, Missed, Reader};
 

@@ -13,11 +13,11 @@ use reld_api::{ErrorReport, ExitCode};
 use reld_handler::{Checker, Foresight, InstallOptions, Library, Order, SingleApp};
 use tempfile::{NamedTempFile, TempDir};
 
+use super::api::Api;
 use super::look::lingering;
 use super::release::{go, receive};
-use super::{Api, on_upload};
-use crate::node::{LoadByHandError, RuntimeNode, chain};
-use crate::operator::Handler;
+use super::routing::on_upload;
+use crate::node::{Handler, LoadByHandError, RuntimeNode, chain};
 use crate::report::{check_error, checked, error, load_refused, not_unpacked_by};
 
 /// How long a library may take to load.

@@ -13,8 +13,9 @@ use tokio::sync::mpsc as channel;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Api;
+use super::api::Api;
 use super::look::json;
+use super::routing::line;
 
 /// How many events wait for a slow reader. More are counted and dropped: nobody in the node waits for a reader.
 const WAITING: usize = 10_000;
@@ -43,7 +44,7 @@ pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorRepo
         r::TraceEvent::Told(told(&runtime, traced, began, lost))
     });
     let lines = tokio_stream::once(r::TraceEvent::Began).chain(told);
-    Ok(Body::from_stream(lines.map(super::line)))
+    Ok(Body::from_stream(lines.map(line)))
 }
 
 fn kind(kind: q::TraceKind) -> TraceKind {

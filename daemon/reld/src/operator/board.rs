@@ -6,7 +6,7 @@ use std::time::Instant;
 use reld_api::response::{HistoryEntry, HistoryKind, Progress};
 use reld_handler::{GaveWay, StatusTable, Trip, Vsn};
 
-use super::Handler;
+use crate::node::Handler;
 
 /// The operator's blackboard: written by its thread, read by every look.
 #[derive(Debug, Clone, Default)]

@@ -11,10 +11,13 @@ use tokio::sync::{oneshot, watch};
 
 use super::board::Board;
 use super::queue::Turn;
-use super::{Handler, Job};
-use crate::daemon::Next;
 use crate::history::{Asked, Records};
+use crate::next::Next;
+use crate::node::Handler;
 use crate::report;
+
+/// A job of the operator's thread.
+pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
 /// Where an order is answered.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ use reld_api::ErrorReport;
 use tokio::sync::watch;
 
 use super::board::{Board, Waiting};
-use super::stopping;
 
 /// An order that wants to begin.
 #[derive(Debug, Clone)]
@@ -125,6 +124,11 @@ fn queue_up<'a>(board: &'a watch::Sender<Board>, entry: &Entry) -> Place<'a> {
 /// Refuses a question while an order is carried out.
 pub(super) fn may_ask(board: &Board, what: &str) -> Result<(), ErrorReport> {
     if board.busy.is_none() { Ok(()) } else { Err(busy(board, what)) }
+}
+
+/// Refuses an order because the node stops.
+pub(super) fn stopping() -> ErrorReport {
+    ErrorReport::refused("stopping", "the node is about to stop and takes no more orders")
 }
 
 fn busy(board: &Board, what: &str) -> ErrorReport {

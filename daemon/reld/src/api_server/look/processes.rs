@@ -11,12 +11,12 @@ use reld_wire::Pid;
 use serde_json::Value;
 
 use super::words::{age, behaviour, json, millis, process_status};
-use crate::api_server::Api;
+use crate::api_server::api::Api;
 
 /// How long a process may take to come to a callback boundary before it is said to be busy.
-const BOUNDARY: Duration = Duration::from_secs(5);
+pub(crate) const BOUNDARY: Duration = Duration::from_secs(5);
 
-pub(in crate::api_server) fn processes(api: &Api) -> r::ProcessList {
+pub(crate) fn processes(api: &Api) -> r::ProcessList {
     let mut ids = Ids::default();
     let list = api.runtime.processes();
     r::ProcessList { processes: list.iter().map(|info| process(api, info, &mut ids)).collect() }
@@ -25,7 +25,7 @@ pub(in crate::api_server) fn processes(api: &Api) -> r::ProcessList {
 /// Nobody looks at a node for longer before he is told.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
-pub(in crate::api_server) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
+pub(crate) async fn top(api: Api, request: q::Top) -> Result<r::TopList, ErrorReport> {
     let time = Duration::from_millis(request.for_ms).min(LOOK_MAX);
     let (runs, mut list) = api.wait(move |runtime| Ok((runtime.sample(time), runtime.processes()))).await?;
     let of = list.len() as u64;
@@ -48,7 +48,7 @@ pub(in crate::api_server) async fn top(api: Api, request: q::Top) -> Result<r::T
 
 /// Child ids, read once for each supervisor.
 #[derive(Default)]
-pub(in crate::api_server) struct Ids {
+pub(crate) struct Ids {
     supervisors: HashMap<Pid, HashMap<Pid, Value>>,
 }
 
@@ -62,7 +62,7 @@ impl Ids {
     }
 }
 
-pub(in crate::api_server) fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
+pub(crate) fn process(api: &Api, info: &ProcessInfo, ids: &mut Ids) -> r::Process {
     r::Process {
         pid: info.pid.to_string(),
         name: info.names.first().cloned(),
@@ -81,7 +81,7 @@ pub(in crate::api_server) fn process(api: &Api, info: &ProcessInfo, ids: &mut Id
     }
 }
 
-pub(in crate::api_server) fn callback(info: &runtime::CallbackInfo) -> r::Callback {
+pub(crate) fn callback(info: &runtime::CallbackInfo) -> r::Callback {
     let wait = |wait: &runtime::Wait| match wait {
         runtime::Wait::Answer(pid) => format!("answer of {pid}"),
         runtime::Wait::Start(pid) => format!("start of {pid}"),
@@ -98,10 +98,7 @@ pub(in crate::api_server) fn callback(info: &runtime::CallbackInfo) -> r::Callba
     }
 }
 
-pub(in crate::api_server) async fn proc(
-    api: Api,
-    request: &q::Process,
-) -> Result<r::ProcessDetails, ErrorReport> {
+pub(crate) async fn proc(api: Api, request: &q::Process) -> Result<r::ProcessDetails, ErrorReport> {
     let mut details = details(&api, &request.process).await?;
     if details.in_callback {
         let pid = api.find(&request.process)?;
@@ -111,7 +108,7 @@ pub(in crate::api_server) async fn proc(
     Ok(details)
 }
 
-pub(in crate::api_server) async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
+pub(crate) async fn details(api: &Api, name: &str) -> Result<r::ProcessDetails, ErrorReport> {
     let pid = api.find(name)?;
     let noproc = move || sys_error(&runtime::SysError::Noproc(pid));
     let found = api.wait(move |runtime| runtime.shown(pid, BOUNDARY).ok_or_else(noproc)).await?;
@@ -133,15 +130,15 @@ pub(in crate::api_server) async fn details(api: &Api, name: &str) -> Result<r::P
     })
 }
 
-pub(in crate::api_server) fn texts<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> Vec<String> {
+pub(crate) fn texts<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> Vec<String> {
     pids.into_iter().map(Pid::to_string).collect()
 }
 
-pub(in crate::api_server) fn pending(at_ns: u64, body: &[u8]) -> r::PendingTimer {
+pub(crate) fn pending(at_ns: u64, body: &[u8]) -> r::PendingTimer {
     r::PendingTimer { at_us: at_ns / 1_000, message: json(body) }
 }
 
-pub(in crate::api_server) fn letter(letter: &Letter) -> r::Letter {
+pub(crate) fn letter(letter: &Letter) -> r::Letter {
     let (kind, from, body) = match letter {
         Letter::Call(from, body) => {
             (r::LetterKind::Call, &from.caller, body.as_deref().map_or(Value::Null, json))
@@ -155,10 +152,7 @@ pub(in crate::api_server) fn letter(letter: &Letter) -> r::Letter {
     r::Letter { kind, from: from.to_string(), body }
 }
 
-pub(in crate::api_server) async fn state(
-    api: Api,
-    request: &q::State,
-) -> Result<r::ProcessState, ErrorReport> {
+pub(crate) async fn state(api: Api, request: &q::State) -> Result<r::ProcessState, ErrorReport> {
     let pid = api.find(&request.process)?;
     let bytes =
         api.wait(move |runtime| runtime.get_state(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
@@ -173,10 +167,7 @@ pub(in crate::api_server) async fn state(
     })
 }
 
-pub(in crate::api_server) async fn sys_status(
-    api: Api,
-    request: &q::SysStatus,
-) -> Result<r::SysStatus, ErrorReport> {
+pub(crate) async fn sys_status(api: Api, request: &q::SysStatus) -> Result<r::SysStatus, ErrorReport> {
     let pid = api.find(&request.process)?;
     let status =
         api.wait(move |runtime| runtime.sys_status(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
@@ -190,7 +181,7 @@ pub(in crate::api_server) async fn sys_status(
     })
 }
 
-pub(in crate::api_server) async fn statistics(
+pub(crate) async fn statistics(
     api: Api,
     request: &q::Statistics,
 ) -> Result<r::ProcessStatistics, ErrorReport> {
@@ -205,10 +196,7 @@ pub(in crate::api_server) async fn statistics(
     Ok(r::ProcessStatistics { pid: pid.to_string(), statistics })
 }
 
-pub(in crate::api_server) async fn message_log(
-    api: Api,
-    request: &q::MessageLog,
-) -> Result<r::ProcessLog, ErrorReport> {
+pub(crate) async fn message_log(api: Api, request: &q::MessageLog) -> Result<r::ProcessLog, ErrorReport> {
     let pid = api.find(&request.process)?;
     let log = api.wait(move |runtime| runtime.log(pid, BOUNDARY).map_err(|error| sys_error(&error))).await?;
     let message = |logged: runtime::Logged| r::LoggedMessage {
@@ -225,11 +213,11 @@ pub(in crate::api_server) async fn message_log(
 }
 
 /// Returns how long ago that was, in milliseconds; 0 when the clock was set back meanwhile.
-pub(in crate::api_server) fn ago(at: std::time::SystemTime) -> u64 {
+pub(crate) fn ago(at: std::time::SystemTime) -> u64 {
     at.elapsed().map_or(0, millis)
 }
 
-pub(in crate::api_server) fn sys_error(error: &runtime::SysError) -> ErrorReport {
+pub(crate) fn sys_error(error: &runtime::SysError) -> ErrorReport {
     let kind = match error {
         runtime::SysError::Noproc(_) => "noproc",
         runtime::SysError::TimedOut { .. } => "timeout",

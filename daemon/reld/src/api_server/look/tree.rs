@@ -8,9 +8,9 @@ use reld_wire::Pid;
 use serde_json::Value;
 
 use super::words::{age, behaviour, json, process_status};
-use crate::api_server::Api;
+use crate::api_server::api::Api;
 
-pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
+pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorReport> {
     if let Some(supervisor) = &request.supervisor {
         let pid = api.find_supervisor(supervisor)?;
         let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
@@ -38,13 +38,13 @@ pub(in crate::api_server) fn tree(api: &Api, request: &q::Tree) -> Result<r::For
 }
 
 /// Processes that no supervisor knows. The processes of applications stand for their trees and are not shown.
-pub(in crate::api_server) fn outside(api: &Api) -> Vec<r::TreeNode> {
+pub(crate) fn outside(api: &Api) -> Vec<r::TreeNode> {
     let without = |info: &ProcessInfo| info.parent.is_none() && info.behaviour != Behaviour::Application;
     let loose = api.runtime.processes().into_iter().filter(without);
     loose.filter_map(|info| api.runtime.tree(info.pid)).map(|node| place(&node, false)).collect()
 }
 
-pub(in crate::api_server) fn place(node: &Node, root: bool) -> r::TreeNode {
+pub(crate) fn place(node: &Node, root: bool) -> r::TreeNode {
     let process = node.process.as_ref();
     let children: Vec<r::TreeNode> = node.children.iter().map(|child| place(child, false)).collect();
     let related = |pid: &Pid| {

@@ -8,15 +8,15 @@ use reld_runtime::{Behaviour, ProcessInfo, Status};
 use serde_json::Value;
 
 /// A value in JSON; what is no MessagePack came from a library that broke its promise, and is shown as bytes.
-pub(in crate::api_server) fn json(bytes: &[u8]) -> Value {
+pub(crate) fn json(bytes: &[u8]) -> Value {
     term::to_json(bytes).unwrap_or_else(|_| Value::String(format!("{bytes:02x?}")))
 }
 
-pub(in crate::api_server) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-pub(in crate::api_server) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
+pub(crate) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
     match behaviour {
         Behaviour::GenServer => r::Behaviour::GenServer,
         Behaviour::GenStatem => r::Behaviour::GenStatem,
@@ -28,11 +28,11 @@ pub(in crate::api_server) fn behaviour(behaviour: Behaviour) -> r::Behaviour {
     }
 }
 
-pub(in crate::api_server) fn age(info: &ProcessInfo) -> r::CodeAge {
+pub(crate) fn age(info: &ProcessInfo) -> r::CodeAge {
     if info.is_old { r::CodeAge::Old } else { r::CodeAge::Current }
 }
 
-pub(in crate::api_server) fn process_status(info: &ProcessInfo) -> r::ProcessStatus {
+pub(crate) fn process_status(info: &ProcessInfo) -> r::ProcessStatus {
     match info.status {
         Status::Suspended => r::ProcessStatus::Suspended,
         Status::Idle | Status::Running | Status::Waiting => r::ProcessStatus::Running,

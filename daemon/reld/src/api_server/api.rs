@@ -1,0 +1,85 @@
+//! What the answers are made from.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use reld_api::{ErrorReport, ExitCode};
+use reld_handler::Platform;
+use reld_loader::Loader;
+use reld_runtime::{Runtime, contained, parse_pid};
+use reld_store::{Health, Root};
+use reld_wire::Pid;
+
+use super::peer::Peer;
+use crate::alarms::Alarms;
+use crate::log::Log;
+use crate::node::Shared;
+use crate::operator::{Entry, Operator};
+use crate::places;
+
+/// What the answers are made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) runtime: Runtime,
+    pub(crate) operator: Operator,
+    pub(crate) loader: Arc<Loader>,
+    /// How many purged libraries may stay mapped without a warning.
+    pub(crate) residents_max: usize,
+    pub(crate) shared: Arc<Mutex<Shared>>,
+    pub(crate) platform: Platform,
+    pub(crate) uploads: PathBuf,
+    pub(crate) root: Root,
+    pub(crate) health: Health,
+    pub(crate) socket: PathBuf,
+    /// Who asks.
+    pub(crate) peer: Peer,
+    pub(crate) started: Instant,
+    pub(crate) alarms: Alarms,
+    pub(crate) log: Log,
+}
+
+impl Api {
+    /// Returns an order of this client that wants its turn.
+    pub(super) fn entry(&self, what: impl Into<String>, waits: bool) -> Entry {
+        Entry::new(what, self.peer.uid, waits)
+    }
+
+    /// Runs something that waits on a thread that may.
+    pub(super) async fn wait<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Runtime) -> Result<R, ErrorReport> + Send + 'static,
+    ) -> Result<R, ErrorReport> {
+        let runtime = self.runtime.clone();
+        tokio::task::spawn_blocking(move || contained(|| work(&runtime)).map_err(bug)?).await.map_err(bug)?
+    }
+
+    /// Finds a process by pid, by registered name, or by its place in the tree of an app.
+    pub(super) fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
+        // A shell takes the brackets of a pid for its own.
+        let bare = || parse_pid(&format!("<{process}>")).ok();
+        let pid = parse_pid(process).ok().or_else(bare).or_else(|| self.runtime.whereis(process));
+        self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
+    }
+
+    /// Finds a supervisor likewise. Of a server and an app of one name, the root of the app is meant.
+    pub(super) fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
+        places::supervisor(&self.runtime, supervisor).or_else(|_| self.find(supervisor))
+    }
+
+    fn alive(&self, process: &str, found: Result<Pid, String>) -> Result<Pid, ErrorReport> {
+        let noproc = || {
+            ErrorReport::refused("noproc", format!("there is no process {process}"))
+                .with_hint("`relctl ps` lists the processes")
+        };
+        let pid = found.map_err(|why| noproc().caused_by(why))?;
+        self.runtime.process(pid).map(|_| pid).ok_or_else(noproc)
+    }
+}
+
+pub(super) fn bug(panicked: impl Display) -> ErrorReport {
+    ErrorReport::new("bug", panicked.to_string(), ExitCode::Bug)
+        .with_hint("`relctl status` and the log name the place")
+}

@@ -1,0 +1,157 @@
+//! Messages to processes, and processes started by hand.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use reld_api::request as q;
+use reld_api::response as r;
+use reld_api::{ErrorReport, ExitCode, term};
+use reld_runtime::{Answer, Behaviour, BodyKind, RequestKind};
+use reld_wire::{Exit, Pid};
+use serde_json::Value;
+use tokio::sync::mpsc as channel;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use crate::api_server::api::Api;
+use crate::api_server::look::{BOUNDARY, json, millis, not_loaded};
+use crate::api_server::routing::line;
+
+/// OTP: the default of `gen_server:call`.
+const CALL: Duration = Duration::from_secs(5);
+/// How long an init or a library may take.
+const START: Duration = Duration::from_secs(30);
+
+pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
+    term::to_msgpack(value).map_err(|error| cannot_be_sent(&error))
+}
+
+pub(super) fn cannot_be_sent(error: &term::TermError) -> ErrorReport {
+    ErrorReport::new("bad_request", "the value cannot be sent", ExitCode::Usage).caused_by(error.to_string())
+}
+
+/// Calls a process without holding a thread.
+pub(super) async fn ask(
+    api: &Api,
+    kind: RequestKind,
+    pid: Pid,
+    body: Vec<u8>,
+    timeout: Option<Duration>,
+) -> Result<Vec<u8>, ErrorReport> {
+    let (done, answer) = tokio::sync::oneshot::channel();
+    api.runtime.call_then(kind, pid, body, timeout, move |answer| {
+        // A client that hung up has no use for the answer.
+        let _ = done.send(answer);
+    });
+    match answer.await {
+        Ok(Answer::Reply(reply)) => Ok(reply),
+        Ok(Answer::Timeout) => {
+            let after = timeout.map_or(0, millis);
+            Err(ErrorReport::refused(
+                "timeout",
+                format!("{} did not reply within {after} ms", api.runtime.called(pid)),
+            ))
+        }
+        Ok(Answer::Exit(Exit::Overloaded)) => {
+            let full = format!("the mailbox of {} is full; the call was not sent", api.runtime.called(pid));
+            Err(ErrorReport::refused("overloaded", full)
+                .with_hint("`relctl proc` shows what waits there, and how many it allows"))
+        }
+        Ok(Answer::Exit(exit)) => {
+            Err(ErrorReport::refused("exit", format!("{pid} ended without a reply"))
+                .caused_by(exit.to_string()))
+        }
+        Err(_) => Err(ErrorReport::refused("stopping", "the node stops")),
+    }
+}
+
+/// Returns the bytes of a message that its receiver takes and can decode. OTP delivers any term, and one that no clause
+/// matches ends the server; a typo at a terminal is no reason to lose a state.
+async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<Vec<u8>, ErrorReport> {
+    let name = api.runtime.called(pid);
+    match api.runtime.process(pid).map(|info| info.behaviour) {
+        Some(Behaviour::Supervisor) => {
+            return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor"))
+                .with_hint("`relctl child` asks supervisors, `relctl tree --sup` shows their children"));
+        }
+        Some(Behaviour::Application) => {
+            let message = format!("{name} is the process of an app, which takes no messages");
+            return Err(
+                ErrorReport::refused("not_a_server", message).with_hint("`relctl app` starts and stops apps")
+            );
+        }
+        Some(_) | None => {}
+    }
+    let (done, answer) = tokio::sync::oneshot::channel();
+    api.runtime.accepts_then(pid, kind, bytes(value)?, move |accepted| {
+        // A client that hung up has no use for the answer.
+        let _ = done.send(accepted);
+    });
+    let refuse = |kind: &str, why: String| {
+        ErrorReport::refused(kind, format!("{name} would not understand this; nothing was sent"))
+            .caused_by(why)
+    };
+    match tokio::time::timeout(BOUNDARY, answer).await {
+        Ok(Ok(accepted)) => accepted.map_err(|why| refuse("undecodable", why.to_string())),
+        Ok(Err(_)) => Err(ErrorReport::refused("stopping", "the node stops")),
+        Err(_) => Err(refuse(
+            "timeout",
+            format!("its code has not read the message within {} ms", millis(BOUNDARY)),
+        )),
+    }
+}
+
+pub(super) async fn call(api: Api, request: q::Call) -> Result<r::Replied, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let body = message(&api, pid, BodyKind::Call, &request.request).await?;
+    let timeout = request.timeout_ms.map_or(CALL, Duration::from_millis);
+    let began = Instant::now();
+    let reply = ask(&api, RequestKind::Call, pid, body, Some(timeout)).await?;
+    let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(r::Replied { pid: pid.to_string(), reply: json(&reply), took_us })
+}
+
+pub(super) async fn cast(api: Api, request: q::Cast) -> Result<r::Sent, ErrorReport> {
+    let pid = api.find(&request.process)?;
+    let body = message(&api, pid, BodyKind::Cast, &request.message).await?;
+    api.runtime.cast(pid, body);
+    Ok(r::Sent { pid: pid.to_string() })
+}
+
+pub(super) async fn spawn(api: &Api, module: String, args: &Value) -> Result<r::Spawned, ErrorReport> {
+    let pid = start(api, module, bytes(args)?).await?;
+    Ok(r::Spawned { pid: pid.to_string() })
+}
+
+async fn start(api: &Api, module: String, args: Vec<u8>) -> Result<Pid, ErrorReport> {
+    if api.runtime.current_version(&module).is_none() {
+        return Err(not_loaded(&module));
+    }
+    let failed = format!("no process of {module} was started");
+    let started = api.wait(move |runtime| {
+        let why =
+            |exit: Exit| ErrorReport::refused("start_failed", failed.clone()).caused_by(exit.to_string());
+        runtime.spawn(&module, args, START).map_err(why)
+    });
+    started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the process's init answered ignore"))
+}
+
+/// Two lines: one when the process has started, one when it has ended. A client that hangs up ends it.
+pub(super) async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport> {
+    let pid = start(&api, request.module, bytes(&request.args)?).await?;
+    let (events, stream) = channel::unbounded_channel();
+    let exited = events.clone();
+    // Nobody reads when the client is gone.
+    let _ = events.send(Some(r::LinkEvent::Spawned { pid: pid.to_string() }));
+    api.runtime.on_exit(pid, move |exit| {
+        let _ = exited.send(Some(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() }));
+        let _ = exited.send(None);
+    });
+    let runtime = api.runtime.clone();
+    tokio::spawn(async move {
+        events.closed().await;
+        runtime.exit(pid, Exit::shutdown());
+    });
+    let events = UnboundedReceiverStream::new(stream).map_while(|event| event);
+    Ok(Body::from_stream(events.map(line)))
+}
