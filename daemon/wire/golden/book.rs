@@ -1,8 +1,8 @@
-//! The golden bytes: what each side of the boundary has written since an ABI minor version.
+//! The golden bytes that each side of the boundary has written since an ABI minor version.
 //!
-//! `abi-MAJOR.MINOR.txt` has what came with that version. An entry is three lines: its side and name, the value as
-//! people read it, the bytes. Entries are never changed, for libraries and daemons that write them are out there; a
-//! member that comes makes new ones, in the file of its version.
+//! `abi-MAJOR.MINOR.txt` has the entries of that version. An entry is three lines: the side and the
+//! name, the value in readable form, the bytes. Entries never change, because released libraries
+//! and daemons write them. A new member adds new entries, in the file of its version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -42,10 +42,10 @@ impl Book {
         Self { side, entries, met: BTreeSet::new(), new: String::new() }
     }
 
-    /// Compares what is written today with the entry of that name.
+    /// Compares the bytes that are written today with the entry of this name.
     ///
     /// # Panics
-    /// When they differ. That there is no such entry is for [`Book::close`].
+    /// When they differ. A missing entry is reported by [`Book::close`].
     #[track_caller]
     pub(crate) fn check(&mut self, name: &str, bytes: &[u8]) {
         let entry = format!("{} {name}\n  {}\n  {}\n", self.side, shown(bytes), hex(bytes));
@@ -70,10 +70,10 @@ impl Book {
         self.entries.get(name).unwrap_or_else(|| panic!("no entry {} {name}", self.side))
     }
 
-    /// Makes sure that all was compared.
+    /// Checks that all entries were compared.
     ///
     /// # Panics
-    /// When an entry was left out, or what was written has no entry yet.
+    /// When an entry was not compared, or a compared value has no entry yet.
     pub(crate) fn close(self) {
         assert!(self.new.is_empty(), "entries to add:\n{}", self.new);
         let left: Vec<_> = self.names().filter(|name| !self.met.contains(*name)).collect();

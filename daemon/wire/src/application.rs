@@ -1,4 +1,4 @@
-//! What an application's process is told, and the root that it names. OTP: `application`.
+//! The bodies that pass between the node and the process of an application. OTP: `application`.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde_bytes::ByteBuf;
 
 use crate::pid::Pid;
 
-/// The argument of an application's init. `E` is the app's environment: a map by key.
+/// The argument of an application's init. `E` is the app's environment: a map from key to value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartArgs<E> {
     /// How the app is started.
     #[serde(rename = "type")]
     pub start_type: StartType,
-    /// Its environment.
+    /// The app's environment.
     pub env: E,
 }
 
@@ -25,10 +25,10 @@ pub enum StartType {
     Normal,
 }
 
-/// The root supervisor that an application's init names; nil for none.
+/// The root supervisor that an application's init returns; nil for an app without one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
-    /// Its module.
+    /// The module of the supervisor.
     pub module: String,
     /// The start argument: a MessagePack value.
     pub args: ByteBuf,
@@ -37,21 +37,22 @@ pub struct Root {
 /// A phase of an app's start: `RELD_EVENT_START_PHASE`. Since ABI 1.3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartPhase {
-    /// Its name in app.toml.
+    /// The name of the phase in app.toml.
     pub phase: String,
     /// How the app is started.
     #[serde(rename = "type")]
     pub start_type: StartType,
-    /// Its argument in app.toml: a MessagePack value.
+    /// The argument of the phase in app.toml: a MessagePack value.
     pub arg: ByteBuf,
 }
 
-/// What an app is told that is about to be stopped: `RELD_EVENT_PREP_STOP`. Since ABI 1.3; before, the body is `root`.
+/// Announces to an app that it is about to be stopped: `RELD_EVENT_PREP_STOP`. Since ABI 1.3; for
+/// older libraries the body is `root` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrepStop {
-    /// Its root supervisor, if that still runs.
+    /// The root supervisor of the app, if it still runs.
     pub root: Option<Pid>,
-    /// Why it is stopped.
+    /// Why the app is stopped.
     pub cause: StopCause,
 }
 
@@ -59,27 +60,27 @@ pub struct PrepStop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopCause {
-    /// By an operator, this app alone.
+    /// An operator stops this app alone.
     #[default]
     ByHand,
     /// The node stops.
     NodeStops,
-    /// The node stops, to start again at once.
+    /// The node stops and starts again at once.
     NodeRestarts,
-    /// An upgrade restarts or removes the app, or takes back that it started it.
+    /// An upgrade restarts or removes the app, or undoes the start of it.
     Upgrade,
-    /// Its tree has ended by itself: there is no root any more. Since ABI 1.4.
+    /// The supervision tree has ended by itself, so there is no root. Since ABI 1.4.
     TreeEnded,
 }
 
-/// What changed in an app's environment: `RELD_EVENT_CONFIG_CHANGE`. Since ABI 1.1. OTP: the arguments of
-/// `config_change/3`.
+/// The changes of an app's environment: `RELD_EVENT_CONFIG_CHANGE`. Since ABI 1.1. OTP: the
+/// arguments of `config_change/3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvChange<V> {
-    /// Keys with another value.
+    /// Keys with a changed value.
     pub changed: BTreeMap<String, V>,
-    /// Keys that were not there.
+    /// Added keys.
     pub new: BTreeMap<String, V>,
-    /// Keys that are not there any more.
+    /// Removed keys.
     pub removed: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! Exit reasons. As a body they travel in `RELD_REQUEST_STOP` only, since ABI 1.5; elsewhere as a kind and a text.
+//! Exit reasons. `RELD_REQUEST_STOP` (since ABI 1.5) is the only body that has one. Elsewhere the
+//! boundary passes a reason as a kind and a text.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a process ended or is to end. OTP: exit reason.
 ///
-/// Unlike OTP, where any term will do, what a supervisor reacts to is told apart by kind; the text is for people.
+/// Unlike OTP, where a reason is any term, supervisors react to the kind; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(tag = "kind", content = "text", rename_all = "snake_case")]
@@ -21,18 +22,18 @@ pub enum Exit {
     Killed,
     /// OTP: `noproc`: the process was never there, or had ended.
     Noproc,
-    /// The app's own code gave up and says why.
+    /// The app's own code gave up, for the reason in the text.
     Error(String),
-    /// The app's code panicked: message and place.
+    /// The app's code panicked; the text has the message and the place.
     Panic(String),
     /// A state, message or argument could not be decoded.
     Undecodable(String),
-    /// The answer to a call of a process whose mailbox is full: it was not sent. Since ABI 1.4.
+    /// A call was not sent because the mailbox of the process is full. Since ABI 1.4.
     Overloaded,
 }
 
 impl Exit {
-    /// The words for all kinds.
+    /// The names of all kinds.
     pub const KINDS: [&str; 8] =
         ["normal", "shutdown", "killed", "noproc", "error", "panic", "undecodable", "overloaded"];
 
@@ -41,12 +42,12 @@ impl Exit {
         Self::Shutdown(String::new())
     }
 
-    /// Returns the word for its kind.
+    /// Returns the name of the kind.
     pub fn kind(&self) -> &'static str {
         Self::KINDS[self.number()]
     }
 
-    /// Returns the place of its kind in [`Exit::KINDS`].
+    /// Returns the index of the kind in [`Exit::KINDS`].
     pub fn number(&self) -> usize {
         match self {
             Self::Normal => 0,

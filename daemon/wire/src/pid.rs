@@ -1,4 +1,4 @@
-//! Processes.
+//! Process ids.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A process. Never reused for another one.
+/// A process. A pid is never reused for another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct Pid {
-    /// Its place in the process table.
+    /// The slot in the process table.
     pub slot: u32,
-    /// How often that place has been used; never 0 for a process.
+    /// How often the slot has been used; never 0 for a process.
     pub generation: u32,
 }
 
 impl Pid {
-    /// The pid that no process has.
+    /// The pid of no process.
     pub const NONE: Self = Self { slot: 0, generation: 0 };
 
-    /// The sender of what comes from outside the process world: the API, the release handler.
+    /// The sender of messages from outside the process world: the API and the release handler.
     pub const OUTSIDE: Self = Self { slot: u32::MAX, generation: u32::MAX };
 }
 

@@ -1,6 +1,6 @@
-//! Requests to ports, their answers, and what a process is told of them. Since ABI 1.2.
+//! Requests to ports, their answers and their events. Since ABI 1.2.
 //!
-//! The daemon skips members of a request that it does not know.
+//! The daemon skips unknown members of a request.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -8,36 +8,37 @@ use serde_bytes::ByteBuf;
 use crate::pid::Pid;
 use crate::reply::Refusal;
 
-/// A socket of the node: a listener or a connection. Plain data: a state may keep it over an upgrade. Never used twice
-/// in a node's life.
+/// A socket of the node: a listener or a connection. It is plain data, so a state may keep it over
+/// an upgrade. The node never reuses an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PortId(pub u64);
 
-/// What a process can ask of a port. `B` is bytes, which may be borrowed where they are written.
+/// A request of a process to a port. `B` is bytes; a writer may borrow them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request<B = ByteBuf> {
-    /// Opens a listener; answered with its [`PortId`].
+    /// Opens a listener. Answered with the [`PortId`] of the listener.
     Listen {
-        /// Where.
+        /// The address to listen at.
         address: String,
-        /// May be absent.
+        /// Optional.
         #[serde(default)]
         options: Options,
-        /// The supervisor of the asker shall own it. Where that has one of this address already, it is that one. May be
-        /// absent.
+        /// Makes the supervisor of the requesting process the owner. If that supervisor already
+        /// owns a listener at this address, the answer is that listener. Optional.
         #[serde(default)]
         supervisor: bool,
     },
-    /// Begins to connect; answered with a [`PortId`] at once. [`How::Tell`] for the outcome as a message.
+    /// Begins to connect. Answered with a [`PortId`] at once; with [`How::Tell`] the outcome
+    /// follows as a message.
     Connect {
-        /// To where.
+        /// The address to connect to.
         address: String,
-        /// May be absent.
+        /// Optional.
         #[serde(default)]
         options: Options,
-        /// May be absent.
+        /// Optional.
         #[serde(default)]
         how: How,
     },
@@ -45,93 +46,98 @@ pub enum Request<B = ByteBuf> {
     Accept {
         /// The listener.
         port: PortId,
-        /// What to do while there is none.
+        /// How to answer while there is no connection.
         how: How,
     },
-    /// Takes what has come in: one line, one packet, or all there is. Answered with [`Event::Data`] or nil.
+    /// Takes received data: one line, one packet, or all bytes. Answered with [`Event::Data`] or
+    /// nil.
     Read {
         /// The connection.
         port: PortId,
-        /// What to do while there is nothing.
+        /// How to answer while there is no data.
         how: How,
     },
-    /// Queues bytes; [`Reason::Busy`] while the queue is full.
+    /// Queues bytes to be sent. Refused with [`Reason::Busy`] while the queue is full.
     Write {
         /// The connection.
         port: PortId,
-        /// What is sent.
+        /// The bytes to send.
         bytes: B,
     },
-    /// Waits until the connection is there and its queue takes more. Answered with [`Event::Writable`] or nil.
+    /// Waits until the connection is open and its queue has room. Answered with [`Event::Writable`]
+    /// or nil.
     Writable {
         /// The connection.
         port: PortId,
-        /// What to do while it does not.
+        /// How to answer until then.
         how: How,
     },
-    /// Closes a port; what was written before is still sent.
+    /// Closes a port. Queued bytes are still sent.
     Close {
-        /// Which.
+        /// The port.
         port: PortId,
     },
     /// Makes another process the owner. OTP: `controlling_process/2`.
     Give {
-        /// Which.
+        /// The port.
         port: PortId,
         /// The new owner.
         to: Pid,
     },
-    /// Answered with [`Addresses`].
+    /// Asks for the addresses of both ends. Answered with [`Addresses`].
     Address {
-        /// Of which.
+        /// The port.
         port: PortId,
     },
 }
 
-/// What to do when there is nothing to give yet.
+/// How a request is answered that has no result yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// Answer nil.
     #[default]
     Now,
-    /// Answer nil later, when it is worth asking again.
+    /// Answer nil later, when a retry can succeed.
     Wait,
-    /// Answer nil now, and send an [`Event`] when there is something.
+    /// Answer nil now, and send an [`Event`] when there is a result.
     Tell,
 }
 
-/// How a connection is cut into messages. OTP: the option `packet`.
+/// How received bytes are split into messages. OTP: the option `packet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Framing {
-    /// Not at all.
+    /// They are not split.
     #[default]
     Raw,
-    /// After each newline, which belongs to the line; none is longer than this many bytes.
+    /// After each newline, which is part of the line. The number is the longest line in bytes.
     Line(usize),
-    /// By a length of 1, 2 or 4 bytes, big endian, before each packet.
+    /// By a big-endian length before each packet. The number is the size of that length: 1, 2 or 4
+    /// bytes.
     Packet(u8),
 }
 
-/// How a port behaves. Each member may be absent.
+/// The options of a port. Each member is optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// How what comes in is cut.
+    /// How received bytes are split into messages.
     pub framing: Framing,
-    /// How many bytes wait in the node before the peer, or the writing process, has to; for each direction.
+    /// The bytes that the node buffers in each direction before the peer, or the writing process,
+    /// has to wait.
     pub buffer: usize,
-    /// Whether small writes are sent at once. TCP only.
+    /// Whether small writes are sent at once (`TCP_NODELAY`). TCP only.
     pub nodelay: bool,
-    /// How many connections the kernel keeps for a listener that nobody asks.
+    /// How many connections the kernel queues until they are accepted.
     pub backlog: u32,
-    /// Whether the connection stays open for writing when the peer sends no more. OTP: `{exit_on_close, false}`.
+    /// Whether the connection stays open for writing when the peer sends no more. OTP:
+    /// `{exit_on_close, false}`.
     pub half_open: bool,
 }
 
 impl Options {
-    /// What an absent member is.
+    /// The defaults of absent members.
     pub const USUAL: Self =
         Self { framing: Framing::Raw, buffer: 64 * 1024, nodelay: true, backlog: 1024, half_open: false };
 }
@@ -142,41 +148,42 @@ impl Default for Options {
     }
 }
 
-/// What became of a request that was to be told.
+/// The result of a request: sent as a message with [`How::Tell`], or part of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// A client connected; the process that asked owns the connection.
+    /// A client connected. The process that made the request owns the connection.
     Accepted {
-        /// Where.
+        /// The listener.
         listener: PortId,
-        /// Its connection.
+        /// The new connection.
         connection: PortId,
         /// The client's address.
         peer: String,
     },
-    /// The connection is there.
+    /// The connection is open.
     Connected {
-        /// Which.
+        /// The connection.
         connection: PortId,
     },
-    /// Something came in.
+    /// Data was received.
     Data {
-        /// Where.
+        /// The connection.
         connection: PortId,
-        /// What.
+        /// The data, split as the framing of the port demands.
         bytes: ByteBuf,
     },
-    /// The queue takes more.
+    /// The queue has room.
     Writable {
-        /// Whose.
+        /// The connection.
         connection: PortId,
     },
-    /// There will be nothing more: the peer is gone, the connection failed, or the port was closed.
+    /// No more data or connections follow: the peer is gone, the connection failed, or the port was
+    /// closed.
     Closed {
-        /// Which.
+        /// The port.
         port: PortId,
-        /// Why.
+        /// The cause.
         error: Error,
     },
 }
@@ -184,28 +191,28 @@ pub enum Event {
 /// Both ends of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// This end.
+    /// The local address.
     pub local: String,
-    /// The other end; nil for a listener.
+    /// The address of the peer; nil for a listener.
     pub peer: Option<String>,
 }
 
-/// Why a port did not do what it was asked for.
+/// Why a request to a port was refused, or why a port was closed.
 pub type Error = Refusal<Reason>;
 
 /// The kinds of [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// There is no such port any more, or the peer is gone.
+    /// The port is closed, or the peer is gone.
     Closed,
-    /// The queue for writing is full.
+    /// The send queue is full.
     Busy,
     /// Only the owner may do this.
     NotOwner,
     /// The new owner has ended.
     NoProcess,
-    /// It is a listener and no connection, or the other way round.
+    /// The request is for a connection and the port is a listener, or the other way round.
     WrongKind,
     /// A line or packet is longer than allowed.
     TooLong,
@@ -215,13 +222,14 @@ pub enum Reason {
     BadAddress,
     /// The daemon may not do this.
     PermissionDenied,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     ConnectionRefused,
     /// The time ran out.
     TimedOut,
     /// The request could not be understood.
     BadRequest,
-    /// Anything else that the operating system says. A word of a newer daemon is read as this.
+    /// Any other error of the operating system. A library reads an unknown word of a newer daemon
+    /// as this.
     #[serde(other)]
     Io,
 }

@@ -1,4 +1,4 @@
-//! What the node answers to a request: its value, or why not.
+//! The answer to a request: a value or a refusal.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply<T, E> {
-    /// It is done.
+    /// The request was carried out, with this result.
     Ok(T),
-    /// It was refused.
+    /// The request was refused.
     Error(E),
 }
 
@@ -32,12 +32,12 @@ impl<T, E> From<Reply<T, E>> for Result<T, E> {
     }
 }
 
-/// Why a port or a table did not do what it was asked for.
+/// Why a request to a port or a table was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal<R> {
-    /// Why.
+    /// The reason as a word.
     pub reason: R,
-    /// The same for people, naming the address, the port or the table.
+    /// The reason for people, with the address, the port or the table.
     pub text: String,
 }
 
@@ -56,12 +56,12 @@ impl<R> fmt::Display for Refusal<R> {
 
 impl<R: fmt::Debug> std::error::Error for Refusal<R> {}
 
-/// A word as a library reads it: one that it knows, or one of a newer daemon.
+/// A word as a library reads it: a known one, or one of a newer daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Word<W> {
     /// A word of this version.
     Known(W),
-    /// Another one.
+    /// A word of a newer version.
     Unknown(String),
 }

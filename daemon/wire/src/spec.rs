@@ -1,7 +1,7 @@
-//! What a supervisor's init answers, and the spec of one child. OTP: supervisor flags, child specification.
+//! The result of a supervisor's init, and child specs. OTP: supervisor flags, child specification.
 //!
-//! A library writes them, and the daemon refuses members that it does not know. What is absent has OTP's default. In
-//! the answer to `get_childspec` the daemon writes the spec of a child with all its members.
+//! Libraries write them, and the daemon refuses unknown members. Absent members have OTP's
+//! defaults. In the answer to `get_childspec` the daemon writes a child spec with all members.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
@@ -9,16 +9,16 @@ use serde_bytes::ByteBuf;
 /// A supervisor's flags and children.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SupervisorSpec {
-    /// How it acts on a child's end.
+    /// The reaction to the end of a child.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
     /// How many restarts are allowed in `period_ms`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub intensity: Option<u32>,
-    /// The time in which restarts are counted.
+    /// The period in which restarts are counted.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub period_ms: Option<u64>,
-    /// Whether it ends with its significant children. Since ABI 1.2.
+    /// Whether the supervisor ends with its significant children. Since ABI 1.2.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub auto_shutdown: Option<AutoShutdown>,
     /// The children, in start order; for simple_one_for_one exactly one, the template.
@@ -29,62 +29,63 @@ pub struct SupervisorSpec {
 /// One child of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildSpec {
-    /// Its name among its siblings: a MessagePack value.
+    /// The id, unique among the siblings: a MessagePack value.
     pub id: ByteBuf,
-    /// The module that is started.
+    /// The module to start.
     pub module: String,
     /// The start argument: a MessagePack value.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub args: Option<ByteBuf>,
-    /// When it is started again.
+    /// When the child is restarted.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// Whether its end for good counts for the supervisor's own: [`AutoShutdown`]. Since ABI 1.2.
+    /// Whether the final end of the child counts for [`AutoShutdown`]. Since ABI 1.2.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub significant: Option<bool>,
-    /// How it is ended. Nil is as absent.
+    /// How the child is terminated. Nil means the same as an absent member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<Shutdown>,
-    /// What it is.
+    /// Worker or supervisor.
     #[serde(default, rename = "type", deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub child_type: Option<ChildType>,
 }
 
-/// Reads a member that may be absent, but not nil.
+/// Reads an optional member that must not be nil.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// How a supervisor acts on a child's end. OTP: strategy.
+/// How a supervisor reacts to the end of a child. OTP: strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Only that child is restarted.
+    /// Restart the ended child only.
     #[default]
     OneForOne,
-    /// All others are ended, and all are started again.
+    /// Terminate all other children and restart them all.
     OneForAll,
-    /// Those started after it are ended, and it and they are started again.
+    /// Terminate the children that were started after it, and restart it and them.
     RestForOne,
-    /// One template, children by pid, started by request.
+    /// All children have the same spec (the template); they are started by request and known by
+    /// pid.
     SimpleOneForOne,
 }
 
-/// Whether a supervisor ends when significant children have ended by themselves for good. OTP: `auto_shutdown`. Since
-/// ABI 1.2.
+/// Whether a supervisor ends after significant children have ended by themselves and are not
+/// restarted. OTP: `auto_shutdown`. Since ABI 1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoShutdown {
-    /// It does not; then no child may be significant.
+    /// It does not end; no child may be significant.
     #[default]
     Never,
-    /// When the first of them has.
+    /// It ends after the first of them.
     AnySignificant,
-    /// When the last of them has.
+    /// It ends after the last of them.
     AllSignificant,
 }
 
-/// When a child that ended is started again.
+/// When a child is restarted after it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
@@ -93,23 +94,23 @@ pub enum Restart {
     Permanent,
     /// Unless it ended normally or by shutdown.
     Transient,
-    /// Never; its row goes.
+    /// Never; its row is removed.
     Temporary,
 }
 
-/// How a child is ended.
+/// How a child is terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shutdown {
-    /// Told to shut down, killed after so many milliseconds.
+    /// Ask it to shut down, and kill it after this many milliseconds.
     Ms(u64),
-    /// Told to shut down, and waited for.
+    /// Ask it to shut down, and wait without a limit.
     Infinity,
-    /// Killed.
+    /// Kill it.
     BrutalKill,
 }
 
-/// What a child is.
+/// The kind of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChildType {

@@ -1,6 +1,6 @@
 //! Requests to a supervisor, and their answers. OTP: the functions of `supervisor`.
 //!
-//! The daemon refuses members that it does not know in a request. A library skips those of an answer.
+//! The daemon refuses unknown members of a request. A library skips unknown members of an answer.
 
 use std::fmt;
 
@@ -15,66 +15,68 @@ use crate::spec::{ChildSpec, ChildType};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Adds a child and starts it. Answered with its pid, nil when its init said `ignore`.
+    /// Adds a child and starts it. Answered with the pid, or nil if the child's init returned
+    /// `ignore`.
     StartChild(ChildSpec),
-    /// Starts a child of a simple_one_for_one with this argument. Answered as `start_child`.
+    /// Starts a child of a simple_one_for_one with this argument. Answered like `start_child`.
     StartChildArgs(ByteBuf),
-    /// Ends a child; its row stays, unless it is temporary. Answered with nil.
+    /// Terminates a child. Its row stays, unless the child is temporary. Answered with nil.
     TerminateChild(ByteBuf),
-    /// Ends a child of a simple_one_for_one. Answered with nil.
+    /// Terminates a child of a simple_one_for_one. Answered with nil.
     TerminatePid(Pid),
-    /// Starts a child whose row is there, not running. Answered as `start_child`.
+    /// Starts a child that has a row and does not run. Answered like `start_child`.
     RestartChild(ByteBuf),
-    /// Removes a row that is not running. Answered with nil.
+    /// Removes the row of a child that does not run. Answered with nil.
     DeleteChild(ByteBuf),
-    /// Gives a child, which runs on, another id. Answered with nil.
+    /// Gives a child another id; a running child keeps running. Answered with nil.
     RenameChild(ByteBuf, ByteBuf),
-    /// Answered with the [`ChildSpec`] of a child.
+    /// Asks for the spec of a child. Answered with its [`ChildSpec`].
     GetChildspec(ByteBuf),
-    /// Answered with the [`ChildSpec`] of a child that runs.
+    /// Asks for the spec of a running child. Answered with its [`ChildSpec`].
     GetChildspecOf(Pid),
-    /// Answered with each [`Child`], latest started first.
+    /// Lists the children. Answered with each [`Child`], the latest started first.
     WhichChildren,
-    /// Answered with [`Counts`].
+    /// Counts the children. Answered with [`Counts`].
     CountChildren,
 }
 
 /// The answer of a supervisor.
 pub type Reply<T> = reply::Reply<T, Error>;
 
-/// Why a request was refused. The daemon writes a [`Reason`]; a library reads it as a [`Word`](crate::Word).
+/// Why a request was refused. The daemon writes a [`Reason`]; a library reads it as a
+/// [`Word`](crate::Word).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error<R = Reason> {
-    /// Why.
+    /// The reason as a word.
     pub reason: R,
-    /// The running child, where there is one.
+    /// The running child, if the refusal is about one.
     #[serde(default)]
     pub pid: Option<Pid>,
-    /// For people.
+    /// The reason for people.
     #[serde(default)]
     pub text: String,
 }
 
 impl<R> Error<R> {
-    /// Makes a refusal that names no child that runs.
+    /// Makes a refusal without a running child.
     pub fn new(reason: R, text: String) -> Self {
         Self { reason, pid: None, text }
     }
 }
 
-/// Why a request was refused; OTP's words.
+/// Why a request was refused, in the words of OTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// A child of that id runs.
+    /// A child with the id runs.
     AlreadyStarted,
-    /// A row of that id is there, not running.
+    /// A child with the id exists and does not run.
     AlreadyPresent,
-    /// No child has that id.
+    /// No child has the id.
     NotFound,
     /// The child runs; terminate it first.
     Running,
-    /// The child is about to be started again.
+    /// The child is being restarted.
     Restarting,
     /// The child's init failed.
     StartFailed,
@@ -84,7 +86,7 @@ pub enum Reason {
     UnknownModule,
     /// The request makes no sense for a simple_one_for_one.
     SimpleOneForOne,
-    /// The request could not be understood.
+    /// The request cannot be decoded.
     BadRequest,
 }
 
@@ -98,28 +100,28 @@ impl fmt::Display for Reason {
 /// One child, as `which_children` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Child {
-    /// Its id, a MessagePack value; nil for children of a simple_one_for_one.
+    /// The id, a MessagePack value; nil for children of a simple_one_for_one.
     pub id: ByteBuf,
-    /// Its process, while there is one.
+    /// The process, while the child runs.
     pub pid: Option<Pid>,
-    /// Whether it is about to be started again.
+    /// Whether the child is being restarted.
     pub restarting: bool,
-    /// What it is.
+    /// Worker or supervisor.
     #[serde(rename = "type")]
     pub child_type: ChildType,
-    /// The module it was started from.
+    /// The module that it was started from.
     pub module: String,
 }
 
 /// How many children there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Rows; 1 for a simple_one_for_one.
+    /// The number of child specs; 1 for a simple_one_for_one.
     pub specs: usize,
-    /// Living children.
+    /// Children that run.
     pub active: usize,
     /// Children that are supervisors.
     pub supervisors: usize,
-    /// Children that are not.
+    /// Children that are workers.
     pub workers: usize,
 }

@@ -1,6 +1,7 @@
-//! Requests to shared tables, their answers, and what a new owner is told. Since ABI 1.2. OTP: `ets`.
+//! Requests to shared tables, their answers and their events. Since ABI 1.2. OTP: `ets`.
 //!
-//! Keys and values are MessagePack, each in a bin. The daemon skips members of a request that it does not know.
+//! Keys and values are MessagePack values, each in a bin. The daemon skips unknown members of a
+//! request.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -8,203 +9,207 @@ use serde_bytes::ByteBuf;
 use crate::pid::Pid;
 use crate::reply::Refusal;
 
-/// A table of the node. Plain data: a state may keep it over an upgrade. Never used twice in a node's life.
+/// A table of the node. It is plain data, so a state may keep it over an upgrade. The node never
+/// reuses an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TableId(pub u64);
 
-/// What a process can ask of a table.
+/// A request of a process to a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Answered with its [`TableId`].
+    /// Makes a table. Answered with its [`TableId`].
     New(Options),
-    /// Answered with the [`TableId`] of that name, or nil.
+    /// Finds a table by its name. Answered with its [`TableId`], or nil.
     Whereis {
         /// The name.
         name: String,
     },
-    /// Puts a row, in place of one with that key.
+    /// Inserts a row, or replaces the row with this key.
     Insert {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Its key.
+        /// The key of the row.
         key: ByteBuf,
-        /// Its value.
+        /// The value of the row.
         value: ByteBuf,
     },
-    /// Puts a row unless there is one with that key; answered with whether it did.
+    /// Inserts a row, unless the table has one with this key. Answered with whether it was
+    /// inserted.
     InsertNew {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Its key.
+        /// The key of the row.
         key: ByteBuf,
-        /// Its value.
+        /// The value of the row.
         value: ByteBuf,
     },
-    /// Answered with the value, or nil.
+    /// Looks up a row. Answered with its value, or nil.
     Lookup {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Which.
+        /// The key of the row.
         key: ByteBuf,
     },
-    /// Removes a row; answered with its value, or nil.
+    /// Removes a row. Answered with its value, or nil.
     Take {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Which.
+        /// The key of the row.
         key: ByteBuf,
     },
-    /// Puts `new` where `old` is; answered with whether it was.
+    /// Replaces the value of a row if it is `old`. Answered with whether it was replaced.
     Replace {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Which.
+        /// The key of the row.
         key: ByteBuf,
-        /// The value that it must have.
+        /// The expected value.
         old: ByteBuf,
-        /// The value that it gets.
+        /// The new value.
         new: ByteBuf,
     },
-    /// Adds to a value that is an integer; answered with the new one. Without a row there, `initial` is added to.
+    /// Adds to an integer value. Answered with the sum. If the table has no such row, `initial` is
+    /// the value before the addition.
     UpdateCounter {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Which.
+        /// The key of the row.
         key: ByteBuf,
-        /// How much.
+        /// The number to add.
         by: i64,
-        /// May be absent.
+        /// Optional.
         #[serde(default)]
         initial: Option<i64>,
     },
-    /// Answered with rows, as pairs of key and value; in the order of the keys where the table has one.
+    /// Selects rows. Answered with pairs of key and value, ordered by key if the table is ordered.
     Select {
-        /// Where.
+        /// The table.
         table: TableId,
-        /// Which.
+        /// Which rows.
         wanted: Wanted,
     },
-    /// Removes all rows; answered with how many there were.
+    /// Removes all rows. Answered with their number.
     Clear {
-        /// Where.
+        /// The table.
         table: TableId,
     },
     /// Removes the table.
     Drop {
-        /// Which.
+        /// The table.
         table: TableId,
     },
-    /// Makes another process the owner, which is told with this data.
+    /// Makes another process the owner. It gets [`Event::Transferred`].
     GiveAway {
-        /// Which.
+        /// The table.
         table: TableId,
         /// The new owner.
         to: Pid,
-        /// MessagePack that it is told.
+        /// Data for the new owner: a MessagePack value.
         data: ByteBuf,
     },
-    /// Says who shall be the owner when this one ends.
+    /// Sets the process that becomes the owner when this owner ends.
     SetHeir {
-        /// Of which.
+        /// The table.
         table: TableId,
-        /// Nil for none.
+        /// The heir; nil for none.
         heir: Option<Heir>,
     },
-    /// Answered with the number of rows.
+    /// Counts the rows. Answered with their number.
     Size {
-        /// Of which.
+        /// The table.
         table: TableId,
     },
 }
 
-/// How a table behaves. Each member may be absent.
+/// The options of a table. Each member is optional.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// The name by which it is found.
+    /// The name for `whereis`.
     pub name: Option<String>,
-    /// How it finds its rows.
+    /// The kind of the table.
     pub kind: Kind,
-    /// Who may use it.
+    /// Which processes may use the table.
     pub access: Access,
-    /// Who is its next owner.
+    /// The process that becomes the owner when this owner ends.
     pub heir: Option<Heir>,
 }
 
-/// Which rows of a table. Each member may be absent.
+/// A selection of rows. Each member is optional; a row has to match all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Wanted {
-    /// Whose key is an array that begins with the elements of this one, or a text that begins with this one.
+    /// The prefix of the keys: an array for keys that are arrays, or a text for keys that are
+    /// texts.
     pub prefix: Option<ByteBuf>,
-    /// The first key.
+    /// The first key, inclusive.
     pub from: Option<ByteBuf>,
-    /// Behind this key.
+    /// The key before the first, exclusive.
     pub after: Option<ByteBuf>,
-    /// The last key.
+    /// The last key, inclusive.
     pub to: Option<ByteBuf>,
-    /// So many at most.
+    /// The largest number of rows.
     pub limit: Option<usize>,
 }
 
-/// How a table finds its rows. OTP: the type of a table; `bag` and `duplicate_bag` are not offered.
+/// The kind of a table. OTP: the type of a table; `bag` and `duplicate_bag` are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// By key.
+    /// Rows are found by key.
     #[default]
     Set,
-    /// By key, and in the order of the keys.
+    /// Rows are found by key, and are ordered by key.
     OrderedSet,
 }
 
-/// Who may use a table.
+/// Which processes may use a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// All processes read and write.
     Public,
-    /// All processes read, the owner writes.
+    /// All processes read, only the owner writes.
     #[default]
     Protected,
-    /// The owner reads and writes.
+    /// Only the owner reads and writes.
     Private,
 }
 
-/// Who is the next owner.
+/// The next owner of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heir {
     /// The process.
     pub pid: Pid,
-    /// MessagePack that it is told.
+    /// Data for the new owner: a MessagePack value.
     pub data: ByteBuf,
 }
 
-/// What a process is told about a table.
+/// An event of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// It is the owner now. OTP: `'ETS-TRANSFER'`.
+    /// The receiver is the owner now. OTP: `'ETS-TRANSFER'`.
     Transferred {
-        /// Of which.
+        /// The table.
         table: TableId,
-        /// The owner before.
+        /// The previous owner.
         from: Pid,
-        /// What that one said.
+        /// The data of the request or of the heir.
         data: ByteBuf,
     },
 }
 
-/// Why a table did not do what it was asked for.
+/// Why a request to a table was refused.
 pub type Error = Refusal<Reason>;
 
 /// The kinds of [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// There is no such table.
+    /// The table does not exist.
     NoTable,
     /// The table's access forbids it.
     NoAccess,
@@ -214,13 +219,13 @@ pub enum Reason {
     NotOwner,
     /// The new owner has ended.
     NoProcess,
-    /// There is no row to count in.
+    /// The table has no row with the key of the counter.
     NoRow,
-    /// The value is no integer, or the sum is none of 64 bits.
+    /// The value is not an integer, or the sum does not fit into 64 bits.
     NotANumber,
-    /// The table has no order to go on in.
+    /// The table is not ordered, so it has no next key.
     NotOrdered,
-    /// The request could not be understood. A word of a newer daemon is read as this.
+    /// The request cannot be decoded. A library reads an unknown word of a newer daemon as this.
     #[serde(other)]
     BadRequest,
 }

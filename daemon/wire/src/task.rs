@@ -1,9 +1,9 @@
-//! Where a task goes on: `RELD_EVENT_CONTINUE` of a task. Since ABI 1.2.
+//! The continuation of a task: `RELD_EVENT_CONTINUE` of a task. Since ABI 1.2.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// A task goes on in the current code of a module, with this start argument.
+/// The task continues in the current code of a module, with this start argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The module.

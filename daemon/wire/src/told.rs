@@ -1,15 +1,15 @@
-//! What the node itself tells a process: `RELD_EVENT_TOLD`. Since ABI 1.2.
+//! Notifications from the node to a process: `RELD_EVENT_TOLD`. Since ABI 1.2.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{port, table};
 
-/// What the node tells. It may be borrowed where it is written.
+/// A notification from the node. A writer may borrow the events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Told<P = port::Event, T = table::Event> {
-    /// What became of a request to a port.
+    /// An event of a port.
     Port(P),
-    /// What became of a table.
+    /// An event of a table.
     Table(T),
 }

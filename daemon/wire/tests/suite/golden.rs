@@ -1,4 +1,4 @@
-//! The types read and write the golden bytes, by the codec of either side.
+//! The types read and write the golden bytes with the codecs of both sides.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn encode_in_library(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Reads an entry by the codec of either side, and writes it again.
+/// Reads an entry with the codec of each side, and writes it again.
 #[track_caller]
 fn same<T: DeserializeOwned + Serialize>(book: &Book, name: &str) {
     let bytes = book.bytes(name);
@@ -45,7 +45,7 @@ fn same<T: DeserializeOwned + Serialize>(book: &Book, name: &str) {
 }
 
 #[test]
-fn what_libraries_have_always_written_is_read_whole() {
+fn all_that_libraries_have_ever_written_is_read_completely() {
     let golden = Book::of("library");
     for name in golden.names() {
         match name.split('.').next().unwrap_or_default() {
@@ -56,12 +56,12 @@ fn what_libraries_have_always_written_is_read_whole() {
             "table" => same::<table::Request>(&golden, name),
             "stop" => same::<Exit>(&golden, name),
             "task" => same::<Entry>(&golden, name),
-            _ => panic!("of what type is {name}?"),
+            _ => panic!("no type for {name}"),
         }
     }
 }
 
-/// Writes a value of the daemon and compares it with an entry; reads that.
+/// Writes a value as the daemon does, compares it with an entry, and reads the entry.
 #[track_caller]
 fn check<T: Serialize + DeserializeOwned>(golden: &mut Book, name: &str, value: &T) {
     golden.check(name, &encode(value));
@@ -69,7 +69,7 @@ fn check<T: Serialize + DeserializeOwned>(golden: &mut Book, name: &str, value: 
 }
 
 #[test]
-fn what_daemons_have_always_written_is_written_by_the_types() {
+fn the_types_write_all_that_daemons_have_ever_written() {
     let mut golden = Book::of("daemon");
     check(&mut golden, "pid", &PID);
     supervisors(&mut golden);
@@ -234,7 +234,7 @@ fn applications(golden: &mut Book) {
 }
 
 #[test]
-fn prep_stop_is_written_as_the_loader_has_always_done() {
+fn prep_stop_is_written_as_the_loader_has_always_written_it() {
     let mut golden = Book::of("loader");
     let root = Some(PID);
     for (name, root, cause) in [

@@ -1,5 +1,5 @@
-//! The grammar in the comments of `reld.h`, compared with the golden bytes, which the types read and write: names of
-//! members, and words.
+//! Compares the grammar in the comments of `reld.h` with the golden bytes: the names of members,
+//! and the words. Another test shows that the types read and write the golden bytes.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
-/// Returns what a grammar calls members: what stands in braces before a colon, a comma or the end.
+/// Returns the members of a grammar: the names in braces before a colon, a comma or the end.
 fn members(grammar: &str) -> Names {
     let mut names = Names::new();
     let (mut depth, mut is_value, mut word) = (0, vec![false], String::new());
@@ -62,7 +62,7 @@ fn members(grammar: &str) -> Names {
     names
 }
 
-/// Returns what a grammar puts in quotes.
+/// Returns the words of a grammar: the names in quotes.
 fn words(grammar: &str) -> Names {
     grammar.split('"').skip(1).step_by(2).filter(|word| is_name(word)).map(str::to_owned).collect()
 }
@@ -85,7 +85,7 @@ fn collect(value: &Value, members: &mut Names, words: &mut Names) {
     }
 }
 
-/// What is described elsewhere in the header.
+/// Names that are described elsewhere in the header.
 const PID: [&str; 2] = ["slot", "generation"];
 const SPEC: [&str; 12] = [
     "args",
@@ -102,8 +102,8 @@ const SPEC: [&str; 12] = [
     "brutal_kill",
 ];
 
-/// Compares a grammar with the entries whose names begin so, and with values that have no entry. `elsewhere` are names
-/// that are described elsewhere, or are the app's.
+/// Compares a grammar with the entries with these prefixes, and with values that have no entry.
+/// `elsewhere` has names that are described elsewhere or belong to the app.
 #[track_caller]
 fn check(grammar: &str, entries: &[(&'static str, &str)], others: &[Vec<u8>], elsewhere: &[&str]) {
     let mut bodies = others.to_vec();
@@ -113,16 +113,16 @@ fn check(grammar: &str, entries: &[(&'static str, &str)], others: &[Vec<u8>], el
         assert!(!found.is_empty(), "no entries {side} {prefix}");
         bodies.extend(found.into_iter().map(|name| book.bytes(name).to_vec()));
     }
-    let (mut said, mut used) = (Names::new(), Names::new());
+    let (mut found, mut used) = (Names::new(), Names::new());
     for body in bodies {
         let value = rmpv::decode::read_value(&mut body.as_slice()).expect("it is MessagePack");
         used.extend(value.as_str().map(str::to_owned));
-        collect(&value, &mut said, &mut used);
+        collect(&value, &mut found, &mut used);
     }
     let is_here = |name: &String| !elsewhere.contains(&name.as_str());
-    said.retain(is_here);
+    found.retain(is_here);
     used.retain(is_here);
-    assert_eq!(members(grammar), said, "members: left reld.h, right the bytes");
+    assert_eq!(members(grammar), found, "members: left reld.h, right the bytes");
     assert_eq!(words(grammar), used, "words: left reld.h, right the bytes");
 }
 

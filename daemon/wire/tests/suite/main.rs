@@ -1,4 +1,4 @@
-//! The types against the golden bytes, and `reld.h` against both.
+//! Compares the types with the golden bytes, and `reld.h` with the golden bytes.
 
 #[path = "../../golden/book.rs"]
 mod book;
