@@ -1,8 +1,9 @@
-//! Exports to the libraries that the daemon loads what they are to find in it.
+//! Exports symbols of the daemon to the libraries that it loads.
 //!
-//! A library looks for `reld_allocator_v1` at its first allocation and forwards to it; the others stand before libc's
-//! functions of the same names, so that the daemon knows what a library leaves with threads, and what it prints. An executable's symbols are
-//! not visible to libraries unless the linker is told so.
+//! A library looks up `reld_allocator_v1` at its first allocation and forwards allocations to it.
+//! The other symbols interpose libc functions of the same names, so that the daemon knows the
+//! thread-local data and the output of a library. The linker hides the symbols of an executable
+//! from libraries unless they are exported explicitly.
 
 fn main() {
     for symbol in include_str!("../loader/exports.txt").lines() {

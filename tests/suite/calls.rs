@@ -202,5 +202,5 @@ fn s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_re
     assert_eq!((&*node.version(), node.status().permanent.as_deref()), ("1.0.0", Some("1.0.0")));
     assert_eq!(node.id(), daemon, "it executed itself again");
     assert_eq!(node.call(&node.pid("yard", "a"), "get"), 0);
-    assert!(!node.log().contains("did not stop in order"), "{}", node.log());
+    assert!(!node.log().contains("did not stop cleanly"), "{}", node.log());
 }

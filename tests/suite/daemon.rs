@@ -105,7 +105,7 @@ fn a_daemon_does_not_take_the_socket_of_another_one() {
     let node = Node::start();
     let mut second = Node::daemon_in(&node.root().with_file_name("other-root"));
     let refused = Run::of(second.arg("--socket").arg(node.socket())).expect(1);
-    assert_contains(&refused.stderr, &["another process answers"]);
+    assert_contains(&refused.stderr, &["another process listens"]);
     node.ok(&["status"]);
 }
 
@@ -253,7 +253,7 @@ fn s81_a_restart_into_another_release_is_no_stop_to_a_service_manager() {
     let id = node.id();
     node.ok(&["upgrade", &release("stage-3.0.0"), "--mode", "restart"]);
     let told = manager.told_until("READY=1");
-    let reloads = |told: &String| told.starts_with("RELOADING=1") && told.contains("STATUS=stops its apps");
+    let reloads = |told: &String| told.starts_with("RELOADING=1") && told.contains("STATUS=stopping apps");
     assert!(told.iter().any(reloads), "{told:?}");
     assert!(
         !told.contains(&"STOPPING=1".to_owned()),
@@ -270,7 +270,7 @@ fn s95_a_reload_is_no_upgrade_and_ends_nothing() {
     node.ok(&["upgrade", &release("stage-1.0.0")]);
     let tree = node.tree("stage");
     Run::of(std::process::Command::new("kill").args(["-HUP", &node.id().to_string()])).expect(0);
-    eventually("the signal is told", || node.log().contains("a reload changes nothing").then_some(()));
+    eventually("the signal is told", || node.log().contains("SIGHUP ignored").then_some(()));
     assert_eq!(node.tree("stage"), tree);
 }
 

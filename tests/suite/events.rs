@@ -234,7 +234,7 @@ fn an_alarm_is_reported_when_it_comes_and_when_it_goes() {
     node.ok(&["unpack", &release("stage-1.0.0")]);
     let (about, text) = (about.clone(), text.clone());
     events.until(|what| *what == What::AlarmCleared { about: about.clone(), text: text.clone() });
-    assert_contains(&node.log(), &["an alarm about=", "an alarm is over about="]);
+    assert_contains(&node.log(), &["alarm raised about=", "alarm cleared about="]);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn h2_a_node_goes_down_with_a_permanent_app_in_order_and_fails() {
     assert_eq!(node.ended().code(), Some(1));
     let log = node.log();
     let last = log.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>().join("\n");
-    assert_contains(&last, &["cannot be without this application", "app=\"stage\"", "reason=killed"]);
+    assert_contains(&last, &["cannot run without this app", "app=\"stage\"", "reason=killed"]);
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn check_clock(off_by: i64, shown: &str) {
     node.ok(&["downgrade"]);
     node.kill_9_and_restart();
     check_runs(&node, "1.0.0");
-    alarm(&node, "the system's clock");
+    alarm(&node, "the system clock");
     assert!(node.metrics().contains("reld_alarms 1"));
     let history: HistoryList = node.read(&["history"]);
     let told: Vec<_> = history.entries.iter().map(|entry| (entry.begun.as_str(), entry.outcome)).collect();

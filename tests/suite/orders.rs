@@ -127,7 +127,10 @@ fn an_order_that_waits_is_answered_that_it_was_not_begun_when_the_node_stops() {
     let waiting = beside(&node, &["downgrade", "2.0.0", "--wait"]);
     eventually("it waits", || node.status().waiting.into_iter().next());
     assert!(node.terminate().success());
-    assert_contains(&end(waiting).expect(1).stderr, &["downgrade to 2.0.0 was not begun: the node stops"]);
+    assert_contains(
+        &end(waiting).expect(1).stderr,
+        &["cannot begin downgrade to 2.0.0: the node is stopping"],
+    );
     end(upgrade).expect(7);
 }
 

@@ -303,7 +303,7 @@ fn an_app_listens_in_the_place_of_a_socket_that_is_left_and_of_nothing_else() {
     drop(std::os::unix::net::UnixListener::bind(path("left")).expect("a socket can be bound"));
     let listen = |name: &str| hand(&node, &json!({"listen": format!("unix:{}", path(name).display())}));
     let refused = listen("file");
-    assert_contains(&refused[0], &[&path("file").to_string_lossy(), "no socket"]);
+    assert_contains(&refused[0], &[&path("file").to_string_lossy(), "not a socket"]);
     assert_eq!(std::fs::read_to_string(path("file")).expect("it is there"), "theirs");
     assert_eq!(listen("left"), [format!("unix:{}", path("left").display())]);
     UnixStream::connect(path("left")).expect("the app listens");

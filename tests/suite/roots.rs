@@ -98,7 +98,10 @@ fn a_file_at_the_path_of_the_socket_is_not_deleted() {
     symlink(&file, &link).expect("a link can be made");
     for socket in [&file, &link] {
         let told = refused(&folder.path().join("root"), socket);
-        assert_contains(&told, &[&*socket.to_string_lossy(), "no socket", "remove it or choose another"]);
+        assert_contains(
+            &told,
+            &[&*socket.to_string_lossy(), "not a socket", "remove the file or choose another"],
+        );
         assert_eq!(fs::read_to_string(socket).expect("it is there"), "theirs");
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator should look after: raised by any part of the daemon, shown by `relctl status`.
+//! Alarms for the operator: any part of the daemon raises them, and `relctl status` shows them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use parking_lot::Mutex;
 
 use crate::ring::Ring;
 
-/// So many are kept, the first ones: what comes later is often a consequence.
+/// How many alarms are kept. The first ones stay, because later ones are often consequences.
 const MOST: usize = 32;
 
-/// How long after a report is looked whether an alarm has come or gone.
+/// How long after an event the alarms are checked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The alarms of a daemon, until it ends. Cloning gives another handle.
+/// A handle to the alarms of the daemon.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alarms(Arc<Mutex<Raised>>);
 
-/// Something that an operator should look after.
+/// A condition that needs the attention of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alarm {
-    /// What it is about. Of two about the same one stands.
+    /// The subject. A new alarm replaces an older one with the same subject.
     pub(crate) about: String,
     pub(crate) text: String,
 }
@@ -34,14 +34,14 @@ impl Alarm {
 
 #[derive(Debug, Default)]
 struct Raised {
-    /// Each with how often it was raised.
+    /// Each alarm with the number of times that it was raised.
     kept: Vec<(Alarm, u64)>,
-    /// How often one was raised that was not kept.
+    /// How many raised alarms were not kept.
     others: u64,
 }
 
 impl Alarms {
-    /// Raises an alarm. One about the same is counted, and its text replaced.
+    /// Raises an alarm. If an alarm with this subject exists, it is counted and its text replaced.
     pub(crate) fn raise(&self, about: &str, text: String) {
         let mut raised = self.0.lock();
         if let Some((known, times)) = raised.kept.iter_mut().find(|(known, _)| known.about == about) {
@@ -54,12 +54,12 @@ impl Alarms {
         }
     }
 
-    /// Takes the alarm about something back.
+    /// Clears the alarm with a subject.
     pub(crate) fn lower(&self, about: &str) {
         self.0.lock().kept.retain(|(alarm, _)| alarm.about != about);
     }
 
-    /// Returns all that were raised.
+    /// Returns the raised alarms.
     pub(crate) fn list(&self) -> Vec<Alarm> {
         let raised = self.0.lock();
         let shown = |(alarm, times): &(Alarm, u64)| match times {
@@ -67,13 +67,13 @@ impl Alarms {
             times => Alarm::new(&*alarm.about, format!("{} ({times} times)", alarm.text)),
         };
         let others = (raised.others > 0)
-            .then(|| Alarm::new("others", format!("{} more alarms, which the log names", raised.others)));
+            .then(|| Alarm::new("others", format!("{} more alarms; see the log", raised.others)));
         raised.kept.iter().map(shown).chain(others).collect()
     }
 }
 
-/// Reports the alarms that come and go, as long as the daemon runs. Looks when something is reported,
-/// and again and again while a client follows that: an idle node wakes up for nothing.
+/// Logs raised and cleared alarms, as long as the daemon runs. It checks the alarms after each
+/// event, and periodically only while a client follows events, so that an idle node never wakes up.
 pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events: &Ring) -> ! {
     let mut reader = events.after(None);
     let mut known = BTreeMap::new();
@@ -91,10 +91,10 @@ pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events
 /// One whose text changes is the same alarm.
 fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
     for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
-        tracing::warn!(name: "alarm.raised", about, text, "an alarm");
+        tracing::warn!(name: "alarm.raised", about, text, "alarm raised");
     }
     for (about, text) in known.iter().filter(|(about, _)| !now.contains_key(*about)) {
-        tracing::info!(name: "alarm.cleared", about, text, "an alarm is over");
+        tracing::info!(name: "alarm.cleared", about, text, "alarm cleared");
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alarms_about_the_same_are_counted_and_no_more_than_some_are_kept() {
+    fn alarms_with_the_same_subject_are_counted_and_only_the_first_are_kept() {
         let alarms = Alarms::default();
         assert_eq!(alarms.list(), []);
         for n in 0..MOST + 2 {
@@ -112,6 +112,6 @@ mod tests {
         alarms.raise("a0", "alarm 0 anew".to_owned());
         let list: Vec<_> = alarms.list().into_iter().map(|alarm| alarm.text).collect();
         assert_eq!((list[0].as_str(), list[1].as_str()), ("alarm 0 anew (2 times)", "alarm 1"));
-        assert_eq!((list.len(), list[MOST].as_str()), (MOST + 1, "2 more alarms, which the log names"));
+        assert_eq!((list.len(), list[MOST].as_str()), (MOST + 1, "2 more alarms; see the log"));
     }
 }

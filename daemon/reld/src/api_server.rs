@@ -1,7 +1,8 @@
-//! The control API: decode, one call, encode.
+//! The control API. Each handler decodes a request, makes one call and encodes the answer.
 //!
-//! Looking (`GET`) is for everybody who may connect, which the socket's mode decides: its owner and its group.
-//! Everything else is for the daemon's own user and root, told by the socket (`SO_PEERCRED`).
+//! Every client that may connect may read (`GET`). The mode of the socket allows its owner and its
+//! group. All other requests are reserved for the daemon's user and root, as reported by the socket
+//! (`SO_PEERCRED`).
 
 mod alarms;
 mod api;
@@ -43,10 +44,10 @@ use crate::next::Next;
 use crate::panics::lasting;
 use crate::socket_file::SocketFile;
 
-/// The longest JSON request. A message larger than that does not belong on a command line.
+/// The longest JSON request in bytes. Larger messages do not belong on a command line.
 const BODY_MAX: usize = 16 << 20;
 
-/// Opens the socket in place of what a dead daemon left there.
+/// Opens the socket, and replaces one that a dead daemon has left.
 ///
 /// # Errors
 /// As for [`SocketFile::listen`].
@@ -59,20 +60,20 @@ pub(crate) fn bind(socket: &Path) -> std::io::Result<(UnixListener, SocketFile)>
     Ok((listener, file))
 }
 
-/// Serves until the daemon ends, which it does as well when nothing more can be served.
+/// Serves until the daemon ends. If the API cannot be served any longer, the daemon ends.
 pub(crate) async fn serve(listener: UnixListener, api: Api, next: watch::Sender<Next>) {
     let (watched, events) = (api.clone(), api.log.events().clone());
     let look = move || alarms::alarms(&watched);
     tokio::spawn(async move { lasting("alarms", || watch_alarms(&look, &events)).await });
     let app = routes(Router::new()).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(api);
     if let Err(error) = serve_routes(listener, app).await {
-        tracing::error!(name: "api.ended", %error, "the control API ended, and so does the node");
+        tracing::error!(name: "api.ended", %error, "the control API ended; the node stops");
         next.send_replace(Next::Fail);
     }
 }
 
-/// Serves routes for ever: a panic in one is the answer to its request, and one of what accepts
-/// connections has it begin again.
+/// Serves routes forever. A panic of a handler becomes the answer to its request. After a panic of
+/// the accept loop, the loop starts again.
 async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result<()> {
     let listener = listener.into_std()?;
     let routes = routes.layer(from_fn(contain));
@@ -83,7 +84,7 @@ async fn serve_routes(listener: UnixListener, routes: Router) -> std::io::Result
     .await
 }
 
-/// Answers a request whose handler panics.
+/// Answers a request even if its handler panics.
 async fn contain(request: HttpRequest, next: axum::middleware::Next) -> Response {
     contained_task(next.run(request)).await.unwrap_or_else(|panicked| refuse(bug(panicked)))
 }
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_whose_handler_panics_is_answered_and_so_is_the_next() {
+    async fn a_request_with_a_panicking_handler_is_answered_and_so_is_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let (listener, _) = bind(&path).unwrap();
@@ -126,11 +127,11 @@ mod tests {
             "{answers:?}"
         );
         assert!(answers[1].starts_with("HTTP/1.1 200"), "{answers:?}");
-        // A stream ends with its connection.
+        // A panic in a stream closes the connection.
         client.write_all(b"GET /stream HTTP/1.1\r\nHost: reld\r\n\r\n").await.unwrap();
         let mut stream = String::new();
         client.read_to_string(&mut stream).await.unwrap();
-        assert!(!stream.ends_with("0\r\n\r\n"), "it looks whole: {stream}");
+        assert!(!stream.ends_with("0\r\n\r\n"), "it looks complete: {stream}");
         let mut client = UnixStream::connect(&path).await.unwrap();
         ask(&mut client, "/another", "found").await;
         served.abort();
@@ -144,7 +145,7 @@ mod tests {
         panic!("a bug in line {line} of a stream")
     }
 
-    /// Asks over a connection that stays, and reads until the answer has these words.
+    /// Sends a request over a kept connection, and reads until the answer contains `words`.
     async fn ask(client: &mut UnixStream, path: &str, words: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: reld\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();

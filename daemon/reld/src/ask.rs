@@ -1,15 +1,17 @@
-//! Asks the code of a library questions in a process that is thrown away, so that whatever it does hurts nobody.
+//! Asks the code of a library questions in a throw-away process, so that the code cannot harm the
+//! node.
 //!
 //! ```text
 //! daemon                                   reld probe FILE --ask DIR
 //!   writes DIR/questions (JSON)  -------->   opens FILE, reads the questions
-//!                                            writes an answer to each, one a line, as soon as it has it
+//!                                            writes each answer as a line, as soon as it has it
 //!   reads DIR/answers            <--------   ends
 //! ```
 //!
-//! Code that crashes, or does not come back, takes the process with it: the question that is not answered is the one,
-//! and the others are asked again without it. Outside a process of a node the functions of the SDK answer that they are
-//! refused, as they do where an upgrade asks the same code.
+//! Code that crashes or hangs ends the process. The first question without an answer is then the
+//! culprit, and the remaining questions are asked again without it. In the throw-away process the
+//! functions of the SDK refuse all calls to the node, as they do when an upgrade asks the same
+//! code.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -25,25 +27,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::{self, GivenUp};
 
-/// How long all questions to one library may take, and at least each.
+/// How long one attempt, with all its questions to a library, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a library is asked anew, after code of it that crashed or did not come back.
+/// How many attempts a library gets. Code that crashes or hangs uses one up.
 const ATTEMPTS: usize = 8;
 
-/// How many answers are kept for the next time.
+/// How many answers are cached.
 const KEPT_MAX: usize = 10_000;
 
-/// Something to ask the code of a library.
+/// A question to the code of a library.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Question {
-    /// What a supervisor wants that was started with this.
+    /// Which children does the supervisor's init return for this start argument?
     Init { module: String, args: Vec<u8> },
-    /// Whether a module would decode this.
+    /// Can the module decode these bytes?
     Accepts { module: String, body: Kind, bytes: Vec<u8> },
 }
 
-/// What bytes are.
+/// The kind of the bytes to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
     StartArgument,
@@ -53,28 +55,28 @@ pub(crate) enum Kind {
     State,
 }
 
-/// What the code answers.
+/// The answer of the code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    /// A supervisor's spec; `None` for `ignore`.
+    /// The spec that init returned; `None` for `ignore`.
     Wants(Option<SupervisorSpec>),
-    /// It would decode the bytes.
+    /// The module can decode the bytes.
     Accepted,
-    /// It says no, and why.
+    /// The code refused, for this reason.
     Refused(String),
-    /// It could not be asked, and why.
+    /// The code gave no answer, for this reason.
     Unknown(String),
 }
 
 impl Answer {
-    /// Says whether the same code would answer this again. A failure may have come of a full disk, of a machine too busy,
-    /// of anything outside the code.
+    /// Returns whether the same code would give the same answer again. A failure may have causes
+    /// outside the code, such as a full disk or a busy machine.
     fn is_lasting(&self) -> bool {
         matches!(self, Self::Wants(_) | Self::Accepted)
     }
 }
 
-/// What the questions and the opening need.
+/// The contents of the file with the questions.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sheet {
     app: String,
@@ -82,7 +84,7 @@ struct Sheet {
     questions: Vec<Question>,
 }
 
-/// A library that can be asked.
+/// The library to ask.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) app: &'a str,
@@ -91,23 +93,24 @@ pub(crate) struct Asked<'a> {
     pub(crate) sha256: &'a str,
 }
 
-/// What libraries have answered for good.
+/// A cache of lasting answers.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    /// Where questions and answers pass. Not the system's folder for temporary files: it may be full, or lie
-    /// where nothing may be written.
+    /// The folder for questions and answers. The system's folder for temporary files may be full or
+    /// read-only.
     folder: PathBuf,
     kept: HashMap<(String, Question), Answer>,
 }
 
 impl Answers {
-    /// Returns that none has answered yet.
+    /// Makes an empty cache.
     pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder, kept: HashMap::new() }
     }
 
-    /// Returns the answers to some questions, in their order; asks what was not asked before. Others may ask meanwhile.
-    /// What is given up is answered by nothing that counts, and asked anew the next time.
+    /// Returns the answers to the questions, in their order. Only questions that are not cached are
+    /// asked; the cache is not locked meanwhile. If `given_up` ends the work, the answers are
+    /// meaningless and not cached.
     pub(crate) fn of(
         answers: &Mutex<Self>,
         library: Asked<'_>,
@@ -138,15 +141,15 @@ impl Answers {
     }
 }
 
-/// Asks in a process of its own, again and again without what has no answer.
+/// Asks in throw-away processes. Each further attempt leaves out the question that got no answer.
 fn ask(library: Asked<'_>, folder: &Path, questions: &[Question], given_up: GivenUp<'_>) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     while answers.len() < questions.len() {
         let (mut some, fault) = match attempts.next() {
-            Some(_) if given_up() => (Vec::new(), "nobody waits for the answer".to_owned()),
+            Some(_) if given_up() => (Vec::new(), "the client has left".to_owned()),
             Some(_) => attempt(library, folder, &questions[answers.len()..], given_up),
-            None => (Vec::new(), "its library ended too many processes that asked it".to_owned()),
+            None => (Vec::new(), "its library ended too many probe processes".to_owned()),
         };
         answers.append(&mut some);
         if answers.len() < questions.len() {
@@ -156,7 +159,7 @@ fn ask(library: Asked<'_>, folder: &Path, questions: &[Question], given_up: Give
     answers
 }
 
-/// Returns the answers that came, and what came in place of the next.
+/// Returns the answers of one attempt, and the fault that replaced the next one.
 fn attempt(
     library: Asked<'_>,
     folder: &Path,
@@ -169,18 +172,18 @@ fn attempt(
         let sheet = Sheet { app, version, questions: questions.to_vec() };
         fs::write(folder.path().join("questions"), serde_json::to_vec(&sheet)?)?;
         let fault = probe::questions(library.file, folder.path(), PATIENCE, given_up);
-        // Where it came to no answer there may be no file.
+        // Without any answer there may be no file.
         let lines = fs::read_to_string(folder.path().join("answers")).unwrap_or_default();
         let answers = lines.lines().map_while(|line| serde_json::from_str(line).ok());
         Ok((answers.take(questions.len()).collect(), fault))
     };
     match asked() {
         Ok((answers, fault)) => (answers, fault.unwrap_or_else(|| "it gave no answer".to_owned())),
-        Err(error) => (Vec::new(), format!("it could not be asked: {error:#}")),
+        Err(error) => (Vec::new(), format!("cannot ask it: {error:#}")),
     }
 }
 
-/// Answers the questions in a folder, in the process that is thrown away.
+/// Answers the questions in a folder. Runs in the throw-away process.
 pub(crate) fn answer(file: &Path, folder: &Path) -> anyhow::Result<()> {
     let sheet: Sheet = serde_json::from_slice(&fs::read(folder.join("questions"))?)?;
     let loader = Loader::start(&folder.join("run"), || ())?;
@@ -195,9 +198,9 @@ pub(crate) fn answer(file: &Path, folder: &Path) -> anyhow::Result<()> {
     for question in &sheet.questions {
         let mut line = serde_json::to_vec(&answer_to(question, library.modules()))?;
         line.push(b'\n');
-        answers.write_all(&line).context("an answer cannot be written")?;
+        answers.write_all(&line).context("cannot write an answer")?;
     }
-    // Nothing of the library is needed any more, its destructors least of all.
+    // The library is not needed any more, and its destructors must not run.
     std::process::exit(0)
 }
 

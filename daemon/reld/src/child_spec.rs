@@ -1,4 +1,4 @@
-//! A child spec of the API, in the words of the boundary, and back.
+//! Translates child specs between the API and the library boundary.
 
 use reld_api::request as q;
 use reld_api::term::{TermError, to_json, to_msgpack};
@@ -6,10 +6,10 @@ use reld_runtime::ChildSpec;
 use reld_wire::spec::{self, ChildType, Restart, Shutdown};
 use serde_bytes::ByteBuf;
 
-/// Translates a child spec.
+/// Translates a child spec of the API.
 ///
 /// # Errors
-/// An id or arguments that cannot be handed over.
+/// An id or arguments that cannot be encoded.
 pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<spec::ChildSpec, TermError> {
     let child_type = match spec.kind {
         q::ChildType::Worker => ChildType::Worker,
@@ -36,10 +36,10 @@ pub(crate) fn child_spec(spec: &q::ChildSpec) -> Result<spec::ChildSpec, TermErr
     })
 }
 
-/// Translates a child spec back.
+/// Translates a child spec to that of the API.
 ///
 /// # Errors
-/// An id or arguments that are no MessagePack.
+/// An id or arguments that are not MessagePack.
 pub(crate) fn shown(spec: &ChildSpec) -> Result<q::ChildSpec, TermError> {
     Ok(q::ChildSpec {
         id: to_json(&spec.id)?,

@@ -19,43 +19,45 @@ pub(crate) struct Arguments {
     pub(crate) daemon: Daemon,
 }
 
-/// How the daemon runs.
+/// The options of the daemon.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Daemon {
-    /// The folder of the node: releases, apps, status table. Made when it is missing.
+    /// The folder of the node: releases, apps, status table. Created if it is missing.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/reld")]
     pub(crate) root: PathBuf,
     /// The socket of the control API.
     #[arg(long, value_name = "PATH", default_value = "/run/reld/reld.sock")]
     pub(crate) socket: PathBuf,
-    /// How many threads run app code; as many as there are cores when absent.
+    /// The number of threads that run app code [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// How many purged libraries may stay mapped before the status warns of it.
+    /// The number of purged libraries that may stay mapped without an alarm.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) residents: u16,
-    /// Sets a value of an app's environment, for every release: `counter.interval_ms=250`, the value as in TOML. Goes before
-    /// `config.toml`, and that before `app.toml`.
+    /// Set a key of an app's environment in every release: `counter.interval_ms=250`, with a TOML
+    /// value. Overrides `config.toml`, which overrides `app.toml`.
     #[arg(long, value_name = "APP.KEY=VALUE", value_parser = env)]
     pub(crate) env: Vec<Config>,
-    /// Writes the log as JSON lines.
+    /// Write the log as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
-    /// How much of the log is kept in memory for `relctl logs`, in KiB.
+    /// The size of the log in memory for `relctl logs`, in KiB.
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u16).range(16..))]
     pub(crate) log_keep: u16,
 }
 
 impl Daemon {
-    /// Returns the same with paths that hold wherever an app changes the working directory to.
-    pub(crate) fn anchored(self) -> anyhow::Result<Self> {
-        let anchored = |path: &Path| {
-            std::path::absolute(path).with_context(|| format!("{} cannot be found from here", path.display()))
+    /// Makes the paths absolute, because an app may change the working directory.
+    pub(crate) fn absolute(self) -> anyhow::Result<Self> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path)
+                .with_context(|| format!("cannot make {} an absolute path", path.display()))
         };
-        Ok(Self { root: anchored(&self.root)?, socket: anchored(&self.socket)?, ..self })
+        Ok(Self { root: absolute(&self.root)?, socket: absolute(&self.socket)?, ..self })
     }
 
-    /// Returns what the command line sets of apps' environments; of a key that is set twice the last value.
+    /// Returns the environment keys that the command line sets. The last value of a repeated key
+    /// wins.
     pub(crate) fn environment(&self) -> Config {
         let mut all = Config::default();
         self.env.iter().for_each(|one| all.override_with(one));
@@ -65,23 +67,23 @@ impl Daemon {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Says what a library is, without running a node. Runs the library's constructors.
+    /// Show the contents of a library, without running a node. Runs the library's constructors.
     Probe {
         /// The library.
         file: PathBuf,
-        /// As JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
-        /// The app that it has to be the library of, with its version.
+        /// The app and the version that the library must have.
         #[arg(long, num_args = 2, value_names = ["APP", "VERSION"])]
         of: Option<Vec<String>>,
-        /// The modules that it has to have, no more and no less.
+        /// The exact set of modules that the library must have.
         #[arg(long, value_delimiter = ',', requires = "of")]
         modules: Option<Vec<String>>,
-        /// Writes it as JSON into this file, which says that it came to that; for the daemon itself.
+        /// Write the result as JSON into this file, as proof of success; for the daemon itself.
         #[arg(long, value_name = "FILE", hide = true)]
         report: Option<PathBuf>,
-        /// Answers the questions in this folder instead; for the daemon itself.
+        /// Answer the questions in this folder instead; for the daemon itself.
         #[arg(long, value_name = "DIR", hide = true)]
         ask: Option<PathBuf>,
     },
@@ -91,7 +93,7 @@ fn env(text: &str) -> Result<Config, DocError> {
     Config::parse("--env", text)
 }
 
-/// Prints what a library says about itself.
+/// Prints the description of a library.
 pub(crate) fn probe(
     file: &Path,
     json: bool,
@@ -109,13 +111,13 @@ pub(crate) fn probe(
         other_modules(&listed, &has).map_or(Ok(()), |differs| Err(anyhow::Error::msg(differs)))?;
     }
     if let Some(into) = into {
-        return fs::write(into, serde_json::to_vec(&report)?).context("the report cannot be written");
+        return fs::write(into, serde_json::to_vec(&report)?).context("cannot write the report");
     }
     let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
-    writeln!(std::io::stdout(), "{text}").context("the report cannot be written")
+    writeln!(std::io::stdout(), "{text}").context("cannot write the report")
 }
 
-/// Says how the modules that an `app.toml` lists differ from those that its library has.
+/// Describes the first difference between the modules in `app.toml` and those of the library.
 pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
     let missing = listed.iter().find(|name| !has.contains(name));
     let unlisted = has.iter().find(|name| !listed.contains(name));
@@ -126,9 +128,9 @@ pub(crate) fn other_modules(listed: &[&str], has: &[&str]) -> Option<String> {
     }
 }
 
-/// Ends with an error text on stderr.
+/// Prints an error on stderr and returns the exit code of a failure.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    // Nobody is left to tell when stderr is gone.
+    // Without stderr there is no place to report the error.
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }

@@ -1,4 +1,4 @@
-//! The life of the daemon: boot the permanent release, serve, stop in order, or start anew.
+//! The life of the daemon: boot the permanent release, serve, shut down or restart.
 
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
@@ -32,23 +32,23 @@ use crate::program::program;
 use crate::service::Manager;
 use crate::{sockets, threads};
 
-/// How long all applications may take to stop. systemd's own limit is above it.
+/// How long all apps may take to stop. systemd's limit is longer.
 const STOP: Duration = Duration::from_secs(80);
 
-/// How long an upgrade under way may take to be left or taken back when the daemon stops.
+/// How long an upgrade under way may take to end when the daemon stops.
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// How long the log may take to be written before the daemon executes itself again.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long a boot rests that found no room, at first and at most.
+/// How long to wait before a boot without enough room is tried again, at first and at most.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// How many threads the daemon begins with, beside those that run processes.
+/// How many threads the daemon starts in addition to those that run processes.
 const THREADS: usize = 16;
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it has to stop.
 pub(crate) fn run(
     config: &config::Daemon,
     environment: &Environment,
@@ -57,27 +57,27 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     threads::check(THREADS + pool_width(config))?;
     if let Err(error) = raise_descriptors() {
-        tracing::warn!(name: "daemon.descriptors", %error, "the limit of open files stays as low as it was set");
+        tracing::warn!(name: "daemon.descriptors", %error, "cannot raise the limit of open files");
     }
     match live(serve(config, &Manager::of(environment), log, alarms))? {
         Next::Restart => restart(environment, log),
-        Next::Fail => bail!("the node went down, for a reason that the log names"),
+        Next::Fail => bail!("the node went down; the log has the reason"),
         Next::Serve | Next::Stop => Ok(()),
     }
 }
 
-/// Opens as many files as the system allows: apps and clients hold sockets, by the thousand. The lower limit is there
-/// for programs that call `select`.
+/// Raises the limit of open files to the maximum, because apps and clients hold thousands of
+/// sockets. The lower default protects programs that call `select`.
 fn raise_descriptors() -> nix::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
-/// Lives to the end of a life, be it a panic.
+/// Runs the daemon's main future. A panic becomes an error.
 fn live(life: impl Future<Output = anyhow::Result<Next>>) -> anyhow::Result<Next> {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let next = contained(|| threads.block_on(life));
-    // What is still served is cut off; the processes have stopped.
+    // The processes have stopped; connections that are still served are cut off.
     threads.shutdown_timeout(Duration::from_secs(1));
     next?
 }
@@ -91,8 +91,8 @@ async fn serve(
     let signals = Signals::new()?;
     reld_loader::own_signals();
     let mut store = Store::open(&config.root)
-        .with_context(|| format!("the node's root {} cannot be used", config.root.display()))?;
-    // The lock on the root is held from here on: nobody else changes it.
+        .with_context(|| format!("cannot use the node's root {}", config.root.display()))?;
+    // From here on the store holds the lock on the root.
     store.override_config(config.environment());
     let runtime = Runtime::new(pool_width(config));
     let sockets = sockets::Tokio::current();
@@ -111,10 +111,10 @@ async fn serve(
     runtime.heed(move || interrupt.is_given_up());
     let (next, mut life) = watch::channel(Next::Serve);
     let operator = Operator::start(handler, records, next.clone())?;
-    // Before anybody can be served: the boot comes before every order.
+    // Before the socket is open, so that the boot comes before every order.
     let boot = boot(operator.boot(), operator.clone(), alarms.clone());
     let (listener, socket) = api_server::bind(&config.socket)
-        .with_context(|| format!("the socket {} cannot be opened", config.socket.display()))?;
+        .with_context(|| format!("cannot open the socket {}", config.socket.display()))?;
     let api = Api {
         runtime: runtime.clone(),
         operator: operator.clone(),
@@ -133,68 +133,72 @@ async fn serve(
     };
     let served = tokio::spawn(api_server::serve(listener, api, next.clone()));
     tokio::spawn(go_down(next, application_down(runtime.clone(), operator.clone())));
-    let (board, pool, told, fed) = (operator.clone(), runtime.clone(), manager.clone(), manager.clone());
-    tokio::spawn(async move { lasting("service.status", || told.clone().status(board.clone())).await });
-    tokio::spawn(async move { lasting("service.watchdog", || fed.clone().watchdog(pool.clone())).await });
-    let mut told = std::pin::pin!(until_told(signals, &mut life));
+    let (board, pool) = (operator.clone(), runtime.clone());
+    let (status, watchdog) = (manager.clone(), manager.clone());
+    tokio::spawn(async move { lasting("service.status", || status.clone().status(board.clone())).await });
+    tokio::spawn(
+        async move { lasting("service.watchdog", || watchdog.clone().watchdog(pool.clone())).await },
+    );
+    let mut end = std::pin::pin!(end_of(signals, &mut life));
     let next = tokio::select! {
         booted = boot => match booted? {
             Booted::Runs => {
                 ready(config, manager);
-                told.await?
+                end.await?
             }
             Booted::Failed(error) | Booted::NoRoom(error) => bail!("{error}"),
             Booted::GivesWay(error) => {
-                tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way");
+                tracing::error!(name: "daemon.gives_way", error, "the release does not boot and gives way to another");
                 Next::Restart
             }
         },
-        told = &mut told => told?,
+        next = &mut end => next?,
     };
     tracing::info!(name: "daemon.stopping", "the node stops");
     match next {
         Next::Restart => manager.restarting(),
         Next::Serve | Next::Stop | Next::Fail => manager.stopping(),
     }
-    // An upgrade that goes on beside the stop of its processes would see nothing but failures.
+    // An upgrade that continued while its processes stop would only see failures.
     if tokio::time::timeout(LEAVE, operator.stop()).await.is_err() {
-        tracing::error!(name: "daemon.stop", "the upgrade under way does not end");
+        tracing::error!(name: "daemon.stop", "the upgrade under way did not end in time");
     }
     stop(runtime, next).await;
-    // Here and not where the process ends: a destructor may not return.
+    // Here instead of at process exit, because a destructor may not return.
     let _ = tokio::task::spawn_blocking(move || libraries.finish()).await;
     // The processes have ended and closed their ports.
     sockets.all_sent().await;
     served.abort();
-    // A client sees sooner that nobody is there without it.
+    // Without the file, clients find out sooner that no daemon runs.
     if let Err(error) = socket.remove() {
-        tracing::debug!(name: "daemon.unlink", %error, "the socket's file stays");
+        tracing::debug!(name: "daemon.unlink", %error, "cannot remove the socket file");
     }
     Ok(next)
 }
 
-/// Waits for the boot, and tries it again for as long as the machine gives too little for one.
+/// Waits for the boot, and repeats it as long as the machine has not enough resources.
 async fn boot(
     first: impl Future<Output = Result<Booted, ErrorReport>>,
     operator: Operator,
     alarms: Alarms,
 ) -> anyhow::Result<Booted> {
-    let told = |error: ErrorReport| anyhow::anyhow!("{error}");
-    let mut booted = first.await.map_err(told)?;
+    let failed = |error: ErrorReport| anyhow::anyhow!("{error}");
+    let mut booted = first.await.map_err(failed)?;
     let mut pause = PAUSE;
     while let Booted::NoRoom(error) = &booted {
-        tracing::error!(name: "daemon.no_room", error, ?pause, "the boot is tried again");
+        tracing::error!(name: "daemon.no_room", error, ?pause, "not enough resources to boot; the boot is tried again");
         alarms
             .raise("boot", format!("{error}; it is tried again every {}", humantime::format_duration(pause)));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
-        booted = operator.boot_again().await.map_err(told)?;
+        booted = operator.boot_again().await.map_err(failed)?;
     }
     alarms.lower("boot");
     Ok(booted)
 }
 
-/// Starts the loader, which has the pool's threads run what purged libraries left with them.
+/// Starts the loader. The threads of the pool run the thread-local destructors of purged libraries
+/// for it.
 fn start_loader(store: &Store, runtime: &Runtime) -> anyhow::Result<Loader> {
     runtime.on_call(reld_loader::flush);
     runtime.on_frames(reld_loader::frames);
@@ -212,7 +216,7 @@ fn platform() -> anyhow::Result<Platform> {
     Ok(Platform {
         target: format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
         abi: Abi { major: host.abi_major, minor: host.abi_minor },
-        reld: env!("CARGO_PKG_VERSION").parse().context("the daemon's own version")?,
+        reld: env!("CARGO_PKG_VERSION").parse().context("cannot parse the daemon's own version")?,
     })
 }
 
@@ -221,7 +225,7 @@ fn ready(config: &config::Daemon, manager: &Manager) {
     manager.ready();
 }
 
-/// Makes a folder anew: what an earlier daemon left in it served that one only.
+/// Recreates a folder empty. Its previous contents were temporary files of an earlier daemon.
 fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
     let removed = match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -229,16 +233,16 @@ fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
     };
     removed
         .and_then(|()| make_folder(&folder, 0o700))
-        .with_context(|| format!("the folder {} cannot be emptied", folder.display()))?;
+        .with_context(|| format!("cannot empty the folder {}", folder.display()))?;
     Ok(folder)
 }
 
-/// What ends a daemon from outside.
+/// The signals that end the daemon.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether a hangup means that the terminal is gone at which the daemon was started.
+    /// Whether SIGHUP means that the terminal of the daemon is gone.
     at_terminal: bool,
 }
 
@@ -252,8 +256,9 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that ends the daemon. To services a hangup says "read your configuration again": there is
-    /// nothing to read, a reload is no upgrade, and it is no reason either to end a node with all its states.
+    /// Waits for a signal that ends the daemon. For a service, SIGHUP means "reload the
+    /// configuration". The daemon has nothing to reload, and must not end with all its states
+    /// either, so it ignores SIGHUP.
     async fn end(&mut self) {
         loop {
             tokio::select! {
@@ -263,68 +268,68 @@ impl Signals {
                     if self.at_terminal {
                         return;
                     }
-                    tracing::warn!(name: "daemon.hangup", "a reload changes nothing; `relctl upgrade` does");
+                    tracing::warn!(name: "daemon.hangup", "SIGHUP ignored: there is nothing to reload; use `relctl upgrade`");
                 }
             }
         }
     }
 }
 
-async fn until_told(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
+/// Waits until a signal or the daemon itself ends it.
+async fn end_of(mut signals: Signals, life: &mut watch::Receiver<Next>) -> anyhow::Result<Next> {
     tokio::select! {
         () = signals.end() => Ok(Next::Stop),
-        told = life.wait_for(|next| *next != Next::Serve) => Ok(*told?),
+        next = life.wait_for(|next| *next != Next::Serve) => Ok(*next?),
     }
 }
 
-/// Has the daemon stop, and fail, when something happens. A panic counts as that: else it might be
-/// missed.
+/// Stops the daemon with a failure when `when` ends. A panic of `when` has the same effect;
+/// otherwise the event could be missed.
 async fn go_down(next: watch::Sender<Next>, when: impl Future<Output = ()>) {
-    // The panic hook has reported it.
+    // The panic hook has reported a panic.
     let _ = contained_task(when).await;
     next.send_replace(Next::Fail);
 }
 
-/// Waits for the end of an application that the node cannot be without. OTP: permanent
-/// applications.
+/// Waits for the abnormal end of an app that takes the node down. OTP: permanent applications.
 async fn application_down(runtime: Runtime, operator: Operator) {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    // Refused once nobody waits any more: the node stops then.
-    runtime.on_node_down(move |app| tell.send(app.to_owned()).unwrap_or(()));
-    while let Some(app) = told.recv().await {
-        // An upgrade goes first: it may be about to take back what the application ended of.
+    let (down, mut downs) = mpsc::unbounded_channel();
+    // Fails only when the node stops already.
+    runtime.on_node_down(move |app| down.send(app.to_owned()).unwrap_or(()));
+    while let Some(app) = downs.recv().await {
+        // A running upgrade may be the cause, and may be about to undo it.
         operator.pass().await;
         if operator.board().restarts {
             continue;
         }
         if let Some(exit) = runtime.took_node_down(&app) {
-            tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot be without this application, and stops");
+            tracing::error!(name: "daemon.down", app, reason = %exit, "the node cannot run without this app and stops");
             return;
         }
     }
 }
 
-/// Stops all applications, the one started last first.
+/// Stops all apps, the one started last first.
 async fn stop(runtime: Runtime, next: Next) {
     let cause = if next == Next::Restart { StopCause::NodeRestarts } else { StopCause::NodeStops };
     let stop = move || runtime.stop_all_applications(cause, Instant::now() + STOP);
     match tokio::task::spawn_blocking(stop).await {
         Ok(errors) => errors.iter().for_each(|error| {
-            tracing::error!(name: "daemon.stop", %error, "an application did not stop in order");
+            tracing::error!(name: "daemon.stop", %error, "an app did not stop cleanly");
         }),
-        Err(error) => tracing::error!(name: "daemon.stop", %error, "the applications did not stop in order"),
+        Err(error) => tracing::error!(name: "daemon.stop", %error, "the apps did not stop cleanly"),
     }
 }
 
 /// Executes the daemon again with the same arguments and variables, in the same process.
 fn restart(environment: &Environment, log: &Log) -> anyhow::Result<()> {
-    tracing::info!(name: "daemon.restart", "the daemon executes itself again");
+    tracing::info!(name: "daemon.restart", "the daemon restarts by executing itself again");
     log.flush(FLUSH);
-    // One that is gone can be missing in the words of the command line only.
+    // If the folder is gone, only relative paths on the command line suffer.
     let _ = environment.folder().map(std::env::set_current_dir);
     let mut again = std::process::Command::new(program()?);
     let error = again.args(std::env::args_os().skip(1)).envs(environment.all()).exec();
-    Err(error).context("the daemon could not be executed again")
+    Err(error).context("cannot execute the daemon again")
 }
 
 #[cfg(test)]
@@ -332,10 +337,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_of_the_main_thread_is_the_failure_of_the_daemon_whatever_still_runs() {
+    fn a_panic_of_the_main_thread_fails_the_daemon_even_if_a_task_still_runs() {
         let (end, ends) = std::sync::mpsc::channel::<()>();
         let life = async {
-            // A call without a time-out, for example.
+            // Like a call without a timeout.
             tokio::task::spawn_blocking(move || ends.recv().unwrap_or(()));
             panic!("a bug in its life")
         };
@@ -344,9 +349,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_daemon_that_could_miss_the_end_of_an_application_fails() {
-        let (next, told) = watch::channel(Next::Serve);
-        go_down(next, async { panic!("a bug in what watches applications") }).await;
-        assert_eq!(*told.borrow(), Next::Fail);
+    async fn a_panic_of_the_watcher_of_apps_fails_the_daemon() {
+        let (next, life) = watch::channel(Next::Serve);
+        go_down(next, async { panic!("a bug in the watcher of apps") }).await;
+        assert_eq!(*life.borrow(), Next::Fail);
     }
 }

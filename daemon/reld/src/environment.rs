@@ -1,13 +1,13 @@
-//! Variables of the environment that are meant for the daemon alone, or for a probe of another one.
+//! Environment variables that are meant for the daemon alone, or for a probe of another daemon.
 //!
-//! They are taken out where the daemon begins: an app, a probe, and whatever these start, must not
-//! speak for the daemon to its service manager, nor take another node for theirs. The daemon that
-//! this one executes itself into gets them back.
+//! The daemon removes them at its start. Otherwise apps, probes and their child processes could
+//! notify the service manager in the daemon's name, or use the socket of another node. When the
+//! daemon executes itself again, it passes them on.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// The protocol of systemd, the daemon's own, and what probes are told.
+/// The variables of systemd, of the daemon, and of probes.
 const NAMES: [&str; 12] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -23,7 +23,7 @@ const NAMES: [&str; 12] = [
     "RELD_TO",
 ];
 
-/// What the daemon has begun with.
+/// The variables and the working directory at the start of the daemon.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
     taken: Vec<(&'static str, OsString)>,
@@ -31,24 +31,24 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Takes the variables out of the environment: to be called on the program's only thread.
+    /// Removes the variables from the environment. Call this while the program has a single thread.
     pub(crate) fn take() -> Self {
         let taken = |name| Some((name, reld_loader::take_variable(name)?));
         let folder = std::env::current_dir().ok();
         Self { taken: NAMES.into_iter().filter_map(taken).collect(), folder }
     }
 
-    /// Returns the working directory of the beginning, which apps may change.
+    /// Returns the working directory at the start; apps may change it later.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// Returns the value of one.
+    /// Returns the value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
         self.taken.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// Returns all, for the daemon that comes after this one.
+    /// Returns all variables, for the next daemon in this process.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
         self.taken.iter().map(|(name, value)| (*name, value.as_os_str()))
     }

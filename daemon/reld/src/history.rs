@@ -1,4 +1,4 @@
-//! The node's history: what was done to its releases, in the words of the API, kept on disk.
+//! The history of the node's releases, kept on disk in the form of the API.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use crate::report;
 #[derive(Debug, Clone)]
 pub(crate) struct Records(History);
 
-/// What is asked for, and by whom.
+/// The kind of an order, and the user who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) kind: HistoryKind,
@@ -24,7 +24,7 @@ impl Records {
         Self(history)
     }
 
-    /// Begins an entry. Where the disk does not take it, it has no number.
+    /// Begins an entry. It has no number if it could not be written.
     pub(crate) fn begin(&self, asked: &Asked, from: Option<String>, to: String) -> HistoryEntry {
         let mut entry = HistoryEntry {
             number: None,
@@ -40,7 +40,7 @@ impl Records {
         };
         match self.0.begin(&text(&entry)) {
             Ok(number) => entry.number = Some(number),
-            Err(error) => tracing::error!(name: "history.begin", %error, "the history is not written"),
+            Err(error) => tracing::error!(name: "history.begin", %error, "cannot write the history"),
         }
         entry
     }
@@ -50,7 +50,9 @@ impl Records {
         if entry.number.is_none()
             && let Ok(Ended::Moved(report)) = ended
         {
-            report.warnings.push("the history does not tell this: the disk did not take it".to_owned());
+            report
+                .warnings
+                .push("this order is missing in the history: it could not be written to disk".to_owned());
         }
         complete(entry, ended);
         self.write(entry);
@@ -59,11 +61,11 @@ impl Records {
     pub(crate) fn write(&self, entry: &HistoryEntry) {
         let written = entry.number.map_or(Ok(()), |number| self.0.write(number, &text(entry)));
         if let Err(error) = written {
-            tracing::error!(name: "history.write", to = entry.to, %error, "the history is not written");
+            tracing::error!(name: "history.write", to = entry.to, %error, "cannot write the history");
         }
     }
 
-    /// Returns all entries, the oldest first. One that can not be read is left out.
+    /// Returns all readable entries, the oldest first.
     pub(crate) fn list(&self) -> Vec<HistoryEntry> {
         let numbers = self.0.numbers().unwrap_or_default();
         numbers.into_iter().filter_map(|number| self.read(number)).collect()
@@ -75,7 +77,8 @@ impl Records {
         Some(HistoryEntry { number: Some(number), ..entry })
     }
 
-    /// Marks what an earlier daemon left unfinished, and returns the release that it gave up by ending, if it did.
+    /// Marks the unfinished entries of an earlier daemon. Returns the uncommitted release that was
+    /// given up when that daemon ended, if there was one.
     pub(crate) fn interrupted(&self, boots: Option<&str>) -> Option<String> {
         let mut entries = self.list();
         let unfinished = |entry: &&mut HistoryEntry| {
@@ -88,7 +91,7 @@ impl Records {
         given_up(entries.last()?, boots)
     }
 
-    /// Completes the restarts into a release that ended in a boot, well or not.
+    /// Completes the entries of restarts, with the result of this boot.
     pub(crate) fn restarted(&self, boot: &Report) {
         let restarts =
             |entry: &HistoryEntry| entry.outcome == Outcome::UnderWay && entry.kind == HistoryKind::Restart;
@@ -103,10 +106,12 @@ fn text(entry: &HistoryEntry) -> String {
     serde_json::to_string_pretty(entry).unwrap_or_default()
 }
 
+/// Completes an entry with the result of its order.
+///
 /// | the order | outcome |
 /// |---|---|
-/// | moved the node, or began to | its report's |
-/// | restarts the node into a release | under way, until the boot ends it |
+/// | changed the node, or began to | the outcome of its report |
+/// | restarts the node into a release | under way, until the boot completes it |
 /// | committed a release, or will boot an old one | installed |
 /// | was refused | refused: nothing was done |
 fn complete(entry: &mut HistoryEntry, ended: &Result<Ended, Error>) {
@@ -129,7 +134,7 @@ fn complete(entry: &mut HistoryEntry, ended: &Result<Ended, Error>) {
     }
 }
 
-/// Says which release ran last without being committed, where it is not what boots now.
+/// Returns the release that ran last without a commit, unless it is the one that boots now.
 fn given_up(last: &HistoryEntry, boots: Option<&str>) -> Option<String> {
     let ran = matches!(last.outcome, Outcome::Installed | Outcome::Interrupted);
     (ran && !last.committed && boots != Some(&last.to)).then(|| last.to.clone())
@@ -144,7 +149,7 @@ fn arrived(entry: &mut HistoryEntry, boot: &Report) {
     let message = format!("release {} did not boot", entry.to);
     let mut failure = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
     failure.node_state = Some(format!("the node runs {} again", boot.to));
-    failure.hint = Some("the daemon's log says why".to_owned());
+    failure.hint = Some("the daemon's log has the reason".to_owned());
     (entry.outcome, entry.failure) = (Outcome::TakenBack, Some(failure));
 }
 

@@ -1,18 +1,17 @@
-//! The way of the log to stderr: lines wait in a bounded queue, and one thread writes them.
+//! The log on stderr: lines wait in a bounded queue, and one thread writes them.
 //!
 //! ```text
-//!  any thread --line--> the queue --all that waits--> the writer --> stderr
-//!                          |                             |
-//!                    full: dropped             error: what is left is dropped
+//!  any thread --line--> the queue --all waiting lines--> the writer --> stderr
+//!                          |                              |
+//!                    full: dropped              error: the rest is dropped
 //! ```
 //!
-//! Nothing waits for stderr. Where that takes nothing (its reader is gone or does not read, its
-//! disk is full), lines are dropped and counted, and the daemon does its work as if they had been
-//! written. The log says in their place how many are missing. A daemon that is killed loses what
-//! waits: as a rule nothing, at most what the queue holds.
+//! No thread waits for stderr. If stderr accepts nothing (its reader is gone or slow, its disk is
+//! full), lines are dropped and counted, and the daemon works on. A line in the log shows how many
+//! are missing. A killed daemon loses the waiting lines: usually none, at most a full queue.
 //!
-//! The last lines are kept in memory as well, and so are the events of the node: those entries of the
-//! log whose names are [kinds](What::KINDS) of the API, whatever `RELD_LOG` asks for.
+//! The last lines are also kept in memory. So are the events of the node: the log entries with a
+//! name that is a [kind](What::KINDS) of the API. They are kept at any level of `RELD_LOG`.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -37,36 +36,36 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::record::Record;
 use crate::ring::Ring;
 
-/// How much may wait. The thread writes without pause, so only a reader that is too slow lets the
-/// queue grow.
+/// The limits of the queue. The thread writes without a pause, so the queue grows only if the
+/// reader of stderr is too slow.
 const LINES_MAX: usize = 20_000;
 const BYTES_MAX: usize = 4 << 20;
 
-/// The longest entry in the form of text, in characters.
+/// The longest entry in text form, in characters.
 const ENTRY_MAX: usize = 64 << 10;
 
-/// How much of the node's events is kept.
+/// How many bytes of events are kept.
 const EVENTS_BYTES_MAX: usize = 4 << 20;
 
-/// What the writer keeps of its memory from one write to the next.
+/// How much of its buffer the writer keeps between writes.
 const KEPT: usize = 64 << 10;
 
-/// How long the writer rests where stderr does not block and takes nothing.
+/// How long the writer pauses when stderr is non-blocking and not ready.
 const REST: Duration = Duration::from_millis(10);
 
-/// For how long a loss is an alarm. The figure for operators stays.
+/// How long lost lines raise an alarm. The counter in the metrics stays.
 const ALARM: Duration = Duration::from_secs(3600);
 
 const WRITER: &str = "reld-log";
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
     Json,
 }
 
-/// The log. Cloning gives another handle.
+/// A handle to the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Log(Arc<Shared>);
 
@@ -84,23 +83,23 @@ struct Shared {
 struct Queue {
     text: Vec<u8>,
     lines: usize,
-    /// Lines that came after `text` and found no room. Until the writer has taken that, none does:
-    /// lines keep their order.
+    /// The number of lines that did not fit after `text`. Until the writer takes `text`, no line is
+    /// accepted, so that lines keep their order.
     refused: u64,
-    /// Lines that the writer has taken, while it writes.
+    /// The number of lines that the writer is writing.
     writing: Option<usize>,
     lost: u64,
     last_loss: Option<(Instant, String)>,
 }
 
 impl Log {
-    /// Starts a log that goes to stderr, and keeps so many bytes of it.
+    /// Starts a log on stderr that keeps `kept` bytes in memory.
     ///
     /// # Errors
-    /// The system gives no descriptor or no thread.
+    /// The system has no descriptor or no thread left.
     pub(crate) fn to_stderr(form: Form, kept: usize) -> io::Result<Self> {
-        // A descriptor of its own: the lock of the standard library's would be held by a writer
-        // that is held up.
+        // A separate descriptor, because a blocked writer would hold the lock of the standard
+        // library's stderr.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, form, kept)
     }
@@ -120,13 +119,13 @@ impl Log {
         Ok(log)
     }
 
-    /// Has all that the program reports logged that is asked for, by the words of `RELD_LOG`, and the
-    /// events of the node kept.
+    /// Installs the tracing subscriber: it logs the entries that `RELD_LOG` selects, and keeps the
+    /// events of the node.
     pub(crate) fn subscribe(&self, asked: Option<&str>) {
         let filter =
             || asked.and_then(|asked| EnvFilter::try_new(asked).ok()).unwrap_or_else(|| "info".into());
-        // What cannot be formatted is left out: the complaint would go to stderr, and panic where
-        // that is gone.
+        // Formatting errors are not logged: tracing would write them to stderr, and panic if stderr
+        // is gone.
         let text = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false);
         let text = text.with_writer(self.clone());
         let text = match self.0.form {
@@ -149,18 +148,18 @@ impl Log {
         &self.0.events
     }
 
-    /// Logs something whatever `RELD_LOG` asks for, without the machinery for events.
+    /// Logs an error at any level of `RELD_LOG`, without tracing.
     pub(crate) fn error(&self, message: &str) {
         self.0.push(self.0.form.line("ERROR", message).as_bytes());
         self.0.lines.push(Record::plain(Level::ERROR, message));
     }
 
-    /// Writes text as it is: the last words of the daemon.
+    /// Writes a line without time and level: the final error of the daemon.
     pub(crate) fn plain(&self, line: &str) {
         self.0.push(format!("{line}\n").as_bytes());
     }
 
-    /// Waits until all is written that was logged before, but no longer than this.
+    /// Waits until all earlier lines are written, but no longer than `at_most`.
     pub(crate) fn flush(&self, at_most: Duration) {
         // The writer would wait for itself.
         if thread::current().name() != Some(WRITER) {
@@ -179,23 +178,23 @@ impl Log {
         self.0.queue.lock().lost
     }
 
-    /// Says that lines were dropped, if some were lately.
+    /// Returns an alarm if lines were dropped recently.
     pub(crate) fn alarm(&self) -> Option<String> {
         let queue = self.0.queue.lock();
         let (at, why) = queue.last_loss.as_ref().filter(|(at, _)| at.elapsed() < ALARM)?;
         Some(format!(
-            "{} lines of the log are lost, the last {} s ago: {why}; look after whatever reads the daemon's stderr",
+            "{} lines of the log are lost, the last {} s ago: {why}; check the reader of the daemon's stderr",
             queue.lost,
             at.elapsed().as_secs()
         ))
     }
 }
 
-/// Keeps an entry of the log once, for the readers of lines and for those of events.
+/// A layer that keeps log entries in memory. An entry that is a line and an event is stored once.
 struct Kept {
     lines: Ring,
     events: Ring,
-    /// Which entries are lines.
+    /// Selects the entries that are lines.
     asked: EnvFilter,
 }
 
@@ -216,7 +215,7 @@ impl<S: Subscriber> Layer<S> for Kept {
 }
 
 impl Write for &Log {
-    /// Takes a line, or drops it. Never fails and never waits.
+    /// Queues a line, or drops it. Never fails and never waits.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
         Ok(line.len())
@@ -263,7 +262,7 @@ impl Shared {
         }
     }
 
-    /// Writes as long as the program runs.
+    /// Writes lines until the program ends.
     fn serve(&self, mut writer: Writer<impl Write>) {
         let mut text = Vec::new();
         loop {
@@ -274,8 +273,7 @@ impl Shared {
         }
     }
 
-    /// Waits for something to write and takes all of it. Returns how many lines are missing behind
-    /// it.
+    /// Waits for lines and takes all of them. Returns how many lines are missing after them.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         let mut queue = self.queue.lock();
         while queue.is_empty() {
@@ -308,8 +306,8 @@ impl Queue {
 }
 
 impl Form {
-    /// Returns an entry as it is written. What comes from others can neither make a terminal do
-    /// something, nor look like an entry of its own, nor be without end.
+    /// Formats an entry for output. Text from apps and clients cannot control a terminal, look like
+    /// another entry, or be endless.
     fn shown(self, entry: &[u8]) -> Cow<'_, [u8]> {
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
         if let Some((b'\n', line)) = entry.split_last()
@@ -321,13 +319,13 @@ impl Form {
         let text = String::from_utf8_lossy(entry);
         let text = match self {
             Self::Text => bounded(text.trim_end(), ENTRY_MAX).replace('\n', "\n    ") + "\n",
-            // A line of JSON has no other end, and is useless without that.
+            // A shortened JSON line would not parse.
             Self::Json => text.into_owned(),
         };
         Cow::Owned(printable(&text).into_owned().into_bytes())
     }
 
-    /// Makes a line that looks like those of events.
+    /// Makes a line in the format of tracing's lines.
     fn line(self, level: &str, message: &str) -> String {
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         match self {
@@ -343,17 +341,17 @@ impl Form {
     }
 }
 
-/// What the writer's thread has.
+/// The state of the writer's thread.
 struct Writer<W> {
     out: W,
     form: Form,
-    /// How many lines are missing in the log at the place where it is now.
+    /// How many lines are missing at the current position of the log.
     missing: u64,
-    /// Only the begin of the last line was written.
+    /// Whether only the beginning of the last line was written.
     is_cut: bool,
 }
 
-/// A write that was not done to its end.
+/// An incomplete write.
 #[derive(Debug, PartialEq, Eq)]
 struct Cut {
     lines: u64,
@@ -367,7 +365,7 @@ impl Cut {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes lines behind which some are missing.
+    /// Writes lines, followed by a note if `missing` lines are missing after them.
     fn write(&mut self, text: &[u8], missing: u64) -> Result<(), Cut> {
         let written = contained(|| {
             self.fill_gap().map_err(|gap| Cut::all(text, gap.why))?;
@@ -376,13 +374,13 @@ impl<W: Write> Writer<W> {
         let written = written.unwrap_or_else(|panicked| Err(Cut::all(text, panicked.to_string())));
         self.missing += written.as_ref().map_or_else(|cut| cut.lines, |()| 0) + missing;
         if written.is_ok() {
-            // What fails is tried again before the next lines.
+            // On failure, the note is written before the next lines.
             let _ = contained(|| self.fill_gap());
         }
         written
     }
 
-    /// Writes how many lines are missing here, if any are.
+    /// Writes the note about missing lines, if there are any.
     fn fill_gap(&mut self) -> Result<(), Cut> {
         if self.missing > 0 {
             let gap = format!("{} lines of the log are missing here", self.missing);
@@ -399,7 +397,7 @@ impl<W: Write> Writer<W> {
         self.put_bytes(text).map_err(|(rest, error)| Cut::all(rest, error.to_string()))
     }
 
-    /// Writes all of it, or says what is left and why.
+    /// Writes all bytes, or returns the rest and the error.
     fn put_bytes<'a>(&mut self, text: &'a [u8]) -> Result<(), (&'a [u8], io::Error)> {
         let mut rest = text;
         while !rest.is_empty() {

@@ -1,7 +1,8 @@
 //! The node daemon: hosts apps and upgrades them live.
 //!
-//! `reld --root DIR` runs in the foreground until SIGTERM or SIGINT; `reld probe FILE` says what a library is. This
-//! crate is the only one that knows both houses: releases (`reld-handler`) and processes (`reld-runtime`).
+//! `reld --root DIR` runs in the foreground until SIGTERM or SIGINT. `reld probe FILE` shows the
+//! contents of a library. Only this crate knows both sides: releases (`reld-handler`) and processes
+//! (`reld-runtime`).
 
 mod alarms;
 mod api_server;
@@ -39,15 +40,16 @@ use crate::config::{Arguments, Command};
 use crate::environment::Environment;
 use crate::log::{Form, Log};
 
-/// How long the end of the daemon waits until the log is written.
+/// How long the daemon waits at its end until the log is written.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Libraries forward their allocations here, too.
+/// Libraries forward their allocations to it, too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Before another thread is there, which would begin with the mask that this one has inherited.
+    // Before any other thread starts: threads inherit the signal mask, which the parent process
+    // chose.
     reld_loader::reset_signals();
     let environment = Environment::take();
     let arguments = Arguments::parse();
@@ -64,18 +66,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the daemon, whose log has its last words, too.
+/// Runs the daemon. Its final error goes to the log, too.
 fn run(config: config::Daemon, environment: &Environment) -> ExitCode {
-    let config = match config.anchored() {
+    let config = match config.absolute() {
         Ok(config) => config,
         Err(error) => return config::fail(&error),
     };
     let form = if config.log_json { Form::Json } else { Form::Text };
-    let log =
-        match Log::to_stderr(form, usize::from(config.log_keep) << 10).context("the log cannot be started") {
-            Ok(log) => log,
-            Err(error) => return config::fail(&error),
-        };
+    let log = match Log::to_stderr(form, usize::from(config.log_keep) << 10).context("cannot start the log") {
+        Ok(log) => log,
+        Err(error) => return config::fail(&error),
+    };
     log.subscribe(environment.get("RELD_LOG").and_then(OsStr::to_str));
     let alarms = Alarms::default();
     panics::report(log.clone(), alarms.clone());

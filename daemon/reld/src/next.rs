@@ -1,15 +1,15 @@
-//! How the daemon's life goes on.
+//! The next state of the daemon.
 
-/// How the daemon's life goes on.
+/// The next state of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It serves.
+    /// Keep serving.
     Serve,
-    /// It stops.
+    /// Stop.
     Stop,
-    /// It stops and executes itself again, into the permanent release.
+    /// Stop, then execute the daemon again, which boots the permanent release.
     Restart,
-    /// It stops and fails: an application ended that it cannot be without, or it can serve no more.
-    /// Whoever watches the daemon starts it again.
+    /// Stop with a failure: a permanent app ended, or the API cannot be served any longer. The
+    /// service manager restarts the daemon.
     Fail,
 }

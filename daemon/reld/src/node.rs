@@ -1,4 +1,4 @@
-//! The node: where the houses meet. Translates the release handler's words into the runtime's and the loader's.
+//! The node: carries out the release handler's requests with the runtime and the loader.
 
 mod apps;
 mod calls;
@@ -39,7 +39,7 @@ pub(crate) use self::words::chain;
 use self::words::runtime_pid;
 use crate::ask::Answers;
 
-/// How long killed processes are waited for.
+/// How long to wait for killed processes.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// The release handler of this daemon.
@@ -51,15 +51,15 @@ pub(crate) struct RuntimeNode {
     runtime: Runtime,
     shared: Arc<Mutex<Shared>>,
     libraries: Libraries,
-    /// The folder for files that are gone with the daemon.
+    /// The folder for temporary files; the next daemon empties it.
     scratch: PathBuf,
     harmless: Arc<Harmless>,
-    /// What libraries have answered in another process.
+    /// The cached answers of libraries to questions in a throw-away process.
     answers: Arc<Mutex<Answers>>,
-    /// Whether whoever asks this node has left: what runs in another process for it is ended.
+    /// Whether the client of this node has left. Its throw-away processes are then killed.
     left: Arc<AtomicBool>,
     window: Option<Window>,
-    /// The last window that is over.
+    /// The result of the last finished window.
     over: Over,
     stops: Stops,
     /// The environments of running apps as they were before the first switch of the upgrade.
@@ -88,7 +88,8 @@ impl RuntimeNode {
         }
     }
 
-    /// Returns this node for questions only, which `left` ends.
+    /// Returns a second handle to this node that only answers questions. Setting `left` cancels
+    /// them.
     pub(crate) fn for_questions(&self, left: Arc<AtomicBool>) -> Self {
         let (runtime, loader) = (self.runtime.clone(), Arc::clone(self.libraries.loader()));
         let node = Self::new(runtime, loader, Arc::clone(&self.shared), self.scratch.clone());
@@ -130,21 +131,22 @@ impl RuntimeNode {
         Ok(())
     }
 
-    /// Notes that the node does not run what its release says.
+    /// Records that the node does not run exactly the code of its release.
     pub(crate) fn changed_by_hand(&mut self) {
         self.shared.lock().dirty = true;
     }
 
-    /// Notes that the code server was changed by hand.
+    /// Records a purge by hand, and drops unused libraries.
     pub(crate) fn purged_by_hand(&mut self) {
         self.changed_by_hand();
         self.libraries.drop_unused(&self.runtime);
     }
 }
 
-/// Returns the window of a verb that took a token of one.
+/// Returns the open window. Callers have a token (`Staged`, `Held`, `Switched`) that proves that
+/// one is open.
 fn opened(window: &mut Option<Window>) -> &mut Window {
-    window.as_mut().expect("a token of a window comes from its staging")
+    window.as_mut().expect("a token exists only while a window is open")
 }
 
 /// Why a library was not loaded by hand.
@@ -231,7 +233,7 @@ impl Node for RuntimeNode {
     }
 
     fn unload(&mut self, _image: Image) -> Result<(), NodeError> {
-        // All that was loaded is; an image that was there before is in some slot and stays.
+        // The new images are not staged and will not be. An image that is in some slot stays.
         self.libraries.nothing_awaited();
         self.libraries.drop_unused(&self.runtime);
         Ok(())

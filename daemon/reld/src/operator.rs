@@ -1,7 +1,7 @@
-//! The thread that carries orders out, one after the other, each to its end.
+//! The thread that carries out orders, one after the other, each to its end.
 //!
-//! An order begins at once, or it is refused with the reason, or it waits in a queue that everybody can see, and leaves
-//! that with its client. Looks never wait for an order: they read the [`Board`].
+//! An order begins at once, or is refused with the reason, or waits in a visible queue until its
+//! client leaves. Reads never wait for an order: they use the [`Board`].
 
 mod board;
 mod desk;
@@ -26,7 +26,7 @@ use crate::history::{Asked, Records};
 use crate::next::Next;
 use crate::node::{Handler, RuntimeNode};
 
-/// Gives orders to the thread. Cloning gives another handle.
+/// A handle that gives orders to the thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator {
     jobs: mpsc::Sender<Job>,
@@ -36,7 +36,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts the thread. Where an order ends so that the node has to restart, `next` says so.
+    /// Starts the thread. It sets `next` when an order requires a restart of the node.
     pub(crate) fn start(
         handler: Handler,
         records: Records,
@@ -50,10 +50,11 @@ impl Operator {
         Ok(Self { jobs, board, interrupt, records })
     }
 
-    /// Has an order carried out, once it may begin. From then on it goes to its end, whoever hangs up.
+    /// Carries out an order when its turn has come. Once begun, the order runs to its end even if
+    /// the client hangs up.
     ///
     /// # Errors
-    /// `busy` where it cannot begin at once and is not to wait; `stopping`.
+    /// `busy` if the order cannot begin at once and must not wait; `stopping`.
     pub(crate) async fn carry_out(
         &self,
         order: Order,
@@ -65,7 +66,8 @@ impl Operator {
         ended.await.map_err(|_| bug())
     }
 
-    /// Has a release gone to like [`carry_out`](Self::carry_out), and is answered as soon as that has begun.
+    /// Like [`carry_out`](Self::carry_out), but returns as soon as the order has begun to change
+    /// the node.
     pub(crate) async fn begin_only(
         &self,
         order: Order,
@@ -94,7 +96,7 @@ impl Operator {
         self.send(turn, move |desk| desk.carry_out(order, asked, answer))
     }
 
-    /// Has an order carried out that removes releases and does not move the node.
+    /// Carries out an order that removes releases and does not change the running node.
     pub(crate) async fn remove(
         &self,
         order: Order,
@@ -105,7 +107,8 @@ impl Operator {
         self.done(turn, |handler| handler.carry_out(order, &mut |_| ())).await
     }
 
-    /// Has something done to the handler that no upgrade may be under way for, and no release settle.
+    /// Runs a change of the handler that conflicts with an upgrade under way and with a settling
+    /// release.
     pub(crate) async fn change<R: Send + 'static>(
         &self,
         entry: Entry,
@@ -115,7 +118,7 @@ impl Operator {
         self.done(turn, work).await
     }
 
-    /// Has something done that does not matter to a release that settles.
+    /// Runs a change of the handler that does not conflict with a settling release.
     pub(crate) async fn change_beside<R: Send + 'static>(
         &self,
         entry: Entry,
@@ -125,8 +128,8 @@ impl Operator {
         self.done(turn, work).await
     }
 
-    /// Asks about installs, on a thread that nothing else waits for. Refused at once while an order is carried out; when the
-    /// client leaves, the question ends.
+    /// Answers a question about an install, on a thread of its own. Refused at once while an order
+    /// is carried out. The work ends early if the client leaves.
     pub(crate) async fn ask<R: Send + 'static>(
         &self,
         what: &str,
@@ -154,15 +157,15 @@ impl Operator {
     ) -> Result<R, ErrorReport> {
         let (done, answer) = oneshot::channel();
         self.send(turn, move |desk| {
-            // What has not begun when its client leaves is dropped.
+            // The client left before its order began.
             if done.is_closed() {
                 return;
             }
             match catch_unwind(AssertUnwindSafe(|| desk.change(work))) {
-                // A client that leaves later has no use for the answer.
+                // Fails if the client has left meanwhile.
                 Ok(answer) => drop(done.send(answer)),
                 Err(panic) => {
-                    // A panic ends the turn before its client learns of it, too.
+                    // After a panic, too, the turn ends before the client is answered.
                     desk.end_turn();
                     drop(done);
                     resume_unwind(panic);
@@ -172,7 +175,8 @@ impl Operator {
         answer.await.map_err(|_| bug())
     }
 
-    /// The turn ends before the answer: the client may give its next order at once.
+    /// Queues a job. Its turn ends before the answer, so that the client can give its next order at
+    /// once.
     fn send(&self, turn: Turn, work: impl FnOnce(&mut Desk) + Send + 'static) -> Result<(), ErrorReport> {
         let job: Job = Box::new(move |desk| {
             desk.begin(turn);
@@ -183,12 +187,13 @@ impl Operator {
         self.jobs.send(job).map_err(|_| stopping())
     }
 
-    /// Begins to boot the permanent release, and returns what comes of it. To be called before any order can come.
+    /// Queues the boot of the permanent release and returns its result. Call this before orders are
+    /// possible.
     pub(crate) fn boot(&self) -> impl Future<Output = Result<Booted, ErrorReport>> + use<> {
         self.boot_in(queue::first_turn(&self.board, "the boot"))
     }
 
-    /// Boots the permanent release again, once no order is under way.
+    /// Boots the permanent release again when no order is under way.
     pub(crate) async fn boot_again(&self) -> Result<Booted, ErrorReport> {
         let turn = self.turn(Entry::new("the boot", None, true), |_| false).await?;
         self.boot_in(turn).await
@@ -206,22 +211,22 @@ impl Operator {
     /// Asks the upgrade under way to end early.
     pub(crate) fn abort(&self) {
         self.interrupt.ask(Wish::Abort);
-        // A settling release is looked at once more. Without a thread there is none.
+        // Makes the thread check a settling release once more. Fails if the thread is gone.
         let _ = self.send(Turn::none(), |_| ());
     }
 
-    /// Has the upgrade under way end early since the daemon stops, and waits until it has.
+    /// Ends the upgrade under way early because the daemon stops, and waits for its end.
     pub(crate) async fn stop(&self) {
         self.interrupt.ask(Wish::Stop);
-        // Whoever waits is answered now: later the daemon is gone.
+        // Refuses all waiting orders, because the daemon will not get to them.
         self.board.send_modify(|board| board.stops = true);
         self.pass().await;
     }
 
-    /// Waits until what was ordered before is done, and a settling release was looked at.
+    /// Waits until earlier jobs are done and a settling release was checked.
     pub(crate) async fn pass(&self) {
         let (done, passed) = oneshot::channel();
-        // Refused where the thread is gone, so nothing is under way.
+        // Fails if the thread is gone; then nothing is under way.
         if self
             .send(Turn::none(), |desk| {
                 desk.look();
@@ -233,12 +238,12 @@ impl Operator {
         }
     }
 
-    /// Returns what is known now.
+    /// Returns the current board.
     pub(crate) fn board(&self) -> Board {
         self.board.borrow().clone()
     }
 
-    /// Returns what is known, now and whenever it changes.
+    /// Returns a receiver of the board and its changes.
     pub(crate) fn follow(&self) -> watch::Receiver<Board> {
         self.board.subscribe()
     }
@@ -249,13 +254,14 @@ impl Operator {
     }
 }
 
-/// Says whether an order may begin beside a release that settles. One that is to wait leaves that its time.
+/// Returns whether an order may begin while a release settles. An order that may wait does not
+/// interrupt the settling.
 fn fits<'a>(order: &'a Order, entry: &Entry) -> impl Fn(&Board) -> bool + use<'a> {
     let waits = entry.waits();
     move |board| !waits && board.settling.as_ref().is_some_and(|settling| order.fits(settling.trip()))
 }
 
-/// Notes that a client has left, when it is dropped.
+/// Records on drop that a client has left.
 #[derive(Debug, Default)]
 struct Client(Arc<AtomicBool>);
 
@@ -265,19 +271,19 @@ impl Drop for Client {
     }
 }
 
-/// How an order that is answered early was answered.
+/// The early answer to an order.
 #[derive(Debug)]
 pub(crate) enum Begun {
     UnderWay(Box<Report>),
-    /// It ended before it could begin.
+    /// The order ended before it began to change the node.
     Ended(Done),
 }
 
-/// A job that is dropped without an answer has panicked.
+/// The answer of a job that was dropped without one: it has panicked.
 fn bug() -> ErrorReport {
-    let message = "the daemon panicked while it carried the order out; this is a bug of reld";
+    let message = "the daemon panicked while it carried out the order; this is a bug in reld";
     ErrorReport::new("bug", message, ExitCode::Bug)
-        .with_hint("the daemon's log has the panic; `relctl status` says what runs")
+        .with_hint("the daemon's log has the panic; `relctl status` shows the running release")
 }
 
 #[cfg(test)]
@@ -326,7 +332,8 @@ mod tests {
         let (begun, has_begun) = oneshot::channel();
         let first = tokio::spawn({
             let operator = operator.clone();
-            // It takes no turn, so the order gets its own and stands behind it in the thread's queue.
+            // It takes no turn, so the order gets the turn and waits behind it in the thread's
+            // queue.
             async move {
                 let work = move |_: &mut Handler| {
                     begun.send(()).unwrap();
@@ -338,7 +345,7 @@ mod tests {
         has_begun.await.unwrap();
         let mut second = Box::pin(operator.change(entry(), |_| unreachable!("its client has left")));
         let begins = tokio::time::timeout(std::time::Duration::ZERO, second.as_mut()).await;
-        assert!(begins.is_err(), "it stands in the queue");
+        assert!(begins.is_err(), "it waits in the queue");
         drop(second);
         go.send(()).unwrap();
         first.await.unwrap().unwrap();

@@ -1,6 +1,6 @@
-//! Panics of the daemon: each is a bug, and all of them are logged and raised as an alarm.
+//! Panics of the daemon. Each one is a bug; it is logged and raised as an alarm.
 //!
-//! What becomes of the work in which one happens is a table in `ARCHITECTURE.md`.
+//! A table in `ARCHITECTURE.md` shows the effect of a panic on the work around it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
@@ -13,16 +13,16 @@ use reld_runtime::contained_task;
 use crate::alarms::Alarms;
 use crate::log::Log;
 
-/// How long a panic is held up until the log has it, for it may be the end of the daemon.
+/// How long a panic waits until the log is written, because the panic may end the daemon.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// How long a task rests after a panic before it begins again.
+/// How long a task pauses after a panic before it starts again.
 const REST: Duration = Duration::from_secs(1);
 
 /// How much of a panic's message an alarm shows.
 const MESSAGE_MAX: usize = 200;
 
-/// Reports panics from now on. The standard report goes to stderr, and waits where that is held up.
+/// Installs the panic hook. The default hook writes to stderr, and would block if stderr does.
 pub(crate) fn report(log: Log, alarms: Alarms) {
     std::panic::set_hook(Box::new(move |info| report_one(info, &log, &alarms)));
 }
@@ -40,19 +40,19 @@ fn report_one(info: &PanicHookInfo<'_>, log: &Log, alarms: &Alarms) {
     log.error(&format!("the daemon panicked at {place}, on thread {thread}: {message}{frames}"));
     let short: String = message.chars().take(MESSAGE_MAX).collect();
     let text = format!(
-        "a bug: the daemon panicked at {place}, on thread {thread}: {short}; what it did there has failed, the log has more"
+        "a bug: the daemon panicked at {place}, on thread {thread}: {short}; its work there has failed, see the log"
     );
     alarms.raise(&place, text);
     log.flush(FLUSH);
 }
 
-/// Runs a task that the node cannot be without: after a panic it begins again.
+/// Runs a task that the node depends on. After a panic the task starts again.
 pub(crate) async fn lasting<T, F: Future<Output = T>>(name: &str, begin: impl Fn() -> F) -> T {
     loop {
         if let Ok(ended) = contained_task(async { begin().await }).await {
             return ended;
         }
-        tracing::error!(name: "daemon.again", task = name, "a task that panicked begins again");
+        tracing::error!(name: "daemon.again", task = name, "restarting a task after a panic");
         tokio::time::sleep(REST).await;
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_begins_again_and_one_that_ends_does_not() {
+    async fn a_task_that_panics_is_restarted_and_one_that_ends_is_not() {
         let begun = AtomicU64::new(0);
         let times = lasting("a test", || async {
             let times = begun.fetch_add(1, Ordering::Relaxed) + 1;

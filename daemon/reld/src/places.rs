@@ -1,11 +1,13 @@
-//! Places in the trees: `shop` is the root supervisor of the app shop, `shop/tills` its child `tills`.
+//! Paths in supervision trees: `shop` is the root supervisor of the app shop, `shop/tills` its
+//! child `tills`.
 
 use reld_api::term;
 use reld_runtime::{AppStatus, Behaviour, Runtime};
 use reld_wire::Pid;
 use serde_json::Value;
 
-/// Finds a supervisor by its registered name, or by its place in the tree of an app: a server may have the app's name.
+/// Finds a supervisor by its registered name, or by its path in the tree of an app. A registered
+/// process that is no supervisor is skipped, because a server may have the name of the app.
 pub(crate) fn supervisor(runtime: &Runtime, place: &str) -> Result<Pid, String> {
     let is_supervisor =
         |pid: &Pid| runtime.process(*pid).is_some_and(|info| info.behaviour == Behaviour::Supervisor);
@@ -13,10 +15,10 @@ pub(crate) fn supervisor(runtime: &Runtime, place: &str) -> Result<Pid, String> 
         return Ok(pid);
     }
     let found = at(runtime, place)?;
-    if is_supervisor(&found) { Ok(found) } else { Err(format!("{place} is no supervisor")) }
+    if is_supervisor(&found) { Ok(found) } else { Err(format!("{place} is not a supervisor")) }
 }
 
-/// Finds a process by its place in the tree of an app.
+/// Finds a process by its path in the tree of an app.
 pub(crate) fn at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
     let mut parts = place.split('/');
     let app = parts.next().unwrap_or_default();
@@ -25,15 +27,15 @@ pub(crate) fn at(runtime: &Runtime, place: &str) -> Result<Pid, String> {
         AppStatus::Running { root, .. } => root,
         AppStatus::Stopped(_) | AppStatus::Starting | AppStatus::Stopping => None,
     });
-    let root = root.ok_or_else(|| format!("{app} is neither a registered name nor an app that runs"))?;
+    let root = root.ok_or_else(|| format!("{app} is neither a registered name nor a running app"))?;
     parts.try_fold(root, |pid, part| {
         let rows = runtime.which_children(pid).unwrap_or_default();
         let row = rows.iter().find(|row| is_called(&row.id, part));
-        row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: no child {part} runs there"))
+        row.and_then(|row| row.pid).ok_or_else(|| format!("{place}: there is no running child {part}"))
     })
 }
 
-/// An id is any value; in a place it is written as its text.
+/// Compares a child id with a part of a path. An id can be any value; a path has it as text.
 fn is_called(id: &[u8], part: &str) -> bool {
     let name = match term::to_json(id) {
         Ok(Value::String(name)) => name,

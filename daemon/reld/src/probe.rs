@@ -1,4 +1,4 @@
-//! Probes: programs that say by their exit code whether something is good.
+//! Probes: programs that report success or failure by their exit code.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,13 +17,13 @@ use reld_handler::{Behaviours, Library, ModuleName, Probe, Probed, Probing};
 use reld_loader::{ProbeReport, ProbedModule};
 use tempfile::{NamedTempFile, TempPath};
 
-/// How many of its last lines are kept.
+/// How many of the last output lines are kept.
 const LINES_MAX: usize = 20;
 
-/// How long a line is kept.
+/// The longest output line, in bytes.
 const LINE_MAX: u64 = 500;
 
-/// How often is looked whether it has ended.
+/// The interval between checks whether a probe has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long the shell may look for a program.
@@ -32,31 +32,33 @@ const FIND: Duration = Duration::from_secs(5);
 /// How long a library may take to be loaded.
 const LIBRARY: Duration = Duration::from_secs(30);
 
-/// How long its output is waited for after its end: somebody whom it left behind may hold it open.
+/// How long to wait for output after the end of a probe: a left-over child process may hold the
+/// pipe open.
 const OUTPUT: Duration = Duration::from_millis(200);
 
-/// Says whether a finding is wanted no more.
+/// Returns whether the result is not needed any more.
 pub(crate) type GivenUp<'a> = &'a dyn Fn() -> bool;
 
-/// A command of an operator, to be run when a release has settled.
+/// A command of an operator, to be run at the end of the settle window.
 #[derive(Debug)]
 pub(crate) struct Asked {
     command: String,
-    /// The operator's own program, which is the command then.
+    /// An uploaded program, which is run instead of the command.
     script: Option<TempPath>,
     timeout: Duration,
 }
 
 impl Asked {
-    /// Takes a command in. A script goes to a file in the folder for as long as this lives.
+    /// Prepares a command. An uploaded script is a file in the folder until this is dropped.
     ///
     /// # Errors
-    /// The reason, for people, why the daemon could not run it.
+    /// The reason why the daemon cannot run the command, for people.
     pub(crate) fn new(asked: q::Probe, folder: &Path) -> Result<Self, String> {
         let q::Probe { command, script, timeout_ms } = asked;
         let script = match script {
             Some(q::Script(bytes)) => {
-                let kept = keep(&bytes, folder).map_err(|error| format!("it cannot be kept: {error}"))?;
+                let kept =
+                    keep(&bytes, folder).map_err(|error| format!("cannot store the script: {error}"))?;
                 Some(kept)
             }
             None => find(&command).map(|()| None)?,
@@ -69,11 +71,12 @@ fn keep(script: &[u8], folder: &Path) -> std::io::Result<TempPath> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(script)?;
     file.as_file().set_permissions(Permissions::from_mode(0o700))?;
-    // No file is executed that is open for writing.
+    // Closes the file: a file that is open for writing cannot be executed.
     Ok(file.into_temp_path())
 }
 
-/// Checks that the shell of the daemon finds the program that a command begins with, where that is a plain word.
+/// Checks that the shell of the daemon finds the program of a command. A command that does not
+/// begin with a plain word is not checked.
 fn find(command: &str) -> Result<(), String> {
     let word = command.split_whitespace().next().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./+".contains(c);
@@ -106,20 +109,20 @@ pub(crate) fn probe(asked: Asked, socket: PathBuf) -> Probe {
     })
 }
 
-/// Loads a library in a process that is thrown away, where its constructors can hurt nobody, and returns what it says that
-/// its modules are. It says so in a file of the folder.
+/// Loads a library in a throw-away process, where its constructors cannot harm the node, and
+/// returns the behaviours of its modules. The process writes them into a file in the folder.
 ///
 /// # Errors
-/// What went wrong, for people.
+/// The fault, for people.
 pub(crate) fn library(library: &Library, folder: &Path, given_up: GivenUp<'_>) -> Result<Behaviours, String> {
-    let report = NamedTempFile::new_in(folder).map_err(|error| format!("the probe was not run: {error}"))?;
+    let report = NamedTempFile::new_in(folder).map_err(|error| format!("cannot run the probe: {error}"))?;
     let mut program = own(&library.file);
     program.arg("--of").arg(library.app.as_str()).arg(library.vsn.to_string());
     let modules: Vec<&str> = library.modules.iter().map(ModuleName::as_str).collect();
     program.arg("--modules").arg(modules.join(",")).arg("--report").arg(report.path());
-    match said(run(program, LIBRARY, given_up)) {
+    match fault_of(run(program, LIBRARY, given_up)) {
         Some(fault) => Err(fault),
-        // A constructor may end the process as if all were well.
+        // A constructor may end the process with exit code 0.
         None => behaviours(report.path()).ok_or_else(|| "the probe ended before it was done".to_owned()),
     }
 }
@@ -130,7 +133,8 @@ fn behaviours(report: &Path) -> Option<Behaviours> {
     report.modules.into_iter().map(word).collect()
 }
 
-/// Has a library answer questions in such a process (see [`crate::ask`]), and returns what went wrong.
+/// Asks a library questions in a throw-away process (see [`crate::ask`]). Returns the fault, if
+/// there was one.
 pub(crate) fn questions(
     file: &Path,
     folder: &Path,
@@ -139,10 +143,11 @@ pub(crate) fn questions(
 ) -> Option<String> {
     let mut program = own(file);
     program.arg("--ask").arg(folder);
-    said(run(program, timeout, given_up))
+    fault_of(run(program, timeout, given_up))
 }
 
-/// Returns the daemon that runs, even where another one was put in the place of its file, as a look into a library.
+/// Returns a command that runs `reld probe FILE` with the program of this daemon, even if its file
+/// was replaced meanwhile.
 fn own(file: &Path) -> Command {
     let link = PathBuf::from("/proc/self/exe");
     let mut program = Command::new(match link.read_link() {
@@ -153,19 +158,21 @@ fn own(file: &Path) -> Command {
     program
 }
 
-/// Chooses between the kernel's link to the program that runs and the path that is read from it. A daemon that was replaced
-/// is behind the link only. Below valgrind the link leads to valgrind, which answers the daemon's path to who reads it.
+/// Chooses between the kernel's link to the running program and the path that the link contains.
+/// Only the link leads to a daemon with a replaced file. Under valgrind the link leads to valgrind
+/// itself, and only reading the link returns the path of the daemon.
 fn daemon(link: PathBuf, named: PathBuf) -> PathBuf {
     let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
     let is_emulated = file(&named).is_some_and(|named| Some(named) != file(&link));
     if is_emulated { named } else { link }
 }
 
-fn said(Probed { fault, output }: Probed) -> Option<String> {
-    fault.map(|fault| output.last().map(|said| format!("{fault}: {said}")).unwrap_or(fault))
+/// Returns the fault of a probe, with the last line of its output.
+fn fault_of(Probed { fault, output }: Probed) -> Option<String> {
+    fault.map(|fault| output.last().map(|line| format!("{fault}: {line}")).unwrap_or(fault))
 }
 
-/// Runs a program to its end. One that is given up is killed.
+/// Runs a program to its end, or kills it when the result is not needed any more.
 fn run(program: Command, timeout: Duration, given_up: GivenUp<'_>) -> Probed {
     let mut running = Running::start(program, timeout, None);
     loop {
@@ -173,20 +180,21 @@ fn run(program: Command, timeout: Duration, given_up: GivenUp<'_>) -> Probed {
             return probed;
         }
         if given_up() {
-            return Probed { fault: Some("it was given up".to_owned()), output: Vec::new() };
+            return Probed { fault: Some("it was cancelled".to_owned()), output: Vec::new() };
         }
         thread::sleep(LOOK);
     }
 }
 
-/// A program that was started, or could not be. It is killed when dropped, with everything that it started.
+/// A started program, or the reason why it could not be started. Dropping it kills the program and
+/// all processes that the program has started.
 enum Running {
     Program {
         group: Group,
         deadline: Instant,
         timeout: Duration,
         lines: mpsc::Receiver<String>,
-        /// Its own file, which it may read until it ends.
+        /// The file of the uploaded script; a script may be read while it runs.
         _script: Option<TempPath>,
     },
     NotStarted(String),
@@ -194,14 +202,14 @@ enum Running {
 
 impl Running {
     fn start(mut program: Command, timeout: Duration, script: Option<TempPath>) -> Self {
-        let not_run = |error| Self::NotStarted(format!("the probe was not run: {error}"));
+        let not_run = |error| Self::NotStarted(format!("cannot run the probe: {error}"));
         let (reader, writer) = match std::io::pipe() {
             Ok(pipe) => pipe,
             Err(error) => return not_run(error),
         };
         let both = writer.try_clone().map(|copy| program.stdout(writer).stderr(copy));
         let spawned = both.and_then(|program| program.stdin(Stdio::null()).process_group(0).spawn());
-        // The command holds the writing ends of the pipe; without them the output never ends.
+        // The command holds write ends of the pipe. Until it is dropped, the output does not end.
         drop(program);
         match spawned {
             Ok(child) => {
@@ -220,7 +228,7 @@ impl Probing for Running {
             Self::Program { group, deadline, timeout, lines, .. } => {
                 let fault = match group.0.try_wait() {
                     Ok(Some(status)) => judge(status),
-                    Err(error) => Some(format!("the probe was lost: {error}")),
+                    Err(error) => Some(format!("cannot wait for the probe: {error}")),
                     Ok(None) if Instant::now() < *deadline => return None,
                     Ok(None) => {
                         group.kill();
@@ -242,13 +250,13 @@ fn judge(status: ExitStatus) -> Option<String> {
     }
 }
 
-/// A probe and everybody whom it started. Whatever is left of them is killed in the end.
+/// A probe and all processes that it has started. Dropping the group kills them.
 struct Group(Child);
 
 impl Group {
     fn kill(&self) {
         if let Ok(id) = i32::try_from(self.0.id()) {
-            // The group is gone where everybody has ended.
+            // Fails if all processes have ended.
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
     }
@@ -257,14 +265,14 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
-        // One that was waited for already says so.
+        // Fails if the child was reaped already.
         let _ = self.0.wait();
     }
 }
 
-/// Reads lines on a thread of its own, which ends with the output.
+/// Reads lines on a thread of its own, which ends at the end of the output.
 fn collect(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, lines) = mpsc::sync_channel(LINES_MAX);
+    let (sender, lines) = mpsc::sync_channel(LINES_MAX);
     let read = move || {
         let mut output = BufReader::new(output);
         let mut last = std::collections::VecDeque::new();
@@ -276,10 +284,10 @@ fn collect(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
             }
             line.clear();
         }
-        // Who has given up waiting has no use for them.
-        last.into_iter().for_each(|line| drop(tell.send(line)));
+        // Fails if the receiver has stopped waiting.
+        last.into_iter().for_each(|line| drop(sender.send(line)));
     };
-    // Without a thread there is no output to show; the verdict counts.
+    // Without a thread only the output is lost, not the verdict.
     let _ = thread::Builder::new().name("reld-probe".to_owned()).spawn(read);
     lines
 }
@@ -333,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_looked_for_where_it_begins_with_a_plain_word() {
+    fn a_command_that_begins_with_a_plain_word_is_looked_up() {
         let folder = tempfile::tempdir().unwrap();
         let taken = |command: &str| {
             let asked = q::Probe { command: command.to_owned(), script: None, timeout_ms: 1 };
@@ -350,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_does_not_end_is_killed_with_everybody_whom_it_started() {
+    fn a_probe_that_does_not_end_is_killed_with_all_processes_that_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         let command = format!("sleep 600 & echo $! > {}; wait", path.display());
@@ -358,7 +366,8 @@ mod tests {
         check_within(timeout, &command, Some("the probe did not end within 3s"), &[]);
         let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // Killed, which takes effect when it is its turn; a zombie until whoever took it over has waited for it.
+        // SIGKILL takes effect at the next scheduling; then the process is a zombie until its new
+        // parent reaps it.
         let is_gone = |state: &str| state.is_empty() || state.contains(") Z");
         let begin = Instant::now();
         while !is_gone(&state()) {
@@ -380,11 +389,11 @@ mod tests {
         }
         drop(probing);
         let pid = std::fs::read_to_string(path).unwrap();
-        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "it was waited for");
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "it was reaped");
     }
 
     #[test]
-    fn a_panic_of_what_reads_a_probe_costs_its_words_and_not_its_verdict() {
+    fn a_panic_of_the_reader_costs_the_output_of_a_probe_and_not_its_verdict() {
         struct Odd;
         impl Read for Odd {
             fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
@@ -395,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_looked_into_by_the_daemon_that_runs_and_below_valgrind_by_its_file() {
+    fn a_library_is_probed_by_the_running_program_and_under_valgrind_by_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("reld"), "").unwrap();

@@ -1,4 +1,4 @@
-//! The daemon's own file.
+//! The executable file of the daemon.
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use reld_handler::Vsn;
 
-/// Returns the daemon's file. One that was replaced since the start counts in its new form.
+/// Returns the path of the daemon's executable. If the file was replaced since the start, the path
+/// leads to the new file.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe().context("the daemon's own file")?;
+    let path = std::env::current_exe().context("cannot find the daemon's executable")?;
     let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
     Ok(replaced.unwrap_or(path))
 }
@@ -16,9 +17,11 @@ pub(crate) fn program() -> anyhow::Result<PathBuf> {
 /// Returns the version of the daemon that a restart would execute.
 pub(crate) fn installed() -> anyhow::Result<Vsn> {
     let program = program()?;
-    let told = std::process::Command::new(&program).arg("--version").process_group(0).output();
-    let told = told.with_context(|| format!("{} cannot be run", program.display()))?;
-    let text = String::from_utf8_lossy(&told.stdout);
+    let output = std::process::Command::new(&program).arg("--version").process_group(0).output();
+    let output = output.with_context(|| format!("cannot run {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
     let version = text.trim().strip_prefix("reld ").unwrap_or_default();
-    version.parse().with_context(|| format!("{} does not say its version but {text:?}", program.display()))
+    version
+        .parse()
+        .with_context(|| format!("{} --version printed no version but {text:?}", program.display()))
 }

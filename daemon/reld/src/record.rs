@@ -1,6 +1,6 @@
-//! Entries of the log as the daemon keeps them: by their fields, not as the log's text.
+//! Log entries in memory: with separate fields instead of formatted text.
 //!
-//! The fields are one JSON text, for an entry is written often and read seldom.
+//! The fields are stored as one JSON text, because entries are written often and read seldom.
 
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
@@ -10,10 +10,11 @@ use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// The longest value that is kept, in bytes.
+/// The longest field value, in bytes.
 const VALUE_MAX: usize = 8 << 10;
 
-/// What the log on stderr has and no client is shown: a module can hide it from those who may look.
+/// A field that only the log on stderr has. Clients do not get it, because a module may hide its
+/// messages from clients that may only read.
 const HIDDEN: &str = "last_message";
 
 /// An entry of the log.
@@ -22,14 +23,14 @@ pub(crate) struct Record {
     pub(crate) at: SystemTime,
     pub(crate) level: Level,
     pub(crate) target: &'static str,
-    /// An object with the fields, the message among them, and the name as `kind`.
+    /// An object of the fields, including `message`, and `kind` with the name of the entry.
     json: Vec<u8>,
-    /// Where the app stands in it that the entry is of or about.
+    /// The position of the app's name in `json`, if the entry has an app.
     app: Option<Range<usize>>,
 }
 
 impl Record {
-    /// Returns what is logged by an event of tracing.
+    /// Makes a record of a tracing event.
     pub(crate) fn of(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let mut record = Self::new(*metadata.level(), metadata.target(), metadata.name());
@@ -37,7 +38,7 @@ impl Record {
         record.ended()
     }
 
-    /// Returns an entry of the log itself.
+    /// Makes a record of a message without fields.
     pub(crate) fn plain(level: Level, message: &str) -> Self {
         let mut record = Self::new(level, "reld::log", "");
         record.add("message", Bounded(message));
@@ -62,12 +63,12 @@ impl Record {
         &self.json
     }
 
-    /// Returns the app that it is of or about.
+    /// Returns the app of the entry.
     pub(crate) fn app(&self) -> Option<&str> {
         std::str::from_utf8(&self.json[self.app.clone()?]).ok()
     }
 
-    /// Returns how much memory it takes.
+    /// Returns the size in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.json.capacity()
     }
@@ -85,11 +86,11 @@ impl Record {
             json.push(b':');
             serde_json::to_writer(&mut *json, &value)
         };
-        // A number that JSON does not have.
+        // Fails for a number that JSON cannot represent.
         if pair(&mut self.json).is_err() {
             self.json.truncate(before);
         } else if name == "app" {
-            // Between the quotes. A name of an app has nothing to escape.
+            // The range between the quotes. App names need no escapes.
             self.app = Some(before + r#","app":""#.len()..self.json.len() - 1);
         }
     }
@@ -121,7 +122,7 @@ impl Visit for Record {
     }
 }
 
-/// A text that ends after [`VALUE_MAX`] bytes, and where it cannot be formatted.
+/// Text that is cut after [`VALUE_MAX`] bytes, or where formatting fails.
 struct Bounded<T>(T);
 
 impl<T: Display> Serialize for Bounded<T> {
@@ -133,13 +134,14 @@ impl<T: Display> Serialize for Bounded<T> {
 impl<T: Display> Display for Bounded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = Rest { out: f, left: VALUE_MAX, is_cut: false };
-        // One that cannot be formatted is cut where it fails: serde_json panics at an error from here.
+        // A formatting error cuts the text. It must not be returned, because serde_json would
+        // panic.
         let is_whole = write!(rest, "{}", self.0).is_ok() && !rest.is_cut;
         if is_whole { Ok(()) } else { f.write_str("…") }
     }
 }
 
-/// Writes what there is still room for.
+/// Writes as much text as fits.
 struct Rest<'a, 'f> {
     out: &'a mut fmt::Formatter<'f>,
     left: usize,
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_the_fields_of_the_entry_with_their_kinds_and_not_what_is_hidden() {
+    fn a_record_has_the_typed_fields_of_the_entry_except_hidden_ones() {
         let record = recorded(|| {
             let nothing: Option<&str> = None;
             tracing::warn!(
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_end_is_cut_and_so_is_one_that_cannot_be_formatted() {
+    fn a_long_value_is_cut_and_so_is_one_with_a_formatting_error() {
         struct Broken;
         impl Display for Broken {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! What the release handler says, in the words of the API.
+//! Translations of the release handler's reports and errors to those of the API.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +10,7 @@ use reld_plan::bounded;
 
 use crate::node::chain;
 
-/// Translates a check that found nothing in the way.
+/// Translates a check without obstacles.
 pub(crate) fn checked(check: &Check) -> r::Checked {
     let steps = check.script.iter().flat_map(|script| (1..).zip(&script.steps));
     let step = |(number, step): (usize, &handler::Step)| r::Step {
@@ -27,21 +27,21 @@ pub(crate) fn checked(check: &Check) -> r::Checked {
     }
 }
 
-/// Translates a check that found obstacles: all of them, the first one naming the kind.
+/// Translates a check with obstacles. The error lists all of them, and has the kind of the first.
 pub(crate) fn check_error(what: &str, check: &Check) -> ErrorReport {
     let mut report = refused(what, check.from.as_ref(), &check.obstacles);
-    report.message = format!("{what} can not be installed");
+    report.message = format!("cannot install {what}");
     report.node_state = None;
     report
 }
 
-/// Translates what stands against a load by hand.
+/// Translates the obstacles to a load by hand.
 pub(crate) fn load_refused(what: &str, obstacles: &[handler::Obstacle]) -> ErrorReport {
     let mut report = refused(what, None, obstacles);
-    report.message = format!("{what} was not loaded: processes would end of it");
+    report.message = format!("cannot load {what}: processes would crash");
     report.node_state = None;
     report.with_hint(
-        "`relctl upgrade --app` converts states as the appup says; --force loads it, and kills these processes",
+        "`relctl upgrade --app` converts states by the appup; --force loads it and kills these processes",
     )
 }
 
@@ -55,19 +55,19 @@ fn refused(what: &str, running: Option<&handler::Vsn>, obstacles: &[handler::Obs
     report
 }
 
-/// What the one who asked can do about an obstacle.
+/// Returns a remedy for an obstacle.
 fn hint(kind: &str) -> Option<&'static str> {
     match kind {
         "unconfirmed" => {
-            Some("`relctl commit` keeps it, `relctl downgrade` goes back; --supersede goes on from it")
+            Some("`relctl commit` keeps it, `relctl downgrade` goes back; --supersede upgrades from it")
         }
         "orphans" => Some(
-            "--orphans=kill ends them, include converts them like others, ignore leaves them as they are",
+            "--orphans=kill ends them, include converts them like other processes, ignore leaves them alone",
         ),
         "other_release" => {
-            Some("unpack a release of the name that runs; --rename goes on under the other name")
+            Some("unpack a release with the name of the running one, or accept the new name with --rename")
         }
-        "no_such_release" => Some("`relctl releases` lists those that are, `relctl unpack FILE` brings one"),
+        "no_such_release" => Some("`relctl releases` lists the unpacked ones, `relctl unpack FILE` adds one"),
         "bad_status" => Some("`relctl releases` shows the status of each"),
         _ => None,
     }
@@ -77,29 +77,30 @@ fn runs(running: Option<&handler::Vsn>) -> String {
     handler::AsBefore(running).to_string()
 }
 
-/// Translates what the handler refused; nothing was changed.
+/// Translates a refusal of the handler, which changed nothing.
 pub(crate) fn error(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Refused { what, running, obstacles } => refused(what, running.as_ref(), obstacles),
         handler::Error::Store(store) => store_error(store),
         handler::Error::NoPrevious { .. } => ErrorReport::refused("no_previous", chain(error))
-            .with_hint("`relctl releases` lists them; `relctl downgrade VSN` goes to one"),
+            .with_hint("`relctl releases` lists the releases; `relctl downgrade VSN` goes to one"),
         handler::Error::Idle => ErrorReport::refused("idle", chain(error))
             .with_hint("`relctl upgrade FILE` boots a release first"),
         handler::Error::NotOneApp(_) | handler::Error::NoLibrary { .. } => {
             ErrorReport::refused("bad_tarball", chain(error))
         }
         handler::Error::NothingToCommit => ErrorReport::refused("idle", chain(error)),
-        handler::Error::Settles { .. } => ErrorReport::refused("busy", chain(error))
-            .with_hint("`relctl commit` keeps it now, `relctl downgrade` or `relctl abort` takes it back"),
+        handler::Error::Settles { .. } => ErrorReport::refused("busy", chain(error)).with_hint(
+            "`relctl commit` keeps the release, `relctl downgrade` or `relctl abort` takes it back",
+        ),
         handler::Error::Bug(_) => ErrorReport::new("bug", chain(error), ExitCode::Bug)
-            .with_hint("the daemon's log has the panic; `relctl status` says what runs"),
+            .with_hint("the daemon's log has the panic; `relctl status` shows the running release"),
         handler::Error::NeedsRestart => ErrorReport::refused("needs_restart", chain(error)),
         handler::Error::NoRoom { .. } => ErrorReport::refused("no_room", chain(error)),
     }
 }
 
-/// Translates what kept a tarball from being unpacked.
+/// Translates the failure to unpack a tarball.
 pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
     match error {
         handler::Error::Store(store) => not_unpacked(store),
@@ -107,32 +108,31 @@ pub(crate) fn not_unpacked_by(error: &handler::Error) -> ErrorReport {
     }
 }
 
-/// Translates what is wrong with a tarball; where it lay while it was read is nobody's business.
+/// Translates a fault of a tarball. The error leaves out the path of the temporary file.
 pub(crate) fn not_unpacked(store: &reld_store::Error) -> ErrorReport {
     let reld_store::Error::Tarball { source, .. } = store else {
-        return ErrorReport::refused(store_kind(store), "the tarball was not unpacked")
-            .caused_by(chain(store));
+        return ErrorReport::refused(store_kind(store), "cannot unpack the tarball").caused_by(chain(store));
     };
-    let report = ErrorReport::refused("bad_tarball", "the tarball was not unpacked").caused_by(chain(source));
+    let report = ErrorReport::refused("bad_tarball", "cannot unpack the tarball").caused_by(chain(source));
     match source {
         reld_store::Fault::OtherContent(_) => report.with_hint(
-            "pack it with a new version, or forget what the node has: `relctl releases`, `relctl remove VSN`",
+            "pack it with a new version, or remove the release with the old contents: `relctl releases`, `relctl remove VSN`",
         ),
         _ => report,
     }
 }
 
-/// Translates what the store refused; nothing was changed.
+/// Translates a refusal of the store, which changed nothing.
 pub(crate) fn store_error(store: &reld_store::Error) -> ErrorReport {
     let mut report = ErrorReport::refused(store_kind(store), chain(store));
     report.hint = hint(store_kind(store)).map(str::to_owned);
     report
 }
 
-/// The longest text of an error, in characters. Some quote what an app or a request said.
+/// The longest text of an error, in characters. Some texts quote an app or a request.
 const TEXT_MAX: usize = 8 << 10;
 
-/// Bounds the texts of an error.
+/// Shortens the texts of an error.
 pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
     let texts = [&mut error.message].into_iter().chain(&mut error.causes).chain(&mut error.hint);
     for text in texts.chain(error.step.as_mut().map(|step| &mut step.text)) {
@@ -141,7 +141,7 @@ pub(crate) fn brief(mut error: ErrorReport) -> ErrorReport {
     error
 }
 
-/// A word for programs; OTP's where the status table refused.
+/// Returns the kind of an error. For refusals of the status table it is the word of OTP.
 fn store_kind(error: &reld_store::Error) -> &'static str {
     match error {
         reld_store::Error::Refused(refusal) => handler::Obstacle::Refused(refusal.clone()).class(),
@@ -181,7 +181,8 @@ pub(crate) fn wire(report: &handler::Report) -> r::Report {
     }
 }
 
-/// Translates how an order ended that moves the node. A failure is an error with the report as its details.
+/// Translates the result of an order that changes the node. A failure has the report in its
+/// details.
 pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
     match ended {
         Ended::Moved(report) => match failure(report) {
@@ -193,12 +194,12 @@ pub(crate) fn moved(ended: &Ended) -> Result<r::Report, ErrorReport> {
         },
         Ended::Restarts { from, to } => Ok(under_way(from.as_ref().map(ToString::to_string), to.to_string())),
         Ended::Settles | Ended::Committed { .. } | Ended::Removed { .. } | Ended::Pruned(_) => {
-            Err(ErrorReport::new("bug", "the order did not move the node", ExitCode::Bug))
+            Err(ErrorReport::new("bug", "the order did not change the node", ExitCode::Bug))
         }
     }
 }
 
-/// Returns what is to be said of a move that failed, without the report.
+/// Returns the error of a failed order, without the report.
 pub(crate) fn failure(report: &handler::Report) -> Option<ErrorReport> {
     match report.outcome {
         Outcome::Installed => report.commit_error.as_ref().map(|error| not_committed(report, error)),
@@ -209,7 +210,7 @@ pub(crate) fn failure(report: &handler::Report) -> Option<ErrorReport> {
     }
 }
 
-/// Returns from where to where an order goes: releases, or versions of one app.
+/// Returns the start and the target of an order: two releases, or two versions of one app.
 pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String) {
     match journey.app {
         Some(app) => (Some(format!("{}-{}", app.app, app.from)), format!("{}-{}", app.app, app.to)),
@@ -217,10 +218,10 @@ pub(crate) fn journey(journey: &handler::Journey<'_>) -> (Option<String>, String
     }
 }
 
-/// Returns from where to where an order has changed the node, where it did.
+/// Returns the start and the target of an order that has changed the node.
 pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<String>, String)> {
     match ended {
-        // A downgrade that was to take back what settled, and could not.
+        // A downgrade that failed to take back a settling release.
         Ok(Ended::Moved(report)) if report.settled.is_some() && report.outcome != Outcome::Installed => {
             let to = report.from.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
             Some((Some(report.to.to_string()), to))
@@ -236,7 +237,7 @@ pub(crate) fn changed(ended: &Result<Ended, handler::Error>) -> Option<(Option<S
     }
 }
 
-/// Returns the report of what goes on after its answer.
+/// Returns the report of an order that continues after its answer.
 pub(crate) fn under_way(from: Option<String>, to: String) -> r::Report {
     r::Report {
         outcome: r::Outcome::UnderWay,
@@ -284,7 +285,7 @@ fn settled(settled: &handler::Settled) -> r::Settled {
     }
 }
 
-/// A release that did badly: why, and what the probe wrote.
+/// The error of a release that was taken back: the causes and the output of the probe.
 fn taken_back(report: &handler::Report) -> ErrorReport {
     let message = format!("{} was taken back", report.what());
     let mut error = ErrorReport::new("taken_back", message, ExitCode::RolledBack);
@@ -298,7 +299,7 @@ fn taken_back(report: &handler::Report) -> ErrorReport {
     error
 }
 
-/// A release that runs and was to be permanent.
+/// The error of a release that runs but could not be committed.
 fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
     let message = format!("{} runs, and is not committed", report.what());
     ErrorReport::new("not_committed", message, ExitCode::Uncommitted).caused_by(error).with_hint(
@@ -306,7 +307,7 @@ fn not_committed(report: &handler::Report, error: &str) -> ErrorReport {
     )
 }
 
-/// A release that did badly and could not be taken back: it runs on.
+/// The error of a release that should be taken back and could not: it keeps running.
 fn not_taken_back(report: &handler::Report) -> ErrorReport {
     let mut error = ErrorReport::new("not_taken_back", report.not_taken_back(), ExitCode::Uncommitted);
     error.causes = unsettled(report);
@@ -385,7 +386,8 @@ fn window(window: &handler::WindowReport) -> r::Window {
     }
 }
 
-/// Who ended and did not come back: what the upgrade killed, and what ended by itself meanwhile.
+/// Returns the processes that ended and were not restarted: those that the upgrade killed, and
+/// those that ended by themselves meanwhile.
 fn ended(report: &handler::Report) -> Vec<r::Ended> {
     let killed = report.killed.iter().map(|process| end_of(process, "killed"));
     let exits = report.exits.iter().map(|exited| end_of(&exited.process, &exited.reason));
@@ -429,7 +431,7 @@ fn unpurged(report: &handler::Report) -> Vec<String> {
     modules
 }
 
-/// What states have lost, where they arrived.
+/// Returns the fields that converted states have lost, if the release was installed.
 fn dropped(report: &handler::Report) -> BTreeMap<String, Vec<String>> {
     let script = report.script.iter().filter(|_| report.outcome == Outcome::Installed);
     let dropped = script.flat_map(|script| script.dropped());

@@ -1,13 +1,14 @@
-//! The newest of what the daemon reports, within a bound, for any number of readers.
+//! A bounded ring of the newest records of the daemon, for any number of readers.
 //!
 //! ```text
 //!   first of this daemon     oldest                 newest
 //!          |---- forgotten ----|-------- kept --------|
-//!                    ^ a reader that stands here has missed what lies between
+//!                    ^ a reader at this position has missed the records up to the oldest
 //! ```
 //!
-//! A reader is the number of the record that it reads next. So it has no queue, holds up nobody, and
-//! one that is too slow is treated as one that comes back too late: it learns how many it has missed.
+//! A reader is just the number of the record that it reads next. So it has no queue and blocks no
+//! other thread. A slow reader is treated like one that reconnects late: it learns how many records
+//! it has missed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,10 +18,10 @@ use tokio::sync::watch;
 
 use crate::record::Record;
 
-/// How many records a reader takes at once. Whoever reports waits for as long as that takes.
+/// How many records a reader copies at once. Writers wait meanwhile.
 const AT_ONCE: usize = 256;
 
-/// The records that are kept. Cloning gives another handle.
+/// A handle to the kept records.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring(Arc<watch::Sender<Kept>>);
 
@@ -34,29 +35,29 @@ struct Kept {
     next: u64,
 }
 
-/// What a reader comes upon.
+/// An item that a reader gets.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
     /// A record, with its number.
     Record(u64, Arc<Record>),
-    /// Some that are not kept any more.
+    /// Records that are not kept any more.
     Missed(Missed),
 }
 
-/// What a reader does not find.
+/// The records that a reader has missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missed {
-    /// The number of the last of them.
+    /// The number of the last missed record.
     pub(crate) last: u64,
-    /// How many of this daemon.
+    /// How many records of this daemon were missed.
     pub(crate) count: u64,
-    /// The reader comes from a daemon before this one, or from another node.
+    /// Whether the reader's number is from an earlier daemon or another node.
     pub(crate) restarted: bool,
 }
 
 impl Ring {
-    /// Returns an empty ring for so many bytes. Its numbers begin with the time, so that they differ
-    /// from those of the daemon before.
+    /// Makes an empty ring of this size. The numbers start from the time, so that they differ from
+    /// those of the previous daemon.
     pub(crate) fn new(bytes_max: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let first = u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2).max(1);
@@ -74,19 +75,19 @@ impl Ring {
         self.0.send_modify(|kept| kept.push(record));
     }
 
-    /// Says whether there is a reader beside one.
+    /// Returns whether there is more than one reader.
     pub(crate) fn has_others(&self) -> bool {
         self.0.receiver_count() > 1
     }
 
-    /// Returns a place for a reader. Whoever waits for [`Reader::changed`] is woken.
+    /// Adds a reader, and wakes the waiters of [`Reader::changed`].
     fn subscribe(&self) -> watch::Receiver<Kept> {
         let ring = self.0.subscribe();
         self.0.send_modify(|_| ());
         ring
     }
 
-    /// Returns a reader of what comes after this number; without one, of what comes from now on.
+    /// Returns a reader of the records after this number; without a number, of new records.
     pub(crate) fn after(&self, number: Option<u64>) -> Reader {
         let ring = self.subscribe();
         let (first, next) = {
@@ -102,7 +103,7 @@ impl Ring {
         }
     }
 
-    /// Returns a reader of the last records of a kind, at most so many, and of what comes.
+    /// Returns a reader that starts at the last `count` wanted records.
     pub(crate) fn last(&self, count: usize, wanted: impl Fn(&Record) -> bool) -> Reader {
         let ring = self.subscribe();
         let next = {
@@ -140,12 +141,12 @@ impl Kept {
 pub(crate) struct Reader {
     ring: watch::Receiver<Kept>,
     next: u64,
-    /// What it was said to have read is of another daemon.
+    /// Whether the number that it started from is of another daemon.
     restarted: bool,
 }
 
 impl Reader {
-    /// Returns what there is, a part of it at a time; nothing at the end.
+    /// Returns the next batch of records; empty if there are no more for now.
     pub(crate) fn read(&mut self) -> Vec<Found> {
         let kept = self.ring.borrow_and_update();
         let oldest = kept.oldest();
@@ -165,7 +166,7 @@ impl Reader {
         found
     }
 
-    /// Waits for what comes; nothing when no more can come.
+    /// Waits for the next batch; empty if the ring is gone.
     pub(crate) async fn wait(&mut self) -> Vec<Found> {
         loop {
             let found = self.read();
@@ -177,9 +178,9 @@ impl Reader {
 }
 
 impl Reader {
-    /// Waits until a record comes, or another reader.
+    /// Waits for a new record or a new reader.
     pub(crate) async fn changed(&mut self) {
-        // No more comes where the ring is gone.
+        // Fails if the ring is gone.
         let _ = self.ring.changed().await;
     }
 }
@@ -199,7 +200,7 @@ mod tests {
         fields["message"].as_str().unwrap().to_owned()
     }
 
-    /// A ring that has room for three of these.
+    /// A ring with room for three records of one letter.
     fn ring(texts: &[&str]) -> Ring {
         let ring = Ring::beginning_with(100, 3 * record("a").bytes());
         texts.iter().for_each(|text| ring.push(record(text)));
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_with_a_number_of_another_daemon_learns_that_and_finds_all() {
+    fn a_reader_with_a_number_of_another_daemon_is_notified_and_finds_all() {
         for number in [1, 99, 102, u64::MAX] {
             check(&["a", "b"], Some(number), &["restarted, 0 missed to 99", "100 a", "101 b"]);
         }
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_kind_are_found_with_what_lies_between() {
+    fn a_reader_starts_at_the_last_wanted_records() {
         let is_a = |record: &Record| text(record) == "a";
         let ring = ring(&["a", "b", "a"]);
         assert_eq!(shown(ring.last(1, is_a)), ["102 a"]);
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_waits_is_woken_by_a_record() {
+    async fn a_waiting_reader_is_woken_by_a_record() {
         let ring = ring(&[]);
         let mut reader = ring.after(None);
         let waits = tokio::spawn(async move { reader.wait().await.len() });

@@ -1,9 +1,10 @@
-//! What the service manager is told, in systemd's protocol: readiness, what the node does, and that it lives.
+//! Notifications to the service manager in systemd's protocol: readiness, status, watchdog.
 //!
-//! Without `NOTIFY_SOCKET` in the environment there is none. With `WATCHDOG_USEC` (systemd: `WatchdogSec=`) a sign of
-//! life goes out twice in each interval, but only while the pool still runs what it is given: a daemon whose API answers
-//! and whose processes stand still is one to be started anew. App code that does not return is no such case, for its
-//! worker is replaced; nor is an upgrade, for its gate holds processes and no threads.
+//! Without `NOTIFY_SOCKET` in the environment nothing is sent. With `WATCHDOG_USEC` (systemd:
+//! `WatchdogSec=`) the daemon sends a keep-alive twice in each interval, but only while the worker
+//! pool runs jobs: a daemon that serves its API but runs no processes should be restarted. App code
+//! that does not return is harmless here, because its worker is replaced. So is an upgrade, because
+//! its gate holds processes but no threads.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,12 +20,12 @@ use tokio::sync::oneshot;
 use crate::environment::Environment;
 use crate::operator::{Board, Operator};
 
-/// The service manager, where there is one.
+/// The service manager, if there is one.
 #[derive(Debug, Clone)]
 pub(crate) struct Manager {
-    /// Its socket; a first `@` stands for a name that is no file's.
+    /// Its socket. A leading `@` marks an abstract socket name.
     socket: Option<OsString>,
-    /// Within which time it waits for a sign of life.
+    /// The interval in which it expects a keep-alive.
     watchdog: Option<Duration>,
 }
 
@@ -36,36 +37,37 @@ impl Manager {
         Self { socket: environment.get("NOTIFY_SOCKET").map(OsStr::to_owned), watchdog }
     }
 
-    /// Tells that the node runs what it has to run, or that it waits for its first release.
+    /// Reports that the node runs its release, or waits for the first one.
     pub(crate) fn ready(&self) {
-        self.tell(&[NotifyState::Ready]);
+        self.notify(&[NotifyState::Ready]);
     }
 
-    /// Tells that the node stops.
+    /// Reports that the node is stopping.
     pub(crate) fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping]);
+        self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Tells that the daemon will execute itself again, and say by [`ready`](Self::ready) when it is back. A service that
-    /// has said that it stops is one to systemd, and is killed when its time to stop is over.
+    /// Reports that the daemon will execute itself again; the new daemon reports
+    /// [`ready`](Self::ready). This is not [`stopping`](Self::stopping), after which systemd kills
+    /// the service at its stop timeout.
     pub(crate) fn restarting(&self) {
-        // What is permanent already is not what runs now.
-        let status = NotifyState::Status("stops its apps and executes itself into another release");
+        // The permanent release is not the running one.
+        let status = NotifyState::Status("stopping apps to restart into another release");
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now, status]),
-            Err(_) => self.tell(&[NotifyState::Reloading, status]),
+            Ok(now) => self.notify(&[NotifyState::Reloading, now, status]),
+            Err(_) => self.notify(&[NotifyState::Reloading, status]),
         }
     }
 
-    /// Tells, as long as the daemon runs, what the node does.
+    /// Reports each change of the status line, as long as the daemon runs.
     pub(crate) async fn status(self, operator: Operator) {
         let mut board = operator.follow();
-        let mut told = String::new();
+        let mut last = String::new();
         loop {
             let line = line(&board.borrow_and_update());
-            if line != told {
-                self.tell(&[NotifyState::Status(&line)]);
-                told = line;
+            if line != last {
+                self.notify(&[NotifyState::Status(&line)]);
+                last = line;
             }
             if board.changed().await.is_err() {
                 return;
@@ -73,7 +75,7 @@ impl Manager {
         }
     }
 
-    /// Gives signs of life, as long as the daemon runs, if they are waited for.
+    /// Sends keep-alives, as long as the daemon runs, if the service manager expects them.
     pub(crate) async fn watchdog(self, runtime: Runtime) {
         let Some(interval) = self.watchdog else { return };
         let pause = interval / 2;
@@ -81,18 +83,18 @@ impl Manager {
         loop {
             ticks.tick().await;
             if has_pulse(&runtime, pause).await {
-                self.tell(&[NotifyState::Watchdog]);
+                self.notify(&[NotifyState::Watchdog]);
             } else {
-                tracing::error!(name: "daemon.no_pulse", "the pool runs nothing; no sign of life is given");
+                tracing::error!(name: "daemon.no_pulse", "the worker pool runs no jobs; no keep-alive sent to the service manager");
             }
         }
     }
 
-    fn tell(&self, state: &[NotifyState<'_>]) {
+    fn notify(&self, state: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
         let text: String = state.iter().map(|state| format!("{state}\n")).collect();
         if let Err(error) = send(socket, &text) {
-            tracing::warn!(name: "daemon.notify", %error, "the service manager was not told");
+            tracing::warn!(name: "daemon.notify", %error, "cannot notify the service manager");
         }
     }
 }
@@ -105,20 +107,20 @@ fn send(socket: &OsStr, text: &str) -> io::Result<()> {
     UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
-/// Says whether the pool runs what it is given, within that time.
+/// Returns whether the worker pool runs a job within this time.
 async fn has_pulse(runtime: &Runtime, within: Duration) -> bool {
-    let (beat, felt) = oneshot::channel();
-    // Refused where nobody feels it any more.
-    runtime.pulse(move || beat.send(()).unwrap_or(()));
-    tokio::time::timeout(within, felt).await.is_ok_and(|felt| felt.is_ok())
+    let (run, has_run) = oneshot::channel();
+    // Fails if the time is over.
+    runtime.pulse(move || run.send(()).unwrap_or(()));
+    tokio::time::timeout(within, has_run).await.is_ok_and(|run| run.is_ok())
 }
 
-/// What the node does, for `systemctl status`.
+/// Returns the status line for `systemctl status`.
 fn line(board: &Board) -> String {
     if let Some(at) = &board.progress {
         let way = match &at.back {
-            Some(back) => format!("goes back to {back} from {}", at.to),
-            None => format!("goes to {}", at.to),
+            Some(back) => format!("reverting from {} to {back}", at.to),
+            None => format!("upgrading to {}", at.to),
         };
         return format!("{way}: step {} of {}, {}", at.step, at.of, at.text);
     }
@@ -135,10 +137,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn there_is_a_pulse_as_long_as_the_pool_runs_something() {
+    async fn the_pool_has_a_pulse_even_if_a_callback_never_returns() {
         let node = Runtime::new(1);
         assert!(has_pulse(&node, Duration::from_secs(60)).await);
-        // A callback that computes for ever keeps no sign of life back: its worker is replaced.
+        // A callback that never returns does not stop the pulse: its worker is replaced.
         let (begun, begins) = oneshot::channel();
         let (end, ends) = std::sync::mpsc::channel::<()>();
         node.pulse(move || {
@@ -152,8 +154,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_none_where_the_pool_runs_nothing() {
-        let standing = Runtime::new(0);
-        assert!(!has_pulse(&standing, Duration::from_millis(50)).await);
+    async fn a_pool_that_runs_nothing_has_no_pulse() {
+        let idle = Runtime::new(0);
+        assert!(!has_pulse(&idle, Duration::from_millis(50)).await);
     }
 }

@@ -1,4 +1,4 @@
-//! Unix sockets by their files: only a socket is ever replaced or removed.
+//! Files of Unix sockets. Only sockets are ever replaced or removed.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// The file of a socket that this daemon has opened.
+/// The file of a socket that this process has opened.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -16,10 +16,10 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Listens at a path. A socket that is left there, where nothing answers, is replaced.
+    /// Listens at a path. A left-over socket that nothing listens at is replaced.
     ///
     /// # Errors
-    /// Those of the system; `AddrInUse` where something else is there, with a word on what that is.
+    /// Those of the system; `AddrInUse` with a description if the path is in use.
     pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, Self)> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -37,7 +37,8 @@ impl SocketFile {
         Ok(Self { path: path.to_owned(), id: (found.dev(), found.ino()) })
     }
 
-    /// Removes it, unless another one is there by now. The next daemon replaces one that stays.
+    /// Removes the file, unless another socket has replaced it. The next daemon replaces a file
+    /// that stays.
     pub(crate) fn remove(self) -> io::Result<()> {
         match Self::of(&self.path) {
             Ok(found) if found.id == self.id => std::fs::remove_file(self.path),
@@ -46,14 +47,14 @@ impl SocketFile {
     }
 }
 
-/// An error unless a socket is there that nothing listens at.
+/// Checks that the path is a socket that nothing listens at.
 fn replaceable(path: &Path) -> io::Result<()> {
     let in_use = |why| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
-        return in_use("something that is no socket lies there; remove it or choose another path");
+        return in_use("the path is not a socket; remove the file or choose another path");
     }
     match UnixStream::connect(path) {
-        Ok(_) => in_use("another process answers there; stop it or choose another path"),
+        Ok(_) => in_use("another process listens there; stop it or choose another path"),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,7 +1,7 @@
 //! The sockets behind the runtime's ports, served by tokio. No app code runs here.
 //!
-//! One task per listener and one per connection. Each moves bytes between its socket and the port's buffers, and ends
-//! when the port is closed; then the socket is dropped.
+//! Each listener and each connection has a task. The task moves bytes between the socket and the
+//! buffers of the port. When the port is closed, the task ends and drops the socket.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -22,39 +22,40 @@ use tokio::sync::watch;
 use crate::panics::lasting;
 use crate::socket_file::SocketFile;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 16 * 1024;
 
-/// How long what was written before a close may take to be sent.
+/// How long a closed connection may take to send its queued bytes.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long a listener rests when the system has no more sockets.
+/// How long a listener pauses when the system has no more sockets.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// tokio's sockets.
+/// Sockets of tokio.
 #[derive(Clone)]
 pub(crate) struct Tokio {
     handle: Handle,
-    /// How many connections are served.
+    /// The number of connections that are served.
     served: watch::Sender<usize>,
 }
 
 impl Tokio {
-    /// Serves sockets on the runtime that the caller runs on.
+    /// Serves sockets on the tokio runtime of the caller.
     pub(crate) fn current() -> Self {
         Self { handle: Handle::current(), served: watch::Sender::new(0) }
     }
 
-    /// Waits until all that was written is sent, once every port is closed; no longer than one may linger.
+    /// Waits until all queued bytes are sent, at most [`LINGER`]. Call this when every port is
+    /// closed.
     pub(crate) async fn all_sent(&self) {
         let mut served = self.served.subscribe();
         if tokio::time::timeout(LINGER, served.wait_for(|served| *served == 0)).await.is_err() {
-            tracing::warn!(name: "port.unsent", connections = *self.served.borrow(), "peers do not take what was written");
+            tracing::warn!(name: "port.unsent", connections = *self.served.borrow(), "peers did not read all written bytes");
         }
     }
 }
 
-/// A connection that is served: counted as long as this lives.
+/// A connection that is served, counted until this is dropped.
 struct Served(watch::Sender<usize>);
 
 impl Served {
@@ -85,7 +86,7 @@ impl Sockets for Tokio {
                 Ok(bound)
             }),
         };
-        bound.map_err(|error| told(&asked, &error))
+        bound.map_err(|error| port_error(&asked, &error))
     }
 
     fn connect(&self, connection: Arc<Connection>) {
@@ -97,7 +98,7 @@ impl Sockets for Tokio {
     }
 }
 
-/// An address as apps write it.
+/// An address in the notation of apps.
 enum Address {
     Unix(PathBuf),
     Network(String),
@@ -112,8 +113,8 @@ impl Address {
     }
 }
 
-/// Says what went wrong, naming the address.
-fn told(address: &str, error: &io::Error) -> PortError {
+/// Makes the error of a port, with the address.
+fn port_error(address: &str, error: &io::Error) -> PortError {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => Reason::AddressInUse,
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => {
@@ -130,13 +131,13 @@ fn told(address: &str, error: &io::Error) -> PortError {
 
 fn listen_tcp(asked: &str, backlog: u32) -> io::Result<tokio::net::TcpListener> {
     let address: SocketAddr = asked.parse().map_err(|_| {
-        // A name would have to be looked up, and that can take seconds of a pool thread.
+        // Looking up a name could block a pool thread for seconds.
         let why =
-            "not an address to listen at; write it like 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock";
+            "not an address to listen at; use a form like 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock";
         io::Error::new(io::ErrorKind::InvalidInput, why)
     })?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Without it, a restart of the daemon would find its own old connections in the way.
+    // Otherwise old connections of the daemon could keep a restarted daemon from binding.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
@@ -156,7 +157,7 @@ async fn connect(connection: &Connection) {
         },
     };
     if let Some(error) = failed {
-        connection.failed(told(target, &error));
+        connection.failed(port_error(target, &error));
     }
 }
 
@@ -185,11 +186,11 @@ async fn serve_unix(
     lasting("port.listener", || accept_while_open(&listener, || unix.accept(), take)).await;
     drop(unix);
     if let Err(error) = file.remove() {
-        tracing::debug!(name: "port.unlink", address = listener.asked(), %error, "the socket's file stays");
+        tracing::debug!(name: "port.unlink", address = listener.asked(), %error, "cannot remove the socket file");
     }
 }
 
-/// Accepts as many as are wanted, until the listener is closed.
+/// Accepts as many connections as the listener wants, until it is closed.
 async fn accept_while_open<T, F>(listener: &Listener, accept: impl Fn() -> F, take: impl Fn(T))
 where
     F: Future<Output = io::Result<T>>,
@@ -200,7 +201,7 @@ where
             accepted = accept() => match accepted {
                 Ok(accepted) => take(accepted),
                 Err(error) => {
-                    tracing::warn!(name: "port.accept", address = listener.asked(), %error, "no client was accepted");
+                    tracing::warn!(name: "port.accept", address = listener.asked(), %error, "cannot accept a connection");
                     tokio::time::sleep(EXHAUSTED).await;
                 }
             },
@@ -208,7 +209,7 @@ where
     }
 }
 
-/// Runs an attempt; `None` when the port is closed before.
+/// Runs an attempt to connect; `None` if the port is closed first.
 async fn given_up<T>(connection: &Connection, attempt: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         () = poll_fn(|context| connection.poll_closing(context)) => None,
@@ -231,7 +232,7 @@ async fn open_unix(stream: UnixStream, connection: &Connection) {
 
 fn set_up(stream: &TcpStream, nodelay: bool) {
     if let Err(error) = stream.set_nodelay(nodelay) {
-        tracing::debug!(name: "port.nodelay", %error, "the connection is slower than it could be");
+        tracing::debug!(name: "port.nodelay", %error, "cannot set TCP_NODELAY");
     }
 }
 
@@ -239,7 +240,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, connection: Arc<Connection>,
     connection.drive(pump(stream, &connection)).await;
 }
 
-/// Moves bytes in both directions until the port is closed and all is written.
+/// Moves bytes in both directions until the port is closed and all bytes are sent.
 async fn pump(stream: impl AsyncRead + AsyncWrite, connection: &Connection) {
     let (reader, writer) = split(stream);
     let mut reading = pin!(read(reader, connection));
@@ -258,18 +259,19 @@ async fn pump(stream: impl AsyncRead + AsyncWrite, connection: &Connection) {
     }
 }
 
-/// Reads as much as there is room for, until the peer sends no more.
+/// Reads as long as the port has room, until the peer sends no more.
 async fn read<S: AsyncRead>(mut reader: ReadHalf<S>, connection: &Connection) {
     while let Some(room) = poll_fn(|context| connection.poll_room(context)).await {
         match read_some(&mut reader, room, connection).await {
             Ok(0) => return connection.ended(),
             Ok(_) => {}
-            Err(error) => return connection.failed(told(&peer(connection), &error)),
+            Err(error) => return connection.failed(port_error(&peer(connection), &error)),
         }
     }
 }
 
-/// Reads once. The bytes stand on the stack, never in the task: a connection that is idle keeps no buffer.
+/// Reads once. The buffer is on the stack instead of in the task, so an idle connection has no
+/// buffer.
 async fn read_some<S: AsyncRead>(
     reader: &mut ReadHalf<S>,
     room: usize,
@@ -288,15 +290,15 @@ async fn read_some<S: AsyncRead>(
     .await
 }
 
-/// Writes what there is, until the port is closed; then tells the peer that no more comes.
+/// Writes queued bytes until the port is closed, then shuts down the sending side.
 async fn write<S: AsyncWrite>(mut writer: WriteHalf<S>, connection: &Connection) {
     while let Some(bytes) = poll_fn(|context| connection.poll_output(context)).await {
         if let Err(error) = writer.write_all(&bytes).await {
-            return connection.failed(told(&peer(connection), &error));
+            return connection.failed(port_error(&peer(connection), &error));
         }
         connection.written();
     }
-    // A peer that is gone already needs not be told.
+    // Fails if the peer is gone.
     let _ = writer.shutdown().await;
 }
 

@@ -1,4 +1,4 @@
-//! What an operator should look after: from all parts of the daemon that know something.
+//! Collects the alarms of all parts of the daemon.
 
 use reld_loader::Resident;
 
@@ -6,7 +6,7 @@ use super::api::Api;
 use super::look::code::{late, residents};
 use crate::alarms::Alarm;
 
-/// Returns the alarms that stand.
+/// Returns the active alarms.
 pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
     let board = api.operator.board();
     let found = [
@@ -24,8 +24,8 @@ pub(super) fn alarms(api: &Api) -> Vec<Alarm> {
     found.into_iter().flatten().chain(damaged).chain(late).chain(api.alarms.list()).collect()
 }
 
-const CLOCK: &str = "the system's clock shows a year before 1970 or after 9999, so the times in the log and the history \
-                     are wrong; set the clock";
+const CLOCK: &str = "the system clock is before 1970 or after 9999, so the times in the log and the history are wrong; set \
+                     the clock";
 
 fn gave_way_text(gave_way: &reld_handler::GaveWay) -> String {
     let reld_handler::GaveWay { release, to, failed } = gave_way;
@@ -39,15 +39,15 @@ fn late_alarm(Resident { app, version, reason, stuck, .. }: Resident) -> Alarm {
     Alarm::new(format!("{app} {version}"), format!("app {app} {version}: {reason}{inside}"))
 }
 
-/// Warns of more purged libraries than may stay mapped.
+/// Returns an alarm if more purged libraries stay mapped than allowed.
 fn residents_text(api: &Api) -> Option<String> {
     let residents = residents(api);
     let bytes: u64 = residents.iter().map(|resident| resident.bytes).sum();
     let (count, max) = (residents.len(), api.residents_max);
     (count > max).then(|| {
         format!(
-            "{count} purged libraries stay mapped, {} KiB in all and more than the {max} of --residents: `relctl code` \
-             says why each does; a restart of the daemon ends it",
+            "{count} purged libraries stay mapped ({} KiB), more than the {max} of --residents; `relctl code` shows \
+             the reasons, and a restart of the daemon unmaps them",
             bytes / 1024
         )
     })

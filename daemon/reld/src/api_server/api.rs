@@ -1,4 +1,4 @@
-//! What the answers are made from.
+//! The parts of the daemon that the handlers work on.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use crate::node::Shared;
 use crate::operator::{Entry, Operator};
 use crate::places;
 
-/// What the answers are made from.
+/// The parts of the daemon that the handlers work on.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) runtime: Runtime,
     pub(crate) operator: Operator,
     pub(crate) loader: Arc<Loader>,
-    /// How many purged libraries may stay mapped without a warning.
+    /// How many purged libraries may stay mapped without an alarm.
     pub(crate) residents_max: usize,
     pub(crate) shared: Arc<Mutex<Shared>>,
     pub(crate) platform: Platform,
@@ -34,7 +34,7 @@ pub(crate) struct Api {
     pub(crate) root: Root,
     pub(crate) health: Health,
     pub(crate) socket: PathBuf,
-    /// Who asks.
+    /// The client of the request.
     pub(crate) peer: Peer,
     pub(crate) started: Instant,
     pub(crate) alarms: Alarms,
@@ -42,12 +42,12 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Returns an order of this client that wants its turn.
+    /// Makes an order of this client, to be queued.
     pub(super) fn entry(&self, what: impl Into<String>, waits: bool) -> Entry {
         Entry::new(what, self.peer.uid, waits)
     }
 
-    /// Runs something that waits on a thread that may.
+    /// Runs blocking work on a thread for such work.
     pub(super) async fn wait<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Runtime) -> Result<R, ErrorReport> + Send + 'static,
@@ -56,15 +56,16 @@ impl Api {
         tokio::task::spawn_blocking(move || contained(|| work(&runtime)).map_err(bug)?).await.map_err(bug)?
     }
 
-    /// Finds a process by pid, by registered name, or by its place in the tree of an app.
+    /// Finds a process by pid, by registered name, or by its path in the tree of an app.
     pub(super) fn find(&self, process: &str) -> Result<Pid, ErrorReport> {
-        // A shell takes the brackets of a pid for its own.
+        // The brackets of a pid are special to a shell, so they are optional.
         let bare = || parse_pid(&format!("<{process}>")).ok();
         let pid = parse_pid(process).ok().or_else(bare).or_else(|| self.runtime.whereis(process));
         self.alive(process, pid.map_or_else(|| places::at(&self.runtime, process), Ok))
     }
 
-    /// Finds a supervisor likewise. Of a server and an app of one name, the root of the app is meant.
+    /// Finds a supervisor likewise. If a server and an app have the same name, the root of the app
+    /// is returned.
     pub(super) fn find_supervisor(&self, supervisor: &str) -> Result<Pid, ErrorReport> {
         places::supervisor(&self.runtime, supervisor).or_else(|_| self.find(supervisor))
     }
@@ -81,5 +82,5 @@ impl Api {
 
 pub(super) fn bug(panicked: impl Display) -> ErrorReport {
     ErrorReport::new("bug", panicked.to_string(), ExitCode::Bug)
-        .with_hint("`relctl status` and the log name the place")
+        .with_hint("`relctl status` and the log show the place")
 }

@@ -1,16 +1,17 @@
-//! Connections to the control socket: whom it serves, how many at a time, and for how long.
+//! Connections to the control socket, with limits on their number and on idle time.
 //!
-//! Everybody in the socket's group may connect, so nobody in it may take the place of the others:
+//! Every user in the group of the socket may connect, so no user may occupy all connections:
 //!
-//! | who | connections at a time |
+//! | user | connections at a time |
 //! |---|---|
 //! | root, the daemon's own user | [`OWNER`] each |
 //! | any other user | [`READER`] |
 //! | all other users together | [`READERS`] |
 //!
-//! One more has its first request answered with an error and is closed; where [`REFUSED`] of them
-//! wait to ask already, it is closed at once. So is a connection that brings no whole head of a
-//! request for [`IDLE`], or no more of its body for [`BODY`].
+//! The daemon answers the first request of an excess connection with an error and closes the
+//! connection. If [`REFUSED`] excess connections are open already, it closes a further one at once.
+//! It also closes a connection that sends no complete request head for [`IDLE`], or no more of a
+//! body for [`BODY`].
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -37,33 +38,33 @@ use tower_http::timeout::TimeoutBody;
 use super::peer::Peer;
 use super::routing::refuse;
 
-/// How long a connection may take to bring the head of its first, or next, request.
+/// How long a connection may take to send the head of its first or next request.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// How long the body of a request may make no progress.
 const BODY: Duration = Duration::from_secs(30);
 
-/// How long the rest of a body is read that the answer did not wait for. A client that sends all
-/// before it reads would else find its connection broken, and no answer.
+/// How long the daemon reads the rest of a body after it has answered. Otherwise a client that
+/// sends everything before it reads would find a broken connection and no answer.
 const REST: Duration = Duration::from_secs(5);
 
-/// How long the listener rests when the system has no more descriptors.
+/// How long the listener pauses when the system has no more descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// How often the log names a user who is refused.
+/// How often the log names a refused user.
 const WARN: Duration = Duration::from_secs(60);
 
 const OWNER: usize = 256;
 const READER: usize = 32;
 const READERS: usize = 128;
 
-/// How many connections at a time may ask and learn that they are one too many.
+/// How many excess connections at a time get an error as their answer.
 const REFUSED: usize = 32;
 
-/// How long one of them may take to ask.
+/// How long an excess connection may take to send its request.
 const REFUSED_IDLE: Duration = Duration::from_secs(5);
 
-/// Accepts connections for ever and has the routes answer their requests.
+/// Accepts connections forever and serves the routes on them.
 pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
     let seats = Arc::new(Seats::new(nix::unistd::geteuid().as_raw()));
     let refused = Arc::new(Semaphore::new(REFUSED));
@@ -79,7 +80,7 @@ pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
                 }
             }
             Err(error) => {
-                tracing::warn!(name: "api.accept", %error, "a connection was not accepted");
+                tracing::warn!(name: "api.accept", %error, "cannot accept a connection");
                 tokio::time::sleep(EXHAUSTED).await;
             }
         }
@@ -89,7 +90,7 @@ pub(super) async fn accept(listener: UnixListener, routes: Router) -> ! {
 /// How long a connection is served.
 #[derive(Clone, Copy)]
 enum Term {
-    /// As long as it asks.
+    /// As long as it sends requests.
     Open,
     /// Until its first request is answered.
     OneRequest,
@@ -119,11 +120,11 @@ async fn serve(stream: UnixStream, term: Term, routes: Router, peer: Peer, _seat
             answer
         }
     });
-    // A connection that breaks or takes too long is none of the node's business.
+    // A broken or slow connection is no error of the node.
     let _ = term.http().serve_connection(TokioIo::new(stream), answer).await;
 }
 
-/// Returns a request as the routes take it, and what its handler will leave of its body.
+/// Returns a request in the form of the routes, and a handle to the unread rest of its body.
 fn received(request: hyper::Request<Incoming>, peer: Peer) -> (hyper::Request<Body>, Rest) {
     let (mut head, body) = request.into_parts();
     head.extensions.insert(ConnectInfo(peer));
@@ -135,7 +136,7 @@ fn received(request: hyper::Request<Incoming>, peer: Peer) -> (hyper::Request<Bo
 
 type Bounded = Pin<Box<TimeoutBody<Incoming>>>;
 
-/// A body that passes on what its reader did not read.
+/// A body that passes on its unread rest when it is dropped.
 struct Leaving {
     body: Option<Bounded>,
     leave: Option<oneshot::Sender<Bounded>>,
@@ -145,7 +146,7 @@ struct Leaving {
 struct Rest(oneshot::Receiver<Bounded>);
 
 impl Rest {
-    /// Reads it to its end.
+    /// Reads the rest to its end.
     async fn read(self) {
         if let Ok(mut body) = self.0.await {
             while let Some(Ok(_)) = body.frame().await {}
@@ -179,7 +180,7 @@ impl HttpBody for Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         if let (Some(body), Some(leave)) = (self.body.take(), self.leave.take()) {
-            // The connection is gone where nobody reads it.
+            // Fails if the connection is gone.
             let _ = leave.send(body);
         }
     }
@@ -188,7 +189,7 @@ impl Drop for Leaving {
 fn too_many(peer: Peer) -> ErrorReport {
     let message = format!("cannot serve {peer}: too many connections are open");
     ErrorReport::refused("too_many_connections", message)
-        .with_hint("close some; `ss -xp` on the node shows who holds them")
+        .with_hint("close some; `ss -xp` on the node shows the processes that hold them")
 }
 
 /// The connections that are open, by user.
@@ -213,7 +214,7 @@ impl Seats {
         uid == Some(self.own) || uid == Some(0)
     }
 
-    /// Says whether a user may open one more connection.
+    /// Returns whether a user may open one more connection.
     fn has_room(&self, taken: &Taken, uid: Option<u32>) -> bool {
         let held = taken.by.get(&uid).copied().unwrap_or(0);
         if self.is_owner(uid) {
@@ -225,7 +226,7 @@ impl Seats {
     }
 }
 
-/// A connection that is open: counted as long as this lives.
+/// An open connection, counted until this is dropped.
 struct Seat {
     seats: Arc<Seats>,
     uid: Option<u32>,
@@ -241,7 +242,7 @@ impl Seat {
         }
         if taken.warned.get(&uid).is_none_or(|warned| warned.elapsed() >= WARN) {
             taken.warned.insert(uid, Instant::now());
-            tracing::warn!(name: "api.full", user = %peer, "too many connections to the control socket: one more is refused");
+            tracing::warn!(name: "api.full", user = %peer, "too many connections to the control socket; refused one");
         }
         None
     }
@@ -272,11 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn a_user_fills_the_own_seats_and_all_readers_together_leave_those_of_the_owner_and_root() {
+    fn readers_are_limited_one_by_one_and_together_and_never_take_the_seats_of_the_owner_and_root() {
         let seats = Arc::new(Seats::new(990));
         let mut held: Vec<_> = (0..READER).filter_map(|_| seat(&seats, 1000)).collect();
         assert_eq!((held.len(), seat(&seats, 1000).is_none()), (READER, true));
-        // Then everybody else.
+        // Then all other users.
         held.extend(
             (1001..1100).flat_map(|uid| (0..READER).filter_map(|_| seat(&seats, uid)).collect::<Vec<_>>()),
         );
@@ -286,7 +287,7 @@ mod tests {
             assert_eq!(own.len(), OWNER);
         }
         held.pop();
-        assert!(seat(&seats, 1100).is_some(), "a connection that is closed makes room");
+        assert!(seat(&seats, 1100).is_some(), "a closed connection makes room");
     }
 
     fn listening(routes: Router) -> (tempfile::TempDir, Client) {
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_refusal_reaches_a_client_that_still_sends_each_time() {
+    async fn a_refusal_always_reaches_a_client_that_is_still_sending() {
         let refused = |mut body: Body| async move {
             for _ in 0..10 {
                 body.frame().await;
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_connection_too_many_learns_so_when_it_asks_and_one_that_does_not_ask_is_closed() {
+    async fn an_excess_connection_gets_an_error_and_one_that_sends_nothing_is_closed() {
         let (_folder, client) = listening(Router::new().route("/status", get(|| async { "found" })));
         let connect = || UnixStream::connect(client.socket());
         let mut held = Vec::new();
@@ -324,14 +325,14 @@ mod tests {
         }
         for answer in [true, false] {
             let mut late = connect().await.unwrap();
-            // As a client does that is slower than the daemon.
+            // Like a client that is slower than the daemon.
             tokio::time::sleep(REFUSED_IDLE / 2).await;
             let asked = late.write_all(b"GET /status HTTP/1.1\r\nHost: reld\r\n\r\n").await;
             let mut answered = String::new();
             let _ = late.read_to_string(&mut answered).await;
             assert_eq!(answered.contains("too_many_connections"), answer, "{answered}, {asked:?}");
             assert_eq!(answered.contains("connection: close"), answer, "{answered}");
-            // It leaves its place to the next, which is one too many of those as well.
+            // It makes room for the next excess connection.
             held.push(connect().await.unwrap());
         }
         let mut closed = held.split_off(OWNER);
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_asks_nothing_is_closed() {
+    async fn a_connection_without_a_request_is_closed() {
         let (_folder, client) = listening(Router::new().route("/status", get(|| async { "found" })));
         let mut idle = UnixStream::connect(client.socket()).await.unwrap();
         let mut asks = UnixStream::connect(client.socket()).await.unwrap();
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_is_given_up() {
+    async fn a_request_with_an_incomplete_body_times_out() {
         let read = |body: Bytes| async move { format!("{} bytes", body.len()) };
         let (_folder, client) = listening(Router::new().route("/call", post(read)));
         let mut stream = UnixStream::connect(client.socket()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The files of releases: compared with their manifests, and removed when the releases are old.
+//! The files of releases: verification against the manifests, and removal of old releases.
 
 use axum::Router;
 use reld_api::ErrorReport;
@@ -14,7 +14,8 @@ use super::release::{app_names, unexpected};
 use super::routing::on;
 use crate::report::{error, store_error};
 
-/// One verification runs at a time: whoever may look could keep the disk busy otherwise.
+/// Only one verification runs at a time. Otherwise clients that may only read could overload the
+/// disk.
 static VERIFYING: Mutex<()> = Mutex::const_new(());
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -24,8 +25,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on(router, |api: Api, request: q::Prune| async move { prune(api, request).await })
 }
 
-/// Looks at the files beside whatever is carried out. What seems damaged is looked at once more: an order may have
-/// repaired or removed it meanwhile.
+/// Verifies files while orders are carried out. A damaged release is verified once more, because an
+/// order may have repaired or removed it meanwhile.
 async fn verify(api: Api, request: q::Verify) -> Result<r::Verified, ErrorReport> {
     let only = request.version.as_deref().map(version).transpose()?;
     let known = api.operator.board().releases;
@@ -41,7 +42,7 @@ async fn verify(api: Api, request: q::Verify) -> Result<r::Verified, ErrorReport
     let releases = api
         .wait(move |_| {
             let _turn = turn;
-            let looked = asked.into_iter().filter_map(|known| look_twice(&looking, known).transpose());
+            let looked = asked.into_iter().filter_map(|known| verify_twice(&looking, known).transpose());
             looked.collect::<Result<Vec<_>, _>>()
         })
         .await?;
@@ -50,8 +51,8 @@ async fn verify(api: Api, request: q::Verify) -> Result<r::Verified, ErrorReport
     Ok(r::Verified { releases, beside })
 }
 
-/// Returns how a release is; `None` where it was removed meanwhile.
-fn look_twice(api: &Api, known: KnownRelease) -> Result<Option<r::VerifiedRelease>, ErrorReport> {
+/// Returns the state of a release; `None` if it was removed meanwhile.
+fn verify_twice(api: &Api, known: KnownRelease) -> Result<Option<r::VerifiedRelease>, ErrorReport> {
     let look = || survey(&api.root, &known).map_err(|fault| store_error(&fault));
     let first = look();
     let found = match first {

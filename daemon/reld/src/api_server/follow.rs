@@ -1,4 +1,4 @@
-//! What is under way, and what was: abort, attach, history.
+//! Current and past upgrades: abort, attach, history.
 
 use std::sync::Arc;
 
@@ -26,31 +26,32 @@ fn history(api: &Api, request: &q::History) -> Result<r::HistoryList, ErrorRepor
     let Some(number) = request.number else { return Ok(r::HistoryList { entries: records.list() }) };
     let none = || {
         ErrorReport::refused("no_such_entry", format!("the history has no entry {number}"))
-            .with_hint("`relctl history` lists them; the last hundred are kept")
+            .with_hint("`relctl history` lists the entries; the last hundred are kept")
     };
     Ok(r::HistoryList { entries: vec![records.read(number).ok_or_else(none)?] })
 }
 
-/// Waits until the upgrade under way has ended, which it may do well before it is aborted.
+/// Aborts the upgrade under way and waits until it has ended. It may end by itself before the
+/// abort.
 ///
-/// | how it ended | answer |
+/// | end of the upgrade | answer |
 /// |---|---|
-/// | rolled back, or taken back: by this abort or an earlier one | that |
-/// | it failed otherwise | its failure |
-/// | it was refused before it began to change anything | that nothing was done |
-/// | installed | that it had ended before |
+/// | rolled back or taken back, by this abort or an earlier one | its history entry |
+/// | failed for another reason | its failure |
+/// | refused before it changed anything | `too_late`: nothing was done |
+/// | installed | `too_late`: it had ended before |
 async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
     let mut board = api.operator.follow();
     let Board { under_way: kind, ended, last: before, .. } = api.operator.board();
     match kind {
         None => return Err(ErrorReport::refused("nothing_under_way", "there is nothing to abort")),
         Some(r::HistoryKind::Boot) => {
-            let message = "a boot is not aborted: there is no release to go back to";
+            let message = "cannot abort a boot: there is no release to go back to";
             return Err(ErrorReport::refused("boots", message).with_hint("stop the daemon instead"));
         }
         Some(_) => api.operator.abort(),
     }
-    let gone = |_| ErrorReport::refused("stopping", "the node is about to stop");
+    let gone = |_| ErrorReport::refused("stopping", "the node is stopping");
     let last = board.wait_for(|board| board.ended > ended).await.map_err(gone)?.last.clone();
     let ours = last.filter(|entry| !before.is_some_and(|before| Arc::ptr_eq(&before, entry)));
     let Some(entry) = ours.as_deref().cloned() else {
@@ -70,35 +71,35 @@ async fn abort(api: Api) -> Result<r::HistoryEntry, ErrorReport> {
     }
 }
 
-/// Follows the upgrade under way: its steps, then how it ended.
+/// Streams the upgrade under way: its steps, then its result.
 async fn attach(api: Api) -> Result<Body, ErrorReport> {
-    let (tell, lines) = mpsc::unbounded_channel();
-    tokio::spawn(follow(api.operator.follow(), tell));
+    let (events, lines) = mpsc::unbounded_channel();
+    tokio::spawn(follow(api.operator.follow(), events));
     Ok(Body::from_stream(UnboundedReceiverStream::new(lines).map(line)))
 }
 
-async fn follow(mut board: watch::Receiver<Board>, tell: mpsc::UnboundedSender<r::Attached>) {
+async fn follow(mut board: watch::Receiver<Board>, events: mpsc::UnboundedSender<r::Attached>) {
     let begin = board.borrow_and_update().clone();
     let last = |board: &Board| board.last.as_deref().cloned().map(Box::new);
     if begin.under_way.is_none() {
-        // Who hangs up sees nothing more; so below.
-        let _ = tell.send(r::Attached::Idle { last: last(&begin) });
+        // Here and below: sending fails if the client has hung up.
+        let _ = events.send(r::Attached::Idle { last: last(&begin) });
         return;
     }
     let mut shown = None;
     loop {
         let now = board.borrow_and_update().clone();
         if let Some(entry) = last(&now).filter(|_| now.ended != begin.ended) {
-            let _ = tell.send(r::Attached::Ended(entry));
+            let _ = events.send(r::Attached::Ended(entry));
             return;
         }
         if now.progress != shown {
             shown.clone_from(&now.progress);
-            now.progress.into_iter().for_each(|progress| drop(tell.send(r::Attached::Step(progress))));
+            now.progress.into_iter().for_each(|progress| drop(events.send(r::Attached::Step(progress))));
         }
         tokio::select! {
             changed = board.changed() => if changed.is_err() { return },
-            () = tell.closed() => return,
+            () = events.closed() => return,
         }
     }
 }

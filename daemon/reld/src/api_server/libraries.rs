@@ -1,7 +1,8 @@
-//! What each mapped library has of the node, counted from the daemon's tables when somebody asks: nothing is counted while
-//! messages are handled but what a library allocates, and that in the library itself.
+//! The resources of each mapped library, counted from the daemon's tables on request. While
+//! messages are handled, only allocations are counted, inside the library itself.
 //!
-//! No waker is among it: libraries leave none with the node, which wakes processes and never futures.
+//! Wakers are not counted: the node wakes processes, never futures, so it holds no wakers of
+//! libraries.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +11,10 @@ use reld_runtime::{Census, Place, Version};
 
 use super::api::Api;
 
-/// A library by its app and version.
+/// The app and the version of a library.
 type Key = (String, String);
 
-/// What processes of a library have.
+/// The resources of the processes of a library.
 #[derive(Debug, Default)]
 struct Share {
     processes: u64,
@@ -24,8 +25,9 @@ struct Share {
     exits: BTreeMap<String, u64>,
 }
 
-/// Returns a row for each library in the address space, oldest first. Where a version is there twice, since it left and came
-/// back, what processes have is said of the one that is wanted.
+/// Returns a row for each library in the address space, oldest first. A version can be mapped
+/// twice, if it was purged and loaded again; the resources of processes are then in the row of the
+/// new one.
 pub(super) fn libraries(api: &Api, census: &Census) -> Vec<r::Library> {
     let mut shares = shares(api, census);
     let mut mapped = api.loader.residents();
@@ -70,7 +72,7 @@ fn shares(api: &Api, census: &Census) -> HashMap<Key, Share> {
             shares.entry(key).or_default().blocking += 1;
         }
     }
-    // What is staged is no library of the node yet, or is there in another place as well.
+    // Staged code is not in use yet, or also has another place.
     for version in code.iter().filter(|version| version.place != Place::Staged) {
         let share = shares.entry((version.app.clone(), version.version.clone())).or_default();
         for (kind, number) in &version.exits {

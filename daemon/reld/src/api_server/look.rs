@@ -1,4 +1,4 @@
-//! Look verbs: read from the daemon's own tables.
+//! Look verbs: they only read, from the daemon's own tables.
 
 pub(super) mod code;
 mod processes;
@@ -24,10 +24,10 @@ use super::api::Api;
 use super::routing::on;
 use crate::operator::Waiting;
 
-/// How many processes are named that an upgrade waits for.
+/// How many of the processes that an upgrade waits for are named.
 const AWAITED_MAX: usize = 8;
 
-/// App code that computes for so long without a break is told in the node's status.
+/// App code that runs for so long without returning is shown in the node's status.
 const STUCK: Duration = Duration::from_secs(1);
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -55,7 +55,7 @@ fn status(api: &Api) -> r::NodeStatus {
     let release = runs.map(|known| r::RunningRelease {
         name: known.name.to_string(),
         version: known.version.to_string(),
-        // Right after the switch the table has it as it was before.
+        // Right after the switch the table still has the old status.
         status: match super::release::status(known.status) {
             r::ReleaseStatus::Permanent => r::ReleaseStatus::Permanent,
             _ => r::ReleaseStatus::Current,
@@ -84,7 +84,7 @@ fn status(api: &Api) -> r::NodeStatus {
     }
 }
 
-/// Returns the processes that an upgrade under way waits for, for people.
+/// Describes the processes that an upgrade under way waits for.
 fn awaited(api: &Api) -> Vec<String> {
     let named = |info: ProcessInfo| match info.names.first() {
         Some(name) => format!("{name} {}", info.pid),

@@ -1,7 +1,7 @@
-//! `GET /metrics`: figures for operators, as Prometheus reads them (text format 0.0.4).
+//! `GET /metrics`: figures for operators in the Prometheus text format 0.0.4.
 //!
-//! Read from the daemon's own tables; no process is asked. Counters begin at zero with the daemon; only those of upgrades
-//! come from the history on disk.
+//! The figures come from the daemon's own tables; no process is called. Counters start at zero with
+//! the daemon, except those of upgrades, which come from the history on disk.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -23,7 +23,7 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     router.route("/metrics", get(|axum::extract::State(api): axum::extract::State<Api>| answer(api)))
 }
 
-/// The socket's permissions say who may look, as for every other look.
+/// Every client of the socket may read metrics, like all other data.
 async fn answer(api: Api) -> axum::response::Response {
     match api.clone().wait(move |_| Ok(metrics(&api))).await {
         Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
@@ -45,23 +45,23 @@ fn metrics(api: &Api) -> String {
 fn node(api: &Api, page: &mut Page) {
     let version = env!("CARGO_PKG_VERSION");
     page.family("reld_info", Kind::Gauge, "The daemon's version.").labelled(&[("version", version)], 1);
-    page.gauge("reld_uptime_seconds", "Since the daemon started.", api.started.elapsed().as_secs_f64());
-    page.gauge("reld_alarms", "What `relctl status` warns of.", alarms(api).len());
-    page.gauge("reld_log_waiting_lines", "Lines of the log that wait to be written.", api.log.waiting());
-    page.counter("reld_log_lost_lines_total", "Lines of the log that were not written.", api.log.lost());
-    page.gauge("reld_timers", "Timers that are pending.", api.runtime.figures().timers);
-    page.gauge("reld_blocking", "Work on spare threads.", api.runtime.blocking().len());
+    page.gauge("reld_uptime_seconds", "Time since the daemon started.", api.started.elapsed().as_secs_f64());
+    page.gauge("reld_alarms", "Active alarms, as shown by `relctl status`.", alarms(api).len());
+    page.gauge("reld_log_waiting_lines", "Log lines that wait to be written.", api.log.waiting());
+    page.counter("reld_log_lost_lines_total", "Log lines that were dropped.", api.log.lost());
+    page.gauge("reld_timers", "Pending timers.", api.runtime.figures().timers);
+    page.gauge("reld_blocking", "Blocking work on spare threads.", api.runtime.blocking().len());
     let residents = api.loader.residents().iter().filter(|library| library.condemned.is_some()).count();
     page.gauge("reld_residents", "Libraries that stay mapped after their purge.", residents);
 }
 
 fn processes(api: &Api, census: &Census, page: &mut Page) {
     let figures = api.runtime.figures();
-    let mut family = page.family("reld_processes", Kind::Gauge, "Processes that live, by app.");
+    let mut family = page.family("reld_processes", Kind::Gauge, "Live processes, by app.");
     for (app, number) in &census.apps {
         family.labelled(&[("app", app)], number);
     }
-    page.gauge("reld_mailbox_messages", "Messages that wait in mailboxes.", census.queued);
+    page.gauge("reld_mailbox_messages", "Messages in mailboxes.", census.queued);
     page.gauge("reld_mailbox_longest", "Messages in the longest mailbox.", census.longest);
     page.counter(
         "reld_mailbox_high_total",
@@ -70,15 +70,15 @@ fn processes(api: &Api, census: &Census, page: &mut Page) {
     );
     page.counter(
         "reld_mailbox_full_total",
-        "Messages that were dropped, or calls refused, because a bounded mailbox was full.",
+        "Messages dropped, or calls refused, because a bounded mailbox was full.",
         figures.mailbox_full,
     );
-    page.counter("reld_messages_total", "Messages that were handled.", figures.messages);
-    page.counter("reld_restarts_total", "Children that supervisors restarted.", figures.restarts);
+    page.counter("reld_messages_total", "Messages handled.", figures.messages);
+    page.counter("reld_restarts_total", "Children restarted by supervisors.", figures.restarts);
     page.counter("reld_crashes_total", "Processes that ended abnormally.", figures.crashes);
     page.counter(
         "reld_callbacks_over_limit_total",
-        "Callbacks that computed so long that another thread had to help.",
+        "Callbacks that ran so long that their worker thread was replaced.",
         figures.over_limit,
     );
 }
@@ -95,19 +95,23 @@ fn libraries(api: &Api, census: &Census, page: &mut Page) {
         }
     };
     gauge("reld_library_mapped_bytes", "Address space of libraries.", |library| library.bytes);
-    gauge("reld_library_heap_bytes", "What libraries have allocated and not freed.", |library| {
+    gauge("reld_library_heap_bytes", "Bytes that libraries have allocated and not freed.", |library| {
         library.heap.map_or(0, |heap| heap.bytes)
     });
-    gauge("reld_library_heap_blocks", "The blocks of that.", |library| {
-        library.heap.map_or(0, |heap| heap.blocks)
-    });
-    gauge("reld_library_threads", "Threads that libraries started.", |library| library.threads);
+    gauge(
+        "reld_library_heap_blocks",
+        "Heap blocks that libraries have allocated and not freed.",
+        |library| library.heap.map_or(0, |heap| heap.blocks),
+    );
+    gauge("reld_library_threads", "Threads started by libraries.", |library| library.threads);
     gauge("reld_library_processes", "Processes, by library.", |library| library.processes);
-    gauge("reld_library_waiting", "Processes that wait inside a callback.", |library| library.waiting);
+    gauge("reld_library_waiting", "Processes that wait inside a callback, by library.", |library| {
+        library.waiting
+    });
     gauge("reld_library_ports", "Sockets, by library.", |library| library.ports);
     gauge("reld_library_timers", "Timers of apps, by library.", |library| library.timers);
-    gauge("reld_library_blocking", "Work on spare threads, by library.", |library| library.blocking);
-    let help = "Processes that ended while this version was there, by the kind of their reason.";
+    gauge("reld_library_blocking", "Blocking work on spare threads, by library.", |library| library.blocking);
+    let help = "Processes that ended while this version was loaded, by kind of reason.";
     let mut family = page.family("reld_library_exits_total", Kind::Counter, help);
     for ((app, version), libraries) in &by_version {
         for (kind, number) in libraries.iter().flat_map(|library| &library.exits) {
@@ -116,7 +120,7 @@ fn libraries(api: &Api, census: &Census, page: &mut Page) {
     }
     page.counter(
         "reld_libraries_left_bytes_total",
-        "What libraries had not freed when they left the address space.",
+        "Bytes that libraries had not freed when they were unmapped.",
         api.loader.left().bytes,
     );
 }
@@ -149,7 +153,7 @@ fn releases(history: &[HistoryEntry], page: &mut Page) {
     for entry in history.iter().filter(|entry| entry.outcome != Outcome::UnderWay) {
         *by_outcome.entry(entry.outcome.to_string()).or_default() += 1;
     }
-    let help = "What was done to releases, by outcome, as far as the history on disk goes back.";
+    let help = "Upgrades and other changes of releases in the history on disk, by outcome.";
     let mut family = page.family("reld_upgrades_total", Kind::Counter, help);
     for (outcome, number) in &by_outcome {
         family.labelled(&[("outcome", outcome)], number);
@@ -159,14 +163,18 @@ fn releases(history: &[HistoryEntry], page: &mut Page) {
         return;
     };
     let seconds = |us: u64| us as f64 / 1e6;
-    page.gauge("reld_last_upgrade_seconds", "How long the last one took.", seconds(report.took_us));
-    page.family("reld_last_upgrade_pause_seconds", Kind::Gauge, "How long processes stood still in it.")
-        .labelled(&[("quantile", "0.5")], seconds(report.pauses.p50_us))
-        .labelled(&[("quantile", "0.99")], seconds(report.pauses.p99_us))
-        .labelled(&[("quantile", "1")], seconds(report.pauses.max_us));
+    page.gauge("reld_last_upgrade_seconds", "Duration of the last upgrade.", seconds(report.took_us));
+    page.family(
+        "reld_last_upgrade_pause_seconds",
+        Kind::Gauge,
+        "How long processes were paused in the last upgrade.",
+    )
+    .labelled(&[("quantile", "0.5")], seconds(report.pauses.p50_us))
+    .labelled(&[("quantile", "0.99")], seconds(report.pauses.p99_us))
+    .labelled(&[("quantile", "1")], seconds(report.pauses.max_us));
     page.gauge(
         "reld_last_upgrade_held_processes",
-        "Processes that stood still in it.",
+        "Processes that were paused in the last upgrade.",
         report.pauses.processes,
     );
 }
@@ -177,11 +185,11 @@ enum Kind {
     Counter,
 }
 
-/// What is written so far.
+/// The page that is being written.
 #[derive(Default)]
 struct Page(String);
 
-/// A metric whose samples come now.
+/// A metric to which samples are added.
 struct Family<'a> {
     page: &'a mut Page,
     name: &'a str,
@@ -207,7 +215,7 @@ impl Page {
     }
 
     fn line(&mut self, text: impl Display) {
-        // A String takes all.
+        // Writing to a String cannot fail.
         let _ = writeln!(self.0, "{text}");
     }
 }
@@ -234,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_written_as_prometheus_reads_it() {
+    fn a_page_has_the_text_format_of_prometheus() {
         let mut page = Page::default();
         page.gauge("up_seconds", "How long.", 1.5);
         page.family("apps", Kind::Counter, "Apps.").labelled(&[("app", "a\"b\\c"), ("kind", "x")], 2_u64);

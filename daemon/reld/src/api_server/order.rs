@@ -1,4 +1,4 @@
-//! Requests that move the node, as orders to the handler.
+//! Translations of requests that change the node to orders for the handler.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use reld_handler::{
 
 use crate::probe::{Asked, probe};
 
-/// Where the daemon's own files are.
+/// The places of the daemon's own files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here<'a> {
     pub(super) socket: &'a Path,
@@ -22,7 +22,7 @@ pub(super) struct Here<'a> {
 /// Reads the version of a release.
 pub(super) fn version(text: &str) -> Result<Vsn, ErrorReport> {
     text.parse().map_err(|cause: <Vsn as std::str::FromStr>::Err| {
-        let message = format!("{text:?} is no version of a release");
+        let message = format!("{text:?} is not a release version");
         ErrorReport::new("bad_version", message, ExitCode::Usage).caused_by(cause.to_string())
     })
 }
@@ -40,11 +40,11 @@ pub(super) fn upgrade(request: q::Upgrade, here: Here<'_>) -> Result<(Order, His
             let end = end(request.end, request.settle, options, here)?;
             Ok((Order::Upgrade { to, options, end }, HistoryKind::Upgrade))
         }
-        q::Mode::Restart if request.settle != q::Settle::default() || request.end == q::End::Current => {
-            Err(bad("a restart boots the release for good: it is not watched, and it is committed"))
-        }
+        q::Mode::Restart if request.settle != q::Settle::default() || request.end == q::End::Current => Err(
+            bad("a restart commits the release at once: it cannot settle, and it cannot stay uncommitted"),
+        ),
         q::Mode::Restart if options.windows == Windows::Group => {
-            Err(bad("a restart has no windows: nothing is left running"))
+            Err(bad("a restart has no windows: no process keeps running"))
         }
         q::Mode::Restart => Ok((Order::Restart { to, options }, HistoryKind::Restart)),
     }
@@ -54,7 +54,7 @@ pub(super) fn downgrade(request: q::Downgrade, here: Here<'_>) -> Result<Order, 
     let to = request.version.as_deref().map(version).transpose()?;
     if request.wait && to.is_none() {
         return Err(bad(
-            "a downgrade that waits has to name its release: which one ran before is not known until its turn",
+            "a downgrade that waits needs a version: the previous release is not known until its turn",
         ));
     }
     let options = options(request.timeouts, request.policy, request.supersede);
@@ -68,7 +68,7 @@ fn bad(why: &str) -> ErrorReport {
 fn end(end: q::End, settle: q::Settle, options: InstallOptions, here: Here<'_>) -> Result<End, ErrorReport> {
     match end {
         q::End::Current if settle != q::Settle::default() => {
-            Err(bad("a release that stays current is not watched: nothing follows"))
+            Err(bad("a release that is not committed at the end does not settle"))
         }
         q::End::Current => Ok(End::Current),
         q::End::Commit => Ok(End::Commit(Settle {
@@ -83,7 +83,7 @@ fn probed(asked: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {
     let command = asked.command.clone();
     let asked = Asked::new(asked, here.scratch).map_err(|why| {
         ErrorReport::refused("probe", format!("cannot run the probe `{command}`: {why}")).with_hint(
-            "name a file without arguments, which `relctl` sends, or a program of the node's machine",
+            "give a file without arguments, which `relctl` sends, or a program on the node's machine",
         )
     })?;
     Ok(probe(asked, here.socket.to_owned()))
@@ -111,7 +111,7 @@ pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool)
             q::Crashes::Abort => CrashPolicy::TakeBack,
             q::Crashes::Ignore => CrashPolicy::Ignore,
         },
-        // The handler sees that by the order's end.
+        // The handler derives it from `End`.
         settles: false,
         one_way: policy.one_way,
     }

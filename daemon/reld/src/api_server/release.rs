@@ -1,4 +1,4 @@
-//! Release verbs: orders to the operator, and what it knows.
+//! Release verbs: orders to the operator, and the list of releases.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -19,7 +19,7 @@ use crate::history::Asked;
 use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
 
-/// How many chunks of an upload wait to be stored.
+/// How many chunks of an upload may wait to be stored.
 const CHUNKS_AHEAD: usize = 4;
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
@@ -34,8 +34,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on(router, |api: Api, _: q::Releases| async move { Ok(releases(&api)) })
 }
 
-/// Takes an uploaded tarball into the node's own folder. What is wrong with it is answered as soon
-/// as that shows, and the rest is not read.
+/// Stores an uploaded tarball in the node's own folder. A bad tarball is refused as soon as the
+/// fault is found; the rest is not read.
 pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, ErrorReport> {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
     let (folder, platform) = (api.uploads.clone(), api.platform.clone());
@@ -51,9 +51,9 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
     });
     tokio::pin!(stored);
     tokio::select! {
-        // Before all has come: refused.
+        // It ended before the upload was complete: refused.
         stored = &mut stored => stored,
-        // What breaks off is cut short as well, which is not the reason.
+        // An upload that breaks off also fails to unpack, but that is not the cause.
         sent = pass_on(body, sender) => {
             let stored = stored.await;
             sent.and(stored)
@@ -61,12 +61,12 @@ pub(super) async fn receive(api: &Api, body: Body) -> Result<NamedTempFile, Erro
     }
 }
 
-/// Passes on what comes, until the receiver wants no more.
+/// Passes chunks on until the receiver is dropped.
 async fn pass_on(body: Body, chunks: mpsc::Sender<Bytes>) -> Result<(), ErrorReport> {
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|fault| {
-            ErrorReport::refused("upload_failed", "the tarball was not received whole")
+            ErrorReport::refused("upload_failed", "the tarball was not received completely")
                 .caused_by(fault.to_string())
         })?;
         if chunks.send(chunk).await.is_err() {
@@ -126,7 +126,8 @@ async fn downgrade(api: Api, request: q::Downgrade) -> Result<r::Report, ErrorRe
     go(&api, order, entry, r::HistoryKind::Downgrade, detach).await
 }
 
-/// Reads an order on a thread that may wait: its probe is looked for.
+/// Translates an order on a thread for blocking work, because the program of its probe is looked
+/// up.
 async fn wait<T: Send + 'static>(
     api: &Api,
     read: impl FnOnce(Here<'_>) -> Result<T, ErrorReport> + Send + 'static,
@@ -135,7 +136,8 @@ async fn wait<T: Send + 'static>(
     api.wait(move |_| read(Here { socket: &socket, scratch: &scratch })).await
 }
 
-/// Has an order carried out that moves the node. One that is detached is answered when it has begun.
+/// Carries out an order that changes the node. A detached order is answered as soon as it has
+/// begun.
 pub(super) async fn go(
     api: &Api,
     order: Order,
@@ -152,7 +154,7 @@ pub(super) async fn go(
     } else {
         api.operator.carry_out(order, entry, asked).await?
     };
-    // What follows begins when the answer is made.
+    // Dropping `then` starts the restart that may follow.
     let Done { result, then: _then } = done;
     moved(&result.map_err(|e| error(&e))?)
 }
@@ -196,11 +198,11 @@ async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, Err
     }
 }
 
-/// An order that ended as orders of its kind do not.
+/// Reports an order with an end that orders of its kind cannot have.
 pub(super) fn unexpected(ended: &Ended) -> ErrorReport {
     ErrorReport::new(
         "bug",
-        format!("the order ended as {ended:?}; this is a bug of reld"),
+        format!("the order ended as {ended:?}; this is a bug in reld"),
         reld_api::ExitCode::Bug,
     )
 }

@@ -1,4 +1,4 @@
-//! What the daemon reports: events of the node, and the last lines of the log.
+//! Reports: the events of the node and the last lines of the log.
 
 use std::time::SystemTime;
 
@@ -32,7 +32,7 @@ fn events(
     (api.log.events().after(after.or(request.since)), part)
 }
 
-/// An entry of the log that does not fit its kind is one that the client misses.
+/// Converts a record to an event. A log entry that does not fit its kind counts as missed.
 fn event(found: Found) -> r::Event {
     let dropped = |Missed { last, count, restarted }| r::Event {
         id: last,

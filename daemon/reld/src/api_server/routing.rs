@@ -1,4 +1,4 @@
-//! Routes: decode the request, check who makes it, encode the answer.
+//! Routes: check the rights of the client, decode the request, encode the answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,7 +22,8 @@ use crate::ring::{Found, Reader};
 
 type Answer<R> = Result<<R as Request>::Response, ErrorReport>;
 
-/// What answers a route. Boxed, so that the way from the socket to it is compiled once and not once for each route.
+/// The handler of a route. It is boxed so that the code between the socket and the handler is
+/// compiled once instead of once per route.
 type Handler = Arc<dyn Fn(Api, Peer, HttpRequest) -> Answering + Send + Sync>;
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -36,7 +37,7 @@ fn add(router: Router<Api>, method: Method, path: &str, handler: Handler) -> Rou
     }
 }
 
-/// Adds the route of a request that fits into memory.
+/// Adds the route of a request with a body that is read into memory.
 pub(super) fn on<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -56,7 +57,7 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that brings a file.
+/// Adds the route of a request that uploads a file.
 pub(super) fn on_upload<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -77,7 +78,7 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that is answered by a stream.
+/// Adds the route of a request that is answered with a stream.
 pub(super) fn on_follow<R, F, Fut>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -97,8 +98,8 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Adds the route of a request that is answered by what a ring has, and by what comes. The answer is
-/// asked for with the number of the last part that the client had, if it comes back.
+/// Adds the route of a request that is answered with the records of a ring: the kept ones, then new
+/// ones. `answer` gets the number of the last part that a reconnecting client has received.
 pub(super) fn on_watch<R, F, P>(router: Router<Api>, answer: F) -> Router<Api>
 where
     R: Request,
@@ -122,7 +123,7 @@ where
     add(router, R::METHOD, R::PATH, Arc::new(handler))
 }
 
-/// Reads a request of somebody who may make it: its query and its body.
+/// Checks the rights of the client, and reads the query and the body of the request.
 async fn read(
     method: Method,
     path: &'static str,
@@ -135,13 +136,13 @@ async fn read(
         return Ok((query, Bytes::new()));
     }
     let body = Bytes::from_request(request, &()).await.map_err(|error| {
-        ErrorReport::new("bad_request", format!("{path} was not read"), ExitCode::Usage)
+        ErrorReport::new("bad_request", format!("cannot read the body of {path}"), ExitCode::Usage)
             .caused_by(error.to_string())
     })?;
     Ok((query, body))
 }
 
-/// One line of a stream.
+/// Encodes one line of a stream.
 pub(super) fn line(answer: impl Serialize) -> Result<Bytes, serde_json::Error> {
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');

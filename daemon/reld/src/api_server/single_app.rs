@@ -1,4 +1,4 @@
-//! One app by itself: loaded by hand, or moved to another version in the release that runs.
+//! Single apps: loads by hand, and upgrades of one app within the running release.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,8 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     on_upload(router, |api: Api, request: q::UpgradeApp, body| upgrade(api, request, body))
 }
 
-/// Takes the app out of an uploaded tarball, into a folder that goes with the returned value, or with the daemon's life.
+/// Unpacks the app of an uploaded tarball into a folder. The folder is removed when the returned
+/// value is dropped, at the latest by the next daemon.
 fn unpack(
     api: &Api,
     file: NamedTempFile,
@@ -37,18 +38,18 @@ fn unpack(
     let (platform, folder): (_, PathBuf) = (api.platform.clone(), api.uploads.clone());
     move || {
         let place = tempfile::tempdir_in(folder).and_then(|place| {
-            // Whatever umask an app has set.
+            // An app may have changed the umask.
             std::fs::set_permissions(place.path(), Permissions::from_mode(0o700)).map(|()| place)
         });
         let place = place.map_err(|fault| {
-            ErrorReport::refused("io", "the app can not be laid out").caused_by(fault.to_string())
+            ErrorReport::refused("io", "cannot unpack the app").caused_by(fault.to_string())
         })?;
         let app = SingleApp::unpack(file.path(), &platform, place.path()).map_err(|e| not_unpacked_by(&e))?;
         Ok((app, place))
     }
 }
 
-/// For development: the lack of a way back is no obstacle.
+/// Upgrades of single apps are for development, so a missing way back is no obstacle.
 fn terms() -> InstallOptions {
     InstallOptions { one_way: true, ..InstallOptions::default() }
 }
@@ -68,25 +69,25 @@ async fn upgrade(api: Api, request: q::UpgradeApp, body: Body) -> Result<r::Repo
     let file = receive(&api, body).await?;
     let unpack = unpack(&api, file);
     let (app, place) = api.wait(move |_| unpack()).await?;
-    // The app's own files are read for as long as it runs, whether its client is still there or not.
+    // The running app reads its own files, even after the client has left.
     let place = place.keep();
     let what = format!("upgrade of app {} to {}", app.library.app, app.library.vsn);
     let order = Order::App { app: Box::new(app), options: terms() };
     let moved = go(&api, order, api.entry(what, request.wait), r::HistoryKind::UpgradeApp, false).await;
     if let Err(ErrorReport { exit_code: ExitCode::Refused | ExitCode::RolledBack, .. }) = &moved {
-        // What stays goes with the daemon's life.
+        // The next daemon removes a folder that stays.
         let _ = std::fs::remove_dir_all(place);
     }
     moved
 }
 
-/// Compares who ran the library's modules before with who does now: those that it does not find again did not take the
-/// new code.
+/// Loads a library by hand. Processes that ran its modules before and are gone afterwards did not
+/// accept the new code.
 async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, ErrorReport> {
     let unpack = unpack(&api, receive(&api, body).await?);
     let before = api.runtime.processes();
     let work = move |handler: &mut Handler| {
-        // The folder goes when the private copy is made.
+        // The folder is not needed any more when the loader has made its private copy.
         let (SingleApp { library, .. }, _place) = unpack()?;
         let warnings = if request.force { Vec::new() } else { asked(handler, &library)? };
         handler.node_mut().load_by_hand(&library, Instant::now() + LOAD).map_err(|e| by_hand(&e))?;
@@ -100,7 +101,7 @@ async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, Error
         pid: info.pid.to_string(),
         name: info.names.first().cloned(),
         module: info.module.clone(),
-        reason: "its state was not accepted by the new code, or it ended by itself".to_owned(),
+        reason: "the new code did not accept its state, or it ended by itself".to_owned(),
     });
     Ok(r::Loaded {
         app: library.app.to_string(),
@@ -113,7 +114,8 @@ async fn load(api: Api, request: q::Load, body: Body) -> Result<r::Loaded, Error
     })
 }
 
-/// Asks the new code whether it takes what the processes have; returns what it would not take later on.
+/// Checks that the new code accepts the states and messages of the processes. Returns warnings
+/// about inputs that it would refuse later.
 fn asked(handler: &Handler, library: &Library) -> Result<Vec<String>, ErrorReport> {
     let Foresight { obstacles, warnings, .. } = handler.foresee_load(library);
     let what = format!("app {} {}", library.app, library.vsn);

@@ -1,7 +1,8 @@
-//! Answers that do not end: server-sent events, read from a ring as fast as the client takes them.
+//! Endless answers: server-sent events, read from a ring as fast as the client reads them.
 //!
-//! Nothing waits for a client. What it does not take stays in the ring, and is pushed out there by
-//! what comes: memory does not grow, and the client learns how much it has missed.
+//! The daemon never waits for a client. Records that a slow client has not read stay in the ring
+//! until newer ones displace them. So memory does not grow, and the client learns how many it has
+//! missed.
 
 use std::convert::Infallible;
 
@@ -14,23 +15,23 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::ring::{Found, Reader};
 
-/// How many parts are on their way to a client, beside those in the buffers of its connection.
+/// How many parts are queued for a client, in addition to the buffers of its connection.
 const AHEAD: usize = 16;
 
 /// A part of an answer.
 pub(super) struct Part<T> {
-    /// What a client that comes back says it had last.
+    /// The number that a reconnecting client sends as its `Last-Event-ID`.
     pub(super) id: u64,
     pub(super) kind: &'static str,
     pub(super) data: T,
 }
 
-/// Returns the number of the last part that a client had which comes back.
+/// Returns the number of the last part that a reconnecting client has received.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// Answers with what a ring has, and what comes.
+/// Answers with the kept records of a ring, then with new ones.
 pub(super) fn stream<T: Serialize>(
     mut reader: Reader,
     part: impl Fn(Found) -> Option<Part<T>> + Send + 'static,
@@ -72,7 +73,7 @@ mod tests {
     use crate::record::Record;
     use crate::ring::Ring;
 
-    /// Reads until the answer ends with this.
+    /// Reads until the answer ends with `end`.
     async fn read_to(client: &mut UnixStream, end: &str) -> String {
         let mut answer = String::new();
         while !answer.ends_with(end) {
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_on_which_nothing_comes_for_minutes_stays_open() {
+    async fn a_stream_without_events_stays_open_for_minutes() {
         let (folder, ring) = (tempfile::tempdir().unwrap(), Ring::new(1 << 20));
         let part = |found| match found {
             Found::Record(id, record) => {
@@ -101,7 +102,7 @@ mod tests {
         let mut client = UnixStream::connect(&path).await.unwrap();
         client.write_all(b"GET /events HTTP/1.0\r\n\r\n").await.unwrap();
         let begun = tokio::time::Instant::now();
-        // A sign of life each time.
+        // Keep-alive comments.
         while begun.elapsed().as_secs() < 300 {
             read_to(&mut client, ":\n\n").await;
         }

@@ -1,4 +1,4 @@
-//! Touch verbs: reach into the running node.
+//! Touch verbs: they change processes, children, code and apps of the running node.
 
 mod apps;
 mod children;

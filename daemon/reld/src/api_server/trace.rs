@@ -1,4 +1,4 @@
-//! A trace over the wire. It ends when the client hangs up, so that none is ever left behind.
+//! Streams a trace. It ends when the client hangs up, so no trace is ever left behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,8 @@ use super::api::Api;
 use super::look::json;
 use super::routing::line;
 
-/// How many events wait for a slow reader. More are counted and dropped: nobody in the node waits for a reader.
+/// How many events wait for a slow reader. Further events are counted and dropped, because no
+/// process may wait for a reader.
 const WAITING: usize = 10_000;
 
 pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorReport> {
@@ -26,24 +27,24 @@ pub(super) async fn trace(api: Api, request: q::Trace) -> Result<Body, ErrorRepo
         processes: processes.collect::<Result<_, _>>()?,
         kinds: request.kinds.into_iter().map(kind).collect(),
     };
-    let (events, stream) = channel::channel(WAITING);
+    let (sender, stream) = channel::channel(WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let dropped = Arc::clone(&lost);
     let began = Instant::now();
-    let tell = move |traced: Traced| {
-        if events.try_send(traced).is_err() {
+    let send = move |traced: Traced| {
+        if sender.try_send(traced).is_err() {
             dropped.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let tracing = api.runtime.trace(only, tell).ok_or_else(busy)?;
+    let tracing = api.runtime.trace(only, send).ok_or_else(busy)?;
     let runtime = api.runtime.clone();
-    let told = ReceiverStream::new(stream).map(move |traced| {
-        // Held by the stream, which goes with the connection.
+    let events = ReceiverStream::new(stream).map(move |traced| {
+        // The stream owns the trace, and is dropped with the connection.
         let _held = &tracing;
         let lost = lost.swap(0, Ordering::Relaxed);
-        r::TraceEvent::Told(told(&runtime, traced, began, lost))
+        r::TraceEvent::Told(event(&runtime, traced, began, lost))
     });
-    let lines = tokio_stream::once(r::TraceEvent::Began).chain(told);
+    let lines = tokio_stream::once(r::TraceEvent::Began).chain(events);
     Ok(Body::from_stream(lines.map(line)))
 }
 
@@ -61,11 +62,11 @@ fn kind(kind: q::TraceKind) -> TraceKind {
 }
 
 fn busy() -> ErrorReport {
-    ErrorReport::new("busy", "somebody else traces this node", ExitCode::Refused)
-        .with_hint("wait until that trace ends: one is taken at a time")
+    ErrorReport::new("busy", "another client traces this node", ExitCode::Refused)
+        .with_hint("wait until that trace ends; only one runs at a time")
 }
 
-fn told(runtime: &Runtime, traced: Traced, began: Instant, lost: u64) -> r::Told {
+fn event(runtime: &Runtime, traced: Traced, began: Instant, lost: u64) -> r::Told {
     let party = |pid: Pid| r::Party {
         pid: pid.to_string(),
         name: runtime.process(pid).and_then(|info| info.names.into_iter().next()),

@@ -4,7 +4,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// What stands for stderr in a test.
+/// Replaces stderr in a test.
 struct Out<F>(F);
 
 impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Out<F> {
@@ -17,7 +17,7 @@ impl<F: FnMut(&[u8]) -> io::Result<usize>> Write for Out<F> {
     }
 }
 
-/// What a write answers.
+/// The result of a write.
 #[derive(Clone, Copy)]
 enum Answer {
     Takes(usize),
@@ -27,8 +27,8 @@ enum Answer {
 }
 use Answer::{Fails, Panics, Takes, TakesAll};
 
-/// Logs lines, each when the one before is written; after `answers`, all is taken. Returns what
-/// has come out and how many lines are lost.
+/// Logs lines, each after the previous one is written. Writes after `answers` succeed. Returns the
+/// output and the number of lost lines.
 fn written(answers: &[Answer], lines: &[&str]) -> (String, u64) {
     written_as(Form::Text, answers, lines)
 }
@@ -54,7 +54,7 @@ fn written_as(form: Form, answers: &[Answer], lines: &[&str]) -> (String, u64) {
         log.flush(LONG);
     }
     let text = String::from_utf8(out.lock().clone()).unwrap();
-    // The time of a line of the log's own is another one each time.
+    // The time of the log's own lines varies.
     let shown = text.lines().map(|line| line.split_once("  WARN ").map_or(line, |(_, text)| text));
     (shown.map(|line| format!("{line}|")).collect(), log.lost())
 }
@@ -67,14 +67,14 @@ fn check(answers: &[Answer], lines: &[&str], out: &str, lost: u64) {
 const FULL: Answer = Fails(ErrorKind::StorageFull);
 
 #[test]
-fn lines_come_out_in_their_order_however_little_is_taken_at_once() {
+fn lines_keep_their_order_even_if_writes_are_short() {
     check(&[], &["one", "two", "three"], "one|two|three|", 0);
     let [interrupted, not_now] = [ErrorKind::Interrupted, ErrorKind::WouldBlock].map(Fails);
     check(&[Takes(1), interrupted, Takes(2), not_now], &["one", "two"], "one|two|", 0);
 }
 
 #[test]
-fn what_others_write_neither_steers_a_terminal_nor_looks_like_a_line_of_its_own() {
+fn foreign_text_neither_controls_a_terminal_nor_looks_like_another_line() {
     check(&[], &["\u{1b}[2J\tred\u{9b}0m", "end"], "\\u001b[2J\tred\\u009b0m|end|", 0);
     let forged = "an error\n2026-01-01T00:00:00Z  INFO all is well";
     check(&[], &[forged], "an error|    2026-01-01T00:00:00Z  INFO all is well|", 0);
@@ -83,18 +83,18 @@ fn what_others_write_neither_steers_a_terminal_nor_looks_like_a_line_of_its_own(
 }
 
 #[test]
-fn an_entry_has_an_end() {
+fn a_long_entry_is_shortened() {
     let (text, lost) = written(&[], &[&"x".repeat(1 << 20)]);
     assert_eq!(lost, 0);
     assert!(text.len() < 2 * ENTRY_MAX && text.ends_with("… (983040 more characters)|"), "{}", text.len());
 }
 
 #[test]
-fn the_log_says_where_lines_are_missing_and_mixes_no_line_with_the_half_of_another() {
+fn the_log_shows_where_lines_are_missing_and_never_joins_a_line_to_a_cut_one() {
     let one_missing = "one|reld::log: 1 lines of the log are missing here|three|";
     check(&[TakesAll, FULL], &["one", "two", "three"], one_missing, 1);
     check(&[TakesAll, Takes(0)], &["one", "two", "three"], one_missing, 1);
-    // The second line is cut, and the third is lost with the line that would say so.
+    // The second line is cut, and the third is lost together with the note about it.
     let cut = "one|t|reld::log: 2 lines of the log are missing here|four|";
     check(&[TakesAll, Takes(1), FULL, FULL], &["one", "two", "three", "four"], cut, 2);
 }
@@ -105,11 +105,11 @@ fn a_panic_of_the_writer_costs_the_lines_that_it_wrote() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_nothing_up_and_each_line_is_written_or_counted() {
+fn a_blocked_reader_blocks_no_thread_and_each_line_is_written_or_counted() {
     let (read, reads) = mpsc::channel::<()>();
     let (paper, out) = mpsc::channel();
     let take = move |text: &[u8]| {
-        // Until the test reads, and at once from then on.
+        // Blocks until the test reads.
         reads.recv().unwrap_or(());
         paper.send(text.to_vec()).unwrap_or(());
         Ok(text.len())

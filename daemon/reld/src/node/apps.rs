@@ -1,4 +1,4 @@
-//! Apps: their specs in the runtime's words, their start and their end.
+//! Apps: start, stop, and changes of their environment.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,10 +13,10 @@ use super::spec::runtime_spec;
 use super::window::Window;
 use super::words::{app, pid, process, vsn};
 
-/// The environment of each app that ran at some moment.
+/// A snapshot of the environments of the running apps.
 pub(super) type Environments = Vec<(String, BTreeMap<String, runtime::Bytes>)>;
 
-/// The apps of the node, and those of a window that is open.
+/// The apps of the node, and those of the open window.
 #[derive(Clone, Copy)]
 pub(super) struct Apps<'a> {
     pub(super) runtime: &'a Runtime,
@@ -45,7 +45,7 @@ impl Apps<'_> {
         processes.filter(|info| info.app == app.as_str()).map(|info| process(&info)).collect()
     }
 
-    /// Returns the spec under which an app is to be started.
+    /// Returns the spec for the start of an app: the staged one first.
     pub(super) fn spec(self, app: &AppName) -> Option<AppSpec> {
         let staged = self.window.and_then(|window| window.app(app));
         staged.cloned().or_else(|| self.shared.lock().apps.get(app).cloned())
@@ -59,7 +59,7 @@ impl Apps<'_> {
             reason,
         };
         let Some(spec) = &spec else {
-            return Err(refuse("no release that runs or is staged has it".to_owned()));
+            return Err(refuse("neither the running nor the staged release has it".to_owned()));
         };
         self.runtime.load_application(runtime_spec(spec).map_err(refuse)?);
         if !spec.start_type.starts() {
@@ -73,7 +73,7 @@ impl Apps<'_> {
 
     pub(super) fn stop(self, app: &AppName, deadline: Instant) -> Result<(), NodeError> {
         match self.runtime.stop_application(app.as_str(), StopCause::Upgrade, deadline) {
-            // One that ended by itself before, or never had anything to start, is stopped.
+            // It ended by itself, or had nothing to start.
             Ok(()) | Err(runtime::AppError::NotStarted(_) | runtime::AppError::Unknown(_)) => Ok(()),
             Err(_) => Err(NodeError::StopApplication { app: app.clone(), left: self.processes_of(app) }),
         }
@@ -81,13 +81,13 @@ impl Apps<'_> {
 
     pub(super) fn forget(self, app: &AppName) {
         self.runtime.unload_application(app.as_str());
-        // Before the switch it is what the upgrade was to bring.
+        // While a window is open, the app is one that the upgrade was to add.
         if self.window.is_none() {
             self.shared.lock().apps.remove(app);
         }
     }
 
-    /// Has apps take what changed of their environment; returns what they answer but "ok".
+    /// Announces changes of the environment to the apps. Returns their errors.
     pub(super) fn announce(self, before: Environments, deadline: Instant) -> Vec<String> {
         let answers =
             before.into_iter().map(|(app, before)| self.runtime.config_change(&app, &before, deadline));
@@ -95,7 +95,7 @@ impl Apps<'_> {
     }
 }
 
-/// Returns the environment of each app that runs.
+/// Returns the environments of the running apps.
 pub(super) fn environments(runtime: &Runtime) -> Environments {
     let apps = runtime.applications().into_iter();
     let running = apps.filter(|(_, status)| matches!(status, AppStatus::Running { .. }));

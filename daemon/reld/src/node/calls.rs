@@ -1,4 +1,5 @@
-//! What a script calls: functions of apps, and the built-in modules `supervisor` and `application`.
+//! The calls of a script: functions of apps, and the built-in modules `supervisor` and
+//! `application`.
 
 use std::time::Instant;
 
@@ -19,7 +20,8 @@ use super::window::Window;
 use crate::child_spec::child_spec;
 use crate::places;
 
-/// The start argument of a task that runs a function: what serde reads as an adjacently tagged enum.
+/// The start argument of a task that runs a function. An app reads it as an adjacently tagged serde
+/// enum.
 #[derive(Serialize)]
 struct Function<'a> {
     function: &'a str,
@@ -92,10 +94,10 @@ pub(super) fn ask_supervisor(
     request: &Request,
     deadline: Instant,
 ) -> Result<(), String> {
-    understood(runtime.call_supervisor(pid, runtime::term::encode(request), deadline))
+    reply(runtime.call_supervisor(pid, runtime::term::encode(request), deadline))
 }
 
-/// Starts a child while the members of the window are held.
+/// Starts a child while the gate holds the members of the window.
 pub(super) fn start_child_held(
     runtime: &Runtime,
     window: &mut Window,
@@ -108,19 +110,19 @@ pub(super) fn start_child_held(
         BuiltIn::RestartChild { supervisor, id } => {
             bytes(id).map(|id| (supervisor, Request::RestartChild(id)))
         }
-        _ => Err("it starts no child".to_owned()),
+        _ => Err("the call does not start a child".to_owned()),
     };
     let started = request.and_then(|(supervisor, request)| {
         let request = (supervisor_at(runtime, supervisor)?, runtime::term::encode(&request));
-        understood(window.start_child(runtime, request, held, deadline))
+        reply(window.start_child(runtime, request, held, deadline))
     });
     started.map_err(|reason| NodeError::Call { call: call.to_string(), reason })
 }
 
-/// Reads the answer of a supervisor.
-fn understood(answer: Answer) -> Result<(), String> {
+/// Decodes the answer of a supervisor.
+fn reply(answer: Answer) -> Result<(), String> {
     match answer {
-        Answer::Reply(reply) => match runtime::term::decode::<Reply<IgnoredAny>>(&reply)? {
+        Answer::Reply(bytes) => match runtime::term::decode::<Reply<IgnoredAny>>(&bytes)? {
             Reply::Ok(_) => Ok(()),
             Reply::Error(error) => {
                 let word = serde_json::to_value(error.reason).unwrap_or_default();
@@ -136,7 +138,7 @@ pub(super) fn supervisor_at(runtime: &Runtime, place: &str) -> Result<Pid, Strin
     places::supervisor(runtime, place)
 }
 
-/// Lists the children of a supervisor, where they have ids.
+/// Lists the children of a supervisor that have ids.
 pub(super) fn children_of(runtime: &Runtime, supervisor: Pid) -> Option<Vec<Child>> {
     let child = |row: supervisor::Child| {
         let runs = row.pid.is_some() || row.restarting;
@@ -145,7 +147,8 @@ pub(super) fn children_of(runtime: &Runtime, supervisor: Pid) -> Option<Vec<Chil
     runtime.which_children(supervisor)?.into_iter().map(child).collect()
 }
 
-/// Finds a child that is to be deleted. Where there is no such supervisor, the call that deletes it says so.
+/// Finds a child that is to be deleted. A missing supervisor is reported later, by the call that
+/// deletes the child.
 pub(super) fn leaving(runtime: &Runtime, child: &LeavingChild) -> Option<(Pid, Vec<u8>)> {
     Some((supervisor_at(runtime, &child.supervisor).ok()?, bytes(&child.id).ok()?.into_vec()))
 }
@@ -167,7 +170,7 @@ pub(super) fn argument(call: &Apply) -> Result<Vec<u8>, String> {
     term::to_msgpack(&args).map_err(|error| error.to_string())
 }
 
-/// Children of a simple_one_for_one have none.
+/// Returns whether an id is one: children of a simple_one_for_one have nil instead.
 pub(super) fn has_id(id: &[u8]) -> bool {
     !term::to_json(id).unwrap_or_default().is_null()
 }

@@ -1,4 +1,4 @@
-//! Conversions and their errors, from one side's words to the other's.
+//! Translations of conversions and their errors between the handler and the runtime.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn how(module: &ModuleName, change: &StateChange) -> Result<runtime::
     let bytes = |extra| {
         let refuse = |error: term::TermError| NodeError::Stage {
             module: module.clone(),
-            reason: format!("the data of its instruction cannot be handed over: {error}"),
+            reason: format!("the data of its instruction cannot be encoded: {error}"),
         };
         term::to_msgpack(extra).map_err(refuse)
     };
@@ -41,7 +41,7 @@ pub(super) fn cut(Dropped(places): &Dropped) -> runtime::Cut {
     runtime::Cut::new(places)
 }
 
-/// Says what a conversion did to the supervisors whose children changed.
+/// Translates the result of a conversion, with the supervisors that have changed children.
 pub(super) fn converted(runtime: &Runtime, converted: runtime::Converted) -> Converted {
     let runtime::Converted { processes, children } = converted;
     let changed = children.into_iter().filter_map(|(pid, change)| changed(runtime, pid, &change));
@@ -60,7 +60,7 @@ fn changed(runtime: &Runtime, pid: reld_wire::Pid, change: &runtime::Change) -> 
     })
 }
 
-/// Says why the state of a module's process was not converted.
+/// Translates the failure of a conversion of a module's process.
 pub(super) fn refusal(
     runtime: &Runtime,
     error: ConvertError,
@@ -73,25 +73,25 @@ pub(super) fn refusal(
         module: module.clone(),
         app: app_of(runtime, module.as_str()),
     };
-    let who = |pid: reld_wire::Pid| Box::new(find(runtime, pid).unwrap_or_else(|| unknown(pid)));
+    let named = |pid: reld_wire::Pid| Box::new(find(runtime, pid).unwrap_or_else(|| unknown(pid)));
     match error {
         ConvertError::Refused { pid, version, exit } => {
-            NodeError::ChangeCode { process: who(pid), vsn: vsn(&version), reason: exit.to_string() }
+            NodeError::ChangeCode { process: named(pid), vsn: vsn(&version), reason: exit.to_string() }
         }
         ConvertError::TimedOut { pid, version } => {
-            NodeError::ChangeCodeTimedOut { process: who(pid), vsn: vsn(&version), after_ms: millis(limit) }
+            NodeError::ChangeCodeTimedOut { process: named(pid), vsn: vsn(&version), after_ms: millis(limit) }
         }
         ConvertError::NoWayBack { from, to, cause } => {
             let Some(pid) = cause.pid() else { return refusal(runtime, *cause, module, limit) };
             let reason = no_way_back(&cause, limit);
-            NodeError::NoWayBack { process: who(pid), from: vsn(&from), to: vsn(&to), reason }
+            NodeError::NoWayBack { process: named(pid), from: vsn(&from), to: vsn(&to), reason }
         }
         ConvertError::GivenUp => NodeError::GivenUp,
         ConvertError::Starved => NodeError::Starved { module: module.clone(), after_ms: millis(limit) },
     }
 }
 
-/// Says which version answered what when a state was carried back.
+/// Describes the failure of a trial conversion back to the old version.
 fn no_way_back(cause: &ConvertError, limit: Duration) -> String {
     match cause {
         ConvertError::Refused { version, exit, .. } => format!("{version} answered: {exit}"),

@@ -1,4 +1,5 @@
-//! What an upgrade would meet: the tables say whom it concerns, the code that is to come says what it makes of that.
+//! Predicts problems of an upgrade. The tables show the affected processes, and the new code is
+//! asked about their start arguments, states and messages.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,18 +19,18 @@ use super::conversion::cut;
 use super::words::{find, find_all, module};
 use crate::ask::{Answer, Answers, Asked, Kind, Question};
 
-/// How many supervisors, and how many of their children's start arguments, are asked about.
+/// How many supervisors, and how many start arguments of their children, are checked.
 const TREE_MAX: usize = 1000;
 
-/// Of how many processes of each module the state is asked about, and of how many the mailbox.
+/// How many processes of each module have their state checked, and how many their mailbox.
 const STATES_MAX: usize = 16;
 const MAILBOXES_MAX: usize = 200;
 
-/// How long the code of a process may take to write its state.
+/// How long a process may take to encode its state.
 const STATE: Duration = Duration::from_millis(200);
 
-/// Something of a process that code which is to come would get.
-struct Met {
+/// A start argument, state or message of a process that the new code would get.
+struct Input {
     process: Process,
     what: Refusable,
     kind: Kind,
@@ -37,27 +38,28 @@ struct Met {
     bytes: Vec<u8>,
 }
 
-/// Looks ahead: at the tables of this node, and with the code that is to come.
+/// Predicts problems, from the tables of this node and with the new code.
 pub(super) struct Forecast<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) answers: &'a Mutex<Answers>,
-    /// Whether the asker has left.
+    /// Whether the client has left.
     pub(super) left: &'a AtomicBool,
 }
 
 impl Forecast<'_> {
     pub(super) fn foreseen(&self, coming: &[Coming<'_>], look: Look) -> Foreseen {
         let mut foreseen = Foreseen::default();
-        let mut met = self.tree(coming, &mut foreseen);
+        let mut inputs = self.tree(coming, &mut foreseen);
         for coming in coming {
-            met.extend(self.moment(coming, look));
+            inputs.extend(self.moment(coming, look));
         }
-        self.take(coming, met, &mut foreseen);
+        self.take(coming, inputs, &mut foreseen);
         foreseen
     }
 
-    /// Asks new inits what they want of the supervisors that run. Returns the start arguments that stay.
-    fn tree(&self, coming: &[Coming<'_>], foreseen: &mut Foreseen) -> Vec<Met> {
+    /// Asks new inits for the children of running supervisors. Returns the start arguments that
+    /// stay in use.
+    fn tree(&self, coming: &[Coming<'_>], foreseen: &mut Foreseen) -> Vec<Input> {
         let modules: Vec<&str> = coming.iter().map(|coming| coming.module.as_str()).collect();
         let has_supervisors = self.runtime.code().iter().any(|version| {
             version.place == Place::Current
@@ -69,14 +71,14 @@ impl Forecast<'_> {
         }
         let (mut supervisors, busy) = self.runtime.supervised(&modules);
         for process in find_all(self.runtime, &busy) {
-            foreseen.unknown.push(format!("{process} is busy, so its children were not looked at"));
+            foreseen.unknown.push(format!("{process} is busy, so its children were not checked"));
         }
         if supervisors.len() > TREE_MAX {
             let more = supervisors.len() - TREE_MAX;
-            foreseen.unknown.push(format!("{more} more supervisors were not looked at"));
+            foreseen.unknown.push(format!("{more} more supervisors were not checked"));
             supervisors.truncate(TREE_MAX);
         }
-        let mut met = Vec::new();
+        let mut inputs = Vec::new();
         for coming in coming {
             let its: Vec<&Supervised> =
                 supervisors.iter().filter(|supervised| supervised.module == coming.module.as_str()).collect();
@@ -86,20 +88,20 @@ impl Forecast<'_> {
             };
             let questions: Vec<Question> = its.iter().map(question).collect();
             for (supervised, answer) in its.iter().zip(self.ask(coming.library, &questions)) {
-                self.children(supervised, coming, answer, foreseen, &mut met);
+                self.children(supervised, coming, answer, foreseen, &mut inputs);
             }
         }
-        met
+        inputs
     }
 
-    /// Notes what a new init's answer means for the children of one supervisor.
+    /// Records the consequences of a new init's answer for the children of one supervisor.
     fn children(
         &self,
         supervised: &Supervised,
         coming: &Coming<'_>,
         answer: Answer,
         foreseen: &mut Foreseen,
-        met: &mut Vec<Met>,
+        inputs: &mut Vec<Input>,
     ) {
         let Some(process) = find(self.runtime, supervised.pid) else { return };
         let refused = |reason: String| ForeseenRefusal {
@@ -116,27 +118,29 @@ impl Forecast<'_> {
             Answer::Refused(reason) => return foreseen.refused.push(refused(reason)),
             Answer::Unknown(why) => {
                 let module = coming.module;
-                let said = format!("what init of {module} would want of {process} is not known: {why}");
-                return foreseen.unknown.push(said);
+                let warning =
+                    format!("cannot predict the children that init of {module} returns for {process}: {why}");
+                return foreseen.unknown.push(warning);
             }
         };
-        let prospect = match supervised.prospect(&wanted, TREE_MAX.saturating_sub(met.len())) {
+        let prospect = match supervised.prospect(&wanted, TREE_MAX.saturating_sub(inputs.len())) {
             Ok(prospect) => prospect,
             Err(exit) => return foreseen.refused.push(refused(exit.to_string())),
         };
         if prospect.has_more {
-            let said =
-                format!("more start arguments of children of {process} were not looked at; an install does");
-            foreseen.unasked.push(said);
+            let warning = format!(
+                "more start arguments of children of {process} were not checked; an install uses them all"
+            );
+            foreseen.unasked.push(warning);
         }
-        let kept = prospect.kept.into_iter().map(|kept| Met {
+        let kept = prospect.kept.into_iter().map(|kept| Input {
             process: process.clone(),
             what: Refusable::StartArgument(json(&kept.id)),
             kind: Kind::StartArgument,
             module: kept.module,
             bytes: kept.args,
         });
-        met.extend(kept);
+        inputs.extend(kept);
         let change = prospect.change;
         if !(change.vanished.is_empty() && change.added.is_empty() && prospect.differing.is_empty()) {
             foreseen.children.push(ForeseenChildren {
@@ -150,9 +154,10 @@ impl Forecast<'_> {
         }
     }
 
-    /// Returns what processes of a module have at this moment: messages that wait, and states that no change_code
-    /// changes. Before an install only states that may not be read.
-    fn moment(&self, coming: &Coming<'_>, look: Look) -> Vec<Met> {
+    /// Returns the current messages of the processes of a module, and their states if no
+    /// change_code converts them. With [`Look::Tree`] only states that the new code may be unable
+    /// to read.
+    fn moment(&self, coming: &Coming<'_>, look: Look) -> Vec<Input> {
         if coming.change == MemberChange::Stop || look == Look::Tree && !coming.is_doubtful {
             return Vec::new();
         }
@@ -168,16 +173,16 @@ impl Forecast<'_> {
         let states = states.filter_map(|pid| {
             let bytes = cut.of(&self.runtime.resting_state(*pid, STATE)?).into_owned();
             let (process, module) = (find(self.runtime, *pid)?, coming.module.to_string());
-            Some(Met { process, what: Refusable::State, kind: Kind::State, module, bytes })
+            Some(Input { process, what: Refusable::State, kind: Kind::State, module, bytes })
         });
-        let mut met: Vec<Met> = states.collect();
+        let mut inputs: Vec<Input> = states.collect();
         if look == Look::Moment {
-            met.extend(users.iter().flat_map(|pid| self.waiting(*pid, coming)));
+            inputs.extend(users.iter().flat_map(|pid| self.waiting(*pid, coming)));
         }
-        met
+        inputs
     }
 
-    fn waiting(&self, pid: reld_wire::Pid, coming: &Coming<'_>) -> Vec<Met> {
+    fn waiting(&self, pid: reld_wire::Pid, coming: &Coming<'_>) -> Vec<Input> {
         let Some(inside) = self.runtime.details(pid).and_then(|details| details.inside) else {
             return Vec::new();
         };
@@ -187,47 +192,48 @@ impl Forecast<'_> {
             Letter::Info(_, bytes) => Some((Kind::Info, bytes)),
             _ => None,
         });
-        let met = letters.filter_map(|(kind, bytes)| {
+        let inputs = letters.filter_map(|(kind, bytes)| {
             let (process, module) = (find(self.runtime, pid)?, coming.module.to_string());
-            Some(Met { process, what: Refusable::Message, kind, module, bytes })
+            Some(Input { process, what: Refusable::Message, kind, module, bytes })
         });
-        met.collect()
+        inputs.collect()
     }
 
-    /// Asks each library, at once, whether it takes what its modules would get. What is of other modules stays as it is.
-    fn take(&self, coming: &[Coming<'_>], met: Vec<Met>, foreseen: &mut Foreseen) {
+    /// Asks each library, in one go, whether its modules accept the inputs. Inputs of other modules
+    /// are skipped: their code does not change.
+    fn take(&self, coming: &[Coming<'_>], inputs: Vec<Input>, foreseen: &mut Foreseen) {
         let libraries: BTreeMap<&str, &Library> =
             coming.iter().map(|coming| (coming.module.as_str(), coming.library)).collect();
-        let mut of_app: BTreeMap<&str, (&Library, Vec<Met>)> = BTreeMap::new();
-        for met in met {
-            if let Some(library) = libraries.get(met.module.as_str()) {
+        let mut of_app: BTreeMap<&str, (&Library, Vec<Input>)> = BTreeMap::new();
+        for input in inputs {
+            if let Some(library) = libraries.get(input.module.as_str()) {
                 let (_, of_app) = of_app.entry(library.app.as_str()).or_insert((library, Vec::new()));
-                of_app.push(met);
+                of_app.push(input);
             }
         }
-        for (library, met) in of_app.into_values() {
-            let question = |met: &Met| Question::Accepts {
-                module: met.module.clone(),
-                body: met.kind,
-                bytes: met.bytes.clone(),
+        for (library, inputs) in of_app.into_values() {
+            let question = |input: &Input| Question::Accepts {
+                module: input.module.clone(),
+                body: input.kind,
+                bytes: input.bytes.clone(),
             };
-            let questions: Vec<Question> = met.iter().map(question).collect();
-            for (met, answer) in met.into_iter().zip(self.ask(library, &questions)) {
-                let module = module(&met.module);
+            let questions: Vec<Question> = inputs.iter().map(question).collect();
+            for (input, answer) in inputs.into_iter().zip(self.ask(library, &questions)) {
+                let module = module(&input.module);
                 match answer {
                     Answer::Refused(reason) => foreseen.refused.push(ForeseenRefusal {
-                        process: met.process,
-                        what: met.what,
+                        process: input.process,
+                        what: input.what,
                         module,
                         vsn: library.vsn.clone(),
                         reason,
                     }),
                     Answer::Unknown(why) => {
-                        let said = format!(
-                            "whether {module} {} takes what {} would give it is not known: {why}",
-                            library.vsn, met.process
+                        let warning = format!(
+                            "cannot predict whether {module} {} accepts the data of {}: {why}",
+                            library.vsn, input.process
                         );
-                        foreseen.unasked.push(said);
+                        foreseen.unasked.push(warning);
                     }
                     Answer::Wants(_) | Answer::Accepted => {}
                 }
@@ -258,7 +264,7 @@ impl Forecast<'_> {
     }
 }
 
-/// Returns a child's id for people.
+/// Returns a child id as JSON.
 fn json(id: &[u8]) -> Value {
     term::to_json(id).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What became of processes, and who runs which code.
+//! The fate of processes during an upgrade, and the users of old code.
 
 use std::time::Instant;
 
@@ -86,15 +86,15 @@ pub(super) fn purge(
     let mut purged = Purged::default();
     for name in modules {
         let before = runtime.users(name.as_str(), place);
-        let who = find_all(runtime, &before);
+        let users = find_all(runtime, &before);
         let result = match method {
             PurgeMethod::Soft => runtime.soft_purge(name.as_str(), place),
             PurgeMethod::Brutal => runtime.purge(name.as_str(), place, deadline),
         };
-        // A module that the node does not have is purged.
+        // An unknown module counts as purged.
         let result = result.unwrap_or_default();
         let killed: Vec<Pid> = result.killed.iter().map(|killed| pid(*killed)).collect();
-        purged.killed.extend(who.into_iter().filter(|process| killed.contains(&process.pid)));
+        purged.killed.extend(users.into_iter().filter(|process| killed.contains(&process.pid)));
         if result.lingering.is_empty() {
             purged.modules.push(name.clone());
         }

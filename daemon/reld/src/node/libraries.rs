@@ -1,4 +1,4 @@
-//! The libraries of this node, and what was found of those that may come.
+//! The libraries of this node, and the probed libraries of future upgrades.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -15,7 +15,7 @@ use super::words::{app, chain, left, vsn};
 use crate::config::other_modules;
 use crate::probe;
 
-/// The libraries that are loaded.
+/// The loaded libraries.
 #[derive(Debug)]
 pub(super) struct Libraries {
     loader: Arc<Loader>,
@@ -23,12 +23,12 @@ pub(super) struct Libraries {
     next: u64,
 }
 
-/// A library that was opened. It is taken again as long as a module of it is in some slot.
+/// An opened library. It is reused as long as a module of it is in some slot.
 #[derive(Debug)]
 struct Mapped {
     library: reld_loader::Library,
     sha256: String,
-    /// Whether it was loaded for something that has not staged it yet.
+    /// Whether it is loaded but not staged yet.
     is_awaited: bool,
 }
 
@@ -57,7 +57,7 @@ impl Libraries {
             return Ok(*image);
         }
         let opened = self.open(library, deadline, interrupt)?;
-        tracing::info!(name: "code.loaded", app = %library.app, version = %library.vsn, "a library was loaded");
+        tracing::info!(name: "code.loaded", app = %library.app, version = %library.vsn, "library loaded");
         let image = Image(self.next);
         self.next += 1;
         self.images
@@ -75,7 +75,7 @@ impl Libraries {
         let request = OpenRequest {
             source: library.file.clone(),
             sha256: Some(
-                digest(&library.sha256).ok_or_else(|| refuse("its digest is no sha256".to_owned()))?,
+                digest(&library.sha256).ok_or_else(|| refuse("its digest is not a SHA-256".to_owned()))?,
             ),
             app: library.app.to_string(),
             version: library.vsn.to_string(),
@@ -88,17 +88,18 @@ impl Libraries {
         other_modules(&listed, &has).map_or(Ok(opened), |differs| Err(refuse(differs)))
     }
 
-    /// Returns the modules of a library that was loaded.
+    /// Returns the modules of a loaded library.
     pub(super) fn modules(&self, image: Image) -> &[Arc<dyn Module>] {
         self.images.get(&image).map_or(&[], |mapped| mapped.library.modules())
     }
 
-    /// Notes that whatever was loaded is in its slots, or never will be.
+    /// Records that all loaded libraries are staged, or never will be.
     pub(super) fn nothing_awaited(&mut self) {
         self.images.values_mut().for_each(|mapped| mapped.is_awaited = false);
     }
 
-    /// Lets go of the libraries that are in no slot, and waits until those are unmapped that nothing holds.
+    /// Drops the libraries that are in no slot, and waits until those without other references are
+    /// unmapped.
     pub(super) fn drop_unused(&mut self, runtime: &Runtime) {
         let code = runtime.code();
         self.images.retain(|_, Mapped { library, is_awaited, .. }| {
@@ -109,7 +110,7 @@ impl Libraries {
         self.loader.settle();
     }
 
-    /// Returns how many threads run that the library of an app has started itself.
+    /// Returns the number of running threads that the library of an app has started.
     pub(super) fn threads(&self, app: &AppName, vsn: &Vsn) -> usize {
         let version = vsn.to_string();
         let libraries = self.loader.residents().into_iter().filter(|library| library.condemned.is_none());
@@ -130,7 +131,8 @@ impl Libraries {
     }
 }
 
-/// The libraries that were loaded in another process without harm, by digest and modules, and what was found of each.
+/// The libraries that were loaded without harm in a throw-away process, by digest and modules, with
+/// the results.
 #[derive(Debug, Default)]
 pub(super) struct Harmless(Mutex<HashMap<(String, Vec<ModuleName>), Tried>>);
 

@@ -1,14 +1,14 @@
-//! What the API looks at beside the runtime.
+//! Node state for the API, in addition to the runtime.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use reld_handler::{AppName, AppSpec};
 
-/// What the API may look at beside the runtime; shared with the thread that carries upgrades out.
+/// Node state for the API, in addition to the runtime. The operator's thread writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// The apps of the release that runs.
+    /// The apps of the running release.
     pub(crate) apps: BTreeMap<AppName, AppSpec>,
     /// When a module's code became old.
     pub(crate) old_since: HashMap<String, Instant>,

@@ -1,13 +1,13 @@
-//! An app in the runtime's words.
+//! App specs of the runtime.
 
 use reld_api::term;
 use reld_handler::{AppSpec, StartPhase, StartType};
 use reld_runtime as runtime;
 
-/// Says an app in the runtime's words.
+/// Translates an app spec of the handler to that of the runtime.
 ///
 /// # Errors
-/// A key of its environment that cannot be handed over.
+/// A value of its environment or start phases cannot be encoded.
 pub(super) fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
     let refuse = |key: &str, error: term::TermError| format!("{key} cannot be handed over: {error}");
     let value = |(key, value): (&String, _)| match term::to_msgpack(value) {
@@ -29,7 +29,8 @@ pub(super) fn runtime_spec(spec: &AppSpec) -> Result<runtime::AppSpec, String> {
     })
 }
 
-/// What the end of an app means for the node. One that a boot does not start may be started by hand.
+/// Translates a start type. An app that the boot does not start counts as temporary, since it may
+/// be started by hand.
 fn start_type(spec: &AppSpec) -> runtime::StartType {
     match spec.start_type {
         StartType::Permanent => runtime::StartType::Permanent,

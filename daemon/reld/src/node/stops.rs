@@ -1,4 +1,5 @@
-//! Children that a script stops before the switch and starts after it: `delete_child` and `add_child`, restarts of modules.
+//! Children that a script stops before the switch and starts after it: `delete_child`, `add_child`,
+//! and restarts of modules.
 
 use std::time::Instant;
 
@@ -12,16 +13,16 @@ use serde_bytes::ByteBuf;
 use super::calls::{ask_supervisor, has_id};
 use super::words::left;
 
-/// Children between their stop and their start.
+/// The children between their stop and their start.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    /// Suspended over the switch, to be stopped by their supervisors after it.
+    /// Suspended during the switch. Their supervisors stop them after it.
     held: Vec<Pid>,
-    /// Stopped so, to be started again.
+    /// Stopped, to be started again.
     stopped: Vec<StoppedChild>,
 }
 
-/// A child that was stopped and has its row still.
+/// A stopped child that still has its row.
 #[derive(Debug)]
 struct StoppedChild {
     module: String,
@@ -30,22 +31,23 @@ struct StoppedChild {
 }
 
 impl Stops {
-    /// Suspends the processes of these modules, which are at rest, and leaves them out of the conversions.
+    /// Suspends processes that are at rest, and so takes them out of the conversions.
     pub(super) fn hold(&mut self, runtime: &Runtime, pids: Vec<Pid>, deadline: Instant) {
         for pid in &pids {
             if let Err(error) = runtime.suspend(*pid, left(deadline)) {
-                // It has ended, then there is nothing to stop; one at rest takes a system message at once.
-                tracing::warn!(name: "release.install.not_held", %pid, %error, "a process to be stopped is not held");
+                // It has ended, so it need not be stopped. A process at rest handles a system
+                // message at once.
+                tracing::warn!(name: "release.install.not_held", %pid, %error, "cannot suspend a process before its stop");
             }
         }
         self.held = pids;
     }
 
-    /// Lets those go on that were held and are not to be stopped any more.
+    /// Resumes the suspended processes, which need not be stopped any more.
     pub(super) fn let_go(&mut self, runtime: &Runtime, deadline: Instant) {
         for pid in self.held.drain(..) {
             if let Err(error) = runtime.resume(pid, left(deadline)) {
-                tracing::warn!(name: "release.install.not_resumed", %pid, %error, "a process was not resumed");
+                tracing::warn!(name: "release.install.not_resumed", %pid, %error, "cannot resume a process");
             }
         }
     }
@@ -83,7 +85,7 @@ impl Stops {
         let mut first = Ok(());
         for StoppedChild { supervisor, id, .. } in wanted {
             let rows = runtime.which_children(supervisor).unwrap_or_default();
-            // A temporary child has no row any more. OTP: it is not restarted.
+            // A temporary child has lost its row. OTP: it is not restarted.
             if !has_id(&id) || !rows.iter().any(|row| row.id == id) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The window of an upgrade that is under way: what is staged, and the gate over its members.
+//! The window of an upgrade under way: the staged code, and the gate that holds its members.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use super::shared::Shared;
 use super::spec::runtime_spec;
 use super::words::{find, find_all, left, micros, millis};
 
-/// From the staging until it is swept, or forgotten.
+/// A window: open from the staging until the sweep, or until it is forgotten.
 #[derive(Debug)]
 pub(super) struct Window {
     staging: Staging,
-    /// The staged apps in the runtime's words, made before the gate is up.
+    /// The staged apps as specs of the runtime, made before the gate is raised.
     specs: Vec<runtime::AppSpec>,
     upgrade: Upgrade,
-    /// Orphans that are held to be killed.
+    /// Orphans that the gate holds until they are killed.
     doomed: Vec<reld_wire::Pid>,
 }
 
-/// What became of the processes of some modules during an upgrade that is over.
+/// The fate of the processes of the staged modules in a finished window.
 #[derive(Debug, Default)]
 pub(super) struct Over {
     pub(super) modules: Vec<String>,
@@ -36,7 +36,7 @@ pub(super) struct Over {
 }
 
 impl Window {
-    /// Stages; nothing is staged where that fails.
+    /// Stages the code of a window. On failure nothing is staged.
     pub(super) fn open(
         runtime: &Runtime,
         libraries: &mut Libraries,
@@ -58,13 +58,13 @@ impl Window {
         Ok(Self { staging: staging.clone(), specs, upgrade, doomed: Vec::new() })
     }
 
-    /// Forgets what was staged.
+    /// Drops the staged code.
     pub(super) fn forget(self) {
         self.upgrade.finish();
     }
 
-    /// Makes what is staged current, and notes it. `before` takes the environments of apps as they
-    /// were.
+    /// Makes the staged code current, and updates [`Shared`]. `before` saves the old environments
+    /// of the apps.
     pub(super) fn switch(&mut self, runtime: &Runtime, shared: &Mutex<Shared>, before: impl FnOnce()) {
         if !self.staging.continues {
             runtime.forget_crashes();
@@ -79,7 +79,7 @@ impl Window {
         shared.apps.extend(self.staging.apps.iter().map(|spec| (spec.name.clone(), spec.clone())));
     }
 
-    /// Ends the window after its switch; returns what became of its processes.
+    /// Ends the window after its switch. Returns the fate of its processes.
     pub(super) fn sweep(self, deadline: Instant) -> Over {
         self.upgrade.sweep(deadline);
         Over { modules: self.modules(), journal: self.upgrade.finish() }
@@ -104,7 +104,8 @@ impl Window {
         self.upgrade.unconverted(&modules)
     }
 
-    /// Leaves out of the conversions who uses modules that are to be stopped, and returns them.
+    /// Takes the processes of modules that are to be stopped out of the conversions, and returns
+    /// them.
     pub(super) fn stopped(&mut self, runtime: &Runtime, gate: &Gate) -> Vec<reld_wire::Pid> {
         let stops =
             |module: &str| gate.members.iter().any(|member| member.stop && member.module.as_str() == module);
@@ -186,7 +187,7 @@ impl Window {
         done.map(|done| converted(runtime, done)).map_err(|error| refusal(runtime, error, module, limit))
     }
 
-    /// Sends a supervisor a request that starts a child, before the members go on.
+    /// Sends a supervisor a request that starts a child, before the members resume.
     pub(super) fn start_child(
         &mut self,
         runtime: &Runtime,
@@ -212,7 +213,7 @@ impl Window {
     }
 }
 
-/// Returns a module of a library that is to be staged.
+/// Returns the module of a library for the staging.
 fn staged(
     runtime: &Runtime,
     name: &ModuleName,
@@ -226,7 +227,8 @@ fn staged(
     same_behaviour(runtime, name, module)
 }
 
-/// A process cannot become one of another kind.
+/// Refuses a module with another behaviour while processes use it: a process cannot change its
+/// behaviour.
 fn same_behaviour(
     runtime: &Runtime,
     name: &ModuleName,
@@ -264,7 +266,8 @@ fn terms(member: &reld_handler::Member, rest: Duration) -> runtime::Member {
     }
 }
 
-/// Says of a process and its parent whether it is a member. Processes of applications have no parent and are no orphans.
+/// Returns the test whether a process (with this parent) is a member. Application processes have no
+/// parent and are no orphans.
 fn is_member(
     runtime: &Runtime,
     orphans: OrphanPolicy,

@@ -1,4 +1,4 @@
-//! What can be known while an order is carried out.
+//! The state of the operator, readable while an order is carried out.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,25 +8,25 @@ use reld_handler::{GaveWay, StatusTable, Trip, Vsn};
 
 use crate::node::Handler;
 
-/// The operator's blackboard: written by its thread, read by every look.
+/// The state of the operator. Its thread writes it, and all read requests use it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Board {
     pub(crate) releases: StatusTable,
-    /// The release that runs; `None` while the node is idle.
+    /// The running release; `None` while the node is idle.
     pub(crate) running: Option<Vsn>,
     /// The release that failed to boot too often.
     pub(crate) gave_way: Option<GaveWay>,
-    /// The release that runs since the switch of the order that is under way.
+    /// The release that runs since the switch of the order under way.
     pub(crate) switched: Option<Vsn>,
-    /// Whether the daemon stops: what has not begun never will.
+    /// Whether the daemon is stopping, so that no further order begins.
     pub(crate) stops: bool,
-    /// Whether the node is about to restart, since nothing else brings it to a release.
+    /// Whether the node has to restart because no other way leads to a working release.
     pub(crate) restarts: bool,
-    /// What went wrong and stands until something else is installed or committed.
+    /// A failure that stays relevant until the next install or commit.
     pub(crate) trouble: Option<String>,
-    /// What moves the node, until it has settled.
+    /// The kind of the order that changes the node, until it has settled.
     pub(crate) under_way: Option<HistoryKind>,
-    /// How far that is.
+    /// The progress of that order.
     pub(crate) progress: Option<Progress>,
     /// The release that settles.
     pub(crate) settling: Option<Settling>,
@@ -34,7 +34,7 @@ pub(crate) struct Board {
     pub(crate) busy: Option<String>,
     /// The orders that wait, the next one first.
     pub(crate) waiting: Vec<Waiting>,
-    /// How many upgrades have ended, and the last of them.
+    /// The number of ended upgrades, and the last of them.
     pub(crate) ended: usize,
     pub(crate) last: Option<Arc<HistoryEntry>>,
 }
@@ -56,14 +56,14 @@ impl Settling {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(super) ticket: u64,
-    /// What it is, for people.
+    /// The order in words.
     pub(crate) what: String,
     pub(crate) uid: Option<u32>,
     pub(crate) since: Instant,
 }
 
 impl Board {
-    /// Shows how the node is now.
+    /// Copies the current state of the handler.
     pub(super) fn show(&mut self, handler: &Handler) {
         self.releases = handler.releases().clone();
         self.running = handler.running().cloned();

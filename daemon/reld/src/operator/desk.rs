@@ -1,4 +1,5 @@
-//! What the operator's thread has before it: the handler, the board, and the order whose release settles.
+//! The state of the operator's thread: the handler, the board, and the order with the settling
+//! release.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,24 +20,24 @@ use crate::report;
 /// A job of the operator's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
-/// Where an order is answered.
+/// The channels for the answers to an order.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Told once the node is about to change.
+    /// Gets the early answer, just before the node changes.
     pub(super) begun: Option<oneshot::Sender<Report>>,
     pub(super) ended: oneshot::Sender<Done>,
 }
 
-/// How an order ended, and what follows when its client has been told.
+/// The result of an order, and the action that follows the answer.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) result: Result<Ended, Error>,
-    /// Dropped with the answer, by a client that is gone too.
+    /// Dropped together with the answer, even if the client is gone.
     pub(crate) then: Then,
 }
 
-/// A restart of the node, where one follows: it begins when this is dropped. A restart begins by stopping the
-/// applications, so the answer has to be on its way before.
+/// Restarts the node on drop, if the order requires it. A restart first stops the apps, so the
+/// answer has to be sent before.
 #[derive(Debug)]
 pub(crate) struct Then(Option<watch::Sender<Next>>);
 
@@ -49,12 +50,12 @@ impl Drop for Then {
 }
 
 impl Answer {
-    /// Answers at the end only.
+    /// Sends only the final answer.
     pub(super) const fn whole(ended: oneshot::Sender<Done>) -> Self {
         Self { begun: None, ended }
     }
 
-    /// Says whether somebody waits for it.
+    /// Returns whether the client still waits.
     fn is_awaited(&self) -> bool {
         !self.ended.is_closed()
     }
@@ -64,7 +65,7 @@ impl Answer {
 #[derive(Debug)]
 struct UnderWay {
     asked: Asked,
-    /// `None` = nothing was changed so far.
+    /// `None` until the order begins to change the node.
     entry: Option<HistoryEntry>,
     ended: oneshot::Sender<Done>,
 }
@@ -76,24 +77,24 @@ pub(super) struct Desk {
     records: Records,
     interrupt: Interrupt,
     next: watch::Sender<Next>,
-    /// The order whose release settles.
+    /// The order with the settling release.
     settling: Option<UnderWay>,
-    /// When to look at it again.
+    /// When to check the settling release again.
     look_after: Option<Duration>,
-    /// The turn of the order that is carried out, until it is answered.
+    /// The turn of the current order, until it is answered.
     turn: Turn,
 }
 
-/// What became of the boot.
+/// The result of the boot.
 #[derive(Debug)]
 pub(crate) enum Booted {
-    /// The release runs; without one the node is idle and ready.
+    /// The release runs, or the node is idle and ready because no release is permanent.
     Runs,
     /// The release failed, for this reason.
     Failed(String),
-    /// The release failed once too often: the next boot is that of another one.
+    /// The release failed too often: the next boot uses another release.
     GivesWay(String),
-    /// The machine does not give what a boot needs: it is to be tried again.
+    /// The machine lacks resources for the boot, which has to be tried again.
     NoRoom(String),
 }
 
@@ -111,10 +112,11 @@ impl Desk {
         desk
     }
 
-    /// Does one job after the other, and looks at a settling release between them, until the daemon ends.
+    /// Runs one job after the other, and checks a settling release between jobs, until the daemon
+    /// ends.
     ///
-    /// A panic is the failure of its job. Its client learns of it by the answer that is dropped, everybody else by the
-    /// board, and the next job finds the thread alive.
+    /// A panic only fails its job: the dropped answer notifies the client, the board is updated,
+    /// and the thread runs the next job.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
         loop {
             let job = match self.look_after.take() {
@@ -127,7 +129,7 @@ impl Desk {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
-                // The panic itself was reported by the daemon's hook.
+                // The panic hook has reported it.
                 self.end_turn();
                 self.show();
             }
@@ -142,7 +144,7 @@ impl Desk {
         self.turn = Turn::none();
     }
 
-    /// Does something with the handler, and shows how the node is then.
+    /// Runs a change of the handler and updates the board.
     pub(super) fn change<R>(&mut self, work: impl FnOnce(&mut Handler) -> R) -> R {
         let done = work(&mut self.handler);
         self.show();
@@ -154,14 +156,14 @@ impl Desk {
         self.board.send_modify(|board| board.show(&self.handler));
     }
 
-    /// Carries an order out. An order whose client has left before is dropped.
+    /// Carries out an order. An order is dropped if its client has left already.
     pub(super) fn carry_out(&mut self, order: Order, asked: Asked, answer: Answer) {
         if !answer.is_awaited() {
             return;
         }
         let moves = moves(asked.kind) && self.settling.is_none();
         if moves {
-            // From when it is shown on, an abort is meant for this one.
+            // Once the board shows this order, an abort is meant for it.
             self.interrupt.begin();
             self.board.send_modify(|board| board.under_way = Some(asked.kind));
         }
@@ -184,7 +186,7 @@ impl Desk {
         if let (Ok(Ended::Settles), Some(trip)) = (&result, self.handler.settling()) {
             let journey = Journey { from: trip.from, to: trip.to, app: None, restarts: false };
             under_way.begins(&journey, &self.records);
-            // Looks see what runs while it settles.
+            // Readers see the new release while it settles.
             self.show();
             self.turn = Turn::none();
             answer_early(&mut begun, &journey);
@@ -192,12 +194,12 @@ impl Desk {
             self.look_after = Some(Duration::ZERO);
             return;
         }
-        // The order may have ended another one, which comes first.
+        // The order may have ended the settling one, which is answered first.
         self.look();
         self.ended(under_way, result, moves);
     }
 
-    /// Looks at the release that settles, if one does.
+    /// Checks the settling release, if there is one.
     pub(super) fn look(&mut self) {
         let board = &self.board;
         let settling = self.settling.as_ref();
@@ -219,9 +221,9 @@ impl Desk {
         }
     }
 
-    /// Writes into the history how an order ended, shows it, and answers.
+    /// Writes the result of an order into the history, updates the board, and answers.
     ///
-    /// `moved` = it is what was shown as under way.
+    /// `moved` = the board shows this order as under way.
     fn ended(&mut self, mut under_way: UnderWay, mut result: Result<Ended, Error>, moved: bool) {
         under_way.noted(&mut result, &self.records);
         if let Ok(Ended::Moved(report)) = &result
@@ -232,14 +234,14 @@ impl Desk {
         }
         let restarts = match &result {
             Ok(Ended::Restarts { .. }) => true,
-            // The daemon decides by itself what follows on a failed boot.
+            // After a failed boot the daemon itself decides what follows.
             Ok(Ended::Moved(report)) => {
                 report.outcome == Outcome::NeedsRestart && under_way.asked.kind != HistoryKind::Boot
             }
             _ => false,
         };
         let UnderWay { entry, ended, .. } = under_way;
-        // Whoever is answered sees the board as it is after the order.
+        // The board is updated before the answer.
         self.board.send_modify(|board| {
             board.show(&self.handler);
             if moved {
@@ -251,7 +253,7 @@ impl Desk {
         });
         self.end_turn();
         let then = Then(restarts.then(|| self.next.clone()));
-        // A client that hung up has no use for the answer.
+        // Fails if the client has hung up.
         let _ = ended.send(Done { result, then });
     }
 
@@ -266,7 +268,7 @@ impl Desk {
         let boots = self.handler.boots_next();
         let given_up = self.records.interrupted(boots.as_ref().map(ToString::to_string).as_deref());
         let Some(vsn) = boots else {
-            tracing::info!(name: "daemon.idle", "no release is permanent; the first upgrade boots one");
+            tracing::info!(name: "daemon.idle", "no release is permanent; the node waits for the first upgrade");
             return Booted::Runs;
         };
         let asked = Asked { kind: HistoryKind::Boot, uid: None };
@@ -282,7 +284,7 @@ impl Desk {
         });
         let booted = booted.map(|report| {
             let mut report = report.expect("there is a release to boot");
-            let lost = |vsn| format!("release {vsn} ran and was not committed; it was given up");
+            let lost = |vsn| format!("release {vsn} ran without a commit and was given up");
             report.warnings.extend(given_up.map(lost));
             report
         });
@@ -295,7 +297,7 @@ impl Desk {
         let arrived = booted.as_ref().ok().filter(|_| failed.is_none()).map(report::wire);
         self.ended(under_way, booted.map(|report| Ended::Moved(Box::new(report))), true);
         if let Some(report) = arrived {
-            // Whoever waits for a restart finds the board as it is told.
+            // After the board, because clients wait for the history entry of a restart.
             self.records.restarted(&report);
         }
         match failed {
@@ -307,18 +309,18 @@ impl Desk {
     }
 }
 
-/// Says whether an order of this kind moves the node while it runs.
+/// Returns whether an order of this kind changes the running node.
 const fn moves(kind: HistoryKind) -> bool {
     !matches!(kind, HistoryKind::Commit | HistoryKind::RebootOld)
 }
 
 impl UnderWay {
-    /// Returns where to, as far as that is known.
+    /// Returns the target release, or an empty text while it is unknown.
     fn to(&self) -> String {
         self.entry.as_ref().map(|entry| entry.to.clone()).unwrap_or_default()
     }
 
-    /// Begins the entry of the history, where it has not begun.
+    /// Begins the history entry, unless it has begun.
     fn begins(&mut self, journey: &Journey<'_>, records: &Records) {
         if self.entry.is_none() {
             if journey.restarts {
@@ -329,7 +331,8 @@ impl UnderWay {
         }
     }
 
-    /// Completes the entry. What changed without a beginning, such as a commit, has one of its own.
+    /// Completes the history entry. A change without a beginning, such as a commit, gets its entry
+    /// here.
     fn noted(&mut self, result: &mut Result<Ended, Error>, records: &Records) {
         if self.entry.is_none()
             && let Some((from, to)) = report::changed(result)
@@ -345,12 +348,12 @@ impl UnderWay {
 fn answer_early(begun: &mut Option<oneshot::Sender<Report>>, journey: &Journey<'_>) {
     if let Some(begun) = begun.take() {
         let (from, to) = report::journey(journey);
-        // The client may be gone by now.
+        // Fails if the client has left.
         let _ = begun.send(report::under_way(from, to));
     }
 }
 
-/// Shows a step on the way to a release, or back from it.
+/// Shows a step of an upgrade or of its way back on the board.
 fn show_step(board: &watch::Sender<Board>, to: String, back: Option<&str>, step: reld_handler::Progress<'_>) {
     board.send_modify(|board| {
         if step.is_switched {

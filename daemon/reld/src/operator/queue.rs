@@ -1,12 +1,13 @@
-//! Whose turn it is: an order begins at once, is refused, or waits visibly until its client leaves.
+//! The turns of orders: an order begins at once, is refused, or waits in a visible queue until its
+//! client leaves.
 //!
 //! | order | the node is free | an order is carried out | a release settles |
 //! |---|---|---|---|
-//! | a question about what an order would do | begins | refused | begins |
-//! | unpack; what ends the settling | begins | refused or waits | begins |
+//! | a question about an order (check, dry run) | begins | refused | begins |
+//! | unpack; orders that end the settling | begins | refused or waits | begins |
 //! | any other | begins | refused or waits | refused or waits |
 //!
-//! An order that waits has its turn before every later one of the last line.
+//! A waiting order has its turn before all later orders of the last row.
 
 use std::time::Instant;
 
@@ -15,10 +16,10 @@ use tokio::sync::watch;
 
 use super::board::{Board, Waiting};
 
-/// An order that wants to begin.
+/// An order at the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// What it is, for people.
+    /// The order in words.
     what: String,
     uid: Option<u32>,
     waits: bool,
@@ -34,12 +35,12 @@ impl Entry {
     }
 }
 
-/// The right to be carried out, given back when dropped.
+/// The right to be carried out. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Turn(Option<watch::Sender<Board>>);
 
 impl Turn {
-    /// The turn of what needs none.
+    /// The turn of a job that needs none.
     pub(super) const fn none() -> Self {
         Self(None)
     }
@@ -53,7 +54,7 @@ impl Drop for Turn {
     }
 }
 
-/// A place in the queue, left when dropped.
+/// A place in the queue. Dropping it leaves the queue.
 struct Place<'a> {
     board: &'a watch::Sender<Board>,
     ticket: u64,
@@ -65,13 +66,13 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Says whether an order may begin. `beside` = a settling release does not matter to it.
+/// Returns whether an order may begin. `beside` = it may begin while a release settles.
 fn may_begin(board: &Board, beside: bool, ticket: Option<u64>) -> bool {
     let is_next = board.waiting.first().is_none_or(|first| Some(first.ticket) == ticket);
     board.busy.is_none() && (beside || board.settling.is_none() && is_next)
 }
 
-/// Takes the turn, at once or when it has come.
+/// Takes the turn, at once or after waiting for it.
 pub(super) async fn take_turn(
     board: &watch::Sender<Board>,
     entry: Entry,
@@ -92,7 +93,7 @@ pub(super) async fn take_turn(
             return Ok(Turn(Some(board.clone())));
         }
         if board.borrow().stops {
-            let message = format!("{} was not begun: the node stops", entry.what);
+            let message = format!("cannot begin {}: the node is stopping", entry.what);
             return Err(ErrorReport::refused("stopping", message));
         }
         if !entry.waits {
@@ -105,7 +106,7 @@ pub(super) async fn take_turn(
     }
 }
 
-/// Takes the turn of a board that is new.
+/// Takes the first turn of a new board.
 pub(super) fn first_turn(board: &watch::Sender<Board>, what: &str) -> Turn {
     board.send_modify(|board| board.busy = Some(what.to_owned()));
     Turn(Some(board.clone()))
@@ -128,25 +129,25 @@ pub(super) fn may_ask(board: &Board, what: &str) -> Result<(), ErrorReport> {
 
 /// Refuses an order because the node stops.
 pub(super) fn stopping() -> ErrorReport {
-    ErrorReport::refused("stopping", "the node is about to stop and takes no more orders")
+    ErrorReport::refused("stopping", "the node is stopping and accepts no more orders")
 }
 
 fn busy(board: &Board, what: &str) -> ErrorReport {
     let (reason, hint) = match (&board.busy, &board.settling, board.waiting.first()) {
         (Some(order), ..) => {
-            // Beside a settling release the steps are those of its upgrade.
+            // While a release settles, the progress is that of its upgrade.
             let at = board.progress.as_ref().filter(|_| board.settling.is_none());
             let at = at.map(|at| format!(", at step {} of {}: {}", at.step, at.of, at.text));
             let hint =
-                "`relctl attach` follows an upgrade, `relctl abort` takes it back; --wait waits for the end";
+                "`relctl attach` follows an upgrade, `relctl abort` takes it back; --wait waits for its end";
             (format!("{order} is under way{}", at.unwrap_or_default()), hint)
         }
         (None, Some(settling), _) => {
-            let hint = "`relctl commit` keeps it now, `relctl downgrade` or `relctl abort` takes it back; --wait waits for the end";
+            let hint = "`relctl commit` keeps the release, `relctl downgrade` or `relctl abort` takes it back; --wait waits for its end";
             (format!("release {} settles", settling.trip().to), hint)
         }
         (None, None, Some(first)) => {
-            (format!("{} waits for its turn", first.what), "--wait queues up behind it")
+            (format!("{} waits for its turn", first.what), "--wait queues the order behind it")
         }
         (None, None, None) => ("another order was under way".to_owned(), "try again"),
     };

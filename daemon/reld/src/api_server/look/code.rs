@@ -72,7 +72,7 @@ pub(crate) fn code(api: &Api, module: Option<&str>) -> Result<r::CodeTable, Erro
     Ok(r::CodeTable { modules, libraries, residents: residents(api) })
 }
 
-/// Returns the libraries that are purged and still mapped.
+/// Returns the purged libraries that are still mapped.
 pub(crate) fn residents(api: &Api) -> Vec<r::Resident> {
     let purged = api.loader.residents().into_iter().filter_map(|library| {
         let since = library.condemned?;
@@ -87,7 +87,7 @@ pub(crate) fn residents(api: &Api) -> Vec<r::Resident> {
     purged.collect()
 }
 
-/// Returns the libraries that do not return where the daemon has called them.
+/// Returns the libraries with a call from the daemon that does not return.
 pub(crate) fn late(api: &Api) -> Vec<Resident> {
     api.loader.residents().into_iter().filter(|library| library.stuck.is_some()).collect()
 }
@@ -121,7 +121,7 @@ pub(crate) fn module_row(
     }
 }
 
-/// Returns who runs old code.
+/// Returns the processes that run old code.
 pub(crate) fn lingering(api: &Api, wanted: impl Fn(&ProcessInfo) -> bool) -> Vec<r::Lingerer> {
     let old = api.runtime.processes().into_iter().filter(|info| info.is_old && wanted(info));
     let shared = api.shared.lock();

@@ -16,7 +16,7 @@ pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorRepor
         let node = api.runtime.tree(pid).filter(|node| node.is_supervisor).ok_or_else(|| {
             ErrorReport::refused(
                 "not_a_supervisor",
-                format!("process {supervisor} is a worker, no supervisor"),
+                format!("process {supervisor} is a worker, not a supervisor"),
             )
         })?;
         return Ok(r::Forest { roots: vec![place(&node, false)], outside: Vec::new() });
@@ -37,7 +37,8 @@ pub(crate) fn tree(api: &Api, request: &q::Tree) -> Result<r::Forest, ErrorRepor
     Ok(r::Forest { roots: roots.map(|node| place(&node, true)).collect(), outside })
 }
 
-/// Processes that no supervisor knows. The processes of applications stand for their trees and are not shown.
+/// Returns the processes without a supervisor. Application processes are left out: their trees are
+/// shown instead.
 pub(crate) fn outside(api: &Api) -> Vec<r::TreeNode> {
     let without = |info: &ProcessInfo| info.parent.is_none() && info.behaviour != Behaviour::Application;
     let loose = api.runtime.processes().into_iter().filter(without);

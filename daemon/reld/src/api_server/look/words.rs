@@ -1,4 +1,4 @@
-//! The runtime's words in those of the API.
+//! Translations from types of the runtime to types of the API.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use reld_api::term;
 use reld_runtime::{Behaviour, ProcessInfo, Status};
 use serde_json::Value;
 
-/// A value in JSON; what is no MessagePack came from a library that broke its promise, and is shown as bytes.
+/// Returns a MessagePack value as JSON. Bytes that are not MessagePack come from a faulty library,
+/// and are shown as a hex dump.
 pub(crate) fn json(bytes: &[u8]) -> Value {
     term::to_json(bytes).unwrap_or_else(|_| Value::String(format!("{bytes:02x?}")))
 }

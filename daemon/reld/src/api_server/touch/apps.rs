@@ -26,7 +26,7 @@ fn app_error(error: &AppError) -> ErrorReport {
     ErrorReport::refused(kind, error.to_string())
 }
 
-/// Starts an app, and what it needs first. OTP: `application:ensure_all_started/1`.
+/// Starts an app after the apps that it needs. OTP: `application:ensure_all_started/1`.
 pub(super) async fn app_start(api: Api, app: String) -> Result<r::AppStarted, ErrorReport> {
     let name = app.clone();
     let started = api.wait(move |runtime| {

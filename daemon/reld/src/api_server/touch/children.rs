@@ -16,7 +16,7 @@ use crate::api_server::api::Api;
 use crate::api_server::look::json;
 use crate::child_spec::{child_spec, shown};
 
-/// Asks a supervisor.
+/// Sends a request to a supervisor.
 async fn supervise<T: DeserializeOwned>(
     api: &Api,
     supervisor: &str,
@@ -29,10 +29,8 @@ async fn supervise<T: DeserializeOwned>(
     match reld_runtime::term::decode(&reply) {
         Ok(Reply::Ok(value)) => Ok(value),
         Ok(Reply::Error(error)) => Err(child_error(api, pid, id, &error)),
-        Err(text) => {
-            Err(ErrorReport::new("bug", "a supervisor's answer cannot be read", ExitCode::Bug)
-                .caused_by(text))
-        }
+        Err(text) => Err(ErrorReport::new("bug", "cannot decode the answer of a supervisor", ExitCode::Bug)
+            .caused_by(text)),
     }
 }
 
@@ -46,13 +44,13 @@ fn child_error(api: &Api, supervisor: Pid, id: &Value, error: &Error) -> ErrorRe
     report
 }
 
-/// Somebody copied a pid from the tree where a child id is wanted.
+/// Returns a hint if a pid was given instead of a child id.
 fn pid_hint(api: &Api, supervisor: Pid, id: &Value) -> Option<String> {
     let pid = parse_pid(id.as_str()?).ok()?;
     let rows = api.runtime.which_children(supervisor)?;
     Some(match rows.iter().find(|row| row.pid == Some(pid)) {
         Some(row) => format!("{pid} is a pid; the child's id is {}", json(&row.id)),
-        None => format!("{pid} is a pid, where a child id is wanted; `relctl tree` shows both"),
+        None => format!("{pid} is a pid and not a child id; `relctl tree` shows both"),
     })
 }
 
@@ -84,7 +82,7 @@ pub(super) async fn child_terminate(
     Ok(r::ChildTerminated { id })
 }
 
-/// Children of a simple_one_for_one are named by their pids.
+/// Returns the pid of a child of a simple_one_for_one: these children have a pid instead of an id.
 fn simple_child(api: &Api, supervisor: &str, id: &Value) -> Option<Pid> {
     let pid = parse_pid(id.as_str()?).ok()?;
     let rows = api.runtime.which_children(api.find_supervisor(supervisor).ok()?)?;
@@ -108,9 +106,9 @@ pub(super) async fn child_delete(api: Api, request: q::ChildDelete) -> Result<r:
 }
 
 pub(super) async fn children(api: Api, request: q::Children) -> Result<r::ChildList, ErrorReport> {
-    let nobody = Value::Null;
-    let counts: Counts = supervise(&api, &request.supervisor, &Request::CountChildren, &nobody).await?;
-    let rows: Vec<Child> = supervise(&api, &request.supervisor, &Request::WhichChildren, &nobody).await?;
+    let no_child = Value::Null;
+    let counts: Counts = supervise(&api, &request.supervisor, &Request::CountChildren, &no_child).await?;
+    let rows: Vec<Child> = supervise(&api, &request.supervisor, &Request::WhichChildren, &no_child).await?;
     let row = |row: &Child| r::ChildRow {
         id: json(&row.id),
         pid: row.pid.map(|pid| pid.to_string()),

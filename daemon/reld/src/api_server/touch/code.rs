@@ -12,7 +12,7 @@ use super::messages::bytes;
 use crate::api_server::api::Api;
 use crate::api_server::look::{BOUNDARY, lingering, not_loaded, sys_error};
 
-/// How long killed processes are waited for.
+/// How long to wait for killed processes.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) async fn suspend(api: Api, request: q::Suspend) -> Result<r::Suspended, ErrorReport> {
@@ -28,7 +28,7 @@ pub(super) async fn resume(api: Api, request: q::Resume) -> Result<r::Resumed, E
     Ok(r::Resumed { pid: pid.to_string(), queue })
 }
 
-/// Asks a process for something at its next boundary.
+/// Sends a system message to a process, which handles it at its next callback boundary.
 async fn sys(
     api: Api,
     process: &str,
@@ -78,7 +78,7 @@ pub(super) async fn change_code(api: Api, request: q::ChangeCode) -> Result<r::C
 }
 
 pub(super) async fn purge(api: Api, module: String) -> Result<r::Purged, ErrorReport> {
-    let who = lingering(&api, |info| info.module == module);
+    let lingerers = lingering(&api, |info| info.module == module);
     let name = module.clone();
     let purged = purge_by_hand(&api, module.clone(), move |runtime| {
         runtime.purge(&name, Place::Old, Instant::now() + KILL_GRACE)
@@ -86,14 +86,16 @@ pub(super) async fn purge(api: Api, module: String) -> Result<r::Purged, ErrorRe
     let purged = purged.await?;
     if !purged.lingering.is_empty() {
         let stuck: Vec<String> = purged.lingering.iter().map(Pid::to_string).collect();
-        let message = format!("module {module} was not purged: {} computes without end", stuck.join(", "));
+        let message =
+            format!("cannot purge module {module}: its code does not return in {}", stuck.join(", "));
         return Err(ErrorReport::refused("lingering", message));
     }
-    let killed = who.into_iter().filter(|who| purged.killed.iter().any(|pid| pid.to_string() == who.pid));
-    let killed = killed.map(|who| r::Ended {
-        pid: who.pid,
-        name: who.name,
-        module: who.module,
+    let was_killed = |lingerer: &r::Lingerer| purged.killed.iter().any(|pid| pid.to_string() == lingerer.pid);
+    let killed = lingerers.into_iter().filter(was_killed);
+    let killed = killed.map(|lingerer| r::Ended {
+        pid: lingerer.pid,
+        name: lingerer.name,
+        module: lingerer.module,
         reason: Exit::Killed.to_string(),
     });
     Ok(r::Purged { module, killed: killed.collect() })
@@ -107,7 +109,7 @@ pub(super) async fn soft_purge(api: Api, module: String) -> Result<r::SoftPurged
     Ok(r::SoftPurged { module, purged, lingering })
 }
 
-/// Changes of code by hand are refused while an upgrade is under way.
+/// Purges by hand. Refused while an upgrade is under way.
 async fn purge_by_hand(
     api: &Api,
     module: String,
@@ -130,7 +132,7 @@ pub(super) fn kill(api: &Api, request: &q::Kill) -> Result<r::ExitSent, ErrorRep
     Ok(r::ExitSent { pid: pid.to_string() })
 }
 
-/// Reads a reason that somebody typed.
+/// Reads the exit reason of a request.
 fn exit_reason(text: &str) -> Exit {
     match text {
         "kill" => Exit::Killed,

@@ -19,7 +19,7 @@ use crate::api_server::routing::line;
 
 /// OTP: the default of `gen_server:call`.
 const CALL: Duration = Duration::from_secs(5);
-/// How long an init or a library may take.
+/// How long an init may take.
 const START: Duration = Duration::from_secs(30);
 
 pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
@@ -27,10 +27,10 @@ pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, ErrorReport> {
 }
 
 pub(super) fn cannot_be_sent(error: &term::TermError) -> ErrorReport {
-    ErrorReport::new("bad_request", "the value cannot be sent", ExitCode::Usage).caused_by(error.to_string())
+    ErrorReport::new("bad_request", "cannot encode the value", ExitCode::Usage).caused_by(error.to_string())
 }
 
-/// Calls a process without holding a thread.
+/// Calls a process without blocking a thread.
 pub(super) async fn ask(
     api: &Api,
     kind: RequestKind,
@@ -40,7 +40,7 @@ pub(super) async fn ask(
 ) -> Result<Vec<u8>, ErrorReport> {
     let (done, answer) = tokio::sync::oneshot::channel();
     api.runtime.call_then(kind, pid, body, timeout, move |answer| {
-        // A client that hung up has no use for the answer.
+        // Fails if the client has hung up.
         let _ = done.send(answer);
     });
     match answer.await {
@@ -55,24 +55,25 @@ pub(super) async fn ask(
         Ok(Answer::Exit(Exit::Overloaded)) => {
             let full = format!("the mailbox of {} is full; the call was not sent", api.runtime.called(pid));
             Err(ErrorReport::refused("overloaded", full)
-                .with_hint("`relctl proc` shows what waits there, and how many it allows"))
+                .with_hint("`relctl proc` shows the waiting messages and the limit"))
         }
         Ok(Answer::Exit(exit)) => {
             Err(ErrorReport::refused("exit", format!("{pid} ended without a reply"))
                 .caused_by(exit.to_string()))
         }
-        Err(_) => Err(ErrorReport::refused("stopping", "the node stops")),
+        Err(_) => Err(ErrorReport::refused("stopping", "the node is stopping")),
     }
 }
 
-/// Returns the bytes of a message that its receiver takes and can decode. OTP delivers any term, and one that no clause
-/// matches ends the server; a typo at a terminal is no reason to lose a state.
+/// Encodes a message and checks that its receiver can decode it. OTP delivers any term, and a term
+/// that matches no clause ends the server. Unlike OTP, a typo at a terminal must not cost a state.
 async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<Vec<u8>, ErrorReport> {
     let name = api.runtime.called(pid);
     match api.runtime.process(pid).map(|info| info.behaviour) {
         Some(Behaviour::Supervisor) => {
-            return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor"))
-                .with_hint("`relctl child` asks supervisors, `relctl tree --sup` shows their children"));
+            return Err(ErrorReport::refused("not_a_server", format!("{name} is a supervisor")).with_hint(
+                "`relctl child` sends requests to supervisors, `relctl tree --sup` shows their children",
+            ));
         }
         Some(Behaviour::Application) => {
             let message = format!("{name} is the process of an app, which takes no messages");
@@ -84,19 +85,19 @@ async fn message(api: &Api, pid: Pid, kind: BodyKind, value: &Value) -> Result<V
     }
     let (done, answer) = tokio::sync::oneshot::channel();
     api.runtime.accepts_then(pid, kind, bytes(value)?, move |accepted| {
-        // A client that hung up has no use for the answer.
+        // Fails if the client has hung up.
         let _ = done.send(accepted);
     });
     let refuse = |kind: &str, why: String| {
-        ErrorReport::refused(kind, format!("{name} would not understand this; nothing was sent"))
+        ErrorReport::refused(kind, format!("{name} cannot decode this message; nothing was sent"))
             .caused_by(why)
     };
     match tokio::time::timeout(BOUNDARY, answer).await {
         Ok(Ok(accepted)) => accepted.map_err(|why| refuse("undecodable", why.to_string())),
-        Ok(Err(_)) => Err(ErrorReport::refused("stopping", "the node stops")),
+        Ok(Err(_)) => Err(ErrorReport::refused("stopping", "the node is stopping")),
         Err(_) => Err(refuse(
             "timeout",
-            format!("its code has not read the message within {} ms", millis(BOUNDARY)),
+            format!("its code did not check the message within {} ms", millis(BOUNDARY)),
         )),
     }
 }
@@ -127,21 +128,22 @@ async fn start(api: &Api, module: String, args: Vec<u8>) -> Result<Pid, ErrorRep
     if api.runtime.current_version(&module).is_none() {
         return Err(not_loaded(&module));
     }
-    let failed = format!("no process of {module} was started");
+    let failed = format!("cannot start a process of {module}");
     let started = api.wait(move |runtime| {
         let why =
             |exit: Exit| ErrorReport::refused("start_failed", failed.clone()).caused_by(exit.to_string());
         runtime.spawn(&module, args, START).map_err(why)
     });
-    started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the process's init answered ignore"))
+    started.await?.ok_or_else(|| ErrorReport::refused("ignore", "the init of the process returned ignore"))
 }
 
-/// Two lines: one when the process has started, one when it has ended. A client that hangs up ends it.
+/// Streams two lines: one when the process has started, one when it has ended. A client that hangs
+/// up ends the process.
 pub(super) async fn spawn_link(api: Api, request: q::SpawnLink) -> Result<Body, ErrorReport> {
     let pid = start(&api, request.module, bytes(&request.args)?).await?;
     let (events, stream) = channel::unbounded_channel();
     let exited = events.clone();
-    // Nobody reads when the client is gone.
+    // Fails if the client has hung up.
     let _ = events.send(Some(r::LinkEvent::Spawned { pid: pid.to_string() }));
     api.runtime.on_exit(pid, move |exit| {
         let _ = exited.send(Some(r::LinkEvent::Exited { pid: pid.to_string(), reason: exit.to_string() }));
