@@ -88,7 +88,8 @@ pub(crate) async fn watch_alarms(look: &(impl Fn() -> Vec<Alarm> + Sync), events
     }
 }
 
-/// One whose text changes is the same alarm.
+/// Logs the differences between two sets of alarms. An alarm with a changed text is still the same
+/// alarm.
 fn report(known: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
     for (about, text) in now.iter().filter(|(about, _)| !known.contains_key(*about)) {
         tracing::warn!(name: "alarm.raised", about, text, "alarm raised");

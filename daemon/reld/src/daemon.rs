@@ -41,7 +41,7 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// How long the log may take to be written before the daemon executes itself again.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long to wait before a boot without enough room is tried again, at first and at most.
+/// How long to wait before a boot that lacked resources is tried again, at first and at most.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 

@@ -119,8 +119,8 @@ async fn has_pulse(runtime: &Runtime, within: Duration) -> bool {
 fn line(board: &Board) -> String {
     if let Some(at) = &board.progress {
         let way = match &at.back {
-            Some(back) => format!("reverting from {} to {back}", at.to),
-            None => format!("upgrading to {}", at.to),
+            Some(back) => format!("on the way back from {} to {back}", at.to),
+            None => format!("on the way to {}", at.to),
         };
         return format!("{way}: step {} of {}, {}", at.step, at.of, at.text);
     }

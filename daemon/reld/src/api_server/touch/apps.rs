@@ -9,7 +9,7 @@ use reld_wire::application::StopCause;
 
 use crate::api_server::api::Api;
 
-/// How long an application may take to start or to stop.
+/// How long an app may take to start or to stop.
 const APPLICATION: Duration = Duration::from_secs(60);
 
 fn app_error(error: &AppError) -> ErrorReport {
