@@ -86,7 +86,7 @@ struct Sheet {
 
 /// The library to ask.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct Subject<'a> {
     pub(crate) app: &'a str,
     pub(crate) version: &'a str,
     pub(crate) file: &'a Path,
@@ -113,7 +113,7 @@ impl Answers {
     /// meaningless and not cached.
     pub(crate) fn of(
         answers: &Mutex<Self>,
-        library: Asked<'_>,
+        library: Subject<'_>,
         questions: &[Question],
         given_up: GivenUp<'_>,
     ) -> Vec<Answer> {
@@ -142,7 +142,7 @@ impl Answers {
 }
 
 /// Asks in throw-away processes. Each further attempt leaves out the question that got no answer.
-fn ask(library: Asked<'_>, folder: &Path, questions: &[Question], given_up: GivenUp<'_>) -> Vec<Answer> {
+fn ask(library: Subject<'_>, folder: &Path, questions: &[Question], given_up: GivenUp<'_>) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     while answers.len() < questions.len() {
@@ -161,7 +161,7 @@ fn ask(library: Asked<'_>, folder: &Path, questions: &[Question], given_up: Give
 
 /// Returns the answers of one attempt, and the fault that replaced the next one.
 fn attempt(
-    library: Asked<'_>,
+    library: Subject<'_>,
     folder: &Path,
     questions: &[Question],
     given_up: GivenUp<'_>,

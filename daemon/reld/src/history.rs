@@ -14,7 +14,7 @@ pub(crate) struct Records(History);
 
 /// The kind of an order, and the user who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct Origin {
     pub(crate) kind: HistoryKind,
     pub(crate) uid: Option<u32>,
 }
@@ -25,12 +25,12 @@ impl Records {
     }
 
     /// Begins an entry. It has no number if it could not be written.
-    pub(crate) fn begin(&self, asked: &Asked, from: Option<String>, to: String) -> HistoryEntry {
+    pub(crate) fn begin(&self, origin: &Origin, from: Option<String>, to: String) -> HistoryEntry {
         let mut entry = HistoryEntry {
             number: None,
             begun: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            kind: asked.kind,
-            uid: asked.uid,
+            kind: origin.kind,
+            uid: origin.uid,
             from,
             to,
             outcome: Outcome::UnderWay,

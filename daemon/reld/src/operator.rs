@@ -22,7 +22,7 @@ use self::desk::{Answer, Desk, Job};
 pub(crate) use self::desk::{Booted, Done};
 pub(crate) use self::queue::Entry;
 use self::queue::{Turn, stopping, take_turn};
-use crate::history::{Asked, Records};
+use crate::history::{Origin, Records};
 use crate::next::Next;
 use crate::node::{Handler, RuntimeNode};
 
@@ -59,10 +59,10 @@ impl Operator {
         &self,
         order: Order,
         entry: Entry,
-        asked: Asked,
+        origin: Origin,
     ) -> Result<Done, ErrorReport> {
         let (answer, ended) = oneshot::channel();
-        self.begin(order, entry, asked, Answer::whole(answer)).await?;
+        self.begin(order, entry, origin, Answer::whole(answer)).await?;
         ended.await.map_err(|_| bug())
     }
 
@@ -72,11 +72,11 @@ impl Operator {
         &self,
         order: Order,
         entry: Entry,
-        asked: Asked,
+        origin: Origin,
     ) -> Result<Begun, ErrorReport> {
         let (begun, has_begun) = oneshot::channel();
         let (answer, ended) = oneshot::channel();
-        self.begin(order, entry, asked, Answer { begun: Some(begun), ended: answer }).await?;
+        self.begin(order, entry, origin, Answer { begun: Some(begun), ended: answer }).await?;
         tokio::select! {
             biased;
             Ok(report) = has_begun => Ok(Begun::UnderWay(Box::new(report))),
@@ -88,12 +88,12 @@ impl Operator {
         &self,
         order: Order,
         entry: Entry,
-        asked: Asked,
+        origin: Origin,
         answer: Answer,
     ) -> Result<(), ErrorReport> {
         let fits = fits(&order, &entry);
         let turn = self.turn(entry, fits).await?;
-        self.send(turn, move |desk| desk.carry_out(order, asked, answer))
+        self.send(turn, move |desk| desk.carry_out(order, origin, answer))
     }
 
     /// Carries out an order that removes releases and does not change the running node.

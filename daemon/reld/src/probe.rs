@@ -41,20 +41,20 @@ pub(crate) type GivenUp<'a> = &'a dyn Fn() -> bool;
 
 /// A command of an operator, to be run at the end of the settle window.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct OperatorProbe {
     command: String,
     /// An uploaded program, which is run instead of the command.
     script: Option<TempPath>,
     timeout: Duration,
 }
 
-impl Asked {
+impl OperatorProbe {
     /// Prepares a command. An uploaded script is a file in the folder until this is dropped.
     ///
     /// # Errors
     /// The reason why the daemon cannot run the command, for people.
-    pub(crate) fn new(asked: q::Probe, folder: &Path) -> Result<Self, String> {
-        let q::Probe { command, script, timeout_ms } = asked;
+    pub(crate) fn new(probe: q::Probe, folder: &Path) -> Result<Self, String> {
+        let q::Probe { command, script, timeout_ms } = probe;
         let script = match script {
             Some(q::Script(bytes)) => {
                 let kept =
@@ -92,8 +92,8 @@ fn find(command: &str) -> Result<(), String> {
 }
 
 /// Returns the probe that runs a command.
-pub(crate) fn probe(asked: Asked, socket: PathBuf) -> Probe {
-    let Asked { command, script, timeout } = asked;
+pub(crate) fn probe(run: OperatorProbe, socket: PathBuf) -> Probe {
+    let OperatorProbe { command, script, timeout } = run;
     Box::new(move |trip| {
         let mut program = Command::new("sh");
         let version = |vsn: Option<&reld_handler::Vsn>| vsn.map(ToString::to_string).unwrap_or_default();
@@ -304,12 +304,12 @@ mod tests {
 
     fn start(command: &str, timeout: Duration) -> Box<dyn Probing> {
         let (from, to) = (Vsn::new(1, 0, 0), Vsn::new(1, 1, 0));
-        let asked = Asked { command: command.to_owned(), script: None, timeout };
-        let probe = probe(asked, PathBuf::from("/tmp/socket"));
+        let run = OperatorProbe { command: command.to_owned(), script: None, timeout };
+        let probe = probe(run, PathBuf::from("/tmp/socket"));
         probe(Trip { from: Some(&from), to: &to })
     }
 
-    fn asked(command: &str, timeout: Duration) -> Probed {
+    fn probed(command: &str, timeout: Duration) -> Probed {
         let mut probing = start(command, timeout);
         loop {
             match probing.finding() {
@@ -326,7 +326,7 @@ mod tests {
 
     #[track_caller]
     fn check_within(timeout: Duration, command: &str, fault: Option<&str>, output: &[&str]) {
-        let probed = asked(command, timeout);
+        let probed = probed(command, timeout);
         let fault = fault.map(str::to_owned);
         assert_eq!(probed, Probed { fault, output: output.iter().map(|line| (*line).to_owned()).collect() });
     }
@@ -344,8 +344,8 @@ mod tests {
     fn a_command_that_begins_with_a_plain_word_is_looked_up() {
         let folder = tempfile::tempdir().unwrap();
         let taken = |command: &str| {
-            let asked = q::Probe { command: command.to_owned(), script: None, timeout_ms: 1 };
-            Asked::new(asked, folder.path()).map(drop)
+            let probe = q::Probe { command: command.to_owned(), script: None, timeout_ms: 1 };
+            OperatorProbe::new(probe, folder.path()).map(drop)
         };
         for command in
             ["exit 3", "true", "/bin/true", "[ -e / ]", "X=1 true", "(exit 1)", "if true; then exit; fi"]

@@ -10,7 +10,7 @@ use reld_handler::{
     CrashPolicy, End, InstallOptions, Order, OrphanPolicy, Probe, Settle, Unrest, Vsn, Windows,
 };
 
-use crate::probe::{Asked, probe};
+use crate::probe::{OperatorProbe, probe};
 
 /// The places of the daemon's own files.
 #[derive(Debug, Clone, Copy)]
@@ -74,19 +74,19 @@ fn end(end: q::End, settle: q::Settle, options: InstallOptions, here: Here<'_>) 
         q::End::Commit => Ok(End::Commit(Settle {
             window: Duration::from_millis(settle.window_ms),
             crashes: options.crashes,
-            probe: settle.probe.map(|asked| probed(asked, here)).transpose()?,
+            probe: settle.probe.map(|probe| settle_probe(probe, here)).transpose()?,
         })),
     }
 }
 
-fn probed(asked: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {
-    let command = asked.command.clone();
-    let asked = Asked::new(asked, here.scratch).map_err(|why| {
+fn settle_probe(request: q::Probe, here: Here<'_>) -> Result<Probe, ErrorReport> {
+    let command = request.command.clone();
+    let run = OperatorProbe::new(request, here.scratch).map_err(|why| {
         ErrorReport::refused("probe", format!("cannot run the probe `{command}`: {why}")).with_hint(
             "give a file without arguments, which `relctl` sends, or a program on the node's machine",
         )
     })?;
-    Ok(probe(asked, here.socket.to_owned()))
+    Ok(probe(run, here.socket.to_owned()))
 }
 
 pub(super) fn options(timeouts: q::Timeouts, policy: q::Policy, supersede: bool) -> InstallOptions {

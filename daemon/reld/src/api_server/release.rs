@@ -15,7 +15,7 @@ use super::api::Api;
 use super::look::code::lingering;
 use super::order::{self, Here, version};
 use super::routing::{on, on_upload};
-use crate::history::Asked;
+use crate::history::Origin;
 use crate::operator::{Begun, Done, Entry};
 use crate::report::{check_error, checked, error, moved, not_unpacked, not_unpacked_by};
 
@@ -145,14 +145,14 @@ pub(super) async fn go(
     kind: r::HistoryKind,
     detach: bool,
 ) -> Result<r::Report, ErrorReport> {
-    let asked = Asked { kind, uid: api.peer.uid };
+    let origin = Origin { kind, uid: api.peer.uid };
     let done = if detach {
-        match api.operator.begin_only(order, entry, asked).await? {
+        match api.operator.begin_only(order, entry, origin).await? {
             Begun::UnderWay(report) => return Ok(*report),
             Begun::Ended(done) => done,
         }
     } else {
-        api.operator.carry_out(order, entry, asked).await?
+        api.operator.carry_out(order, entry, origin).await?
     };
     // Dropping `then` starts the restart that may follow.
     let Done { result, then: _then } = done;
@@ -161,8 +161,8 @@ pub(super) async fn go(
 
 async fn commit(api: Api, request: q::Commit) -> Result<r::Committed, ErrorReport> {
     let order = Order::Commit { vsn: request.version.as_deref().map(version).transpose()? };
-    let asked = Asked { kind: r::HistoryKind::Commit, uid: api.peer.uid };
-    let done = api.operator.carry_out(order, api.entry("commit", request.wait), asked).await?;
+    let origin = Origin { kind: r::HistoryKind::Commit, uid: api.peer.uid };
+    let done = api.operator.carry_out(order, api.entry("commit", request.wait), origin).await?;
     match done.result.map_err(|e| error(&e))? {
         Ended::Committed { vsn, before } => Ok(r::Committed {
             changed: before.as_ref() != Some(&vsn),
@@ -189,8 +189,8 @@ async fn remove(api: Api, request: q::Remove) -> Result<r::Removed, ErrorReport>
 async fn reboot_old(api: Api, request: q::RebootOld) -> Result<r::Rebooting, ErrorReport> {
     let vsn = version(&request.version)?;
     let entry = api.entry(format!("restart into {vsn}"), request.wait);
-    let asked = Asked { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
-    let done = api.operator.carry_out(Order::RebootOld { vsn }, entry, asked).await?;
+    let origin = Origin { kind: r::HistoryKind::RebootOld, uid: api.peer.uid };
+    let done = api.operator.carry_out(Order::RebootOld { vsn }, entry, origin).await?;
     let Done { result, then: _then } = done;
     match result.map_err(|e| error(&e))? {
         Ended::Restarts { to, .. } => Ok(r::Rebooting { version: to.to_string() }),

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::calls::argument;
 use super::conversion::cut;
 use super::words::{find, find_all, module};
-use crate::ask::{Answer, Answers, Asked, Kind, Question};
+use crate::ask::{Answer, Answers, Kind, Question, Subject};
 
 /// How many supervisors, and how many start arguments of their children, are checked.
 const TREE_MAX: usize = 1000;
@@ -254,13 +254,13 @@ impl Forecast<'_> {
         if questions.is_empty() {
             return Vec::new();
         }
-        let asked = Asked {
+        let subject = Subject {
             app: library.app.as_str(),
             version: &library.vsn.to_string(),
             file: &library.file,
             sha256: &library.sha256,
         };
-        Answers::of(self.answers, asked, questions, &|| self.left.load(Ordering::Relaxed))
+        Answers::of(self.answers, subject, questions, &|| self.left.load(Ordering::Relaxed))
     }
 }
 

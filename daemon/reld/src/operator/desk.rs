@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::board::Board;
 use super::queue::Turn;
-use crate::history::{Asked, Records};
+use crate::history::{Origin, Records};
 use crate::next::Next;
 use crate::node::Handler;
 use crate::report;
@@ -64,7 +64,7 @@ impl Answer {
 /// An order under way.
 #[derive(Debug)]
 struct UnderWay {
-    asked: Asked,
+    origin: Origin,
     /// `None` until the order begins to change the node.
     entry: Option<HistoryEntry>,
     ended: oneshot::Sender<Done>,
@@ -157,19 +157,19 @@ impl Desk {
     }
 
     /// Carries out an order. An order is dropped if its client has left already.
-    pub(super) fn carry_out(&mut self, order: Order, asked: Asked, answer: Answer) {
+    pub(super) fn carry_out(&mut self, order: Order, origin: Origin, answer: Answer) {
         if !answer.is_awaited() {
             return;
         }
-        let moves = moves(asked.kind) && self.settling.is_none();
+        let moves = moves(origin.kind) && self.settling.is_none();
         if moves {
             // Once the board shows this order, an abort is meant for it.
             self.interrupt.begin();
-            self.board.send_modify(|board| board.under_way = Some(asked.kind));
+            self.board.send_modify(|board| board.under_way = Some(origin.kind));
         }
         let Answer { mut begun, ended } = answer;
         let mut back = None;
-        let mut under_way = UnderWay { asked, entry: None, ended };
+        let mut under_way = UnderWay { origin, entry: None, ended };
         let (board, records) = (&self.board, &self.records);
         let settling = self.settling.as_ref().map(UnderWay::to);
         let result = self.handler.carry_out(order, &mut |event| match event {
@@ -236,7 +236,7 @@ impl Desk {
             Ok(Ended::Restarts { .. }) => true,
             // After a failed boot the daemon itself decides what follows.
             Ok(Ended::Moved(report)) => {
-                report.outcome == Outcome::NeedsRestart && under_way.asked.kind != HistoryKind::Boot
+                report.outcome == Outcome::NeedsRestart && under_way.origin.kind != HistoryKind::Boot
             }
             _ => false,
         };
@@ -271,10 +271,10 @@ impl Desk {
             tracing::info!(name: "daemon.idle", "no release is permanent; the node waits for the first upgrade");
             return Booted::Runs;
         };
-        let asked = Asked { kind: HistoryKind::Boot, uid: None };
+        let origin = Origin { kind: HistoryKind::Boot, uid: None };
         self.interrupt.begin();
-        self.board.send_modify(|board| board.under_way = Some(asked.kind));
-        let mut under_way = UnderWay { asked, entry: None, ended: oneshot::channel().0 };
+        self.board.send_modify(|board| board.under_way = Some(origin.kind));
+        let mut under_way = UnderWay { origin, entry: None, ended: oneshot::channel().0 };
         under_way.begins(&Journey { from: None, to: &vsn, app: None, restarts: false }, &self.records);
         let board = &self.board;
         let booted = self.handler.boot(&mut |event| {
@@ -324,10 +324,10 @@ impl UnderWay {
     fn begins(&mut self, journey: &Journey<'_>, records: &Records) {
         if self.entry.is_none() {
             if journey.restarts {
-                self.asked.kind = HistoryKind::Restart;
+                self.origin.kind = HistoryKind::Restart;
             }
             let (from, to) = report::journey(journey);
-            self.entry = Some(records.begin(&self.asked, from, to));
+            self.entry = Some(records.begin(&self.origin, from, to));
         }
     }
 
@@ -337,7 +337,7 @@ impl UnderWay {
         if self.entry.is_none()
             && let Some((from, to)) = report::changed(result)
         {
-            self.entry = Some(records.begin(&self.asked, from, to));
+            self.entry = Some(records.begin(&self.origin, from, to));
         }
         if let Some(entry) = &mut self.entry {
             records.end(entry, result);
