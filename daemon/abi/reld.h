@@ -1,7 +1,7 @@
 /*
  * reld.h: the boundary between the reld daemon and an app's library, for C11 and C++11.
  *
- * Mirrors daemon/abi/src/lib.rs, which is the original; a test compares the two.
+ * Mirrors the crate reld-abi (daemon/abi/src), which is the original; a test compares the two.
  *
  * How the two sides meet
  *   A library exports one function, reld_app_v1(), which returns its reld_app block. The daemon compares magic, size and

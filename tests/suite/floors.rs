@@ -25,7 +25,7 @@ struct Limits {
 }
 
 const CRATES: &[Limits] = &[
-    Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 1, banners: 0 },
+    Limits { source: "daemon/abi/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
     Limits { source: "daemon/wire/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
     Limits { source: "daemon/sdk/src", floors: &[], upward: 0, in_circles: 6, long: 0, banners: 0 },
     Limits { source: "daemon/runtime/src", floors: RUNTIME, upward: 0, in_circles: 8, long: 0, banners: 0 },
