@@ -13,10 +13,11 @@ pub const MAGIC: [u8; 8] = *b"reldapp\0";
 /// The one function that a library exports: [`EntryFn`].
 pub const ENTRY_SYMBOL: &str = "reld_app_v1";
 
-/// The type of [`ENTRY_SYMBOL`]: returns the library's block, valid for as long as the library is mapped.
+/// The type of [`ENTRY_SYMBOL`]: returns the library's block, which is valid for as long as the
+/// library is mapped.
 pub type EntryFn = unsafe extern "C" fn() -> *const App;
 
-/// Set in [`App::flags`] when the library unwinds on panic, as it must.
+/// Set in [`App::flags`] when the library unwinds on panic, which the daemon requires.
 pub const FLAG_PANIC_UNWIND: u32 = 1;
 
 /// The magic block of a library.
@@ -31,45 +32,50 @@ pub struct App {
     pub abi_major: u32,
     /// [`ABI_MINOR`] where the library was built.
     pub abi_minor: u32,
-    /// `FLAG_*` values.
+    /// A combination of the `FLAG_*` values.
     pub flags: u32,
     /// The app's name, UTF-8.
     pub name: Bytes,
     /// The app's version, a semantic version.
     pub vsn: Bytes,
-    /// What built it, for people: compiler and SDK version.
+    /// The compiler and SDK version that built the library, for display.
     pub built_by: Bytes,
-    /// `module_count` tables.
+    /// The `module_count` tables of its modules.
     pub modules: *const *const Module,
-    /// Length of `modules`.
+    /// The length of `modules`.
     pub module_count: usize,
     /// `[loader thread]` Receives the daemon's table, once, before any callback.
     pub load: Option<unsafe extern "C" fn(host: *const Host) -> Status>,
-    /// `[loader thread]` Called once, when the daemon refers to nothing of the library any more: its last chance to end
-    /// its threads and write out what it holds. The library is unmapped when its threads have ended; until then its
-    /// thread-local destructors may run. May be null.
+    /// `[loader thread]` Called once, when the daemon holds no more references into the library. It
+    /// is the library's last chance to end its threads and to flush its buffers. The library is
+    /// unmapped when its threads have ended; until then its thread-local destructors may run. May
+    /// be null.
     pub unload: Option<unsafe extern "C" fn()>,
-    /// `usage_count` parts of what the library has allocated and not freed; a static of the library. May be null, where the
-    /// library does not count. The daemon reads them at any time, for people. Since ABI 1.4.
+    /// The `usage_count` counters of the memory that the library has allocated and not freed, a
+    /// static of the library. The daemon reads them at any time, for display. Null if the library
+    /// does not count. Since ABI 1.4.
     pub usage: *const Usage,
-    /// Length of `usage`.
+    /// The length of `usage`.
     pub usage_count: usize,
 }
 
-// SAFETY: the block is immutable data; its pointers lead to other immutable data of the same library.
+// SAFETY: the block is immutable data; its pointers lead to other immutable data of the same
+// library.
 #[expect(unsafe_code, reason = "an App block and its tables are statics of the library")]
 unsafe impl Sync for App {}
-/// A part of what a library has allocated and not freed; only the sums of all parts mean something, modulo 2^64: what one
-/// thread allocates another may free. Several parts, so that threads need not wait for each other to count.
+/// One of several counters of the memory that a library has allocated and not freed. There are
+/// several so that threads need not wait for each other to count. One thread may free a block that
+/// another thread allocated, so only the sums over all counters are meaningful, modulo 2^64.
 ///
-/// A [`Buf`] counts for who owns it: the library takes it off when it hands one out and adds it when it takes one in.
+/// A [`Buf`] counts for its owner: the library subtracts one when it gives a buffer away, and adds
+/// one when it receives a buffer.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Usage {
-    /// Blocks.
+    /// Number of blocks.
     pub blocks: AtomicU64,
-    /// Their bytes.
+    /// Number of bytes in these blocks.
     pub bytes: AtomicU64,
-    /// Filled with 0: keeps parts apart that different threads write.
+    /// Filled with 0; pads the counter to the size of a cache line.
     pub reserved: [u64; 6],
 }

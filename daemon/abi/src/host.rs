@@ -1,4 +1,4 @@
-//! The table of functions that the daemon offers.
+//! The functions that the daemon offers to libraries.
 
 use core::ffi::c_void;
 
@@ -10,8 +10,9 @@ use crate::{
     EVENT_TIMEOUT, EVENT_TOLD, EXIT_KILLED, EXIT_NORMAL, EXIT_OVERLOADED, OK, PENDING, REFUSED,
 };
 
-/// What the daemon offers to libraries. Every function may be called from `[callback]` only, unless it says otherwise;
-/// outside it answers [`REFUSED`] or zero and does nothing.
+/// The functions that the daemon offers to libraries. Every function is `[callback]` unless its
+/// documentation names another rule; called elsewhere, it returns [`REFUSED`] or zero and does
+/// nothing.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Host {
@@ -25,90 +26,106 @@ pub struct Host {
     pub reserved: u32,
     /// Returns the running process, `{0, 0}` outside a callback.
     pub self_pid: unsafe extern "C" fn() -> Pid,
-    /// Sends a message of [`EVENT_CAST`] or [`EVENT_INFO`]; takes `body`. To a dead process it is dropped.
+    /// Sends a message of [`EVENT_CAST`] or [`EVENT_INFO`]; takes ownership of `body`. A message to
+    /// a dead process is dropped.
     ///
-    /// To itself also, since ABI 1.2: [`EVENT_CONTINUE`], which comes before all that waits, and [`EVENT_TIMEOUT`],
-    /// whose body is a number of milliseconds and which comes when the callback under way has been over for so long and
-    /// nothing else came. An older daemon refuses both.
+    /// Since ABI 1.2 a process may send two more events to itself; an older daemon refuses both.
+    /// [`EVENT_CONTINUE`] comes before all messages in the mailbox. [`EVENT_TIMEOUT`] has a number
+    /// of milliseconds as its body, and comes if no other message arrives within that time after
+    /// the end of the current callback.
     ///
-    /// A task may send itself [`EVENT_CONTINUE`] since ABI 1.4, with `{module, args}` as body, `args` being MessagePack in
-    /// bytes: when it ends with [`EXIT_NORMAL`] the same process begins anew in the current version of that module, a task
-    /// as well. An older daemon refuses that, and a module that is not loaded or makes no task is refused.
+    /// Since ABI 1.4 a task may send itself [`EVENT_CONTINUE`] with the body `{module, args}`,
+    /// where `args` is a bin of MessagePack. When the task then ends with [`EXIT_NORMAL`], the same
+    /// process starts again as a task of the current version of `module`. An older daemon refuses
+    /// this; so does any daemon for a module that is not loaded or is no task.
     pub send: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf) -> Status,
-    /// Opens a request (`REQUEST_*`); takes `body`; returns its reference, 0 outside a callback.
+    /// Opens a request (`REQUEST_*`); takes ownership of `body`. Returns the reference of the
+    /// request, 0 outside a callback.
     pub call: unsafe extern "C" fn(kind: u32, to: Pid, body: Buf, timeout_ms: u64) -> u64,
-    /// Takes the answer to a reference: [`OK`] and `out` filled, [`PENDING`], or [`REFUSED`] for an unknown one.
+    /// Takes the answer to a request: [`OK`] with `out` filled, [`PENDING`], or [`REFUSED`] for an
+    /// unknown reference.
     pub take: unsafe extern "C" fn(reference: u64, out: *mut Answer) -> Status,
-    /// Gives a reference up; a late answer is dropped.
+    /// Abandons a request; a late answer is dropped.
     pub forget: unsafe extern "C" fn(reference: u64),
-    /// Answers a call; takes `body`. An answer that comes too late is dropped.
+    /// Answers a call; takes ownership of `body`. An answer that comes too late is dropped.
     pub reply: unsafe extern "C" fn(to: From, body: Buf) -> Status,
-    /// Sends `body` as [`EVENT_INFO`] after `after_ms`; takes `body`.
+    /// Sends `body` as [`EVENT_INFO`] after `after_ms`; takes ownership of `body`.
     pub send_after: unsafe extern "C" fn(to: Pid, after_ms: u64, body: Buf) -> Timer,
-    /// Stops a timer; [`OK`] when it would have fired, or fired again, else [`REFUSED`].
+    /// Cancels a timer: [`OK`] if it was going to fire (again), else [`REFUSED`].
     pub cancel_timer: unsafe extern "C" fn(timer: Timer) -> Status,
-    /// Opens a wait; its reference is answered with an empty reply after `after_ms`.
+    /// Starts a sleep; its reference is answered with an empty reply after `after_ms`.
     pub sleep: unsafe extern "C" fn(after_ms: u64) -> u64,
-    /// Takes the next message of the running task: [`OK`], [`PENDING`], or [`REFUSED`] in other processes.
+    /// Takes the next message of the running task: [`OK`], [`PENDING`], or [`REFUSED`] in other
+    /// processes.
     pub recv: unsafe extern "C" fn(out: *mut Message) -> Status,
-    /// Starts a process of `module`; takes `args`. Its reference is answered with the pid when init is done.
+    /// Starts a process of `module`; takes ownership of `args`. The reference is answered with the
+    /// pid when init is done.
     ///
-    /// `link` 1 links it with the running process. `link` 2 makes that its parent as well, so that the tree shows it below
-    /// (since ABI 1.2; an older daemon takes it for 1).
+    /// `link` 1 links the new process to the running process. `link` 2 also makes the running
+    /// process its parent in the displayed tree (since ABI 1.2; an older daemon treats it as 1).
     pub spawn: unsafe extern "C" fn(module: Bytes, args: Buf, link: u32) -> u64,
-    /// Gives the running process a name; [`REFUSED`] when it is taken.
+    /// Registers a name for the running process; [`REFUSED`] if the name is taken.
     pub register: unsafe extern "C" fn(name: Bytes) -> Status,
-    /// Frees a name of the running process.
+    /// Unregisters a name of the running process.
     pub unregister: unsafe extern "C" fn(name: Bytes) -> Status,
-    /// Returns the process of that name, `{0, 0}` for none. Any thread.
+    /// Returns the process with that name, `{0, 0}` if there is none. May be called on any thread.
     pub whereis: unsafe extern "C" fn(name: Bytes) -> Pid,
-    /// Links the running process with another.
+    /// Links the running process to another one.
     pub link: unsafe extern "C" fn(with: Pid) -> Status,
     /// Removes a link.
     pub unlink: unsafe extern "C" fn(with: Pid) -> Status,
-    /// Watches a process: one [`EVENT_DOWN`] with the returned reference when it ends.
+    /// Monitors a process: one [`EVENT_DOWN`] with the returned reference comes when it ends.
     pub monitor: unsafe extern "C" fn(pid: Pid) -> u64,
-    /// Stops watching.
+    /// Removes a monitor.
     pub demonitor: unsafe extern "C" fn(reference: u64) -> Status,
-    /// Sends an exit signal; takes `exit`. [`EXIT_KILLED`] cannot be trapped. OTP: `exit/2`.
+    /// Sends an exit signal; takes ownership of `exit`. [`EXIT_KILLED`] cannot be trapped. OTP:
+    /// `exit/2`.
     pub exit: unsafe extern "C" fn(to: Pid, exit: Exit) -> Status,
-    /// Turns exit signals into [`EVENT_EXIT`] (1) or not (0). OTP: `process_flag(trap_exit, _)`.
+    /// Sets whether exit signals become [`EVENT_EXIT`] messages (1) or not (0). OTP:
+    /// `process_flag(trap_exit, _)`.
     pub trap_exit: unsafe extern "C" fn(on: u32) -> Status,
-    /// Reads a key of the running process's application environment as MessagePack; [`REFUSED`] when unset.
+    /// Reads a key from the environment of the running process's application, as MessagePack;
+    /// [`REFUSED`] if the key is not set.
     pub get_env: unsafe extern "C" fn(key: Bytes, out: *mut Buf) -> Status,
-    /// Writes a line to the daemon's log; level 1 (error) to 5 (trace). Any thread.
+    /// Writes a line to the daemon's log; `level` is 1 (error) to 5 (trace). May be called on any
+    /// thread.
     pub log: unsafe extern "C" fn(level: u32, target: Bytes, message: Bytes),
-    /// Sends `body` as [`EVENT_INFO`] every `every_ms`, as long as the target lives; takes `body`. Since ABI 1.2.
+    /// Sends `body` as [`EVENT_INFO`] every `every_ms` for as long as the target lives; takes
+    /// ownership of `body`. Since ABI 1.2.
     pub send_interval: unsafe extern "C" fn(to: Pid, every_ms: u64, body: Buf) -> Timer,
-    /// Returns in how many milliseconds a timer fires, [`INFINITY`] when it has fired or was stopped. Since ABI 1.2.
+    /// Returns the number of milliseconds until a timer fires, [`INFINITY`] if it has fired or was
+    /// cancelled. Since ABI 1.2.
     pub read_timer: unsafe extern "C" fn(timer: Timer) -> u64,
-    /// Runs `run(data_app)` once on a thread made for work that blocks, whatever becomes of the process; its reference is
-    /// answered with an empty reply then. 0 when it was refused: then `run` is not called. Since ABI 1.2.
+    /// Runs `run(data_app)` once on a thread for blocking work, even if the process ends meanwhile.
+    /// The returned reference is answered with an empty reply when `run` has returned. Returns 0 if
+    /// refused; `run` is not called then. Since ABI 1.2.
     pub blocking: unsafe extern "C" fn(run: BlockingFn, data_app: *mut c_void) -> u64,
-    /// Lets no more than so many messages wait for the running process; 0 takes the bound away. One that comes when the
-    /// mailbox is full is dropped and counted, and a call is answered with [`EXIT_OVERLOADED`]. [`REFUSED`] in
-    /// supervisors and applications. Since ABI 1.4.
+    /// Bounds the mailbox of the running process to that many messages; 0 removes the bound. A
+    /// message to a full mailbox is dropped and counted, and a dropped call is answered with
+    /// [`EXIT_OVERLOADED`]. [`REFUSED`] in supervisors and applications. Since ABI 1.4.
     pub bound_mailbox: unsafe extern "C" fn(messages: u64) -> Status,
 }
 
-/// Waits for ever, for every `timeout_ms`.
+/// A timeout that never expires.
 pub const INFINITY: u64 = u64::MAX;
 
-/// Work for [`Host::blocking`]. No function of the table but `whereis` and `log` works inside it.
+/// Work for [`Host::blocking`]. Of the functions of [`Host`] only `whereis` and `log` work inside
+/// it.
 pub type BlockingFn = unsafe extern "C" fn(data_app: *mut c_void);
 
-/// A message taken by a task.
+/// A message that a task has taken from its mailbox.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Message {
-    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`], [`EVENT_DOWN`] or [`EVENT_TOLD`].
+    /// [`EVENT_CALL`], [`EVENT_CAST`], [`EVENT_INFO`], [`EVENT_EXIT`], [`EVENT_DOWN`] or
+    /// [`EVENT_TOLD`].
     pub kind: u32,
-    /// The exit's kind for [`EVENT_EXIT`] and [`EVENT_DOWN`].
+    /// The kind of the exit for [`EVENT_EXIT`] and [`EVENT_DOWN`].
     pub exit_kind: u32,
-    /// Who sent it.
+    /// The sender.
     pub from: Pid,
-    /// The call's or monitor's reference.
+    /// The reference of the call or the monitor.
     pub reference: u64,
-    /// MessagePack, or the exit's text; owned by the library now.
+    /// MessagePack, or the text of the exit; owned by the library.
     pub body: Buf,
 }

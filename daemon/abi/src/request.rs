@@ -1,16 +1,16 @@
-//! Requests of a library and their answers.
+//! Requests that a library sends through the daemon, and their answers.
 
 use crate::value::{Buf, Exit};
 #[cfg(doc)]
 use crate::{EVENT_INIT, EVENT_TOLD, Host};
 
-/// An ordinary request to a gen_server, for [`Host::call`].
+/// An ordinary request to a gen_server or a task, for [`Host::call`].
 pub const REQUEST_CALL: u32 = 0;
 
-/// A request to a supervisor, for [`Host::call`]; OTP's words.
+/// A request to a supervisor, for [`Host::call`], named as in OTP.
 ///
-/// The body is one of these, MessagePack with field names; SPEC and BIN as for [`EVENT_INIT`], a BIN here being an id, or
-/// the argument of a child of a `simple_one_for_one`:
+/// The body is one of the following, as MessagePack with field names. SPEC and BIN are defined at
+/// [`EVENT_INIT`]; a BIN here is an id, or the argument of a `simple_one_for_one` child:
 ///
 /// ```text
 /// {start_child: SPEC}  {start_child_args: BIN}  {restart_child: BIN}        pid
@@ -24,17 +24,22 @@ pub const REQUEST_CALL: u32 = 0;
 /// The reply is `{ok: ..}` or `{error: {reason, pid, text}}`.
 pub const REQUEST_SUPERVISOR: u32 = 1;
 
-/// Has a process end in order, for [`Host::call`]: its terminate is called, and the answer is [`ANSWER_EXIT`] with the
-/// reason for which it ended, when it has. The body is the reason that it is to end with, MessagePack with field names:
-/// `{kind: "normal" | "shutdown" | "killed" | "noproc" | "error" | "panic" | "undecodable" | "overloaded", text}`, the text
-/// for those kinds that have one. Since ABI 1.5; an older daemon refuses it. OTP: `gen_server:stop/3`.
+/// Stops a process, for [`Host::call`]: its terminate is called, and when it has ended the answer
+/// is [`ANSWER_EXIT`] with the reason for which it ended.
+///
+/// The body is the requested reason, as MessagePack with field names: `{kind: "normal" | "shutdown"
+/// | "killed" | "noproc" | "error" | "panic" | "undecodable" | "overloaded", text}`, with `text`
+/// for the kinds that have one. Since ABI 1.5; an older daemon refuses it. OTP:
+/// `gen_server:stop/3`.
 pub const REQUEST_STOP: u32 = 2;
 
-/// A request to a port, for [`Host::call`] with no process as `to`. Since ABI 1.2; an older daemon refuses it.
+/// A request to a port, for [`Host::call`] with no process as `to`. Since ABI 1.2; an older daemon
+/// refuses it.
 ///
-/// The body is one of these, MessagePack with field names; PORT is a number, HOW is `"now"` (answer nil when there is
-/// nothing yet), `"wait"` (answer nil when it is worth asking again) or `"tell"` (answer nil now, and send an
-/// [`EVENT_TOLD`] when there is something):
+/// The body is one of the following, as MessagePack with field names. PORT is a number. HOW is
+/// `"now"` (answer nil at once if the port is not ready), `"wait"` (answer nil when the port is
+/// ready; repeat the request then) or `"tell"` (answer nil at once, and send an [`EVENT_TOLD`] when
+/// the port is ready):
 ///
 /// ```text
 /// {listen: {address, options, supervisor: bool}}        PORT
@@ -47,17 +52,18 @@ pub const REQUEST_STOP: u32 = 2;
 /// {address: {port}}                                     {local, peer}
 /// ```
 ///
-/// An address is `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`; connecting takes names as well. Options, each
-/// of which may be left out: `{framing: "raw" | {line: MAX} | {packet: 1 | 2 | 4}, buffer, nodelay, backlog,
-/// half_open}`. The reply is `{ok: ..}` or `{error: {reason, text}}`. An EVENT is `{accepted: {listener, connection,
-/// peer}}`, `{connected: {connection}}`, `{data: {connection, bytes}}`, `{writable: {connection}}` or `{closed: {port,
-/// error: {reason, text}}}`.
+/// An address is `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/run/x.sock"`; connect accepts host names
+/// as well. The options, all optional, are `{framing: "raw" | {line: MAX} | {packet: 1 | 2 | 4},
+/// buffer, nodelay, backlog, half_open}`. The reply is `{ok: ..}` or `{error: {reason, text}}`. An
+/// EVENT is `{accepted: {listener, connection, peer}}`, `{connected: {connection}}`, `{data:
+/// {connection, bytes}}`, `{writable: {connection}}` or `{closed: {port, error: {reason, text}}}`.
 pub const REQUEST_PORT: u32 = 16;
 
-/// A request to a shared table, for [`Host::call`] with no process as `to`; answered before that returns. Since ABI 1.2;
-/// an older daemon refuses it.
+/// A request to a shared table, for [`Host::call`] with no process as `to`. The answer is there
+/// when the call returns. Since ABI 1.2; an older daemon refuses it.
 ///
-/// The body is one of these, MessagePack with field names; TABLE is a number, KEY and VALUE are bins of MessagePack:
+/// The body is one of the following, as MessagePack with field names. TABLE is a number; KEY and
+/// VALUE are bins of MessagePack:
 ///
 /// ```text
 /// {new: {name, kind: "set" | "ordered_set", access: "public" | "protected" | "private", heir: {pid, data}}}   TABLE
@@ -72,10 +78,11 @@ pub const REQUEST_PORT: u32 = 16;
 /// {drop: {table}}  {give_away: {table, to, data}}  {set_heir: {table, heir}}   nil
 /// ```
 ///
-/// The reply is `{ok: ..}` or `{error: {reason, text}}`. An EVENT is `{transferred: {table, from, data}}`.
+/// The reply is `{ok: ..}` or `{error: {reason, text}}`. An EVENT is `{transferred: {table, from,
+/// data}}`.
 pub const REQUEST_TABLE: u32 = 17;
 
-/// What an open request came to.
+/// The answer to a request.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Answer {
@@ -85,13 +92,13 @@ pub struct Answer {
     pub reserved: u32,
     /// The reply, MessagePack, for [`ANSWER_REPLY`].
     pub reply: Buf,
-    /// Why the server ended, for [`ANSWER_EXIT`].
+    /// The reason for which the server ended, for [`ANSWER_EXIT`].
     pub exit: Exit,
 }
 
 /// The server replied, or the sleep is over.
 pub const ANSWER_REPLY: u32 = 0;
-/// The request's time ran out.
+/// The timeout of the request expired.
 pub const ANSWER_TIMEOUT: u32 = 1;
-/// The server ended, or was never there.
+/// The server ended, or never existed.
 pub const ANSWER_EXIT: u32 = 2;

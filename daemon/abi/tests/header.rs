@@ -1,4 +1,5 @@
-//! `reld.h` says what `lib.rs` says: a C and a C++ compiler print every size, offset and constant, and so do we.
+//! `reld.h` agrees with this crate: a C and a C++ compiler print every size, offset and constant, and
+//! the test compares them with Rust's.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use std::process::Command;
 
 use reld_abi::*;
 
-/// What both sides must agree on: C expressions of type `unsigned long long`, and our value of each.
+/// The facts that both sides must agree on: C expressions that convert to `unsigned long long`, and
+/// Rust's value of each.
 #[derive(Default)]
 struct Facts(Vec<(String, u64)>);
 
@@ -21,23 +23,24 @@ impl Facts {
         for (expression, _) in &self.0 {
             let text = expression.replace('"', "\\\"");
             writeln!(source, "printf(\"%s %llu\\n\", \"{text}\", (unsigned long long)({expression}));")
-                .expect("a String takes all");
+                .expect("writing to a String never fails");
         }
         source + "return 0; }\n"
     }
 
-    /// Returns what that program should print.
+    /// Returns the expected output of that program.
     fn expected(&self) -> String {
         self.0.iter().map(|(expression, value)| format!("{expression} {value}\n")).collect()
     }
 }
 
-/// Returns the size of a member, from a function that reaches it.
+/// Returns the size of a member, given a function that borrows it.
 fn member_size<T, M>(_: fn(&T) -> &M) -> u64 {
     size_of::<M>() as u64
 }
 
-/// Adds a struct's size, alignment, and the offset and size of each member. Does not compile when a member is left out.
+/// Adds a struct's size, and the offset and size of each member. Does not compile if a member is
+/// missing.
 macro_rules! structs {
     ($facts:ident; $($c:ident = $rust:ident { $($member:ident $(= $c_member:ident)?),+ $(,)? })+) => {$(
         let _all_members = |value: $rust| { let $rust { $($member: _),+ } = value; };
@@ -138,7 +141,8 @@ fn add_constants(facts: &mut Facts) {
     }
 }
 
-/// Tables of an older and a newer daemon than the header's, by hand: what is the difference is not looked at.
+/// A C program that builds the tables of an older and a newer daemon than the header's, and prints
+/// the results of `RELD_HAS`.
 const OTHER_TABLES: &str = r#"
 #include <stdio.h>
 #include "reld.h"
@@ -170,7 +174,8 @@ int main(void) {
 }
 "#;
 
-/// Compiles the facts with `compiler`, runs the program and compares what it prints; the same with other tables.
+/// Compiles the facts with `compiler`, runs the program and compares its output; then does the same
+/// with the other tables.
 #[track_caller]
 fn check(compiler: &str, language: &[&str]) {
     let facts = facts();
@@ -189,17 +194,17 @@ fn run(compiler: &str, language: &[&str], name: &str, source: &str) -> String {
         .output()
         .unwrap_or_else(|error| panic!("the header test needs the compiler {compiler}: {error}"));
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let printed = Command::new(&program).output().expect("what was compiled runs");
+    let printed = Command::new(&program).output().expect("a compiled program runs");
     String::from_utf8_lossy(&printed.stdout).into_owned()
 }
 
 fn write_source(compiler: &str, name: &str, source: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{compiler}.c"));
-    std::fs::write(&path, source).expect("the target's folder is writable");
+    std::fs::write(&path, source).expect("the target folder is writable");
     path
 }
 
-/// A constant that is written down in the header only would be compared with nothing.
+/// A constant that only the header has would escape the comparison.
 #[test]
 fn every_constant_of_the_header_is_compared() {
     let header = include_str!("../reld.h");
@@ -210,8 +215,8 @@ fn every_constant_of_the_header_is_compared() {
         let is_it = |(fact, _): &(String, u64)| fact == name || fact.strip_prefix(name) == Some("[0]");
         facts.0.iter().any(is_it)
     };
-    let forgotten: Vec<&str> = constants.filter(|name| !is_compared(name)).collect();
-    assert_eq!(forgotten, [""; 0]);
+    let missing: Vec<&str> = constants.filter(|name| !is_compared(name)).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

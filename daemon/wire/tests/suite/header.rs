@@ -160,7 +160,7 @@ fn requests_to_tables_are_described_as_they_are_written() {
 
 #[test]
 fn reasons_to_end_with_are_described_as_they_are_written() {
-    let grammar = part("Has a process end in order", "#define RELD_REQUEST_STOP");
+    let grammar = part("Stops a process", "#define RELD_REQUEST_STOP");
     check(&grammar, &[("library", "stop.")], &[], &[]);
 }
 
