@@ -73,7 +73,7 @@ fn s89_a_library_of_another_interface_is_refused_with_both_versions() {
     let magic = [(".magic = RELD_MAGIC", ".magic = \"another\"")];
     check(&node, &meter(&[], "", &magic), &["magic is \"another", "reld.h"]);
     let other = [("TEXT(\"1.1.0\")", "TEXT(\"1.1.1\")")];
-    check(&node, &meter(&[], "", &other), &["its vsn is \"1.1.1\", but \"1.1.0\" was asked for"]);
+    check(&node, &meter(&[], "", &other), &["its vsn is \"1.1.1\", but \"1.1.0\" was expected"]);
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn a_library_for_another_target_or_half_of_one_is_refused() {
     };
     check(&node, &with(18, 183), &["its machine is 183", "build a cdylib for the daemon's target"]);
     check(&node, &with(4, 1), &["its class is 1"]);
-    check(&node, &sound[..sound.len() / 2], &["it is no whole ELF file", "copy it again"]);
-    check(&node, b"#!/bin/sh\n", &["it is no whole ELF file"]);
+    check(&node, &sound[..sound.len() / 2], &["it is not a complete ELF file", "copy it again"]);
+    check(&node, b"#!/bin/sh\n", &["it is not a complete ELF file"]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn check((name, code, named): (&str, &str, Option<&str>)) {
     assert_eq!(read.code, 0, "{name}: {read:?}\n{}", node.log());
     assert_eq!(dispositions(&node), before, "{name}");
     let log = node.log();
-    let line = log.lines().find(|line| line.contains("is the node's"));
+    let line = log.lines().find(|line| line.contains("belongs to the node"));
     match named {
         None => assert_eq!(line, None, "{name}"),
         Some(signal) => {

@@ -1,4 +1,4 @@
-//! Why a library was not loaded.
+//! The errors of loading a library.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use reld_abi as abi;
 
-/// A library that was not loaded: which file, and why. Nothing of it was called unless the refusal says so.
+/// A library could not be loaded. None of its functions was called, unless the refusal reports one.
 #[derive(Debug, thiserror::Error)]
-#[error("{} was not loaded: {refusal}", path.display())]
+#[error("cannot load {}: {refusal}", path.display())]
 pub struct LoadError {
-    /// The file that was asked for.
+    /// The requested file.
     pub path: PathBuf,
-    /// What is wrong with it, and the remedy.
+    /// The reason, and the remedy.
     pub refusal: Refusal,
 }
 
@@ -22,104 +22,107 @@ impl LoadError {
     }
 }
 
-/// What is wrong with a library, and the remedy.
+/// The reason why a library was not loaded, and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The file could not be read.
-    #[error("it cannot be read: {0}")]
+    #[error("the file cannot be read: {0}")]
     Read(io::Error),
 
     /// The private copy could not be written.
-    #[error("its private copy {} cannot be written: {error}", copy.display())]
+    #[error("the private copy {} cannot be written: {error}", copy.display())]
     Copy {
-        /// The copy, or the folder of the copies.
+        /// The private copy, or the folder of the private copies.
         copy: PathBuf,
-        /// What the system answered.
+        /// The error of the system call.
         error: io::Error,
     },
 
-    /// The file is not the one that the release names.
+    /// The file differs from the one recorded in the release.
     #[error("its sha256 is {found}, not {expected}: the file was changed; unpack the release again")]
     Digest {
-        /// In hexadecimal digits.
+        /// The recorded digest in hexadecimal digits.
         expected: String,
-        /// In hexadecimal digits.
+        /// The digest of the file in hexadecimal digits.
         found: String,
     },
 
-    /// The file is no whole ELF file.
-    #[error("it is no whole ELF file: {0}; build it again, or copy it again")]
+    /// The file is not a complete ELF file.
+    #[error("it is not a complete ELF file: {0}; build it again, or copy it again")]
     Damaged(String),
 
     /// The file is for another machine or of another kind.
-    #[error("its {field} is {found}, this daemon needs {expected}: build a cdylib for the daemon's target")]
+    #[error("its {field} is {found}, this daemon needs {expected}; build a cdylib for the daemon's target")]
     Target {
         /// The field of the ELF header.
         field: &'static str,
-        /// What the file says.
+        /// The value in the file.
         found: String,
-        /// What it has to say.
+        /// The value that the daemon needs.
         expected: String,
     },
 
-    /// The file exports no entry.
+    /// The file does not export the entry function.
     #[error(
-        "it does not export {}: the app's crate needs `export_app!` and crate-type cdylib",
+        "it does not export {}; the app's crate needs `export_app!` and crate-type cdylib",
         abi::ENTRY_SYMBOL
     )]
     NoEntry,
 
-    /// The file wants thread-local storage that the process can give only a few times.
+    /// The file uses static TLS, of which a process has only a small reserve.
     #[error(
-        "it uses static TLS, of which a process has only a little: leave out what brings it (often an own allocator)"
+        "it uses static TLS, of which a process has only a small reserve; remove the dependency that uses it (often an allocator)"
     )]
     StaticTls,
 
-    /// The file has symbols of which a process may have only one, so the system's loader would never unmap it.
+    /// The file defines symbols that must be unique in the process, so glibc would never unmap it.
     #[error(
-        "it defines {symbol} as a unique symbol, which forbids unmapping: build its C++ with -fno-gnu-unique"
+        "it defines {symbol} as a unique symbol, which prevents unmapping; build its C++ code with -fno-gnu-unique"
     )]
     Unique {
         /// The first such symbol.
         symbol: String,
     },
 
-    /// The file calls what nobody has.
+    /// The file needs symbols that no library defines.
     #[error(
-        "it needs symbols that neither the daemon nor its system libraries have: {symbols}; link what defines them"
+        "it needs symbols that neither the daemon nor the system libraries define: {symbols}; link the libraries that define them"
     )]
     Undefined {
         /// Their names, separated by commas.
         symbols: String,
     },
 
-    /// The file's code would have to be written to when it is loaded.
-    #[error(
-        "its code has relocations in it and would have to be writable: build every part of it with -fPIC"
-    )]
+    /// The file's code contains relocations, so it would have to be writable while it is loaded.
+    #[error("its code contains relocations and would have to be writable; build all of it with -fPIC")]
     TextRelocations,
 
-    /// The file wants the stacks of all threads to be executable.
-    #[error("it wants executable stacks, for the whole daemon: link it with -Wl,-z,noexecstack")]
+    /// The file requires executable stacks for all threads.
+    #[error("it requires executable stacks for the whole daemon; link it with -Wl,-z,noexecstack")]
     ExecutableStack,
 
-    /// The file wants a library that a private copy would not find, or would share with another version.
-    #[error("it needs {library}: link that statically; only glibc, libgcc_s and libstdc++ may be shared")]
+    /// The file needs a shared library that its private copy would not find, or would share with
+    /// another version of the app.
+    #[error(
+        "it needs the shared library {library}; link that library statically, only glibc, libgcc_s and libstdc++ may be shared"
+    )]
     Needs {
         /// The name in the file's table of needed libraries.
         library: String,
     },
 
-    /// Nothing in the file names the build.
-    #[error("it has no GNU build id: link it with -Wl,--build-id")]
+    /// The file has no build id.
+    #[error("it has no GNU build id; link it with -Wl,--build-id")]
     NoBuildId,
 
-    /// The system's loader refused.
-    #[error("dlopen refused it: {0}")]
+    /// `dlopen` failed.
+    #[error("dlopen failed: {0}")]
     Open(String),
 
-    /// The code in memory is not that of the file.
-    #[error("the code in memory is not that of the file (build id {expected}); report this as a bug of reld")]
+    /// The mapped code is not the code of the file.
+    #[error(
+        "the mapped code is not the code of the file (build id {expected}); report this as a bug of reld"
+    )]
     OtherCode {
         /// The file's build id in hexadecimal digits.
         expected: String,
@@ -138,80 +141,82 @@ pub enum Refusal {
         daemon: String,
     },
 
-    /// The magic block is not what the boundary says.
-    #[error("its magic block is wrong: {field} {problem}; build it with `export_app!` or by reld.h")]
+    /// The magic block violates the contract of the boundary.
+    #[error(
+        "its magic block is wrong: {field} {problem}; build it with `export_app!` or according to reld.h"
+    )]
     Block {
-        /// The member that is wrong.
+        /// The invalid member.
         field: &'static str,
-        /// What is wrong with it.
+        /// A description of its value.
         problem: String,
     },
 
     /// A panic would end the daemon.
     #[error(
-        "it was built with panic=abort, so a panic of the app would end the daemon: build it with panic=unwind"
+        "it was built with panic=abort, so a panic of the app would end the daemon; build it with panic=unwind"
     )]
     PanicAbort,
 
-    /// The library is another app, or another version of it, than its place says.
+    /// The library is of another app or version than requested.
     #[error(
-        "its {field} is {found:?}, but {asked:?} was asked for: the file lies in the wrong folder, or app.toml is not that of the build"
+        "its {field} is {found:?}, but {asked:?} was expected: the file is in the wrong folder, or app.toml is not the one of the build"
     )]
     Identity {
         /// `name` or `vsn`.
         field: &'static str,
-        /// What was asked for.
+        /// The requested value.
         asked: String,
-        /// What the library says.
+        /// The value in the library.
         found: String,
     },
 
-    /// A module's table is not what its behaviour needs.
-    #[error("its module {module} is wrong: {problem}; build it with `export_app!` or by reld.h")]
+    /// A module's table lacks members that its behaviour needs, or is otherwise invalid.
+    #[error("its module {module} is wrong: {problem}; build it with `export_app!` or according to reld.h")]
     Module {
-        /// The module's name, or its place in the table.
+        /// The module's name, or its index in the table.
         module: String,
-        /// What is wrong with it.
+        /// A description of the error.
         problem: String,
     },
 
-    /// The library's own load function said no.
+    /// The library's own load function failed.
     #[error(
-        "its load function answered status {status}; the daemon offers ABI {}.{}",
+        "its load function returned status {status}; the daemon offers ABI {}.{}",
         abi::ABI_MAJOR,
         abi::ABI_MINOR
     )]
     LoadRefused {
-        /// What it answered.
+        /// The status that it returned.
         status: i32,
     },
 
-    /// It was not loaded in time. What is still loaded is thrown away when it comes.
-    #[error("it was not loaded within {:?}: a constructor or load function of a library does not return", rounded(*.0))]
+    /// The library was not loaded in time. If loading finishes later, the library is unloaded
+    /// again.
+    #[error("loading did not finish within {:?}: a constructor or load function of a library does not return", rounded(*.0))]
     Deadline(Duration),
 
     /// The loader panicked. The library may stay mapped.
-    #[error("the loader panicked, which is a bug of reld: the log says where")]
+    #[error("the loader panicked; report this as a bug of reld, with the panic message from the log")]
     Panicked,
 
-    /// Whoever asked for it has changed their mind. What is still loaded is thrown away when it
-    /// comes.
-    #[error("it was not loaded: {0}")]
+    /// The caller abandoned the request. If loading finishes later, the library is unloaded again.
+    #[error("loading was abandoned: {0}")]
     GivenUp(String),
 
-    /// The system gives no thread.
-    #[error("there is no thread to load it on: {0}; raise the limit of threads")]
+    /// The system cannot start a thread.
+    #[error("cannot start a thread to load it: {0}; raise the limit on threads")]
     NoThread(io::Error),
 
     /// The daemon's own symbols cannot be found by libraries.
-    #[error("this program does not export {symbol}: link it with -Wl,--export-dynamic-symbol={symbol}")]
+    #[error("this program does not export {symbol}; link it with -Wl,--export-dynamic-symbol={symbol}")]
     NotExported {
         /// The symbol.
         symbol: &'static str,
     },
 }
 
-/// Returns a time as people read it: what is left of a deadline has nanoseconds.
+/// Rounds a duration up to 10 ms: the rest of a deadline has nanoseconds, which distract a reader.
 fn rounded(time: Duration) -> Duration {
     Duration::from_millis(
         u64::try_from(time.as_micros().div_ceil(10_000)).unwrap_or(u64::MAX).saturating_mul(10),
@@ -223,9 +228,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_told_without_what_of_it_had_passed_before() {
-        let told = Refusal::Deadline(Duration::from_nanos(29_999_985_879)).to_string();
-        assert!(told.starts_with("it was not loaded within 30s: "), "{told}");
+    fn a_deadline_is_displayed_as_a_round_number() {
+        let text = Refusal::Deadline(Duration::from_nanos(29_999_985_879)).to_string();
+        assert!(text.starts_with("loading did not finish within 30s: "), "{text}");
         assert_eq!(rounded(Duration::from_millis(250)), Duration::from_millis(250));
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
             Some(Obstacle::Unknown(format!("what points into it cannot be known: {error}")))
         })
     };
-    interpose::take_off_handlers(span)
+    interpose::remove_handlers(span)
         .map(Obstacle::Signal)
         .or_else(|| mapping.kept_by().map(Obstacle::Imports))
         .or_else(asked)

@@ -1,29 +1,31 @@
 //! The fence around foreign code: checks, loads and calls app libraries.
 //!
-//! Everything that is unsafe about hosting somebody else's machine code stands here, so that the
-//! rest of the daemon sees only [`reld_runtime::Module`]s. Outward, all calls into a library go
-//! through `outbound.rs`; inward, all calls from a library come through `inbound.rs`; `wire.rs`
-//! between them moves bytes over the boundary and owns the rules of who frees what.
+//! This crate contains all code that is unsafe because it hosts foreign machine code. The rest of
+//! the daemon sees only [`reld_runtime::Module`]s. All calls into a library go through
+//! `outbound.rs`, all calls from a library come through `inbound.rs`. `wire.rs` moves bytes over
+//! the boundary and implements the ownership rules of buffers.
 //!
 //! The crate promises:
-//! * nothing of a library runs before its file was checked (`check.rs`), and none of its functions is called before
-//!   its magic block was compared (`block.rs`);
-//! * no library is opened from a path that was used before in the daemon's life (`private_copy.rs`), and what was
-//!   mapped is compared with what was asked for;
-//! * a library stays mapped as long as a state, a callback or a function pointer of it lives, since each holds the
-//!   image that it came from;
-//! * after that it is unmapped as soon as its threads have ended, the daemon's threads have run what it left with them, and
-//!   nobody else keeps an address of it (`interpose.rs`, `evidence.rs`, `unload.rs`); until then [`Resident`] says why it
-//!   is still there;
-//! * nothing waits for ever for what a library does at its begin or end (`hand.rs`, `routines.rs`);
-//! * what a library prints is told apart from what the daemon does, with app and process (`output.rs`).
+//! * No code of a library runs before its file was checked (`check.rs`), and none of its functions
+//!   is called before its magic block was checked (`block.rs`).
+//! * No path is opened twice while the daemon runs (`private_copy.rs`), and the mapped code is
+//!   compared with the requested file.
+//! * A library stays mapped as long as a state, a callback or a function pointer of it lives, since
+//!   each of them holds the library's image.
+//! * After that it is unmapped as soon as its threads have ended, the daemon's threads have run its
+//!   thread-local destructors, and no system library keeps an address of it (`interpose.rs`,
+//!   `evidence.rs`, `unload.rs`). Until then [`Resident`] holds the reason why it is still mapped.
+//! * No thread of the daemon waits without a timeout for a library's constructors, destructors,
+//!   load or unload function (`hand.rs`, `routines.rs`).
+//! * Output that a library prints is logged with its app and process, apart from the daemon's own
+//!   (`output.rs`).
 //!
-//! It knows nothing of releases and of supervisors' policy.
+//! The crate has no notion of releases or of supervision.
 //!
 //! ```no_run
 //! # use std::{path::Path, time::Duration};
 //! # use reld_loader::{Loader, OpenRequest};
-//! // The closure has every thread that runs code of libraries call `reld_loader::flush`.
+//! // The closure makes every thread that runs code of libraries call `reld_loader::flush`.
 //! let loader = Loader::start(Path::new("/var/lib/reld/run"), || {})?;
 //! let request = OpenRequest {
 //!     source: "/var/lib/reld/lib/counter-0.1.0/counter.so".into(),

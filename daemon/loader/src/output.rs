@@ -1,20 +1,23 @@
-//! What libraries print: lines of the daemon's log, with app and process.
+//! Logs the output that libraries print, with app and process.
 //!
-//! A library's output ends in a `write` to descriptor 1 or 2, by its own standard library or by libc's streams. Both come
-//! here (`interpose/stdio.rs`). Who printed is known by whose code the thread runs: each door out (`outbound.rs`) says so,
-//! and the door in (`inbound.rs`) takes it back for as long as the daemon works in between.
+//! A library's output ends in a `write` to descriptor 1 or 2, called by its own standard library or
+//! by libc's streams. Both are interposed (`interpose/stdio.rs`). To attribute the output, every
+//! thread records the library whose code it runs: `outbound.rs` sets the record before each call
+//! into a library, and `inbound.rs` clears it while the library calls the daemon.
 //!
-//! | who writes to descriptor 1 or 2 | it goes |
+//! | writer to descriptor 1 or 2 | the output goes to |
 //! |---|---|
-//! | code of a library that the daemon called, and a thread that a library started | into the log |
-//! | the daemon itself: its log, its panics | where it always goes |
-//! | a child process of an app, what passes libc by, a destructor at the very end of a thread | where the daemon's goes |
+//! | code of a library that the daemon called, a thread that a library started | the log |
+//! | the daemon itself: its log, its panics | the descriptor |
+//! | a child process of an app, code that does not call libc, a destructor at the very end of a thread | the descriptor |
 //!
-//! A line is logged when it ends. What is not ended when the library returns is a line as well, and so is every
-//! [`LINE_MAX`] bytes. `print!` of Rust keeps what is not ended in the library's own buffer, as it does in any program;
-//! the SDK hands it over when a process ends by itself or fails, and when the library is unloaded.
+//! A line is logged when it ends. An unfinished line is logged when the library returns, and after
+//! every [`LINE_MAX`] bytes. Rust's `print!` keeps an unfinished line in the library's own buffer,
+//! as in any program; the SDK flushes it when a process ends normally or fails, and when the
+//! library is unloaded.
 //!
-//! Nothing here keeps anything of a library: lines are bytes in a buffer of the thread, and the app's name is the daemon's.
+//! Nothing here points into a library: lines are bytes in a buffer of the thread, and the app's
+//! name belongs to the daemon.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,24 +29,25 @@ use reld_wire::Pid;
 
 use crate::interpose;
 
-/// The longest piece of a line that is put together of several writes.
+/// The longest piece of a line that is assembled from several writes.
 const LINE_MAX: usize = 4096;
 
-/// The process that logs what libraries print; 0 while none does. A child that an app forked is another one.
+/// The process that logs the output of libraries; 0 before [`log_output`]. In a child that an app
+/// forked, the output is not logged.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    // None has a destructor, so they are there for whatever a library does at the end of a thread.
-    /// An address in the library whose code the thread runs; 0 for the daemon's own.
+    // None has a destructor, so library code may still use them at the end of a thread.
+    /// An address in the library that the thread runs code of; 0 for the daemon's own code.
     static INSIDE: Cell<usize> = const { Cell::new(0) };
     /// The process that a spare thread works for.
     static WORKS_FOR: Cell<Pid> = const { Cell::new(Pid::NONE) };
-    /// As [`INSIDE`], of the library that has begun a line and not ended it; 0 for none.
+    /// An address in the library that has an unfinished line; 0 for none.
     static HOLDS: Cell<usize> = const { Cell::new(0) };
     static LINES: RefCell<[Line; 2]> = const { RefCell::new([Line::EMPTY; 2]) };
 }
 
-/// Where something is printed to.
+/// A standard stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     /// Descriptor 1.
@@ -52,21 +56,22 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-/// Has all that libraries print become lines of the log: to be called once, before the first library is opened.
+/// Logs the output of all libraries from now on. Must be called once, before the first library is
+/// opened.
 ///
-/// Without it they print to the program's own stdout and stderr.
+/// Without this call libraries print to the program's own stdout and stderr.
 pub fn log_output() {
     interpose::replace_streams();
     PROCESS.store(std::process::id(), Ordering::Relaxed);
 }
 
-/// The calling thread runs code of a library until this is dropped.
+/// Guard: the calling thread runs code of a library until this is dropped.
 #[must_use]
 pub(crate) struct Visit {
     before: usize,
 }
 
-/// Says that the calling thread is about to run code of the library at this address.
+/// Records that the calling thread is about to run code of the library at this address.
 pub(crate) fn visit(library: usize) -> Visit {
     end_lines();
     Visit { before: INSIDE.replace(library) }
@@ -79,19 +84,18 @@ impl Drop for Visit {
     }
 }
 
-/// A library has the daemon work until this is dropped.
+/// Guard: the calling thread runs other code than that of the library until this is dropped.
 #[must_use]
 pub(crate) struct Interlude {
     library: usize,
 }
 
-/// Says that the calling thread works for the daemon for a while, called by a library.
+/// Records that the calling thread runs code of the daemon, which a library has called.
 pub(crate) fn interlude() -> Interlude {
     interlude_of(0)
 }
 
-/// Says that the calling thread runs code of another library for a while, which a signal has it do. Does only what a
-/// handler may.
+/// Records that the calling thread runs the signal handler of another library. Async-signal-safe.
 pub(crate) fn interlude_of(library: usize) -> Interlude {
     Interlude { library: INSIDE.replace(library) }
 }
@@ -102,20 +106,21 @@ impl Drop for Interlude {
     }
 }
 
-/// Who hands work to a spare thread.
+/// The library and process that hand work to a spare thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     library: usize,
     pid: Pid,
 }
 
-/// Returns an address in the library whose code the calling thread runs; 0 for the daemon's own.
+/// Returns an address in the library that the calling thread runs code of; 0 for the daemon's own
+/// code.
 pub(crate) fn inside() -> usize {
     INSIDE.get()
 }
 
-/// Returns whose code the calling thread runs, for another thread to go on in its name. To be asked outside an
-/// [`interlude`].
+/// Returns the library and process that the calling thread runs code of, so that another thread can
+/// work for them. Must be called outside an [`interlude`].
 pub(crate) fn origin() -> Origin {
     Origin { library: INSIDE.get(), pid: context::self_pid().unwrap_or(Pid::NONE) }
 }
@@ -130,46 +135,49 @@ impl Origin {
     }
 }
 
-/// The calling thread is gone over to the library that started it, and is not expected back: it may be unwound from inside.
+/// Records that the calling thread runs the library that started it. There is no guard, since the
+/// thread may be unwound from inside the library.
 pub(crate) fn thread_begins(library: usize) {
     INSIDE.set(library);
 }
 
-/// The function that a thread of a library began with has returned.
+/// Logs the unfinished lines of a library's thread when its start function has returned.
 pub(crate) fn thread_returns() {
     end_lines();
 }
 
-/// The calling thread ends. What destructors print from now on is not logged: the log's own thread-locals may be gone.
+/// Stops logging for the calling thread, which ends: the log's own thread-locals may be gone when
+/// the last destructors print.
 pub(crate) fn thread_ends() {
     INSIDE.set(0);
     HOLDS.set(0);
 }
 
-/// Logs what the calling thread prints, if that is a library's. Says whether it was; else it is to be written.
+/// Logs output of the calling thread if it runs code of a library. Returns false if the caller must
+/// write the text itself.
 pub(crate) fn print(stream: Stream, text: &[u8]) -> bool {
     let library = INSIDE.get();
     library != 0
         && PROCESS.load(Ordering::Relaxed) == std::process::id()
-        && with_lines(library, |lines, who| {
-            lines[stream as usize].take(text, &mut |line| who.log(stream, line));
+        && with_lines(library, |lines, printer| {
+            lines[stream as usize].take(text, &mut |line| printer.log(stream, line));
         })
 }
 
-/// Logs the lines that were begun and not ended: whoever began them returns, or another library is about to print.
+/// Logs the unfinished lines, since their library returns or another library is about to print.
 #[inline]
 fn end_lines() {
     let library = HOLDS.get();
     if library != 0 {
-        with_lines(library, |lines, who| {
+        with_lines(library, |lines, printer| {
             for stream in [Stream::Stdout, Stream::Stderr] {
-                lines[stream as usize].end(&mut |line| who.log(stream, line));
+                lines[stream as usize].end(&mut |line| printer.log(stream, line));
             }
         });
     }
 }
 
-/// Says whether the lines were free: a signal handler may print while its thread does.
+/// Returns false if the lines are in use: a signal handler may print while its thread does.
 #[cold]
 fn with_lines(library: usize, work: impl FnOnce(&mut [Line; 2], &Printer)) -> bool {
     let _interlude = interlude();
@@ -181,7 +189,7 @@ fn with_lines(library: usize, work: impl FnOnce(&mut [Line; 2], &Printer)) -> bo
     })
 }
 
-/// Who prints.
+/// The source of a line.
 struct Printer {
     app: Option<Arc<str>>,
     module: Option<String>,
@@ -214,7 +222,7 @@ impl Printer {
     }
 }
 
-/// A line that was begun.
+/// An unfinished line.
 struct Line {
     length: usize,
     bytes: [u8; LINE_MAX],
@@ -223,46 +231,46 @@ struct Line {
 impl Line {
     const EMPTY: Self = Self { length: 0, bytes: [0; LINE_MAX] };
 
-    /// Takes more text, and says each line that it ends.
-    fn take(&mut self, text: &[u8], say: &mut impl FnMut(&[u8])) {
+    /// Appends text, and emits each line that the text ends.
+    fn take(&mut self, text: &[u8], emit: &mut impl FnMut(&[u8])) {
         for part in text.split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
-                Some(whole) if self.length == 0 => say(whole),
+                Some(whole) if self.length == 0 => emit(whole),
                 Some(rest) => {
-                    self.hold(rest, say);
-                    self.end(say);
+                    self.hold(rest, emit);
+                    self.end(emit);
                 }
-                None => self.hold(part, say),
+                None => self.hold(part, emit),
             }
         }
     }
 
-    fn hold(&mut self, mut text: &[u8], say: &mut impl FnMut(&[u8])) {
+    fn hold(&mut self, mut text: &[u8], emit: &mut impl FnMut(&[u8])) {
         while !text.is_empty() {
             let (now, later) = text.split_at(text.len().min(LINE_MAX - self.length));
             self.bytes[self.length..][..now.len()].copy_from_slice(now);
             self.length += now.len();
             if self.length == LINE_MAX {
-                self.cut(say);
+                self.cut(emit);
             }
             text = later;
         }
     }
 
-    /// Says a full buffer, but for a character that has only begun.
-    fn cut(&mut self, say: &mut impl FnMut(&[u8])) {
+    /// Emits a full buffer, without the beginning of an incomplete character.
+    fn cut(&mut self, emit: &mut impl FnMut(&[u8])) {
         let whole = match str::from_utf8(&self.bytes) {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             _ => LINE_MAX,
         };
-        say(&self.bytes[..whole]);
+        emit(&self.bytes[..whole]);
         self.bytes.copy_within(whole.., 0);
         self.length = LINE_MAX - whole;
     }
 
-    fn end(&mut self, say: &mut impl FnMut(&[u8])) {
+    fn end(&mut self, emit: &mut impl FnMut(&[u8])) {
         if self.length > 0 {
-            say(&self.bytes[..self.length]);
+            emit(&self.bytes[..self.length]);
             self.length = 0;
         }
     }
@@ -273,17 +281,17 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(writes: &[&str], said: &[&str], held: &str) {
-        let (mut line, mut heard) = (Line::EMPTY, Vec::new());
+    fn check(writes: &[&str], emitted: &[&str], held: &str) {
+        let (mut line, mut lines) = (Line::EMPTY, Vec::new());
         for text in writes {
-            line.take(text.as_bytes(), &mut |line| heard.push(String::from_utf8(line.to_vec()).unwrap()));
+            line.take(text.as_bytes(), &mut |line| lines.push(String::from_utf8(line.to_vec()).unwrap()));
         }
         let rest = String::from_utf8(line.bytes[..line.length].to_vec()).unwrap();
-        assert_eq!((heard.iter().map(String::as_str).collect::<Vec<_>>(), &*rest), (said.to_vec(), held));
+        assert_eq!((lines.iter().map(String::as_str).collect::<Vec<_>>(), &*rest), (emitted.to_vec(), held));
     }
 
     #[test]
-    fn a_line_is_said_when_it_ends_however_it_was_written() {
+    fn a_line_is_emitted_when_it_ends_however_it_was_written() {
         check(&["one\n"], &["one"], "");
         check(&["o", "n", "e\ntwo\nth"], &["one", "two"], "th");
         check(&["\n\n"], &["", ""], "");
@@ -293,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_said_in_pieces_and_no_character_is_cut() {
+    fn a_line_without_end_is_emitted_in_pieces_and_no_character_is_cut() {
         let piece = "x".repeat(LINE_MAX - 1);
         check(&[&piece, "é"], &[&piece], "é");
         let full = format!("{piece}x");
@@ -301,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_daemon_itself_prints_is_not_taken() {
+    fn output_of_the_daemon_itself_is_not_logged() {
         assert!(!print(Stream::Stdout, b"the daemon's\n"));
         let visit = visit(1);
         let interlude = interlude();

@@ -107,8 +107,8 @@ fn a_library_that_does_not_unwind_is_refused() {
 
 #[test]
 fn another_app_or_version_than_asked_for_is_refused() {
-    check(&[r#"-DNAME="other""#], r#"its name is "other", but "echo" was asked for"#);
-    check(&[r#"-DVSN="9.0.0""#], r#"its vsn is "9.0.0", but "0.1.0" was asked for"#);
+    check(&[r#"-DNAME="other""#], r#"its name is "other", but "echo" was expected"#);
+    check(&[r#"-DVSN="9.0.0""#], r#"its vsn is "9.0.0", but "0.1.0" was expected"#);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_module_without_what_its_behaviour_needs_is_refused_by_name() {
 #[test]
 fn a_load_function_that_is_missing_or_says_no_is_an_error() {
     check(&["-DLOAD=0"], "load is null");
-    check(&["-DLOAD_STATUS=RELD_FAILED"], "its load function answered status 1");
+    check(&["-DLOAD_STATUS=RELD_FAILED"], "its load function returned status 1");
 }
 
 #[test]
