@@ -39,7 +39,7 @@ const LIBRARIES: &[(&str, Language, &str, Then)] = &[
     // The environment, and other values of the process.
     ("putenv", C, r#"static char text[] = "LEFT=1"; void line(void) { putenv(text); }"#, Stays("imports putenv")),
     ("environ", C, r#"static char *all[] = {"PATH=/usr/bin:/bin", NULL}; void line(void) { environ = all; }"#, Stays("environ points into it")),
-    ("an entry of environ", C, r#"void line(void) { environ[0] = "LEFT=1"; }"#, Stays("LEFT of the environment lies in it")),
+    ("an entry of environ", C, r#"void line(void) { environ[0] = "LEFT=1"; }"#, Stays("the environment variable LEFT lies in it")),
     ("setenv", C, r#"void line(void) { setenv("LEFT", "1", 1); }"#, Leaves),
     ("the program's name", C, r#"void line(void) { program_invocation_short_name = "left"; }"#, Stays("program_invocation_short_name points into it")),
     ("openlog", C, r#"void line(void) { openlog("left", 0, 0); }"#, Stays("imports openlog")),
@@ -284,7 +284,7 @@ fn a_library_stays_to_whose_address_the_next_version_may_set_a_variable_back() {
     eventually("it is known to stay", || {
         let page = node.ok(&["code"]).stdout;
         let stays = page.lines().find(|line| line.starts_with("stays mapped: meter 1.0.0"))?;
-        stays.contains("environ points into it, or may again, since").then_some(())
+        stays.contains("environ points into it, or may do so again, since").then_some(())
     });
     read(&node, "it is put back");
     assert_eq!(node.terminate().code(), Some(0), "{}", node.log());

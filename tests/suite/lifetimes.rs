@@ -307,7 +307,7 @@ fn a_resolver_that_does_not_return_stops_all_loading_and_the_status_says_that_a_
         RELD_EXPORT void resolved(void) __attribute__((ifunc("resolve")));
         RELD_EXPORT void calls_resolved(void) { resolved(); }
     "#;
-    never_loaded(code, &[], "the system's loader does not return from it", |node| {
+    never_loaded(code, &[], "dlopen does not return for it", |node| {
         let alarms = node.status().alarms;
         assert!(alarms.iter().any(|alarm| alarm.contains("restart the daemon")), "{alarms:?}");
         assert_eq!(readings(node), 0);

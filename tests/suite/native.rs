@@ -200,7 +200,7 @@ fn s83_s84_a_purge_detaches_a_callback_that_does_not_return_and_the_node_is_degr
     let status = node.status();
     assert!(status.degraded && status.stuck[0].detached, "{status:#?}");
     assert_eq!(status.stuck[0].pid, before[3]);
-    assert_eq!(residents(&node)[0].reason, "code of it still runs, or a value of it is held");
+    assert_eq!(residents(&node)[0].reason, "its code still runs, or one of its values is still held");
 
     fs::write(&gate, "").expect("the gate can be opened");
     eventually("it leaves", || residents(&node).is_empty().then_some(()));

@@ -1,7 +1,9 @@
-//! The magic block and the module tables of a library, compared member by member before any other call.
+//! Checks the magic block and the module tables of a library, member by member, before any other
+//! call.
 //!
-//! Reads no more of a table than its `size` allows and no member before those that say whether it is there. What
-//! passes is *parsed*: a [`Table`] holds the functions that its behaviour needs, so that nobody has to look again.
+//! Reads no more of a table than its `size` allows, and reads the version and size before the
+//! members that depend on them. The result is parsed: a [`Table`] has all functions that its
+//! behaviour needs, so later code need not check for null.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -15,7 +17,7 @@ use crate::error::Refusal;
 use crate::ledger::Ledger;
 use crate::wire;
 
-/// More modules than any app has: a count above it is garbage.
+/// More modules than any app has: a larger count is invalid.
 const MODULES_MAX: usize = 4096;
 
 pub(crate) type CallbackFn =
@@ -31,11 +33,11 @@ pub(crate) type SchemaFn = unsafe extern "C" fn(*mut abi::Buf, *mut abi::Exit) -
 pub(crate) type FormatFn =
     unsafe extern "C" fn(u32, abi::Bytes, *mut abi::Buf, *mut abi::Exit) -> abi::Status;
 pub(crate) type DropFn = unsafe extern "C" fn(*mut c_void);
-/// The functions that the loader calls. An exception of them is met (`fence.rs`).
+/// The functions that the loader calls itself. The fence handles their exceptions (`fence.rs`).
 pub(crate) type LoadFn = unsafe extern "C-unwind" fn(*const abi::Host) -> abi::Status;
 pub(crate) type UnloadFn = unsafe extern "C-unwind" fn();
 
-/// What every version of the magic block begins with.
+/// The beginning of the magic block in every version.
 #[repr(C)]
 struct Head {
     magic: [u8; 8],
@@ -47,7 +49,8 @@ struct Head {
 const _: () = assert!(offset_of!(Head, size) == offset_of!(abi::App, size));
 const _: () = assert!(offset_of!(Head, abi_minor) == offset_of!(abi::App, abi_minor));
 
-/// A library's magic block, compared. Its functions are valid as long as the library is mapped.
+/// A library's magic block after the check. Its functions are valid as long as the library is
+/// mapped.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) name: String,
@@ -57,26 +60,26 @@ pub(crate) struct Block {
     pub(crate) modules: Vec<Table>,
     pub(crate) load: LoadFn,
     pub(crate) unload: Option<UnloadFn>,
-    /// `None` where the library does not count.
+    /// `None` if the library does not count its allocations.
     pub(crate) ledger: Option<Ledger>,
 }
 
-/// One callback table with what its behaviour needs.
+/// A callback table with the functions that its behaviour needs.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) behaviour: Behaviour,
     pub(crate) callback: CallbackFn,
     pub(crate) accepts: AcceptsFn,
-    /// `None` also where the library's ABI has no such member yet.
+    /// `None` also if the library's ABI does not have this member.
     pub(crate) schema: Option<SchemaFn>,
-    /// `None` for a module that hides nothing from people.
+    /// `None` for a module without secrets.
     pub(crate) format_status: Option<FormatFn>,
-    /// `None` for the behaviours that keep no state of the app's.
+    /// `None` for behaviours without a state of the app.
     pub(crate) state: Option<StateFns>,
 }
 
-/// What a module does with states.
+/// The functions of a module for states.
 #[derive(Debug)]
 pub(crate) struct StateFns {
     pub(crate) export: ExportFn,
@@ -86,17 +89,18 @@ pub(crate) struct StateFns {
     pub(crate) drop: DropFn,
 }
 
-/// Compares a library's block with this daemon, then takes it in.
+/// Checks a library's block against this daemon, and parses it.
 ///
 /// # Safety
-/// `block` is null or what a library's entry returned; that library stays mapped while the result is used.
+/// `block` is null, or was returned by the entry function of a library that stays mapped while the
+/// result is used.
 pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
     if block.is_null() || !block.is_aligned() {
         return Err(wrong("address", format!("is {block:p}")));
     }
     // SAFETY: the caller's promise.
     let size = unsafe { check_head(block) }?;
-    // SAFETY: the head, which was compared, says how much of the block is there.
+    // SAFETY: the head, which was checked, has the size of the block.
     let app: abi::App = unsafe { read_table(block, size) };
     if app.flags & abi::FLAG_PANIC_UNWIND == 0 {
         return Err(Refusal::PanicAbort);
@@ -111,23 +115,24 @@ pub(crate) unsafe fn read(block: *const abi::App) -> Result<Block, Refusal> {
         abi: (app.abi_major, app.abi_minor),
         // SAFETY: the caller's promise.
         modules: unsafe { tables(app.modules, app.module_count) }?,
-        load: app.load.map(met_load).ok_or_else(|| wrong("load", "is null".into()))?,
-        unload: app.unload.map(met_unload),
+        load: app.load.map(unwinding_load).ok_or_else(|| wrong("load", "is null".into()))?,
+        unload: app.unload.map(unwinding_unload),
         ledger: Ledger::new(app.usage, app.usage_count)?,
     })
 }
 
-fn met_load(load: unsafe extern "C" fn(*const abi::Host) -> abi::Status) -> LoadFn {
-    // SAFETY: they differ in what an exception does.
+fn unwinding_load(load: unsafe extern "C" fn(*const abi::Host) -> abi::Status) -> LoadFn {
+    // SAFETY: the types differ only in the treatment of exceptions.
     unsafe { mem::transmute::<unsafe extern "C" fn(*const abi::Host) -> abi::Status, LoadFn>(load) }
 }
 
-fn met_unload(unload: unsafe extern "C" fn()) -> UnloadFn {
+fn unwinding_unload(unload: unsafe extern "C" fn()) -> UnloadFn {
     // SAFETY: as above.
     unsafe { mem::transmute::<unsafe extern "C" fn(), UnloadFn>(unload) }
 }
 
-/// Compares the members that say how to read the others, each before the next is looked at, and returns the block's size.
+/// Checks the members that define the format of the others, one after the other, and returns the
+/// size of the block.
 ///
 /// # Safety
 /// As for [`read`]; `block` is not null.
@@ -142,7 +147,8 @@ unsafe fn check_head(block: *const abi::App) -> Result<u32, Refusal> {
     Ok(size)
 }
 
-/// Another major is another boundary. A newer minor may call what this daemon does not offer.
+/// Refuses another major version, and a newer minor version, since the library may call functions
+/// that this daemon does not offer.
 fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
     let field = match (major, minor) {
         (abi::ABI_MAJOR, ..=abi::ABI_MINOR) => return Ok(()),
@@ -153,13 +159,14 @@ fn check_version(major: u32, minor: u32) -> Result<(), Refusal> {
     Err(Refusal::Abi { field, library: format!("{major}.{minor}"), daemon })
 }
 
-/// How much of a block ABI 1.0 had.
+/// The size of the block in ABI 1.0.
 const APP_SIZE_LEAST: usize = offset_of!(abi::App, usage);
 
-/// How much of a module's table ABI 1.0 had.
+/// The size of a module's table in ABI 1.0.
 const MODULE_SIZE_LEAST: usize = offset_of!(abi::Module, schema);
 
-/// A table may be larger than the daemon's (what lies beyond is not read), but not smaller than its first version.
+/// Refuses a table that is smaller than its first version. A table may be larger than the daemon's;
+/// the members beyond are not read.
 fn check_size(size: u32, least: usize) -> Result<(), String> {
     if size as usize >= least { Ok(()) } else { Err(format!("is {size}, less than the {least} of ABI 1.0")) }
 }
@@ -181,7 +188,7 @@ unsafe fn tables(tables: *const *const abi::Module, count: usize) -> Result<Vec<
     if count == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the block says that there are `count` pointers, and it is a possible number of them.
+    // SAFETY: the block declares `count` pointers, which is a plausible number.
     let tables = unsafe { slice::from_raw_parts(tables, count) };
     let mut names = BTreeSet::new();
     let mut parsed = Vec::with_capacity(count);
@@ -206,7 +213,7 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
     // SAFETY: every table of every version begins with its size.
     let size = unsafe { (*table).size };
     check_size(size, MODULE_SIZE_LEAST).map_err(|problem| bad(&place, &format!("its size {problem}")))?;
-    // SAFETY: its size says how much of the table is there.
+    // SAFETY: the table has that size.
     let table: abi::Module = unsafe { read_table(table, size) };
     // SAFETY: the caller's promise.
     let name = unsafe { wire::borrow_str(table.name) }
@@ -214,7 +221,7 @@ unsafe fn table(index: usize, table: *const abi::Module) -> Result<Table, Refusa
     parse(name, &table)
 }
 
-/// A table that may be longer or shorter than the daemon's.
+/// A table that may be larger or smaller than the daemon's.
 ///
 /// # Safety
 /// Every member is a number, a pointer or an optional function, all of which may be zero.
@@ -225,22 +232,22 @@ unsafe impl Grows for abi::App {}
 // SAFETY: see its members.
 unsafe impl Grows for abi::Module {}
 
-/// Reads as much of a table as there is; later members are as if they were null.
+/// Reads as much of a table as exists; the remaining members are zero.
 ///
 /// # Safety
-/// `size` bytes at `table` are a table, as far as its version knew it.
+/// There are `size` bytes at `table`, and they are a table of some version.
 unsafe fn read_table<T: Grows>(table: *const T, size: u32) -> T {
     let mut read = MaybeUninit::<T>::zeroed();
     let size = (size as usize).min(size_of::<T>());
     // SAFETY: the caller's promise, and no more than fits.
     unsafe { ptr::copy_nonoverlapping(table.cast::<u8>(), read.as_mut_ptr().cast::<u8>(), size) };
-    // SAFETY: what was not read is zero, which `Grows` allows.
+    // SAFETY: the remaining bytes are zero, which `Grows` allows.
     unsafe { read.assume_init() }
 }
 
 fn parse(name: &str, table: &abi::Module) -> Result<Table, Refusal> {
     let behaviour = behaviour(table.behaviour)
-        .ok_or_else(|| bad(name, &format!("{} is no behaviour", table.behaviour)))?;
+        .ok_or_else(|| bad(name, &format!("{} is not a behaviour", table.behaviour)))?;
     let state = match behaviour {
         Behaviour::Supervisor | Behaviour::Task => None,
         _ => Some(state_fns(name, table)?),

@@ -1,8 +1,9 @@
-//! The check of a library's file, without running any of it.
+//! Checks a library's file without running any of its code.
 //!
-//! Refuses what would fail late, or silently, or change the whole process: another target, static TLS, libraries that
-//! the private copy would not find, symbols that nobody has, writable code, executable stacks. Works on the bytes that
-//! become the private copy, so that nobody can change the file in between.
+//! Refuses files that would fail late or silently, or change the whole process: another target,
+//! static TLS, libraries that the private copy would not find, undefined symbols, writable code,
+//! executable stacks. Works on the bytes that become the private copy, so that the file cannot
+//! change in between.
 
 use std::ffi::CString;
 use std::ptr;
@@ -28,8 +29,8 @@ const MACHINE: elf::Machine = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: elf::Machine = elf::EM_AARCH64;
 
-/// What every process of the daemon's kind has mapped once, under one name: glibc by all its members, and what compilers
-/// bring.
+/// The libraries that a process has mapped only once, under one name: all parts of glibc, and the
+/// runtime libraries of compilers.
 const SHARED: [&str; 13] = [
     "libc.so.6",
     "libm.so.6",
@@ -46,36 +47,37 @@ const SHARED: [&str; 13] = [
     "libstdc++.so.6",
 ];
 
-/// What the file says about itself.
+/// The facts read from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// The GNU build id.
     pub(crate) build_id: Vec<u8>,
-    /// Where the build id stands, relative to the image's base.
+    /// The address of the build id, relative to the image's base.
     pub(crate) build_id_address: u64,
-    /// Where the entry stands, relative to the image's base.
+    /// The address of the entry function, relative to the image's base.
     pub(crate) entry_address: u64,
-    /// How much address space the image takes, from its base.
+    /// The size of the image in the address space, from its base.
     pub(crate) size: u64,
     /// The libraries that it needs.
     pub(crate) needed: Vec<String>,
-    /// Whether it calls what raises a panic. Rust code that was built to abort does not.
+    /// Whether it imports the function that raises panics. Rust code built with panic=abort does
+    /// not.
     pub(crate) raises: bool,
-    /// What it runs at its begin and at its end.
+    /// Its constructors and destructors.
     pub(crate) lifetime: Lifetime,
-    /// Why it stays mapped when it is purged, where that is known before.
+    /// Why it stays mapped when it is purged, if the file shows a reason.
     pub(crate) stays: Option<String>,
 }
 
-/// Checks a library's file without running any of it, as every load does first.
+/// Checks a library's file without running any of its code, as every load does first.
 ///
 /// # Errors
-/// The [`Refusal`]s that can be known from the file.
+/// The [`Refusal`]s that are based on the file alone.
 pub fn check_file(bytes: &[u8]) -> Result<(), Refusal> {
     check(bytes).map(drop)
 }
 
-/// Says why a library will stay mapped when it is purged, where its file says so.
+/// Returns why a library will stay mapped when it is purged, if its file shows a reason.
 ///
 /// # Errors
 /// [`Refusal::Damaged`].
@@ -109,7 +111,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Facts, Refusal> {
     })
 }
 
-/// Clears the wish never to be unmapped in checked bytes: whether code stays is the daemon's decision.
+/// Clears the `DF_1_NODELETE` flag in checked bytes: the daemon decides whether a library stays
+/// mapped.
 pub(crate) fn clear_nodelete(bytes: &mut [u8]) -> Result<(), Refusal> {
     let Some(at) = flags_1_at(bytes)? else { return Ok(()) };
     // Little endian: the flag is in the value's lowest byte.
@@ -117,7 +120,7 @@ pub(crate) fn clear_nodelete(bytes: &mut [u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Looks at the header's first bytes, which say how to read the others.
+/// Checks the first bytes of the header, which define the format of the others.
 fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
     let ident =
         bytes.get(..elf::ELFMAG.len() + 2).ok_or_else(|| Refusal::Damaged("it is too short".into()))?;
@@ -141,7 +144,8 @@ fn equal<T: PartialEq + ToString>(field: &'static str, found: T, expected: T) ->
     Err(Refusal::Target { field, found: found.to_string(), expected: expected.to_string() })
 }
 
-/// Sees that all that is to be mapped is there: touching what is mapped beyond a file's end is a SIGBUS.
+/// Checks that the file contains all its segments: access to a page mapped beyond the end of a file
+/// raises SIGBUS.
 fn check_segments(file: &File<'_>) -> Result<(), Refusal> {
     for segment in file.elf_program_headers() {
         segment
@@ -169,7 +173,7 @@ fn check_flags(dynamic: &DynamicTable<'_, Header>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A file that says nothing about stacks gets them executable.
+/// Refuses executable stacks. A file without the header for stacks gets executable ones.
 fn check_stack(file: &File<'_>) -> Result<(), Refusal> {
     let stack =
         file.elf_program_headers().iter().find(|header| header.p_type(LittleEndian) == elf::PT_GNU_STACK);
@@ -186,33 +190,34 @@ fn check_unique(file: &File<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Names all symbols that are missing; the system's loader would name the first.
+/// Lists all missing symbols; `dlopen` would report only the first.
 fn check_undefined(file: &File<'_>, needed: &[String]) -> Result<(), Refusal> {
-    // SAFETY: these are the system's own libraries, by name and no path; most are mapped already.
+    // SAFETY: these are libraries of the system, opened by name; most are mapped already.
     let open = |name: &String| unsafe { Handle::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }.ok();
     let mut places: Vec<Handle> = vec![Handle::this()];
     places.extend(needed.iter().filter_map(open));
     let is_there = |name: &&str| {
         let Ok(name) = CString::new(*name) else { return false };
-        // SAFETY: only whether there is an address counts.
+        // SAFETY: the address is not used.
         places.iter().any(|place| unsafe { place.get::<*const ()>(name.as_bytes_with_nul()) }.is_ok())
     };
     let missing: Vec<&str> = undefined(file).into_iter().filter(|name| !is_there(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Refusal::Undefined { symbols: missing.join(", ") }) }
 }
 
-/// Returns the names of the symbols that others have to define.
+/// Returns the names of the symbols that other libraries must define.
 fn undefined<'data>(file: &File<'data>) -> Vec<&'data str> {
     imports(file, |symbol| !symbol.is_weak())
 }
 
-/// Returns the names of such symbols that others define.
+/// Returns the names of the wanted undefined symbols.
 fn imports<'data>(file: &File<'data>, is_wanted: impl Fn(&ElfSymbol<'_>) -> bool) -> Vec<&'data str> {
     let imported = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() && is_wanted(symbol));
     imported.filter_map(|symbol| symbol.name().ok()).filter(|name| !name.is_empty()).collect()
 }
 
-/// A symbol that a library can do without is called all the same where it is there.
+/// Returns why a library stays mapped. Weak symbols count, since the library calls them if they
+/// exist.
 fn stays(file: &File<'_>) -> Option<String> {
     keepers(imports(file, |_| true))
 }
@@ -242,7 +247,8 @@ fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
             if note.name() == elf::ELF_NOTE_GNU && note.n_type(LittleEndian) == elf::NT_GNU_BUILD_ID {
                 let offset = offset_in(file.data(), note.desc().as_ptr()) - segment.p_offset(LittleEndian);
                 let address = segment.p_vaddr(LittleEndian).checked_add(offset);
-                let address = address.ok_or_else(|| Refusal::Damaged("its build id is nowhere".into()))?;
+                let address =
+                    address.ok_or_else(|| Refusal::Damaged("its build id has no address".into()))?;
                 return Ok(Some((note.desc().to_vec(), address)));
             }
         }
@@ -250,19 +256,19 @@ fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
     Ok(None)
 }
 
-/// Returns where in the file the value of DT_FLAGS_1 stands.
+/// Returns the offset of the value of DT_FLAGS_1 in the file.
 fn flags_1_at(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     let dynamic = dynamic(bytes)?;
     let entry = dynamic.dynamics().iter().find(|entry| entry.tag(LittleEndian) == elf::DT_FLAGS_1);
     Ok(entry.map(|entry| offset_in(bytes, ptr::from_ref(&entry.d_val).cast()) as usize))
 }
 
-/// Returns the table by which the system's loader finds what it needs of a file.
+/// Returns the dynamic section.
 pub(crate) fn dynamic(bytes: &[u8]) -> Result<DynamicTable<'_, Header>, Refusal> {
     File::parse(bytes).and_then(|file| file.elf_dynamic_table()).map_err(damaged)
 }
 
-/// Returns how far into `bytes` a pointer into them points.
+/// Returns the offset in `bytes` of a pointer into them.
 pub(crate) fn offset_in(bytes: &[u8], pointer: *const u8) -> u64 {
     (pointer.addr() - bytes.as_ptr().addr()) as u64
 }
@@ -282,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    /// A small library of this machine that passes the check.
+    /// A small library for this machine that passes the check.
     fn library() -> &'static [u8] {
         static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
         LIBRARY.get_or_init(|| {
@@ -299,7 +305,7 @@ mod tests {
         })
     }
 
-    /// Some bytes of a file to be replaced: headers more often than the rest.
+    /// Random bytes to write into a file, into its headers more often than elsewhere.
     fn scratches(len: usize) -> impl Strategy<Value = Vec<(usize, u8)>> {
         let place = prop_oneof![0..1024_usize.min(len), 0..len];
         let byte = prop_oneof![Just(0), Just(0xff), any::<u8>()];
@@ -316,7 +322,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_damaged_library_is_refused_or_passes_and_nothing_else(
+        fn a_damaged_library_passes_or_is_refused_but_never_panics(
             scratches in scratches(library().len()),
             kept in prop_oneof![3 => Just(usize::MAX), 1 => 0..library().len()],
         ) {

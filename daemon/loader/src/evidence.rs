@@ -1,5 +1,4 @@
-//! What stands against unmapping a library: everything that may still call it, or read what is in
-//! it.
+//! Obstacles to unmapping a library: everything that may still call its code or read its data.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,43 +14,44 @@ use crate::keepers::{VARIABLES, Variable};
 /// More entries than any environment has.
 const ENTRIES_MAX: u64 = 1 << 16;
 
-/// How much of the name of a variable of the environment is shown.
+/// How many bytes of the name of an environment variable are displayed.
 const NAME_MAX: usize = 64;
 
 /// Why a purged library stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// So many threads that it started still run.
+    /// This number of threads that it started still run.
     Threads(usize),
     /// These threads hold values of it.
     Holders(BTreeSet<ThreadId>),
-    /// It handles a signal at this moment.
+    /// One of its handlers of this signal is running.
     Signal(i32),
-    /// The environment has a variable of it.
+    /// The entry of this environment variable lies in it.
     Environment(String),
     /// A variable of the system's libraries points into it.
     Variable(&'static str),
-    /// One did when another library came, which may have kept the address to put it back.
+    /// A variable pointed into it when another library was loaded, which may have saved the pointer
+    /// and may restore it.
     Seen(Arc<str>),
-    /// Code of it runs that the loader has called.
+    /// A call of the loader into it has not returned.
     Runs,
-    /// For once it could not be looked at.
+    /// The check failed and must be repeated.
     Unknown(String),
-    /// It imports what keeps addresses and cannot be asked.
+    /// It imports a function that keeps addresses which cannot be looked up.
     Imports(Arc<str>),
-    /// It was closed and is still there.
+    /// It was closed and is still mapped.
     Pinned(Option<String>),
     /// This daemon unmaps nothing.
     Forbidden(Arc<str>),
 }
 
 impl Obstacle {
-    /// Its last functions cannot run.
+    /// Its unload function or destructors cannot run.
     pub(crate) fn no_thread(error: io::Error) -> Self {
-        Self::Unknown(format!("there is no thread to run its last functions on: {error}"))
+        Self::Unknown(format!("cannot start a thread to run its unload function or destructors: {error}"))
     }
 
-    /// Whether it will never be overcome.
+    /// Whether the obstacle is permanent.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Imports(_) | Self::Seen(_) | Self::Pinned(_) | Self::Forbidden(_))
     }
@@ -68,24 +68,26 @@ impl fmt::Display for Obstacle {
                 let names = names.join(", ");
                 write!(
                     f,
-                    "thread-local values of it live on {names}; it goes when that returns from what it runs"
+                    "thread-local values of it live on {names}; it is unmapped when the current callback there returns"
                 )
             }
             Self::Signal(number) => write!(f, "it handles signal {number}"),
-            Self::Environment(name) => write!(f, "{name} of the environment lies in it"),
+            Self::Environment(name) => write!(f, "the environment variable {name} lies in it"),
             Self::Variable(name) => write!(f, "{name} points into it"),
-            Self::Runs => write!(f, "its last functions run"),
+            Self::Runs => write!(f, "its unload function or destructors are running"),
             Self::Unknown(error) => write!(f, "{error}"),
             Self::Imports(why) | Self::Seen(why) => write!(f, "{why}"),
-            Self::Pinned(Some(error)) => write!(f, "dlclose refused: {error}"),
-            Self::Pinned(None) => write!(f, "it was closed, yet something outside the daemon refers to it"),
-            Self::Forbidden(why) => write!(f, "nothing is unmapped: {why}"),
+            Self::Pinned(Some(error)) => write!(f, "dlclose failed: {error}"),
+            Self::Pinned(None) => {
+                write!(f, "it was closed, but something outside the daemon still refers to it")
+            }
+            Self::Forbidden(why) => write!(f, "this daemon unmaps no libraries: {why}"),
         }
     }
 }
 
-/// Returns what stands against unmapping a library that was purged; what passes in a moment comes
-/// first. Takes its signal handlers off when no thread is left that may count on them.
+/// Returns an obstacle to unmapping a purged library; obstacles that pass in a moment come first.
+/// Removes the library's signal handlers once it has no thread that may rely on them.
 pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
     let span = mapping.span();
     let threads = interpose::threads(span);
@@ -96,18 +98,20 @@ pub(crate) fn against(mapping: &Mapping) -> Option<Obstacle> {
     if !holders.is_empty() {
         return Some(Obstacle::Holders(holders));
     }
-    let asked = || {
+    let pointing = || {
         Outside::of(mapping).pointing().unwrap_or_else(|error| {
-            Some(Obstacle::Unknown(format!("what points into it cannot be known: {error}")))
+            Some(Obstacle::Unknown(format!(
+                "cannot check the variables of the system's libraries for pointers into it: {error}"
+            )))
         })
     };
     interpose::remove_handlers(span)
         .map(Obstacle::Signal)
         .or_else(|| mapping.kept_by().map(Obstacle::Imports))
-        .or_else(asked)
+        .or_else(pointing)
 }
 
-/// The variables of the system's libraries that a library can name.
+/// The variables of the system's libraries that a library can write to.
 #[derive(Debug)]
 pub(crate) struct Outside {
     span: Range<u64>,
@@ -122,7 +126,7 @@ impl Outside {
         Self { variables: variables.collect(), span }
     }
 
-    /// Looks for one that points into the library.
+    /// Returns a variable that points into the library.
     pub(crate) fn pointing(&self) -> io::Result<Option<Obstacle>> {
         let memory = Memory::open()?;
         for (variable, at) in &self.variables {
@@ -139,8 +143,8 @@ impl Outside {
     }
 }
 
-/// Looks at the entries of the environment. Another thread may change it meanwhile; then it is
-/// looked at again later.
+/// Checks the entries of the environment. Fails if another thread changes them meanwhile; a later
+/// check repeats it.
 fn entries(memory: &Memory, environment: u64, span: &Range<u64>) -> io::Result<Option<Obstacle>> {
     if environment == 0 {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! One mapped library.
+//! A mapped library.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -22,10 +22,11 @@ use crate::private_copy::PrivateCopy;
 use crate::residents::{Call, Residents};
 use crate::routines::{Finale, Lifetime};
 
-/// [`abi::EntryFn`], of which an exception is met.
+/// [`abi::EntryFn`], declared so that an exception can be caught at the fence (`fence.rs`).
 type EntryFn = unsafe extern "C-unwind" fn() -> *const abi::App;
 
-/// A library in the address space, opened from a checked file. It stays there unless it is closed, see `unload.rs`.
+/// A library in the address space, opened from a checked file. It stays mapped until it is closed,
+/// see `unload.rs`.
 pub(crate) struct Mapping {
     handle: ManuallyDrop<Handle>,
     entry: *const c_void,
@@ -35,12 +36,12 @@ pub(crate) struct Mapping {
 
 // SAFETY: the handle and the entry are addresses in a mapping that all threads share.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; nothing of it changes.
+// SAFETY: as above; the struct is immutable.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a checked file of an app and compares what was mapped with it. Runs the constructors that are still in the
-    /// file.
+    /// Maps a checked file of an app and compares the mapped code with it. Runs the constructors
+    /// that are still in the file.
     pub(crate) fn open(app: &str, path: &Path, facts: &Facts) -> Result<Self, Refusal> {
         interpose::opening(app, || {
             let mapping = Self::open_now(path, facts)?;
@@ -50,7 +51,8 @@ impl Mapping {
     }
 
     fn open_now(path: &Path, facts: &Facts) -> Result<Self, Refusal> {
-        // SAFETY: running foreign constructors is what loading means; the file was checked, and its path is new.
+        // SAFETY: to load a library means to run its constructors; the file was checked, and its
+        // path was never used before.
         let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| Refusal::Open(error_text(&error)))?;
         let handle = ManuallyDrop::new(handle);
@@ -63,37 +65,38 @@ impl Mapping {
         Ok(Self { handle, entry, span, kept_by: facts.stays.as_deref().map(Arc::from) })
     }
 
-    /// Calls the entry and compares the block that it returns.
+    /// Calls the entry function and checks the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
         // SAFETY: this is the type of the symbol with that name, by the contract of the boundary.
         let entry: EntryFn = unsafe { std::mem::transmute(self.entry) };
-        // SAFETY: the entry may be called by anyone at any time.
+        // SAFETY: the entry may be called on any thread at any time.
         let block = fence::cross(self.span.start, "reld_app_v1", || unsafe { entry() });
-        // SAFETY: it is what the entry returned, and whoever uses it holds the image.
+        // SAFETY: the entry has returned it, and all users of the result hold the image.
         unsafe { block::read(block) }
     }
 
-    /// Returns where in the address space it is.
+    /// Returns its address range.
     pub(crate) fn span(&self) -> &Range<usize> {
         &self.span
     }
 
-    /// Says why it stays mapped when it is purged, where its file says so.
+    /// Returns why it stays mapped when it is purged, if its file shows a reason.
     pub(crate) fn kept_by(&self) -> Option<Arc<str>> {
         self.kept_by.clone()
     }
 
-    /// Returns the address that a name has for it: in itself or in what it needs.
+    /// Returns the address of a symbol as the library sees it: its own or of a library that it
+    /// needs.
     pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
-        // SAFETY: only the address counts.
+        // SAFETY: only the address is used.
         let found = unsafe { self.handle.get::<*const c_void>(name) }.ok()?;
         Some(found.as_raw_ptr().addr() as u64)
     }
 
-    /// Asks the system to unmap it. Whether it has gone is seen in the address space.
+    /// Closes the library. Whether it is unmapped can only be seen in the address space.
     ///
     /// # Safety
-    /// Nothing may point into the library any more, and no thread may be or come inside.
+    /// There are no more pointers into the library, and no thread runs or will run code of it.
     pub(crate) unsafe fn close(self) -> Result<(), String> {
         ManuallyDrop::into_inner(self.handle).close().map_err(|error| error_text(&error))
     }
@@ -105,22 +108,22 @@ impl fmt::Debug for Mapping {
     }
 }
 
-/// A mapped library of an app. Whatever points into the library holds one of these; when the last goes, the library is
-/// purged and may be unmapped.
+/// A mapped library of an app. Every pointer into the library holds a reference to this; when the
+/// last reference is dropped, the library is purged and may be unmapped.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) app: String,
     pub(crate) version: String,
     pub(crate) build_id: String,
     mapping: ManuallyDrop<Mapping>,
-    /// The library's own last function; there is none before its load function was called.
+    /// The library's unload function; not set until its load function was called.
     unload: OnceLock<UnloadFn>,
     copy: PrivateCopy,
     residents: Residents,
 }
 
 impl Image {
-    /// Maps a checked file, which is listed in `residents` from now on, and runs its constructors.
+    /// Maps a checked file, adds it to `residents`, and runs its constructors.
     pub(crate) fn new(
         app: String,
         version: String,
@@ -146,35 +149,36 @@ impl Image {
         let span = self.span();
         {
             let _call = self.call(Call::Constructors);
-            // SAFETY: the library has just been mapped from a private copy, from which glibc runs none.
+            // SAFETY: the library has just been mapped from a private copy, from which glibc runs
+            // no constructors.
             unsafe { begin.begin(span.start) };
         }
         self.residents.begun(self.copy.path(), Finale { span: span.clone(), routines: end.clone() });
     }
 
-    /// Calls the library's entry and compares the block that it returns.
+    /// Calls the library's entry function and checks the block that it returns.
     pub(crate) fn block(&self) -> Result<Block, Refusal> {
         let _call = self.call(Call::Entry);
         self.mapping.block()
     }
 
-    /// Takes note of what a library offers once its load function was called.
+    /// Records the unload function and the counters, once the load function was called.
     pub(crate) fn loaded(&self, unload: Option<UnloadFn>, ledger: Option<Ledger>) {
         unload.map(|unload| self.unload.set(unload));
         self.residents.counts(self.copy.path(), ledger);
     }
 
-    /// Returns where in the address space it is.
+    /// Returns its address range.
     pub(crate) fn span(&self) -> &Range<usize> {
         self.mapping.span()
     }
 
-    /// To be called where code of the library is about to run.
+    /// Must be called before code of the library runs.
     pub(crate) fn visit(&self) -> Visit {
         output::visit(self.span().start)
     }
 
-    /// The loader calls the library until this is dropped.
+    /// Records a call of the loader into the library, until the result is dropped.
     pub(crate) fn call(&self, call: Call) -> impl Drop {
         self.residents.call(self.copy.path(), call)
     }
@@ -186,7 +190,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // SAFETY: the image is dropped, so nobody looks at the field again.
+        // SAFETY: the image is dropped, so the field is not used again.
         let mapping = unsafe { ManuallyDrop::take(&mut self.mapping) };
         self.residents.purged(self.copy.path(), mapping, self.unload.get().copied());
     }
@@ -197,8 +201,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Sees that the code in memory is that of the file: the system's loader answers with an older image when it takes
-/// two paths for one. Returns the image's base.
+/// Checks that the mapped code is the code of the file: glibc returns an older image if it
+/// considers two paths the same library. Returns the base address of the image.
 fn check_build_id(entry: *const c_void, facts: &Facts) -> Result<u64, Refusal> {
     let other = || Refusal::OtherCode { expected: hex(&facts.build_id) };
     let base = (entry.addr() as u64).checked_sub(facts.entry_address).ok_or_else(other)?;

@@ -1,27 +1,29 @@
-//! Who keeps addresses of a library: functions of the system's libraries, as data.
+//! The functions and variables of the system's libraries that keep addresses of a library, as data.
 //!
-//! What keeps an address that a library gave it, and calls or reads it later, must be known before
-//! the library is unmapped. Each function of glibc and libstdc++ is in one of these classes:
+//! Such a function keeps an address that a library passes to it, and calls or reads it later. All
+//! kept addresses must be known before the library is unmapped. Each function of glibc and
+//! libstdc++ is in one of these classes:
 //!
-//! | class | how it is known | where |
+//! | class | how the kept addresses are known | where |
 //! |---|---|---|
-//! | asked | the keeper answers what it has: variables | [`VARIABLES`], `evidence.rs` |
-//! | interposed | the call of the library comes here first: signal handlers, thread-locals | `interpose.rs` |
-//! | listed | nobody can be asked: a library that imports it stays mapped | [`KEEPERS`] |
-//! | given back | `__cxa_finalize` takes it back: `atexit`, `at_quick_exit`, `pthread_atfork`, static objects of C++ | |
-//! | exempt | it keeps nothing beyond the call, or copies what it keeps | |
+//! | variable | the daemon reads the variable | [`VARIABLES`], `evidence.rs` |
+//! | interposed | the daemon replaces the function: signal handlers, thread-locals | `interpose.rs` |
+//! | listed | they cannot be looked up: a library that imports the function stays mapped | [`KEEPERS`] |
+//! | removed | `__cxa_finalize` removes them: `atexit`, `at_quick_exit`, `pthread_atfork`, static objects of C++ | |
+//! | exempt | the function keeps no address after the call, or keeps copies | |
 //!
-//! Exempt although they might be used to leave an address are what every library of Rust imports:
-//! `dlsym`, `syscall`, `mmap`. `environ` and `setenv` are imported by most as well, and asked.
+//! `dlsym`, `syscall` and `mmap` are exempt although they can be used to keep an address, since
+//! every Rust library imports them. Most libraries import `environ` and `setenv` as well; these are
+//! in the class of variables.
 
-/// Something in the system's libraries that keeps addresses and cannot be asked for them.
+/// A function of the system's libraries that keeps addresses which cannot be looked up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Keeper {
     /// The names by which libraries import it.
     symbols: &'static [&'static str],
-    /// Its name in source code, where that is another one.
+    /// Its name in source code, if that differs.
     name: Option<&'static str>,
-    /// What it keeps, for people.
+    /// The reason why it keeps an address, for display.
     why: &'static str,
 }
 
@@ -67,9 +69,9 @@ pub(crate) const KEEPERS: &[Keeper] = &[
     c(&["fopencookie"], "a stream keeps the functions"),
     c(&["fmemopen"], "a stream keeps the buffer"),
     c(&["open_memstream", "open_wmemstream"], "a stream keeps the place of its buffer"),
-    // libc: threads that others start for it, or that nobody counts
-    c(&["timer_create"], "a timer may start threads in it"),
-    c(&["mq_notify"], "a message queue may start threads in it"),
+    // libc: threads that libc starts for the library, or that are not counted
+    c(&["timer_create"], "a timer may start threads in the library"),
+    c(&["mq_notify"], "a message queue may start threads in the library"),
     c(
         &[
             "aio_read",
@@ -81,9 +83,9 @@ pub(crate) const KEEPERS: &[Keeper] = &[
             "lio_listio",
             "lio_listio64",
         ],
-        "threads of libc work for it, and may call it",
+        "threads of libc work for the library, and may call it",
     ),
-    c(&["getaddrinfo_a"], "threads of libc work for it, and may call it"),
+    c(&["getaddrinfo_a"], "threads of libc work for the library, and may call it"),
     c(&["thrd_create"], "its threads are not counted"),
     c(&["clone", "__clone"], "its threads are not counted"),
     c(&["sigstack"], "a thread keeps the stack"),
@@ -92,10 +94,10 @@ pub(crate) const KEEPERS: &[Keeper] = &[
         &["pthread_mutexattr_setrobust", "pthread_mutexattr_setrobust_np"],
         "a thread keeps a list of the robust mutexes that it holds",
     ),
-    // libc and the kernel: what is written from outside
-    c(&["profil", "sprofil", "monstartup", "__monstartup"], "the profile is written into it"),
+    // libc and the kernel: memory that they write to
+    c(&["profil", "sprofil", "monstartup", "__monstartup"], "the profile is written into the library"),
     // other libraries
-    c(&["dlopen", "dlmopen"], "the daemon does not know what that keeps"),
+    c(&["dlopen", "dlmopen"], "the daemon cannot know which addresses the opened library keeps"),
     c(
         &[
             "__register_frame",
@@ -159,15 +161,15 @@ pub(crate) const KEEPERS: &[Keeper] = &[
     cpp(
         "std::ios_base::sync_with_stdio",
         &["_ZNSt8ios_base15sync_with_stdioEb"],
-        "a standard stream may keep a buffer of it after that",
+        "a standard stream may keep a buffer of the library",
     ),
 ];
 
-/// A variable of the system's libraries that everyone may write to.
+/// A variable of the system's libraries that any library may write to.
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) symbol: &'static str,
-    /// How many words of it may be addresses.
+    /// The number of its words that may be addresses.
     pub(crate) words: u64,
     /// Its name in source code.
     pub(crate) name: &'static str,
@@ -187,7 +189,7 @@ const fn stream(symbol: &'static str, words: u64, name: &'static str) -> Variabl
     Variable { symbol, words, name }
 }
 
-/// A library stays mapped as long as one of these points into it; `environ` with all its entries.
+/// A library stays mapped as long as one of these, or an entry of `environ`, points into it.
 pub(crate) const VARIABLES: &[Variable] = &[
     variable("environ", 1),
     variable("stdin", 1),
@@ -223,16 +225,16 @@ pub(crate) const VARIABLES: &[Variable] = &[
     stream("_ZSt5wclog", OSTREAM, "std::wclog"),
 ];
 
-/// Says why a library that imports these names stays mapped; `None` for one that can leave.
+/// Returns why a library that imports these names stays mapped; `None` if it can be unmapped.
 pub(crate) fn keepers<'a>(imports: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let said = |symbol: &str| {
+    let reason = |symbol: &str| {
         let keeper = KEEPERS.iter().find(|keeper| keeper.symbols.contains(&symbol))?;
         Some(format!("{} ({})", keeper.name.unwrap_or(symbol), keeper.why))
     };
-    let mut said: Vec<String> = imports.into_iter().filter_map(said).collect();
-    said.sort();
-    said.dedup();
-    if said.is_empty() { None } else { Some(format!("imports {}", said.join(", "))) }
+    let mut reasons: Vec<String> = imports.into_iter().filter_map(reason).collect();
+    reasons.sort();
+    reasons.dedup();
+    if reasons.is_empty() { None } else { Some(format!("imports {}", reasons.join(", "))) }
 }
 
 #[cfg(test)]
@@ -241,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    /// What libraries import that were built on an older system.
+    /// Symbols that only libraries built on an older system import.
     const OLDER: [&str; 8] = [
         "sigvec",
         "pthread_atfork",
@@ -253,7 +255,7 @@ mod tests {
         "res_send_setrhook",
     ];
 
-    /// What libraries name that use the older interfaces of libstdc++ and malloc.
+    /// Whether only older versions of glibc or libstdc++ define the symbol.
     fn is_older(symbol: &str) -> bool {
         OLDER.contains(&symbol) || symbol.ends_with("_hook") || symbol == "__morecore"
     }
@@ -261,11 +263,12 @@ mod tests {
     #[test]
     fn each_name_is_one_of_the_systems_libraries() {
         let open = |name| {
-            // SAFETY: it is one of the system's own.
-            unsafe { Library::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }.expect("the suite needs it, too")
+            // SAFETY: it is a library of the system.
+            unsafe { Library::open(Some(name), RTLD_LAZY | RTLD_LOCAL) }
+                .expect("the test suite needs it as well")
         };
         let libraries = ["libc.so.6", "libgcc_s.so.1", "libstdc++.so.6"].map(open);
-        // SAFETY: only whether there is an address counts.
+        // SAFETY: the address is not used.
         let is_in = |library: &Library, name: &str| unsafe { library.get::<*const ()>(name) }.is_ok();
         let kept = KEEPERS.iter().flat_map(|keeper| keeper.symbols);
         let named = kept.copied().chain(VARIABLES.iter().map(|variable| variable.symbol));
@@ -276,10 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_imported_is_told_by_the_name_that_its_author_knows_with_the_reason() {
+    fn the_reason_has_the_name_of_the_function_in_source_code() {
         assert_eq!(keepers(["puts", "dlsym", "environ", "sigaction"]), None);
-        let told = "imports putenv (the environment keeps the string), \
+        let reason = "imports putenv (the environment keeps the string), \
                     std::set_terminate (libstdc++ keeps the function)";
-        assert_eq!(keepers(["_ZSt13set_terminatePFvvE", "puts", "putenv"]).as_deref(), Some(told));
+        assert_eq!(keepers(["_ZSt13set_terminatePFvvE", "puts", "putenv"]).as_deref(), Some(reason));
     }
 }

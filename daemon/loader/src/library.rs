@@ -1,4 +1,4 @@
-//! Opening a library: everything that can fail about it, in one go.
+//! Opening a library: all checks and steps, in order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,24 +20,24 @@ use crate::private_copy::PrivateCopy;
 use crate::residents::{Call, Residents};
 use crate::routines;
 
-/// A sha256.
+/// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// Which library is to be opened, and what it has to be.
+/// The library to open, and its expected identity.
 #[derive(Debug, Clone)]
 pub struct OpenRequest {
-    /// The file of the release. It is read once and never mapped.
+    /// The file in the release. It is read once and never mapped.
     pub source: PathBuf,
-    /// What the file's content has to be; `None` when nobody has recorded it.
+    /// The expected digest of the file; `None` if none was recorded.
     pub sha256: Option<Digest>,
-    /// The app's name, which the library has to confirm.
+    /// The expected name of the app.
     pub app: String,
-    /// The app's version, which the library has to confirm.
+    /// The expected version of the app.
     pub version: String,
 }
 
-/// A library that was opened and has received the daemon's table. Every module of it keeps its image reachable; dropping
-/// the last `Library` says that it is meant to leave.
+/// A library that was opened and has received the daemon's table. Each of its modules keeps the
+/// image mapped. Dropping the last `Library` condemns it: it is unmapped as soon as possible.
 #[derive(Debug, Clone)]
 pub struct Library {
     image: Arc<Image>,
@@ -85,7 +85,7 @@ impl Library {
     }
 }
 
-/// Opens a library. `[the loader's thread]`
+/// Opens a library. `[loader thread]`
 pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) -> Result<Library, Refusal> {
     let mut bytes = fs::read(&request.source).map_err(Refusal::Read)?;
     let digest = verify(&bytes, request.sha256)?;
@@ -108,7 +108,7 @@ pub(crate) fn open(request: OpenRequest, run_dir: &Path, residents: &Residents) 
     Ok(Library { modules: modules.collect(), image, _wanted: Arc::new(wanted) })
 }
 
-/// Compares the content with what was recorded, and returns its digest in hexadecimal digits.
+/// Compares the content with the recorded digest, and returns its digest in hexadecimal digits.
 fn verify(bytes: &[u8], expected: Option<Digest>) -> Result<String, Refusal> {
     let found: Digest = Sha256::digest(bytes).into();
     match expected {
@@ -119,12 +119,12 @@ fn verify(bytes: &[u8], expected: Option<Digest>) -> Result<String, Refusal> {
     }
 }
 
-/// A Rust library that was built to abort says so in its block; one whose block was made elsewhere shows it.
+/// Detects a Rust library that was built with panic=abort although its block claims to unwind.
 pub(crate) fn check_panics(block: &Block, facts: &Facts) -> Result<(), Refusal> {
     if block.built_by.starts_with("reld-sdk ") && !facts.raises { Err(Refusal::PanicAbort) } else { Ok(()) }
 }
 
-/// Compares name and version that were asked for with those that a library says.
+/// Compares the expected name and version with those in the library.
 pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), Refusal> {
     let differs =
         ["name", "vsn"].into_iter().zip(asked).zip(found).find(|((_, asked), found)| asked != found);
@@ -136,17 +136,17 @@ pub(crate) fn check_identity(asked: [&str; 2], found: [&str; 2]) -> Result<(), R
     }
 }
 
-/// What is read at any time must go with the library.
+/// Checks that the counters lie in the library, so that they are mapped exactly as long as it is.
 fn check_ledger(image: &Image, block: &Block) -> Result<Option<Ledger>, Refusal> {
     match block.ledger {
         Some(ledger) if !ledger.is_in(image.span()) => {
-            Err(Refusal::Block { field: "usage", problem: "lies outside of the library".to_owned() })
+            Err(Refusal::Block { field: "usage", problem: "lies outside the library".to_owned() })
         }
         ledger => Ok(ledger),
     }
 }
 
-/// Hands the daemon's table over.
+/// Passes the daemon's table to the library's load function.
 fn load(image: &Image, block: &Block) -> Result<(), Refusal> {
     let _call = image.call(Call::Load);
     // SAFETY: the library's image is mapped, and the table lives as long as the process.

@@ -1,8 +1,9 @@
 //! The private copies that libraries are opened from.
 //!
-//! A release's file is never opened itself: glibc knows libraries by their path first, so a path used twice may give
-//! the old code without any error, and a file that shrinks while it is mapped ends the daemon with a SIGBUS. A copy's
-//! name holds a number that the process never uses again, and its file is new, read-only, and the daemon's own.
+//! The file of a release is never mapped itself. glibc identifies libraries by path first, so a
+//! path used twice may return the old code without any error. A file that shrinks while it is
+//! mapped ends the daemon with a SIGBUS. The name of a private copy contains a number that the
+//! process never reuses. The copy is a new, read-only file that belongs to the daemon.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -14,17 +15,18 @@ use crate::error::Refusal;
 
 const SUFFIX: &str = ".loaded.so";
 
-/// The number of the next copy. One for the process, as glibc's list of libraries is.
+/// The number of the next copy. There is one counter per process, like glibc's list of libraries.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// A file that one library is opened from. Removed when dropped; a mapping of it stays valid.
+/// The file that a library is opened from. Removed when dropped; a mapping of the file stays valid.
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
 }
 
 impl PrivateCopy {
-    /// Writes a copy below `folder`, an absolute path; `digest` is that of the source, to find it by.
+    /// Writes a copy below `folder`, an absolute path; its name contains `digest`, that of the
+    /// source.
     pub(crate) fn write(folder: &Path, digest: &str, bytes: &[u8]) -> Result<Self, Refusal> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{number:06}-{}{SUFFIX}", &digest[..digest.len().min(16)]));
@@ -42,12 +44,13 @@ impl PrivateCopy {
 impl Drop for PrivateCopy {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a private copy was not removed");
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a private copy");
         }
     }
 }
 
-/// Makes the folder of the copies, removes what an earlier daemon left there, and returns its absolute path.
+/// Creates the folder of the copies, removes the copies of an earlier daemon, and returns its
+/// absolute path.
 pub(crate) fn prepare(folder: &Path) -> Result<PathBuf, Refusal> {
     sweep(folder).map_err(|error| Refusal::Copy { copy: folder.to_owned(), error })
 }
@@ -66,10 +69,10 @@ fn sweep(folder: &Path) -> io::Result<PathBuf> {
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
-    // An app may have changed the umask, which is the process's.
+    // An app may have changed the umask, which is shared by the whole process.
     let private = Permissions::from_mode(0o400);
     file.set_permissions(private).and_then(|()| file.write_all(bytes)).inspect_err(|_| {
-        // Best effort: the failure to write is what the caller hears of.
+        // Best effort: the caller gets the error of the write.
         let _ = fs::remove_file(path);
     })
 }

@@ -1,4 +1,4 @@
-//! What a library says about itself, for whoever wants to know without running a node.
+//! Reads the description of a library without running a node.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,22 +14,22 @@ use crate::image::{Mapping, hex};
 use crate::library;
 use crate::outbound;
 
-/// What a library says about itself.
+/// The description of a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeReport {
     /// The app's name.
     pub app: String,
     /// The app's version.
     pub version: String,
-    /// The version of the boundary it was built for, as `major.minor`.
+    /// The ABI version that it was built for, as `major.minor`.
     pub abi: String,
-    /// What built it, for people.
+    /// The compiler and SDK version that built it, for display.
     pub built_by: String,
     /// The GNU build id in hexadecimal digits.
     pub build_id: String,
     /// The shared libraries that it needs.
     pub needed: Vec<String>,
-    /// Why it will stay mapped when it is purged; `None` where nothing in its file says so.
+    /// Why it will stay mapped when it is purged; `None` if its file shows no reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stays: Option<String>,
     /// Its modules, in its own order.
@@ -41,15 +41,17 @@ pub struct ProbeReport {
 pub struct ProbedModule {
     /// The module's name.
     pub name: String,
-    /// OTP's word for its behaviour; `task` for a home-brewed process.
+    /// OTP's name of its behaviour; `task` for a process with a loop of its own.
     pub behaviour: String,
-    /// What it reads and writes; `None` where the library does not say.
+    /// The schema of the values that it reads and writes; `None` if the library does not provide
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
 }
 
 impl ProbeReport {
-    /// Sees that the library in the file at `path`, which said this, is that version of that app, as every load does.
+    /// Checks that the library, from the file at `path`, is the given version of the given app, as
+    /// every load does.
     ///
     /// # Errors
     /// [`Refusal::Identity`].
@@ -59,23 +61,24 @@ impl ProbeReport {
     }
 }
 
-/// Reads what a library says about itself. Runs its constructors, its entry, the functions that
-/// describe its modules and, when the process ends, its destructors; nothing else of it.
+/// Reads the description of a library. Runs its constructors, its entry function, the schema
+/// functions of its modules and, when the process ends, its destructors; no other code of it.
 ///
-/// To be called in a process that may die of it, since constructors are foreign code: `reld probe FILE` as a child.
-/// The file must not change meanwhile, and a path can be probed once in a process.
+/// Must be called in a child process (`reld probe FILE`), since foreign constructors may crash it.
+/// The file must not change meanwhile, and a process can probe a path only once.
 ///
 /// # Errors
-/// Every [`Refusal`] of the file's check and of its magic block, and a module that fails to describe itself.
+/// Every [`Refusal`] of the check of the file and of its magic block, and of a module that fails to
+/// write its schema.
 pub fn probe(path: &Path) -> Result<ProbeReport, LoadError> {
     look(path).map_err(|refusal| LoadError::new(path, refusal))
 }
 
 fn look(path: &Path) -> Result<ProbeReport, Refusal> {
-    // Absolute, since the system's loader searches its own folders for a bare name.
+    // Absolute, since `dlopen` searches its own folders for a bare name.
     let path: PathBuf = path.canonicalize().map_err(Refusal::Read)?;
     let facts = check::check(&fs::read(&path).map_err(Refusal::Read)?)?;
-    // Whose it is only its block says.
+    // The app's name is only known from the block.
     let block = Mapping::open("", &path, &facts)?.block()?;
     library::check_panics(&block, &facts)?;
     report(block, facts)
@@ -109,14 +112,14 @@ fn module(table: Table) -> Result<ProbedModule, Refusal> {
     Ok(ProbedModule { name: table.name, behaviour: behaviour.to_owned(), schema })
 }
 
-/// Asks a module to describe itself.
+/// Calls the schema function of a module.
 fn schema(table: &Table) -> Result<Option<Value>, Refusal> {
     let bad = |problem: String| Refusal::Module { module: table.name.clone(), problem };
-    let bytes = outbound::schema(table).map_err(|exit| bad(format!("its schema was not written: {exit}")))?;
+    let bytes = outbound::schema(table).map_err(|exit| bad(format!("its schema function failed: {exit}")))?;
     if bytes.is_empty() {
         return Ok(None);
     }
-    let schema =
-        serde_json::from_slice(&bytes).map_err(|error| bad(format!("its schema is no JSON: {error}")))?;
+    let schema = serde_json::from_slice(&bytes)
+        .map_err(|error| bad(format!("its schema is not valid JSON: {error}")))?;
     Ok(Some(schema))
 }

@@ -1,5 +1,5 @@
-//! The libraries that were mapped and have not left: what they do, why they stay, and how far each
-//! is on its way out.
+//! The resident libraries: those that were mapped and are not unmapped yet, with the progress of
+//! unmapping each, and the reasons why they stay.
 
 mod record;
 
@@ -24,32 +24,32 @@ pub(crate) use self::record::Call;
 pub use self::record::Resident;
 use self::record::{GRACE, Inside, PASSING, Purged, Record};
 
-/// How long all destructors together may take at the end of the daemon.
+/// How long the destructors of all libraries together may take at the end of the daemon.
 const END: Duration = Duration::from_secs(2);
 
-/// How often is tried again at least, and at most. In between the pauses grow with the age of what
-/// stays.
+/// The shortest and the longest pause between two attempts to unmap a library. The pause grows with
+/// the time since the library was purged.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
 
-/// The libraries that were mapped and have not left.
+/// The libraries that were mapped and are not unmapped yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Residents {
     shared: Arc<Shared>,
-    /// Wakes the sweeper; dead once the loader is dropped, and then nothing is unmapped any more.
+    /// Wakes the sweeper; dead once the loader is dropped, and no library is unmapped after that.
     wake: Weak<SyncSender<()>>,
-    /// Why nothing may be unmapped, if that is so.
+    /// Set if no library may be unmapped: the reason.
     forbidden: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     mapped: Mutex<Vec<Record>>,
-    /// What libraries had not freed when they left.
+    /// The memory that libraries had not freed when they were unmapped.
     left: Mutex<Heap>,
     swept: Condvar,
 }
 
-/// The loader calls a library until this is dropped.
+/// Guard: the loader is calling a library until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Inward {
     residents: Residents,
@@ -70,12 +70,13 @@ impl Residents {
         Self { shared: Arc::default(), wake, forbidden: forbidden.map(Arc::from) }
     }
 
-    /// Takes note of a library that is about to be mapped.
+    /// Adds a library that is about to be mapped.
     pub(crate) fn add(&self, app: &str, version: &str, path: &Path) {
         self.shared.mapped.lock().push(Record::new(app, version, path));
     }
 
-    /// Takes note of where it is, before any of its code runs. What points into others it may keep.
+    /// Records the address range of a library, before any of its code runs. Also records the
+    /// pointers into other libraries, since this one may save them.
     pub(crate) fn mapped(&self, path: &Path, mapping: &Mapping) {
         let outside = Outside::of(mapping);
         let mut mapped = self.shared.mapped.lock();
@@ -86,24 +87,24 @@ impl Residents {
         mapped[at].outside = Some(outside);
     }
 
-    /// Returns why a library stays into which another one may have something point.
+    /// Returns a pointer into a library that another one may have saved.
     pub(crate) fn seen(&self, path: &Path) -> Option<Obstacle> {
         self.record(path)?.seen.clone()
     }
 
-    /// Forgets one that the system did not map.
+    /// Removes a library that could not be mapped.
     pub(crate) fn never_mapped(&self, path: &Path) {
         self.shared.mapped.lock().retain(|record| record.path != path);
     }
 
-    /// Takes note that the constructors of a library have run, and of what is to run at its end.
+    /// Records that the constructors of a library have run, and the destructors to run at its end.
     pub(crate) fn begun(&self, path: &Path, finale: Finale) {
         if let Some(mut record) = self.record(path) {
             record.finale = Some(finale);
         }
     }
 
-    /// Takes note that the calling thread calls a library.
+    /// Records that the calling thread calls a library.
     pub(crate) fn call(&self, path: &Path, call: Call) -> Inward {
         if let Some(mut record) = self.record(path) {
             record.inside = Some(Inside::new(call));
@@ -111,8 +112,8 @@ impl Residents {
         Inward { residents: self.clone(), path: path.to_owned() }
     }
 
-    /// Gives the end of a library away, which the calling thread is about to run. There is none
-    /// twice.
+    /// Takes the destructors of a library, which the calling thread is about to run. Returns them
+    /// only once.
     pub(crate) fn finale(&self, path: &Path) -> Option<(Finale, Inward)> {
         let mut record = self.record(path)?;
         let finale = record.finale.take()?;
@@ -125,26 +126,26 @@ impl Residents {
         self.record(path).is_some_and(|record| record.inside.is_some())
     }
 
-    /// Takes note of where a library counts what it allocates.
+    /// Records the counters of a library's allocations.
     pub(crate) fn counts(&self, path: &Path, ledger: Option<Ledger>) {
         if let Some(mut record) = self.record(path) {
             record.ledger = ledger;
         }
     }
 
-    /// Takes note that whoever opened a library has let it go.
+    /// Records that the last [`Library`](crate::Library) of a library was dropped.
     pub(crate) fn condemned(&self, path: &Path) {
         if let Some(mut record) = self.record(path) {
             record.condemned = Some(Instant::now());
         }
     }
 
-    /// Takes note that nothing refers to a library any more. Called on any thread, so it only wakes
-    /// the sweeper.
+    /// Records that the daemon holds no more references into a library. May be called on any
+    /// thread, so it only wakes the sweeper.
     pub(crate) fn purged(&self, path: &Path, mapping: Mapping, unload: Option<UnloadFn>) {
         let obstacle = self.forbidden.clone().map(Obstacle::Forbidden);
         let leaving = obstacle.is_none().then(|| Leaving::new(mapping, unload));
-        let purged = Purged { since: Instant::now(), leaving, obstacle, is_told: false };
+        let purged = Purged { since: Instant::now(), leaving, obstacle, is_reported: false };
         if let Some(mut record) = self.record(path) {
             record.condemned.get_or_insert(purged.since);
             record.purged = Some(purged);
@@ -153,7 +154,7 @@ impl Residents {
         self.wake();
     }
 
-    /// Lists what the kernel still has mapped, oldest first.
+    /// Lists the libraries that the kernel still has mapped, the oldest first.
     pub(crate) fn list(&self) -> Vec<Resident> {
         let residents: Vec<Resident> = self.shared.mapped.lock().iter().map(Record::shown).collect();
         let Ok(maps) = Maps::now() else { return residents };
@@ -161,17 +162,17 @@ impl Residents {
         seen.filter(|resident| resident.bytes != Some(0) || resident.stuck.is_some()).collect()
     }
 
-    /// Returns what libraries had not freed when they left the address space, since the start.
+    /// Returns the memory that libraries had not freed when they were unmapped, since the start.
     pub(crate) fn left(&self) -> Heap {
         *self.shared.left.lock()
     }
 
-    /// Waits until every condemned library is gone or known to stay.
+    /// Waits until every condemned library is unmapped or known to stay.
     pub(crate) fn settle(&self) {
         let deadline = Instant::now() + 2 * GRACE;
         let mut mapped = self.shared.mapped.lock();
         while mapped.iter().any(Record::is_released) {
-            // Its last holder gives notice.
+            // `purged` notifies when the last holder is dropped.
             if self.shared.swept.wait_for(&mut mapped, PASSING).timed_out() {
                 break;
             }
@@ -183,8 +184,9 @@ impl Residents {
         }
     }
 
-    /// Unmaps what can go, and says after which time to try again; never if nothing is left to try.
-    /// `call` has all threads of the daemon that run code of libraries flush, soon. `[sweeper]`
+    /// Unmaps the libraries that can be unmapped. Returns the pause until the next attempt; `None`
+    /// if there is none to make. `call` makes all threads that run code of libraries call
+    /// [`flush`](crate::flush) soon. `[sweeper]`
     pub(crate) fn sweep(&self, hand: &Hand, call: &dyn Fn()) -> Option<Duration> {
         let mut is_held = false;
         for (path, ledger, leaving) in self.leaving() {
@@ -195,7 +197,7 @@ impl Residents {
         self.shared.swept.notify_all();
         if is_held {
             call();
-            // Without a thread it is tried again.
+            // If no thread can be started, the next sweep tries again.
             let _ = hand.run(interpose::flush);
         }
         let mapped = self.shared.mapped.lock();
@@ -204,8 +206,8 @@ impl Residents {
         open.map(|purged| (purged.since.elapsed() / 2).clamp(RETRY[0], RETRY[1])).min()
     }
 
-    /// Runs the destructors of all libraries that are still mapped, the newest first: the end of
-    /// the daemon. Those are left out that have threads, or code that does not return.
+    /// Runs the destructors of all libraries that are still mapped, the newest first, at the end of
+    /// the daemon. Skips libraries with running threads or with a call that has not returned.
     pub(crate) fn finish(&self, hand: &Hand) {
         let deadline = Instant::now() + END;
         let paths: Vec<PathBuf> = {
@@ -217,12 +219,12 @@ impl Residents {
             let left = deadline.saturating_duration_since(Instant::now());
             let done = unload::end(&path, hand, self).map(|errand| errand.wait(left));
             if !matches!(done, Ok(Ok(()))) {
-                tracing::warn!(name: "code.end", path = %path.display(), "its destructors have not returned");
+                tracing::warn!(name: "code.end", path = %path.display(), "the destructors of a library have not returned");
             }
         }
     }
 
-    /// Takes what is to be done, so that no lock is held while foreign code runs.
+    /// Takes the libraries to work on, so that no lock is held while foreign code runs.
     fn leaving(&self) -> Vec<(PathBuf, Option<Ledger>, Leaving)> {
         self.shared.mapped.lock().iter_mut().filter_map(Record::take_leaving).collect()
     }
@@ -251,7 +253,7 @@ impl Residents {
 
     fn wake(&self) {
         if let Some(wake) = self.wake.upgrade() {
-            // One that is to be woken already needs no more.
+            // A full channel means that the sweeper will wake anyway.
             let _ = wake.try_send(());
         }
     }

@@ -1,22 +1,21 @@
-//! What a library runs at its begin and at its end: constructors and destructors, which the loader
-//! runs itself.
+//! Constructors and destructors of a library, which the loader runs itself.
 //!
-//! glibc would run them in `dlopen` and `dlclose`, with its own lock held. A thread that needs that
-//! lock then waits as long as they take, and one that does not return ends opening and closing for
-//! good. So they are taken out of the private copy, and run on a thread that may be left to itself
-//! (`hand.rs`).
+//! glibc would run them in `dlopen` and `dlclose` while it holds its own lock. A thread that needs
+//! that lock would wait until they return, and a constructor that does not return would block all
+//! opening and closing. So they are removed from the private copy, and run on a thread that can be
+//! replaced (`hand.rs`).
 //!
-//! | entries | run when | in which order |
+//! | entries | run when | order |
 //! |---|---|---|
-//! | `DT_INIT`, `DT_INIT_ARRAY` | the library is mapped | as here, the first one first |
-//! | `DT_FINI_ARRAY`, `DT_FINI` | nothing stands against unmapping it, or the daemon ends | as here, the last one first; then what it gave to `atexit` |
+//! | `DT_INIT`, `DT_INIT_ARRAY` | the library is mapped | as listed here, from the first to the last |
+//! | `DT_FINI_ARRAY`, `DT_FINI` | there is no obstacle to unmapping the library, or the daemon ends | as listed here, each from the last to the first; then the library's `atexit` functions |
 //!
-//! They get what glibc gives them: the program's arguments and environment at the begin, nothing at
-//! the end.
+//! They are called as glibc calls them: constructors with the program's arguments and environment,
+//! destructors without arguments.
 //!
-//! An exception that leaves one of them ends the daemon, with a line in the log: C++ has it so, and
-//! Rust has no way to catch it. One of a constructor ends the process first in which the library is
-//! tried.
+//! An exception that leaves one of them ends the daemon, with a line in the log: C++ requires this,
+//! and Rust cannot catch the exception. An exception in a constructor first ends the child process
+//! in which the library is probed, before the daemon loads it.
 
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::ops::Range;
@@ -38,19 +37,18 @@ type EndFn = unsafe extern "C-unwind" fn();
 
 const WORD: u64 = size_of::<usize>() as u64;
 
-/// Added to the tags of the entries in a private copy, which makes them entries that glibc does not
-/// know.
+/// Added to the tags of the entries in a private copy, so that glibc ignores the entries.
 const TAKEN_OUT: i64 = 0x6000_1000;
 
 /// Functions of a library, relative to its base.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Routines {
     single: Option<u64>,
-    /// An array of their addresses.
+    /// The array of function addresses.
     array: Range<u64>,
 }
 
-/// What a library runs at its begin and at its end.
+/// The constructors and destructors of a library.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     pub(crate) begin: Routines,
@@ -58,9 +56,9 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// Reads where a library of that size has its routines.
+    /// Reads the addresses of the routines of a library of that size.
     pub(crate) fn read(dynamic: &DynamicTable<'_, Header>, size: u64) -> Result<Self, Refusal> {
-        // As in glibc the last entry counts.
+        // As in glibc, the last entry counts.
         let value = |tag| dynamic.iter().filter(|entry| entry.tag == tag).last().map(|entry| entry.val);
         let routines = |[single, array, bytes]: [elf::DynamicTag; 3]| {
             let start = value(array).unwrap_or_default();
@@ -69,7 +67,7 @@ impl Lifetime {
             let single = value(single).filter(|at| *at != 0);
             single.is_none_or(|at| at < size).then_some(Routines { single, array: start..end })
         };
-        let damaged = || Refusal::Damaged("its constructors or destructors are nowhere".into());
+        let damaged = || Refusal::Damaged("its constructors or destructors lie outside the image".into());
         Ok(Self { begin: routines(BEGIN).ok_or_else(damaged)?, end: routines(END).ok_or_else(damaged)? })
     }
 }
@@ -77,7 +75,7 @@ impl Lifetime {
 const BEGIN: [elf::DynamicTag; 3] = [elf::DT_INIT, elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ];
 const END: [elf::DynamicTag; 3] = [elf::DT_FINI, elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ];
 
-/// Has glibc find no routines in checked bytes.
+/// Hides the routines in checked bytes from glibc.
 pub(crate) fn take_out(bytes: &mut [u8]) -> Result<(), Refusal> {
     let is_one = |tag| BEGIN.contains(&tag) || END.contains(&tag);
     let found: Vec<(usize, i64)> = check::dynamic(bytes)?
@@ -102,10 +100,10 @@ impl Routines {
     unsafe fn functions(&self, base: usize) -> impl DoubleEndedIterator<Item = usize> {
         let start = ptr::with_exposed_provenance::<usize>(base + self.array.start as usize);
         let count = ((self.array.end - self.array.start) / WORD) as usize;
-        // SAFETY: the caller's promise; the array lies in the library, as `Lifetime::read` has
-        // seen.
+        // SAFETY: the caller's promise; `Lifetime::read` has checked that the array lies in the
+        // library.
         let array = unsafe { slice::from_raw_parts(start, count) }.to_vec();
-        // What linkers of old put at the ends of such arrays is no function.
+        // Old linkers put these markers at the ends of the arrays.
         array.into_iter().filter(|function| ![0, usize::MAX].contains(function))
     }
 
@@ -120,10 +118,10 @@ impl Routines {
         for function in self.single.map(|at| base + at as usize).into_iter().chain(array) {
             // SAFETY: this is the type of such a function, by the contract of ELF files on Linux.
             let function: BeginFn = unsafe { std::mem::transmute(function) };
-            // SAFETY: the variable of libc, read as every program reads it.
+            // SAFETY: a variable of libc that every program may read.
             let environment = unsafe { environ };
             fence::cross(base, "a constructor", || {
-                // SAFETY: running foreign constructors is what loading means.
+                // SAFETY: to load a library means to run its constructors.
                 unsafe { function(arguments.count(), arguments.pointers.as_ptr(), environment) }
             });
         }
@@ -134,16 +132,16 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
-/// The arguments of the program, as C has them.
+/// The arguments of the program, in C's form.
 struct Arguments {
     _texts: Vec<CString>,
-    /// One more than there are, which is null.
+    /// Pointers to the texts, and a final null.
     pointers: Vec<*const c_char>,
 }
 
-// SAFETY: they are addresses of texts that stay with them.
+// SAFETY: the addresses are those of texts that the struct owns.
 unsafe impl Send for Arguments {}
-// SAFETY: as above; nothing of it changes.
+// SAFETY: as above; the struct is immutable.
 unsafe impl Sync for Arguments {}
 
 impl Arguments {
@@ -162,7 +160,7 @@ impl Arguments {
     }
 }
 
-/// The end of a library whose constructors have run. It comes once.
+/// The destructors of a library that has run its constructors. They run once.
 #[derive(Debug)]
 pub(crate) struct Finale {
     pub(crate) span: Range<usize>,
@@ -170,10 +168,10 @@ pub(crate) struct Finale {
 }
 
 impl Finale {
-    /// Runs the library's destructors, and what it gave to `atexit`.
+    /// Runs the library's destructors and `atexit` functions.
     ///
     /// # Safety
-    /// The library is mapped, and whatever it does at its end may be done.
+    /// The library is mapped, and its destructors may run now.
     pub(crate) unsafe fn run(self) {
         let base = self.span.start;
         // SAFETY: the caller's promise.
@@ -181,7 +179,7 @@ impl Finale {
         for function in array.rev().chain(self.routines.single.map(|at| base + at as usize)) {
             // SAFETY: this is the type of such a function, by the contract of ELF files on Linux.
             let function: EndFn = unsafe { std::mem::transmute(function) };
-            // SAFETY: the caller's promise, and `self` is used up.
+            // SAFETY: the caller's promise, and `self` is consumed.
             fence::cross(base, "a destructor", || unsafe { function() });
         }
         // SAFETY: the caller's promise.

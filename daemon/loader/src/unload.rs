@@ -1,25 +1,25 @@
-//! Unmapping: what has to happen before a library goes.
+//! Unmapping a library, step by step.
 //!
-//! *Purged* is a logical word: nothing of the daemon refers to a library any more. That is known
-//! here (the image's count has come to nothing); whether its pages are gone is asked of the kernel
-//! and not of `dlclose`, whose answer says nothing about it.
+//! *Purged* is a logical state: the daemon holds no more references into the library, since its
+//! image was dropped. Whether its pages are unmapped is checked with the kernel, since the result
+//! of `dlclose` does not show it.
 //!
 //! ```text
-//! in use --whoever opened it lets it go--> condemned --the last state or callback is dropped--> purged
+//! in use --the last Library is dropped--> condemned --the last state or callback is dropped--> purged
 //! ```
 //!
-//! | it is | then | until | next |
+//! | state | action | until | next |
 //! |---|---|---|---|
-//! | purged | its unload function is called, once | that returns | unloaded |
-//! | unloaded | each thread runs what the library left with it | nothing stands against unmapping it (`evidence.rs`) | ending |
+//! | purged | its unload function is called, once | it returns | unloaded |
+//! | unloaded | each thread runs its thread-local destructors | there is no obstacle to unmapping it (`evidence.rs`) | ending |
 //! | ending | its destructors run, once | they return | ended |
-//! | ended | each thread runs what the destructors left with it | nothing stands against unmapping it | closed |
-//! | closed | the address space is looked at | | gone, or it stays for good |
+//! | ended | each thread runs the thread-local destructors that those have registered | there is no obstacle to unmapping it | closed |
+//! | closed | the address space is checked | | gone, or it stays for good |
 //!
-//! Whatever is waited for, it stays mapped meanwhile and says why. The steps are taken by the
-//! sweeper; code of the library runs on a thread that may be left to itself (`hand.rs`). Other
-//! threads flush when the daemon has them called; one that is inside a callback for long, or ends,
-//! does so then.
+//! While a step waits, the library stays mapped, and its record holds the reason. The sweeper takes
+//! the steps; code of the library runs on the loader's thread, which is replaced if the code does
+//! not return (`hand.rs`). The other threads flush when the daemon wakes them; a thread in a long
+//! callback flushes at the end of the callback, or when it ends.
 
 use std::io;
 use std::path::Path;
@@ -36,10 +36,10 @@ use crate::interpose;
 use crate::ledger::{Heap, Ledger};
 use crate::residents::{Call, Residents};
 
-/// How long the sweeper waits for code of a library before it looks after others.
+/// How long the sweeper waits for code of a library before it turns to the next library.
 const SOON: Duration = Duration::from_millis(20);
 
-/// A purged library on its way out.
+/// A purged library that is being unmapped.
 #[derive(Debug)]
 pub(crate) struct Leaving {
     mapping: Mapping,
@@ -60,7 +60,8 @@ impl Leaving {
         Self { mapping, stage: Stage::Purged(unload) }
     }
 
-    /// Goes as far as it can, and says what the library had not freed when it was gone. `[sweeper]`
+    /// Takes all steps that can be taken now. Returns the memory that the library had not freed
+    /// when it was unmapped. `[sweeper]`
     pub(crate) fn go_on(
         mut self,
         path: &Path,
@@ -99,7 +100,7 @@ impl Leaving {
         evidence::against(&self.mapping).or_else(|| residents.seen(path))
     }
 
-    /// Calls the library's last function.
+    /// Calls the library's unload function, then runs the thread-local destructors of that thread.
     fn unload(
         &self,
         unload: Option<UnloadFn>,
@@ -111,7 +112,8 @@ impl Leaving {
         hand.run(move || {
             if let Some(unload) = unload {
                 let _call = residents.call(&path, Call::Unload);
-                // SAFETY: the library is mapped, its load function was called, and this is once.
+                // SAFETY: the library is mapped, its load function was called, and this is the only
+                // call.
                 fence::cross(span.start, "unload", || unsafe { unload() });
             }
             let _call = residents.call(&path, Call::ThreadLocals);
@@ -124,7 +126,7 @@ impl Leaving {
         let left = ledger.map(|ledger| unsafe { ledger.read() }).unwrap_or_default();
         let span = self.mapping.span().clone();
         interpose::closing(&span, || {
-            // SAFETY: the image's count came to nothing, and no thread or signal can come inside
+            // SAFETY: the image was dropped, and no thread or signal can run code of the library
             // (`evidence.rs`).
             let closed = unsafe { self.mapping.close() };
             let is_gone = Maps::now().is_ok_and(|maps| maps.bytes(path) == 0);
@@ -139,19 +141,19 @@ pub(crate) fn end(path: &Path, hand: &Hand, residents: &Residents) -> io::Result
     hand.run(move || {
         if let Some((finale, _call)) = residents.finale(&path) {
             let span = finale.span.clone();
-            // SAFETY: it is mapped: nothing closes it that is inside. Nothing stands against its
-            // end, or the daemon ends.
+            // SAFETY: the library is mapped, since it is not closed while a call is recorded.
+            // Either no obstacle to its end was found, or the daemon ends.
             unsafe { finale.run() }
             interpose::flush_one(&span);
         }
     })
 }
 
-/// Returns the next stage when code of a library has returned.
+/// Returns the next stage once code of a library has returned.
 fn returned(errand: &Errand<()>, next: Stage) -> Result<Stage, Obstacle> {
     match errand.wait(SOON) {
         Err(RecvTimeoutError::Timeout) => Err(Obstacle::Runs),
-        // Who has panicked is inside no library any more.
+        // A thread that has panicked has left the library.
         Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(next),
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of one library in the address space.
+//! The record of one library in the address space.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,59 +10,60 @@ use crate::ledger::{Heap, Ledger};
 use crate::routines::Finale;
 use crate::unload::Leaving;
 
-/// How long unmapping may take before the library is said to stay.
+/// How long unmapping may take before the library counts as staying.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
-/// How long code of a condemned library may be held before that is more than a moment.
+/// How long a condemned library may be held and still count as released in a moment.
 pub(super) const PASSING: Duration = Duration::from_millis(20);
 
-/// How long the loader's calls of a library may take before it is said that one does not return.
+/// How long a call of the loader into a library may take before it is reported as stuck.
 const LATE: Duration = Duration::from_secs(2);
 
 /// A library in the address space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resident {
-    /// The app's name, as it was asked for.
+    /// The app's name, as requested.
     pub app: String,
-    /// The app's version, as it was asked for.
+    /// The app's version, as requested.
     pub version: String,
-    /// The path that it was mapped from; the file is gone once the library is purged.
+    /// The path that the library was mapped from; the file is removed once the library is purged.
     pub path: PathBuf,
-    /// Bytes of address space mapped from that file; `None` where the kernel does not say.
+    /// The size of the mapping of that file, in bytes; `None` if it cannot be determined.
     pub bytes: Option<u64>,
-    /// Since when it is meant to leave: whoever opened it has let it go. `None` while it is wanted.
+    /// The time at which its last [`Library`](crate::Library) was dropped; `None` before.
     pub condemned: Option<Instant>,
-    /// Why it is still mapped, for people.
+    /// Why it is still mapped, as text for display.
     pub reason: String,
-    /// The thread on which it does not return where the daemon has called it, by the system's
-    /// number; what it does is the reason.
+    /// The system's id of the thread in which a call of the daemon into the library is stuck;
+    /// `reason` names the call.
     pub stuck: Option<i32>,
-    /// Threads that it started and that have not ended.
+    /// The number of running threads that it has started.
     pub threads: usize,
-    /// What it has allocated and not freed; `None` where it does not count, and once it was closed.
+    /// The memory that it has allocated and not freed; `None` if it does not count, and after it
+    /// was closed.
     pub heap: Option<Heap>,
 }
 
-/// What is called of a library that belongs to no process.
+/// A call into a library that is made for no process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// `dlopen`, for the library.
+    /// `dlopen` of the library.
     SystemLoader,
     Constructors,
     Entry,
     Load,
     Unload,
     Destructors,
-    /// Of a value of one thread, where the thread has it or ends.
+    /// The destructors of thread-locals, on the thread that owns them.
     ThreadLocals,
 }
 
 impl Call {
-    /// Says that it does not return.
+    /// Returns the text that reports the call as stuck.
     fn late(self) -> &'static str {
         match self {
             Self::SystemLoader => {
-                "the system's loader does not return from it, and no other library is loaded: restart the daemon"
+                "dlopen does not return for it, so no other library can be loaded; restart the daemon"
             }
             Self::Constructors => "its constructor does not return",
             Self::Entry => "its reld_app_v1 does not return",
@@ -74,28 +75,28 @@ impl Call {
     }
 }
 
-/// A library that is to be mapped, is mapped, or leaves.
+/// A library that is about to be mapped, is mapped, or is being unmapped.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) app: String,
     pub(super) version: String,
     pub(super) path: PathBuf,
-    /// Empty as long as it is not known.
+    /// Empty until the library is mapped.
     pub(super) span: Range<usize>,
-    /// There once it is mapped.
+    /// Set once it is mapped.
     pub(super) outside: Option<Outside>,
-    /// What another library may put back that pointed into it.
+    /// A pointer into it that another library may have saved and may restore.
     pub(super) seen: Option<Obstacle>,
     pub(super) ledger: Option<Ledger>,
-    /// What the loader is calling.
+    /// The call that the loader is making.
     pub(super) inside: Option<Inside>,
-    /// There when its constructors have run, until its destructors do.
+    /// Set from the end of its constructors to the start of its destructors.
     pub(super) finale: Option<Finale>,
     pub(super) condemned: Option<Instant>,
     pub(super) purged: Option<Purged>,
 }
 
-/// The loader is calling it.
+/// A call of the loader into the library that has not returned.
 #[derive(Debug)]
 pub(super) struct Inside {
     call: Call,
@@ -103,18 +104,18 @@ pub(super) struct Inside {
     thread: ThreadId,
 }
 
-/// Nothing refers to it.
+/// The state of a library that the daemon holds no references into.
 #[derive(Debug)]
 pub(super) struct Purged {
     pub(super) since: Instant,
-    /// `None` while the sweeper is at it, and when there is nothing more to do.
+    /// `None` while the sweeper works on it, and when unmapping is finished or hopeless.
     pub(super) leaving: Option<Leaving>,
     pub(super) obstacle: Option<Obstacle>,
-    pub(super) is_told: bool,
+    pub(super) is_reported: bool,
 }
 
 impl Purged {
-    /// Whether there is something to try.
+    /// Whether unmapping can be tried again.
     pub(super) fn is_open(&self) -> bool {
         self.leaving.is_some() && !self.obstacle.as_ref().is_some_and(Obstacle::is_final)
     }
@@ -143,12 +144,12 @@ impl Record {
         }
     }
 
-    /// Takes note of what points into it now that another library comes, which may keep that.
+    /// Records a pointer into this library, since `newcomer`, which is being loaded, may save it.
     pub(super) fn is_seen_by(&mut self, newcomer: &str) {
         let pointing = self.outside.as_ref().filter(|_| self.seen.is_none()).map(Outside::pointing);
-        // What changes meanwhile is nothing that stays.
+        // A pointer that changes during the check was not lasting.
         if let Some(Ok(Some(obstacle))) = pointing {
-            let why = format!("{obstacle}, or may again, since {newcomer} has found that");
+            let why = format!("{obstacle}, or may do so again, since {newcomer} may have saved that pointer");
             self.seen = Some(Obstacle::Seen(why.into()));
         }
     }
@@ -161,19 +162,19 @@ impl Record {
     fn heap(&self) -> Option<Heap> {
         let is_mapped = self.purged.as_ref().is_none_or(|purged| purged.leaving.is_some());
         let ledger = self.ledger.filter(|_| is_mapped)?;
-        // SAFETY: the image has the mapping, or what leaves has, which is only taken under this
-        // record's lock.
+        // SAFETY: the library is mapped: the `Image` or `Leaving` owns the mapping, and `Leaving`
+        // is only taken under the lock of this record.
         Some(unsafe { ledger.read() })
     }
 
-    /// Whether it is condemned, and held for a moment only so far: by a worker that has just ended
-    /// a process.
+    /// Whether it was condemned a moment ago and is still held, probably by a worker that has just
+    /// ended a process.
     pub(super) fn is_released(&self) -> bool {
         let is_young = |since: Instant| since.elapsed() < PASSING;
         self.purged.is_none() && self.condemned.is_some_and(is_young)
     }
 
-    /// Whether it may be gone in a moment.
+    /// Whether it may be unmapped in a moment.
     pub(super) fn is_leaving(&self) -> bool {
         self.purged.as_ref().is_some_and(|purged| {
             !purged.obstacle.as_ref().is_some_and(Obstacle::is_final) && purged.since.elapsed() < GRACE
@@ -183,7 +184,7 @@ impl Record {
     pub(super) fn stays(&mut self, leaving: Option<Leaving>, obstacle: Obstacle) {
         let Some(purged) = &mut self.purged else { return };
         let is_known = obstacle.is_final() || purged.since.elapsed() >= GRACE;
-        if is_known && !std::mem::replace(&mut purged.is_told, true) {
+        if is_known && !std::mem::replace(&mut purged.is_reported, true) {
             let Self { app, version, .. } = self;
             tracing::warn!(name: "code.stays", app, version, %obstacle, "a purged library stays mapped");
         }
@@ -191,8 +192,8 @@ impl Record {
         purged.obstacle = Some(obstacle);
     }
 
-    /// Returns a call that does not return, and its thread. A thread-local destructor may be what
-    /// another call waits for.
+    /// Returns a call that is stuck, and its thread. A stuck thread-local destructor comes first,
+    /// since another call may be waiting for it.
     fn late(&self) -> Option<(Call, ThreadId)> {
         let inside = self.inside.as_ref().filter(|inside| inside.since.elapsed() >= LATE);
         let inside = inside.map(|inside| (inside.call, inside.thread));
@@ -203,7 +204,7 @@ impl Record {
         match (self.late(), &self.purged) {
             (Some((call, _)), _) => call.late().to_owned(),
             (None, None) if self.condemned.is_some() => {
-                "code of it still runs, or a value of it is held".to_owned()
+                "its code still runs, or one of its values is still held".to_owned()
             }
             (None, None) => "in use".to_owned(),
             (None, Some(Purged { obstacle: Some(obstacle), .. })) => obstacle.to_string(),
@@ -211,7 +212,7 @@ impl Record {
         }
     }
 
-    /// Returns what is told of it; how much of it is mapped the kernel says.
+    /// Returns the public view of the record, without `bytes`, which only the kernel knows.
     pub(super) fn shown(&self) -> Resident {
         Resident {
             app: self.app.clone(),

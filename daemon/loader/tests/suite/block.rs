@@ -76,10 +76,10 @@ fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
 
 #[test]
 fn a_count_outside_of_its_library_is_refused() {
-    check(&["-DUSAGE=(const reld_usage*)64"], "usage lies outside of the library");
+    check(&["-DUSAGE=(const reld_usage*)64"], "usage lies outside the library");
     check(&["-DUSAGE=(const reld_usage*)1"], "usage is 2 parts at 0x1");
     check(&["-DUSAGE=parts", "-DUSAGE_COUNT=5000"], "usage is 5000 parts");
-    check(&["-DUSAGE=parts", "-DUSAGE_COUNT=4096"], "usage lies outside of the library");
+    check(&["-DUSAGE=parts", "-DUSAGE_COUNT=4096"], "usage lies outside the library");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn another_app_or_version_than_asked_for_is_refused() {
 fn a_module_without_what_its_behaviour_needs_is_refused_by_name() {
     check(&["-DCALLBACK=0"], "its module echo is wrong: its callback is null");
     check(&["-DDROP_STATE=0"], "its module echo is wrong: its drop_state is null");
-    check(&["-DBEHAVIOUR=9"], "its module echo is wrong: 9 is no behaviour");
+    check(&["-DBEHAVIOUR=9"], "its module echo is wrong: 9 is not a behaviour");
     check(&[r#"-DSECOND="echo""#], "its module echo is wrong: another module of the library has that name");
     check(&["-DMODULES=0"], "modules are 2 at 0x0");
 }

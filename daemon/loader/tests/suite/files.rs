@@ -158,9 +158,9 @@ fn a_probe_asks_each_module_what_it_reads_and_writes() {
     assert_eq!(schema(&[]).unwrap(), None);
     check_text(
         &schema(&["-DSCHEMA=undescribed"]).unwrap_err().refusal,
-        "its schema was not written: error: no words",
+        "its schema function failed: error: no words",
     );
-    check_text(&schema(&["-DSCHEMA=scribble"]).unwrap_err().refusal, "its schema is no JSON");
+    check_text(&schema(&["-DSCHEMA=scribble"]).unwrap_err().refusal, "its schema is not valid JSON");
 }
 
 #[test]

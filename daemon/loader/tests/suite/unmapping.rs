@@ -51,7 +51,7 @@ fn a_library_is_in_use_until_its_last_state_is_gone_and_leaves_then() {
     let residents = bench.loader.residents();
     assert_eq!((residents[0].app.as_str(), residents[0].condemned), ("echo", None), "{residents:?}");
     drop(library);
-    assert_eq!(reason(&bench), "code of it still runs, or a value of it is held");
+    assert_eq!(reason(&bench), "its code still runs, or one of its values is still held");
     assert!(path.exists() && is_mapped(&path), "a state still needs the library");
     drop(state);
     gone(&bench, &path);
