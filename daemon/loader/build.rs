@@ -1,4 +1,4 @@
-//! Lets tests and the benchmark export to the libraries they load what the daemon's own build exports.
+//! Makes tests and the benchmark export the same symbols to libraries as the daemon does.
 
 fn main() {
     for symbol in include_str!("exports.txt").lines() {

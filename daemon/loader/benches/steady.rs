@@ -1,17 +1,19 @@
-//! What it costs a callback that its code can be replaced: how long calls take
+//! Measures what replaceable code costs a callback, as the duration of calls:
 //!
 //! ```text
-//! typed    as a Rust call of `handle_call`; no bytes
-//! static   behind bytes: read the request, run, write the reply; through a table that is linked in, unchecked
-//! library  the same bytes in a process of a node: the table of a loaded library, mapped as long as the process has a state
-//!          of it; all checks of the loader; the looks before a callback (is its code current, is a gate up); the body in
-//!          custody while it runs
+//! typed    a Rust call of `handle_call`, without bytes
+//! static   with bytes: decode the request, run, encode the reply; through a table that is linked
+//!          into the program, without checks
+//! library  the same bytes in a process of a node: through the table of a loaded library, with all
+//!          checks of the loader and the runtime before a callback (is the code current, is a gate
+//!          up), and with the request kept by the runtime while the callback runs
 //! ```
 //!
-//! `static` allocates where the daemon does, `library` through the table that the daemon hands to libraries. None has mail.
-//! `reld-bench steady` builds the library, runs this and prints the figures.
-#![allow(unsafe_code, reason = "calls a table without the loader's checks, to see what these cost")]
-#![expect(clippy::print_stdout, reason = "samples are what this program is for")]
+//! `static` allocates with the program's allocator directly, `library` through the table that the
+//! daemon passes to libraries. No mailbox is involved. `reld-bench steady` builds the library, runs
+//! this program and prints the figures.
+#![allow(unsafe_code, reason = "calls a table without the loader's checks, to measure their cost")]
+#![expect(clippy::print_stdout, reason = "this program prints samples")]
 
 #[path = "../../../tests/bench/lib/echo.rs"]
 mod echo;
@@ -49,7 +51,7 @@ const NIL: [u8; 1] = [0xc0];
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, library, reps, ..] = arguments.as_slice() else {
-        return println!("usage: steady LIBRARY REPS; `reld-bench steady` knows the library");
+        return println!("usage: steady LIBRARY REPS; `reld-bench steady` builds the library and runs this");
     };
     let reps: usize = reps.parse().expect("a number of repetitions");
     let loaded = Loaded::start(library);
@@ -58,7 +60,7 @@ fn main() {
     for (name, payload) in [("int", Payload::Int), ("bin100", Payload::Bin100), ("map100", Payload::Map100)] {
         let load = Load::new(payload, 7);
         let body = encoded(&load);
-        // One after the other in each round, so that a busy moment of the machine meets all three.
+        // All three in each round, so that a busy moment of the machine affects them alike.
         let mut round = || {
             let took = [typed(&load), linked.time(&body), loaded.time(&body)];
             took.map(|took| took.as_nanos() as f64 / CALLS as f64)
@@ -69,7 +71,7 @@ fn main() {
     println!("{}", json!(samples));
 }
 
-/// As the SDK writes it.
+/// Encodes a load like the SDK.
 fn encoded(load: &Load) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes)
@@ -80,12 +82,10 @@ fn encoded(load: &Load) -> Vec<u8> {
     bytes
 }
 
-// --- typed -----------------------------------------------------------------------------------------------------------
-
 fn typed(load: &Load) -> Duration {
     let pid = json!({"slot": 1, "generation": 1});
     let from: From = serde_json::from_value(json!({"caller": pid, "server": pid, "reference": 1}))
-        .expect("this is a From");
+        .expect("the document is a From");
     let mut server = polled(Echo::init(())).expect("an echo starts");
     let begin = Instant::now();
     for _ in 0..CALLS {
@@ -95,15 +95,13 @@ fn typed(load: &Load) -> Duration {
     begin.elapsed()
 }
 
-/// Polls what never waits.
+/// Polls a future that never waits.
 fn polled<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("an echo does not wait"),
     }
 }
-
-// --- through a table that is linked in -------------------------------------------------------------------------------
 
 struct Name;
 
@@ -117,7 +115,7 @@ static APP: abi::App = export::app("driver", "1.0.0", &["echo"], &[&TABLE], unlo
 
 extern "C" fn unload() {}
 
-/// A state of the table.
+/// A state behind the linked table.
 struct Linked(*mut c_void);
 
 impl Linked {
@@ -135,7 +133,7 @@ impl Linked {
             let out = callback(self.0, &event(abi::EVENT_CALL, black_box(body)));
             self.0 = out.state_app;
             let abi::Buf { ptr, len, cap } = out.reply;
-            // SAFETY: a reply is the caller's, from the allocator of this program.
+            // SAFETY: the caller owns a reply, which was allocated by this program.
             drop(black_box(unsafe { Vec::from_raw_parts(ptr, len, cap) }));
         }
         begin.elapsed()
@@ -163,13 +161,12 @@ fn callback(state: *mut c_void, event: &abi::Event) -> abi::Outcome {
         future: abi::Future { data_app: ptr::null_mut(), poll: None, drop: None },
     };
     let callback = TABLE.callback.expect("a server has callbacks");
-    // SAFETY: the state is what the table gave last, the event and the outcome live until it returns.
+    // SAFETY: the state is the one that the table returned last; the event and the outcome live
+    // until the call returns.
     let verdict = unsafe { callback(state, event, &raw mut out) };
     assert_eq!(verdict, abi::VERDICT_READY);
     out
 }
-
-// --- in a node -------------------------------------------------------------------------------------------------------
 
 /// A process of the loaded library.
 struct Loaded {
@@ -195,6 +192,6 @@ impl Loaded {
     }
 
     fn time(&self, body: &[u8]) -> Duration {
-        self.node.drill(self.echo, body.to_vec(), CALLS).expect("the echo rests, and does so again")
+        self.node.drill(self.echo, body.to_vec(), CALLS).expect("the echo is idle before and after")
     }
 }

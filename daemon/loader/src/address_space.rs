@@ -1,4 +1,5 @@
-//! A look at the process's own address space and threads, by the kernel's files and therefore without unsafe code.
+//! Reads the process's own address space and threads from files in `/proc`, and so without unsafe
+//! code.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,14 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Reads `length` bytes at an address. An address that is not mapped is an error, not a fault.
+/// Reads `length` bytes at an address. An unmapped address is an error, not a fault.
 pub(crate) fn read(address: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     Memory::open()?.0.read_exact_at(&mut bytes, address)?;
     Ok(bytes)
 }
 
-/// The process's own memory. What is not mapped, or any more, is an error and not a fault.
+/// The process's own memory. A read of an unmapped address is an error, not a fault.
 #[derive(Debug)]
 pub(crate) struct Memory(File);
 
@@ -31,7 +32,7 @@ impl Memory {
         Ok(u64::from_ne_bytes(bytes))
     }
 
-    /// Reads up to `max` bytes of a text that ends in front of this byte, or a 0.
+    /// Reads up to `max` bytes of a text that ends before the byte `end` or 0.
     pub(crate) fn text(&self, address: u64, end: u8, max: usize) -> String {
         let bytes = (address..).take(max).map_while(|at| {
             let mut byte = [0];
@@ -42,7 +43,7 @@ impl Memory {
     }
 }
 
-/// All mappings of the address space at one moment.
+/// A snapshot of all mappings of the address space.
 #[derive(Debug)]
 pub(crate) struct Maps(Vec<u8>);
 
@@ -51,7 +52,7 @@ impl Maps {
         fs::read("/proc/self/maps").map(Self)
     }
 
-    /// Returns the files that are mapped, each with the place from its first mapping to its last.
+    /// Returns the mapped files, each with the address range from its first mapping to its last.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Range<u64>)> {
         let mut files: Vec<(PathBuf, Range<u64>)> = Vec::new();
         for (path, place) in self.0.split(|byte| *byte == b'\n').filter_map(file_in) {
@@ -63,19 +64,19 @@ impl Maps {
         files
     }
 
-    /// Returns how many bytes are mapped from the file at `path`, which may be removed by now.
+    /// Returns the number of bytes mapped from the file at `path`, which may be removed by now.
     pub(crate) fn bytes(&self, path: &Path) -> u64 {
         self.0.split(|byte| *byte == b'\n').filter_map(|line| bytes_from(line, path)).sum()
     }
 }
 
-/// Returns the name of one of the process's threads.
+/// Returns the name of a thread of the process.
 pub(crate) fn thread(number: i32) -> String {
     let name = fs::read_to_string(format!("/proc/self/task/{number}/comm"));
     name.map_or_else(|_| format!("thread {number}"), |name| format!("thread {}", name.trim_end()))
 }
 
-/// Returns the file that a line of maps names, and its place.
+/// Returns the file in a line of maps, and its address range.
 fn file_in(line: &[u8]) -> Option<(PathBuf, Range<u64>)> {
     let line = line.strip_suffix(b" (deleted)").unwrap_or(line);
     let path = &line[line.iter().position(|byte| *byte == b'/')?..];
@@ -88,7 +89,7 @@ fn range(line: &[u8]) -> Option<Range<u64>> {
     Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
 }
 
-/// Returns the size of the mapping that a line of maps describes, if it is one of that file.
+/// Returns the size of the mapping in a line of maps, if it is a mapping of that file.
 ///
 /// ```text
 /// 7f1c2a000000-7f1c2a021000 r-xp 00001000 fd:01 1234      /run/reld/000001-ab.loaded.so (deleted)
@@ -120,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn reading_where_nothing_is_mapped_is_an_error() {
+    fn reading_an_unmapped_address_is_an_error() {
         assert!(read(1, 8).is_err());
     }
 
     #[test]
-    fn reading_a_known_place_gives_its_bytes() {
+    fn reading_a_mapped_address_returns_its_bytes() {
         let known = *b"a build id";
         assert_eq!(read(known.as_ptr().addr() as u64, known.len()).unwrap(), known);
     }

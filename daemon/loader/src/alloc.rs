@@ -1,8 +1,9 @@
-//! The daemon's allocator, as libraries see it.
+//! The daemon's allocator, as libraries use it.
 //!
-//! A buffer crosses the boundary by changing its owner, so both sides must free with the same allocator: the daemon's
-//! global one. A library finds it by name at its first allocation, which may be in a constructor, long before
-//! [`crate::host`] is handed over; that is why it is a symbol of the executable and not a member of that table.
+//! A buffer changes its owner when it crosses the boundary, so both sides must free with the same
+//! allocator: the daemon's global one. A library looks it up by name at its first allocation, which
+//! may be in a constructor, long before the library receives [`crate::host`]. So the allocator is a
+//! symbol of the executable and not a member of that table.
 
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
@@ -26,24 +27,26 @@ pub fn allocator() -> &'static abi::Allocator {
     &ALLOCATOR
 }
 
-/// Returns [`allocator`] to libraries, which look this name up in the running program.
+/// Returns [`allocator`] to libraries, which look up this symbol in the executable.
 ///
-/// An executable exports no symbol by itself: it must be linked with `--export-dynamic-symbol`, and something in it
-/// must refer to this function, else the linker leaves it out. [`verify_exports`] is that reference, and the test.
-// SAFETY: the name begins with the project's own, so it cannot collide with another symbol.
+/// An executable exports no symbols by default. It must be linked with `--export-dynamic-symbol`,
+/// and code in it must refer to this function, otherwise the linker drops it. [`verify_exports`] is
+/// that reference, and checks the export.
+// SAFETY: the name has the prefix of the project, so it cannot collide with another symbol.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn reld_allocator_v1() -> *const abi::Allocator {
     &raw const ALLOCATOR
 }
 
-/// Says whether libraries would find the daemon's symbols. To be called once, before the first library is opened.
+/// Checks that libraries find the daemon's allocator. Must be called once, before the first library
+/// is opened.
 ///
 /// # Errors
-/// [`Refusal::NotExported`]: the program was linked without its export, or by a linker that dropped it. Libraries
-/// would then allocate from another allocator than the one that frees.
+/// [`Refusal::NotExported`]: the program was linked without the export, or the linker dropped it.
+/// Libraries would then allocate with another allocator than the one that frees.
 pub fn verify_exports() -> Result<(), Refusal> {
     let program = libloading::os::unix::Library::this();
-    // SAFETY: the address is only compared, never called or read.
+    // SAFETY: the address is only compared.
     let found = unsafe { program.get::<*const c_void>(abi::ALLOCATOR_SYMBOL) };
     let expected = reld_allocator_v1 as *const c_void;
     if found.is_ok_and(|symbol| symbol.as_raw_ptr().cast_const() == expected) {
@@ -52,7 +55,7 @@ pub fn verify_exports() -> Result<(), Refusal> {
     Err(Refusal::NotExported { symbol: abi::ALLOCATOR_SYMBOL })
 }
 
-/// Returns the layout of a request that an allocator may be asked for: neither empty nor misaligned nor too large.
+/// Returns the layout of a valid request: not empty, not too large, with a valid alignment.
 fn layout(size: usize, align: usize) -> Option<Layout> {
     if size == 0 { None } else { Layout::from_size_align(size, align).ok() }
 }
@@ -71,7 +74,8 @@ unsafe extern "C" fn alloc_zeroed(size: usize, align: usize) -> *mut u8 {
 
 unsafe extern "C" fn realloc(block: *mut u8, size: usize, align: usize, new_size: usize) -> *mut u8 {
     let (Some(old), Some(_)) = (layout(size, align), layout(new_size, align)) else { return ptr::null_mut() };
-    // SAFETY: the caller owns the block with that layout, by the contract of the table; the new size is valid.
+    // SAFETY: the caller owns the block with that layout, by the contract of the table; the new
+    // size is valid.
     unsafe { alloc::realloc(block, old, new_size) }
 }
 
@@ -87,7 +91,7 @@ mod tests {
 
     #[track_caller]
     fn check(size: usize, align: usize, granted: bool) {
-        // SAFETY: alloc may be asked for anything.
+        // SAFETY: alloc accepts any arguments.
         let block = unsafe { (allocator().alloc)(size, align) };
         assert_eq!(!block.is_null(), granted, "{size} bytes aligned to {align}");
         // SAFETY: the block came from this size and alignment, or is null.

@@ -1,8 +1,9 @@
-//! Calls of the loader into a library: for as long as one lasts the thread is said to be inside it
-//! (`output.rs`), and no exception gets past.
+//! Calls of the loader into a library. During a call the thread is recorded as inside the library
+//! (`output.rs`), and no exception leaves the call.
 //!
-//! Nothing may unwind out of a library, and Rust cannot catch what does. The daemon would end with a
-//! word about foreign exceptions; it ends here instead, with the app's name in the log.
+//! Nothing may unwind out of a library, and Rust cannot catch a foreign exception: the daemon would
+//! abort with a message about foreign exceptions. The fence aborts it first, with the app's name in
+//! the log.
 
 use std::mem;
 use std::thread;
@@ -11,10 +12,10 @@ use std::time::Duration;
 use crate::interpose;
 use crate::output;
 
-/// How long the daemon's end is put off for the line that says why.
-const LAST_WORD: Duration = Duration::from_millis(200);
+/// The delay of the abort, in which the log line is written.
+const LOG_DELAY: Duration = Duration::from_millis(200);
 
-/// Runs code of the library at `base`, which is to be a function with that name.
+/// Calls the named function of the library at `base`.
 pub(crate) fn cross<T>(base: usize, function: &'static str, call: impl FnOnce() -> T) -> T {
     let _visit = output::visit(base);
     let fence = Fence { base, function };
@@ -23,7 +24,7 @@ pub(crate) fn cross<T>(base: usize, function: &'static str, call: impl FnOnce() 
     answer
 }
 
-/// Ends the daemon when an exception comes by.
+/// Aborts the daemon if it is dropped by an exception.
 struct Fence {
     base: usize,
     function: &'static str,
@@ -38,7 +39,7 @@ impl Drop for Fence {
             "an exception left {function}: the daemon ends"
         );
         // Another thread writes the log.
-        thread::sleep(LAST_WORD);
+        thread::sleep(LOG_DELAY);
         std::process::abort();
     }
 }

@@ -1,10 +1,11 @@
-//! Where a thread computes: the names of the functions that it is inside.
+//! Stack traces of a running thread, for users who look into a callback that does not return.
 //!
-//! For people who look at a callback that does not return. The thread itself copies its registers and a piece of its stack,
-//! in a signal handler (`frames/sample.rs`); all the rest, which reads files and takes memory, is done by whoever asks.
+//! The thread itself copies its registers and part of its stack, in a signal handler
+//! (`frames/sample.rs`). The caller does all the rest, which reads files and allocates memory.
 //!
-//! A thread that waits in the kernel is not disturbed: some system calls of C code would return early. What it waits in
-//! is told by its number instead. Frames of the daemon below the library are left out.
+//! A thread that waits in the kernel is not interrupted, since some system calls of C code would
+//! return early. The trace then shows the number of the system call. The frames of the daemon below
+//! the library are left out.
 
 mod sample;
 
@@ -22,12 +23,12 @@ use crate::address_space::Maps;
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
 
-/// How many are named, from the innermost.
+/// The maximum number of frames, from the innermost.
 const FRAMES_MAX: usize = 24;
 
-/// Returns the functions that a thread of the process is inside, the innermost first; nothing where they cannot be known.
-/// The thread is known by the system's number. It is held for some microseconds at most, and the caller may wait for a
-/// tenth of a second.
+/// Returns the functions on the stack of a thread, given by the system's id, the innermost first;
+/// empty if they cannot be determined. The thread is stopped for some microseconds at most; the
+/// caller may wait for a tenth of a second.
 pub fn frames(thread: i32) -> Vec<String> {
     match state(thread) {
         Some('R') => sample::take(thread).and_then(|sample| names(&sample)).unwrap_or_default(),
@@ -36,10 +37,10 @@ pub fn frames(thread: i32) -> Vec<String> {
     }
 }
 
-/// Returns what the kernel says of a thread: `R` while it computes.
+/// Returns the kernel's state of a thread: `R` while it computes.
 fn state(thread: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // The name before it may hold anything.
+    // The thread's name before it may contain any characters.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
@@ -54,7 +55,7 @@ fn names(sample: &Sample) -> Option<Vec<String>> {
     let touched = maps.files().into_iter().filter(|(path, span)| *path != program && sample.touches(span));
     let (mut unwinder, mut functions) = (UnwinderX86_64::new(), Vec::new());
     for (path, span) in touched {
-        // One that cannot be read any more has no names.
+        // Without the file there are no names.
         let Some((module, known)) = fs::read(&path).ok().and_then(|bytes| read(&bytes, &path, &span)) else {
             continue;
         };
@@ -73,12 +74,12 @@ fn names(sample: &Sample) -> Option<Vec<String>> {
 struct Functions {
     file: PathBuf,
     span: Range<u64>,
-    /// Where each begins in the file's own addresses, how long it is, and its name.
+    /// The address range in the file and the name of each function.
     known: Vec<(Range<u64>, String)>,
 }
 
 impl Functions {
-    /// Returns the name of what is at an address, if that is in this file.
+    /// Returns the name of the function at an address, if the address is in this file.
     fn name(&self, address: u64) -> Option<String> {
         if !self.span.contains(&address) {
             return None;
@@ -92,7 +93,7 @@ impl Functions {
     }
 }
 
-/// Reads how the functions of a file are left, and their names.
+/// Reads the unwind tables and the function names of a file.
 fn read(bytes: &[u8], path: &Path, span: &Range<u64>) -> Option<(Module<Vec<u8>>, Functions)> {
     let file = File::parse(bytes).ok()?;
     let place = |name: &str| {
@@ -130,15 +131,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_waits_is_not_disturbed_and_says_in_what() {
-        let (tell, told) = mpsc::channel();
+    fn a_thread_that_waits_is_not_interrupted_and_its_system_call_is_shown() {
+        let (send_id, id) = mpsc::channel();
         let (_keep, wait) = mpsc::channel::<()>();
         let waiting = std::thread::spawn(move || {
-            // SAFETY: it only answers.
-            tell.send(unsafe { libc::gettid() }).unwrap();
+            // SAFETY: the function has no preconditions.
+            send_id.send(unsafe { libc::gettid() }).unwrap();
             wait.recv()
         });
-        let thread = told.recv().unwrap();
+        let thread = id.recv().unwrap();
         while state(thread) == Some('R') {
             std::thread::yield_now();
         }
@@ -152,15 +153,15 @@ mod tests {
     fn a_thread_that_computes_hands_out_its_stack_and_goes_on() {
         static ROUNDS: AtomicU64 = AtomicU64::new(0);
         static DONE: AtomicBool = AtomicBool::new(false);
-        let (tell, told) = mpsc::channel();
+        let (send_id, id) = mpsc::channel();
         let computing = std::thread::spawn(move || {
-            // SAFETY: it only answers.
-            tell.send(unsafe { libc::gettid() }).unwrap();
+            // SAFETY: the function has no preconditions.
+            send_id.send(unsafe { libc::gettid() }).unwrap();
             while !DONE.load(Ordering::Relaxed) {
                 ROUNDS.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let thread = told.recv().unwrap();
+        let thread = id.recv().unwrap();
         let turns = || {
             let before = ROUNDS.load(Ordering::Relaxed);
             while ROUNDS.load(Ordering::Relaxed) == before {
@@ -172,7 +173,7 @@ mod tests {
         assert!(
             sample.word(sample.stack_pointer).is_some() && sample.word(sample.stack_pointer - 8).is_none()
         );
-        // The program's own frames are left out, which are all that there are here.
+        // All frames here are the program's own, which are left out.
         assert_eq!(names(&sample), Some(vec![]));
         turns();
         DONE.store(true, Ordering::Relaxed);

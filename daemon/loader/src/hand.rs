@@ -1,9 +1,9 @@
-//! The thread on which the loader has libraries run code of theirs: what they do when they are
-//! loaded, and when they go.
+//! The loader thread, on which libraries run their constructors, load and unload functions, and
+//! destructors.
 //!
-//! It is one thread as long as everything returns, so that what a library binds to the thread that
-//! loads it meets no worker. One that does not come back is left to itself: the next work finds
-//! another thread in its place, and the first one ends when it returns.
+//! It is the same thread as long as all work returns, so values that a library binds to the thread
+//! that loads it never live on a worker. If work does not return, its thread is abandoned: the next
+//! work runs on a new thread, and the old one ends when its work returns.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use reld_runtime::contained;
 
 type Work = Box<dyn FnOnce(&AtomicBool) + Send>;
 
-/// Has work done on a thread of the loader's own.
+/// Runs work on the loader thread.
 #[derive(Debug, Default)]
 pub(crate) struct Hand(Mutex<Option<Worker>>);
 
@@ -27,34 +27,34 @@ struct Worker {
     is_busy: Arc<AtomicBool>,
 }
 
-/// Work that was handed out.
+/// Work that the loader thread does, and its result.
 #[derive(Debug)]
 pub(crate) struct Errand<T>(Receiver<T>);
 
 impl<T> Errand<T> {
-    /// Waits for what the work comes to.
+    /// Waits for the result of the work.
     ///
     /// # Errors
-    /// It was not done in time, or has panicked.
+    /// The work did not finish in time, or has panicked.
     pub(crate) fn wait(&self, patience: Duration) -> Result<T, RecvTimeoutError> {
         self.0.recv_timeout(patience)
     }
 }
 
 impl Hand {
-    /// Has work done at once.
+    /// Starts work at once.
     ///
     /// # Errors
-    /// The system gives no thread, and the work is not done.
+    /// No thread can be started, and the work is not done.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Errand<T>> {
-        // Room for the answer, so that the thread never waits for an asker that has gone.
+        // Room for the result, so that the thread never waits for a caller that has given up.
         let (answer, answered) = mpsc::sync_channel(1);
         let work = Box::new(move |is_busy: &AtomicBool| {
             let result = contained(work);
-            // Whoever has the answer finds the thread idle.
+            // Idle before the caller gets the result, so that its next work finds this thread.
             is_busy.store(false, Ordering::Release);
             result.into_iter().for_each(|result| drop(answer.send(result)));
         });
@@ -63,7 +63,7 @@ impl Hand {
             Some(idle) => idle,
             None => Worker::start()?,
         };
-        // Refused by no thread that serves; the asker would see that nothing comes.
+        // Never fails while the thread serves; otherwise the caller sees a disconnected channel.
         let _ = idle.work.send(work);
         *worker = Some(idle);
         Ok(Errand(answered))
@@ -71,7 +71,7 @@ impl Hand {
 }
 
 impl Worker {
-    /// Starts a thread that is about to get work.
+    /// Starts a thread, marked as busy, since it gets work at once.
     fn start() -> io::Result<Self> {
         let (work, queue) = mpsc::sync_channel::<Work>(1);
         let is_busy = Arc::new(AtomicBool::new(true));
@@ -93,20 +93,20 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn work_is_done_on_one_thread_and_on_another_one_while_that_is_busy() {
+    fn work_runs_on_one_thread_and_on_a_new_one_while_that_is_busy() {
         let hand = Hand::default();
         let id = || thread::current().id();
-        let ask = || hand.run(id).unwrap().wait(LONG).unwrap();
-        let first = ask();
-        assert_eq!(ask(), first);
+        let run = || hand.run(id).unwrap().wait(LONG).unwrap();
+        let first = run();
+        assert_eq!(run(), first);
         let (end, ends) = mpsc::channel::<()>();
         let late = hand.run(move || (ends.recv().is_err(), id())).unwrap();
-        let second = ask();
+        let second = run();
         assert_ne!(second, first);
         assert!(late.wait(Duration::ZERO).is_err());
-        assert_eq!(ask(), second);
+        assert_eq!(run(), second);
         drop(end);
-        assert_eq!(late.wait(LONG).unwrap(), (true, first), "what it comes to is not lost");
+        assert_eq!(late.wait(LONG).unwrap(), (true, first), "its result is not lost");
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Calls from a library: the daemon's table, each function of it a translation to [`reld_runtime::context`].
+//! Calls from a library: the functions of the daemon's table, each of which calls
+//! [`reld_runtime::context`].
 //!
-//! The one door in is [`enter`]: no panic of the daemon crosses into a library. Each function takes over what it is
-//! given before it does anything else, so that a refusal leaks nothing, and writes an out parameter only after it was
-//! seen not to be null. Whether a callback runs on the calling thread is the context's business.
+//! Every function runs inside [`enter`], so no panic of the daemon unwinds into a library. Each
+//! function takes ownership of its arguments before it does anything else, so that a refusal leaks
+//! nothing, and checks an out parameter for null before it writes to it. The context checks whether
+//! a callback runs on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -54,41 +56,41 @@ pub fn host() -> &'static abi::Host {
     &HOST
 }
 
-/// What a function of the table came to when it did nothing.
+/// A function of the table has refused a call and done nothing.
 #[derive(Debug)]
-struct No;
+struct Rejected;
 
-impl From<Refused> for No {
+impl From<Refused> for Rejected {
     fn from(_: Refused) -> Self {
         Self
     }
 }
 
-impl From<Malformed> for No {
+impl From<Malformed> for Rejected {
     fn from(malformed: Malformed) -> Self {
-        tracing::warn!(%malformed, "a library called the daemon with something that names nothing");
+        tracing::warn!(%malformed, "a library called the daemon with an invalid argument");
         Self
     }
 }
 
-/// Runs the inside of a function of the table; a panic of the daemon is a refusal to the library.
-fn enter<T>(inside: impl FnOnce() -> Result<T, No>) -> Result<T, No> {
+/// Runs the body of a function of the table. A panic of the daemon becomes a refusal.
+fn enter<T>(inside: impl FnOnce() -> Result<T, Rejected>) -> Result<T, Rejected> {
     let _interlude = output::interlude();
-    // The panic hook has reported it. What the context guards is put back by its own guards.
-    catch_unwind(AssertUnwindSafe(inside)).unwrap_or(Err(No))
+    // The panic hook has reported the panic, and the guards of the context have restored its state.
+    catch_unwind(AssertUnwindSafe(inside)).unwrap_or(Err(Rejected))
 }
 
-fn status(result: Result<(), No>) -> abi::Status {
+fn status(result: Result<(), Rejected>) -> abi::Status {
     result.map_or(abi::REFUSED, |()| abi::OK)
 }
 
-/// A reference of 0 names nothing.
-fn reference(result: Result<u64, No>) -> u64 {
+/// Returns 0, which is no reference, for a refusal.
+fn reference(result: Result<u64, Rejected>) -> u64 {
     result.unwrap_or(0)
 }
 
 unsafe extern "C" fn self_pid() -> abi::Pid {
-    enter(|| context::self_pid().map(wire::pid_out).ok_or(No)).unwrap_or(NO_PID)
+    enter(|| context::self_pid().map(wire::pid_out).ok_or(Rejected)).unwrap_or(NO_PID)
 }
 
 unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Status {
@@ -101,10 +103,10 @@ unsafe extern "C" fn send(kind: u32, to: abi::Pid, body: abi::Buf) -> abi::Statu
             abi::EVENT_INFO => context::send(SendKind::Info, to, body)?,
             abi::EVENT_CONTINUE if to_itself() => context::continue_with(body)?,
             abi::EVENT_TIMEOUT if to_itself() => {
-                let ms = term::decode(&body).map_err(|_| No)?;
+                let ms = term::decode(&body).map_err(|_| Rejected)?;
                 context::receive_timeout(Duration::from_millis(ms))?;
             }
-            _ => return Err(No),
+            _ => return Err(Rejected),
         }
         Ok(())
     }))
@@ -118,12 +120,12 @@ unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u
             abi::REQUEST_TABLE => return Ok(context::table(&body)?),
             abi::REQUEST_PORT => return Ok(context::port(&body, timeout)?),
             abi::REQUEST_STOP => {
-                let reason = term::decode(&body).map_err(|_| No)?;
+                let reason = term::decode(&body).map_err(|_| Rejected)?;
                 return Ok(context::stop(wire::pid_in(to), reason, timeout)?);
             }
             abi::REQUEST_CALL => RequestKind::Call,
             abi::REQUEST_SUPERVISOR => RequestKind::Supervisor,
-            _ => return Err(No),
+            _ => return Err(Rejected),
         };
         Ok(context::call(kind, wire::pid_in(to), body, timeout)?)
     }))
@@ -132,7 +134,7 @@ unsafe extern "C" fn call(kind: u32, to: abi::Pid, body: abi::Buf, timeout_ms: u
 unsafe extern "C" fn take(reference: u64, out: *mut abi::Answer) -> abi::Status {
     let taken = enter(|| {
         if out.is_null() {
-            return Err(No);
+            return Err(Rejected);
         }
         Ok(context::take(reference)?.map(answer))
     });
@@ -141,7 +143,7 @@ unsafe extern "C" fn take(reference: u64, out: *mut abi::Answer) -> abi::Status 
 }
 
 unsafe extern "C" fn forget(reference: u64) {
-    // There is no status to answer a panic with; the hook has reported it.
+    // There is no status to report a panic with; the panic hook has reported it.
     let _ = enter(|| {
         context::forget(reference);
         Ok(())
@@ -177,7 +179,7 @@ unsafe extern "C" fn read_timer(timer: abi::Timer) -> u64 {
 unsafe extern "C" fn cancel_timer(timer: abi::Timer) -> abi::Status {
     status(enter(|| {
         let was_open = context::cancel_timer(TimerRef { id: timer.id, at_ns: timer.at_ns })?;
-        if was_open { Ok(()) } else { Err(No) }
+        if was_open { Ok(()) } else { Err(Rejected) }
     }))
 }
 
@@ -187,15 +189,15 @@ unsafe extern "C" fn sleep(after_ms: u64) -> u64 {
 
 unsafe extern "C" fn blocking(run: abi::BlockingFn, data_app: *mut std::ffi::c_void) -> u64 {
     let work = Work { run, data_app, origin: output::origin() };
-    // SAFETY: the library gives the work away with this call, and the context runs it once or not at all.
-    reference(enter(|| context::blocking(Box::new(move || unsafe { work.run() })).map_err(|_| No)))
+    // SAFETY: the library passes ownership of the work, and the context runs it at most once.
+    reference(enter(|| context::blocking(Box::new(move || unsafe { work.run() })).map_err(|_| Rejected)))
 }
 
 unsafe extern "C" fn bound_mailbox(messages: u64) -> abi::Status {
     status(enter(|| Ok(context::bound_mailbox(usize::try_from(messages).unwrap_or(usize::MAX))?)))
 }
 
-/// Work that a library hands in.
+/// Blocking work of a library.
 struct Work {
     run: abi::BlockingFn,
     data_app: *mut std::ffi::c_void,
@@ -207,9 +209,10 @@ unsafe impl Send for Work {}
 
 impl Work {
     /// # Safety
-    /// Once.
+    /// Must be called at most once.
     unsafe fn run(self) {
-        // SAFETY: the caller's promise; the library is mapped, since the daemon holds its code until the work is done.
+        // SAFETY: the caller's promise; the library is mapped, since the daemon keeps its code
+        // until the work is done.
         self.origin.run(|| unsafe { (self.run)(self.data_app) });
     }
 }
@@ -217,7 +220,7 @@ impl Work {
 unsafe extern "C" fn recv(out: *mut abi::Message) -> abi::Status {
     let taken = enter(|| {
         if out.is_null() {
-            return Err(No);
+            return Err(Rejected);
         }
         Ok(context::recv()?.map(message))
     });
@@ -253,7 +256,7 @@ unsafe extern "C" fn whereis(name: abi::Bytes) -> abi::Pid {
     let found = enter(|| {
         // SAFETY: the library lends the name for this call.
         let name = unsafe { wire::borrow_str(name) }?;
-        context::whereis(name).map(wire::pid_out).ok_or(No)
+        context::whereis(name).map(wire::pid_out).ok_or(Rejected)
     });
     found.unwrap_or(NO_PID)
 }
@@ -285,18 +288,18 @@ unsafe extern "C" fn trap_exit(on: u32) -> abi::Status {
 unsafe extern "C" fn get_env(key: abi::Bytes, out: *mut abi::Buf) -> abi::Status {
     let value = enter(|| {
         if out.is_null() {
-            return Err(No);
+            return Err(Rejected);
         }
         // SAFETY: the library lends the key for this call.
         let key = unsafe { wire::borrow_str(key) }?;
-        context::get_env(key).map(|value| Some(wire::give_buf(value))).ok_or(No)
+        context::get_env(key).map(|value| Some(wire::give_buf(value))).ok_or(Rejected)
     });
-    // SAFETY: not null, or there is nothing to give; writable by the contract of the table.
+    // SAFETY: not null, or nothing is written; writable by the contract of the table.
     unsafe { deliver(value, out) }
 }
 
 unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
-    // There is no status to answer a refusal with.
+    // There is no status to report a refusal with.
     let library = output::inside();
     let _ = enter(|| {
         // SAFETY: the library lends both for this call.
@@ -308,11 +311,11 @@ unsafe extern "C" fn log(level: u32, target: abi::Bytes, message: abi::Bytes) {
     });
 }
 
-/// Writes a line of the app whose library is at this address. A target of tracing is a constant, so
-/// the app's own goes into a field.
+/// Logs a line of the app with a library at this address. The target of a tracing event must be
+/// constant, so the app's own target goes into a field.
 fn write_log(level: u32, library: usize, target: &str, message: &str) {
     let pid = context::self_pid().map(tracing::field::display);
-    // Looked up only for a line that is written.
+    // The app is looked up only if the line is logged.
     macro_rules! write {
         ($level:ident) => {
             tracing::$level!(target: "app", app = app_at(library).as_deref(), from = target, pid, "{message}")
@@ -327,19 +330,20 @@ fn write_log(level: u32, library: usize, target: &str, message: &str) {
     }
 }
 
-/// Writes what was taken to the library's out parameter.
+/// Writes the value, if there is one, to the library's out parameter.
 ///
 /// # Safety
 /// `out` is writable if something was taken.
-unsafe fn deliver<T>(taken: Result<Option<T>, No>, out: *mut T) -> abi::Status {
+unsafe fn deliver<T>(taken: Result<Option<T>, Rejected>, out: *mut T) -> abi::Status {
     match taken {
         Ok(Some(value)) => {
-            // SAFETY: the caller's promise. The old content is the library's and owns nothing.
+            // SAFETY: the caller's promise. The old content belongs to the library and owns
+            // nothing.
             unsafe { out.write(value) };
             abi::OK
         }
         Ok(None) => abi::PENDING,
-        Err(No) => abi::REFUSED,
+        Err(Rejected) => abi::REFUSED,
     }
 }
 
@@ -376,7 +380,8 @@ const NO_PID: abi::Pid = abi::Pid { slot: 0, generation: 0 };
 mod tests {
     use super::*;
 
-    /// Every function of the table, called outside a callback with arguments that would be legal inside.
+    /// Calls every function of the table outside a callback, with arguments that would be legal
+    /// inside. Returns whether each has refused.
     fn outside() -> Vec<(&'static str, bool)> {
         let host = host();
         let pid = abi::Pid { slot: 1, generation: 1 };
@@ -420,7 +425,7 @@ mod tests {
     }
 
     unsafe extern "C" fn never(_: *mut std::ffi::c_void) {
-        panic!("work that was refused is not run");
+        panic!("refused work is never run");
     }
 
     fn empty() -> abi::Message {
@@ -434,13 +439,13 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_daemon_is_a_refusal() {
-        let result = enter(|| -> Result<(), No> { std::panic::resume_unwind(Box::new("a bug")) });
+    fn a_panic_of_the_daemon_becomes_a_refusal() {
+        let result = enter(|| -> Result<(), Rejected> { std::panic::resume_unwind(Box::new("a bug")) });
         assert_eq!(status(result), abi::REFUSED);
     }
 
     #[test]
-    fn an_out_parameter_of_null_is_refused() {
+    fn a_null_out_parameter_is_refused() {
         let null = std::ptr::null_mut();
         // SAFETY: a null out parameter is never written.
         assert_eq!(unsafe { (host().take)(1, null) }, abi::REFUSED);
@@ -456,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_sees_each_kind_of_message_as_the_boundary_says() {
+    fn a_task_receives_each_kind_of_message_in_the_form_of_the_boundary() {
         let pid = reld_wire::Pid { slot: 4, generation: 2 };
         let from = reld_runtime::From { caller: pid, server: pid, reference: 9 };
         check(Message::Call(from, b"a".to_vec()), abi::EVENT_CALL, 0, 9, b"a");

@@ -1,4 +1,4 @@
-//! What a library says that it has allocated and not freed.
+//! A library's own count of the memory that it has allocated and not freed.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use reld_abi as abi;
 
 use crate::error::Refusal;
 
-/// More parts than anybody needs: a count above it is garbage.
+/// More counters than any library needs: a larger count is invalid.
 const PARTS_MAX: usize = 4096;
 
-/// Memory of a library from the daemon's allocator.
+/// The memory that a library has allocated and not freed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Heap {
-    /// Blocks that were allocated and not freed.
+    /// Number of blocks.
     pub blocks: u64,
-    /// Their bytes.
+    /// Number of bytes in these blocks.
     pub bytes: u64,
 }
 
@@ -27,20 +27,20 @@ impl std::ops::Add for Heap {
     }
 }
 
-/// Where a library counts. To be read only while the library is mapped.
+/// The counters of a library. They may be read only while the library is mapped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger {
     parts: *const abi::Usage,
     count: usize,
 }
 
-// SAFETY: it is an address in a mapping that all threads share; what is there is atomic.
+// SAFETY: the address is in a mapping that all threads share, and the counters are atomics.
 unsafe impl Send for Ledger {}
 // SAFETY: as above.
 unsafe impl Sync for Ledger {}
 
 impl Ledger {
-    /// Takes over what a block says; `None` for a library that does not count.
+    /// Parses the members of a block; `None` for a library that does not count.
     pub(crate) fn new(parts: *const abi::Usage, count: usize) -> Result<Option<Self>, Refusal> {
         if parts.is_null() || count == 0 {
             return Ok(None);
@@ -51,18 +51,19 @@ impl Ledger {
         Ok(Some(Self { parts, count }))
     }
 
-    /// Says whether it lies in a library.
+    /// Whether the counters lie in the library.
     pub(crate) fn is_in(&self, span: &Range<usize>) -> bool {
         let end = self.parts.addr().checked_add(self.count * size_of::<abi::Usage>());
         span.contains(&self.parts.addr()) && end.is_some_and(|end| end <= span.end)
     }
 
-    /// Adds the parts up. Where threads allocate meanwhile it is a sum of no one moment, and never negative.
+    /// Returns the sums over all counters, never negative. If threads allocate meanwhile, the sums
+    /// are not those of a single moment.
     ///
     /// # Safety
     /// The library is mapped, and the ledger lies in it.
     pub(crate) unsafe fn read(&self) -> Heap {
-        // SAFETY: the caller's promise; parts are only written as atomics.
+        // SAFETY: the caller's promise; the counters are only written as atomics.
         let parts = unsafe { std::slice::from_raw_parts(self.parts, self.count) };
         let sum = |of: fn(&abi::Usage) -> &AtomicU64| {
             let sum = parts.iter().map(|part| of(part).load(Ordering::Relaxed)).fold(0, u64::wrapping_add);

@@ -1,13 +1,13 @@
-//! Opening libraries and letting them go.
+//! Opens libraries, and unmaps those that are purged.
 //!
-//! | thread | does |
+//! | thread | work |
 //! |---|---|
-//! | whoever opens | waits for what the loader's thread comes to, no longer than the deadline that it brings |
-//! | the loader's (`hand.rs`) | opens, and runs what libraries do when they are loaded and when they go |
-//! | the sweeper | decides what of those that were purged can go, and closes it; runs nothing of a library |
+//! | the caller | waits for the loader thread, up to its deadline |
+//! | the loader thread (`hand.rs`) | opens libraries; runs their constructors, load and unload functions, and destructors |
+//! | the sweeper | decides which purged libraries can be unmapped, and closes them; runs no code of a library |
 //!
-//! The system's loader is never entered twice at once, and a constructor that hangs, or binds
-//! something to its thread, meets neither a worker nor the sweeper.
+//! Only one thread at a time is in `dlopen` or `dlclose`. A constructor that hangs, or binds a
+//! value to its thread, affects neither the workers nor the sweeper.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,36 +25,36 @@ use crate::library::{self, Library, OpenRequest};
 use crate::private_copy;
 use crate::residents::{Resident, Residents};
 
-/// When the sweeper works again after a panic, at the latest.
+/// The longest pause of the sweeper after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether a library is still wanted that takes its time.
+/// How often a waiting caller checks whether the library is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opens libraries, unmaps those that are purged, and knows which are mapped.
+/// Opens libraries, unmaps those that are purged, and lists those that are mapped.
 #[derive(Debug)]
 pub struct Loader {
     hand: Arc<Hand>,
     run_dir: PathBuf,
     residents: Residents,
-    /// The sweeper ends without it.
+    /// The sweeper ends when this is dropped.
     _wake: Arc<SyncSender<()>>,
 }
 
 impl Loader {
-    /// Starts the loader with `run_dir` as the folder of the private copies, which it makes and
-    /// empties.
+    /// Starts the loader. `run_dir` is the folder of the private copies, which the loader creates
+    /// and empties; no other daemon may use it.
     ///
-    /// The folder must be this daemon's alone. `call` has each thread that runs code of libraries
-    /// call [`flush`](crate::flush), soon and while it is inside none of them; it must not wait for
-    /// that. The threads end when the loader is dropped.
+    /// `call` must make each thread that runs code of libraries call [`flush`](crate::flush) soon,
+    /// outside any library, and must not wait for the threads to do so. The threads of the loader
+    /// end when it is dropped.
     ///
-    /// Where the program was linked so that libraries pass the loader by (see
-    /// [`Refusal::NotExported`]) it opens libraries and unmaps none.
+    /// If the program was linked without the exports that libraries need (see
+    /// [`Refusal::NotExported`]), the loader opens libraries but never unmaps one.
     ///
     /// # Errors
-    /// [`Refusal::Copy`] when the folder cannot be made, read or emptied; [`Refusal::NoThread`]
-    /// when the system gives no thread.
+    /// [`Refusal::Copy`] if the folder cannot be created, read or emptied; [`Refusal::NoThread`] if
+    /// no thread can be started.
     pub fn start(run_dir: &Path, call: impl Fn() + Send + 'static) -> Result<Self, LoadError> {
         let error = |refusal| LoadError::new(run_dir, refusal);
         let run_dir = private_copy::prepare(run_dir).map_err(error)?;
@@ -62,9 +62,9 @@ impl Loader {
         if let Some(why) = &forbidden {
             tracing::error!(name: "code.interpose", why, "purged libraries will stay mapped");
         }
-        // All others do it when they begin.
+        // All other threads call it when they start.
         interpose::hook_thread();
-        // Room for one: whoever is to be woken twice is woken.
+        // Room for one message: to wake the sweeper twice is to wake it once.
         let (wake, woken) = mpsc::sync_channel(1);
         let (wake, hand) = (Arc::new(wake), Arc::new(Hand::default()));
         let residents = Residents::new(Arc::downgrade(&wake), forbidden);
@@ -76,7 +76,7 @@ impl Loader {
         Ok(Self { hand, run_dir, residents, _wake: wake })
     }
 
-    /// Opens a library and hands the daemon's table to it. Blocks the caller for at most
+    /// Opens a library and passes the daemon's table to it. Blocks the caller for at most
     /// `deadline`.
     ///
     /// # Errors
@@ -85,8 +85,8 @@ impl Loader {
         self.open_unless(request, deadline, || None)
     }
 
-    /// Opens a library as [`open`](Self::open) does, unless `given_up` says meanwhile why it is not
-    /// wanted any more.
+    /// Opens a library like [`open`](Self::open), unless `given_up` returns a reason meanwhile why
+    /// the library is no longer wanted.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -105,24 +105,24 @@ impl Loader {
         self.residents.list()
     }
 
-    /// Returns what libraries had not freed when they left the address space, since the start.
+    /// Returns the memory that libraries had not freed when they were unmapped, since the start.
     pub fn left(&self) -> Heap {
         self.residents.left()
     }
 
-    /// Waits until every library that was purged is gone, or known to stay: a fraction of a second
-    /// at most.
+    /// Waits until every purged library is unmapped or known to stay, for a fraction of a second at
+    /// most.
     pub fn settle(&self) {
         self.residents.settle();
     }
 
-    /// Runs the destructors of the libraries that are still mapped: for the end of the process,
-    /// when nothing else of them runs. Waits a few seconds at most.
+    /// Runs the destructors of the libraries that are still mapped. For the end of the process,
+    /// when no other code of theirs runs. Waits a few seconds at most.
     pub fn finish(&self) {
         self.residents.finish(&self.hand);
     }
 
-    /// One that comes too late is dropped when it comes, which purges it.
+    /// A library that is opened too late is dropped, which purges it.
     fn ask(
         &self,
         request: OpenRequest,
@@ -146,8 +146,8 @@ impl Loader {
     }
 }
 
-/// Sweeps when it is woken, and when a sweep wants to be repeated. A panic ends the sweep that it
-/// happens in.
+/// Runs `sweep` on each wake-up, and again after the pause that a sweep returns. A panic ends only
+/// the current sweep.
 fn sweep(woken: &Receiver<()>, mut sweep: impl FnMut() -> Option<Duration>) {
     let mut again = None;
     loop {
@@ -169,21 +169,21 @@ mod tests {
     #[test]
     fn a_panic_ends_the_sweep_that_it_happens_in_and_the_thread_goes_on() {
         let (wake, woken) = mpsc::sync_channel(1);
-        let (tell, told) = mpsc::channel();
+        let (report, reports) = mpsc::channel();
         let sweeper = thread::spawn(move || {
             let mut sweeps = 0;
             sweep(&woken, || {
                 sweeps += 1;
-                tell.send(sweeps).expect("the test listens");
+                report.send(sweeps).expect("the test listens");
                 assert_ne!(sweeps, 1, "a bug in the first sweep");
                 None
             });
         });
         for sweep in 1..=2 {
             wake.send(()).expect("the sweeper listens");
-            assert_eq!(told.recv(), Ok(sweep));
+            assert_eq!(reports.recv(), Ok(sweep));
         }
         drop(wake);
-        sweeper.join().expect("it ends with the loader");
+        sweeper.join().expect("the sweeper ends with the loader");
     }
 }

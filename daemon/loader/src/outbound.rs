@@ -1,14 +1,16 @@
-//! Calls into a library: its tables as the runtime's [`Module`], [`Instance`] and [`Callback`].
+//! Calls into a library: implements the runtime's [`Module`], [`Instance`] and [`Callback`] with
+//! its tables.
 //!
-//! The one door out. No call here is wrapped in `catch_unwind`: a panic cannot leave an `extern "C"` function (the
-//! library's shim catches it and answers with an exit; one that gets past the shim aborts inside the library), so
-//! there would be nothing to catch. What comes back is looked at before it is used: an answer that the boundary does
-//! not know ends the process with [`Exit::Error`] naming app, version and module.
+//! The daemon calls a library only from this module. No call is wrapped in `catch_unwind`, since a
+//! panic cannot leave an `extern "C"` function: the library's shim catches it and returns an exit,
+//! and a panic that escapes the shim aborts inside the library. Every result is checked before it
+//! is used. A result that the boundary does not define ends the process with [`Exit::Error`], which
+//! names app, version and module.
 //!
-//! For as long as a call lasts the thread is said to be inside the library (`output.rs`).
+//! During a call the thread is recorded as inside the library (`output.rs`).
 //!
-//! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] is the same box before
-//! and after, so a callback that does not wait allocates nothing here.
+//! A state moves into its callback and comes back with the outcome. Its [`ForeignInstance`] stays
+//! in the same box, so a callback that does not wait allocates nothing here.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -28,13 +30,13 @@ use crate::block::{StateFns, Table};
 use crate::image::Image;
 use crate::wire::{self, Malformed};
 
-/// The ABI minor version that brought start phases.
+/// The ABI minor version that introduced start phases.
 const START_PHASE: u32 = 3;
 
-/// The ABI minor version since which prep_stop is told who stops the application.
+/// The ABI minor version that introduced the cause in prep_stop.
 const PREP_STOP_CAUSE: u32 = 3;
 
-/// Returns the ABI minor version that brought an event: an older library does not receive it.
+/// Returns the ABI minor version that introduced an event; older libraries do not receive it.
 fn since(event: &Event<'_>) -> u32 {
     match event {
         Event::ConfigChange(_) => 1,
@@ -51,11 +53,11 @@ pub(crate) struct ForeignModule {
 }
 
 thread_local! {
-    /// Modules as states hold them.
+    /// References to modules, taken from the shared counter in batches, for states to hold.
     static MODULES: RefCell<Batch<ForeignModule>> = const { RefCell::new(Batch::new()) };
 }
 
-/// Functions, and the image that they are in.
+/// The functions of a module, and the image that contains them.
 #[derive(Debug)]
 struct Inner {
     table: Table,
@@ -64,7 +66,7 @@ struct Inner {
     abi_minor: u32,
 }
 
-/// Where in a process's life a callback runs; it decides which answers are legal.
+/// The stage of a process's life in which a callback runs; it decides which outcomes are legal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Init,
@@ -72,21 +74,22 @@ enum Stage {
     Ending,
 }
 
-/// A state of a library with the module that built it.
+/// A state of a library, with the module that built it.
 #[derive(Debug)]
 struct ForeignInstance {
     module: Arc<ForeignModule>,
-    /// `None` while a callback has it, and once the process has ended.
+    /// `None` while a callback owns it, and once the process has ended.
     state: Option<NonNull<c_void>>,
 }
 
-// SAFETY: by the contract of the boundary a state may be used and freed by any thread of the pool, one at a time.
+// SAFETY: by the contract of the boundary any thread of the pool may use and free a state, one
+// thread at a time.
 unsafe impl Send for ForeignInstance {}
 
 /// A callback of a library that waits.
 #[derive(Debug)]
 struct ForeignCallback {
-    /// Without its state, which the future has; `None` once the callback has ended.
+    /// Without its state, which the future owns; `None` once the callback has ended.
     instance: Option<Box<ForeignInstance>>,
     future: ForeignFuture,
     stage: Stage,
@@ -99,7 +102,8 @@ struct ForeignFuture {
     drop: unsafe extern "C" fn(*mut c_void),
 }
 
-// SAFETY: by the contract of the boundary a future may be polled and dropped by any thread of the pool, one at a time.
+// SAFETY: by the contract of the boundary any thread of the pool may poll and drop a future, one
+// thread at a time.
 unsafe impl Send for ForeignFuture {}
 
 impl ForeignModule {
@@ -112,17 +116,17 @@ impl ForeignModule {
     }
 
     fn instance(&self, state: *mut c_void) -> Result<Box<dyn Instance>, Exit> {
-        let state = NonNull::new(state).ok_or_else(|| self.broken("answered a null state"))?;
+        let state = NonNull::new(state).ok_or_else(|| self.broken("returned a null state"))?;
         Ok(Box::new(ForeignInstance { module: self.shared(), state: Some(state) }))
     }
 
-    /// Returns the module for a state of it to hold.
+    /// Returns a reference to the module, for a state to hold.
     fn shared(&self) -> Arc<Self> {
         let is = |module: &Self| Arc::ptr_eq(&module.inner, &self.inner);
         MODULES.with_borrow_mut(|modules| modules.next(is, || self.clone()))
     }
 
-    /// Returns the exit of a process whose library broke the contract.
+    /// Returns the exit of a process, because its library violated the contract.
     fn broken(&self, problem: impl Display) -> Exit {
         let Inner { table, image, .. } = &*self.inner;
         Exit::Error(format!(
@@ -132,16 +136,17 @@ impl ForeignModule {
     }
 
     fn malformed(&self, malformed: Malformed) -> Exit {
-        self.broken(format_args!("answered {malformed}, which ABI {} does not know", abi::ABI_MAJOR))
+        self.broken(format_args!("returned {malformed}, which ABI {} does not define", abi::ABI_MAJOR))
     }
 
-    /// Turns the answer of a plain function into a result; `why` is taken over in any case.
+    /// Converts the status of a function that is not a callback. Takes ownership of `why` in any
+    /// case.
     fn check(&self, status: abi::Status, why: abi::Exit) -> Result<(), Exit> {
         let why = wire::take_exit(why).map_err(|malformed| self.malformed(malformed));
         match status {
             abi::OK => why.map(drop),
             abi::FAILED => Err(match why? {
-                Exit::Normal => self.broken("failed without saying why"),
+                Exit::Normal => self.broken("failed without a reason"),
                 why => why,
             }),
             status => Err(self.malformed(Malformed::Status(status))),
@@ -179,7 +184,8 @@ impl Module for ForeignModule {
         let import = self.state_fns()?.import;
         let (mut made, mut why) = (ptr::null_mut(), EMPTY_EXIT);
         let _visit = self.inner.image.visit();
-        // SAFETY: the image is mapped, the bytes are lent for the call, and both out parameters are writable.
+        // SAFETY: the image is mapped, the bytes stay valid during the call, and both out
+        // parameters are writable.
         let status = unsafe { import(wire::lend(state), &raw mut made, &raw mut why) };
         self.check(status, why)?;
         self.instance(made)
@@ -214,7 +220,8 @@ impl Module for ForeignModule {
             BodyKind::Call => abi::EVENT_CALL,
             BodyKind::Cast => abi::EVENT_CAST,
             BodyKind::Info => abi::EVENT_INFO,
-            // The boundary asks by event, and a state is none; making one and dropping it decodes the same.
+            // The function accepts events only. Importing a state and dropping it decodes the same
+            // bytes.
             BodyKind::State => return self.import(body).map(drop),
         };
         let mut why = EMPTY_EXIT;
@@ -250,7 +257,7 @@ impl Module for ForeignModule {
 impl Instance for ForeignInstance {
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step {
         if matches!(event, Event::StartPhase(_)) && self.module.inner.abi_minor < START_PHASE {
-            let text = "its library was built for an ABI without start phases: build it anew";
+            let text = "its library was built for an ABI without start phases; build it with a newer SDK";
             return Step::Ready(crashed(Exit::Error(text.to_owned())));
         }
         if since(event) > self.module.inner.abi_minor {
@@ -266,7 +273,8 @@ impl Instance for ForeignInstance {
         let state = self.state.map_or(ptr::null(), |state| state.as_ptr().cast_const());
         let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
         let _visit = self.module.inner.image.visit();
-        // SAFETY: the image is mapped, the state is of this module, and both out parameters are writable.
+        // SAFETY: the image is mapped, the state is of this module, and both out parameters are
+        // writable.
         let status = unsafe { export(state, &raw mut bytes, &raw mut why) };
         let bytes = self.module.take(bytes);
         self.module.check(status, why)?;
@@ -278,7 +286,7 @@ impl Drop for ForeignInstance {
     fn drop(&mut self) {
         let (Some(state), Ok(fns)) = (self.state.take(), self.module.state_fns()) else { return };
         let _visit = self.module.inner.image.visit();
-        // SAFETY: the image is mapped, the state is of this module, and nobody else has it.
+        // SAFETY: the image is mapped, and the state is of this module and owned here.
         unsafe { (fns.drop)(state.as_ptr()) }
     }
 }
@@ -289,7 +297,8 @@ impl Callback for ForeignCallback {
         let instance = self.instance.take().expect("a callback that has ended is not polled again");
         let mut out = EMPTY_OUTCOME;
         let visit = instance.module.inner.image.visit();
-        // SAFETY: the image is mapped (the instance holds it), and the future has not ended, since it holds it still.
+        // SAFETY: the image is mapped (the instance holds it), and the future has not ended, since
+        // the instance is still here.
         let verdict = unsafe { poll(data, completed.as_ptr(), completed.len(), &raw mut out) };
         drop(visit);
         if verdict == abi::VERDICT_PENDING {
@@ -305,13 +314,14 @@ impl Drop for ForeignCallback {
         // Once the callback has ended, the library has freed its future.
         if let Some(instance) = &self.instance {
             let _visit = instance.module.inner.image.visit();
-            // SAFETY: the image is mapped (the instance holds it), and the future is ours and has not ended.
+            // SAFETY: the image is mapped (the instance holds it), and the future is owned here and
+            // has not ended.
             unsafe { (self.future.drop)(self.future.data) }
         }
     }
 }
 
-/// Asks a module of a mapped library to describe itself; what it answers is empty where it does not.
+/// Calls the schema function of a module of a mapped library. Empty if the module has no schema.
 pub(crate) fn schema(table: &Table) -> Result<Bytes, String> {
     let Some(schema) = table.schema else { return Ok(Bytes::new()) };
     let (mut bytes, mut why) = (abi::Buf::EMPTY, EMPTY_EXIT);
@@ -327,8 +337,8 @@ fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> 
     let state = instance.state.take().map_or(ptr::null_mut(), NonNull::as_ptr);
     let mut out = EMPTY_OUTCOME;
     let visit = instance.module.inner.image.visit();
-    // SAFETY: the image is mapped (the instance holds it), the state is of this module and moves into the call, and
-    // the event and the outcome live until it returns.
+    // SAFETY: the image is mapped (the instance holds it), the state is of this module and moves
+    // into the call, and the event and the outcome live until it returns.
     let verdict = unsafe { (instance.module.inner.table.callback)(state, event, &raw mut out) };
     drop(visit);
     if verdict == abi::VERDICT_PENDING {
@@ -339,13 +349,13 @@ fn run(mut instance: Box<ForeignInstance>, event: &abi::Event, stage: Stage) -> 
 
 fn wait(instance: Box<ForeignInstance>, future: abi::Future, stage: Stage) -> Step {
     let (Some(poll), Some(drop)) = (future.poll, future.drop) else {
-        return Step::Ready(crashed(instance.module.broken("answered a future without poll or drop")));
+        return Step::Ready(crashed(instance.module.broken("returned a future without poll or drop")));
     };
     let future = ForeignFuture { data: future.data_app, poll, drop };
     Step::Pending(Box::new(ForeignCallback { instance: Some(instance), future, stage }))
 }
 
-/// Turns the outcome of a callback that has ended into the runtime's. Takes over all that it owns.
+/// Converts the outcome of a callback that has ended. Takes ownership of all its parts.
 fn finish(
     mut instance: Box<ForeignInstance>,
     verdict: abi::Verdict,
@@ -367,8 +377,8 @@ fn finish(
     }
 }
 
-/// Takes over what a callback that is done answers; the state goes to the instance first, so that it is dropped when
-/// the rest is wrong.
+/// Converts the outcome of a callback that is done. The state goes to the instance first, so that
+/// it is dropped if the rest is invalid.
 fn ready(
     instance: &mut ForeignInstance,
     out: abi::Outcome,
@@ -388,21 +398,22 @@ fn ready(
     Ok((next, (out.has_reply != 0).then_some(reply?)))
 }
 
-/// Sees that a process that goes on has what it goes on with.
+/// Checks that a process that continues has a state, and that a behaviour without states returns
+/// none.
 fn check_state(instance: &ForeignInstance, next: &Next, stage: Stage) -> Result<(), Exit> {
     let module = &instance.module;
     let keeps_state = module.inner.table.state.is_some();
     match (keeps_state, instance.state.is_some()) {
         (true, false) if *next == Next::Continue && stage != Stage::Ending => {
-            Err(module.broken("answered a null state for a process that goes on"))
+            Err(module.broken("returned a null state for a process that continues"))
         }
-        (false, true) => Err(module.broken("answered a state, but its behaviour keeps none")),
+        (false, true) => Err(module.broken("returned a state, but its behaviour keeps none")),
         _ => Ok(()),
     }
 }
 
 fn crash(module: &ForeignModule, out: abi::Outcome) -> Exit {
-    // The state is gone and a reply has no meaning, but its bytes are ours to free.
+    // The state is gone and a reply has no meaning, but its buffer must be freed.
     drop(wire::take_buf(out.reply));
     wire::take_exit(out.exit).unwrap_or_else(|malformed| module.malformed(malformed))
 }
@@ -411,7 +422,7 @@ fn crashed(exit: Exit) -> Outcome {
     Outcome { instance: None, next: Next::Crash(exit), reply: None }
 }
 
-/// Calls `run` with the form that an event has for a library of that ABI; its bytes live for that call.
+/// Calls `run` with the event in the form of that ABI version; its bytes live for that call.
 fn with_event(event: &Event<'_>, abi_minor: u32, run: impl FnOnce(&abi::Event) -> Step) -> Step {
     match *event {
         Event::Call(from, body) => run(&abi::Event {

@@ -1,13 +1,13 @@
-//! Variables of the environment that no library is to see.
+//! Environment variables that are hidden from libraries.
 
 use std::env;
 use std::ffi::OsString;
 
-/// Takes a variable out of the environment: to be called where a program begins, on its only
-/// thread.
+/// Removes a variable from the environment and returns its value. Must be called at the start of a
+/// program, on its only thread.
 pub fn take_variable(name: &str) -> Option<OsString> {
     let value = env::var_os(name)?;
-    // SAFETY: there is no other thread that might read the environment.
+    // SAFETY: no other thread exists that might read the environment.
     unsafe { env::remove_var(name) };
     Some(value)
 }

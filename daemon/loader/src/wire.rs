@@ -1,8 +1,9 @@
-//! The boundary's words and the runtime's, translated into each other.
+//! Converts between the types of the boundary and those of the runtime.
 //!
-//! The one place that knows who frees what: a [`abi::Buf`] that arrives becomes a `Vec` of the daemon's allocator, and
-//! a `Vec` that leaves becomes a `Buf`, both without a copy. Whoever takes one in must take it in at once and
-//! always, since nobody else frees it.
+//! Only this module implements the ownership of buffers. An [`abi::Buf`] that arrives becomes a
+//! `Vec` of the daemon's allocator, and a `Vec` that leaves becomes a `Buf`, both without a copy. A
+//! function that receives a `Buf` must convert it before it does anything else, even if it fails
+//! later; otherwise the buffer leaks.
 
 use std::slice;
 
@@ -10,14 +11,15 @@ use reld_abi as abi;
 use reld_runtime::{Bytes, From};
 use reld_wire::{Exit, Pid};
 
-/// What a library said that the boundary does not know. It ends the process that ran it, never the daemon.
+/// An invalid value from a library. It ends the process that ran the library's code, never the
+/// daemon.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("a buffer of {len} bytes in {cap} at {ptr:#x}")]
     Buf { ptr: usize, len: usize, cap: usize },
     #[error("{len} bytes at {ptr:#x}")]
     Bytes { ptr: usize, len: usize },
-    #[error("bytes that are no UTF-8")]
+    #[error("bytes that are not UTF-8")]
     Text,
     #[error("the exit kind {0}")]
     ExitKind(u32),
@@ -29,7 +31,7 @@ pub(crate) enum Malformed {
     Status(i32),
 }
 
-/// Takes over a buffer.
+/// Takes ownership of a buffer.
 pub(crate) fn take_buf(buf: abi::Buf) -> Result<Bytes, Malformed> {
     let abi::Buf { ptr, len, cap } = buf;
     if cap == 0 && len == 0 {
@@ -38,12 +40,12 @@ pub(crate) fn take_buf(buf: abi::Buf) -> Result<Bytes, Malformed> {
     if ptr.is_null() || len > cap || isize::try_from(cap).is_err() {
         return Err(Malformed::Buf { ptr: ptr.addr(), len, cap });
     }
-    // SAFETY: by the contract of Buf it is a block of `cap` bytes with alignment 1 from the daemon's allocator, `len`
-    // of them initialised, and it is ours from now on.
+    // SAFETY: by the contract of Buf it is a block of `cap` bytes with alignment 1 from the
+    // daemon's allocator, `len` of them initialised, and the daemon owns it from now on.
     Ok(unsafe { Vec::from_raw_parts(ptr, len, cap) })
 }
 
-/// Gives a buffer away.
+/// Passes ownership of a buffer to the library.
 pub(crate) fn give_buf(bytes: Bytes) -> abi::Buf {
     let (ptr, len, cap) = bytes.into_raw_parts();
     abi::Buf { ptr, len, cap }
@@ -54,7 +56,7 @@ pub(crate) fn lend(bytes: &[u8]) -> abi::Bytes {
     abi::Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }
 
-/// Borrows what the other side lends.
+/// Borrows bytes that the library lends.
 ///
 /// # Safety
 /// By the contract of `Bytes`, `len` bytes at `ptr` stay readable and unchanged for `'a`.
@@ -66,11 +68,11 @@ pub(crate) unsafe fn borrow<'a>(bytes: abi::Bytes) -> Result<&'a [u8], Malformed
     if ptr.is_null() || isize::try_from(len).is_err() {
         return Err(Malformed::Bytes { ptr: ptr.addr(), len });
     }
-    // SAFETY: not null, of a possible length, and readable by the caller's promise.
+    // SAFETY: not null, of a valid length, and readable by the caller's promise.
     Ok(unsafe { slice::from_raw_parts(ptr, len) })
 }
 
-/// Borrows text that the other side lends.
+/// Borrows text that the library lends.
 ///
 /// # Safety
 /// As for [`borrow`].
@@ -80,15 +82,19 @@ pub(crate) unsafe fn borrow_str<'a>(bytes: abi::Bytes) -> Result<&'a str, Malfor
     str::from_utf8(bytes).map_err(|_| Malformed::Text)
 }
 
-/// Takes over an exit.
+/// Takes ownership of an exit.
 #[inline]
 pub(crate) fn take_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
     let abi::Buf { len, cap, .. } = exit.text;
-    // Nearly all calls leave it as it was given to them.
-    if exit.kind == abi::EXIT_NORMAL && len == 0 && cap == 0 { Ok(Exit::Normal) } else { take_said(exit) }
+    // Nearly all calls leave the exit empty.
+    if exit.kind == abi::EXIT_NORMAL && len == 0 && cap == 0 {
+        Ok(Exit::Normal)
+    } else {
+        take_full_exit(exit)
+    }
 }
 
-fn take_said(exit: abi::Exit) -> Result<Exit, Malformed> {
+fn take_full_exit(exit: abi::Exit) -> Result<Exit, Malformed> {
     let text = String::from_utf8(take_buf(exit.text)?)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     match exit.kind {
@@ -104,7 +110,7 @@ fn take_said(exit: abi::Exit) -> Result<Exit, Malformed> {
     }
 }
 
-/// Gives an exit away.
+/// Passes ownership of an exit to the library.
 pub(crate) fn give_exit(exit: Exit) -> abi::Exit {
     let kind = exit_kind(&exit);
     abi::Exit { kind, text: give_buf(into_text(exit).into_bytes()) }
@@ -124,7 +130,7 @@ pub(crate) fn exit_kind(exit: &Exit) -> u32 {
     }
 }
 
-/// For libraries of an ABI before 1.4, which do not know the kind.
+/// The text for libraries of an ABI before 1.4, which lacks the kind.
 const OVERLOADED: &str = "overloaded";
 
 /// Lends the text of an exit.
@@ -167,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_taken_over_or_refused_but_never_freed_by_guess() {
+    fn a_valid_buffer_is_taken_and_an_invalid_one_is_refused_and_never_freed() {
         let byte = std::ptr::dangling_mut::<u8>();
         check(abi::Buf::EMPTY, Ok(b""));
         check(abi::Buf { ptr: byte, len: 0, cap: 0 }, Ok(b""));
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_comes_back_as_it_went() {
+    fn an_exit_survives_the_round_trip() {
         let text = || "why".to_owned();
         let exits = [
             Exit::Normal,
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_at_null_are_refused_unless_there_are_none() {
+    fn bytes_at_null_are_refused_unless_their_length_is_0() {
         let ptr = std::ptr::null();
         // SAFETY: nothing is read at null.
         let none = unsafe { borrow(abi::Bytes { ptr, len: 0 }) };

@@ -1,17 +1,18 @@
-//! The one thing that only a thread itself can do: copy its registers and its stack.
+//! Samples a thread: a signal handler in the thread copies its registers and its stack.
 //!
 //! ```text
-//!  who asks (one at a time)          the thread, in the handler of SIGURG
+//!  the caller (one at a time)        the thread, in the handler of SIGURG
 //!  ASKED = the thread; tgkill
-//!                                    ASKED = 0, if it is this one
+//!                                    ASKED = 0, if it was this thread
 //!                                    writes the registers and the stack
 //!                                    TAKEN = true
 //!  reads them
-//!  or, when nothing came: ASKED = 0, and no handler writes any more
+//!  or, after a timeout: ASKED = 0, and no handler writes any more
 //! ```
 //!
-//! SIGURG is ignored by who does not handle it, so one that comes late hurts nobody. The handler calls `gettid` and `pread`, and
-//! nothing else; it takes no memory and no lock, and keeps `errno`. A system call that it meets is begun anew (`SA_RESTART`).
+//! SIGURG is ignored by default, so a late signal does no harm. The handler calls only `gettid` and
+//! `pread`. It allocates no memory, takes no lock, and preserves `errno`. An interrupted system
+//! call is restarted (`SA_RESTART`).
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -25,15 +26,15 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much of a stack is copied at most.
+/// The maximum size of a copied stack.
 const STACK_MAX: usize = 64 << 10;
-/// How long is waited for the thread.
+/// How long the caller waits for the thread.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 static ONE: Mutex<()> = Mutex::new(());
 static ASKED: AtomicI32 = AtomicI32::new(0);
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// The descriptor of the process's own memory, of which what is not mapped can be read without a fault.
+/// The descriptor of the process's own memory; a read of an unmapped address fails without a fault.
 static MEMORY: AtomicI32 = AtomicI32::new(-1);
 static REGISTERS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +42,7 @@ static STACK: Stack = Stack(UnsafeCell::new([0; STACK_MAX]));
 
 struct Stack(UnsafeCell<[u8; STACK_MAX]>);
 
-// SAFETY: one at a time has it: the handler from ASKED to TAKEN, then who asked.
+// SAFETY: it has one user at a time: the handler from ASKED to TAKEN, then the caller.
 unsafe impl Sync for Stack {}
 
 /// A thread at one moment.
@@ -60,14 +61,15 @@ impl Sample {
         Some(u64::from_ne_bytes(*word))
     }
 
-    /// Says whether the thread is in that place, or may return there.
+    /// Whether the thread runs in that address range, or may return there.
     pub(super) fn touches(&self, place: &Range<u64>) -> bool {
         let words = self.stack.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
         words.chain([self.instruction]).any(|word| place.contains(&word))
     }
 }
 
-/// Has a thread copy itself; `None` where it has ended, does not take the signal, or another handler has it.
+/// Samples a thread. `None` if the thread has ended or does not handle the signal in time, or if
+/// another handler of the signal is installed.
 pub(super) fn take(thread: i32) -> Option<Sample> {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let memory = File::open("/proc/self/mem").ok()?;
@@ -78,21 +80,21 @@ pub(super) fn take(thread: i32) -> Option<Sample> {
     TAKEN.store(false, Ordering::Relaxed);
     ASKED.store(thread, Ordering::Release);
     let process = std::process::id().cast_signed();
-    // SAFETY: a signal to a thread of this process, or to none, which is refused.
+    // SAFETY: a signal to a thread of this process; the call fails if the thread has ended.
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGURG) };
     if sent != 0 || !came() {
         let unanswered = ASKED.compare_exchange(thread, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if unanswered {
             return None;
         }
-        // It has begun, and is about to end.
+        // The handler has begun and is about to finish.
         while !TAKEN.load(Ordering::Acquire) {
             thread::yield_now();
         }
     }
     let [instruction, stack_pointer, base_pointer] =
         [0, 1, 2].map(|at| REGISTERS[at].load(Ordering::Relaxed));
-    // SAFETY: the handler has written it and is done, and nobody else asks.
+    // SAFETY: the handler is done, and `_one` excludes another caller.
     let stack = unsafe { &*STACK.0.get() };
     let stack = stack[..LENGTH.load(Ordering::Relaxed)].to_vec();
     Some(Sample { instruction, stack_pointer, base_pointer, stack })
@@ -109,13 +111,13 @@ fn came() -> bool {
     true
 }
 
-/// Sees that the signal is handled here; an app's own handler for it is left alone.
+/// Installs the handler, unless an app has a handler of its own for the signal.
 fn install() -> bool {
     let handler = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
     let mut now = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: it only asks.
+    // SAFETY: the call only reads the current handler.
     unsafe { libc::sigaction(libc::SIGURG, ptr::null(), now.as_mut_ptr()) };
-    // SAFETY: it is of numbers only, all of which may be zero.
+    // SAFETY: all members are numbers, which may be zero.
     let now = unsafe { now.assume_init() };
     if now.sa_sigaction == handler {
         return true;
@@ -125,31 +127,32 @@ fn install() -> bool {
     }
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     let action = libc::sigaction { sa_sigaction: handler, sa_flags: flags, ..now };
-    // SAFETY: the handler has this type, and does only what a handler may.
+    // SAFETY: the handler has this type and is async-signal-safe.
     unsafe { libc::sigaction(libc::SIGURG, &raw const action, ptr::null_mut()) == 0 }
 }
 
 extern "C" fn handle(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: it only answers.
+    // SAFETY: the function has no preconditions.
     let thread = unsafe { libc::gettid() };
     if ASKED.compare_exchange(thread, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         return;
     }
-    // SAFETY: the thread's own.
+    // SAFETY: the address of the thread's own errno.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { errno.read() };
-    // SAFETY: the kernel lends it to the handler of a signal that is handled with SA_SIGINFO.
+    // SAFETY: the kernel passes a context to a handler installed with SA_SIGINFO.
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let wanted = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP];
     for (place, number) in REGISTERS.iter().zip(wanted) {
         place.store(registers[number as usize].cast_unsigned(), Ordering::Relaxed);
     }
     let from = registers[libc::REG_RSP as usize];
-    // SAFETY: the buffer is this thread's from ASKED to TAKEN; what is not mapped is not read.
+    // SAFETY: the buffer belongs to this thread from ASKED to TAKEN; unmapped addresses are not
+    // read.
     let read = unsafe { libc::pread(MEMORY.load(Ordering::Relaxed), STACK.0.get().cast(), STACK_MAX, from) };
     LENGTH.store(usize::try_from(read).unwrap_or(0), Ordering::Relaxed);
-    // SAFETY: the thread's own.
+    // SAFETY: as above.
     unsafe { errno.write(before) };
     TAKEN.store(true, Ordering::Release);
 }

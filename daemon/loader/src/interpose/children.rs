@@ -1,9 +1,10 @@
-//! Waiting for children: a library that waits for any child gets its own.
+//! Interposes the functions that wait for children: a library that waits for any child finds only
+//! children of apps.
 //!
-//! Whoever waits takes the end of a child away from all others. Each child of the daemon is in a
-//! process group of its own, those of apps are in the daemon's unless an app puts them elsewhere.
-//! So where a library asks for any child of the process, it is answered of those in its group. An
-//! app waits for a child that it has put into another group by its pid.
+//! The exit status of a child can be collected only once. The daemon puts each of its own children
+//! into a new process group. Children of apps are in the daemon's process group, unless the app
+//! moves them. So a wait for any child becomes a wait for any child in the daemon's group. An app
+//! that has moved a child to another group must wait for it by pid.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -16,7 +17,7 @@ use super::{Door, Real};
 type WaitFn = unsafe extern "C-unwind" fn(pid_t, *mut c_int, c_int, *mut libc::rusage) -> pid_t;
 type WaitIdFn = unsafe extern "C-unwind" fn(idtype_t, id_t, *mut libc::siginfo_t, c_int) -> c_int;
 
-// These two do what all others do; the names of the others are there to be told from ours.
+// All functions are implemented by the first two. The others are only needed to verify the exports.
 static WAIT_4: Real = Real::new(c"wait4");
 static WAIT_ID: Real = Real::new(c"waitid");
 static WAIT_3: Real = Real::new(c"wait3");
@@ -25,7 +26,7 @@ static WAIT_TOO: Real = Real::new(c"__wait");
 static WAIT_PID: Real = Real::new(c"waitpid");
 static WAIT_PID_TOO: Real = Real::new(c"__waitpid");
 
-/// Any child, and any child in the caller's group.
+/// Any child, and any child in the caller's process group.
 const ANY: pid_t = -1;
 const ANY_OF_GROUP: pid_t = 0;
 
@@ -93,7 +94,7 @@ unsafe extern "C-unwind" fn waitid(
     options: c_int,
 ) -> c_int {
     let (kind, id) = if kind == libc::P_ALL && is_daemon() {
-        // SAFETY: it only answers.
+        // SAFETY: the function has no preconditions.
         (libc::P_PGID, unsafe { libc::getpgrp() }.cast_unsigned())
     } else {
         (kind, id)

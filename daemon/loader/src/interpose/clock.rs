@@ -1,9 +1,9 @@
-//! The wall clock of the daemon: it shows no year before 1970 and none after 9999.
+//! The wall clock of the daemon, limited to the years 1970 to 9999.
 //!
-//! Much code takes that for granted. hyper dates every response and panics for a year that HTTP
-//! cannot write, and so does whoever counts the seconds since 1970. A clock that was never set can
-//! show such a year, so the daemon, with all that it is built from, reads the clock below.
-//! Libraries of apps read libc's.
+//! Much code relies on this range. hyper dates every response and panics for a year that HTTP
+//! cannot represent; code that counts the seconds since 1970 panics for earlier years. A system
+//! clock that was never set may show such a year, so all code linked into the daemon reads the
+//! clock below. Libraries of apps read libc's clock.
 
 use std::ffi::c_int;
 
@@ -13,10 +13,10 @@ type ReadFn = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_in
 
 static READ: Real = Real::new(c"clock_gettime");
 
-/// The first and the last second that it shows.
+/// The first and the last second of the range.
 const ENDS: [i64; 2] = [0, 253_402_300_799];
 
-/// Says whether the clock stands at one of its ends: the system's shows a year beyond.
+/// Whether the clock stands at one end of its range, since the system clock is beyond it.
 pub fn clock_stands() -> bool {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time can be written.
@@ -24,17 +24,17 @@ pub fn clock_stands() -> bool {
     ENDS.contains(&time.tv_sec)
 }
 
-/// Stands before libc's function of the same name, for the standard library that the daemon is
-/// linked with.
+/// Replaces libc's function of the same name, for the standard library that the daemon is linked
+/// with.
 ///
 /// # Safety
-/// As for libc's: `at` can be written.
-// SAFETY: whoever binds to this name finds a function of the same type that does what libc's does.
+/// As for libc's function: `at` is writable.
+// SAFETY: the function has the type and the contract of libc's function of this name.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, at: *mut libc::timespec) -> c_int {
     // SAFETY: libc's function of that name has this type.
     let real: ReadFn = unsafe { std::mem::transmute(READ.address()) };
-    // SAFETY: as the caller says.
+    // SAFETY: the caller's promise.
     let result = unsafe { real(clock, at) };
     if clock == libc::CLOCK_REALTIME && result == 0 {
         // SAFETY: the call has just written it.

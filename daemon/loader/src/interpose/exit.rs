@@ -1,8 +1,9 @@
-//! Functions that are to run at the end: those of a library run when it goes, or at the daemon's
-//! end where it is still there.
+//! Exit handlers (`atexit`): those of a library run before it is unmapped, or at the end of the
+//! daemon.
 //!
-//! libc files each under the library that registers it, by the address that the library gives. One
-//! that gives none, or does not say when it goes, would leave its functions behind.
+//! libc assigns each function to the library that registers it, by the address that the library
+//! passes. A library that passes no address, or does not call `__cxa_finalize`, would leave its
+//! functions registered.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
@@ -23,15 +24,15 @@ pub(super) fn doors() -> [Door; 1] {
     [(&AT_EXIT, __cxa_atexit as *const c_void)]
 }
 
-/// Returns the address under which the functions of a library are filed.
+/// Returns the address that identifies the library to libc.
 fn handle(span: &Range<usize>) -> *mut c_void {
     ptr::without_provenance_mut(span.start)
 }
 
-/// Runs the functions that the library in `span` has registered, the last one first.
+/// Runs the functions that the library in `span` has registered, from the last to the first.
 ///
 /// # Safety
-/// It is mapped, and whatever it has registered may run.
+/// The library is mapped, and its registered functions may run now.
 pub(crate) unsafe fn run_exit_handlers(span: &Range<usize>) {
     // SAFETY: the caller's promise.
     unsafe { __cxa_finalize(handle(span)) }

@@ -1,12 +1,13 @@
-//! Signal handlers of libraries: each library has its own, and at a signal all of them are called.
+//! Signal handlers of libraries. Each library may have its own; all of them are called for a
+//! signal.
 //!
-//! The kernel knows one handler per signal and hands it to whoever sets the next one, who may call
-//! it later: signal-hook does, and so do tokio and ctrlc. After an upgrade that would be a handler
-//! of a library that is gone. So the kernel gets [`dispatch`] for all of them, no library sees the
-//! handler of another one, and those of a library are taken off when it goes.
+//! The kernel has one handler per signal, and returns it when the next one is set. signal-hook, and
+//! so tokio and ctrlc, call the previous handler from their own. After an upgrade that would be the
+//! handler of an unmapped library. So the kernel always gets [`dispatch`], no library sees the
+//! handler of another one, and the handlers of a library are removed before it is unmapped.
 //!
-//! A library leaves no sooner than no call of that signal's handlers is under way. A handler that
-//! is left by `longjmp` counts as one that has not returned.
+//! A library is unmapped only while no handler of its signals is running. A handler left by
+//! `longjmp` counts as running.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -15,46 +16,47 @@ use crate::output;
 
 type Handler = unsafe extern "C-unwind" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// More signals than there are.
+/// One more than the highest signal number.
 pub(super) const SIGNALS: usize = 65;
 
 /// How many libraries may handle one signal at the same time.
 const HANDLERS_MAX: usize = 32;
 
-/// Where a handler is; 0 where none is.
+/// The address of a handler; 0 if the slot is free.
 type Place = AtomicUsize;
 
 static HANDLERS: [[Place; HANDLERS_MAX]; SIGNALS] =
     [const { [const { Place::new(0) }; HANDLERS_MAX] }; SIGNALS];
-/// How many calls of handlers are under way.
+/// The number of running handlers, by signal.
 static RUNNING: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 
-/// Returns the handler that the kernel gets.
+/// Returns the handler to give to the kernel.
 pub(super) fn dispatcher() -> libc::sighandler_t {
     dispatch as Handler as usize
 }
 
-/// Has a signal call this handler from now on. `None`: too many libraries handle it.
+/// Adds a handler of a signal. `None`: too many libraries handle the signal.
 pub(super) fn put(number: c_int, handler: usize) -> Option<&'static Place> {
     let free = |place: &&Place| place.compare_exchange(0, handler, SeqCst, SeqCst).is_ok();
     HANDLERS[number as usize].iter().find(free)
 }
 
-/// Whether some handler of the signal has been called and has not returned.
+/// Whether a handler of the signal has been called and has not returned.
 pub(super) fn is_running(number: c_int) -> bool {
     RUNNING[number as usize].load(SeqCst) > 0
 }
 
-/// Does only what a handler may.
+/// Async-signal-safe.
 unsafe extern "C-unwind" fn dispatch(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let at = number as usize;
-    // Counted before it looks: who has taken a handler off and sees no call has seen its last one.
+    // Counted before the handlers are read: once a handler is removed and the count is 0, the
+    // handler is not running and will not run again.
     RUNNING[at].fetch_add(1, SeqCst);
     for handler in HANDLERS[at].iter().map(|place| place.load(SeqCst)).filter(|handler| *handler != 0) {
         let _interlude = output::interlude_of(handler);
-        // SAFETY: a library gave it for this. The kernel passes all three, whether asked to or not.
+        // SAFETY: a library has set it as a handler. The kernel always passes all three arguments.
         let handler: Handler = unsafe { std::mem::transmute(handler) };
-        // SAFETY: the library's promise of its handler, which is mapped as long as it is counted.
+        // SAFETY: the library's promise for its handler, which stays mapped while it is counted.
         unsafe { handler(number, info, context) };
     }
     RUNNING[at].fetch_sub(1, SeqCst);

@@ -1,7 +1,7 @@
-//! Thread-locals with destructors: as the compiler registers them, and as keys.
+//! Thread-locals with destructors, registered by the compiler or as keys.
 //!
-//! Those of the daemon's own are noted here as well. libc would take the lock of its loader for
-//! each, and a thread then waits for as long as some library is opened or closed.
+//! Those of the daemon itself are recorded here as well. libc would take the lock of its loader for
+//! each of them, so a thread would have to wait while a library is opened or closed.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -15,12 +15,12 @@ type KeyCreateFn = unsafe extern "C" fn(*mut Key, Option<Destructor>) -> c_int;
 type KeyDeleteFn = unsafe extern "C" fn(Key) -> c_int;
 type SetFn = unsafe extern "C" fn(Key, *const c_void) -> c_int;
 
-/// glibc's limits: four rounds over this many keys, then what a destructor puts in place again is
-/// left.
+/// glibc's limits: four rounds over this many keys. Values that destructors set again after that
+/// are leaked.
 const KEYS_MAX: usize = 1024;
 pub(super) const RELEASES_MAX: usize = 4 * KEYS_MAX;
 
-/// Which keys are a library's, one bit each: a look before any lock, since everybody sets values.
+/// The keys of libraries, one bit each. Checked without a lock, since values are set often.
 static KEYS: [AtomicU64; KEYS_MAX / 64] = [const { AtomicU64::new(0) }; KEYS_MAX / 64];
 
 pub(super) static AT_EXIT: Real = Real::new(c"__cxa_thread_atexit_impl");
@@ -39,26 +39,26 @@ pub(super) fn doors() -> [Door; 5] {
     ]
 }
 
-/// Takes the calling thread's value of a key and has it destroyed.
+/// Removes the calling thread's value of a key and runs the destructor on it.
 pub(super) fn release(key: Key, run: Option<Destructor>) {
-    // SAFETY: any key may be asked for.
+    // SAFETY: the function accepts any key.
     let value = unsafe { libc::pthread_getspecific(key) };
     if value.is_null() {
         return;
     }
-    // SAFETY: any key may be set; the library's own destructor expects to find it empty.
+    // SAFETY: any key may be set; the library's destructor expects an empty value.
     unsafe { set(key, ptr::null()) };
     if let Some(run) = run {
-        // SAFETY: the library gave the destructor for values of this key; it is mapped while the
-        // entry is there.
+        // SAFETY: the library registered the destructor for values of this key; the library stays
+        // mapped as long as the entry exists.
         unsafe { run(value) }
     }
 }
 
-/// Deletes a key of a library that is about to go.
+/// Deletes a key of a library that is about to be closed.
 pub(super) fn delete_key(key: Key) {
     forget_key(key);
-    // SAFETY: nobody else uses it.
+    // SAFETY: only the library used the key.
     unsafe { key_delete(key) };
 }
 
@@ -114,11 +114,11 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
     let code = run.map_or(0, |run| run as usize);
-    // A key is often destroyed by libc's `free`, and mostly kept in a static.
+    // The destructor is often libc's `free`; the key is usually stored in a static of the library.
     let owner = [code, key.addr()].into_iter().find(|address| is_in_library(*address));
     // SAFETY: this is the type of the function with that name.
     let real: KeyCreateFn = unsafe { std::mem::transmute(KEY_CREATE.address()) };
-    // SAFETY: the caller's promise. A destructor of a library is noted below instead.
+    // SAFETY: the caller's promise. A destructor of a library is recorded below instead.
     let status = unsafe { real(key, if owner.is_some() { None } else { run }) };
     if let (0, Some(owner)) = (status, owner) {
         // SAFETY: libc has just written it.
@@ -131,7 +131,7 @@ unsafe extern "C" fn pthread_key_create(key: *mut Key, run: Option<Destructor>) 
     status
 }
 
-/// What C++ code of older compilers calls it.
+/// The name that C++ code of older compilers uses.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __pthread_key_create(key: *mut Key, run: Option<Destructor>) -> c_int {
     // SAFETY: the caller's promise.

@@ -1,10 +1,11 @@
-//! The doors of signals: `sigaction`, `signal` and their kin, each with the contract of libc's. What
-//! becomes of what they are given is decided in `dispositions.rs`.
+//! The interposed functions for signals: `sigaction`, `signal` and the like, each with the contract
+//! of libc. `dispositions.rs` decides which dispositions are applied.
 //!
-//! All that holds in the daemon's own process alone: in a child that an app forks, and in the child
-//! that the standard library prepares for a program, the calls are libc's.
+//! They take effect in the daemon's own process only. In a child that an app forks, and in the
+//! child that the standard library prepares for a program, the calls go to libc.
 //!
-//! Masks are left alone: a mask is a thread's, and no library runs on the main thread.
+//! Signal masks are not interposed: a mask belongs to a thread, and no library runs on the main
+//! thread.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -32,10 +33,10 @@ static SET: Real = Real::new(c"sigset");
 static IGNORE: Real = Real::new(c"sigignore");
 static INTERRUPT: Real = Real::new(c"siginterrupt");
 
-/// `SIG_HOLD`, which is no disposition.
+/// `SIG_HOLD`, which blocks a signal and sets no disposition.
 const HOLD: sighandler_t = 2;
 
-/// The process of which the signals are the daemon's; 0 before.
+/// The process id of the daemon; 0 before [`own_signals`].
 static DAEMON: AtomicU32 = AtomicU32::new(0);
 
 pub(super) fn doors() -> [Door; 10] {
@@ -53,14 +54,14 @@ pub(super) fn doors() -> [Door; 10] {
     ]
 }
 
-/// Gives signals what the programs of the daemon count on, whatever they have inherited: to be
-/// called where a program begins, on its only thread.
+/// Sets the dispositions and the mask that the daemon's programs rely on, in place of the inherited
+/// ones. Must be called at the start of a program, on its only thread.
 pub fn reset_signals() {
     for (number, handler) in
         [(libc::SIGPIPE, libc::SIG_IGN), (libc::SIGXFSZ, libc::SIG_IGN), (libc::SIGCHLD, libc::SIG_DFL)]
     {
         let action = action(handler, 0);
-        // SAFETY: no function is given, and the signals are known.
+        // SAFETY: no handler is set, and the signals are valid.
         unsafe { real(number, &raw const action, ptr::null_mut()) };
     }
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
@@ -70,26 +71,26 @@ pub fn reset_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
 }
 
-/// Takes the signals for the daemon, which has set its handlers: to be called before the first
-/// library is opened. What is set later for these signals is not carried out.
+/// Reserves the signals of the daemon, which has set its handlers. Must be called before the first
+/// library is opened. Dispositions set later for these signals are not applied.
 pub fn own_signals() {
     DAEMON.store(process::id(), Ordering::Relaxed);
 }
 
-/// Says whether this is the daemon's own process, and no child that was forked.
+/// Whether this is the daemon's own process, and not a forked child.
 pub(super) fn is_daemon() -> bool {
     DAEMON.load(Ordering::Relaxed) == process::id()
 }
 
-/// Whether what a library sets for a signal comes here: libc has the word of what can be no signal
-/// of a library's.
+/// Whether dispositions for a signal are handled here. libc handles the numbers that a library
+/// cannot set.
 fn is_guarded(number: c_int) -> bool {
     let is_libcs =
         [libc::SIGKILL, libc::SIGSTOP].contains(&number) || (32..libc::SIGRTMIN()).contains(&number);
     (1..SIGNALS as c_int).contains(&number) && !is_libcs && is_daemon()
 }
 
-/// Sets a function as `signal` and its kin do.
+/// Sets a handler, like `signal` and its variants.
 ///
 /// # Safety
 /// As for `signal`.
@@ -109,7 +110,7 @@ unsafe extern "C" fn sigaction(number: c_int, new: *const Action, old: *mut Acti
         // SAFETY: the caller's promise.
         return unsafe { real(number, new, old) };
     }
-    // SAFETY: the caller's promise. It may be the place of the answer as well, so it is read before.
+    // SAFETY: the caller's promise. `new` and `old` may be the same, so `new` is read first.
     let Some(before) = set(number, unsafe { new.as_ref() }.copied()) else { return -1 };
     if !old.is_null() {
         // SAFETY: the caller's promise.
@@ -154,7 +155,7 @@ unsafe extern "C" fn __sysv_signal(number: c_int, handler: sighandler_t) -> sigh
     unsafe { set_by(&SYSV_SIGNAL_TOO, number, handler, libc::SA_RESETHAND | libc::SA_NODEFER) }
 }
 
-/// Holding a signal back is a matter of the thread, which libc does; so is it to answer that it was.
+/// Blocks or unblocks the signal for the calling thread as well, as `sigset` requires.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigset(number: c_int, handler: sighandler_t) -> sighandler_t {
     if !is_guarded(number) {
@@ -167,7 +168,7 @@ unsafe extern "C" fn sigset(number: c_int, handler: sighandler_t) -> sighandler_
     if change_mask(how, number) { HOLD } else { before.sa_sigaction }
 }
 
-/// Blocks a signal for the calling thread, or no longer, and says whether it was.
+/// Blocks or unblocks a signal for the calling thread. Returns whether it was blocked before.
 fn change_mask(how: c_int, number: c_int) -> bool {
     let (mut one, mut before) = (MaybeUninit::uninit(), MaybeUninit::zeroed());
     // SAFETY: it is written to.
@@ -202,7 +203,7 @@ unsafe extern "C" fn siginterrupt(number: c_int, interrupts: c_int) -> c_int {
     unsafe { real(number, interrupts) }
 }
 
-/// Has a signal interrupt system calls, or no longer.
+/// Sets whether a signal interrupts system calls.
 fn interrupt(number: c_int, interrupts: bool) -> Option<Action> {
     let mut wish = set(number, None)?;
     wish.sa_flags &= !libc::SA_RESTART;

@@ -1,5 +1,5 @@
-//! Alternate stacks of signal handlers, on their way to the kernel: a thread keeps the one that it
-//! was given.
+//! Interposes `sigaltstack`: a thread keeps the alternate stack that a library has set, so the
+//! previous one is restored before the library is unmapped.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -18,21 +18,21 @@ pub(super) fn doors() -> [Door; 1] {
     [(&STACK, sigaltstack as *const c_void)]
 }
 
-/// Gives the calling thread back the stack that it had before a library gave it another one.
+/// Restores the alternate stack that the calling thread had before a library replaced it.
 pub(super) fn restore(before: Stack) {
     let before = stack(before);
-    // SAFETY: it is the daemon's own, or none.
+    // SAFETY: the stack belongs to the daemon, or there is none.
     unsafe { real(&raw const before, ptr::null_mut()) };
 }
 
 fn stack(Stack { start, flags, size }: Stack) -> libc::stack_t {
-    // The kernel says whether a stack is in use, and does not want to be told so.
+    // The kernel reports this flag, and refuses it as an argument.
     let flags = flags & !libc::SS_ONSTACK;
     libc::stack_t { ss_sp: ptr::with_exposed_provenance_mut(start), ss_flags: flags, ss_size: size }
 }
 
-/// Returns what a library finds that asks for the calling thread's stack. One of another library may
-/// be gone when this one puts it back.
+/// Returns the stack of the calling thread as a library sees it. The stack of another library is
+/// hidden, since it may be unmapped when this library restores it.
 fn shown(now: libc::stack_t) -> libc::stack_t {
     let start = |address| at(address, |place| place.span.start);
     let owner = start(now.ss_sp.expose_provenance());
@@ -52,16 +52,15 @@ unsafe fn real(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
-    // SAFETY: the caller's promise. It may be the place of the answer as well, so it is read
-    // before.
+    // SAFETY: the caller's promise. `new` and `old` may be the same, so `new` is read first.
     let start = (!new.is_null()).then(|| unsafe { (*new).ss_sp.expose_provenance() });
     let mut before = MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: the caller's promise, and a place of the right size.
+    // SAFETY: the caller's promise, and `before` is writable.
     let status = unsafe { real(new, before.as_mut_ptr()) };
     if status != 0 {
         return status;
     }
-    // SAFETY: all of it may be zero.
+    // SAFETY: all members may be zero.
     let before = unsafe { before.assume_init() };
     if !old.is_null() {
         // SAFETY: the caller's promise.

@@ -1,13 +1,15 @@
-//! What libraries print, on its way to `output.rs`.
+//! Interposes the functions and streams by which libraries print, and passes the text to
+//! `output.rs`.
 //!
-//! | a library prints by | here |
+//! | a library prints by | caught by |
 //! |---|---|
-//! | `write`, `writev` (all of Rust's standard library) | the functions of these names below |
-//! | libc's `stdout` and `stderr` (`printf`, `puts`, `perror`) | streams whose `write` is the one below |
+//! | `write`, `writev` (all of Rust's standard library) | the functions with these names below |
+//! | libc's `stdout` and `stderr` (`printf`, `puts`, `perror`) | streams that call the `write` below |
 //!
-//! libc's streams write by a function inside libc that nobody can stand before, so the streams themselves are replaced. They
-//! have no buffer, since a buffer would mix what several threads print. They have no descriptor either, so a library sees
-//! that they are no terminal. Not caught is what passes both by, such as `dprintf` and wide characters.
+//! libc's streams write by a function inside libc that cannot be interposed, so the streams
+//! themselves are replaced. The new streams have no buffer, since a buffer would mix the output of
+//! several threads. They have no descriptor either, so a library sees that they are not terminals.
+//! Output by other functions, such as `dprintf`, and wide characters are not caught.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -41,11 +43,11 @@ pub(super) fn doors() -> [Door; 2] {
     [(&WRITE, write as *const c_void), (&WRITE_VECTOR, writev as *const c_void)]
 }
 
-/// Puts streams in the place of libc's own that print as [`write`] does. Where the system has no memory for them, C code
-/// prints as before.
+/// Replaces libc's own streams by ones that print like [`write`]. If there is no memory for them, C
+/// code prints as before.
 pub(crate) fn replace_streams() {
     if let Some(stream) = stream(libc::STDOUT_FILENO) {
-        // SAFETY: the variable of libc, at a time when no library is open that would read it.
+        // SAFETY: a variable of libc, and no library that might read it is open yet.
         unsafe { stdout = stream };
     }
     if let Some(stream) = stream(libc::STDERR_FILENO) {
@@ -54,16 +56,16 @@ pub(crate) fn replace_streams() {
     }
 }
 
-/// Makes a stream that nobody closes.
+/// Creates a stream, which is never closed.
 fn stream(descriptor: c_int) -> Option<*mut libc::FILE> {
     let functions = Functions { read: None, write: Some(write_cookie), seek: None, close: None };
     let cookie = ptr::without_provenance_mut(descriptor.unsigned_abs() as usize);
-    // SAFETY: the cookie is a number, for which the functions take it; the mode is a C string.
+    // SAFETY: the cookie is a number, and the functions treat it as one; the mode is a C string.
     let stream = unsafe { fopencookie(cookie, c"w".as_ptr(), functions) };
     if stream.is_null() {
         return None;
     }
-    // SAFETY: a stream that was just opened, and no buffer is given.
+    // SAFETY: the stream was just opened, and no buffer is passed.
     unsafe { libc::setvbuf(stream, ptr::null_mut(), libc::_IONBF, 0) };
     Some(stream)
 }
@@ -81,7 +83,7 @@ fn stream_of(descriptor: c_int) -> Option<Stream> {
     }
 }
 
-/// Hands text to the log, if it is a library's.
+/// Logs the text if a library has printed it.
 ///
 /// # Safety
 /// The text is readable for this call, or null.
@@ -107,7 +109,7 @@ unsafe extern "C" fn write(descriptor: c_int, text: *const c_void, length: usize
     unsafe { real(descriptor, text, length) }
 }
 
-/// Prints the parts one after the other; as for `writev`, the answer may be that fewer were written.
+/// Prints the parts one after the other. Like libc's, it may return that only some were written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, count: c_int) -> isize {
     if let Some(stream) = stream_of(descriptor)

@@ -1,7 +1,9 @@
-//! What libraries have left with threads: a plain table, under one lock of its owner, no foreign code in it.
+//! The table of everything that libraries have registered with threads. It is plain data, protected
+//! by a lock of its owner, and runs no foreign code.
 //!
-//! A duty stays in the table until it is done, so that one look says whether a library may go: while a thread runs a
-//! destructor of it the entry reads [`Duty::Running`], with the time.
+//! A duty is work that a thread must do before a library can be unmapped. It stays in the table
+//! until it is done, so that the table shows whether a library can be unmapped. While a thread runs
+//! a destructor of the library, the entry is [`Duty::Running`], with the time of its start.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -11,13 +13,13 @@ use std::time::{Duration, Instant};
 /// A destructor of a library.
 pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
 
-/// A thread of the daemon, by the system's number.
+/// The system's id of a thread of the daemon.
 pub(crate) type ThreadId = i32;
 
 /// A `pthread_key_t`.
 pub(super) type Key = u32;
 
-/// Something that a thread has to do before the code at `owner` may go.
+/// A duty of a thread for the library at `owner`.
 #[derive(Debug)]
 struct Entry {
     id: u64,
@@ -32,11 +34,11 @@ enum Duty {
     Destroy { run: Destructor, object: usize },
     /// Take the thread's value of a key, and run the key's destructor on it.
     Release { key: Key },
-    /// Handle signals on this stack again, and no more on one of the library's.
+    /// Restore this alternate stack in place of the library's.
     Restore { before: Stack },
-    /// End: it is a thread that the library started.
+    /// End: the library has started the thread.
     End,
-    /// One of the first three, under way since then.
+    /// One of the first three, running since that time.
     Running { since: Instant },
 }
 
@@ -50,7 +52,7 @@ impl Duty {
     }
 }
 
-/// An alternate stack of a thread, as the kernel describes it.
+/// The alternate stack of a thread, in the kernel's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stack {
     pub(super) start: usize,
@@ -66,38 +68,38 @@ struct LibraryKey {
     run: Option<Destructor>,
 }
 
-/// What is to be called, and with what.
+/// The call that does a duty.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Call {
-    /// This, with this object.
+    /// Call this destructor with this object.
     Destroy(Destructor, usize),
-    /// This, with the calling thread's value of the key.
+    /// Call this destructor with the calling thread's value of the key.
     Release(Key, Option<Destructor>),
-    /// The system, with this stack.
+    /// Set this alternate stack.
     Restore(Stack),
 }
 
-/// A duty that has come up.
+/// A duty to do now.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     pub(super) id: u64,
-    /// An address in the library that it is a duty for.
+    /// An address in the library that the duty is for.
     pub(super) owner: usize,
     pub(super) call: Call,
 }
 
-/// Whose duties are to be done.
+/// The duties to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Those of libraries that are to go.
+    /// Those for condemned libraries.
     Condemned,
-    /// Those of the library at this address, which is to go.
+    /// Those for the condemned library at this address.
     Of(usize),
     /// All, since the thread ends.
     All,
 }
 
-/// All that libraries have left with threads.
+/// Everything that libraries have registered with threads.
 #[derive(Debug)]
 pub(super) struct Table {
     last: u64,
@@ -117,35 +119,35 @@ impl Table {
         self.last
     }
 
-    /// Notes a destructor of a thread-local value.
+    /// Records a destructor of a thread-local value.
     pub(super) fn destroy_later(&mut self, thread: ThreadId, owner: usize, run: Destructor, object: usize) {
         self.add(thread, owner, Duty::Destroy { run, object });
     }
 
-    /// Notes a thread that a library starts. Its number is not known yet.
+    /// Records a thread that a library starts. Its id is not known yet.
     pub(super) fn thread_starts(&mut self, owner: usize) -> u64 {
         self.add(0, owner, Duty::End)
     }
 
-    /// Notes the number of a thread that has started.
+    /// Records the id of a thread that has started.
     pub(super) fn thread_runs(&mut self, id: u64, thread: ThreadId) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
             entry.thread = thread;
         }
     }
 
-    /// Notes a key, with the destructor that its library gave it.
+    /// Records a key, with the destructor that its library has passed.
     pub(super) fn add_key(&mut self, key: Key, owner: usize, run: Option<Destructor>) {
         self.keys.push(LibraryKey { key, owner, run });
     }
 
-    /// Forgets a key and all values of it.
+    /// Removes a key and all its values.
     pub(super) fn remove_key(&mut self, key: Key) {
         self.keys.retain(|known| known.key != key);
         self.entries.retain(|entry| !entry.duty.is_release(key));
     }
 
-    /// Notes that a thread has a value of a key, if the key is a library's.
+    /// Records that a thread has a value of a key, if the key belongs to a library.
     pub(super) fn release_later(&mut self, thread: ThreadId, key: Key) {
         let Some(owner) = self.keys.iter().find(|known| known.key == key).map(|known| known.owner) else {
             return;
@@ -155,7 +157,7 @@ impl Table {
         }
     }
 
-    /// Returns the alternate stack that a thread had before those of libraries.
+    /// Returns the alternate stack that a thread had before libraries replaced it.
     pub(super) fn stack_before(&self, thread: ThreadId) -> Option<Stack> {
         self.entries.iter().filter(|entry| entry.thread == thread).find_map(|entry| match entry.duty {
             Duty::Restore { before } => Some(before),
@@ -163,18 +165,19 @@ impl Table {
         })
     }
 
-    /// Notes that a thread has another alternate stack, of a library or not, and which it had before.
+    /// Records that a thread has a new alternate stack, of a library or of the daemon, and the
+    /// stack before it.
     pub(super) fn stack_is(&mut self, thread: ThreadId, owner: Option<usize>, before: Stack) {
         let of_it = |entry: &Entry| entry.thread == thread && matches!(entry.duty, Duty::Restore { .. });
         let known = self.entries.iter().position(of_it).map(|at| self.entries.remove(at).duty);
         if let Some(owner) = owner {
-            // What it had between two of libraries is one of theirs.
+            // Between two stacks of libraries the stack to restore stays the first one.
             self.add(thread, owner, known.unwrap_or(Duty::Restore { before }));
         }
     }
 
-    /// Takes the thread's next call: destructors first, the latest first, then keys, as glibc does it. The entry stays
-    /// until [`Table::done`].
+    /// Returns the thread's next call: first destructors, from the latest to the first, then keys,
+    /// as in glibc. The entry stays until [`Table::done`].
     pub(super) fn next(&mut self, thread: ThreadId, whose: Whose) -> Option<Due> {
         let due = |entry: &&mut Entry| {
             let mut condemned = self.condemned.iter().filter(|span| span.contains(&entry.owner));
@@ -198,7 +201,7 @@ impl Table {
                 Call::Release(key, run)
             }
             Duty::Restore { before } => Call::Restore(before),
-            Duty::End | Duty::Running { .. } => unreachable!("only the others were looked for"),
+            Duty::End | Duty::Running { .. } => unreachable!("only the other duties were searched for"),
         };
         Some(Due { id: entry.id, owner: entry.owner, call })
     }
@@ -208,31 +211,32 @@ impl Table {
         self.entries.retain(|entry| entry.id != id);
     }
 
-    /// Removes all that is left of a thread, which ends.
+    /// Removes the entries of a thread, which ends.
     pub(super) fn thread_ended(&mut self, thread: ThreadId) {
         self.entries.retain(|entry| entry.thread != thread);
     }
 
-    /// Has every thread do its duties for the code in `span` when it next asks.
+    /// Condemns the library in `span`: every thread does its duties for it at its next flush.
     pub(super) fn condemn(&mut self, span: &Range<usize>) {
         if !self.condemned.contains(span) {
             self.condemned.push(span.clone());
         }
     }
 
-    /// Returns how many threads that the code in `span` started still run.
+    /// Returns the number of running threads that the library in `span` has started.
     pub(super) fn threads(&self, span: &Range<usize>) -> usize {
         let of_it = |entry: &&Entry| span.contains(&entry.owner) && entry.duty.is_end();
         self.entries.iter().filter(of_it).count()
     }
 
-    /// Returns the threads that have something to do for the code in `span`.
+    /// Returns the threads with duties for the library in `span`.
     pub(super) fn holders(&self, span: &Range<usize>) -> BTreeSet<ThreadId> {
         let of_it = |entry: &&Entry| span.contains(&entry.owner) && !entry.duty.is_end();
         self.entries.iter().filter(of_it).map(|entry| entry.thread).collect()
     }
 
-    /// Returns a thread that does a duty for the code in `span` and has not been done with it for so long.
+    /// Returns a thread that has been running a duty for the library in `span` for at least that
+    /// long.
     pub(super) fn late(&self, span: &Range<usize>, after: Duration) -> Option<ThreadId> {
         let is_late = |entry: &&Entry| match entry.duty {
             Duty::Running { since } => span.contains(&entry.owner) && since.elapsed() >= after,
@@ -241,12 +245,12 @@ impl Table {
         self.entries.iter().find(is_late).map(|entry| entry.thread)
     }
 
-    /// Returns the keys that the code in `span` made.
+    /// Returns the keys that the library in `span` has created.
     pub(super) fn keys(&self, span: &Range<usize>) -> Vec<Key> {
         self.keys.iter().filter(|known| span.contains(&known.owner)).map(|known| known.key).collect()
     }
 
-    /// Forgets all about the code in `span`, which is gone.
+    /// Removes all entries of the library in `span`, which is unmapped.
     pub(super) fn forget(&mut self, span: &Range<usize>) {
         self.entries.retain(|entry| !span.contains(&entry.owner));
         self.keys.retain(|known| !span.contains(&known.owner));
@@ -263,7 +267,7 @@ mod tests {
 
     unsafe extern "C" fn first(_: *mut c_void) {}
 
-    /// A thread that holds two values of A and one of B, and a key of A.
+    /// A thread with two values of A, one value of B, and a key of A.
     fn table() -> Table {
         let mut table = Table::new();
         table.add_key(7, 0x1010, Some(first));
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_condemned_is_flushed() {
+    fn only_duties_for_condemned_libraries_are_flushed() {
         let mut table = table();
         assert_eq!(drain(&mut table, 1, Whose::Condemned), [0; 0]);
         table.condemn(&A);
@@ -346,7 +350,7 @@ mod tests {
         assert_eq!(drain(&mut table, 1, Whose::Condemned), [7]);
         table.stack_is(1, Some(0x1000), stack(7));
         table.stack_is(1, None, stack(0x1000));
-        assert_eq!(table.holders(&A), BTreeSet::new(), "it has another one by now");
+        assert_eq!(table.holders(&A), BTreeSet::new(), "the thread has another stack now");
     }
 
     #[test]

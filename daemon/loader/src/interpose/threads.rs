@@ -1,4 +1,5 @@
-//! Threads, from before their start to their very end.
+//! Interposes `pthread_create`: counts threads of libraries from before their start to their very
+//! end.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -17,7 +18,7 @@ type AtExitFn = unsafe extern "C" fn(Option<Destructor>, *mut c_void, *mut c_voi
 static CREATE: Real = Real::new(c"pthread_create");
 
 thread_local! {
-    // Neither has a destructor: that would be registered here.
+    // Neither has a destructor, which would be registered by this module itself.
     static SELF: Cell<ThreadId> = const { Cell::new(0) };
     static HAS_HOOK: Cell<bool> = const { Cell::new(false) };
 }
@@ -28,22 +29,22 @@ pub(super) fn doors() -> [Door; 1] {
 
 pub(crate) fn this_thread() -> ThreadId {
     if SELF.get() == 0 {
-        // SAFETY: it only answers.
+        // SAFETY: the function has no preconditions.
         SELF.set(unsafe { libc::gettid() });
     }
     SELF.get()
 }
 
-/// Sees that [`thread_ends`] runs at the end of the calling thread. Every thread does that where it
-/// begins, since libc takes the lock of its loader for it.
+/// Makes [`thread_ends`] run at the end of the calling thread. Every thread calls this when it
+/// starts, since libc takes the lock of its loader here.
 pub(crate) fn hook_thread() {
     if !HAS_HOOK.replace(true) {
-        // Something of the program, which glibc then takes the function to be of. It has no answer
-        // for null.
+        // An address in the program, so that glibc assigns the function to the program. glibc does
+        // not accept null.
         let program = (&raw const TABLE).cast_mut().cast();
         // SAFETY: this is the type of the function with that name.
         let real: AtExitFn = unsafe { std::mem::transmute(AT_EXIT.address()) };
-        // SAFETY: the function and the program stay.
+        // SAFETY: the function and the program stay mapped.
         unsafe { real(Some(thread_ends), ptr::null_mut(), program) };
     }
 }
@@ -56,9 +57,9 @@ unsafe extern "C" fn thread_ends(_: *mut c_void) {
     HAS_HOOK.set(false);
 }
 
-/// What a thread begins with.
+/// The arguments of a new thread.
 struct Birth {
-    /// The entry of a thread that a library starts.
+    /// The entry in the table, if a library starts the thread.
     id: Option<u64>,
     start: Start,
     argument: *mut c_void,
@@ -79,15 +80,16 @@ unsafe extern "C" fn pthread_create(
     let status = unsafe { real(thread, attributes, begin, birth.cast()) };
     if status != 0 {
         id.into_iter().for_each(|id| table().done(id));
-        // SAFETY: no thread was started that would have taken it over.
+        // SAFETY: no thread was started, so the box is still owned here.
         drop(unsafe { Box::from_raw(birth) });
     }
     status
 }
 
-/// Runs a thread. Owns nothing while it does, since a thread may be unwound from its inside.
+/// Runs a thread. Owns nothing during the call of `start`, since the thread may be unwound from
+/// inside.
 extern "C-unwind" fn begin(birth: *mut c_void) -> *mut c_void {
-    // SAFETY: it was boxed for this thread.
+    // SAFETY: the box was made for this thread.
     let Birth { id, start, argument } = *unsafe { Box::from_raw(birth.cast::<Birth>()) };
     hook_thread();
     let Some(id) = id else { return start(argument) };

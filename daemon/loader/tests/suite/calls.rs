@@ -122,7 +122,7 @@ fn an_init_may_stop_or_ignore_but_not_go_on_without_a_state() {
     assert_eq!(stopped.next, Next::Stop(Exit::Error("not today".into())));
     assert!(stopped.instance.is_none());
     assert_eq!(ready(echo.server().init(b"ignore")).next, Next::Ignore);
-    check_broken(&ready(echo.server().init(b"no state")), "a null state for a process that goes on");
+    check_broken(&ready(echo.server().init(b"no state")), "a null state for a process that continues");
 }
 
 #[test]
@@ -227,12 +227,12 @@ fn dropping_an_instance_drops_the_state_once_and_a_used_up_state_never() {
 
 #[test]
 fn answers_that_the_boundary_does_not_know_end_the_process_and_say_whose_they_are() {
-    check_lie(b"unknown verdict", "answered the verdict 99, which ABI 1 does not know");
-    check_lie(b"unknown next", "answered the next step 99");
-    check_lie(b"unknown exit", "answered the exit kind 99");
-    check_lie(b"ignore", "answered the next step 2");
-    check_lie(b"no buffer", "answered a buffer of 3 bytes in 0 at 0x0");
-    check_lie(b"no state", "a null state for a process that goes on");
+    check_lie(b"unknown verdict", "returned the verdict 99, which ABI 1 does not define");
+    check_lie(b"unknown next", "returned the next step 99");
+    check_lie(b"unknown exit", "returned the exit kind 99");
+    check_lie(b"ignore", "returned the next step 2");
+    check_lie(b"no buffer", "returned a buffer of 3 bytes in 0 at 0x0");
+    check_lie(b"no state", "a null state for a process that continues");
     check_lie(b"no poll", "a future without poll or drop");
 }
 
@@ -263,9 +263,9 @@ fn a_state_that_does_not_decode_says_why() {
     };
     let broken = |problem: &str| Exit::Error(format!("app echo 0.1.0, module echo: the library {problem}"));
     check(b"x", Exit::Undecodable("field calls: no number".into()));
-    check(b"silent", broken("failed without saying why"));
-    check(b"null", broken("answered a null state"));
-    check(b"unknown", broken("answered the status 99, which ABI 1 does not know"));
+    check(b"silent", broken("failed without a reason"));
+    check(b"null", broken("returned a null state"));
+    check(b"unknown", broken("returned the status 99, which ABI 1 does not define"));
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn a_supervisor_answers_its_spec_and_has_no_state() {
     let echo = Echo::new();
     let spec = ready(echo.supervisor().init(b""));
     assert_eq!((reply(&spec), spec.instance.is_none()), ("spec", true));
-    check_broken(&ready(echo.supervisor().init(b"state")), "answered a state, but its behaviour keeps none");
+    check_broken(&ready(echo.supervisor().init(b"state")), "returned a state, but its behaviour keeps none");
     let Err(Exit::Error(text)) = echo.supervisor().import(b"1") else { panic!("a supervisor took a state") };
     assert!(text.contains("keeps no state"), "{text}");
 }
