@@ -1,4 +1,4 @@
-//! Libraries whose magic block or module table is not what the boundary says.
+//! Libraries with an invalid magic block or module table.
 
 use std::mem::offset_of;
 
@@ -7,7 +7,7 @@ use reld_loader::{Heap, Refusal};
 
 use crate::fixture::{Bench, run_with};
 
-/// By how much a module's table of ABI 1.0 is larger than one of today: it is smaller.
+/// The size of a module's table in ABI 1.0 minus its size today, which is negative.
 fn module_of_1_0() -> isize {
     offset_of!(Module, schema).cast_signed() - size_of::<Module>().cast_signed()
 }
@@ -16,8 +16,8 @@ fn module_of_1_0() -> isize {
 fn check(flags: &[&str], expected: &str) {
     let bench = Bench::new();
     let text = bench.refusal(flags).to_string();
-    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
-    // Its constructors ran, and it leaves again.
+    assert!(text.contains(expected), "{text:?} does not contain {expected:?}");
+    // Its constructors have run, so it must be unmapped again.
     bench.emptied();
 }
 
@@ -35,7 +35,7 @@ fn another_abi_is_refused_with_both_versions() {
 }
 
 #[test]
-fn of_another_abi_nothing_but_the_versions_is_looked_at() {
+fn with_another_abi_only_the_versions_are_checked() {
     check(&["-DMAJOR=2", "-DAPP_GROWTH=-100", "-DFLAGS=0", "-DLOAD=0"], "abi_major differs");
 }
 
@@ -53,7 +53,7 @@ fn a_block_smaller_than_the_first_version_is_refused() {
 }
 
 #[test]
-fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
+fn a_larger_block_is_read_up_to_the_size_of_this_daemons_version() {
     let bench = Bench::new();
     let library = bench.open(&bench.build(&["-DAPP_GROWTH=64", "-DMODULE_GROWTH=64"])).unwrap();
     let names: Vec<_> = library.modules().iter().map(|module| module.name()).collect();
@@ -61,12 +61,12 @@ fn a_larger_block_is_read_as_far_as_this_daemon_knows_it() {
 }
 
 #[test]
-fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
+fn the_counters_of_libraries_are_added_up_while_they_are_mapped_and_when_they_are_unmapped() {
     let bench = Bench::new();
     let silent = bench.open(&bench.build(&[])).unwrap();
     let counting = bench.open(&bench.build(&["-DUSAGE=parts"])).unwrap();
     let heaps: Vec<_> = bench.loader.residents().iter().map(|resident| resident.heap).collect();
-    // One of its threads has freed what another one had allocated.
+    // One of its threads has freed memory that another one had allocated.
     assert_eq!(heaps, [None, Some(Heap { blocks: 2, bytes: 200 })]);
     assert_eq!(bench.loader.left(), Heap::default());
     drop((counting, silent));
@@ -75,7 +75,7 @@ fn what_a_library_counts_is_added_up_while_it_is_mapped_and_when_it_leaves() {
 }
 
 #[test]
-fn a_count_outside_of_its_library_is_refused() {
+fn counters_outside_the_library_are_refused() {
     check(&["-DUSAGE=(const reld_usage*)64"], "usage lies outside the library");
     check(&["-DUSAGE=(const reld_usage*)1"], "usage is 2 parts at 0x1");
     check(&["-DUSAGE=parts", "-DUSAGE_COUNT=5000"], "usage is 5000 parts");
@@ -83,9 +83,9 @@ fn a_count_outside_of_its_library_is_refused() {
 }
 
 #[test]
-fn a_library_of_an_earlier_abi_is_opened_and_nothing_beyond_its_tables_is_read() {
+fn a_library_of_an_earlier_abi_is_opened_and_no_member_beyond_its_tables_is_read() {
     let bench = Bench::new();
-    // The members are there and would answer, but the tables' sizes say that they end before.
+    // The members exist and are set, but the sizes of the tables exclude them.
     let first = bench.build(&[
         "-DMINOR=0",
         "-DAPP_GROWTH=-16",
@@ -106,13 +106,13 @@ fn a_library_that_does_not_unwind_is_refused() {
 }
 
 #[test]
-fn another_app_or_version_than_asked_for_is_refused() {
+fn another_app_or_version_than_requested_is_refused() {
     check(&[r#"-DNAME="other""#], r#"its name is "other", but "echo" was expected"#);
     check(&[r#"-DVSN="9.0.0""#], r#"its vsn is "9.0.0", but "0.1.0" was expected"#);
 }
 
 #[test]
-fn a_module_without_what_its_behaviour_needs_is_refused_by_name() {
+fn a_module_that_lacks_a_function_of_its_behaviour_is_refused_with_its_name() {
     check(&["-DCALLBACK=0"], "its module echo is wrong: its callback is null");
     check(&["-DDROP_STATE=0"], "its module echo is wrong: its drop_state is null");
     check(&["-DBEHAVIOUR=9"], "its module echo is wrong: 9 is not a behaviour");
@@ -121,13 +121,13 @@ fn a_module_without_what_its_behaviour_needs_is_refused_by_name() {
 }
 
 #[test]
-fn a_load_function_that_is_missing_or_says_no_is_an_error() {
+fn a_load_function_that_is_missing_or_fails_is_an_error() {
     check(&["-DLOAD=0"], "load is null");
     check(&["-DLOAD_STATUS=RELD_FAILED"], "its load function returned status 1");
 }
 
 #[test]
-fn a_load_that_hangs_meets_its_deadline_and_the_next_one_is_served_when_it_is_over() {
+fn a_load_that_hangs_fails_at_its_deadline_and_the_next_load_succeeds() {
     let bench = Bench::new();
     let fifo = bench.folder.path().join("fifo");
     run_with("mkfifo", &fifo);
@@ -135,7 +135,7 @@ fn a_load_that_hangs_meets_its_deadline_and_the_next_one_is_served_when_it_is_ov
     let request = crate::fixture::request(&blocking);
     let error = bench.loader.open(request, std::time::Duration::from_millis(50)).unwrap_err();
     assert!(matches!(error.refusal, Refusal::Deadline(_)), "{error}");
-    // Opening for writing waits for the reader and lets it go.
+    // To open the pipe for writing waits for its reader and releases it.
     std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     bench.echo();
 }

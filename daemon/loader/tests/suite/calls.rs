@@ -1,4 +1,5 @@
-//! An echo server driven through the runtime's traits: every answer that a library may give, and those it may not.
+//! An echo server driven through the runtime's traits: every outcome that a library may return, and
+//! the illegal ones.
 
 use std::sync::Arc;
 
@@ -62,9 +63,9 @@ fn reply(outcome: &Outcome) -> &str {
     str::from_utf8(outcome.reply.as_deref().unwrap()).unwrap()
 }
 
-/// Casts to a fresh server what makes it break the contract.
+/// Sends a fresh server a cast that makes it violate the contract.
 #[track_caller]
-fn check_lie(body: &[u8], expected: &str) {
+fn check_violation(body: &[u8], expected: &str) {
     let echo = Echo::new();
     check_broken(&ready(echo.started().callback(&Event::Cast(body))), expected);
 }
@@ -73,12 +74,12 @@ fn check_lie(body: &[u8], expected: &str) {
 fn check_broken(outcome: &Outcome, expected: &str) {
     let Next::Crash(Exit::Error(text)) = &outcome.next else { panic!("no crash: {outcome:?}") };
     assert!(text.starts_with("app echo 0.1.0, module echo"), "{text}");
-    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+    assert!(text.contains(expected), "{text:?} does not contain {expected:?}");
     assert!(outcome.instance.is_none() && outcome.reply.is_none());
 }
 
 #[test]
-fn a_module_says_what_it_is() {
+fn a_module_has_its_app_version_and_name() {
     let echo = Echo::new();
     let server = echo.server();
     assert_eq!((server.app(), server.version(), server.name()), ("echo", "0.1.0", "echo"));
@@ -86,7 +87,7 @@ fn a_module_says_what_it_is() {
 }
 
 #[test]
-fn a_call_is_answered_and_the_state_goes_on() {
+fn a_call_is_answered_and_the_state_is_kept() {
     let echo = Echo::new();
     let first = echo.call(b"some bytes");
     assert_eq!((reply(&first), &first.next), ("some bytes", &Next::Continue));
@@ -96,7 +97,7 @@ fn a_call_is_answered_and_the_state_goes_on() {
 }
 
 #[test]
-fn a_module_shows_what_it_wants_of_states_and_messages_where_its_table_reaches_so_far() {
+fn a_module_with_format_status_in_its_table_decides_how_states_and_messages_are_displayed() {
     let bench = Bench::new();
     let module = |flags: &[&str]| Arc::clone(&bench.open(&bench.build(flags)).unwrap().modules()[0]);
     let hides = module(&["-DFORMAT_STATUS=shown"]);
@@ -107,7 +108,7 @@ fn a_module_shows_what_it_wants_of_states_and_messages_where_its_table_reaches_s
     assert_eq!(hides.format_status(BodyKind::Call, b"plain"), Ok(b"plain".to_vec()));
     let failed = hides.format_status(BodyKind::Call, b"strange");
     assert_eq!(failed, Err(Exit::Error("cannot be shown".into())));
-    // The table of ABI 1.4 ends before.
+    // The table of ABI 1.4 ends before that member.
     for flags in [&["-DFORMAT_STATUS=shown", "-DMINOR=4", "-DMODULE_GROWTH=-8"][..], &[]] {
         let open = module(flags);
         assert!(!open.hides());
@@ -116,7 +117,7 @@ fn a_module_shows_what_it_wants_of_states_and_messages_where_its_table_reaches_s
 }
 
 #[test]
-fn an_init_may_stop_or_ignore_but_not_go_on_without_a_state() {
+fn an_init_may_stop_or_ignore_but_not_continue_without_a_state() {
     let echo = Echo::new();
     let stopped = ready(echo.server().init(b"stop"));
     assert_eq!(stopped.next, Next::Stop(Exit::Error("not today".into())));
@@ -143,7 +144,7 @@ fn s85_a_crash_gives_the_exit_as_the_library_wrote_it() {
 }
 
 #[test]
-fn every_kind_of_event_arrives_as_the_boundary_says() {
+fn every_kind_of_event_arrives_in_the_form_of_the_boundary() {
     let echo = Echo::new();
     let check = |event: &Event<'_>, expected: &[u8]| {
         assert_eq!(ready(echo.started().callback(event)).reply.as_deref(), Some(expected));
@@ -158,7 +159,7 @@ fn every_kind_of_event_arrives_as_the_boundary_says() {
 }
 
 #[test]
-fn a_library_of_an_older_abi_receives_what_that_knew_and_never_more() {
+fn a_library_of_an_older_abi_receives_only_the_events_of_that_abi() {
     let started = |minor: &str| {
         let bench = Bench::new();
         let library = bench.open(&bench.build(&[&format!("-DMINOR={minor}")])).unwrap();
@@ -171,21 +172,21 @@ fn a_library_of_an_older_abi_receives_what_that_knew_and_never_more() {
         (outcome.reply.unwrap_or_default(), outcome.next)
     };
     let nothing = (Vec::new(), Next::Continue);
-    // 1.2 was told the root alone.
+    // ABI 1.2 had only the root as the body.
     let before = (b"7 0.0 0 0 \xc0".to_vec(), Next::Continue);
     assert_eq!(seen("2", &Event::PrepStop(None, StopCause::NodeStops)), before);
-    // It cannot go through phases, and a start without them would be another one than app.toml asks for.
+    // The library has no start phases, and a start without them would not be the one in app.toml.
     let (_, next) = seen("2", &Event::StartPhase(b"open"));
     assert!(matches!(&next, Next::Crash(Exit::Error(text)) if text.contains("start phases")), "{next:?}");
     assert_eq!(seen("2", &Event::ConfigChange(b"new")).0, b"8 0.0 0 0 new");
-    // 1.1 heard nothing of ports and tables, 1.0 nothing of its environment.
+    // ABI 1.1 had no events of ports and tables, ABI 1.0 no change of the environment.
     assert_eq!(seen("1", &Event::Told(b"port")), nothing);
     assert_eq!(seen("1", &Event::ConfigChange(b"new")).0, b"8 0.0 0 0 new");
     assert_eq!(seen("0", &Event::ConfigChange(b"new")), nothing);
 }
 
 #[test]
-fn a_callback_that_waits_goes_on_when_its_answer_is_there() {
+fn a_callback_that_waits_continues_when_its_answer_is_there() {
     let echo = Echo::new();
     let mut callback = echo.waiting();
     assert!(callback.poll(&[]).is_none());
@@ -226,14 +227,14 @@ fn dropping_an_instance_drops_the_state_once_and_a_used_up_state_never() {
 }
 
 #[test]
-fn answers_that_the_boundary_does_not_know_end_the_process_and_say_whose_they_are() {
-    check_lie(b"unknown verdict", "returned the verdict 99, which ABI 1 does not define");
-    check_lie(b"unknown next", "returned the next step 99");
-    check_lie(b"unknown exit", "returned the exit kind 99");
-    check_lie(b"ignore", "returned the next step 2");
-    check_lie(b"no buffer", "returned a buffer of 3 bytes in 0 at 0x0");
-    check_lie(b"no state", "a null state for a process that continues");
-    check_lie(b"no poll", "a future without poll or drop");
+fn outcomes_that_the_boundary_does_not_define_end_the_process_with_the_name_of_the_module() {
+    check_violation(b"unknown verdict", "returned the verdict 99, which ABI 1 does not define");
+    check_violation(b"unknown next", "returned the next step 99");
+    check_violation(b"unknown exit", "returned the exit kind 99");
+    check_violation(b"ignore", "returned the next step 2");
+    check_violation(b"no buffer", "returned a buffer of 3 bytes in 0 at 0x0");
+    check_violation(b"no state", "a null state for a process that continues");
+    check_violation(b"no poll", "a future without poll or drop");
 }
 
 #[test]
@@ -244,7 +245,7 @@ fn a_broken_answer_with_a_state_drops_that_state() {
 }
 
 #[test]
-fn a_state_goes_out_and_comes_back_as_bytes() {
+fn a_state_is_exported_to_bytes_and_imported_again() {
     let echo = Echo::new();
     let state = echo.server().import(b"41").unwrap();
     assert_eq!(state.export(), Ok(b"41".to_vec()));
@@ -255,7 +256,7 @@ fn a_state_goes_out_and_comes_back_as_bytes() {
 }
 
 #[test]
-fn a_state_that_does_not_decode_says_why() {
+fn a_state_that_does_not_decode_is_refused_with_the_reason() {
     let echo = Echo::new();
     let check = |state: &[u8], expected: Exit| {
         assert_eq!(echo.server().import(state).map(drop), Err(expected.clone()));
@@ -282,7 +283,7 @@ fn change_code_up_makes_a_state_and_down_makes_bytes() {
 }
 
 #[test]
-fn accepts_asks_by_the_kind_of_the_event() {
+fn accepts_passes_the_kind_of_the_event() {
     let echo = Echo::new();
     let check = |kind, number| {
         let expected = Exit::Undecodable(format!("kind {number}: strange"));
@@ -296,7 +297,7 @@ fn accepts_asks_by_the_kind_of_the_event() {
 }
 
 #[test]
-fn a_supervisor_answers_its_spec_and_has_no_state() {
+fn a_supervisor_returns_its_spec_and_has_no_state() {
     let echo = Echo::new();
     let spec = ready(echo.supervisor().init(b""));
     assert_eq!((reply(&spec), spec.instance.is_none()), ("spec", true));
@@ -306,7 +307,7 @@ fn a_supervisor_answers_its_spec_and_has_no_state() {
 }
 
 #[test]
-fn instances_and_callbacks_keep_their_image_when_all_else_is_gone() {
+fn instances_and_callbacks_keep_their_image_mapped() {
     let echo = Echo::new();
     let (state, callback) = (echo.started(), echo.waiting());
     drop(echo);

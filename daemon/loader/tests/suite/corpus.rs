@@ -1,4 +1,4 @@
-//! What the fuzzers start from, as an ordinary test; each file is named after what is wrong with it.
+//! Checks the fuzzers' corpus in an ordinary test. Each file is named after its defect.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use reld_loader::Refusal;
 #[path = "../../../../tests/fuzz/checks/elf.rs"]
 mod elf;
 
-/// Says whether that is what a file is refused for.
+/// Whether the refusal is the right one for a file.
 type IsRight = fn(Option<Refusal>) -> bool;
 
-/// Files that pass or are refused for one reason. All others, also those that a fuzzer has found, are
-/// cut off or point nowhere.
+/// The files that pass, or are refused for one reason. All other files, including those that a
+/// fuzzer has found, are truncated or contain invalid addresses.
 const NAMED: [(&str, IsRight); 12] = [
     ("sound", |refusal| refusal.is_none()),
     ("nodelete", |refusal| refusal.is_none()),
@@ -50,5 +50,5 @@ fn every_file_of_the_corpus_passes_or_is_refused_for_its_reason() {
             None => assert!(refusal.is_some(), "{shown}"),
         }
     }
-    assert_eq!(named, NAMED.len(), "files that are not there");
+    assert_eq!(named, NAMED.len(), "some named files are missing");
 }

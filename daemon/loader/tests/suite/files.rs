@@ -1,4 +1,4 @@
-//! Files that are refused before anything of them runs, and those that are not.
+//! Files that are refused before any of their code runs, and files that pass.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use reld_loader::{Refusal, probe, verify_exports};
 
 use crate::fixture::{self, Bench, DEADLINE};
 
-/// Changes a good library's bytes, and compares what the loader says of it.
+/// Changes the bytes of a valid library, and compares the text of the refusal.
 #[track_caller]
 fn check_bytes(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
     let bench = Bench::new();
@@ -22,11 +22,11 @@ fn check_bytes(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
 #[track_caller]
 fn check_text(refusal: &Refusal, expected: &str) {
     let text = refusal.to_string();
-    assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+    assert!(text.contains(expected), "{text:?} does not contain {expected:?}");
 }
 
 #[test]
-fn a_file_that_is_no_whole_elf_file_is_refused() {
+fn an_incomplete_elf_file_is_refused() {
     check_bytes(Vec::clear, "not a complete ELF file");
     check_bytes(|bytes| bytes.truncate(5), "too short");
     check_bytes(|bytes| bytes[0] = b'X', "does not begin with the ELF magic");
@@ -44,7 +44,7 @@ fn a_file_for_another_target_is_refused_by_the_field_that_differs() {
 }
 
 #[test]
-fn a_missing_file_is_refused_with_the_systems_words() {
+fn a_missing_file_is_refused_with_the_systems_error() {
     let bench = Bench::new();
     let error = bench.open(&bench.folder.path().join("nobody.so")).unwrap_err();
     assert!(matches!(error.refusal, Refusal::Read(_)), "{error}");
@@ -70,7 +70,7 @@ fn a_library_without_a_build_id_is_refused() {
 }
 
 #[test]
-fn a_library_that_needs_others_is_refused_by_their_name() {
+fn a_library_that_needs_another_one_is_refused_with_the_name_of_that_one() {
     let bench = Bench::new();
     let other = bench.folder.path().join("libother.so");
     let source = bench.folder.path().join("other.c");
@@ -87,7 +87,7 @@ fn a_library_that_needs_others_is_refused_by_their_name() {
 }
 
 #[test]
-fn another_content_than_the_recorded_one_is_refused_before_it_is_looked_at() {
+fn a_file_with_another_digest_than_recorded_is_refused_before_its_content_is_checked() {
     let bench = Bench::new();
     let mut request = fixture::request(&bench.build(&[]));
     request.sha256 = Some([7; 32]);
@@ -97,7 +97,7 @@ fn another_content_than_the_recorded_one_is_refused_before_it_is_looked_at() {
 }
 
 #[test]
-fn undefined_symbols_are_refused_by_their_names() {
+fn undefined_symbols_are_refused_with_their_names() {
     let refusal = Bench::new().refusal(&["-DCALLBACK=nobody_defines_this", "-DPOLL=nor_this"]);
     check_text(&refusal, "nobody_defines_this");
     check_text(&refusal, "nor_this");
@@ -117,7 +117,7 @@ fn relocations_in_code_are_refused() {
 }
 
 #[test]
-fn a_unique_symbol_is_refused_by_its_name() {
+fn a_unique_symbol_is_refused_with_its_name() {
     check_text(&Bench::new().refusal(&["-DUNIQUE"]), "it defines only_one as a unique symbol");
 }
 
@@ -128,7 +128,7 @@ fn a_block_that_claims_to_unwind_does_not_hide_rust_code_that_aborts() {
 }
 
 #[test]
-fn a_library_that_never_wants_to_leave_is_opened_from_a_copy_without_that_wish() {
+fn a_library_with_nodelete_is_opened_from_a_copy_without_that_flag() {
     let bench = Bench::new();
     let library = bench.open(&bench.build(&["-Wl,-z,nodelete"])).unwrap();
     let flags = Command::new("readelf").arg("-d").arg(library.path()).output().unwrap();
@@ -137,7 +137,7 @@ fn a_library_that_never_wants_to_leave_is_opened_from_a_copy_without_that_wish()
 }
 
 #[test]
-fn a_probe_reports_what_the_library_says_and_does_not_load_it() {
+fn a_probe_describes_the_library_without_calling_its_load_function() {
     let bench = Bench::new();
     let report = probe(&bench.build(&["-DLOAD_STATUS=RELD_FAILED"])).unwrap();
     let modules: Vec<_> = report.modules.iter().map(|m| (m.name.as_str(), m.behaviour.as_str())).collect();
@@ -151,7 +151,7 @@ fn a_probe_reports_what_the_library_says_and_does_not_load_it() {
 }
 
 #[test]
-fn a_probe_asks_each_module_what_it_reads_and_writes() {
+fn a_probe_reads_the_schema_of_each_module() {
     let schema =
         |flags: &[&str]| probe(&Bench::new().build(flags)).map(|report| report.modules[0].schema.clone());
     assert_eq!(schema(&["-DSCHEMA=described"]).unwrap(), Some(serde_json::json!({ "state": true })));

@@ -1,4 +1,4 @@
-//! Libraries made of `fixtures/echo.c`, and a loader to open them with.
+//! Libraries compiled from `fixtures/echo.c`, and a loader to open them with.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use tempfile::TempDir;
 /// Longer than any load takes, even under valgrind on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Built once: each test that opens it gets an image of its own anyway.
-static TRUTHFUL: LazyLock<PathBuf> = LazyLock::new(|| {
+/// Built once; each test that opens it gets an image of its own.
+static VALID: LazyLock<PathBuf> = LazyLock::new(|| {
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("echo.so");
     compile(&library, &["-Wl,--build-id"]);
     library
@@ -33,7 +33,7 @@ impl Bench {
         Self { folder, loader }
     }
 
-    /// Builds echo.c with these flags for the compiler.
+    /// Builds echo.c with these compiler flags.
     pub(crate) fn build(&self, flags: &[&str]) -> PathBuf {
         let library = self.folder.path().join("echo.so");
         compile(&library, &[&["-Wl,--build-id"], flags].concat());
@@ -44,7 +44,7 @@ impl Bench {
         self.loader.open(request(library), DEADLINE)
     }
 
-    /// Waits until nothing is mapped.
+    /// Waits until no library is mapped.
     #[track_caller]
     pub(crate) fn emptied(&self) {
         let began = Instant::now();
@@ -54,25 +54,26 @@ impl Bench {
         }
     }
 
-    /// Opens a truthful echo library.
+    /// Opens a valid echo library.
     pub(crate) fn echo(&self) -> Library {
-        self.open(&TRUTHFUL).unwrap()
+        self.open(&VALID).unwrap()
     }
 
-    /// Builds an echo library that is an app of that name, and opens it.
+    /// Builds an echo library of the app with that name, and opens it.
     pub(crate) fn named(&self, app: &str, flags: &[&str]) -> Library {
         let library = self.build(&[&[format!("-DNAME={app:?}").as_str()], flags].concat());
         let request = OpenRequest { app: app.to_owned(), ..request(&library) };
         self.loader.open(request, DEADLINE).unwrap()
     }
 
-    /// Builds an echo library that notes in the bench's `marks` what it cleans up, and opens it.
+    /// Builds an echo library that writes a letter into the bench's `marks` for each cleanup, and
+    /// opens it.
     pub(crate) fn marking(&self, flags: &[&str]) -> Library {
         let marks = format!("-DMARKS={:?}", self.folder.path().join("marks"));
         self.open(&self.build(&[&[marks.as_str()], flags].concat())).unwrap()
     }
 
-    /// Returns a letter for each thing that a library of [`Bench::marking`] has cleaned up.
+    /// Returns a letter for each cleanup by a library of [`Bench::marking`].
     pub(crate) fn marks(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("marks")).unwrap_or_default()
     }
@@ -80,21 +81,23 @@ impl Bench {
     /// Builds echo.c with these flags and returns why it was not loaded.
     pub(crate) fn refusal(&self, flags: &[&str]) -> Refusal {
         let library = self.build(flags);
-        let error = self.open(&library).expect_err("the library lies");
-        assert_eq!(error.path, library, "the error names the file that was asked for");
+        let error = self.open(&library).expect_err("the library is invalid");
+        assert_eq!(error.path, library, "the error names the requested file");
         error.refusal
     }
 }
 
-/// The request for a truthful echo library.
+/// The request for a valid echo library.
 pub(crate) fn request(source: &Path) -> OpenRequest {
     OpenRequest { source: source.to_owned(), sha256: None, app: "echo".into(), version: "0.1.0".into() }
 }
 
-/// Compiles echo.c into a new file and moves it to `library`, as an installer would: never writing in place.
+/// Compiles echo.c into a new file and renames it to `library`, like an installer, which never
+/// writes in place.
 ///
-/// With RELD_ASAN in the environment AddressSanitizer watches what it does. The runtime for that is preloaded into this
-/// program, see CONTRIBUTING.md: linked into the library it would be one more library that this needs.
+/// With RELD_ASAN in the environment the library is built with AddressSanitizer. Its runtime is
+/// preloaded into this program, see CONTRIBUTING.md; if it were linked into the library, the loader
+/// would refuse it as one more needed library.
 pub(crate) fn compile(library: &Path, flags: &[&str]) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fresh = library.with_extension("new");
@@ -112,7 +115,7 @@ pub(crate) fn compile(library: &Path, flags: &[&str]) {
     std::fs::rename(fresh, library).unwrap();
 }
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

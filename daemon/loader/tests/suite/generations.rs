@@ -1,4 +1,4 @@
-//! One library per generation.
+//! Every opened library is an image of its own.
 
 use reld_runtime::{Event, From, Module, Outcome, Step};
 use reld_wire::Pid;

@@ -1,4 +1,4 @@
-//! The fence against real libraries, built from C by the tests themselves.
+//! Tests of the loader with real libraries, which the tests build from C.
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers included")]
 
 mod block;

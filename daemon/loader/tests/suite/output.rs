@@ -1,4 +1,4 @@
-//! What libraries print is logged in their name, whichever way they print and wherever they are called.
+//! The output of libraries is logged with their names, for every way to print and for every call.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once};
@@ -10,7 +10,7 @@ use reld_wire::Pid;
 
 use crate::fixture::{Bench, DEADLINE};
 
-/// What was logged by all tests of this program so far. Those of this file know their own lines by the app.
+/// The log of all tests of this program so far. The tests of this file find their lines by the app.
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Log;
@@ -26,7 +26,7 @@ impl Write for Log {
     }
 }
 
-fn listen() {
+fn capture_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log_output();
@@ -34,7 +34,7 @@ fn listen() {
     });
 }
 
-/// Returns what was printed in the name of the app, with the stream.
+/// Returns the logged lines of an app, with the stream.
 fn printed(app: &str) -> Vec<String> {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     let app = format!(" app=\"{app}\"");
@@ -50,8 +50,8 @@ fn call(library: &Library, body: &[u8]) {
 }
 
 #[test]
-fn every_way_to_print_ends_in_lines_of_the_log_and_so_does_a_line_that_is_not_ended() {
-    listen();
+fn output_of_every_kind_is_logged_by_line_and_so_is_an_unfinished_line() {
+    capture_log();
     let bench = Bench::new();
     let library = bench.named("printer", &[]);
     call(&library, b"print");
@@ -68,8 +68,8 @@ fn every_way_to_print_ends_in_lines_of_the_log_and_so_does_a_line_that_is_not_en
 }
 
 #[test]
-fn what_is_printed_from_the_first_constructor_to_the_last_destructor_is_the_apps() {
-    listen();
+fn output_is_logged_for_the_app_from_the_first_constructor_to_the_last_destructor() {
+    capture_log();
     let bench = Bench::new();
     let gate = bench.folder.path().join("gate");
     let waits = format!("-DTHREAD_WAITS_FOR={gate:?}");
@@ -90,9 +90,9 @@ fn what_is_printed_from_the_first_constructor_to_the_last_destructor_is_the_apps
     printed.dedup();
     let expected =
         ["a constructor", "a destructor", "a drop", "a thread", "the load function", "the unload function"];
-    assert_eq!(printed, expected.map(|what| format!("{what} stream=\"stdout\"")));
+    assert_eq!(printed, expected.map(|line| format!("{line} stream=\"stdout\"")));
 
-    // Nothing of it is left in what others print through.
+    // The streams that other libraries print through are intact.
     call(&bench.named("successor", &[]), b"print");
     assert_eq!(self::printed("successor").len(), 7);
 }

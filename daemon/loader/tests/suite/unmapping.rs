@@ -1,6 +1,6 @@
-//! S86: a purged library leaves the address space, and what keeps it there is told.
+//! S86: a purged library is unmapped, or the reason why it stays mapped is reported.
 //!
-//! The thread of a test stands for one of the daemon's: it is inside the library, and flushes when it is asked to.
+//! The thread of a test plays a thread of the daemon: it runs code of the library, and flushes.
 
 use std::path::Path;
 use std::thread;
@@ -25,7 +25,7 @@ fn is_mapped(path: &Path) -> bool {
     std::fs::read_to_string("/proc/self/maps").unwrap().contains(path.to_str().unwrap())
 }
 
-/// Returns why the only library that is purged stays.
+/// Returns the reason why the only mapped library, which is condemned, stays.
 #[track_caller]
 fn reason(bench: &Bench) -> String {
     bench.loader.settle();
@@ -35,7 +35,7 @@ fn reason(bench: &Bench) -> String {
     resident.reason.clone()
 }
 
-/// Waits until nothing of the bench is mapped.
+/// Waits until no library of the bench is mapped.
 #[track_caller]
 fn gone(bench: &Bench, path: &Path) {
     bench.emptied();
@@ -43,7 +43,7 @@ fn gone(bench: &Bench, path: &Path) {
 }
 
 #[test]
-fn a_library_is_in_use_until_its_last_state_is_gone_and_leaves_then() {
+fn a_library_is_in_use_until_its_last_state_is_dropped_and_is_unmapped_then() {
     let bench = Bench::new();
     let library = bench.echo();
     let path = library.path();
@@ -55,18 +55,18 @@ fn a_library_is_in_use_until_its_last_state_is_gone_and_leaves_then() {
     assert!(path.exists() && is_mapped(&path), "a state still needs the library");
     drop(state);
     gone(&bench, &path);
-    assert!(!path.exists(), "nobody needs the file of a purged library");
+    assert!(!path.exists(), "the file of a purged library is removed");
 }
 
 #[test]
-fn a_refused_library_leaves_as_well() {
+fn a_refused_library_is_unmapped_as_well() {
     let bench = Bench::new();
     bench.refusal(&["-DMAJOR=7"]);
     bench.emptied();
 }
 
 #[test]
-fn the_unload_function_is_called_once_when_nothing_refers_to_the_library() {
+fn the_unload_function_is_called_once_when_the_library_is_purged() {
     let bench = Bench::new();
     let library = bench.marking(&[]);
     let path = library.path();
@@ -92,7 +92,7 @@ fn a_thread_local_value_keeps_the_library_until_its_thread_flushes() {
 }
 
 #[test]
-fn a_value_of_a_key_is_released_with_what_its_destructor_leaves() {
+fn a_value_of_a_key_is_released_with_the_values_that_its_destructor_registers() {
     let bench = Bench::new();
     let library = bench.marking(&[]);
     let path = library.path();
@@ -106,7 +106,7 @@ fn a_value_of_a_key_is_released_with_what_its_destructor_leaves() {
 }
 
 #[test]
-fn a_thread_that_ends_runs_what_it_holds_and_the_library_leaves() {
+fn a_thread_that_ends_runs_its_destructors_and_the_library_is_unmapped() {
     let bench = Bench::new();
     let library = bench.marking(&[]);
     let path = library.path();
@@ -127,7 +127,7 @@ fn a_thread_that_ends_runs_what_it_holds_and_the_library_leaves() {
 }
 
 #[test]
-fn a_thread_that_ends_after_the_purge_takes_the_library_with_it() {
+fn a_library_is_unmapped_when_a_thread_with_its_values_ends_after_the_purge() {
     let bench = Bench::new();
     let library = bench.marking(&[]);
     let path = library.path();
@@ -143,7 +143,7 @@ fn a_thread_that_ends_after_the_purge_takes_the_library_with_it() {
 }
 
 #[test]
-fn a_thread_of_the_library_keeps_it_until_the_very_end_of_the_thread() {
+fn a_thread_of_the_library_keeps_it_mapped_until_the_very_end_of_the_thread() {
     let bench = Bench::new();
     let gate = bench.folder.path().join("gate");
     let library = bench.marking(&[&format!("-DTHREAD_WAITS_FOR={gate:?}")]);
@@ -158,8 +158,7 @@ fn a_thread_of_the_library_keeps_it_until_the_very_end_of_the_thread() {
 }
 
 #[test]
-fn at_a_signal_the_handlers_of_all_libraries_are_called_and_each_goes_with_its_library_when_it_has_returned()
-{
+fn a_signal_calls_the_handlers_of_all_libraries_and_a_running_handler_keeps_its_library_mapped() {
     own_signals();
     let (bench, other_bench) = (Bench::new(), Bench::new());
     let gate = bench.folder.path().join("gate");
@@ -191,7 +190,7 @@ fn at_a_signal_the_handlers_of_all_libraries_are_called_and_each_goes_with_its_l
 }
 
 #[test]
-fn a_stack_for_signals_keeps_the_library_until_its_thread_has_the_one_back_that_it_had_before() {
+fn an_alternate_stack_keeps_the_library_mapped_until_its_thread_has_the_previous_stack_again() {
     let (other, bench) = (Bench::new(), Bench::new());
     let (witness, library) = (other.echo(), bench.echo());
     let (path, before) = (library.path(), call(&witness, b"stack"));
@@ -207,7 +206,7 @@ fn a_stack_for_signals_keeps_the_library_until_its_thread_has_the_one_back_that_
 }
 
 #[test]
-fn what_a_constructor_leaves_with_the_loader_thread_goes_as_well() {
+fn values_that_a_constructor_leaves_on_the_loader_thread_are_destroyed() {
     let bench = Bench::new();
     let library = bench.marking(&["-DCONSTRUCTOR_LEAVES"]);
     let path = library.path();
@@ -216,9 +215,10 @@ fn what_a_constructor_leaves_with_the_loader_thread_goes_as_well() {
     assert_eq!(bench.marks(), "udkd");
 }
 
-/// glibc has 1,024 keys for the whole process, and Rust's standard library ends it when there are none left.
+/// glibc has 1,024 keys for the whole process, and Rust's standard library aborts when there are
+/// none left.
 #[test]
-fn keys_are_given_back_however_many_libraries_come_and_go() {
+fn keys_are_deleted_with_their_library_however_many_libraries_come_and_go() {
     let bench = Bench::new();
     for _ in 0..1_100 {
         let library = bench.echo();
