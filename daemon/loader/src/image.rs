@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::output::{self, Visit};
 use crate::private_copy::PrivateCopy;
 use crate::residents::{Call, Residents};
-use crate::routines::{Finale, Lifetime};
+use crate::routines::{Destructors, Lifetime};
 
 /// [`abi::EntryFn`], declared so that an exception can be caught at the fence (`fence.rs`).
 type EntryFn = unsafe extern "C-unwind" fn() -> *const abi::App;
@@ -153,7 +153,7 @@ impl Image {
             // no constructors.
             unsafe { begin.begin(span.start) };
         }
-        self.residents.begun(self.copy.path(), Finale { span: span.clone(), routines: end.clone() });
+        self.residents.begun(self.copy.path(), Destructors { span: span.clone(), routines: end.clone() });
     }
 
     /// Calls the library's entry function and checks the block that it returns.

@@ -76,7 +76,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table::new());
 /// The address ranges of the libraries.
 static PLACES: RwLock<Vec<Place>> = RwLock::new(Vec::new());
 /// Serialises the opening and closing of libraries.
-static DOOR: Mutex<()> = Mutex::new(());
+static OPEN_OR_CLOSE: Mutex<()> = Mutex::new(());
 
 /// The address range of an app's library.
 struct Place {
@@ -91,7 +91,7 @@ struct Real {
 }
 
 /// A function of libc, and its replacement that libraries must find.
-type Door = (&'static Real, *const c_void);
+type Interposed = (&'static Real, *const c_void);
 
 impl Real {
     const fn new(name: &'static CStr) -> Self {
@@ -121,18 +121,18 @@ impl Real {
 /// [`Refusal::NotExported`]: the program was linked without its exports. Then the values that
 /// libraries leave with threads are not known, and no library may be unmapped.
 pub(crate) fn verify() -> Result<(), Refusal> {
-    let doors: [&[Door]; 7] = [
-        &locals::doors(),
-        &threads::doors(),
-        &stack::doors(),
-        &exit::doors(),
-        &stdio::doors(),
-        &signals::doors(),
-        &children::doors(),
+    let interposed: [&[Interposed]; 7] = [
+        &locals::interposed(),
+        &threads::interposed(),
+        &stack::interposed(),
+        &exit::interposed(),
+        &stdio::interposed(),
+        &signals::interposed(),
+        &children::interposed(),
     ];
     // SAFETY: a look-up by a name that is a C string, in the lookup order of libraries.
     let found = |real: &Real| unsafe { libc::dlsym(libc::RTLD_DEFAULT, real.name.as_ptr()) }.cast_const();
-    match doors.concat().into_iter().find(|(real, ours)| found(real) != *ours) {
+    match interposed.concat().into_iter().find(|(real, ours)| found(real) != *ours) {
         Some((real, _)) => Err(Refusal::NotExported { symbol: real.name.to_str().unwrap_or_default() }),
         None => Ok(()),
     }
@@ -155,7 +155,7 @@ pub(crate) fn opening<T>(
     app: &str,
     open: impl FnOnce() -> Result<(T, Range<usize>), Refusal>,
 ) -> Result<T, Refusal> {
-    let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = OPEN_OR_CLOSE.lock().unwrap_or_else(PoisonError::into_inner);
     let (opened, span) = open()?;
     PLACES.write().unwrap_or_else(PoisonError::into_inner).push(Place { app: app.into(), span });
     Ok(opened)
@@ -164,7 +164,7 @@ pub(crate) fn opening<T>(
 /// Closes the library in `span` with `close`, which returns whether the library is unmapped. The
 /// caller has checked [`threads`] and [`holders`]: no thread may hold the library.
 pub(crate) fn closing<T>(span: &Range<usize>, close: impl FnOnce() -> (T, bool)) -> T {
-    let _door = DOOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = OPEN_OR_CLOSE.lock().unwrap_or_else(PoisonError::into_inner);
     let keys = table().keys(span);
     keys.into_iter().for_each(locals::delete_key);
     let (answer, is_gone) = close();

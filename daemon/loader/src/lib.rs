@@ -16,7 +16,7 @@
 //!   thread-local destructors, and no system library keeps an address of it (`interpose.rs`,
 //!   `evidence.rs`, `unload.rs`). Until then [`Resident`] holds the reason why it is still mapped.
 //! * No thread of the daemon waits without a timeout for a library's constructors, destructors,
-//!   load or unload function (`hand.rs`, `routines.rs`).
+//!   load or unload function (`loader_thread.rs`, `routines.rs`).
 //! * Output that a library prints is logged with its app and process, apart from the daemon's own
 //!   (`output.rs`).
 //!
@@ -49,7 +49,6 @@ mod error;
 mod evidence;
 mod fence;
 mod frames;
-mod hand;
 mod image;
 mod inbound;
 mod interpose;
@@ -57,6 +56,7 @@ mod keepers;
 mod ledger;
 mod library;
 mod loader;
+mod loader_thread;
 mod outbound;
 mod output;
 mod private_copy;

@@ -3,7 +3,7 @@
 //! | thread | work |
 //! |---|---|
 //! | the caller | waits for the loader thread, up to its deadline |
-//! | the loader thread (`hand.rs`) | opens libraries; runs their constructors, load and unload functions, and destructors |
+//! | the loader thread (`loader_thread.rs`) | opens libraries; runs their constructors, load and unload functions, and destructors |
 //! | the sweeper | decides which purged libraries can be unmapped, and closes them; runs no code of a library |
 //!
 //! Only one thread at a time is in `dlopen` or `dlclose`. A constructor that hangs, or binds a
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use reld_runtime::contained;
 
 use crate::error::{LoadError, Refusal};
-use crate::hand::Hand;
 use crate::interpose;
 use crate::ledger::Heap;
 use crate::library::{self, Library, OpenRequest};
+use crate::loader_thread::LoaderThread;
 use crate::private_copy;
 use crate::residents::{Resident, Residents};
 
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Opens libraries, unmaps those that are purged, and lists those that are mapped.
 #[derive(Debug)]
 pub struct Loader {
-    hand: Arc<Hand>,
+    loader_thread: Arc<LoaderThread>,
     run_dir: PathBuf,
     residents: Residents,
     /// The sweeper ends when this is dropped.
@@ -66,14 +66,14 @@ impl Loader {
         interpose::hook_thread();
         // Room for one message: to wake the sweeper twice is to wake it once.
         let (wake, woken) = mpsc::sync_channel(1);
-        let (wake, hand) = (Arc::new(wake), Arc::new(Hand::default()));
+        let (wake, loader_thread) = (Arc::new(wake), Arc::new(LoaderThread::default()));
         let residents = Residents::new(Arc::downgrade(&wake), forbidden);
-        let (swept, its_hand) = (residents.clone(), Arc::clone(&hand));
+        let (swept, its_loader_thread) = (residents.clone(), Arc::clone(&loader_thread));
         thread::Builder::new()
             .name("reld-sweeper".into())
-            .spawn(move || sweep(&woken, || swept.sweep(&its_hand, &call)))
+            .spawn(move || sweep(&woken, || swept.sweep(&its_loader_thread, &call)))
             .map_err(|cause| error(Refusal::NoThread(cause)))?;
-        Ok(Self { hand, run_dir, residents, _wake: wake })
+        Ok(Self { loader_thread, run_dir, residents, _wake: wake })
     }
 
     /// Opens a library and passes the daemon's table to it. Blocks the caller for at most
@@ -119,7 +119,7 @@ impl Loader {
     /// Runs the destructors of the libraries that are still mapped. For the end of the process,
     /// when no other code of theirs runs. Waits a few seconds at most.
     pub fn finish(&self) {
-        self.residents.finish(&self.hand);
+        self.residents.finish(&self.loader_thread);
     }
 
     /// A library that is opened too late is dropped, which purges it.
@@ -130,7 +130,7 @@ impl Loader {
         given_up: impl Fn() -> Option<String>,
     ) -> Result<Library, Refusal> {
         let (begun, run_dir, residents) = (Instant::now(), self.run_dir.clone(), self.residents.clone());
-        let opened = self.hand.run(move || library::open(request, &run_dir, &residents));
+        let opened = self.loader_thread.run(move || library::open(request, &run_dir, &residents));
         let opened = opened.map_err(Refusal::NoThread)?;
         loop {
             let left = deadline.saturating_sub(begun.elapsed());

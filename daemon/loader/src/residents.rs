@@ -13,11 +13,11 @@ use parking_lot::{Condvar, MappedMutexGuard, Mutex, MutexGuard};
 use crate::address_space::Maps;
 use crate::block::UnloadFn;
 use crate::evidence::{Obstacle, Outside};
-use crate::hand::Hand;
 use crate::image::Mapping;
 use crate::interpose;
 use crate::ledger::{Heap, Ledger};
-use crate::routines::Finale;
+use crate::loader_thread::LoaderThread;
+use crate::routines::Destructors;
 use crate::unload::{self, Leaving};
 
 pub(crate) use self::record::Call;
@@ -51,12 +51,12 @@ struct Shared {
 
 /// Guard: the loader is calling a library until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Inward {
+pub(crate) struct LoaderCall {
     residents: Residents,
     path: PathBuf,
 }
 
-impl Drop for Inward {
+impl Drop for LoaderCall {
     fn drop(&mut self) {
         if let Some(mut record) = self.residents.record(&self.path) {
             record.inside = None;
@@ -82,7 +82,7 @@ impl Residents {
         let mut mapped = self.shared.mapped.lock();
         let Some(at) = mapped.iter().position(|record| record.path == path) else { return };
         let newcomer = format!("{} {}", mapped[at].app, mapped[at].version);
-        mapped.iter_mut().for_each(|record| record.is_seen_by(&newcomer));
+        mapped.iter_mut().for_each(|record| record.note_newcomer(&newcomer));
         mapped[at].span = mapping.span().clone();
         mapped[at].outside = Some(outside);
     }
@@ -98,27 +98,27 @@ impl Residents {
     }
 
     /// Records that the constructors of a library have run, and the destructors to run at its end.
-    pub(crate) fn begun(&self, path: &Path, finale: Finale) {
+    pub(crate) fn begun(&self, path: &Path, destructors: Destructors) {
         if let Some(mut record) = self.record(path) {
-            record.finale = Some(finale);
+            record.destructors = Some(destructors);
         }
     }
 
     /// Records that the calling thread calls a library.
-    pub(crate) fn call(&self, path: &Path, call: Call) -> Inward {
+    pub(crate) fn call(&self, path: &Path, call: Call) -> LoaderCall {
         if let Some(mut record) = self.record(path) {
             record.inside = Some(Inside::new(call));
         }
-        Inward { residents: self.clone(), path: path.to_owned() }
+        LoaderCall { residents: self.clone(), path: path.to_owned() }
     }
 
     /// Takes the destructors of a library, which the calling thread is about to run. Returns them
     /// only once.
-    pub(crate) fn finale(&self, path: &Path) -> Option<(Finale, Inward)> {
+    pub(crate) fn destructors(&self, path: &Path) -> Option<(Destructors, LoaderCall)> {
         let mut record = self.record(path)?;
-        let finale = record.finale.take()?;
+        let destructors = record.destructors.take()?;
         record.inside = Some(Inside::new(Call::Destructors));
-        Some((finale, Inward { residents: self.clone(), path: path.to_owned() }))
+        Some((destructors, LoaderCall { residents: self.clone(), path: path.to_owned() }))
     }
 
     /// Whether the loader is calling a library.
@@ -187,10 +187,10 @@ impl Residents {
     /// Unmaps the libraries that can be unmapped. Returns the pause until the next attempt; `None`
     /// if there is none to make. `call` makes all threads that run code of libraries call
     /// [`flush`](crate::flush) soon. `[sweeper]`
-    pub(crate) fn sweep(&self, hand: &Hand, call: &dyn Fn()) -> Option<Duration> {
+    pub(crate) fn sweep(&self, loader_thread: &LoaderThread, call: &dyn Fn()) -> Option<Duration> {
         let mut is_held = false;
         for (path, ledger, leaving) in self.leaving() {
-            let result = leaving.go_on(&path, ledger, hand, self);
+            let result = leaving.go_on(&path, ledger, loader_thread, self);
             is_held |= matches!(result, Err((_, Obstacle::Holders(_))));
             self.put_back(&path, result);
         }
@@ -198,7 +198,7 @@ impl Residents {
         if is_held {
             call();
             // If no thread can be started, the next sweep tries again.
-            let _ = hand.run(interpose::flush);
+            let _ = loader_thread.run(interpose::flush);
         }
         let mapped = self.shared.mapped.lock();
         let open =
@@ -208,7 +208,7 @@ impl Residents {
 
     /// Runs the destructors of all libraries that are still mapped, the newest first, at the end of
     /// the daemon. Skips libraries with running threads or with a call that has not returned.
-    pub(crate) fn finish(&self, hand: &Hand) {
+    pub(crate) fn finish(&self, loader_thread: &LoaderThread) {
         let deadline = Instant::now() + END;
         let paths: Vec<PathBuf> = {
             let mapped = self.shared.mapped.lock();
@@ -217,7 +217,7 @@ impl Residents {
         };
         for path in paths {
             let left = deadline.saturating_duration_since(Instant::now());
-            let done = unload::end(&path, hand, self).map(|errand| errand.wait(left));
+            let done = unload::end(&path, loader_thread, self).map(|job| job.wait(left));
             if !matches!(done, Ok(Ok(()))) {
                 tracing::warn!(name: "code.end", path = %path.display(), "the destructors of a library have not returned");
             }

@@ -3,7 +3,7 @@
 //! glibc would run them in `dlopen` and `dlclose` while it holds its own lock. A thread that needs
 //! that lock would wait until they return, and a constructor that does not return would block all
 //! opening and closing. So they are removed from the private copy, and run on a thread that can be
-//! replaced (`hand.rs`).
+//! replaced (`loader_thread.rs`).
 //!
 //! | entries | run when | order |
 //! |---|---|---|
@@ -162,12 +162,12 @@ impl Arguments {
 
 /// The destructors of a library that has run its constructors. They run once.
 #[derive(Debug)]
-pub(crate) struct Finale {
+pub(crate) struct Destructors {
     pub(crate) span: Range<usize>,
     pub(crate) routines: Routines,
 }
 
-impl Finale {
+impl Destructors {
     /// Runs the library's destructors and `atexit` functions.
     ///
     /// # Safety

@@ -18,8 +18,8 @@
 //!
 //! While a step waits, the library stays mapped, and its record holds the reason. The sweeper takes
 //! the steps; code of the library runs on the loader's thread, which is replaced if the code does
-//! not return (`hand.rs`). The other threads flush when the daemon wakes them; a thread in a long
-//! callback flushes at the end of the callback, or when it ends.
+//! not return (`loader_thread.rs`). The other threads flush when the daemon wakes them; a thread in
+//! a long callback flushes at the end of the callback, or when it ends.
 
 use std::io;
 use std::path::Path;
@@ -30,10 +30,10 @@ use crate::address_space::Maps;
 use crate::block::UnloadFn;
 use crate::evidence::{self, Obstacle};
 use crate::fence;
-use crate::hand::{Errand, Hand};
 use crate::image::Mapping;
 use crate::interpose;
 use crate::ledger::{Heap, Ledger};
+use crate::loader_thread::{Job, LoaderThread};
 use crate::residents::{Call, Residents};
 
 /// How long the sweeper waits for code of a library before it turns to the next library.
@@ -49,9 +49,9 @@ pub(crate) struct Leaving {
 #[derive(Debug)]
 enum Stage {
     Purged(Option<UnloadFn>),
-    Unloading(Errand<()>),
+    Unloading(Job<()>),
     Unloaded,
-    Ending(Errand<()>),
+    Ending(Job<()>),
     Ended,
 }
 
@@ -66,23 +66,25 @@ impl Leaving {
         mut self,
         path: &Path,
         ledger: Option<Ledger>,
-        hand: &Hand,
+        loader_thread: &LoaderThread,
         residents: &Residents,
     ) -> Result<Heap, (Option<Self>, Obstacle)> {
         loop {
             let next = match &self.stage {
                 Stage::Purged(unload) => {
                     interpose::condemn(self.mapping.span());
-                    self.unload(*unload, path, hand, residents)
+                    self.unload(*unload, path, loader_thread, residents)
                         .map(Stage::Unloading)
                         .map_err(Obstacle::no_thread)
                 }
-                Stage::Unloading(errand) => returned(errand, Stage::Unloaded),
-                Stage::Ending(errand) => returned(errand, Stage::Ended),
+                Stage::Unloading(job) => returned(job, Stage::Unloaded),
+                Stage::Ending(job) => returned(job, Stage::Ended),
                 Stage::Unloaded | Stage::Ended if residents.is_inside(path) => Err(Obstacle::Runs),
                 Stage::Unloaded => match self.against(path, residents) {
                     Some(obstacle) => Err(obstacle),
-                    None => end(path, hand, residents).map(Stage::Ending).map_err(Obstacle::no_thread),
+                    None => {
+                        end(path, loader_thread, residents).map(Stage::Ending).map_err(Obstacle::no_thread)
+                    }
                 },
                 Stage::Ended => match self.against(path, residents) {
                     Some(obstacle) => Err(obstacle),
@@ -105,11 +107,11 @@ impl Leaving {
         &self,
         unload: Option<UnloadFn>,
         path: &Path,
-        hand: &Hand,
+        loader_thread: &LoaderThread,
         residents: &Residents,
-    ) -> io::Result<Errand<()>> {
+    ) -> io::Result<Job<()>> {
         let (span, path, residents) = (self.mapping.span().clone(), path.to_owned(), residents.clone());
-        hand.run(move || {
+        loader_thread.run(move || {
             if let Some(unload) = unload {
                 let _call = residents.call(&path, Call::Unload);
                 // SAFETY: the library is mapped, its load function was called, and this is the only
@@ -136,22 +138,22 @@ impl Leaving {
 }
 
 /// Runs the destructors of a library, unless they have run.
-pub(crate) fn end(path: &Path, hand: &Hand, residents: &Residents) -> io::Result<Errand<()>> {
+pub(crate) fn end(path: &Path, loader_thread: &LoaderThread, residents: &Residents) -> io::Result<Job<()>> {
     let (path, residents) = (path.to_owned(), residents.clone());
-    hand.run(move || {
-        if let Some((finale, _call)) = residents.finale(&path) {
-            let span = finale.span.clone();
+    loader_thread.run(move || {
+        if let Some((destructors, _call)) = residents.destructors(&path) {
+            let span = destructors.span.clone();
             // SAFETY: the library is mapped, since it is not closed while a call is recorded.
             // Either no obstacle to its end was found, or the daemon ends.
-            unsafe { finale.run() }
+            unsafe { destructors.run() }
             interpose::flush_one(&span);
         }
     })
 }
 
 /// Returns the next stage once code of a library has returned.
-fn returned(errand: &Errand<()>, next: Stage) -> Result<Stage, Obstacle> {
-    match errand.wait(SOON) {
+fn returned(job: &Job<()>, next: Stage) -> Result<Stage, Obstacle> {
+    match job.wait(SOON) {
         Err(RecvTimeoutError::Timeout) => Err(Obstacle::Runs),
         // A thread that has panicked has left the library.
         Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(next),

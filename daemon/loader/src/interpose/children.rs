@@ -12,7 +12,7 @@ use std::ptr;
 use libc::{id_t, idtype_t, pid_t};
 
 use super::signals::is_daemon;
-use super::{Door, Real};
+use super::{Interposed, Real};
 
 type WaitFn = unsafe extern "C-unwind" fn(pid_t, *mut c_int, c_int, *mut libc::rusage) -> pid_t;
 type WaitIdFn = unsafe extern "C-unwind" fn(idtype_t, id_t, *mut libc::siginfo_t, c_int) -> c_int;
@@ -30,7 +30,7 @@ static WAIT_PID_TOO: Real = Real::new(c"__waitpid");
 const ANY: pid_t = -1;
 const ANY_OF_GROUP: pid_t = 0;
 
-pub(super) fn doors() -> [Door; 7] {
+pub(super) fn interposed() -> [Interposed; 7] {
     [
         (&WAIT_4, wait4 as *const _),
         (&WAIT_ID, waitid as *const _),

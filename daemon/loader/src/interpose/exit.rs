@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::ptr;
 
 use super::table::Destructor;
-use super::{Door, Real, at};
+use super::{Interposed, Real, at};
 
 type AtExitFn = unsafe extern "C" fn(Option<Destructor>, *mut c_void, *mut c_void) -> c_int;
 
@@ -20,7 +20,7 @@ unsafe extern "C-unwind" {
     fn __cxa_finalize(dso: *mut c_void);
 }
 
-pub(super) fn doors() -> [Door; 1] {
+pub(super) fn interposed() -> [Interposed; 1] {
     [(&AT_EXIT, __cxa_atexit as *const c_void)]
 }
 

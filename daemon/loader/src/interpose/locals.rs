@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::{Destructor, Key};
 use super::threads::{hook_thread, this_thread};
-use super::{Door, Real, is_in_library, table};
+use super::{Interposed, Real, is_in_library, table};
 
 type KeyCreateFn = unsafe extern "C" fn(*mut Key, Option<Destructor>) -> c_int;
 type KeyDeleteFn = unsafe extern "C" fn(Key) -> c_int;
@@ -29,7 +29,7 @@ static OTHER_KEY_CREATE: Real = Real::new(c"__pthread_key_create");
 static KEY_DELETE: Real = Real::new(c"pthread_key_delete");
 static SET: Real = Real::new(c"pthread_setspecific");
 
-pub(super) fn doors() -> [Door; 5] {
+pub(super) fn interposed() -> [Interposed; 5] {
     [
         (&AT_EXIT, __cxa_thread_atexit_impl as *const c_void),
         (&KEY_CREATE, pthread_key_create as *const c_void),

@@ -17,7 +17,7 @@ use libc::sighandler_t;
 
 use super::dispositions::{ACTION, Action, action, real, set};
 use super::handlers::SIGNALS;
-use super::{Door, Real};
+use super::{Interposed, Real};
 
 type SignalFn = unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t;
 type NumberFn = unsafe extern "C" fn(c_int) -> c_int;
@@ -39,7 +39,7 @@ const HOLD: sighandler_t = 2;
 /// The process id of the daemon; 0 before [`own_signals`].
 static DAEMON: AtomicU32 = AtomicU32::new(0);
 
-pub(super) fn doors() -> [Door; 10] {
+pub(super) fn interposed() -> [Interposed; 10] {
     [
         (&ACTION, sigaction as *const _),
         (&ACTION_TOO, __sigaction as *const _),

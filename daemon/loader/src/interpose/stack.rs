@@ -7,14 +7,14 @@ use std::ptr;
 
 use super::table::Stack;
 use super::threads::{hook_thread, this_thread};
-use super::{Door, Real, at, is_in_library, table};
+use super::{Interposed, Real, at, is_in_library, table};
 use crate::output;
 
 type StackFn = unsafe extern "C" fn(*const libc::stack_t, *mut libc::stack_t) -> c_int;
 
 static STACK: Real = Real::new(c"sigaltstack");
 
-pub(super) fn doors() -> [Door; 1] {
+pub(super) fn interposed() -> [Interposed; 1] {
     [(&STACK, sigaltstack as *const c_void)]
 }
 

@@ -14,7 +14,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-use super::{Door, Real};
+use super::{Interposed, Real};
 use crate::output::{self, Stream};
 
 type WriteFn = unsafe extern "C" fn(c_int, *const c_void, usize) -> isize;
@@ -39,7 +39,7 @@ unsafe extern "C" {
     fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: Functions) -> *mut libc::FILE;
 }
 
-pub(super) fn doors() -> [Door; 2] {
+pub(super) fn interposed() -> [Interposed; 2] {
     [(&WRITE, write as *const c_void), (&WRITE_VECTOR, writev as *const c_void)]
 }
 

@@ -7,7 +7,7 @@ use std::ptr;
 
 use super::locals::AT_EXIT;
 use super::table::{Destructor, ThreadId, Whose};
-use super::{Door, Real, TABLE, is_in_library, run, table};
+use super::{Interposed, Real, TABLE, is_in_library, run, table};
 use crate::output;
 
 type Start = extern "C-unwind" fn(*mut c_void) -> *mut c_void;
@@ -23,7 +23,7 @@ thread_local! {
     static HAS_HOOK: Cell<bool> = const { Cell::new(false) };
 }
 
-pub(super) fn doors() -> [Door; 1] {
+pub(super) fn interposed() -> [Interposed; 1] {
     [(&CREATE, pthread_create as *const c_void)]
 }
 

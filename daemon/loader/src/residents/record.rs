@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::evidence::{Obstacle, Outside};
 use crate::interpose::{self, ThreadId};
 use crate::ledger::{Heap, Ledger};
-use crate::routines::Finale;
+use crate::routines::Destructors;
 use crate::unload::Leaving;
 
 /// How long unmapping may take before the library counts as staying.
@@ -91,7 +91,7 @@ pub(super) struct Record {
     /// The call that the loader is making.
     pub(super) inside: Option<Inside>,
     /// Set from the end of its constructors to the start of its destructors.
-    pub(super) finale: Option<Finale>,
+    pub(super) destructors: Option<Destructors>,
     pub(super) condemned: Option<Instant>,
     pub(super) purged: Option<Purged>,
 }
@@ -138,14 +138,14 @@ impl Record {
             seen: None,
             ledger: None,
             inside: None,
-            finale: None,
+            destructors: None,
             condemned: None,
             purged: None,
         }
     }
 
     /// Records a pointer into this library, since `newcomer`, which is being loaded, may save it.
-    pub(super) fn is_seen_by(&mut self, newcomer: &str) {
+    pub(super) fn note_newcomer(&mut self, newcomer: &str) {
         let pointing = self.outside.as_ref().filter(|_| self.seen.is_none()).map(Outside::pointing);
         // A pointer that changes during the check was not lasting.
         if let Some(Ok(Some(obstacle))) = pointing {

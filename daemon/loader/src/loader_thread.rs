@@ -19,7 +19,7 @@ type Work = Box<dyn FnOnce(&AtomicBool) + Send>;
 
 /// Runs work on the loader thread.
 #[derive(Debug, Default)]
-pub(crate) struct Hand(Mutex<Option<Worker>>);
+pub(crate) struct LoaderThread(Mutex<Option<Worker>>);
 
 #[derive(Debug)]
 struct Worker {
@@ -29,9 +29,9 @@ struct Worker {
 
 /// Work that the loader thread does, and its result.
 #[derive(Debug)]
-pub(crate) struct Errand<T>(Receiver<T>);
+pub(crate) struct Job<T>(Receiver<T>);
 
-impl<T> Errand<T> {
+impl<T> Job<T> {
     /// Waits for the result of the work.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl<T> Errand<T> {
     }
 }
 
-impl Hand {
+impl LoaderThread {
     /// Starts work at once.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Hand {
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Errand<T>> {
+    ) -> io::Result<Job<T>> {
         // Room for the result, so that the thread never waits for a caller that has given up.
         let (answer, answered) = mpsc::sync_channel(1);
         let work = Box::new(move |is_busy: &AtomicBool| {
@@ -66,7 +66,7 @@ impl Hand {
         // Never fails while the thread serves; otherwise the caller sees a disconnected channel.
         let _ = idle.work.send(work);
         *worker = Some(idle);
-        Ok(Errand(answered))
+        Ok(Job(answered))
     }
 }
 
@@ -94,13 +94,13 @@ mod tests {
 
     #[test]
     fn work_runs_on_one_thread_and_on_a_new_one_while_that_is_busy() {
-        let hand = Hand::default();
+        let loader_thread = LoaderThread::default();
         let id = || thread::current().id();
-        let run = || hand.run(id).unwrap().wait(LONG).unwrap();
+        let run = || loader_thread.run(id).unwrap().wait(LONG).unwrap();
         let first = run();
         assert_eq!(run(), first);
         let (end, ends) = mpsc::channel::<()>();
-        let late = hand.run(move || (ends.recv().is_err(), id())).unwrap();
+        let late = loader_thread.run(move || (ends.recv().is_err(), id())).unwrap();
         let second = run();
         assert_ne!(second, first);
         assert!(late.wait(Duration::ZERO).is_err());
@@ -111,10 +111,10 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_work_that_it_happens_in_and_the_thread_goes_on() {
-        let hand = Hand::default();
-        let first = hand.run(|| thread::current().id()).unwrap().wait(LONG).unwrap();
-        let odd = hand.run(|| panic!("a bug in the loader")).unwrap().wait(LONG);
+        let loader_thread = LoaderThread::default();
+        let first = loader_thread.run(|| thread::current().id()).unwrap().wait(LONG).unwrap();
+        let odd = loader_thread.run(|| panic!("a bug in the loader")).unwrap().wait(LONG);
         assert_eq!(odd, Err::<(), _>(RecvTimeoutError::Disconnected));
-        assert_eq!(hand.run(|| thread::current().id()).unwrap().wait(LONG), Ok(first));
+        assert_eq!(loader_thread.run(|| thread::current().id()).unwrap().wait(LONG), Ok(first));
     }
 }
