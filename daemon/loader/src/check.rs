@@ -239,7 +239,7 @@ fn shared(library: &[u8]) -> Result<String, Refusal> {
     if SHARED.contains(&library.as_str()) { Ok(library) } else { Err(Refusal::Needs { library }) }
 }
 
-/// Returns the GNU build id and its place in memory. Only notes that are mapped count.
+/// Returns the GNU build id and its address. Only notes in mapped segments count.
 fn build_id(file: &File<'_>) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
     for segment in file.elf_program_headers() {
         let Some(mut notes) = segment.notes(LittleEndian, file.data()).map_err(damaged)? else { continue };

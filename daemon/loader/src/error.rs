@@ -208,7 +208,7 @@ pub enum Refusal {
     #[error("cannot start a thread to load it: {0}; raise the limit on threads")]
     NoThread(io::Error),
 
-    /// The daemon's own symbols cannot be found by libraries.
+    /// Libraries cannot find the daemon's own symbols.
     #[error("this program does not export {symbol}; link it with -Wl,--export-dynamic-symbol={symbol}")]
     NotExported {
         /// The symbol.

@@ -41,7 +41,7 @@ pub(crate) enum Obstacle {
     Imports(Arc<str>),
     /// It was closed and is still mapped.
     Pinned(Option<String>),
-    /// This daemon unmaps nothing.
+    /// This daemon unmaps no libraries.
     Forbidden(Arc<str>),
 }
 

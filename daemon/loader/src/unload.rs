@@ -124,7 +124,7 @@ impl Leaving {
     }
 
     fn close(self, path: &Path, ledger: Option<Ledger>) -> Result<Heap, Obstacle> {
-        // SAFETY: the mapping is still here.
+        // SAFETY: the library is still mapped.
         let left = ledger.map(|ledger| unsafe { ledger.read() }).unwrap_or_default();
         let span = self.mapping.span().clone();
         interpose::closing(&span, || {

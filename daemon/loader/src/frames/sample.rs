@@ -45,7 +45,7 @@ struct Stack(UnsafeCell<[u8; STACK_MAX]>);
 // SAFETY: it has one user at a time: the handler from ASKED to TAKEN, then the caller.
 unsafe impl Sync for Stack {}
 
-/// A thread at one moment.
+/// A snapshot of a thread.
 pub(super) struct Sample {
     pub(super) instruction: u64,
     pub(super) stack_pointer: u64,
