@@ -1,4 +1,4 @@
-//! The command line as clap reads it.
+//! The clap definition of the command line.
 
 mod build;
 mod look;
@@ -20,7 +20,7 @@ pub(crate) use self::release::{
 pub(crate) use self::touch::{App, Call, ChangeCode, Child, ChildId, Load, Process, Spawn, Sys};
 use crate::json_arg;
 
-/// Live upgrades of native code: pack, upgrade, look, touch.
+/// Pack releases of native code, upgrade a running node live, and inspect or control its processes.
 #[derive(Debug, Parser)]
 #[command(name = "relctl", version, max_term_width = 110)]
 #[command(
@@ -35,13 +35,13 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// Where the daemon listens if nobody says otherwise.
+/// The socket when neither `--socket` nor `RELD_SOCKET` is set.
 const SOCKET: &str = "/run/reld/reld.sock";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Global {
     /// The daemon's socket [env: RELD_SOCKET] [default: /run/reld/reld.sock]
-    // Not clap's own `env`: a usage line would demand the option wherever the variable is set.
+    // Not clap's `env`: with the variable set, usage lines would show the option as required.
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Print data as JSON
@@ -50,7 +50,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Returns where the daemon listens.
+    /// Returns the path of the daemon's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         let named = || env::var_os("RELD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         self.socket.clone().or_else(named).unwrap_or_else(|| SOCKET.into())
@@ -61,46 +61,46 @@ impl Global {
 pub(crate) enum Command {
     /// Build the apps of a release and pack them into a tarball
     Pack(Pack),
-    /// Print the script from one release to another; needs no daemon
+    /// Print the upgrade script between two releases; needs no daemon
     Plan(Plan),
-    /// Compare two releases, and draft the appups that lead from one to the other and back; needs no daemon
+    /// Compare two releases and draft the appups for both directions; needs no daemon
     Diff(Diff),
-    /// Hand a tarball to the node
+    /// Unpack a tarball on the node
     Unpack {
-        /// The tarball
+        /// Tarball of a release
         file: PathBuf,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Say what an install would do, and everything that stands against it
+    /// Show the steps of an install, and every obstacle to it, without executing anything
     Check(Check),
-    /// Make a release current; a restart of the node still goes back
+    /// Make a release current but not permanent: a restart of the node still goes back
     Install(Install),
     /// Make a release permanent
     Commit {
-        /// The release; by default the one that runs
+        /// Version of the release [default: the running one]
         version: Option<String>,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Forget a release
+    /// Remove a release from the node
     Remove {
         #[command(flatten)]
         release: Version,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Remove old releases, but for the newest of them and the way back
+    /// Remove old releases, except the newest ones and those needed to go back
     #[command(
-        after_help = "What runs, what the node boots and what ran before these stays in any case, and so does what never ran."
+        after_help = "The running and the permanent release, the releases that ran before these two, and releases that never ran are always kept."
     )]
     Prune(Prune),
-    /// Compare every file of the releases with what was unpacked
+    /// Check every file of the releases against their manifests
     #[command(
-        after_help = "Exit codes: 0 all files are sound; 1 some are damaged. `relctl unpack` of a release's tarball repairs them."
+        after_help = "Exit codes: 0 all files are sound; 1 some are damaged. Unpacking the tarball of a damaged release again repairs it: `relctl unpack FILE`."
     )]
     Verify {
-        /// Only this release
+        /// Verify only this release
         version: Option<String>,
     },
     /// Restart the node into an old release
@@ -110,40 +110,41 @@ pub(crate) enum Command {
         #[command(flatten)]
         wait: Wait,
     },
-    /// List the releases the node knows
+    /// List the releases on the node
     Releases,
     /// Unpack, check, install and commit a release
     Upgrade(Upgrade),
     /// Go back to a release that ran before
     Downgrade(Downgrade),
-    /// Follow the upgrade under way to its end
+    /// Follow the upgrade under way until it ends
     Attach,
-    /// Have the upgrade under way taken back
+    /// Abort the upgrade under way and undo it
     Abort,
-    /// Tell what happened to the releases
+    /// Show the history of upgrades, downgrades and restarts
     History {
-        /// Only this entry, in full
+        /// Show only this entry, in full
         number: Option<u64>,
     },
-    /// Say how the node is
+    /// Show the status of the node
     Status,
     /// Draw the supervision trees
     Tree(Tree),
     /// List the processes
     Ps,
-    /// Show who keeps the node busy, again and again; once if stdout is no terminal
+    /// Show the busiest processes, refreshed until interrupted; a single table if stdout is not a
+    /// terminal
     Top(Top),
     /// Show one process in full: mailbox, timers, links, monitors
     Proc(Process),
     /// List the apps
     Apps,
-    /// List the sockets of apps
+    /// List the sockets that apps hold
     Ports,
     /// List the shared tables
     Tables,
-    /// List current and old code of modules, and who runs old code
+    /// List the current and old code of modules, and the processes in old code
     Code {
-        /// Only this module
+        /// Show only this module
         module: Option<String>,
     },
     /// Print the state of a process
@@ -154,76 +155,78 @@ pub(crate) enum Command {
     Cast {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// The message: JSON, or a bare word for a string
+        /// Message: JSON, or a bare word for a string
         #[arg(value_parser = json_arg::parse)]
         message: Value,
     },
-    /// Start a process outside every tree
+    /// Start a process outside every supervision tree
     Spawn(Spawn),
-    /// Build one app and load it by hand
+    /// Build one app and load it into the running node, outside any release
     Load(Load),
-    /// Let a process take no further message
+    /// Suspend a process: it handles no messages until it is resumed
     Suspend(Process),
-    /// Let a suspended process go on
+    /// Resume a suspended process
     Resume(Process),
-    /// Ask a process for what only it can do: status, statistics, log, another state, an end in order
+    /// Inspect or control one process with system messages: status, statistics, message log, state,
+    /// termination
     #[command(subcommand)]
     Sys(Sys),
-    /// Print what happens in the node until interrupted: upgrades, starts, ends, crashes, restarts, code, alarms
+    /// Print the events of the node until interrupted: upgrades, starts, exits, crashes, restarts,
+    /// code changes, alarms
     Events {
-        /// Begin with what followed the event with this id, as far as the daemon keeps it; 0: with all that it keeps.
-        /// `--json` prints ids
+        /// Start after the event with this id, as far back as the daemon keeps events; 0 prints
+        /// every kept event. `--json` prints the ids
         #[arg(long, value_name = "ID")]
         since: Option<u64>,
     },
-    /// Print the last lines of the log, as far as the daemon keeps them
+    /// Print the log, as far back as the daemon keeps it
     Logs(Logs),
-    /// Draw what processes tell each other, while a command runs or until interrupted
+    /// Draw the messages between processes while a command runs, or until interrupted
     Trace(Trace),
-    /// Have current code take over the state of a suspended process
+    /// Convert the state of a suspended process with the `change_code` of the module's current code
     ChangeCode(ChangeCode),
-    /// Free the old slot of a module, and kill who still runs old code
+    /// Purge the old code of a module, and kill the processes that still run it
     Purge {
-        /// The module
+        /// Name of the module
         module: String,
     },
-    /// Free the old slot of a module unless somebody still runs old code
+    /// Purge the old code of a module unless a process still runs it
     SoftPurge {
-        /// The module
+        /// Name of the module
         module: String,
     },
     /// Send an exit signal to a process
     Kill {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// kill, shutdown, normal, or any other text
+        /// Exit reason: kill, shutdown, normal, or any other text
         #[arg(default_value = "kill")]
         reason: String,
     },
-    /// Start, stop, show and forget children of a supervisor
+    /// Start, stop, show and delete the children of a supervisor
     #[command(subcommand)]
     Child(Child),
     /// Start and stop apps
     #[command(subcommand)]
     App(App),
-    /// Show a live upgrade and downgrade of the example on a node of its own
+    /// Run a live upgrade and downgrade of the example on a temporary node
     Demo {
-        /// Let bots play Process Quest, and check that they miss no line
+        /// Use Process Quest as the example: bots play it and check that they miss no line
         #[arg(long)]
         quest: bool,
     },
-    /// Print what a shell needs to complete relctl's command lines
+    /// Print the completion script for a shell
     Completions {
-        /// The shell
+        /// Name of the shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages, one for each command, into a folder
+    /// Write one manual page per command into a folder
     #[command(hide = true)]
     Man {
-        /// The folder; made when it is missing
+        /// Folder for the pages, created if missing
         folder: PathBuf,
     },
-    /// Run a program with the limits of a probe
+    /// Run a program with the resource limits of a library probe
     #[command(hide = true)]
     Limited {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]

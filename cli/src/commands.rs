@@ -1,4 +1,4 @@
-//! One function per command: from parsed arguments to what is shown.
+//! One function per command: from parsed arguments to output.
 
 mod app;
 mod child;
@@ -29,19 +29,19 @@ use serde_json::Value;
 use crate::args::{Args, Command};
 use crate::error::Failure;
 
-/// What a command has to show, in both forms.
+/// The output of a command, as text and as JSON.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// For people; ends with a line break unless empty.
+    /// Text; ends with a line break unless empty.
     pub(crate) text: String,
-    /// For `--json`: the answer as it came over the wire.
+    /// For `--json`: the daemon's answer, unchanged.
     pub(crate) json: Value,
-    /// How relctl ends.
+    /// The exit code of relctl.
     pub(crate) exit_code: ExitCode,
 }
 
 impl Shown {
-    /// Shows an answer as `text` to people.
+    /// Shows an answer, as `text` unless `--json` is given.
     pub(crate) fn new(answer: &impl Serialize, text: impl Into<String>) -> Self {
         let json = serde_json::to_value(answer).expect("answers came from JSON");
         Self { text: text.into(), json, exit_code: ExitCode::Done }
@@ -52,13 +52,13 @@ impl Shown {
         Self::new(answer, format!("{line}\n"))
     }
 
-    /// Shows nothing: the command has printed what there was while it ran.
+    /// Shows nothing: the command has printed its output while it ran.
     pub(crate) fn nothing() -> Self {
         Self { text: String::new(), json: Value::Null, exit_code: ExitCode::Done }
     }
 }
 
-/// Carries out a command.
+/// Runs a command.
 pub(crate) async fn run(args: Args) -> Result<Shown, Failure> {
     let json = args.global.json;
     let client = &Client::new(args.global.socket());

@@ -1,4 +1,5 @@
-//! What relctl says when it fails: always an [`ErrorReport`], whether the daemon, the planner or the disk said no.
+//! The errors of relctl. Each is an [`ErrorReport`], whether it comes from the daemon, the planner
+//! or the disk.
 
 use std::error::Error;
 use std::io;
@@ -11,22 +12,22 @@ use reld_plan::{DocError, PlanError};
 pub(crate) struct Failure(Box<ErrorReport>);
 
 impl Failure {
-    /// Returns what to print.
+    /// Returns the report to print.
     pub(crate) fn report(&self) -> &ErrorReport {
         &self.0
     }
 
-    /// The command makes no sense.
+    /// A wrong command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         ErrorReport::new("usage", message, ExitCode::Usage).into()
     }
 
-    /// The operating system refused something; nothing of the node was changed.
+    /// An error of the operating system; the node was not changed.
     pub(crate) fn io(verb: &str, object: impl std::fmt::Display, fault: &io::Error) -> Self {
         ErrorReport::refused("io", format!("cannot {verb} {object}")).caused_by(fault.to_string()).into()
     }
 
-    /// Adds what to do about it, unless the daemon knew better.
+    /// Adds a hint, unless the daemon gave one.
     pub(crate) fn or_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
@@ -68,7 +69,7 @@ impl From<PlanError> for Failure {
         let failure = Self::from(with_causes(ErrorReport::refused(error.class(), error.to_string()), &error));
         match error {
             PlanError::NoValidVersion { .. } => failure.or_hint(
-                "a tarball may leave out an app that a node has: `relctl upgrade FILE --dry-run` plans there",
+                "the tarball may leave out an app that the node has: `relctl upgrade FILE --dry-run` plans on the node",
             ),
             _ => failure,
         }
@@ -81,14 +82,14 @@ impl From<DocError> for Failure {
     }
 }
 
-/// Returns what to do about a socket that cannot be connected to.
+/// Returns a hint for a socket that does not accept a connection.
 fn no_daemon(fault: &io::Error) -> &'static str {
     match fault.kind() {
         io::ErrorKind::PermissionDenied => {
-            "the socket is for the daemon's user, its group and root: use `sudo`, or join the group"
+            "only the daemon's user, its group and root may use the socket: run with `sudo`, or join the group"
         }
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            "the daemon accepts no connection: its log says why, and `kill -TERM` stops it"
+            "the daemon does not accept connections: its log may show why; `kill -TERM` stops it"
         }
         _ => "start one with `reld --root DIR`, or name its socket with --socket",
     }

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-/// Reads a value as it is written on a command line: JSON, or else a bare word, which is a string.
+/// Parses a value of a command line: JSON, or else a bare word, which becomes a string.
 ///
 /// # Errors
-/// Text that begins like a JSON list, object or string and is none: a forgotten quote must not become a message.
+/// Text that begins like a JSON list, object or string but is not valid JSON: a forgotten quote
+/// must not become a message.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(value),
@@ -26,7 +27,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_json_or_a_bare_word_and_broken_json_is_neither() {
+    fn a_value_is_json_or_a_bare_word_and_broken_json_is_an_error() {
         check("30000", Some(json!(30000)));
         check("\"30000\"", Some(json!("30000")));
         check("get", Some(json!("get")));

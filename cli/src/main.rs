@@ -1,7 +1,7 @@
-//! The command line of reld: packs, plans and upgrades releases, looks into a node and touches it.
+//! The command line of reld: packs, plans and upgrades releases, and inspects and controls a node.
 //!
-//! About a node it asks the daemon, the only truth; offline it packs and plans with the same crates as the daemon.
-//! Data goes to stdout, everything else to stderr.
+//! All knowledge about a node comes from its daemon. Packing and planning work offline, with the
+//! same crates as the daemon. Data goes to stdout, everything else to stderr.
 
 mod args;
 mod commands;
@@ -43,14 +43,14 @@ fn run(args: Args) -> Result<Shown, Failure> {
 fn print(shown: &Shown, json: bool) -> Result<reld_api::ExitCode, Failure> {
     let text = if json { pretty(&shown.json) } else { shown.text.clone() };
     match terminal::out(&text) {
-        // Whoever reads has seen enough, as in `relctl ps | head`.
+        // The reader has closed the pipe, as in `relctl ps | head`.
         Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(shown.exit_code),
         Err(fault) => Err(Failure::io("write", "stdout", &fault)),
         Ok(()) => Ok(shown.exit_code),
     }
 }
 
-/// Prints JSON; a command that printed while it ran has none left.
+/// Formats JSON. A command that printed its output while it ran has `null` here.
 fn pretty(json: &Value) -> String {
     if json.is_null() { String::new() } else { format!("{json:#}\n") }
 }

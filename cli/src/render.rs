@@ -1,4 +1,5 @@
-//! What people read: pure functions from the API's types to text. Colour carries no meaning here, so there is none.
+//! The text output: pure functions from the API's types to text. There are no colours, because none
+//! would carry a meaning.
 
 pub(crate) mod duration;
 mod files;
@@ -25,7 +26,8 @@ pub(crate) use files::{pruned, repaired, verified};
 pub(crate) use report::{checked, ended, lingering, replaced, report, warnings};
 use table::table;
 
-/// Draws an error: what did not happen and how the node is, where it failed, why, and what to do about it.
+/// Formats an error: the message with the state of the node, the failed step, the causes and the
+/// hint.
 pub(crate) fn failure(report: &ErrorReport) -> String {
     let mut text = format!("error: {report}\n");
     if let Some(step) = &report.step {
@@ -93,7 +95,7 @@ pub(crate) fn children(list: &ChildList) -> String {
     table(&["id", "pid", "status", "type", "module"], rows) + &counts
 }
 
-/// Lists who keeps the node busy.
+/// Lists the busiest processes.
 pub(crate) fn top(list: &TopList) -> String {
     let rows = list.processes.iter().map(|TopProcess { process, run_percent }| {
         vec![
@@ -113,7 +115,7 @@ pub(crate) fn top(list: &TopList) -> String {
     format!("{of}seen for {}\n{}", duration::us(list.for_ms.saturating_mul(1000)), table(&headers, rows))
 }
 
-/// Shows all that system messages tell about a process.
+/// Shows the answers of a process to system messages.
 pub(crate) fn sys_status(status: &SysStatus) -> String {
     let SysStatus { process, suspended, statistics, log_max, state } = status;
     let mut text = String::new();
@@ -136,7 +138,7 @@ pub(crate) fn sys_status(status: &SysStatus) -> String {
     text
 }
 
-/// Says how many messages wait, and how many may.
+/// Formats the length of a mailbox, with its limit if there is one.
 fn queue(process: &Process) -> String {
     match process.queue_max {
         Some(max) => format!("{} of {max}", process.queue),
@@ -144,7 +146,7 @@ fn queue(process: &Process) -> String {
     }
 }
 
-/// Says what a callback is about, for how long, and what it waits for.
+/// Formats a callback: its message, its duration so far, and the things it waits for.
 fn doing(callback: &Callback) -> String {
     let about = callback.about.as_ref().map(|about| format!("{about}, ")).unwrap_or_default();
     let time = duration::us(callback.for_ms.saturating_mul(1000));
@@ -154,7 +156,7 @@ fn doing(callback: &Callback) -> String {
     }
 }
 
-/// Shows one process in full; what it has none of is left out.
+/// Shows one process in full, without empty lists.
 pub(crate) fn process(details: &ProcessDetails) -> String {
     let process = &details.process;
     let mut text = String::new();
@@ -183,10 +185,10 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
         line(&mut text, format_args!("mailbox       {} of {max}, {dropped} dropped", process.queue));
     }
     if details.old_frames > 0 {
-        line(&mut text, format_args!("a callback of it is inside old code"));
+        line(&mut text, format_args!("its callback is inside old code"));
     }
     if details.in_callback {
-        line(&mut text, format_args!("a callback runs: links, monitors and mailbox cannot be seen now"));
+        line(&mut text, format_args!("a callback is running: links, monitors and mailbox are not available"));
     }
     for frame in &details.frames {
         line(&mut text, format_args!("{:<14}{frame}", "inside"));
@@ -196,12 +198,12 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     }
     for timer in &details.timers {
         let at = duration::us(timer.at_us);
-        line(&mut text, format_args!("{:<14}at {at} of the node's life: {}", "timer", timer.message));
+        line(&mut text, format_args!("{:<14}due at {at} of uptime: {}", "timer", timer.message));
     }
     text
 }
 
-/// Says below which supervisor a process is, and under which id.
+/// Formats the place of a process: its supervisor, and its child id there.
 fn place(supervisor: Option<&str>, id: &Value) -> String {
     match (supervisor, id) {
         (None, _) => String::new(),
@@ -254,7 +256,8 @@ pub(crate) fn tables(list: &TableList) -> String {
     table(&["table", "name", "type", "access", "owner", "heir", "rows", "size"], rows)
 }
 
-/// Lists the slots of modules, then who runs old code, then the libraries, then what stays mapped.
+/// Lists the slots of modules, then the processes in old code, the libraries, and the resident
+/// libraries.
 pub(crate) fn code(code: &CodeTable) -> String {
     let rows = code.modules.iter().map(|module| {
         let old = module.old.as_ref().map_or_else(|| "-".to_owned(), |old| old.version.clone());
@@ -275,7 +278,7 @@ pub(crate) fn code(code: &CodeTable) -> String {
     text
 }
 
-/// Lists what libraries have of the node.
+/// Lists the libraries with the resources that they use.
 fn libraries(libraries: &[Library]) -> String {
     if libraries.is_empty() {
         return String::new();
@@ -304,7 +307,7 @@ fn libraries(libraries: &[Library]) -> String {
     format!("\n{}", table(&heads, rows))
 }
 
-/// Says how the node is.
+/// Shows the status of the node.
 pub(crate) fn status(status: &NodeStatus) -> String {
     let mut text = String::new();
     let release = status.release.as_ref();
@@ -333,7 +336,7 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     let up = duration::us(status.uptime_ms.saturating_mul(1000));
     line(&mut text, format_args!("daemon     reld {}, process {}, up {up}", status.reld, status.os_pid));
     if status.degraded {
-        text += "degraded   app code was given up and has not returned: it holds a thread and its library\n";
+        text += "degraded   stuck app code was given up: it still holds a thread and its library\n";
     }
     if status.dirty {
         text += "dirty      code was changed by hand since the node booted\n";
@@ -354,7 +357,10 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     for WaitingOrder { order, uid, waits_ms } in &status.waiting {
         let uid = uid.map(|uid| format!(" of user {uid}")).unwrap_or_default();
         let waits = duration::us(waits_ms.saturating_mul(1000));
-        line(&mut text, format_args!("waiting    {order}{uid}, for {waits}; leaves with its client"));
+        line(
+            &mut text,
+            format_args!("waiting    {order}{uid}, for {waits}; removed when its client disconnects"),
+        );
     }
     for EndedApp { app, version, reason } in &status.ended {
         line(
@@ -378,28 +384,28 @@ pub(crate) fn status(status: &NodeStatus) -> String {
     text + &lingering(&status.lingering)
 }
 
-/// Says what a load by hand did.
+/// Shows the result of a load by hand.
 pub(crate) fn loaded(loaded: &Loaded) -> String {
     let Loaded { app, version, modules, converted, .. } = loaded;
     let mut text = format!("loaded {app} {version}: {}\n", modules.join(" "));
     if *converted > 0 {
         let processes = counted(*converted, "process", "processes");
-        line(&mut text, format_args!("{processes} took it over at once"));
+        line(&mut text, format_args!("{processes} converted"));
     }
     text + &warnings(&loaded.warnings) + &ended("killed", &loaded.killed) + &lingering(&loaded.lingering)
 }
 
-/// Prints a number of things.
+/// Formats a number of things.
 pub(crate) fn counted<N: Display + From<u8> + PartialEq>(number: N, one: &str, many: &str) -> String {
     let things = if number == N::from(1) { one } else { many };
     format!("{number} {things}")
 }
 
-/// Prints a number of bytes.
+/// Formats a number of bytes.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
     let power = (bytes.max(1).ilog2() / 10).min(3);
-    // Rounded for people, so the float's loss is meant.
+    // The value is rounded anyway, so the loss of precision does not matter.
     let scaled = bytes as f64 / f64::from(1_u32 << (10 * power));
     let unit = UNITS[power as usize];
     if power == 0 { format!("{bytes} B") } else { format!("{scaled:.1} {unit}") }
@@ -414,7 +420,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_told_in_the_unit_in_which_it_is_short() {
+    fn a_size_is_shown_in_its_largest_fitting_unit() {
         for (bytes, expected) in
             [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (50 << 20, "50.0 MiB"), (5 << 40, "5120.0 GiB")]
         {

@@ -1,23 +1,24 @@
-//! The way to stdout and stderr. What comes from others passes here: nothing in it moves the cursor, names a window or
-//! turns a line around.
+//! Output to stdout and stderr. Text from the daemon and from apps is escaped here, so that it
+//! cannot move the cursor, set the window title or reverse a line.
 
 use std::io::{self, Write as _};
 
 use reld_plan::printable;
 
-/// Writes data.
+/// Writes data to stdout.
 pub(crate) fn out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(printable(text).as_bytes())?;
     out.flush()
 }
 
-/// Writes what goes beside the data. With stderr gone there is nobody left to tell; the exit code stays.
+/// Writes messages to stderr. An error is ignored: without stderr there is no place to report it,
+/// and the exit code stays.
 pub(crate) fn err(text: &str) {
     let _ = io::stderr().write_all(printable(text).as_bytes());
 }
 
-/// Clears the terminal, and writes data into its first corner.
+/// Clears the terminal and writes data from its upper left corner on.
 pub(crate) fn redraw(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     write!(out, "\x1b[H\x1b[J{}", printable(text))?;

@@ -1,13 +1,13 @@
-//! Words of the wire on the command line: the type is the API's, and so is how its values are written.
+//! Words of the API on the command line: their type and spelling are those of the API.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A word, and what it means, or nothing where it says so itself.
+/// A word and its help, which is empty if the word explains itself.
 pub(crate) type Word = (&'static str, &'static str);
 
-/// Reads one of these words.
+/// Returns a parser of one of these words.
 pub(crate) fn word<T>(words: &'static [Word]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,

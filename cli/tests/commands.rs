@@ -1,4 +1,5 @@
-//! Every command against a node that says what it is told to say: what is asked, stdout, stderr and exit code.
+//! Every command against a node with prepared answers: the requests, stdout, stderr and the exit
+//! code.
 
 #[cfg(test)]
 mod fake_node;
@@ -152,7 +153,7 @@ fn a_node_that_boots_is_not_called_idle() {
 fn a_command_line_that_makes_no_sense_exits_with_2() {
     let seen = relctl(Vec::new(), &["child", "start", "counter_sup", r#"{"id": 1}"#]);
     assert_snapshot!(seen, @r#"
-    ! error: this is no child spec: missing field `module`
+    ! error: not a child spec: missing field `module`
     !
     ! hint: for example {"id": 30000, "module": "counter", "args": 30000}
     exit 2
@@ -160,7 +161,7 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
 }
 
 #[test]
-fn an_upgrade_that_was_rolled_back_says_what_where_and_why_and_exits_with_4() {
+fn a_rolled_back_upgrade_shows_its_failed_step_and_causes_and_exits_with_4() {
     let report = ErrorReport {
         node_state: Some("the node runs 1.0.0 as before".to_owned()),
         step: Some(FailedStep { number: 7, of: 12, text: "change_code counter in <41.1>".to_owned() }),
@@ -198,7 +199,7 @@ fn with_json_an_error_is_json_as_well() {
 }
 
 #[test]
-fn upgrade_prints_the_steps_the_pause_and_how_it_ended() {
+fn upgrade_prints_the_steps_the_pause_and_the_outcome() {
     let seen = relctl(vec![answer::<q::Upgrade>(&report())], &["upgrade", "1.1.0", "--no-commit"]);
     assert_snapshot!(seen, @r#"
     -> POST /releases/upgrade {"version":"1.1.0","end":"current","timeouts":{}}
@@ -210,12 +211,12 @@ fn upgrade_prints_the_steps_the_pause_and_how_it_ended() {
 }
 
 #[test]
-fn upgrading_to_what_runs_is_nothing_to_do() {
+fn upgrading_to_the_running_release_does_nothing() {
     let report = r::Report { changed: false, ..report() };
     let seen = relctl(vec![answer::<q::Upgrade>(&report)], &["upgrade", "1.1.0"]);
     assert_snapshot!(seen, @r#"
     -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{}}
-    1.1.0 runs already; nothing to do
+    1.1.0 is already running; nothing to do
     exit 0
     "#);
 }
@@ -266,7 +267,7 @@ fn a_dry_run_of_a_file_leaves_nothing_on_the_node() {
 }
 
 #[test]
-fn install_downgrade_check_commit_remove_and_reboot_old_ask_one_thing_each() {
+fn install_downgrade_check_commit_remove_and_reboot_old_send_one_request_each() {
     assert_snapshot!(relctl(vec![answer::<q::Install>(&r::Report { committed: false, ..report() })], &["install", "1.1.0"]), @r#"
     -> POST /releases/install {"version":"1.1.0","timeouts":{}}
       1. switch (7 us)
@@ -337,7 +338,7 @@ fn releases_are_listed_with_their_status() {
 }
 
 #[test]
-fn status_says_what_runs_and_what_is_unusual() {
+fn status_shows_the_running_release_and_everything_unusual() {
     let status = r::NodeStatus {
         reld: "0.1.0".to_owned(),
         os_pid: 4711,
@@ -392,11 +393,11 @@ fn status_says_what_runs_and_what_is_unusual() {
     alarm      release 1.0.9 failed to boot 3 times and gave way to 1.0.0
     processes  12
     daemon     reld 0.1.0, process 4711, up 90.0 s
-    degraded   app code was given up and has not returned: it holds a thread and its library
+    degraded   stuck app code was given up: it still holds a thread and its library
     dirty      code was changed by hand since the node booted
     upgrade    to 1.2.0: step 3 of 9: switch
     order      upgrade to 1.1.0 is under way
-    waiting    downgrade to 1.0.0 of user 1000, for 1.50 s; leaves with its client
+    waiting    downgrade to 1.0.0 of user 1000, for 1.50 s; removed when its client disconnects
     ended      till 2.0.0: shutdown; `relctl app start till` starts it again
     stuck      circle pi 0.0.9 at <8.1> pi (given up) has not returned for 3.00 s, inside circle::round
     lingering: <7.1> in counter 0.1.0, under counter_sup, old for 2.50 s
@@ -405,7 +406,7 @@ fn status_says_what_runs_and_what_is_unusual() {
 }
 
 #[test]
-fn tree_asks_for_the_part_wanted_and_draws_it() {
+fn tree_requests_and_draws_the_wanted_part() {
     assert_snapshot!(relctl(vec![answer::<q::Tree>(&forest())], &["tree", "--app", "counter"]), @r"
     -> GET /tree?app=counter
     counter_sup <6.1>  supervisor counter_sup 0.1.1, root of counter
@@ -452,7 +453,7 @@ fn busy() -> r::Process {
 }
 
 #[test]
-fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
+fn proc_shows_only_the_lists_that_a_process_has() {
     let mut details = r::ProcessDetails {
         process: process(),
         names: Vec::new(),
@@ -481,7 +482,7 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
     monitored by  <9.1> <9.2>
     traps exits
     cast          from <9.1>: {"bump":5}
-    timer         at 2.50 s of the node's life: "tick"
+    timer         due at 2.50 s of uptime: "tick"
     exit 0
     "#);
     (details.in_callback, details.traps_exits) = (true, false);
@@ -501,8 +502,8 @@ fn proc_shows_what_a_process_has_and_leaves_out_the_rest() {
     child of      counter_sup 10000
     callback      call "get" from <9.1>, waits 1.85 s for answer of <5.1>, time
     mailbox       4 of 5, 2 dropped
-    a callback of it is inside old code
-    a callback runs: links, monitors and mailbox cannot be seen now
+    its callback is inside old code
+    a callback is running: links, monitors and mailbox are not available
     inside        circle::round
     inside        circle::pi
     exit 0
@@ -649,7 +650,7 @@ fn ports_and_tables_are_listed() {
 }
 
 #[test]
-fn state_prints_the_state_and_with_json_all_that_is_known() {
+fn state_prints_the_state_and_with_json_the_whole_answer() {
     let state = r::ProcessState {
         pid: "<7.1>".to_owned(),
         name: None,
@@ -767,7 +768,7 @@ fn s4_a_soft_purge_that_purged_nothing_says_who_lingers_and_exits_with_1() {
 }
 
 #[test]
-fn s5_a_purge_says_whom_it_killed() {
+fn s5_a_purge_lists_the_killed_processes() {
     let purged = |killed| r::Purged { module: "counter".to_owned(), killed };
     assert_snapshot!(relctl(vec![answer::<q::Purge>(&purged(vec![ended()]))], &["purge", "counter"]), @r#"
     -> POST /purge {"module":"counter"}
@@ -777,7 +778,7 @@ fn s5_a_purge_says_whom_it_killed() {
     "#);
     assert_snapshot!(relctl(vec![answer::<q::Purge>(&purged(Vec::new()))], &["purge", "counter"]), @r#"
     -> POST /purge {"module":"counter"}
-    purged counter; nobody ran old code
+    purged counter; no process ran old code
     exit 0
     "#);
 }
@@ -843,7 +844,7 @@ fn a_child_spec_is_shown_with_its_defaults() {
 }
 
 #[test]
-fn s28_a_pid_in_the_place_of_an_id_is_told_its_id() {
+fn s28_a_pid_in_place_of_a_child_id_gets_the_id_as_a_hint() {
     let refused = ErrorReport::refused("not_found", "counter_sup has no child \"<7.1>\"");
     let answers = vec![refuse::<q::ChildTerminate>(refused), answer::<q::Tree>(&forest())];
     assert_snapshot!(relctl(answers, &["child", "terminate", "counter_sup", "<7.1>"]), @r#"
@@ -915,7 +916,7 @@ fn taken_back() -> r::HistoryEntry {
 }
 
 #[test]
-fn what_is_to_be_watched_before_the_commit_travels_with_the_upgrade() {
+fn the_settle_options_are_sent_with_the_upgrade() {
     let args = ["upgrade", "1.1.0", "--settle", "60", "--probe", "curl till", "--supersede"];
     let report = r::Report {
         settled: Some(r::Settled {
@@ -931,13 +932,13 @@ fn what_is_to_be_watched_before_the_commit_travels_with_the_upgrade() {
       1. switch (7 us)
     installed 1.1.0 from 1.0.0 in 21.0 ms; it is permanent
     pause of 3 processes: p50 800 us, p99 1.20 ms, max 1.20 ms
-    watched for 61.0 s: nobody crashed, the probe passed
+    watched for 61.0 s: no crashes, the probe passed
     exit 0
     "#);
 }
 
 #[test]
-fn what_is_chosen_travels_with_the_install_and_each_window_is_drawn() {
+fn the_policy_is_sent_with_the_install_and_each_window_is_shown() {
     let window = |window, module: &str, max_us| r::Window {
         window,
         modules: vec![module.to_owned()],
@@ -975,7 +976,7 @@ fn what_is_chosen_travels_with_the_install_and_each_window_is_drawn() {
 }
 
 #[test]
-fn a_detached_upgrade_is_left_and_a_restart_is_waited_for() {
+fn a_detached_upgrade_returns_at_once_and_a_restart_is_waited_for() {
     let begun = r::Report { outcome: r::Outcome::UnderWay, ..report() };
     assert_snapshot!(relctl(vec![answer::<q::Upgrade>(&begun)], &["upgrade", "1.1.0", "--detach"]), @r#"
     -> POST /releases/upgrade {"version":"1.1.0","end":"commit","timeouts":{},"detach":true}
@@ -998,7 +999,7 @@ fn a_detached_upgrade_is_left_and_a_restart_is_waited_for() {
 }
 
 #[test]
-fn the_history_is_a_table_and_each_entry_reads_as_the_upgrade_did() {
+fn the_history_is_a_table_and_an_entry_shows_the_output_of_its_upgrade() {
     let list = r::HistoryList { entries: vec![entry(), taken_back()] };
     assert_snapshot!(relctl(vec![answer::<q::History>(&list)], &["history"]), @r"
     -> GET /releases/history
@@ -1022,7 +1023,7 @@ fn the_history_is_a_table_and_each_entry_reads_as_the_upgrade_did() {
 }
 
 #[test]
-fn attach_ends_as_the_upgrade_does_and_abort_says_what_was_taken_back() {
+fn attach_ends_like_the_upgrade_and_abort_shows_the_outcome() {
     let step = r::Progress {
         to: "1.1.0".to_owned(),
         back: None,
@@ -1077,7 +1078,7 @@ fn unpacked(changed: bool, repaired: &[&str]) -> r::Unpacked {
 }
 
 #[test]
-fn an_unpack_names_what_it_has_repaired() {
+fn an_unpack_lists_the_repaired_files() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a tarball").unwrap();
     let unpack = |changed, repaired: &[&str]| {
@@ -1091,12 +1092,12 @@ fn an_unpack_names_what_it_has_repaired() {
     ");
     assert_snapshot!(unpack(false, &[]), @r"
     -> POST /releases/unpack a tarball
-    shop 1.1.0 was there already
+    shop 1.1.0 is already unpacked
     exit 0
     ");
     assert_snapshot!(unpack(false, &["lib/a-1.0.0/a.so", "lib/a-1.0.0/app.toml"]), @r"
     -> POST /releases/unpack a tarball
-    shop 1.1.0 was there already, damaged
+    shop 1.1.0 is already unpacked, but was damaged
     repaired 2 files:
       lib/a-1.0.0/a.so
       lib/a-1.0.0/app.toml
@@ -1141,19 +1142,19 @@ fn verify_names_damaged_files_and_fails_when_there_are_any() {
       missing    lib/a-1.0.0/a.so
       unreadable lib/a-1.0.0/a.so: Permission denied
 
-    `relctl unpack FILE` with the tarball of a release repairs it
+    `relctl unpack FILE` with the tarball of a damaged release repairs it
     exit 1
     ");
     let many = (0..22).map(|_| file(r::Harm::Stray, None)).collect();
     let seen =
         relctl(vec![answer::<q::Verify>(&verified(many, Some("removal of 1.0.0")))], &["verify", "1.1.0"]);
     assert!(seen.contains("verify?version=1.1.0"), "{seen}");
-    let end = "  and 2 more\n\nremoval of 1.0.0 is carried out; verify again when it has ended\nexit 1";
+    let end = "  and 2 more\n\nremoval of 1.0.0 is under way; verify again when it has ended\nexit 1";
     assert!(seen.trim_end().ends_with(end), "{seen}");
 }
 
 #[test]
-fn prune_says_what_went_and_how_much_that_sets_free() {
+fn prune_lists_the_removed_releases_and_the_freed_space() {
     let release = |version: &str, apps: &[&str], bytes| r::PrunedRelease {
         version: version.to_owned(),
         apps: apps.iter().map(|app| (*app).to_owned()).collect(),
@@ -1165,7 +1166,7 @@ fn prune_says_what_went_and_how_much_that_sets_free() {
     -> POST /releases/prune {"keep":2}
     removed 1.1.0: 512 B
     removed 1.0.0 with counter-0.1.0: 1.5 KiB
-    2.0 KiB in all
+    2.0 KiB in total
     exit 0
     "#);
     let dry_run = ["prune", "--keep", "2", "--dry-run"];
@@ -1173,19 +1174,19 @@ fn prune_says_what_went_and_how_much_that_sets_free() {
     -> GET /releases/check_prune?keep=2
     would remove 1.1.0: 512 B
     would remove 1.0.0 with counter-0.1.0: 1.5 KiB
-    2.0 KiB in all
+    2.0 KiB in total
     exit 0
     ");
     let none = r::Pruned { releases: Vec::new(), bytes: 0 };
     assert_snapshot!(relctl(vec![answer::<q::Prune>(&none)], &["prune", "--keep", "2"]), @r#"
     -> POST /releases/prune {"keep":2}
-    there is nothing to remove
+    nothing to remove
     exit 0
     "#);
 }
 
 #[test]
-fn what_a_node_says_steers_no_terminal() {
+fn output_of_a_node_cannot_control_the_terminal() {
     let nasty = "a\u{1b}]0;title\u{7}\u{9b}2J\u{202e}b";
     let shown = "a\\u001b]0;title\\u0007\\u009b2J\\u202eb";
     let replied = r::Replied { pid: "<7.1>".to_owned(), reply: nasty.into(), took_us: 1 };
@@ -1220,7 +1221,7 @@ fn logged(id: u64, message: &str) -> r::LogLine {
 }
 
 #[test]
-fn events_are_printed_as_they_come_and_a_daemon_that_goes_is_exit_3() {
+fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
     let stopped = r::What::AppStopped { app: "counter".to_owned() };
     let events = || vec![sent::<q::Events>(&[event(7, r::What::Ready {}), event(8, stopped.clone())])];
     assert_snapshot!(relctl(events(), &["events"]), @r"

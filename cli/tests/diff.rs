@@ -1,4 +1,4 @@
-//! `relctl diff`: releases that lie in folders, as people and programs see them compared.
+//! `relctl diff`: comparisons of releases in folders, as text and as JSON.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -9,7 +9,8 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`; the newer one has an app `b` as well.
+/// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`; the newer one has an
+/// app `b` as well.
 fn releases() -> TempDir {
     let folder = TempDir::new().unwrap();
     let newer = "type = 'temporary'\n[[app]]\nname = 'b'\nversion = '1.0.0'\n";
@@ -31,7 +32,7 @@ fn releases() -> TempDir {
     folder
 }
 
-/// A server whose newer state has a field more, and takes one request less.
+/// A server with one more field in its newer state and one request less.
 fn schemas(is_newer: bool) -> Value {
     let mut state = json!({"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]});
     let mut calls = vec!["get"];
@@ -61,7 +62,7 @@ fn diff(folder: &TempDir, args: &[&str]) -> String {
 }
 
 #[test]
-fn people_see_what_changes_what_to_look_at_and_a_draft() {
+fn the_text_lists_changes_findings_and_a_draft() {
     let shown = diff(&releases(), &[]);
     let (seen, draft) = shown.split_once("\n--- lib/a-2.0.0/appup.toml\n").unwrap();
     assert_snapshot!(seen, @r#"
@@ -89,7 +90,7 @@ fn people_see_what_changes_what_to_look_at_and_a_draft() {
 }
 
 #[test]
-fn programs_see_the_same_as_json() {
+fn the_json_holds_the_same_as_the_text() {
     let shown = diff(&releases(), &["--json"]);
     let mut shown: Value = serde_json::from_str(shown.strip_suffix("exit 0").unwrap()).unwrap();
     let draft = shown["apps"][0]["draft"].take();
@@ -128,7 +129,7 @@ fn programs_see_the_same_as_json() {
 }
 
 #[test]
-fn drafts_are_written_over_nothing() {
+fn drafts_never_overwrite_a_file() {
     let folder = releases();
     let shown = diff(&folder, &["--write", "drafts"]);
     assert!(shown.ends_with("wrote drafts/a-2.0.0.appup.toml\nexit 0"), "{shown}");
@@ -136,9 +137,9 @@ fn drafts_are_written_over_nothing() {
     assert!(shown.contains(&draft));
     write(&folder, "drafts/a-2.0.0.appup.toml", "mine");
     assert_snapshot!(diff(&folder, &["--write", "drafts"]), @r"
-    ! error: drafts/a-2.0.0.appup.toml is there already, and nothing was written
+    ! error: drafts/a-2.0.0.appup.toml already exists; nothing was written
     !
-    ! hint: move it away, or name another folder
+    ! hint: move it away, or choose another folder
     exit 1
     ");
     assert_eq!(fs::read_to_string(folder.path().join("drafts/a-2.0.0.appup.toml")).unwrap(), "mine");

@@ -1,4 +1,4 @@
-//! `relctl plan`: releases that lie in folders, and what is said where they cannot be read.
+//! `relctl plan`: plans between releases in folders and tarballs, and errors in their documents.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -10,7 +10,8 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`; up only.
+/// Two releases of app `a`, 1.0.0 and 2.0.0, in the folders `from` and `to`, with an appup for up
+/// only.
 fn releases() -> TempDir {
     let folder = TempDir::new().unwrap();
     for (side, vsn) in [("from", "1.0.0"), ("to", "2.0.0")] {
@@ -49,7 +50,7 @@ fn plan_of(folder: &Path, releases: [&str; 2], args: &[&str]) -> String {
     format!("{out}{err}exit {}", output.status.code().unwrap())
 }
 
-/// Packs a folder as `tar czf` would: no manifest, nothing verified.
+/// Packs a folder as `tar czf` does: without a manifest.
 fn pack(folder: &TempDir, side: &str) -> PathBuf {
     let path = folder.path().join(format!("{side}.tar.gz"));
     let gzip = flate2::write::GzEncoder::new(fs::File::create(&path).unwrap(), flate2::Compression::fast());
@@ -59,14 +60,14 @@ fn pack(folder: &TempDir, side: &str) -> PathBuf {
     path
 }
 
-/// Returns both directions.
+/// Returns the plan of both directions as JSON.
 #[track_caller]
 fn group(folder: &TempDir) -> Value {
     let shown = plan(folder.path(), &["--window", "group", "--json"]);
     serde_json::from_str(shown.strip_suffix("exit 0").unwrap_or_else(|| panic!("{shown}"))).unwrap()
 }
 
-/// Compares the error's class of both directions.
+/// Checks the error classes of both directions.
 #[track_caller]
 fn check(path: &str, text: &str, classes: [&str; 2]) {
     let folder = releases();
@@ -119,7 +120,7 @@ fn both_directions_group_by_group_are_numbered_lists() {
 }
 
 #[test]
-fn a_release_may_lie_in_a_tarball_that_nobody_packed_or_beside_others_in_a_folder() {
+fn a_release_may_be_in_a_plain_tarball_or_beside_others_in_a_folder() {
     let folder = releases();
     let expected = plan(folder.path(), &[]);
     pack(&folder, "from");
@@ -137,7 +138,7 @@ fn a_release_may_lie_in_a_tarball_that_nobody_packed_or_beside_others_in_a_folde
     );
 }
 
-/// Returns the documents of a folder by their paths.
+/// Returns the documents of a folder with their paths.
 fn texts(folder: &Path) -> Vec<(String, String)> {
     let paths = ["releases/1.0.0/release.toml", "lib/a-1.0.0/app.toml"];
     paths.map(|path| (path.to_owned(), fs::read_to_string(folder.join(path)).unwrap())).into()
@@ -159,18 +160,18 @@ fn a_configuration_that_cannot_be_read_is_the_answer_of_both_directions() {
 }
 
 #[test]
-fn a_restart_of_the_daemon_can_be_asked_for_where_a_relup_is_made() {
+fn a_relup_can_include_a_restart_of_the_daemon() {
     let folder = releases();
     let up = plan(folder.path(), &["--window", "group", "--restart-daemon"]);
     assert!(up.contains("  4. restart_daemon  -- a restart was requested; the node RESTARTS\n"), "{up}");
     assert_snapshot!(plan(folder.path(), &["--restart-daemon"]), @r"
-    ! error: --restart-daemon is for --relup and --window group; an upgrade has --mode restart
+    ! error: --restart-daemon needs --relup or --window group; for an upgrade, use --mode restart
     exit 2
     ");
 }
 
 #[test]
-fn from_a_release_to_itself_nothing_is_done() {
+fn a_plan_to_the_same_release_does_nothing() {
     assert_snapshot!(plan_of(releases().path(), ["to", "to"], &[]), @r"
     up from 2.0.0 to 2.0.0
       1. switch  -- the point of no return
@@ -190,7 +191,7 @@ fn one_window_between_two_folders_is_a_numbered_list() {
 }
 
 #[test]
-fn what_the_appups_come_to_can_be_reviewed_and_packed_with_the_release() {
+fn the_relup_of_the_appups_can_be_reviewed_and_packed_with_the_release() {
     let folder = releases();
     assert_snapshot!(plan(folder.path(), &["--relup"]), @r"
     ! error: the appup of a-2.0.0 has no entry to go from 2.0.0 to 1.0.0
@@ -262,7 +263,7 @@ fn a_document_that_is_missing_is_the_answer_as_well() {
     assert_snapshot!(plan(folder.path(), &[]), @r"
     ! error: the release needs a-2.0.0, whose app.toml was not found
     !
-    ! hint: a tarball may leave out an app that a node has: `relctl upgrade FILE --dry-run` plans there
+    ! hint: the tarball may leave out an app that the node has: `relctl upgrade FILE --dry-run` plans on the node
     exit 1
     ");
 }
@@ -280,9 +281,9 @@ fn a_folder_without_one_release_is_refused() {
     let folder = releases();
     write(&folder, "to/releases/2.1.0/release.toml", "");
     assert_snapshot!(plan(folder.path(), &[]), @r"
-    ! error: to/releases holds more than one release
+    ! error: to/releases contains more than one release
     !
-    ! hint: name the one that is meant, such as to/releases/2.0.0
+    ! hint: name one of them, such as to/releases/2.0.0
     exit 1
     ");
     fs::remove_dir_all(folder.path().join("to/releases/2.1.0")).unwrap();

@@ -126,7 +126,7 @@ fn i8_a_draft_is_refused_until_somebody_has_filled_it_and_can_be_planned_then() 
     node.ok(&["diff", &from, &to, "--write", &drafts]);
     let draft = path("drafts/counter-0.1.1.appup.toml");
     let again = node.run(&["diff", &from, &to, "--write", &drafts]).expect(1);
-    assert_contains(&again.stderr, &["is there already, and nothing was written"]);
+    assert_contains(&again.stderr, &["already exists; nothing was written"]);
 
     let appup = path("to/lib/counter-0.1.1/appup.toml");
     fs::copy(&draft, &appup).expect("the draft was written");

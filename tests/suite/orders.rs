@@ -67,7 +67,10 @@ fn an_order_whose_author_left_while_it_waited_is_not_carried_out() {
         let waiting = beside(&node, &order);
         let shown = eventually("it waits", || node.status().waiting.into_iter().next());
         assert_eq!(shown.uid, Some(nix::unistd::geteuid().as_raw()));
-        assert_contains(&node.ok(&["status"]).stdout, &["waiting    ", "leaves with its client"]);
+        assert_contains(
+            &node.ok(&["status"]).stdout,
+            &["waiting    ", "removed when its client disconnects"],
+        );
         interrupt(waiting);
         eventually("it has left the queue", || node.status().waiting.is_empty().then_some(()));
     }

@@ -79,7 +79,7 @@ fn a_release_of_another_name_is_refused_unless_the_node_is_to_be_renamed() {
     check_refused(
         &node,
         &["plan", &release("shop-1.0.0"), &tarball],
-        &["the one is a release of shop, the other one of store", "--rename"],
+        &["the releases have different names: shop and store", "--rename"],
     );
     node.ok(&["plan", &release("shop-1.0.0"), &tarball, "--rename"]);
     node.ok(&["unpack", &tarball]);

@@ -1,4 +1,4 @@
-//! What makes tarballs and compares them.
+//! Arguments of the commands that build, plan and compare releases.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Build {
-    /// The cargo profile to build with
+    /// Cargo profile to build with
     #[arg(long, default_value = "release")]
     pub(crate) profile: String,
-    /// The daemon to look into libraries with; by default the one beside relctl
+    /// `reld` binary used to inspect libraries [default: the one next to relctl]
     #[arg(long, value_name = "PATH")]
     pub(crate) reld: Option<PathBuf>,
 }
 
-/// How the app of `upgrade --app` is built.
+/// Build options of `upgrade --app`.
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct AppBuild {
-    /// The cargo profile to build the app with [default: release]
+    /// Cargo profile to build the app with [default: release]
     #[arg(long, requires = "app")]
     profile: Option<String>,
-    /// The daemon to look into the app's library with; by default the one beside relctl
+    /// `reld` binary used to inspect the app's library [default: the one next to relctl]
     #[arg(long, value_name = "PATH", requires = "app")]
     reld: Option<PathBuf>,
 }
@@ -33,15 +33,15 @@ impl From<AppBuild> for Build {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pack {
-    /// The release.toml
+    /// Path of the release.toml
     pub(crate) release: PathBuf,
-    /// The folder below which the apps are
+    /// Folder with the apps, in subfolders
     #[arg(long, value_name = "DIR")]
     pub(crate) apps: PathBuf,
-    /// The tarball; by default NAME-VSN.tar.gz
+    /// Tarball to write [default: NAME-VSN.tar.gz]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Leave this app out of the tarball; nodes must have it already
+    /// Leave this app out of the tarball; nodes must already have it
     #[arg(long, value_name = "APP")]
     pub(crate) without: Vec<String>,
     #[command(flatten)]
@@ -50,31 +50,33 @@ pub(crate) struct Pack {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Plan {
-    /// The release that runs: a tarball, a folder laid out like one, or FOLDER/releases/VSN where it holds several
+    /// Release to start from: a tarball, a folder laid out like one, or FOLDER/releases/VSN if the
+    /// folder holds several
     pub(crate) from: PathBuf,
-    /// The release to go to, likewise
+    /// Release to go to, in one of the same forms
     pub(crate) to: PathBuf,
-    /// One window for the whole release, or OTP's windows group by group, both ways
+    /// Plan one window for the whole release, or OTP's windows group by group in both directions
     #[arg(long, default_value = "release")]
     pub(crate) window: Window,
-    /// Print what the appups come to, both ways, as the relup.toml of TO: to be read, changed and packed with it
+    /// Print a relup.toml for TO, generated from the appups of both directions, to review, edit and
+    /// pack with TO
     #[arg(long, conflicts_with = "window")]
     pub(crate) relup: bool,
     /// End each direction with a restart of the daemon (OTP: `restart_emulator`)
     #[arg(long)]
     pub(crate) restart_daemon: bool,
-    /// Plan between releases of two names, which a node would not go between unless told
+    /// Plan between releases with different names, as `relctl upgrade --rename` does
     #[arg(long)]
     pub(crate) rename: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {
-    /// The older release: a tarball, or a folder laid out like one
+    /// Older release: a tarball, or a folder laid out like one
     pub(crate) from: PathBuf,
-    /// The newer release: a tarball, or a folder laid out like one
+    /// Newer release: a tarball, or a folder laid out like one
     pub(crate) to: PathBuf,
-    /// Write each draft to DIR/APP-VSN.appup.toml as well, but over no file that is there
+    /// Also write each draft to DIR/APP-VSN.appup.toml; never overwrites a file
     #[arg(long, value_name = "DIR")]
     pub(crate) write: Option<PathBuf>,
 }

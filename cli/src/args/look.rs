@@ -1,4 +1,4 @@
-//! What shows a node.
+//! Arguments of the commands that inspect a node.
 
 use clap::{Args as ClapArgs, ValueEnum};
 use reld_api::request as q;
@@ -7,16 +7,16 @@ use crate::word::{Word, word};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Tree {
-    /// Only this app
+    /// Show only this app
     #[arg(long)]
     pub(crate) app: Option<String>,
-    /// Only what is below this supervisor
+    /// Show only the tree below this supervisor
     #[arg(long = "sup", value_name = "PID|NAME")]
     pub(crate) supervisor: Option<String>,
-    /// How to draw
+    /// Output format
     #[arg(long, default_value = "text")]
     pub(crate) format: TreeFormat,
-    /// Where a mermaid drawing grows to
+    /// Direction in which a mermaid drawing grows
     #[arg(long, default_value = "top-down")]
     pub(crate) direction: Direction,
 }
@@ -36,16 +36,16 @@ pub(crate) enum Direction {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Top {
-    /// So many processes
+    /// Number of rows
     #[arg(long, short = 'n', default_value = "20")]
     pub(crate) count: usize,
-    /// What comes first: who ran longest, or who has the longest mailbox
+    /// Sort by running time or by mailbox length
     #[arg(long, default_value = "run")]
     pub(crate) sort: TopSort,
-    /// How long the node looks before each table
+    /// Time that the node measures before each table
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) interval: u64,
-    /// Show one table and end
+    /// Print one table and exit
     #[arg(long)]
     pub(crate) once: bool,
 }
@@ -58,38 +58,38 @@ pub(crate) enum TopSort {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Trace {
-    /// Only what goes from or to this process; may be given more than once
+    /// Show only messages from or to this process; may be given more than once
     #[arg(long = "proc", value_name = "PID|NAME")]
     pub(crate) processes: Vec<String>,
-    /// Only what is of this kind; may be given more than once
+    /// Show only messages of this kind; may be given more than once
     #[arg(long = "kind", value_name = "KIND", value_parser = word::<q::TraceKind>(&TRACE_KINDS))]
     pub(crate) kinds: Vec<q::TraceKind>,
-    /// End after so many messages
+    /// Stop after this many messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,
-    /// What to call a process in the drawing; may be given more than once
+    /// Label of a process in the drawing; may be given more than once
     #[arg(long = "label", value_name = "PID|NAME=TEXT", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
-    /// How to draw
+    /// Output format
     #[arg(long, default_value = "mermaid")]
     pub(crate) format: TraceFormat,
-    /// End after so many seconds
+    /// Stop after this many seconds
     #[arg(long = "for", value_name = "SECONDS", conflicts_with = "command")]
     pub(crate) seconds: Option<u64>,
-    /// End when this command has ended
+    /// Command to run; tracing stops when it has ended
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Logs {
-    /// Only lines that this app has printed or logged, or that are about it
+    /// Show only lines printed or logged by this app, or about it
     #[arg(long)]
     pub(crate) app: Option<String>,
-    /// So many lines, the newest [default: all; 10 with --follow]
+    /// Number of lines, the newest ones [default: all; 10 with --follow]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) lines: Option<usize>,
-    /// Go on with the lines that come, until interrupted
+    /// Keep printing new lines until interrupted
     #[arg(long, short)]
     pub(crate) follow: bool,
 }
@@ -103,11 +103,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 pub(crate) enum TraceFormat {
     /// A mermaid sequence diagram
     Mermaid,
-    /// A line for each message
+    /// One line per message
     Text,
 }
 
-/// The words of the wire for it, with what those mean that do not say so.
+/// The API's words for [`q::TraceKind`], with help where a word does not explain itself.
 const TRACE_KINDS: [Word; 8] = [
     ("call", ""),
     ("reply", ""),

@@ -1,4 +1,4 @@
-//! What reaches into a node.
+//! Arguments of the commands that act on a running node.
 
 use std::path::PathBuf;
 
@@ -18,31 +18,32 @@ pub(crate) struct Process {
 pub(crate) struct Call {
     /// Pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) process: String,
-    /// The request: JSON, or a bare word for a string
+    /// Request: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse)]
     pub(crate) request: Value,
-    /// Milliseconds to wait for the reply
+    /// Time to wait for the reply
     #[arg(long, default_value_t = 5000, value_name = "MS")]
     pub(crate) timeout: u64,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Spawn {
-    /// The module
+    /// Module to start
     pub(crate) module: String,
-    /// The start arguments: JSON, or a bare word for a string
+    /// Start arguments: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse, default_value = "null")]
     pub(crate) args: Value,
-    /// Stay linked: wait for its end, and end it with this command
+    /// Stay linked to the process: wait for its exit, and shut it down when this command is
+    /// interrupted
     #[arg(long)]
     pub(crate) link: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Load {
-    /// The app's folder
+    /// Folder of the app
     pub(crate) dir: PathBuf,
-    /// Load it even if processes do not take the new code: they are killed
+    /// Load even if processes cannot take the new code; these are killed
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -53,56 +54,56 @@ pub(crate) struct Load {
 pub(crate) struct ChangeCode {
     /// Pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) process: String,
-    /// The module that it runs
+    /// Module that the process runs
     pub(crate) module: String,
-    /// The version its state is of
+    /// Version of the code that the state is from
     pub(crate) from_version: String,
-    /// Handed to change_code: JSON, or a bare word for a string
+    /// Extra argument of change_code: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse, default_value = "null")]
     pub(crate) extra: Value,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sys {
-    /// Show all that system messages tell: suspended or not, what is noted, the state
+    /// Show whether a process is suspended, its statistics and log settings, and its state
     Status(Process),
-    /// Turn statistics and log of a process off
+    /// Turn off the statistics and the message log of a process
     NoDebug(Process),
-    /// Count a process's messages, or show the count
+    /// Count the messages of a process, or show the count
     Statistics {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// Begin to count
+        /// Start counting
         #[arg(long, conflicts_with = "off")]
         on: bool,
-        /// Count no longer
+        /// Stop counting
         #[arg(long)]
         off: bool,
     },
-    /// Keep a process's last messages, or show them
+    /// Keep the last messages of a process, or show them
     Log {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// Keep so many
+        /// Number of messages to keep
         #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", conflicts_with = "off")]
         keep: Option<u32>,
-        /// Keep none
+        /// Stop keeping messages
         #[arg(long)]
         off: bool,
     },
-    /// Give a process another state
+    /// Replace the state of a process
     ReplaceState {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// The state, as `relctl state` prints it
+        /// New state, in the form that `relctl state` prints
         #[arg(value_parser = json_arg::parse)]
         state: Value,
     },
-    /// End a process in order, suspended or not
+    /// Terminate a process in order, suspended or not
     Terminate {
         /// Pid, registered name, or place in a tree (APP/CHILD)
         process: String,
-        /// shutdown, normal, or any other text
+        /// Exit reason: shutdown, normal, or any other text
         #[arg(default_value = "shutdown")]
         reason: String,
     },
@@ -112,35 +113,36 @@ pub(crate) enum Sys {
 pub(crate) enum Child {
     /// Start a child
     Start {
-        /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
+        /// Supervisor: pid, registered name, or place in a tree (APP/CHILD)
         supervisor: String,
-        /// {"id": ID, "module": NAME, "args": …, "restart": …, "significant": …, "shutdown": …, "type": …}
+        /// Child spec: {"id": ID, "module": NAME, "args": …, "restart": …, "significant": …,
+        /// "shutdown": …, "type": …}
         #[arg(value_parser = json_arg::parse, required_unless_present = "args")]
         spec: Option<Value>,
-        /// One more child of a simple_one_for_one supervisor, with these arguments
+        /// Arguments of one more child of a simple_one_for_one supervisor
         #[arg(long, value_parser = json_arg::parse, value_name = "JSON", conflicts_with = "spec")]
         args: Option<Value>,
     },
-    /// End a child and keep its row
+    /// Terminate a child and keep its child spec
     Terminate(ChildId),
-    /// Start a child again that was terminated
+    /// Restart a terminated child
     Restart(ChildId),
-    /// Remove the row of a child that does not run
+    /// Delete the child spec of a child that is not running
     Delete(ChildId),
-    /// Show how a child is started, restarted and stopped
+    /// Show the child spec of a child
     Spec(ChildId),
     /// List and count the children, the latest started first
     List {
-        /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
+        /// Supervisor: pid, registered name, or place in a tree (APP/CHILD)
         supervisor: String,
     },
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ChildId {
-    /// The supervisor: pid, registered name, or place in a tree (APP/CHILD)
+    /// Supervisor: pid, registered name, or place in a tree (APP/CHILD)
     pub(crate) supervisor: String,
-    /// The child's id: JSON, or a bare word for a string
+    /// Id of the child: JSON, or a bare word for a string
     #[arg(value_parser = json_arg::parse)]
     pub(crate) id: Value,
 }
@@ -149,12 +151,12 @@ pub(crate) struct ChildId {
 pub(crate) enum App {
     /// Start an app, and the apps it needs first
     Start {
-        /// The app
+        /// Name of the app
         app: String,
     },
     /// Stop an app
     Stop {
-        /// The app
+        /// Name of the app
         app: String,
     },
 }

@@ -36,7 +36,7 @@ async fn start(
 fn child_spec(spec: Value) -> Result<q::ChildSpec, Failure> {
     let example = r#"for example {"id": 30000, "module": "counter", "args": 30000}"#;
     serde_json::from_value(spec)
-        .map_err(|fault| Failure::usage(format!("this is no child spec: {fault}")).or_hint(example))
+        .map_err(|fault| Failure::usage(format!("not a child spec: {fault}")).or_hint(example))
 }
 
 async fn terminate(client: &Client, ChildId { supervisor, id }: ChildId) -> Result<Shown, Failure> {
@@ -83,12 +83,12 @@ fn started(answer: &ChildStarted) -> Shown {
     let line = match (&answer.id, &answer.pid) {
         (Value::Null, Some(pid)) => format!("started as {pid}"),
         (id, Some(pid)) => format!("started {id} as {pid}"),
-        (id, None) => format!("{id} did not want to start (ignore)"),
+        (id, None) => format!("{id} was not started: its init returned ignore"),
     };
     Shown::line(answer, line)
 }
 
-/// Who copied a pid out of a tree, where a child id is wanted, is told which id the process has.
+/// Adds the child's id as a hint if the user gave a pid in its place.
 async fn explain(client: &Client, id: &Value, failure: Failure) -> Failure {
     let pid = id.as_str().filter(|text| text.starts_with('<'));
     let Some(pid) = pid.filter(|_| failure.report().kind == "not_found") else {

@@ -10,7 +10,7 @@ use crate::render;
 pub(super) async fn purge(client: &Client, module: String) -> Result<Shown, Failure> {
     let answer = client.call(&Purge { module }).await?;
     let text = match answer.killed.as_slice() {
-        [] => format!("purged {}; nobody ran old code\n", answer.module),
+        [] => format!("purged {}; no process ran old code\n", answer.module),
         killed => format!("purged {}\n{}", answer.module, render::ended("killed", killed)),
     };
     Ok(Shown::new(&answer, text))

@@ -1,4 +1,4 @@
-//! `relctl demo`: a live upgrade and downgrade of an example, on a node of its own, under traffic.
+//! `relctl demo`: a live upgrade and downgrade of an example on a temporary node, under traffic.
 
 mod build;
 mod node;
@@ -19,32 +19,32 @@ use build::Built;
 use node::Node;
 use traffic::{Tally, Traffic};
 
-/// The app whose processes are called.
+/// The app that receives the calls.
 const APP: &str = "counter";
 
-/// The releases that are gone between, and what the daemon is started with.
+/// The two releases, and further options of the daemon.
 const RELEASES: [&str; 2] = ["shop-1.0.0", "shop-1.1.0"];
 const OPTIONS: &[&str] = &[];
 
-/// Builds, plays, and leaves nothing behind, whatever happens.
+/// Builds and runs the demo, and cleans up even if it fails.
 pub(super) async fn demo(is_quest: bool) -> Result<Shown, Failure> {
     let folder = TempDir::with_prefix("reld-demo-");
     let folder = folder.map_err(|fault| Failure::io("make", "a temporary folder", &fault))?;
-    say("building the daemon and both releases of the example")?;
+    heading("building the daemon and both releases of the example")?;
     let (releases, options) = if is_quest { (quest::RELEASES, quest::OPTIONS) } else { (RELEASES, OPTIONS) };
     let built = build::build(folder.path(), releases).await?;
-    say("starting a node in a temporary folder")?;
+    heading("starting a node in a temporary folder")?;
     let node = Node::start(&built.reld, folder.path(), options).await?;
     let client = node.client();
     let played = if is_quest { quest::play(&client, &built).await } else { play(&client, &built).await };
     let stopped = node.stop().await;
     played?;
     stopped?;
-    say("the node has stopped, its folder is gone")?;
+    heading("the node has stopped and its folder is removed")?;
     Ok(Shown::nothing())
 }
 
-/// Up and down again, with calls all the time.
+/// Upgrades and downgrades under continuous calls.
 async fn play(client: &Client, built: &Built) -> Result<(), Failure> {
     show("boot release 1.0.0", &go(client, &built.first, false).await?)?;
     let before = tree(client).await?;
@@ -52,7 +52,7 @@ async fn play(client: &Client, built: &Built) -> Result<(), Failure> {
     let ran = up_and_down(client, built, &before).await;
     let tally = traffic.stop().await;
     ran?;
-    say(&format!("{} calls were made meanwhile, {} were lost", tally.calls, tally.lost))?;
+    heading(&format!("{} calls were made meanwhile, {} were lost", tally.calls, tally.lost))?;
     judge(&tally)
 }
 
@@ -101,7 +101,7 @@ fn same_processes(before: &Forest, after: &Forest) -> Result<(), Failure> {
     if before == after {
         return Ok(());
     }
-    Err(failed(format!("the processes are others than before: {before:?} became {after:?}")))
+    Err(failed(format!("the processes were replaced: {before:?} became {after:?}")))
 }
 
 fn judge(tally: &Tally) -> Result<(), Failure> {
@@ -119,11 +119,11 @@ fn failed(message: String) -> Failure {
 }
 
 fn show(title: &str, shown: &Shown) -> Result<(), Failure> {
-    say(title)?;
+    heading(title)?;
     write(&shown.text)
 }
 
-fn say(title: &str) -> Result<(), Failure> {
+fn heading(title: &str) -> Result<(), Failure> {
     write(&format!("\n== {title}\n"))
 }
 

@@ -1,4 +1,5 @@
-//! `relctl diff FROM TO`: what changes between two releases, and drafts of the appups for it, without a node.
+//! `relctl diff FROM TO`: the changes between two releases and drafts of the appups for them,
+//! without a node.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -22,8 +23,8 @@ pub(super) fn diff(args: &Diff) -> Result<Shown, Failure> {
     Ok(shown)
 }
 
-/// Reads a release with what its packer recorded. A tarball that `relctl pack` has made is verified, and says which libraries
-/// it holds.
+/// Reads a release with the digests of its libraries. A tarball made by `relctl pack` is verified
+/// and has them; other sources have none.
 fn read(path: &Path) -> Result<PackedRelease, Failure> {
     let mut packed = documents::packed(path)??;
     let manifest = if path.is_dir() { None } else { manifest(path)? };
@@ -35,7 +36,7 @@ fn read(path: &Path) -> Result<PackedRelease, Failure> {
     Ok(packed)
 }
 
-/// Verifies a tarball that has a manifest; `None` for one that somebody else has made.
+/// Verifies a tarball that has a manifest; `None` for one made by another tool.
 fn manifest(tarball: &Path) -> Result<Option<Manifest>, Failure> {
     match docs_of_tarball(tarball) {
         Ok((manifest, _)) => Ok(Some(manifest)),
@@ -44,7 +45,7 @@ fn manifest(tarball: &Path) -> Result<Option<Manifest>, Failure> {
     }
 }
 
-/// Writes all drafts, or none: a file that is there may be one that somebody has worked on.
+/// Writes all drafts, or none if one of the files exists: it may have been edited.
 fn write(folder: &Path, diff: &reld_plan::Diff) -> Result<Vec<PathBuf>, Failure> {
     let drafts = diff.apps.iter().filter_map(|app| {
         let (version, draft) = (app.to.as_ref()?, app.draft.as_ref()?);
@@ -52,9 +53,9 @@ fn write(folder: &Path, diff: &reld_plan::Diff) -> Result<Vec<PathBuf>, Failure>
     });
     let drafts: Vec<_> = drafts.collect();
     if let Some((path, _)) = drafts.iter().find(|(path, _)| path.exists()) {
-        let message = format!("{} is there already, and nothing was written", path.display());
+        let message = format!("{} already exists; nothing was written", path.display());
         return Err(Failure::from(ErrorReport::refused("exists", message))
-            .or_hint("move it away, or name another folder"));
+            .or_hint("move it away, or choose another folder"));
     }
     fs::create_dir_all(folder).map_err(|fault| Failure::io("make", folder.display(), &fault))?;
     for (path, draft) in &drafts {

@@ -1,4 +1,4 @@
-//! `relctl history`, `attach` and `abort`: what happened to the releases, and what is happening.
+//! `relctl history`, `attach` and `abort`: past upgrades, and the one under way.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -11,10 +11,11 @@ use super::Shown;
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// How long a restart of the node may take: its apps have 80 s to stop, and those of the release start one by one.
+/// How long a restart of the node may take: its apps have 80 s to stop, and those of the release
+/// start one by one.
 const RESTART: Duration = Duration::from_secs(600);
 
-/// How often is asked whether the node is back.
+/// The interval between questions whether the node is back.
 const ASK: Duration = Duration::from_millis(200);
 
 pub(super) async fn history(client: &Client, number: Option<u64>) -> Result<Shown, Failure> {
@@ -30,12 +31,12 @@ pub(super) async fn abort(client: &Client) -> Result<Shown, Failure> {
     Ok(Shown::new(&entry, render::history::outcome(&entry)))
 }
 
-/// Follows an upgrade and ends as it would have ended here.
+/// Follows an upgrade and ends with its output and exit code.
 pub(super) async fn attach(client: &Client) -> Result<Shown, Failure> {
     let mut lines = client.follow(&q::Attach {}).await?;
     loop {
         match lines.next().await? {
-            Attached::Step(progress) => tell(&progress),
+            Attached::Step(progress) => show(&progress),
             Attached::Idle { last } => {
                 let text = render::history::idle(last.as_deref());
                 return Ok(Shown::new(&Attached::Idle { last }, text));
@@ -48,7 +49,7 @@ pub(super) async fn attach(client: &Client) -> Result<Shown, Failure> {
     }
 }
 
-/// Shows how an upgrade ended, as the upgrade itself would.
+/// Shows the end of an upgrade as `relctl upgrade` does.
 fn ended(entry: HistoryEntry) -> Result<Shown, Failure> {
     match (entry.failure, entry.report) {
         (Some(failure), report) => {
@@ -60,7 +61,7 @@ fn ended(entry: HistoryEntry) -> Result<Shown, Failure> {
     }
 }
 
-fn tell(progress: &Progress) {
+fn show(progress: &Progress) {
     if io::stderr().is_terminal() {
         let Progress { step, of, text, .. } = progress;
         terminal::err(&format!("step {step} of {of}: {text}\n"));
@@ -83,7 +84,7 @@ pub(super) async fn arrived(client: &Client, to: &str) -> Result<Shown, Failure>
                     return ended(entry);
                 }
             }
-            // Between two daemons nobody listens, and one that goes cuts its clients off.
+            // No daemon listens during the restart, and the ending daemon disconnects its clients.
             Err(ClientError::NoDaemon { .. } | ClientError::Broken { .. } | ClientError::Deadline { .. }) => {
             }
             Err(error) => return Err(error.into()),
@@ -91,9 +92,7 @@ pub(super) async fn arrived(client: &Client, to: &str) -> Result<Shown, Failure>
         if Instant::now() >= deadline {
             let message = format!("the node did not come back with release {to} within {RESTART:?}");
             let report = ErrorReport::new("deadline", message, ExitCode::NoDaemon);
-            return Err(report
-                .with_hint("`relctl status` and the daemon's log say what became of it")
-                .into());
+            return Err(report.with_hint("see `relctl status` and the daemon's log").into());
         }
         sleep(ASK).await;
     }

@@ -1,7 +1,8 @@
-//! `relctl limited PROGRAM …`: becomes the program, with the limits of a probe.
+//! `relctl limited PROGRAM …`: executes the program with the limits of a probe.
 //!
-//! Looking into a library runs foreign constructors. Limits have to be set inside the child, and setting them between
-//! fork and exec would need unsafe code; so relctl starts itself, sets them, and becomes the program.
+//! Inspecting a library runs its constructors, so it needs limits. They must be set inside the
+//! child, and code between fork and exec would be unsafe; so relctl runs itself as the child, which
+//! sets the limits and then executes the program.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,13 +13,13 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::error::Failure;
 
-/// Address space of a probe. Generous, since allocators reserve much more than they use.
+/// The address space of a probe. Generous, because allocators reserve much more than they use.
 const MEMORY_MAX: u64 = 8 << 30;
 
-/// Seconds of computing.
+/// The CPU time of a probe, in seconds.
 const CPU_MAX_S: u64 = 20;
 
-/// Sets the limits and becomes the program; returns only when that fails.
+/// Sets the limits and executes the program; returns only on failure.
 pub(super) fn exec(program: &[OsString]) -> Failure {
     let limits =
         [(Resource::RLIMIT_AS, MEMORY_MAX), (Resource::RLIMIT_CPU, CPU_MAX_S), (Resource::RLIMIT_CORE, 0)];

@@ -1,5 +1,5 @@
-//! `relctl load DIR` and `relctl upgrade --app APP DIR`: one app is built and handed to the node as a release of just
-//! that app.
+//! `relctl load DIR` and `relctl upgrade --app APP DIR`: build one app and send it to the node as a
+//! release with that app only.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(super) async fn load(client: &Client, args: Load) -> Result<Shown, Failure> 
     Ok(Shown::new(&answer, render::loaded(&answer)))
 }
 
-/// Moves one app of the running release, or says how it would be moved.
+/// Upgrades one app of the running release, or checks that.
 pub(super) async fn upgrade_app(client: &Client, app: &str, args: Upgrade) -> Result<Shown, Failure> {
     let dir = Path::new(&args.release);
     let found = document(dir)?.name;
@@ -73,7 +73,8 @@ fn order(dir: &Path, build: &Build, scratch: &TempDir) -> Result<Order, Failure>
     })
 }
 
-/// Returns the release of one app. Its version never gets into a status table: the node takes just the app out.
+/// Returns a release with one app. Its version never reaches a status table: the node only takes
+/// the app.
 fn release_of(app: App) -> Rel {
     Rel {
         name: app.name.clone(),

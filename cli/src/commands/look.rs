@@ -1,4 +1,4 @@
-//! Commands that look: status, tree, ps, proc, apps, ports, tables, code, state.
+//! Commands that inspect the node: status, tree, ps, proc, apps, ports, tables, code, state.
 
 use reld_api::{Client, request as q};
 

@@ -1,4 +1,4 @@
-//! The command line as a shell and `man` want it: made of the same definition that relctl reads its arguments by.
+//! Shell completions and manual pages, generated from the clap definition.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::commands::Shown;
 use crate::error::Failure;
 
-/// Returns the script that a shell reads to complete command lines.
+/// Returns the completion script for a shell.
 pub(crate) fn completions(shell: Shell) -> Shown {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "relctl", &mut script);
@@ -17,7 +17,7 @@ pub(crate) fn completions(shell: Shell) -> Shown {
     Shown { text, ..Shown::nothing() }
 }
 
-/// Writes `relctl.1` and a page for each command that people use, `relctl-upgrade.1` and so on.
+/// Writes `relctl.1` and a page for each command that is not hidden, such as `relctl-upgrade.1`.
 pub(crate) fn pages(folder: &Path) -> Result<Shown, Failure> {
     let write = || {
         std::fs::create_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! Commands that send something to a process: call, cast, kill.
+//! Commands that send messages and signals to a process: call, cast, kill.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::error::Failure;
 
 pub(super) async fn call(client: &Client, args: Call) -> Result<Shown, Failure> {
     let request = q::Call { process: args.process, request: args.request, timeout_ms: Some(args.timeout) };
-    // The node's own answer, that the process did not reply in time, says more than our own impatience.
+    // The client waits longer than the node: the node's timeout error is more precise than the
+    // client's.
     let patience = q::Call::PATIENCE.saturating_add(Duration::from_millis(args.timeout));
     let answer = client.call_within(&request, patience).await?;
     Ok(Shown::line(&answer, &answer.reply))

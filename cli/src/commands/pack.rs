@@ -24,13 +24,14 @@ pub(super) async fn pack(args: Pack) -> Result<Shown, Failure> {
     Ok(show(&build(order, ReldProbe::new(args.build.reld)).await?))
 }
 
-/// Builds and packs on a thread of its own: cargo takes its time.
+/// Builds and packs on a thread of its own, because cargo blocks.
 pub(super) async fn build(order: Order, probe: ReldProbe) -> Result<Packed, Failure> {
     let packing = spawn_blocking(move || reld_store::pack(&order, &probe));
     Ok(packing.await.expect("packing neither panics nor is it aborted")?)
 }
 
-/// Releases may use everything that the packer's own version of the daemon can do.
+/// Returns the daemon version that a release requires: relctl's own, since the release may use all
+/// of its features.
 pub(super) fn least_reld() -> Vsn {
     env!("CARGO_PKG_VERSION").parse().expect("cargo takes semver only")
 }

@@ -1,4 +1,5 @@
-//! `relctl plan FROM TO`: the script from one release to another, each a tarball or a folder, without a node.
+//! `relctl plan FROM TO`: the script between two releases, each a tarball or a folder, without a
+//! node.
 
 pub(super) mod documents;
 
@@ -14,14 +15,15 @@ use super::Shown;
 use crate::args::{Plan, Window};
 use crate::error::Failure;
 
-/// A release, or what OTP would call wrong with its documents: a part of the answer where both directions are shown.
+/// A release, or the OTP error of its documents, which is part of the answer if both directions are
+/// shown.
 type Read = Result<PackedRelease, PlanError>;
 
 pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
     let options = RelupOptions { restart_daemon: args.restart_daemon };
     if args.restart_daemon && args.window != Window::Group && !args.relup {
         return Err(Failure::usage(
-            "--restart-daemon is for --relup and --window group; an upgrade has --mode restart",
+            "--restart-daemon needs --relup or --window group; for an upgrade, use --mode restart",
         ));
     }
     let (from, to) = (packed(&args.from)?, packed(&args.to)?);
@@ -44,14 +46,15 @@ pub(super) fn plan(args: &Plan) -> Result<Shown, Failure> {
     Ok(Shown::new(&script, script.to_string()))
 }
 
-/// As the node has it: a release that does not boot is not installed.
+/// Like the node, refuses a release that does not boot.
 fn boots(to: &PackedRelease) -> Result<(), Failure> {
     let errors = to.release.boot_order(&to.behaviours()).err().unwrap_or_default();
     let message = format!("release {} would not boot", to.release.version());
     refuse("not_bootable", message, errors.iter().map(ToString::to_string))
 }
 
-/// Returns the script, with what a restart would make different if all that the release left starts runs.
+/// Returns the script, with warnings about the differences to a restart, assuming that every app
+/// that the old release starts is running.
 fn script(from: &PackedRelease, to: &PackedRelease) -> Result<Script, Failure> {
     let mut script = reld_plan::plan(&from.release, &to.release)?;
     let misfits = script.misfits(&from.behaviours(), &to.behaviours());
@@ -76,15 +79,15 @@ fn refuse(class: &str, message: String, causes: impl Iterator<Item = String>) ->
     Err(ErrorReport { causes, ..ErrorReport::refused(class, message) }.into())
 }
 
-/// As the node has it. OTP compares no names.
+/// Like the node, refuses another name. Unlike reld, OTP compares no names.
 fn same_name(from: &Release, to: &Release) -> Result<(), Failure> {
     let (from, to) = (&from.rel().name, &to.rel().name);
     if from == to {
         return Ok(());
     }
-    let message = format!("the one is a release of {from}, the other one of {to}");
+    let message = format!("the releases have different names: {from} and {to}");
     Err(Failure::from(ErrorReport::refused("other_release", message))
-        .or_hint("name two releases of one name; --rename plans it all the same"))
+        .or_hint("choose releases with the same name, or add --rename"))
 }
 
 /// OTP: `make_relup`, whose file holds both directions too.

@@ -1,4 +1,4 @@
-//! Looks into a library with `reld probe FILE --json`, in a child process that may crash or hang.
+//! Inspects a library with `reld probe FILE --json`, in a child process that may crash or hang.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,17 +15,17 @@ use tokio::time::timeout;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a probe may take, however little it computes.
+/// The time limit of a probe, including idle time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A probe that runs the daemon's own look into libraries.
+/// A probe that runs `reld probe`.
 #[derive(Debug)]
 pub(super) struct ReldProbe {
     runtime: Handle,
     reld: PathBuf,
 }
 
-/// What `reld probe --json` prints, as far as a packer needs it.
+/// The fields of the output of `reld probe --json` that the packer needs.
 #[derive(Debug, Deserialize)]
 struct Printed {
     app: AppName,
@@ -45,8 +45,8 @@ struct PrintedModule {
 }
 
 impl ReldProbe {
-    /// Returns a probe that runs this daemon, by default the one beside relctl itself. To be called inside the event
-    /// loop, and used from its blocking threads only.
+    /// Returns a probe that runs this daemon, by default the one next to relctl. Must be created
+    /// inside the tokio runtime and used only on its blocking threads.
     pub(super) fn new(reld: Option<PathBuf>) -> Self {
         let beside = || env::current_exe().ok().map(|relctl| relctl.with_file_name("reld"));
         let reld = reld.or_else(|| beside().filter(|reld| reld.exists())).unwrap_or_else(|| "reld".into());
@@ -61,7 +61,7 @@ impl ReldProbe {
             .arg("--json")
             .kill_on_drop(true)
             .output();
-        let late = |_| format!("looking into it took longer than {} s", PATIENCE.as_secs());
+        let late = |_| format!("inspecting it took longer than {} s", PATIENCE.as_secs());
         Ok(timeout(PATIENCE, child).await.map_err(late)??)
     }
 }
@@ -70,12 +70,12 @@ impl Probe for ReldProbe {
     fn probe(&self, library: &Path) -> Result<Probed, Fault> {
         let output = self.runtime.block_on(self.output(library))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
+            let stderr = String::from_utf8_lossy(&output.stderr);
             return Err(format!(
                 "`{} probe` failed, {}\n{}",
                 self.reld.display(),
                 output.status,
-                said.trim_end()
+                stderr.trim_end()
             )
             .into());
         }
@@ -93,7 +93,7 @@ fn probed(printed: Printed) -> Result<Probed, Fault> {
         schemas: Schemas { modules: printed.modules.into_iter().map(schema).collect() },
         abi: abi(&printed.abi)?,
         stays: printed.stays,
-        // The probe has opened the library on this machine, so it is of this machine's kind.
+        // The probe has opened the library on this machine, so the targets agree.
         target: format!("{}-unknown-linux-gnu", env::consts::ARCH),
     })
 }
@@ -103,7 +103,7 @@ fn schema(module: PrintedModule) -> (ModuleName, ModuleSchema) {
 }
 
 fn abi(text: &str) -> Result<Abi, Fault> {
-    let (major, minor) = text.split_once('.').ok_or_else(|| format!("{text:?} is no version of the ABI"))?;
+    let (major, minor) = text.split_once('.').ok_or_else(|| format!("{text:?} is not an ABI version"))?;
     Ok(Abi { major: major.parse()?, minor: minor.parse()? })
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_daemon_prints_becomes_what_the_packer_asks_for() {
+    fn the_output_of_reld_probe_becomes_the_packers_input() {
         let casts = Interface { cast: Some(true.into()), ..Interface::default() };
         check(
             r#"{"app": "counter", "version": "0.1.1", "abi": "1.3", "built_by": "rustc", "build_id": "ab", "needed": [], "stays": "imports putenv",
@@ -146,7 +146,7 @@ mod tests {
         );
         check(
             r#"{"app": "a", "version": "1.0.0", "abi": "one", "modules": []}"#,
-            Err(r#""one" is no version of the ABI"#),
+            Err(r#""one" is not an ABI version"#),
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The verbs of a release's life, one by one: unpack, check, commit, remove, reboot-old, releases.
+//! The single steps of a release's life: unpack, check, commit, remove, reboot-old, releases, and
+//! verify and prune.
 
 use std::path::Path;
 
@@ -16,8 +17,8 @@ pub(super) async fn unpack(client: &Client, file: &Path, wait: Wait) -> Result<S
     let release = format!("{} {}", answer.name, answer.version);
     let line = match (answer.changed, answer.repaired.as_slice()) {
         (true, _) => format!("unpacked {release}\n"),
-        (false, []) => format!("{release} was there already\n"),
-        (false, _) => format!("{release} was there already, damaged\n"),
+        (false, []) => format!("{release} is already unpacked\n"),
+        (false, _) => format!("{release} is already unpacked, but was damaged\n"),
     };
     Ok(Shown::new(&answer, line + &render::repaired(&answer.repaired)))
 }
@@ -39,7 +40,7 @@ pub(super) async fn prune(client: &Client, args: Prune) -> Result<Shown, Failure
     Ok(Shown::new(&answer, render::pruned(&answer, went)))
 }
 
-/// Hands a tarball to the node.
+/// Sends a tarball to the node.
 pub(super) async fn upload(client: &Client, file: &Path, wait: Wait) -> Result<Unpacked, Failure> {
     let unreadable = |fault: std::io::Error| Failure::io("read", file.display(), &fault);
     let tarball = File::open(file).await.map_err(unreadable)?;
@@ -54,7 +55,7 @@ pub(super) async fn check(client: &Client, version: String, policy: Policy) -> R
     Ok(Shown::new(&answer, render::checked(&answer)))
 }
 
-/// Returns the question what an install on these terms would do.
+/// Returns the check request for an install with this policy.
 pub(super) fn checking(version: String, policy: Policy) -> q::Check {
     let supersede = policy.supersede;
     let q::Policy { orphans, group_windows, rename, one_way, .. } = upgrade::policy(policy);
@@ -63,7 +64,7 @@ pub(super) fn checking(version: String, policy: Policy) -> q::Check {
 
 pub(super) async fn commit(client: &Client, version: Option<String>, wait: Wait) -> Result<Shown, Failure> {
     let answer = client.call(&q::Commit { version, wait: wait.wait }).await?;
-    let what = if answer.changed { "is permanent" } else { "was permanent already" };
+    let what = if answer.changed { "is permanent" } else { "is already permanent" };
     let killed = render::ended("killed", &answer.killed);
     let lingering = render::lingering(&answer.lingering);
     Ok(Shown::new(&answer, format!("{} {what}\n{killed}{lingering}", answer.version)))

@@ -1,4 +1,4 @@
-//! `relctl events` and `relctl logs`: what the node reports, and has reported.
+//! `relctl events` and `relctl logs`.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use crate::args::Logs;
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// With how many lines following the log begins.
+/// The default number of old lines that `logs --follow` begins with.
 const BEGIN: usize = 10;
 
 pub(super) async fn events(client: &Client, since: Option<u64>, json: bool) -> Result<(), Failure> {
@@ -31,12 +31,12 @@ pub(super) async fn logs(client: &Client, args: Logs, json: bool) -> Result<(), 
     print(&text).map(drop)
 }
 
-/// One JSON document a line, or text.
+/// Formats an item as one JSON document per line, or as text.
 fn shown<T: Serialize>(part: &T, json: bool, text: fn(&T) -> String) -> String {
     if json { serde_json::to_string(part).expect("answers came from JSON") + "\n" } else { text(part) }
 }
 
-/// Prints each part as it comes, until told to end, or until the reader of stdout is gone.
+/// Prints each item as it arrives, until a signal ends the command or the reader of stdout is gone.
 async fn follow<R: Request>(
     client: &Client,
     request: R,
@@ -50,11 +50,11 @@ async fn follow<R: Request>(
     };
     tokio::select! {
         printed = print_all => printed,
-        () = end.told() => Ok(()),
+        () = end.signalled() => Ok(()),
     }
 }
 
-/// Breaks off where the reader of stdout has seen enough.
+/// Breaks if the reader of stdout has closed it.
 fn print(text: &str) -> Result<ControlFlow<()>, Failure> {
     match terminal::out(text) {
         Ok(()) => Ok(ControlFlow::Continue(())),
@@ -63,7 +63,8 @@ fn print(text: &str) -> Result<ControlFlow<()>, Failure> {
     }
 }
 
-/// The signals that end a command which does not end by itself. From here on they do nothing else.
+/// The signals that end a command that does not end by itself. Their default action is off from
+/// [`End::new`] on.
 struct End {
     interrupt: Signal,
     terminate: Signal,
@@ -75,7 +76,7 @@ impl End {
         Ok(Self { interrupt: wait(SignalKind::interrupt())?, terminate: wait(SignalKind::terminate())? })
     }
 
-    async fn told(&mut self) {
+    async fn signalled(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

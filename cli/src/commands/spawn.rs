@@ -16,13 +16,14 @@ pub(super) async fn spawn(client: &Client, args: Spawn, json: bool) -> Result<Sh
     Ok(Shown::line(&answer, &answer.pid))
 }
 
-/// Prints the pid at once, and the reason when the process has ended. Being interrupted hangs up, which ends it.
+/// Prints the pid at once, and the exit reason at the end. An interrupt closes the connection,
+/// which ends the process.
 async fn linked(client: &Client, request: q::SpawnLink, json: bool) -> Result<Shown, Failure> {
     let mut events = client.follow(&request).await?;
     loop {
         let event = events.next().await?;
         match &event {
-            LinkEvent::Spawned { pid } => tell(&event, pid, json)?,
+            LinkEvent::Spawned { pid } => print(&event, pid, json)?,
             LinkEvent::Exited { pid, reason } => {
                 return Ok(Shown::line(&event, format_args!("{pid} exited: {reason}")));
             }
@@ -30,7 +31,7 @@ async fn linked(client: &Client, request: q::SpawnLink, json: bool) -> Result<Sh
     }
 }
 
-fn tell(event: &LinkEvent, pid: &str, json: bool) -> Result<(), Failure> {
+fn print(event: &LinkEvent, pid: &str, json: bool) -> Result<(), Failure> {
     let line =
         if json { serde_json::to_string(event).expect("answers came from JSON") } else { pid.to_owned() };
     terminal::out(&format!("{line}\n")).map_err(|fault| Failure::io("write", "stdout", &fault))

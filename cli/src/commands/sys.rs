@@ -1,4 +1,5 @@
-//! OTP's system messages by hand: suspend, change-code, resume, and `relctl sys ...`.
+//! System messages, as OTP's `sys` module sends them: suspend, change-code, resume, and the
+//! commands below `relctl sys`.
 
 use reld_api::{Client, request as q};
 
@@ -32,12 +33,12 @@ pub(super) async fn run(client: &Client, args: Sys) -> Result<Shown, Failure> {
         }
         Sys::NoDebug(args) => {
             let answer = client.call(&q::NoDebug { process: args.process }).await?;
-            Ok(Shown::line(&answer, format_args!("{} notes nothing", answer.pid)))
+            Ok(Shown::line(&answer, format_args!("{} keeps no statistics and no messages", answer.pid)))
         }
         Sys::Statistics { process, on: false, off: false } => statistics(client, process).await,
         Sys::Statistics { process, on, .. } => {
             let answer = client.call(&q::CountMessages { process, on }).await?;
-            let does = if on { "counts its messages" } else { "counts no longer" };
+            let does = if on { "counts its messages" } else { "no longer counts its messages" };
             Ok(Shown::line(&answer, format_args!("{} {does}", answer.pid)))
         }
         Sys::Log { process, keep: None, off: false } => log(client, process).await,
@@ -53,7 +54,7 @@ pub(super) async fn run(client: &Client, args: Sys) -> Result<Shown, Failure> {
         }
         Sys::ReplaceState { process, state } => {
             let answer = client.call(&q::ReplaceState { process, state }).await?;
-            Ok(Shown::line(&answer, format_args!("{} has another state", answer.pid)))
+            Ok(Shown::line(&answer, format_args!("{} has a new state", answer.pid)))
         }
         Sys::Terminate { process, reason } => {
             let answer = client.call(&q::Terminate { process, reason }).await?;
@@ -69,7 +70,10 @@ async fn statistics(client: &Client, process: String) -> Result<Shown, Failure> 
             "{}: {} messages in, {} out, in {} ms",
             answer.pid, counted.messages_in, counted.messages_out, counted.for_ms
         ),
-        None => format!("{} counts nothing; `relctl sys statistics {} --on` begins", answer.pid, answer.pid),
+        None => format!(
+            "{} does not count its messages; start with `relctl sys statistics {} --on`",
+            answer.pid, answer.pid
+        ),
     };
     Ok(Shown::line(&answer, text))
 }
@@ -77,7 +81,8 @@ async fn statistics(client: &Client, process: String) -> Result<Shown, Failure> 
 async fn log(client: &Client, process: String) -> Result<Shown, Failure> {
     let answer = client.call(&q::MessageLog { process }).await?;
     let Some(messages) = &answer.messages else {
-        let hint = format!("{} keeps no messages; `relctl sys log {} --keep` begins", answer.pid, answer.pid);
+        let hint =
+            format!("{} keeps no messages; start with `relctl sys log {} --keep`", answer.pid, answer.pid);
         return Ok(Shown::line(&answer, hint));
     };
     let line = |message: &reld_api::response::LoggedMessage| {

@@ -1,4 +1,4 @@
-//! `relctl top`: who keeps the node busy.
+//! `relctl top`: the busiest processes.
 
 use std::io::{self, IsTerminal as _};
 
@@ -9,7 +9,7 @@ use crate::args::{Top, TopSort};
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// Shows one table, or on a terminal one after the other until somebody interrupts.
+/// Shows one table, or on a terminal a refreshed one until interrupted.
 pub(super) async fn top(client: &Client, args: Top, json: bool) -> Result<Shown, Failure> {
     let Top { count, sort, interval, once } = args;
     let sort = match sort {

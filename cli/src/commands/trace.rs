@@ -1,4 +1,4 @@
-//! `relctl trace`: what processes tell each other while a command runs, as a sequence diagram.
+//! `relctl trace`: the messages between processes while a command runs, as a sequence diagram.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -15,10 +15,10 @@ use crate::args::{Trace, TraceFormat};
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// What a command set off is still told; it is over when nothing came for so long.
+/// The trace goes on after the command, until no message came for this long.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// A node that is never quiet is not waited for longer.
+/// The maximum time to wait for such a pause.
 const AT_MOST: Duration = Duration::from_secs(2);
 
 pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure> {
@@ -26,7 +26,7 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
     let mut events = client.follow(&asked).await?;
     let count = args.count.unwrap_or(usize::MAX);
     let mut told: Vec<Told> = Vec::new();
-    // The command starts when the node says that it looks.
+    // The first event reports that tracing has begun; the command starts only then.
     events.next().await?;
     let until = run_for(client, &args.command, args.seconds);
     tokio::pin!(until);
@@ -47,7 +47,7 @@ pub(super) async fn trace(client: &Client, args: Trace) -> Result<Shown, Failure
                 told.extend(message(event));
             }
         };
-        // One that goes on and on is cut off, as somebody at a terminal would.
+        // A node that is never quiet is cut off.
         timeout(AT_MOST, rest).await.unwrap_or(());
     }
     let text = match args.format {
@@ -64,7 +64,7 @@ fn message(event: TraceEvent) -> Option<Told> {
     }
 }
 
-/// Ends with the command; without one after so many seconds, or when somebody interrupts.
+/// Ends with the command, or without one after so many seconds or at an interrupt.
 async fn run_for(client: &Client, command: &[String], seconds: Option<u64>) -> Result<(), Failure> {
     if let Some((program, args)) = command.split_first() {
         return run(client, program, args).await;
@@ -77,11 +77,12 @@ async fn run_for(client: &Client, command: &[String], seconds: Option<u64>) -> R
     };
     tokio::select! {
         () = over => Ok(()),
-        told = tokio::signal::ctrl_c() => told.map_err(|fault| Failure::io("wait for", "an interrupt", &fault)),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|fault| Failure::io("wait for", "an interrupt", &fault)),
     }
 }
 
-/// Runs the command for the same node. What it prints goes to stderr: stdout is the diagram's.
+/// Runs the command with the same node. Its stdout goes to stderr: stdout is reserved for the
+/// diagram.
 async fn run(client: &Client, program: &str, args: &[String]) -> Result<(), Failure> {
     let cannot = |fault| Failure::io("run", program, &fault);
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
@@ -89,7 +90,7 @@ async fn run(client: &Client, program: &str, args: &[String]) -> Result<(), Fail
     child.env("RELD_SOCKET", client.socket());
     let ended = child.args(args).stdout(Stdio::from(stderr)).status().await.map_err(cannot)?;
     if !ended.success() {
-        // The diagram is shown all the same.
+        // A failed command does not suppress the diagram.
         terminal::err(&format!("{program}: {ended}\n"));
     }
     Ok(())

@@ -17,10 +17,10 @@ use crate::args::{Downgrade, Going, Install, Mode, Policy, Settle, Timeouts, Upg
 use crate::error::Failure;
 use crate::{render, terminal};
 
-/// How large a probe may be that is sent.
+/// The maximum size of a probe that is sent to the daemon.
 const SCRIPT_MAX: u64 = 1 << 20;
 
-/// How often the line of progress is renewed.
+/// The refresh interval of the progress line.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(super) async fn upgrade(client: &Client, args: Upgrade) -> Result<Shown, Failure> {
@@ -91,7 +91,7 @@ async fn go(client: &Client, version: String, mode: Mode, going: Going) -> Resul
     arrived(client, shown, detach).await
 }
 
-/// Waits for a node that restarts, unless the answer was asked for before it goes.
+/// Waits until a restarting node is back, unless the order was detached.
 async fn arrived(client: &Client, shown: Shown, detach: bool) -> Result<Shown, Failure> {
     match shown.json["to"].as_str() {
         Some(to) if !detach && shown.json["outcome"] == json!(Outcome::UnderWay) => {
@@ -109,7 +109,8 @@ fn settled(args: Settle) -> Result<q::Settle, Failure> {
     Ok(q::Settle { window_ms: args.settle.unwrap_or_default() * 1000, probe: probe.transpose()? })
 }
 
-/// Reads the probe where it is a file: the daemon may see neither it nor the folder that its name begins in.
+/// Reads the probe if it is a file: the daemon may not see the file, nor the folder that a relative
+/// path starts in.
 fn script(command: &str) -> Result<Option<q::Script>, Failure> {
     let path = Path::new(command);
     if !path.is_file() {
@@ -122,15 +123,17 @@ fn script(command: &str) -> Result<Option<q::Script>, Failure> {
             .or_hint(format!("`chmod +x {command}`")));
     }
     if facts.len() > SCRIPT_MAX {
-        let why =
-            format!("cannot send the probe {command}: it has {} bytes, {SCRIPT_MAX} at most", facts.len());
-        return Err(refused(why).or_hint("put it on the node's machine and name it in a script"));
+        let why = format!(
+            "cannot send the probe {command}: its {} bytes exceed the limit of {SCRIPT_MAX}",
+            facts.len()
+        );
+        return Err(refused(why).or_hint("put it on the node's machine and call it from a small script"));
     }
     let bytes = std::fs::read(path).map_err(|fault| Failure::io("read", path.display(), &fault))?;
     Ok(Some(q::Script(bytes)))
 }
 
-/// How much longer than others such an upgrade takes.
+/// Returns the extra time that settling and the probe may take.
 fn patience(args: &Settle) -> Duration {
     let probe = if args.probe.is_some() { args.probe_timeout } else { 0 };
     Duration::from_secs(args.settle.unwrap_or_default() + probe)
@@ -145,7 +148,7 @@ pub(super) fn policy(args: Policy) -> q::Policy {
     q::Policy { orphans, unrest, crashes, group_windows, rename, one_way }
 }
 
-/// Where an upgrade leads to.
+/// The target of an upgrade.
 #[derive(Debug, PartialEq)]
 enum Target {
     File(PathBuf),
@@ -153,8 +156,8 @@ enum Target {
 }
 
 impl Target {
-    /// Takes what has a slash or the ending of a tarball for a file, as well as the name of one. No version is anything
-    /// but UTF-8.
+    /// An argument with a slash or a tarball's ending is a file, and so is the name of an existing
+    /// file or one that is not UTF-8. Anything else is a version.
     fn of(release: OsString) -> Self {
         let is_file =
             |text: &str| text.contains('/') || text.ends_with(".tar.gz") || Path::new(text).is_file();
@@ -170,7 +173,8 @@ fn end(no_commit: bool) -> End {
     if no_commit { End::Current } else { End::Commit }
 }
 
-/// The node can only plan with what it has: the release is taken in, and leaves again if it was not there before.
+/// The node plans only with unpacked releases, so the tarball is unpacked, and removed again if the
+/// release is new.
 async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wait) -> Result<Shown, Failure> {
     let unpacked = release::upload(client, file, wait).await?;
     let version = unpacked.version;
@@ -182,7 +186,7 @@ async fn dry_run_of_file(client: &Client, file: &Path, policy: Policy, wait: Wai
     Ok(Shown::new(&checked, render::checked(&checked)))
 }
 
-/// Asks, and shows how far the node is while it works.
+/// Sends a request and shows the progress of the node meanwhile.
 async fn watched<R: Request<Response = Report>>(
     client: &Client,
     request: &R,
@@ -193,7 +197,7 @@ async fn watched<R: Request<Response = Report>>(
     Ok(Shown::new(&report, render::report(&report)))
 }
 
-/// Shows how far the node is while something is done; to people only, logs want no moving line.
+/// Shows the progress of the node while `work` runs, if stderr is a terminal.
 pub(super) async fn with_progress<T>(client: &Client, work: impl Future<Output = T>) -> T {
     if !io::stderr().is_terminal() {
         return work.await;
@@ -212,7 +216,7 @@ pub(super) async fn with_progress<T>(client: &Client, work: impl Future<Output =
 }
 
 async fn show_progress(client: &Client) {
-    // Progress is a courtesy: a node too busy to tell goes on unwatched.
+    // Progress is optional: a node too busy to answer is not waited for.
     let status = client.call_within(&q::Status {}, TICK).await;
     if let Some(progress) = status.ok().and_then(|status| status.upgrade) {
         terminal::replace_line(&format!("step {} of {}: {}", progress.step, progress.of, progress.text));
@@ -226,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_not_taken_for_a_file_and_no_file_for_a_version() {
+    fn versions_and_files_are_distinguished() {
         assert_eq!(Target::of("1.1.0".into()), Target::Version("1.1.0".to_owned()));
         let latin_1 = OsString::from_vec(b"caf\xe9-1.1.0.tgz".to_vec());
         for file in ["shop-1.1.0.tar.gz".into(), "./1.1.0".into(), latin_1] {

@@ -1,8 +1,8 @@
-//! Durations as people say them.
+//! Durations with three figures and a fitting unit.
 
-/// Prints microseconds with three figures in the unit in which they are short.
+/// Formats microseconds with three figures, in the unit that makes the number short.
 pub(crate) fn us(us: u64) -> String {
-    // Rounded for people, so the float's loss is meant.
+    // The value is rounded anyway, so the loss of precision does not matter.
     let float = us as f64;
     match us {
         0..1_000 => format!("{us} us"),

@@ -1,14 +1,14 @@
-//! The files of releases.
+//! The results of `verify`, `unpack` and `prune`.
 
 use reld_api::response::{DamagedFile, Harm, Pruned, Verified, VerifiedRelease};
 
 use super::size;
 use super::table::table;
 
-/// The most damaged files that are named one by one.
+/// The maximum number of damaged files listed per release.
 const NAMED_MAX: usize = 20;
 
-/// Says how the files of releases are.
+/// Shows the state of the releases' files.
 pub(crate) fn verified(answer: &Verified) -> String {
     let rows = answer.releases.iter().map(row);
     let mut text = table(&["name", "version", "files", "size", "damaged"], rows);
@@ -17,7 +17,7 @@ pub(crate) fn verified(answer: &Verified) -> String {
         text += &named(release.damage.iter().map(damaged));
     }
     if let Some(order) = &answer.beside {
-        text += &format!("\n{order} is carried out; verify again when it has ended\n");
+        text += &format!("\n{order} is under way; verify again when it has ended\n");
         return text;
     }
     let has = |is_stray| {
@@ -25,10 +25,10 @@ pub(crate) fn verified(answer: &Verified) -> String {
         damage.any(|file| (file.harm == Harm::Stray) == is_stray)
     };
     if has(true) {
-        text += "\ntake away what is stray\n";
+        text += "\nremove the stray files\n";
     }
     if has(false) {
-        text += "\n`relctl unpack FILE` with the tarball of a release repairs it\n";
+        text += "\n`relctl unpack FILE` with the tarball of a damaged release repairs it\n";
     }
     text
 }
@@ -52,7 +52,7 @@ fn damaged(file: &DamagedFile) -> String {
     }
 }
 
-/// Names the files that were repaired; nothing where none was damaged.
+/// Lists the repaired files; empty if there are none.
 pub(crate) fn repaired(paths: &[String]) -> String {
     match paths {
         [] => String::new(),
@@ -67,7 +67,7 @@ fn named(lines: impl ExactSizeIterator<Item = String>) -> String {
     lines.take(NAMED_MAX).map(|line| format!("  {line}\n")).collect::<String>() + &more
 }
 
-/// Lists the releases that went, or would.
+/// Lists the releases that were or would be removed; `went` is the verb.
 pub(crate) fn pruned(answer: &Pruned, went: &str) -> String {
     let line = |release: &reld_api::response::PrunedRelease| {
         let apps = match release.apps.as_slice() {
@@ -77,9 +77,9 @@ pub(crate) fn pruned(answer: &Pruned, went: &str) -> String {
         format!("{went} {}{apps}: {}\n", release.version, size(release.bytes))
     };
     match answer.releases.as_slice() {
-        [] => "there is nothing to remove\n".to_owned(),
+        [] => "nothing to remove\n".to_owned(),
         releases => {
-            releases.iter().map(line).collect::<String>() + &format!("{} in all\n", size(answer.bytes))
+            releases.iter().map(line).collect::<String>() + &format!("{} in total\n", size(answer.bytes))
         }
     }
 }

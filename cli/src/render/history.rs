@@ -1,4 +1,4 @@
-//! What happened to the releases.
+//! The history of the releases.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use reld_api::response::{HistoryEntry, HistoryList, Report};
 use super::table::table;
 use super::{duration, failure, report};
 
-/// Lists entries, a line each.
+/// Lists entries, one per line.
 pub(crate) fn list(list: &HistoryList) -> String {
     let rows = list.entries.iter().map(|entry| {
         let number = entry.number.map(|number| number.to_string()).unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) fn list(list: &HistoryList) -> String {
     table(&["number", "begun", "kind", "from", "to", "outcome", "took", "longest pause"], rows)
 }
 
-/// Shows one entry: the headline, and what relctl printed when it ended.
+/// Shows one entry: the headline, then the output of the original command.
 pub(crate) fn entry(entry: &HistoryEntry) -> String {
     let number = entry.number.map(|number| format!("{number}: ")).unwrap_or_default();
     let by = entry.uid.map(|uid| format!(" by user {uid}")).unwrap_or_default();
@@ -38,7 +38,7 @@ pub(crate) fn entry(entry: &HistoryEntry) -> String {
     text
 }
 
-/// Says how something ended.
+/// Shows how an upgrade, downgrade or restart ended.
 pub(crate) fn outcome(entry: &HistoryEntry) -> String {
     match (&entry.failure, &entry.report) {
         (Some(error), report) => ended(error) + &report.as_ref().map(way_back).unwrap_or_default(),
@@ -47,7 +47,7 @@ pub(crate) fn outcome(entry: &HistoryEntry) -> String {
     }
 }
 
-/// Says that nothing is under way.
+/// Reports that nothing is under way, and the last entry.
 pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
     let mut text = "nothing is under way\n".to_owned();
     if let Some(last) = last {
@@ -58,7 +58,7 @@ pub(crate) fn idle(last: Option<&HistoryEntry>) -> String {
     text
 }
 
-/// Here a failure is what was asked for.
+/// Formats a failure that is the requested output, so not as an error of relctl.
 fn ended(error: &ErrorReport) -> String {
     failure(error).trim_start_matches("error: ").to_owned()
 }

@@ -1,6 +1,6 @@
-//! What mermaid's drawings have in common.
+//! Escaping for mermaid drawings.
 
-/// Writes a text so that mermaid shows it as it is: `#` begins a character's number there, `;` ends a line, quotes end a
+/// Escapes a text for mermaid: there `#` begins a character code, `;` ends a line, quotes end a
 /// label, and angle brackets are markup.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! What an upgrade would do, and what it did.
+//! The results of checks and upgrades.
 
 use reld_api::response::{
     Checked, Ended, Lingerer, NotTried, Outcome, Pauses, Report, Settled, Started, Trial,
@@ -6,10 +6,10 @@ use reld_api::response::{
 
 use super::{counted, duration, line};
 
-/// Draws what an install would do.
+/// Shows the steps that an install would take.
 pub(crate) fn checked(checked: &Checked) -> String {
     if !checked.changed {
-        return format!("{} runs already; nothing to do\n", checked.to);
+        return format!("{} is already running; nothing to do\n", checked.to);
     }
     let from = checked.from.as_deref().unwrap_or("nothing");
     let mut text = format!("from {from} to {}; nothing was executed\n", checked.to);
@@ -24,14 +24,14 @@ pub(crate) fn checked(checked: &Checked) -> String {
     text + &warnings(&checked.warnings)
 }
 
-/// Draws what an upgrade did.
+/// Shows the report of an upgrade.
 pub(crate) fn report(report: &Report) -> String {
     drawn(report, if report.committed { "permanent" } else { "current, not committed" })
 }
 
-/// Draws what the replacement of one app did.
+/// Shows the report of an upgrade of a single app.
 pub(crate) fn replaced(report: &Report) -> String {
-    drawn(report, "in no release: the node is dirty, and a restart forgets it")
+    drawn(report, "in no release: the node is dirty, and a restart discards it")
 }
 
 fn drawn(report: &Report, kept: &str) -> String {
@@ -39,7 +39,7 @@ fn drawn(report: &Report, kept: &str) -> String {
         return format!("on the way to {}; `relctl attach` follows it\n", report.to);
     }
     if !report.changed {
-        return format!("{} runs already; nothing to do\n", report.to);
+        return format!("{} is already running; nothing to do\n", report.to);
     }
     let mut text = String::new();
     for step in &report.steps {
@@ -102,7 +102,7 @@ fn settled(settled: &Settled) -> String {
         Some(_) => ", the probe failed",
         None => "",
     };
-    let crashes = if settled.crashes.is_empty() { "nobody crashed" } else { "processes crashed" };
+    let crashes = if settled.crashes.is_empty() { "no crashes" } else { "processes crashed" };
     format!("watched for {}: {crashes}{probe}\n", duration::us(settled.took_us))
 }
 
@@ -116,7 +116,7 @@ fn pauses(pauses: &Pauses) -> String {
     format!("pause of {processes}: p50 {p50}, p99 {p99}, max {max}\n")
 }
 
-/// Lists processes that ended, each behind `what` happened to it.
+/// Lists processes that ended, each prefixed with the event `what`.
 pub(crate) fn ended(what: &str, processes: &[Ended]) -> String {
     let mut text = String::new();
     for Ended { pid, name, module, reason } in processes {
@@ -206,7 +206,7 @@ mod tests {
         pause of 2 processes: p50 900 us, p99 1.90 ms, max 1.90 ms
         way back tried: 2 states in 80 us
         way back not tried: 1 state, converted inside the pause
-        watched for 10.0 s: nobody crashed, the probe passed
+        watched for 10.0 s: no crashes, the probe passed
         killed: <8.1> pi, reason killed
         started: <9.2> pi
         calls that timed out meanwhile: 2

@@ -1,11 +1,11 @@
-//! Draws what a node reports: a line for each event, and for each line of its log.
+//! Formats events and log lines, one line each.
 
 use reld_api::response::{Event, Followed, LogLevel, LogLine, What};
 use serde_json::Value;
 
 use super::duration;
 
-/// Draws an event: when, its kind, what it is about, and the rest.
+/// Formats an event: time, kind, object and details.
 pub(crate) fn event(event: &Event) -> String {
     let Event { time, what, .. } = event;
     let kind = what.kind();
@@ -58,7 +58,7 @@ fn missing(missed: u64, restarted: bool, what: &str) -> String {
     }
 }
 
-/// Draws what a client that follows the log is sent.
+/// Formats an item of a followed log.
 pub(crate) fn followed(followed: &Followed) -> String {
     match followed {
         Followed::Line(line) => log_line(line),
@@ -68,7 +68,8 @@ pub(crate) fn followed(followed: &Followed) -> String {
     }
 }
 
-/// Draws a line of the log much as it stands in the log itself. Of an app's line its name says enough.
+/// Formats a line of the log as the daemon's text log does. A line printed by an app shows only the
+/// app's name.
 fn log_line(line: &LogLine) -> String {
     let LogLine { time, level, target, app, message, fields, .. } = line;
     let level = match level {
@@ -94,7 +95,7 @@ fn field(value: &Value) -> String {
     }
 }
 
-/// A text of several lines does not look like an entry of its own.
+/// Indents further lines, so that they do not look like entries of their own.
 fn whole(text: &str) -> String {
     text.replace('\n', "\n    ") + "\n"
 }
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_line_with_its_time_kind_object_and_words() {
+    fn an_event_is_a_line_with_its_time_kind_object_and_details() {
         let text = str::to_owned;
         let version = || text("1.1.0");
         let crash = What::Crash {
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_an_app_names_it_and_one_about_an_app_its_part_of_the_daemon() {
+    fn an_app_line_names_the_app_and_a_line_about_an_app_names_its_target() {
         let line = |target: &str, message: &str, fields: Value| LogLine {
             id: 1,
             time: "2026-11-30T03:07:12.123456Z".to_owned(),

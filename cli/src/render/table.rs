@@ -1,6 +1,7 @@
-//! Columns.
+//! Tables with aligned columns.
 
-/// Draws rows below their headers, each column as wide as its widest cell. Empty cells are drawn as `-`.
+/// Formats rows below their headers, each column as wide as its widest cell. Empty cells become
+/// `-`.
 pub(super) fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let headers = headers.iter().map(|header| (*header).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(headers).chain(rows).map(filled).collect();
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_lines_have_no_tail() {
+    fn columns_are_aligned_without_trailing_spaces() {
         let rows = [vec!["<7.1>".to_owned(), String::new()], vec!["<10.1>".to_owned(), "ä".to_owned()]];
         assert_eq!(table(&["pid", "name"], rows), "pid     name\n<7.1>   -\n<10.1>  ä\n");
     }

@@ -1,4 +1,4 @@
-//! Draws what processes told each other.
+//! Drawings of traced messages.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use reld_api::response::{Party, Told};
 use super::mermaid::escaped;
 use super::{duration, line};
 
-/// How much of a message is drawn.
+/// The maximum length of a message in a drawing, in characters.
 const WIDTH: usize = 60;
 
-/// Who is no process.
+/// The participant that stands for senders and receivers that are no processes.
 const OUTSIDE: &str = "outside";
 
 /// Draws a sequence diagram for mermaid.
@@ -42,7 +42,7 @@ pub(crate) fn mermaid(told: &[Told], labels: &[(String, String)]) -> String {
     text
 }
 
-/// Draws a line for each thing that was told.
+/// Draws one line per message.
 pub(crate) fn text(told: &[Told], labels: &[(String, String)]) -> String {
     let cast = Cast::of(told, labels);
     let name = |party: Option<&Party>| cast.label(id(party));
@@ -60,11 +60,11 @@ pub(crate) fn text(told: &[Told], labels: &[(String, String)]) -> String {
     text
 }
 
-/// Who takes part.
+/// The participants of a drawing.
 struct Cast<'a> {
     /// In the order of their first entry.
     order: Vec<&'a str>,
-    /// By pid. A name that was seen once is a participant's for the whole drawing.
+    /// Names by pid. A name seen in any message is used in the whole drawing.
     names: BTreeMap<&'a str, &'a str>,
 }
 
@@ -107,7 +107,8 @@ fn id(party: Option<&Party>) -> &str {
     party.map_or(OUTSIDE, |party| &party.pid)
 }
 
-/// Solid for what waits for an answer, dotted for the answer, an open head for what waits for none, a cross for an end.
+/// Solid for a message that expects an answer, dotted for the answer, an open head for one that
+/// expects none, a cross for an exit.
 fn arrow(what: &str) -> &'static str {
     match what {
         "reply" => "-->>",
@@ -146,7 +147,8 @@ mod tests {
         Told { after_us: 1_500, from, to, what: what.to_owned(), said, lost: 0 }
     }
 
-    /// An operator asks a desk, which tells its clerk; the clerk's name is only seen at its end.
+    /// An operator calls a desk, which casts to its clerk; the clerk's name appears only in the
+    /// last message.
     fn story() -> Vec<Told> {
         let desk = || Some(party("<7.1>", Some("desk")));
         vec![
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_diagram_has_each_process_once_and_marks_what_is_missing() {
+    fn a_sequence_diagram_has_each_process_once_and_marks_lost_messages() {
         assert_snapshot!(mermaid(&story(), &[("clerk".to_owned(), "the clerk".to_owned())]), @r#"
         sequenceDiagram
             participant outside
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_line_up() {
+    fn text_columns_are_aligned() {
         assert_snapshot!(text(&story()[..3], &[]), @r#"
           1.50 ms  outside    -> desk <7.1>  call {"tell":"a;b"}
           1.50 ms  desk <7.1> -> <8.1>       cast tick

@@ -64,7 +64,7 @@ fn code(node: &TreeNode) -> String {
     format!("{}{version}", node.module)
 }
 
-/// Returns what is not as with most nodes.
+/// Returns the notes about unusual nodes.
 fn notes(node: &TreeNode) -> Vec<String> {
     let mut notes = Vec::new();
     if node.root {
@@ -85,7 +85,7 @@ fn notes(node: &TreeNode) -> Vec<String> {
     notes
 }
 
-/// Draws a forest in mermaid's language: supervision solid, plain links dashed.
+/// Draws a forest as a mermaid flowchart: supervision solid, plain links dashed.
 pub(crate) fn mermaid(forest: &Forest, direction: Direction) -> String {
     let mut drawing = Mermaid::default();
     for node in forest.roots.iter().chain(&forest.outside) {
@@ -99,7 +99,7 @@ pub(crate) fn mermaid(forest: &Forest, direction: Direction) -> String {
     format!("flowchart {direction}\n{}", drawing.text)
 }
 
-/// A drawing under construction. Nodes are numbered as they are met.
+/// A drawing under construction. Nodes are numbered in order of appearance.
 #[derive(Debug, Default)]
 struct Mermaid<'a> {
     text: String,
@@ -125,7 +125,8 @@ impl<'a> Mermaid<'a> {
         number
     }
 
-    /// A link is known at both of its ends and drawn once; one to a process outside the drawing is left out.
+    /// Draws each link once, although both ends list it. Links to processes outside the drawing are
+    /// left out.
     fn links(&mut self) {
         for (from, pid) in std::mem::take(&mut self.links) {
             let Some(&to) = self.numbers.get(pid) else { continue };
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_tells_every_kind_and_state_apart() {
+    fn the_text_distinguishes_every_kind_and_state() {
         assert_snapshot!(text(&forest()), @r#"
         counter_sup <6.1>  supervisor counter_sup 0.1.1, root of counter
         ├─ 10000 = <7.1>  worker counter 0.1.1, linked to <9.1>

@@ -1,4 +1,4 @@
-//! A node that answers what it is told to answer, and a relctl that is run against it.
+//! A node with prepared answers, and a relctl that runs against it.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ use reld_api::{ErrorBody, ErrorReport, Request};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 
-/// What the node says to one request. Requests must come in the order of their answers.
+/// The answer of the node to one request. Requests must come in the order of the answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     path: &'static str,
@@ -22,31 +22,32 @@ pub(crate) struct Answer {
     body: Vec<u8>,
 }
 
-/// The node answers `R` with this.
+/// Answers `R` with a response.
 pub(crate) fn answer<R: Request>(response: &R::Response) -> Answer {
     Answer { path: R::PATH, status: 200, body: serde_json::to_vec(response).unwrap() }
 }
 
-/// The node answers `R` with these lines.
+/// Answers `R` with lines.
 pub(crate) fn lines<R: Request>(responses: &[R::Response]) -> Answer {
     let line = |response| serde_json::to_string(response).unwrap() + "\n";
     Answer { path: R::PATH, status: 200, body: responses.iter().map(line).collect::<String>().into_bytes() }
 }
 
-/// The node answers `R` with these server-sent events.
+/// Answers `R` with server-sent events.
 pub(crate) fn sent<R: Request>(responses: &[R::Response]) -> Answer {
     let event =
         |response| format!(": alive\n\nevent: x\ndata: {}\n\n", serde_json::to_string(response).unwrap());
     Answer { path: R::PATH, status: 200, body: responses.iter().map(event).collect::<String>().into_bytes() }
 }
 
-/// The node refuses `R` with this.
+/// Refuses `R` with an error report.
 pub(crate) fn refuse<R: Request>(report: ErrorReport) -> Answer {
     let status = report.exit_code.http_status();
     Answer { path: R::PATH, status, body: serde_json::to_vec(&ErrorBody::from(report)).unwrap() }
 }
 
-/// Runs relctl against a node with these answers, and returns everything that can be seen from outside.
+/// Runs relctl against a node with these answers; returns the requests, stdout, stderr and the exit
+/// code.
 #[track_caller]
 pub(crate) fn relctl(answers: Vec<Answer>, args: &[&str]) -> String {
     let folder = TempDir::new().unwrap();
@@ -70,23 +71,23 @@ fn seen(output: &Output) -> String {
     format!("{out}{err}exit {}", output.status.code().unwrap())
 }
 
-/// Serves from a thread of its own until the test's process ends, and tells each request.
+/// Serves on a thread of its own until the test process ends; the receiver gets each request.
 fn serve(socket: &Path, answers: Vec<Answer>) -> mpsc::Receiver<String> {
-    let (tell, asked) = mpsc::channel();
+    let (requests, asked) = mpsc::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listener = {
         let _inside = runtime.enter();
         UnixListener::bind(socket).unwrap()
     };
-    thread::spawn(move || runtime.block_on(accept(listener, answers, tell)));
+    thread::spawn(move || runtime.block_on(accept(listener, answers, requests)));
     asked
 }
 
-async fn accept(listener: UnixListener, answers: Vec<Answer>, tell: mpsc::Sender<String>) {
+async fn accept(listener: UnixListener, answers: Vec<Answer>, requests: mpsc::Sender<String>) {
     for answer in answers {
         let (stream, _) = listener.accept().await.unwrap();
-        let service = service_fn(|request| respond(request, answer.clone(), tell.clone()));
-        // A client that hangs up early is the client's business.
+        let service = service_fn(|request| respond(request, answer.clone(), requests.clone()));
+        // The client may hang up early.
         let _ =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
@@ -95,12 +96,12 @@ async fn accept(listener: UnixListener, answers: Vec<Answer>, tell: mpsc::Sender
 async fn respond(
     request: HttpRequest<Incoming>,
     answer: Answer,
-    tell: mpsc::Sender<String>,
+    requests: mpsc::Sender<String>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
-    tell.send(format!("{} {} {body}", head.method, head.uri).trim_end().to_owned()).unwrap();
+    requests.send(format!("{} {} {body}", head.method, head.uri).trim_end().to_owned()).unwrap();
     let expected = head.uri.path() == answer.path;
     let status = if expected { answer.status } else { 404 };
     Ok(Response::builder().status(status).body(Full::new(answer.body.into())).unwrap())

@@ -1,4 +1,4 @@
-//! Builds what the demo needs: `cargo run --bin relctl` builds neither the daemon nor the example's libraries.
+//! Builds the daemon and the example's libraries, which `cargo run --bin relctl` does not build.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use crate::commands::pack;
 use crate::commands::probe::ReldProbe;
 use crate::error::Failure;
 
-/// As relctl was built itself, so that cargo finds most of it done.
+/// The profile that relctl was built with, so that cargo can reuse most artifacts.
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
-/// What the demo plays with.
+/// The files that the demo uses.
 #[derive(Debug)]
 pub(super) struct Built {
     /// The daemon.
@@ -27,7 +27,7 @@ pub(super) struct Built {
     pub(super) second: PathBuf,
 }
 
-/// Builds the daemon, and packs both of these releases into the folder.
+/// Builds the daemon and packs both releases into the folder.
 pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<Built, Failure> {
     let workspace = workspace().await?;
     let reld = daemon(&workspace).await?;
@@ -39,8 +39,8 @@ pub(super) async fn build(folder: &Path, [first, second]: [&str; 2]) -> Result<B
 
 async fn workspace() -> Result<PathBuf, Failure> {
     let elsewhere = || {
-        Failure::usage("cannot build the demo here: it is the example of reld's own sources")
-            .or_hint("run it in a clone of reld")
+        Failure::usage("cannot build the demo here: it needs the sources of reld")
+            .or_hint("run it in a clone of reld's repository")
     };
     let locate = ["locate-project", "--workspace", "--message-format", "plain"];
     let located = cargo(&locate, Path::new(".")).await.map_err(|_| elsewhere())?;
@@ -53,10 +53,10 @@ async fn daemon(workspace: &Path) -> Result<PathBuf, Failure> {
     let format = ["--message-format", "json-render-diagnostics"];
     let messages = cargo(&[&args[..], &format[..]].concat(), workspace).await?;
     let found = messages.lines().filter_map(executable).next_back();
-    found.ok_or_else(|| super::failed("cargo built the daemon and did not say where".to_owned()))
+    found.ok_or_else(|| super::failed("cargo built the daemon but did not report its path".to_owned()))
 }
 
-/// Returns the program that one of cargo's messages is about.
+/// Returns the executable that one of cargo's messages names.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     message.get("executable")?.as_str().map(PathBuf::from)
@@ -74,10 +74,10 @@ async fn release(examples: &Path, name: &str, folder: &Path, reld: &Path) -> Res
     Ok(pack::build(order, ReldProbe::new(Some(reld.to_owned()))).await?.tarball)
 }
 
-/// Runs cargo and returns what it printed; what it says on the way goes to stderr.
+/// Runs cargo and returns its stdout; its progress goes to stderr.
 async fn cargo(args: &[&str], folder: &Path) -> Result<String, Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    // `Command::output` would take stderr as well, and cargo's progress with it.
+    // `Command::output` would capture stderr as well, and so hide the progress.
     let running = Command::new(cargo)
         .args(args)
         .current_dir(folder)

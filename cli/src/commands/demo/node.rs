@@ -1,4 +1,4 @@
-//! A node for the demo's time.
+//! A node that runs during the demo.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use crate::error::Failure;
 
-/// How long the daemon may take to start, and to stop.
+/// The time limit for the start and for the stop of the daemon.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much of the daemon's log an error shows, in lines.
+/// The number of log lines that an error shows.
 const LOG_LINES: usize = 20;
 
-/// A running daemon. Dropped without [`stop`](Node::stop) it is killed.
+/// A running daemon, killed when dropped without [`stop`](Node::stop).
 #[derive(Debug)]
 pub(super) struct Node {
     child: Child,
@@ -29,8 +29,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Starts a daemon with its root, socket and log in the folder, and waits until it says that it is ready, in the
-    /// way in which it tells systemd.
+    /// Starts a daemon with its root, socket and log in the folder, and waits for its readiness
+    /// notification, as systemd does.
     pub(super) async fn start(reld: &Path, folder: &Path, options: &[&str]) -> Result<Self, Failure> {
         let (socket, log, notify) =
             (folder.join("reld.sock"), folder.join("reld.log"), folder.join("notify.sock"));
@@ -61,9 +61,9 @@ impl Node {
         Client::new(&self.socket)
     }
 
-    /// Asks the daemon to stop and waits until it has.
+    /// Stops the daemon with SIGTERM and waits for its end.
     pub(super) async fn stop(mut self) -> Result<(), Failure> {
-        // No pid: it has ended already, and waiting says how.
+        // Without a pid it has already ended, and `wait` returns the status.
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             kill(Pid::from_raw(pid), Signal::SIGTERM)
                 .map_err(|errno| Failure::io("stop", "the node", &errno.into()))?;
@@ -93,7 +93,7 @@ impl Node {
     }
 }
 
-/// Waits for systemd's word. A socket that cannot be read any more never says it, and the deadline ends the wait.
+/// Waits for `READY=1`. If the socket fails, this never returns, and the caller's deadline applies.
 async fn ready(notify: &UnixDatagram) {
     let mut buffer = [0; 1024];
     while let Ok(size) = notify.recv(&mut buffer).await {

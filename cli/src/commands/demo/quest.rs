@@ -1,4 +1,5 @@
-//! Process Quest: bots that check each line of their session play it over an upgrade and a downgrade.
+//! Process Quest: bots play it across an upgrade and a downgrade, and check each line of their
+//! session.
 
 use quest_bot::{Crowd, Door, Tally};
 use reld_api::response::TreeNode;
@@ -6,33 +7,33 @@ use reld_api::{Client, request as q};
 use serde_json::json;
 
 use super::build::Built;
-use super::{back, failed, go, say, show, write};
+use super::{back, failed, go, heading, show, write};
 use crate::error::Failure;
 use crate::render;
 
-/// The releases that are gone between.
+/// The two releases.
 pub(super) const RELEASES: [&str; 2] = ["quest-1.0.0", "quest-1.1.0"];
 
-/// What the daemon is started with: a port that the system chooses, and steps that are shorter than those for people.
+/// Options of the daemon: a port chosen by the system, and game steps shorter than the default.
 pub(super) const OPTIONS: &[&str] = &["--env", "sockserv.port=0", "--env", "processquest.pace_ms=100"];
 const PACE_MS: u64 = 100;
 
-/// How many bots play.
+/// The number of bots.
 const BOTS: usize = 20;
 
-/// How many lines of a tree are shown: the players are all alike.
+/// The number of lines shown of a tree: the players all look alike.
 const TREE_LINES: usize = 8;
 
-/// Plays over both switches, and tells what the bots saw.
+/// Lets the bots play across both switches and reports their findings.
 pub(super) async fn play(client: &Client, built: &Built) -> Result<(), Failure> {
     show("boot release 1.0.0", &go(client, &built.first, false).await?)?;
     let door = Door { address: address(client).await?, pace_ms: PACE_MS, restarts: false };
-    say(&format!("{BOTS} bots play at {}", door.address))?;
+    heading(&format!("{BOTS} bots play at {}", door.address))?;
     let crowd = Crowd::enter(door, BOTS);
     let ran = up_and_down(client, built, &crowd).await;
     let tally = crowd.leave().await;
     ran?;
-    say(&summary(&tally))?;
+    heading(&summary(&tally))?;
     match tally.faults() {
         faults if faults.is_empty() => Ok(()),
         faults => Err(failed(faults.join("\n"))),
@@ -42,12 +43,12 @@ pub(super) async fn play(client: &Client, built: &Built) -> Result<(), Failure> 
 async fn up_and_down(client: &Client, built: &Built, crowd: &Crowd) -> Result<(), Failure> {
     crowd.all_balanced().await.map_err(failed)?;
     tree(client).await?;
-    lines("what one of them sees", &crowd.recent(0))?;
+    lines("the session of one bot", &crowd.recent(0))?;
     crowd.switching();
     show("upgrade to 1.1.0 while they play", &go(client, &built.second, false).await?)?;
     crowd.switched();
     tree(client).await?;
-    lines("the same session: a quest is done", &crowd.first_quest(0).await.map_err(failed)?)?;
+    lines("the same session: a quest is completed", &crowd.first_quest(0).await.map_err(failed)?)?;
     crowd.switching();
     show("downgrade to 1.0.0", &back(client).await?)?;
     crowd.switched();
@@ -55,11 +56,11 @@ async fn up_and_down(client: &Client, built: &Built, crowd: &Crowd) -> Result<()
     crowd.all_balanced().await.map_err(failed)
 }
 
-/// Returns where the game is played, as an acceptor says it.
+/// Returns the address of the game, as reported by an acceptor.
 async fn address(client: &Client) -> Result<String, Failure> {
     let forest = client.call(&q::Tree { app: Some("sockserv".to_owned()), supervisor: None }).await?;
     let process =
-        acceptor(&forest.roots).ok_or_else(|| failed("no acceptor waits for players".to_owned()))?;
+        acceptor(&forest.roots).ok_or_else(|| failed("no acceptor process was found".to_owned()))?;
     let request = q::Call { process, request: json!("address"), timeout_ms: None };
     let reply = client.call(&request).await?.reply;
     reply.as_str().map(str::to_owned).ok_or_else(|| failed(format!("the acceptor replied {reply}")))
@@ -82,7 +83,7 @@ async fn tree(client: &Client) -> Result<(), Failure> {
 }
 
 fn lines(title: &str, lines: &[String]) -> Result<(), Failure> {
-    say(title)?;
+    heading(title)?;
     write(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 

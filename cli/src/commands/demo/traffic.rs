@@ -1,4 +1,4 @@
-//! Calls without pause from several connections, which notice what an upgrade must not do.
+//! Continuous calls from several connections, which detect lost calls and lost state.
 
 use std::collections::HashMap;
 
@@ -8,29 +8,29 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How many callers there are.
+/// The number of callers.
 const CALLERS: usize = 8;
 
-/// Callers at work.
+/// The running callers.
 #[derive(Debug)]
 pub(super) struct Traffic {
     stop: watch::Sender<bool>,
     callers: JoinSet<Tally>,
 }
 
-/// What callers noticed.
+/// The results of callers.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Calls that were made.
     pub(super) calls: u64,
     /// Calls that got no reply.
     pub(super) lost: u64,
-    /// What went wrong first, a lost call or a counter that jumped back.
+    /// The first problem: a lost call, an odd reply or a counter that jumped back.
     pub(super) complaint: Option<String>,
 }
 
 impl Traffic {
-    /// Starts the callers, each of which asks all the counters in turn.
+    /// Starts the callers; each calls all the counters in turn.
     pub(super) fn start(client: &Client, counters: &[String]) -> Self {
         let stop = watch::Sender::new(false);
         let mut callers = JoinSet::new();
@@ -40,7 +40,7 @@ impl Traffic {
         Self { stop, callers }
     }
 
-    /// Stops the callers after their last call, and returns what all of them noticed.
+    /// Stops the callers after their current call, and returns their joint results.
     pub(super) async fn stop(self) -> Tally {
         self.stop.send_replace(true);
         self.callers.join_all().await.into_iter().fold(Tally::default(), Tally::plus)
@@ -61,7 +61,7 @@ async fn call(client: Client, counters: Vec<String>, stop: watch::Receiver<bool>
 }
 
 impl Tally {
-    /// Notes one call, and compares the counter's value with the last one seen.
+    /// Counts one call, and compares the counter's value with the last one seen.
     fn add<'a>(
         &mut self,
         counter: &'a str,

@@ -1,5 +1,6 @@
-//! The documents of a release that lies in a folder or a tarball: `releases/VSN/{release,relup,config}.toml` and
-//! `lib/APP-VSN/{app.toml,appup.toml,schema.json}`. Nothing else of it is looked at, so that it need not have been packed.
+//! The documents of a release in a folder or a tarball: `releases/VSN/{release,relup,config}.toml`
+//! and `lib/APP-VSN/{app.toml,appup.toml,schema.json}`. No other file is read, so the release need
+//! not be packed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +14,8 @@ use reld_store::texts_of_tarball;
 use super::Read;
 use crate::error::Failure;
 
-/// Reads the one release of a folder or tarball, or that of `FOLDER/releases/VSN`, with what a packer recorded about its
-/// apps.
+/// Reads the only release of a folder or tarball, or that of `FOLDER/releases/VSN`, with the
+/// records of its packer.
 pub(in crate::commands) fn packed(path: &Path) -> Result<Read, Failure> {
     let (place, document) = find(path)?;
     let (release, config) = match read(&place, &document)? {
@@ -24,7 +25,7 @@ pub(in crate::commands) fn packed(path: &Path) -> Result<Read, Failure> {
     Ok(Ok(PackedRelease { release, config, libraries: BTreeMap::new() }))
 }
 
-/// Finds the one release there is, by its document.
+/// Finds the only release by its `release.toml`.
 fn find(path: &Path) -> Result<(Place<'_>, String), Failure> {
     if is_release(path) {
         let version = path.file_name().unwrap_or_default().display();
@@ -41,13 +42,13 @@ fn find(path: &Path) -> Result<(Place<'_>, String), Failure> {
         [] => Err(refused(format!("{} is missing", place.shown("releases/VSN/release.toml")))),
         [one, ..] => {
             let example = place.shown(one.trim_end_matches("/release.toml"));
-            Err(refused(format!("{} holds more than one release", place.shown("releases")))
-                .or_hint(format!("name the one that is meant, such as {example}")))
+            Err(refused(format!("{} contains more than one release", place.shown("releases")))
+                .or_hint(format!("name one of them, such as {example}")))
         }
     }
 }
 
-/// Returns the folder that holds the whole release of a path.
+/// Returns the root folder of the release at a path.
 fn root(path: &Path) -> &Path {
     let root = path.ancestors().nth(2).filter(|_| is_release(path));
     root.map_or(path, |root| if root.as_os_str().is_empty() { Path::new(".") } else { root })
@@ -57,14 +58,14 @@ fn is_release(path: &Path) -> bool {
     path.join("release.toml").is_file() && path.parent().is_some_and(|folder| folder.ends_with("releases"))
 }
 
-/// Where documents lie, by the paths that they have in a tarball.
+/// The location of documents, which are addressed by their paths in a tarball.
 enum Place<'a> {
     Folder(&'a Path),
     Tarball { path: &'a Path, texts: BTreeMap<String, String> },
 }
 
 impl Place<'_> {
-    /// Returns the path by which people know a document.
+    /// Returns the path of a document for error messages.
     fn shown(&self, document: &str) -> String {
         match self {
             Self::Folder(path) | Self::Tarball { path, .. } => path.join(document).display().to_string(),
@@ -82,7 +83,7 @@ impl Place<'_> {
         }
     }
 
-    /// Returns every `release.toml` below `releases/`: a release's version is in no other place.
+    /// Returns every `release.toml` below `releases/`. Only its path holds the version.
     fn releases(&self) -> Result<Vec<String>, Failure> {
         let is_release = |path: &&String| path.starts_with("releases/") && path.ends_with("/release.toml");
         match self {
@@ -101,7 +102,7 @@ impl Place<'_> {
     }
 }
 
-/// Reads a release and its configuration. An app without its documents is the planner's to report.
+/// Reads a release and its configuration. The planner reports apps without documents.
 fn read(place: &Place<'_>, document: &str) -> Result<Result<(Release, Config), PlanError>, Failure> {
     let text = place.find(document)?.unwrap_or_default();
     let [relup, config] =
@@ -115,7 +116,7 @@ fn read(place: &Place<'_>, document: &str) -> Result<Result<(Release, Config), P
     let relup = place.find(&relup)?.map(|text| RelupFile::parse(&place.shown(&relup), &text));
     let config = place.find(&config)?.map(|text| Config::parse(&place.shown(&config), &text)).transpose();
     let release = docs.and_then(|docs| Release::new(rel, docs)).and_then(|release| {
-        // No script depends on it, but a node would not take the release without.
+        // No script depends on the configuration, but a node refuses a release with a broken one.
         let config = config?.unwrap_or_default();
         let release = match relup {
             None => release,
