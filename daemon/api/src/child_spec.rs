@@ -1,4 +1,4 @@
-//! What a supervisor is told of a child, in requests and in answers.
+//! Child specs, in requests and in answers.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,20 +7,21 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildSpec {
-    /// Any value that no other child of the supervisor has.
+    /// The id, unique among the children of the supervisor.
     pub id: Value,
-    /// The module that runs in it.
+    /// The module of the child.
     pub module: String,
     /// The start arguments.
     #[serde(default)]
     pub args: Value,
-    /// When it is restarted.
+    /// When the child is restarted.
     #[serde(default)]
     pub restart: Restart,
-    /// Whether its end for good counts for its supervisor's `auto_shutdown`.
+    /// Whether its final termination counts for the `auto_shutdown` of its supervisor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub significant: bool,
-    /// How long it may take to end; absent: 5000 ms for a worker, no limit for a supervisor, as in OTP.
+    /// The time limit of its termination; absent: 5000 ms for a worker, no limit for a supervisor,
+    /// as in OTP.
     #[serde(default)]
     pub shutdown: Option<Shutdown>,
     /// Worker or supervisor.
@@ -35,9 +36,9 @@ pub enum Restart {
     /// Always.
     #[default]
     Permanent,
-    /// After an end that is neither `normal` nor `shutdown`.
+    /// After an exit with a reason other than `normal` and `shutdown`.
     Transient,
-    /// Never; its row goes with it.
+    /// Never; its child spec is deleted when it terminates.
     Temporary,
 }
 
@@ -47,17 +48,17 @@ pub enum Restart {
 pub enum Shutdown {
     /// Kills it at once.
     BrutalKill,
-    /// Waits for it without limit.
+    /// Waits for its termination without limit.
     Infinity,
-    /// Kills it after so many milliseconds.
+    /// Kills it after this many milliseconds.
     Ms(u64),
 }
 
-/// What a child is.
+/// The type of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChildType {
-    /// A process that supervises nobody.
+    /// A process that is not a supervisor.
     #[default]
     Worker,
     /// A supervisor.

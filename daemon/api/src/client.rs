@@ -1,4 +1,4 @@
-//! A small client: one connection per request, every wait bounded.
+//! A small client: one connection per request, and a time limit for every answer.
 
 mod persistent;
 
@@ -21,14 +21,14 @@ use crate::error::{ErrorBody, ErrorReport};
 use crate::request::{Method, Request};
 use persistent::Persistent;
 
-/// How long a daemon may take to accept a connection.
+/// The time limit for connecting to the daemon.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How much of a tarball is on its way at once: chunks of [`CHUNK`] bytes.
+/// The number of chunks of a tarball that are in flight, each of [`CHUNK`] bytes.
 const CHUNKS_AHEAD: usize = 4;
 const CHUNK: usize = 64 * 1024;
 
-/// Why a request has no answer.
+/// A request without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The socket cannot be connected to.
@@ -43,29 +43,29 @@ pub enum ClientError {
     /// The daemon answered with an error.
     #[error("{0}")]
     Refused(Box<ErrorReport>),
-    /// The daemon did not answer in time. What was asked for may still happen.
-    #[error("{path} was not answered within {after:?}; the node may still be at it")]
+    /// The daemon did not answer in time. It may still carry out the request.
+    #[error("{path} was not answered within {after:?}; the node may still be working on it")]
     Deadline {
         /// The route.
         path: &'static str,
-        /// How long the client waited.
+        /// The time limit.
         after: Duration,
     },
-    /// The connection broke. What was asked for may still happen.
+    /// The connection broke. The daemon may still carry out the request.
     #[error("the connection broke before {path} was answered")]
     Broken {
         /// The route.
         path: &'static str,
-        /// How it broke.
+        /// The cause.
         #[source]
         source: hyper::Error,
     },
-    /// The answer has another shape than this client knows: daemon and client are of different versions.
-    #[error("the answer to {path} has an unknown shape")]
+    /// The client does not know the form of the answer: daemon and client have different versions.
+    #[error("the answer to {path} has an unknown form")]
     Shape {
         /// The route.
         path: &'static str,
-        /// What does not fit.
+        /// The mismatch.
         #[source]
         source: serde_json::Error,
     },
@@ -77,15 +77,15 @@ pub enum ClientError {
     },
 }
 
-/// Speaks to the daemon behind a socket. Holds no connection, so a clone costs nothing and a restart of the daemon
-/// goes unnoticed between two requests.
+/// A client of the daemon behind a socket. It holds no connection, so clones are cheap, and a
+/// restart of the daemon between two requests does not matter.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
 }
 
 impl Client {
-    /// Returns a client for the daemon that listens on `socket`. Connects to nothing yet.
+    /// Returns a client for the daemon that listens on `socket`, without connecting yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
     }
@@ -95,7 +95,7 @@ impl Client {
         &self.socket
     }
 
-    /// Asks and waits as long as the route's own patience lasts.
+    /// Sends a request and waits for the answer, up to the route's time limit.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -103,7 +103,7 @@ impl Client {
         self.call_within(request, R::PATIENCE).await
     }
 
-    /// Asks and waits this long.
+    /// Sends a request and waits for the answer, up to `patience`.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -116,8 +116,8 @@ impl Client {
         parse(R::PATH, &answer)
     }
 
-    /// Sends a tarball and waits for the answer. A tarball that cannot be read to its end is cut off on the way, and
-    /// the daemon then refuses it.
+    /// Sends a tarball and waits for the answer. If reading the tarball fails, the upload breaks
+    /// off, and the daemon refuses it.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -139,8 +139,8 @@ impl Client {
         parse(R::PATH, &answer?)
     }
 
-    /// Asks a route that answers part by part. The first must come within the route's patience, the others may
-    /// take for ever; dropping the returned value hangs up.
+    /// Sends a request with an answer in parts. The response must begin within the route's time
+    /// limit; the parts have none. Dropping the returned value disconnects.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -156,7 +156,7 @@ impl Client {
         within(path, patience, async { collect(path, self.send(sending).await?).await }).await
     }
 
-    /// Sends a request; returns the body of a success, and reads that of a failure.
+    /// Sends a request. Returns the unread body of a success, and the parsed error of a failure.
     async fn send(&self, sending: Sending) -> Result<Incoming, ClientError> {
         let path = sending.path;
         let no_daemon = |source| ClientError::NoDaemon { socket: self.socket.clone(), source };
@@ -165,7 +165,8 @@ impl Client {
         let broken = |source| ClientError::Broken { path, source };
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(Persistent(stream))).await.map_err(broken)?;
-        // Ends by itself when the response is read or dropped; its error comes back through the response as well.
+        // The task ends when the response is read or dropped. Its errors also appear in the
+        // response.
         tokio::spawn(connection);
         let response = sender.send_request(sending.into_http()).await.map_err(broken)?;
         if response.status().is_success() {
@@ -176,7 +177,8 @@ impl Client {
     }
 }
 
-/// A request as the wire sees it. What handles it is compiled once, not once for each kind of request.
+/// A request without its type, so that the code that sends it is compiled once and not for each
+/// request type.
 struct Sending {
     method: Method,
     path: &'static str,
@@ -215,7 +217,7 @@ impl Sending {
     }
 }
 
-/// The parts of an answer that comes bit by bit, each in a line of its own.
+/// The parts of a streamed answer, one per line.
 #[derive(Debug)]
 pub struct Lines<R: Request> {
     body: Incoming,
@@ -234,7 +236,7 @@ impl<R: Request> Lines<R> {
             if R::METHOD != Method::Watch {
                 return parse(R::PATH, &line);
             }
-            // All else of a server-sent event stands in its data as well.
+            // The data of a server-sent event repeats all its other fields.
             if let Some(data) = line.strip_prefix(b"data:") {
                 return parse(R::PATH, data);
             }
@@ -282,7 +284,7 @@ async fn chunks(
             return Ok(());
         }
         if sender.send_data(chunk.into()).await.is_err() {
-            // The daemon has answered without reading to the end; its answer says why.
+            // The daemon has answered without reading everything; the answer gives the reason.
             return Ok(());
         }
     }

@@ -1,18 +1,18 @@
-//! What a failure looks like on the wire.
+//! The form of failures in responses.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The body of every response that is not a success: `{"error": {…}}`.
+/// The body of every unsuccessful response: `{"error": {…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// The failure.
     pub error: ErrorReport,
 }
 
-/// A failure: what did not happen, what state the node is in now, where it failed, and why.
+/// A failure: the message, the state of the node, the failed step, and the causes.
 ///
 /// ```json
 /// {"kind": "change_code_failed", "message": "release 1.1.0 was not installed", "exit_code": 4,
@@ -23,43 +23,44 @@ pub struct ErrorBody {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// A word for programs, such as `no_such_release`, `not_purged`, `already_started`. OTP's word where it has one.
+    /// A word for programs, such as `no_such_release`, `not_purged`, `already_started`. OTP's word
+    /// if there is one.
     pub kind: String,
-    /// What did not happen, in one line.
+    /// The message, in one line.
     pub message: String,
-    /// How relctl ends.
+    /// The exit code of relctl.
     pub exit_code: ExitCode,
-    /// What the node runs now; absent where the request could not have changed it.
+    /// The release that the node runs now; absent if the request could not have changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_state: Option<String>,
-    /// Where an upgrade stopped.
+    /// The step at which an upgrade failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<FailedStep>,
-    /// Why, outermost first.
+    /// The causes, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// What to do about it.
+    /// A remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// What belongs to this kind, such as the pid of the child that is `already_started`, or the report of an upgrade
-    /// that was rolled back.
+    /// Data that belongs to this kind, such as the pid of the child that is `already_started`, or
+    /// the report of an upgrade that was rolled back.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
 }
 
-/// A step of a script that failed.
+/// The failed step of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedStep {
-    /// Counts from 1.
+    /// The number of the step, from 1.
     pub number: usize,
-    /// How many steps the script has.
+    /// The number of steps of the script.
     pub of: usize,
-    /// The instruction, with the process where it was about one.
+    /// The instruction, with the process if it affects one.
     pub text: String,
 }
 
 impl ErrorReport {
-    /// Returns a report that says what did not happen and nothing more.
+    /// Returns a report with a message and nothing else.
     pub fn new(kind: &str, message: impl Into<String>, exit_code: ExitCode) -> Self {
         Self {
             kind: kind.to_owned(),
@@ -73,19 +74,19 @@ impl ErrorReport {
         }
     }
 
-    /// Returns the report of a request that was refused, with nothing changed.
+    /// Returns the report of a refused request, which changed nothing.
     pub fn refused(kind: &str, message: impl Into<String>) -> Self {
         Self::new(kind, message, ExitCode::Refused)
     }
 
-    /// Adds why.
+    /// Adds a cause.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds a remedy.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -111,7 +112,7 @@ impl fmt::Display for ErrorReport {
 
 impl std::error::Error for ErrorReport {}
 
-/// How relctl ends. Stands on the wire as its number.
+/// The exit code of relctl. JSON holds its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum ExitCode {
@@ -119,18 +120,19 @@ pub enum ExitCode {
     Done,
     /// 1: refused; nothing changed.
     Refused,
-    /// 2: the command or request makes no sense.
+    /// 2: the command line or request is wrong.
     Usage,
     /// 3: no daemon answers.
     NoDaemon,
-    /// 4: failed and rolled back, or taken back; the release before runs, and what was lost is named.
+    /// 4: failed and rolled back, or taken back; the previous release runs, and the report names
+    /// any loss.
     RolledBack,
     /// 5: the rollback is incomplete; the node restarts into the permanent release.
     Incomplete,
-    /// 7: the release is installed and not committed: it could neither be taken back nor, or not yet, be made permanent. A
-    /// restart gives it up.
+    /// 7: the release is installed but not committed, because it could neither be taken back nor
+    /// made permanent, at least not yet. A restart drops it.
     Uncommitted,
-    /// 70: a bug of ours.
+    /// 70: a bug in reld.
     Bug,
 }
 
@@ -169,7 +171,7 @@ impl TryFrom<u8> for ExitCode {
 
     fn try_from(number: u8) -> Result<Self, String> {
         let known = EXIT_CODES.iter().find(|(_, known)| *known == number);
-        known.map(|(code, _)| *code).ok_or_else(|| format!("{number} is no exit code of relctl"))
+        known.map(|(code, _)| *code).ok_or_else(|| format!("{number} is not an exit code of relctl"))
     }
 }
 
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_exit_code_reads_back_from_its_number_and_other_numbers_are_refused() {
+    fn every_exit_code_round_trips_as_a_number_and_other_numbers_are_refused() {
         for (code, number) in EXIT_CODES {
             assert_eq!(serde_json::to_value(code).unwrap(), json!(number));
             assert_eq!(serde_json::from_value::<ExitCode>(json!(number)).unwrap(), code);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_only_what_it_has() {
+    fn absent_fields_of_an_error_are_not_written() {
         let body = ErrorBody::from(ErrorReport::refused("not_found", "there is no child 30000"));
         let expected =
             json!({"error": {"kind": "not_found", "message": "there is no child 30000", "exit_code": 1}});

@@ -1,10 +1,10 @@
-//! The wire between relctl and reld: HTTP/1.1 and JSON over a Unix socket, and nothing else.
+//! The protocol between relctl and reld: HTTP/1.1 and JSON over a Unix socket.
 //!
-//! One route per verb, one request type and one response type per route; [`request`] shows all of them on one page.
-//! Their serde shapes *are* the contract: what the fields of the types are called is what stands on the wire, and every
-//! failure is an [`ErrorBody`]. Looking is `GET` with the request as the query, touching is `POST` with it as JSON body
-//! (an empty body counts as `{}`), so `curl --unix-socket` is a client as well. What does not end is sent as server-sent
-//! events (`curl -N`):
+//! Each verb has one route, one request type and one response type; [`request`] lists all of them.
+//! The serde shapes of these types *are* the contract: field names are the JSON member names, and
+//! every failure is an [`ErrorBody`]. Look verbs are `GET` with the request as the query. Touch
+//! verbs are `POST` with the request as the JSON body; an empty body counts as `{}`. Endless answers
+//! are sent as server-sent events. So curl is a client as well:
 //!
 //! ```text
 //! curl --unix-socket /run/reld/reld.sock http://reld/tree?app=counter
@@ -12,18 +12,19 @@
 //! curl --unix-socket /run/reld/reld.sock http://reld/call -d '{"process": "<41.1>", "request": "get"}'
 //! ```
 //!
-//! Words that all types share:
+//! Words shared by all types:
 //!
-//! | on the wire | meaning |
+//! | word | meaning |
 //! | --- | --- |
 //! | `pid` | text such as `<41.1>`: slot and generation, never given to another process |
 //! | `process` | a pid, a registered name, or a place in a tree: `shop` is the root of the app shop, `shop/tills` its child |
 //! | child id | any JSON value |
-//! | state, message, argument, reply | MessagePack inside the node, JSON here; [`term`] says how, without loss |
+//! | state, message, argument, reply | MessagePack inside the node, JSON here; [`term`] converts them without loss |
 //! | `pause_us`, `timeout_ms` | a duration names its unit |
 //!
-//! The crate promises that requests know their route once ([`Request`]), so that a client cannot call one address and
-//! expect the answer of another. It must not know how anything is done.
+//! The crate guarantees that each request names its route once ([`Request`]), so a client cannot
+//! call one route and expect the answer of another. It knows nothing about how requests are carried
+//! out.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), reld_api::ClientError> {

@@ -1,4 +1,4 @@
-//! Every request and its route, on one page.
+//! All requests and their routes.
 
 use std::fmt;
 use std::time::Duration;
@@ -29,37 +29,39 @@ pub use touch::{
     SpawnLink, Suspend, Terminate, Trace, TraceKind,
 };
 
-/// How long a client waits for what the node can answer from its tables.
+/// The client's time limit for answers from the node's tables.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// How long a client waits for what runs code of apps. The daemon bounds each step by itself and answers sooner.
+/// The client's time limit for answers that run app code. The daemon limits each step itself and
+/// answers earlier.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// How a request travels.
+/// How a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// `GET`, the request as query; changes nothing. Members of the socket's group may.
+    /// `GET` with the request as the query; changes nothing. Allowed for the socket's group.
     Get,
-    /// `POST`, the request as JSON body. The daemon's own user and root may.
+    /// `POST` with the request as the JSON body. Allowed for the daemon's own user and root.
     Post,
-    /// `POST` with a tarball as body and the request as query. The daemon's own user and root may.
+    /// `POST` with a tarball as the body and the request as the query. Allowed for the daemon's own
+    /// user and root.
     Upload,
-    /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document a line.
+    /// Like [`Post`](Self::Post), answered by a stream of responses, one JSON document per line.
     Follow,
-    /// Like [`Get`](Self::Get), answered by server-sent events, the data of each a response. A client
-    /// that comes back with `Last-Event-ID` is sent what followed that.
+    /// Like [`Get`](Self::Get), answered by server-sent events, each with a response as its data. A
+    /// client that reconnects with `Last-Event-ID` gets the events after that one.
     Watch,
 }
 
-/// What can be asked of a node.
+/// A request to a node.
 pub trait Request: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
-    /// How it travels.
+    /// How the request is sent.
     const METHOD: Method;
-    /// Where to.
+    /// The path of the route.
     const PATH: &'static str;
-    /// How long a client waits for the answer where it has no opinion of its own.
+    /// The client's default time limit for the answer.
     const PATIENCE: Duration;
-    /// The answer; each part of it for [`Method::Follow`] and [`Method::Watch`].
+    /// The answer; for [`Method::Follow`] and [`Method::Watch`] each part of it.
     type Response: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 }
 
@@ -140,7 +142,7 @@ routes! {
     Post   "/apps/stop"           AppStop        -> AppStopped     within LONG;
 }
 
-/// Reads a request from what came over the wire; for servers. An empty body counts as `{}`.
+/// Parses a request, for servers. An empty body counts as `{}`.
 ///
 /// # Errors
 /// A report of kind `bad_request` that names the field.
@@ -155,7 +157,7 @@ pub fn decode<R: Request>(query: &str, body: &[u8]) -> Result<R, ErrorReport> {
         }
     };
     read.map_err(|cause| {
-        let message = format!("{} cannot be answered: the request does not fit", R::PATH);
+        let message = format!("cannot answer {}: the request is malformed", R::PATH);
         ErrorReport::new("bad_request", message, ExitCode::Usage).caused_by(cause)
     })
 }
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_verbs_share_a_path() {
+    fn no_two_routes_share_a_path() {
         let mut paths: Vec<_> = ROUTES.iter().map(|(_, path)| path).collect();
         paths.sort();
         paths.dedup();
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_reads_the_query_and_touching_the_body() {
+    fn look_verbs_read_the_query_and_touch_verbs_the_body() {
         check("app=counter", "", Ok(Tree { app: Some("counter".to_owned()), supervisor: None }));
         let spec = ChildSpecOf { supervisor: "s".to_owned(), id: json!("front") };
         check("supervisor=s&id=%22front%22", "", Ok(spec));
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_asks_with_every_default() {
+    fn an_empty_body_is_a_request_with_defaults() {
         check("", "", Ok(Commit { version: None, wait: false }));
         check::<Resume>("", "", Err("missing field `process` at line 1 column 2"));
     }
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_spec_needs_its_id_and_module_only() {
+    fn a_child_spec_needs_only_its_id_and_module() {
         let body =
             json!({"supervisor": "counter_sup", "child": {"spec": {"id": 30000, "module": "counter"}}});
         let read: ChildStart = decode("", body.to_string().as_bytes()).unwrap();

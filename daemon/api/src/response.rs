@@ -1,4 +1,4 @@
-//! Every answer. Fields may be added to answers later; a client skips what it does not know.
+//! All answers. Later versions may add fields; clients skip unknown ones.
 
 mod events;
 mod history;

@@ -1,6 +1,6 @@
-//! Between MessagePack, in which apps speak, and JSON, in which people ask.
+//! Conversion between MessagePack, the format of apps, and JSON, the format of the API.
 //!
-//! What JSON has not is written as an object with one key that begins with `$`:
+//! Values without a JSON counterpart are written as an object with one key that begins with `$`:
 //!
 //! | MessagePack | JSON |
 //! | --- | --- |
@@ -10,26 +10,27 @@
 //! | binary | `{"$bin": "base64"}` |
 //! | extension | `{"$ext": [type, "base64"]}` |
 //! | map with distinct string keys | object |
-//! | any other map, or one that looks like a line of this table | `{"$map": [[key, value], …]}` |
+//! | any other map, or one that looks like a form of this table | `{"$map": [[key, value], …]}` |
 //!
-//! Nothing else is lost than what MessagePack itself leaves open: the order of string keys, and in how many bytes a
-//! number was written. Towards MessagePack, integers take the fewest bytes and floats take eight.
+//! The conversion loses only the order of string keys and the encoded size of numbers. Conversion
+//! to MessagePack uses the shortest form for integers and eight bytes for floats.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rmpv::Value as Term;
 use serde_json::{Map, Number, Value, json};
 
-/// How deeply a JSON document may be nested. serde_json reads 128, of which the answer around a term takes some.
+/// The maximum nesting of a term. serde_json reads 128 levels, and the answer around a term needs
+/// some of them.
 const DEPTH_MAX: usize = 120;
 
-/// Why a value has no counterpart on the other side.
+/// A value that cannot be converted.
 #[derive(Debug, thiserror::Error)]
 pub enum TermError {
-    /// The bytes are not one whole MessagePack value.
+    /// The bytes are not a complete MessagePack value.
     #[error("not a MessagePack value")]
     Decode(#[from] rmpv::decode::Error),
-    /// Something follows the MessagePack value.
+    /// Bytes follow the MessagePack value.
     #[error("{0} bytes follow the MessagePack value")]
     Trailing(usize),
     /// A MessagePack string is not UTF-8.
@@ -38,14 +39,14 @@ pub enum TermError {
     /// The value is nested too deeply for JSON.
     #[error("the value is nested deeper than {DEPTH_MAX} levels of JSON")]
     TooDeep,
-    /// A `$` form of the table is not written as it stands there.
-    #[error("{form} wants {wanted}, not {found}")]
+    /// A malformed `$` form.
+    #[error("{form} expects {wanted}, found {found}")]
     Form {
         /// The key, such as `$bin`.
         form: &'static str,
-        /// What belongs behind it.
+        /// The expected value.
         wanted: &'static str,
-        /// What was there.
+        /// The value found.
         found: Value,
     },
 }
@@ -53,7 +54,7 @@ pub enum TermError {
 /// Returns the JSON of one MessagePack value.
 ///
 /// # Errors
-/// Bytes that are no value, strings that are not UTF-8, and nesting that JSON's readers would refuse.
+/// Bytes that are not a value, strings that are not UTF-8, and nesting too deep for JSON parsers.
 pub fn to_json(bytes: &[u8]) -> Result<Value, TermError> {
     let mut rest = bytes;
     let term = rmpv::decode::read_value(&mut rest)?;
@@ -66,7 +67,7 @@ pub fn to_json(bytes: &[u8]) -> Result<Value, TermError> {
 /// Returns the MessagePack of a JSON value.
 ///
 /// # Errors
-/// [`TermError::Form`] for a `$` form that is not written as the table says.
+/// [`TermError::Form`] for a malformed `$` form.
 pub fn to_msgpack(value: &Value) -> Result<Vec<u8>, TermError> {
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, &term_of(value)?).expect("a Vec takes every byte");
@@ -116,7 +117,7 @@ fn json_of_map(entries: Vec<(Term, Term)>, levels: usize) -> Result<Value, TermE
         });
         return fields.collect::<Result<Map<_, _>, _>>().map(Value::Object);
     }
-    // A pair stands in a list in a list in an object.
+    // The parts of a pair are three levels deep: in a list in a list in an object.
     let levels = levels.checked_sub(3).ok_or(TermError::TooDeep)?;
     let pairs = entries
         .into_iter()
@@ -124,7 +125,8 @@ fn json_of_map(entries: Vec<(Term, Term)>, levels: usize) -> Result<Value, TermE
     Ok(json!({ "$map": pairs.collect::<Result<Vec<_>, TermError>>()? }))
 }
 
-/// Says whether a map can be an object: its keys are distinct strings, and it is not mistaken for a `$` form.
+/// Reports whether a map can be an object: its keys are distinct strings, and it does not look like
+/// a `$` form.
 fn is_object(entries: &[(Term, Term)]) -> bool {
     let Some(mut keys) = entries.iter().map(|(key, _)| key.as_str()).collect::<Option<Vec<_>>>() else {
         return false;
@@ -209,7 +211,7 @@ mod tests {
 
     use super::*;
 
-    /// Every value that MessagePack has, with floats of eight bytes and one NaN.
+    /// Any MessagePack value, with eight-byte floats and a single NaN.
     fn terms() -> impl Strategy<Value = Term> {
         let leaf = prop_oneof![
             Just(Term::Nil),
@@ -232,12 +234,12 @@ mod tests {
         })
     }
 
-    /// Texts, often those that could be mistaken.
+    /// Texts, often the keys of `$` forms.
     fn key() -> impl Strategy<Value = String> {
         prop_oneof!["\\PC{0,8}", Just("$bin".to_owned()), Just("$map".to_owned()), Just("$float".to_owned())]
     }
 
-    /// Puts the entries of objects into JSON's order, which is the only thing that may change.
+    /// Sorts the entries of objects as JSON does; only their order may change.
     fn sorted(term: Term) -> Term {
         match term {
             Term::Array(items) => Term::Array(items.into_iter().map(sorted).collect()),
@@ -262,15 +264,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_term_comes_back_byte_for_byte_through_printed_json(term in terms()) {
+        fn every_term_round_trips_through_printed_json_byte_for_byte(term in terms()) {
             let json = to_json(&bytes_of(&term)).unwrap().to_string();
             let back = to_msgpack(&serde_json::from_str(&json).unwrap()).unwrap();
             prop_assert_eq!(back, bytes_of(&sorted(term)));
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..64)) {
-            // Whatever is read must be printable and readable again.
+        fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..64)) {
+            // A decoded value must survive printing and parsing.
             if let Ok(json) = to_json(&bytes) {
                 prop_assert!(to_msgpack(&serde_json::from_str(&json.to_string()).unwrap()).is_ok());
             }
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_the_table_holds() {
+    fn each_form_of_the_table_converts_both_ways() {
         check("null", &[0xc0]);
         check("[true, \"a\"]", &[0x92, 0xc3, 0xa1, b'a']);
         check("-1", &[0xff]);
@@ -306,13 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_written_wrongly_is_refused() {
-        check_error(r#"{"$bin": "%"}"#, r#"$bin wants base64 text, not "%""#);
-        check_error(r#"{"$float": 1}"#, r#"$float wants "nan", "inf" or "-inf", not 1"#);
-        check_error(r#"[{"$map": [[1]]}]"#, "$map wants a list of pairs, not [[1]]");
+    fn a_malformed_form_is_refused() {
+        check_error(r#"{"$bin": "%"}"#, r#"$bin expects base64 text, found "%""#);
+        check_error(r#"{"$float": 1}"#, r#"$float expects "nan", "inf" or "-inf", found 1"#);
+        check_error(r#"[{"$map": [[1]]}]"#, "$map expects a list of pairs, found [[1]]");
         check_error(
             r#"{"$ext": [200, ""]}"#,
-            r#"$ext wants a list of a type, -128 to 127, and base64 text, not [200,""]"#,
+            r#"$ext expects a list of a type, -128 to 127, and base64 text, found [200,""]"#,
         );
     }
 

@@ -1,4 +1,4 @@
-//! What the fuzzers start from, as ordinary tests.
+//! The fuzzing corpus, run as ordinary tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,4 +1,4 @@
-//! A connection on which a refusal is read, though its request was not sent to the end.
+//! A connection that delivers an early refusal, although the request was not completely sent.
 
 use std::io;
 use std::pin::Pin;
@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-/// Takes what is written after the daemon hung up, and drops it.
+/// A stream that drops writes after the daemon has closed the connection.
 ///
-/// A daemon that refuses a request while its body is on the way answers and hangs up. The next write
-/// fails then, and hyper gives the connection up with the answer unread. Without that failure it
-/// reads on: the answer, or the end.
+/// A daemon that refuses a request during its body answers and closes the connection. The next
+/// write then fails, and hyper would drop the connection with the answer unread. Without that
+/// failure it continues to read: the answer, or the end.
 #[derive(Debug)]
 pub(super) struct Persistent(pub(super) UnixStream);
 
@@ -22,7 +22,7 @@ impl AsyncRead for Persistent {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match ready!(Pin::new(&mut self.0).poll_read(context, buffer)) {
-            // What the daemon had sent is read by now.
+            // Everything that the daemon had sent has been read.
             Err(error) if has_hung_up(&error) => Poll::Ready(Ok(())),
             read => Poll::Ready(read),
         }

@@ -1,53 +1,55 @@
-//! Look verbs. They change nothing and run no code of apps, but for [`State`], which asks for the state's bytes.
+//! Look verbs. They change nothing and run no app code, except [`State`], which serializes the
+//! state.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// `relctl status`: how the node is.
+/// `relctl status`: the status of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Status {}
 
-/// `relctl tree`: the supervision trees. Refused for an unknown supervisor, or a worker in its place.
+/// `relctl tree`: the supervision trees. Refused for an unknown supervisor, or a worker in its
+/// place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tree {
     /// Only this app's tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Only the part below this supervisor: a pid, a registered name or a place in a tree.
+    /// Only the tree below this supervisor: a pid, a registered name or a place in a tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor: Option<String>,
 }
 
-/// `relctl ps`: every process, in a tree or not.
+/// `relctl ps`: all processes, inside and outside the trees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Processes {}
 
-/// `relctl top`: who keeps the node busy. The node looks for a while who runs, and answers then. OTP: `etop`.
+/// `relctl top`: the busiest processes. The node measures for a while, then answers. OTP: `etop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Top {
-    /// What comes first; absent: who ran longest.
+    /// The sort order; absent: by running time.
     #[serde(default)]
     pub sort: TopSort,
-    /// So many processes; absent: 20.
+    /// The maximum number of processes; absent: 20.
     #[serde(default = "twenty")]
     pub count: usize,
-    /// For how long the node looks; absent: 1000, at most 10000.
+    /// How long the node measures; absent: 1000, at most 10000.
     #[serde(default = "a_second")]
     pub for_ms: u64,
 }
 
-/// What comes first in [`Top`].
+/// The sort order of [`Top`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TopSort {
-    /// Who ran longest meanwhile.
+    /// By running time during the measurement.
     #[default]
     Run,
-    /// Who has the longest mailbox.
+    /// By the length of the mailbox.
     Mailbox,
 }
 
@@ -59,7 +61,8 @@ fn a_second() -> u64 {
     1000
 }
 
-/// `relctl sys status PID|NAME`: what system messages tell about a process. OTP: `sys:get_status`.
+/// `relctl sys status PID|NAME`: the answers of a process to system messages. OTP:
+/// `sys:get_status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SysStatus {
@@ -75,12 +78,13 @@ pub struct Process {
     pub process: String,
 }
 
-/// `relctl apps`: the apps that are loaded, and those of them that run. OTP: `loaded_applications`.
+/// `relctl apps`: the loaded apps, running or not. OTP: `loaded_applications`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Apps {}
 
-/// `relctl code [MODULE]`: current and old version of each module, who still runs old code, and what stays mapped.
+/// `relctl code [MODULE]`: the current and old version of each module, the processes in old code,
+/// and the libraries that stay mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
@@ -89,7 +93,7 @@ pub struct Code {
     pub module: Option<String>,
 }
 
-/// `relctl ports`: the sockets of apps. OTP: `inet:i`.
+/// `relctl ports`: the sockets that apps hold. OTP: `inet:i`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {}
@@ -99,7 +103,8 @@ pub struct Ports {}
 #[serde(deny_unknown_fields)]
 pub struct Tables {}
 
-/// `relctl state PID|NAME`: the state of a process, between two of its callbacks. OTP: `sys:get_state`.
+/// `relctl state PID|NAME`: the state of a process, between two of its callbacks. OTP:
+/// `sys:get_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -107,7 +112,8 @@ pub struct State {
     pub process: String,
 }
 
-/// `relctl sys statistics PID|NAME`: what a process has counted. OTP: `sys:statistics(_, get)`.
+/// `relctl sys statistics PID|NAME`: the message counts of a process. OTP: `sys:statistics(_,
+/// get)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
@@ -123,18 +129,21 @@ pub struct MessageLog {
     pub process: String,
 }
 
-/// `relctl child spec SUP ID`: how a child is started, restarted and stopped. OTP: `supervisor:get_childspec`.
+/// `relctl child spec SUP ID`: how a child is started, restarted and stopped. OTP:
+/// `supervisor:get_childspec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildSpecOf {
     /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
-    /// The child's id, as JSON text: a query has no other form for any value. Under `simple_one_for_one` its pid.
+    /// The child's id, as JSON text, because a query cannot hold other JSON values. Under
+    /// `simple_one_for_one` its pid.
     #[serde(with = "json_text")]
     pub id: Value,
 }
 
-/// `relctl child list SUP`: the children of a supervisor. OTP: `supervisor:which_children`, `count_children`.
+/// `relctl child list SUP`: the children of a supervisor. OTP: `supervisor:which_children`,
+/// `count_children`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Children {
@@ -142,40 +151,41 @@ pub struct Children {
     pub supervisor: String,
 }
 
-/// `relctl events`: what happens from now on.
+/// `relctl events`: the events from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// What happened after the event with this id as well, as far as the daemon keeps it; 0: all that it keeps.
+    /// Starts after the event with this id, as far back as the daemon keeps events; 0: with all
+    /// kept events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
 }
 
-/// `relctl logs`: the last lines of the log, as far as the daemon keeps them.
+/// `relctl logs`: the log, as far back as the daemon keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// Only lines that this app has printed or logged, or that are about it.
+    /// Only lines printed or logged by this app, or about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// So many, the newest; absent: all.
+    /// The number of lines, the newest ones; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<usize>,
 }
 
-/// `relctl logs --follow`: the last lines of the log, and those that come.
+/// `relctl logs --follow`: the last lines of the log, then the new ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowLogs {
-    /// Only lines that this app has printed or logged, or that are about it.
+    /// Only lines printed or logged by this app, or about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// So many of those that are there, the newest; absent: none.
+    /// The number of old lines, the newest ones; absent: none.
     #[serde(default)]
     pub lines: usize,
 }
 
-/// A JSON value as its text.
+/// Serializes a JSON value as its text.
 mod json_text {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use serde_json::Value;
@@ -187,6 +197,6 @@ mod json_text {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         let text = String::deserialize(deserializer)?;
         serde_json::from_str(&text)
-            .map_err(|fault| de::Error::custom(format_args!("the id {text:?} is no JSON: {fault}")))
+            .map_err(|fault| de::Error::custom(format_args!("the id {text:?} is not JSON: {fault}")))
     }
 }

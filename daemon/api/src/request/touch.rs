@@ -1,4 +1,4 @@
-//! Touch verbs: they reach into the running node. Changes of code by hand mark it dirty.
+//! Touch verbs: they act on the running node. Code changes by hand make it dirty.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::is_default;
 use crate::child_spec::ChildSpec;
 
-/// `relctl call NAME|PID JSON`: sends a request to a process and waits for its reply. OTP: `gen_server:call`.
+/// `relctl call NAME|PID JSON`: sends a request to a process and waits for its reply. OTP:
+/// `gen_server:call`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
@@ -19,7 +20,7 @@ pub struct Call {
     pub timeout_ms: Option<u64>,
 }
 
-/// `relctl cast NAME|PID JSON`: sends a message that is not answered. OTP: `gen_server:cast`.
+/// `relctl cast NAME|PID JSON`: sends a message without a reply. OTP: `gen_server:cast`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cast {
@@ -29,43 +30,47 @@ pub struct Cast {
     pub message: Value,
 }
 
-/// `relctl spawn MODULE JSON`: starts a process outside every tree. Nobody restarts it.
+/// `relctl spawn MODULE JSON`: starts a process outside every tree, which no supervisor restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spawn {
-    /// The module whose current code it starts with.
+    /// The module; its current code is used.
     pub module: String,
     /// The start arguments.
     #[serde(default)]
     pub args: Value,
 }
 
-/// `relctl spawn --link MODULE JSON`: like [`Spawn`], linked to the connection from its first moment.
+/// `relctl spawn --link MODULE JSON`: like [`Spawn`], linked to the connection from its start.
 ///
-/// Answered by two lines, one when it has started and one when it has ended. Who hangs up before the second sends the
-/// process an exit with reason `shutdown`, as a session that ends does in OTP.
+/// The answer has two lines, one at the start and one at the exit of the process. A client that
+/// disconnects before the second line sends the process an exit signal with reason `shutdown`, like
+/// the end of a session in OTP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpawnLink {
-    /// The module whose current code it starts with.
+    /// The module; its current code is used.
     pub module: String,
     /// The start arguments.
     #[serde(default)]
     pub args: Value,
 }
 
-/// `relctl load DIR`: loads one app's library by hand; its modules become current, the replaced ones old. Refused with
-/// `not_purged` while a module has old code, and where a process would end since the new code does not take its state or
-/// a message that waits. The body is a release tarball with just that app.
+/// `relctl load DIR`: loads one app's library by hand. Its modules become current, the replaced
+/// ones old. Refused with `not_purged` while a module has old code. Also refused if a process would
+/// be killed because the new code does not take its state or a message in its mailbox. The body is
+/// a release tarball with only that app.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Whether the new code is not asked before: processes that it does not take are killed, as in OTP.
+    /// Whether to skip that check of states and messages: processes that the new code does not take
+    /// are killed, as in OTP.
     #[serde(default, skip_serializing_if = "is_default")]
     pub force: bool,
 }
 
-/// `relctl suspend PID|NAME`: the process takes no further message until it is resumed. OTP: `sys:suspend`.
+/// `relctl suspend PID|NAME`: suspends the process: it handles no messages until it is resumed.
+/// OTP: `sys:suspend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suspend {
@@ -81,17 +86,19 @@ pub struct Resume {
     pub process: String,
 }
 
-/// `relctl sys replace-state PID|NAME JSON`: gives a process another state, which its code reads. OTP: `sys:replace_state`.
+/// `relctl sys replace-state PID|NAME JSON`: replaces the state of a process; its code decodes the
+/// new one. OTP: `sys:replace_state`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceState {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// The state, as `relctl state` shows it.
+    /// The state, in the form that `relctl state` prints.
     pub state: Value,
 }
 
-/// `relctl sys terminate PID|NAME`: ends a process in order, suspended or not. OTP: `sys:terminate`.
+/// `relctl sys terminate PID|NAME`: terminates a process in order, suspended or not. OTP:
+/// `sys:terminate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminate {
@@ -101,55 +108,58 @@ pub struct Terminate {
     pub reason: String,
 }
 
-/// `relctl sys statistics PID|NAME --on|--off`: has a process count its messages, from 0, or not. OTP: `sys:statistics`.
+/// `relctl sys statistics PID|NAME --on|--off`: starts or stops the message counts of a process,
+/// from 0. OTP: `sys:statistics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountMessages {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// Whether it counts.
+    /// Whether the process counts.
     pub on: bool,
 }
 
-/// `relctl sys log PID|NAME --keep N|--off`: has a process keep its last messages, or none. OTP: `sys:log`.
+/// `relctl sys log PID|NAME --keep N|--off`: sets how many of its last messages a process keeps.
+/// OTP: `sys:log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeepLog {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// How many; absent: none.
+    /// The number of messages; absent: none.
     #[serde(default)]
     pub max: Option<u32>,
 }
 
-/// `relctl trace [--proc PID|NAME]... [-- COMMAND]`: what processes tell each other, until the client hangs up. Messages
-/// may be secret, so this is no looking. Refused while somebody else traces. OTP: `erlang:trace`.
+/// `relctl trace [--proc PID|NAME]... [-- COMMAND]`: shows the messages between processes until the
+/// client disconnects. Messages may be secret, so this is not a look verb. Only one trace can run
+/// at a time; another one is refused. OTP: `erlang:trace`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
-    /// Pids, registered names or places in trees of whom to watch; all processes when there are none.
+    /// The traced processes: pids, registered names or places in trees; empty: all processes.
     #[serde(default)]
     pub processes: Vec<String>,
-    /// What to watch; everything when there is none.
+    /// The traced kinds; empty: all kinds.
     #[serde(default)]
     pub kinds: Vec<TraceKind>,
 }
 
-/// A kind of what is traced.
+/// A kind of traced message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceKind {
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call,
-    /// That reply.
+    /// The reply to a call.
     Reply,
-    /// A request that wants none.
+    /// A request without a reply.
     Cast,
     /// Any other message.
     Info,
     /// An exit signal.
     Exit,
-    /// The end of a monitored process.
+    /// The exit of a monitored process.
     Down,
     /// A new process.
     Spawn,
@@ -157,7 +167,8 @@ pub enum TraceKind {
     Sys,
 }
 
-/// `relctl sys no-debug PID|NAME`: turns statistics and log of a process off. OTP: `sys:no_debug`.
+/// `relctl sys no-debug PID|NAME`: turns off the statistics and the message log of a process. OTP:
+/// `sys:no_debug`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoDebug {
@@ -165,8 +176,9 @@ pub struct NoDebug {
     pub process: String,
 }
 
-/// `relctl change-code PID|NAME MODULE FROM_VSN [EXTRA]`: has the current code of the module take the process's state
-/// over. Refused unless the process is suspended. OTP: `sys:change_code`.
+/// `relctl change-code PID|NAME MODULE FROM_VSN [EXTRA]`: converts the state of a process with the
+/// `change_code` of the module's current code. Refused unless the process is suspended. OTP:
+/// `sys:change_code`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeCode {
@@ -174,14 +186,15 @@ pub struct ChangeCode {
     pub process: String,
     /// The module that the process runs.
     pub module: String,
-    /// The version that the module's `change_code` is told.
+    /// The version argument of `change_code`.
     pub from_version: String,
-    /// What else it is told.
+    /// The extra argument of `change_code`.
     #[serde(default)]
     pub extra: Value,
 }
 
-/// `relctl purge MODULE`: frees the old slot and kills who still runs old code. OTP: `code:purge`.
+/// `relctl purge MODULE`: purges the old code and kills the processes that still run it. OTP:
+/// `code:purge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Purge {
@@ -189,7 +202,8 @@ pub struct Purge {
     pub module: String,
 }
 
-/// `relctl soft-purge MODULE`: frees the old slot unless somebody still runs old code. OTP: `code:soft_purge`.
+/// `relctl soft-purge MODULE`: purges the old code unless a process still runs it. OTP:
+/// `code:soft_purge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoftPurge {
@@ -203,7 +217,8 @@ pub struct SoftPurge {
 pub struct Kill {
     /// A pid, a registered name or a place in a tree.
     pub process: String,
-    /// `kill` cannot be trapped; `shutdown` and `normal` mean what they mean in OTP; any other text is an error.
+    /// `kill` cannot be trapped; `shutdown` and `normal` have their OTP meanings; any other text is
+    /// an error.
     #[serde(default = "kill")]
     pub reason: String,
 }
@@ -218,21 +233,22 @@ fn kill() -> String {
 pub struct ChildStart {
     /// The supervisor: a pid, a registered name or a place in a tree.
     pub supervisor: String,
-    /// What to start.
+    /// The new child.
     pub child: NewChild,
 }
 
-/// What a supervisor is to start: `{"spec": {…}}` or, for `simple_one_for_one`, `{"args": …}`.
+/// A new child: `{"spec": {…}}` or, for `simple_one_for_one`, `{"args": …}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NewChild {
-    /// A child of its own.
+    /// A child with its own spec.
     Spec(ChildSpec),
-    /// One more child of the supervisor's only spec, with these arguments in place of the spec's.
+    /// One more child of the supervisor's only spec, with these arguments instead of the spec's.
     Args(Value),
 }
 
-/// `relctl child terminate SUP ID`: ends a child and keeps its row. OTP: `supervisor:terminate_child`.
+/// `relctl child terminate SUP ID`: terminates a child and keeps its child spec. OTP:
+/// `supervisor:terminate_child`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildTerminate {
@@ -242,7 +258,7 @@ pub struct ChildTerminate {
     pub id: Value,
 }
 
-/// `relctl child restart SUP ID`: starts a child again whose row has no process. OTP: `supervisor:restart_child`.
+/// `relctl child restart SUP ID`: restarts a terminated child. OTP: `supervisor:restart_child`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildRestart {
@@ -252,7 +268,8 @@ pub struct ChildRestart {
     pub id: Value,
 }
 
-/// `relctl child delete SUP ID`: removes the row of a child that does not run. OTP: `supervisor:delete_child`.
+/// `relctl child delete SUP ID`: deletes the child spec of a child that is not running. OTP:
+/// `supervisor:delete_child`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildDelete {
@@ -262,7 +279,7 @@ pub struct ChildDelete {
     pub id: Value,
 }
 
-/// `relctl app start APP`: starts an app that the running release holds, and the apps it needs first.
+/// `relctl app start APP`: starts an app of the running release, after the apps it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppStart {
@@ -270,7 +287,8 @@ pub struct AppStart {
     pub app: String,
 }
 
-/// `relctl app stop APP`: prep_stop, the tree's end, stop. OTP: `application:stop`.
+/// `relctl app stop APP`: calls prep_stop, terminates the tree, calls stop. OTP:
+/// `application:stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppStop {

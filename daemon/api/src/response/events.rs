@@ -1,4 +1,4 @@
-//! What a node reports as it happens: events, and lines of the log.
+//! Events and log lines of a node.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,12 +8,12 @@ use super::release::Outcome;
 /// An event of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Grows by one with each event. The first number of a daemon is the time of its start in
-    /// microseconds, so two daemons share none.
+    /// The number, which grows by one per event. A daemon starts with the time of its start in
+    /// microseconds, so that two daemons share no numbers.
     pub id: u64,
-    /// When, RFC 3339 in UTC.
+    /// The time, RFC 3339 in UTC.
     pub time: String,
-    /// What happened.
+    /// The event itself.
     #[serde(flatten)]
     pub what: What,
 }
@@ -22,7 +22,7 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $kind:literal {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     })*) => {
-        /// What happened, by its `kind`. The log has it under the same name.
+        /// An event by its `kind`. The log uses the same names.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
         pub enum What {
@@ -33,7 +33,7 @@ macro_rules! kinds {
             /// Every kind.
             pub const KINDS: &[&str] = &[$($kind),*];
 
-            /// Returns its kind.
+            /// Returns the kind of the event.
             #[must_use]
             pub const fn kind(&self) -> &'static str {
                 match self {
@@ -45,9 +45,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The node runs what it has to run, or waits for its first release.
+    /// The node has booted its release, or waits for its first one.
     Ready = "daemon.ready" {}
-    /// The node stops.
+    /// The node is stopping.
     Stopping = "daemon.stopping" {}
 
     /// A step of an upgrade, a downgrade or a boot begins.
@@ -57,29 +57,29 @@ kinds! {
         version: String,
         /// The number of the step, from 1.
         step: u64,
-        /// How many there are.
+        /// The number of steps.
         of: u64,
-        /// What it does.
+        /// The step as text.
         title: String,
     }
-    /// A step failed. What was done before it is undone.
+    /// A step failed. The earlier steps are undone.
     Failed = "release.install.failed" {
         /// The release that was to be installed.
         #[serde(alias = "vsn")]
         version: String,
-        /// The step that failed.
+        /// The number of the failed step.
         step: u64,
-        /// What it was to do.
+        /// The step as text.
         title: String,
-        /// Why it failed.
+        /// The cause.
         cause: String,
     }
-    /// A step is undone.
+    /// A step is being undone.
     Undo = "release.install.undo" {
         /// The release that was to be installed.
         #[serde(alias = "vsn")]
         version: String,
-        /// What is done.
+        /// The undo action.
         undo: String,
     }
     /// A step could not be undone.
@@ -87,9 +87,9 @@ kinds! {
         /// The release that was to be installed.
         #[serde(alias = "vsn")]
         version: String,
-        /// What was to be done.
+        /// The undo action.
         undo: String,
-        /// Why it was not.
+        /// Why the action failed.
         error: String,
     }
     /// An install has ended.
@@ -97,23 +97,23 @@ kinds! {
         /// The release that was to be installed.
         #[serde(alias = "vsn")]
         version: String,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     }
-    /// A release is taken back that ran.
+    /// A release that ran is being taken back.
     TakeBack = "release.take_back" {
         /// The release.
         #[serde(alias = "vsn")]
         version: String,
-        /// Why.
+        /// The reason.
         fault: String,
     }
-    /// A release is no longer watched.
+    /// A release has settled.
     Settled = "release.settled" {
         /// The release.
         #[serde(alias = "vsn")]
         version: String,
-        /// What came of it.
+        /// The outcome.
         outcome: Outcome,
     }
     /// A release became permanent.
@@ -123,7 +123,7 @@ kinds! {
         version: String,
     }
 
-    /// An app runs.
+    /// An app was started.
     AppStarted = "application.started" {
         /// The app.
         app: String,
@@ -139,7 +139,7 @@ kinds! {
     AppEnded = "application.ended" {
         /// The app.
         app: String,
-        /// Why.
+        /// The exit reason.
         reason: String,
     }
 
@@ -151,12 +151,12 @@ kinds! {
         app: String,
         /// Its module.
         module: String,
-        /// The version of that.
+        /// The version of the module.
         version: String,
-        /// Why it ended.
+        /// The exit reason.
         reason: String,
     }
-    /// A supervisor has started a child again.
+    /// A supervisor has restarted a child.
     Restart = "supervisor.restart" {
         /// The new process.
         pid: String,
@@ -167,15 +167,15 @@ kinds! {
         /// The supervisor.
         supervisor: String,
     }
-    /// A supervisor gives up: its children ended too often.
+    /// A supervisor exceeded its restart intensity and terminates.
     Intensity = "supervisor.intensity" {
         /// The supervisor.
         pid: String,
         /// Its module.
         module: String,
-        /// How many restarts it allows.
+        /// The maximum number of restarts.
         intensity: u64,
-        /// Within which time.
+        /// The period of that maximum.
         period_ms: u64,
     }
 
@@ -186,7 +186,7 @@ kinds! {
         /// Its version.
         version: String,
     }
-    /// A version of a module was purged: no process runs it any more.
+    /// A version of a module was purged: no process runs it.
     CodePurged = "code.purged" {
         /// The module.
         module: String,
@@ -195,7 +195,7 @@ kinds! {
         /// The app of the module.
         app: String,
     }
-    /// A library that was purged has left the address space.
+    /// A purged library was unmapped from the address space.
     CodeUnmapped = "code.unmapped" {
         /// The app.
         app: String,
@@ -203,27 +203,27 @@ kinds! {
         version: String,
     }
 
-    /// `relctl status` shows an alarm that it did not show before.
+    /// `relctl status` shows a new alarm.
     AlarmRaised = "alarm.raised" {
-        /// What it is about: the same as when it is cleared.
+        /// The subject, equal in the event that clears the alarm.
         about: String,
         /// The alarm.
         text: String,
     }
-    /// `relctl status` shows an alarm no more.
+    /// `relctl status` no longer shows an alarm.
     AlarmCleared = "alarm.cleared" {
-        /// What it was about.
+        /// The subject.
         about: String,
-        /// The alarm as it was last shown.
+        /// The last text of the alarm.
         text: String,
     }
 
-    /// Not an event but the lack of some: the client was too slow, or comes back too late.
+    /// Events are missing: the client was too slow, or reconnected too late.
     Dropped = "dropped" {
-        /// How many events of this daemon the client has missed here.
+        /// The number of missed events of this daemon.
         missed: u64,
-        /// Whether the daemon has restarted since the event after which the client asked. Events of
-        /// the daemon before are not known any more.
+        /// Whether the daemon has restarted since the event that the client named. The events of
+        /// the previous daemon are lost.
         restarted: bool,
     }
 }
@@ -231,54 +231,54 @@ kinds! {
 /// The last lines of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogList {
-    /// The oldest first.
+    /// The lines, oldest first.
     pub lines: Vec<LogLine>,
 }
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Grows by one with each line; as [`Event::id`], of its own.
+    /// The number, which grows by one per line; like [`Event::id`], but counted separately.
     pub id: u64,
-    /// When, RFC 3339 in UTC.
+    /// The time, RFC 3339 in UTC.
     pub time: String,
-    /// How serious it is.
+    /// The severity.
     pub level: LogLevel,
-    /// The part of the daemon that logged it; `app` for what apps print and log.
+    /// The part of the daemon that logged it; `app` for lines that apps print and log.
     pub target: String,
-    /// The app that it is of or about, where that is known.
+    /// The app that wrote the line or that the line is about, if known.
     pub app: Option<String>,
     /// The text.
     pub message: String,
-    /// What was logged beside it: the module, the pid, …
+    /// Further fields: the module, the pid, …
     pub fields: Map<String, Value>,
 }
 
-/// How serious a line of the log is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Something is not as it should be.
+    /// An unexpected condition.
     Warn,
-    /// Something happened.
+    /// A normal event.
     Info,
-    /// For those who look for a fault.
+    /// Details for debugging.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// What a client that follows the log is sent.
+/// An item of a followed log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Followed {
     /// A line.
     Line(LogLine),
-    /// Some are missing here: as [`What::Dropped`], of all apps together.
+    /// Lines are missing, as in [`What::Dropped`]; counts the lines of all apps.
     Dropped {
-        /// How many lines of this daemon.
+        /// The number of missed lines of this daemon.
         missed: u64,
         /// Whether the daemon has restarted.
         restarted: bool,
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_read_from_the_fields_of_the_log_and_is_flat_on_the_wire() {
+    fn an_event_is_parsed_from_log_fields_and_is_flat_in_json() {
         let logged = json!({"kind": "release.committed", "vsn": "1.1.0", "message": "committed"});
         let what: What = serde_json::from_value(logged).unwrap();
         assert_eq!(what.kind(), "release.committed");

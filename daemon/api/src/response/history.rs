@@ -1,4 +1,4 @@
-//! What happened to the releases of a node.
+//! The history of a node's releases.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use super::look::Progress;
 use super::release::{Outcome, Report};
 use crate::error::ErrorReport;
 
-/// What happened, the oldest first.
+/// The history, oldest entry first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryList {
-    /// One entry each.
+    /// The entries.
     pub entries: Vec<HistoryEntry>,
 }
 
-/// One thing that happened. On disk it stands in the same words.
+/// One upgrade, downgrade, restart or boot. Stored on disk in the same form.
 ///
 /// ```json
 /// {"number": 12, "begun": "2026-11-22T22:08:03Z", "kind": "upgrade", "uid": 1000, "from": "1.0.0", "to": "1.1.0",
@@ -23,35 +23,35 @@ pub struct HistoryList {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// Counts from 1 for each node; absent where it is not on disk.
+    /// The number, from 1 for each node; absent if the entry is not on disk.
     pub number: Option<u64>,
-    /// When it began: RFC 3339, UTC.
+    /// The time of its beginning: RFC 3339, UTC.
     pub begun: String,
-    /// What was asked for.
+    /// The kind of order.
     pub kind: HistoryKind,
-    /// The user who asked; absent where the daemon did it by itself.
+    /// The user of the order; absent if the daemon acted by itself.
     pub uid: Option<u32>,
-    /// The release that ran before; absent when the node was idle.
+    /// The previous release; absent if the node was idle.
     pub from: Option<String>,
-    /// The release gone to.
+    /// The target release.
     pub to: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
     /// Whether the release was permanent afterwards.
     pub committed: bool,
-    /// What was done, where something was.
+    /// The report, if steps were executed.
     pub report: Option<Report>,
-    /// What relctl said and how it exited, where it did not go well.
+    /// The error and exit code of relctl, if the order failed.
     pub failure: Option<ErrorReport>,
 }
 
-/// What was asked for.
+/// The kind of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryKind {
     /// A live upgrade.
     Upgrade,
-    /// A live upgrade of one app by itself.
+    /// A live upgrade of a single app.
     UpgradeApp,
     /// An upgrade by a restart of the node.
     Restart,
@@ -59,7 +59,7 @@ pub enum HistoryKind {
     Downgrade,
     /// An install without a commit.
     Install,
-    /// A commit by itself.
+    /// A separate commit.
     Commit,
     /// A restart into an old release.
     RebootOld,
@@ -82,17 +82,18 @@ impl fmt::Display for HistoryKind {
     }
 }
 
-/// What is seen of an upgrade by whoever follows it. [`Idle`](Self::Idle) and [`Ended`](Self::Ended) come last.
+/// A part of the answer to [`Attach`](crate::request::Attach). [`Idle`](Self::Idle) and
+/// [`Ended`](Self::Ended) come last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attached {
-    /// How far it is. Steps that are over before they are seen are left out.
+    /// The current step. Steps that end too soon to be seen are left out.
     Step(Progress),
-    /// How it ended.
+    /// The upgrade has ended.
     Ended(Box<HistoryEntry>),
     /// Nothing is under way.
     Idle {
-        /// What ended last since the daemon started.
+        /// The last entry since the daemon started.
         last: Option<Box<HistoryEntry>>,
     },
 }
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_reads_as_it_was_written() {
+    fn a_history_entry_round_trips_through_json() {
         let entry = HistoryEntry {
             number: Some(12),
             begun: "2026-11-22T22:08:03Z".to_owned(),

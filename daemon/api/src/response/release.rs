@@ -6,176 +6,179 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A release has been taken in.
+/// A release was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpacked {
     /// The release's name.
     pub name: String,
-    /// The release's version, by which every other verb calls it.
+    /// The release's version, which identifies it in all other verbs.
     pub version: String,
-    /// Its apps, as `counter-0.1.1`.
+    /// Its apps, such as `counter-0.1.1`.
     pub apps: Vec<String>,
-    /// False when exactly this release was there already.
+    /// False if exactly this release was already unpacked.
     pub changed: bool,
-    /// The files, below the root, that were damaged on the node and are as they should be now.
+    /// The repaired files, as paths below the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired: Vec<String>,
 }
 
-/// What an install would do.
+/// The steps that an install would take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
     /// The running release; absent on an idle node.
     pub from: Option<String>,
-    /// The release asked for.
+    /// The requested release.
     pub to: String,
-    /// False when it runs already.
+    /// False if that release is already running.
     pub changed: bool,
-    /// The script. Nothing has been executed.
+    /// The script, which was not executed.
     pub script: Vec<Step>,
-    /// What to know before installing, such as lingerers or lost state; nothing that forbids it.
+    /// Warnings before the install, such as lingerers or lost state; none of them forbids it.
     pub warnings: Vec<String>,
 }
 
 /// One instruction of a script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Counts from 1.
+    /// The number, from 1.
     pub number: usize,
-    /// The instruction as people read it.
+    /// The instruction as text.
     pub text: String,
-    /// The instruction as the planner prints it as JSON.
+    /// The instruction as the planner's JSON.
     pub instruction: Value,
 }
 
-/// What an upgrade, a downgrade or an install did, from a node that compared before and after.
+/// The result of an upgrade, a downgrade or an install. The node compares its processes before and
+/// after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The release that ran before; absent when the node was idle. Of an app by itself its name and version, as
-    /// `counter-0.1.0`.
+    /// The previous release; absent if the node was idle. For an upgrade of a single app, its name
+    /// and version, such as `counter-0.1.0`.
     pub from: Option<String>,
-    /// The release asked for, or the app.
+    /// The requested release or app.
     pub to: String,
-    /// False when it ran already.
+    /// False if it was already running.
     pub changed: bool,
     /// Whether the release is permanent now.
     pub committed: bool,
-    /// What was carried out.
+    /// The executed steps.
     pub steps: Vec<StepRun>,
-    /// How long all of it took, the check included.
+    /// The total time, including the check.
     pub took_us: u64,
-    /// How long processes stood still; of several windows, the longest.
+    /// The pauses of processes; of several windows, the longest.
     pub pauses: Pauses,
-    /// What each window did, where the modules moved group by group.
+    /// The windows, if the modules switched group by group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
-    /// Processes that ended meanwhile, by the upgrade or by themselves; without those that ended normally.
+    /// The processes that ended during the upgrade, killed by it or by themselves, except normal
+    /// exits.
     pub killed: Vec<Ended>,
-    /// Processes that were started or restarted meanwhile.
+    /// The processes that were started or restarted during the upgrade.
     pub restarted: Vec<Started>,
-    /// How many calls to processes of changed modules timed out meanwhile.
+    /// The number of calls to processes of changed modules that timed out during the upgrade.
     #[serde(default)]
     pub timeouts: u64,
-    /// Processes that still run old code.
+    /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
-    /// Modules whose old code could not be purged.
+    /// The modules with old code that could not be purged.
     pub unpurged: Vec<String>,
-    /// What was left out of states on the way down, by module: places that only the newer version
-    /// knows.
+    /// The places dropped from states in a downgrade, by module: only the newer version has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, Vec<String>>,
-    /// How the way back was tried before the switch; absent where nothing could need it.
+    /// The trial of the way back before the switch; absent if no step could have needed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// What was seen of the release before it was kept or taken back.
+    /// The checks of the release before it was committed or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
-    /// What the way back did, where the release was taken back.
+    /// The report of the way back, if the release was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<Box<Self>>,
-    /// What else to know.
+    /// Further warnings.
     pub warnings: Vec<String>,
 }
 
-/// One window of an upgrade whose modules moved group by group.
+/// One window of an upgrade that switches group by group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Counts from 1.
+    /// The number, from 1.
     pub window: usize,
-    /// The modules that became current with it, or were to.
+    /// The modules that it made, or should have made, current.
     pub modules: Vec<String>,
-    /// Whether it was carried out. What was is taken back where a later one was not.
+    /// The outcome of the window. A completed window is taken back if a later one fails.
     pub outcome: Outcome,
-    /// How long its processes stood still.
+    /// The pauses of its processes.
     pub pauses: Pauses,
-    /// How many states it converted.
+    /// The number of converted states.
     pub converted: u64,
 }
 
-/// How the way back was tried before the switch. It says nothing of states that the new code makes
+/// The trial of the way back before the switch. It does not cover states that the new code produces
 /// later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
-    /// How many states were carried back to the code that they came from.
+    /// The number of states that were converted back to their original code.
     pub tried: u64,
-    /// Those that were not.
+    /// The states without a trial.
     pub not_tried: Vec<NotTried>,
-    /// How long it took, added up over all states.
+    /// The total time over all states.
     pub took_us: u64,
 }
 
-/// States whose way back was not tried.
+/// States without a trial of their way back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotTried {
-    /// How many.
+    /// Their number.
     pub processes: u64,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// What was seen of a release before it was kept or taken back.
+/// The checks of a release before it was committed or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// For how long, the probe included.
+    /// Their duration, including the probe.
     pub took_us: u64,
-    /// Who crashed.
+    /// The crashed processes.
     pub crashes: Vec<Ended>,
-    /// What the probe said; absent where it was not asked.
+    /// The result of the probe; absent if it did not run.
     pub probe: Option<Probed>,
-    /// Why the release was taken back; absent where it was kept.
+    /// Why the release was taken back; absent if it was committed.
     pub fault: Option<String>,
 }
 
-/// What a probe said.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
-    /// Whether the release is good.
+    /// Whether it accepted the release.
     pub passed: bool,
-    /// The last lines that it wrote.
+    /// The last lines of its output.
     pub output: Vec<String>,
 }
 
-/// How an upgrade ended.
+/// The outcome of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The release asked for runs.
+    /// The requested release runs.
     Installed,
-    /// Code and state are exactly as before; stands in the details of an error with exit code 4.
+    /// Code and state are exactly as before; in the details of an error with exit code 4.
     RolledBack,
-    /// The rollback failed as well; stands in the details of an error with exit code 5.
+    /// The rollback failed as well; in the details of an error with exit code 5.
     NeedsRestart,
-    /// The release ran, did badly, and the node went back; stands in the details of an error with exit code 4.
+    /// The release ran, failed its checks or was aborted, and the node went back; in the details of
+    /// an error with exit code 4.
     TakenBack,
-    /// The release was to be taken back, and the way back failed: it runs on, uncommitted.
+    /// The release should have been taken back, but the way back failed: it keeps running,
+    /// uncommitted.
     NotTakenBack,
-    /// It has begun and has not ended.
+    /// The upgrade has begun and has not ended.
     UnderWay,
-    /// The daemon ended before the upgrade did.
+    /// The daemon ended before the upgrade.
     Interrupted,
-    /// Nothing was done.
+    /// The upgrade was refused, and nothing was changed.
     Refused,
 }
 
@@ -194,27 +197,27 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// One step that was carried out.
+/// An executed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRun {
-    /// Counts from 1.
+    /// The number, from 1.
     pub number: usize,
-    /// The instruction as people read it.
+    /// The instruction as text.
     pub text: String,
-    /// How long it took.
+    /// The duration.
     pub took_us: u64,
 }
 
-/// How long processes stood still, from the gate's raise to its fall.
+/// The pauses of processes, from the closing of the gate to its opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pauses {
-    /// How many processes were concerned.
+    /// The number of paused processes.
     pub processes: u64,
-    /// Half of them stood still for at most this.
+    /// The median of their pauses.
     pub p50_us: u64,
-    /// 99 % of them stood still for at most this.
+    /// The 99th percentile of their pauses.
     pub p99_us: u64,
-    /// The longest of all.
+    /// The longest pause.
     pub max_us: u64,
 }
 
@@ -231,7 +234,7 @@ pub struct Ended {
     pub reason: String,
 }
 
-/// A process that was started meanwhile, by its supervisor after an end or by request.
+/// A process started during the upgrade, by its supervisor after an exit or by request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The process.
@@ -255,7 +258,7 @@ pub struct Lingerer {
     pub module: String,
     /// The old version that it runs.
     pub version: String,
-    /// How long its code has been old.
+    /// The time since its code became old.
     pub since_ms: u64,
 }
 
@@ -264,91 +267,92 @@ pub struct Lingerer {
 pub struct Committed {
     /// The release.
     pub version: String,
-    /// False when it was permanent before.
+    /// False if it was already permanent.
     pub changed: bool,
-    /// Who was killed because it still ran code that the script purges brutally.
+    /// The processes that were killed because they still ran code that the script purges brutally.
     pub killed: Vec<Ended>,
-    /// Who still runs old code.
+    /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
 }
 
-/// A release is forgotten.
+/// A release was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// The release.
     pub version: String,
-    /// App versions whose files went with it, as `counter-0.1.1`.
+    /// The app versions that were removed with it, such as `counter-0.1.1`.
     pub apps: Vec<String>,
 }
 
-/// Old releases are forgotten, or would be.
+/// Old releases that were or would be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {
     /// The releases, latest first.
     pub releases: Vec<PrunedRelease>,
-    /// How many bytes that sets free, all together.
+    /// The total number of freed bytes.
     pub bytes: u64,
 }
 
-/// One release that goes.
+/// A removed release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrunedRelease {
     /// The release.
     pub version: String,
-    /// App versions whose files go with it, as `counter-0.1.1`.
+    /// The app versions that are removed with it, such as `counter-0.1.1`.
     pub apps: Vec<String>,
-    /// How many bytes that sets free.
+    /// The number of freed bytes.
     pub bytes: u64,
 }
 
-/// How the files of releases are.
+/// The state of the releases' files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// The releases, latest first.
     pub releases: Vec<VerifiedRelease>,
-    /// The order that was carried out meanwhile, where damage was found: it may be that order's work.
+    /// The order that ran at the same time, if damage was found: the order may be its cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
 }
 
-/// How the files of one release are.
+/// The state of a release's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedRelease {
     /// The release's name.
     pub name: String,
     /// The release's version.
     pub version: String,
-    /// How many files it has; 0 where its manifest is damaged.
+    /// The number of its files; 0 if its manifest is damaged.
     pub files: u64,
-    /// Their size together.
+    /// The total size of its files.
     pub bytes: u64,
-    /// Those that are not as they were unpacked.
+    /// The damaged files.
     pub damage: Vec<DamagedFile>,
 }
 
-/// A file that is not as it was unpacked.
+/// A file that differs from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedFile {
-    /// Where it is, below the root.
+    /// The path below the root.
     pub path: String,
-    /// What is wrong with it.
+    /// The kind of damage.
     pub harm: Harm,
-    /// Why it cannot be read.
+    /// Why the file cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
 
-/// What is wrong with a file.
+/// The kind of damage of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Harm {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// It has another content, is no plain file, or is a program that cannot be run.
+    /// The file has other content, is not a regular file, or is a program without execute
+    /// permission.
     Changed,
-    /// No manifest lists it.
+    /// The file is in no manifest.
     Stray,
-    /// The operating system does not let it be read.
+    /// The operating system cannot read the file.
     Unreadable,
 }
 
@@ -363,17 +367,17 @@ impl fmt::Display for Harm {
     }
 }
 
-/// The node restarts.
+/// The node is restarting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebooting {
-    /// The release into which it boots.
+    /// The release that it boots.
     pub version: String,
 }
 
-/// The releases that the node knows, latest first.
+/// The releases on the node, latest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseList {
-    /// One row each.
+    /// The releases.
     pub releases: Vec<ReleaseRow>,
 }
 
@@ -384,21 +388,21 @@ pub struct ReleaseRow {
     pub name: String,
     /// The release's version.
     pub version: String,
-    /// Where it is in its life.
+    /// Its status.
     pub status: ReleaseStatus,
-    /// Its apps, as `counter-0.1.1`.
+    /// Its apps, such as `counter-0.1.1`.
     pub apps: Vec<String>,
 }
 
-/// Where a release is in its life. The running one is the current one, else the permanent one.
+/// The status of a release. The running release is the current one, or else the permanent one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseStatus {
-    /// On disk, never run since.
+    /// On disk, and has not run since it was unpacked.
     Unpacked,
-    /// Runs; a restart of the node leaves it.
+    /// Running, but a restart of the node does not boot it.
     Current,
-    /// A start of the node boots it.
+    /// Booted at every start of the node.
     Permanent,
     /// Ran before.
     Old,

@@ -10,9 +10,9 @@ use super::release::{Ended, Lingerer};
 pub struct Replied {
     /// The process.
     pub pid: String,
-    /// What it said.
+    /// The reply.
     pub reply: Value,
-    /// From sending to reply, inside the node.
+    /// The time from sending to reply, inside the node.
     pub took_us: u64,
 }
 
@@ -30,7 +30,7 @@ pub struct Spawned {
     pub pid: String,
 }
 
-/// What happens to a linked process: `{"spawned": {"pid": "<9.1>"}}`, later `{"exited": {…}}`.
+/// An event of a linked process: `{"spawned": {"pid": "<9.1>"}}`, later `{"exited": {…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkEvent {
@@ -39,7 +39,7 @@ pub enum LinkEvent {
         /// The process.
         pid: String,
     },
-    /// It has ended; nothing follows.
+    /// It has exited; this is the last event.
     Exited {
         /// The process.
         pid: String,
@@ -48,31 +48,32 @@ pub enum LinkEvent {
     },
 }
 
-/// What a trace shows: `"began"`, then `{"told": {…}}` again and again.
+/// An item of a trace: first `"began"`, then any number of `{"told": {…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceEvent {
-    /// From now on everything is shown.
+    /// Tracing has begun.
     Began,
-    /// A process told another something.
+    /// A message was sent.
     Told(Told),
 }
 
-/// One thing that a process told another.
+/// A message between processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Told {
-    /// Since the trace began.
+    /// The time since the trace began.
     pub after_us: u64,
-    /// Who; absent for whoever is no process: an operator, the node itself.
+    /// The sender; absent if it is not a process: an operator, the node itself.
     pub from: Option<Party>,
-    /// Whom.
+    /// The receiver.
     pub to: Option<Party>,
-    /// `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of a system message: `suspend`,
-    /// `change_code` and others.
+    /// `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of a system message:
+    /// `suspend`, `change_code` and others.
     pub what: String,
-    /// The message, or the exit reason as text; null for what has none.
+    /// The message, or the exit reason as text; null if there is none.
     pub said: Value,
-    /// How many before it were not shown, because they came faster than they were read.
+    /// The number of messages omitted before this one, because they came faster than they were
+    /// read.
     #[serde(default)]
     pub lost: u64,
 }
@@ -82,11 +83,11 @@ pub struct Told {
 pub struct Party {
     /// Its pid.
     pub pid: String,
-    /// Its registered name, if it still had one when this was written.
+    /// Its registered name, if it still had one at the time of writing.
     pub name: Option<String>,
 }
 
-/// A library is loaded and its modules are current.
+/// A library was loaded, and its modules are current.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// The app.
@@ -95,65 +96,65 @@ pub struct Loaded {
     pub version: String,
     /// Its modules.
     pub modules: Vec<String>,
-    /// Idle processes whose state moved to the new code at once.
+    /// The number of idle processes that were converted to the new code at once.
     pub converted: u64,
-    /// Who still runs the old code.
+    /// The processes that still run old code.
     pub lingering: Vec<Lingerer>,
-    /// Who could not go on with the new code.
+    /// The processes that were killed because they could not continue with the new code.
     pub killed: Vec<Ended>,
-    /// What the new code would not take later on.
+    /// Values that the new code would refuse later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// A process takes no further messages.
+/// A process was suspended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspended {
     /// The process.
     pub pid: String,
 }
 
-/// A process takes messages again.
+/// A process was resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// The process.
     pub pid: String,
-    /// Messages that had come in meanwhile.
+    /// The number of messages in its mailbox.
     pub queue: u64,
 }
 
-/// The current code of its module has taken a process's state over.
+/// The state of a process was converted to the current code of its module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeChanged {
     /// The process.
     pub pid: String,
     /// The module.
     pub module: String,
-    /// The version it runs now.
+    /// The version that the process runs now.
     pub version: String,
 }
 
-/// The old slot of a module is free.
+/// The old code of a module was purged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
     /// The module.
     pub module: String,
-    /// Who was killed; OTP's answer `true` is "not empty".
+    /// The killed processes; OTP returns `true` if there are any.
     pub killed: Vec<Ended>,
 }
 
-/// Whether the old slot of a module is free.
+/// The result of a soft purge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SoftPurged {
     /// The module.
     pub module: String,
-    /// False when somebody still runs old code; nothing was changed then.
+    /// False if a process still runs old code; then nothing was changed.
     pub purged: bool,
-    /// Who does.
+    /// The processes in old code.
     pub lingering: Vec<Lingerer>,
 }
 
-/// An exit signal is on its way; whether the process ends by it is up to the process.
+/// An exit signal was sent; the process may handle it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitSent {
     /// The process.
@@ -172,38 +173,38 @@ pub struct SysDone {
 pub struct ChildStarted {
     /// Its id; null under `simple_one_for_one`.
     pub id: Value,
-    /// The process; absent when its init answered ignore.
+    /// The process; absent if its init returned ignore.
     pub pid: Option<String>,
 }
 
-/// A child has ended; its row stays.
+/// A child was terminated; its child spec is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildTerminated {
     /// Its id.
     pub id: Value,
 }
 
-/// The row of a child is gone.
+/// The child spec of a child was deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildDeleted {
     /// Its id.
     pub id: Value,
 }
 
-/// An app runs.
+/// An app was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppStarted {
     /// The app.
     pub app: String,
-    /// Every app that was started for it, in order, itself last; empty when it ran already.
+    /// Every app that was started for it, in order, itself last; empty if it was already running.
     pub started: Vec<String>,
 }
 
-/// An app has stopped.
+/// An app was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppStopped {
     /// The app.
     pub app: String,
-    /// How long prep_stop, the end of the tree and stop took together.
+    /// The total time of prep_stop, the termination of the tree, and stop.
     pub took_us: u64,
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The apps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppList {
-    /// In the order in which they were started.
+    /// The apps, in start order.
     pub apps: Vec<App>,
 }
 
@@ -20,9 +20,9 @@ pub struct App {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What it does.
+    /// The status.
     pub status: AppStatus,
-    /// Why it ended, where it did so by itself.
+    /// The exit reason, if it ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Its start type in the release: `permanent`, `transient`, `temporary`, `load` or `none`.
@@ -30,21 +30,21 @@ pub struct App {
     pub start_type: String,
     /// Its modules.
     pub modules: Vec<String>,
-    /// How many processes run its modules.
+    /// The number of processes that run its modules.
     pub processes: u64,
     /// Its environment.
     pub env: BTreeMap<String, Value>,
 }
 
-/// What an app does.
+/// The status of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppStatus {
-    /// Its code is there; it was not started, or was stopped.
+    /// Loaded, but not started, or stopped.
     Loaded,
-    /// It was started.
+    /// Started.
     Running,
-    /// It was started and ended by itself.
+    /// Started, and ended by itself.
     Ended,
 }
 

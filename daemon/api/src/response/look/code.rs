@@ -9,12 +9,12 @@ use crate::response::release::Lingerer;
 /// The code server's table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeTable {
-    /// By module.
+    /// The modules, ordered by name.
     pub modules: Vec<Module>,
-    /// The libraries that are mapped into the daemon.
+    /// The libraries mapped into the daemon.
     #[serde(default)]
     pub libraries: Vec<Library>,
-    /// Libraries that are meant to leave, yet stay mapped into the daemon.
+    /// The residents: purged libraries that stay mapped into the daemon.
     pub residents: Vec<Resident>,
 }
 
@@ -27,9 +27,9 @@ pub struct Module {
     pub app: String,
     /// The current version; absent for a module that was deleted while its old code is still there.
     pub current: Option<String>,
-    /// How many processes run the current version.
+    /// The number of processes that run the current version.
     pub current_processes: u64,
-    /// The old version and who still runs it.
+    /// The old version and its processes.
     pub old: Option<OldCode>,
 }
 
@@ -38,60 +38,62 @@ pub struct Module {
 pub struct OldCode {
     /// The old version.
     pub version: String,
-    /// Who still runs it.
+    /// The processes that still run it.
     pub lingering: Vec<Lingerer>,
 }
 
-/// A library that is mapped, and what it has of the node.
+/// A mapped library and its use of the node's resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Library {
     /// The app.
     pub app: String,
     /// The version.
     pub version: String,
-    /// Whether it is meant to leave; then it is among the residents, with the reason why it has not.
+    /// Whether it was purged; then it is also in the list of residents, with the reason why it
+    /// stays mapped.
     pub is_leaving: bool,
-    /// How much address space it takes.
+    /// The size of its address space.
     pub bytes: u64,
-    /// What it has allocated and not freed; null where it does not count.
+    /// The memory that it has allocated and not freed; null if it does not count.
     pub heap: Option<Heap>,
-    /// Threads that it started itself and that run.
+    /// The number of running threads that it started itself.
     pub threads: u64,
-    /// Processes whose states it has built.
+    /// The number of processes with a state built by it.
     pub processes: u64,
-    /// Those of them that wait inside a callback: each has a future of the library.
+    /// The number of these processes that wait inside a callback: each holds a future of the
+    /// library.
     pub waiting: u64,
-    /// Sockets of these processes.
+    /// The number of sockets of these processes.
     pub ports: u64,
-    /// Timers that will send to these processes.
+    /// The number of timers that will send to these processes.
     pub timers: u64,
-    /// Work of it that waits for a thread or runs on one, for it blocks.
+    /// The number of its blocking jobs that are queued or running.
     pub blocking: u64,
-    /// How many of its processes have ended, by the kind of their reason.
+    /// The number of its processes that have ended, by the kind of the exit reason.
     pub exits: BTreeMap<String, u64>,
 }
 
 /// Memory that was allocated and not freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heap {
-    /// Blocks.
+    /// The number of blocks.
     pub blocks: u64,
-    /// Their bytes.
+    /// Their total size.
     pub bytes: u64,
 }
 
-/// A library that is mapped though no slot has its modules any more.
+/// A resident: a library that stays mapped although no slot holds its modules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resident {
     /// The app.
     pub app: String,
     /// The version.
     pub version: String,
-    /// How much address space it takes.
+    /// The size of its address space.
     pub bytes: u64,
-    /// Why it stays.
+    /// Why it stays mapped.
     pub reason: String,
-    /// For how long it has stayed since it was purged.
+    /// The time since it was purged.
     #[serde(default)]
     pub for_ms: u64,
 }

@@ -4,41 +4,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::response::release::{Lingerer, ReleaseStatus};
 
-/// How the node is.
+/// The status of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
-    /// Version of the daemon.
+    /// The version of the daemon.
     pub reld: String,
-    /// Process id of the daemon in the operating system.
+    /// The process id of the daemon in the operating system.
     pub os_pid: u32,
-    /// How long it has been up.
+    /// The uptime.
     pub uptime_ms: u64,
-    /// The release that runs; absent on an idle node.
+    /// The running release; absent on an idle node.
     pub release: Option<RunningRelease>,
-    /// The release that a restart would boot.
+    /// The permanent release, which a restart would boot.
     pub permanent: Option<String>,
-    /// How many processes there are.
+    /// The number of processes.
     pub processes: u64,
     /// Whether code was changed by hand since the node booted.
     pub dirty: bool,
-    /// Whether app code was given up that has not returned: a thread and its library are lost until it does.
+    /// Whether stuck app code was given up and has not returned: until then it occupies a thread
+    /// and its library.
     #[serde(default)]
     pub degraded: bool,
-    /// What somebody should look after.
+    /// Conditions that need the operator's attention.
     #[serde(default)]
     pub alarms: Vec<String>,
-    /// The upgrade that is under way.
+    /// The upgrade under way.
     pub upgrade: Option<Progress>,
-    /// The order that is carried out, such as `unpack` or `upgrade to 1.1.0`. A release that settles is none.
+    /// The order under way, such as `unpack` or `upgrade to 1.1.0`. A release that settles does not
+    /// count as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// The release that settles: it runs, and is watched before it is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settling: Option<String>,
-    /// The orders that wait for their turn, the next one first.
+    /// The queued orders, the next one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<WaitingOrder>,
-    /// Who runs old code.
+    /// The processes in old code.
     pub lingering: Vec<Lingerer>,
     /// Apps that ended by themselves: their root supervisor gave up, or their process crashed.
     pub ended: Vec<EndedApp>,
@@ -46,14 +48,14 @@ pub struct NodeStatus {
     pub stuck: Vec<StuckCode>,
 }
 
-/// An order that waits for its turn.
+/// A queued order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingOrder {
-    /// What it is, such as `upgrade to 1.1.0`.
+    /// The order, such as `upgrade to 1.1.0`.
     pub order: String,
-    /// The user who gave it.
+    /// The user of the client.
     pub uid: Option<u32>,
-    /// For how long it has waited.
+    /// The waiting time so far.
     pub waits_ms: u64,
 }
 
@@ -71,29 +73,29 @@ pub struct EndedApp {
 /// App code that does not return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StuckCode {
-    /// The process whose callback or conversion it is, or was.
+    /// The process of the callback or conversion.
     pub pid: String,
     /// Its registered name.
     pub name: Option<String>,
     /// The module.
     pub module: String,
-    /// The version of the code; that of an upgrade which was rolled back, if it is a conversion.
+    /// The version of the code; for a conversion, that of the rolled-back upgrade.
     pub version: String,
     /// The app.
     #[serde(default)]
     pub app: String,
-    /// Whether it was given up: its process goes on, or has ended, without it.
+    /// Whether it was given up: its process continues, or has ended, without it.
     #[serde(default)]
     pub detached: bool,
-    /// For how long.
+    /// How long it has been running.
     pub for_ms: u64,
-    /// The functions that it was inside when that was reported, the innermost first; or the system call that it waited in.
-    /// Empty where that is not known, and for conversions.
+    /// Its stack at the time of the report, innermost function first; or the system call that it
+    /// waited in. Empty if unknown, and for conversions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
 }
 
-/// The release that runs.
+/// The running release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningRelease {
     /// Its name.
@@ -104,21 +106,21 @@ pub struct RunningRelease {
     pub status: ReleaseStatus,
 }
 
-/// How far an upgrade is.
+/// The progress of an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Where it goes.
+    /// The target release.
     pub to: String,
-    /// The release that it goes back to, since it is taken back.
+    /// The release that the node goes back to, if the upgrade is being taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<String>,
-    /// The step under way, counted from 1.
+    /// The current step, counted from 1.
     pub step: usize,
-    /// How many steps the script has.
+    /// The number of steps of the script.
     pub of: usize,
-    /// That step as people read it.
+    /// The current step as text.
     pub text: String,
-    /// The processes that it waits for, which have not come to rest; the first few.
+    /// The first few of the processes that have not come to rest and are waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
 }

@@ -1,58 +1,59 @@
-//! Processes, in lists and one by one.
+//! Processes, in lists and in detail.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What kind of process a module makes.
+/// The behaviour of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behaviour {
-    /// Callbacks and a state.
+    /// A gen_server.
     GenServer,
-    /// Starts, restarts and stops children.
+    /// A supervisor.
     Supervisor,
-    /// The callbacks of an app; its process is the app's master.
+    /// The callbacks of an app; its process is the application master.
     Application,
-    /// A home-brewed process: it stays on its version until it ends, and upgrades pass it by.
+    /// A process without a behaviour: it keeps its version until it ends, and upgrades do not
+    /// convert it.
     Task,
-    /// A state machine.
+    /// A gen_statem.
     GenStatem,
-    /// Hands events to its handlers, which are below it in the tree.
+    /// A gen_event manager; its handlers are below it in the tree.
     GenEvent,
-    /// Handles events.
+    /// An event handler of a gen_event manager.
     EventHandler,
 }
 
-/// Which slot of the code server a process runs.
+/// The slot of the code server that a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeAge {
-    /// The current one.
+    /// The current code.
     Current,
-    /// The old one.
+    /// The old code.
     Old,
 }
 
-/// What a process does.
+/// The status of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessStatus {
-    /// It takes messages.
+    /// Handles messages.
     Running,
-    /// It was suspended and keeps its mail.
+    /// Suspended; messages stay in its mailbox.
     Suspended,
-    /// Its row has no process.
+    /// The child spec has no process.
     NotStarted,
-    /// Its supervisor tries to start it again.
+    /// The supervisor is trying to restart it.
     Restarting,
 }
 
-/// Every process.
+/// All processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessList {
-    /// By pid.
+    /// The processes, ordered by pid.
     pub processes: Vec<Process>,
 }
 
@@ -63,7 +64,7 @@ pub struct Process {
     pub pid: String,
     /// Its registered name.
     pub name: Option<String>,
-    /// What kind it is.
+    /// The behaviour of its module.
     pub behaviour: Behaviour,
     /// The app whose library holds its module.
     pub app: String,
@@ -73,21 +74,21 @@ pub struct Process {
     pub version: String,
     /// Whether that code is current or old.
     pub code: CodeAge,
-    /// What it does.
+    /// The status.
     pub status: ProcessStatus,
     /// Its supervisor: registered name or pid; absent outside a tree.
     pub supervisor: Option<String>,
     /// Its child id; null outside a tree.
     pub id: Value,
-    /// Messages that wait in its mailbox.
+    /// The number of messages in its mailbox.
     pub queue: u64,
-    /// How many may wait; absent where nobody asked for a bound.
+    /// The limit of its mailbox; absent if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_max: Option<u64>,
-    /// Messages that were dropped because so many waited.
+    /// The number of messages dropped because of the limit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// The callback that is parked, or computes for longer than 20 ms; absent otherwise.
+    /// The callback that is parked, or has been computing for more than 20 ms; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
 }
@@ -99,104 +100,107 @@ fn is_zero(number: &u64) -> bool {
 /// A callback under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Callback {
-    /// What it is about: a message and who sent it, `init`, `terminate`. Absent while it computes, and for a task.
+    /// Its subject: a message with its sender, `init`, `terminate`. Absent while it computes, and
+    /// for a task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// For how long it is parked, or computes.
+    /// The time that it has been parked or computing.
     pub for_ms: u64,
-    /// What it waits for, such as `answer of <5.1>`, `time` or `port`; empty while it computes.
+    /// The awaited events, such as `answer of <5.1>`, `time` or `port`; empty while it computes.
     pub waits_for: Vec<String>,
 }
 
-/// Who keeps the node busy.
+/// The busiest processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopList {
-    /// For how long the node has looked.
+    /// The duration of the measurement.
     pub for_ms: u64,
-    /// How many processes there are.
+    /// The number of processes on the node.
     pub of: u64,
-    /// As they were asked for.
+    /// The processes, sorted as requested.
     pub processes: Vec<TopProcess>,
 }
 
-/// One process and how long it ran.
+/// A process with its running time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopProcess {
-    /// What the list of processes says about it.
+    /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
-    /// For which part of the time it ran; 100 is one thread all the time. A callback that waits does not run.
+    /// The share of the time that it ran; 100 is one thread all the time. A waiting callback does
+    /// not count as running.
     pub run_percent: f64,
 }
 
-/// One process in full. What only the process itself knows is empty while a callback computes.
+/// One process in full. Fields that only the process itself can provide are empty while a callback
+/// computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessDetails {
-    /// What the list of processes says about it.
+    /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
     /// All its registered names.
     pub names: Vec<String>,
-    /// Whether a callback runs at this moment, or waits for something.
+    /// Whether a callback is running or waiting.
     pub in_callback: bool,
-    /// The functions that a callback is inside at this moment which has computed for long, the innermost first; or the system
-    /// call that it waits in.
+    /// The stack of a callback that has been computing for long, innermost function first; or the
+    /// system call that it waits in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
-    /// How many callbacks of it are inside old code: 0 or 1. One that rests is in none.
+    /// The number of its callbacks inside old code: 0 or 1. Always 0 between callbacks.
     #[serde(default)]
     pub old_frames: u64,
     /// Whether it traps exits.
     pub traps_exits: bool,
-    /// Pids it is linked to.
+    /// The pids of its links.
     pub links: Vec<String>,
-    /// Pids it monitors.
+    /// The pids that it monitors.
     pub monitors: Vec<String>,
-    /// Pids that monitor it.
+    /// The pids that monitor it.
     pub monitored_by: Vec<String>,
-    /// Messages that wait, oldest first.
+    /// The messages in its mailbox, oldest first.
     pub mailbox: Vec<Letter>,
-    /// Pids whose calls it has taken and not answered yet.
+    /// The pids of callers with a pending reply.
     pub unanswered: Vec<String>,
-    /// What will be sent to it, in the order of firing.
+    /// The pending timers that will send to it, in order of expiry.
     pub timers: Vec<PendingTimer>,
 }
 
 /// One message in a mailbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Letter {
-    /// What kind it is.
+    /// The kind of message.
     pub kind: LetterKind,
-    /// Who sent it, or ended.
+    /// The sender, or the process that ended.
     pub from: String,
     /// The message, or the exit reason as text; null for requests of the daemon itself.
     pub body: Value,
 }
 
-/// What kind of message waits.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LetterKind {
-    /// Wants an answer.
+    /// A gen_server call.
     Call,
-    /// Wants none.
+    /// A gen_server cast.
     Cast,
-    /// Neither.
+    /// Any other message.
     Info,
-    /// A linked process ended.
+    /// An exit signal of a linked process.
     Exit,
-    /// A monitored process ended.
+    /// The end of a monitored process.
     Down,
-    /// From the node itself: of ports and tables.
+    /// A message of the node itself, about a port or table.
     Told,
 }
 
-/// A message that is not sent yet.
+/// A message that a timer will send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingTimer {
-    /// When, in microseconds since the node was started.
+    /// The expiry, in microseconds since the start of the node.
     pub at_us: u64,
-    /// What.
+    /// The message.
     pub message: Value,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The sockets of apps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortList {
-    /// In the order in which they were opened.
+    /// The sockets, in the order of opening.
     pub ports: Vec<Port>,
 }
 
@@ -16,21 +16,21 @@ pub struct Port {
     pub port: u64,
     /// The process that owns it.
     pub owner: String,
-    /// Its own address; empty while it connects.
+    /// Its local address; empty while it connects.
     pub local: String,
-    /// The other end; absent for a listener.
+    /// The address of the peer; absent for a listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// Bytes that came in and were not read.
+    /// The number of received bytes not yet read.
     pub unread: u64,
-    /// Bytes that were written and not sent.
+    /// The number of written bytes not yet sent.
     pub unsent: u64,
 }
 
 /// The shared tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableList {
-    /// In the order in which they were created.
+    /// The tables, in the order of creation.
     pub tables: Vec<Table>,
 }
 
@@ -49,11 +49,11 @@ pub struct Table {
     pub access: String,
     /// The process that owns it.
     pub owner: String,
-    /// The process that gets it next.
+    /// The process that inherits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heir: Option<String>,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
-    /// How many bytes its keys and values have.
+    /// The size of its keys and values.
     pub bytes: u64,
 }

@@ -1,44 +1,44 @@
-//! What a process says of itself. OTP: `sys`.
+//! Answers of processes to system messages. OTP: `sys`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::process::{Process, ProcessStatus};
 
-/// What system messages tell about a process. OTP: `sys:get_status`.
+/// The answers of a process to system messages. OTP: `sys:get_status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SysStatus {
-    /// What the list of processes says about it.
+    /// The fields of the process list.
     #[serde(flatten)]
     pub process: Process,
     /// Whether it was suspended by hand.
     pub suspended: bool,
     /// Whether it counts its messages.
     pub statistics: bool,
-    /// How many of its last messages it keeps; absent when it keeps none.
+    /// The number of last messages that it keeps; absent if it keeps none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_max: Option<u64>,
     /// Its state.
     pub state: Value,
 }
 
-/// What a process has counted.
+/// The message counts of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessStatistics {
     /// The process.
     pub pid: String,
-    /// Its figures; absent while it does not count.
+    /// The counts; absent if the process does not count.
     pub statistics: Option<MessageCounts>,
 }
 
-/// Messages of a process since it counts them.
+/// The messages of a process since the start of counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageCounts {
-    /// Since when.
+    /// The time since the start of counting.
     pub for_ms: u64,
-    /// Taken.
+    /// The number of handled messages.
     pub messages_in: u64,
-    /// Sent, replies included.
+    /// The number of sent messages, including replies.
     pub messages_out: u64,
 }
 
@@ -47,18 +47,19 @@ pub struct MessageCounts {
 pub struct ProcessLog {
     /// The process.
     pub pid: String,
-    /// The oldest first; absent while it keeps none.
+    /// The messages, oldest first; absent if the process keeps none.
     pub messages: Option<Vec<LoggedMessage>>,
 }
 
-/// One message of such a log.
+/// A message in a process's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoggedMessage {
-    /// How long ago.
+    /// The age of the message.
     pub ago_ms: u64,
     /// `in` or `out`.
     pub way: String,
-    /// `call`, `cast`, `info`, `exit`, `down`, `told` (by the node: of ports and tables), `timeout` or `reply`.
+    /// `call`, `cast`, `info`, `exit`, `down`, `told` (a message of the node about a port or
+    /// table), `timeout` or `reply`.
     pub what: String,
     /// The other process.
     pub other: Option<String>,
@@ -77,7 +78,7 @@ pub struct ProcessState {
     pub module: String,
     /// The version of the code that built the state.
     pub version: String,
-    /// What the process does.
+    /// The status of the process.
     pub status: ProcessStatus,
     /// The state.
     pub state: Value,

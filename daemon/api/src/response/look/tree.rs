@@ -9,9 +9,9 @@ use crate::child_spec::{ChildSpec, ChildType};
 /// Supervision trees, and the processes outside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
-    /// The root supervisor of each running app, or the one supervisor asked for.
+    /// The root supervisor of each running app, or the requested supervisor.
     pub roots: Vec<TreeNode>,
-    /// Processes outside every tree; empty where one app or supervisor was asked for.
+    /// The processes outside every tree; empty if one app or supervisor was requested.
     pub outside: Vec<TreeNode>,
 }
 
@@ -25,11 +25,11 @@ pub struct Forest {
 pub struct TreeNode {
     /// The child id; null for a root and outside a tree.
     pub id: Value,
-    /// Absent for a child that is not started or restarting.
+    /// The pid; absent for a child that is not started or is restarting.
     pub pid: Option<String>,
     /// Its registered name.
     pub name: Option<String>,
-    /// Supervisor, worker of which kind, or a task, which no upgrade manages.
+    /// The behaviour; upgrades do not manage tasks.
     pub behaviour: Behaviour,
     /// Whether it is the root supervisor of its app.
     pub root: bool,
@@ -37,30 +37,30 @@ pub struct TreeNode {
     pub app: String,
     /// Its module.
     pub module: String,
-    /// The version of the code it runs; absent where no process runs.
+    /// The version of the code it runs; absent without a process.
     pub version: Option<String>,
-    /// Whether that code is current or old; absent where no process runs.
+    /// Whether that code is current or old; absent without a process.
     pub code: Option<CodeAge>,
-    /// What it does.
+    /// The status.
     pub status: ProcessStatus,
-    /// In the order in which they were started; empty for a worker.
+    /// The children, in start order; empty for a worker.
     pub children: Vec<Self>,
-    /// Pids it is linked to, other than its supervisor and its children.
+    /// The pids of its links, except its supervisor and its children.
     pub links: Vec<String>,
 }
 
 /// The children of a supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildList {
-    /// How many specs there are; 1 for a `simple_one_for_one`.
+    /// The number of child specs; 1 for a `simple_one_for_one`.
     pub specs: u64,
-    /// How many children run.
+    /// The number of running children.
     pub active: u64,
-    /// How many children are supervisors.
+    /// The number of children that are supervisors.
     pub supervisors: u64,
-    /// How many are not.
+    /// The number of other children.
     pub workers: u64,
-    /// The latest started first, as in OTP.
+    /// The children, the latest started first, as in OTP.
     pub children: Vec<ChildRow>,
 }
 
@@ -71,20 +71,21 @@ pub struct ChildRow {
     pub id: Value,
     /// Its process, if it runs.
     pub pid: Option<String>,
-    /// What it does.
+    /// The status.
     pub status: ProcessStatus,
     /// `worker` or `supervisor`.
     #[serde(rename = "type")]
     pub kind: ChildType,
-    /// The module that runs in it.
+    /// The module of the child.
     pub module: String,
 }
 
-/// How a child is started, restarted and stopped.
+/// The child spec of a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildSpecShown {
     /// Its supervisor.
     pub supervisor: String,
-    /// Its spec, with all defaults filled in. The arguments of a temporary child are null: they are not kept.
+    /// Its spec, with all defaults filled in. The arguments of a temporary child are null, because
+    /// they are not kept.
     pub spec: ChildSpec,
 }
