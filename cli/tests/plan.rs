@@ -294,7 +294,7 @@ fn a_folder_without_one_release_is_refused() {
     ");
     fs::remove_dir_all(folder.path().join("to")).unwrap();
     assert_snapshot!(plan(folder.path(), &["--window", "group"]), @r"
-    ! error: can not open to
+    ! error: cannot open to
     !   caused by: No such file or directory (os error 2)
     exit 1
     ");

@@ -79,7 +79,7 @@ fn damage_of_the_running_release_is_found_by_verify_and_repaired_beside_its_proc
     assert_eq!(alarms(&node).len(), 1);
     // It may be all that somebody has of something.
     let refused = node.refused(&["unpack", &release("shop-1.0.0")]);
-    assert_contains(&refused.causes.join(" "), &["counter-0.1.0/stray", "take it away"]);
+    assert_contains(&refused.causes.join(" "), &["counter-0.1.0/stray", "remove it"]);
     fs::remove_file(lib(&node, "counter-0.1.0").join("stray")).expect("the root can be written");
     let unpacked: Unpacked = node.read(&["unpack", &release("shop-1.0.0")]);
     assert_eq!((unpacked.changed, unpacked.repaired), (false, vec![app("app.toml")]));

@@ -51,7 +51,7 @@ fn a_folder_of_others_is_not_taken_for_a_root_and_all_that_is_in_it_stays() {
     let told = refused(&root, &folder.path().join("socket"));
     assert_contains(
         &told,
-        &[&*root.to_string_lossy(), "is no root of a node and holds lib", "an empty folder"],
+        &[&*root.to_string_lossy(), "is not the root of a node and contains lib", "an empty folder"],
     );
     assert!(files.iter().all(|file| fs::read_to_string(file).is_ok_and(|text| text == "theirs")));
 }
@@ -75,7 +75,7 @@ fn a_root_of_a_later_format_is_refused_in_a_sentence() {
     let (folder, root) = left();
     put(&root.join("reld.toml"), "format = 2\nsealed = true\n");
     let told = refused(&root, &folder.path().join("socket"));
-    let sentence = "has format 2, and this reld knows formats up to 1; start the reld that has worked there";
+    let sentence = "has format 2, but this reld knows formats up to 1; start the reld that last used it";
     assert_contains(&told, &[&*root.to_string_lossy(), sentence]);
 }
 

@@ -156,7 +156,10 @@ fn s74_the_very_first_release_is_gone_back_to_and_a_changed_record_of_it_stops_t
         std::fs::write(&table, sound.replacen(from, to, 1)).expect("the root can be written");
         let refused =
             Run::of(Node::daemon_in(&node.root()).arg("--socket").arg(node.socket())).expect(1).stderr;
-        assert_contains(&refused, &[&format!("{} was changed by something else than reld", table.display())]);
+        assert_contains(
+            &refused,
+            &[&format!("{} was changed by something other than reld", table.display())],
+        );
     }
 
     // Nothing was deleted for it.

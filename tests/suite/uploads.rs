@@ -44,7 +44,7 @@ fn check_nothing_left(node: &Node) {
 fn an_upload_that_is_no_tarball_is_refused_at_its_begin_however_much_is_to_follow() {
     let node = Node::start();
     let answer = answer_to(&node, &[0; 4096]);
-    assert_contains(&answer, &["409", "bad_tarball", "no complete gzip-compressed tar archive"]);
+    assert_contains(&answer, &["409", "bad_tarball", "not a complete gzip-compressed tar archive"]);
     check_nothing_left(&node);
     let refused = node.refused(&["unpack", "/dev/zero"]);
     assert_eq!(refused.kind, "bad_tarball", "{refused:?}");
@@ -57,7 +57,10 @@ fn a_tarball_that_goes_on_for_ever_is_refused_where_its_manifest_ends_it() {
     let begin = fs::read(release("shop-1.0.0")).expect("it was packed");
     // Each one is a whole tarball: what follows the first is too much.
     let answer = answer_to(&node, &begin.repeat(20));
-    assert_contains(&answer, &["409", "bad_tarball", "it goes on beyond the files of its manifest.toml"]);
+    assert_contains(
+        &answer,
+        &["409", "bad_tarball", "it is longer than the files in its manifest.toml allow"],
+    );
     check_nothing_left(&node);
 }
 
@@ -91,7 +94,7 @@ fn a_listing_of_more_than_a_release_may_have_is_refused_before_it_is_written_out
     let refused = node.refused(&["unpack", &tarball.to_string_lossy()]);
     assert_contains(
         &refused.causes.join(" "),
-        &["it claims 5368709120 bytes where at most 4294967296 are taken"],
+        &["it claims 5368709120 bytes, but at most 4294967296 are allowed"],
     );
     check_nothing_left(&node);
 }

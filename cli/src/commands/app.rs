@@ -18,7 +18,7 @@ pub(super) async fn run(client: &Client, args: App) -> Result<Shown, Failure> {
 async fn start(client: &Client, app: String) -> Result<Shown, Failure> {
     let answer = client.call(&AppStart { app }).await?;
     let line = match answer.started.as_slice() {
-        [] => format!("{} runs already", answer.app),
+        [] => format!("{} is already running", answer.app),
         started => format!("started {}", started.join(", ")),
     };
     Ok(Shown::line(&answer, line))

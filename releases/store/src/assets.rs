@@ -1,8 +1,8 @@
-//! The files below the `priv/` of an app that is packed.
+//! The files below `priv/` of a packed app.
 //!
-//! A tarball holds plain files only, so a link is packed as the file or folder that it leads to.
-//! One that leaves the folder of its app is refused: what a tarball holds would depend on the
-//! machine. Whatever else is not a plain file is refused before anything is read.
+//! A tarball holds only regular files, so a link is packed as the file or folder that it points to.
+//! A link out of the app's folder is refused, because the content would depend on the machine.
+//! Other special files are refused before anything is read.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::layout;
 
-/// The most files and folders below one `priv/`. Links to folders could make any number of them.
+/// The maximum number of files and folders below one `priv/`. Links to folders could multiply them
+/// without limit.
 const ENTRIES_MAX: usize = 100_000;
 
-/// Returns the files by their paths below the folder of the app, each with the place of its content.
+/// Returns the files by their paths below the app's folder, each with the path of its content.
 ///
 /// # Errors
 /// [`Error::NotPackable`] and [`Error::Io`].
@@ -41,14 +42,14 @@ struct Walk {
     entries: usize,
 }
 
-/// What a path leads to, without links.
+/// The target of a path, with all links resolved.
 enum Found {
     File(PathBuf),
     Folder(PathBuf),
 }
 
 impl Walk {
-    /// Adds the files of the last folder of `chain`, which lie in the ones before it.
+    /// Adds the files of the last folder in `chain`; the earlier ones contain it.
     fn enter(&mut self, below: &str, chain: &mut Vec<PathBuf>) -> Result<(), Error> {
         let Some(folder) = chain.last().cloned() else { return Ok(()) };
         for name in layout::names(&folder)? {
@@ -67,7 +68,7 @@ impl Walk {
                 Found::Folder(real) if chain.contains(&real) => {
                     return Err(not_packable(
                         &full,
-                        "this link leads to a folder that it lies in; remove it",
+                        "this link leads to a folder that contains it; remove it",
                     ));
                 }
                 Found::Folder(real) => {
@@ -90,12 +91,12 @@ impl Walk {
             kind if kind.is_socket() => "a socket",
             _ => "a device",
         };
-        let why = format!("it is {other}; take it out of priv/, and have the app make it when it starts");
+        let why = format!("it is {other}; remove it from priv/, and let the app create it when it starts");
         Err(not_packable(path, why))
     }
 
     fn follow(&self, path: &Path) -> Result<PathBuf, Error> {
-        const COPY: &str = "put the files themselves there";
+        const COPY: &str = "copy the files there";
         let link = fs::read_link(path).ok();
         match (fs::canonicalize(path), link) {
             (Ok(real), None) => Ok(real),
@@ -105,7 +106,7 @@ impl Walk {
                 Err(not_packable(path, why))
             }
             (Err(error), Some(to)) if error.kind() == io::ErrorKind::NotFound => {
-                let why = format!("it is a link to {}, and nothing is there; {COPY}", to.display());
+                let why = format!("it is a link to {}, which does not exist; {COPY}", to.display());
                 Err(not_packable(path, why))
             }
             (Err(error), Some(to)) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
@@ -128,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// An app with a file in `priv/`, beside a file that is not the app's.
+    /// An app with a file in `priv/`, and a file outside of the app.
     fn app() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let app = folder.path().join("app");
@@ -138,7 +139,7 @@ mod tests {
         (folder, app)
     }
 
-    /// Returns the paths of an app to which `change` was done, and how its refusal reads otherwise.
+    /// Returns the packed paths of an app after `change`, or the text of the refusal.
     fn paths(change: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
         let (_folder, app) = app();
         change(&app);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_packed_as_what_it_leads_to_in_the_folder_of_its_app() {
+    fn a_link_within_the_app_is_packed_as_its_target() {
         let linked = paths(|app| {
             fs::create_dir(app.join("dist")).unwrap();
             fs::write(app.join("dist/app.js"), "1").unwrap();
@@ -182,13 +183,13 @@ mod tests {
     #[test]
     fn links_that_leave_the_app_lead_nowhere_or_in_circles_are_refused() {
         let link = |to: &'static str| move |app: &Path| symlink(to, app.join("priv/www/link")).unwrap();
-        check_refused(link("../../../outside"), "/outside, outside of the app's folder; put");
+        check_refused(link("../../../outside"), "/outside, outside of the app's folder; copy");
         check_refused(link("/dev/zero"), "it is a link to /dev/zero, outside of the app's folder");
         check_refused(link("/"), "it is a link to /, outside of the app's folder");
-        check_refused(link("gone"), "it is a link to gone, and nothing is there");
+        check_refused(link("gone"), "it is a link to gone, which does not exist");
         check_refused(link("link"), "it is a link to link, which leads back to it");
-        check_refused(link(".."), "this link leads to a folder that it lies in");
-        check_refused(link("../.."), "this link leads to a folder that it lies in");
+        check_refused(link(".."), "this link leads to a folder that contains it");
+        check_refused(link("../.."), "this link leads to a folder that contains it");
         let other = |app: &Path| {
             fs::remove_dir_all(app.join("priv")).unwrap();
             symlink("..", app.join("priv")).unwrap();
@@ -212,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_file_nor_folder_is_refused_at_once() {
+    fn special_files_are_refused_at_once() {
         let fifo = |app: &Path| {
             nix::unistd::mkfifo(&app.join("priv/pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
         };
-        check_refused(fifo, "priv/pipe: it is a FIFO; take it out of priv/");
+        check_refused(fifo, "priv/pipe: it is a FIFO; remove it from priv/");
         let socket = |app: &Path| drop(UnixListener::bind(app.join("priv/socket")).unwrap());
-        check_refused(socket, "priv/socket: it is a socket; take it out of priv/");
+        check_refused(socket, "priv/socket: it is a socket; remove it from priv/");
         let to_fifo = |app: &Path| {
             nix::unistd::mkfifo(&app.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
             symlink("../pipe", app.join("priv/link")).unwrap();

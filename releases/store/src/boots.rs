@@ -1,7 +1,8 @@
-//! `boots.toml`: how often the permanent release has failed to boot in a row, and what follows from it.
+//! `boots.toml`: the number of consecutive failed boots of the permanent release, and the decision
+//! that follows from it.
 //!
-//! An attempt is counted on disk before it begins and forgotten when the release runs, so that a daemon that dies
-//! while it boots is counted as well.
+//! An attempt is counted on disk before it begins and cleared when the release runs, so that an
+//! attempt is also counted if the daemon dies during the boot.
 
 use std::fs;
 
@@ -12,23 +13,23 @@ use crate::error::Error;
 use crate::layout::Root;
 use crate::lifecycle::StatusTable;
 
-/// After so many attempts that failed a permanent release gives way.
+/// The number of failed attempts after which a permanent release gives way.
 pub const ATTEMPTS_MAX: u32 = 3;
 
-/// What is known about the last boots.
+/// The record of the last boots.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boots {
-    /// The release that was to boot; `None` where the last one booted.
+    /// The release of the counted attempts; `None` if the last boot succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Vsn>,
-    /// How many attempts of it began and did not end well.
+    /// The number of its attempts that began and did not succeed.
     #[serde(default)]
     pub failed: u32,
-    /// Its first boot is a trial: it fails once and gives way to this one.
+    /// The fallback of a trial boot: the release gives way to this one after a single failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back_to: Option<Vsn>,
-    /// The release that gave way last, until another one is committed.
+    /// The last release that gave way, until another one is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_way: Option<GaveWay>,
 }
@@ -39,31 +40,31 @@ pub struct Boots {
 pub struct GaveWay {
     /// The release.
     pub release: Vsn,
-    /// Which one became permanent in its place.
+    /// The release that became permanent in its place.
     pub to: Vsn,
-    /// How often it had failed.
+    /// The number of its failed attempts.
     pub failed: u32,
 }
 
-/// What the daemon is to boot.
+/// The next boot of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextBoot {
     /// There is no permanent release.
     Idle,
     /// The permanent release.
     Permanent(Vsn),
-    /// The permanent release has failed too often: another one becomes permanent first.
+    /// The permanent release has failed too often, and another one becomes permanent first.
     GiveWay(GaveWay),
 }
 
 impl Boots {
-    /// Decides what is to be booted.
+    /// Decides the next boot.
     ///
-    /// | attempts of the permanent release that failed | it has one to give way to | |
+    /// | failed attempts of the permanent release | it has a release to give way to | decision |
     /// |---|---|---|
-    /// | fewer than three; none, where its boot is a trial | | it is booted |
-    /// | more | yes | that one becomes permanent |
-    /// | more | no | it is tried again |
+    /// | fewer than three, or none if the boot is a trial | | boot it |
+    /// | more | yes | make that one permanent |
+    /// | more | no | boot it again |
     pub fn next(&self, table: &StatusTable) -> NextBoot {
         let Some(permanent) = table.permanent() else { return NextBoot::Idle };
         let vsn = &permanent.version;
@@ -77,7 +78,7 @@ impl Boots {
         }
     }
 
-    /// Returns what is known when the release `vsn` is about to boot.
+    /// Returns the record for the beginning of a boot of release `vsn`.
     #[must_use]
     pub fn begun(&self, vsn: &Vsn) -> Self {
         let same = self.release.as_ref() == Some(vsn);
@@ -89,37 +90,40 @@ impl Boots {
         }
     }
 
-    /// Returns what is known when an attempt was called off by who stopped the daemon: it does not count.
+    /// Returns the record after an attempt was interrupted by a stop of the daemon: the attempt
+    /// does not count.
     #[must_use]
     pub fn called_off(&self) -> Self {
         Self { failed: self.failed.saturating_sub(1), ..self.clone() }
     }
 
-    /// Returns what is known when the release runs.
+    /// Returns the record after a successful boot.
     #[must_use]
     pub fn succeeded(&self) -> Self {
         Self { gave_way: self.gave_way.clone(), ..Self::default() }
     }
 
-    /// Returns what is known when a release gives way. Its attempts count until the other one is permanent.
+    /// Returns the record when a release gives way. Its attempts count until the other release is
+    /// permanent.
     #[must_use]
     pub(crate) fn gives_way(&self, gave_way: GaveWay) -> Self {
         Self { gave_way: Some(gave_way), ..self.clone() }
     }
 
-    /// Returns what is known when a release is to be tried by a restart, for which `back_to` steps in.
+    /// Returns the record for a trial boot of a release, with `back_to` as its fallback.
     #[must_use]
     pub fn trial(&self, vsn: Vsn, back_to: Vsn) -> Self {
         Self { release: Some(vsn), failed: 0, back_to: Some(back_to), gave_way: self.gave_way.clone() }
     }
 
-    /// Reads what a root says. A file that nobody can read says nothing: it must not keep a node from booting.
+    /// Reads the record of a root. An unreadable file counts as empty, because it must not keep a
+    /// node from booting.
     pub(crate) fn read(root: &Root) -> Self {
         let text = fs::read_to_string(root.boots_file()).unwrap_or_default();
         toml::from_str(&text).unwrap_or_default()
     }
 
-    /// Writes it, or deletes the file where there is nothing to say.
+    /// Writes the record, or deletes the file if the record is empty.
     pub(crate) fn write(&self, root: &Root) -> Result<(), Error> {
         let path = root.boots_file();
         if *self == Self::default() {
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn after_three_attempts_in_a_row_the_previous_release_steps_in() {
+    fn after_three_failed_attempts_the_previous_release_takes_over() {
         let mut boots = Boots::default();
         for _ in 0..ATTEMPTS_MAX {
             assert_eq!(boots.next(&table()), NextBoot::Permanent(vsn(1)));
@@ -172,7 +176,7 @@ mod tests {
         assert_eq!(boots.next(&table()), gives_way(0, 3));
         assert_eq!(boots.called_off().next(&table()), NextBoot::Permanent(vsn(1)));
         assert_eq!(boots.succeeded().next(&table()), NextBoot::Permanent(vsn(1)));
-        // Another release begins anew.
+        // The count of another release starts from zero.
         let mut other = table();
         (other.releases[0].status, other.releases[1].status) = (Status::Permanent, Status::Old);
         assert_eq!(boots.next(&other), NextBoot::Permanent(vsn(2)));
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_to_give_way_to_a_release_is_tried_again() {
+    fn without_a_previous_release_the_boot_is_retried() {
         let boots = Boots { release: Some(vsn(1)), failed: 9, ..Boots::default() };
         let mut table = table();
         table.releases[1].previous = None;
@@ -193,12 +197,12 @@ mod tests {
         let boots = Boots::default().trial(vsn(1), vsn(2));
         assert_eq!(boots.next(&table()), NextBoot::Permanent(vsn(1)));
         assert_eq!(boots.begun(&vsn(1)).next(&table()), gives_way(2, 1));
-        // Where the table was not written any more the trial is forgotten.
+        // If the table was not written, another release boots, and the trial is forgotten.
         assert_eq!(boots.begun(&vsn(0)), Boots { release: Some(vsn(0)), failed: 1, ..Boots::default() });
     }
 
     #[test]
-    fn what_was_written_is_read_and_damage_says_nothing() {
+    fn the_record_round_trips_and_a_damaged_file_counts_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::new(folder.path());
         assert_eq!(Boots::read(&root), Boots::default());
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_is_cut_off_at_any_step_leaves_what_was_noted_before_or_the_new_one() {
+    fn a_write_interrupted_at_any_step_leaves_the_old_or_the_new_record() {
         use std::sync::Arc;
 
         use crate::disk::double::{Fault, FaultyDisk};

@@ -1,10 +1,10 @@
-//! Building an app's library with cargo.
+//! Builds an app's library with cargo.
 //!
-//! A library holds paths of the machine that built it, in the messages of its panics and in its debug information.
-//! They are replaced by fixed ones, so that two builders make the same bytes: cargo's home (the sources of
-//! dependencies) becomes `/cargo`, the package's workspace `/build`. The compiler's flags are the only stable way to
-//! say so. They are *added* to the author's, from wherever cargo takes these; cargo builds the dependencies once more
-//! when it first sees the added flags, and finds them built from then on.
+//! Panic messages and debug information in a library contain paths of the build machine. They are
+//! replaced by fixed ones, so that two builders make the same bytes: cargo's home, with the sources
+//! of dependencies, becomes `/cargo`, and the package's workspace becomes `/build`. Compiler flags
+//! are the only stable way to do this. They are *added* to the author's flags, from every source
+//! that cargo uses. Cargo rebuilds the dependencies once when it first sees the added flags.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,12 +15,13 @@ use cargo_metadata::{CrateType, Message};
 
 use crate::error::Error;
 
-/// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
+/// The separator of flags in `CARGO_ENCODED_RUSTFLAGS`.
 const UNIT_SEPARATOR: &str = "\x1f";
 
 /// Builds the package in `folder` with a cargo profile, and returns the path of its shared library.
 ///
-/// Cargo's own messages go to stderr; `CARGO_TARGET_DIR` and the other variables of the environment are respected.
+/// Cargo's messages go to stderr. `CARGO_TARGET_DIR` and the other environment variables are
+/// respected.
 ///
 /// # Errors
 /// [`Error::CargoFailed`], [`Error::NoLibrary`], [`Error::Io`].
@@ -46,8 +47,9 @@ fn command(cargo_toml: &Path, profile: &str) -> Command {
     command
 }
 
-/// Adds flags where cargo will read them: the variables of the environment replace each other and all configuration
-/// files, a setting on the command line is joined with that of the configuration files.
+/// Adds flags at the place that cargo reads: an environment variable overrides the other one and
+/// all configuration files, while a setting on the command line is merged with the configuration
+/// files.
 fn remap(command: &mut Command, flags: &[String]) {
     let joined = |name: &str, separator: &str| {
         let given = env::var(name).ok().filter(|given| !given.is_empty())?;
@@ -65,13 +67,14 @@ fn remap(command: &mut Command, flags: &[String]) {
 
 fn flags(cargo_toml: &Path) -> Vec<String> {
     let remap = |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
-    // The compiler takes the last one that fits, so the longer path would have to come later; neither holds the other
-    // in practice.
+    // The compiler uses the last match, so the longer path would have to come later; in practice
+    // neither path contains the other.
     let home = cargo_home().map(|home| (home, "/cargo"));
     home.into_iter().chain([(workspace(cargo_toml), "/build")]).map(remap).collect()
 }
 
-/// Returns the workspace of a package, or its own folder where cargo can not tell: the build will say why.
+/// Returns the workspace of a package, or its own folder if cargo fails; the build then reports the
+/// error.
 fn workspace(cargo_toml: &Path) -> PathBuf {
     let own = || cargo_toml.parent().unwrap_or(cargo_toml).to_owned();
     let located = Command::new(cargo())
@@ -88,7 +91,8 @@ fn cargo_home() -> Option<PathBuf> {
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
 }
 
-/// Cargo says in `CARGO` where it is itself, to what it runs; elsewhere it is looked up in the path.
+/// Returns cargo's path from `CARGO`, which cargo sets for its subprocesses, or else `cargo` for a
+/// lookup in `PATH`.
 fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -1,15 +1,15 @@
-//! Taking a folder for the root of a node: only one that is ours, and for one daemon at a time.
+//! Claims a folder as the root of a node: only a folder of reld, and for one daemon at a time.
 //!
-//! | the folder | it |
+//! | state of the folder | result |
 //! |---|---|
-//! | is missing, or empty | becomes a root: the mark comes before all else |
-//! | has the mark of a format that this reld knows | is the root |
-//! | has the mark of a newer format | is refused |
-//! | has no mark, but a status table of reld's | is the root of a reld that made no marks: it is marked |
-//! | has anything else | is refused: its files belong to others, and would be deleted |
+//! | missing or empty | becomes a root; the mark is written first |
+//! | has a mark with a format that this reld knows | is the root |
+//! | has a mark with a newer format | is refused |
+//! | has no mark, but a status table of reld | is the root of an early reld without marks; gets a mark |
+//! | has other content | is refused, because a node would delete files that are not its own |
 //!
-//! The lock is on the folder itself: no file can be deleted that would be the lock. It is held for as long as anything
-//! has the folder open that the daemon had: a child that an app forked as well.
+//! The lock is on the folder itself, so no lock file can be deleted. It is held as long as any
+//! process has the daemon's descriptor of the folder open, including children that an app forked.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -25,35 +25,35 @@ use crate::releases_file;
 /// The mark of a root.
 const MARK: &str = "reld.toml";
 
-/// The format of roots that this reld makes: what lies where, and what the files look like.
+/// The format of roots that this reld makes: the layout and the form of the files.
 const FORMAT: u32 = 1;
 
-/// What the mark says. More may stand there in a later format.
+/// The content of the mark. Later formats may have more keys.
 #[derive(Debug, Deserialize)]
 struct Mark {
     format: u32,
 }
 
-/// What daemons without marks had locked. One may still run.
+/// The lock file of daemons without marks. Such a daemon may still run.
 const FORMER_LOCK: &str = "reld.lock";
 
-/// What a fresh file system has, and what an interrupted claim leaves.
+/// Names that count as empty: those of a fresh file system and of an interrupted claim.
 const NOTHING: [&str; 2] = ["lost+found", "reld.toml.new"];
 
-/// The right to change a root; ends when it is dropped, or with the process.
+/// The lock on a root, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct RootLock {
-    // Holding the open files is holding the locks.
+    // The open files hold the locks.
     _folder: File,
     _former: Option<File>,
 }
 
 impl Root {
-    /// Takes the root for this process: makes what is missing.
+    /// Claims the root for this process and creates missing folders.
     ///
     /// # Errors
-    /// [`Error::Locked`] where another process has it, [`Error::NotARoot`], [`Error::NewerRoot`], [`Error::BadMark`],
-    /// [`Error::NotAFolder`], and [`Error::Io`].
+    /// [`Error::Locked`] if another process holds it, [`Error::NotARoot`], [`Error::NewerRoot`],
+    /// [`Error::BadMark`], [`Error::NotAFolder`], and [`Error::Io`].
     pub fn claim(&self) -> Result<RootLock, Error> {
         self.create_dir(self.path())?;
         let lock = RootLock { _folder: lock(self.path(), self.path())?, _former: self.former_lock()? };
@@ -69,7 +69,7 @@ impl Root {
         if is_file(&path) { lock(self.path(), &path).map(Some) } else { Ok(None) }
     }
 
-    /// Says whether the root has its mark; an error where the folder is none of ours.
+    /// Reports whether the root has its mark; an error if the folder is not a root of this reld.
     fn is_marked(&self) -> Result<bool, Error> {
         let path = self.path().join(MARK);
         match fs::read_to_string(&path) {
@@ -85,7 +85,7 @@ impl Root {
         }
     }
 
-    /// A folder without a mark is taken where it is empty, or a root all the same.
+    /// Accepts a folder without a mark if it is empty or has a status table of reld.
     fn unmarked(&self) -> Result<(), Error> {
         let is_foreign = |name: &&std::ffi::OsString| !NOTHING.map(OsStr::new).contains(&name.as_os_str());
         let names = names(self.path())?;
@@ -99,13 +99,13 @@ impl Root {
 
     fn mark(&self) -> Result<(), Error> {
         let text = format!(
-            "# This folder is the root of a reld node, which deletes here what it does not know.\n\
+            "# This folder is the root of a reld node, which deletes files here that it does not know.\n\
              format = {FORMAT}\n"
         );
         self.replace(&self.path().join(MARK), &text)
     }
 
-    /// Makes the folders that are not there yet.
+    /// Creates missing folders.
     pub(crate) fn create(&self) -> Result<(), Error> {
         for folder in ["history", "lib", "releases", "run", "staging"] {
             let path = self.path().join(folder);
@@ -116,7 +116,7 @@ impl Root {
     }
 }
 
-/// What lies behind a link is not ours.
+/// Refuses links, because their targets do not belong to the root.
 pub(crate) fn own_folder(path: &Path) -> Result<(), Error> {
     let found = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
     if found.is_dir() { Ok(()) } else { Err(Error::NotAFolder { path: path.to_owned() }) }
@@ -135,8 +135,8 @@ fn lock(root: &Path, path: &Path) -> Result<File, Error> {
     }
 }
 
-/// Returns the processes that hold the lock on a file now, by what the kernel shows of their descriptors: those of
-/// other users are not among them.
+/// Returns the processes that hold the lock on a file, as far as the kernel shows their
+/// descriptors: those of other users are missing.
 fn holders(path: &Path) -> Vec<String> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let holds = |process: &Path| {
@@ -155,7 +155,8 @@ fn holders(path: &Path) -> Vec<String> {
     entries(Path::new("/proc")).into_iter().filter_map(name).collect()
 }
 
-/// Returns what is in a folder of the kernel's; nothing where the process has ended or is another user's.
+/// Returns the entries of a folder in `/proc`; empty if the process has ended or belongs to another
+/// user.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let read = fs::read_dir(folder).into_iter().flatten();
     read.filter_map(|entry| Some(entry.ok()?.path())).collect()
@@ -173,7 +174,7 @@ mod tests {
         (folder, root)
     }
 
-    /// Makes files in a folder, by their paths, and says what becomes of it as a root.
+    /// Creates files in a folder, claims it as a root, and checks the result.
     #[track_caller]
     fn check(files: &[(&str, &str)], refused: Option<&str>) {
         let (_folder, root) = root();
@@ -188,26 +189,30 @@ mod tests {
             (claimed, refused) => panic!("{files:?}: {claimed:?}, not {refused:?}"),
         }
         for (path, text) in files {
-            assert_eq!(fs::read_to_string(root.path().join(path)).unwrap(), *text, "nothing is touched");
+            assert_eq!(
+                fs::read_to_string(root.path().join(path)).unwrap(),
+                *text,
+                "the files must be unchanged"
+            );
         }
     }
 
     #[test]
-    fn only_an_empty_folder_and_one_of_ours_becomes_a_root() {
+    fn only_an_empty_folder_or_a_known_root_is_claimed() {
         check(&[], None);
         check(&[("lost+found/x", "")], None);
         check(&[(MARK, "format = 1\nmore = 2\n"), ("anything", "")], None);
         check(&[(MARK, "format = 0\n")], None);
-        check(&[("lib/libfoo.so", "theirs")], Some("holds lib"));
-        check(&[(".hidden", "")], Some("holds .hidden"));
-        check(&[("releases/RELEASES.toml", "theirs")], Some("holds releases"));
-        check(&[(MARK, "format = 2\n")], Some("has format 2, and this reld knows formats up to 1"));
-        check(&[(MARK, "")], Some("does not say the format"));
-        check(&[(MARK, "format = \"new\"\n")], Some("does not say the format"));
+        check(&[("lib/libfoo.so", "theirs")], Some("contains lib"));
+        check(&[(".hidden", "")], Some("contains .hidden"));
+        check(&[("releases/RELEASES.toml", "theirs")], Some("contains releases"));
+        check(&[(MARK, "format = 2\n")], Some("has format 2, but this reld knows formats up to 1"));
+        check(&[(MARK, "")], Some("does not state the format"));
+        check(&[(MARK, "format = \"new\"\n")], Some("does not state the format"));
     }
 
     #[test]
-    fn an_interrupted_claim_goes_on() {
+    fn an_interrupted_claim_can_be_completed() {
         let (_folder, root) = root();
         fs::create_dir_all(root.path()).unwrap();
         fs::write(root.path().join("reld.toml.new"), "form").unwrap();
@@ -219,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_of_a_reld_without_marks_is_marked_unless_that_one_runs() {
+    fn a_root_without_a_mark_is_marked_unless_its_early_daemon_runs() {
         let (_folder, root) = root();
         drop(root.claim().unwrap());
         releases_file::write(&root, &crate::lifecycle::StatusTable::default()).unwrap();
@@ -232,11 +237,11 @@ mod tests {
         let _lock = root.claim().unwrap();
         assert!(root.path().join(MARK).exists());
         let former = File::open(root.path().join(FORMER_LOCK)).unwrap();
-        assert!(former.try_lock().is_err(), "it does not start meanwhile");
+        assert!(former.try_lock().is_err(), "the claim must hold the former lock too");
     }
 
     #[test]
-    fn a_second_daemon_is_refused_with_whoever_holds_the_folder() {
+    fn a_second_daemon_is_refused_with_the_process_that_holds_the_lock() {
         let (_folder, root) = root();
         let lock = root.claim().unwrap();
         let refused = root.claim().unwrap_err().to_string();
@@ -256,7 +261,7 @@ mod tests {
             fs::write(outside.join("file"), "kept").unwrap();
             symlink(&outside, root.path().join(name)).unwrap();
             let refused = root.claim().unwrap_err().to_string();
-            assert!(refused.contains(name) && refused.contains("is a link, or no folder"), "{refused}");
+            assert!(refused.contains(name) && refused.contains("is a link or not a folder"), "{refused}");
             assert!(outside.join("file").exists());
         }
     }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-/// How much is read at once, in bytes.
+/// The size of one read, in bytes.
 pub(crate) const BLOCK: usize = 128 * 1024;
 
 /// A SHA-256 digest; prints and parses as 64 hexadecimal digits.
@@ -26,7 +26,7 @@ impl Digest {
     /// Returns size and digest of a file's content.
     ///
     /// # Errors
-    /// Whatever opening or reading the file answers.
+    /// Errors of opening and reading the file.
     pub fn of_file(path: &Path) -> io::Result<(u64, Self)> {
         let mut file = File::open(path)?;
         let mut hasher = Hasher::default();
@@ -38,7 +38,7 @@ impl Digest {
     }
 }
 
-/// Computes a digest while the bytes go by.
+/// Computes a digest incrementally.
 #[derive(Default)]
 pub(crate) struct Hasher(sha2::Sha256);
 
@@ -52,7 +52,7 @@ impl Hasher {
     }
 }
 
-/// Hands everything that `from` holds to `take`, block by block, and returns how many bytes those were.
+/// Passes the content of `from` to `take`, block by block, and returns its size.
 pub(crate) fn copy<E: From<io::Error>>(
     from: &mut dyn Read,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_64_hexadecimal_digits_is_no_digest() {
+    fn only_64_hexadecimal_digits_are_a_digest() {
         for text in ["", "e3b0", &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }

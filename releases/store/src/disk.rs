@@ -1,4 +1,4 @@
-//! Every change of the disk, behind one value, so that a test can stop the store at any of them.
+//! All changes of the disk behind one trait, so that a test can stop the store at any of them.
 
 #[cfg(test)]
 pub(crate) mod double;
@@ -13,34 +13,34 @@ use std::path::Path;
 
 use crate::room::Room;
 
-/// The steps by which the store changes the disk. Reading needs no such fence and uses `std::fs`.
+/// The steps by which the store changes the disk. Reads use `std::fs` directly.
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// Makes a folder and those above it.
+    /// Creates a folder and its parents.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// Makes a file that must not be there yet.
+    /// Creates a file, which must not exist.
     fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
     /// Writes all bytes.
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
-    /// Brings one file, or the names in one folder, to the medium.
+    /// Syncs one file, or the names in one folder, to the medium.
     fn sync(&self, path: &Path) -> io::Result<()>;
-    /// Brings everything on the filesystem below `path` to the medium: one barrier for a whole staged release.
+    /// Syncs the whole filesystem of `path` to the medium: one barrier for a whole staged release.
     fn sync_filesystem(&self, path: &Path) -> io::Result<()>;
-    /// Gives a file or folder another name, replacing a file of that name.
+    /// Renames a file or folder, replacing an existing file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Deletes a file, a link (never what it points to) or a whole folder.
+    /// Deletes a file, a link (never its target) or a whole folder.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Returns the room that is left for a folder.
+    /// Returns the free space for a folder.
     fn room(&self, folder: &Path) -> io::Result<Room>;
 }
 
-/// Access mode of a folder.
+/// The access mode of folders.
 const MODE_FOLDER: u32 = 0o755;
 
-/// Makes a folder, and those above it that are missing, with this access mode: the umask is the process's, and an app may
-/// change it at any time.
+/// Creates a folder and its missing parents with this access mode. The mode is set explicitly,
+/// because an app may change the umask of the process at any time.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     match fs::create_dir(path) {
         Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),

@@ -1,4 +1,4 @@
-//! Reading the documents of a release: from a node, from a tarball, or while it is unpacked.
+//! Reads the documents of a release: from a node, from a tarball, or during an unpack.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -13,29 +13,30 @@ use crate::layout::{self, Root};
 use crate::manifest::Manifest;
 use crate::package::Tarball;
 
-/// All documents of one release, each about what its place says.
+/// All documents of one release, checked against their paths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Documents {
-    /// `release.toml` with the `app.toml`, `appup.toml` and `schema.json` of every app, checked to
-    /// belong together, and its `relup.toml`.
+    /// `release.toml` and its `relup.toml`, with the `app.toml`, `appup.toml` and `schema.json` of
+    /// every app, checked to fit together.
     pub release: Release,
-    /// `config.toml`; empty where there is none.
+    /// `config.toml`; empty if there is none.
     pub config: Config,
 }
 
-/// Reads the documents of a release that is on a node. Reads only, so no lock is needed.
+/// Reads the documents of a release on a node. No lock is needed, because this only reads.
 ///
 /// # Errors
-/// [`Error::NoDocument`], [`Error::OtherDocument`], [`Error::Document`], [`Error::Release`] and [`Error::Io`].
+/// [`Error::NoDocument`], [`Error::OtherDocument`], [`Error::Document`], [`Error::Release`] and
+/// [`Error::Io`].
 pub fn docs(root: &Root, vsn: &Vsn) -> Result<Documents, Error> {
     read(&Folder(root.path()), vsn)
 }
 
-/// Reads the manifest and the documents of a tarball, and verifies all of the tarball on the way.
+/// Reads the manifest and the documents of a tarball, and verifies the whole tarball.
 ///
 /// # Errors
-/// [`Error::Tarball`], and those of [`docs`]. [`Error::NoDocument`] where the tarball leaves an app out: planning
-/// with it needs a node that has the app.
+/// [`Error::Tarball`], and those of [`docs`]. [`Error::NoDocument`] if the tarball leaves out an
+/// app: planning with it needs a node that has the app.
 pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     let manifest = Tarball::open(tarball)?.manifest()?;
     let mut texts = BTreeMap::new();
@@ -52,8 +53,8 @@ pub fn docs_of_tarball(tarball: &Path) -> Result<(Manifest, Documents), Error> {
     Ok((manifest, documents))
 }
 
-/// Reads the documents of any tarball by their paths, and nothing else of it: it need not have been packed here, and what
-/// it says is not verified. Enough to plan with, and to install nothing.
+/// Reads the documents of any tarball by their paths, and nothing else. The tarball may come from
+/// any tool, and nothing is verified. This is enough for planning, but not for an install.
 ///
 /// # Errors
 /// [`Error::Tarball`], [`Error::NotText`] and [`Error::Io`].
@@ -76,13 +77,13 @@ fn is_document(path: &str) -> bool {
     is_named && path.split('/').count() == 3
 }
 
-/// A place to look documents up in.
+/// A source of documents.
 pub(crate) trait Texts {
-    /// Returns the text of a document below the root, with the path by which people know it.
+    /// Returns the text of a document below the root, with its path for messages.
     fn find(&self, path: &str) -> Result<(PathBuf, Option<String>), Error>;
 }
 
-/// A folder laid out as a root.
+/// A folder laid out like a root.
 struct Folder<'a>(&'a Path);
 
 impl Texts for Folder<'_> {
@@ -93,8 +94,8 @@ impl Texts for Folder<'_> {
     }
 }
 
-/// A tarball that is being unpacked, over the root that has what it leaves out. People know its documents by the paths that
-/// they have in it.
+/// A tarball during its unpack, on top of the root with the apps it leaves out. Messages use the
+/// paths in the tarball.
 pub(crate) struct Staged<'a> {
     pub(crate) staged: &'a Path,
     pub(crate) root: &'a Path,
@@ -111,12 +112,11 @@ impl Texts for Staged<'_> {
     }
 }
 
-/// Reads a document; `None` where there is none.
+/// Reads a document; `None` if there is none.
 ///
-/// It has to be a plain file of a bounded size, or a link to one: reading anything else may never
-/// end.
+/// It must be a regular file of limited size, or a link to one: reading other files may never end.
 pub(crate) fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, Error> {
-    // So that a FIFO without a writer opens at once.
+    // The open of a FIFO without a writer would block.
     let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(file);
     let file = match opened {
         Ok(file) => file,
@@ -130,7 +130,7 @@ pub(crate) fn text_of_file(file: &Path, shown: &Path) -> Result<Option<String>, 
     text(bytes, shown).map(Some)
 }
 
-/// Reads one byte more than a document may have.
+/// Reads at most one byte more than the size limit of documents.
 fn bounded(content: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     content.take(DOCUMENT_SIZE_MAX + 1).read_to_end(&mut bytes)?;
@@ -144,7 +144,7 @@ fn text(bytes: Vec<u8>, shown: &Path) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| Error::NotText { path: shown.to_owned() })
 }
 
-/// The documents that a tarball carries.
+/// The documents in a tarball.
 struct Carried<'a> {
     tarball: &'a Path,
     texts: BTreeMap<String, String>,
@@ -182,8 +182,7 @@ pub(crate) fn parse_relup(path: &Path, text: &str, vsn: &Vsn) -> Result<RelupFil
     Ok(relup)
 }
 
-/// A `schema.json` that cannot be read says nothing: it is no reason to refuse a release that runs
-/// without it.
+/// Reads a `schema.json`. An invalid one counts as empty, because the release runs without it.
 fn schemas(texts: &dyn Texts, app: &RelApp) -> Result<Schemas, Error> {
     let (path, text) = texts.find(&layout::schemas(&app.name, &app.version))?;
     let schemas = text.and_then(|text| Schemas::parse(&path.to_string_lossy(), &text).ok());
@@ -211,7 +210,7 @@ fn required(texts: &dyn Texts, path: &str) -> Result<(PathBuf, String), Error> {
     }
 }
 
-/// Refuses a document that is about something else than its place.
+/// Refuses a document that describes another app or release than its path.
 pub(crate) fn expect(path: &Path, expected: &str, found: &str) -> Result<(), Error> {
     if expected == found {
         return Ok(());
@@ -231,7 +230,7 @@ mod tests {
     use crate::fixture::{self, RawEntry, raw};
 
     #[test]
-    fn the_documents_of_a_tarball_that_nobody_packed_are_read_by_their_paths() {
+    fn the_documents_of_a_foreign_tarball_are_read_by_their_paths() {
         let folder = tempfile::tempdir().unwrap();
         let tarball = folder.path().join("by_hand.tar.gz");
         let of_kind = |path: &str, kind: u8| RawEntry { kind, ..raw(path, "") };
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tarball_has_no_documents() {
+    fn a_file_that_is_not_a_tarball_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let tarball = folder.path().join("no.tar.gz");
         fs::write(&tarball, "no tarball").unwrap();

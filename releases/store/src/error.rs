@@ -1,4 +1,4 @@
-//! What can go wrong on disk, by name.
+//! The errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,55 +9,55 @@ use crate::fault::Fault;
 use crate::lifecycle::Refusal;
 use crate::verify::Harm;
 
-/// Why the store did not do what it was asked to.
+/// An error of the store.
 ///
-/// Whatever the variant, the status table and the files of every known release are as they were before, unless
-/// the variant says otherwise.
+/// Unless a variant documents an exception, the status table and the files of every known release
+/// are unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused a step.
-    #[error("can not {step} {}", path.display())]
+    /// The operating system failed a step.
+    #[error("cannot {step} {}", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The step, as a verb.
         step: &'static str,
-        /// With which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system answered.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The disk is too full for a boot.
-    #[error("the disk of {} has {free} bytes left where a boot needs {needed}; make room", root.display())]
+    #[error("the disk of {} has {free} bytes free, but a boot needs {needed}; make room", root.display())]
     NoRoom {
         /// The root.
         root: PathBuf,
-        /// What is left.
+        /// The free bytes.
         free: u64,
-        /// What is needed.
+        /// The needed bytes.
         needed: u64,
     },
-    /// Another daemon works on this root, or a process that it has left behind.
+    /// Another daemon, or a process that it has left behind, holds this root.
     #[error("{} is in use by {}; stop it or choose another --root", root.display(), listed(holders))]
     Locked {
         /// The root.
         root: PathBuf,
-        /// The processes that hold it, where they can be seen.
+        /// The processes that hold it, as far as they are visible.
         holders: Vec<String>,
     },
-    /// The folder is no root, and is not empty.
+    /// The folder is not a root and not empty.
     #[error(
-        "{} is no root of a node and holds {}, which a node would delete; choose an empty folder as --root",
+        "{} is not the root of a node and contains {}, which a node would delete; choose an empty folder as --root",
         root.display(),
         foreign.display()
     )]
     NotARoot {
         /// The folder.
         root: PathBuf,
-        /// What lies there.
+        /// A file or folder in it.
         foreign: PathBuf,
     },
-    /// A later reld has made the root.
+    /// A newer reld made the root.
     #[error(
-        "{} has format {format}, and this reld knows formats up to {known}; start the reld that has worked there",
+        "{} has format {format}, but this reld knows formats up to {known}; start the reld that last used it",
         root.display()
     )]
     NewerRoot {
@@ -65,56 +65,56 @@ pub enum Error {
         root: PathBuf,
         /// Its format.
         format: u32,
-        /// The last format that is known here.
+        /// The latest format known here.
         known: u32,
     },
     /// The mark of the root is damaged.
-    #[error("{} does not say the format of the root; restore it (this reld writes `format = {known}`)", path.display())]
+    #[error("{} does not state the format of the root; restore it (this reld writes `format = {known}`)", path.display())]
     BadMark {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// The last format that is known here.
+        /// The latest format known here.
         known: u32,
-        /// What is wrong with it.
+        /// The cause.
         source: Box<toml::de::Error>,
     },
-    /// A folder of the root is none.
-    #[error("{} is a link, or no folder; put a folder there", path.display())]
+    /// A folder of the root is a link or a file.
+    #[error("{} is a link or not a folder; replace it with a folder", path.display())]
     NotAFolder {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
     /// The status table is missing although the root holds releases.
-    #[error("{} is missing although releases are unpacked there; restore it, or start with an empty root", path.display())]
+    #[error("{} is missing although releases are unpacked; restore it, or start with an empty root", path.display())]
     NoStatusTable {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
-    /// The status table is not one of this version of reld.
-    #[error("{} is none that this reld writes", path.display())]
+    /// The status table has a form unknown to this version of reld.
+    #[error("{} is not a status table of this version of reld", path.display())]
     BadStatusTable {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: Box<toml::de::Error>,
     },
-    /// The status table is not the one that was written last.
-    #[error("{} was changed by something else than reld; restore it, or start with an empty root", path.display())]
+    /// The status table was changed after reld wrote it.
+    #[error("{} was changed by something other than reld; restore it, or start with an empty root", path.display())]
     ChangedStatusTable {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
     /// The release's status does not allow the action.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A release's files are not those that were unpacked.
+    /// The files of a release differ from the unpacked ones.
     #[error("release {vsn} is damaged on disk: {} is {fault}; {}", path.display(), fault.remedy())]
     Tampered {
         /// The release.
         vsn: Vsn,
-        /// The first file that is damaged.
+        /// The first damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         fault: Harm,
     },
     /// The disk is too full for a tarball.
@@ -124,16 +124,17 @@ pub enum Error {
         folder.display()
     )]
     TooFull {
-        /// Where it was to be written.
+        /// The target folder.
         folder: PathBuf,
-        /// How much.
+        /// The needed bytes.
         needed: u64,
-        /// How much is free.
+        /// The free bytes.
         free: u64,
-        /// How much of that is not used.
+        /// The part of them that is reserved.
         reserve: u64,
     },
-    /// The release is out of the table, but some of its files could not be deleted; the next start does that.
+    /// The releases were removed from the table, but some of their files could not be deleted; the
+    /// next start deletes them.
     #[error(
         "removed {}, but not all of their files; the next start of reld deletes them",
         versions(releases)
@@ -141,67 +142,67 @@ pub enum Error {
     Leftover {
         /// The removed releases.
         releases: Vec<Vsn>,
-        /// What stood in the way.
+        /// The cause.
         source: Box<Self>,
     },
-    /// A tarball can not be taken.
-    #[error("{} can not be unpacked", path.display())]
+    /// A tarball was refused.
+    #[error("cannot unpack {}", path.display())]
     Tarball {
         /// The tarball.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: Fault,
     },
     /// A document is missing.
     #[error("{} is missing", path.display())]
     NoDocument {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
-    /// A document is not what it should be; the error points into it.
+    /// A document is invalid; the error points into it.
     #[error(transparent)]
     Document(#[from] DocError),
     /// Instructions of an appup cannot be planned; each error points into it.
     #[error("{}", lines(mistakes))]
     Instructions {
-        /// What is wrong, in file order.
+        /// The errors, in file order.
         mistakes: Vec<InstructionError>,
     },
-    /// The documents of a release do not belong together.
+    /// The documents of a release do not fit together.
     #[error(transparent)]
     Release(Box<PlanError>),
     /// A document is not UTF-8 text.
     #[error("{} is not UTF-8 text", path.display())]
     NotText {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
-    /// What should be a document is a folder, a FIFO or a device.
-    #[error("cannot read {}: it is no plain file", path.display())]
+    /// A folder, a FIFO or a device is in the place of a document.
+    #[error("cannot read {}: it is not a regular file", path.display())]
     NotPlain {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
-    /// A document is too long to be one.
+    /// A document exceeds the size limit.
     #[error("cannot read {}: a document has at most {max} bytes", path.display())]
     TooLong {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// The bound.
+        /// The limit.
         max: u64,
     },
-    /// A document speaks of something else than the place where it lies.
+    /// A document describes another app or release than its path.
     #[error("{} is about {found}, expected {expected}", path.display())]
     OtherDocument {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// Name and version that belong there.
+        /// The name and version of its path.
         expected: String,
-        /// Name and version that it has.
+        /// The name and version in the document.
         found: String,
     },
     /// A release without apps.
-    #[error("{} names no app", path.display())]
+    #[error("{} lists no apps", path.display())]
     NoApps {
         /// The `release.toml`.
         path: PathBuf,
@@ -209,13 +210,13 @@ pub enum Error {
     /// No app folder has this name and version.
     #[error("no app.toml below {} has name \"{name}\" and version \"{version}\"{}", apps.display(), others(found))]
     NoApp {
-        /// Where was looked.
+        /// The searched folder.
         apps: PathBuf,
         /// The app.
         name: AppName,
-        /// The version that the release wants.
+        /// The version in the release.
         version: Vsn,
-        /// The versions of this app that are there.
+        /// The versions of this app that were found.
         found: Vec<Vsn>,
     },
     /// Two app folders have the same name and version.
@@ -229,13 +230,13 @@ pub enum Error {
         folders: [PathBuf; 2],
     },
     /// An app to be left out is not in the release.
-    #[error("app {name} can not be left out: it is not in the release")]
+    #[error("cannot leave out app {name}: it is not in the release")]
     NotInRelease {
         /// The app.
         name: AppName,
     },
-    /// Nobody knows how to build an app.
-    #[error("{} has neither a Cargo.toml nor a Makefile, so nothing says how to build it", folder.display())]
+    /// An app folder has no build file.
+    #[error("cannot build {}: it has neither a Cargo.toml nor a Makefile", folder.display())]
     NotBuildable {
         /// The app's folder.
         folder: PathBuf,
@@ -246,7 +247,7 @@ pub enum Error {
         /// The app's folder.
         folder: PathBuf,
     },
-    /// The package made no library.
+    /// The package builds no shared library.
     #[error("{} makes no shared library; its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`", folder.display())]
     NoLibrary {
         /// The app's folder.
@@ -258,47 +259,48 @@ pub enum Error {
         /// The app's folder.
         folder: PathBuf,
     },
-    /// `make` made something else.
+    /// `make` did not create the library.
     #[error(
-        "make has built {} and there is no {} in it; the first target of its Makefile must be `$(LIBRARY)`",
+        "make built {} without creating {}; the first target of its Makefile must be `$(LIBRARY)`",
         folder.display(),
         library.display()
     )]
     NoMadeLibrary {
         /// The app's folder.
         folder: PathBuf,
-        /// Where the library was expected, below the folder.
+        /// The expected library, as a path below the folder.
         library: PathBuf,
     },
-    /// A library could not be looked into.
-    #[error("{} can not be probed", library.display())]
+    /// A library could not be inspected.
+    #[error("cannot probe {}", library.display())]
     Probe {
         /// The library.
         library: PathBuf,
-        /// What the probe answered.
+        /// The error of the probe.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A library says that it is another app than its `app.toml` does.
+    /// A library and its `app.toml` name different apps.
     #[error("the library of {} is {library}, its app.toml says {document}", folder.display())]
     OtherLibrary {
         /// The app's folder.
         folder: PathBuf,
-        /// Name and version in the library.
+        /// The name and version in the library.
         library: String,
-        /// Name and version in `app.toml`.
+        /// The name and version in `app.toml`.
         document: String,
     },
-    /// `start` of an `app.toml` names no application module of the app's library, or is missing though there is one.
+    /// `start` of an `app.toml` does not name an application module of the app's library, or is
+    /// missing although there is one.
     #[error("{}: {}", document.display(), start(named.as_ref(), applications))]
     Start {
         /// The `app.toml`.
         document: PathBuf,
-        /// What it names.
+        /// The module in `start`.
         named: Option<ModuleName>,
-        /// What it may name.
+        /// The application modules of the library.
         applications: Vec<ModuleName>,
     },
-    /// `modules` of an `app.toml` is not what the app's library has.
+    /// `modules` of an `app.toml` differs from the modules of the app's library.
     #[error(
         "{}: modules {}; correct the list, or leave it empty: it is filled in from the library",
         document.display(),
@@ -307,13 +309,13 @@ pub enum Error {
     OtherModules {
         /// The `app.toml`.
         document: PathBuf,
-        /// What it lists and the library does not have.
+        /// The listed modules that the library does not have.
         strangers: Vec<ModuleName>,
-        /// What the library has and it does not list.
+        /// The modules of the library that are not listed.
         unlisted: Vec<ModuleName>,
     },
-    /// An app has start phases and nothing that would go through them.
-    #[error("{}: start_phases without `start`: an app without application goes through none; name it, or take them out", document.display())]
+    /// An app has start phases but no application module.
+    #[error("{}: start_phases without `start`: only an application module goes through start phases; add `start`, or remove the phases", document.display())]
     PhasesWithoutStart {
         /// The `app.toml`.
         document: PathBuf,
@@ -321,22 +323,22 @@ pub enum Error {
     /// The release would not boot.
     #[error("{}", lines(errors))]
     NotBootable {
-        /// Everything that would keep it from that.
+        /// All errors that would prevent the boot.
         errors: Vec<BootError>,
     },
-    /// Instructions of an appup or a relup name modules that no app of the release has, or that are something else than they
-    /// need; each error points into the document.
+    /// Instructions of an appup or a relup name modules that no app of the release has, or modules
+    /// with an unsuitable behaviour; each error points into the document.
     #[error("{}", lines(places))]
     Misfits {
-        /// Where, in file order.
+        /// The errors, in file order.
         places: Vec<DocError>,
     },
-    /// The release is for another daemon than the packer's.
-    #[error("{} names daemon {named}; this is the packer of reld {packer}: write daemon = \"{packer}\", or use that of {named}", release.display())]
+    /// The release is for another daemon version than the packer's.
+    #[error("{} names daemon {named}, but this is the packer of reld {packer}; write daemon = \"{packer}\", or use the packer of reld {named}", release.display())]
     OtherDaemon {
         /// The `release.toml`.
         release: PathBuf,
-        /// The daemon that it names.
+        /// The daemon version in the release.
         named: Vsn,
         /// The packer's own version.
         packer: Vsn,
@@ -346,9 +348,9 @@ pub enum Error {
     MixedPlatforms {
         /// The app's folder.
         folder: PathBuf,
-        /// What it needs.
+        /// The platform of this app.
         found: String,
-        /// What those before it need.
+        /// The platform of the earlier apps.
         expected: String,
     },
     /// A file's path does not fit into a tarball's header.
@@ -357,15 +359,15 @@ pub enum Error {
         /// The path below the root.
         path: String,
     },
-    /// A file that is to be packed cannot be.
+    /// A file cannot be packed.
     #[error("cannot pack {}: {why}", path.display())]
     NotPackable {
         /// The path.
         path: PathBuf,
-        /// Why not, and what to do about it.
+        /// The reason and a remedy.
         why: String,
     },
-    /// A file was changed while it was packed.
+    /// A file changed while it was packed.
     #[error("{} changed while it was packed; pack again", path.display())]
     Changed {
         /// The file.
@@ -374,8 +376,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Says whether files of a release are lost or not those that were unpacked. What the machine refuses to read may
-    /// still be whole.
+    /// Reports whether files of a release are lost or changed. An unreadable file may still be
+    /// intact.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Tampered { .. } | Self::NoDocument { .. } => true,
@@ -391,7 +393,8 @@ impl Error {
         move |source| Self::Io { step, path: path.to_owned(), source }
     }
 
-    /// Names a file below this folder by its path there: the folder is nobody's business.
+    /// Replaces the path of a file below this folder by the path relative to it: the folder is an
+    /// internal detail.
     pub(crate) fn below(self, folder: &Path) -> Self {
         match self {
             Self::Io { step, path, source } => {
@@ -403,12 +406,12 @@ impl Error {
     }
 }
 
-/// What stops the reading of a tarball: the tarball, or the node that takes it.
+/// The reason why reading a tarball stopped: the tarball, or the node.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The tarball is at fault.
+    /// The tarball is invalid.
     Tarball(Fault),
-    /// The node is.
+    /// The node failed.
     Node(Error),
 }
 
@@ -440,7 +443,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-// By hand, since the variant holds it boxed: it is large and rare.
+// Written by hand because the variant boxes the error, which is large and rare.
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         Self::Release(Box::new(error))
@@ -462,21 +465,26 @@ fn versions(releases: &[Vsn]) -> String {
 fn start(named: Option<&ModuleName>, applications: &[ModuleName]) -> String {
     let has: Vec<&str> = applications.iter().map(ModuleName::as_str).collect();
     match (named, has.as_slice()) {
-        (Some(named), []) => format!("start names {named}, and the library has no application module"),
+        (Some(named), []) => format!("start names {named}, but the library has no application module"),
         (Some(named), has) => {
-            format!("start names {named}, which is no application module; the library has {}", has.join(", "))
+            format!(
+                "start names {named}, which is not an application module; the library has {}",
+                has.join(", ")
+            )
         }
         (None, has) => format!("start is missing; the library has the application module {}", has.join(", ")),
     }
 }
 
 fn differ(strangers: &[ModuleName], unlisted: &[ModuleName]) -> String {
-    let named = |what: &str, modules: &[ModuleName]| {
+    let names = |modules: &[ModuleName]| {
         let names: Vec<&str> = modules.iter().map(ModuleName::as_str).collect();
-        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+        names.join(", ")
     };
-    let both = [named("lists, and the library does not have,", strangers), named("does not list", unlisted)];
-    both.into_iter().flatten().collect::<Vec<_>>().join(", and ")
+    let lists = (!strangers.is_empty())
+        .then(|| format!("lists {}, which the library does not have", names(strangers)));
+    let misses = (!unlisted.is_empty()).then(|| format!("does not list {}", names(unlisted)));
+    lists.into_iter().chain(misses).collect::<Vec<_>>().join(", and ")
 }
 
 fn others(found: &[Vsn]) -> String {
@@ -484,5 +492,5 @@ fn others(found: &[Vsn]) -> String {
         return String::new();
     }
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    format!("; that app is there as {}", found.join(", "))
+    format!("; found versions: {}", found.join(", "))
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a tarball, by name.
+//! Faults of tarballs.
 
 use std::io;
 
@@ -6,72 +6,72 @@ use reld_plan::{AppName, DocError, Vsn};
 
 use crate::manifest::Abi;
 
-/// What is wrong with a tarball.
+/// A fault of a tarball.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It is cut short, no gzip file or no tar archive.
-    #[error("it is no complete gzip-compressed tar archive")]
+    /// The file is cut short, or not a gzip-compressed tar archive.
+    #[error("it is not a complete gzip-compressed tar archive")]
     NotATarball(#[from] io::Error),
-    /// Its first entry is not a manifest.
+    /// The first entry is not a manifest.
     #[error("its first entry is not manifest.toml; make tarballs with `relctl pack`")]
     NoManifest,
-    /// Its manifest can not be read.
+    /// The manifest cannot be parsed.
     #[error("its manifest.toml is damaged")]
     BadManifest(#[source] DocError),
-    /// Its manifest can not be read, and is for a newer reld.
+    /// The manifest cannot be parsed, and is for a newer reld.
     #[error(
-        "it needs reld {least} or newer, and this is reld {own}: its manifest.toml has more in it than that knows"
+        "it needs reld {least} or newer, and this is reld {own}: its manifest.toml has keys that this reld does not know"
     )]
     NewerManifest {
-        /// The least version.
+        /// The minimum version.
         least: Vsn,
         /// The version of this reld.
         own: Vsn,
     },
-    /// More comes than the files that its manifest lists can make.
-    #[error("it goes on beyond the files of its manifest.toml, which make {max} bytes at most")]
+    /// The tarball is longer than the files in its manifest allow.
+    #[error("it is longer than the files in its manifest.toml allow, at most {max} bytes")]
     TooMuch {
-        /// The bound.
+        /// The limit.
         max: u64,
     },
-    /// Something claims more room than is granted.
-    #[error("it claims {size} bytes where at most {max} are taken")]
+    /// A size in the tarball exceeds a limit.
+    #[error("it claims {size} bytes, but at most {max} are allowed")]
     TooLarge {
-        /// The claim.
+        /// The claimed size.
         size: u64,
-        /// The bound.
+        /// The limit.
         max: u64,
     },
-    /// A path that would leave the root or lies where no release may write.
+    /// A path leaves the root or the folders of releases.
     #[error("it names the path {0:?}, which is not below lib/ or releases/")]
     UnsafePath(String),
-    /// A path that no tarball has room for.
+    /// A path is too long for a tarball.
     #[error("it names the path {0:?}, which is longer than 256 bytes")]
     LongPath(String),
-    /// A path that belongs to no app of the release and is not the release's own.
+    /// A path belongs neither to an app of the release nor to the release itself.
     #[error("it names {0}, which belongs to no app of the release")]
     Misplaced(String),
-    /// The manifest's list is not sorted, or names a path twice.
+    /// The manifest's list is not sorted, or lists a path twice.
     #[error("its manifest.toml lists {0} twice or out of order")]
     Unsorted(String),
-    /// An entry that is not a plain file: link, device, folder, extension.
-    #[error("its entry {path:?} is not a plain file (tar type {kind:?})")]
+    /// An entry is not a regular file: link, device, folder, extension.
+    #[error("its entry {path:?} is not a regular file (tar type {kind:?})")]
     NotAFile {
         /// The entry.
         path: String,
         /// Its type in the tar header.
         kind: char,
     },
-    /// An entry that the manifest does not list as carried.
+    /// The manifest does not list an entry, or lists it as not carried.
     #[error("its entry {0:?} is not listed in its manifest.toml")]
     Unlisted(String),
-    /// An entry that comes twice.
-    #[error("its entry {0:?} comes twice")]
+    /// An entry appears twice.
+    #[error("its entry {0:?} appears twice")]
     Twice(String),
-    /// A listed file that does not come.
-    #[error("{0} is listed in its manifest.toml and missing")]
+    /// A listed file is missing.
+    #[error("{0} is listed in its manifest.toml but missing")]
     Missing(String),
-    /// An entry of another size than listed.
+    /// An entry has another size than listed.
     #[error("{path} has {found} bytes, its manifest.toml says {listed}")]
     OtherSize {
         /// The file.
@@ -81,29 +81,29 @@ pub enum Fault {
         /// Its listed size.
         listed: u64,
     },
-    /// An entry of another content than listed.
+    /// An entry has another content than listed.
     #[error("{0} has another SHA-256 digest than its manifest.toml says")]
     OtherDigest(String),
-    /// Its manifest and its release go by two names.
-    #[error("its manifest.toml says that it is a release of {manifest}, its release.toml of {release}")]
+    /// The manifest and the `release.toml` have different names.
+    #[error("its manifest.toml names the release {manifest}, but its release.toml names it {release}")]
     OtherName {
-        /// What the manifest says.
+        /// The name in the manifest.
         manifest: AppName,
-        /// What the release says.
+        /// The name in the `release.toml`.
         release: AppName,
     },
-    /// Something follows the end of the archive.
-    #[error("something follows its end")]
+    /// Data follows the end of the archive.
+    #[error("data follows its end")]
     Trailing,
-    /// It was built for another machine.
+    /// The libraries were built for another machine.
     #[error("it was built for {target}, this node is {node}")]
     OtherTarget {
-        /// Its target triple.
+        /// Their target triple.
         target: String,
         /// The node's.
         node: String,
     },
-    /// Its libraries speak another boundary.
+    /// The libraries use another version of the ABI.
     #[error("its libraries speak ABI {abi}, this node speaks {node}")]
     OtherAbi {
         /// Theirs.
@@ -111,10 +111,10 @@ pub enum Fault {
         /// The node's.
         node: Abi,
     },
-    /// It needs a newer daemon.
+    /// The release needs a newer daemon.
     #[error("it needs reld {least} or newer, this node is reld {node}")]
     NeedsReld {
-        /// The least version.
+        /// The minimum version.
         least: Vsn,
         /// The node's version.
         node: Vsn,
@@ -123,12 +123,12 @@ pub enum Fault {
     #[error("{0} is on this node with other content; new content needs a new version")]
     OtherContent(String),
     /// A file is damaged on the node, and the tarball leaves it out.
-    #[error("{0} is damaged on this node, and it does not carry that file; unpack one that does")]
+    #[error("{0} is damaged on this node, and the tarball does not contain that file; unpack one that does")]
     NotCarried(String),
-    /// A file in a folder of the release is none of its files.
-    #[error("{0} is on this node and belongs to no release; take it away, and unpack again")]
+    /// A folder of the release contains a file that is not part of it.
+    #[error("{0} is on this node but belongs to no release; remove it, and unpack again")]
     Stray(String),
     /// A part that the tarball leaves out is not on the node.
-    #[error("it does not carry {0}, and the node does not have it; pack it with that app")]
+    #[error("it does not contain {0}, and the node does not have it either; pack it with that app")]
     NotHere(String),
 }

@@ -1,4 +1,4 @@
-//! Releases made of data, for tests: no cargo, no libraries.
+//! Releases with generated files, for tests without cargo and libraries.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) const OLD: [(&str, &str, &str); 2] =
 pub(crate) const NEW: [(&str, &str, &str); 2] =
     [("counter", "0.1.1", "code 2"), ("regis", "1.0.0", "regis code")];
 
-/// A folder with tarballs of releases 1.0.0 and 1.1.0, which share an app, and a place for a root.
+/// A folder with tarballs of releases 1.0.0 and 1.1.0, which share an app, and the path of a root.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
@@ -50,7 +50,7 @@ impl Place {
         open(&self.root()).unwrap()
     }
 
-    /// Opens the root with release 1.0.0 as the permanent one.
+    /// Opens the root and makes release 1.0.0 permanent.
     pub(crate) fn with_old(&self) -> Store {
         let mut store = self.open();
         store.unpack(&self.old, &platform()).unwrap();
@@ -66,7 +66,7 @@ pub(crate) fn open(root: &Path) -> Result<Store, Error> {
     Store::open_on(root, Arc::new(FaultyDisk::sound()))
 }
 
-/// The files of a release by path: `apps` are (name, version, content of the library).
+/// Returns the files of a release by path; `apps` holds (name, version, content of the library).
 pub(crate) fn files(version: &str, apps: &[(&str, &str, &str)]) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut rel = format!("name = \"shop\"\nversion = \"{version}\"\ndaemon = \"1.0.0\"\n");
@@ -116,13 +116,13 @@ pub(crate) fn write(folder: &Path, manifest: &Manifest, files: &BTreeMap<String,
     path
 }
 
-/// An entry of a tarball as somebody else might write it.
+/// An entry of a tarball as another tool might write it.
 #[derive(Debug, Clone)]
 pub(crate) struct RawEntry {
     pub(crate) path: String,
     pub(crate) kind: u8,
     pub(crate) content: Vec<u8>,
-    /// What the header says, where it lies.
+    /// The size in the header, if it is false.
     pub(crate) size: Option<u64>,
 }
 
@@ -135,12 +135,12 @@ pub(crate) fn raw_entries(manifest: &Manifest, files: &BTreeMap<String, String>)
     [raw(MANIFEST, &manifest.print())].into_iter().chain(files).collect()
 }
 
-/// Returns the bytes of a tarball with these entries, however wrong.
+/// Returns the bytes of a tarball with these entries, valid or not.
 pub(crate) fn raw_tarball(entries: &[RawEntry]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for entry in entries {
         let mut header = tar::Header::new_ustar();
-        // Straight into the header: the library would refuse the paths that the tests are about.
+        // Written directly into the header: the library would refuse the paths under test.
         header.as_old_mut().name[..entry.path.len()].copy_from_slice(entry.path.as_bytes());
         header.set_entry_type(tar::EntryType::new(entry.kind));
         header.set_size(entry.size.unwrap_or(entry.content.len() as u64));
@@ -162,7 +162,7 @@ pub(crate) fn unzipped(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Returns every file below a folder with its content, but for the daemon's lock.
+/// Returns every file below the folders of a root with its content.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let path_and_content = |path: PathBuf| {
         let content = fs::read(folder.join(&path)).unwrap();

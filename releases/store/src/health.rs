@@ -1,4 +1,4 @@
-//! What is known of the files of each release, for operators: found by whatever reads them.
+//! The known damage of each release's files, for operators. Every check of the files updates it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use reld_plan::Vsn;
 use crate::lifecycle::StatusTable;
 use crate::verify::Damage;
 
-/// The damage that was found and not repaired since. Cloning gives another handle.
+/// The damage that was found and not repaired. A clone is another handle to the same data.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<BTreeMap<Vsn, Finding>>>);
 
@@ -18,9 +18,9 @@ pub struct Health(Arc<Mutex<BTreeMap<Vsn, Finding>>>);
 pub struct Finding {
     /// The release.
     pub version: Vsn,
-    /// The first file, what is wrong with it, and what to do.
+    /// The first damaged file, with its damage and a remedy.
     pub first: String,
-    /// How many others are damaged, as far as they were looked at.
+    /// The number of other damaged files, as far as they were checked.
     pub others: usize,
 }
 
@@ -30,13 +30,13 @@ impl fmt::Display for Finding {
         write!(f, "release {version} is damaged on disk: {first}")?;
         match others {
             0 => Ok(()),
-            others => write!(f, "; `relctl verify {version}` names {others} more"),
+            others => write!(f, "; `relctl verify {version}` lists {others} more"),
         }
     }
 }
 
 impl Health {
-    /// Notes how the files of a release were found.
+    /// Records the result of a check of a release's files.
     pub fn note(&self, version: &Vsn, damage: &[Damage]) {
         let mut findings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match damage {
@@ -49,7 +49,7 @@ impl Health {
         }
     }
 
-    /// Returns the damage of the releases that a table has.
+    /// Returns the damage of the releases in a table.
     pub fn damaged(&self, table: &StatusTable) -> Vec<Finding> {
         let findings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         findings.values().filter(|finding| table.get(&finding.version).is_some()).cloned().collect()

@@ -1,12 +1,13 @@
-//! What happened to the node's releases, one file for each upgrade, downgrade and boot.
+//! The history of the node's releases, one file for each upgrade, downgrade and boot.
 //!
 //! ```text
 //! ROOT/history/
-//!   000041.json   000042.json   the last of them; what stands in one is the daemon's affair
+//!   000041.json   000042.json   the latest records; the daemon defines their content
 //! ```
 //!
-//! A record is begun before anything is done and completed afterwards, so that one that a crash left behind shows
-//! what was under way. Each is written as a whole: a new file, brought to the medium, renamed over the old one.
+//! A record is written before an order begins and completed afterwards, so that a record left by a
+//! crash shows the interrupted order. Each write is atomic: a new file is synced and renamed over
+//! the old one.
 
 use std::fs;
 use std::io;
@@ -15,13 +16,14 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::layout::{Root, names};
 
-/// How many records are kept.
+/// The number of records kept.
 const KEPT_MAX: usize = 100;
 
-/// The ending of a record's file.
+/// The file name extension of records.
 const ENDING: &str = ".json";
 
-/// The records of one root. Reading is for everybody, writing for the one daemon that holds the root's lock.
+/// The records of one root. Any process may read them; only the daemon with the root's lock may
+/// write.
 #[derive(Debug, Clone)]
 pub struct History {
     root: Root,
@@ -32,26 +34,28 @@ impl History {
         Self { root }
     }
 
-    /// Begins a record with this text and returns its number. The oldest beyond the last hundred is deleted.
+    /// Begins a record with this text and returns its number. Deletes the oldest records beyond the
+    /// last hundred.
     ///
     /// # Errors
-    /// [`Error::Io`]; nothing was begun.
+    /// [`Error::Io`]; no record was begun.
     pub fn begin(&self, text: &str) -> Result<u64, Error> {
         let known = self.numbers()?;
         let number = known.last().map_or(1, |last| last + 1);
         self.write(number, text)?;
         let surplus = (known.len() + 1).saturating_sub(KEPT_MAX);
         for old in &known[..surplus] {
-            // What cannot be deleted now is deleted with the next one.
+            // A failed deletion is repeated at the next begin.
             let _ = self.root.disk().remove(&self.path(*old));
         }
         Ok(number)
     }
 
-    /// Writes a record anew.
+    /// Rewrites a record.
     ///
     /// # Errors
-    /// [`Error::Io`]; the record is then the one before or, where only the last step failed, the new one.
+    /// [`Error::Io`]; then the old record is kept or, if only the last step failed, the new one is
+    /// in place.
     pub fn write(&self, number: u64, text: &str) -> Result<(), Error> {
         self.root.replace(&self.path(number), text)
     }
@@ -68,7 +72,7 @@ impl History {
         Ok(numbers)
     }
 
-    /// Returns the text of a record; `None` where there is none of that number.
+    /// Returns the text of a record; `None` if there is none with that number.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_whose_beginning_is_cut_off_is_there_or_not_and_the_others_are_as_they_were() {
+    fn an_interrupted_begin_leaves_the_record_or_none_and_the_others_unchanged() {
         for fault in [Fault::Dead, Fault::Once] {
             for step in 0.. {
                 let (folder, history) = history();
@@ -138,7 +142,7 @@ mod tests {
                 assert!(begun.is_err() || is_there);
                 assert!(numbers.len() >= KEPT_MAX, "{fault:?} at step {step}: {numbers:?}");
                 assert_eq!(history.read(50).unwrap().as_deref(), Some("an old one"));
-                // The next one makes up for what is left.
+                // The next begin completes the cleanup.
                 history.begin("the next").unwrap();
                 assert_eq!(history.numbers().unwrap().len(), KEPT_MAX);
                 if begun.is_ok() && numbers.len() == KEPT_MAX {
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_is_cut_off_leaves_the_record_as_it_was_and_can_be_made_up_for() {
+    fn an_interrupted_write_leaves_the_old_record_and_can_be_repeated() {
         for step in 0..3 {
             let (folder, history) = history();
             history.begin("under way").unwrap();

@@ -1,4 +1,4 @@
-//! Where everything lies below `--root`.
+//! The layout of files below `--root`.
 //!
 //! ```text
 //! ROOT/
@@ -7,15 +7,15 @@
 //!   releases/
 //!     RELEASES.toml           the status table
 //!     1.1.0/                  manifest.toml  release.toml  config.toml  relup.toml
-//!   history/                  what happened to the releases, one file each
+//!   history/                  the history of the releases, one file per entry
 //!   run/                      private copies of libraries, made by the loader
 //!   staging/                  half-unpacked releases
-//!   boots.toml                how often the permanent release failed to boot, where it did
+//!   boots.toml                the failed boots of the permanent release, if any
 //!   reld.toml                 the mark of a root, with its format
 //! ```
 //!
-//! The folder itself is locked by the daemon that works here (`claim.rs`). `lib/`, `releases/`, `run/` and `staging/`
-//! belong to the daemon: what no known release uses is deleted.
+//! The daemon locks the root folder itself (`claim.rs`). `lib/`, `releases/`, `run/` and `staging/`
+//! belong to the daemon, which deletes everything there that no known release uses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +42,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Names the root; nothing is touched.
+    /// Names the root without accessing it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::on(path, Arc::new(RealDisk))
     }
@@ -61,7 +61,8 @@ impl Root {
         self.path.join(app_dir(app, vsn))
     }
 
-    /// Returns the library of an app version. The code server opens a private copy, never this file.
+    /// Returns the library of an app version. The code server opens a private copy, never this
+    /// file.
     pub fn library(&self, app: &AppName, vsn: &Vsn) -> PathBuf {
         self.path.join(library(app, vsn))
     }
@@ -101,12 +102,14 @@ impl Root {
         &*self.disk
     }
 
-    /// Deletes what no release of the table uses: half-done unpacks and half-done removes.
+    /// Deletes everything that no release of the table uses: the rest of incomplete unpacks and
+    /// removes.
     ///
-    /// It is the one way back after a failure, a crash or a power cut. To be called with the lock held.
+    /// This is the only recovery after a failure, a crash or a power cut. The caller must hold the
+    /// lock.
     ///
     /// # Errors
-    /// [`Error::Io`]; calling it again goes on.
+    /// [`Error::Io`]; another call continues.
     pub(crate) fn sweep(&self, table: &StatusTable) -> Result<(), Error> {
         let apps = table.releases.iter().flat_map(|release| &release.apps).map(|app| app.dir.clone());
         let releases = table.releases.iter().map(|release| release_dir(&release.version));
@@ -115,7 +118,8 @@ impl Root {
         ["staging", "lib", "releases"].iter().try_for_each(|folder| self.clear(folder, &kept))
     }
 
-    /// Deletes the private copies that an earlier daemon left. To be called before a library is loaded.
+    /// Deletes the private copies left by an earlier daemon. Must be called before a library is
+    /// loaded.
     pub(crate) fn clear_run(&self) -> Result<(), Error> {
         self.clear("run", &BTreeSet::new())
     }
@@ -132,7 +136,7 @@ impl Root {
     }
 
     pub(crate) fn create_dir(&self, path: &Path) -> Result<(), Error> {
-        self.disk.create_dir(path).map_err(Error::io("make", path))
+        self.disk.create_dir(path).map_err(Error::io("create", path))
     }
 
     pub(crate) fn remove(&self, path: &Path) -> Result<(), Error> {
@@ -140,15 +144,15 @@ impl Root {
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
-        self.disk.rename(from, to).map_err(Error::io("put in place", to))
+        self.disk.rename(from, to).map_err(Error::io("move into place", to))
     }
 
     pub(crate) fn sync(&self, path: &Path) -> Result<(), Error> {
-        self.disk.sync(path).map_err(Error::io("bring to the disk", path))
+        self.disk.sync(path).map_err(Error::io("sync", path))
     }
 
-    /// Writes a whole file in the place of what is there: the one before or, where only the last step failed, the new one
-    /// is there afterwards, whatever happens.
+    /// Replaces a file atomically: afterwards the old content is kept or, if only the last step
+    /// failed, the new one is in place.
     pub(crate) fn replace(&self, path: &Path, content: &str) -> Result<(), Error> {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
@@ -162,7 +166,8 @@ impl Root {
         self.sync(path.parent().unwrap_or(&self.path))
     }
 
-    /// Deletes a file for good: one that came back after a power cut would be taken for what is so now.
+    /// Deletes a file and syncs its folder: a file that reappeared after a power cut would be taken
+    /// as valid.
     pub(crate) fn delete(&self, path: &Path) -> Result<(), Error> {
         match self.disk.remove(path) {
             Ok(()) => self.sync(path.parent().unwrap_or(&self.path)),
@@ -171,17 +176,17 @@ impl Root {
         }
     }
 
-    /// Writes a whole file that is not there yet.
+    /// Writes a new file.
     pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
-        let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("make", path))?;
+        let mut file = self.disk.create(path, MODE_PLAIN).map_err(Error::io("create", path))?;
         self.disk.write(&mut file, content.as_bytes()).map_err(Error::io("write", path))
     }
 }
 
-/// Access mode of a file, whatever the process's umask.
+/// The access mode of files, independent of the umask.
 pub(crate) const MODE_PLAIN: u32 = 0o644;
 
-/// Access mode of a program, whatever the process's umask.
+/// The access mode of programs, independent of the umask.
 pub(crate) const MODE_EXECUTABLE: u32 = 0o755;
 
 /// Returns the folder of an app version, as a path below the root.
@@ -194,8 +199,8 @@ pub(crate) fn library(app: &AppName, vsn: &Vsn) -> String {
     format!("{}/{app}.so", app_dir(app, vsn))
 }
 
-/// Returns what the modules of an app version say about themselves, as a path below the root. Tarballs of earlier packers
-/// do not have it.
+/// Returns the file with the schemas of an app version's modules, as a path below the root.
+/// Tarballs of earlier packers do not have it.
 pub(crate) fn schemas(app: &AppName, vsn: &Vsn) -> String {
     format!("{}/schema.json", app_dir(app, vsn))
 }

@@ -1,17 +1,17 @@
-//! Releases on disk: packing, unpacking, and which of them a node knows, boots and runs.
+//! Releases on disk: packing, unpacking, and the record of the known, booted and running releases.
 //!
-//! It promises that a root is consistent whenever the machine stops: the status table names only releases whose files
-//! are all there, and a file that no known release uses is deleted at the next start. It knows nothing of processes,
-//! and of documents only whether they belong together.
+//! A root is consistent whenever the machine stops: the status table names only releases with all
+//! their files present, and the next start deletes files that no known release uses. The crate
+//! knows nothing about processes, and checks only that documents fit together.
 //!
 //! ```no_run
 //! # fn example(node: &reld_store::Platform) -> Result<(), reld_store::Error> {
 //! let mut store = reld_store::Store::open("/var/lib/reld")?;
 //! let vsn = store.unpack("shop-1.1.0.tar.gz".as_ref(), node)?.release.version;
 //! store.verify(&vsn)?;
-//! let documents = store.docs(&vsn)?; // for the planner; then the node is moved, and:
-//! store.install(&vsn)?; // a restart goes back to the permanent release
-//! store.make_permanent(&vsn)?; // a restart goes to this one
+//! let documents = store.docs(&vsn)?; // for the planner; then the node is upgraded, and:
+//! store.install(&vsn)?; // a restart still boots the permanent release
+//! store.make_permanent(&vsn)?; // a restart boots this one
 //! # Ok(())
 //! # }
 //! ```

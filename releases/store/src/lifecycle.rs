@@ -1,4 +1,4 @@
-//! What may happen to a release: the statuses and the legal moves between them.
+//! The life of a release: its statuses and the legal transitions between them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::layout;
 
-/// The releases that a node knows, newest unpacked first.
+/// The known releases of a node, the last unpacked first.
 ///
 /// At most one is [`Status::Current`] and at most one [`Status::Permanent`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,20 +19,20 @@ pub struct StatusTable {
     pub releases: Vec<KnownRelease>,
 }
 
-/// One release that a node knows.
+/// A known release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownRelease {
     /// Its name.
     pub name: AppName,
-    /// Its version, by which every action addresses it.
+    /// Its version, which identifies it in actions.
     pub version: Vsn,
-    /// Where it stands in its life.
+    /// Its status.
     pub status: Status,
-    /// What it is: the digest over the sorted list of (path, digest) of its files.
+    /// Its identity: the digest over the sorted list of (path, digest) of its files.
     pub identity: Digest,
-    /// The release that ran when the node first came to this one; `None` for the one that it booted first. Going back
-    /// does not change it, so these lead back step by step and never in a circle.
+    /// The release that ran when the node first went to this one; `None` for the first booted one.
+    /// Going back does not change it, so these links lead back step by step and never form a cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Vsn>,
     /// Its apps.
@@ -52,19 +52,19 @@ pub struct KnownApp {
     pub dir: String,
 }
 
-/// Where a release stands in its life.
+/// The status of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// On disk, not running.
     Unpacked,
-    /// Running, but not what the node boots. Known in memory only: on disk it is unpacked, so that a restart,
-    /// wanted or not, takes the node back to the permanent release.
+    /// Running, but not booted by a restart. This status exists only in memory; on disk the release
+    /// is unpacked, so that any restart takes the node back to the permanent release.
     #[serde(skip)]
     Current,
-    /// What the node boots.
+    /// Booted at the start of the node.
     Permanent,
-    /// Once current or permanent, replaced since.
+    /// Formerly current or permanent.
     Old,
 }
 
@@ -79,36 +79,36 @@ impl fmt::Display for Status {
     }
 }
 
-/// What can be done to a release.
+/// An action on a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// It was unpacked; its status is set by the action.
+    /// The release was unpacked; the action sets its status.
     Unpack(KnownRelease),
-    /// The node was moved to it.
+    /// The node was upgraded to it.
     Install(Vsn),
-    /// The node shall boot it from now on.
+    /// The node boots it from now on.
     MakePermanent(Vsn),
-    /// The node shall boot it again, at once.
+    /// The node restarts into an old release.
     RebootOld(Vsn),
-    /// The node shall boot it at once, whether it ever ran or not. OTP has no such thing.
+    /// The node restarts into any release, even one that never ran. OTP has no such action.
     RebootInto(Vsn),
-    /// It shall be forgotten.
+    /// The release is removed.
     Remove(Vsn),
     /// The node restarts into the permanent release.
     Restart,
 }
 
-/// Why an action is not legal. The names are OTP's.
+/// An illegal action. The names are OTP's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `no_such_release`
     #[error("no_such_release: release {0} is not on this node")]
     NoSuchRelease(Vsn),
     /// `existing_release`
-    #[error("existing_release: release {0} is on this node already")]
+    #[error("existing_release: release {0} is already on this node")]
     ExistingRelease(Vsn),
     /// `already_installed`
-    #[error("already_installed: release {0} runs already")]
+    #[error("already_installed: release {0} is already running")]
     AlreadyInstalled(Vsn),
     /// `bad_status`
     #[error("bad_status: release {vsn} is {status}, only {needed} is allowed here")]
@@ -117,14 +117,14 @@ pub enum Refusal {
         vsn: Vsn,
         /// Its status.
         status: Status,
-        /// The status that it should have.
+        /// The required status.
         needed: &'static str,
     },
     /// `permanent`
-    #[error("permanent: release {0} is what this node boots; make another one permanent first")]
+    #[error("permanent: release {0} is the one that this node boots; make another one permanent first")]
     Permanent(Vsn),
     /// `current`
-    #[error("current: release {0} runs now; install another one first")]
+    #[error("current: release {0} is running; install another one first")]
     Current(Vsn),
 }
 
@@ -147,22 +147,23 @@ impl StatusTable {
         self.with_status(Status::Permanent)
     }
 
-    /// Returns the release that the node runs: the current one if there is one, else the permanent one.
+    /// Returns the release that the node runs: the current one if there is one, else the permanent
+    /// one.
     pub fn running(&self) -> Option<&KnownRelease> {
         self.with_status(Status::Current).or_else(|| self.permanent())
     }
 
-    /// Returns the release that ran before another one and is still here.
+    /// Returns the release that ran before another one and is still known.
     pub fn previous(&self, vsn: &Vsn) -> Option<&Vsn> {
         self.get(vsn)?.previous.as_ref()
     }
 
-    /// Says whether the way back from one release leads over another.
+    /// Reports whether the way back from one release passes another.
     fn leads_back(&self, from: &Vsn, to: &Vsn) -> bool {
         std::iter::successors(self.previous(from), |vsn| self.previous(vsn)).any(|vsn| vsn == to)
     }
 
-    /// Returns the table as it is written: nothing in it is current.
+    /// Returns the table in its form on disk, without a current release.
     pub(crate) fn without_current(&self) -> Self {
         let mut table = self.clone();
         for release in table.releases.iter_mut().filter(|release| release.status == Status::Current) {
@@ -185,8 +186,8 @@ impl StatusTable {
         }
     }
 
-    /// Notes where the node came from, unless it went back.
-    fn came(&mut self, to: &Vsn) {
+    /// Records the running release as the previous one of `to`, unless the node goes back.
+    fn record_previous(&mut self, to: &Vsn) {
         let Some(from) = self.running().map(|release| release.version.clone()) else { return };
         if from == *to || self.leads_back(&from, to) {
             return;
@@ -203,9 +204,9 @@ impl StatusTable {
     }
 }
 
-/// Returns the table after an action, or why the action is not legal.
+/// Returns the table after an action, or a refusal.
 ///
-/// Each row is a status, each column what becomes of a release of that status when the action names it:
+/// Each row is a status, each column the new status of a release when the action names it:
 ///
 /// | status | unpack | install | make_permanent | reboot_old | reboot_into | remove | restart |
 /// |---|---|---|---|---|---|---|---|
@@ -216,15 +217,17 @@ impl StatusTable {
 /// | permanent, beside a current | `existing_release` | permanent | permanent | `bad_status` | permanent | `permanent` | permanent |
 /// | old | `existing_release` | current | `bad_status` | permanent | permanent | (none) | old |
 ///
-/// The others give way: a release that becomes current, or a permanent one that is installed again, makes the
-/// former current one old; one that becomes permanent makes the former permanent one old.
+/// Other releases become old: a release that becomes current, or a permanent one that is installed
+/// again, makes the former current one old; a release that becomes permanent makes the former
+/// permanent one old.
 ///
-/// OTP: the same, but for two moves. Unlike OTP, the current release can not be removed, since the node would then
-/// run what no one knows; and installing the permanent release while it runs is `already_installed` here where OTP
-/// looks for a script from a version to itself and answers `no_matching_relup`.
+/// OTP: the same, with two exceptions. Unlike in OTP, the current release cannot be removed, since
+/// the node would then run an unknown release. And installing the permanent release while it runs
+/// is `already_installed` here, while OTP looks for a script from a version to itself and returns
+/// `no_matching_relup`.
 ///
 /// # Errors
-/// The refusal that the table shows.
+/// The refusal in the table.
 pub fn next(table: &StatusTable, action: &Action) -> Result<StatusTable, Refusal> {
     let mut next = table.clone();
     match action {
@@ -252,7 +255,7 @@ fn install(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
         return Err(Refusal::AlreadyInstalled(vsn.clone()));
     }
     let status = known(table, vsn)?;
-    table.came(vsn);
+    table.record_previous(vsn);
     table.replace(Status::Current, Status::Old);
     if status != Status::Permanent {
         table.set(vsn, Status::Current);
@@ -274,7 +277,7 @@ fn make_permanent(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     match known(table, vsn)? {
         Status::Old => {
-            table.came(vsn);
+            table.record_previous(vsn);
             boot(table, vsn);
             Ok(())
         }
@@ -284,7 +287,7 @@ fn reboot_old(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
 
 fn reboot_into(table: &mut StatusTable, vsn: &Vsn) -> Result<(), Refusal> {
     known(table, vsn)?;
-    table.came(vsn);
+    table.record_previous(vsn);
     boot(table, vsn);
     Ok(())
 }

@@ -1,9 +1,10 @@
-//! Building an app's library with make: apps that are not written in Rust.
+//! Builds an app's library with make, for apps that are not written in Rust.
 //!
-//! The packer calls `make LIBRARY=PATH PROFILE=NAME` in the app's folder, and takes what is at `PATH` then. So a Makefile's
-//! first target is `$(LIBRARY)`; whatever else it does is its own business. The path is below the folder, in `target`, as it
-//! would be for cargo. That two builders make the same bytes is the Makefile's care too: `-ffile-prefix-map` keeps the
-//! folder's name out of a library, and `SOURCE_DATE_EPOCH` is set, which keeps the time out.
+//! The packer calls `make LIBRARY=PATH PROFILE=NAME` in the app's folder, and then takes the file
+//! at `PATH`. So the first target of a Makefile must be `$(LIBRARY)`; the rest is up to the author.
+//! The path is in the folder's `target`, as for cargo. The Makefile is also responsible for
+//! reproducible bytes: `-ffile-prefix-map` keeps the folder's name out of a library, and the packer
+//! sets `SOURCE_DATE_EPOCH`, which keeps the time out.
 
 use std::fs;
 use std::io;
@@ -14,7 +15,8 @@ use reld_plan::AppName;
 
 use crate::error::Error;
 
-/// Builds the app in `folder` and returns the path of its shared library. What make says goes to stderr.
+/// Builds the app in `folder` and returns the path of its shared library. The output of make goes
+/// to stderr.
 ///
 /// # Errors
 /// [`Error::MakeFailed`], [`Error::NoMadeLibrary`], [`Error::Io`].
@@ -22,7 +24,7 @@ pub(crate) fn build(folder: &Path, app: &AppName, profile: &str) -> Result<PathB
     let library = Path::new("target").join(profile).join(format!("{app}.so"));
     let built = folder.join(&library);
     let home = built.parent().unwrap_or(folder);
-    fs::create_dir_all(home).map_err(Error::io("make", home))?;
+    fs::create_dir_all(home).map_err(Error::io("create", home))?;
     let status = Command::new("make")
         .arg("--directory")
         .arg(folder)
@@ -30,7 +32,7 @@ pub(crate) fn build(folder: &Path, app: &AppName, profile: &str) -> Result<PathB
         .arg(format!("PROFILE={profile}"))
         .env("SOURCE_DATE_EPOCH", "0")
         .stdin(Stdio::null())
-        // Stdout is for the packer's own answer.
+        // Stdout is reserved for the packer's own output.
         .stdout(io::stderr())
         .status()
         .map_err(Error::io("run make in", folder))?;

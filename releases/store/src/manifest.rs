@@ -1,7 +1,8 @@
-//! `manifest.toml`: what a tarball holds and what it needs of a node.
+//! `manifest.toml`: the content of a tarball and its requirements for a node.
 //!
-//! It is the first entry of a tarball, so that everything after it can be verified as it streams by, and it stays
-//! beside the release on the node, where the code server finds the digest of every library.
+//! It is the first entry of a tarball, so that all later entries can be verified while they stream
+//! in. It is kept with the release on the node, where the code server finds the digest of every
+//! library.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,16 +17,16 @@ use crate::layout;
 /// The manifest's name, in a tarball and in the folder of an unpacked release.
 pub const MANIFEST: &str = "manifest.toml";
 
-/// The longest manifest that is read, in bytes.
+/// The maximum size of a manifest, in bytes.
 pub(crate) const MANIFEST_SIZE_MAX: u64 = 16 << 20;
 
-/// The longest path of a file, in bytes: what the header of a tarball has room for.
+/// The maximum length of a path, in bytes; the header of a tarball has no room for more.
 const PATH_MAX: usize = 256;
 
-/// The most that one release may take on disk, in bytes.
+/// The maximum size of one release on disk, in bytes.
 pub(crate) const RELEASE_SIZE_MAX: u64 = 4 << 30;
 
-/// What a tarball holds and what it needs of a node.
+/// The content of a tarball and its requirements for a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -35,16 +36,16 @@ pub struct Manifest {
     pub version: Vsn,
     /// The target triple that its libraries were built for.
     pub target: String,
-    /// The least version of reld that can run it.
+    /// The minimum version of reld that can run it.
     pub reld: Vsn,
-    /// The boundary that its libraries speak.
+    /// The ABI of its libraries.
     pub abi: Abi,
     /// Every file of the release, sorted by path.
     #[serde(rename = "file", default)]
     pub files: Vec<FileEntry>,
 }
 
-/// A version of the boundary between the daemon and its libraries.
+/// A version of the ABI between the daemon and its libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Abi {
@@ -64,7 +65,7 @@ impl fmt::Display for Abi {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Where it belongs below the root, with `/` between the parts.
+    /// Its path below the root, with `/` as the separator.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -73,32 +74,32 @@ pub struct FileEntry {
     /// Whether the node may run it as a program (ports in `priv/`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
-    /// Whether the tarball does not hold it: the node must have it already, with this digest.
+    /// Whether the tarball leaves it out: the node must already have it, with this digest.
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_carried: bool,
 }
 
-// The shape serde's `skip_serializing_if` asks for.
+// The signature that serde's `skip_serializing_if` requires.
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What a node offers to the libraries of a release.
+/// The properties of a node that the libraries of a release depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
     /// The daemon's target triple.
     pub target: String,
-    /// The boundary that the daemon speaks.
+    /// The daemon's ABI.
     pub abi: Abi,
     /// The daemon's version.
     pub reld: Vsn,
 }
 
 impl Manifest {
-    /// Reads a manifest and checks that its list of files is one that can be laid out below a root.
+    /// Parses a manifest and checks that its files can be laid out below a root.
     ///
     /// # Errors
-    /// [`Fault`]s that name what is wrong with it.
+    /// The [`Fault`] of the manifest.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let manifest: Self = toml::from_str(text).map_err(|error| misfit(text, &error))?;
         manifest.check()?;
@@ -110,29 +111,30 @@ impl Manifest {
         toml::to_string(self).expect("a manifest has only strings, numbers and tables")
     }
 
-    /// Returns what the release *is*: the digest over the sorted list of (path, digest).
+    /// Returns the identity of the release: the digest over the sorted list of (path, digest).
     ///
-    /// Two tarballs of one version with equal identity are the same release, whatever they carry.
+    /// Two tarballs of one version with equal identity hold the same release, even if they leave
+    /// out different apps.
     pub fn identity(&self) -> Digest {
         let mut hasher = Hasher::default();
         for file in &self.files {
-            // A path holds no line break, so no two lists make the same text.
+            // Paths have no line breaks, so different lists have different texts.
             hasher.update(format!("{}\n{}\n", file.path, file.sha256).as_bytes());
         }
         hasher.digest()
     }
 
-    /// Returns the size of all files together, in bytes.
+    /// Returns the total size of all files, in bytes.
     pub fn size(&self) -> u64 {
         total(self.files.iter())
     }
 
-    /// Returns the size of the files that the tarball holds.
+    /// Returns the total size of the files in the tarball.
     pub(crate) fn carried_size(&self) -> u64 {
         total(self.files.iter().filter(|file| !file.not_carried))
     }
 
-    /// Returns what is listed for a path below the root.
+    /// Returns the entry of a path below the root.
     pub fn file(&self, path: &str) -> Option<&FileEntry> {
         self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|i| &self.files[i])
     }
@@ -142,12 +144,12 @@ impl Manifest {
         self.file(&layout::library(app, vsn)).map(|file| file.sha256)
     }
 
-    /// Returns the files below a folder, which is given as a path below the root.
+    /// Returns the files below a folder, given as a path below the root.
     pub fn files_below(&self, folder: &str) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(move |file| is_below(&file.path, folder))
     }
 
-    /// Refuses a release that this node can not run.
+    /// Refuses a release that this node cannot run.
     pub(crate) fn check_platform(&self, node: &Platform) -> Result<(), Fault> {
         if self.target != node.target {
             return Err(Fault::OtherTarget {
@@ -164,7 +166,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Refuses files outside the folders that the manifest's release owns.
+    /// Refuses files outside the folders of the release.
     pub(crate) fn check_folders(&self, folders: &BTreeSet<String>) -> Result<(), Fault> {
         let owned = |file: &&FileEntry| folders.iter().any(|folder| is_below(&file.path, folder));
         match self.files.iter().find(|file| !owned(file)) {
@@ -173,7 +175,7 @@ impl Manifest {
         }
     }
 
-    /// Refuses a list of files that can not be laid out below a root.
+    /// Refuses a list of files that cannot be laid out below a root.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if let Some(file) = self.files.iter().find(|file| file.path.len() > PATH_MAX) {
             return Err(Fault::LongPath(bounded(&file.path, 100).into_owned()));
@@ -189,7 +191,8 @@ impl Manifest {
     }
 }
 
-/// Says why a manifest cannot be read. One that needs a newer reld may have keys that only that knows.
+/// Returns the fault of a manifest that cannot be parsed. A manifest for a newer reld may have keys
+/// unknown to this one.
 fn misfit(text: &str, error: &toml::de::Error) -> Fault {
     #[derive(Deserialize)]
     struct Least {
@@ -202,7 +205,7 @@ fn misfit(text: &str, error: &toml::de::Error) -> Fault {
     }
 }
 
-/// The sizes are claims: their sum may be beyond all bounds.
+/// Adds sizes. They are unverified claims, so the sum may overflow.
 fn total<'a>(files: impl Iterator<Item = &'a FileEntry>) -> u64 {
     files.fold(0, |sum, file| sum.saturating_add(file.size))
 }
@@ -211,11 +214,12 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a path stays below the root: relative, in `lib/` or `releases/`, every part a plain name.
+/// Reports whether a path stays below the root: relative, in `lib/` or `releases/`, every part a
+/// plain name.
 fn is_safe(path: &str) -> bool {
     let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
     let parts: Vec<&str> = path.split('/').collect();
-    // Three parts at least: a folder of the root, an app or release version, and what is in it.
+    // At least three parts: a folder of the root, an app or release version, and a file in it.
     parts.len() >= 3 && matches!(parts[0], "lib" | "releases") && parts.into_iter().all(plain)
 }
 
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_refusal_quotes_of_a_manifest_is_bounded() {
+    fn quotes_from_a_manifest_in_errors_are_bounded() {
         let long = "x".repeat(1 << 20);
         let node = Platform {
             target: "x86_64-unknown-linux-gnu".to_owned(),
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_nobody_knows_are_refused_and_a_newer_manifest_by_its_version() {
+    fn unknown_keys_are_refused_and_newer_manifests_by_their_version() {
         let text = for_any_reld(manifest(vec![file("lib/a-1.0.0/a.so", b"a")]));
         for (place, key) in [("name =", "color"), ("major =", "patch"), ("path =", "owner")] {
             let text = text.replace(place, &format!("{key} = 1\n{place}"));
@@ -363,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_must_have_the_target_the_boundary_and_a_new_enough_reld() {
+    fn a_node_must_have_the_target_the_abi_and_a_new_enough_reld() {
         check_platform(|_| (), None);
         check_platform(|node| node.abi.minor = 4, None);
         check_platform(|node| node.reld = "1.0.0".parse().unwrap(), None);

@@ -1,4 +1,4 @@
-//! From app folders to a tarball.
+//! Packs app folders into a tarball.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,79 +14,80 @@ use crate::manifest::{Abi, FileEntry, Manifest};
 use crate::package::{self, Source};
 use crate::{assets, cargo, documents, layout, make};
 
-/// How deep below the folder of all apps an `app.toml` may lie, in folders.
+/// The maximum depth of an `app.toml` below the folder of all apps, in folders.
 const DEPTH_MAX: usize = 8;
 
-/// What is to be packed, and where to.
+/// The input and the output of a packing.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The `release.toml`; `config.toml` and `relup.toml` are taken from beside it where they are there.
+    /// The `release.toml`; an existing `config.toml` and `relup.toml` beside it are packed too.
     pub release: PathBuf,
-    /// The folder below which the app folders lie.
+    /// The folder that contains the app folders, at any depth up to a limit.
     pub apps: PathBuf,
     /// The tarball; by default `NAME-VSN.tar.gz` in the working folder.
     pub output: Option<PathBuf>,
     /// The cargo profile, such as `release`.
     pub profile: String,
-    /// The apps to be left out: nodes that have them already take the tarball, others refuse it.
+    /// The apps to leave out: only nodes that already have them accept the tarball.
     pub without: BTreeSet<AppName>,
-    /// The least version of reld that may run the release.
+    /// The minimum version of reld that may run the release.
     pub reld: Vsn,
 }
 
-/// What was packed.
+/// The result of a packing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
     /// The tarball.
     pub tarball: PathBuf,
-    /// What it says about itself.
+    /// The manifest of the tarball.
     pub manifest: Manifest,
-    /// What a person should know about it.
+    /// Warnings for the author.
     pub warnings: Vec<String>,
 }
 
-/// What a library says about itself.
+/// The description of a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
-    /// The app that it is the library of.
+    /// The app of the library.
     pub name: AppName,
     /// The app's version.
     pub version: Vsn,
     /// All its modules.
     pub modules: Vec<ModuleName>,
-    /// Those of them that are applications: what `start` of an `app.toml` may name.
+    /// Its application modules: `start` of an `app.toml` must name one of them.
     pub applications: Vec<ModuleName>,
-    /// What its modules read and write.
+    /// The schemas of its modules.
     pub schemas: Schemas,
-    /// The boundary that it speaks.
+    /// The ABI of the library.
     pub abi: Abi,
     /// The target triple that it was built for.
     pub target: String,
-    /// Why it will stay mapped when it is replaced, where that is known.
+    /// Why it will stay mapped when it is replaced, if known.
     pub stays: Option<String>,
 }
 
-/// Looks into libraries. Foreign code runs when a library is opened, so this is done in a process of its own, and by
-/// somebody who may: the store only reads and writes files.
+/// Inspects libraries. Opening a library runs its code, so the caller provides this, in a process
+/// of its own: the store only reads and writes files.
 pub trait Probe {
-    /// Returns what the library in a file says about itself.
+    /// Returns the description of the library in a file.
     ///
     /// # Errors
-    /// Whatever keeps it from being looked into, in words for people.
+    /// An error with a text for people.
     fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Builds the apps of a release, each with cargo or, where it has a Makefile instead, with make, and packs them. Equal
-/// sources make an equal tarball.
+/// Builds the apps of a release, each with cargo or, if it has a Makefile instead, with make, and
+/// packs them. Equal sources make an equal tarball.
 ///
 /// # Errors
-/// Those about documents, app folders, cargo, make and libraries in [`Error`]. Nothing is written then.
+/// Errors about documents, app folders, cargo, make and libraries in [`Error`]. No tarball is
+/// written then.
 pub fn pack(order: &Order, probe: &dyn Probe) -> Result<Packed, Error> {
     let rel = Rel::parse(&order.release.to_string_lossy(), &read(&order.release)?)?;
     check_without(order, &rel)?;
     check_daemon(order, &rel)?;
     let folders = find(&order.apps)?;
-    // A build takes long: whatever is wrong with a document is told before the first one.
+    // Builds are slow, so all errors in documents are reported before the first one.
     let chosen: Vec<Chosen> =
         rel.apps.iter().map(|app| choose(order, &folders, app)).collect::<Result<_, _>>()?;
     let mut contents = Contents::default();
@@ -115,7 +116,7 @@ fn check_without(order: &Order, rel: &Rel) -> Result<(), Error> {
     }
 }
 
-/// A node may be led to another daemon only by a packer that knows it.
+/// Refuses a release for another daemon version: only that version's packer knows its requirements.
 fn check_daemon(order: &Order, rel: &Rel) -> Result<(), Error> {
     if rel.daemon == order.reld {
         return Ok(());
@@ -127,7 +128,8 @@ fn check_daemon(order: &Order, rel: &Rel) -> Result<(), Error> {
     })
 }
 
-/// Refuses instructions for modules that no app of the release has, or that are something else than they need.
+/// Refuses instructions for modules that no app of the release has, or that have an unsuitable
+/// behaviour.
 fn check_instructions(
     chosen: &[Chosen],
     relup: Option<&(PathBuf, String)>,
@@ -146,8 +148,8 @@ fn check_instructions(
     if places.is_empty() { Ok(()) } else { Err(Error::Misfits { places }) }
 }
 
-/// Refuses apps that do not make a release, or one that does not boot: what a node would refuse later shows where the
-/// author sits.
+/// Refuses apps that do not form a release, or a release that does not boot. A node would refuse
+/// both later; here the author sees the error.
 fn check_release(rel: &Rel, apps: Vec<App>, behaviours: &Behaviours) -> Result<(), Error> {
     let docs =
         apps.into_iter().map(|app| AppDocs { app, appup: AppupFile::Missing, schemas: Schemas::default() });
@@ -155,7 +157,7 @@ fn check_release(rel: &Rel, apps: Vec<App>, behaviours: &Behaviours) -> Result<(
     release.boot_order(behaviours).map(drop).map_err(|errors| Error::NotBootable { errors })
 }
 
-/// An app folder: where it is and what its `app.toml` says.
+/// An app folder: its path and its `app.toml`.
 #[derive(Debug, Clone)]
 struct Folder {
     path: PathBuf,
@@ -168,7 +170,8 @@ struct Chosen {
     appup: Option<String>,
 }
 
-/// Finds all app folders below `top`: names and versions stand in their `app.toml`, never in the folder's name.
+/// Finds all app folders below `top`. Names and versions come from their `app.toml`, never from
+/// folder names.
 fn find(top: &Path) -> Result<Vec<Folder>, Error> {
     let mut found = Vec::new();
     let mut open = vec![(top.to_owned(), 0)];
@@ -184,7 +187,7 @@ fn find(top: &Path) -> Result<Vec<Folder>, Error> {
     Ok(found)
 }
 
-/// Returns the folders in a folder, without links, hidden ones and what cargo builds.
+/// Returns the subfolders of a folder, without links, hidden folders and cargo's `target`.
 fn subfolders(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let is_searched = |name: &str| !name.starts_with('.') && name != "target";
     let names = layout::names(path)?.into_iter().filter(|name| name.to_str().is_some_and(is_searched));
@@ -244,13 +247,14 @@ fn check_platform(folder: &Folder, library: &Probed, platform: &mut Option<Probe
 #[derive(Debug, Default)]
 struct Contents {
     sources: BTreeMap<String, Source>,
-    // By the same paths, so that the manifest comes out sorted.
+    // Keyed by the same paths, so that the manifest is sorted.
     entries: BTreeMap<String, FileEntry>,
 }
 
 impl Contents {
-    /// Adds an app: its library under its final name, `app.toml` with the modules that the library has, `schema.json`
-    /// with what they say about themselves, `appup.toml` and `priv/`. An app that is left out is built all the same, since its digests belong into the manifest.
+    /// Adds an app: its library under its final name, `app.toml` with the library's modules,
+    /// `schema.json` with their schemas, `appup.toml` and `priv/`. An app that is left out is built
+    /// too, because the manifest needs its digests.
     fn add_app(
         &mut self,
         order: &Order,
@@ -286,7 +290,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Adds the documents of the release; returns the `relup.toml`, if there is one.
+    /// Adds the documents of the release; returns the `relup.toml` if there is one.
     fn add_release(&mut self, order: &Order, rel: &Rel) -> Result<Option<(PathBuf, String)>, Error> {
         let below = layout::release_dir(&rel.version);
         self.add(format!("{below}/release.toml"), Source::Text(read(&order.release)?), false)?;
@@ -325,15 +329,16 @@ fn build(Folder { path, app }: &Folder, profile: &str) -> Result<PathBuf, Error>
 }
 
 fn check_library(folder: &Folder, library: &Probed) -> Result<(), Error> {
-    let said = format!("{} {}", library.name, library.version);
+    let in_library = format!("{} {}", library.name, library.version);
     let written = format!("{} {}", folder.app.name, folder.app.version);
-    if said == written {
+    if in_library == written {
         return Ok(());
     }
-    Err(Error::OtherLibrary { folder: folder.path.clone(), library: said, document: written })
+    Err(Error::OtherLibrary { folder: folder.path.clone(), library: in_library, document: written })
 }
 
-/// Nobody has to list modules. Who does and is wrong means something else than what would be packed.
+/// Listing modules is optional. A wrong list is refused, because the author expects other modules
+/// than the packed ones.
 fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), Error> {
     let without = |list: &[ModuleName], other: &[ModuleName]| -> Vec<ModuleName> {
         list.iter().filter(|module| !other.contains(module)).cloned().collect()
@@ -346,8 +351,8 @@ fn check_modules(Folder { path, app }: &Folder, library: &Probed) -> Result<(), 
     Err(Error::OtherModules { document: path.join("app.toml"), strangers, unlisted })
 }
 
-/// An app is started by its application module, or has none: a slip in `start` would show on the node only. Only such a
-/// module goes through start phases.
+/// Checks `start`, because a mistake in it would show only on the node. An app with an application
+/// module must name it, and only such a module goes through start phases.
 fn check_start(folder: &Folder, library: &Probed) -> Result<(), Error> {
     if folder.app.start.is_none() && !folder.app.start_phases.is_empty() {
         return Err(Error::PhasesWithoutStart { document: folder.path.join("app.toml") });

@@ -1,12 +1,12 @@
-//! Tarballs: `NAME-VSN.tar.gz`, written so that equal input makes equal bytes, read as if by an enemy.
+//! Tarballs, `NAME-VSN.tar.gz`: written reproducibly, and read as untrusted input.
 //!
 //! ```text
-//! manifest.toml             first, so that what follows can be verified as it streams by
-//! lib/counter-0.1.1/...     plain files only, sorted by path; folders follow from the paths
+//! manifest.toml             first, so that the rest can be verified while it streams
+//! lib/counter-0.1.1/...     regular files only, sorted by path; folders follow from the paths
 //! releases/1.1.0/...
 //! ```
 //!
-//! Headers are plain ustar: no extension can change a path or a size after it was checked.
+//! Headers are plain ustar: no extension can change a path or a size after the check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -24,18 +24,18 @@ use crate::fault::Fault;
 use crate::layout::{MODE_EXECUTABLE, MODE_PLAIN};
 use crate::manifest::{FileEntry, MANIFEST, MANIFEST_SIZE_MAX, Manifest};
 
-/// How much padding may follow the end of the archive, in bytes: tar fills its last record.
+/// The maximum padding after the end of the archive, in bytes: tar fills its last record.
 const PADDING_MAX: u64 = 64 * 1024;
 
 /// The size of a header, in bytes.
 const BLOCK: usize = 512;
 
-/// Where the content of a file that is packed comes from.
+/// The source of a packed file's content.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// It was made by the packer.
+    /// Text made by the packer.
     Text(String),
-    /// It is copied.
+    /// A file to copy.
     File(PathBuf),
 }
 
@@ -54,7 +54,7 @@ impl Source {
         }
     }
 
-    /// Returns the file's line in the manifest.
+    /// Returns the file's entry for the manifest.
     pub(crate) fn entry(&self, path: &str, not_carried: bool) -> Result<FileEntry, Error> {
         let (size, sha256, executable) = match self {
             Self::Text(text) => (text.len() as u64, Digest::of(text.as_bytes()), false),
@@ -73,10 +73,12 @@ fn is_executable(file: &Path) -> Result<bool, Error> {
     Ok(metadata.permissions().mode() & 0o100 != 0)
 }
 
-/// Writes a tarball beside `output` and renames it there, so that a failure leaves what was there before.
+/// Writes a tarball beside `output` and renames it there, so that a failure leaves the previous
+/// file.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::PathTooLong`], and [`Error::Changed`] where a file is not the one in the manifest any more.
+/// [`Error::Io`], [`Error::PathTooLong`], and [`Error::Changed`] if a file no longer matches the
+/// manifest.
 pub(crate) fn write(
     output: &Path,
     manifest: &Manifest,
@@ -90,7 +92,7 @@ pub(crate) fn write(
     };
     let failed = || Error::io("write", output);
     let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
-    // No name and no time in the gzip header, and one value for the operating system.
+    // For reproducible bytes: no name, no time and a fixed operating system in the gzip header.
     let gzip =
         GzBuilder::new().mtime(0).operating_system(255).write(new.as_file_mut(), Compression::default());
     let mut tar = tar::Builder::new(io::BufWriter::with_capacity(digest::BLOCK, gzip));
@@ -130,7 +132,7 @@ fn append<W: Write>(
     }
 }
 
-/// A reader that digests what is read through it.
+/// A reader that computes the digest of its content.
 struct Counted<R> {
     inner: R,
     hasher: digest::Hasher,
@@ -159,20 +161,20 @@ fn header(file: &FileEntry) -> Result<Header, Error> {
 
 fn publish(new: tempfile::NamedTempFile, output: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    // A temporary file is private to its owner; a tarball is made to be handed on.
+    // A temporary file is readable only by its owner; a tarball is meant for others too.
     new.as_file().set_permissions(fs::Permissions::from_mode(MODE_PLAIN))?;
     new.as_file().sync_all()?;
     new.persist(output)?;
     Ok(())
 }
 
-/// A tarball that is read from its begin to its end.
+/// A tarball that is read sequentially.
 pub(crate) struct Tarball {
     path: PathBuf,
     archive: tar::Archive<MultiGzDecoder<BufReader<File>>>,
 }
 
-/// One entry of a tarball: a plain file.
+/// One entry of a tarball: a regular file.
 struct Entry<'a> {
     path: String,
     size: u64,
@@ -186,7 +188,7 @@ impl Tarball {
         Ok(Self { path: path.to_owned(), archive: tar::Archive::new(gzip) })
     }
 
-    /// Reads the manifest only.
+    /// Reads only the manifest.
     pub(crate) fn manifest(self) -> Result<Manifest, Error> {
         let path = self.path.clone();
         let mut manifest = Err(Fault::NoManifest);
@@ -198,8 +200,9 @@ impl Tarball {
         .map_err(Failure::of(&path))
     }
 
-    /// Hands the content of every carried file to `take`, which reads all of it, and refuses whatever differs from
-    /// the manifest. What was taken is to be trusted only after all of it was.
+    /// Passes the content of every carried file to `take`, which must read all of it, and refuses
+    /// any difference from the manifest. The content can be trusted only when this function has
+    /// succeeded.
     pub(crate) fn files(
         self,
         manifest: &Manifest,
@@ -219,7 +222,7 @@ impl Tarball {
         .map_err(Failure::of(&path))
     }
 
-    /// Verifies all of it, and keeps nothing.
+    /// Verifies the whole tarball without storing anything.
     pub(crate) fn verify(self, manifest: &Manifest) -> Result<(), Error> {
         self.files(manifest, |_, content| {
             io::copy(content, &mut io::sink())?;
@@ -227,7 +230,7 @@ impl Tarball {
         })
     }
 
-    /// Hands every plain file to `take`, whoever made the tarball. Nothing is verified.
+    /// Passes every regular file of any tarball to `take`. Nothing is verified.
     pub(crate) fn plain_files(
         mut self,
         mut take: impl FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
@@ -245,12 +248,13 @@ impl Tarball {
         files().map_err(Failure::of(&self.path))
     }
 
-    /// Hands every entry to `take`, and reads on to the very end unless told to stop.
+    /// Passes every entry to `take`, and reads to the very end unless `take` breaks.
     fn read(
         mut self,
         mut take: impl FnMut(&mut Entry<'_>) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
-        // Raw: the library shall interpret no extension, so that each of them is refused as an unknown type.
+        // Raw, so that the library interprets no extensions, and each is refused as an unknown
+        // type.
         for entry in self.archive.entries()?.raw(true) {
             let mut tar_entry = entry?;
             let path = String::from_utf8_lossy(&tar_entry.path_bytes()).into_owned();
@@ -264,7 +268,7 @@ impl Tarball {
     }
 }
 
-/// The files that are still to come.
+/// The files still expected.
 struct Checklist<'a> {
     open: BTreeMap<&'a str, &'a FileEntry>,
     seen: BTreeSet<String>,
@@ -276,7 +280,7 @@ impl<'a> Checklist<'a> {
         Self { open: carried.map(|file| (file.path.as_str(), file)).collect(), seen: BTreeSet::new() }
     }
 
-    /// Returns what the manifest says about an entry, or `None` for the manifest itself.
+    /// Returns the manifest's record of an entry, or `None` for the manifest itself.
     fn tick(&mut self, entry: &Entry<'_>) -> Result<Option<&'a FileEntry>, Fault> {
         if !self.seen.insert(entry.path.clone()) {
             return Err(Fault::Twice(entry.path.clone()));
@@ -312,7 +316,7 @@ fn check_digest(file: &FileEntry, found: Digest) -> Result<(), Fault> {
     if found == file.sha256 { Ok(()) } else { Err(Fault::OtherDigest(file.path.clone())) }
 }
 
-/// Reading to the end is what verifies the checksum of gzip, and shows a tail that was cut off.
+/// Reads to the end, which verifies the gzip checksum and detects a truncated file.
 fn check_end(gzip: impl Read) -> Result<(), Fault> {
     let mut tail = Vec::new();
     gzip.take(PADDING_MAX + 1).read_to_end(&mut tail)?;
@@ -320,20 +324,20 @@ fn check_end(gzip: impl Read) -> Result<(), Fault> {
     if is_padding { Ok(()) } else { Err(Fault::Trailing) }
 }
 
-/// Returns the most bytes that the tarball of a release may have.
+/// Returns the maximum size of a release's tarball, in bytes.
 pub(crate) fn size_max(manifest: &Manifest) -> u64 {
     let entry = |size: u64| BLOCK as u64 + size.next_multiple_of(BLOCK as u64);
     let carried = manifest.files.iter().filter(|file| !file.not_carried).map(|file| entry(file.size));
     packed_size_max(entry(manifest.print().len() as u64) + carried.sum::<u64>())
 }
 
-/// Returns the most bytes that an archive of so many may have when it is compressed: what does not
-/// become smaller grows a little.
+/// Returns the maximum compressed size of an archive, in bytes: incompressible content grows a
+/// little.
 pub(crate) const fn packed_size_max(archive: u64) -> u64 {
     archive + archive / 8 + PADDING_MAX
 }
 
-/// Reads the manifest at the begin of a tar archive, once enough of that is there.
+/// Reads the manifest at the beginning of a tar archive; `None` until it is complete.
 pub(crate) fn first_manifest(archive: &[u8]) -> Result<Option<Manifest>, Fault> {
     let Some(header) = archive.get(..BLOCK) else { return Ok(None) };
     let header = Header::from_byte_slice(header);
@@ -371,7 +375,7 @@ mod tests {
 
     const APPS: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code")];
 
-    /// Returns the sources of a release of two files, one of them a program, and its manifest.
+    /// Returns the sources and the manifest of a release with two files, one of them a program.
     fn release(folder: &Path) -> (Manifest, BTreeMap<String, Source>) {
         let program = folder.join("program");
         fs::write(&program, "#!/bin/sh\n").unwrap();
@@ -399,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_whose_manifest_nobody_would_read_is_not_written() {
+    fn a_release_with_an_oversized_manifest_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let (mut manifest, sources) = release(folder.path());
         manifest.target = "x".repeat(17 << 20);
@@ -410,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_hold_nothing_of_the_machine_that_packed() {
+    fn headers_are_independent_of_the_packing_machine() {
         let folder = tempfile::tempdir().unwrap();
         let (manifest, sources) = release(folder.path());
         let output = folder.path().join("out.tar.gz");

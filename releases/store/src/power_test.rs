@@ -1,5 +1,5 @@
-//! Lost power at every step of an order: whatever of the unsynced changes the disk kept, the node finds the releases of
-//! before or after, whole, and goes on.
+//! Power cuts at every step of an order: for any subset of unsynced changes that the disk kept, the
+//! node finds the old or the new releases, complete, and continues.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,32 +16,33 @@ use crate::lifecycle::StatusTable;
 use crate::store::Store;
 use crate::verify;
 
-/// So many mixtures of kept and lost changes are tried at each step, beside those in which all share one fate.
+/// The number of random mixtures of fates that are tried at each step, besides those in which all
+/// changes share one fate.
 const MIXTURES: usize = 4;
 
 type Step = fn(&Place, &mut Store) -> Result<(), Error>;
 
-/// What is done to a node whose power goes at any time.
+/// An order to a node that loses its power at any time.
 struct Order<'a> {
-    /// Where the node's root is, below a folder that is there.
+    /// The node's root, below an existing folder.
     root: &'static str,
     prepare: fn(&Place),
-    /// Each is complete before the next begins.
+    /// The steps; each is complete before the next begins.
     steps: &'a [Step],
 }
 
-/// What a start finds.
+/// The state that a start finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outlook {
     table: StatusTable,
     next: NextBoot,
-    /// How many attempts to boot are counted as failed.
+    /// The number of failed boot attempts.
     failed: u32,
-    /// Which release has given way to the one that is permanent now.
+    /// The release that has given way to the permanent one.
     gave_way: Option<GaveWay>,
-    /// The last record.
+    /// The last record of the history.
     history: Option<String>,
-    /// Files of known releases that are not whole.
+    /// The damaged files of known releases.
     damaged: BTreeSet<PathBuf>,
 }
 
@@ -66,18 +67,18 @@ impl Outlook {
         })
     }
 
-    /// Says whether they differ in damage alone.
+    /// Reports whether they differ at most in damage.
     fn is_like(&self, other: &Self) -> bool {
         *self == Self { damaged: self.damaged.clone(), ..other.clone() }
     }
 }
 
-/// What happened while an order was carried out.
+/// The events of an order.
 struct Played {
     record: Record,
-    /// What a start finds before the first step, and after each.
+    /// The states that a start finds before the first step and after each.
     outlooks: Vec<Outlook>,
-    /// How many events there were before the first step, and after each.
+    /// The number of events before the first step and after each.
     ends: Vec<usize>,
 }
 
@@ -101,8 +102,8 @@ fn play(order: &Order<'_>, place: &Place, forgets: Forgets) -> Played {
     Played { record: disk.record(), outlooks, ends }
 }
 
-/// Cuts the power at every step of an order. Returns how many different disks were found, or the first one that breaks
-/// the promise.
+/// Cuts the power at every step of an order. Returns the number of different disks, or the first
+/// violation.
 fn cut_everywhere(order: &Order<'_>, forgets: Forgets) -> Result<usize, String> {
     let place = Place::new();
     let played = play(order, &place, forgets);
@@ -125,7 +126,7 @@ fn cut_everywhere(order: &Order<'_>, forgets: Forgets) -> Result<usize, String> 
     Ok(tried.len())
 }
 
-/// Starts on what a cut has left, after so many steps were done, and does the rest.
+/// Starts a node on the disk after a cut, when `done` steps were complete, and executes the rest.
 fn start(order: &Order<'_>, place: &Place, root: &Path, played: &Played, done: usize) -> Result<(), String> {
     let words = |error: Error| format!("{error:?}");
     let found = Outlook::of(root).map_err(words)?;
@@ -140,7 +141,7 @@ fn start(order: &Order<'_>, place: &Place, root: &Path, played: &Played, done: u
     drop(store);
     let ended = Outlook::of(root).map_err(words)?;
     let last = played.outlooks.last().expect("there is one before the first step");
-    if ended == *last { Ok(()) } else { Err(format!("it ended with {ended:#?}\nand not {last:#?}")) }
+    if ended == *last { Ok(()) } else { Err(format!("it ended with {ended:#?}\ninstead of {last:#?}")) }
 }
 
 /// Marsaglia's xorshift.
@@ -179,7 +180,7 @@ fn with_both(place: &Place) {
     place.with_old().unpack(&place.new, &fixture::platform()).unwrap();
 }
 
-/// 1.1.0 runs and came after 1.0.0.
+/// 1.1.0 runs, and 1.0.0 ran before it.
 fn moved(place: &Place) {
     let mut store = place.with_old();
     store.unpack(&place.new, &fixture::platform()).unwrap();
@@ -187,7 +188,7 @@ fn moved(place: &Place) {
     store.make_permanent(&vsn("1.1.0")).unwrap();
 }
 
-/// 1.1.0 is permanent and has failed to boot as often as it may.
+/// 1.1.0 is permanent and has used up its boot attempts.
 fn failed(place: &Place) {
     moved(place);
     let failed = Boots { release: Some(vsn("1.1.0")), failed: ATTEMPTS_MAX, ..Boots::default() };
@@ -222,27 +223,27 @@ const UPGRADE: Order<'_> = Order {
 };
 
 #[test]
-fn lost_power_at_any_step_of_the_first_unpack_leaves_an_empty_root_or_the_release() {
+fn a_power_cut_at_any_step_of_the_first_unpack_leaves_an_empty_root_or_the_release() {
     check(&Order { root: "not/yet/there", prepare: |_| (), steps: &[UNPACK] });
 }
 
 #[test]
-fn lost_power_at_any_step_of_an_upgrade_leaves_the_releases_and_the_record_of_before_or_after() {
+fn a_power_cut_at_any_step_of_an_upgrade_leaves_the_old_or_the_new_releases_and_record() {
     check(&UPGRADE);
 }
 
 #[test]
-fn lost_power_at_any_step_of_a_remove_leaves_the_release_whole_or_nothing_of_it() {
+fn a_power_cut_at_any_step_of_a_remove_leaves_the_release_complete_or_removed() {
     let remove: Step = |_, store| store.remove(&vsn("1.1.0"));
     check(&Order { root: "root", prepare: with_both, steps: &[remove, UNPACK] });
 }
 
 #[test]
-fn lost_power_at_any_step_of_a_prune_leaves_the_release_whole_or_nothing_of_it() {
+fn a_power_cut_at_any_step_of_a_prune_leaves_the_release_complete_or_removed() {
     let prepare = |place: &Place| {
         moved(place);
         let mut store = place.open();
-        // Another one that ran in between.
+        // 1.2.0 makes 1.1.0 an old release that ran in between.
         let apps = [("counter", "0.2.0", "code 3"), ("regis", "1.0.0", "regis code")];
         let newest = fixture::tarball(place.folder.path(), "1.2.0", &apps);
         store.unpack(&newest, &fixture::platform()).unwrap();
@@ -253,13 +254,13 @@ fn lost_power_at_any_step_of_a_prune_leaves_the_release_whole_or_nothing_of_it()
 }
 
 #[test]
-fn lost_power_at_any_step_of_a_repair_damages_no_file_that_was_whole() {
+fn a_power_cut_at_any_step_of_a_repair_damages_no_intact_file() {
     let repair: Step = |place, store| store.unpack(&place.old, &fixture::platform()).map(drop);
     check(&Order { root: "root", prepare: damaged, steps: &[repair] });
 }
 
 #[test]
-fn lost_power_at_any_step_of_a_restart_into_a_release_boots_one_of_the_two_and_keeps_what_has_booted() {
+fn a_power_cut_at_any_step_of_a_restart_into_a_release_boots_one_of_the_two_and_keeps_a_successful_one() {
     let trial: Step = |_, store| store.note_boots(&store.boots().trial(vsn("1.1.0"), vsn("1.0.0")));
     let into: Step = |_, store| store.reboot_into(&vsn("1.1.0"));
     let steps = &[trial, into, BOOT_BEGINS, BOOT_SUCCEEDS];
@@ -267,13 +268,13 @@ fn lost_power_at_any_step_of_a_restart_into_a_release_boots_one_of_the_two_and_k
 }
 
 #[test]
-fn a_boot_that_succeeded_is_not_counted_as_failed_whenever_the_power_goes_afterwards() {
+fn a_successful_boot_is_not_counted_as_failed_after_a_power_cut() {
     let steps = &[BOOT_BEGINS, BOOT_SUCCEEDS, BOOT_BEGINS, BOOT_SUCCEEDS];
     check(&Order { root: "root", prepare: moved, steps });
 }
 
 #[test]
-fn lost_power_at_any_step_of_giving_way_leaves_no_release_in_the_place_of_another_without_the_reason() {
+fn a_power_cut_at_any_step_of_giving_way_never_loses_the_reason() {
     let gives_way: Step = |_, store| match store.boots().next(store.releases()) {
         NextBoot::GiveWay(gave_way) => store.give_way(gave_way).map(drop),
         other => panic!("{other:?}"),
@@ -282,7 +283,7 @@ fn lost_power_at_any_step_of_giving_way_leaves_no_release_in_the_place_of_anothe
 }
 
 #[test]
-fn a_forgotten_sync_is_found() {
+fn a_forgotten_sync_is_detected() {
     for forgets in [Forgets::Files, Forgets::Folders, Forgets::Filesystem] {
         let found = cut_everywhere(&UPGRADE, forgets);
         assert!(found.is_err(), "{forgets:?}: nothing was found on {found:?} disks");

@@ -1,4 +1,4 @@
-//! Old releases that may go, and what goes with them.
+//! The old releases that a prune removes, and their apps.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,22 +10,22 @@ use crate::layout::{self, Root};
 use crate::lifecycle::{KnownApp, KnownRelease, Status, StatusTable};
 use crate::verify;
 
-/// A release that goes, or went.
+/// A release that was or would be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     /// The release.
     pub version: Vsn,
-    /// Its apps that no other release uses, whose files go with it.
+    /// Its apps that no other release uses, which are removed with it.
     pub apps: Vec<KnownApp>,
-    /// How many bytes that sets free.
+    /// The number of freed bytes.
     pub bytes: u64,
 }
 
 impl StatusTable {
-    /// Returns the old releases but for the `keep` newest, the newest first.
+    /// Returns the old releases except the `keep` newest, the newest first.
     ///
-    /// The way back stays: neither what runs or is booted goes, nor what ran before it. A release that never ran was
-    /// brought for an upgrade to come, and stays too.
+    /// The way back is kept: the running and the permanent release and the releases that ran before
+    /// these two. A release that never ran was unpacked for a future upgrade, and is kept too.
     pub fn prunable(&self, keep: usize) -> Vec<&KnownRelease> {
         let ways = [self.running(), self.permanent()];
         let before: Vec<&Vsn> = ways.into_iter().flatten().filter_map(|way| way.previous.as_ref()).collect();
@@ -34,7 +34,8 @@ impl StatusTable {
     }
 }
 
-/// Returns what [`Store::prune`](crate::Store::prune) would remove. Reads only, so no lock is needed.
+/// Returns the releases that [`Store::prune`](crate::Store::prune) would remove. No lock is needed,
+/// because this only reads.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -45,7 +46,7 @@ pub fn removals(root: &Root, table: &StatusTable, keep: usize) -> Result<Vec<Rem
         stays.flat_map(|release| &release.apps).map(|app| app.dir.as_str()).collect();
     let mut removals = Vec::new();
     for release in goes {
-        // What two of them share goes with the first.
+        // An app shared by several removed releases is counted for the first.
         let apps: Vec<KnownApp> = release.apps.iter().filter(|app| used.insert(&app.dir)).cloned().collect();
         let mut bytes = size(root, &layout::release_dir(&release.version))?;
         for app in &apps {

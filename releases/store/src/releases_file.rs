@@ -1,11 +1,11 @@
 //! `RELEASES.toml`: the status table on disk.
 //!
-//! It is rewritten as a whole: a new file beside it, brought to the medium, renamed over it, and the folder brought
-//! to the medium too. Whenever the machine stops, the table is the one before or the one after.
-//! (OTP rewrites `RELEASES` in place.)
+//! Each write replaces the whole file: a new file is synced, renamed over the old one, and the
+//! folder is synced too. Whenever the machine stops, the old or the new table is in place. (OTP
+//! rewrites `RELEASES` in place.)
 //!
-//! Its first line is the digest of all that follows. Whatever else writes to it is found when the daemon starts, and not
-//! when somebody wants to go back to a release of which the record is wrong.
+//! The first line is the digest of the rest. So a change by another program is found at the start
+//! of the daemon, and not when an operator wants to go back to a release with a wrong record.
 
 use std::fs;
 use std::io;
@@ -15,14 +15,15 @@ use crate::error::Error;
 use crate::layout::{self, Root};
 use crate::lifecycle::StatusTable;
 
-/// What stands before the digest.
+/// The text before the digest.
 const HEAD: &str = "# sha256 of what follows: ";
 
-/// Reads the status table of a root; `None` where nothing was ever unpacked.
+/// Reads the status table of a root; `None` if nothing was ever unpacked.
 ///
 /// # Errors
-/// [`Error::NoStatusTable`] where the root holds releases and no table, [`Error::ChangedStatusTable`] where it is not as it
-/// was written, and [`Error::BadStatusTable`] where another reld wrote it.
+/// [`Error::NoStatusTable`] if the root contains releases but no table,
+/// [`Error::ChangedStatusTable`] if the table was changed after it was written, and
+/// [`Error::BadStatusTable`] if another version of reld wrote it.
 pub(crate) fn read(root: &Root) -> Result<Option<StatusTable>, Error> {
     let path = root.releases_file();
     let text = match fs::read_to_string(&path) {
@@ -40,22 +41,24 @@ fn signed(table: &str) -> String {
     format!("{HEAD}{}\n{table}", Digest::of(table.as_bytes()))
 }
 
-/// Writes the status table, in which nothing is current any more.
+/// Writes the status table, without the current status.
 ///
 /// # Errors
-/// [`Error::Io`]; the table on disk is then the one before or, where only the last step failed, the new one.
+/// [`Error::Io`]; then the old table is kept or, if only the last step failed, the new one is in
+/// place.
 pub(crate) fn write(root: &Root, table: &StatusTable) -> Result<(), Error> {
     let text = toml::to_string(&table.without_current()).expect("a status table has only strings and tables");
     root.replace(&root.releases_file(), &signed(&text))
 }
 
-/// Says whether a root has a status table that reld has written.
+/// Reports whether a root has a status table written by reld.
 pub(crate) fn is_ours(root: &Root) -> bool {
     fs::read_to_string(root.releases_file()).is_ok_and(|text| text.starts_with(HEAD))
 }
 
-/// The table is written before the first folder comes, so that a missing one beside folders was taken away. It is
-/// refused since sweeping by an empty table would delete every release.
+/// Checks a root without a table. The table is written before the first folder is created, so a
+/// missing table beside folders was deleted. This is refused, since a sweep with an empty table
+/// would delete every release.
 fn missing(root: &Root) -> Result<(), Error> {
     for folder in ["lib", "releases"].map(|name| root.path().join(name)) {
         if layout::names(&folder)?.into_iter().any(|name| folder.join(name).is_dir()) {
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_read_as_it_was_written_but_for_the_current_release() {
+    fn the_table_round_trips_except_for_the_current_status() {
         let (_folder, root) = root();
         let releases = [("3.0.0", Status::Current), ("2.0.0", Status::Permanent), ("1.0.0", Status::Old)];
         let mut table = StatusTable { releases: releases.map(|(v, s)| release(v, s)).to_vec() };
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_anything_else_has_written_to_is_an_error() {
+    fn a_table_changed_by_another_program_is_an_error() {
         let (_folder, root) = root();
         write(&root, &StatusTable { releases: vec![release("1.0.0", Status::Permanent)] }).unwrap();
         let sound = fs::read_to_string(root.releases_file()).unwrap();

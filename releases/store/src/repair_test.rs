@@ -1,4 +1,4 @@
-//! Damage on the node, found and repaired; old releases, removed.
+//! Detection and repair of damage on the node, and the removal of old releases.
 
 use std::error::Error as _;
 use std::fs;
@@ -45,7 +45,8 @@ fn vsn(text: &str) -> Vsn {
     text.parse().unwrap()
 }
 
-/// Does damage below the root, which has to be found, repaired with the tarball, and forgotten.
+/// Damages files below the root, and checks that the damage is found, repaired with the tarball,
+/// and cleared.
 #[track_caller]
 fn check_repaired(harm: impl FnOnce(&Path), expected: &[&str]) {
     let mut node = Node::new();
@@ -61,7 +62,7 @@ fn check_repaired(harm: impl FnOnce(&Path), expected: &[&str]) {
 }
 
 #[test]
-fn the_tarball_of_a_known_release_brings_back_what_is_damaged_and_only_that() {
+fn the_tarball_of_a_known_release_repairs_only_damaged_files() {
     let file = format!("{REGIS}/regis.so");
     check_repaired(|root| fs::remove_file(root.join(&file)).unwrap(), &[&file]);
     check_repaired(|root| fs::write(root.join(&file), "regis cod3").unwrap(), &[&file]);
@@ -77,7 +78,7 @@ fn the_tarball_of_a_known_release_brings_back_what_is_damaged_and_only_that() {
 }
 
 #[test]
-fn lost_folders_are_brought_back_whatever_is_in_their_place() {
+fn lost_folders_are_restored_whether_replaced_or_not() {
     let page = format!("{REGIS}/priv/www/index.html");
     let folder = format!("{REGIS}/priv/www");
     check_repaired(|root| fs::remove_dir_all(root.join(&folder)).unwrap(), &[&page]);
@@ -96,7 +97,7 @@ fn lost_folders_are_brought_back_whatever_is_in_their_place() {
 }
 
 #[test]
-fn a_stray_file_is_left_and_nothing_is_changed_until_it_is_taken_away() {
+fn a_stray_file_blocks_the_repair_until_it_is_removed() {
     let mut node = Node::new();
     let [stray, lost] = ["priv/more", "regis.so"].map(|file| node.place.root().join(REGIS).join(file));
     fs::write(&stray, "all that is left of something").unwrap();
@@ -104,7 +105,7 @@ fn a_stray_file_is_left_and_nothing_is_changed_until_it_is_taken_away() {
     let error = node.unpack_old().unwrap_err();
     let words = error.source().unwrap().to_string();
     assert!(
-        words.starts_with("lib/regis-1.0.0/priv/more is on this node and belongs to no release"),
+        words.starts_with("lib/regis-1.0.0/priv/more is on this node but belongs to no release"),
         "{words}"
     );
     assert!(stray.exists() && !lost.exists());
@@ -114,7 +115,7 @@ fn a_stray_file_is_left_and_nothing_is_changed_until_it_is_taken_away() {
 }
 
 #[test]
-fn a_program_that_cannot_be_run_any_more_is_damaged() {
+fn a_program_without_execute_permission_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = fixture::files("1.0.0", &OLD);
     let path = format!("{REGIS}/priv/run.sh");
@@ -147,7 +148,7 @@ fn a_damaged_tarball_of_a_known_release_is_refused() {
 }
 
 #[test]
-fn another_release_with_a_damaged_app_repairs_it_for_all() {
+fn unpacking_another_release_repairs_a_shared_app_for_all() {
     let mut node = Node::new();
     let file = format!("{REGIS}/regis.so");
     fs::write(node.place.root().join(&file), "broken").unwrap();
@@ -162,7 +163,7 @@ fn another_release_with_a_damaged_app_repairs_it_for_all() {
 }
 
 #[test]
-fn what_a_tarball_leaves_out_it_cannot_repair_and_says_so() {
+fn a_tarball_cannot_repair_the_files_that_it_leaves_out() {
     let mut node = Node::new();
     let mut files = fixture::files("1.1.0", &NEW);
     let mut manifest = fixture::manifest("1.1.0", &files);
@@ -200,7 +201,7 @@ fn check_every_step(fault: DiskFault) {
             assert!(step > 20, "only {step} steps were seen");
             return;
         }
-        // Whatever was repaired, the rest is found and follows.
+        // The next repair completes a partial one.
         store.unpack(&old, &fixture::platform()).unwrap();
         store.verify(&vsn("1.0.0")).unwrap();
         assert_eq!(fixture::tree(&root), before, "step {step}");
@@ -230,8 +231,8 @@ fn a_release_that_does_not_fit_on_the_disk_is_refused_before_it_is_written() {
     assert_eq!(fs::read_dir(root.join("staging")).unwrap().count(), 0);
 }
 
-/// A node that went through releases 1.0.0 to 1.5.0, runs the last one, and has 1.6.0 unpacked. All have an app in common,
-/// and each two have one of their own.
+/// A node that ran releases 1.0.0 to 1.5.0, now runs the last one, and has 1.6.0 unpacked. All
+/// releases share one app, and each pair shares another one.
 fn with_many() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let mut store = fixture::open(&folder.path().join("root")).unwrap();
@@ -255,7 +256,7 @@ fn check_prunable(store: &Store, keep: usize, expected: &[&str]) {
 }
 
 #[test]
-fn the_newest_old_releases_stay_and_so_does_the_way_back() {
+fn the_newest_old_releases_and_the_way_back_are_kept() {
     let (_folder, mut store) = with_many();
     check_prunable(&store, 2, &["1.2.0", "1.1.0", "1.0.0"]);
     check_prunable(&store, 0, &["1.3.0", "1.2.0", "1.1.0", "1.0.0"]);
@@ -267,7 +268,7 @@ fn the_newest_old_releases_stay_and_so_does_the_way_back() {
 }
 
 #[test]
-fn what_is_pruned_goes_at_once_and_its_size_is_what_the_disk_has_less() {
+fn a_prune_removes_all_releases_at_once_and_reports_the_freed_size() {
     let (_folder, mut store) = with_many();
     let size = |store: &Store| -> usize {
         let files = fixture::tree(store.root().path());

@@ -1,4 +1,4 @@
-//! The releases of one node: the status table and the files below its root, changed together.
+//! The releases of one node: the status table and the files below its root, which change together.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,22 +21,23 @@ use crate::prune::{self, Removal};
 use crate::unpack::{self, Unpacked};
 use crate::{releases_file, room, verify};
 
-/// The releases of one node. There is one of it per root: it holds the root's lock.
+/// The releases of one node. There is only one store per root, because it holds the root's lock.
 ///
-/// Every method that changes something either does all of it or, on an error, leaves the table and the files of every
-/// known release as they were; after a crash at any point [`Store::open`] finds one of the two.
+/// Every change is complete or, on an error, leaves the table and the files of every known release
+/// unchanged. After a crash at any point, [`Store::open`] finds one of these two states.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Root,
     table: StatusTable,
-    /// Goes before what each release says.
+    /// Overrides the configuration of each release.
     overrides: Config,
     health: Health,
     _lock: Arc<RootLock>,
 }
 
 impl Store {
-    /// Opens a root: makes what is missing, takes the lock, reads the status table and deletes what a crash left.
+    /// Opens a root: creates missing folders, takes the lock, reads the status table and deletes
+    /// the remains of a crash.
     ///
     /// No release is current afterwards.
     ///
@@ -59,7 +60,8 @@ impl Store {
         Ok(Self { root, table, overrides: Config::default(), health, _lock: lock })
     }
 
-    /// Puts a configuration before that of each release. OTP: what stands on the command line of `erl`.
+    /// Overrides the configuration of each release. OTP: configuration on the command line of
+    /// `erl`.
     pub fn override_config(&mut self, overrides: Config) {
         self.overrides = overrides;
     }
@@ -82,11 +84,11 @@ impl Store {
         self.table.get(vsn).ok_or_else(|| Refusal::NoSuchRelease(vsn.clone()).into())
     }
 
-    /// Unpacks a tarball that fits this node. Its release is unpacked afterwards; one that is known already, with the
-    /// same content, stays what it is, but that files which are damaged on the node are repaired.
+    /// Unpacks a tarball that fits this node. If the release is already known with the same
+    /// content, its status is kept, and files that are damaged on the node are repaired.
     ///
     /// # Errors
-    /// [`Error::Tarball`] with what is wrong with it, those of [`docs`](documents::docs), and [`Error::Io`].
+    /// [`Error::Tarball`] with the fault, those of [`docs`](documents::docs), and [`Error::Io`].
     pub fn unpack(&mut self, tarball: &Path, node: &Platform) -> Result<Unpacked, Error> {
         let manifest = Tarball::open(tarball)?.manifest()?;
         if let Some(known) = self.table.get(&manifest.version) {
@@ -98,7 +100,8 @@ impl Store {
         self.unpack_new(tarball, &manifest).inspect_err(|_| self.recover())
     }
 
-    /// Notes that the node runs another release now. Nothing is written: a restart goes back to the permanent one.
+    /// Records that the node runs another release now. Nothing is written: a restart goes back to
+    /// the permanent one.
     ///
     /// # Errors
     /// [`Error::Refused`].
@@ -107,7 +110,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the current release the one that the node boots.
+    /// Makes the current release permanent.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
@@ -115,7 +118,7 @@ impl Store {
         self.change(&Action::MakePermanent(vsn.clone()))
     }
 
-    /// Makes an old release the one that the node boots; the caller restarts the node.
+    /// Makes an old release permanent; the caller restarts the node.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
@@ -123,7 +126,7 @@ impl Store {
         self.change(&Action::RebootOld(vsn.clone()))
     }
 
-    /// Makes a release that may never have run the one that the node boots; the caller restarts the node.
+    /// Makes any known release permanent, even one that never ran; the caller restarts the node.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
@@ -131,28 +134,29 @@ impl Store {
         self.change(&Action::RebootInto(vsn.clone()))
     }
 
-    /// Returns the records of what happened to the releases.
+    /// Returns the history of the releases.
     pub fn history(&self) -> History {
         History::new(self.root.clone())
     }
 
-    /// Returns what is known about the last boots.
+    /// Returns the record of the last boots.
     pub fn boots(&self) -> Boots {
         Boots::read(&self.root)
     }
 
-    /// Notes something about the boots.
+    /// Writes the record of the last boots.
     ///
     /// # Errors
-    /// [`Error::Io`]; what was noted before stands.
+    /// [`Error::Io`]; the old record is kept.
     pub fn note_boots(&self, boots: &Boots) -> Result<(), Error> {
         boots.write(&self.root)
     }
 
-    /// Makes another release permanent in the place of one that failed to boot too often. Returns what is known about the
-    /// boots then, which is still to be noted.
+    /// Makes another release permanent in place of one that failed to boot too often. Returns the
+    /// new record of the boots, which the caller must still write.
     ///
-    /// The reason is noted first: whenever the node stops, it does not boot the other release without one.
+    /// The reason is written first: whenever the node stops, it does not boot the other release
+    /// without a reason on disk.
     ///
     /// # Errors
     /// [`Error::Refused`] and [`Error::Io`].
@@ -165,21 +169,23 @@ impl Store {
         Ok(boots)
     }
 
-    /// Forgets a release and deletes its files, but for the apps that other known releases use.
+    /// Removes a release and deletes its files, except the apps that other known releases use.
     ///
-    /// The table is written first: a crash leaves files without a release, never a release without files.
+    /// The table is written first: a crash may leave files without a release, but never a release
+    /// without files.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Io`], and [`Error::Leftover`] where the release is gone and some file is not.
+    /// [`Error::Refused`], [`Error::Io`], and [`Error::Leftover`] if the release is removed but
+    /// some file is not.
     pub fn remove(&mut self, vsn: &Vsn) -> Result<(), Error> {
         self.remove_all(std::slice::from_ref(vsn))
     }
 
-    /// Removes all [old releases](StatusTable::prunable) but for the `keep` newest, at once: after a failure or a
-    /// crash either none or all of them are gone.
+    /// Removes all [old releases](StatusTable::prunable) except the `keep` newest, in one step:
+    /// after a failure or a crash, either none or all of them are removed.
     ///
     /// # Errors
-    /// As [`remove`](Self::remove).
+    /// Those of [`remove`](Self::remove).
     pub fn prune(&mut self, keep: usize) -> Result<Vec<Removal>, Error> {
         let removals = prune::removals(&self.root, &self.table, keep)?;
         let versions: Vec<Vsn> = removals.iter().map(|removal| removal.version.clone()).collect();
@@ -199,12 +205,12 @@ impl Store {
         self.root.sweep(&self.table).map_err(leftover)
     }
 
-    /// Notes that the node restarts into the permanent release.
+    /// Records that the node restarts into the permanent release.
     pub fn restart(&mut self) {
         self.table = self.table.without_current();
     }
 
-    /// Reads the documents of a known release; its configuration is that in force on this node.
+    /// Reads the documents of a known release, with the effective configuration on this node.
     ///
     /// # Errors
     /// [`Refusal::NoSuchRelease`] and those of [`docs`](documents::docs).
@@ -218,29 +224,31 @@ impl Store {
     /// Returns the manifest of a known release, with the digest of every library.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] where it is not the one that was unpacked.
+    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] if it is not the unpacked
+    /// one.
     pub fn manifest(&self, vsn: &Vsn) -> Result<Manifest, Error> {
         verify::manifest(&self.root, self.release(vsn)?)
     }
 
-    /// Compares every file of a known release with its manifest. To be called before the release is booted or
-    /// installed; it reads all files of the release.
+    /// Compares every file of a known release with its manifest. Must be called before the release
+    /// is booted or installed. Reads all files of the release.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that differs.
+    /// [`Refusal::NoSuchRelease`], [`Error::Io`], and [`Error::Tampered`] with the first file that
+    /// differs.
     pub fn verify(&self, vsn: &Vsn) -> Result<Manifest, Error> {
         verify::verify(&self.root, self.release(vsn)?, &self.health)
     }
 
-    /// Returns what is known of the files of each release.
+    /// Returns the known damage of each release's files.
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Checks that the disk takes what a boot of a known release writes.
+    /// Checks that the disk has enough space for a boot of a known release.
     ///
     /// # Errors
-    /// [`Error::NoRoom`]; [`Error::Io`] where nothing can be written.
+    /// [`Error::NoRoom`]; [`Error::Io`] if nothing can be written.
     pub fn has_room_to_boot(&self, vsn: &Vsn) -> Result<(), Error> {
         room::check_boot(&self.root, self.manifest(vsn).ok().as_ref())
     }
@@ -248,8 +256,9 @@ impl Store {
     fn unpack_new(&mut self, tarball: &Path, manifest: &Manifest) -> Result<Unpacked, Error> {
         let unpacked = unpack::unpack(&self.root, &self.table, tarball, manifest)?;
         self.change(&Action::Unpack(unpacked.release.clone()))?;
-        self.look_again(&unpacked.repaired);
-        // The folder of the staged release is empty now; failing to delete it is no failure of the unpack.
+        self.recheck_damaged(&unpacked.repaired);
+        // Only the empty folder of the staged release is left; a failure to delete it does not
+        // matter.
         let _ = self.root.sweep(&self.table);
         Ok(unpacked)
     }
@@ -270,12 +279,12 @@ impl Store {
             repaired = done?;
         }
         self.health.note(&release.version, &[]);
-        self.look_again(&repaired);
+        self.recheck_damaged(&repaired);
         Ok(Unpacked { release, is_new: false, repaired })
     }
 
-    /// Looks at the other releases that were damaged: what was repaired may be theirs too.
-    fn look_again(&self, repaired: &[PathBuf]) {
+    /// Checks the other damaged releases again, because they may share the repaired files.
+    fn recheck_damaged(&self, repaired: &[PathBuf]) {
         let damaged = if repaired.is_empty() { Vec::new() } else { self.health.damaged(&self.table) };
         for release in damaged.iter().filter_map(|finding| self.table.get(&finding.version)) {
             if let Ok(found) = verify::survey(&self.root, release) {
@@ -296,13 +305,14 @@ impl Store {
         written
     }
 
-    /// Where only the last step of writing failed, the new table is what a restart would read, so it is the one to
-    /// go by: sweeping by the other would delete files of a release that the disk knows.
+    /// Reports whether a table is on disk. If only the last step of a write failed, a restart would
+    /// read the new table, so the store must use it too: a sweep with the old one would delete
+    /// files of a release that the disk knows.
     fn is_on_disk(&self, table: &StatusTable) -> bool {
         releases_file::read(&self.root).is_ok_and(|read| read == Some(table.without_current()))
     }
 
-    /// Deletes what an unpack left in staging; what can not be deleted now is deleted by the next sweep.
+    /// Deletes the remains of an unpack in staging; the next sweep retries failed deletions.
     fn recover(&self) {
         let _ = self.root.sweep(&self.table);
     }

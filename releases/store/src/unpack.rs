@@ -1,10 +1,10 @@
-//! From a tarball to folders below the root: stage, compare, move.
+//! Unpacks a tarball into folders below the root: stage, compare, move.
 //!
-//! Everything is verified as it streams into `staging/`; only then whole folders are renamed into place, and last of
-//! all the release is written into the status table. A failure in between, or a crash, leaves folders that no known
-//! release uses, and [`Root::sweep`] deletes exactly these.
-//! (OTP extracts over the root without overwriting, so that a failure leaves files and an app version that is there
-//! already silently keeps its own.)
+//! Everything is verified while it streams into `staging/`. Only then are whole folders renamed
+//! into place, and at last the release is written into the status table. A failure or crash in
+//! between leaves folders that no known release uses, and [`Root::sweep`] deletes exactly these.
+//! (OTP extracts over the root without overwriting. So a failure leaves files, and an existing app
+//! version silently keeps its own.)
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -23,20 +23,20 @@ use crate::package::Tarball;
 use crate::room;
 use crate::verify::{self, Damage, Harm};
 
-/// What an unpack led to.
+/// The result of an unpack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
     /// The release.
     pub release: KnownRelease,
-    /// Whether the node did not have it before.
+    /// Whether the release is new on the node.
     pub is_new: bool,
-    /// The files, below the root, that were damaged on the node and are as they should be now.
+    /// The repaired files, as paths below the root.
     pub repaired: Vec<PathBuf>,
 }
 
-/// Brings the files of a release into place, and returns its line for the status table.
+/// Moves the files of a release into place, and returns its entry for the status table.
 ///
-/// The root must have been swept, so that every folder that is there belongs to a release of `table`.
+/// The root must have been swept, so that every existing folder belongs to a release of `table`.
 pub(crate) fn unpack(
     root: &Root,
     table: &StatusTable,
@@ -58,7 +58,7 @@ pub(crate) fn unpack(
     Ok(Unpacked { release: known(manifest, documents.release.rel()), is_new: true, repaired })
 }
 
-/// Brings damaged files of a known release back from its tarball. Returns those, below the root.
+/// Repairs damaged files of a known release from its tarball. Returns their paths below the root.
 ///
 /// The root must have been swept.
 pub(crate) fn repair(
@@ -72,12 +72,12 @@ pub(crate) fn repair(
     put_in_place(root, &staged, damage).map_err(Failure::of(tarball))
 }
 
-/// Puts staged files in the place of damaged ones.
+/// Replaces damaged files by staged ones.
 ///
-/// File by file: what is sound may be open in an app that runs. Whenever the machine stops, each
-/// file is the one before or the one after, and the next repair goes on. A stray file may be all
-/// that somebody has of something, so it is left where it is and refused, unless a folder of the
-/// release belongs in its place.
+/// Files are replaced one by one, because intact ones may be in use by a running app. Whenever the
+/// machine stops, each file is the old or the new one, and the next repair continues. A stray file
+/// may be the only copy of something. So it is refused and left in place, unless a folder of the
+/// release belongs there.
 fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<PathBuf>, Failure> {
     let (stray, lost): (Vec<_>, Vec<_>) =
         damage.into_iter().partition(|damage| matches!(damage.fault, Harm::Stray));
@@ -88,9 +88,9 @@ fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<P
     if let Some(Damage { path, .. }) = stray.iter().find(|damage| !is_in_the_way(&damage.path)) {
         return Err(Fault::Stray(path.display().to_string()).into());
     }
-    // One barrier for all files: what is renamed into place is complete whenever the power goes.
-    root.disk().sync_filesystem(staged).map_err(Error::io("bring to the disk", staged))?;
-    // First what is in the way: a link to a folder would be followed.
+    // One barrier for all files: after a power cut, renamed files are complete.
+    root.disk().sync_filesystem(staged).map_err(Error::io("sync", staged))?;
+    // Stray files are removed first: a link to a folder would be followed.
     for Damage { path, .. } in &stray {
         root.remove(&root.path().join(path))?;
     }
@@ -98,7 +98,7 @@ fn put_in_place(root: &Root, staged: &Path, damage: Vec<Damage>) -> Result<Vec<P
         put(root, &staged.join(path), &root.path().join(path))?;
     }
     if !stray.is_empty() || !lost.is_empty() {
-        root.disk().sync_filesystem(root.path()).map_err(Error::io("bring to the disk", root.path()))?;
+        root.disk().sync_filesystem(root.path()).map_err(Error::io("sync", root.path()))?;
     }
     Ok(stray.into_iter().chain(lost).map(|damage| damage.path).collect())
 }
@@ -128,19 +128,19 @@ fn write(root: &Root, path: &Path, file: &FileEntry, content: &mut dyn Read) -> 
         root.create_dir(folder)?;
     }
     let mode = if file.executable { MODE_EXECUTABLE } else { MODE_PLAIN };
-    let mut output = root.disk().create(path, mode).map_err(Error::io("make", path))?;
+    let mut output = root.disk().create(path, mode).map_err(Error::io("create", path))?;
     digest::copy(content, |block| {
         root.disk().write(&mut output, block).map_err(Error::io("write", path)).map_err(Failure::from)
     })?;
     Ok(())
 }
 
-/// What becomes of a staged release.
+/// The decision about a staged release.
 #[derive(Default)]
 struct Moves {
-    /// The folders that are to be moved into place: all that the node does not have yet.
+    /// The folders to move into place: those that the node does not have yet.
     folders: Vec<PathBuf>,
-    /// The files that are to be put into folders which the node has.
+    /// The files to replace in folders that the node has.
     damage: Vec<Damage>,
 }
 
@@ -163,7 +163,7 @@ fn decide(root: &Root, table: &StatusTable, manifest: &Manifest, rel: &Rel) -> R
     Ok(moves)
 }
 
-/// Says whether a release of the node has the same files in a folder, as it was unpacked.
+/// Reports whether a release of the node was unpacked with the same files in a folder.
 fn is_known(root: &Root, table: &StatusTable, manifest: &Manifest, folder: &str) -> bool {
     let same = |known: &Manifest| {
         let one = known.files_below(folder).map(|file| (&file.path, file.sha256));
@@ -173,7 +173,7 @@ fn is_known(root: &Root, table: &StatusTable, manifest: &Manifest, folder: &str)
     owners.filter_map(|known| verify::manifest(root, known).ok()).any(|known| same(&known))
 }
 
-/// What a tarball does not carry has to be here already.
+/// Checks that the node has the folders that the tarball leaves out.
 fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
     let left_out = manifest.files.iter().filter(|file| file.not_carried);
     let mut folders = left_out.map(|file| file.path.split('/').take(2).collect::<Vec<_>>().join("/"));
@@ -183,7 +183,8 @@ fn check_left_out(root: &Root, manifest: &Manifest) -> Result<(), Fault> {
     }
 }
 
-/// Compares the manifest with the release that it is about: each app with its folder, and nothing beside them.
+/// Compares the manifest with its release: every app must have its folder, and no other files are
+/// allowed.
 fn check_rel(manifest: &Manifest, rel: &Rel) -> Result<(), Fault> {
     if manifest.name != rel.name {
         return Err(Fault::OtherName { manifest: manifest.name.clone(), release: rel.name.clone() });
@@ -230,7 +231,8 @@ mod tests {
 
     const APPS: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code 1")];
 
-    /// Unpacks bytes as a tarball into a root that knows release 1.0.0: it must be refused and change nothing.
+    /// Unpacks bytes as a tarball into a root with release 1.0.0, and checks that they are refused
+    /// without changes.
     #[track_caller]
     fn check_refused(bytes: &[u8], expected: &str) {
         let folder = tempfile::tempdir().unwrap();
@@ -250,7 +252,7 @@ mod tests {
         assert!(!folder.path().join("evil").exists());
     }
 
-    /// The same with the entries of a good tarball of release 1.1.0, changed.
+    /// The same with changed entries of a valid tarball of release 1.1.0.
     #[track_caller]
     fn check_entries(change: impl FnOnce(&mut Vec<RawEntry>), expected: &str) {
         let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
@@ -259,7 +261,7 @@ mod tests {
         check_refused(&fixture::raw_tarball(&entries), expected);
     }
 
-    /// The same with its files changed before the manifest is made.
+    /// The same with files changed before the manifest is made.
     #[track_caller]
     fn check_files(change: impl FnOnce(&mut Files), expected: &str) {
         let mut files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
@@ -268,7 +270,7 @@ mod tests {
         check_refused(&fixture::raw_tarball(&entries), expected);
     }
 
-    /// The same with its manifest changed.
+    /// The same with a changed manifest.
     #[track_caller]
     fn check_manifest(change: impl FnOnce(&mut Manifest), expected: &str) {
         let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
@@ -298,7 +300,7 @@ mod tests {
     fn links_devices_folders_and_extensions_are_refused() {
         for kind in *b"123456LKxgSV" {
             let change = |entries: &mut Vec<RawEntry>| entries[1].kind = kind;
-            check_entries(change, "is not a plain file");
+            check_entries(change, "is not a regular file");
         }
     }
 
@@ -306,7 +308,7 @@ mod tests {
     fn the_manifest_must_come_first_once_and_be_readable() {
         check_entries(|entries| drop(entries.remove(0)), "its first entry is not manifest.toml");
         check_entries(|entries| entries.swap(0, 1), "its first entry is not manifest.toml");
-        check_entries(|entries| entries.push(entries[0].clone()), "\"manifest.toml\" comes twice");
+        check_entries(|entries| entries.push(entries[0].clone()), "\"manifest.toml\" appears twice");
         check_entries(
             |entries| entries[0] = raw("manifest.toml", "name = 1"),
             "its manifest.toml is damaged",
@@ -316,8 +318,8 @@ mod tests {
 
     #[test]
     fn a_missing_a_double_and_a_changed_entry_are_refused() {
-        check_entries(|entries| drop(entries.pop()), "is listed in its manifest.toml and missing");
-        check_entries(|entries| entries.push(entries[1].clone()), "comes twice");
+        check_entries(|entries| drop(entries.pop()), "is listed in its manifest.toml but missing");
+        check_entries(|entries| entries.push(entries[1].clone()), "appears twice");
         check_entries(|entries| entries[1].content[0] ^= 1, "has another SHA-256 digest");
         check_entries(|entries| entries[1].content.push(b' '), "bytes, its manifest.toml says");
     }
@@ -344,16 +346,16 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_end_is_refused() {
+    fn data_after_the_end_is_refused() {
         let files = fixture::files("1.1.0", &[("counter", "0.1.1", "code 2")]);
         let whole = fixture::raw_tarball(&fixture::raw_entries(&fixture::manifest("1.1.0", &files), &files));
-        check_refused(&[&whole[..], &whole[..]].concat(), "something follows its end");
-        check_refused(&[&whole[..], b"junk"].concat(), "no complete gzip-compressed tar archive");
-        check_refused(b"junk", "no complete gzip-compressed tar archive");
+        check_refused(&[&whole[..], &whole[..]].concat(), "data follows its end");
+        check_refused(&[&whole[..], b"junk"].concat(), "not a complete gzip-compressed tar archive");
+        check_refused(b"junk", "not a complete gzip-compressed tar archive");
     }
 
     #[test]
-    fn a_release_must_hold_its_apps_and_nothing_beside_them() {
+    fn a_release_must_contain_its_apps_and_nothing_else() {
         check_files(
             |files| drop(files.remove("lib/counter-0.1.1/counter.so")),
             "counter.so is listed in its",
@@ -369,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_must_be_about_what_their_place_says() {
+    fn documents_must_match_their_paths() {
         let replace = |path: &'static str, from: &'static str, to: &'static str| {
             move |files: &mut Files| {
                 let text = files[path].replace(from, to);
@@ -406,7 +408,7 @@ mod tests {
         let other = |manifest: &mut Manifest| manifest.name = "plant".parse().unwrap();
         check_manifest(
             other,
-            "its manifest.toml says that it is a release of plant, its release.toml of shop",
+            "its manifest.toml names the release plant, but its release.toml names it shop",
         );
     }
 
@@ -446,7 +448,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_spoilt_tarball_is_refused_and_changes_nothing_or_is_as_its_manifest_says(
+        fn a_corrupted_tarball_is_refused_without_changes_or_matches_its_manifest(
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
             kept in prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
             is_packed in any::<bool>(),
@@ -454,7 +456,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut store = fixture::open(&folder.path().join("root")).unwrap();
             let good = fixture::tarball(folder.path(), "1.0.0", &APPS);
-            // Half of them are spoilt below the compression, which would notice most of what is done to it.
+            // Half of them are corrupted below the compression, which would detect most changes.
             let mut bytes = fs::read(&good).unwrap();
             if !is_packed {
                 bytes = fixture::unzipped(&bytes);
@@ -467,10 +469,10 @@ mod tests {
             if !is_packed {
                 bytes = fixture::zipped(&bytes);
             }
-            let spoilt = folder.path().join("spoilt.tar.gz");
-            fs::write(&spoilt, bytes).unwrap();
+            let corrupted = folder.path().join("corrupted.tar.gz");
+            fs::write(&corrupted, bytes).unwrap();
             let before = fixture::tree(store.root().path());
-            match store.unpack(&spoilt, &fixture::platform()) {
+            match store.unpack(&corrupted, &fixture::platform()) {
                 Ok(unpacked) => prop_assert!(store.verify(&unpacked.release.version).is_ok()),
                 Err(error) => {
                     prop_assert!(!error.to_string().is_empty());

@@ -1,13 +1,13 @@
-//! A tarball that comes in bit by bit, and is looked at as soon as there is something to see.
+//! A tarball that arrives in chunks and is checked as early as possible.
 //!
 //! ```text
-//! first bytes     gzip or nothing
-//! the manifest    the release fits the node, its files fit on the disk
-//! each chunk      no more than such a tarball can have, and never into the reserve
+//! first bytes     must be gzip
+//! the manifest    the release must fit the node, and its files the disk
+//! each chunk      must not exceed the possible size of such a tarball, nor touch the reserve
 //! ```
 //!
-//! What is refused is refused at the chunk that shows why, and nothing of it stays. What comes in
-//! whole is still to be [unpacked](crate::Store::unpack), which verifies all of it.
+//! A refusal comes at the first chunk with a fault, and leaves no file behind. A complete tarball
+//! is then [unpacked](crate::Store::unpack), which verifies all of it.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,29 +22,29 @@ use crate::fault::Fault;
 use crate::manifest::{MANIFEST_SIZE_MAX, Manifest, Platform};
 use crate::{package, room};
 
-/// So much is decompressed at once. It becomes a thousand times as much at most.
+/// The number of bytes decompressed at once. The result is at most a thousand times as large.
 const PIECE: usize = 1024;
 
-/// After so many bytes the room on the disk is asked for again.
+/// The number of bytes after which the free space is checked again.
 const STRIDE: u64 = 1 << 20;
 
-/// A tarball that comes in.
+/// An arriving tarball.
 #[derive(Debug)]
 pub struct Upload {
     file: NamedTempFile,
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     platform: Platform,
-    /// What has come of the manifest; `None` once it was read.
+    /// The arrived part of the manifest; `None` once it was parsed.
     head: Option<MultiGzDecoder<Vec<u8>>>,
     size: u64,
     size_max: u64,
-    /// At which size to look for the room again.
+    /// The size at which the free space is checked again.
     look_at: u64,
 }
 
 impl Upload {
-    /// Begins to take a tarball in, into a file below this folder.
+    /// Begins an upload into a file below this folder.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -54,7 +54,7 @@ impl Upload {
 
     fn begin_on(folder: &Path, platform: Platform, disk: Arc<dyn Disk>) -> Result<Self, Error> {
         Ok(Self {
-            file: NamedTempFile::new_in(folder).map_err(Error::io("make a file below", folder))?,
+            file: NamedTempFile::new_in(folder).map_err(Error::io("create a file below", folder))?,
             folder: folder.to_owned(),
             disk,
             platform,
@@ -65,10 +65,11 @@ impl Upload {
         })
     }
 
-    /// Takes the next bytes.
+    /// Takes the next chunk.
     ///
     /// # Errors
-    /// [`Error::Tarball`] with what is wrong with it, [`Error::TooFull`] and [`Error::Io`]. Nothing more is to be sent then.
+    /// [`Error::Tarball`] with the fault, [`Error::TooFull`] and [`Error::Io`]. The upload must not
+    /// be continued then.
     pub fn take(&mut self, chunk: &[u8]) -> Result<(), Error> {
         self.look(chunk).map_err(Failure::of(self.file.path()))?;
         self.file.write_all(chunk).map_err(Error::io("write below", &self.folder))
@@ -94,10 +95,10 @@ impl Upload {
         Ok(())
     }
 
-    /// Ends it, and returns the file, which goes with the returned value.
+    /// Ends the upload and returns the file, which is deleted when the returned value is dropped.
     ///
     /// # Errors
-    /// [`Error::Tarball`] where not even a manifest has come.
+    /// [`Error::Tarball`] if the manifest is incomplete.
     pub fn finish(self) -> Result<NamedTempFile, Error> {
         match self.head {
             None => Ok(self.file),
@@ -109,7 +110,7 @@ impl Upload {
     }
 }
 
-/// Decompresses until the manifest is there.
+/// Decompresses until the manifest is complete.
 fn read(head: &mut MultiGzDecoder<Vec<u8>>, chunk: &[u8]) -> Result<Option<Manifest>, Fault> {
     for piece in chunk.chunks(PIECE) {
         head.write_all(piece)?;
@@ -134,7 +135,7 @@ mod tests {
     const SMALL: [(&str, &str, &str); 1] = [("counter", "0.1.0", "code")];
     const MUCH: Room = Room { free: 1 << 40, total: 1 << 40 };
 
-    /// Sends chunks until one is refused. Returns how many were taken, and the refusal.
+    /// Sends chunks until one is refused. Returns the number of accepted chunks, and the refusal.
     fn send<'a>(room: Room, chunks: impl IntoIterator<Item = &'a [u8]>) -> (usize, Result<usize, String>) {
         let folder = tempfile::tempdir().unwrap();
         let disk = Arc::new(FaultyDisk::with_room(room));
@@ -144,7 +145,7 @@ mod tests {
         for chunk in chunks {
             if let Err(error) = upload.take(chunk) {
                 drop(upload);
-                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays");
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file may stay");
                 return (taken, Err(words(&error)));
             }
             taken += 1;
@@ -171,7 +172,7 @@ mod tests {
         fs::read(fixture::tarball(folder.path(), "1.0.0", &SMALL)).unwrap()
     }
 
-    /// The begin of a tarball whose manifest lists a library of so many bytes.
+    /// Returns a tarball with a manifest that lists a library of this size.
     fn claiming(size: u64) -> Vec<u8> {
         let files = fixture::files("1.0.0", &SMALL);
         let mut manifest = fixture::manifest("1.0.0", &files);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_tarball_comes_in_as_it_was_sent_in_chunks_of_any_size() {
+    fn a_valid_tarball_arrives_unchanged_in_chunks_of_any_size() {
         let bytes = tarball();
         let plain = fixture::unzipped(&bytes);
         let in_parts = plain.chunks(700).flat_map(fixture::zipped).collect();
@@ -192,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tarball_is_refused_at_its_first_chunk() {
+    fn a_non_tarball_is_refused_at_its_first_chunk() {
         let zeros = vec![0; 64 * 1024];
-        let expected = "no complete gzip-compressed tar archive";
+        let expected = "not a complete gzip-compressed tar archive";
         check_refused(MUCH, std::iter::repeat_n(&zeros[..], 100), 0, expected);
         check_refused(MUCH, [], 0, expected);
         check_refused(MUCH, [&tarball()[..100]], 1, expected);
@@ -208,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn what_never_comes_to_a_manifest_is_refused_at_the_size_of_one() {
+    fn a_tarball_without_a_manifest_is_refused_at_the_size_limit_of_one() {
         let begin = fixture::zipped(b"");
-        // Blocks of nothing.
+        // Empty deflate blocks.
         let nothing = [0, 0, 0, 0xff, 0xff].repeat(1 << 14);
         let chunks = [&begin[..10]].into_iter().chain(std::iter::repeat_n(&nothing[..], 1000));
-        check_refused(MUCH, chunks, 300, "it goes on beyond");
+        check_refused(MUCH, chunks, 300, "it is longer than the files");
     }
 
     #[test]
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_does_not_fit_on_the_disk_is_refused_before_it_comes() {
+    fn a_release_too_large_for_the_disk_is_refused_at_its_manifest() {
         let disk = Room { free: 3 << 30, total: 1 << 40 };
         check_refused(disk, [&claiming(3 << 30)[..]], 0, "bytes stay in reserve");
         send(disk, [&claiming((3 << 30) - (65 << 20))[..]]).1.unwrap();
@@ -237,7 +238,7 @@ mod tests {
     fn the_reserve_of_a_full_disk_is_not_touched() {
         let full = Room { free: 64 << 20, total: 1 << 40 };
         check_refused(full, [&tarball()[..1]], 0, "bytes stay in reserve");
-        // A twentieth is enough on a small one, and some filesystems do not say.
+        // A small disk reserves a twentieth, and some filesystems report no size.
         send(Room { free: 4 << 20, total: 40 << 20 }, [&tarball()[..]]).1.unwrap();
         send(Room { free: 0, total: 0 }, [&tarball()[..]]).1.unwrap();
     }
@@ -246,6 +247,6 @@ mod tests {
     fn more_than_the_manifest_lists_is_refused_before_it_is_stored() {
         let (head, more) = (tarball(), vec![7; 64 * 1024]);
         let chunks = [&head[..]].into_iter().chain(std::iter::repeat_n(&more[..], 100));
-        check_refused(MUCH, chunks, 4, "it goes on beyond the files of its manifest.toml");
+        check_refused(MUCH, chunks, 4, "it is longer than the files in its manifest.toml allow");
     }
 }

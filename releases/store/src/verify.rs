@@ -1,4 +1,4 @@
-//! Comparing what is on disk with what a manifest says.
+//! Comparison of files with their manifest.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,34 +14,35 @@ use crate::layout::{self, Root};
 use crate::lifecycle::KnownRelease;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 
-/// A file that is not as its manifest says.
+/// A file that differs from its manifest.
 #[derive(Debug)]
 pub struct Damage {
-    /// The file, below the root.
+    /// The file, as a path below the root.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The kind of damage.
     pub fault: Harm,
 }
 
-/// What is wrong with a file.
+/// The kind of damage of a file.
 #[derive(Debug)]
 pub enum Harm {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// It has another content, is no plain file, or is a program that cannot be run.
+    /// The file has other content, is not a regular file, or is a program without execute
+    /// permission.
     Changed,
-    /// No manifest lists it.
+    /// The file is in no manifest.
     Stray,
-    /// The operating system does not let it be read.
+    /// The operating system cannot read the file.
     Unreadable(io::Error),
 }
 
 impl Harm {
-    /// Says what to do about it.
+    /// Returns a remedy.
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
-            Self::Stray => "take it away",
-            _ => "`relctl unpack` of the release's tarball repairs it",
+            Self::Stray => "remove it",
+            _ => "`relctl unpack` with the release's tarball repairs it",
         }
     }
 }
@@ -57,28 +58,29 @@ impl fmt::Display for Harm {
     }
 }
 
-/// How the files of a release are.
+/// The state of a release's files.
 #[derive(Debug)]
 pub struct Verified {
-    /// How many files the release has.
+    /// The number of files.
     pub files: usize,
-    /// Their size together.
+    /// The total size of the files.
     pub bytes: u64,
-    /// Those that are not as they were unpacked.
+    /// The damaged files.
     pub damage: Vec<Damage>,
 }
 
 /// Compares every file of a known release with its manifest. Reads only, so no lock is needed.
 ///
 /// # Errors
-/// [`Error::Io`] where a folder cannot be read.
+/// [`Error::Io`] if a folder cannot be read.
 pub fn survey(root: &Root, release: &KnownRelease) -> Result<Verified, Error> {
     let (manifest, damage) = look(root, release)?;
     let (files, bytes) = manifest.map_or((0, 0), |manifest| (manifest.files.len(), manifest.size()));
     Ok(Verified { files, bytes, damage })
 }
 
-/// Returns the manifest of a known release and the damage of its files: without a manifest, nothing is known of the others.
+/// Returns the manifest of a known release and the damage of its files. If the manifest is damaged,
+/// the other files cannot be checked.
 fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Manifest>, Vec<Damage>), Error> {
     match manifest(root, release) {
         Ok(manifest) => {
@@ -92,7 +94,7 @@ fn look(root: &Root, release: &KnownRelease) -> Result<(Option<Manifest>, Vec<Da
     }
 }
 
-/// Returns the damage of a known release, by a manifest that is known to be its own.
+/// Returns the damage of a known release, compared with a manifest that is known to be its own.
 pub(crate) fn damage_by(root: &Root, release: &KnownRelease, own: &Manifest) -> Result<Vec<Damage>, Error> {
     let mut found = damage(root, &release.folders(), own)?;
     if let Err(Error::Tampered { fault, .. }) = manifest(root, release) {
@@ -105,10 +107,11 @@ fn manifest_path(release: &KnownRelease) -> PathBuf {
     Path::new(&layout::release_dir(&release.version)).join(MANIFEST)
 }
 
-/// Returns the manifest of a known release after comparing every file of the release with it.
+/// Compares every file of a known release with its manifest, which is returned.
 ///
 /// # Errors
-/// [`Error::Tampered`] with the first file that differs, is missing or is too many; [`Error::Io`].
+/// [`Error::Tampered`] with the first file that differs, is missing or is not listed;
+/// [`Error::Io`].
 pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Result<Manifest, Error> {
     let (manifest, damage) = look(root, release)?;
     health.note(&release.version, &damage);
@@ -121,7 +124,7 @@ pub(crate) fn verify(root: &Root, release: &KnownRelease, health: &Health) -> Re
     }
 }
 
-/// Returns the manifest of a known release, which must be the one that the status table recorded.
+/// Returns the manifest of a known release; its identity must be the one in the status table.
 pub(crate) fn manifest(root: &Root, release: &KnownRelease) -> Result<Manifest, Error> {
     let path = root.manifest_file(&release.version);
     let text = match documents::text_of_file(&path, &path) {
@@ -140,8 +143,8 @@ fn tampered(root: &Root, release: &KnownRelease, path: &Path, fault: Harm) -> Er
     Error::Tampered { vsn: release.version.clone(), path: root.path().join(path), fault }
 }
 
-/// Returns every file in which folders below the root differ from a manifest: those that are missing
-/// or too many first.
+/// Returns every file that differs between folders below the root and a manifest: first those that
+/// are missing or not listed.
 pub(crate) fn damage(
     root: &Root,
     folders: &[impl AsRef<str>],
@@ -166,8 +169,8 @@ pub(crate) fn damage(
     Ok(found)
 }
 
-/// Returns the files whose content is not what is listed. Several are read at once: with few
-/// processes that is most of what an install does.
+/// Returns the files with other content than listed. Several files are read in parallel, because
+/// this takes most of the time of an install with few processes.
 fn changed(root: &Root, files: &[(PathBuf, &FileEntry)]) -> Vec<Damage> {
     let next = AtomicUsize::new(0);
     let compare = || {
@@ -181,7 +184,7 @@ fn changed(root: &Root, files: &[(PathBuf, &FileEntry)]) -> Vec<Damage> {
     };
     let others = thread::available_parallelism().map_or(1, usize::from).min(files.len()).saturating_sub(1);
     let mut found = thread::scope(|scope| {
-        // Where there is no thread to be had, this one reads all.
+        // If no thread can be spawned, this one reads all files.
         let others: Vec<_> =
             (0..others).filter_map(|_| thread::Builder::new().spawn_scoped(scope, compare).ok()).collect();
         let own = compare();
@@ -212,8 +215,8 @@ fn has_content(path: &Path, file: &FileEntry) -> io::Result<bool> {
     Ok(digest == file.sha256)
 }
 
-/// Returns the paths, below `top`, of everything in a folder that is not a folder itself; sorted within a folder. A folder
-/// that is missing has nothing in it.
+/// Returns the paths, below `top`, of everything in a folder that is not a folder itself, sorted
+/// within each folder. A missing folder counts as empty.
 pub(crate) fn files(top: &Path, folder: &str) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::from(folder)];

@@ -1,4 +1,4 @@
-//! What the fuzzers start from, as ordinary tests.
+//! The fuzzing corpus, run as ordinary tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
@@ -17,6 +17,6 @@ fn every_manifest_of_the_corpus_is_read_or_refused() {
 }
 
 #[test]
-fn every_tarball_of_the_corpus_is_unpacked_whole_or_not_at_all() {
+fn every_tarball_of_the_corpus_is_unpacked_completely_or_not_at_all() {
     each("unpack", unpack::check);
 }

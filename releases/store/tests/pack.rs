@@ -1,5 +1,5 @@
-//! Packing real packages with cargo. A test binary of its own: starting processes beside tests that take and give
-//! back locks would make these fail at random, since a child holds its parent's files for a moment.
+//! Packs real packages with cargo. This is a test binary of its own: a child process briefly
+//! inherits its parent's files, so tests of locks would fail at random beside it.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
@@ -12,10 +12,10 @@ use reld_store::{Abi, Error, Order, Platform, Probe, Probed, Store, docs_of_tarb
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Answers what the test wants it to, for any library that is there.
-struct Says(Probed);
+/// Returns a fixed description for any existing library.
+struct FixedProbe(Probed);
 
-impl Probe for Says {
+impl Probe for FixedProbe {
     fn probe(&self, library: &Path) -> Result<Probed, Box<dyn std::error::Error + Send + Sync>> {
         fs::metadata(library)?;
         Ok(self.0.clone())
@@ -27,8 +27,8 @@ fn schemas(name: &str) -> Schemas {
     Schemas { modules: [(name.parse().unwrap(), schema)].into() }
 }
 
-fn says(name: &str, version: &str) -> Says {
-    Says(Probed {
+fn says(name: &str, version: &str) -> FixedProbe {
+    FixedProbe(Probed {
         name: name.parse().unwrap(),
         version: version.parse().unwrap(),
         modules: vec![format!("{name}_sup").parse().unwrap(), name.parse().unwrap()],
@@ -40,7 +40,7 @@ fn says(name: &str, version: &str) -> Says {
     })
 }
 
-/// A workspace of an author: one app, and the release that it makes.
+/// The workspace of an author: one app and its release.
 fn author(app: &str) -> (tempfile::TempDir, Order) {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: String| {
@@ -113,8 +113,7 @@ fn s52_modules_that_an_author_lists_are_those_of_the_library() {
     let empty = fs::read_to_string(&document).unwrap();
     let list = |modules: &str| fs::write(&document, empty.replace("[]", modules)).unwrap();
     list(r#"["listed", "ghost"]"#);
-    let words =
-        "modules lists, and the library does not have, ghost, and does not list listed_sup; correct the list";
+    let words = "modules lists ghost, which the library does not have, and does not list listed_sup; correct the list";
     check_refused(&order, &says("listed", "0.1.0"), words);
     list(r#"["listed"]"#);
     check_refused(
@@ -163,19 +162,19 @@ fn an_app_that_is_left_out_is_listed_and_not_carried() {
 }
 
 #[test]
-fn a_library_that_is_another_app_than_its_document_says_is_refused() {
+fn a_library_of_another_app_than_its_app_toml_is_refused() {
     let (_folder, order) = author("honest");
     check_refused(&order, &says("other", "0.1.0"), "is other 0.1.0, its app.toml says honest 0.1.0");
     check_refused(&order, &says("honest", "0.1.1"), "is honest 0.1.1, its app.toml says honest 0.1.0");
 }
 
 #[test]
-fn a_start_that_is_no_application_module_or_is_missing_is_refused() {
+fn a_start_without_an_application_module_and_a_missing_start_are_refused() {
     let (_folder, order) = author("start");
     let mut probed = says("start", "0.1.0").0;
     probed.applications = vec!["start_app".parse().unwrap()];
     probed.modules.extend(probed.applications.clone());
-    let says = Says(probed);
+    let says = FixedProbe(probed);
     check_refused(
         &order,
         &says,
@@ -187,18 +186,18 @@ fn a_start_that_is_no_application_module_or_is_missing_is_refused() {
     check_refused(
         &order,
         &says,
-        "start names start_sup, which is no application module; the library has start_app",
+        "start names start_sup, which is not an application module; the library has start_app",
     );
     fs::write(&path, format!("{document}start = \"start_app\"\n")).unwrap();
     pack(&order, &says).unwrap();
 }
 
 #[test]
-fn instructions_for_modules_that_nobody_has_are_named_with_their_place() {
+fn instructions_for_unknown_modules_are_reported_with_their_place() {
     let (_folder, order) = author("stranger");
     let path = order.apps.join("some/folder/appup.toml");
     let appup = fs::read_to_string(&path).unwrap();
-    // Modules that only the older version has are not known here.
+    // Modules that only the older version has are unknown here.
     let up = "[[up]]\nfrom = \"0.0.1\"\ninstructions = [\n  { delete_module = \"old\" },\n  { update = \"strangre\" },\n]\n";
     let down = "[[down]]\nto = \"0.0.1\"\ninstructions = [{ add_module = \"old\" }, { load_module = \"stranger\" }]\n";
     fs::write(&path, format!("{appup}{up}{down}")).unwrap();
@@ -228,7 +227,7 @@ fn a_release_that_would_not_boot_is_refused() {
 }
 
 #[test]
-fn calls_of_what_is_no_task_are_named_with_their_place() {
+fn calls_of_modules_other_than_tasks_are_reported_with_their_place() {
     let (folder, order) = author("caller");
     let path = order.apps.join("some/folder/appup.toml");
     let appup = fs::read_to_string(&path).unwrap();
@@ -243,13 +242,13 @@ fn calls_of_what_is_no_task_are_named_with_their_place() {
 }
 
 #[test]
-fn a_release_for_another_daemon_than_the_packer_s_is_refused() {
+fn a_release_for_another_daemon_version_than_the_packers_is_refused() {
     let (_folder, mut order) = author("daemon");
     order.reld = "1.1.0".parse().unwrap();
     check_refused(
         &order,
         &says("daemon", "0.1.0"),
-        "release.toml names daemon 1.0.0; this is the packer of reld 1.1.0",
+        "release.toml names daemon 1.0.0, but this is the packer of reld 1.1.0",
     );
 }
 
@@ -289,7 +288,7 @@ fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
 }
 
 #[test]
-fn an_app_with_a_makefile_is_built_by_it_into_the_place_that_the_packer_names() {
+fn an_app_with_a_makefile_is_built_at_the_path_that_the_packer_passes() {
     let (_folder, order) = author("made");
     let home = order.apps.join("some/folder");
     fs::remove_file(home.join("Cargo.toml")).unwrap();
@@ -305,7 +304,7 @@ fn an_app_with_a_makefile_is_built_by_it_into_the_place_that_the_packer_names() 
 }
 
 #[test]
-fn wrong_instructions_are_all_named_before_anything_is_built() {
+fn all_wrong_instructions_are_reported_before_anything_is_built() {
     let (_folder, order) = author("appup");
     fs::write(order.apps.join("some/folder/src/lib.rs"), "fn").unwrap();
     let path = order.apps.join("some/folder/appup.toml");
@@ -320,7 +319,7 @@ fn wrong_instructions_are_all_named_before_anything_is_built() {
 }
 
 #[test]
-fn linked_folders_are_packed_as_what_they_hold_and_the_tarball_is_the_same_as_without_links() {
+fn linked_folders_are_packed_as_their_content_with_the_same_bytes_as_without_links() {
     let linked = |link: bool| {
         let (_folder, order) = author("linked");
         let app = order.apps.join("some/folder");
@@ -345,10 +344,10 @@ fn pipes_devices_and_links_that_leave_the_app_are_refused_at_once() {
     for (path, to, expected) in [
         (app.join("priv/pipe"), None, "cannot pack "),
         (app.join("priv/zero"), Some("/dev/zero"), "is a link to /dev/zero, outside of the app's folder"),
-        (app.join("priv/zero"), Some("gone"), "is a link to gone, and nothing is there"),
-        (release.join("relup.toml"), None, "release/relup.toml: it is no plain file"),
-        (release.join("relup.toml"), Some("/dev/zero"), "release/relup.toml: it is no plain file"),
-        (release.join("relup.toml"), Some("gone"), "can not read "),
+        (app.join("priv/zero"), Some("gone"), "is a link to gone, which does not exist"),
+        (release.join("relup.toml"), None, "release/relup.toml: it is not a regular file"),
+        (release.join("relup.toml"), Some("/dev/zero"), "release/relup.toml: it is not a regular file"),
+        (release.join("relup.toml"), Some("gone"), "cannot read "),
     ] {
         make(&path, to);
         check_refused(&order, &says("pipes", "0.1.0"), expected);
@@ -357,7 +356,7 @@ fn pipes_devices_and_links_that_leave_the_app_are_refused_at_once() {
     for path in [app.join("appup.toml"), release.join("config.toml"), order.release.clone()] {
         fs::rename(&path, folder.path().join("kept")).unwrap();
         make(&path, None);
-        check_refused(&order, &says("pipes", "0.1.0"), "it is no plain file");
+        check_refused(&order, &says("pipes", "0.1.0"), "it is not a regular file");
         fs::rename(folder.path().join("kept"), path).unwrap();
     }
     pack(&order, &says("pipes", "0.1.0")).unwrap();
@@ -374,5 +373,5 @@ fn an_app_is_found_by_name_and_version_once() {
     for path in [&document, &copy.join("app.toml")] {
         fs::write(path, "name = \"found\"\nversion = \"0.2.0\"\n").unwrap();
     }
-    check_refused(&order, &says("found", "0.1.0"), "; that app is there as 0.2.0, 0.2.0");
+    check_refused(&order, &says("found", "0.1.0"), "; found versions: 0.2.0, 0.2.0");
 }

@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// How a [`FaultyDisk`] behaves from its fault on.
+/// The behaviour of a [`FaultyDisk`] from its fault on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// Only that step fails, as when the disk is full for a moment: what follows works.
+    /// Only that step fails, as if the disk was full for a moment.
     Once,
-    /// Nothing works any more, as after `kill -9`.
+    /// Every later step fails too, as after `kill -9`.
     Dead,
 }
 
-/// The machine's disk, failing at its n-th step. It never waits for the medium: no test can see that.
+/// The machine's disk, which fails at its n-th step. Syncs do nothing, because no test can observe
+/// them.
 #[derive(Debug)]
 pub(crate) struct FaultyDisk {
     pub(crate) fault: Fault,
@@ -28,7 +29,7 @@ impl FaultyDisk {
         Self { fault, at, steps: AtomicUsize::new(0), room }
     }
 
-    /// Returns a disk that never fails, with so much room.
+    /// Returns a disk that never fails and reports this free space.
     pub(crate) fn with_room(room: Room) -> Self {
         Self { room, ..Self::sound() }
     }

@@ -1,18 +1,18 @@
 //! A disk that a power cut may leave in any state that the store's syncs allow.
 //!
-//! It works like the machine's, and records every change and every sync. A cut after any of them
-//! keeps what was brought to the medium; each other change is kept, lost or torn on its own:
+//! It works like the machine's disk, and records every change and every sync. A cut after any of
+//! them keeps all synced changes; each other change is kept, lost or torn on its own:
 //!
-//! | change | is on the medium after | torn, it leaves |
+//! | change | synced by | if torn, it leaves |
 //! |---|---|---|
 //! | bytes of a file | a sync of the file | half of them, or zeros |
-//! | a name that is made or deleted | a sync of its folder | |
-//! | a name that moves | a sync of the folder that it moves to | a file under both names |
+//! | a created or deleted name | a sync of its folder | |
+//! | a renamed file or folder | a sync of the target folder | a file under both names |
 //! | all of these | a sync of the filesystem | |
 //!
-//! A folder is deleted name by name. What no name leads to from the top is gone, so a file needs its
-//! folders' names as well. This is less than journals of common filesystems promise: they keep the
-//! order of names.
+//! A folder is deleted name by name. Files without a path from the top are gone, so a file needs
+//! the names of its folders as well. Common journaling filesystems guarantee more than this: they
+//! keep the order of names.
 
 mod medium;
 
@@ -31,12 +31,12 @@ use crate::room::Room;
 #[derive(Debug, Clone)]
 enum Event {
     Change(Change),
-    /// A file, or the names in a folder, are on the medium.
+    /// A file, or the names in a folder, were synced.
     Synced(Id),
     AllSynced,
 }
 
-/// The syncs that a [`PowerDisk`] does not carry out, as if the store had forgotten them.
+/// The syncs that a [`PowerDisk`] ignores, as if the store had forgotten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forgets {
     Nothing,
@@ -45,7 +45,7 @@ pub(crate) enum Forgets {
     Filesystem,
 }
 
-/// What happened on a disk, from which every power cut follows.
+/// The recorded events of a disk, from which every power cut can be derived.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     before: Medium,
@@ -55,13 +55,13 @@ pub(crate) struct Record {
 #[derive(Debug)]
 struct Recorder {
     record: Record,
-    /// What a program sees.
+    /// The state that programs see.
     seen: Medium,
-    /// By their numbers on the machine's disk.
+    /// Open files by their inode numbers on the machine's disk.
     open: HashMap<u64, Id>,
 }
 
-/// The machine's disk, recorded.
+/// The machine's disk with a record of its events.
 #[derive(Debug)]
 pub(crate) struct PowerDisk {
     top: PathBuf,
@@ -70,7 +70,7 @@ pub(crate) struct PowerDisk {
 }
 
 impl PowerDisk {
-    /// Records what happens to the folders below `top`; what is there is on the medium.
+    /// Records the changes of the folders below `top`; their present content counts as synced.
     pub(crate) fn below(top: &Path, forgets: Forgets) -> Self {
         let mut medium = Medium(vec![Node::Folder(BTreeMap::new())]);
         for entry in fs::read_dir(top).unwrap().map(Result::unwrap) {
@@ -84,7 +84,7 @@ impl PowerDisk {
         Self { top: top.to_owned(), forgets, recorder: Mutex::new(recorder) }
     }
 
-    /// Returns what has happened so far.
+    /// Returns the events so far.
     pub(crate) fn record(&self) -> Record {
         self.with(|recorder| {
             let mut record = recorder.record.clone();
@@ -97,7 +97,7 @@ impl PowerDisk {
         work(&mut self.recorder.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Records something about a path below the top.
+    /// Records an event at a path below the top.
     fn note<T>(&self, path: &Path, work: impl FnOnce(&mut Recorder, &Path) -> T) -> T {
         let path = path.strip_prefix(&self.top).expect("all is below the top");
         self.with(|recorder| work(recorder, path))
@@ -160,7 +160,7 @@ impl Disk for PowerDisk {
         Ok(())
     }
 
-    // The machine's disk need not wait: no test can see that.
+    // The machine's disk is not synced, because no test can observe that.
     fn sync(&self, path: &Path) -> io::Result<()> {
         let kind = if path.is_dir() { Forgets::Folders } else { Forgets::Files };
         if self.forgets != kind {
@@ -202,17 +202,18 @@ impl Disk for PowerDisk {
 }
 
 impl Record {
-    /// Returns how many changes and syncs there were.
+    /// Returns the number of changes and syncs.
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Returns how many of the changes before the `at`-th event are not on the medium there.
+    /// Returns the number of changes before the `at`-th event that are not synced by then.
     pub(crate) fn pending(&self, at: usize) -> usize {
         self.changes(at).filter(|(is_pending, _)| *is_pending).count()
     }
 
-    /// Cuts the power before the `at`-th event; `fates` are those of the pending changes, in their order.
+    /// Cuts the power before the `at`-th event; `fates` lists the fates of the pending changes, in
+    /// order.
     pub(crate) fn cut(&self, at: usize, fates: &[Fate]) -> Found {
         let mut medium = self.before.clone();
         let mut fates = fates.iter();
@@ -223,7 +224,7 @@ impl Record {
         medium.found()
     }
 
-    /// Returns the changes before the `at`-th event, each with whether it is pending there.
+    /// Returns the changes before the `at`-th event, each with a flag whether it is pending then.
     fn changes(&self, at: usize) -> impl Iterator<Item = (bool, &Change)> {
         let events = &self.events[..at];
         events.iter().enumerate().filter_map(move |(place, event)| match event {
@@ -234,7 +235,7 @@ impl Record {
 }
 
 impl Event {
-    /// Says whether it brings an earlier change to the medium.
+    /// Reports whether this event syncs an earlier change.
     fn keeps(&self, change: &Change) -> bool {
         let needed = match change {
             Change::Names { name, .. } => name.0,
@@ -252,7 +253,7 @@ impl Event {
 mod tests {
     use super::*;
 
-    /// Returns what each cut at the end may leave of a file that is written in the place of another.
+    /// Returns the content of a replaced file after a cut at the end, for each fate.
     fn written(syncs: &[&str]) -> [String; 4] {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join("home").join(name);
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_keeps_what_was_synced_and_any_of_the_rest() {
+    fn a_cut_keeps_synced_changes_and_any_subset_of_the_rest() {
         let (new, zeros) = ("what is new", "\0".repeat(11));
         // In the order of FATES.
         assert_eq!(written(&["file", "folder"]), [new; 4]);

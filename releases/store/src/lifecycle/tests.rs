@@ -15,7 +15,7 @@ fn release(minor: u32, status: Status) -> KnownRelease {
     }
 }
 
-/// Reads a table such as `2 unpacked, 1 permanent`: 2 is release 1.2.0.
+/// Parses a table such as `2 unpacked, 1 permanent`: 2 is release 1.2.0.
 fn table(text: &str) -> StatusTable {
     let entry = |part: &str| {
         let (minor, status) = part.split_once(' ').unwrap();
@@ -40,7 +40,7 @@ fn print(table: &StatusTable) -> String {
     entries.join(", ")
 }
 
-/// The answer is the next table, or the first word of the refusal.
+/// Checks the next table, or the first word of the refusal.
 #[track_caller]
 fn check(before: &str, action: Action, expected: &str) {
     let answer = match next(&table(before), &action) {
@@ -61,7 +61,7 @@ fn unpack_adds_a_version_once_and_first() {
 }
 
 #[test]
-fn install_makes_current_what_does_not_run() {
+fn install_makes_a_release_current_unless_it_runs() {
     let install = || Action::Install(vsn(1));
     check("", install(), "no_such_release");
     check("1 unpacked", install(), "1 current");
@@ -75,7 +75,7 @@ fn install_makes_current_what_does_not_run() {
 }
 
 #[test]
-fn make_permanent_takes_what_runs() {
+fn make_permanent_accepts_only_the_running_or_the_permanent_release() {
     let make_permanent = || Action::MakePermanent(vsn(1));
     check("", make_permanent(), "no_such_release");
     check("1 unpacked", make_permanent(), "bad_status");
@@ -87,7 +87,7 @@ fn make_permanent_takes_what_runs() {
 }
 
 #[test]
-fn reboot_old_takes_old_releases_only() {
+fn reboot_old_accepts_only_old_releases() {
     let reboot_old = || Action::RebootOld(vsn(1));
     check("", reboot_old(), "no_such_release");
     check("1 unpacked", reboot_old(), "bad_status");
@@ -98,7 +98,7 @@ fn reboot_old_takes_old_releases_only() {
 }
 
 #[test]
-fn reboot_into_takes_every_release_that_is_here() {
+fn reboot_into_accepts_every_known_release() {
     let reboot_into = || Action::RebootInto(vsn(1));
     check("", reboot_into(), "no_such_release");
     check("1 unpacked", reboot_into(), "1 permanent");
@@ -113,7 +113,7 @@ fn reboot_into_takes_every_release_that_is_here() {
 }
 
 #[test]
-fn remove_spares_what_runs_and_what_boots() {
+fn remove_refuses_the_running_and_the_permanent_release() {
     let remove = || Action::Remove(vsn(1));
     check("", remove(), "no_such_release");
     check("1 unpacked, 0 permanent", remove(), "0 permanent");
@@ -123,7 +123,8 @@ fn remove_spares_what_runs_and_what_boots() {
     check("2 permanent, 1 old", remove(), "2 permanent");
 }
 
-/// Carries moves out and returns where each release came from: `2<1 1` for 1.2.0 that came from 1.1.0.
+/// Applies actions and returns the previous release of each: `2<1 1` for 1.2.0 that came from
+/// 1.1.0.
 #[track_caller]
 fn came(moves: &[Action]) -> String {
     let mut now = table("3 unpacked, 2 unpacked, 1 unpacked");
@@ -139,12 +140,12 @@ fn came(moves: &[Action]) -> String {
 }
 
 #[test]
-fn the_way_back_is_the_way_by_which_the_node_came() {
+fn the_way_back_follows_the_previous_releases() {
     let to = |minor| [Action::Install(vsn(minor)), Action::MakePermanent(vsn(minor))];
     let road = |minors: &[u32]| minors.iter().flat_map(|minor| to(*minor)).collect::<Vec<_>>();
     assert_eq!(came(&road(&[1])), "3 2 1");
     assert_eq!(came(&road(&[1, 2, 3])), "3<2 2<1 1");
-    // Back and up again: nothing is forgotten, and back from 1 there is nothing.
+    // Going back changes no links, and 1 has no previous release.
     assert_eq!(came(&road(&[1, 2, 3, 2, 1])), "3<2 2<1 1");
     assert_eq!(came(&road(&[1, 2, 1, 3])), "3<1 2<1 1");
     assert_eq!(came(&road(&[1, 3, 1, 2, 3])), "3<2 2<1 1");
@@ -175,7 +176,7 @@ fn the_running_release_is_the_current_one_or_else_the_permanent_one() {
 }
 
 #[test]
-fn no_road_of_three_moves_leads_to_two_current_or_two_permanent_releases() {
+fn no_three_actions_lead_to_two_current_or_two_permanent_releases() {
     let mut tables = vec![table("3 unpacked, 2 unpacked, 1 permanent, 0 old")];
     for _ in 0..3 {
         tables = tables.iter().flat_map(moves).collect();

@@ -14,7 +14,7 @@ fn statuses(store: &Store) -> Vec<(String, Status)> {
     store.releases().releases.iter().map(|release| (release.version.to_string(), release.status)).collect()
 }
 
-/// Every known release is whole and there is nothing else.
+/// Checks that every known release is complete and that there are no other files.
 #[track_caller]
 fn check_consistent(store: &Store) {
     let mut listed = 1; // RELEASES.toml
@@ -57,7 +57,7 @@ fn unpacking_the_same_release_again_changes_nothing() {
 }
 
 #[test]
-fn the_status_survives_a_restart_but_for_the_current_release() {
+fn the_status_survives_a_restart_except_for_the_current_release() {
     let place = Place::new();
     let mut store = place.with_old();
     store.unpack(&place.new, &fixture::platform()).unwrap();
@@ -87,7 +87,7 @@ fn the_status_survives_a_restart_but_for_the_current_release() {
 }
 
 #[test]
-fn remove_deletes_what_no_other_release_uses() {
+fn remove_deletes_the_files_that_no_other_release_uses() {
     let place = Place::new();
     let mut store = place.with_old();
     let before = fixture::tree(&place.root());
@@ -127,8 +127,9 @@ fn a_second_store_on_the_same_root_is_refused() {
 
 type Statuses = Vec<(String, Status)>;
 
-/// Runs `action` with the disk failing at its first step, its second step, and so on until it succeeds. After
-/// each failure the node restarts, must find one of the two tables with all files, and must be able to go on.
+/// Runs `action` with a disk that fails at its first step, its second step, and so on until the
+/// action succeeds. After each failure the node restarts, must find the old or the new table with
+/// all files, and must be able to continue.
 #[track_caller]
 fn check_every_step(
     fault: DiskFault,
@@ -157,7 +158,7 @@ fn check_every_step(
     }
 }
 
-/// Returns what a restart finds when nothing fails.
+/// Returns the statuses that a restart finds before and after the action, without a failure.
 fn before_and_after(
     place: &Place,
     prepare: fn(&Place),
@@ -183,7 +184,8 @@ fn run_on(
     result
 }
 
-/// The store in memory knows the same releases as the disk, so that it can go on without a restart.
+/// Checks that the store in memory and on disk have the same releases, so that it can continue
+/// without a restart.
 #[track_caller]
 fn check_memory(store: &Store) {
     let on_disk = releases_file::read(store.root()).unwrap();
@@ -249,7 +251,7 @@ fn a_full_disk_at_any_step_of_a_commit_leaves_a_consistent_root() {
     check_every_step(DiskFault::Once, with_both, commit);
 }
 
-/// What a restart into a release writes: the trial first, then the table.
+/// Performs the writes of a restart into a release: first the trial, then the table.
 fn reboot(_: &Place, store: &mut Store) -> Result<(), Error> {
     store.note_boots(&store.boots().trial(vsn("1.1.0"), vsn("1.0.0")))?;
     store.reboot_into(&vsn("1.1.0"))
@@ -287,7 +289,7 @@ fn a_crash_at_any_step_of_giving_way_leaves_a_consistent_root() {
 }
 
 #[test]
-fn whatever_of_a_restart_into_a_release_is_on_disk_the_node_boots_one_of_the_two() {
+fn after_an_interrupted_restart_into_a_release_the_node_boots_one_of_the_two() {
     let place = Place::new();
     let mut booted = std::collections::BTreeSet::new();
     for step in 0.. {
@@ -308,11 +310,12 @@ fn whatever_of_a_restart_into_a_release_is_on_disk_the_node_boots_one_of_the_two
 }
 
 #[test]
-fn an_unpack_that_failed_leaves_nothing_without_a_restart() {
+fn a_failed_unpack_leaves_no_files_even_without_a_restart() {
     let place = Place::new();
     drop(place.with_old());
     let before = fixture::tree(&place.root());
-    // The steps of opening come first, those of the last write are the table's: the ones between are unpack's.
+    // The first steps belong to the open and the last ones to the table; the steps between are the
+    // unpack's.
     for step in 8..30 {
         let mut store =
             Store::open_on(place.root(), Arc::new(FaultyDisk::new(DiskFault::Once, step))).unwrap();

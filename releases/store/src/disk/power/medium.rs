@@ -1,4 +1,4 @@
-//! Files and folders as they are on a medium, and what a change makes of them when the power goes.
+//! The files and folders on a medium, and the effect of changes when the power goes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{MODE_FOLDER, make_folder};
 
-/// A file or folder, by the order in which they came.
+/// The id of a file or folder, in order of creation.
 pub(super) type Id = usize;
 
-/// The folder below which all is recorded.
+/// The folder below which everything is recorded.
 pub(super) const TOP: Id = 0;
 
 #[derive(Debug, Clone)]
@@ -26,15 +26,15 @@ pub(super) type Name = (Id, OsString);
 
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    /// A name is given to a file or folder, or taken away.
+    /// A name is created or deleted.
     Names { name: Name, node: Option<Id> },
-    /// A file or folder gets another name.
+    /// A file or folder is renamed.
     Moves { from: Name, to: Name, node: Id },
     /// A file grows.
     Grows { file: Id, bytes: Vec<u8> },
 }
 
-/// What becomes of a change that was not on the medium yet.
+/// The effect of a power cut on an unsynced change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Kept,
@@ -45,7 +45,7 @@ pub(crate) enum Fate {
 
 pub(crate) const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Half, Fate::Zeros];
 
-/// What is found after a power cut: each path with what it is.
+/// The content of the disk after a power cut: each path with its file or folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Found(BTreeMap<PathBuf, Item>);
 
@@ -56,12 +56,12 @@ enum Item {
     Link(PathBuf),
 }
 
-/// All files and folders, whether a name leads to them or not.
+/// All files and folders, with or without a name.
 #[derive(Debug, Clone)]
 pub(super) struct Medium(pub(super) Vec<Node>);
 
 impl Medium {
-    /// Adds what another one has beside this one's, without content, and without a name.
+    /// Adds the files and folders that only `other` has, empty and without names.
     pub(super) fn extend_empty(&mut self, other: &Self) {
         let empty = |node: &Node| match node {
             Node::Folder(_) => Node::Folder(BTreeMap::new()),
@@ -164,7 +164,7 @@ impl Medium {
 }
 
 impl Found {
-    /// Makes it a real folder, which must be empty.
+    /// Writes it to a real folder, which must be empty.
     pub(crate) fn write_to(&self, top: &Path) {
         for (path, item) in &self.0 {
             let path = top.join(path);
