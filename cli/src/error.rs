@@ -52,7 +52,7 @@ impl From<ClientError> for Failure {
         let hint = match &error {
             ClientError::NoDaemon { source, .. } => no_daemon(source),
             ClientError::Shape { .. } => "use the relctl of the daemon's version",
-            _ => "`relctl status` shows what became of it",
+            _ => "check the node with `relctl status`",
         };
         with_causes(ErrorReport::new(kind, error.to_string(), code), &error).with_hint(hint).into()
     }

@@ -727,7 +727,7 @@ fn spawn_prints_the_pid_and_with_link_the_end() {
     <9.1>
     ! error: the answer to /spawn_link ended early
     !
-    ! hint: `relctl status` shows what became of it
+    ! hint: check the node with `relctl status`
     exit 3
     "#);
 }
@@ -1230,7 +1230,7 @@ fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
     2026-11-30T03:07:12.123456Z  application.stopped         counter
     ! error: the answer to /events ended early
     !
-    ! hint: `relctl status` shows what became of it
+    ! hint: check the node with `relctl status`
     exit 3
     ");
     assert_snapshot!(relctl(events(), &["events", "--json", "--since", "6"]), @r#"
@@ -1242,7 +1242,7 @@ fn events_are_printed_as_they_arrive_and_a_lost_daemon_exits_with_3() {
     !     "kind": "broken",
     !     "message": "the answer to /events ended early",
     !     "exit_code": 3,
-    !     "hint": "`relctl status` shows what became of it"
+    !     "hint": "check the node with `relctl status`"
     !   }
     ! }
     exit 3
@@ -1273,7 +1273,7 @@ fn lines_of_the_log_are_printed_and_followed() {
     (3 lines of the log are missing here)
     ! error: the answer to /logs/follow ended early
     !
-    ! hint: `relctl status` shows what became of it
+    ! hint: check the node with `relctl status`
     exit 3
     ");
 }

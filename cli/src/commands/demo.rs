@@ -57,7 +57,7 @@ async fn play(client: &Client, built: &Built) -> Result<(), Failure> {
 }
 
 async fn up_and_down(client: &Client, built: &Built, before: &Forest) -> Result<(), Failure> {
-    show("what an upgrade to 1.1.0 would do", &go(client, &built.second, true).await?)?;
+    show("dry run of the upgrade to 1.1.0", &go(client, &built.second, true).await?)?;
     show("upgrade to 1.1.0", &go(client, &built.second, false).await?)?;
     same_processes(before, &tree(client).await?)?;
     show("downgrade to 1.0.0", &back(client).await?)?;

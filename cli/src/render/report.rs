@@ -60,8 +60,8 @@ fn drawn(report: &Report, kept: &str) -> String {
     text += &report.settled.as_ref().map(settled).unwrap_or_default();
     text += &ended("killed", &report.killed);
     for Started { pid, name, module } in &report.restarted {
-        let who = who(pid, name.as_deref());
-        line(&mut text, format_args!("started: {who} {module}"));
+        let process = labelled(pid, name.as_deref());
+        line(&mut text, format_args!("started: {process} {module}"));
     }
     if report.timeouts > 0 {
         line(&mut text, format_args!("calls that timed out meanwhile: {}", report.timeouts));
@@ -120,8 +120,8 @@ fn pauses(pauses: &Pauses) -> String {
 pub(crate) fn ended(what: &str, processes: &[Ended]) -> String {
     let mut text = String::new();
     for Ended { pid, name, module, reason } in processes {
-        let who = who(pid, name.as_deref());
-        line(&mut text, format_args!("{what}: {who} {module}, reason {reason}"));
+        let process = labelled(pid, name.as_deref());
+        line(&mut text, format_args!("{what}: {process} {module}, reason {reason}"));
     }
     text
 }
@@ -130,14 +130,14 @@ pub(crate) fn ended(what: &str, processes: &[Ended]) -> String {
 pub(crate) fn lingering(lingerers: &[Lingerer]) -> String {
     let mut text = String::new();
     for lingerer in lingerers {
-        let who = who(&lingerer.pid, lingerer.name.as_deref());
+        let process = labelled(&lingerer.pid, lingerer.name.as_deref());
         let place = lingerer
             .supervisor
             .as_deref()
             .map_or("outside every tree".to_owned(), |sup| format!("under {sup}"));
         let since = duration::us(lingerer.since_ms.saturating_mul(1000));
         let code = format!("{} {}", lingerer.module, lingerer.version);
-        line(&mut text, format_args!("lingering: {who} in {code}, {place}, old for {since}"));
+        line(&mut text, format_args!("lingering: {process} in {code}, {place}, old for {since}"));
     }
     text
 }
@@ -146,7 +146,7 @@ pub(crate) fn warnings(warnings: &[String]) -> String {
     warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
 }
 
-fn who(pid: &str, name: Option<&str>) -> String {
+fn labelled(pid: &str, name: Option<&str>) -> String {
     name.map_or_else(|| pid.to_owned(), |name| format!("{name} {pid}"))
 }
 

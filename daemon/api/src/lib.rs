@@ -3,8 +3,8 @@
 //! Each verb has one route, one request type and one response type; [`request`] lists all of them.
 //! The serde shapes of these types *are* the contract: field names are the JSON member names, and
 //! every failure is an [`ErrorBody`]. Look verbs are `GET` with the request as the query. Touch
-//! verbs are `POST` with the request as the JSON body; an empty body counts as `{}`. Endless answers
-//! are sent as server-sent events. So curl is a client as well:
+//! verbs are `POST` with the request as the JSON body; an empty body counts as `{}`. Endless
+//! answers are sent as server-sent events. So curl is a client as well:
 //!
 //! ```text
 //! curl --unix-socket /run/reld/reld.sock http://reld/tree?app=counter

@@ -177,7 +177,7 @@ pub enum Error {
         /// Its path.
         path: PathBuf,
     },
-    /// A folder, a FIFO or a device is in the place of a document.
+    /// A folder, a FIFO or a device has the path of a document.
     #[error("cannot read {}: it is not a regular file", path.display())]
     NotPlain {
         /// Its path.
@@ -280,7 +280,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A library and its `app.toml` name different apps.
-    #[error("the library of {} is {library}, its app.toml says {document}", folder.display())]
+    #[error("the library of {} is {library}, but its app.toml names {document}", folder.display())]
     OtherLibrary {
         /// The app's folder.
         folder: PathBuf,

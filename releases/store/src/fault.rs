@@ -72,7 +72,7 @@ pub enum Fault {
     #[error("{0} is listed in its manifest.toml but missing")]
     Missing(String),
     /// An entry has another size than listed.
-    #[error("{path} has {found} bytes, its manifest.toml says {listed}")]
+    #[error("{path} has {found} bytes, but its manifest.toml lists {listed}")]
     OtherSize {
         /// The file.
         path: String,
@@ -82,7 +82,7 @@ pub enum Fault {
         listed: u64,
     },
     /// An entry has another content than listed.
-    #[error("{0} has another SHA-256 digest than its manifest.toml says")]
+    #[error("{0} has another SHA-256 digest than listed in its manifest.toml")]
     OtherDigest(String),
     /// The manifest and the `release.toml` have different names.
     #[error("its manifest.toml names the release {manifest}, but its release.toml names it {release}")]

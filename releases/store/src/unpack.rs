@@ -321,7 +321,7 @@ mod tests {
         check_entries(|entries| drop(entries.pop()), "is listed in its manifest.toml but missing");
         check_entries(|entries| entries.push(entries[1].clone()), "appears twice");
         check_entries(|entries| entries[1].content[0] ^= 1, "has another SHA-256 digest");
-        check_entries(|entries| entries[1].content.push(b' '), "bytes, its manifest.toml says");
+        check_entries(|entries| entries[1].content.push(b' '), "bytes, but its manifest.toml lists");
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
         check_entries(|entries| entries[0].size = Some(1 << 40), "it claims 1099511627776 bytes");
         check_entries(
             |entries| entries[1].size = Some(1 << 40),
-            "has 1099511627776 bytes, its manifest.toml says",
+            "has 1099511627776 bytes, but its manifest.toml lists",
         );
         check_manifest(|manifest| manifest.files[0].size = 1 << 40, "it claims");
     }

@@ -27,7 +27,7 @@ fn schemas(name: &str) -> Schemas {
     Schemas { modules: [(name.parse().unwrap(), schema)].into() }
 }
 
-fn says(name: &str, version: &str) -> FixedProbe {
+fn probe_of(name: &str, version: &str) -> FixedProbe {
     FixedProbe(Probed {
         name: name.parse().unwrap(),
         version: version.parse().unwrap(),
@@ -80,7 +80,7 @@ fn check_refused(order: &Order, probe: &dyn Probe, expected: &str) {
 #[test]
 fn a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks() {
     let (folder, order) = author("packed");
-    let packed = pack(&order, &says("packed", "0.1.0")).unwrap();
+    let packed = pack(&order, &probe_of("packed", "0.1.0")).unwrap();
     let paths: Vec<&str> = packed.manifest.files.iter().map(|file| file.path.as_str()).collect();
     let expected = [
         "lib/packed-0.1.0/app.toml",
@@ -114,15 +114,15 @@ fn s52_modules_that_an_author_lists_are_those_of_the_library() {
     let list = |modules: &str| fs::write(&document, empty.replace("[]", modules)).unwrap();
     list(r#"["listed", "ghost"]"#);
     let words = "modules lists ghost, which the library does not have, and does not list listed_sup; correct the list";
-    check_refused(&order, &says("listed", "0.1.0"), words);
+    check_refused(&order, &probe_of("listed", "0.1.0"), words);
     list(r#"["listed"]"#);
     check_refused(
         &order,
-        &says("listed", "0.1.0"),
+        &probe_of("listed", "0.1.0"),
         "some/folder/app.toml: modules does not list listed_sup;",
     );
     list(r#"["listed", "listed_sup"]"#);
-    pack(&order, &says("listed", "0.1.0")).unwrap();
+    pack(&order, &probe_of("listed", "0.1.0")).unwrap();
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn a_tarball_goes_where_it_is_wanted_and_a_folder_that_is_missing_is_named() {
     let (folder, mut order) = author("wanted");
     let output = |path: &str| Some(folder.path().join(path));
     order.output = output("missing/out.tar.gz");
-    let error = pack(&order, &says("wanted", "0.1.0")).unwrap_err();
+    let error = pack(&order, &probe_of("wanted", "0.1.0")).unwrap_err();
     assert!(error.to_string().contains("missing/out.tar.gz"), "{error}");
     order.output = output("other.tar.gz");
-    let packed = pack(&order, &says("wanted", "0.1.0")).unwrap();
+    let packed = pack(&order, &probe_of("wanted", "0.1.0")).unwrap();
     assert_eq!(Some(&packed.tarball), order.output.as_ref());
     assert!(packed.tarball.is_file());
 }
@@ -142,7 +142,7 @@ fn a_tarball_goes_where_it_is_wanted_and_a_folder_that_is_missing_is_named() {
 fn two_authors_in_two_folders_make_the_same_bytes() {
     let tarballs = [(); 2].map(|()| {
         let (_folder, order) = author("reproducible");
-        let packed = pack(&order, &says("reproducible", "0.1.0")).unwrap();
+        let packed = pack(&order, &probe_of("reproducible", "0.1.0")).unwrap();
         fs::read(packed.tarball).unwrap()
     });
     assert!(tarballs[0] == tarballs[1]);
@@ -152,32 +152,36 @@ fn two_authors_in_two_folders_make_the_same_bytes() {
 fn an_app_that_is_left_out_is_listed_and_not_carried() {
     let (_folder, mut order) = author("left_out");
     order.without.insert("left_out".parse().unwrap());
-    let packed = pack(&order, &says("left_out", "0.1.0")).unwrap();
+    let packed = pack(&order, &probe_of("left_out", "0.1.0")).unwrap();
     for file in &packed.manifest.files {
         assert_eq!(file.not_carried, file.path.starts_with("lib/"), "{}", file.path);
     }
     assert!(matches!(docs_of_tarball(&packed.tarball), Err(Error::NoDocument { .. })));
     order.without.insert("other".parse().unwrap());
-    assert!(matches!(pack(&order, &says("left_out", "0.1.0")), Err(Error::NotInRelease { .. })));
+    assert!(matches!(pack(&order, &probe_of("left_out", "0.1.0")), Err(Error::NotInRelease { .. })));
 }
 
 #[test]
 fn a_library_of_another_app_than_its_app_toml_is_refused() {
     let (_folder, order) = author("honest");
-    check_refused(&order, &says("other", "0.1.0"), "is other 0.1.0, its app.toml says honest 0.1.0");
-    check_refused(&order, &says("honest", "0.1.1"), "is honest 0.1.1, its app.toml says honest 0.1.0");
+    check_refused(&order, &probe_of("other", "0.1.0"), "is other 0.1.0, but its app.toml names honest 0.1.0");
+    check_refused(
+        &order,
+        &probe_of("honest", "0.1.1"),
+        "is honest 0.1.1, but its app.toml names honest 0.1.0",
+    );
 }
 
 #[test]
 fn a_start_without_an_application_module_and_a_missing_start_are_refused() {
     let (_folder, order) = author("start");
-    let mut probed = says("start", "0.1.0").0;
+    let mut probed = probe_of("start", "0.1.0").0;
     probed.applications = vec!["start_app".parse().unwrap()];
     probed.modules.extend(probed.applications.clone());
-    let says = FixedProbe(probed);
+    let probe = FixedProbe(probed);
     check_refused(
         &order,
-        &says,
+        &probe,
         "app.toml: start is missing; the library has the application module start_app",
     );
     let path = order.apps.join("some/folder/app.toml");
@@ -185,11 +189,11 @@ fn a_start_without_an_application_module_and_a_missing_start_are_refused() {
     fs::write(&path, format!("{document}start = \"start_sup\"\n")).unwrap();
     check_refused(
         &order,
-        &says,
+        &probe,
         "start names start_sup, which is not an application module; the library has start_app",
     );
     fs::write(&path, format!("{document}start = \"start_app\"\n")).unwrap();
-    pack(&order, &says).unwrap();
+    pack(&order, &probe).unwrap();
 }
 
 #[test]
@@ -203,7 +207,7 @@ fn instructions_for_unknown_modules_are_reported_with_their_place() {
     fs::write(&path, format!("{appup}{up}{down}")).unwrap();
     check_refused(
         &order,
-        &says("stranger", "0.1.0"),
+        &probe_of("stranger", "0.1.0"),
         "appup.toml:7:3: no app of the release has a module strangre",
     );
 }
@@ -214,7 +218,7 @@ fn start_phases_without_a_start_are_refused() {
     let path = order.apps.join("some/folder/app.toml");
     let document = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{document}start_phases = [{{ name = \"go\" }}]\n")).unwrap();
-    check_refused(&order, &says("phases", "0.1.0"), "app.toml: start_phases without `start`");
+    check_refused(&order, &probe_of("phases", "0.1.0"), "app.toml: start_phases without `start`");
 }
 
 #[test]
@@ -223,7 +227,7 @@ fn a_release_that_would_not_boot_is_refused() {
     let path = order.apps.join("some/folder/app.toml");
     let document = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{document}applications = [\"needy\"]\n")).unwrap();
-    check_refused(&order, &says("needy", "0.1.0"), "needy cannot start: it needs itself");
+    check_refused(&order, &probe_of("needy", "0.1.0"), "needy cannot start: it needs itself");
 }
 
 #[test]
@@ -234,11 +238,11 @@ fn calls_of_modules_other_than_tasks_are_reported_with_their_place() {
     let call = "instructions = [{ apply = \"caller:migrate\" }]\n";
     fs::write(&path, format!("{appup}[[down]]\nto = \"0.0.1\"\n{call}")).unwrap();
     let problem = "module caller is a gen_server, but apply needs a task";
-    check_refused(&order, &says("caller", "0.1.0"), &format!("appup.toml:5:17: {problem}"));
+    check_refused(&order, &probe_of("caller", "0.1.0"), &format!("appup.toml:5:17: {problem}"));
     fs::write(&path, appup).unwrap();
     let relup = format!("version = \"1.0.0\"\n[[up]]\nfrom = \"0.9.0\"\n{call}");
     fs::write(folder.path().join("release/relup.toml"), relup).unwrap();
-    check_refused(&order, &says("caller", "0.1.0"), &format!("relup.toml:4:17: {problem}"));
+    check_refused(&order, &probe_of("caller", "0.1.0"), &format!("relup.toml:4:17: {problem}"));
 }
 
 #[test]
@@ -247,7 +251,7 @@ fn a_release_for_another_daemon_version_than_the_packers_is_refused() {
     order.reld = "1.1.0".parse().unwrap();
     check_refused(
         &order,
-        &says("daemon", "0.1.0"),
+        &probe_of("daemon", "0.1.0"),
         "release.toml names daemon 1.0.0, but this is the packer of reld 1.1.0",
     );
 }
@@ -255,7 +259,7 @@ fn a_release_for_another_daemon_version_than_the_packers_is_refused() {
 #[test]
 fn a_file_beside_the_release_that_makes_no_sense_is_not_packed() {
     let (folder, order) = author("beside");
-    let probe = says("beside", "0.1.0");
+    let probe = probe_of("beside", "0.1.0");
     let write = |file: &str, text: &str| fs::write(folder.path().join("release").join(file), text).unwrap();
     let config = fs::read_to_string(folder.path().join("release/config.toml")).unwrap();
     write("config.toml", "speed = ");
@@ -277,14 +281,14 @@ fn a_file_beside_the_release_that_makes_no_sense_is_not_packed() {
 fn a_package_that_does_not_compile_or_makes_no_library_is_refused() {
     let (_folder, order) = author("broken");
     fs::write(order.apps.join("some/folder/src/lib.rs"), "fn").unwrap();
-    check_refused(&order, &says("broken", "0.1.0"), "cargo could not build");
+    check_refused(&order, &probe_of("broken", "0.1.0"), "cargo could not build");
     let (_folder, order) = author("plain");
     let cargo_toml = order.apps.join("some/folder/Cargo.toml");
     let text = fs::read_to_string(&cargo_toml).unwrap();
     fs::write(&cargo_toml, text.replace("cdylib", "rlib")).unwrap();
-    check_refused(&order, &says("plain", "0.1.0"), "makes no shared library");
+    check_refused(&order, &probe_of("plain", "0.1.0"), "makes no shared library");
     fs::remove_file(&cargo_toml).unwrap();
-    check_refused(&order, &says("plain", "0.1.0"), "neither a Cargo.toml nor a Makefile");
+    check_refused(&order, &probe_of("plain", "0.1.0"), "neither a Cargo.toml nor a Makefile");
 }
 
 #[test]
@@ -294,11 +298,15 @@ fn an_app_with_a_makefile_is_built_at_the_path_that_the_packer_passes() {
     fs::remove_file(home.join("Cargo.toml")).unwrap();
     let makefile = |rule: &str| fs::write(home.join("Makefile"), format!("$(LIBRARY):\n\t{rule}\n")).unwrap();
     makefile("false");
-    check_refused(&order, &says("made", "0.1.0"), "make could not build");
+    check_refused(&order, &probe_of("made", "0.1.0"), "make could not build");
     makefile("true");
-    check_refused(&order, &says("made", "0.1.0"), "the first target of its Makefile must be `$(LIBRARY)`");
+    check_refused(
+        &order,
+        &probe_of("made", "0.1.0"),
+        "the first target of its Makefile must be `$(LIBRARY)`",
+    );
     makefile("@echo made for $(PROFILE), $$SOURCE_DATE_EPOCH > $@");
-    pack(&order, &says("made", "0.1.0")).unwrap();
+    pack(&order, &probe_of("made", "0.1.0")).unwrap();
     let built = fs::read_to_string(home.join("target/dev/made.so")).unwrap();
     assert_eq!(built, "made for dev, 0\n");
 }
@@ -312,10 +320,10 @@ fn all_wrong_instructions_are_reported_before_anything_is_built() {
     let wrong =
         "[[up]]\nfrom = \"0.0.1\"\ninstructions = [\n  { frobnicate = \"a\" },\n  { update = 7 },\n]\n";
     fs::write(&path, format!("{appup}{wrong}")).unwrap();
-    let error = pack(&order, &says("appup", "0.1.0")).unwrap_err();
+    let error = pack(&order, &probe_of("appup", "0.1.0")).unwrap_err();
     assert!(matches!(&error, Error::Instructions { mistakes } if mistakes.len() == 2), "{error}");
-    check_refused(&order, &says("appup", "0.1.0"), "appup.toml:6:");
-    check_refused(&order, &says("appup", "0.1.0"), "appup.toml:7:");
+    check_refused(&order, &probe_of("appup", "0.1.0"), "appup.toml:6:");
+    check_refused(&order, &probe_of("appup", "0.1.0"), "appup.toml:7:");
 }
 
 #[test]
@@ -328,7 +336,7 @@ fn linked_folders_are_packed_as_their_content_with_the_same_bytes_as_without_lin
             fs::rename(app.join("priv/www"), app.join("web/dist")).unwrap();
             std::os::unix::fs::symlink("../web/dist", app.join("priv/www")).unwrap();
         }
-        fs::read(pack(&order, &says("linked", "0.1.0")).unwrap().tarball).unwrap()
+        fs::read(pack(&order, &probe_of("linked", "0.1.0")).unwrap().tarball).unwrap()
     };
     assert!(linked(true) == linked(false));
 }
@@ -350,16 +358,16 @@ fn pipes_devices_and_links_that_leave_the_app_are_refused_at_once() {
         (release.join("relup.toml"), Some("gone"), "cannot read "),
     ] {
         make(&path, to);
-        check_refused(&order, &says("pipes", "0.1.0"), expected);
+        check_refused(&order, &probe_of("pipes", "0.1.0"), expected);
         fs::remove_file(path).unwrap();
     }
     for path in [app.join("appup.toml"), release.join("config.toml"), order.release.clone()] {
         fs::rename(&path, folder.path().join("kept")).unwrap();
         make(&path, None);
-        check_refused(&order, &says("pipes", "0.1.0"), "it is not a regular file");
+        check_refused(&order, &probe_of("pipes", "0.1.0"), "it is not a regular file");
         fs::rename(folder.path().join("kept"), path).unwrap();
     }
-    pack(&order, &says("pipes", "0.1.0")).unwrap();
+    pack(&order, &probe_of("pipes", "0.1.0")).unwrap();
 }
 
 #[test]
@@ -369,9 +377,9 @@ fn an_app_is_found_by_name_and_version_once() {
     let copy = order.apps.join("other");
     fs::create_dir(&copy).unwrap();
     fs::copy(&document, copy.join("app.toml")).unwrap();
-    check_refused(&order, &says("found", "0.1.0"), "found 0.1.0 is both in");
+    check_refused(&order, &probe_of("found", "0.1.0"), "found 0.1.0 is both in");
     for path in [&document, &copy.join("app.toml")] {
         fs::write(path, "name = \"found\"\nversion = \"0.2.0\"\n").unwrap();
     }
-    check_refused(&order, &says("found", "0.1.0"), "; found versions: 0.2.0, 0.2.0");
+    check_refused(&order, &probe_of("found", "0.1.0"), "; found versions: 0.2.0, 0.2.0");
 }

@@ -165,7 +165,7 @@ impl Disk for PowerDisk {
         let kind = if path.is_dir() { Forgets::Folders } else { Forgets::Files };
         if self.forgets != kind {
             self.note(path, |recorder, path| {
-                let id = recorder.seen.find(path).expect("what is synced is there");
+                let id = recorder.seen.find(path).expect("synced paths exist");
                 recorder.record.events.push(Event::Synced(id));
             });
         }
@@ -184,7 +184,7 @@ impl Disk for PowerDisk {
         let from = self.note(from, |recorder, from| recorder.seen.name(from));
         self.note(to, |recorder, to| {
             let to = recorder.seen.name(to);
-            let node = recorder.seen.child(from.0, &from.1).expect("what moves is there");
+            let node = recorder.seen.child(from.0, &from.1).expect("renamed paths exist");
             recorder.change(Change::Moves { from, to, node });
         });
         Ok(())

@@ -267,7 +267,7 @@ fn a_full_disk_at_any_step_of_a_restart_into_a_release_leaves_a_consistent_root(
     check_every_step(DiskFault::Once, with_both, reboot);
 }
 
-/// 1.1.0 is permanent, came after 1.0.0, and has failed to boot as often as it may.
+/// 1.1.0 is permanent, 1.0.0 ran before it, and its boot attempts are used up.
 fn failed(place: &Place) {
     with_both(place);
     let mut store = place.open();
