@@ -1,6 +1,8 @@
-//! The threads of a node: workers that run processes and jobs, spare threads for work that blocks, timers.
+//! The threads of a node: workers that run processes and jobs, spare threads for blocking work, and
+//! timers.
 //!
-//! **Knows** `words` and `process`. What a worker does with a process, and what a timer does when it fires, is handed in.
+//! **Knows** `words` and `process`. The functions that run a process and fire a timer are passed
+//! in.
 
 pub(crate) mod blocking;
 pub(crate) mod lanes;

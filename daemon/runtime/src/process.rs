@@ -1,4 +1,4 @@
-//! What a process is made of, and the protocols by which threads share it: claims, custody, the gate.
+//! The parts of a process, and the protocols by which threads share it: claims, custody, the gate.
 //!
 //! **Knows** `words`. No thread runs here, and no process knows another one.
 

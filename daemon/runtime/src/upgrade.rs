@@ -313,7 +313,7 @@ impl Upgrade {
         members: HashMap<String, Member>,
         include: impl Fn(Pid, Option<Pid>) -> bool,
     ) -> Result<(), Vec<Pid>> {
-        if !self.gate.as_ref().is_some_and(|gate| gate.is_over(&members)) {
+        if !self.gate.as_ref().is_some_and(|gate| gate.is_for(&members)) {
             self.enlist(members.keys().map(String::as_str), include);
         }
         let Some(gate) = self.gate.clone() else { return Ok(()) };

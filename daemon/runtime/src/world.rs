@@ -1,4 +1,4 @@
-//! What all parts of a node share, and how processes reach each other.
+//! The state shared by all parts of a node, and the ways in which processes reach each other.
 //!
 //! **Knows** `words`, `process`, `pool` and `io`.
 
@@ -25,7 +25,7 @@ use crate::io::port::Ports;
 use crate::pool::blocking::Spare;
 use crate::pool::scheduler::Scheduler;
 use crate::pool::stuck::Stuck;
-use crate::pool::timer::{Goes, Timers};
+use crate::pool::timer::{Fired, Timers};
 use crate::process::body::{Answer, Body, Process, Signal, Watch};
 use crate::process::card::{Card, Env};
 use crate::process::gate::GateHouse;
@@ -44,28 +44,29 @@ use crate::world::applications::Applications;
 use crate::world::journal::{Crashes, Journal};
 use crate::world::trace::Tracer;
 
-/// What is done with the answer to a request from outside.
+/// Receives the answer to a request from outside.
 pub(crate) type Outside = Box<dyn FnOnce(Answer) + Send>;
 
-/// How the wing of supervisors runs the init of one, as the process of that pid.
+/// Runs the init of a supervisor, as the process with that pid. Set by the module `tree`, which
+/// this module does not know.
 pub(crate) type Supervise = fn(Pid, Arc<Code>, Bytes) -> Step;
 
-/// What a timer does when it fires.
+/// The effect of a timer.
 #[derive(Clone)]
 pub(crate) enum Fire {
     Info(Pid, Bytes),
-    /// Again and again, as long as the process lives.
+    /// Fires again and again, as long as the process is alive.
     Interval(Pid, Bytes),
     Deadline(Pid),
     Outside(Ref),
-    /// A process has waited for nothing long enough.
+    /// The idle timeout of a process.
     Idle(Pid, Ref),
 }
 
-/// A request from outside that is open.
+/// An open request from outside.
 struct Asker {
     done: Outside,
-    /// Whom a call was made to.
+    /// The process that a call was made to.
     called: Option<Pid>,
     timer: Option<TimerRef>,
 }
@@ -87,51 +88,51 @@ pub(crate) struct World {
     pub(crate) tracer: Tracer,
     pub(crate) apps: Applications,
     pub(crate) fates: Fates,
-    /// Starts a supervisor in the place of its module's init.
+    /// Starts a supervisor, in place of the init of a module.
     pub(crate) supervise: Supervise,
-    /// Conversions and callbacks that were given up and have not come back.
+    /// Conversions and callbacks that were given up and have not returned.
     pub(crate) stuck: Mutex<Vec<Stuck>>,
-    /// Says whether the upgrade under way is given up.
+    /// Returns whether the upgrade under way is given up.
     pub(crate) given_up: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     outside: Mutex<HashMap<Ref, Asker>>,
     next_outside: AtomicU64,
 }
 
-/// How often what waits looks whether it is given up.
-const HEED: Duration = Duration::from_millis(20);
+/// How often a waiting upgrade checks whether it is given up.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// How a process is to be started.
+/// The arguments of a process start.
 pub(crate) struct Start {
     pub(crate) code: Arc<Code>,
     pub(crate) app: Arc<Env>,
     pub(crate) args: Bytes,
     pub(crate) parent: Pid,
-    /// Linked to this process from the beginning.
+    /// A process to link with from the beginning.
     pub(crate) link: Option<Pid>,
-    /// Who waits for the end of init, and by which reference.
+    /// The process that waits for the end of init, and its reference.
     pub(crate) starter: Option<(Pid, Ref)>,
-    /// Who waits for the end of the process, from its beginning.
+    /// A monitor from the beginning.
     pub(crate) watch: Option<Watch>,
 }
 
 impl World {
-    /// Says whether what an upgrade waits for is wanted no more.
+    /// Returns whether the upgrade under way is given up.
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.get().is_some_and(|given_up| given_up())
     }
 
-    /// Waits for something until the deadline, or until the upgrade that waits is given up.
+    /// Waits for an answer until the deadline, or until the waiting upgrade is given up.
     pub(crate) fn wait_for<T>(&self, answer: &mpsc::Receiver<T>, deadline: Instant) -> Option<T> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match answer.recv_timeout(left.min(HEED)) {
-                Err(mpsc::RecvTimeoutError::Timeout) if left > HEED && !self.is_given_up() => {}
+            match answer.recv_timeout(left.min(CHECK_EVERY)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if left > CHECK_EVERY && !self.is_given_up() => {}
                 answer => return answer.ok(),
             }
         }
     }
 
-    /// Makes an empty world; it runs nothing until [`run::start`].
+    /// Makes an empty world. It runs nothing until [`run::start`].
     pub(crate) fn new(width: usize, supervise: Supervise) -> Arc<Self> {
         Arc::new_cyclic(|world: &Weak<Self>| Self {
             table: Table::new(),
@@ -170,7 +171,7 @@ impl World {
         }
     }
 
-    /// Returns the place of a pid that this node gave out.
+    /// Returns the slot of a pid that this node gave out.
     pub(crate) fn slot(&self, pid: Pid) -> Option<&Slot<Process>> {
         self.table.slot(pid.slot)
     }
@@ -179,7 +180,7 @@ impl World {
         self.slot(pid).is_some_and(|slot| slot.card(pid.generation, |_| ()).is_some())
     }
 
-    /// Gives a process another card. For its claimer.
+    /// Gives a process another card. Only its claimer calls this.
     pub(crate) fn show(&self, body: &mut Body, card: Arc<Card>) {
         body.card = card;
         if let Some(slot) = self.slot(body.pid) {
@@ -193,14 +194,14 @@ impl World {
         }
     }
 
-    /// As [`World::act`], behind everything that waits already: the process has just had its turn.
+    /// As [`World::act`], behind all processes that wait already: this one has just had its turn.
     pub(crate) fn act_last(&self, pid: Pid, wake: Wake) {
         if wake == Wake::Schedule {
             self.scheduler.schedule_last(pid.slot);
         }
     }
 
-    /// Sends mail; a call to nobody, or to one whose mailbox is full, is answered at once.
+    /// Sends mail. A call to a dead process, or to a full mailbox, is answered at once.
     pub(crate) fn post(&self, to: Pid, mail: Mail) {
         let room = room(to, &mail);
         self.post_in(to, mail, room);
@@ -225,14 +226,14 @@ impl World {
         }
     }
 
-    /// Answers mail that nobody will take.
+    /// Answers a call that its target will not take; drops other mail.
     pub(crate) fn refuse_mail(&self, mail: Mail, why: &Exit) {
         if let Mail::Call(_, from, _) = mail {
             self.answer(from.caller, from.reference, Answer::Exit(why.clone()));
         }
     }
 
-    /// Sends a signal; says whether the process was there.
+    /// Sends a signal; returns whether the process was alive.
     pub(crate) fn signal(&self, to: Pid, signal: Signal) -> bool {
         self.tracer.signal(to, &signal);
         let pushed = match self.slot(to) {
@@ -251,14 +252,14 @@ impl World {
         }
     }
 
-    /// Tells the sender of a signal that nobody will take it.
+    /// Notifies the sender of a signal that its target is dead.
     pub(crate) fn refuse_signal(&self, to: Pid, signal: Signal, why: &Exit) {
         match signal {
             Signal::Link(with) => {
                 self.signal(with, Signal::Exit(to, why.clone()));
             }
-            Signal::Monitor(watch) => self.tell_watcher(watch, to, why),
-            // A system message that is dropped tells its asker by the channel it holds.
+            Signal::Monitor(watch) => self.notify_watcher(watch, to, why),
+            // Dropping a system message closes its channel, which notifies the sender.
             Signal::System(_)
             | Signal::Answer(..)
             | Signal::Exit(..)
@@ -270,8 +271,8 @@ impl World {
         }
     }
 
-    /// Tells a watcher that `dead` has ended.
-    pub(crate) fn tell_watcher(&self, watch: Watch, dead: Pid, why: &Exit) {
+    /// Notifies a watcher that `dead` has ended.
+    pub(crate) fn notify_watcher(&self, watch: Watch, dead: Pid, why: &Exit) {
         if watch.as_answer {
             self.answer(watch.watcher, watch.reference, Answer::Exit(why.clone()));
         } else {
@@ -288,8 +289,8 @@ impl World {
                 if let (Some(called), Answer::Timeout) = (called, &answer) {
                     self.journal.timed_out(called);
                 }
-                // A panic of whoever asked from outside is none of the process that answers, or of
-                // the timer.
+                // A panic of the outside caller must not hit the process that answers, or the
+                // timer.
                 let _ = contained(|| done(answer));
             }
         } else {
@@ -297,21 +298,21 @@ impl World {
         }
     }
 
-    /// Opens a request from outside; `done` gets exactly one answer, on whatever thread it comes from.
+    /// Opens a request from outside. `done` gets exactly one answer, on the thread of the answerer.
     pub(crate) fn ask(&self, timeout: Option<Duration>, done: Outside) -> Ref {
         self.open(timeout, None, done)
     }
 
     fn open(&self, timeout: Option<Duration>, called: Option<Pid>, done: Outside) -> Ref {
         let reference = self.next_outside.fetch_add(1, Ordering::Relaxed);
-        // Locked first: a timer that is due at once waits until it finds its asker.
+        // Locked before the timer is set: a timer that is due at once then waits for the insert.
         let mut outside = self.outside.lock();
         let timer = timeout.map(|timeout| self.timers.set(timeout, Fire::Outside(reference)));
         outside.insert(reference, Asker { done, timer, called });
         reference
     }
 
-    /// Says whether a process is a child of another one, or a child of such.
+    /// Returns whether a process is a descendant of `ancestor` in the supervision tree.
     pub(crate) fn is_below(&self, pid: Pid, ancestor: Pid) -> bool {
         let parent = |pid: &Pid| self.slot(*pid)?.card(pid.generation, |card| card.parent);
         std::iter::successors(parent(&pid), parent).any(|parent| parent == ancestor)
@@ -332,7 +333,7 @@ impl World {
         from
     }
 
-    /// Starts a process. Its starter is answered when init is done.
+    /// Starts a process. Its starter gets an answer when init is done.
     pub(crate) fn start(&self, start: Start) -> Pid {
         let Start { code, app, args, parent, link, starter, watch } = start;
         let card = Card::of(&code, &app, parent);
@@ -359,11 +360,11 @@ impl World {
         self.timers.set(after, Fire::Info(to, body))
     }
 
-    /// Does what a timer is for.
-    pub(crate) fn fire(&self, fire: Fire) -> Goes {
+    /// Carries out the effect of a timer.
+    pub(crate) fn fire(&self, fire: Fire) -> Fired {
         match fire {
-            Fire::Interval(to, _) if !self.is_alive(to) => return Goes::Out,
-            // One that finds the mailbox full is a period that was missed.
+            Fire::Interval(to, _) if !self.is_alive(to) => return Fired::Drop,
+            // A full mailbox drops this message, as if the period was missed.
             Fire::Interval(to, body) => self.post_in(to, Mail::Info(to, body), Room::Bounded),
             Fire::Info(to, body) => self.post(to, Mail::Info(to, body)),
             Fire::Idle(pid, number) => self.post(pid, Mail::Timeout(number)),
@@ -372,12 +373,13 @@ impl World {
             }
             Fire::Outside(reference) => self.answer(Pid::OUTSIDE, reference, Answer::Timeout),
         }
-        Goes::On
+        Fired::Rearm
     }
 }
 
-/// Says what a full mailbox takes: what others send it does not. What a process sends itself it has asked for, its timers,
-/// monitors and ports as well, and each of these comes once.
+/// Decides whether a full mailbox accepts a message. It refuses mail from other processes. It
+/// accepts mail that the process asked for: from itself, and from its timers, monitors and ports,
+/// each of which sends one message.
 fn room(to: Pid, mail: &Mail) -> Room {
     match mail {
         Mail::Call(..) => Room::Bounded,

@@ -1,7 +1,9 @@
-//! Spare threads for work that blocks: what an app hands in runs beside the pool, so it holds up no process.
+//! Spare threads for blocking work of apps: it runs beside the pool, so that it holds up no
+//! process.
 //!
-//! A thread is made when work waits and none is idle, up to [`MOST`]; one that finds nothing to do for a while ends. Like
-//! the pool's, these threads are the node's own and no library's code stays on one for longer than its work.
+//! A thread is started when work waits and no thread is idle, up to [`MOST`]. A thread that is idle
+//! for a while ends. Like the threads of the pool, these belong to the node: the code of a library
+//! is on them only while its work runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,31 +16,32 @@ use crate::words::code_server::Code;
 use crate::words::contain::contained;
 use crate::words::pid::Pid;
 
-/// More work than this waits for a thread.
+/// The greatest number of threads. More work has to wait.
 const MOST: usize = 64;
 
 /// How long an idle thread waits for more work.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// What an app hands in, and what is to be done when it has run.
+/// Blocking work of an app, and the function to call afterwards.
 pub(crate) struct Work {
     pub(crate) pid: Pid,
-    /// The code that it belongs to: in use until the work is done, even if the process ends before.
+    /// The code that it belongs to. It stays in use until the work is done, even if the process
+    /// ends first.
     pub(crate) code: Arc<Code>,
     pub(crate) run: Box<dyn FnOnce() + Send>,
     pub(crate) done: Box<dyn FnOnce() + Send>,
 }
 
-/// Work that waits or runs.
+/// Blocking work that waits or runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocking {
-    /// Who handed it in; it may have ended.
+    /// The process that submitted it; the process may have ended.
     pub pid: Pid,
-    /// The module whose code it is.
+    /// The module that its code belongs to.
     pub module: String,
-    /// Its version.
+    /// The version of that module.
     pub version: String,
-    /// Since when it waits or runs.
+    /// When it was submitted.
     pub since: Instant,
 }
 
@@ -60,12 +63,12 @@ struct State {
     threads: usize,
     idle: usize,
     next: u64,
-    /// What waits or runs, by number.
+    /// The work that waits or runs, by number.
     under_way: Vec<(u64, Arc<Code>, Blocking)>,
 }
 
 impl Spare {
-    /// Runs work on a thread of its own, now or when one is free.
+    /// Runs work on a spare thread, now or when one is free.
     pub(crate) fn run(&self, work: Work) {
         let mut state = self.shared.state.lock();
         let number = state.next;
@@ -92,13 +95,14 @@ impl Spare {
         let shared = Arc::clone(&self.shared);
         let spawned = thread::Builder::new().name("reld-spare".to_owned()).spawn(move || shared.serve());
         if let Err(error) = spawned {
-            // The work waits for another thread; without any, for the next work that finds one.
+            // The work stays queued for another thread. If there is none, it waits until later work
+            // starts one.
             self.shared.state.lock().threads -= 1;
-            tracing::error!(name: "blocking.spawn_failed", %error, "no thread for work that blocks");
+            tracing::error!(name: "blocking.spawn_failed", %error, "cannot start a thread for blocking work");
         }
     }
 
-    /// Returns whose work of that code waits or runs.
+    /// Returns the processes whose work waits or runs in that code.
     pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
         let state = self.shared.state.lock();
         let of_it = state.under_way.iter().filter(|(_, of, _)| Arc::ptr_eq(of, code));
@@ -117,9 +121,9 @@ impl Shared {
         loop {
             if let Some((number, Work { code, run, done, .. })) = state.queue.pop_front() {
                 drop(state);
-                // A panic ends this work: it counts as done, and the thread is there for the next.
+                // A panic ends this work only: it counts as done, and the thread goes on.
                 let _ = contained(run);
-                // First out of the list: who hears that it is done may purge the code.
+                // Off the list before `done` is called: a notified process may purge the code.
                 self.state.lock().under_way.retain(|(under_way, ..)| *under_way != number);
                 drop(code);
                 let _ = contained(done);

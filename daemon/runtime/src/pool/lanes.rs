@@ -1,8 +1,9 @@
-//! Sharing out a long row of work among the jobs of a pool.
+//! Dividing a long row of work among the jobs of a pool.
 //!
-//! Each job has a stretch of its own, which it does chunk by chunk, and helps the others when that is done. Processes that
-//! are neighbours in the table have their states next to each other in memory: workers that took chunks in turn freed blocks
-//! of the same pages of the allocator, and waited for each other to do so.
+//! Each job has a lane of its own. It takes its lane chunk by chunk, and then helps the other jobs.
+//! Lanes are needed because neighbours in the process table have their states next to each other in
+//! memory. If workers took chunks in turn, they would free blocks of the same pages of the
+//! allocator and wait for each other.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::process::batch::CHUNK;
 
-/// A row that is handed out.
+/// A row of work that is handed out in chunks.
 #[derive(Debug)]
 pub(crate) struct Lanes(Vec<CachePadded<Lane>>);
 
@@ -22,7 +23,8 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Divides so much among so many jobs; the job `n` is to ask for the lane `n`.
+    /// Divides a row of `len` items among the jobs. Job `n` must call [`Lanes::next`] with lane
+    /// `n`.
     pub(crate) fn new(len: usize, jobs: usize) -> Self {
         let lane = len.div_ceil(CHUNK).div_ceil(jobs) * CHUNK;
         let bound = |job: usize| (job * lane).min(len);
@@ -30,7 +32,8 @@ impl Lanes {
         Self(lanes.map(CachePadded::new).collect())
     }
 
-    /// Hands out what nobody else has got, of that lane as long as there is any; `None` when all is handed out.
+    /// Hands out the next chunk: of this lane as long as it has one, then of the other lanes.
+    /// Returns `None` when everything is handed out.
     pub(crate) fn next(&self, lane: usize) -> Option<Range<usize>> {
         let (before, after) = self.0.split_at(lane);
         after.iter().chain(before).find_map(|lane| {
@@ -39,7 +42,7 @@ impl Lanes {
         })
     }
 
-    /// Returns how much was asked for: it grows with each chunk.
+    /// Returns a measure of progress: it grows with each chunk that is handed out.
     pub(crate) fn begun(&self) -> usize {
         self.0.iter().map(|lane| lane.next.load(Ordering::Relaxed)).sum()
     }
@@ -53,7 +56,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_is_handed_out_once_whoever_asks(
+        fn everything_is_handed_out_once_in_any_order_of_jobs(
             len in 0_usize..2_000,
             jobs in 1_usize..5,
             asks in prop::collection::vec(0_usize..5, 40),

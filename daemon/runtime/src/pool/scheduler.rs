@@ -1,11 +1,12 @@
-//! The pool: own, replaceable threads that run processes and jobs.
+//! The pool: the node's own, replaceable threads, which run processes and jobs.
 //!
-//! A run queue carries process *numbers*; running a number twice is harmless, since the second run finds the body
-//! taken. That makes every rescue simple: the watchdog copies a number out of the slot of a worker that computes too
-//! long, and starts another worker beside it. No thread is ever killed; the slow one retires when its callback
-//! returns.
+//! A run queue carries the *numbers* of processes. Running a number twice is harmless, since the
+//! second run finds the body taken. That makes every rescue simple: when a worker computes too
+//! long, the watchdog copies the number out of its LIFO slot, and starts another worker beside it.
+//! No thread is ever killed; the slow worker retires when its callback returns.
 //!
-//! App code runs, and app values drop, on these threads only, so that each of them can be replaced.
+//! App code runs, and app values are dropped, on these threads only, so that each of them can be
+//! replaced.
 
 mod watchdog;
 mod worker;
@@ -31,38 +32,40 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Runs one process; called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Told of a process whose callback computes for long, since when and where; called on a thread made for it.
+/// Reports a process whose callback computes for long: its number, the begin of the callback, and
+/// the stack. Called on a thread of its own.
 pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
 
-/// Names the functions that a thread is inside, by the system's number of the thread.
+/// Returns the stack of a thread, given its number in the system.
 pub(crate) type Frames = fn(i32) -> Vec<String>;
 
-/// A callback that was compensated and has not come back.
+/// A callback whose worker was replaced, and that has not returned.
 pub(crate) struct Computing {
-    /// The place of its process.
+    /// The slot of its process.
     pub(crate) at: u32,
     pub(crate) since: Instant,
-    /// Where it was when it was reported, the innermost function first.
+    /// The stack at the time of the report, innermost function first.
     pub(crate) frames: Vec<String>,
 }
 
-/// How many times in a row a worker takes from its own slot. Three keeps the round trip of an unlimited slot and the
-/// fairness of a queue.
+/// How many times in a row a worker takes from its LIFO slot. Three keeps the round trip as short
+/// as without a limit, and is as fair as a queue.
 const LIFO_BUDGET: u32 = 3;
-/// Every so many picks a worker looks at what came from outside first.
+/// After this many picks a worker takes from the injector first.
 const INJECTOR_EVERY: u32 = 61;
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
-/// A callback that computes longer gets its worker compensated.
+/// The worker of a callback that computes longer is replaced.
 const COMPUTE_LIMIT: Duration = Duration::from_millis(20);
 /// A callback that computes longer is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
-/// How often is tried to take a process out of a callback that keeps asking the daemon for something.
-const TAKES: usize = 1_000;
-/// Rounds of looking before a worker sleeps.
+/// How many attempts are made to seize a process from a callback that keeps calling into the
+/// daemon.
+const SEIZE_ATTEMPTS: usize = 1_000;
+/// How many times a worker looks for work before it sleeps.
 const SPINS: u32 = 32;
 
-/// Nothing in a worker's slot. Numbers are stored plus one.
+/// No process. Numbers are stored plus one.
 const EMPTY: u32 = 0;
 
 /// The pool of a node.
@@ -74,10 +77,10 @@ pub(crate) struct Scheduler {
 struct Shared {
     run: OnceLock<Runner>,
     report: OnceLock<Report>,
-    /// What a worker does before it sleeps, and when it ends.
+    /// Called by a worker before it sleeps, and when it ends.
     rest: OnceLock<fn()>,
     frames: OnceLock<Frames>,
-    /// What a worker does when all are called.
+    /// Run by each worker after [`Scheduler::call_workers`].
     errand: OnceLock<fn()>,
     injector: Injector<u32>,
     jobs: Injector<Job>,
@@ -85,39 +88,40 @@ struct Shared {
     sleepers: Sleepers,
     next_worker: AtomicU64,
     stopping: AtomicBool,
-    /// What workers that are gone have handled.
+    /// How many messages the workers handled that have ended.
     handled: AtomicU64,
     /// How often a callback computed longer than the limit.
     over_limit: AtomicU64,
 }
 
-/// What others see of a worker.
+/// The part of a worker that other threads see.
 struct Worker {
     id: u64,
     stealer: Stealer<u32>,
-    /// The process made runnable last, plus one. Written by its owner; others only copy it.
+    /// The LIFO slot: the process made runnable last, plus one. Only the owner writes it; others
+    /// copy it.
     lifo: AtomicU32,
-    /// Counts runs; odd while one is going on.
+    /// Counts the begins and ends of runs: odd while the worker runs something.
     runs: AtomicU64,
-    /// Counts messages that were handled. Written by its owner.
+    /// Counts handled messages. Only the owner writes it.
     handled: AtomicU64,
-    /// The process that it runs or ran last, plus one; empty for a job.
+    /// The process that it runs or ran last, plus one; [`EMPTY`] for a job.
     at: AtomicU32,
     /// Set when another worker has taken its place.
     retired: AtomicBool,
-    /// Set when the errand is to be run by this very thread.
+    /// Set when this worker has to run the errand.
     called: AtomicBool,
-    /// To wake it by; set once it runs.
+    /// For unparking; set once the worker runs.
     thread: OnceLock<Thread>,
-    /// The system's number of the thread; set once it runs.
+    /// The number of the thread in the system; set once the worker runs.
     number: OnceLock<i32>,
-    /// The process whose callback it runs, while it does.
+    /// Holds the body of a process while its callback runs.
     current: Arc<Current>,
-    /// Whether the callback for which it was retired was reported.
+    /// Whether the callback for which it was retired has been reported.
     reported: AtomicBool,
-    /// Where that callback was then.
+    /// The stack of that callback at the time of the report.
     frames: OnceLock<Vec<String>>,
-    /// Since when it is inside one callback, as the watchdog saw it; set when it is retired.
+    /// The begin of that callback, as the watchdog saw it; set when the worker is retired.
     since: OnceLock<Instant>,
 }
 
@@ -125,7 +129,7 @@ thread_local! {
     static HERE: OnceCell<Here> = const { OnceCell::new() };
 }
 
-/// What a worker thread knows of itself.
+/// The part of a worker that only its own thread uses.
 struct Here {
     shared: Weak<Shared>,
     worker: Arc<Worker>,
@@ -135,7 +139,7 @@ struct Here {
 }
 
 impl Scheduler {
-    /// Starts `width` workers and the watchdog. They run nothing until [`Scheduler::start`].
+    /// Makes a pool of `width` workers. [`Scheduler::start`] starts them and the watchdog.
     pub(crate) fn new(width: usize) -> Self {
         let shared = Arc::new(Shared {
             run: OnceLock::new(),
@@ -155,7 +159,8 @@ impl Scheduler {
         Self { shared, width }
     }
 
-    /// Starts. `run` runs a process, `report` hears of slow ones, and a worker that has nothing to do calls `rest`.
+    /// Starts the workers. `run` runs a process, `report` is called for slow callbacks, and a
+    /// worker calls `rest` before it sleeps.
     pub(crate) fn start(&self, run: Runner, report: Report, rest: fn()) {
         if self.shared.run.set(run).is_err() {
             return;
@@ -169,7 +174,7 @@ impl Scheduler {
         spawn_thread("reld-watchdog", move || watch(&shared, look));
     }
 
-    /// Has the workers end, each after what it runs now.
+    /// Ends the workers, each after its present run.
     pub(crate) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.sleepers.wake_all();
@@ -185,7 +190,7 @@ impl Scheduler {
         });
     }
 
-    /// Returns how many messages were handled.
+    /// Returns how many messages were handled so far.
     pub(crate) fn handled(&self) -> u64 {
         let workers = self.shared.workers.read();
         let now: u64 = workers.iter().map(|worker| worker.handled.load(Ordering::Relaxed)).sum();
@@ -197,12 +202,13 @@ impl Scheduler {
         self.shared.over_limit.load(Ordering::Relaxed)
     }
 
-    /// Makes a process run. On a worker it goes into that worker's slot, else to the injector.
+    /// Makes a process run. From a worker thread it goes into the LIFO slot of that worker,
+    /// otherwise to the injector.
     pub(crate) fn schedule(&self, number: u32) {
         self.push(number, |here| here.push(number, &self.shared));
     }
 
-    /// Makes a process run behind everything that waits on this worker.
+    /// Makes a process run after everything that waits on this worker.
     pub(crate) fn schedule_last(&self, number: u32) {
         self.push(number, |here| {
             here.deque.push(number);
@@ -226,12 +232,14 @@ impl Scheduler {
         self.shared.sleepers.wake_one();
     }
 
-    /// Sets what each worker does when all are called. The first word counts.
+    /// Sets the function that [`Scheduler::call_workers`] makes each worker run. Only the first
+    /// call has an effect.
     pub(crate) fn on_call(&self, errand: fn()) {
         self.shared.errand.get_or_init(|| errand);
     }
 
-    /// Has each worker run the errand once, when it next is inside no process. One that retires meanwhile does not.
+    /// Makes each worker run the errand once, as soon as it is inside no process. A worker that
+    /// retires meanwhile skips it.
     pub(crate) fn call_workers(&self) {
         for worker in self.shared.workers.read().iter() {
             worker.called.store(true, Ordering::Release);
@@ -246,29 +254,30 @@ impl Scheduler {
         self.width
     }
 
-    /// Sets who names the functions that a thread is inside. The first word counts.
+    /// Sets the function that returns the stack of a thread. Only the first call has an effect.
     pub(crate) fn on_frames(&self, frames: Frames) {
         self.shared.frames.get_or_init(|| frames);
     }
 
-    /// Returns the callbacks that were compensated and have not come back.
+    /// Returns the callbacks whose workers were replaced, and that have not returned.
     pub(crate) fn stuck(&self) -> Vec<Computing> {
         self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
     }
 
-    /// Says since when a process computes that was compensated and has not come back.
+    /// Returns the begin of the callback of a process whose worker was replaced, if the callback
+    /// has not returned.
     pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
         self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
     }
 
-    /// Looks where a process computes that was compensated and has not come back.
+    /// Samples the stack of a process whose worker was replaced, if its callback has not returned.
     pub(crate) fn look_at(&self, number: u32) -> Vec<String> {
         let workers = self.shared.workers.read().clone();
         let worker = workers.iter().find(|worker| worker.stuck().is_some_and(|stuck| stuck.at == number));
         worker.map(|worker| self.shared.frames_of(worker)).unwrap_or_default()
     }
 
-    /// Returns the places of the processes that run at this moment.
+    /// Returns the slots of the processes that run at this moment.
     pub(crate) fn running(&self) -> Vec<u32> {
         let workers = self.shared.workers.read();
         let running = workers.iter().filter(|worker| worker.running().is_some());
@@ -276,11 +285,12 @@ impl Scheduler {
         at.filter(|at| *at != EMPTY).map(|at| at - 1).collect()
     }
 
-    /// Takes a process out of a callback whose worker was retired for it, and says since when that computes. The worker
-    /// is the process's no more; when the callback returns it finds nothing and ends.
+    /// Seizes the body of a process inside a callback for which its worker was retired. When the
+    /// callback returns, the worker finds no body and ends.
     ///
-    /// `lives` says whether it is still this process that has the place. Asked once the worker is found: what is retired
-    /// runs nothing else any more, so it cannot have been another's then.
+    /// `lives` returns whether the slot still belongs to this process. It is called once the worker
+    /// is found: a retired worker starts no other process, so the callback is then that of this
+    /// process.
     pub(crate) fn take_stuck(
         &self,
         number: u32,
@@ -294,8 +304,8 @@ impl Scheduler {
         if !lives() {
             return None;
         }
-        // It is away for moments while the callback asks the daemon for something.
-        let body = (0..TAKES).find_map(|_| {
+        // The body is away for moments while the callback calls into the daemon.
+        let body = (0..SEIZE_ATTEMPTS).find_map(|_| {
             worker.current.seize().or_else(|| {
                 thread::yield_now();
                 None
@@ -347,7 +357,7 @@ impl Shared {
         self.workers.write().retain(|w| w.id != id);
     }
 
-    /// Says whether the watchdog may sleep until a worker awakes.
+    /// Returns whether the watchdog may sleep until a worker wakes up.
     fn watchdog_sleeps(&self) -> bool {
         let awake = self.workers.read().iter().filter(|worker| worker.is_watched()).count();
         self.sleepers.watchdog_sleeps(awake, || self.stopping.load(Ordering::Acquire))
@@ -370,7 +380,7 @@ impl Shared {
     }
 
     /// Reports a callback that computes for long, unless it has returned meanwhile.
-    fn tell(&self, worker: &Worker, run: u64, since: Instant) {
+    fn report_slow(&self, worker: &Worker, run: u64, since: Instant) {
         let frames = worker.frames.get_or_init(|| self.frames_of(worker));
         let at = worker.at.load(Ordering::Relaxed);
         if let Some(report) = self.report.get()
@@ -391,14 +401,14 @@ impl Shared {
     }
 
     fn steal(&self, own: &Deque<u32>, id: u64) -> Option<u32> {
-        settle(|| self.injector.steal_batch_and_pop(own)).or_else(|| {
-            self.workers.read().iter().filter(|w| w.id != id).find_map(|w| settle(|| w.stealer.steal()))
+        retry_steal(|| self.injector.steal_batch_and_pop(own)).or_else(|| {
+            self.workers.read().iter().filter(|w| w.id != id).find_map(|w| retry_steal(|| w.stealer.steal()))
         })
     }
 }
 
-/// Repeats a steal that met another thief.
-fn settle<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+/// Repeats a steal that lost a race.
+fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {
             Steal::Success(item) => return Some(item),
@@ -410,6 +420,6 @@ fn settle<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
 
 fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) {
     if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
-        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "the system gives no more threads");
+        tracing::error!(name: "pool.spawn_failed", %error, thread = name, "cannot start a thread of the pool");
     }
 }

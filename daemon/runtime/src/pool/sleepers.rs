@@ -1,24 +1,27 @@
-//! Who of the pool sleeps, and how it is woken: no work is left lying while a worker sleeps that could do it.
+//! The protocol that parks and wakes the workers of a pool: no work stays undone while a worker
+//! sleeps that could do it.
 //!
 //! ```text
-//!  worker                                 who brings work
-//!  stands in the list                     makes the work findable
+//!  worker                                 producer of work
+//!  adds itself to the list                makes the work findable
 //!  ------------------- each passes a fence -------------------
-//!  looks for work once more               looks whether anybody stands in the list
-//!  parks, if there is none                takes one out of it, and unparks that
+//!  looks for work once more               checks whether the list has a worker
+//!  parks if there is none                 takes a worker off the list and unparks it
 //! ```
 //!
-//! Of two who pass their fences the later one sees what the earlier one did before its own: the worker finds the work, or
-//! is found itself. An unpark that comes before the park ends that at once. loom runs it (`sleepers/model.rs`).
+//! The thread that passes its fence later sees all that the other did before its own fence. So the
+//! worker finds the work, or the producer finds the worker. An unpark that comes before the park
+//! makes the park return at once. loom checks this (`sleepers/model.rs`).
 
 use crate::words::sync::thread::{self, Thread};
 use crate::words::sync::{AtomicUsize, Mutex, Ordering, fence};
 
-/// The sleeping workers of a pool, and its watchdog, which sleeps when all of them do: an idle node wakes up for nothing.
+/// The sleeping workers of a pool, and its watchdog. The watchdog sleeps while all workers do, so
+/// that no thread of an idle node wakes up.
 #[derive(Default)]
 pub(crate) struct Sleepers {
     list: Mutex<List>,
-    /// How many workers stand in the list, readable without its lock.
+    /// The number of workers in the list, readable without its lock.
     count: AtomicUsize,
 }
 
@@ -29,7 +32,7 @@ struct List {
 }
 
 impl Sleepers {
-    /// Has the calling worker sleep until it is woken, unless `has_work` finds something first.
+    /// Parks the calling worker until it is woken, unless `has_work` returns true first.
     pub(crate) fn sleep(&self, has_work: impl FnOnce() -> bool) {
         {
             let mut list = self.list.lock();
@@ -45,7 +48,7 @@ impl Sleepers {
         self.awoke(&mut list);
     }
 
-    /// Wakes a worker, if one sleeps. For who has brought work.
+    /// Wakes a worker, if one sleeps. Called after new work was made findable.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::Relaxed) == 0 {
@@ -58,7 +61,7 @@ impl Sleepers {
         }
     }
 
-    /// Wakes all workers and the watchdog. For who has told them to end.
+    /// Wakes all workers and the watchdog. Called after the stop flag was set.
     pub(crate) fn wake_all(&self) {
         let mut list = self.list.lock();
         let workers = std::mem::take(&mut list.workers);
@@ -66,8 +69,9 @@ impl Sleepers {
         workers.iter().for_each(Thread::unpark);
     }
 
-    /// Says whether the calling watchdog may park: all workers that are awake, `awake` of them at most, sleep, and it is not
-    /// to end. The next worker that wakes up unparks it.
+    /// Returns whether the calling watchdog may park: at least `awake` workers sleep, where `awake`
+    /// is the number of workers to watch, and the pool is not to end. The next worker that wakes up
+    /// unparks the watchdog.
     pub(crate) fn watchdog_sleeps(&self, awake: usize, is_to_end: impl FnOnce() -> bool) -> bool {
         let mut list = self.list.lock();
         let sleeps = list.workers.len() >= awake && !is_to_end();
@@ -75,7 +79,7 @@ impl Sleepers {
         sleeps
     }
 
-    /// A worker is awake.
+    /// Updates the count after a worker woke up, and unparks the watchdog.
     fn awoke(&self, list: &mut List) {
         self.changed(list);
         if let Some(watchdog) = list.watchdog.take() {

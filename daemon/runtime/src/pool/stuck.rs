@@ -1,4 +1,4 @@
-//! App code that does not come back.
+//! App code that does not return.
 
 use std::time::Instant;
 
@@ -6,11 +6,11 @@ use crate::pool::scheduler::Computing;
 use crate::process::card::Card;
 use crate::words::pid::Pid;
 
-/// App code that does not come back, and so holds a thread and its library. OTP has no such thing: the emulator
-/// interrupts any code.
+/// App code that does not return, and so occupies a thread and keeps its library in use. OTP does
+/// not have this problem: the emulator can interrupt any code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
-    /// Whose state or message it works on.
+    /// The process whose state or message it works on.
     pub pid: Pid,
     /// The module.
     pub module: String,
@@ -18,16 +18,16 @@ pub struct Stuck {
     pub version: String,
     /// The app.
     pub app: String,
-    /// Since when.
+    /// When it began.
     pub since: Instant,
     /// Whether it was given up: the process goes on, or has ended, without it.
     pub is_detached: bool,
-    /// Where it was when it was reported, the innermost function first; empty where that is not known.
+    /// Its stack at the time of the report, innermost function first; empty if unknown.
     pub frames: Vec<String>,
 }
 
 impl Stuck {
-    /// Returns a callback that has not come back.
+    /// Describes a callback that has not returned.
     pub(crate) fn of(pid: Pid, card: &Card, computing: Computing) -> Self {
         let module = &card.code.module;
         let Computing { since, frames, .. } = computing;

@@ -1,6 +1,7 @@
 //! Timers: one thread, one ordered map.
 //!
-//! A timer fires once, or again and again: then it moves on to its next time, and [`TimerRef::id`] finds it there.
+//! A timer fires once, or again and again as an interval. An interval moves on to its next time,
+//! where it is found by [`TimerRef::id`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::words::code::TimerRef;
 use crate::words::contain::contained;
 
-/// No interval is shorter: a period of nothing would keep the thread busy for ever.
+/// The shortest interval: a period of zero would keep the thread busy for ever.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// All timers of a node; `T` is what to do when one fires.
+/// All timers of a node; `T` describes the effect of a timer.
 pub(crate) struct Timers<T> {
     shared: Arc<Shared<T>>,
 }
@@ -28,7 +29,7 @@ struct Shared<T> {
 
 struct State<T> {
     pending: BTreeMap<TimerRef, T>,
-    /// Where each interval stands now, by its id; while it fires, where it stood.
+    /// The next time of each interval, by id. While an interval fires, its present time.
     intervals: HashMap<u64, Interval>,
     next_id: u64,
     stopping: bool,
@@ -40,12 +41,12 @@ struct Interval {
     every: Duration,
 }
 
-/// What becomes of an interval that has fired.
+/// Whether an interval that has fired goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goes {
-    On,
-    /// There is nobody left to send to.
-    Out,
+pub(crate) enum Fired {
+    Rearm,
+    /// Its receiver has ended.
+    Drop,
 }
 
 impl<T: Clone + Send + 'static> Timers<T> {
@@ -61,12 +62,12 @@ impl<T: Clone + Send + 'static> Timers<T> {
         }
     }
 
-    /// Starts firing; `fire` must not wait.
-    pub(crate) fn start(&self, fire: impl Fn(T) -> Goes + Send + 'static) {
+    /// Starts the thread that fires the timers; `fire` must not wait.
+    pub(crate) fn start(&self, fire: impl Fn(T) -> Fired + Send + 'static) {
         let shared = Arc::clone(&self.shared);
         let run = move || shared.run(fire);
         if let Err(error) = thread::Builder::new().name("reld-timers".to_owned()).spawn(run) {
-            tracing::error!(name: "timers.spawn_failed", %error, "no timer will fire");
+            tracing::error!(name: "timers.spawn_failed", %error, "cannot start the timer thread; timers will not fire");
         }
     }
 
@@ -75,7 +76,8 @@ impl<T: Clone + Send + 'static> Timers<T> {
         self.begin(after, None, what)
     }
 
-    /// Starts a timer that fires again and again, first after one period. Periods that were missed are not made up for.
+    /// Starts an interval: it fires again and again, first after one period. Missed periods are
+    /// skipped.
     pub(crate) fn set_every(&self, every: Duration, what: T) -> TimerRef {
         let every = every.max(SHORTEST);
         self.begin(every, Some(every), what)
@@ -98,15 +100,16 @@ impl<T: Clone + Send + 'static> Timers<T> {
         timer
     }
 
-    /// Stops a timer; `false` when it has fired for the last time or was never there.
+    /// Stops a timer. Returns false when it has fired for the last time or never existed.
     ///
-    /// An interval that fires at this very moment is stopped too; what it fires still comes.
+    /// An interval that fires at this very moment is stopped too, but this firing still takes
+    /// effect.
     pub(crate) fn cancel(&self, timer: TimerRef) -> bool {
         self.shared.state.lock().remove(timer)
     }
 
-    /// Returns how long a timer has still to run, nothing while an interval fires; `None` when it
-    /// has fired for the last time or was never there.
+    /// Returns the time until a timer fires; zero while an interval fires, `None` when the timer
+    /// has fired for the last time or never existed.
     pub(crate) fn left(&self, timer: TimerRef) -> Option<Duration> {
         let state = self.shared.state.lock();
         let next = state.next(timer)?;
@@ -118,7 +121,7 @@ impl<T: Clone + Send + 'static> Timers<T> {
         self.shared.state.lock().pending.len()
     }
 
-    /// Lets `look` see each pending timer, in the order of firing.
+    /// Calls `look` for each pending timer, in the order of firing.
     pub(crate) fn each(&self, mut look: impl FnMut(TimerRef, &T)) {
         self.shared.state.lock().pending.iter().for_each(|(timer, what)| look(*timer, what));
     }
@@ -132,7 +135,8 @@ impl<T> Drop for Timers<T> {
 }
 
 impl<T> State<T> {
-    /// Returns where a timer stands that will fire, or fires and goes on.
+    /// Returns the time at which a timer will fire next; for an interval that fires now, its
+    /// present time.
     fn next(&self, timer: TimerRef) -> Option<TimerRef> {
         let interval = self.intervals.get(&timer.id).map(|interval| interval.next);
         interval.or_else(|| self.pending.contains_key(&timer).then_some(timer))
@@ -140,14 +144,15 @@ impl<T> State<T> {
 
     fn remove(&mut self, timer: TimerRef) -> bool {
         match self.intervals.remove(&timer.id) {
-            // While it fires it is not pending.
+            // An interval is not pending while it fires.
             Some(interval) => drop(self.pending.remove(&interval.next)),
             None => return self.pending.remove(&timer).is_some(),
         }
         true
     }
 
-    /// Moves an interval that has fired on to its next time that is not over; one that was cancelled meanwhile is gone.
+    /// Moves an interval that has fired to its next time in the future, unless it was cancelled
+    /// meanwhile.
     fn move_on(&mut self, timer: TimerRef, now: Duration, what: T) {
         let Some(interval) = self.intervals.get_mut(&timer.id) else { return };
         let every = u64::try_from(interval.every.as_nanos()).unwrap_or(u64::MAX);
@@ -160,7 +165,7 @@ impl<T> State<T> {
 }
 
 impl<T: Clone> Shared<T> {
-    fn run(&self, fire: impl Fn(T) -> Goes) {
+    fn run(&self, fire: impl Fn(T) -> Fired) {
         let mut state = self.state.lock();
         while !state.stopping {
             let Some((timer, _)) = state.pending.first_key_value() else {
@@ -180,12 +185,18 @@ impl<T: Clone> Shared<T> {
 }
 
 impl<T: Clone> Shared<T> {
-    fn fire(&self, state: &mut MutexGuard<'_, State<T>>, timer: TimerRef, what: T, fire: impl Fn(T) -> Goes) {
+    fn fire(
+        &self,
+        state: &mut MutexGuard<'_, State<T>>,
+        timer: TimerRef,
+        what: T,
+        fire: impl Fn(T) -> Fired,
+    ) {
         let again = state.intervals.contains_key(&timer.id).then(|| what.clone());
-        // A panic is that of one firing: an interval goes on, and so do all other timers.
-        let goes = MutexGuard::unlocked(state, || contained(|| fire(what)).unwrap_or(Goes::On));
+        // A panic ends this firing only: an interval goes on, and so do all other timers.
+        let fired = MutexGuard::unlocked(state, || contained(|| fire(what)).unwrap_or(Fired::Rearm));
         match again {
-            Some(what) if goes == Goes::On => state.move_on(timer, self.epoch.elapsed(), what),
+            Some(what) if fired == Fired::Rearm => state.move_on(timer, self.epoch.elapsed(), what),
             Some(_) => drop(state.intervals.remove(&timer.id)),
             None => {}
         }
@@ -198,12 +209,12 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn timers_fire_in_order_and_a_cancelled_one_never() {
+    fn timers_fire_in_order_and_a_cancelled_timer_never_fires() {
         let timers = Timers::new();
         let (tx, rx) = mpsc::channel();
         timers.start(move |what: u32| {
             tx.send(what).unwrap_or(());
-            Goes::On
+            Fired::Rearm
         });
         timers.set(Duration::from_millis(30), 3);
         let cancelled = timers.set(Duration::from_millis(20), 2);
@@ -215,10 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_fires_until_it_is_cancelled_or_has_nobody_left() {
+    fn an_interval_fires_until_it_is_cancelled_or_its_receiver_has_ended() {
         let timers = Timers::new();
         let (tx, rx) = mpsc::channel();
-        timers.start(move |what: u32| if what == 2 || tx.send(what).is_err() { Goes::Out } else { Goes::On });
+        timers.start(
+            move |what: u32| if what == 2 || tx.send(what).is_err() { Fired::Drop } else { Fired::Rearm },
+        );
         let interval = timers.set_every(Duration::from_millis(2), 1);
         let out = timers.set_every(Duration::from_millis(1), 2);
         for _ in 0..5 {
@@ -226,7 +239,7 @@ mod tests {
         }
         assert!(timers.left(interval).is_some_and(|left| left <= Duration::from_millis(2)));
         assert_eq!(timers.left(out), None);
-        // It may be firing at this very moment; still it does not go on.
+        // It may be firing at this very moment; it does not go on all the same.
         assert!(timers.cancel(interval));
         assert_eq!(timers.left(interval), None);
         while rx.recv_timeout(Duration::from_millis(20)).is_ok() {}
@@ -239,26 +252,26 @@ mod tests {
         let (inside, (tx, rx)) = (Arc::downgrade(&timers), mpsc::channel());
         let (begun, begins) = mpsc::channel();
         timers.start(move |()| {
-            let interval = begins.recv().expect("it was set");
-            let timers = inside.upgrade().expect("the test holds them");
+            let interval = begins.recv().expect("the test sends the interval");
+            let timers = inside.upgrade().expect("the test holds the timers");
             let seen = (timers.left(interval), timers.cancel(interval), timers.cancel(interval));
             tx.send(seen).unwrap_or(());
-            Goes::On
+            Fired::Rearm
         });
-        begun.send(timers.set_every(Duration::from_millis(1), ())).expect("it fires");
+        begun.send(timers.set_every(Duration::from_millis(1), ())).expect("the timer thread runs");
         assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok((Some(Duration::ZERO), true, false)));
         drop(begun);
         assert_eq!(timers.len(), 0);
     }
 
     #[test]
-    fn a_timer_whose_firing_panics_stops_no_other_one_and_an_interval_goes_on() {
+    fn a_panic_in_one_firing_stops_no_other_timer_and_an_interval_goes_on() {
         let timers = Timers::new();
         let (tx, rx) = mpsc::channel();
         timers.start(move |what: u32| {
             tx.send(what).unwrap_or(());
             assert!(what > 2, "a bug in the firing of {what}");
-            Goes::On
+            Fired::Rearm
         });
         let interval = timers.set_every(Duration::from_millis(1), 1);
         timers.set(Duration::from_millis(2), 2);
@@ -271,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_that_was_held_up_skips_what_it_missed() {
+    fn an_interval_that_was_held_up_skips_missed_periods() {
         let mut state =
             State { pending: BTreeMap::new(), intervals: HashMap::new(), next_id: 2, stopping: false };
         let timer = TimerRef { at_ns: 100, id: 1 };
@@ -286,7 +299,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_timers_pend_and_are_cancelled() {
         let timers = Timers::new();
-        timers.start(|_: u32| Goes::On);
+        timers.start(|_: u32| Fired::Rearm);
         let all: Vec<_> =
             (0..100_000).map(|n| timers.set(Duration::from_secs(3600 + u64::from(n) % 977), n)).collect();
         assert_eq!(timers.len(), 100_000);

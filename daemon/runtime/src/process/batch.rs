@@ -1,19 +1,20 @@
-//! Counted references for thousands that hold the same thing.
+//! Counted references for thousands of processes that share the same value.
 //!
-//! The count of an `Arc` is a word that everybody who clones or drops it writes to. With one count for all processes of a
-//! module, two workers that convert them wait for each other's cache line most of the time. So a thread hands out one
-//! `Arc` to a batch in a row, and then makes another. A batch are neighbours in the process table, so that who goes over
-//! them later, chunk by chunk, has their count to itself as well.
+//! Every clone and every drop of an `Arc` writes to its count. With one count for all processes of
+//! a module, two workers that convert them would mostly wait for each other's cache line. So a
+//! thread hands out one `Arc` to a batch of processes in a row, and then makes another. The
+//! processes of a batch are neighbours in the process table: a worker that later goes over them
+//! chunk by chunk also has their count to itself.
 
 use std::sync::{Arc, Weak};
 
-/// How many neighbours a job of the pool goes over at once: it lets others run after each chunk.
+/// How many neighbours a pool job goes over at once; it yields to other work after each chunk.
 pub(crate) const CHUNK: usize = 128;
 
-/// How many hold one count.
+/// How many references share one count.
 const BATCH: u32 = CHUNK as u32;
 
-/// What a thread handed out last. It keeps nothing alive.
+/// The value that a thread handed out last. It keeps nothing alive.
 #[derive(Debug)]
 pub struct Batch<T> {
     last: Weak<T>,
@@ -27,12 +28,13 @@ impl<T> Default for Batch<T> {
 }
 
 impl<T> Batch<T> {
-    /// Nothing was handed out yet.
+    /// Returns a batch from which nothing was handed out yet.
     pub const fn new() -> Self {
         Self { last: Weak::new(), left: 0 }
     }
 
-    /// Returns what was handed out last, if that `is` the same and its batch is not full; else what this makes.
+    /// Returns the value that was handed out last if `is` accepts it and its batch is not full;
+    /// otherwise starts a new batch with the result of `make`.
     pub fn next(&mut self, is: impl FnOnce(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
         let last = if self.left > 0 { self.last.upgrade() } else { None };
         if let Some(same) = last.filter(|last| is(last)) {
@@ -54,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_shares_one_and_the_next_another() {
+    fn a_full_batch_shares_one_reference_and_the_next_batch_another() {
         let mut batch = Batch::new();
         let first: Vec<_> = (0..BATCH).map(|_| next(&mut batch, 7)).collect();
         assert!(first.iter().all(|shared| Arc::ptr_eq(shared, &first[0])));
@@ -62,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn another_thing_begins_a_batch_and_nothing_is_kept_alive() {
+    fn another_value_begins_a_new_batch_and_nothing_is_kept_alive() {
         let mut batch = Batch::new();
         let seven = next(&mut batch, 7);
         assert_eq!(*next(&mut batch, 8), 8);

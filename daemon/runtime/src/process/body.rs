@@ -1,4 +1,4 @@
-//! What a process is made of.
+//! The body of a process: its state, its mail, and everything it is bound to.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -35,12 +35,12 @@ impl Kind for Process {
 }
 
 thread_local! {
-    /// Buffers that a process of this thread has emptied: most messages find the room of an earlier one.
+    /// Buffers that processes on this thread have emptied. Most messages reuse one of them.
     static SPARE_MAIL: Cell<VecDeque<Mail>> = const { Cell::new(VecDeque::new()) };
     static SPARE_SIGNALS: Cell<Vec<Signal>> = const { Cell::new(Vec::new()) };
 }
 
-/// Larger buffers are not kept: one full mailbox must not cost memory for ever.
+/// Larger buffers are not kept: a mailbox that was full once must not cost memory for ever.
 const SPARE_MAX: usize = 64;
 
 /// Keeps the empty buffer of a mailbox for the next one.
@@ -57,39 +57,43 @@ pub(crate) fn spare_signals(buffer: Vec<Signal>) {
     }
 }
 
-/// A wait of a process for nothing to come. OTP: the time-out of `{noreply, State, Timeout}`.
+/// An idle timeout: it fires when no message arrives in time. OTP: the `Timeout` of
+/// `{noreply, State, Timeout}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idle {
-    /// From the end of the callback under way.
+    /// Requested; the time counts from the end of the callback under way.
     Wanted(Duration),
-    /// Until this timer fires; the number tells its mail from that of a wait that has ended.
+    /// This timer runs. The number distinguishes its mail from that of an earlier timeout.
     Armed(Ref, TimerRef),
 }
 
-/// What an open request came to.
+/// The result of an open request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The server replied; for a wait, the time is over.
+    /// The server replied; for [`Wait::Time`], the time is over.
     Reply(Bytes),
     /// The request's time ran out.
     Timeout,
-    /// The server ended, or was never there.
+    /// The server ended, or never existed.
     Exit(Exit),
 }
 
-/// A request of the daemon to a process, done by the process's own thread at a callback boundary. OTP: system message.
+/// A request of the daemon to a process, carried out on the thread of the process at a callback
+/// boundary. OTP: system message.
 pub(crate) type System = Box<dyn FnOnce(&mut Body) + Send>;
 
-/// What reaches a process whatever holds it.
+/// A signal: it reaches a process even while the process is held.
 pub(crate) enum Signal {
     Answer(Ref, Answer),
     /// An exit signal from a link, a parent or `exit/2`.
     Exit(Pid, Exit),
-    /// The end, whatever the process traps. OTP: `exit(Pid, kill)`, for the reason [`Exit::Killed`].
+    /// Ends the process even if it traps exits. OTP: `exit(Pid, kill)`, when the reason is
+    /// [`Exit::Killed`].
     End(Exit),
     Link(Pid),
     Unlink(Pid),
-    /// Watch the process: `Down` mail, or the answer to an open request.
+    /// Starts a monitor: the end of the process becomes `Down` mail, or the answer to an open
+    /// request.
     Monitor(Watch),
     Demonitor(Pid, Ref),
     /// Another process has answered a call of this one.
@@ -99,16 +103,16 @@ pub(crate) enum Signal {
     Deadline,
 }
 
-/// Who is told when a process ends, and how.
+/// A monitor: the process to notify when another process ends, and the way to do it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watch {
     pub(crate) watcher: Pid,
     pub(crate) reference: Ref,
-    /// As the answer to an open request rather than as mail.
+    /// Notify by the answer to an open request rather than by mail.
     pub(crate) as_answer: bool,
 }
 
-/// What a parked callback waits for.
+/// The event that a parked callback waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The answer to a call.
@@ -117,7 +121,7 @@ pub enum Wait {
     Start(Pid),
     /// The end of a process.
     End(Pid),
-    /// A time.
+    /// A point in time.
     Time,
     /// A port.
     Port,
@@ -128,7 +132,7 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// Returns whom it is for; [`Pid::NONE`] for nobody.
+    /// Returns the process it waits for, or [`Pid::NONE`].
     pub(crate) fn target(self) -> Pid {
         match self {
             Self::Answer(pid) | Self::Start(pid) | Self::End(pid) => pid,
@@ -137,19 +141,19 @@ impl Wait {
     }
 }
 
-/// A request that a process has open.
+/// An open request of a process.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) reference: Ref,
     pub(crate) wait: Wait,
-    /// When its time has run out; for a wait for a time, when that is over.
+    /// The time of its timeout; for [`Wait::Time`], of its answer.
     pub(crate) due: Option<Instant>,
 }
 
-/// Where a process stands. See `world/run.rs` for the moves.
+/// The run state of a process. `world/run.rs` shows the transitions.
 #[derive(Debug)]
 pub(crate) enum Actor {
-    /// Its init has not been called yet; the start argument.
+    /// Its init has not been called yet. Holds the start argument.
     Unborn(Bytes),
     /// No callback is under way.
     Resting(Box<dyn Instance>),
@@ -159,33 +163,35 @@ pub(crate) enum Actor {
     Running,
 }
 
-/// What the callback under way is about.
+/// The purpose of the callback under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum During {
-    /// Its init, and who waits for the end of that.
+    /// Its init, and the process that waits for the result.
     Init(Option<(Pid, Ref)>),
-    /// A request that its outcome may answer.
+    /// A call that the outcome may answer.
     Call(From),
-    /// prep_stop or config_change, whose end is the answer.
+    /// `prep_stop`, `start_phase` or `config_change`: answered when the callback ends.
     Notice(From),
-    /// A cast, info, exit or down.
+    /// A message without a reply, such as a cast, info, exit or down.
     Message,
-    /// prep_stop of an application whose tree has ended with this reason: the stop callback comes next.
+    /// `prep_stop` of an application after its tree has ended with this reason. The stop callback
+    /// comes next.
     PrepStop(Box<Exit>),
-    /// The last callback; then the process exits with this reason.
+    /// The last callback. The process then exits with this reason.
     Terminate(Exit),
 }
 
-/// A callback that has not returned at once, or has crashed.
+/// A callback that did not return at once, or that crashed.
 #[derive(Debug)]
 pub(crate) struct UnderWay {
-    /// When it was parked first.
+    /// When it was first parked.
     pub(crate) since: Instant,
-    /// The message that it is about, as people are shown it.
+    /// The message that it handles, redacted for display.
     pub(crate) mail: Option<Mail>,
 }
 
-/// A process, as its claimer has it. There may be a million: what most have nothing of lies behind a pointer.
+/// The body of a process, owned by its claimer. A node may have a million of them, so fields that
+/// are empty in most processes are boxed.
 pub(crate) struct Body {
     pub(crate) pid: Pid,
     pub(crate) card: Arc<Card>,
@@ -195,57 +201,58 @@ pub(crate) struct Body {
     pub(crate) under_way: Option<Box<UnderWay>>,
     /// Mail taken from the slot and not handled yet.
     pub(crate) inbox: VecDeque<Mail>,
-    /// Its slot counts what is in the inbox.
+    /// The mailbox has a bound, so its slot counts the messages in the inbox too.
     pub(crate) is_bounded: bool,
     pub(crate) requests: Option<Box<Requests>>,
     pub(crate) trap_exit: bool,
     pub(crate) suspended: bool,
     pub(crate) after: Option<Box<AfterCallback>>,
     pub(crate) ties: Option<Box<Ties>>,
-    /// What an operator has it note.
+    /// Statistics and log, while an operator has them turned on.
     pub(crate) debug: Option<Box<Debug>>,
-    /// The round of pre-copy that found it at rest; 0 once it has begun a callback.
+    /// The round of pre-copy that found the process at rest; 0 once it has begun a callback.
     pub(crate) round: Round,
-    /// What that round, or the upgrade later, made of the state: void once a callback begins.
+    /// The state converted by that round or later by the upgrade. Void once a callback begins.
     pub(crate) shadow: Option<Box<Shadow>>,
 }
 
-/// What a process has asked others.
+/// The requests of a process to other processes.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pub(crate) open: Vec<Open>,
-    /// What was answered and not taken yet.
+    /// Answers that the callback has not taken yet.
     pub(crate) answers: Vec<(Ref, Answer)>,
-    /// The timer that fires when the first open request is due, or one that was, and when that is.
+    /// The timer for the first open request that is due, with its time. That request may have been
+    /// answered since.
     pub(crate) alarm: Option<(Instant, TimerRef)>,
     last_ref: Ref,
 }
 
-/// What waits for the end of the callback under way.
+/// Work that waits for the end of the callback under way.
 #[derive(Default)]
 pub(crate) struct AfterCallback {
-    /// The parent's order to end.
+    /// The exit signal of the parent.
     pub(crate) ending: Option<Exit>,
     pub(crate) system: Vec<System>,
-    /// What the callback has put before all else.
+    /// The `handle_continue` that the callback asked for; it runs before any mail.
     pub(crate) continues: Option<Bytes>,
-    /// The wait for nothing that it asked for; any other callback ends it.
+    /// The idle timeout that the callback asked for; any other callback cancels it.
     pub(crate) idle: Option<Idle>,
 }
 
-/// What binds a process to others.
+/// Links, monitors and unanswered calls of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Ties {
     pub(crate) links: Vec<Pid>,
     pub(crate) watchers: Vec<Watch>,
-    /// Monitors that this process holds.
+    /// Monitors of this process on others.
     pub(crate) watching: Vec<(Ref, Pid)>,
-    /// Calls that were taken and not answered yet.
+    /// Calls that this process has taken and not answered yet.
     pub(crate) unanswered: Vec<From>,
 }
 
 impl Requests {
-    /// Opens one; whom it waits for may be set later.
+    /// Opens a request; its `wait` may be set later.
     pub(crate) fn open(&mut self, wait: Wait, due: Option<Instant>) -> Ref {
         let reference = self.new_ref();
         self.open.push(Open { reference, wait, due });
@@ -253,7 +260,7 @@ impl Requests {
     }
 
     fn new_ref(&mut self) -> Ref {
-        // 0 is the reference of mail.
+        // The reference 0 stands for mail.
         self.last_ref += 1;
         self.last_ref
     }
@@ -292,17 +299,17 @@ impl Body {
         self.after.get_or_insert_default()
     }
 
-    /// Returns the wait for nothing to come.
+    /// Returns the idle timeout.
     pub(crate) fn idle(&self) -> Option<Idle> {
         self.after.as_ref().and_then(|after| after.idle)
     }
 
-    /// Returns the requests that are open.
+    /// Returns the open requests.
     pub(crate) fn open(&self) -> &[Open] {
         self.requests.as_ref().map_or(&[], |requests| &requests.open)
     }
 
-    /// Returns a reference that no other open request or monitor of this process has or had.
+    /// Returns a reference that no other request or monitor of this process has or had.
     pub(crate) fn new_ref(&mut self) -> Ref {
         self.requests().new_ref()
     }
@@ -318,7 +325,7 @@ impl Body {
         }
     }
 
-    /// Notes the answer to an open request; a late one finds none and is dropped.
+    /// Stores the answer to an open request. A late answer finds no request and is dropped.
     pub(crate) fn answer(&mut self, reference: Ref, answer: Answer) {
         if let Some(requests) = &mut self.requests
             && let Some(at) = requests.open.iter().position(|open| open.reference == reference)
@@ -328,7 +335,7 @@ impl Body {
         }
     }
 
-    /// Says whether there is something to do that no mail in the slot shows.
+    /// Returns whether the body itself has work, apart from the mail in the slot.
     pub(crate) fn has_work(&self) -> bool {
         match self.actor {
             Actor::Unborn(_) => true,
@@ -337,7 +344,7 @@ impl Body {
         }
     }
 
-    /// Forgets a monitor; says whether it was there.
+    /// Removes a monitor of this process; returns whether it existed.
     pub(crate) fn stop_watching(&mut self, reference: Ref) -> bool {
         let Some(ties) = &mut self.ties else { return false };
         let before = ties.watching.len();
@@ -345,19 +352,19 @@ impl Body {
         ties.watching.len() < before
     }
 
-    /// Takes note of a callback that was parked, or of one that crashed, and the message that it is about.
+    /// Records a callback that was parked or crashed, with the message that it handles.
     pub(crate) fn note_under_way(&mut self, mail: Option<Mail>) {
         if self.under_way.is_none() {
-            // For people, who are shown it when this process has no say any more.
+            // Redacted now: when it is displayed, the process can no longer run `format_status`.
             let mail = mail.map(|mail| shown::mail(&*self.card.code.module, mail));
             self.under_way = Some(Box::new(UnderWay { since: Instant::now(), mail }));
         }
     }
 
-    /// Forgets a call that was answered.
+    /// Removes a call that was answered.
     pub(crate) fn settle(&mut self, from: From) {
         if self.during == During::Call(from) {
-            // Its outcome has nobody to answer any more.
+            // The outcome of the callback must not answer the call again.
             self.during = During::Message;
         }
         if let Some(ties) = &mut self.ties {
@@ -372,7 +379,7 @@ mod tests {
     use crate::process::slot::Slot;
 
     #[test]
-    fn a_million_processes_fit_where_they_are_said_to_fit() {
+    fn body_and_slot_have_the_documented_sizes() {
         let sizes = (size_of::<Body>(), size_of::<Slot<Process>>());
         assert!(
             sizes.0 <= 160 && sizes.1 <= 112,

@@ -1,4 +1,4 @@
-//! What may be read of a process while it runs.
+//! The part of a process that other threads may read while it runs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,12 +12,13 @@ use crate::words::code::Bytes;
 use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 
-/// What may be read of a process while it runs. Never changed: a process gets another one (`World::show`).
+/// The part of a process that other threads may read while it runs. Immutable: a process gets a new
+/// card instead (`World::show`).
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) code: Arc<Code>,
     pub(crate) app: Arc<Env>,
-    /// Who started it and is told when it ends; [`Pid::NONE`] for nobody.
+    /// The process that started it and is notified when it ends, or [`Pid::NONE`].
     pub(crate) parent: Pid,
     /// The children of a supervisor.
     pub(crate) rows: Option<Arc<RwLock<Rows>>>,
@@ -28,7 +29,8 @@ thread_local! {
 }
 
 impl Card {
-    /// Returns the card of a process without children. Siblings are started, and upgraded, in a row: a batch shares one.
+    /// Returns the card of a process without children. Siblings are started and upgraded in a row,
+    /// so a batch of them shares one card.
     pub(crate) fn of(code: &Arc<Code>, app: &Arc<Env>, parent: Pid) -> Arc<Self> {
         let is = |card: &Self| {
             Arc::ptr_eq(&card.code, code)
@@ -40,7 +42,7 @@ impl Card {
         CARDS.with_borrow_mut(|cards| cards.next(is, make))
     }
 
-    /// Returns the card of the same process in other code.
+    /// Returns the card of the same process with this code.
     pub(crate) fn with_code(&self, code: &Arc<Code>) -> Arc<Self> {
         match &self.rows {
             None => Self::of(code, &self.app, self.parent),
@@ -54,7 +56,7 @@ impl Card {
     }
 }
 
-/// The application that a process belongs to, as far as processes can see.
+/// The application that a process belongs to, as processes see it.
 #[derive(Debug, Default)]
 pub struct Env {
     /// The application's name.

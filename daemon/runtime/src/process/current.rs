@@ -12,18 +12,19 @@ thread_local! {
     static CURRENT: OnceCell<Arc<Current>> = const { OnceCell::new() };
 }
 
-/// The body of the process whose callback a thread runs, while it does. Another thread may seize it, when the callback does
-/// not return; two swaps for each callback are all that this costs.
+/// Holds the body of a process while a thread runs its callback. Another thread may seize the body
+/// if the callback does not return. The cost is two swaps per callback.
 pub(crate) type Current = Custody<Box<Body>>;
 
-/// Makes `current` the calling thread's.
+/// Sets the custody cell of the calling thread.
 pub(crate) fn run_in(current: &Arc<Current>) {
     CURRENT.with(|cell| {
         cell.get_or_init(|| Arc::clone(current));
     });
 }
 
-/// Runs app code as a process: its body is lent to what the code asks the node for. `None` when it was taken away.
+/// Runs app code as a process: the code's calls into the node borrow the body. Returns `None` in
+/// place of a body that was seized meanwhile.
 pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<Body>>, R) {
     CURRENT.with(|current| {
         let current = current.get_or_init(Arc::default);
@@ -34,8 +35,8 @@ pub(crate) fn run<R>(body: Box<Body>, code: impl FnOnce() -> R) -> (Option<Box<B
     })
 }
 
-/// The calling thread runs no process any more, its callback having returned or panicked. Returns
-/// the body of the process, unless that was taken away or there was none.
+/// Ends the callback on the calling thread after it has returned or panicked. Returns the body of
+/// the process, unless it was seized or the thread ran none.
 pub(crate) fn leave() -> Option<Box<Body>> {
     PID.set(Pid::NONE);
     CURRENT.with(|current| current.get().and_then(|current| current.leave()))

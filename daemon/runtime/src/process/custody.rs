@@ -1,22 +1,22 @@
-//! Who has the body of a process while its callback runs.
+//! Ownership of the body of a process while its callback runs.
 //!
 //! ```text
-//!  worker                 the callback                 somebody who ends it without that
+//!  worker                 the callback                 a thread that ends the process
 //!  enter(body)
 //!     callback ---------> lend(): has it for a moment
-//!                                                      seize(): the process ends, and the place is another's
+//!                                                      seize(): the process ends; its slot is free
 //!  leave(): the body,
 //!  or nothing: it was seized
 //! ```
 //!
-//! Each step is one atomic swap, so exactly one of them has the body, and whoever puts it back is whoever took it out. loom
-//! runs it together with the slot (`slot/model.rs`).
+//! Each step is one atomic swap, so exactly one of the three has the body, and only the one that
+//! took it out puts it back. loom checks this together with the slot (`slot/model.rs`).
 
 use std::ops::{Deref, DerefMut};
 
 use crate::words::sync::Cell;
 
-/// The cell of a worker.
+/// The cell in which a worker keeps the body.
 pub(crate) struct Custody<B>(Cell<Option<B>>);
 
 impl<B> Default for Custody<B> {
@@ -26,28 +26,29 @@ impl<B> Default for Custody<B> {
 }
 
 impl<B> Custody<B> {
-    /// A callback begins. For the worker.
+    /// Stores the body as a callback begins. Called by the worker.
     pub(crate) fn enter(&self, body: B) {
         self.0.swap(Some(body));
     }
 
-    /// It has returned: the body, unless it was seized. For the worker.
+    /// Returns the body after the callback, unless it was seized. Called by the worker.
     pub(crate) fn leave(&self) -> Option<B> {
         self.0.swap(None)
     }
 
-    /// Takes the body for a moment. For the callback.
+    /// Takes the body for a moment. Called by the callback.
     pub(crate) fn lend(&self) -> Option<Loan<'_, B>> {
         self.0.swap(None).map(|body| Loan { custody: self, body: Some(body) })
     }
 
-    /// Takes the body for good; `None` when no callback runs, or it has the body at this moment.
+    /// Takes the body for good. Returns `None` when no callback runs, or when the callback has the
+    /// body at this moment.
     pub(crate) fn seize(&self) -> Option<B> {
         self.0.swap(None)
     }
 }
 
-/// A body that a callback has for a moment; it goes back whatever happens.
+/// A body that a callback has for a moment. It always goes back, even in a panic.
 pub(crate) struct Loan<'a, B> {
     custody: &'a Custody<B>,
     body: Option<B>,
@@ -57,13 +58,13 @@ impl<B> Deref for Loan<'_, B> {
     type Target = B;
 
     fn deref(&self) -> &B {
-        self.body.as_ref().expect("it is there until the loan is dropped")
+        self.body.as_ref().expect("a loan has its body until it is dropped")
     }
 }
 
 impl<B> DerefMut for Loan<'_, B> {
     fn deref_mut(&mut self) -> &mut B {
-        self.body.as_mut().expect("it is there until the loan is dropped")
+        self.body.as_mut().expect("a loan has its body until it is dropped")
     }
 }
 

@@ -1,6 +1,7 @@
-//! What a process notes about itself while an operator asks for it. OTP: the debug options of sys, statistics and log.
+//! Statistics and message log of a process, while an operator has them turned on. OTP: the debug
+//! options of `sys`, `statistics` and `log`.
 //!
-//! Off by default: then it costs a look at one pointer for each message.
+//! Off by default; the cost is then one pointer check per message.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -9,46 +10,47 @@ use crate::process::mail::Mail;
 use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 
-/// What is noted.
+/// The debug options of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Debug {
     statistics: Option<Statistics>,
     log: Option<Log>,
 }
 
-/// What a process has done since statistics were turned on.
+/// Message counts of a process since statistics were turned on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
     /// When they were turned on.
     pub since: SystemTime,
-    /// Messages that it has taken: calls, casts, other messages, exit signals, ends of monitored processes, what the
-    /// node tells, and waits that are over.
+    /// Messages taken: calls, casts, other messages, exit signals, ends of monitored processes,
+    /// node events and idle timeouts.
     pub messages_in: u64,
-    /// Messages that it has sent: calls, casts, other messages and replies.
+    /// Messages sent: calls, casts, other messages and replies.
     pub messages_out: u64,
 }
 
 /// One event of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
-    /// When.
+    /// The time of the event.
     pub at: SystemTime,
-    /// Whether it was taken or sent.
+    /// Whether the message was taken or sent.
     pub way: Way,
-    /// What: `call`, `cast`, `info`, `exit`, `down`, `told` (by the node: of ports and tables), `timeout` or `reply`.
+    /// The kind: `call`, `cast`, `info`, `exit`, `down`, `told` (a node event about a port or
+    /// table), `timeout` or `reply`.
     pub what: &'static str,
     /// The other process, if there is one.
     pub other: Option<Pid>,
-    /// The message, MessagePack; empty for what has none.
+    /// The message, MessagePack; empty for events without one.
     pub body: Bytes,
 }
 
-/// Which way a message went.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// It was taken.
+    /// The process took it.
     In,
-    /// It was sent.
+    /// The process sent it.
     Out,
 }
 
@@ -59,40 +61,40 @@ struct Log {
 }
 
 impl Debug {
-    /// Turns statistics on, from 0, or off.
+    /// Turns statistics on, starting at 0, or off.
     pub(crate) fn count(&mut self, on: bool) {
         let since = SystemTime::now();
         self.statistics = on.then_some(Statistics { since, messages_in: 0, messages_out: 0 });
     }
 
-    /// Returns what was counted; `None` when nothing is. OTP: `no_statistics`.
+    /// Returns the statistics; `None` when they are off. OTP: `no_statistics`.
     pub(crate) fn statistics(&self) -> Option<Statistics> {
         self.statistics
     }
 
-    /// Keeps the last `max` events, those that are there included, or none.
+    /// Keeps the last `max` events, including those already in the log; `None` turns the log off.
     pub(crate) fn keep(&mut self, max: Option<usize>) {
         let events = self.log.take().map(|log| log.events).unwrap_or_default();
         self.log = max.map(|max| Log { max, events });
         self.trim();
     }
 
-    /// Returns the last events, the oldest first; `None` when none are kept.
+    /// Returns the last events, oldest first; `None` when the log is off.
     pub(crate) fn logged(&self) -> Option<Vec<Logged>> {
         self.log.as_ref().map(|log| log.events.iter().cloned().collect())
     }
 
-    /// Returns how many events are kept; `None` when none are.
+    /// Returns how many events the log keeps; `None` when it is off.
     pub(crate) fn log_max(&self) -> Option<usize> {
         self.log.as_ref().map(|log| log.max)
     }
 
-    /// Says whether nothing is to be noted.
+    /// Returns whether statistics and log are both off.
     pub(crate) fn is_off(&self) -> bool {
         self.statistics.is_none() && self.log.is_none()
     }
 
-    /// Notes a message that is taken.
+    /// Records a message that the process takes.
     pub(crate) fn took(&mut self, mail: &Mail) {
         if let Some(statistics) = &mut self.statistics {
             statistics.messages_in += 1;
@@ -101,7 +103,7 @@ impl Debug {
         self.log(Way::In, what, other, body);
     }
 
-    /// Notes a message that is sent.
+    /// Records a message that the process sends.
     pub(crate) fn sent(&mut self, what: &'static str, to: Pid, body: &[u8]) {
         if let Some(statistics) = &mut self.statistics {
             statistics.messages_out += 1;

@@ -1,28 +1,34 @@
 //! The gate: brings the members of an upgrade to rest, and holds them there.
 //!
-//! While the gate is up, a member starts no callback; one that is under way goes on to its end (members *drain*).
-//! What a draining member waits for is let through: the daemon sees every open request, so it follows them from the
-//! members that wait to the processes that hold them up, and lets those serve just these calls. So busy members that
-//! call each other come to rest without deadlock. What it cannot see (a deferred reply, a socket) meets the deadline.
+//! While the gate is up, a member starts no callback. A callback under way runs to its end (members
+//! *drain*). Calls that a draining member waits for are let through: the daemon sees every open
+//! request, so it follows them from the waiting members to the processes that hold them up, and
+//! lets these processes serve just these calls. So busy members that call each other come to rest
+//! without deadlock. The daemon cannot see a deferred reply or a socket: a member that waits for
+//! one runs into the deadline.
 //!
 //! ```text
-//! build: listen for births -> rounds of pre-copy -> raise: up, count who is busy -> drain until nobody is counted -> closed
-//!                                                                              \-> deadline: named, lowered
-//! closed: nothing of a member moves; states are converted -> switch -> lower: parked members go on
+//! build:  listen for births -> rounds of pre-copy
+//! raise:  flag up -> count the busy members -> drain until no count is open -> closed
+//!                                          \-> deadline: report the late members, lower
+//! closed: no member runs; states are converted -> switch -> lower: parked members go on
 //! ```
 //!
-//! Behind the switch a call of the upgrade may be let through in the same way, before parked members go on: a child that
-//! starts may wait for them.
+//! After the switch and before parked members go on, a call of the upgrade itself may be let
+//! through in the same way: a starting child may wait for parked members.
 //!
-//! Who is *counted* was found inside a callback; a count ends when the body is put back at rest ([`crate::process::slot`]).
+//! A *counted* process was found inside a callback. Its count ends when its body is put back at
+//! rest ([`crate::process::slot`]).
 //!
-//! While the gate listens, a member is either *dirty*, and in a list here, or a round of pre-copy has found it at rest
-//! and it has begun no callback since. So raising looks at the dirty ones only, however many members there are. Nobody
-//! slips through, since the two orders cross: a worker notes the process as dirty and *then* asks whether the gate is
-//! up; who raises it sets the flag and *then* reads the list.
+//! While the gate listens, each member is in one of two states. Either it is *dirty* and in a list
+//! here, or a round of pre-copy has found it at rest and it has begun no callback since. So raising
+//! the gate looks at the dirty members only, however many members there are. No member slips
+//! through, because the two sides go in opposite order: a worker adds its process to the dirty list
+//! and *then* checks whether the gate is up; the raising thread sets the flag and *then* reads the
+//! list.
 //!
-//! The gate sees processes through two traits ([`Processes`], [`Entrant`]), so that shuttle can run this very code over
-//! processes of its own (`gate/model.rs`).
+//! The gate sees processes through two traits ([`Processes`], [`Entrant`]), so that shuttle can run
+//! this very code over processes of its own (`gate/model.rs`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -37,45 +43,45 @@ mod drain;
 #[cfg(all(test, feature = "shuttle"))]
 mod model;
 
-/// How often a gate looks anew at what draining members wait for.
+/// How often a gate checks again which calls the draining members wait for.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_micros(200);
 
-/// Tells the rounds of pre-copy of a node apart, whatever gate they belong to; 0 is none.
+/// Identifies a round of pre-copy among all rounds of all gates of a node; 0 is no round.
 pub(crate) type Round = u32;
 
-/// What is done about members of a module that do not come to rest in time.
+/// The treatment of members that do not come to rest in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unrest {
-    /// The gate is not raised.
+    /// The upgrade is aborted and the gate lowered.
     Abort,
-    /// They are held where they are, to be killed after the switch.
+    /// They are held where they are, and killed after the switch.
     Kill,
-    /// They go on in old code, and move when their callback returns.
+    /// They go on in old code, and change to the new code when their callback returns.
     Leave,
 }
 
-/// How the processes of one module are brought to rest.
+/// The terms on which the processes of one module are brought to rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    /// How long each may take.
+    /// How long each process may take.
     pub timeout: Duration,
-    /// What is done about those that take longer.
+    /// The treatment of processes that take longer.
     pub unrest: Unrest,
 }
 
-/// What a gate sees of the process world.
+/// The process world as a gate sees it.
 pub(crate) trait Processes {
-    /// Asks whether a process rests, and counts it for that gate if not.
+    /// Checks whether a process rests, and counts it for that gate if it does not.
     fn rest(&self, pid: Pid, gate: GateNumber) -> Rest;
-    /// Says whether that gate waits for a process.
+    /// Returns whether that gate waits for a process.
     fn is_counted(&self, pid: Pid, gate: GateNumber) -> bool;
-    /// Lets `look` read the name of a process's module; `None` for one whose state cannot be converted.
+    /// Lets `look` read the name of a process's module; `None` if its state cannot be converted.
     fn module<R>(&self, pid: Pid, look: impl FnOnce(Option<&str>) -> R) -> Option<R>;
     /// Returns the calls that a parked callback of a process waits for.
     fn waits_for(&self, pid: Pid) -> Vec<From>;
-    /// Lets a parked process look again.
+    /// Lets a parked process check the gate again.
     fn unpark(&self, pid: Pid);
-    /// Says that nobody wants the gate any more: no member is waited for.
+    /// Returns whether the upgrade is given up: the gate then waits for no member any more.
     fn is_given_up(&self) -> bool {
         false
     }
@@ -84,38 +90,39 @@ pub(crate) trait Processes {
 /// A claimed process that is about to run its next callback.
 pub(crate) trait Entrant {
     fn pid(&self) -> Pid;
-    /// The name of its module; `None` for one whose state cannot be converted.
+    /// The name of its module; `None` if its state cannot be converted.
     fn module(&self) -> Option<&str>;
-    /// The round of pre-copy that found it at rest; 0 when none did, or it has begun a callback since.
+    /// The round of pre-copy that found it at rest; 0 if there is none, or if it has begun a
+    /// callback since.
     fn round(&self) -> Round;
-    /// Its next callback is its init.
+    /// Whether its next callback is its init.
     fn is_unborn(&self) -> bool;
     /// The calls that wait in its mailbox, oldest first.
     fn calls(&self) -> impl Iterator<Item = From>;
-    /// Counts it for that gate; says whether it was not yet.
+    /// Counts it for that gate; returns false if it was already counted.
     fn count(&self, gate: GateNumber) -> bool;
 }
 
 /// Whether a process may run its next callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Nothing is in its way.
+    /// It may run any callback.
     Free,
-    /// Only this call, which a draining member waits for.
+    /// It may serve only this call, which a draining member waits for.
     Only(From),
-    /// The gate is up.
+    /// It may not run: the gate is up.
     Parked,
 }
 
-/// Where the gate of the upgrade under way is found. One load for everybody else.
+/// Holds the gate of the upgrade under way. Without an upgrade, each check costs one load.
 #[derive(Default)]
 pub(crate) struct GateHouse {
-    /// A gate exists and hears of births, and of members that are about to run.
+    /// A gate exists: it is notified of births, and of members that are about to run.
     listening: AtomicBool,
     /// The gate is up.
     up: AtomicBool,
     gate: RwLock<Option<Arc<Gate>>>,
-    /// How many gates there were.
+    /// How many gates were built so far.
     built: AtomicU32,
     /// The last round of pre-copy.
     rounds: AtomicU32,
@@ -124,7 +131,7 @@ pub(crate) struct GateHouse {
 /// The gate of one upgrade.
 pub(crate) struct Gate {
     number: GateNumber,
-    /// The first round that is its own.
+    /// The first round of pre-copy that belongs to this gate.
     first_round: Round,
     /// The modules of its members.
     modules: HashSet<String>,
@@ -136,20 +143,22 @@ pub(crate) struct Gate {
 struct State {
     /// Direct supervisors of members.
     supervisors: HashSet<Pid>,
-    /// Of members' modules, born since this was asked for last.
+    /// Members born since [`Gate::newborn`] was last called.
     newborn: Vec<Pid>,
-    /// Members and supervisors that no round has found at rest, or that were about to run since; some more than once.
+    /// Members and supervisors that no round has found at rest, or that were about to run since;
+    /// some more than once.
     dirty: Vec<Pid>,
-    /// How many counts are open. May be below zero for a moment: a process can come to rest before its count is noted.
+    /// How many counts are open. May be below zero for a moment: a process can come to rest before
+    /// its count is added here.
     open: isize,
-    /// Everybody who was ever counted.
+    /// Every process that was ever counted.
     counted: Vec<Pid>,
-    /// Left or doomed: no longer waited for.
+    /// Late members that the gate no longer waits for: to be left or killed.
     given_up: HashSet<Pid>,
-    /// What draining members wait for.
+    /// The calls and births that draining members wait for.
     needed: HashSet<Need>,
     parked: Vec<Pid>,
-    /// All members rest: none is waited for.
+    /// All members rest: the gate waits for none.
     closed: bool,
     lowered: bool,
 }
@@ -191,18 +200,20 @@ impl GateHouse {
         if flag.load(Ordering::SeqCst) { self.gate.read().clone() } else { None }
     }
 
-    /// Says whether the claimed process may run its next callback.
+    /// Decides whether the claimed process may run its next callback.
     pub(crate) fn admit(&self, entrant: &impl Entrant) -> Admission {
-        // First: who raises the gate and misses this note has raised it before, and the process is parked.
-        self.stir(entrant.pid(), entrant.round());
+        // This must come first. If the raising thread misses this note, it had set the flag before
+        // the note was made, and the process is parked below.
+        self.mark_dirty(entrant.pid(), entrant.round());
         match self.gate(&self.up) {
             Some(gate) => gate.admit(entrant),
             None => Admission::Free,
         }
     }
 
-    /// A claimed process is about to change: if that round of pre-copy found it at rest, it is dirty from now on.
-    pub(crate) fn stir(&self, pid: Pid, round: Round) {
+    /// Marks a claimed process as dirty, as its state is about to change: `round` found it at rest.
+    /// Does nothing for round 0 and for the rounds of earlier gates.
+    pub(crate) fn mark_dirty(&self, pid: Pid, round: Round) {
         if round != 0
             && let Some(gate) = self.gate(&self.listening).filter(|gate| round >= gate.first_round)
         {
@@ -210,7 +221,7 @@ impl GateHouse {
         }
     }
 
-    /// A process was started.
+    /// Notes that a process was started.
     pub(crate) fn born(&self, processes: &impl Processes, pid: Pid) {
         let Some(gate) = self.gate(&self.listening) else { return };
         if processes.module(pid, |module| gate.is_member(module)) == Some(true) {
@@ -218,19 +229,19 @@ impl GateHouse {
         }
     }
 
-    /// Returns the members that a gate which is up still waits for.
+    /// Returns the members that a raised gate still waits for.
     pub(crate) fn awaited(&self, processes: &impl Processes) -> Vec<Pid> {
         self.gate(&self.up).map(|gate| gate.awaited(processes)).unwrap_or_default()
     }
 
-    /// A process that this gate counted came to rest, or ended.
+    /// Notes that a process counted by this gate came to rest, or ended.
     pub(crate) fn rested(&self, pid: Pid, number: GateNumber) {
         if let Some(gate) = self.gate(&self.listening).filter(|gate| gate.number == number) {
             gate.rested(pid);
         }
     }
 
-    /// A process was put back because of the gate.
+    /// Notes that a process was put back because of the gate.
     pub(crate) fn parked(&self, processes: &impl Processes, pid: Pid) {
         let parked = self.gate(&self.up).is_some_and(|gate| gate.park(pid));
         if !parked {
@@ -240,27 +251,27 @@ impl GateHouse {
 }
 
 impl Gate {
-    /// Says whether the processes of that module are members.
+    /// Returns whether the processes of that module are members.
     pub(crate) fn is_member(&self, module: Option<&str>) -> bool {
         module.is_some_and(|module| self.modules.contains(module))
     }
 
-    /// Says whether it is for just these modules.
-    pub(crate) fn is_over(&self, members: &HashMap<String, Member>) -> bool {
+    /// Returns whether the gate is for exactly these modules.
+    pub(crate) fn is_for(&self, members: &HashMap<String, Member>) -> bool {
         self.modules.len() == members.len() && members.keys().all(|module| self.modules.contains(module))
     }
 
-    /// Holds these processes too.
+    /// Makes the gate hold these supervisors too.
     pub(crate) fn oversee(&self, supervisors: &[Pid]) {
         self.state.lock().supervisors.extend(supervisors);
     }
 
-    /// Notes that these are dirty.
+    /// Notes that these processes are dirty.
     pub(crate) fn note(&self, pids: impl IntoIterator<Item = Pid>) {
         self.state.lock().dirty.extend(pids);
     }
 
-    /// Returns the members that were born since this was asked last. They are dirty.
+    /// Returns the members that were born since the last call. They become dirty.
     pub(crate) fn newborn(&self) -> Vec<Pid> {
         let mut state = self.state.lock();
         let newborn = std::mem::take(&mut state.newborn);
@@ -268,7 +279,7 @@ impl Gate {
         newborn
     }
 
-    /// Returns who is dirty, each once.
+    /// Returns the dirty processes, each once.
     pub(crate) fn dirty(&self) -> Vec<Pid> {
         let state = self.state.lock();
         let dirty = [&state.dirty[..], &state.newborn[..]].concat();
@@ -276,7 +287,8 @@ impl Gate {
         each_once(dirty)
     }
 
-    /// Returns who is dirty, each once, for a round of pre-copy: who is not found at rest by it must be noted again.
+    /// Takes the dirty processes, each once, for a round of pre-copy. The caller must note those
+    /// again that the round does not find at rest.
     pub(crate) fn take_dirty(&self) -> Vec<Pid> {
         let dirty = std::mem::take(&mut self.state.lock().dirty);
         each_once(dirty)
@@ -288,7 +300,8 @@ impl Gate {
         if state.lowered || !is_held {
             return Admission::Free;
         }
-        // One that is left in old code moves on by itself when the gate is down; until then it waits like others.
+        // A member that is left in old code changes to the new code by itself once the gate is
+        // down. Until then it waits like the others.
         let Some(need) = state.need(entrant) else { return Admission::Parked };
         state.needed.remove(&need);
         if entrant.count(self.number) {
@@ -317,7 +330,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Lowers the gate: whoever was parked goes on.
+    /// Lowers the gate: parked processes go on.
     pub(crate) fn lower(&self, house: &GateHouse, processes: &impl Processes) {
         house.up.store(false, Ordering::SeqCst);
         let parked = {
@@ -332,7 +345,7 @@ impl Gate {
 }
 
 impl State {
-    /// Returns what of the needed things this process can do next.
+    /// Returns a need that this process can fulfil next.
     fn need(&self, entrant: &impl Entrant) -> Option<Need> {
         if self.needed.is_empty() {
             return None;
@@ -352,7 +365,8 @@ fn each_once(mut pids: Vec<Pid>) -> Vec<Pid> {
     pids
 }
 
-/// Returns the parents that are no members themselves, each once. Children of one parent mostly come in a row.
+/// Returns the parents that are not members themselves, each once. Children of one parent mostly
+/// come in a row.
 pub(crate) fn supervisors_of(
     parents: impl Iterator<Item = Pid>,
     members: impl Iterator<Item = Pid>,

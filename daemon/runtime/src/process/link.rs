@@ -1,20 +1,20 @@
-//! Exit signals: what a process does when one arrives.
+//! The effect of an exit signal on a process.
 
 use crate::words::exit::Exit;
 
-/// What an exit signal makes a process do.
+/// The effect of an exit signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OnExit {
     Nothing,
-    /// It becomes mail.
+    /// The signal becomes mail.
     Deliver(Exit),
-    /// The process ends at once, wherever it is.
+    /// The process ends at once, without a terminate callback.
     Die(Exit),
-    /// The process ends in order: after the callback under way, through terminate.
+    /// The process ends in order: after the callback under way, through its terminate callback.
     Terminate(Exit),
 }
 
-/// Decides. OTP:
+/// Decides the effect. OTP:
 ///
 /// | sender      | reason | traps exits | effect    |
 /// |-------------|--------|-------------|-----------|
@@ -24,7 +24,9 @@ pub(crate) enum OnExit {
 /// | any other   | normal | no          | nothing   |
 /// | any other   | other  | no          | die       |
 ///
-/// `exit(Pid, kill)` never comes here: nothing decides about it.
+/// `exit(Pid, kill)` does not come here: it always ends the process ([`Signal::End`]).
+///
+/// [`Signal::End`]: crate::process::body::Signal::End
 pub(crate) fn on_exit(from_parent: bool, traps: bool, exit: Exit) -> OnExit {
     match (from_parent, traps, exit) {
         (true, true, exit) => OnExit::Terminate(exit),

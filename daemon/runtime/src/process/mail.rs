@@ -1,4 +1,4 @@
-//! What a process takes one after the other.
+//! The messages in a mailbox.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// Which kind of request a call is.
+/// The kind of request that a call carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
     /// An ordinary request to the module's `handle_call`.
     Call,
     /// A request to the runtime's supervisor.
     Supervisor,
-    /// OTP: `prep_stop`, to the process of an application.
+    /// OTP: `prep_stop`. To the process of an application.
     PrepStop,
-    /// OTP: `start_phase`, to the process of an application.
+    /// OTP: `start_phase`. To the process of an application.
     StartPhase,
-    /// OTP: `config_change`, to the process of an application.
+    /// OTP: `config_change`. To the process of an application.
     ConfigChange,
 }
 
-/// What a process takes one after the other, in the order of arrival.
+/// A message that a process handles in the order of arrival.
 #[derive(Debug)]
 pub(crate) enum Mail {
     Call(RequestKind, From, Bytes),
@@ -30,14 +30,15 @@ pub(crate) enum Mail {
     Info(Pid, Bytes),
     Exit(Pid, Exit),
     Down(Ref, Pid, Exit),
-    /// What the node tells a process: MessagePack.
+    /// An event of the node about a port or table: MessagePack.
     Told(Bytes),
-    /// The wait for nothing of that number is over.
+    /// The idle timeout of that number is over.
     Timeout(Ref),
 }
 
 impl Mail {
-    /// Returns what it is, who sent it if anybody did, and its body: MessagePack, empty for what has none.
+    /// Returns the name of the kind, the sender if there is one, and the body: MessagePack, empty
+    /// for messages without one.
     pub(crate) fn parts(&self) -> (&'static str, Option<Pid>, &[u8]) {
         match self {
             Self::Call(_, from, body) => ("call", Some(from.caller), body),
@@ -51,7 +52,7 @@ impl Mail {
     }
 }
 
-/// For reports.
+/// The form used in reports.
 impl fmt::Display for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, from, body) = self.parts();

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 
 use crate::words::pid::Pid;
 
-/// Which process has which names.
+/// The registered names and their processes.
 #[derive(Default)]
 pub(crate) struct Registry {
     names: RwLock<Names>,
@@ -19,7 +19,7 @@ struct Names {
 }
 
 impl Registry {
-    /// Gives a process a name; `Err` holds its owner when it is taken.
+    /// Gives a process a name; `Err` holds the owner of a name that is taken.
     pub(crate) fn register(&self, name: &str, pid: Pid) -> Result<(), Pid> {
         let mut names = self.names.write();
         if let Some(owner) = names.by_name.get(name) {
@@ -30,7 +30,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Frees a name, if it is that process's.
+    /// Frees a name if it belongs to that process.
     pub(crate) fn unregister(&self, name: &str, pid: Pid) -> bool {
         let mut names = self.names.write();
         if names.by_name.get(name) != Some(&pid) {
@@ -45,7 +45,7 @@ impl Registry {
 
     /// Frees all names of a process that ended.
     pub(crate) fn forget(&self, pid: Pid) {
-        // Most processes have no name; they must not queue for the lock that writes.
+        // Most processes have no name; they must not queue for the write lock.
         if !self.names.read().by_pid.contains_key(&pid) {
             return;
         }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_belongs_to_one_process_until_that_ends() {
+    fn a_name_belongs_to_one_process_until_it_ends() {
         let registry = Registry::default();
         let [one, two] = [1, 2].map(|slot| Pid { slot, generation: 1 });
         assert_eq!(registry.register("a", one), Ok(()));

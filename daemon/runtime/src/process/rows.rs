@@ -11,24 +11,24 @@ use crate::words::code::Bytes;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// Names a row for as long as its supervisor has it; later rows have greater numbers.
+/// Identifies a row for as long as its supervisor has it. Later rows have greater numbers.
 pub(crate) type Seq = u64;
 
-/// Where a child stands.
+/// The state of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Child {
     /// Not running: never started, ended for good, or terminated.
     Stopped,
     /// Its init runs.
     Starting(Pid),
-    /// It lives.
+    /// It is alive.
     Running(Pid),
     /// It ended and is about to be started again.
     Restarting,
 }
 
 impl Child {
-    /// Returns the child's process, born or about to be.
+    /// Returns the child's process, running or starting.
     pub fn pid(self) -> Option<Pid> {
         match self {
             Self::Starting(pid) | Self::Running(pid) => Some(pid),
@@ -36,7 +36,7 @@ impl Child {
         }
     }
 
-    /// Says whether nothing is running nor about to.
+    /// Returns whether the child neither runs nor is about to.
     pub(crate) fn is_stopped(self) -> bool {
         self == Self::Stopped
     }
@@ -45,11 +45,11 @@ impl Child {
 /// One child of a supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// Its spec; children of a simple_one_for_one share their template.
+    /// Its child spec; the children of a simple_one_for_one share their template.
     pub(crate) spec: Arc<ChildSpec>,
-    /// The argument it was started with, where that is not the spec's.
+    /// Its start argument, where that differs from the spec's.
     pub(crate) args: Option<Box<[u8]>>,
-    /// Where it stands.
+    /// Its state.
     pub(crate) child: Child,
 }
 
@@ -77,12 +77,12 @@ impl Rows {
         Self { anonymous, ..Self::default() }
     }
 
-    /// Says whether these are the children of a simple_one_for_one.
+    /// Returns whether these are the children of a simple_one_for_one.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.anonymous
     }
 
-    /// Appends a row; its id is new.
+    /// Appends a row. Its id must be new.
     pub(crate) fn push(&mut self, row: Row) -> Seq {
         let seq = self.next;
         self.next += 1;
@@ -105,7 +105,7 @@ impl Rows {
         }
     }
 
-    /// Gives a row another id, which is new.
+    /// Gives a row another id, which must be new.
     pub(crate) fn rename(&mut self, seq: Seq, id: ByteBuf) {
         if let Some(row) = self.rows.get_mut(&seq) {
             self.by_id.remove(row.spec.id.as_slice());
@@ -125,8 +125,9 @@ impl Rows {
         }
     }
 
-    /// Gives all rows this spec. Those of a simple_one_for_one, which are not found by the id in it. A child whose
-    /// argument is not known any more stays temporary: it could not be started again as it was.
+    /// Gives all rows of a simple_one_for_one this spec; they are not found by the id in it. A
+    /// child without a recorded argument stays temporary: it could not be restarted with the same
+    /// argument.
     pub(crate) fn set_template(&mut self, template: &Arc<ChildSpec>) {
         debug_assert!(self.anonymous, "rows with ids have specs of their own");
         let once = Arc::new(ChildSpec { restart: Restart::Temporary, ..(**template).clone() });
@@ -149,7 +150,7 @@ impl Rows {
         Some((seq, self.rows.get(&seq)?))
     }
 
-    /// Returns the numbers of the rows that are about to be started again, in start order.
+    /// Returns the numbers of the rows that are about to be restarted, in start order.
     pub(crate) fn restarting(&self) -> Vec<Seq> {
         let is_restarting = |(_, row): &(&Seq, &Row)| row.child == Child::Restarting;
         self.rows.iter().filter(is_restarting).map(|(seq, _)| *seq).collect()
@@ -160,11 +161,11 @@ impl Rows {
         self.rows.range(seq..).map(|(seq, row)| (*seq, row))
     }
 
-    /// Forgets what a child was started with, as it is never started again.
+    /// Drops the start argument of a child that is never restarted.
     pub(crate) fn drop_args(&mut self, seq: Seq) {
         let Some(row) = self.rows.get_mut(&seq) else { return };
         row.args = None;
-        // The template of a simple_one_for_one is shared and stays as it is.
+        // The template of a simple_one_for_one is shared and must not change.
         if let Some(spec) = Arc::get_mut(&mut row.spec) {
             spec.args = ByteBuf::from(term::encode(&()));
         }
@@ -185,7 +186,8 @@ impl Rows {
         self.rows.len()
     }
 
-    /// Returns the id under which people find a row: nil for children of a simple_one_for_one.
+    /// Returns the id under which a row is displayed; `None` for the children of a
+    /// simple_one_for_one.
     pub(crate) fn id<'a>(&self, row: &'a Row) -> Option<&'a [u8]> {
         (!self.anonymous).then_some(row.spec.id.as_slice())
     }

@@ -1,4 +1,4 @@
-//! Shadows: converted states beside the live ones, and what has become of the upgrades that they belong to.
+//! Shadows: converted states beside the live ones, and the fates of the upgrades that made them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicIsize, AtomicU8, Ordering};
 use crate::process::card::Card;
 use crate::words::code::Instance;
 
-/// What has become of an upgrade.
+/// The fate of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Open = 0,
@@ -14,17 +14,18 @@ pub(crate) enum Fate {
     Aborted = 2,
 }
 
-/// The fates of all upgrades of a node, by number: a few bytes each, for the node's life. Shadows carry the number, for
-/// a counted reference would be one that all workers write to.
+/// The fates of all upgrades of a node, by number: a few bytes each, kept for the life of the node.
+/// A shadow carries the number, because all workers would write to the count of a shared reference.
 #[derive(Debug, Default)]
 pub(crate) struct Fates(boxcar::Vec<Record>);
 
 #[derive(Debug)]
 struct Record {
     fate: AtomicU8,
-    /// How many shadows it has; for a moment too few, since they are counted after they are placed.
+    /// How many shadows the upgrade has. Too low for a moment: a shadow is counted after it is
+    /// placed.
     shadows: AtomicIsize,
-    /// How many of them were carried back, as a trial.
+    /// For how many of them the way back was tried.
     tried: AtomicIsize,
 }
 
@@ -49,7 +50,7 @@ impl Fates {
         }
     }
 
-    /// Counts shadows that were placed, and those of them whose way back was tried.
+    /// Counts the shadows that were placed, and how many of them had their way back tried.
     pub(crate) fn shadowed(&self, upgrade: usize, placed: usize, tried: usize) {
         if let Some(record) = self.0.get(upgrade) {
             record.shadows.fetch_add(placed.cast_signed(), Ordering::Relaxed);
@@ -57,7 +58,7 @@ impl Fates {
         }
     }
 
-    /// Counts a shadow that is void.
+    /// Subtracts a shadow that is void.
     pub(crate) fn voided(&self, shadow: &Shadow) {
         if let Some(record) = self.0.get(shadow.upgrade) {
             record.shadows.fetch_sub(1, Ordering::Relaxed);
@@ -65,12 +66,12 @@ impl Fates {
         }
     }
 
-    /// Returns how many shadows an upgrade has that nobody converts for.
+    /// Returns how many shadows an upgrade has.
     pub(crate) fn shadows(&self, upgrade: usize) -> usize {
         self.count(upgrade, |record| &record.shadows)
     }
 
-    /// Returns of how many of them the way back was tried.
+    /// Returns for how many shadows of an upgrade the way back was tried.
     pub(crate) fn tried(&self, upgrade: usize) -> usize {
         self.count(upgrade, |record| &record.tried)
     }
@@ -81,12 +82,12 @@ impl Fates {
     }
 }
 
-/// A converted state beside the live one.
+/// A converted state beside the live state of a process.
 pub(crate) struct Shadow {
     pub(crate) upgrade: usize,
-    /// It was carried back, as a trial.
+    /// The way back was tried: the state was converted back for a trial.
     pub(crate) is_tried: bool,
-    /// The process's card in the code of that state.
+    /// The card of the process with the new code.
     pub(crate) card: Arc<Card>,
     pub(crate) instance: Box<dyn Instance>,
 }

@@ -1,17 +1,18 @@
-//! What people are shown of a process: what its module makes of its state and its messages. OTP: `format_status`.
+//! State and messages of a process as they are displayed: redacted by its module. OTP:
+//! `format_status`.
 //!
-//! For this the app's code runs, so on the pool only: at a boundary of the process itself, where it parks or crashes, or as
-//! a job. Of a module that hides nothing nothing is asked.
+//! Redacting runs app code, so it happens on the pool only: at a boundary of the process itself,
+//! where the process parks or crashes, or in a job. Modules that hide nothing are not called.
 
 use crate::process::debug::{Logged, Way};
 use crate::process::mail::{Mail, RequestKind};
 use crate::words::code::{BodyKind, Bytes, Module};
 use crate::words::term;
 
-/// What is shown in the place of what may not be, or cannot be told apart from that.
+/// Placeholder for a value that must not be displayed, or that might contain such a value.
 const HIDDEN: &str = "hidden";
 
-/// Returns what people are shown of a state, or of the body of a message.
+/// Returns the displayed form of a state or of the body of a message.
 pub(crate) fn shown(module: &dyn Module, kind: BodyKind, body: Bytes) -> Bytes {
     if module.hides() { module.format_status(kind, &body).unwrap_or_else(|_| hidden()) } else { body }
 }
@@ -20,7 +21,7 @@ pub(crate) fn hidden() -> Bytes {
     term::encode(&HIDDEN)
 }
 
-/// Returns a message as people are shown it.
+/// Returns the displayed form of a message.
 pub(crate) fn mail(module: &dyn Module, mail: Mail) -> Mail {
     match mail {
         Mail::Call(RequestKind::Call, from, body) => {
@@ -32,8 +33,8 @@ pub(crate) fn mail(module: &dyn Module, mail: Mail) -> Mail {
     }
 }
 
-/// Returns what a process has noted of its messages as people are shown it. Of what it said itself its module knows no more
-/// than the others.
+/// Returns the displayed form of a logged message. Sent messages are hidden whole: a module can
+/// redact only the messages that it receives.
 pub(crate) fn logged(module: &dyn Module, mut logged: Logged) -> Logged {
     let kind = match (logged.way, logged.what) {
         (Way::In, "call") => BodyKind::Call,

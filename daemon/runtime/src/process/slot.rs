@@ -1,17 +1,19 @@
-//! The claim protocol: who may touch a process, and when it must be run.
+//! The claim protocol: which thread may touch a process, and when the process must be run.
 //!
-//! A slot is one place of the process table. Its lock guards the mail, the signals and the *body* of the process that
-//! lives there. **Body present = nobody runs it**: whoever wants to run, convert or end a process takes the body out
-//! under the lock (a claim) and puts it back. There is no second lock and no other owner.
+//! A slot is one place of the process table. Its lock guards the mail, the signals and the *body*
+//! of the process in that place. **While the body is present, no thread runs the process**: to run,
+//! convert or end it, a thread takes the body out under the lock (a claim). The same thread puts
+//! the body back or closes the slot. There is no second lock and no other owner.
 //!
-//! | body    | scheduled | meaning                                              |
-//! |---------|-----------|------------------------------------------------------|
-//! | present | no        | idle, or held: mail may wait, nobody will look       |
-//! | present | yes       | its number is in a run queue                         |
-//! | taken   | yes       | claimed; what arrives is seen when it is put back    |
+//! | body    | scheduled | meaning                                                       |
+//! |---------|-----------|---------------------------------------------------------------|
+//! | present | no        | idle, or held: mail may wait, and no worker will look at it   |
+//! | present | yes       | the slot's number is in a run queue                           |
+//! | taken   | yes       | claimed: new arrivals are seen when the body is put back      |
 //!
-//! Mail wakes a process only while nothing *holds* it ([`Hold`]); signals always do. The operations never schedule by
-//! themselves: they answer [`Wake`] and the caller acts on it, so the protocol is checked by loom without a scheduler.
+//! Mail wakes a process only while nothing *holds* it ([`Hold`]); signals always wake it. The
+//! operations never schedule by themselves: they return [`Wake`] and the caller acts on it, so loom
+//! can check the protocol without a scheduler.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -21,13 +23,13 @@ use crate::words::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// The types that make up a process.
 pub(crate) trait Kind {
-    /// What a claim takes out.
+    /// The part that a claim takes out.
     type Body;
-    /// What waits while the process is held.
+    /// Waits while the process is held.
     type Mail;
-    /// What does not.
+    /// Wakes the process even while it is held.
     type Signal;
-    /// What others may read even while the body is taken.
+    /// Can be read by other threads even while the body is taken.
     type Card: Clone;
 
     /// Makes room for the first mail of an empty mailbox.
@@ -55,11 +57,11 @@ pub(crate) struct Hold(u8);
 
 impl Hold {
     pub(crate) const NONE: Self = Self(0);
-    /// A callback waits: only answers matter to it.
+    /// A callback waits: only answers let it continue.
     pub(crate) const WAITING: Self = Self(1);
     /// Suspended by a system message.
     pub(crate) const SUSPENDED: Self = Self(2);
-    /// Found the gate of an upgrade raised.
+    /// Stopped at the raised gate of an upgrade.
     pub(crate) const PARKED: Self = Self(4);
 
     pub(crate) fn has(self, other: Self) -> bool {
@@ -85,13 +87,14 @@ impl BitOrAssign for Hold {
     }
 }
 
-/// Tells one upgrade's gate from another's.
+/// Identifies the gate of one upgrade.
 pub(crate) type GateNumber = NonZeroU32;
 
 /// One place of the process table.
 pub(crate) struct Slot<K: Kind> {
     inner: Mutex<Inner<K>>,
-    /// Set with every signal, so that a running process looks between two callbacks without taking the lock.
+    /// Set with every signal, so that a running process can check for signals between two callbacks
+    /// without taking the lock.
     attention: AtomicBool,
 }
 
@@ -108,39 +111,41 @@ struct Live<K: Kind> {
     scheduled: bool,
     hold: Hold,
     bound: Option<Box<Bound>>,
-    /// The gate that counts it as not yet at rest. A number, for an older gate may have left its count behind.
+    /// The gate that counts this process as not yet at rest. A number rather than a flag: an older
+    /// gate may have left its count behind.
     counted: Option<GateNumber>,
 }
 
-/// How many messages may wait at once, for a process that asked for a bound.
+/// The mailbox bound of a process that asked for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
+    /// How many messages may wait at once.
     pub(crate) max: usize,
-    /// How many of those that the claimer has taken are not handled yet.
+    /// How many messages the claimer has taken and not handled yet.
     held: usize,
-    /// How many found the mailbox full.
+    /// How many messages found the mailbox full.
     pub(crate) refused: u64,
 }
 
-/// Whether a full mailbox takes a message all the same.
+/// Whether a full mailbox accepts a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// It does: the process itself has asked for it.
+    /// Accepts it: the process itself has asked for this message.
     Always,
-    /// It does not.
+    /// Refuses it.
     Bounded,
 }
 
-/// Mail that was not taken.
+/// Mail that was not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unposted<M> {
     /// The process has ended.
     Dead(M),
-    /// Its mailbox is full; how often that has happened.
+    /// Its mailbox is full; the number counts the refusals so far.
     Full(M, u64),
 }
 
-/// A body taken out, with what has arrived for it.
+/// A body that was taken out, with the mail and signals that had arrived for it.
 pub(crate) struct Claim<K: Kind> {
     pub(crate) body: K::Body,
     pub(crate) mail: VecDeque<K::Mail>,
@@ -150,13 +155,13 @@ pub(crate) struct Claim<K: Kind> {
 /// Why a process could not be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unclaimed {
-    /// It has ended.
+    /// The process has ended.
     Dead,
-    /// Somebody else has it and will see what has arrived.
+    /// Another thread has the body and will see the new arrivals.
     Taken,
 }
 
-/// What a look from outside tells about a process.
+/// A view of a process from outside.
 pub(crate) struct Glance<K: Kind> {
     pub(crate) card: K::Card,
     pub(crate) queued: usize,
@@ -166,28 +171,29 @@ pub(crate) struct Glance<K: Kind> {
     pub(crate) scheduled: bool,
 }
 
-/// What a gate finds when it looks at a process.
+/// The state in which a gate finds a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// No callback runs or waits.
     Quiet,
-    /// One does; the process is counted now and [`PutBack::rested`] will say when it rests.
+    /// A callback runs or waits. The process is counted now, and [`PutBack::rested`] will report
+    /// when it rests.
     Counted,
     /// The process has ended.
     Dead,
 }
 
-/// What putting a body back came to.
+/// The result of putting a body back.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PutBack {
     pub(crate) wake: Wake,
-    /// The gate that counted the process, which has come to rest now.
+    /// The gate that counted the process, if the process has come to rest now.
     pub(crate) rested: Option<GateNumber>,
 }
 
 impl<K: Kind> Slot<K> {
-    /// Returns a place where nobody has lived yet.
+    /// Returns a place that no process has used yet.
     pub(crate) fn empty() -> Self {
         Self { inner: Mutex::new(Inner { generation: 0, live: None }), attention: AtomicBool::new(false) }
     }
@@ -197,8 +203,8 @@ impl<K: Kind> Slot<K> {
         (guard.generation == generation && guard.live.is_some()).then_some(LiveGuard(guard))
     }
 
-    /// Moves a process in, already scheduled; `body` is made for the new generation. `None` when the generations of
-    /// this place are used up: it must not be offered again.
+    /// Opens the slot for a new process, already scheduled; `body` is made for the new generation.
+    /// Returns `None` when the generations of this slot are used up: it must not be offered again.
     pub(crate) fn open(&self, card: K::Card, body: impl FnOnce(u32) -> K::Body) -> Option<u32> {
         let mut inner = self.inner.lock();
         debug_assert!(inner.live.is_none(), "a slot was offered while its process lives");
@@ -217,8 +223,8 @@ impl<K: Kind> Slot<K> {
         Some(generation)
     }
 
-    /// Appends a message, and says how many wait here then; gives it back when the process has ended or its mailbox is
-    /// full.
+    /// Appends a message and returns how many now wait here. Returns the message when the process
+    /// has ended or its mailbox is full.
     pub(crate) fn push_mail(
         &self,
         generation: u32,
@@ -241,7 +247,7 @@ impl<K: Kind> Slot<K> {
         Ok((if live.hold == Hold::NONE { live.schedule() } else { Wake::Nothing }, queued))
     }
 
-    /// Appends a signal; gives it back when the process has ended.
+    /// Appends a signal, or returns it when the process has ended.
     pub(crate) fn push_signal(&self, generation: u32, signal: K::Signal) -> Result<Wake, K::Signal> {
         let Some(mut live) = self.live(generation) else { return Err(signal) };
         if live.signals.capacity() == 0 {
@@ -252,7 +258,7 @@ impl<K: Kind> Slot<K> {
         Ok(live.schedule())
     }
 
-    /// Takes the body of whoever lives here now.
+    /// Claims the process that lives here now, of any generation.
     pub(crate) fn claim_any(&self) -> Result<Claim<K>, Unclaimed> {
         let mut guard = self.inner.lock();
         guard.live.as_mut().map_or(Err(Unclaimed::Dead), |live| self.take(live))
@@ -268,19 +274,20 @@ impl<K: Kind> Slot<K> {
         Ok(Claim { body, mail: std::mem::take(&mut live.mail), signals: std::mem::take(&mut live.signals) })
     }
 
-    /// Says whether signals may have arrived since the claim. One load.
+    /// Returns whether signals may have arrived since the claim. One load.
     pub(crate) fn wants_attention(&self) -> bool {
         self.attention.load(Ordering::Acquire)
     }
 
-    /// Takes what has arrived since the claim; only the claimer calls it.
+    /// Takes the signals that have arrived since the claim. Only the claimer calls this.
     pub(crate) fn more_signals(&self) -> Vec<K::Signal> {
         let mut guard = self.inner.lock();
         self.attention.store(false, Ordering::Release);
         guard.live.as_mut().map(|live| std::mem::take(&mut live.signals)).unwrap_or_default()
     }
 
-    /// Takes the body for a moment and leaves everything else where it is. [`Slot::leave`] ends it.
+    /// Takes the body for a moment and leaves mail and signals in place. [`Slot::leave`] ends the
+    /// visit.
     pub(crate) fn visit(&self, generation: u32) -> Result<K::Body, Unclaimed> {
         let mut live = self.live(generation).ok_or(Unclaimed::Dead)?;
         let body = live.body.take().ok_or(Unclaimed::Taken)?;
@@ -288,8 +295,8 @@ impl<K: Kind> Slot<K> {
         Ok(body)
     }
 
-    /// Visits whoever lives here now, if `wants` says so of its card and of its body, which may be taken. Returns the
-    /// generation, and the body unless it is.
+    /// Visits the process that lives here now if `wants` returns true for its card and its body.
+    /// `wants` gets `None` for a body that is taken; so does the caller, with the generation.
     pub(crate) fn visit_if(
         &self,
         wants: impl FnOnce(&K::Card, Option<&K::Body>) -> bool,
@@ -301,12 +308,13 @@ impl<K: Kind> Slot<K> {
         Some((generation, live.body.take()))
     }
 
-    /// Ends a visit. `left` says that the body has work of its own.
+    /// Ends a visit. `left`: the body itself has work left.
     pub(crate) fn leave(&self, body: K::Body, left: bool) -> PutBack {
         self.give_back(body, None, left)
     }
 
-    /// Ends a claim; from now on `hold` says what wakes the process. `left` says that the body has work of its own.
+    /// Ends a claim; from now on `hold` decides whether mail wakes the process. `left`: the body
+    /// itself has work left.
     pub(crate) fn put_back(&self, body: K::Body, hold: Hold, left: bool) -> PutBack {
         self.give_back(body, Some(hold), left)
     }
@@ -314,7 +322,7 @@ impl<K: Kind> Slot<K> {
     fn give_back(&self, body: K::Body, hold: Option<Hold>, left: bool) -> PutBack {
         let mut guard = self.inner.lock();
         let Some(live) = guard.live.as_mut() else {
-            debug_assert!(false, "only a closed slot has no life, and its claimer closed it");
+            debug_assert!(false, "a body came back to a closed slot; only its claimer closes a slot");
             return PutBack { wake: Wake::Nothing, rested: None };
         };
         live.body = Some(body);
@@ -325,13 +333,15 @@ impl<K: Kind> Slot<K> {
         PutBack { wake: if work { live.schedule() } else { Wake::Nothing }, rested }
     }
 
-    /// Ends a claim and the process. Returns what arrived too late, and the gate that had counted it.
+    /// Ends a claim and the process. Returns the mail and signals that arrived too late, and the
+    /// gate that had counted the process.
     pub(crate) fn close(&self) -> (VecDeque<K::Mail>, Vec<K::Signal>, Option<GateNumber>) {
         let live = self.inner.lock().live.take();
         live.map_or_else(Default::default, |live| (live.mail, live.signals, live.counted))
     }
 
-    /// Sets how many messages may wait, or no bound; `held` are with the claimer, who calls it.
+    /// Sets or removes the mailbox bound. Only the claimer calls this; it has taken `held` messages
+    /// that are not handled yet.
     pub(crate) fn bound(&self, max: Option<usize>, held: usize) {
         if let Some(live) = self.inner.lock().live.as_mut() {
             let refused = live.bound.as_ref().map_or(0, |bound| bound.refused);
@@ -339,7 +349,7 @@ impl<K: Kind> Slot<K> {
         }
     }
 
-    /// Takes note of how many messages its claimer, who calls it, has not handled yet.
+    /// Records how many messages the claimer has not handled yet. Only the claimer calls this.
     pub(crate) fn holds(&self, held: usize) {
         if let Some(bound) = self.inner.lock().live.as_mut().and_then(|live| live.bound.as_mut()) {
             bound.held = held;
@@ -350,11 +360,11 @@ impl<K: Kind> Slot<K> {
     pub(crate) fn unpark(&self, generation: u32) -> Wake {
         let Some(mut live) = self.live(generation) else { return Wake::Nothing };
         live.hold = live.hold.without(Hold::PARKED);
-        // The body may hold mail of its own, which only its next claimer can see.
+        // The body may hold mail too, which only its next claimer can see.
         live.schedule()
     }
 
-    /// Asks whether the process rests, and counts it for that gate if not.
+    /// Checks whether the process rests, and counts it for that gate if it does not.
     pub(crate) fn rest(&self, generation: u32, gate: GateNumber) -> Rest {
         let Some(mut live) = self.live(generation) else { return Rest::Dead };
         let at_rest = live.body.is_some() && !live.hold.has(Hold::WAITING);
@@ -362,20 +372,21 @@ impl<K: Kind> Slot<K> {
         if at_rest { Rest::Quiet } else { Rest::Counted }
     }
 
-    /// Counts a process that its claimer is about to run although the gate is raised; says whether it was not yet.
+    /// Counts a process that its claimer is about to run although the gate is raised. Returns false
+    /// if that gate had already counted it.
     pub(crate) fn count(&self, gate: GateNumber) -> bool {
         let mut guard = self.inner.lock();
         guard.live.as_mut().is_some_and(|live| live.counted.replace(gate) != Some(gate))
     }
 
-    /// Lets `look` read the card of whoever lives here now.
+    /// Lets `look` read the card of the process that lives here now, of any generation.
     pub(crate) fn card_any<R>(&self, look: impl FnOnce(u32, &K::Card) -> R) -> Option<R> {
         let guard = self.inner.lock();
         guard.live.as_ref().map(|live| look(guard.generation, &live.card))
     }
 
-    /// Lets `look` read the card of whoever lives here now, the body unless it is taken, how many messages wait, and what wakes
-    /// the process: all at the same moment.
+    /// Lets `look` read the process that lives here now, all under one lock: its card, its body
+    /// (`None` while it is taken), the number of waiting messages, and its holds.
     pub(crate) fn survey<R>(
         &self,
         look: impl FnOnce(&K::Card, Option<&K::Body>, usize, Hold) -> R,
@@ -389,12 +400,13 @@ impl<K: Kind> Slot<K> {
         self.live(generation).map(|live| look(&live.card))
     }
 
-    /// Says whether that gate waits for this process.
+    /// Returns whether that gate waits for this process.
     pub(crate) fn is_counted(&self, generation: u32, gate: GateNumber) -> bool {
         self.live(generation).is_some_and(|live| live.counted == Some(gate))
     }
 
-    /// Looks at one process, and lets `look` read body and mail unless it is taken: all at the same moment.
+    /// Returns a view of one process; `look` reads body and mail under the same lock, unless the
+    /// body is taken.
     pub(crate) fn glance<R>(
         &self,
         generation: u32,
@@ -436,7 +448,7 @@ impl<K: Kind> Glance<K> {
     }
 }
 
-/// A lock on a slot known to be lived in.
+/// A lock on a slot with a live process.
 struct LiveGuard<'a, K: Kind>(MutexGuard<'a, Inner<K>>);
 
 impl<K: Kind> std::ops::Deref for LiveGuard<'_, K> {

@@ -1,4 +1,5 @@
-//! System messages: what the daemon asks of a process at its next callback boundary.
+//! System messages: requests of the daemon that a process carries out at its next callback
+//! boundary.
 
 use std::time::Duration;
 
@@ -10,21 +11,21 @@ use crate::words::pid::Pid;
 /// Why a system message was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SysError {
-    /// The process has ended, or never was.
+    /// The process has ended, or never existed.
     #[error("noproc: {0} is not alive")]
     Noproc(Pid),
-    /// It is inside a callback and did not come to a boundary in time.
+    /// The process is inside a callback and did not reach a boundary in time.
     #[error("{pid} did not answer within {} ms: it is inside a callback", .after.as_millis())]
     TimedOut {
         /// The process.
         pid: Pid,
-        /// How long it had.
+        /// The time limit.
         after: Duration,
     },
-    /// It is a task: its loop is its own.
+    /// The process is a task: it has no callback boundaries.
     #[error("{0} is a task and takes no system messages")]
     Task(Pid),
-    /// Code is changed only while the process is suspended. OTP: unknown system message.
+    /// Code can only be changed while the process is suspended. OTP: unknown system message.
     #[error("{0} is running; suspend it first")]
     NotSuspended(Pid),
     /// The app's code refused.
@@ -32,7 +33,7 @@ pub enum SysError {
     Refused {
         /// The process.
         pid: Pid,
-        /// Why.
+        /// The reason.
         exit: Exit,
     },
 }

@@ -1,4 +1,4 @@
-//! The process table: type-stable places, found by number without a lock.
+//! The process table: slots of one type, found by number without a lock.
 
 use std::collections::VecDeque;
 
@@ -7,10 +7,12 @@ use parking_lot::Mutex;
 use crate::process::slot::{Kind, Slot};
 use crate::words::pid::Pid;
 
-/// All places of a node. A place, once made, stays where it is for the node's life; so a stale number is harmless.
+/// All slots of a node. A slot is never moved or freed during the life of the node, so a stale
+/// number is harmless.
 pub(crate) struct Table<K: Kind> {
     slots: boxcar::Vec<Slot<K>>,
-    /// Places whose process has ended, oldest first, so that a pid's number comes back as late as possible.
+    /// Slots of ended processes, oldest first, so that the number of a pid is reused as late as
+    /// possible.
     free: Mutex<VecDeque<u32>>,
 }
 
@@ -19,21 +21,21 @@ impl<K: Kind> Table<K> {
         Self { slots: boxcar::Vec::new(), free: Mutex::new(VecDeque::new()) }
     }
 
-    /// Returns the place of a number that this table gave out.
+    /// Returns the slot of a number that this table gave out.
     pub(crate) fn slot(&self, number: u32) -> Option<&Slot<K>> {
         self.slots.get(number as usize)
     }
 
-    /// Moves a process in and returns its pid. The caller schedules it.
+    /// Opens a slot for a new process and returns its pid. The caller schedules the process.
     pub(crate) fn open(&self, card: K::Card, body: impl FnOnce(Pid) -> K::Body) -> Pid {
         let mut body = Some(body);
         loop {
             let slot = self.vacant();
             let opened = self.slots[slot as usize].open(card.clone(), |generation| {
-                let body = body.take().expect("a place takes one body");
+                let body = body.take().expect("a slot calls this once, for the generation it has left");
                 body(Pid { slot, generation })
             });
-            // A place without generations left is retired by not being offered again.
+            // A slot without generations left is retired: it is not offered again.
             if let Some(generation) = opened {
                 return Pid { slot, generation };
             }
@@ -45,26 +47,27 @@ impl<K: Kind> Table<K> {
             return slot;
         }
         u32::try_from(self.slots.push(Slot::empty()))
-            .expect("four thousand million processes do not fit a machine")
+            .expect("a machine cannot hold four thousand million processes")
     }
 
-    /// Offers a place again. Its process has ended.
+    /// Offers a slot again after its process has ended.
     pub(crate) fn release(&self, slot: u32) {
         self.free.lock().push_back(slot);
     }
 
-    /// Returns how many processes live, without a look at them. One that begins or ends at this moment counts or not.
+    /// Returns how many processes are alive, without looking at them. A process that begins or ends
+    /// at this moment may or may not be counted.
     pub(crate) fn count(&self) -> usize {
         let free = self.free.lock().len();
         self.slots.count().saturating_sub(free)
     }
 
-    /// Returns how many places were ever used: their numbers are those below.
+    /// Returns how many slots were ever used; their numbers are all lower than that.
     pub(crate) fn len(&self) -> u32 {
         self.slots.count() as u32
     }
 
-    /// Returns every place that was ever used.
+    /// Returns every slot that was ever used.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<K>)> {
         self.slots.iter().map(|(number, slot)| (number as u32, slot))
     }

@@ -1,8 +1,9 @@
-//! The applications of a node, and where each stands.
+//! The applications of a node, and the state of each.
 //!
 //! ```text
 //! stopped --start--> starting --init, root runs--> running --stop--> stopping --> stopped
-//!                        \\--init or root failed--> stopped    \\--root or process ended--> stopped (with the reason)
+//!    starting --init or root failed--> stopped
+//!    running --root or process ended--> stopped (with the reason)
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,49 +18,50 @@ use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// How long prep_stop may take. OTP has no bound; a stop must come to an end.
+/// How long `prep_stop` may take. Unlike OTP, there is a limit, because a stop must come to an end.
 pub const PREP_STOP: Duration = Duration::from_secs(5);
 
-/// What an application is. OTP: the application resource.
+/// The specification of an application. OTP: the application resource.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AppSpec {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The module with the application behaviour; `None` for a library application, which has no processes.
+    /// The module with the application behaviour; `None` for a library application, which has no
+    /// processes.
     pub start: Option<String>,
-    /// What its end means for the node.
+    /// The effect of its end on the node.
     pub start_type: StartType,
     /// The applications that must run before it.
     pub applications: Vec<String>,
-    /// The phases of its start, with the MessagePack value that each is given. OTP: `start_phases`.
+    /// Its start phases, each with its MessagePack argument. OTP: `start_phases`.
     pub start_phases: Vec<(String, Bytes)>,
     /// Its environment: MessagePack values by key.
     pub env: BTreeMap<String, Bytes>,
 }
 
-/// What the end of a running application means for the node. A stop that somebody asked for is no end in this sense.
-/// OTP: start types.
+/// The effect of the end of a running application on the node. A requested stop does not count as
+/// an end. OTP: start types.
 ///
-/// | type      | normal          | any other reason |
+/// | type      | normal exit     | any other reason |
 /// |-----------|-----------------|------------------|
-/// | permanent | the node's end  | the node's end   |
-/// | transient | only reported   | the node's end   |
+/// | permanent | the node ends   | the node ends    |
+/// | transient | only reported   | the node ends    |
 /// | temporary | only reported   | only reported    |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartType {
-    /// The node is nothing without it.
+    /// Its end always ends the node.
     Permanent,
-    /// It may come to its end, but may not fail.
+    /// Its end ends the node, unless it exits normally.
     Transient,
-    /// The others go on without it. OTP: what `application:start/1` takes.
+    /// Its end is only reported. OTP: the default of `application:start/1`.
     #[default]
     Temporary,
 }
 
 impl StartType {
-    /// Says whether the node ends with an application that ended so.
+    /// Returns whether the node ends when the application ends with this reason.
     pub fn takes_node_down(self, exit: &Exit) -> bool {
         match self {
             Self::Permanent => true,
@@ -69,16 +71,16 @@ impl StartType {
     }
 }
 
-/// Where an application stands.
+/// The state of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppStatus {
-    /// Known, not running; the reason, if it ended.
+    /// Loaded, but not running; with the reason if it ended.
     Stopped(Option<Exit>),
     /// Its start is under way.
     Starting,
     /// It runs.
     Running {
-        /// The process of its application module; `None` for a library application.
+        /// The process of the application module; `None` for a library application.
         process: Option<Pid>,
         /// Its root supervisor.
         root: Option<Pid>,
@@ -91,20 +93,20 @@ pub enum AppStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AppError {
     /// No such application is loaded.
-    #[error("application {0} is not known to this node")]
+    #[error("no application {0} is loaded on this node")]
     Unknown(String),
-    /// It runs already.
+    /// It is already running.
     #[error("already_started: application {0}")]
     AlreadyStarted(String),
-    /// It does not run.
+    /// It is not running.
     #[error("not_started: application {0}")]
     NotStarted(String),
-    /// An application that it needs does not run. OTP: `{not_started, Dep}`.
+    /// An application that it needs is not running. OTP: `{not_started, Dep}`.
     #[error("application {app} needs {needs}, which is not started")]
     Needs {
         /// The application.
         app: String,
-        /// What it needs.
+        /// The application that it needs.
         needs: String,
     },
     /// Its start or stop is under way.
@@ -123,15 +125,15 @@ pub enum AppError {
     Failed {
         /// The application.
         app: String,
-        /// Why.
+        /// The exit reason.
         exit: Exit,
     },
-    /// Its config_change crashed, and the application with it.
+    /// Its `config_change` crashed and ended the application.
     #[error("application {app}: config_change: {exit}")]
     ConfigChange {
         /// The application.
         app: String,
-        /// Why.
+        /// The exit reason.
         exit: Exit,
     },
     /// The deadline passed.
@@ -139,32 +141,33 @@ pub enum AppError {
     TimedOut {
         /// The application.
         app: String,
-        /// What took too long.
+        /// The operation that took too long.
         what: &'static str,
     },
 }
 
-/// Who is told the name of an application.
-type Told = Box<dyn Fn(&str) + Send + Sync>;
+/// Called with the name of an application.
+type Observer = Box<dyn Fn(&str) + Send + Sync>;
 
 /// All applications of a node.
 #[derive(Default)]
 pub(crate) struct Applications {
     apps: Mutex<BTreeMap<String, App>>,
-    /// Who is told of an end that takes the node down.
-    on_node_down: OnceLock<Told>,
+    /// Called when an application ends and takes the node down.
+    on_node_down: OnceLock<Observer>,
 }
 
 struct App {
     spec: AppSpec,
     env: Arc<Env>,
     status: AppStatus,
-    /// Counts starts: what was started last is stopped first.
+    /// The number of its start: applications are stopped in reverse start order.
     started: u64,
 }
 
 impl Applications {
-    /// Makes an application known, or gives a known one another version and environment. OTP: `application:load/1`.
+    /// Loads an application, or gives a loaded one another version and environment. OTP:
+    /// `application:load/1`.
     pub(crate) fn load(&self, spec: AppSpec) {
         let mut apps = self.apps.lock();
         let values = spec.env.clone().into_iter().collect();
@@ -183,7 +186,7 @@ impl Applications {
         }
     }
 
-    /// Forgets an application that does not run. OTP: `application:unload/1`.
+    /// Unloads an application that is not running. OTP: `application:unload/1`.
     pub(crate) fn unload(&self, name: &str) {
         let mut apps = self.apps.lock();
         if apps.get(name).is_some_and(|app| matches!(app.status, AppStatus::Stopped(_))) {
@@ -191,7 +194,7 @@ impl Applications {
         }
     }
 
-    /// Returns all applications in the order in which they were started, those never started first.
+    /// Returns all applications in start order; those never started come first.
     pub(crate) fn list(&self) -> Vec<(AppSpec, AppStatus)> {
         let apps = self.apps.lock();
         let mut apps: Vec<&App> = apps.values().collect();
@@ -214,7 +217,7 @@ impl Applications {
         }
     }
 
-    /// Says whether a running application has this process and this root.
+    /// Returns whether a running application has this process and this root.
     pub(crate) fn runs(&self, process: Pid, root: Pid) -> bool {
         let status = AppStatus::Running { process: Some(process), root: Some(root) };
         self.apps.lock().values().any(|app| app.status == status)
@@ -226,7 +229,7 @@ impl Applications {
         }
     }
 
-    /// Takes an application from stopped to starting.
+    /// Moves an application from stopped to starting.
     pub(crate) fn begin_start(&self, name: &str) -> Result<(AppSpec, Arc<Env>), AppError> {
         let mut apps = self.apps.lock();
         let app = apps.get(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
@@ -250,7 +253,7 @@ impl Applications {
         Ok(begun)
     }
 
-    /// Takes an application from running to stopping.
+    /// Moves an application from running to stopping.
     pub(crate) fn begin_stop(&self, name: &str) -> Result<(Option<Pid>, Option<Pid>), AppError> {
         let mut apps = self.apps.lock();
         let app = apps.get_mut(name).ok_or_else(|| AppError::Unknown(name.to_owned()))?;
@@ -264,12 +267,14 @@ impl Applications {
         }
     }
 
-    /// Has `tell` called when an application ends that the node cannot be without. The first caller is the one told.
-    pub(crate) fn on_node_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
-        self.on_node_down.get_or_init(|| Box::new(tell));
+    /// Sets the function that is called when an application ends and takes the node down. Only the
+    /// first call has an effect.
+    pub(crate) fn on_node_down(&self, notify: impl Fn(&str) + Send + Sync + 'static) {
+        self.on_node_down.get_or_init(|| Box::new(notify));
     }
 
-    /// Returns why an application has ended, if that takes the node down and nobody started it again.
+    /// Returns the exit reason of an application that has ended, if its end takes the node down and
+    /// it was not started again.
     pub(crate) fn took_node_down(&self, name: &str) -> Option<Exit> {
         let apps = self.apps.lock();
         let app = apps.get(name)?;
@@ -288,8 +293,8 @@ impl Applications {
         let takes_node_down = app.spec.start_type.takes_node_down(&exit);
         app.status = AppStatus::Stopped(Some(exit));
         drop(apps);
-        if let Some(tell) = self.on_node_down.get().filter(|_| takes_node_down) {
-            tell(name);
+        if let Some(notify) = self.on_node_down.get().filter(|_| takes_node_down) {
+            notify(name);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! How a process comes to other code: it takes its shadow at the switch, or moves on by bytes later.
+//! Moving a process to other code: it installs its shadow at the switch, or *moves on* later by
+//! converting the encoded state.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::words::code_server::Code;
 use crate::words::exit::Exit;
 use crate::world::World;
 
-/// Takes the shadow of a committed upgrade, drops that of a failed one. For the claimer of the process.
+/// Installs the shadow of a committed upgrade, and drops the shadow of a failed one. Only the
+/// claimer of the process calls this.
 pub(crate) fn settle(world: &World, body: &mut Body) {
     let Some(shadow) = body.shadow.take() else { return };
     match world.fates.of(shadow.upgrade) {
@@ -24,23 +26,25 @@ pub(crate) fn settle(world: &World, body: &mut Body) {
     }
 }
 
-/// Notes that the state of a process is about to change: what was made of it is void. For the claimer of the process.
+/// Drops the shadow of a process and marks the process as dirty, as its state is about to change.
+/// Only the claimer of the process calls this.
 pub(crate) fn stir(world: &World, body: &mut Body) {
-    world.gate.stir(body.pid, std::mem::take(&mut body.round));
-    // The switch may have come just before.
+    world.gate.mark_dirty(body.pid, std::mem::take(&mut body.round));
+    // The switch may have happened just before: then the shadow is installed.
     settle(world, body);
     if let Some(shadow) = body.shadow.take() {
         world.fates.voided(&shadow);
     }
 }
 
-/// Carries a process to the current version of its module, by bytes. For the claimer of the process, at a boundary.
+/// Moves a process to the current version of its module, by converting its encoded state. Only the
+/// claimer of the process calls this, at a boundary.
 pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
     let Some(new) = world.code.current(body.card.code.name()) else { return Ok(()) };
     if Arc::ptr_eq(&new, &body.card.code) {
         return Ok(());
     }
-    // Whoever comes here has no shadow, but one may be in the making.
+    // The process has no shadow, but a conversion may be making one.
     stir(world, body);
     if body.card.code.behaviour() != Behaviour::Supervisor
         && let Some(instance) = body.instance()
@@ -52,7 +56,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Makes a process one of this code. For its claimer.
+/// Gives a process this code. Only its claimer calls this.
 pub(crate) fn enter(world: &World, body: &mut Body, code: &Arc<Code>) {
     world.show(body, body.card.with_code(code));
 }

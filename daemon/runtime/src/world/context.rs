@@ -1,7 +1,9 @@
-//! What a callback may ask of the node. OTP: the functions of `erlang`, `gen_server` and `supervisor` that apps call.
+//! The functions that a callback can call. OTP: the functions of `erlang`, `gen_server` and
+//! `supervisor` that apps call.
 //!
-//! Every function speaks for the process whose callback the calling thread is running. Outside a callback (in a drop
-//! of an old state, say) there is no such process, and each answers [`Refused`] and does nothing.
+//! Every function acts for the process whose callback the calling thread is running. Outside a
+//! callback (for example in the drop of an old state) there is no such process: the function does
+//! nothing and returns [`Refused`].
 
 mod bonds;
 mod messages;

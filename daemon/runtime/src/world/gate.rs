@@ -1,4 +1,4 @@
-//! The processes that a node's gate sees.
+//! The processes of a node, as its gate sees them.
 
 use crate::process::body::Body;
 use crate::process::card::Card;
@@ -9,7 +9,8 @@ use crate::words::pid::Pid;
 use crate::world::World;
 
 impl Card {
-    /// Returns the name of the module; `None` when the state cannot be converted, as a task's, which is a stack.
+    /// Returns the name of the module; `None` for a task, because its state is a stack and cannot
+    /// be converted.
     pub(crate) fn stateful_module(&self) -> Option<&str> {
         (self.code.behaviour() != Behaviour::Task).then(|| self.code.name())
     }

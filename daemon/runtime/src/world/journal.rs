@@ -1,7 +1,8 @@
-//! What is noted of births and ends.
+//! Records of process starts and ends.
 //!
-//! The journal of an upgrade names those that were born or died while it was under way, or kept a caller waiting too
-//! long: trees are compared by it, not by walking them. The crashes are those since the node last came to new code.
+//! The journal of an upgrade lists the processes that started, died, or let a caller time out while
+//! the upgrade was under way. Supervision trees are compared by this journal, without walking them.
+//! The crashes are those since the node last changed to new code.
 
 use parking_lot::Mutex;
 
@@ -11,28 +12,28 @@ use crate::words::pid::Pid;
 /// The end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
-    /// Who ended.
+    /// The process.
     pub pid: Pid,
     /// Its module.
     pub module: String,
     /// Its registered name, if it had one.
     pub name: Option<String>,
-    /// Why.
+    /// The exit reason.
     pub exit: Exit,
 }
 
-/// What happened since the journal was opened.
+/// The events since the journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entries {
-    /// Who was started.
+    /// Processes that started.
     pub started: Vec<Pid>,
-    /// Who ended, other than normally.
+    /// Processes that ended other than normally.
     pub died: Vec<Death>,
-    /// Who did not answer a call before its caller gave up, once for each such call.
+    /// Processes that did not answer a call before its caller gave up, once for each such call.
     pub timed_out: Vec<Pid>,
 }
 
-/// Records while it is open.
+/// Records events while it is open.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     entries: Mutex<Option<Entries>>,
@@ -43,7 +44,7 @@ impl Journal {
         *self.entries.lock() = Some(Entries::default());
     }
 
-    /// Returns what was recorded so far.
+    /// Returns the events recorded so far.
     pub(crate) fn read(&self) -> Entries {
         self.entries.lock().clone().unwrap_or_default()
     }
@@ -63,7 +64,7 @@ impl Journal {
         self.entries.lock().as_ref().map_or(0, |entries| entries.started.len())
     }
 
-    /// Forgets those starts from that number on that are expected.
+    /// Removes the expected starts from the records, beginning at index `from`.
     pub(crate) fn forget_starts(&self, from: usize, is_expected: impl Fn(Pid) -> bool) {
         let started = self.read().started;
         let expected: Vec<Pid> = started.into_iter().skip(from).filter(|pid| is_expected(*pid)).collect();
@@ -72,14 +73,14 @@ impl Journal {
         }
     }
 
-    /// Records that a caller gave up waiting for an answer of `target`.
+    /// Records that a caller gave up waiting for an answer from `target`.
     pub(crate) fn timed_out(&self, target: Pid) {
         if let Some(entries) = self.entries.lock().as_mut() {
             entries.timed_out.push(target);
         }
     }
 
-    /// Records an end; `death` is made only when somebody reads it.
+    /// Records an end; `death` is called only while the journal is open.
     pub(crate) fn died(&self, death: impl FnOnce() -> Death) {
         if let Some(entries) = self.entries.lock().as_mut() {
             entries.died.push(death());
@@ -87,13 +88,13 @@ impl Journal {
     }
 }
 
-/// How many are kept. Whoever asks wants to know whether anybody crashed, and who was first.
+/// How many crashes are kept. Readers need to know whether a process crashed, and which came first.
 const KEPT_MAX: usize = 32;
 
 /// A process that ended abnormally.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crash {
-    /// Who ended.
+    /// The process.
     pub pid: Pid,
     /// Its registered name, if it had one.
     pub name: Option<String>,
@@ -101,16 +102,16 @@ pub struct Crash {
     pub module: String,
     /// The app that its module belongs to.
     pub app: String,
-    /// Why.
+    /// The exit reason.
     pub exit: Exit,
 }
 
-/// The first crashes since a moment.
+/// The first crashes since the last [`Crashes::clear`].
 #[derive(Debug, Default)]
 pub(crate) struct Crashes(Mutex<Vec<Crash>>);
 
 impl Crashes {
-    /// Begins anew.
+    /// Removes all records.
     pub(crate) fn clear(&self) {
         self.0.lock().clear();
     }

@@ -1,8 +1,8 @@
-//! Running a process: what a worker does with a number from its queue.
+//! Running a process: the work of a pool thread that takes a number from its queue.
 //!
 //! ```text
-//!  Unborn --init--> Resting <--+            Waiting: a callback is parked at an await
-//!                     |        |            every callback may park; what it is about stays in `During`
+//!  Unborn --init--> Resting <--+            Waiting: a callback is parked at an await.
+//!                     |        |            Any callback may park; `During` keeps its purpose.
 //!                  callback    | done
 //!                     v        |
 //!                  Running ----+--- stop ---> Terminate callback ---> dead
@@ -12,9 +12,10 @@
 //!                  Waiting ---- crash, kill, exit signal ------------> dead
 //! ```
 //!
-//! Between two callbacks lies a *boundary*: there system messages are done, a shadow of a committed upgrade is taken,
-//! and a process whose code is no longer current moves on. Where a callback begins, a shadow of an upgrade that is under
-//! way ends: it was made of a state that is none any more.
+//! Between two callbacks lies a *boundary*. There the process carries out system messages, installs
+//! the shadow of a committed upgrade, and moves on to the current code if its own is stale. When a
+//! callback begins, the shadow of an upgrade that is still under way becomes void: the callback
+//! will change the state that the shadow was made from.
 
 mod callbacks;
 pub(crate) mod end;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::end::end;
-use crate::pool::timer::Goes;
+use crate::pool::timer::Fired;
 use crate::process::body::{Actor, Body, During, Process, Signal, spare_mail};
 use crate::process::current;
 use crate::process::gate::{Admission, Entrant, Round};
@@ -41,7 +42,7 @@ use crate::world::{World, change, context};
 /// How many callbacks a process runs before others get their turn.
 const BUDGET: usize = 64;
 
-/// Has the pool run the processes of a world, and fires its timers.
+/// Starts the pool that runs the processes of a world, and the timers.
 pub(crate) fn start(world: &Arc<World>) {
     let weak = Arc::downgrade(world);
     let run = move |number| {
@@ -55,10 +56,10 @@ pub(crate) fn start(world: &Arc<World>) {
     };
     world.scheduler.start(Box::new(run), Box::new(report), context::rest);
     let weak = Arc::downgrade(world);
-    world.timers.start(move |fire| weak.upgrade().map_or(Goes::Out, |world| world.fire(fire)));
+    world.timers.start(move |fire| weak.upgrade().map_or(Fired::Drop, |world| world.fire(fire)));
 }
 
-/// Runs the process in that place, if nobody else has it.
+/// Runs the process in that slot, unless another thread has claimed it.
 pub(crate) fn activate(world: &Arc<World>, number: u32) {
     let Some(slot) = world.table.slot(number) else { return };
     let Ok(claim) = slot.claim_any() else { return };
@@ -74,7 +75,7 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
     let mut run = Run { world, slot, body: Some(body) };
     match contained(|| run.turn(claim.signals)) {
         Err(panicked) => run.fail(pid, &panicked),
-        // It was abandoned: it has ended, and the place is another's.
+        // The process was abandoned: it has ended, and its slot may belong to another process.
         Ok(_) if run.body.is_none() => {}
         Ok(Ok(hold)) => run.put_back(hold),
         Ok(Err(exit)) => run.die(exit),
@@ -85,7 +86,7 @@ pub(crate) fn activate(world: &Arc<World>, number: u32) {
 struct Run<'a> {
     world: &'a Arc<World>,
     slot: &'a Slot<Process>,
-    /// `None` while a callback has it, and once it was abandoned.
+    /// `None` while a callback has the body, and once the process was abandoned.
     body: Option<Box<Body>>,
 }
 
@@ -93,13 +94,13 @@ impl Deref for Run<'_> {
     type Target = Body;
 
     fn deref(&self) -> &Body {
-        self.body.as_ref().expect("the body is only away while a callback runs")
+        self.body.as_ref().expect("the body is away only while a callback runs")
     }
 }
 
 impl DerefMut for Run<'_> {
     fn deref_mut(&mut self) -> &mut Body {
-        self.body.as_mut().expect("the body is only away while a callback runs")
+        self.body.as_mut().expect("the body is away only while a callback runs")
     }
 }
 
@@ -132,7 +133,7 @@ impl Entrant for Run<'_> {
 }
 
 impl Run<'_> {
-    /// Does what there is to do. `Err` is the end of the process.
+    /// Runs signals and callbacks until the budget or the work is used up. `Err` ends the process.
     fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.signals(signals)?;
@@ -167,7 +168,7 @@ impl Run<'_> {
 
     fn hold(&self) -> Hold {
         let mut hold = Hold::NONE;
-        // A task reads its mail inside its one callback, so mail has to wake it.
+        // A task reads its mail inside its only callback, so mail must wake it.
         if self.is_waiting() && self.card.code.behaviour() != Behaviour::Task {
             hold |= Hold::WAITING;
         }
@@ -180,7 +181,7 @@ impl Run<'_> {
     fn put_back(mut self, hold: Hold) {
         let pid = self.pid;
         self.arm();
-        let mut body = self.body.take().expect("the body is only away while a callback runs");
+        let mut body = self.body.take().expect("the body is away only while a callback runs");
         if body.inbox.is_empty() {
             // An idle process keeps no buffer.
             spare_mail(std::mem::take(&mut body.inbox));
@@ -196,7 +197,7 @@ impl Run<'_> {
         }
     }
 
-    /// Puts the one message that others wait for before all others.
+    /// Moves the call that a draining member waits for to the front of the inbox.
     fn bring_forward(&mut self, from: From) {
         let is_it = |mail: &Mail| matches!(mail, Mail::Call(_, f, _) if *f == from);
         if let Some(at) = self.inbox.iter().position(is_it)
@@ -208,7 +209,7 @@ impl Run<'_> {
 
     fn boundary(&mut self) -> Result<(), Exit> {
         if matches!(self.actor, Actor::Unborn(_)) {
-            // Whoever asks an unborn process waits for its init.
+            // System messages to an unborn process wait for its init.
             return self.keep_up();
         }
         // The switch may have come while this process was claimed.
@@ -224,7 +225,8 @@ impl Run<'_> {
     }
 
     fn keep_up(&mut self) -> Result<(), Exit> {
-        // One with an undecided shadow stands at a switch that is under way: the shadow is its new state.
+        // A process with an undecided shadow is part of a switch under way: the shadow holds its
+        // new state.
         let moves = self.card.code.is_stale() && !self.suspended && self.shadow.is_none();
         if moves { self.move_on() } else { Ok(()) }
     }
@@ -234,32 +236,32 @@ impl Run<'_> {
         change::move_on(self.world, self)
     }
 
-    /// Takes the shadow of a committed upgrade, drops that of a failed one.
+    /// Installs the shadow of a committed upgrade, and drops the shadow of a failed one.
     fn settle_shadow(&mut self) {
         change::settle(self.world, self);
     }
 
-    /// Ends a process in whose turn the daemon panicked: its supervisor starts it again.
+    /// Ends a process after a panic of the daemon in its turn. Its supervisor restarts it.
     #[cold]
     fn fail(mut self, pid: Pid, panicked: &Panicked) {
         self.body = self.body.take().or_else(current::leave);
         if self.body.is_some() {
             self.die(Exit::Error(panicked.to_string()));
         } else {
-            // It was abandoned before.
+            // The process was abandoned before the panic.
             self.world.returned(pid);
         }
     }
 
     fn die(mut self, exit: Exit) {
-        let body = self.body.take().expect("the body is only away while a callback runs");
+        let body = self.body.take().expect("the body is away only while a callback runs");
         end(self.world, self.slot, body, &exit);
     }
 }
 
-/// Runs the callback of one request so many times in a row, with every look that comes before a callback and all that comes
-/// after it, but without mail: the reply is dropped. Says how long that took; `None` when the process did not rest before and
-/// after. For measuring. On a pool thread.
+/// Runs the callback of one request `times` times in a row, with all checks before and all work
+/// after a callback, but without mail: the reply is dropped. Returns the time this took, or `None`
+/// if the process was not at rest before and after. For benchmarks, on a pool thread.
 pub(crate) fn drill(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
     let slot = world.slot(pid)?;
     let resting = slot.visit(pid.generation).ok()?;

@@ -1,4 +1,4 @@
-//! Callbacks and conversions that do not come back: how they are listed and reported.
+//! Listing and reporting callbacks and conversions that do not return.
 
 use std::time::Instant;
 
@@ -8,7 +8,8 @@ use crate::words::pid::Pid;
 use crate::world::World;
 
 impl World {
-    /// Returns all app code that computes without a break for longer than the pool waits.
+    /// Returns all app code that runs for longer than the pool waits, and the callbacks and
+    /// conversions that were given up.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
         let callbacks = self.scheduler.stuck().into_iter().filter_map(|computing| {
             let slot = computing.at;
@@ -19,18 +20,18 @@ impl World {
         callbacks.chain(self.stuck.lock().iter().cloned()).collect()
     }
 
-    /// Takes note that the callback of an abandoned process has returned.
+    /// Notes that the callback of an abandoned process has returned.
     pub(crate) fn returned(&self, pid: Pid) {
         self.stuck.lock().retain(|stuck| stuck.pid != pid);
-        tracing::warn!(name: "process.returned", %pid, "a callback has returned after its process was given up");
+        tracing::warn!(name: "process.returned", %pid, "a callback has returned after its process was ended");
     }
 
-    /// Returns where a process computes that does so for long, the innermost function first.
+    /// Returns the stack of a process that computes for long, innermost function first.
     pub(crate) fn frames(&self, pid: Pid) -> Vec<String> {
         if self.is_alive(pid) { self.scheduler.look_at(pid.slot) } else { Vec::new() }
     }
 
-    /// Says that a callback computes for long, and where.
+    /// Logs that a callback computes for long, with its stack.
     pub(crate) fn report_slow(&self, slot: u32, since: Instant, frames: &[String]) {
         let Some(place) = self.table.slot(slot) else { return };
         let computing = Computing { at: slot, since, frames: Vec::new() };

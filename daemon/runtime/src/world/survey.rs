@@ -8,19 +8,19 @@ use crate::words::code_server::Code;
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// How many places are worth a thread to look at them.
+/// The least number of slots that justifies a thread of its own.
 const PART_LEAST: u32 = 16 * 1024;
 
 impl World {
-    /// Returns the living processes for which `wanted` holds.
+    /// Returns the live processes for which `wanted` returns true.
     pub(crate) fn find(&self, wanted: impl Fn(Pid, &Card) -> bool + Sync) -> Vec<Pid> {
         let look =
             |found: &mut Vec<Pid>, pid: Pid, card: &Card| found.extend(wanted(pid, card).then_some(pid));
         self.survey(Vec::new, look).concat()
     }
 
-    /// Lets `look` see all living processes, in order of place. Of many, parts are seen at once, each for a result of its
-    /// own.
+    /// Calls `look` for all live processes, in slot order. Large tables are split into parts that
+    /// are visited in parallel; each part has a result of its own.
     pub(crate) fn survey<S: Send>(
         &self,
         begin: impl Fn() -> S + Sync,
@@ -51,15 +51,15 @@ impl World {
         })
     }
 
-    /// Returns who runs this very code.
+    /// Returns the processes that run exactly this code.
     pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
-        // The table holds it, and the caller; everybody else who does is a process. A counter would be one that all
-        // workers write to.
+        // The code table and the caller hold one reference each; all others belong to processes.
+        // There is no separate counter, because all workers would write to it.
         if Arc::strong_count(code) <= 2 {
             return Vec::new();
         }
         let mut users = self.find(|_, card| Arc::ptr_eq(&card.code, code));
-        // Work that it left behind uses the code as well, whether or not the process is still there.
+        // Blocking work of a process uses the code too, even after the process has ended.
         users.extend(
             self.spare.users(code).into_iter().filter(|pid| !users.contains(pid)).collect::<Vec<_>>(),
         );

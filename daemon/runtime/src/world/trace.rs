@@ -1,15 +1,16 @@
-//! What processes tell each other, while somebody looks. OTP: `erlang:trace/3` with `send`, `receive` and `procs`.
+//! A trace of the messages between processes, for an observer. OTP: `erlang:trace/3` with `send`,
+//! `receive` and `procs`.
 //!
-//! | what                             | from               | to             | said        |
-//! |----------------------------------|--------------------|----------------|-------------|
-//! | call, cast, info                 | the sender         | the receiver   | the message |
-//! | reply                            | the server         | the caller     | the message |
-//! | exit, down                       | who ended          | who is told    | the reason  |
-//! | spawn                            | who asked for it   | the new one    | nothing     |
-//! | suspend, resume, change_code ... | outside            | the process    | nothing     |
+//! | what                             | from              | to                   | said        |
+//! |----------------------------------|-------------------|----------------------|-------------|
+//! | call, cast, info                 | the sender        | the receiver         | the message |
+//! | reply                            | the server        | the caller           | the message |
+//! | exit, down                       | the ended process | the notified process | the reason  |
+//! | spawn                            | the starter       | the new process      | nothing     |
+//! | suspend, resume, change_code ... | outside           | the process          | nothing     |
 //!
-//! What a process sends itself, timers included, is left out. Off by default; then it costs a look at a flag that nobody
-//! writes to, for each message.
+//! Messages of a process to itself, timers included, are left out. The trace is off by default. The
+//! cost per message is then one read of a flag that no thread writes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -22,49 +23,50 @@ use crate::words::code::Bytes;
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// One thing that a process told another.
+/// One traced event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traced {
-    /// When.
+    /// The time of the event.
     pub at: Instant,
-    /// Who; `None` is whoever is no process: an operator, the node itself.
+    /// The sending process; `None` for an operator or the node itself.
     pub from: Option<Pid>,
-    /// Whom.
+    /// The receiving process; `None` for an operator or the node itself.
     pub to: Option<Pid>,
-    /// See the table above.
+    /// The kind of event: `call`, `cast`, `info`, `reply`, `exit`, `down`, `spawn`, or the name of
+    /// a system message.
     pub what: &'static str,
-    /// With which words.
+    /// The content of the event.
     pub said: Said,
 }
 
-/// What was said.
+/// The content of a traced event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// A message, MessagePack.
     Message(Bytes),
     /// An exit reason.
     Reason(Exit),
-    /// Nothing but the fact.
+    /// No content.
     Nothing,
 }
 
-/// What somebody looks at.
+/// A filter for traced events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Only {
-    /// What goes from, or to, one of these; anybody when there are none.
+    /// Only events from or to one of these processes; an empty list lets all pass.
     pub processes: Vec<Pid>,
-    /// What is of one of these kinds; all when there are none.
+    /// Only events of one of these kinds; an empty list lets all pass.
     pub kinds: Vec<Kind>,
 }
 
-/// A kind of what is traced.
+/// A kind of traced event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call,
-    /// That reply.
+    /// The reply to a call.
     Reply,
-    /// A request that wants none.
+    /// A request without a reply.
     Cast,
     /// Any other message.
     Info,
@@ -101,25 +103,26 @@ impl Only {
     }
 }
 
-/// Who looks, if anybody does.
+/// The observer of a node's messages, if there is one.
 #[derive(Default)]
 pub(crate) struct Tracer {
     on: AtomicBool,
-    eye: RwLock<Option<Eye>>,
+    observer: RwLock<Option<Observer>>,
 }
 
-struct Eye {
+struct Observer {
     only: Only,
-    tell: Box<dyn Fn(Traced) + Send + Sync>,
+    notify: Box<dyn Fn(Traced) + Send + Sync>,
 }
 
 impl Tracer {
-    /// Has `tell` called for what passes; says whether nobody else looks already.
-    pub(crate) fn begin(&self, only: Only, tell: impl Fn(Traced) + Send + Sync + 'static) -> bool {
-        let mut eye = self.eye.write();
-        let is_free = eye.is_none();
+    /// Starts a trace: `notify` is called for each event that passes the filter. Returns false when
+    /// another trace is under way.
+    pub(crate) fn begin(&self, only: Only, notify: impl Fn(Traced) + Send + Sync + 'static) -> bool {
+        let mut observer = self.observer.write();
+        let is_free = observer.is_none();
         if is_free {
-            *eye = Some(Eye { only, tell: Box::new(tell) });
+            *observer = Some(Observer { only, notify: Box::new(notify) });
             self.on.store(true, Ordering::Relaxed);
         }
         is_free
@@ -127,10 +130,10 @@ impl Tracer {
 
     pub(crate) fn end(&self) {
         self.on.store(false, Ordering::Relaxed);
-        *self.eye.write() = None;
+        *self.observer.write() = None;
     }
 
-    /// Shows that mail is sent.
+    /// Traces sent mail.
     pub(crate) fn mail(&self, to: Pid, mail: &Mail) {
         if !self.is_on() {
             return;
@@ -140,12 +143,12 @@ impl Tracer {
             Mail::Cast(from, body) => self.show(*from, to, "cast", || Said::Message(body.clone())),
             Mail::Info(from, body) => self.show(*from, to, "info", || Said::Message(body.clone())),
             Mail::Down(_, from, exit) => self.show(*from, to, "down", || Said::Reason(exit.clone())),
-            // An exit was shown as a signal; the others are between a process and the node.
+            // An exit was traced as a signal; the others are between a process and the node.
             Mail::Exit(..) | Mail::Told(_) | Mail::Timeout(_) => {}
         }
     }
 
-    /// Shows that a signal is sent.
+    /// Traces a sent signal.
     pub(crate) fn signal(&self, to: Pid, signal: &Signal) {
         if !self.is_on() {
             return;
@@ -157,14 +160,14 @@ impl Tracer {
         }
     }
 
-    /// Shows that a server replies.
+    /// Traces the reply of a server.
     pub(crate) fn reply(&self, from: Pid, to: Pid, body: &[u8]) {
         if self.is_on() {
             self.show(from, to, "reply", || Said::Message(body.to_vec()));
         }
     }
 
-    /// Shows what has no words.
+    /// Traces an event without content.
     pub(crate) fn fact(&self, from: Pid, to: Pid, what: &'static str) {
         if self.is_on() {
             self.show(from, to, what, || Said::Nothing);
@@ -180,11 +183,11 @@ impl Tracer {
         if from == to {
             return;
         }
-        if let Some(eye) = &*self.eye.read()
-            && eye.only.lets_pass(from, to, what)
+        if let Some(observer) = &*self.observer.read()
+            && observer.only.lets_pass(from, to, what)
         {
             let process = |pid: Pid| Some(pid).filter(|pid| ![Pid::OUTSIDE, Pid::NONE].contains(pid));
-            (eye.tell)(Traced {
+            (observer.notify)(Traced {
                 at: Instant::now(),
                 from: process(from),
                 to: process(to),

@@ -1,4 +1,4 @@
-//! The watchdog: looks after workers that compute too long.
+//! The watchdog: replaces and reports workers that compute too long.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -8,15 +8,15 @@ use std::time::Instant;
 use super::{COMPUTE_LIMIT, EMPTY, REPORT_AFTER, Shared, WATCH_EVERY, spawn_thread};
 use crate::words::contain::contained;
 
-/// What the watchdog has seen: which worker is inside which run, and since when.
+/// The runs that the watchdog has seen: worker, run, and begin of the run.
 type Seen = Vec<(u64, u64, Instant)>;
 
-/// Looks after workers that compute too long: what waits in their slot is offered to others, and after the limit
-/// another worker takes their place.
+/// Watches for workers that compute too long. The process in their LIFO slot is offered to other
+/// workers, and after the limit another worker replaces them.
 pub(super) fn watch(shared: &Weak<Shared>, look: impl Fn(&Arc<Shared>, &Seen) -> Seen) {
     let mut seen = Seen::new();
     while let Some(shared) = shared.upgrade().filter(|shared| !shared.stopping.load(Ordering::Acquire)) {
-        // After a panic the times of all that runs begin anew.
+        // After a panic the times of all runs start again.
         seen = contained(|| look(&shared, &seen)).unwrap_or_default();
         let sleeps = shared.watchdog_sleeps();
         drop(shared);
@@ -47,13 +47,13 @@ pub(super) fn look(shared: &Arc<Shared>, seen: &Seen) -> Seen {
         if now.duration_since(since) >= COMPUTE_LIMIT && !worker.retired.swap(true, Ordering::Relaxed) {
             worker.since.get_or_init(|| since);
             shared.over_limit.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes long; another worker joins");
+            tracing::debug!(name: "pool.compensate", worker = worker.id, "a callback computes for long; starting another worker");
             shared.add_worker();
         }
         if now.duration_since(since) >= REPORT_AFTER && !worker.reported.swap(true, Ordering::Relaxed) {
-            // It reads files: others may need compensation meanwhile.
+            // A report reads files. A thread of its own keeps the watchdog free for other workers.
             let shared = Arc::clone(shared);
-            spawn_thread("reld-report", move || shared.tell(&worker, run, since));
+            spawn_thread("reld-report", move || shared.report_slow(&worker, run, since));
         }
     }
     running
@@ -71,22 +71,22 @@ mod tests {
     fn a_watchdog_whose_look_panics_looks_again() {
         let scheduler = Scheduler::new(1);
         scheduler.start(Box::new(|_| ()), Box::new(|_, _, _| ()), || ());
-        let (tell, looks) = mpsc::channel();
+        let (looked, looks) = mpsc::channel();
         let shared = Arc::downgrade(&scheduler.shared);
         let begin = Instant::now();
         let dog = thread::spawn(move || {
             watch(&shared, |_, seen| {
-                tell.send(seen.len()).unwrap_or(());
+                looked.send(seen.len()).unwrap_or(());
                 assert!(seen.is_empty(), "a bug in a look");
                 vec![(1, 1, begin)]
             });
         });
-        // A job that runs keeps the watchdog awake.
+        // A running job keeps the watchdog awake.
         let (end, ends) = mpsc::channel::<()>();
         scheduler.job(Box::new(move || ends.recv().unwrap_or(())));
         let looked = [(); 4].map(|()| looks.recv_timeout(Duration::from_secs(10)));
         assert_eq!(looked, [Ok(0), Ok(1), Ok(0), Ok(1)]);
         drop((end, scheduler));
-        dog.join().expect("it ends with the pool");
+        dog.join().expect("the watchdog ends with the pool");
     }
 }

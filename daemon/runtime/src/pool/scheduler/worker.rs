@@ -1,18 +1,19 @@
-//! A worker: what it runs next, and what others see of it.
+//! A worker: choosing what to run next, and the state that other threads see.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::{
-    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, LIFO_BUDGET, SPINS, Shared, WATCH_EVERY, Worker, settle,
+    Computing, EMPTY, HERE, Here, INJECTOR_EVERY, LIFO_BUDGET, SPINS, Shared, WATCH_EVERY, Worker,
+    retry_steal,
 };
 use crate::process::current;
 use crate::words::contain::contained;
 
 impl Here {
-    /// Puts a number into the slot. What it displaces is offered to others; the slot itself is not, for waking a
-    /// thread costs more than most callbacks.
+    /// Puts a number into the LIFO slot. The displaced number is offered to other workers. The slot
+    /// itself is not, because waking a thread costs more than most callbacks.
     pub(super) fn push(&self, number: u32, shared: &Shared) {
         let displaced = self.worker.lifo.load(Ordering::Relaxed);
         self.worker.lifo.store(number + 1, Ordering::Relaxed);
@@ -34,7 +35,7 @@ impl Here {
         let picks = self.picks.get().wrapping_add(1);
         self.picks.set(picks);
         if picks.is_multiple_of(INJECTOR_EVERY)
-            && let Some(number) = settle(|| shared.injector.steal())
+            && let Some(number) = retry_steal(|| shared.injector.steal())
         {
             return Some(number);
         }
@@ -45,11 +46,11 @@ impl Here {
             return Some(number);
         }
         self.lifo_hits.set(0);
-        // Others are robbed when there is nothing left here.
+        // Steal from others only when nothing is left here.
         self.deque.pop().or_else(|| self.take_lifo()).or_else(|| shared.steal(&self.deque, self.worker.id))
     }
 
-    /// Hands everything over before the thread ends.
+    /// Hands all numbers over to the injector before the thread ends.
     fn give_up(&self, shared: &Shared) {
         while let Some(number) = self.take_lifo().or_else(|| self.deque.pop()) {
             shared.injector.push(number);
@@ -58,7 +59,7 @@ impl Here {
     }
 }
 
-/// Returns the system's number of the calling thread.
+/// Returns the number of the calling thread in the system.
 fn system_number() -> Option<i32> {
     std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
@@ -72,15 +73,16 @@ pub(super) fn work(shared: &Arc<Shared>, here: Here) {
     current::run_in(&worker.current);
     HERE.with(|cell| {
         let here = cell.get_or_init(|| here);
-        // A panic ends the job that it happens in, and the worker goes on with the next.
+        // A panic ends the job that it happens in, and the worker goes on with the next one.
         while contained(|| work_on(shared, here)).is_err() {
-            worker.came_back();
-            // Should the next job panic as well, the others are left some time.
+            worker.note_panicked();
+            // If the next job panics as well, this pause leaves time for other threads.
             thread::sleep(WATCH_EVERY);
         }
         here.give_up(shared);
     });
-    // Not left to the end of the thread: with the node go values of apps, which may still ask this thread for something.
+    // Not left to the thread's own end: dropping the node drops app values, and their drops may
+    // still use the thread-locals of this thread.
     shared.rest();
     shared.handled.fetch_add(worker.handled.load(Ordering::Relaxed), Ordering::Relaxed);
     shared.remove_worker(worker.id);
@@ -102,7 +104,7 @@ fn work_once(shared: &Shared, here: &Here) {
         if here.worker.called.load(Ordering::Relaxed) {
             return;
         }
-        // Jobs share the pool with processes: one look at them for each look at the injector.
+        // Jobs share the pool with processes: jobs come first as often as the injector does.
         let job_first = here.picks.get().is_multiple_of(INJECTOR_EVERY);
         if job_first && run_job(shared, here) {
             here.picks.set(here.picks.get().wrapping_add(1));
@@ -120,7 +122,7 @@ fn work_once(shared: &Shared, here: &Here) {
 }
 
 fn run_job(shared: &Shared, here: &Here) -> bool {
-    match settle(|| shared.jobs.steal()) {
+    match retry_steal(|| shared.jobs.steal()) {
         Some(job) => {
             here.worker.busy(EMPTY, job);
             true
@@ -130,7 +132,7 @@ fn run_job(shared: &Shared, here: &Here) -> bool {
 }
 
 impl Worker {
-    /// Runs something, visibly to the watchdog.
+    /// Runs work so that the watchdog sees it.
     fn busy(&self, at: u32, work: impl FnOnce()) {
         self.at.store(at, Ordering::Relaxed);
         let runs = self.runs.load(Ordering::Relaxed);
@@ -139,14 +141,14 @@ impl Worker {
         self.runs.store(runs + 2, Ordering::Relaxed);
     }
 
-    /// Notes that what it ran has ended by a panic.
-    pub(super) fn came_back(&self) {
+    /// Notes that a panic has ended the present run.
+    pub(super) fn note_panicked(&self) {
         if self.running().is_some() {
             self.runs.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Returns its callback, if that was compensated and has not come back.
+    /// Returns the callback for which the worker was replaced, until the callback returns.
     pub(super) fn stuck(&self) -> Option<Computing> {
         let since = *self.since.get()?;
         let at = self.at.load(Ordering::Relaxed);
@@ -154,7 +156,7 @@ impl Worker {
         (at != EMPTY).then(|| Computing { at: at - 1, since, frames: frames() })
     }
 
-    /// Whether the watchdog has anything to find out about it.
+    /// Returns whether the watchdog still has to watch this worker.
     pub(super) fn is_watched(&self) -> bool {
         !self.retired.load(Ordering::Relaxed) || !self.reported.load(Ordering::Relaxed)
     }

@@ -1,7 +1,8 @@
-//! Sleep and wake in every order that loom can think of. Run with `--features loom --lib sleepers`.
+//! Sleep and wake in every interleaving that loom can generate. Run with
+//! `--features loom --lib sleepers`.
 //!
-//! Work is as weakly ordered as may be: a number, all of whose accesses are relaxed. A wake that gets lost leaves a worker
-//! parked for ever, which loom calls a deadlock.
+//! Work is as weakly ordered as possible: a number with relaxed accesses only. A lost wake leaves a
+//! worker parked for ever, which loom reports as a deadlock.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use super::Sleepers;
 #[derive(Default)]
 struct Pool {
     sleepers: Sleepers,
-    /// How much work lies there.
+    /// How many pieces of work wait.
     work: AtomicUsize,
     done: AtomicUsize,
     stopping: AtomicBool,
@@ -42,7 +43,8 @@ impl Pool {
         self.work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
-    /// What a worker does until so much is done by all. Whoever does the last tells the others.
+    /// Acts as a worker until all workers together have done this many pieces. The worker that does
+    /// the last piece stops the others.
     fn work_until(&self, all: usize) {
         while !self.is_stopping() {
             if !self.take() {
@@ -63,8 +65,8 @@ fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
 }
 
-/// Sees that everybody comes to an end, with no more than so many threads stopped where they need not be: without a bound a
-/// run takes minutes.
+/// Checks that all threads of the model end. The number of preemptions is bounded, because a run
+/// without a bound takes minutes.
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -84,7 +86,7 @@ fn work_that_comes_while_a_worker_goes_to_sleep_is_done() {
 }
 
 #[test]
-fn of_two_who_bring_work_one_at_least_wakes_the_worker() {
+fn of_two_producers_at_least_one_wakes_the_worker() {
     check(2, || {
         let pool = Arc::new(Pool::default());
         let worker = spawn(&pool, |pool| pool.work_until(2));
@@ -95,7 +97,7 @@ fn of_two_who_bring_work_one_at_least_wakes_the_worker() {
 }
 
 #[test]
-fn of_two_workers_neither_sleeps_on_when_all_are_told_to_end() {
+fn both_of_two_workers_wake_up_when_the_pool_stops() {
     check(2, || {
         let pool = Arc::new(Pool::default());
         let workers = [(); 2].map(|()| spawn(&pool, |pool| pool.work_until(1)));
@@ -120,7 +122,7 @@ fn a_worker_that_wakes_up_wakes_the_watchdog() {
 }
 
 #[test]
-fn a_watchdog_that_no_worker_would_wake_ends_when_it_is_told() {
+fn a_watchdog_that_no_worker_would_wake_ends_when_the_pool_stops() {
     check(2, || {
         let pool = Arc::new(Pool::default());
         let watchdog = spawn(&pool, |pool| {

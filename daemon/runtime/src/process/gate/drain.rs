@@ -1,4 +1,4 @@
-//! Raising a gate: members drain, and what holds a draining one up is let through.
+//! Raising a gate: members drain, and processes that hold up a draining member are let through.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -10,10 +10,11 @@ use crate::words::pid::Pid;
 use crate::words::sync::{Ordering, nap};
 
 impl Gate {
-    /// Raises the gate over all members and their direct supervisors, and waits until they rest: the dirty ones, for
-    /// the others do.
+    /// Raises the gate over all members and their direct supervisors, and waits until the dirty
+    /// ones rest; the others rest already.
     ///
-    /// `found` hears of each that it looks at. Returns who was left or doomed.
+    /// `found` is called for each dirty process. Returns the late members that are to be left or
+    /// killed. `Err` holds the late members with [`Unrest::Abort`].
     pub(crate) fn raise(
         &self,
         house: &GateHouse,
@@ -23,15 +24,15 @@ impl Gate {
     ) -> Result<Vec<Pid>, Vec<Pid>> {
         let raised = Instant::now();
         house.up.store(true, Ordering::SeqCst);
-        // Only now: who is noted later finds the gate up. Each is looked at once: a count that is opened twice would
-        // never end.
+        // The list is read after the flag is set: a process noted later finds the gate up. Each
+        // process is looked at once, since a count that is opened twice would never end.
         for pid in self.dirty() {
             found(self.look_at(processes, pid));
         }
         self.drain(processes, terms, raised)
     }
 
-    /// Asks whether a member rests; else it is counted.
+    /// Checks whether a process rests, and counts it if it does not.
     fn look_at(&self, processes: &impl Processes, pid: Pid) -> Rest {
         let rest = processes.rest(pid, self.number);
         if rest == Rest::Counted {
@@ -73,7 +74,7 @@ impl Gate {
         }
     }
 
-    /// Returns the counted processes that have had their time.
+    /// Returns the counted processes whose time is over.
     fn late(
         &self,
         processes: &impl Processes,
@@ -123,19 +124,21 @@ impl Gate {
         }
     }
 
-    /// Lets a call of the upgrade itself through, and what holds it up. `[switched]`
+    /// Lets a call of the upgrade itself through, and the calls that hold it up. `[switched]`
     ///
-    /// To be asked again and again until it is answered: who is let through may wait for others.
+    /// Must be repeated until the call is answered: a process that is let through may wait for
+    /// others.
     pub(crate) fn serve(&self, processes: &impl Processes, call: From) {
         self.let_through(processes, vec![call.server], vec![Need::Call(call.server, call)]);
     }
 
-    /// Lets nothing through any more.
+    /// Stops letting calls through.
     pub(crate) fn served(&self) {
         self.state.lock().needed.clear();
     }
 
-    /// Follows the open requests of processes that wait, and lets through what holds them up, and what else is needed.
+    /// Follows the open requests of the waiting processes, and lets through the calls and births
+    /// that hold them up, in addition to `needs`.
     fn let_through(&self, processes: &impl Processes, waiting: Vec<Pid>, mut needs: Vec<Need>) {
         let mut seen: HashSet<Pid> = HashSet::new();
         let mut follow = waiting;
@@ -150,14 +153,15 @@ impl Gate {
         self.state.lock().needed.extend(needs.iter().copied());
         for need in needs {
             let (Need::Call(pid, _) | Need::Birth(pid)) = need;
-            // Waking one that cannot use it only makes it look and park again.
-            if self.is_parked(pid) {
+            // A process that cannot fulfil the need checks the gate and parks again.
+            if self.take_parked(pid) {
                 processes.unpark(pid);
             }
         }
     }
 
-    fn is_parked(&self, pid: Pid) -> bool {
+    /// Removes a process from the parked list; returns whether it was parked.
+    fn take_parked(&self, pid: Pid) -> bool {
         let mut state = self.state.lock();
         let before = state.parked.len();
         state.parked.retain(|parked| *parked != pid);
@@ -165,8 +169,8 @@ impl Gate {
     }
 }
 
-/// A supervisor of members has no terms of its own: it is waited for as long as the most patient member, and may stop
-/// the upgrade only if some member may.
+/// A supervisor of members has no terms of its own. The gate waits for it as long as for the most
+/// patient member, and it may abort the upgrade only if some member may.
 fn supervisors_terms(terms: &HashMap<String, Member>) -> Member {
     let abort = terms.values().any(|member| member.unrest == Unrest::Abort);
     Member {

@@ -1,7 +1,8 @@
-//! The claim protocol in every order that loom can think of. Run with `--features loom --lib slot`.
+//! The claim protocol in every interleaving that loom can generate. Run with
+//! `--features loom --lib slot`.
 //!
-//! There is no scheduler here: whoever is told to schedule the process runs it. A process counts its messages, and
-//! says so when two threads have its body at once.
+//! There is no scheduler here: a thread that gets [`Wake::Schedule`] runs the process itself. A
+//! process counts its messages, and the test fails when two threads have its body at once.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use crate::words::sync::Mutex;
 
 struct Model;
 
-/// What a process has handled: messages and signals.
+/// How many messages and signals a process has handled.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Handled {
     mail: u32,
@@ -27,11 +28,11 @@ impl Kind for Model {
     type Card = ();
 }
 
-/// A slot with one process, which nobody runs yet.
+/// A slot with one process, not running yet.
 struct House {
     slot: Slot<Model>,
     inside: AtomicU32,
-    /// How often the gate was told that the process rests.
+    /// How often the gate was notified that the process rests.
     rested: AtomicU32,
 }
 
@@ -48,7 +49,7 @@ impl House {
         house
     }
 
-    /// Does what a worker does with a number from its queue.
+    /// Acts as a worker does with a number from its queue.
     fn run(&self, hold: Hold) {
         while let Ok(claim) = self.slot.claim_any() {
             let body = self.handle(claim);
@@ -61,7 +62,7 @@ impl House {
     /// As [`House::run`], for a process with a bound.
     fn take_one(&self) {
         while let Ok(claim) = self.slot.claim_any() {
-            assert!(claim.mail.len() <= 1, "one is all that may wait");
+            assert!(claim.mail.len() <= 1, "only one message may wait");
             let body = self.handle(claim);
             self.slot.holds(0);
             if self.put_back(body, Hold::NONE) == Wake::Nothing {
@@ -110,7 +111,7 @@ impl House {
     }
 
     fn handled(&self) -> Handled {
-        self.slot.peek(GENERATION, |body| *body).expect("nobody has the body at the end")
+        self.slot.peek(GENERATION, |body| *body).expect("the body is back at the end")
     }
 }
 
@@ -136,7 +137,7 @@ fn a_pushed_message_is_never_left_with_an_idle_process() {
 fn a_waiting_process_is_woken_by_signals_and_keeps_its_mail() {
     loom::model(|| {
         let house = House::new();
-        // Whoever runs it puts it back as waiting.
+        // Both threads put the process back as waiting.
         let signal = spawn(&house, |house| house.signal(Hold::WAITING));
         if house.slot.push_mail(GENERATION, 1, Room::Always).is_ok_and(|(wake, _)| wake == Wake::Schedule) {
             house.run(Hold::WAITING);
@@ -183,7 +184,7 @@ fn visits(visit: fn(&House) -> Option<Handled>) {
 }
 
 #[test]
-fn a_visit_loses_no_message_and_meets_nobody() {
+fn a_visit_loses_no_message_and_has_the_body_alone() {
     visits(|house| house.slot.visit(GENERATION).inspect_err(|why| assert_eq!(*why, Unclaimed::Taken)).ok());
     visits(|house| house.slot.visit_if(|_, _| true).expect("it lives").1);
 }
@@ -240,8 +241,9 @@ fn a_process_that_parks_while_the_gate_is_lowered_goes_on() {
                     house.slot.push_mail(GENERATION, 1, Room::Always).map(|(wake, _)| wake),
                     Ok(Wake::Schedule)
                 );
-                let claim = house.slot.claim_any().expect("nobody else has it");
-                // It finds the gate up; then the gate hears of it, or is down already.
+                let claim = house.slot.claim_any().expect("no other thread claims it");
+                // The process finds the gate up. Then the gate records it as parked, or is already
+                // down.
                 let body = house.handle(claim);
                 assert_eq!(house.put_back(body, Hold::PARKED), Wake::Nothing);
                 assert_eq!(
@@ -273,7 +275,7 @@ fn a_process_that_parks_while_the_gate_is_lowered_goes_on() {
 }
 
 #[test]
-fn what_is_sent_to_a_process_that_ends_is_given_back_and_never_reaches_the_next_one() {
+fn mail_to_an_ending_process_is_given_back_and_never_reaches_the_next_process() {
     loom::model(|| {
         let house = House::new();
         let late = Arc::new(AtomicU32::new(0));
@@ -300,7 +302,7 @@ fn what_is_sent_to_a_process_that_ends_is_given_back_and_never_reaches_the_next_
 }
 
 #[test]
-fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_nothing() {
+fn a_process_seized_from_its_callback_ends_once_and_its_worker_finds_nothing() {
     loom::model(|| {
         let house = House::new();
         let custody = Arc::new(Custody::<Handled>::default());
@@ -314,7 +316,7 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
             move |house| {
                 let Ok(claim) = house.slot.claim_any() else { return };
                 custody.enter(house.handle(claim));
-                // The callback asks the daemon for something.
+                // The callback uses a function of the daemon.
                 if let Some(own) = custody.lend() {
                     house.alone(|| assert_ne!(own.mail, 0));
                 }
@@ -357,7 +359,7 @@ fn a_process_that_is_taken_out_of_its_callback_ends_once_and_its_worker_finds_no
 fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() {
     loom::model(|| {
         let house = House::new();
-        let claim = house.slot.claim_any().expect("nobody else has it");
+        let claim = house.slot.claim_any().expect("no other thread runs yet");
         house.slot.bound(Some(1), 0);
         assert_eq!(house.put_back(claim.body, Hold::NONE), Wake::Nothing);
         let refused = Arc::new(AtomicU32::new(0));
@@ -365,7 +367,7 @@ fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() 
             let refused = Arc::clone(&refused);
             move |house: &House| match house.slot.push_mail(GENERATION, 1, Room::Bounded) {
                 Ok((wake, queued)) => {
-                    assert_eq!(queued, 1, "one is all that may wait");
+                    assert_eq!(queued, 1, "only one message may wait");
                     if wake == Wake::Schedule {
                         house.take_one();
                     }

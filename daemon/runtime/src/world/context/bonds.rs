@@ -14,19 +14,19 @@ use crate::words::pid::Pid;
 use crate::words::term;
 use crate::world::{Start, World};
 
-/// How a process is bound to the one that starts it.
+/// The bond between a process and its starter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
-    /// Not at all.
+    /// No bond.
     None,
     /// Linked. OTP: `spawn_link`.
     Link,
-    /// Linked, and below it in the tree: its exit signals are a parent's.
+    /// Linked, with the starter as its parent: exit signals of the starter are those of a parent.
     Child,
 }
 
-/// Starts a process of the current version of `module`; the request is answered with its pid when init is done, with
-/// nil when it answered `ignore`.
+/// Starts a process of the current version of `module`. The request is answered when init is done:
+/// with the pid, or with nil if init returned `ignore`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback, and for a module that is not loaded.
@@ -72,8 +72,8 @@ pub(crate) fn await_exit(pid: Pid, timeout: Option<Duration>) -> Result<Ref, Ref
     })
 }
 
-/// Has a process end in order; the request is answered with [`Answer::Exit`] and the reason it ended with, when it has. OTP:
-/// `proc_lib:stop/3`.
+/// Ends a process in order. When it has ended, the request is answered with [`Answer::Exit`] and
+/// the exit reason. OTP: `proc_lib:stop/3`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -96,7 +96,7 @@ pub fn stop(pid: Pid, reason: Exit, timeout: Option<Duration>) -> Result<Ref, Re
     })
 }
 
-/// Writes a pid as the answer to a start.
+/// Encodes a pid as the answer to a start.
 pub(crate) fn started(pid: Option<Pid>) -> Bytes {
     term::encode(&pid)
 }
@@ -112,17 +112,18 @@ pub fn register(name: &str) -> Result<(), Refused> {
 /// Frees a name of the running process.
 ///
 /// # Errors
-/// [`Refused`] when the name is not its own.
+/// [`Refused`] when the name does not belong to it.
 pub fn unregister(name: &str) -> Result<(), Refused> {
     with(|world, own| if world.registry.unregister(name, own.pid) { Ok(()) } else { Err(Refused) })?
 }
 
-/// Returns the process of that name. OTP: `whereis/1`.
+/// Returns the process with that name. OTP: `whereis/1`.
 pub fn whereis(name: &str) -> Option<Pid> {
     WORLD.with_borrow(|world| world.as_ref()?.registry.whereis(name))
 }
 
-/// Links the running process with another. With a dead one it gets the exit signal `noproc`.
+/// Links the running process with another. A link to a dead process sends back the exit signal
+/// `noproc`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -149,7 +150,7 @@ pub fn unlink(with_pid: Pid) -> Result<(), Refused> {
     })
 }
 
-/// Watches a process: one `Down` with the returned reference when it ends.
+/// Monitors a process: its end sends one `Down` with the returned reference.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -163,7 +164,8 @@ pub fn monitor(pid: Pid) -> Result<Ref, Refused> {
     })
 }
 
-/// Stops watching; a `Down` that is queued already does not come any more, as with OTP's `flush`.
+/// Removes a monitor. A `Down` that is already queued is not delivered. OTP: `demonitor/2` with
+/// `flush`.
 ///
 /// # Errors
 /// [`Refused`] for a reference that is no monitor of the running process.
@@ -189,7 +191,7 @@ pub fn exit(to: Pid, exit: Exit) -> Result<(), Refused> {
     })
 }
 
-/// Turns exit signals into messages, or not. OTP: `process_flag(trap_exit, _)`.
+/// Turns trapping of exit signals on or off. OTP: `process_flag(trap_exit, _)`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.

@@ -1,4 +1,4 @@
-//! Sending messages, and taking them in a task.
+//! Sending messages, and receiving them in a task.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::words::term;
 
-/// The reference under which a poll is told that a task has mail.
+/// The reference in a poll that stands for the mail of a task.
 pub const MAIL: Ref = 0;
 
-/// How a message is sent.
+/// The kind of a sent message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendKind {
     /// To `handle_cast`.
@@ -24,12 +24,12 @@ pub enum SendKind {
     Info,
 }
 
-/// A message that a task takes.
+/// A message that a task receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call(From, Bytes),
-    /// A request without reply, and its sender.
+    /// A request without a reply, and its sender.
     Cast(Pid, Bytes),
     /// Any other message, and its sender.
     Info(Pid, Bytes),
@@ -37,11 +37,11 @@ pub enum Message {
     Exit(Pid, Exit),
     /// A monitored process ended.
     Down(Ref, Pid, Exit),
-    /// From the node itself: of ports and tables.
+    /// An event of the node about a port or table.
     Told(Bytes),
 }
 
-/// Sends a message; to a dead process it is dropped.
+/// Sends a message. A message to a dead process is dropped.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -60,14 +60,15 @@ pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
     })
 }
 
-/// Puts an event before all that waits for the running process, as soon as the callback under way is over. Another one
-/// takes its place. OTP: `{continue, _}`.
+/// Makes the running process handle an event before all waiting mail, as soon as the callback under
+/// way is over. A second call replaces the event. OTP: `{continue, _}`.
 ///
-/// For a task the event is `{module, args}`: when it ends normally, it begins anew there. OTP: a call of another module's
-/// loop, by its full name.
+/// For a task the event is `{module, args}`: a task that ends normally starts again there. OTP: a
+/// call of another module's loop by its full name.
 ///
 /// # Errors
-/// [`Refused`] outside a callback, in supervisors and applications, and for a task that names no task's module.
+/// [`Refused`] outside a callback, in supervisors and applications, and for a task whose event does
+/// not name the module of a task.
 pub fn continue_with(body: Bytes) -> Result<(), Refused> {
     with(|world, own| {
         let is_fit = match own.card.code.behaviour() {
@@ -81,11 +82,12 @@ pub fn continue_with(body: Bytes) -> Result<(), Refused> {
     })?
 }
 
-/// Lets no more than so many messages wait for the running process; 0 takes the bound away. What others send it when its
-/// mailbox is full is dropped and counted, and a call answered with [`Exit::Overloaded`].
+/// Limits how many messages may wait for the running process; 0 removes the limit. A full mailbox
+/// drops and counts messages from other processes, and answers calls with [`Exit::Overloaded`].
 ///
 /// # Errors
-/// [`Refused`] outside a callback, and in supervisors and applications, whose mail is the node's own.
+/// [`Refused`] outside a callback, and in supervisors and applications: their mail comes from the
+/// node.
 pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     with(|world, own| {
         let behaviour = own.card.code.behaviour();
@@ -97,11 +99,11 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
     })?
 }
 
-/// Tells the running process when nothing has come for so long after the callback under way. OTP: the time-out of
-/// `{noreply, State, Timeout}`.
+/// Sets the idle timeout of the running process: it fires when no message has come for `after`
+/// since the end of the callback under way. OTP: the `Timeout` of `{noreply, State, Timeout}`.
 ///
 /// # Errors
-/// [`Refused`] outside a callback, and in processes that are no servers.
+/// [`Refused`] outside a callback, and in processes that are not servers.
 pub fn receive_timeout(after: Duration) -> Result<(), Refused> {
     server(|own| own.after().idle = Some(Idle::Wanted(after)))
 }
@@ -110,7 +112,7 @@ fn server(set: impl FnOnce(&mut Body)) -> Result<(), Refused> {
     with(|_, own| own.card.code.behaviour().is_server().then(|| set(own)).ok_or(Refused))?
 }
 
-/// Takes the next message of the running task; `Ok(None)` while there is none.
+/// Takes the next message of the running task, or `Ok(None)` if there is none.
 ///
 /// # Errors
 /// [`Refused`] outside a task.
@@ -129,7 +131,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
     })?
 }
 
-/// Takes the next message; a `Down` that was sent before its monitor was removed is none.
+/// Takes the next message. Skips a `Down` that was sent before its monitor was removed.
 fn next_message(own: &mut Body) -> Option<Message> {
     loop {
         return Some(match own.inbox.pop_front()? {
@@ -143,7 +145,7 @@ fn next_message(own: &mut Body) -> Option<Message> {
             Mail::Down(reference, ..) if !own.stop_watching(reference) => continue,
             Mail::Down(reference, pid, exit) => Message::Down(reference, pid, exit),
             Mail::Told(event) => Message::Told(event),
-            // Only servers wait for nothing.
+            // Only servers have an idle timeout.
             Mail::Timeout(_) => continue,
         });
     }

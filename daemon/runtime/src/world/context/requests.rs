@@ -16,7 +16,7 @@ use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::Fire;
 
-/// Opens a request; [`take`] has its answer. `None` waits for ever.
+/// Opens a request; [`take`] returns its answer. A timeout of `None` waits for ever.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -34,7 +34,8 @@ pub(super) fn open(own: &mut Body, wait: Wait, timeout: Option<Duration>) -> Ref
     own.requests().open(wait, due)
 }
 
-/// Asks something of a port (see `io/port.rs`); the answer is there at once unless the request is to wait.
+/// Sends a request to a port (see `io/port.rs`). The answer is available at once, unless the
+/// request has to wait.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -56,7 +57,7 @@ pub fn port(request: &[u8], timeout: Option<Duration>) -> Result<Ref, Refused> {
     })
 }
 
-/// Asks something of a shared table (see `io/ets.rs`); the answer is there at once.
+/// Sends a request to a shared table (see `io/ets.rs`). The answer is available at once.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -69,10 +70,11 @@ pub fn table(request: &[u8]) -> Result<Ref, Refused> {
     })
 }
 
-/// Runs work on a spare thread; the request is answered with nothing when that is done, even if the work panics.
+/// Runs work on a spare thread. The request gets an empty answer when the work is done, even if the
+/// work panics.
 ///
 /// # Errors
-/// [`Refused`] outside a callback; the work was not taken, and is given back.
+/// The work itself, not run, when called outside a callback.
 pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() + Send>> {
     let mut run = Some(run);
     let opened = with(|world, own| {
@@ -91,7 +93,7 @@ pub fn blocking(run: Box<dyn FnOnce() + Send>) -> Result<Ref, Box<dyn FnOnce() +
     opened.map_err(|Refused| run.take().unwrap_or_else(|| Box::new(|| ())))
 }
 
-/// Takes the answer to an open request; `Ok(None)` while there is none.
+/// Takes the answer to an open request, or `Ok(None)` if there is none yet.
 ///
 /// # Errors
 /// [`Refused`] for a reference that is not open, and outside a callback.
@@ -106,16 +108,16 @@ pub fn take(reference: Ref) -> Result<Option<Answer>, Refused> {
     })?
 }
 
-/// Gives an open request up; a late answer is dropped.
+/// Gives up an open request. A late answer is dropped.
 pub fn forget(reference: Ref) {
-    // Outside a callback there is nothing open any more, so a refusal means that the work is done.
+    // Outside a callback no request is open, so a refusal means that there is nothing to do.
     let _ = with(|_, own| {
         own.requests().open.retain(|open| open.reference != reference);
         own.requests().answers.retain(|(r, _)| *r != reference);
     });
 }
 
-/// Answers a call. OTP: `gen_server:reply/2`. An answer that comes too late is dropped.
+/// Answers a call. A late answer is dropped. OTP: `gen_server:reply/2`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -132,7 +134,7 @@ pub fn reply(to: From, body: Bytes) -> Result<(), Refused> {
     })
 }
 
-/// Opens a wait that is answered after that time.
+/// Opens a request that is answered after that time.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -158,7 +160,7 @@ pub fn send_after(to: Pid, after: Duration, body: Bytes) -> Result<TimerRef, Ref
     with(|world, _| world.send_after(to, after, body))
 }
 
-/// Sends a message again and again, as long as the target lives. OTP: `timer:send_interval/3`.
+/// Sends a message again and again, as long as the target is alive. OTP: `timer:send_interval/3`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -166,7 +168,7 @@ pub fn send_interval(to: Pid, every: Duration, body: Bytes) -> Result<TimerRef, 
     with(|world, _| world.timers.set_every(every, Fire::Interval(to, body)))
 }
 
-/// Returns how long a timer has still to run; `None` when it has fired. OTP: `erlang:read_timer/1`.
+/// Returns the time until a timer fires; `None` when it has fired. OTP: `erlang:read_timer/1`.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.
@@ -174,7 +176,7 @@ pub fn read_timer(timer: TimerRef) -> Result<Option<Duration>, Refused> {
     with(|world, _| world.timers.left(timer))
 }
 
-/// Stops a timer; says whether it would have fired, or fired again.
+/// Stops a timer; returns whether it would have fired, or fired again.
 ///
 /// # Errors
 /// [`Refused`] outside a callback.

@@ -13,17 +13,20 @@ use crate::words::code::{Behaviour, Bytes};
 use crate::words::pid::Pid;
 use crate::world::World;
 
-/// The request was not made: no callback runs on this thread, or it names nothing.
+/// The request was refused: no callback runs on this thread, or a name, timer or request in it does
+/// not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("refused: not in a callback, or there is no such name, timer or request")]
 pub struct Refused;
 
 thread_local! {
-    /// The node that the thread works for, while it is awake: so a request need not ask whether it is still there.
+    /// The node that the thread works for while it is awake. A strong reference, so that requests
+    /// need not check whether the node still exists.
     pub(super) static WORLD: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
 }
 
-/// Has the calling thread work for a node, if that is still there. It keeps the node until [`rest`].
+/// Lets the calling thread work for a node, if the node still exists. The thread keeps the node
+/// alive until [`rest`].
 pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
     WORLD.with(|kept| {
         if kept.borrow().is_none() {
@@ -35,14 +38,14 @@ pub(crate) fn serve(world: &Weak<World>, work: impl FnOnce(&Arc<World>)) {
     });
 }
 
-/// The calling thread has nothing to do: it lets its node go.
+/// Releases the node of the calling thread, which has nothing to do.
 pub(crate) fn rest() {
     drop(WORLD.take());
 }
 
-/// Asks something for the running process.
-pub(in crate::world) fn with<R>(ask: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
-    current::with(|own| WORLD.with_borrow(|world| Ok(ask(world.as_ref().ok_or(Refused)?, own))))
+/// Calls `work` with the world and the body of the running process.
+pub(in crate::world) fn with<R>(work: impl FnOnce(&Arc<World>, &mut Body) -> R) -> Result<R, Refused> {
+    current::with(|own| WORLD.with_borrow(|world| Ok(work(world.as_ref().ok_or(Refused)?, own))))
         .ok_or(Refused)?
 }
 
@@ -56,12 +59,12 @@ pub fn self_module() -> Option<String> {
     with(|_, own| own.card.code.name().to_owned()).ok()
 }
 
-/// Reads a key of the environment of the running process's application.
+/// Reads a key from the environment of the running process's application.
 pub fn get_env(key: &str) -> Option<Bytes> {
     with(|_, own| own.card.app.values.read().get(key).cloned()).ok()?
 }
 
-/// Returns what kind of process a loaded module makes.
+/// Returns the behaviour of a loaded module.
 pub(crate) fn behaviour(module: &str) -> Option<Behaviour> {
     with(|world, _| world.code.resolve(module).map(|code| code.behaviour())).ok()?
 }
@@ -71,7 +74,7 @@ pub(crate) fn restarted() {
     let _ = with(|world, _| world.counters.restarts.add());
 }
 
-/// Makes the running supervisor's children readable by everybody.
+/// Makes the children of the running supervisor readable for all threads.
 pub(crate) fn publish_rows(rows: &Arc<RwLock<Rows>>) {
     let _ = with(|world, own| world.show(own, own.card.with_rows(rows)));
 }

@@ -1,4 +1,4 @@
-//! Callbacks: beginning one, and going on with one that waits.
+//! Starting callbacks, and resuming parked ones.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::words::term;
 use crate::world::{Fire, change, context};
 
 impl Run<'_> {
-    /// Lets a parked callback go on, if there is something for it.
+    /// Resumes a parked callback if there is an answer or, for a task, mail.
     pub(super) fn go_on(&mut self) -> Result<(), Exit> {
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
         let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
@@ -36,7 +36,7 @@ impl Run<'_> {
         self.finish(step)
     }
 
-    /// Runs the init, or the callback for the next message; `false` when there is nothing to do.
+    /// Runs the init, or the callback for the next message. Returns false when there is neither.
     pub(super) fn one(&mut self) -> Result<bool, Exit> {
         if matches!(self.actor, Actor::Unborn(_)) {
             self.init()?;
@@ -48,7 +48,7 @@ impl Run<'_> {
             self.slot.holds(self.inbox.len());
         }
         let handled = self.deliver(&mail);
-        // Nothing is left of a process that was abandoned.
+        // An abandoned process has no body any more.
         if let Some(body) = &mut self.body
             && (handled.is_err() || body.is_waiting())
         {
@@ -61,7 +61,8 @@ impl Run<'_> {
         let Actor::Unborn(args) = std::mem::replace(&mut self.actor, Actor::Running) else { return Ok(()) };
         let code = Arc::clone(&self.card.code);
         let supervisor = code.behaviour() == Behaviour::Supervisor;
-        // The ends of others are their work: these two always trap exits.
+        // Supervisors and applications always trap exits: handling the ends of others is their
+        // work.
         self.trap_exit |= supervisor || code.behaviour() == Behaviour::Application;
         let pid = self.pid;
         let supervise = self.world.supervise;
@@ -78,7 +79,7 @@ impl Run<'_> {
             Mail::Call(kind, from, body) => self.request(*kind, *from, body),
             Mail::Cast(_, body) => self.callback(During::Message, &Event::Cast(body)),
             Mail::Info(_, body) => self.callback(During::Message, &Event::Info(body)),
-            // The end of its root is the end of an application.
+            // An application ends with its root supervisor.
             Mail::Exit(from, exit) if self.card.code.behaviour() == Behaviour::Application => {
                 if self.world.apps.runs(self.pid, *from) {
                     let told = Event::PrepStop(None, StopCause::TreeEnded);
@@ -88,7 +89,7 @@ impl Run<'_> {
                 }
             }
             Mail::Told(event) => self.callback(During::Message, &Event::Told(event)),
-            // Something came meanwhile, and that was to end it.
+            // The timeout of another number was cancelled by a message that came first.
             Mail::Timeout(number) => match self.idle() {
                 Some(Idle::Armed(armed, _)) if armed == *number => {
                     self.callback(During::Message, &Event::Timeout)
@@ -96,7 +97,7 @@ impl Run<'_> {
                 _ => Ok(()),
             },
             Mail::Exit(from, exit) => self.callback(During::Message, &Event::Exit(*from, exit)),
-            // One that was sent before its monitor was removed is not delivered any more.
+            // A `Down` sent before its monitor was removed is not delivered.
             Mail::Down(reference, ..) if !self.stop_watching(*reference) => Ok(()),
             Mail::Down(reference, pid, exit) => {
                 self.callback(During::Message, &Event::Down(*reference, *pid, exit))
@@ -114,7 +115,7 @@ impl Run<'_> {
             }
         };
         if !fits {
-            let text = format!("{} is a {behaviour:?} and takes no such request", self.pid);
+            let text = format!("{} is a {behaviour:?} and does not take {kind:?} requests", self.pid);
             self.world.answer(from.caller, from.reference, Answer::Exit(Exit::Error(text)));
             return Ok(());
         }
@@ -139,20 +140,20 @@ impl Run<'_> {
         }
     }
 
-    /// The state is about to change: a shadow of it is void.
+    /// Drops the shadow, as the state is about to change.
     fn stir(&mut self) -> Result<(), Exit> {
         if self.round == 0 && self.shadow.is_none() {
             return Ok(());
         }
         change::stir(self.world, self);
-        // It may have waited for the shadow.
+        // The code change may have waited for the shadow.
         self.keep_up()
     }
 
     pub(super) fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
         self.stir()?;
         let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
-            return Err(Exit::Error(format!("{} has no state to run {event:?} on", self.pid)));
+            return Err(Exit::Error(format!("cannot run {event:?}: {} has no state", self.pid)));
         };
         self.during = during;
         if let Some(after) = &mut self.after
@@ -164,8 +165,8 @@ impl Run<'_> {
         self.finish(step)
     }
 
-    /// Does what the last callback put before all else. No gate comes between: to everybody else it is the same
-    /// callback.
+    /// Runs the `handle_continue` callbacks that the last callback asked for. The gate does not
+    /// separate them: to all other processes they belong to the same callback.
     pub(super) fn continue_on(&mut self) -> Result<(), Exit> {
         while matches!(self.actor, Actor::Resting(_))
             && let Some(after) = &mut self.after
@@ -177,7 +178,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Starts the wait that the last callback asked for. It counts from the callback's end.
+    /// Starts the idle timeout that the last callback asked for. It counts from the end of the
+    /// callback.
     fn arm_idle(&mut self) {
         if let (Actor::Resting(_), Some(Idle::Wanted(after))) = (&self.actor, self.idle()) {
             let number = self.new_ref();
@@ -186,14 +188,14 @@ impl Run<'_> {
         }
     }
 
-    /// Runs app code. An error is the end of a process that was abandoned meanwhile; nothing is done for it any more.
+    /// Runs app code. `Err` means that the process was abandoned meanwhile and has ended.
     fn inside(&mut self, code: impl FnOnce() -> Step) -> Result<Step, Exit> {
         let body = self.body.take().expect("callbacks do not nest");
         let pid = body.pid;
         let (body, step) = current::run(body, code);
         self.body = body;
         if self.body.is_none() {
-            // What it came to drops here, before its library can be taken for unused.
+            // Dropped before the process stops counting as stuck: until then its library is in use.
             drop(step);
             self.world.returned(pid);
             return Err(Exit::Killed);

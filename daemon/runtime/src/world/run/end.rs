@@ -1,4 +1,4 @@
-//! The end of a process: what it held is given back, and everyone who is bound to it is told.
+//! The end of a process: its resources are released, and all processes bound to it are notified.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::world::journal::{Crash, Death};
 use crate::world::{World, change, context};
 
 /// Stops the timer that fires when an open request is due.
-pub(super) fn silence(world: &World, body: &mut Body) {
+pub(super) fn cancel_alarm(world: &World, body: &mut Body) {
     if let Some((_, timer)) = body.requests.as_mut().and_then(|requests| requests.alarm.take()) {
         world.timers.cancel(timer);
     }
 }
 
-/// Stops the timers that are for nobody but this process.
+/// Stops the timers that only this process needs.
 fn stop_timers(world: &World, body: &mut Body) {
-    silence(world, body);
+    cancel_alarm(world, body);
     if let Some(Idle::Armed(_, timer)) = body.idle() {
         world.timers.cancel(timer);
     }
@@ -31,7 +31,7 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
     change::stir(world, &mut body);
     report_crash(world, &body, exit);
     body.card.code.exits.add(exit);
-    // Who ended normally had done its work: on a node that lives these are many, and no upgrade's fault.
+    // Normal ends are left out: a busy node has many of them, and no upgrade causes them.
     if *exit != Exit::Normal {
         world.journal.died(|| Death {
             pid,
@@ -42,23 +42,25 @@ pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>,
     }
     world.registry.forget(pid);
     let (mail, signals, counted) = slot.close();
-    // Behind the close of the slot: who gives it a port or table now sees that it is too late.
+    // After the slot is closed: a process that passes a port or table on now sees that this one is
+    // dead.
     world.ports.forget(pid);
     world.tables.forget(&**world, pid);
     world.table.release(pid.slot);
-    // What is left of the app's values drops here, on a pool thread and outside any callback, before anybody is told: who
-    // hears of the end may purge the code. An abandoned process has none: its callback has them.
+    // The app's values are dropped here, on a pool thread and outside any callback. This must come
+    // before any notification: a notified process may purge the code. The values of an abandoned
+    // process are with its callback.
     body.actor = Actor::Running;
     if let Some(gate) = counted {
         world.gate.rested(pid, gate);
     }
-    tell(world, &mut body, exit);
+    notify(world, &mut body, exit);
     mail.into_iter().for_each(|mail| world.refuse_mail(mail, exit));
     signals.into_iter().for_each(|signal| world.refuse_signal(pid, signal, exit));
 }
 
-/// Tells everyone who is bound to a process that it has ended.
-fn tell(world: &World, body: &mut Body, exit: &Exit) {
+/// Notifies all processes that are bound to a process of its end.
+fn notify(world: &World, body: &mut Body, exit: &Exit) {
     let pid = body.pid;
     if let During::Call(from) | During::Notice(from) = &body.during {
         world.answer(from.caller, from.reference, Answer::Exit(exit.clone()));
@@ -74,7 +76,7 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
     if body.card.parent != Pid::NONE && !links.contains(&body.card.parent) {
         world.signal(body.card.parent, Signal::Exit(pid, exit.clone()));
     }
-    // OTP's supervisors are linked to their children; ours know them by their rows.
+    // Unlike OTP, a supervisor is not linked to its children; it finds them by its rows.
     if let Some(rows) = &body.card.rows {
         for child in rows.read().iter().filter_map(|row| row.child.pid()) {
             world.signal(child, Signal::Exit(pid, exit.clone()));
@@ -84,12 +86,12 @@ fn tell(world: &World, body: &mut Body, exit: &Exit) {
         world.signal(link, Signal::Exit(pid, exit.clone()));
     }
     for watch in watchers {
-        world.tell_watcher(watch, pid, exit);
+        world.notify_watcher(watch, pid, exit);
     }
     for (reference, watched) in watching {
         world.signal(watched, Signal::Demonitor(pid, reference));
     }
-    // Last: whoever waits for the start goes on when everybody else knows.
+    // Last: the starter goes on after all others are notified.
     if let During::Init(Some((starter, reference))) = body.during {
         world.answer(starter, reference, Answer::Exit(exit.clone()));
     }
@@ -116,10 +118,10 @@ fn report_crash(world: &World, body: &Body, exit: &Exit) {
     }
 }
 
-/// Ends a process whose callback does not return, for everybody but the thread inside it; says whether it was so.
-/// What the callback comes to is thrown away.
+/// Ends a process whose callback does not return: only the thread inside the callback goes on, and
+/// its outcome is dropped. Returns false if the process was not stuck in a callback.
 pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
-    // Held until it is listed, since the callback may return right now.
+    // Locked until the process is listed, since its callback may return right now.
     let mut given_up = world.stuck.lock();
     let lives = || world.is_alive(pid);
     let Some((body, computing)) = world.scheduler.take_stuck(pid.slot, lives) else { return false };
@@ -128,18 +130,18 @@ pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
     let seconds = since.elapsed().as_secs();
     tracing::error!(
         name: "process.detached", pid = %stuck.pid, app, module, version, seconds,
-        "a callback does not return; its process has ended without it"
+        "a callback does not return; its process was ended"
     );
     given_up.push(stuck);
     drop(given_up);
-    // The callback's thread finds out when the callback returns.
+    // The thread of the callback notices this when the callback returns.
     if let Some(slot) = world.table.slot(body.pid.slot) {
         end(world, slot, body, &Exit::Killed);
     }
     true
 }
 
-/// As [`abandon`], for the running process.
+/// As [`abandon`], called from a running process.
 pub(crate) fn abandon_other(pid: Pid) -> bool {
     context::with(|world, _| abandon(world, pid)).unwrap_or(false)
 }

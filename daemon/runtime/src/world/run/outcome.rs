@@ -1,4 +1,4 @@
-//! What a callback comes to.
+//! Handling the outcome of a callback.
 
 use super::Run;
 use crate::process::body::{Actor, Answer, During};
@@ -18,14 +18,14 @@ impl Run<'_> {
                 match self.during {
                     During::Init(_) => self.note_under_way(None),
                     During::PrepStop(_) => {
-                        // Before the timer, so that the time is over when that fires.
+                        // Before the timer is set, so that the full time has passed when it fires.
                         self.note_under_way(None);
                         self.world.timers.set(PREP_STOP, Fire::Deadline(self.pid));
                     }
                     _ => {}
                 }
                 if self.card.code.behaviour() == Behaviour::Task {
-                    self.tell_born();
+                    self.notify_born();
                 }
                 Ok(())
             }
@@ -52,7 +52,7 @@ impl Run<'_> {
         match std::mem::replace(&mut self.during, During::Message) {
             During::Init(starter) => self.born(starter, &next, reply)?,
             During::Call(from) => self.replied(from, reply),
-            // Who gave notice is told of a crash by the end of the process.
+            // After a crash, the end of the process answers the request.
             During::Notice(from) => {
                 let taken = !matches!(next, Next::Crash(_));
                 self.replied(from, taken.then(|| term::encode(&())));
@@ -60,7 +60,7 @@ impl Run<'_> {
             During::Message => {}
             During::PrepStop(exit) => {
                 if let Next::Crash(crash) = next {
-                    tracing::warn!(name: "application.prep_stop_failed", app = self.card.app.name, reason = %crash, "prep_stop failed; its tree has ended already");
+                    tracing::warn!(name: "application.prep_stop_failed", app = self.card.app.name, reason = %crash, "prep_stop failed; the tree has already ended");
                 }
                 return self.terminate(*exit);
             }
@@ -75,7 +75,7 @@ impl Run<'_> {
         }
     }
 
-    /// Returns where a task goes on that has come to an end.
+    /// Returns the entry at which a task continues that has ended normally.
     fn next_entry(&mut self, next: &Next) -> Option<Entry> {
         let is_task = self.card.code.behaviour() == Behaviour::Task;
         let entry = self.after.as_mut()?.continues.take_if(|_| is_task)?;
@@ -83,12 +83,13 @@ impl Run<'_> {
         if has_ended_well { term::decode(&entry).ok() } else { None }
     }
 
-    /// Begins anew in the current code of a module: the same process, with its mail and all that it is bound to.
+    /// Restarts a task at an entry in the current code of a module. It stays the same process, with
+    /// its mail, links and monitors.
     fn go_on_as(&mut self, Entry { module, args }: Entry) -> Result<(), Exit> {
         let Some(code) = self.world.code.resolve(&module) else {
-            return Err(Exit::Error(format!("a task goes on as module {module}, which is not loaded")));
+            return Err(Exit::Error(format!("cannot continue as module {module}: it is not loaded")));
         };
-        self.tell_born();
+        self.notify_born();
         change::enter(self.world, self, &code);
         self.under_way = None;
         self.actor = Actor::Unborn(args.into_vec());
@@ -99,7 +100,7 @@ impl Run<'_> {
         let behaviour = self.card.code.behaviour();
         let answer = match (next, behaviour) {
             (Next::Ignore, _) => Answer::Reply(context::started(None)),
-            // The starter is told by the end of the process: then nothing of it is left.
+            // The starter is answered at the end of the process, when nothing of it is left.
             (Next::Stop(exit) | Next::Crash(exit), _) if behaviour != Behaviour::Task => {
                 self.during = During::Init(starter);
                 return Err(exit.clone());
@@ -108,7 +109,7 @@ impl Run<'_> {
             _ => Answer::Reply(context::started(Some(self.pid))),
         };
         if let Some(starter) = starter {
-            self.tell_starter(starter, answer);
+            self.answer_starter(starter, answer);
         }
         match next {
             Next::Stop(exit) | Next::Crash(exit) => Err(exit.clone()),
@@ -117,16 +118,16 @@ impl Run<'_> {
         }
     }
 
-    /// Tells the starter of a task, once.
-    fn tell_born(&mut self) {
+    /// Answers the starter of a task, once.
+    fn notify_born(&mut self) {
         if let During::Init(starter) = &mut self.during
             && let Some(starter) = starter.take()
         {
-            self.tell_starter(starter, Answer::Reply(context::started(Some(self.pid))));
+            self.answer_starter(starter, Answer::Reply(context::started(Some(self.pid))));
         }
     }
 
-    fn tell_starter(&self, (starter, reference): (Pid, Ref), answer: Answer) {
+    fn answer_starter(&self, (starter, reference): (Pid, Ref), answer: Answer) {
         self.world.answer(starter, reference, answer);
     }
 

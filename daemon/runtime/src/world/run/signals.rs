@@ -1,9 +1,9 @@
-//! Signals: what reaches a process whatever holds it.
+//! Handling signals, which reach a process even while it is held.
 
 use std::time::Instant;
 
 use super::Run;
-use super::end::silence;
+use super::end::cancel_alarm;
 use crate::process::body::{Answer, During, Signal, Wait, spare_signals};
 use crate::process::link::{OnExit, on_exit};
 use crate::process::mail::Mail;
@@ -14,7 +14,8 @@ use crate::world::Fire;
 use crate::world::applications::PREP_STOP;
 
 impl Run<'_> {
-    /// Takes all signals, those behind a fatal one too: who monitors or links in the moment of the end is told like others.
+    /// Handles all signals, even after a fatal one: a process that monitors or links at the moment
+    /// of the end must be notified too.
     pub(super) fn signals(&mut self, mut signals: Vec<Signal>) -> Result<(), Exit> {
         let mut first = Ok(());
         for signal in signals.drain(..) {
@@ -61,15 +62,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers the open requests whose time has come. That of a prep_stop without a tree is the end.
+    /// Answers the open requests that are due. Ends an application when the `prep_stop` after the
+    /// end of its tree takes too long.
     fn deadline(&mut self) -> Result<(), Exit> {
         if let (During::PrepStop(exit), Some(under_way)) = (&self.during, &self.under_way)
             && under_way.since.elapsed() >= PREP_STOP
         {
-            tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; its tree has ended already");
+            tracing::warn!(name: "application.prep_stop_timeout", app = self.card.app.name, "prep_stop did not answer; the tree has already ended");
             return Err((**exit).clone());
         }
-        self.silence();
+        self.cancel_alarm();
         let now = Instant::now();
         let due: Vec<_> = self
             .open()
@@ -88,20 +90,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes sure that a timer fires when the first open request is due. An answer does not cancel it: a call costs no
-    /// timer as long as an earlier one is still armed.
+    /// Makes sure that a timer fires when the first open request is due. An answer does not cancel
+    /// the timer, so a call costs no timer as long as an earlier one is armed.
     pub(super) fn arm(&mut self) {
         let Some(due) = self.open().iter().filter_map(|open| open.due).min() else { return };
         if self.requests().alarm.is_none_or(|(alarm, _)| due < alarm) {
-            self.silence();
+            self.cancel_alarm();
             let after = due.saturating_duration_since(Instant::now());
             let timer = self.world.timers.set(after, Fire::Deadline(self.pid));
             self.requests().alarm = Some((due, timer));
         }
     }
 
-    fn silence(&mut self) {
+    fn cancel_alarm(&mut self) {
         let world = self.world;
-        silence(world, self);
+        cancel_alarm(world, self);
     }
 }

@@ -1,4 +1,4 @@
-//! What is played through: calls, births and upgrades beside each other.
+//! The test scenarios: concurrent calls, births and upgrades.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn one_upgrade_after_another_finds_no_count_of_the_first() {
 }
 
 #[test]
-fn a_member_that_is_born_meanwhile_is_held_and_is_born_in_the_end() {
+fn a_member_started_during_the_upgrade_is_held_and_then_born() {
     const STATIONS: &[(&str, Pid)] = &[(MEMBER, Pid::NONE), ("", Pid::NONE)];
     model(
         2,
@@ -72,7 +72,8 @@ fn the_supervisor_of_members_rests_with_them() {
         |house| {
             let upgrade =
                 beside(house, |house| assert_eq!(house.upgrade(0, PATIENT, Until::Switched), Ok(())));
-            // Supervisor and member wait for one another's callers.
+            // One call goes from the supervisor to the member while another waits for the
+            // supervisor.
             house.call(0, &[pid(1), pid(0)]);
             house.call(1, &[pid(1)]);
             upgrade.join().unwrap();
@@ -82,7 +83,7 @@ fn the_supervisor_of_members_rests_with_them() {
 }
 
 #[test]
-fn an_upgrade_without_patience_is_refused_or_done_and_everybody_goes_on() {
+fn an_upgrade_without_patience_is_refused_or_done_and_every_process_goes_on() {
     const HASTY: Member = Member { timeout: Duration::ZERO, unrest: Unrest::Abort };
     model(
         2,

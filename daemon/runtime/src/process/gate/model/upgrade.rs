@@ -10,7 +10,7 @@ impl House {
         self.complete(begun, member, until)
     }
 
-    /// Finds the members and copies them in so many rounds.
+    /// Finds the members and pre-copies them in this many rounds.
     pub(super) fn begin(&self, rounds: usize) -> Begun {
         let number = self.fates.lock().unwrap().len();
         self.fates.lock().unwrap().push(Fate::Open);
@@ -24,7 +24,8 @@ impl House {
         Begun { number, gate, members }
     }
 
-    /// Brings the members to rest, converts those without a shadow, and lets them go on; says who was late.
+    /// Brings the members to rest, converts those without a shadow, and lets them go on. `Err`
+    /// holds the late members.
     pub(super) fn complete(&self, begun: Begun, member: Member, until: Until) -> Result<(), Vec<Pid>> {
         let Begun { number, gate, members } = begun;
         let result = if until == Until::Precopied {
@@ -44,14 +45,14 @@ impl House {
         if result.is_err() || until != Until::Switched {
             self.fates.lock().unwrap()[number] = Fate::Aborted;
         }
-        // The sweep comes by while processes are let go.
+        // The sweep visits processes while they are being released.
         members.into_iter().for_each(|pid| {
             self.visit(pid, |station| self.settle(station));
         });
         result
     }
 
-    /// One round over those that run, or ran.
+    /// One round of pre-copy over the dirty processes.
     pub(super) fn precopy(&self, gate: &Gate, upgrade: usize) {
         let round = self.gate.begin_round();
         gate.newborn();
@@ -62,7 +63,8 @@ impl House {
         }
     }
 
-    /// Gives a station a shadow if it rests, as `upgrade/convert.rs` does.
+    /// Gives a station a shadow if it rests, as `upgrade/convert.rs` does. Returns whether it is
+    /// clean now.
     pub(super) fn copy(&self, pid: Pid, upgrade: usize, round: Round) -> bool {
         let mut read = None;
         let mut is_clean = false;
@@ -76,7 +78,7 @@ impl House {
             read = (!is_clean).then_some(station.state);
         });
         let Some(state) = read else { return is_clean };
-        // A conversion is long: whole callbacks run beside it.
+        // A conversion takes long: whole callbacks run meanwhile.
         (0..CONVERSION).for_each(|_| thread::yield_now());
         self.visit(pid, |station| {
             if station.round == round && station.serving.is_none() {
@@ -87,7 +89,7 @@ impl House {
         is_clean
     }
 
-    /// The members rest: those without a shadow get one.
+    /// The work inside the gate: members without a shadow get one.
     pub(super) fn inside(&self, gate: &Gate, upgrade: usize, until: Until) {
         gate.newborn();
         if until == Until::Raised {
@@ -122,7 +124,7 @@ impl House {
         pids.filter(|pid| self.module(*pid, |module| module == Some(MEMBER)) == Some(true)).collect()
     }
 
-    /// Lets `work` at a station at rest; says whether nobody else had it.
+    /// Lets `work` change a station that no other thread has; returns false if one has it.
     pub(super) fn visit(&self, pid: Pid, work: impl FnOnce(&mut Station)) -> bool {
         let slot = self.slot(pid);
         let Ok(mut station) = slot.visit(pid.generation) else { return false };

@@ -66,7 +66,7 @@ impl House {
             return self.callback(station);
         }
         let Some(Call { from, mut route }) = station.inbox.pop_front() else { return };
-        self.stir(station);
+        self.invalidate_shadow(station);
         self.callback(station);
         match route.pop_front() {
             None => self.answer(from),
@@ -79,14 +79,14 @@ impl House {
         }
     }
 
-    /// The state is about to change, as in `world/change.rs`.
-    pub(super) fn stir(&self, station: &mut Station) {
-        self.gate.stir(station.pid, take(&mut station.round));
+    /// Drops the shadow before the state changes, as in `world/change.rs`.
+    pub(super) fn invalidate_shadow(&self, station: &mut Station) {
+        self.gate.mark_dirty(station.pid, take(&mut station.round));
         self.settle(station);
         station.shadow = None;
     }
 
-    /// Takes the shadow of a committed upgrade, drops that of a failed one.
+    /// Installs the shadow of a committed upgrade, and drops the shadow of a failed one.
     pub(super) fn settle(&self, station: &mut Station) {
         let Some(shadow) = station.shadow.take() else { return };
         let fate = self.fates.lock().unwrap()[shadow.upgrade];
@@ -102,18 +102,19 @@ impl House {
 
     /// Ends the callback that waited for this answer.
     pub(super) fn go_on(&self, station: &mut Station, answer: From) {
-        let (from, request) = station.serving.take().expect("an answer finds who asked");
+        let (from, request) = station.serving.take().expect("an answer finds the waiting call");
         assert_eq!(request, answer);
         self.callback(station);
         self.answer(from);
     }
 
-    /// What a callback may count on: nobody converts the state meanwhile.
+    /// Runs a callback, and checks that no thread converts the state meanwhile.
     pub(super) fn callback(&self, station: &mut Station) {
         let (pid, is_held) = (station.pid, station.module != OTHER);
-        let check = || assert!(!is_held || !self.at_rest(), "{pid} was said to rest");
+        let check =
+            || assert!(!is_held || !self.at_rest(), "{pid} runs although the gate reports that it rests");
         check();
-        assert!(station.shadow.is_none(), "{pid} has a shadow and changes");
+        assert!(station.shadow.is_none(), "{pid} changes its state and still has a shadow");
         station.state += 1;
         self.steps.lock().unwrap()[pid.slot as usize] += 1;
         thread::yield_now();
