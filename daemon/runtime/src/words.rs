@@ -1,4 +1,5 @@
-//! The words of the process world: pids, exit reasons, terms, the traits of loaded code and the code server.
+//! The basic types of the process world: pids, exit reasons, terms, the traits of loaded code and
+//! the code server.
 //!
 //! **Knows** no other part of the runtime.
 

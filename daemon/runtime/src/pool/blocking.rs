@@ -102,7 +102,7 @@ impl Spare {
         }
     }
 
-    /// Returns the processes whose work waits or runs in that code.
+    /// Returns the processes with waiting or running work in that code.
     pub(crate) fn users(&self, code: &Arc<Code>) -> Vec<Pid> {
         let state = self.shared.state.lock();
         let of_it = state.under_way.iter().filter(|(_, of, _)| Arc::ptr_eq(of, code));

@@ -32,14 +32,14 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Runs one process; called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Reports a process whose callback computes for long: its number, the begin of the callback, and
+/// Reports a callback that computes for long: the number of its process, the begin, and
 /// the stack. Called on a thread of its own.
 pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
 
 /// Returns the stack of a thread, given its number in the system.
 pub(crate) type Frames = fn(i32) -> Vec<String>;
 
-/// A callback whose worker was replaced, and that has not returned.
+/// A stuck callback: its worker was replaced, and it has not returned.
 pub(crate) struct Computing {
     /// The slot of its process.
     pub(crate) at: u32,
@@ -259,18 +259,17 @@ impl Scheduler {
         self.shared.frames.get_or_init(|| frames);
     }
 
-    /// Returns the callbacks whose workers were replaced, and that have not returned.
+    /// Returns the stuck callbacks.
     pub(crate) fn stuck(&self) -> Vec<Computing> {
         self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
     }
 
-    /// Returns the begin of the callback of a process whose worker was replaced, if the callback
-    /// has not returned.
+    /// Returns the begin of the stuck callback of a process.
     pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
         self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
     }
 
-    /// Samples the stack of a process whose worker was replaced, if its callback has not returned.
+    /// Samples the stack of the stuck callback of a process.
     pub(crate) fn look_at(&self, number: u32) -> Vec<String> {
         let workers = self.shared.workers.read().clone();
         let worker = workers.iter().find(|worker| worker.stuck().is_some_and(|stuck| stuck.at == number));

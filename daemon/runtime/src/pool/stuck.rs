@@ -10,7 +10,7 @@ use crate::words::pid::Pid;
 /// not have this problem: the emulator can interrupt any code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
-    /// The process whose state or message it works on.
+    /// The process that it works for.
     pub pid: Pid,
     /// The module.
     pub module: String,

@@ -1,4 +1,4 @@
-//! The process whose callback the calling thread runs.
+//! The running process: the calling thread runs its callback.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;

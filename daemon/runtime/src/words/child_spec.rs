@@ -1,4 +1,5 @@
-//! What a supervisor's init answers: its flags and its children. OTP: supervisor flags, child specification.
+//! The result of a supervisor's init: its flags and its children. OTP: supervisor flags, child
+//! specification.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,27 +11,28 @@ use serde_bytes::ByteBuf;
 
 use crate::words::term;
 
-/// One child of a supervisor, with OTP's default for what was left out, g.2.
+/// One child of a supervisor. Omitted members have the defaults of OTP, g.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::ChildSpec", into = "wire::ChildSpec")]
 pub struct ChildSpec {
-    /// Its name among its siblings: a MessagePack value, in the form in which ids are compared.
+    /// Its id among its siblings: a MessagePack value in the form of [`id`], so that ids can be
+    /// compared.
     pub id: ByteBuf,
-    /// The module that is started.
+    /// The module to start.
     pub module: String,
     /// The start argument: a MessagePack value.
     pub args: ByteBuf,
-    /// When it is started again.
+    /// When it is restarted.
     pub restart: Restart,
-    /// Whether its end for good counts for the supervisor's own: [`AutoShutdown`].
+    /// Whether its final end can shut down the supervisor: [`AutoShutdown`].
     pub significant: bool,
-    /// How it is ended.
+    /// How it is terminated.
     pub shutdown: Shutdown,
-    /// What it is.
+    /// Whether it is a worker or a supervisor.
     pub child_type: ChildType,
 }
 
-/// Returns an id in the form in which ids are compared.
+/// Returns an id in the shortest encoding, so that ids can be compared by their bytes.
 pub(crate) fn id(given: &[u8]) -> ByteBuf {
     ByteBuf::from(term::shortest(given))
 }
@@ -51,7 +53,7 @@ impl From<wire::ChildSpec> for ChildSpec {
     }
 }
 
-/// Returns OTP's default: five seconds for a worker, as long as it takes for a supervisor.
+/// Returns the default of OTP: five seconds for a worker, no limit for a supervisor.
 fn usual_shutdown(child_type: ChildType) -> Shutdown {
     match child_type {
         ChildType::Worker => Shutdown::Ms(5000),
@@ -76,7 +78,8 @@ impl From<ChildSpec> for wire::ChildSpec {
 }
 
 impl ChildSpec {
-    /// Checks whether a supervisor that shuts itself down so can have this child. OTP: `bad_combination`, g.2.
+    /// Checks whether a supervisor with this `auto_shutdown` can have this child. OTP:
+    /// `bad_combination`, g.2.
     pub(crate) fn check(&self, auto_shutdown: AutoShutdown) -> Result<(), String> {
         let refuse =
             |why: &str| Err(format!("bad_combination: child {} is significant, {why}", show_id(&self.id)));
@@ -89,17 +92,17 @@ impl ChildSpec {
     }
 }
 
-/// What a supervisor's init answers, with OTP's default for what was left out, g.1.
+/// The result of a supervisor's init. Omitted members have the defaults of OTP, g.1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::SupervisorSpec", into = "wire::SupervisorSpec")]
 pub struct SupervisorSpec {
-    /// How it acts on a child's end.
+    /// The restart strategy.
     pub strategy: Strategy,
     /// How many restarts are allowed in `period_ms`.
     pub intensity: u32,
     /// The time in which restarts are counted.
     pub period_ms: u64,
-    /// Whether it ends with its significant children.
+    /// Whether it shuts down when significant children end.
     pub auto_shutdown: AutoShutdown,
     /// The children, in start order; for simple_one_for_one exactly one, the template.
     pub children: Vec<ChildSpec>,
@@ -136,7 +139,7 @@ impl SupervisorSpec {
         Duration::from_millis(self.period_ms)
     }
 
-    /// Checks what OTP's `check_childspecs` checks, as far as types leave something open.
+    /// Makes the checks of OTP's `check_childspecs` that the types do not make already.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.period_ms == 0 {
             return Err("period_ms is 0; it must be greater".to_owned());
@@ -156,13 +159,13 @@ impl SupervisorSpec {
     }
 }
 
-/// Shows a child id, for errors and logs.
+/// Formats a child id for errors and logs.
 pub(crate) fn show_id(id: &[u8]) -> String {
     rmp_serde::from_slice::<serde::de::IgnoredAny>(id)
         .map_or_else(|_| format!("{id:?}"), |_| Shown(id).to_string())
 }
 
-/// A MessagePack scalar in JSON's spelling; ids are numbers and words nearly always.
+/// A MessagePack scalar, formatted as JSON. Nearly all ids are numbers or strings.
 struct Shown<'a>(&'a [u8]);
 
 impl std::fmt::Display for Shown<'_> {
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_significant_child_needs_an_end_for_good_and_a_supervisor_that_cares() {
+    fn a_significant_child_must_not_be_permanent_and_needs_auto_shutdown() {
         use AutoShutdown::{AllSignificant, AnySignificant, Never};
         for auto in [AnySignificant, AllSignificant] {
             check_significant(auto, Restart::Transient, Ok(()));
@@ -235,18 +238,19 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_the_same_in_however_many_bytes_it_was_written() {
-        // str 16, as C might write it, and fixstr, as Rust does; 1 in nine bytes and in one.
+    fn an_id_is_the_same_in_every_encoding() {
+        // A str 16, as C might write it, and a fixstr, as Rust does; the number 1 in nine bytes and
+        // in one.
         for (long, short) in [(&b"\xda\0\x01a"[..], encode(&"a")), (b"\xcf\0\0\0\0\0\0\0\x01", encode(&1))] {
             assert_eq!(id(long), ByteBuf::from(short.clone()));
             let spec = rmpv::Value::Map(vec![("id".into(), long.into()), ("module".into(), "m".into())]);
-            let read: ChildSpec = term::decode(&encode(&spec)).expect("it is whole");
+            let read: ChildSpec = term::decode(&encode(&spec)).expect("the spec is complete");
             assert_eq!(read.id, ByteBuf::from(short));
         }
     }
 
     #[test]
-    fn a_member_that_no_spec_has_is_refused_by_name() {
+    fn an_unknown_member_is_refused_by_name() {
         let child = [
             ("id", rmpv::Value::Binary(encode(&1))),
             ("module", "m".into()),
@@ -260,26 +264,27 @@ mod tests {
         let read = term::decode_known::<reld_wire::supervisor::Request>(&encode(&request));
         assert!(read.is_err_and(|why| why.ends_with(".restrat`")));
         let nil = rmpv::Value::Map(vec![("strategy".into(), rmpv::Value::Nil)]);
-        assert!(term::decode_known::<SupervisorSpec>(&encode(&nil)).is_err(), "nil is no strategy");
+        assert!(term::decode_known::<SupervisorSpec>(&encode(&nil)).is_err(), "nil is not a strategy");
     }
 
     #[test]
-    fn what_is_left_out_has_the_default_of_otp() {
+    fn omitted_members_have_the_defaults_of_otp() {
         let id = || rmpv::Value::Binary(encode(&1_u32));
         let worker = rmpv::Value::Map(vec![("id".into(), id()), ("module".into(), "m".into())]);
-        let read: ChildSpec = term::decode(&encode(&worker)).expect("nothing else is needed");
+        let read: ChildSpec = term::decode(&encode(&worker)).expect("id and module suffice");
         assert_eq!(read, child(1));
         let supervisor =
             [("id".into(), id()), ("module".into(), "m".into()), ("type".into(), "supervisor".into())];
         let read: ChildSpec =
-            term::decode(&encode(&rmpv::Value::Map(supervisor.to_vec()))).expect("it is whole");
+            term::decode(&encode(&rmpv::Value::Map(supervisor.to_vec()))).expect("the spec is complete");
         assert_eq!(read.shutdown, Shutdown::Infinity);
-        let read: SupervisorSpec = term::decode(&encode(&rmpv::Value::Map(vec![]))).expect("it is whole");
+        let read: SupervisorSpec =
+            term::decode(&encode(&rmpv::Value::Map(vec![]))).expect("the spec is complete");
         assert_eq!(read, spec(Strategy::OneForOne, vec![]));
     }
 
     #[test]
-    fn a_bad_spec_is_refused_by_name() {
+    fn a_bad_spec_is_refused_with_the_reason() {
         check(Strategy::OneForOne, 5000, &[1, 2], Ok(()));
         check(Strategy::OneForOne, 5000, &[], Ok(()));
         check(Strategy::OneForOne, 5000, &[1, 2, 1], Err("duplicate_child_name: 1"));
@@ -290,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_shown_as_people_write_them() {
+    fn ids_are_formatted_as_json() {
         assert_eq!(show_id(&encode(&10_000)), "10000");
         assert_eq!(show_id(&encode(&"keep")), "\"keep\"");
         assert_eq!(show_id(&[0xc1]), "[193]");

@@ -1,10 +1,12 @@
-//! What the runtime needs from loaded code.
+//! The interface between the runtime and loaded code.
 //!
-//! The loader implements these traits for modules of libraries; the runtime implements them for its own behaviours
-//! (supervisor), and tests for doubles. Nothing here says how code was loaded.
+//! The loader implements these traits for the modules of libraries. The runtime implements them for
+//! its own behaviour (supervisor), and tests implement them for doubles. Nothing here depends on
+//! how code was loaded.
 //!
-//! A [`Module`] is one callback table of one image. It makes [`Instance`]s: a process's state together with the code
-//! that built it. An instance is only ever touched by its own image; what moves between images is bytes.
+//! A [`Module`] is one callback table of one image. It makes [`Instance`]s: the state of a process
+//! together with the code that built it. An instance is only touched by its own image; only bytes
+//! move between images.
 
 use std::any::Any;
 use std::fmt;
@@ -15,31 +17,32 @@ use serde::{Deserialize, Serialize};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// A MessagePack value in its bytes: states, messages, arguments, replies.
+/// An encoded MessagePack value: a state, message, argument or reply.
 pub type Bytes = Vec<u8>;
 
-/// What kind of process a module makes.
+/// The kind of process that a module makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Callbacks and a state. OTP: gen_server.
+    /// A server with callbacks and a state. OTP: gen_server.
     GenServer,
-    /// Only an init; the loop is the runtime's. OTP: supervisor.
+    /// An init only; the runtime has the loop. OTP: supervisor.
     Supervisor,
-    /// start, prep_stop, stop and config_change. OTP: application.
+    /// `start`, `prep_stop`, `stop` and `config_change`. OTP: application.
     Application,
-    /// A home-brewed process that stays on its version until it ends.
+    /// A process with a loop of its own, which stays on its version until it ends.
     Task,
     /// A server whose library drives a state machine. OTP: gen_statem.
     GenStatem,
-    /// A server that hands events to handlers. OTP: gen_event.
+    /// A server that passes events on to handlers. OTP: gen_event.
     GenEvent,
-    /// A server that handles events for such a one. In OTP handlers live in its process.
+    /// A server that handles the events of a [`GenEvent`](Self::GenEvent). In OTP, handlers are
+    /// part of the process of the event manager.
     EventHandler,
 }
 
 impl Behaviour {
-    /// Says whether its processes are servers to the runtime: callbacks and a state. What makes them a machine or a
-    /// handler of events is in their library.
+    /// Returns whether the runtime treats the processes as servers, with callbacks and a state.
+    /// State machines and event handlers are servers too; only their library makes the difference.
     pub fn is_server(self) -> bool {
         match self {
             Self::GenServer | Self::GenStatem | Self::GenEvent | Self::EventHandler => true,
@@ -48,35 +51,35 @@ impl Behaviour {
     }
 }
 
-/// Names an open request of a process, or a monitor that it holds; never used twice by one process.
+/// Identifies an open request or a monitor of a process. A process never uses one twice.
 pub type Ref = u64;
 
-/// A running timer. Plain data: a state may keep it over an upgrade.
+/// A running timer. It is plain data, so a state may keep it across an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TimerRef {
     /// When it fires, in nanoseconds since the node started; for an interval, the first time.
     pub at_ns: u64,
-    /// Names the timer in the node's life.
+    /// Identifies the timer for the life of the node.
     pub id: u64,
 }
 
-/// Where the answer to a call goes. OTP: `From`.
+/// Identifies a call, for its reply. OTP: `From`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct From {
     /// The process that called.
     pub caller: Pid,
     /// The process that was called.
     pub server: Pid,
-    /// The caller's reference of the open call.
+    /// The reference of the open call in the caller.
     pub reference: Ref,
 }
 
-/// What a callback is called with.
+/// The event that a callback handles.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// A request that wants a reply.
+    /// A request that expects a reply.
     Call(From, &'a [u8]),
-    /// A request without reply.
+    /// A request without a reply.
     Cast(&'a [u8]),
     /// Any other message, timers included.
     Info(&'a [u8]),
@@ -84,23 +87,25 @@ pub enum Event<'a> {
     Exit(Pid, &'a Exit),
     /// A monitored process ended.
     Down(Ref, Pid, &'a Exit),
-    /// What the node itself tells the process, of ports and tables: MessagePack.
+    /// An event of the node about a port or table: MessagePack.
     Told(&'a [u8]),
-    /// What the process put before all else.
+    /// The event that the previous callback asked to handle next. OTP: `handle_continue`.
     Continue(&'a [u8]),
-    /// Nothing came for as long as the process said.
+    /// The idle timeout of the process is over.
     Timeout,
     /// The process is about to end.
     Terminate(&'a Exit),
-    /// The application is about to be stopped; its root supervisor, if that still lives, and who stops it.
+    /// The application is about to be stopped. Holds its root supervisor, if that is still alive,
+    /// and the cause of the stop.
     PrepStop(Option<Pid>, StopCause),
-    /// The application comes to a phase of its start: `{phase, type, arg}`, MessagePack.
+    /// The application reaches a phase of its start: `{phase, type, arg}`, MessagePack.
     StartPhase(&'a [u8]),
-    /// The application's environment changed: what `config_change` is told, MessagePack.
+    /// The environment of the application changed. Holds the argument of `config_change`,
+    /// MessagePack.
     ConfigChange(&'a [u8]),
 }
 
-/// The kinds of bodies that [`Module::accepts`] can be asked about.
+/// The kinds of bodies that [`Module::accepts`] can check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {
     /// Start arguments.
@@ -115,36 +120,38 @@ pub enum BodyKind {
     State,
 }
 
-/// How a callback goes on.
+/// The result of running a callback.
 #[derive(Debug)]
 pub enum Step {
-    /// It is done.
+    /// The callback is done.
     Ready(Outcome),
-    /// It waits; the process is parked with it.
+    /// The callback waits, and the process is parked with it.
     Pending(Box<dyn Callback>),
 }
 
-/// How a callback ended.
+/// The outcome of a finished callback.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The process's instance; `None` after a crash, an ignored or failed init, and for a task that ended.
+    /// The instance of the process. `None` after a crash, an ignored or failed init, and for a task
+    /// that ended.
     pub instance: Option<Box<dyn Instance>>,
-    /// What the process does next.
+    /// The next action of the process.
     pub next: Next,
-    /// The reply to the call, or the result of an init (a supervisor's spec, an application's root).
+    /// The reply to the call, or the result of an init: the spec of a supervisor, the root of an
+    /// application.
     pub reply: Option<Bytes>,
 }
 
-/// What a process does after a callback.
+/// The action of a process after a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Takes its next message.
+    /// Takes the next message.
     Continue,
-    /// Ends in order: terminate is called, then it exits with this reason.
+    /// Ends in order: `terminate` is called, then the process exits with this reason.
     Stop(Exit),
-    /// OTP: `ignore`, from init only.
+    /// Ends, because init declined to start a process; from init only. OTP: `ignore`.
     Ignore,
-    /// The callback crashed; no terminate, since the state is gone.
+    /// Ends at once: the callback crashed. `terminate` is not called, since the state is lost.
     Crash(Exit),
 }
 
@@ -159,75 +166,83 @@ pub trait Module: Send + Sync + fmt::Debug {
     /// Returns the app that the image was built as.
     fn app(&self) -> &str;
 
-    /// Returns what kind of process the module makes.
+    /// Returns the kind of process that the module makes.
     fn behaviour(&self) -> Behaviour;
 
-    /// Starts a process: runs its init. For a supervisor this never waits and replies with the spec.
+    /// Starts a process by running its init. The init of a supervisor never waits, and its reply is
+    /// the spec.
     fn init(&self, args: &[u8]) -> Step;
 
     /// Makes an instance from the bytes of a state of the same shape.
     ///
     /// # Errors
-    /// [`Exit::Undecodable`] when a field is missing, of another type, or was read by nobody.
+    /// [`Exit::Undecodable`] when a field is missing, has another type, or is not known.
     fn import(&self, state: &[u8]) -> Result<Box<dyn Instance>, Exit>;
 
-    /// Makes an instance of this version from the state of version `from`. OTP: `code_change/3`, going up.
+    /// Makes an instance of this version from the state of version `from`. OTP: `code_change/3`,
+    /// going up.
     ///
     /// # Errors
-    /// Whatever the app answers, or its panic.
+    /// The error of the app, or its panic.
     fn change_code(&self, from: &str, state: &[u8], extra: &[u8]) -> Result<Box<dyn Instance>, Exit>;
 
-    /// Makes the bytes of a state of version `to` from one of this version. OTP: `code_change({down, _}, ..)`.
+    /// Makes the bytes of a state of version `to` from one of this version. OTP:
+    /// `code_change({down, _}, ..)`.
     ///
     /// # Errors
-    /// Whatever the app answers, or its panic.
+    /// The error of the app, or its panic.
     fn change_code_down(&self, to: &str, state: &[u8], extra: &[u8]) -> Result<Bytes, Exit>;
 
-    /// Says whether the module would decode this body. Decodes only; runs no callback.
+    /// Checks whether the module can decode this body. Runs no callback.
     ///
     /// # Errors
-    /// [`Exit::Undecodable`], naming what does not fit.
+    /// [`Exit::Undecodable`], with the field that does not fit.
     fn accepts(&self, kind: BodyKind, body: &[u8]) -> Result<(), Exit>;
 
-    /// Says whether people are to be shown something else than its states and messages: see [`Module::format_status`].
+    /// Returns whether states and messages must be redacted before they are displayed: see
+    /// [`Module::format_status`].
     fn hides(&self) -> bool {
         false
     }
 
-    /// Makes what people are shown of a state, or of the body of a message. Runs no callback. OTP: `format_status/1`.
+    /// Makes the displayed form of a state or of the body of a message. Runs no other callback.
+    /// OTP: `format_status/1`.
     ///
     /// # Errors
-    /// Whatever the app answers, or its panic; then nothing is shown.
+    /// The error of the app, or its panic; the value is then not displayed.
     fn format_status(&self, kind: BodyKind, body: &[u8]) -> Result<Bytes, Exit> {
         let _ = kind;
         Ok(body.to_vec())
     }
 }
 
-/// The state of a process, with the code that built it. Dropping it drops the state, on the calling thread.
+/// The state of a process, with the code that built it. Dropping it drops the state on the calling
+/// thread.
 pub trait Instance: Send + fmt::Debug {
     /// Runs one callback.
     fn callback(self: Box<Self>, event: &Event<'_>) -> Step;
 
-    /// Writes the state as bytes; the instance stays as it is.
+    /// Encodes the state; the instance stays unchanged.
     ///
     /// # Errors
-    /// The app's encoder failed or panicked.
+    /// The encoder of the app failed or panicked.
     fn export(&self) -> Result<Bytes, Exit>;
 
-    /// It becomes the state of its process. For the runtime's own states; others do nothing.
+    /// Called when the instance becomes the state of its process. Only states of the runtime itself
+    /// act on it.
     fn installed(&self) {}
 
-    /// Returns a state of the runtime's own, for the wing that knows its type; `None` for one of an app.
+    /// Returns a state of the runtime itself, for the module that knows its type; `None` for the
+    /// state of an app.
     fn own(&self) -> Option<&dyn Any> {
         None
     }
 }
 
-/// A callback that waits. Dropping it ends the callback at the point where it waits.
+/// A waiting callback. Dropping it ends the callback at the point where it waits.
 pub trait Callback: Send + fmt::Debug {
-    /// Goes on as far as it can; `None` when it waits again.
+    /// Resumes the callback; `None` when it waits again.
     ///
-    /// `completed` are the open requests whose answers can now be taken.
+    /// `completed` holds the open requests that have an answer now.
     fn poll(&mut self, completed: &[Ref]) -> Option<Outcome>;
 }

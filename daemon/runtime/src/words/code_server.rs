@@ -1,6 +1,7 @@
-//! The code server: per module at most one current and one old version, and who runs which.
+//! The code server: at most one current and one old version of each module.
 //!
-//! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current together.
+//! OTP: `code`. Unlike OTP, the versions of one release are *staged* first and become current
+//! together.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,14 +20,14 @@ use crate::words::pid::Pid;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(crate) module: Arc<dyn Module>,
-    /// No longer current: a behaviour process moves on at its next callback boundary.
+    /// No longer current: a process that is not a task moves on at its next callback boundary.
     stale: AtomicBool,
     pub(crate) exits: Exits,
     late: RwLock<Late>,
 }
 
-/// What is cut out of the states of processes that did not rest for the switch and move here later.
-/// Only states of the version before lose anything.
+/// The fields to cut out of the states of processes that did not rest for the switch and move to
+/// this version later. Only states of the version `from` are cut.
 #[derive(Debug, Default)]
 struct Late {
     from: Weak<Code>,
@@ -47,13 +48,13 @@ impl Code {
         self.module.behaviour()
     }
 
-    /// Notes which version it replaces, and what is cut out of the states of that one.
+    /// Sets the version that this one replaces, and the fields to cut out of the states of that
+    /// version.
     pub(crate) fn replaces(&self, old: &Arc<Self>, cut: Cut) {
         *self.late.write() = Late { from: Arc::downgrade(old), cut };
     }
 
-    /// Makes an instance of the state of a process that moves here after the switch, from that
-    /// code.
+    /// Makes an instance from the state of a process that moves to this version after the switch.
     pub(crate) fn import_late(&self, from: &Arc<Self>, state: &[u8]) -> Result<Box<dyn Instance>, Exit> {
         let cut = {
             let late = self.late.read();
@@ -73,28 +74,29 @@ impl Code {
 struct Slots {
     current: Option<Arc<Code>>,
     old: Option<Arc<Code>>,
-    /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the module is removed then.
+    /// Becomes current at the switch of the upgrade under way; `Some(None)` means that the switch
+    /// removes the module.
     staged: Option<Option<Arc<Code>>>,
-    /// New processes take the staged version before it is current.
+    /// New processes run the staged version before it is current.
     at_once: bool,
-    /// Versions that an upgrade pushed out of the old slot while somebody still ran them.
+    /// Versions that an upgrade pushed out of the old slot while processes still ran them.
     condemned: Vec<Arc<Code>>,
 }
 
-/// Which place a version has.
+/// The place of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// New processes and next callbacks take it.
+    /// New processes run it, and running ones move to it at their next callback.
     Current,
     /// Processes may still run it.
     Old,
     /// Becomes current at the switch.
     Staged,
-    /// Pushed out of the old slot; the processes that run it are being ended.
+    /// Pushed out of the old slot; the processes that still run it are being ended.
     Condemned,
 }
 
-/// One version of one module, for people.
+/// One version of one module, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     /// The module's name.
@@ -103,18 +105,20 @@ pub struct Version {
     pub app: String,
     /// The version of that app.
     pub version: String,
-    /// What kind of process it makes.
+    /// The kind of process that it makes.
     pub behaviour: Behaviour,
-    /// Which place it has.
+    /// Its place.
     pub place: Place,
-    /// How many of its processes have ended, by the kind of their reason (see [`Exit::kind`](crate::Exit::kind)).
+    /// How many of its processes have ended, by kind of exit reason (see
+    /// [`Exit::kind`](crate::Exit::kind)).
     pub exits: Vec<(&'static str, u64)>,
 }
 
 /// Why code was not loaded or purged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CodeError {
-    /// Both places are taken. OTP: `not_purged`, even when nobody runs the old version.
+    /// The module has both a current and an old version. OTP: `not_purged`, even when no process
+    /// runs the old version.
     #[error("not_purged: module {module} has old code of version {old} already; purge it first")]
     NotPurged {
         /// The module.
@@ -134,7 +138,7 @@ pub enum CodeError {
         by: Vec<Pid>,
     },
     /// The very same version is current.
-    #[error("module {module} runs version {version} already")]
+    #[error("version {version} of module {module} is already current")]
     SameVersion {
         /// The module.
         module: String,
@@ -154,8 +158,8 @@ pub(crate) struct CodeServer {
 }
 
 impl CodeServer {
-    /// Returns the version that a new process takes: the current one, or a staged one of a module that is new or is taken
-    /// at once.
+    /// Returns the version that a new process runs: the current one, or the staged one if the
+    /// module is new or was staged with `at_once`.
     pub(crate) fn resolve(&self, module: &str) -> Option<Arc<Code>> {
         let modules = self.modules.read();
         let slots = modules.get(module)?;
@@ -163,7 +167,7 @@ impl CodeServer {
         if slots.at_once { staged() } else { None }.or_else(|| slots.current.clone()).or_else(staged)
     }
 
-    /// Returns the version that an upgrade under way brings, or else the current one.
+    /// Returns the staged version of an upgrade under way, or else the current one.
     pub(crate) fn newest(&self, module: &str) -> Option<Arc<Code>> {
         let modules = self.modules.read();
         let slots = modules.get(module)?;
@@ -186,7 +190,7 @@ impl CodeServer {
         self.modules.read().values().filter_map(|slots| slots.staged.clone().flatten()).collect()
     }
 
-    /// Makes versions current at once, by hand. All or none.
+    /// Makes versions current at once, outside an upgrade. Loads all or none.
     pub(crate) fn load(&self, new: Vec<Arc<dyn Module>>) -> Result<(), CodeError> {
         let mut modules = self.modules.write();
         for module in &new {
@@ -202,8 +206,8 @@ impl CodeServer {
         Ok(())
     }
 
-    /// Notes what becomes current at the next switch, which modules go then, and which of the new ones processes take
-    /// from now on.
+    /// Stages the versions that become current at the next switch, and the modules that it removes.
+    /// New processes run the modules named in `at_once` from now on.
     pub(crate) fn stage(&self, new: Vec<Arc<dyn Module>>, removed: &[String], at_once: &[String]) {
         let mut modules = self.modules.write();
         for module in new {
@@ -216,7 +220,8 @@ impl CodeServer {
         }
     }
 
-    /// Forgets what was staged. Who has taken it at once moves back, or ends where its state cannot.
+    /// Drops the staged versions. Processes that already run one move back, or end if their state
+    /// cannot be converted.
     pub(crate) fn unstage(&self) {
         let mut modules = self.modules.write();
         for slots in modules.values_mut() {
@@ -228,7 +233,7 @@ impl CodeServer {
         modules.retain(|_, slots| !slots.is_empty());
     }
 
-    /// Flips all staged versions. In memory, cannot fail.
+    /// Makes all staged versions current. Changes memory only and cannot fail.
     pub(crate) fn switch(&self) {
         let mut modules = self.modules.write();
         for slots in modules.values_mut() {
@@ -239,7 +244,7 @@ impl CodeServer {
         }
     }
 
-    /// Drops what is in that place. The caller made sure that nobody runs it.
+    /// Drops the versions in that place. The caller has made sure that no process runs them.
     pub(crate) fn forget(&self, module: &str, place: Place) {
         let mut modules = self.modules.write();
         if let Some(slots) = modules.get_mut(module) {
@@ -253,7 +258,7 @@ impl CodeServer {
         modules.retain(|_, slots| !slots.is_empty());
     }
 
-    /// Returns what is in that place of a module.
+    /// Returns the versions in that place of a module.
     pub(crate) fn at(&self, module: &str, place: Place) -> Vec<Arc<Code>> {
         let modules = self.modules.read();
         let Some(slots) = modules.get(module) else { return Vec::new() };
@@ -276,7 +281,7 @@ impl CodeServer {
 }
 
 impl Slots {
-    /// Returns the old code when it is of this very image: going back to it swaps the slots.
+    /// Returns the old code if it comes from this very image: going back to it swaps the slots.
     fn known(&self, module: &Arc<dyn Module>) -> Option<Arc<Code>> {
         self.old.as_ref().filter(|old| Arc::ptr_eq(&old.module, module)).cloned()
     }

@@ -1,8 +1,8 @@
-//! Panics of the daemon's own code: each ends the work that it happens in, and nothing else.
+//! Panics of the daemon itself: each ends only the work that it happens in.
 //!
-//! A panic of an app never comes here: its library makes an exit reason of it. What is caught here
-//! is a bug of the daemon. The program's panic hook reports it; whoever catches it decides what
-//! becomes of the work.
+//! A panic of an app never comes here, because its library turns it into an exit reason. A panic
+//! caught here is a bug of the daemon. The panic hook of the program reports it; the catching code
+//! decides how to go on.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -25,8 +25,8 @@ impl Panicked {
     }
 }
 
-/// Does some work. What it has changed before a panic stays changed: the caller gives up what
-/// belongs to that work alone.
+/// Runs some work. Changes made before a panic stay: the caller must discard the data that belongs
+/// to this work alone.
 ///
 /// # Errors
 /// [`Panicked`].
@@ -34,7 +34,7 @@ pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::with(&*payload))
 }
 
-/// As [`contained`], for work that waits.
+/// As [`contained`], for asynchronous work.
 ///
 /// # Errors
 /// [`Panicked`].
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_panics_is_told_from_work_that_is_done() {
+    fn a_panic_becomes_an_error_with_its_message() {
         let number = 7;
         assert_eq!(contained(|| number), Ok(7));
         assert_eq!(

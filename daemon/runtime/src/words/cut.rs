@@ -1,24 +1,24 @@
-//! Cutting places out of the bytes of a state, before a version reads it that does not know them.
+//! Cutting fields out of an encoded state, before a version reads it that does not know them.
 //!
-//! A place is the names on the way to it with dots between them, as the SDK's `GenServer::DROPPED`
-//! spells them: `[]` is any item of an array, `*` any entry of a map. A variant of an enum that
-//! holds something is a map with its name for a key, and an option is what it holds, so neither
-//! needs more.
+//! A field is given by its path: names with dots between them, as in the SDK's
+//! `GenServer::DROPPED`. `[]` stands for any item of an array, `*` for any entry of a map. A
+//! variant of an enum with data is encoded as a map with its name as the key, and an option as its
+//! content, so neither needs a notation.
 //!
-//! Whatever the bytes are, this ends: no byte is read twice at one depth, and it goes no deeper
-//! than the longest place. What is not built as a place says has nothing to cut, and what is no
-//! MessagePack stays as it is; who reads it next says so.
+//! Cutting ends for any input: no byte is read twice at one depth, and the depth is limited by the
+//! longest path. A value without the shape of a path is not changed. Bytes that are not MessagePack
+//! stay unchanged too, and the next reader reports them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Places of a state that are cut out; by default none.
+/// The fields to cut out of a state; by default none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut(Option<Arc<Tree>>);
 
-/// Places by their first name: what is below it, or `None` for the end of a place.
+/// Paths by their first name: the rest of the paths, or `None` at the end of a path.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tree(BTreeMap<String, Option<Self>>);
 
@@ -28,17 +28,17 @@ const ITEM: &str = "[]";
 const ENTRY: &str = "*";
 
 impl Cut {
-    /// No places.
+    /// Cuts nothing.
     pub const NOTHING: Self = Self(None);
 
-    /// Returns what cuts these places out.
-    pub fn new<P: AsRef<str>>(places: impl IntoIterator<Item = P>) -> Self {
+    /// Returns a cut of the fields with these paths.
+    pub fn new<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
         let mut tree = Tree::default();
-        places.into_iter().for_each(|place| tree.add(place.as_ref()));
+        paths.into_iter().for_each(|path| tree.add(path.as_ref()));
         Self((!tree.0.is_empty()).then(|| Arc::new(tree)))
     }
 
-    /// Returns a state without these places; the very same bytes where it has none of them.
+    /// Returns a state without these fields; borrows the same bytes if it has none of them.
     pub fn of<'a>(&self, state: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(tree) = &self.0 else { return Cow::Borrowed(state) };
         let mut walk = Walk { bytes: state, at: 0, edits: Vec::new() };
@@ -50,14 +50,14 @@ impl Cut {
 }
 
 impl Tree {
-    fn add(&mut self, place: &str) {
-        match place.split_once('.') {
-            // Items have an order: none is left out.
-            None if place == ITEM => {}
-            None => drop(self.0.insert(place.to_owned(), None)),
+    fn add(&mut self, path: &str) {
+        match path.split_once('.') {
+            // An item of an array cannot be cut, since the others would move.
+            None if path == ITEM => {}
+            None => drop(self.0.insert(path.to_owned(), None)),
             Some((name, rest)) => {
                 let below = self.0.entry(name.to_owned()).or_insert_with(|| Some(Self::default()));
-                // What is within a place goes with it.
+                // A field within a field that is cut needs no path of its own.
                 if let Some(below) = below {
                     below.add(rest);
                 }
@@ -65,26 +65,26 @@ impl Tree {
         }
     }
 
-    /// Returns what is to be done with the entry of that key.
+    /// Returns the paths below the map entry with that key.
     fn entry(&self, key: Option<&str>) -> Option<&Option<Self>> {
         let named = key.filter(|key| *key != ITEM).and_then(|key| self.0.get(key));
         named.or_else(|| self.0.get(ENTRY))
     }
 
-    /// Returns what is to be cut out of each item of an array.
+    /// Returns the paths below each item of an array.
     fn items(&self) -> Option<&Self> {
         self.0.get(ITEM)?.as_ref()
     }
 }
 
-/// Bytes that are replaced, and what by: the number of a map's entries.
+/// Bytes to remove, or to replace by a map header with this number of entries.
 #[derive(Debug)]
 struct Edit {
     range: Range<usize>,
     entries: Option<u32>,
 }
 
-/// A walk over the bytes of a value; `None` at the first that is none.
+/// A walk over the bytes of a value. Its steps return `None` at bytes that are not MessagePack.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -92,18 +92,18 @@ struct Walk<'a> {
     edits: Vec<Edit>,
 }
 
-/// What a value begins with.
+/// The head of a value: its kind and length.
 enum Head {
     Map(u32),
     Array(u32),
-    /// A text of so many bytes.
+    /// A string of this many bytes.
     Text(usize),
-    /// Something else of so many bytes.
+    /// Another value of this many bytes.
     Leaf(usize),
 }
 
 impl<'a> Walk<'a> {
-    /// Passes a value, and notes what is to be cut out of it.
+    /// Walks over a value and records the edits.
     fn value(&mut self, tree: &Tree) -> Option<()> {
         let begin = self.at;
         match self.head()? {
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Passes the entries of a map; returns how many are left of them.
+    /// Walks over the entries of a map; returns how many are left.
     fn entries(&mut self, entries: u32, tree: &Tree) -> Option<u32> {
         let mut left = entries;
         for _ in 0..entries {
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
         Some(left)
     }
 
-    /// Passes a key; returns it, if it is a text.
+    /// Walks over a key; returns it if it is a string.
     fn key(&mut self) -> Option<Option<&'a str>> {
         let begin = self.at;
         if let Head::Text(length) = self.head()? {
@@ -153,11 +153,11 @@ impl<'a> Walk<'a> {
         Some(None)
     }
 
-    /// Passes so many values.
+    /// Walks over this many values.
     fn skip(&mut self, values: u64) -> Option<()> {
         let mut pending = values;
         while pending > 0 {
-            // Each takes a byte at least.
+            // Each value takes at least one byte.
             if pending > (self.bytes.len() - self.at) as u64 {
                 return None;
             }
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
             0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Head::Leaf(0),
             0xc1 => return None,
             0xc4..=0xc6 => Head::Leaf(self.length(marker - 0xc4)?),
-            // Of an extension the type comes before the data.
+            // In an extension, the type comes before the data.
             0xc7..=0xc9 => Head::Leaf(self.length(marker - 0xc7)?.checked_add(1)?),
             0xca => Head::Leaf(4),
             0xcb => Head::Leaf(8),
@@ -193,7 +193,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Reads a length of 1, 2 or 4 bytes: two to the power of `size`.
+    /// Reads a length of 1, 2 or 4 bytes, for a `size` of 0, 1 or 2.
     fn length(&mut self, size: u8) -> Option<usize> {
         usize::try_from(self.number(size)?).ok()
     }

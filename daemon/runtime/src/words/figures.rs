@@ -1,17 +1,17 @@
-//! What a node counts for operators. Nothing here is on the way of a message but one compare.
+//! The counters of a node for operators. They cost a message one comparison.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 
-/// A mailbox with so many messages is worth a word, and again at each doubling.
+/// A mailbox of this length is logged, and again at each doubling.
 const MARK: usize = 10_000;
 
 /// Figures of a node since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
-    /// Processes that live.
+    /// Processes that are alive.
     pub processes: usize,
     /// Timers that are pending.
     pub timers: usize,
@@ -21,15 +21,15 @@ pub struct Figures {
     pub restarts: u64,
     /// Processes that ended abnormally.
     pub crashes: u64,
-    /// Callbacks that computed so long that another thread had to help.
+    /// Callbacks that computed so long that their worker was replaced.
     pub over_limit: u64,
-    /// How often a mailbox grew to a mark.
+    /// How often a mailbox grew to 10,000 messages, or doubled above that.
     pub mailbox_high: u64,
     /// Messages that were dropped because their mailbox was full.
     pub mailbox_full: u64,
 }
 
-/// What happens seldom enough for one counter.
+/// Counters of events that are rare enough for one shared counter each.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) restarts: Counter,
@@ -52,7 +52,7 @@ impl Counter {
     }
 }
 
-/// How often processes of one version of a module ended, by the kind of their reason.
+/// How often processes of one version of a module ended, by kind of exit reason.
 #[derive(Debug, Default)]
 pub(crate) struct Exits([Counter; Exit::KINDS.len()]);
 
@@ -61,7 +61,7 @@ impl Exits {
         self.0[exit.number()].add();
     }
 
-    /// Returns the kinds that there were, in the order of [`Exit::KINDS`].
+    /// Returns the kinds that occurred, in the order of [`Exit::KINDS`].
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let all = Exit::KINDS.into_iter().zip(self.0.iter().map(Counter::read));
         all.filter(|(_, number)| *number > 0).collect()
@@ -69,33 +69,35 @@ impl Exits {
 }
 
 impl Counters {
-    /// Looks whether a mailbox has grown to a mark, and says so.
+    /// Counts and logs a mailbox that has grown to a mark.
     pub(crate) fn mailbox(&self, pid: Pid, before: usize, now: usize) {
         if now >= MARK && mark(before) < mark(now) {
             self.mailbox_high.add();
             tracing::warn!(
                 name: "process.mailbox", %pid, messages = now,
-                "a mailbox grows: its process is slower than those who send to it"
+                "a mailbox grows: its process is slower than its senders"
             );
         }
     }
 }
 
 impl Counters {
-    /// Counts a message that found a mailbox full, the `refused`th, and says so at the first and at each doubling.
+    /// Counts a message that found a mailbox full; it is the `refused`th. Logs the first and each
+    /// doubling.
     #[cold]
     pub(crate) fn mailbox_full(&self, pid: Pid, refused: u64) {
         self.mailbox_full.add();
         if refused.is_power_of_two() {
             tracing::warn!(
                 name: "process.mailbox_full", %pid, refused,
-                "a mailbox is full: casts are dropped, and calls are answered that it is overloaded"
+                "a mailbox is full: casts are dropped and calls are answered with overloaded"
             );
         }
     }
 }
 
-/// Returns the highest mark that is not above a length: 0, then one more for each doubling.
+/// Returns the number of the highest mark that a length reaches: 0 for none, then one more for each
+/// doubling.
 fn mark(len: usize) -> u32 {
     (len / MARK).checked_ilog2().map_or(0, |doublings| doublings + 1)
 }
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_told_once_and_each_doubling_again() {
+    fn a_mark_is_reported_once_and_again_at_each_doubling() {
         let counters = Counters::default();
         (0..45_000).for_each(|len| counters.mailbox(Pid::NONE, len, len + 1));
         // 10,000, 20,000 and 40,000.

@@ -1,4 +1,4 @@
-//! Process identifiers as people write them.
+//! The text form of process identifiers.
 //!
 //! Unlike OTP, whose pid numbers wrap around, a slot whose generations are used up is retired.
 
@@ -6,17 +6,17 @@ use std::num::ParseIntError;
 
 pub(crate) use reld_wire::Pid;
 
-/// Why a text is no pid.
+/// A text that is not a pid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no pid; a pid looks like <41.1>")]
+#[error("{text:?} is not a pid; a pid looks like <41.1>")]
 pub struct ParsePidError {
     text: String,
 }
 
-/// Reads a pid as it prints.
+/// Parses the printed form of a pid.
 ///
 /// # Errors
-/// The text is none.
+/// The text is not a pid.
 pub fn parse_pid(text: &str) -> Result<Pid, ParsePidError> {
     let parse = || -> Option<Result<Pid, ParseIntError>> {
         let (slot, generation) = text.strip_prefix('<')?.strip_suffix('>')?.split_once('.')?;

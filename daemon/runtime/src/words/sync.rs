@@ -1,4 +1,5 @@
-//! The locks and atomics of the protocols that loom and shuttle check: one name, two makers.
+//! The locks and atomics of the protocols that loom and shuttle check: the same names for the real
+//! types and for those of the checkers.
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod real {
@@ -8,7 +9,7 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread;
 
-    /// A place whose value is taken and put by one swap. Without a lock for what is as wide as a pointer.
+    /// A cell with an atomic swap; lock-free for values as wide as a pointer.
     pub(crate) struct Cell<T>(crossbeam_utils::atomic::AtomicCell<T>);
 
     impl<T> Cell<T> {
@@ -21,13 +22,13 @@ mod real {
         }
     }
 
-    /// Gives the lock back and waits for a change, for so long at most.
+    /// Releases the lock and waits for a change, at most for this long.
     pub(crate) fn nap<T>(changed: &Condvar, mut guard: MutexGuard<'_, T>, at_most: Duration) {
         changed.wait_for(&mut guard, at_most);
     }
 }
 
-/// parking_lot's face: a panic in a model ends the model, so there is no poison to see.
+/// The API of parking_lot for the checkers. A panic ends a model, so poisoning can be ignored.
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod model {
     use std::sync::PoisonError;
@@ -46,7 +47,7 @@ mod model {
     #[cfg(feature = "loom")]
     pub(crate) use loom::sync::atomic::fence;
 
-    /// shuttle knows one order of everything: nothing is left to a fence.
+    /// shuttle is sequentially consistent, so a fence has no effect.
     #[cfg(not(feature = "loom"))]
     pub(crate) fn fence(_order: Ordering) {}
 
@@ -88,7 +89,7 @@ mod model {
         }
     }
 
-    /// Neither checker knows time: a nap is a moment in which others run.
+    /// The checkers do not model time: a nap only lets other threads run.
     pub(crate) fn nap<T>(_changed: &Condvar, guard: MutexGuard<'_, T>, _at_most: Duration) {
         drop(guard);
         checker::thread::yield_now();

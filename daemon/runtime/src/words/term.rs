@@ -1,4 +1,5 @@
-//! MessagePack with field names: the one form in which the runtime itself reads and writes values.
+//! MessagePack with field names: the only format in which the runtime itself reads and writes
+//! values.
 
 use std::io;
 
@@ -7,23 +8,24 @@ use serde::de::DeserializeOwned;
 
 use crate::words::code::Bytes;
 
-/// Room for a usual value: a vector that grows field by field asks the allocator for each doubling.
+/// Initial capacity, enough for most values: a vector that grows field by field reallocates at each
+/// doubling.
 const USUAL: usize = 64;
 
-/// Writes a value of the runtime's own types.
+/// Encodes a value of a type of the runtime.
 ///
 /// # Panics
-/// Never for the runtime's own types: all of them are plain structs and enums, and memory is the only target.
+/// Never for these types: all of them are plain structs and enums, and the target is memory.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL);
     rmp_serde::encode::write_named(&mut bytes, value).expect("the runtime's own types can be written");
     bytes
 }
 
-/// Reads a value.
+/// Decodes a value.
 ///
 /// # Errors
-/// Says what does not fit, and in which field.
+/// The field that does not fit, and the reason.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| locate::<T>(bytes, &error))
 }
@@ -66,8 +68,9 @@ fn read_known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     unknown.map_or(Ok(value), |place| Err(format!("unknown field `{place}`")))
 }
 
-/// Writes a value in the fewest bytes, as reld's own libraries do, so that it can be compared by its bytes. MessagePack
-/// leaves open how many they are. What is no value stays as it is.
+/// Rewrites a value in the fewest bytes, as the SDK does, so that values can be compared by their
+/// bytes. MessagePack allows longer encodings of the same value. Bytes that are not a value stay
+/// unchanged.
 pub(crate) fn shortest(bytes: &[u8]) -> Bytes {
     let mut rest = bytes;
     let mut short = Vec::with_capacity(bytes.len());
@@ -77,10 +80,10 @@ pub(crate) fn shortest(bytes: &[u8]) -> Bytes {
     }
 }
 
-/// How much of a value is shown, in characters.
+/// The greatest displayed length of a value, in characters.
 const SHOWN_MAX: usize = 200;
 
-/// Shows a value to people, in about JSON's spelling; the rest of a long one is left out.
+/// Formats a value for display, roughly as JSON. A long value is cut off.
 pub(crate) fn shown(mut bytes: &[u8]) -> String {
     let text = match rmpv::decode::read_value(&mut bytes) {
         Ok(value) => value.to_string(),
@@ -92,7 +95,8 @@ pub(crate) fn shown(mut bytes: &[u8]) -> String {
     }
 }
 
-/// Reads once more to learn which field was at fault; keeping track of that is too dear for values that fit.
+/// Decodes a second time to find the field that does not fit. Tracking the field in every first
+/// pass would slow down the values that fit.
 fn locate<T: DeserializeOwned>(bytes: &[u8], error: &rmp_serde::decode::Error) -> String {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {

@@ -1,9 +1,9 @@
 //! The functions that a callback can call. OTP: the functions of `erlang`, `gen_server` and
 //! `supervisor` that apps call.
 //!
-//! Every function acts for the process whose callback the calling thread is running. Outside a
-//! callback (for example in the drop of an old state) there is no such process: the function does
-//! nothing and returns [`Refused`].
+//! Every function acts for the running process, which has its callback on the calling thread.
+//! Outside a callback (for example in the drop of an old state) there is no such process: the
+//! function does nothing and returns [`Refused`].
 
 mod bonds;
 mod messages;

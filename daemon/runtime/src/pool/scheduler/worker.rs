@@ -148,7 +148,7 @@ impl Worker {
         }
     }
 
-    /// Returns the callback for which the worker was replaced, until the callback returns.
+    /// Returns the stuck callback for which the worker was replaced, if there is one.
     pub(super) fn stuck(&self) -> Option<Computing> {
         let since = *self.since.get()?;
         let at = self.at.load(Ordering::Relaxed);

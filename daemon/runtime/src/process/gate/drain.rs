@@ -74,7 +74,7 @@ impl Gate {
         }
     }
 
-    /// Returns the counted processes whose time is over.
+    /// Returns the counted processes that have used up their time.
     fn late(
         &self,
         processes: &impl Processes,

@@ -73,7 +73,7 @@ struct Shadow {
     state: u32,
 }
 
-/// An upgrade whose gate is still to be raised.
+/// An upgrade before its gate is raised.
 struct Begun {
     number: usize,
     gate: std::sync::Arc<Gate>,

@@ -28,7 +28,7 @@ enum Mode<L> {
     Struct { field: L },
 }
 
-/// A state with a leaf in each kind of place.
+/// A state with a leaf at each kind of path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State<L> {
     plain: L,
@@ -39,7 +39,7 @@ struct State<L> {
     modes: Vec<Mode<L>>,
 }
 
-const PLACES: [&str; 8] = [
+const PATHS: [&str; 8] = [
     "plain.added",
     "option.added",
     "list.[].added",
@@ -98,7 +98,7 @@ fn state() -> impl Strategy<Value = State<New>> {
     })
 }
 
-/// Any value, with names that places may have.
+/// Any value, with names that occur in paths.
 fn value() -> impl Strategy<Value = Value> {
     let key = prop_oneof!["[abc]", "\\[\\]|\\*|.{0,3}"].prop_map(Value::from);
     let key = prop_oneof![4 => key, 1 => any::<u8>().prop_map(Value::from)];
@@ -117,7 +117,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn place() -> impl Strategy<Value = String> {
+fn path() -> impl Strategy<Value = String> {
     vec(prop_oneof![3 => "[abc]", 1 => Just(ITEM.to_owned())], 1..4).prop_map(|names| names.join("."))
 }
 
@@ -127,9 +127,9 @@ fn written(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// Cuts a place out of a value that was read.
-fn cut(value: &mut Value, place: &str) {
-    let (name, rest) = place.split_once('.').map_or((place, None), |(name, rest)| (name, Some(rest)));
+/// Cuts a field out of a decoded value.
+fn cut(value: &mut Value, path: &str) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let is_it = |key: &Value| name == ENTRY || name != ITEM && key.as_str() == Some(name);
     match (value, rest) {
         (Value::Array(items), Some(rest)) if name == ITEM => {
@@ -145,54 +145,54 @@ fn cut(value: &mut Value, place: &str) {
 
 proptest! {
     #[test]
-    fn the_older_type_reads_what_it_would_have_written(state in state()) {
+    fn a_cut_state_is_what_the_older_type_would_have_written(state in state()) {
         let bytes = term::encode(&state);
         prop_assert!(term::decode::<State<Old>>(&bytes).is_err());
         let older = state.map(|leaf| Old { kept: leaf.kept });
-        prop_assert_eq!(Cut::new(PLACES).of(&bytes).into_owned(), term::encode(&older));
+        prop_assert_eq!(Cut::new(PATHS).of(&bytes).into_owned(), term::encode(&older));
     }
 
     #[test]
-    fn places_that_a_state_does_not_have_leave_its_bytes_alone(state in state()) {
+    fn absent_fields_leave_the_bytes_of_a_state_unchanged(state in state()) {
         let older = term::encode(&state.map(|leaf| Old { kept: leaf.kept }));
-        for cut in [Cut::default(), Cut::new(PLACES), Cut::new(["absent", "plain.kept.deep", "list.kept"])] {
+        for cut in [Cut::default(), Cut::new(PATHS), Cut::new(["absent", "plain.kept.deep", "list.kept"])] {
             prop_assert!(matches!(cut.of(&older), Cow::Borrowed(same) if same == older));
         }
     }
 
     #[test]
-    fn any_value_loses_its_places_and_nothing_else(value in value(), places in vec(place(), 1..4)) {
+    fn any_value_loses_the_given_fields_and_nothing_else(value in value(), paths in vec(path(), 1..4)) {
         let mut expected = value.clone();
-        places.iter().for_each(|place| cut(&mut expected, place));
-        prop_assert_eq!(Cut::new(&places).of(&written(&value)).into_owned(), written(&expected));
-        let any = places[0].replace('a', ENTRY);
+        paths.iter().for_each(|path| cut(&mut expected, path));
+        prop_assert_eq!(Cut::new(&paths).of(&written(&value)).into_owned(), written(&expected));
+        let any = paths[0].replace('a', ENTRY);
         let mut expected = value.clone();
         cut(&mut expected, &any);
         prop_assert_eq!(Cut::new([any]).of(&written(&value)).into_owned(), written(&expected));
     }
 
     #[test]
-    fn bytes_that_are_no_value_stay_as_they_are(
+    fn bytes_that_are_not_a_value_stay_unchanged(
         value in value(),
         garbage in vec(any::<u8>(), 0..64),
         at in any::<prop::sample::Index>(),
-        places in vec(place(), 1..4),
+        paths in vec(path(), 1..4),
     ) {
-        let (places, mut bytes) = (Cut::new(places), written(&value));
+        let (paths, mut bytes) = (Cut::new(paths), written(&value));
         let cut_short = &bytes[..at.index(bytes.len())];
-        prop_assert_eq!(places.of(cut_short).into_owned(), cut_short);
-        // What follows a value is not looked at.
+        prop_assert_eq!(paths.of(cut_short).into_owned(), cut_short);
+        // Bytes after the value are ignored.
         let longer = [bytes.as_slice(), &garbage].concat();
-        prop_assert_eq!(places.of(&longer).into_owned(), [places.of(&bytes).as_ref(), &garbage].concat());
-        let place = at.index(bytes.len());
-        bytes.splice(place..place + 1, garbage.iter().copied());
-        prop_assert!(places.of(&bytes).len() <= bytes.len());
-        prop_assert!(places.of(&garbage).len() <= garbage.len());
+        prop_assert_eq!(paths.of(&longer).into_owned(), [paths.of(&bytes).as_ref(), &garbage].concat());
+        let index = at.index(bytes.len());
+        bytes.splice(index..index + 1, garbage.iter().copied());
+        prop_assert!(paths.of(&bytes).len() <= bytes.len());
+        prop_assert!(paths.of(&garbage).len() <= garbage.len());
     }
 }
 
 #[test]
-fn a_head_that_claims_more_than_there_is_ends_at_once() {
+fn a_head_that_claims_more_bytes_than_exist_ends_at_once() {
     for head in [
         &b"\xdf\xff\xff\xff\xff"[..],
         b"\xdd\xff\xff\xff\xff",
@@ -208,15 +208,15 @@ fn a_head_that_claims_more_than_there_is_ends_at_once() {
 }
 
 #[test]
-fn what_is_within_a_place_goes_with_it() {
+fn a_field_within_a_cut_field_is_cut_too() {
     let state = written(&Value::Map(vec![("a".into(), Value::Map(vec![("b".into(), 1.into())]))]));
-    for places in [["a", "a.b"], ["a.b", "a"]] {
-        assert_eq!(Cut::new(places).of(&state), written(&Value::Map(vec![])));
+    for paths in [["a", "a.b"], ["a.b", "a"]] {
+        assert_eq!(Cut::new(paths).of(&state), written(&Value::Map(vec![])));
     }
 }
 
 #[test]
-fn an_item_of_an_array_is_no_place() {
+fn an_item_of_an_array_is_not_cut() {
     let list = |entries: &[(&str, u8)]| {
         let entries = entries.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         written(&Value::Array(vec![Value::Map(entries)]))

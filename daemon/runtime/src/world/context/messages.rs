@@ -67,7 +67,7 @@ pub fn send(kind: SendKind, to: Pid, body: Bytes) -> Result<(), Refused> {
 /// call of another module's loop by its full name.
 ///
 /// # Errors
-/// [`Refused`] outside a callback, in supervisors and applications, and for a task whose event does
+/// [`Refused`] outside a callback, in supervisors and applications, and in a task if the event does
 /// not name the module of a task.
 pub fn continue_with(body: Bytes) -> Result<(), Refused> {
     with(|world, own| {

@@ -1,4 +1,4 @@
-//! The process whose callback the calling thread runs, and the node that the thread works for.
+//! The running process, and the node that the calling thread works for.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};

@@ -118,8 +118,8 @@ fn report_crash(world: &World, body: &Body, exit: &Exit) {
     }
 }
 
-/// Ends a process whose callback does not return: only the thread inside the callback goes on, and
-/// its outcome is dropped. Returns false if the process was not stuck in a callback.
+/// Ends a process without waiting for its callback. Only the thread inside the callback goes on,
+/// and the outcome is dropped. Returns false if the process was not stuck in a callback.
 pub(crate) fn abandon(world: &Arc<World>, pid: Pid) -> bool {
     // Locked until the process is listed, since its callback may return right now.
     let mut given_up = world.stuck.lock();
