@@ -211,8 +211,8 @@ impl GateHouse {
         }
     }
 
-    /// Marks a claimed process as dirty, as its state is about to change: `round` found it at rest.
-    /// Does nothing for round 0 and for the rounds of earlier gates.
+    /// Marks a claimed process as dirty, as its state is about to change. Does nothing unless
+    /// `round`, the round that found the process at rest, belongs to the present gate.
     pub(crate) fn mark_dirty(&self, pid: Pid, round: Round) {
         if round != 0
             && let Some(gate) = self.gate(&self.listening).filter(|gate| round >= gate.first_round)

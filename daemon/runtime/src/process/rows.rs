@@ -23,7 +23,7 @@ pub enum Child {
     Starting(Pid),
     /// It is alive.
     Running(Pid),
-    /// It ended and is about to be started again.
+    /// It ended and is about to be restarted.
     Restarting,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A slot is one place of the process table. Its lock guards the mail, the signals and the *body*
 //! of the process in that place. **While the body is present, no thread runs the process**: to run,
-//! convert or end it, a thread takes the body out under the lock (a claim). The same thread puts
-//! the body back or closes the slot. There is no second lock and no other owner.
+//! convert or end it, a thread takes the body out under the lock (a claim). The body then has one
+//! owner, which puts it back or closes the slot. There is no second lock.
 //!
 //! | body    | scheduled | meaning                                                       |
 //! |---------|-----------|---------------------------------------------------------------|

@@ -15,8 +15,8 @@ use crate::words::term;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "wire::ChildSpec", into = "wire::ChildSpec")]
 pub struct ChildSpec {
-    /// Its id among its siblings: a MessagePack value in the form of [`id`], so that ids can be
-    /// compared.
+    /// Its id among its siblings: a MessagePack value in the shortest encoding, so that ids can be
+    /// compared by their bytes.
     pub id: ByteBuf,
     /// The module to start.
     pub module: String,

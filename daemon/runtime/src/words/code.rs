@@ -31,7 +31,7 @@ pub enum Behaviour {
     Application,
     /// A process with a loop of its own, which stays on its version until it ends.
     Task,
-    /// A server whose library drives a state machine. OTP: gen_statem.
+    /// A server with a state machine in its library. OTP: gen_statem.
     GenStatem,
     /// A server that passes events on to handlers. OTP: gen_event.
     GenEvent,

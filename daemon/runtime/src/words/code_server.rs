@@ -109,8 +109,7 @@ pub struct Version {
     pub behaviour: Behaviour,
     /// Its place.
     pub place: Place,
-    /// How many of its processes have ended, by kind of exit reason (see
-    /// [`Exit::kind`](crate::Exit::kind)).
+    /// How many of its processes have ended, by kind of exit reason (see [`Exit::kind`]).
     pub exits: Vec<(&'static str, u64)>,
 }
 
@@ -137,7 +136,7 @@ pub enum CodeError {
         /// The processes that run it.
         by: Vec<Pid>,
     },
-    /// The very same version is current.
+    /// This version is already current.
     #[error("version {version} of module {module} is already current")]
     SameVersion {
         /// The module.

@@ -1,6 +1,6 @@
 //! The text form of process identifiers.
 //!
-//! Unlike OTP, whose pid numbers wrap around, a slot whose generations are used up is retired.
+//! In OTP, pid numbers wrap around. Unlike OTP, a slot without generations left is retired.
 
 use std::num::ParseIntError;
 

@@ -137,14 +137,14 @@ impl Run<'_> {
     fn turn(&mut self, signals: Vec<Signal>) -> Result<Hold, Exit> {
         self.settle_shadow();
         self.signals(signals)?;
-        self.go_on()?;
-        self.continue_on()?;
+        self.resume()?;
+        self.run_continues()?;
         for _ in 0..BUDGET {
             if self.slot.wants_attention() {
                 let signals = self.slot.more_signals();
                 self.signals(signals)?;
-                self.go_on()?;
-                self.continue_on()?;
+                self.resume()?;
+                self.run_continues()?;
             }
             if self.is_waiting() {
                 break;
@@ -158,10 +158,10 @@ impl Run<'_> {
                 Admission::Only(from) => self.bring_forward(from),
                 Admission::Parked => return Ok(self.hold() | Hold::PARKED),
             }
-            if !self.one()? {
+            if !self.run_next()? {
                 break;
             }
-            self.continue_on()?;
+            self.run_continues()?;
         }
         Ok(self.hold())
     }
@@ -210,28 +210,28 @@ impl Run<'_> {
     fn boundary(&mut self) -> Result<(), Exit> {
         if matches!(self.actor, Actor::Unborn(_)) {
             // System messages to an unborn process wait for its init.
-            return self.keep_up();
+            return self.move_on_if_stale();
         }
         // The switch may have come while this process was claimed.
         self.settle_shadow();
-        let Some(after) = &mut self.after else { return self.keep_up() };
+        let Some(after) = &mut self.after else { return self.move_on_if_stale() };
         for system in std::mem::take(&mut after.system) {
             system(self);
         }
         match self.after().ending.take() {
             Some(exit) => self.terminate(exit),
-            None => self.keep_up(),
+            None => self.move_on_if_stale(),
         }
     }
 
-    fn keep_up(&mut self) -> Result<(), Exit> {
+    fn move_on_if_stale(&mut self) -> Result<(), Exit> {
         // A process with an undecided shadow is part of a switch under way: the shadow holds its
         // new state.
         let moves = self.card.code.is_stale() && !self.suspended && self.shadow.is_none();
         if moves { self.move_on() } else { Ok(()) }
     }
 
-    /// Carries the state to the current version of its module, by bytes.
+    /// Moves the process to the current version of its module.
     fn move_on(&mut self) -> Result<(), Exit> {
         change::move_on(self.world, self)
     }
@@ -278,7 +278,7 @@ pub(crate) fn drill(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Op
                 return Ok(false);
             }
             run.callback(During::Message, &Event::Call(from, body))?;
-            run.continue_on()?;
+            run.run_continues()?;
         }
         Ok(!run.is_waiting())
     };

@@ -1,4 +1,4 @@
-//! Going over all processes of a node.
+//! Visiting all processes of a node.
 
 use std::sync::Arc;
 use std::thread;

@@ -40,7 +40,7 @@ const GENERATION: u32 = 1;
 const GATE: GateNumber = GateNumber::MIN;
 
 impl House {
-    /// Opens the slot and brings its process to idleness.
+    /// Opens the slot and runs its process until it is idle.
     fn new() -> Arc<Self> {
         let house =
             Arc::new(Self { slot: Slot::empty(), inside: AtomicU32::new(0), rested: AtomicU32::new(0) });

@@ -168,7 +168,7 @@ pub fn monitor(pid: Pid) -> Result<Ref, Refused> {
 /// `flush`.
 ///
 /// # Errors
-/// [`Refused`] for a reference that is no monitor of the running process.
+/// [`Refused`] for a reference that is not a monitor of the running process.
 pub fn demonitor(reference: Ref) -> Result<(), Refused> {
     with(|world, own| {
         let pid = own.pid;

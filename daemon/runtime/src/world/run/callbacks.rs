@@ -15,7 +15,7 @@ use crate::world::{Fire, change, context};
 
 impl Run<'_> {
     /// Resumes a parked callback if there is an answer or, for a task, mail.
-    pub(super) fn go_on(&mut self) -> Result<(), Exit> {
+    pub(super) fn resume(&mut self) -> Result<(), Exit> {
         let mail = self.card.code.behaviour() == Behaviour::Task && !self.inbox.is_empty();
         let answered = self.requests.as_ref().is_some_and(|requests| !requests.answers.is_empty());
         if !self.is_waiting() || (!answered && !mail) {
@@ -37,7 +37,7 @@ impl Run<'_> {
     }
 
     /// Runs the init, or the callback for the next message. Returns false when there is neither.
-    pub(super) fn one(&mut self) -> Result<bool, Exit> {
+    pub(super) fn run_next(&mut self) -> Result<bool, Exit> {
         if matches!(self.actor, Actor::Unborn(_)) {
             self.init()?;
             return Ok(true);
@@ -141,17 +141,17 @@ impl Run<'_> {
     }
 
     /// Drops the shadow, as the state is about to change.
-    fn stir(&mut self) -> Result<(), Exit> {
+    fn invalidate_shadow(&mut self) -> Result<(), Exit> {
         if self.round == 0 && self.shadow.is_none() {
             return Ok(());
         }
         change::stir(self.world, self);
         // The code change may have waited for the shadow.
-        self.keep_up()
+        self.move_on_if_stale()
     }
 
     pub(super) fn callback(&mut self, during: During, event: &Event<'_>) -> Result<(), Exit> {
-        self.stir()?;
+        self.invalidate_shadow()?;
         let Actor::Resting(instance) = std::mem::replace(&mut self.actor, Actor::Running) else {
             return Err(Exit::Error(format!("cannot run {event:?}: {} has no state", self.pid)));
         };
@@ -167,7 +167,7 @@ impl Run<'_> {
 
     /// Runs the `handle_continue` callbacks that the last callback asked for. The gate does not
     /// separate them: to all other processes they belong to the same callback.
-    pub(super) fn continue_on(&mut self) -> Result<(), Exit> {
+    pub(super) fn run_continues(&mut self) -> Result<(), Exit> {
         while matches!(self.actor, Actor::Resting(_))
             && let Some(after) = &mut self.after
             && let Some(body) = after.continues.take()

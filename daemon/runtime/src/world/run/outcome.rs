@@ -40,7 +40,7 @@ impl Run<'_> {
         }
         let Outcome { instance, next, reply } = outcome;
         if let Some(entry) = self.next_entry(&next) {
-            return self.go_on_as(entry);
+            return self.continue_as(entry);
         }
         if matches!(next, Next::Continue | Next::Ignore) {
             self.under_way = None;
@@ -85,7 +85,7 @@ impl Run<'_> {
 
     /// Restarts a task at an entry in the current code of a module. It stays the same process, with
     /// its mail, links and monitors.
-    fn go_on_as(&mut self, Entry { module, args }: Entry) -> Result<(), Exit> {
+    fn continue_as(&mut self, Entry { module, args }: Entry) -> Result<(), Exit> {
         let Some(code) = self.world.code.resolve(&module) else {
             return Err(Exit::Error(format!("cannot continue as module {module}: it is not loaded")));
         };

@@ -30,7 +30,7 @@ impl House {
         let mut station = claim.body;
         station.inbox.extend(claim.mail);
         self.settle(&mut station);
-        claim.signals.into_iter().for_each(|answer| self.go_on(&mut station, answer));
+        claim.signals.into_iter().for_each(|answer| self.resume(&mut station, answer));
         let hold = self.turn(slot, &mut station);
         let pid = station.pid;
         let left = station.has_work();
@@ -55,13 +55,13 @@ impl House {
                 Admission::Only(from) => station.bring_forward(from),
                 Admission::Parked => return Hold::PARKED,
             }
-            self.one(station);
+            self.run_next(station);
         }
         Hold::WAITING
     }
 
     /// Runs init, or serves the next call.
-    pub(super) fn one(&self, station: &mut Station) {
+    pub(super) fn run_next(&self, station: &mut Station) {
         if take(&mut station.is_unborn) {
             return self.callback(station);
         }
@@ -101,7 +101,7 @@ impl House {
     }
 
     /// Ends the callback that waited for this answer.
-    pub(super) fn go_on(&self, station: &mut Station, answer: From) {
+    pub(super) fn resume(&self, station: &mut Station, answer: From) {
         let (from, request) = station.serving.take().expect("an answer finds the waiting call");
         assert_eq!(request, answer);
         self.callback(station);
