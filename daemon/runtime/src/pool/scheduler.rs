@@ -32,7 +32,7 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Runs one process; called on pool threads.
 pub(crate) type Runner = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Reports a callback that computes for long: the number of its process, the begin, and
+/// Reports a callback that computes for long: the number of its process, the start, and
 /// the stack. Called on a thread of its own.
 pub(crate) type Report = Box<dyn Fn(u32, Instant, &[String]) + Send + Sync>;
 
@@ -101,7 +101,7 @@ struct Worker {
     /// The LIFO slot: the process made runnable last, plus one. Only the owner writes it; others
     /// copy it.
     lifo: AtomicU32,
-    /// Counts the begins and ends of runs: odd while the worker runs something.
+    /// Counts the starts and ends of runs: odd while the worker runs something.
     runs: AtomicU64,
     /// Counts handled messages. Only the owner writes it.
     handled: AtomicU64,
@@ -121,7 +121,7 @@ struct Worker {
     reported: AtomicBool,
     /// The stack of that callback at the time of the report.
     frames: OnceLock<Vec<String>>,
-    /// The begin of that callback, as the watchdog saw it; set when the worker is retired.
+    /// The start of that callback, as the watchdog saw it; set when the worker is retired.
     since: OnceLock<Instant>,
 }
 
@@ -264,7 +264,7 @@ impl Scheduler {
         self.shared.workers.read().iter().filter_map(|worker| worker.stuck()).collect()
     }
 
-    /// Returns the begin of the stuck callback of a process.
+    /// Returns the start of the stuck callback of a process.
     pub(crate) fn computes_since(&self, number: u32) -> Option<Instant> {
         self.stuck().into_iter().find_map(|stuck| (stuck.at == number).then_some(stuck.since))
     }

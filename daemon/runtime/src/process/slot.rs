@@ -342,7 +342,7 @@ impl<K: Kind> Slot<K> {
 
     /// Sets or removes the mailbox bound. Only the claimer calls this; it has taken `held` messages
     /// that are not handled yet.
-    pub(crate) fn bound(&self, max: Option<usize>, held: usize) {
+    pub(crate) fn set_bound(&self, max: Option<usize>, held: usize) {
         if let Some(live) = self.inner.lock().live.as_mut() {
             let refused = live.bound.as_ref().map_or(0, |bound| bound.refused);
             live.bound = max.map(|max| Box::new(Bound { max, held, refused }));
@@ -350,7 +350,7 @@ impl<K: Kind> Slot<K> {
     }
 
     /// Records how many messages the claimer has not handled yet. Only the claimer calls this.
-    pub(crate) fn holds(&self, held: usize) {
+    pub(crate) fn set_held(&self, held: usize) {
         if let Some(bound) = self.inner.lock().live.as_mut().and_then(|live| live.bound.as_mut()) {
             bound.held = held;
         }

@@ -32,8 +32,9 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 
 /// Reads a value without members that its type does not have.
 ///
-/// A value that is written back as the same bytes has none. This comparison allocates nothing, and it holds for all
-/// values from our SDK. Other values are read a second time, for the place of the unknown member.
+/// A value that is written back as the same bytes has none. This comparison allocates nothing, and
+/// it holds for all values from our SDK. Other values are read a second time, for the place of the
+/// unknown member.
 ///
 /// # Errors
 /// Those of [`decode`], and the first unknown member.

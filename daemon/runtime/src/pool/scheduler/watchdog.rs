@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{COMPUTE_LIMIT, EMPTY, REPORT_AFTER, Shared, WATCH_EVERY, spawn_thread};
 use crate::words::contain::contained;
 
-/// The runs that the watchdog has seen: worker, run, and begin of the run.
+/// The runs that the watchdog has seen: worker, run, and start of the run.
 type Seen = Vec<(u64, u64, Instant)>;
 
 /// Watches for workers that compute too long. The process in their LIFO slot is offered to other

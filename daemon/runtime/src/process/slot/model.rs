@@ -64,7 +64,7 @@ impl House {
         while let Ok(claim) = self.slot.claim_any() {
             assert!(claim.mail.len() <= 1, "only one message may wait");
             let body = self.handle(claim);
-            self.slot.holds(0);
+            self.slot.set_held(0);
             if self.put_back(body, Hold::NONE) == Wake::Nothing {
                 return;
             }
@@ -360,7 +360,7 @@ fn no_more_messages_wait_than_a_process_allows_and_each_is_handled_or_refused() 
     loom::model(|| {
         let house = House::new();
         let claim = house.slot.claim_any().expect("no other thread runs yet");
-        house.slot.bound(Some(1), 0);
+        house.slot.set_bound(Some(1), 0);
         assert_eq!(house.put_back(claim.body, Hold::NONE), Wake::Nothing);
         let refused = Arc::new(AtomicU32::new(0));
         let sender = || {

@@ -94,7 +94,7 @@ pub fn bound_mailbox(messages: usize) -> Result<(), Refused> {
         let fits = behaviour.is_server() || behaviour == Behaviour::Task;
         let slot = world.slot(own.pid).filter(|_| fits).ok_or(Refused)?;
         own.is_bounded = messages > 0;
-        slot.bound(own.is_bounded.then_some(messages), own.inbox.len());
+        slot.set_bound(own.is_bounded.then_some(messages), own.inbox.len());
         Ok(())
     })?
 }
@@ -125,7 +125,7 @@ pub fn recv() -> Result<Option<Message>, Refused> {
         if own.is_bounded
             && let Some(slot) = world.slot(own.pid)
         {
-            slot.holds(own.inbox.len());
+            slot.set_held(own.inbox.len());
         }
         Ok(message)
     })?

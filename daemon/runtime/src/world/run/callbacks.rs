@@ -45,7 +45,7 @@ impl Run<'_> {
         let Some(mail) = self.inbox.pop_front() else { return Ok(false) };
         self.world.scheduler.note_handled();
         if self.is_bounded {
-            self.slot.holds(self.inbox.len());
+            self.slot.set_held(self.inbox.len());
         }
         let handled = self.deliver(&mail);
         // An abandoned process has no body any more.
