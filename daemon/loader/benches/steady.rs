@@ -192,6 +192,6 @@ impl Loaded {
     }
 
     fn time(&self, body: &[u8]) -> Duration {
-        self.node.drill(self.echo, body.to_vec(), CALLS).expect("the echo is idle before and after")
+        self.node.bench_callback(self.echo, body.to_vec(), CALLS).expect("the echo is idle before and after")
     }
 }

@@ -95,12 +95,12 @@ impl Runtime {
     /// Has a process that rests run the callback of one call again and again, on the pool, and waits for the end. Returns how
     /// long the callbacks took; `None` when the process is none, or does something else. For benchmarks: see `run::drill`.
     #[doc(hidden)]
-    pub fn drill(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
+    pub fn bench_callback(&self, pid: Pid, body: Bytes, times: u64) -> Option<Duration> {
         let (done, drilled) = mpsc::channel();
         let world = Arc::clone(&self.world);
         self.world
             .scheduler
-            .job(Box::new(move || done.send(run::drill(&world, pid, &body, times)).unwrap_or(())));
+            .job(Box::new(move || done.send(run::bench_callback(&world, pid, &body, times)).unwrap_or(())));
         drilled.recv().ok().flatten()
     }
 

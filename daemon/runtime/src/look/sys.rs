@@ -30,7 +30,7 @@ use crate::words::code::{Behaviour, BodyKind, Bytes};
 use crate::words::exit::Exit;
 use crate::words::pid::Pid;
 use crate::world::World;
-use crate::world::change::stir;
+use crate::world::change::invalidate_shadow;
 
 /// Asks a process for something at its next boundary, and waits.
 fn ask<R: Send + 'static>(
@@ -153,7 +153,7 @@ pub(crate) fn replace_state(
         }
         let made = body.card.code.module.import(&state).map_err(refused)?;
         // A shadow of the state that goes is void.
-        stir(world, body);
+        invalidate_shadow(world, body);
         body.actor = Actor::Resting(made);
         Ok(())
     })?

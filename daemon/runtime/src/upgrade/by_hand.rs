@@ -6,7 +6,7 @@ use crate::process::body::{Actor, Body};
 use crate::tree::supervisor::{self, Supervisor};
 use crate::words::exit::Exit;
 use crate::world::World;
-use crate::world::change::stir;
+use crate::world::change::invalidate_shadow;
 
 /// Converts a suspended process by hand. OTP: `sys:change_code/4`.
 pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: &[u8]) -> Result<(), Exit> {
@@ -18,7 +18,7 @@ pub(crate) fn change_by_hand(world: &World, body: &mut Body, from: &str, extra: 
     if body.shadow.is_some() {
         return Err(Exit::Error(format!("an upgrade is converting {}; ask again when it is over", body.pid)));
     }
-    stir(world, body);
+    invalidate_shadow(world, body);
     let Actor::Resting(instance) = &body.actor else {
         return Err(Exit::Error(format!("{} has no state", body.pid)));
     };

@@ -28,7 +28,7 @@ pub(crate) fn settle(world: &World, body: &mut Body) {
 
 /// Drops the shadow of a process and marks the process as dirty, as its state is about to change.
 /// Only the claimer of the process calls this.
-pub(crate) fn stir(world: &World, body: &mut Body) {
+pub(crate) fn invalidate_shadow(world: &World, body: &mut Body) {
     world.gate.mark_dirty(body.pid, std::mem::take(&mut body.round));
     // The switch may have happened just before: then the shadow is installed.
     settle(world, body);
@@ -45,7 +45,7 @@ pub(crate) fn move_on(world: &World, body: &mut Body) -> Result<(), Exit> {
         return Ok(());
     }
     // The process has no shadow, but a conversion may be making one.
-    stir(world, body);
+    invalidate_shadow(world, body);
     if body.card.code.behaviour() != Behaviour::Supervisor
         && let Some(instance) = body.instance()
     {

@@ -262,7 +262,7 @@ impl Run<'_> {
 /// Runs the callback of one request `times` times in a row, with all checks before and all work
 /// after a callback, but without mail: the reply is dropped. Returns the time this took, or `None`
 /// if the process was not at rest before and after. For benchmarks, on a pool thread.
-pub(crate) fn drill(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
+pub(crate) fn bench_callback(world: &Arc<World>, pid: Pid, body: &[u8], times: u64) -> Option<Duration> {
     let slot = world.slot(pid)?;
     let resting = slot.visit(pid.generation).ok()?;
     let mut run = Run { world, slot, body: Some(resting) };

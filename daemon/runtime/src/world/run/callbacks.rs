@@ -145,7 +145,7 @@ impl Run<'_> {
         if self.round == 0 && self.shadow.is_none() {
             return Ok(());
         }
-        change::stir(self.world, self);
+        change::invalidate_shadow(self.world, self);
         // The code change may have waited for the shadow.
         self.move_on_if_stale()
     }

@@ -28,7 +28,7 @@ fn stop_timers(world: &World, body: &mut Body) {
 pub(super) fn end(world: &Arc<World>, slot: &Slot<Process>, mut body: Box<Body>, exit: &Exit) {
     let pid = body.pid;
     stop_timers(world, &mut body);
-    change::stir(world, &mut body);
+    change::invalidate_shadow(world, &mut body);
     report_crash(world, &body, exit);
     body.card.code.exits.add(exit);
     // Normal ends are left out: a busy node has many of them, and no upgrade causes them.
