@@ -34,7 +34,7 @@ const CRATES: &[Limits] = &[
     Limits { source: "daemon/reld/src", floors: &[], upward: 0, in_circles: 0, long: 0, banners: 0 },
     Limits { source: "releases/plan/src", floors: &[], upward: 0, in_circles: 16, long: 0, banners: 0 },
     Limits { source: "releases/store/src", floors: &[], upward: 0, in_circles: 13, long: 0, banners: 0 },
-    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4, long: 3, banners: 0 },
+    Limits { source: "releases/handler/src", floors: &[], upward: 0, in_circles: 4, long: 0, banners: 0 },
     Limits { source: "cli/src", floors: &[], upward: 0, in_circles: 26, long: 0, banners: 0 },
 ];
 

@@ -5,10 +5,10 @@ use reld_plan::{Behaviours, Windows};
 use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
-use crate::handler_test::{Site, Target, both_ways, options, vsn};
 use crate::options::InstallOptions;
 use crate::order::Order;
 use crate::report::Outcome;
+use crate::site::{Site, Target, both_ways, options, vsn};
 
 const MODULES: [&str; 2] = ["counter", "counter_app"];
 

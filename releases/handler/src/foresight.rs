@@ -254,11 +254,11 @@ mod tests {
     use crate::check::Check;
     use crate::fake::Fake;
     use crate::handler::ReleaseHandler;
-    use crate::handler_test::{Site, Target, both_ways, options, vsn};
     use crate::node::{ChangedChildren, Child};
     use crate::options::InstallOptions;
     use crate::process::Pid;
     use crate::report::Outcome;
+    use crate::site::{Site, Target, both_ways, options, vsn};
 
     const UPDATED: &str = "{ update = \"counter\", change = \"supervisor\" }, \
                            { apply = \"supervisor:delete_child\", args = [\"shop\", \"gone\"] }, \

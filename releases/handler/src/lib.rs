@@ -57,6 +57,8 @@ mod unconfirmed;
 #[cfg(test)]
 mod boot_test;
 #[cfg(test)]
+mod check_test;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod fixture;
@@ -64,6 +66,8 @@ mod fixture;
 mod handler_test;
 #[cfg(test)]
 mod lineup_test;
+#[cfg(test)]
+mod restart_test;
 #[cfg(test)]
 mod saga_call_test;
 #[cfg(test)]
@@ -74,6 +78,8 @@ mod saga_property;
 mod saga_test;
 #[cfg(test)]
 mod settle_test;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 mod windows_test;
 

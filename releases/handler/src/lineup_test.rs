@@ -5,9 +5,9 @@ use reld_plan::Vsn;
 use crate::error::{Error, Obstacle};
 use crate::fake::Fake;
 use crate::handler::ReleaseHandler;
-use crate::handler_test::{Site, Target, check, options, vsn};
 use crate::report::{Outcome, Report};
 use crate::settle_test::probing;
+use crate::site::{Site, Target, check, options, vsn};
 
 /// A node on release 1.0.0, and the tarballs of the three releases, each of one app.
 fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {

@@ -224,9 +224,9 @@ mod tests {
     use crate::check::Check;
     use crate::fake::Fake;
     use crate::handler::ReleaseHandler;
-    use crate::handler_test::{Site, both_ways, options, vsn};
     use crate::node::Foreseen;
     use crate::report::Outcome;
+    use crate::site::{Site, both_ways, options, vsn};
 
     /// Returns what the check says of these calls to a supervisor whose child `runs` does and whose child `rests` does
     /// not.

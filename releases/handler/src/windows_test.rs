@@ -10,12 +10,12 @@ use crate::error::Error;
 use crate::fake::{Fake, World};
 use crate::fixture::quiet;
 use crate::handler::ReleaseHandler;
-use crate::handler_test::{Site, Target, both_ways, check, title, vsn};
 use crate::node::{ChangedChildren, Exited};
 use crate::options::InstallOptions;
 use crate::process::{Pid, Process};
 use crate::report::{Outcome, Report};
 use crate::settle::CrashPolicy;
+use crate::site::{Site, Target, both_ways, check, title, vsn};
 
 const MODULES: &[&str] = &["counter", "helper", "till"];
 

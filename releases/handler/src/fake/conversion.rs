@@ -1,0 +1,60 @@
+//! The state conversion of a fake node, and its errors.
+
+use reld_plan::ModuleName;
+
+use super::Fake;
+use super::world::Proc;
+use crate::node::{Conversion, Image, NodeError};
+use crate::process::Pid;
+
+impl Fake {
+    pub(super) fn of(&self, module: &ModuleName, wanted: impl Fn(&Proc) -> bool) -> Vec<Pid> {
+        // Who runs it already, as a process of a restarted app does, has nothing to change.
+        let staged = self.world.staged.as_ref().and_then(|staged| staged.modules.get(module));
+        let mut pids: Vec<Pid> = self.world.processes.keys().copied().collect();
+        pids.retain(|pid| {
+            let process = &self.world.processes[pid];
+            process.module == *module && Some(&process.image) != staged && wanted(process)
+        });
+        pids
+    }
+
+    /// Gives these processes shadow states, and says how many they are.
+    pub(super) fn shadow(&mut self, conversion: &Conversion, pids: &[Pid]) -> usize {
+        let image = self.world.staged.as_ref().unwrap().modules[&conversion.module];
+        if self.forgets.contains(&conversion.module) {
+            return 0;
+        }
+        for pid in pids {
+            let process = self.world.processes.get_mut(pid).unwrap();
+            process.shadow = Some((image, format!("{}, {}", process.state, conversion.change)));
+        }
+        pids.len()
+    }
+
+    pub(super) fn change_code_error(&self, pid: Pid, module: &ModuleName) -> NodeError {
+        let process = Box::new(self.process(pid));
+        let image = self.world.staged.as_ref().unwrap().modules[module];
+        let vsn = self.world.images[&image].1.clone();
+        if pid.slot.is_multiple_of(2) {
+            NodeError::ChangeCode { process, vsn, reason: "unknown state".to_owned() }
+        } else {
+            NodeError::ChangeCodeTimedOut { process, vsn, after_ms: 5000 }
+        }
+    }
+
+    /// Says of the last process that was tried that its state has no way back.
+    pub(super) fn no_way_back(&self) -> NodeError {
+        let process = self.process(*self.tried.last().unwrap());
+        let version = |image: Image| self.world.images[&image].1.clone();
+        let from = version(self.world.staged.as_ref().unwrap().modules[&process.module]);
+        let to = version(self.world.processes[&process.pid].image);
+        let reason = format!("{to} answered: unknown field `extra`");
+        NodeError::NoWayBack { process: Box::new(process), from, to, reason }
+    }
+
+    pub(super) fn nobody(&self, module: Option<&ModuleName>) -> NodeError {
+        let module = module.cloned().unwrap_or_else(|| "none".parse().unwrap());
+        NodeError::Stage { module, reason: "nobody to convert".to_owned() }
+    }
+}
