@@ -175,7 +175,7 @@ fn s80_an_app_that_is_configured_and_not_there_is_told_and_stops_nothing() {
     let warnings = node.read::<Checked>(&["check", "1.1.0"]).warnings;
     assert_contains(
         &warnings.join("\n"),
-        &["config.toml is about counterr too, which is no app of the release"],
+        &["config.toml has a section counterr, which is not an app of the release"],
     );
     node.ok(&["upgrade", "1.1.0"]);
 }

@@ -58,7 +58,7 @@ fn a_window_that_fails_after_the_first_resume_takes_the_first_back_by_a_conversi
     let parts = [
         "taken_back",
         "no power",
-        "their states were converted back, not put back",
+        "their states were converted back, not restored",
         "the node runs 1.0.0 again",
     ];
     assert_contains(&failed.stderr, &parts);

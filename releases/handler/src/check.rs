@@ -1,4 +1,5 @@
-//! The check before an install: everything that can be known from documents, files and tables, told at once.
+//! The check before an install: reports all obstacles that documents, files and tables show, at
+//! once.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,27 +26,27 @@ use crate::program::programs;
 use crate::step::Program;
 use crate::trial::Outlook;
 
-/// What an install would do, and what stands in its way.
+/// The script of an install, and its obstacles.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// What the node runs; `None` = it is idle, and the install would be a boot.
+    /// The running release; `None` if the node is idle and the install would be a boot.
     pub from: Option<Vsn>,
-    /// What it would run.
+    /// The release to install.
     pub to: Vsn,
-    /// Whether there is anything to do: false where the release runs already.
+    /// Whether there is anything to do: false if the release is already running.
     pub changed: bool,
-    /// Whether the script restarts the daemon, so that an upgrade is one by restart.
+    /// Whether the script restarts the daemon.
     pub restarts: bool,
-    /// The script, where there is one.
+    /// The script, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
-    /// Everything that stands in the way; an install is refused while there is anything.
+    /// Everything that prevents the install.
     pub obstacles: Vec<Obstacle>,
-    /// What a person should know before.
+    /// Remarks for the operator.
     pub warnings: Vec<String>,
 }
 
-/// A check, and the programs that carry its script out, window by window.
+/// A check, and the programs of its script, one per window.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) check: Check,
@@ -67,10 +68,10 @@ impl Prepared {
     }
 }
 
-/// Looks at everything that an install of `to` would need. Looks only.
+/// Checks everything that an install of `to` needs. Changes nothing.
 ///
 /// # Errors
-/// The release that runs can not be read, so that nothing can be said about a way from it.
+/// The running release cannot be read.
 pub(crate) fn prepare<N: Node>(
     node: &N,
     store: &Store,
@@ -82,7 +83,7 @@ pub(crate) fn prepare<N: Node>(
     let running = from.map(|from| &from.vsn);
     let mut prepared = Prepared::new(running, &to.vsn);
     prepared.check.changed = from != Some(to);
-    // A release whose apps are replaced, or come back, is in the same place of the table as before.
+    // Replacing an app of the running release, or undoing that, does not change the status table.
     let moves = running != Some(&to.vsn);
     if let Some(obstacle) = moves.then(|| allowed(store, running, &to.vsn)).and_then(Result::err) {
         prepared.check.obstacles.push(obstacle);
@@ -100,7 +101,7 @@ pub(crate) fn prepare<N: Node>(
                 script.as_ref().map_or(true, |script| restarts(script) || script.loads(module))
             };
             prepared.check.warnings.extend(old.iter().flat_map(|old| not_taken(old, &new, moves)));
-            prepared.check.warnings.extend(strangers(&new));
+            prepared.check.warnings.extend(unknown_in_config(&new));
             if let (Some(old), Ok(script)) = (&old, &script) {
                 let Outlook { obstacle, warning, back } =
                     Outlook::new(&old.release, &new.release, script, options);
@@ -118,8 +119,8 @@ pub(crate) fn prepare<N: Node>(
     Ok(prepared)
 }
 
-/// Returns what stands in the way where there is no script, with the way through other releases of the node if no appup
-/// leads there at once.
+/// Returns the obstacle for a planning error. If no appup leads there directly, it names a detour
+/// through other releases of the node.
 fn no_script(store: &Store, ends: Ends<'_>, error: PlanError) -> Obstacle {
     match (ends.left, &error) {
         (Some(left), PlanError::NoAppupFound { .. } | PlanError::VersionNotInAppup { .. }) => {
@@ -136,22 +137,23 @@ fn way_through(store: &Store, from: &Release, to: &Release) -> Option<Vec<Vsn>> 
     let others = store.releases().releases.iter().filter(|known| {
         known.name == from.rel().name && ![from.version(), to.version()].contains(&&known.version)
     });
-    // A release whose documents are damaged is no way.
+    // Releases with damaged documents are skipped.
     let known: Vec<Release> =
         others.filter_map(|known| Some(store.docs(&known.version).ok()?.release)).collect();
     detour(from, to, &known).filter(|through| !through.is_empty())
 }
 
-/// Returns a release as it is compared with another one.
+/// Returns a release in the form that `diff` compares.
 fn packed(documents: Documents) -> PackedRelease {
     PackedRelease { release: documents.release, config: documents.config, libraries: BTreeMap::new() }
 }
 
-/// Returns the messages of the release that is left which modules that move take no more, by what their libraries say. One
-/// that is under way when the code changes, or comes from who has not changed, ends its receiver.
+/// Returns the messages that moving modules no longer accept, according to the schemas of the two
+/// releases. Such a message crashes its receiver if it is in flight during the switch, or comes
+/// from a sender that has not changed.
 fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleName) -> bool) -> Vec<String> {
     let findings = diff(left, to).findings.into_iter();
-    let said = |finding: Finding| {
+    let text = |finding: Finding| {
         let module = finding.module.map(|module| format!("{module} ")).unwrap_or_default();
         format!("{module}{}", finding.message)
     };
@@ -159,19 +161,21 @@ fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleNam
         let is_here = finding.class == "message_not_taken" && finding.direction == Some(Mode::Up);
         is_here && finding.module.as_ref().is_none_or(&moves)
     };
-    findings.filter(concerns).map(said).collect()
+    findings.filter(concerns).map(text).collect()
 }
 
-/// Returns the apps that a release configures and has not. OTP says nothing of them.
-fn strangers(to: &PackedRelease) -> impl Iterator<Item = String> {
+/// Returns a warning for each configured app that the release does not have. Unlike OTP, which
+/// ignores them.
+fn unknown_in_config(to: &PackedRelease) -> impl Iterator<Item = String> {
     let names = to.config.apps.keys().filter(|name| to.release.app(name).is_none());
-    names.map(|name| format!("config.toml is about {name} too, which is no app of the release"))
+    names.map(|name| format!("config.toml has a section {name}, which is not an app of the release"))
 }
 
-/// Prepares the way back from an upgrade `from` which only a part was carried out: the node is between two releases.
+/// Prepares the way back from an upgrade that was carried out in part: the node is between two
+/// releases.
 ///
 /// # Errors
-/// The release that was to be installed can not be read.
+/// The release that was to be installed cannot be read.
 pub(crate) fn prepare_way_back<N: Node>(
     node: &N,
     store: &Store,
@@ -189,7 +193,7 @@ pub(crate) fn prepare_way_back<N: Node>(
                 plan_windows(&left.release, &to.release, Windows::Group).map(|script| script.about(moved));
             let script = script.map_err(Obstacle::Plan);
             let material = Material { continues: true, ..material };
-            // It is gone in any case, and what stops it is told as it comes.
+            // The node goes back in any case: failures are reported as they occur.
             prepared.plan(node, Ends { left: Some(&left), to: &to }, script, material, options, None);
         }
         Err(mut obstacles) => prepared.check.obstacles.append(&mut obstacles),
@@ -197,7 +201,7 @@ pub(crate) fn prepare_way_back<N: Node>(
     Ok(prepared)
 }
 
-/// Asks the status table. An idle node boots what it is told, its permanent release too.
+/// Consults the status table. An idle node may boot any known release, including the permanent one.
 fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> {
     match from {
         Some(_) => {
@@ -207,7 +211,7 @@ fn allowed(store: &Store, from: Option<&Vsn>, to: &Vsn) -> Result<(), Obstacle> 
     }
 }
 
-/// Looks at everything that a boot of a release by the daemon that a restart executes would need.
+/// Checks everything that the next daemon needs to boot a release.
 pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obstacle> {
     if let Err(error) = store.release(vsn) {
         return vec![files(error)];
@@ -224,7 +228,7 @@ pub(crate) fn bootable<N: Node>(node: &N, store: &Store, vsn: &Vsn) -> Vec<Obsta
     }
 }
 
-/// Says what stands against executing the daemon `successor` for a release.
+/// Returns the obstacle if the daemon `successor` does not fit a release.
 pub(crate) fn other_daemon(release: &Release, successor: Result<Vsn, NodeError>) -> Option<Obstacle> {
     let wanted = &release.rel().daemon;
     match successor {
@@ -234,7 +238,7 @@ pub(crate) fn other_daemon(release: &Release, successor: Result<Vsn, NodeError>)
     }
 }
 
-/// Reads what is to be installed, every byte of the release.
+/// Reads the release to install, and verifies every byte of it.
 fn candidate(store: &Store, lineup: &Lineup) -> Result<(Documents, Material), Vec<Obstacle>> {
     let manifest = store.verify(&lineup.vsn).map_err(files);
     let documents = lineup.documents(store).map_err(files);
@@ -254,7 +258,7 @@ fn files(error: reld_store::Error) -> Obstacle {
     }
 }
 
-/// Returns an error with what caused it, in one line.
+/// Returns an error with its causes, in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -304,7 +308,7 @@ fn environment(documents: &Documents, app: &ReleaseApp) -> Map<String, Value> {
     env
 }
 
-/// Finds libraries that would be replaced under threads of their own.
+/// Finds libraries that would be replaced while threads of their own run.
 fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Script) -> Vec<Obstacle> {
     let is_restarted = |app: &ReleaseApp| {
         let restarts_it = |action: &PlanAction| matches!(action, PlanAction::RestartApplication { app: it, .. } if it == app.name());
@@ -323,32 +327,32 @@ fn threads<N: Node>(node: &N, old: &Release, material: &Material, script: &Scrip
     undeclared.filter_map(obstacle).collect()
 }
 
-/// Warns of states that a change gives something which a later restart of their process does not: that starts from its
-/// child spec.
+/// Warns of a code change with `extra`: a process that restarts later begins from its child spec,
+/// without this data.
 fn unknown_to_restarts(script: &Script) -> impl Iterator<Item = String> {
     script.steps.iter().filter_map(|step| match &step.action {
         PlanAction::CodeChange { module, change: MemberChange::Advanced, extra, .. } if !is_empty(extra) => {
             Some(format!(
-                "{module} is changed with {extra}, which a restarted process does not get: it starts from its child spec; \
-                 see that both come to the same"
+            "{module} is changed with {extra}, which a restarted process does not get: it starts from its child spec; \
+             make sure that both lead to the same state"
             ))
         }
         _ => None,
     })
 }
 
-/// Warns of states that the script ends, and that no way back brings back.
+/// Warns of states that are lost for good because the script ends their processes.
 fn lost(script: &Script) -> impl Iterator<Item = String> {
     script.steps.iter().filter_map(|step| match &step.action {
         PlanAction::RestartApplication { app, .. } => Some(format!(
-            "restart_application {app} ends its processes, and their states are lost, also where the upgrade fails or \
-             is taken back: {app} is started afresh then"
+            "restart_application {app} ends its processes, and their states are lost, even if the upgrade fails or \
+             is taken back: {app} is then started afresh"
         )),
         _ => None,
     })
 }
 
-/// Says whether a change's extra carries nothing.
+/// Returns whether the `extra` of a change carries no data.
 fn is_empty(extra: &Value) -> bool {
     match extra {
         Value::Null => true,
@@ -359,7 +363,7 @@ fn is_empty(extra: &Value) -> bool {
 }
 
 impl Prepared {
-    /// Derives the programs of a script, and looks at the processes that they are about.
+    /// Derives the programs of a script, and checks the processes that they concern.
     fn plan<N: Node>(
         &mut self,
         node: &N,
@@ -383,7 +387,7 @@ impl Prepared {
         self.check.obstacles.extend(tables.refused);
         self.check.warnings.extend(tables.stays);
         material.behaviours = tables.behaviours;
-        // What ran before boots as it did.
+        // The release that the node goes back to has booted before.
         if !material.continues {
             let boot = plan_boot(node, ends, &script, &material);
             self.check.obstacles.extend(boot.obstacles);
@@ -391,12 +395,13 @@ impl Prepared {
         }
         self.check.restarts = restarts(&script);
         let mut foresight = Foresight::default();
-        // A restart starts everything afresh.
+        // After a restart no old state, message or start argument meets new code.
         if let Some(look) = look.filter(|_| is_harmless && !self.check.restarts) {
             foresight = foresee(node, &script, &material, look);
         }
-        let is_told = |warning: &&Warning| matches!(warning, Warning::StateNotRead { module, .. } if foresight.unread.contains(module));
-        let warnings = script.warnings.iter().filter(|warning| !is_told(warning)).map(ToString::to_string);
+        let is_reported = |warning: &&Warning| matches!(warning, Warning::StateNotRead { module, .. } if foresight.unread.contains(module));
+        let warnings =
+            script.warnings.iter().filter(|warning| !is_reported(warning)).map(ToString::to_string);
         self.check.warnings.extend(warnings.chain(unknown_to_restarts(&script)));
         if !self.check.restarts {
             self.check.warnings.extend(lost(&script));
@@ -408,11 +413,13 @@ impl Prepared {
         self.check.script = Some(script);
     }
 
-    /// OTP: a soft pre-purge is looked at once, before anything is done. Whom a brutal one would kill it does not say.
+    /// OTP: a soft pre-purge is checked once, before anything is done. Unlike OTP, the check names
+    /// the processes that a brutal one would kill.
     fn old_processes<N: Node>(&mut self, node: &N, script: &Script) {
         let old_code = node.old_code();
         for (module, vsn, method) in pre_purges(&script.steps) {
-            // Going back to the very version in the old slot swaps the slots, so that its processes do not matter.
+            // Going back to the version in the old slot swaps the slots, so its processes are no
+            // obstacle.
             let old = old_code.iter().find(|old| old.module == *module && Some(&old.vsn) != vsn);
             let Some(OldCode { module, vsn, lingering }) =
                 old.filter(|old| !old.lingering.is_empty()).cloned()
@@ -424,10 +431,11 @@ impl Prepared {
                     self.check.obstacles.push(Obstacle::OldProcesses { module, vsn, lingering });
                 }
                 PurgeMethod::Brutal => {
-                    let who: Vec<Process> = lingering.into_iter().map(|lingerer| lingerer.process).collect();
+                    let processes: Vec<Process> =
+                        lingering.into_iter().map(|lingerer| lingerer.process).collect();
                     let warning = format!(
                         "in old code {vsn} of module {module}, and would be killed by its brutal pre_purge: {}",
-                        Listed(&who)
+                        Listed(&processes)
                     );
                     self.check.warnings.push(warning);
                 }

@@ -1,4 +1,4 @@
-//! The release handler: what it knows, and what can be asked of it. Its orders are in the files below.
+//! The release handler: its state and its queries. The orders are in the submodules.
 
 mod booting;
 mod carry_out;
@@ -28,9 +28,9 @@ use crate::unconfirmed;
 
 /// The release handler of one node. OTP: release_handler.
 ///
-/// Its methods are called from one thread, one at a time: an upgrade is plain sequential code that nobody can drop
-/// half-way. What is *current* is known to it alone; on disk only the permanent release is, so that a crash at any
-/// point is answered by booting that one.
+/// The methods are called from one thread, one at a time: an upgrade is plain sequential code, and
+/// no caller can cancel it half-way. Only the handler knows the *current* release; the disk records
+/// only the permanent one, so after a crash at any point the node boots the permanent release.
 #[derive(Debug)]
 pub struct ReleaseHandler<N> {
     node: N,
@@ -41,62 +41,63 @@ pub struct ReleaseHandler<N> {
     life: Life,
     /// The apps of the running release that were replaced one by one.
     replaced: BTreeMap<AppName, SingleApp>,
-    /// What ran before the last change.
+    /// The state before the last change.
     before: Option<Before>,
     watch: Option<Watch>,
     /// Whether the node is between two releases right now.
     is_moving: bool,
-    /// What an operator has to know until something else is installed or committed.
+    /// A problem that the operator has to know until the next install or commit.
     trouble: Option<String>,
 }
 
-/// Answers questions about installs, by what its handler knew when it was made. It changes nothing.
+/// A read-only snapshot of a release handler that checks installs.
 #[derive(Debug)]
 pub struct Checker<N>(ReleaseHandler<N>);
 
 impl<N: Node> Checker<N> {
-    /// Asks [`ReleaseHandler::check_install`].
+    /// As [`ReleaseHandler::check_install`].
     ///
     /// # Errors
-    /// Its errors.
+    /// The errors of that method.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
         self.0.check_install(vsn, options)
     }
 
-    /// Asks [`ReleaseHandler::check_app`].
+    /// As [`ReleaseHandler::check_app`].
     ///
     /// # Errors
-    /// Its errors.
+    /// The errors of that method.
     pub fn check_app(&self, app: SingleApp, options: InstallOptions) -> Result<Check, Error> {
         self.0.check_app(app, options)
     }
 }
 
-/// What ran before a change.
+/// The state before a change.
 #[derive(Debug, Clone)]
 struct Before {
     lineup: Lineup,
-    /// What was chosen for the change.
+    /// The options of the change.
     options: InstallOptions,
     apps: Apps,
 }
 
-/// The apps that run, each with its process: one that has another process was started afresh.
+/// The running apps, each with its process. An app with another process was started afresh.
 type Apps = BTreeMap<AppName, Option<Pid>>;
 
-/// What the node does.
+/// The state of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     /// No release is booted.
     Idle,
-    /// It runs the running release of the status table.
+    /// The node runs the running release of the status table.
     Running,
-    /// A rollback was not complete; nothing is known about the node but that it has to restart.
+    /// The state of the node is unknown, for example after an incomplete rollback, or a restart is
+    /// due: only a restart helps.
     NeedsRestart,
 }
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Returns the handler of an idle node over an opened root.
+    /// Returns the handler of an idle node with an open store.
     pub fn new(node: N, store: Store, platform: Platform, limits: Limits) -> Self {
         Self {
             node,
@@ -118,12 +119,12 @@ impl<N: Node> ReleaseHandler<N> {
         &self.node
     }
 
-    /// Returns the node, for changes by hand between two upgrades.
+    /// Returns the node for manual changes between two upgrades.
     pub const fn node_mut(&mut self) -> &mut N {
         &mut self.node
     }
 
-    /// Returns the handle by which an upgrade under way is asked to end early, from another thread.
+    /// Returns the handle that lets another thread end the running upgrade early.
     pub fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
@@ -133,7 +134,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.store.releases()
     }
 
-    /// Returns the release that runs; `None` while the node is idle.
+    /// Returns the running release; `None` while the node is idle.
     pub fn running(&self) -> Option<&Vsn> {
         match self.life {
             Life::Idle => None,
@@ -141,23 +142,23 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns what an operator has to know until something else is installed or committed.
+    /// Returns a problem that the operator has to know until the next install or commit.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Says whether the node has to restart before anything else is done.
+    /// Returns whether the node has to restart before anything else can be done.
     pub fn needs_restart(&self) -> bool {
         self.life == Life::NeedsRestart
     }
 
-    /// Returns what runs, replaced apps included.
+    /// Returns the running release with its replaced apps.
     fn lineup(&self) -> Option<Lineup> {
         let replaced = self.replaced.clone();
         self.running().map(|vsn| Lineup { vsn: vsn.clone(), replaced })
     }
 
-    /// Returns what answers questions about installs as of now, over `node`, on any thread.
+    /// Returns a snapshot that checks installs against `node`, on any thread.
     pub fn checker(&self, node: N) -> Checker<N> {
         let (store, platform, limits) = (self.store.clone(), self.platform.clone(), self.limits);
         let asked = Self {
@@ -168,20 +169,21 @@ impl<N: Node> ReleaseHandler<N> {
         Checker(asked)
     }
 
-    /// Unpacks a tarball. One that is here already, with the same content, is left alone. OTP: `unpack_release`.
+    /// Unpacks a tarball. A release that is already here with the same content is left alone. OTP:
+    /// `unpack_release`.
     ///
     /// # Errors
-    /// What is wrong with the tarball; nothing is left of it then.
+    /// The tarball is invalid or the disk failed. No file of the tarball is left behind.
     pub fn unpack(&mut self, tarball: &Path) -> Result<Unpacked, Error> {
         Ok(self.store.unpack(tarball, &self.platform)?)
     }
 
-    /// Tells what an install would do and everything that stands in its way. OTP: `check_install_release`.
+    /// Returns the script of an install and all its obstacles. OTP: `check_install_release`.
     ///
-    /// Looks only. (OTP runs the part before the point of no return, applies included.)
+    /// Changes nothing. (OTP runs the part before the point of no return, including `apply`.)
     ///
     /// # Errors
-    /// The release that runs can not be read, or the node has to restart.
+    /// The running release cannot be read, or the node has to restart.
     pub fn check_install(&self, vsn: &Vsn, options: InstallOptions) -> Result<Check, Error> {
         let mut check = self.prepare(&Lineup::of(vsn.clone()), options, Some(Look::Moment))?.check;
         if check.restarts {
@@ -191,10 +193,10 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(check)
     }
 
-    /// Tells what [`Order::App`](crate::Order::App) would do and everything that stands in its way.
+    /// Returns the script of [`Order::App`](crate::Order::App) and all its obstacles.
     ///
     /// # Errors
-    /// [`Error::Idle`], and those of [`check_install`](Self::check_install).
+    /// [`Error::Idle`], and the errors of [`check_install`](Self::check_install).
     pub fn check_app(&self, app: SingleApp, options: InstallOptions) -> Result<Check, Error> {
         let (lineup, replaced) = self.replacing(app)?;
         match stands_still(&replaced) {
@@ -207,12 +209,12 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Says what the code of a library would meet, were its modules to become current by hand. Looks only.
+    /// Predicts the effects of loading a library by hand. Changes nothing.
     pub fn foresee_load(&self, library: &Library) -> Foresight {
         foresee_load(&self.node, library)
     }
 
-    /// Returns what runs with one app replaced, and what that changes.
+    /// Returns the running lineup with one app replaced, and the change of that app.
     fn replacing(&self, app: SingleApp) -> Result<(Lineup, ReplacedApp), Error> {
         let running = self.lineup().ok_or(Error::Idle)?;
         let (name, to) = (app.library.app.clone(), app.library.vsn.clone());
@@ -236,7 +238,8 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns what stands against another release, whatever that is made of, unless it is to be.
+    /// Returns the obstacles that an option overrides: the running release is uncommitted, or the
+    /// new one has another name.
     fn unwanted(&self, vsn: &Vsn, options: InstallOptions) -> impl Iterator<Item = Obstacle> + use<N> {
         let unconfirmed = unconfirmed::obstacle(self.releases(), vsn).filter(|_| !options.supersede);
         let renamed = renamed::obstacle(self.releases(), vsn).filter(|_| !options.rename);
@@ -248,7 +251,7 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// OTP: an app is not upgraded to the version that runs, whatever its new library holds.
+/// OTP: an app is not upgraded to the running version, even if the new library differs.
 fn stands_still(replaced: &ReplacedApp) -> Option<Obstacle> {
     let ReplacedApp { app, from, to } = replaced.clone();
     (from == to).then_some(Obstacle::Plan(PlanError::VersionNotInAppup { app, from, to }))

@@ -1,5 +1,5 @@
-//! What an upgrade did: a contract as JSON, and a text that says what did not happen, what state the node is in, and
-//! where it failed.
+//! The report of an upgrade. Its JSON is a contract. Its text names the outcome, the state of the
+//! node and the failed step.
 
 use std::fmt;
 
@@ -18,18 +18,20 @@ use crate::settle::Settled;
 pub enum Outcome {
     /// The release runs.
     Installed,
-    /// Something failed; code and state are exactly as before, but for what the report lists as started afresh.
+    /// A step failed. Code and state are exactly as before, except for the apps that the report
+    /// lists as started afresh.
     RolledBack,
-    /// Something failed, and taking it back failed too: the node restarts into the permanent release.
+    /// A step failed, and so did the rollback: the node restarts into the permanent release.
     NeedsRestart,
-    /// The release ran, did not settle, and the node went back to the one before.
+    /// The release ran and did not settle; the node went back to the previous release.
     TakenBack,
-    /// The release was to be taken back, and the way back failed: it runs on, uncommitted.
+    /// The release was to be taken back, but the way back failed: the release keeps running,
+    /// uncommitted.
     NotTakenBack,
 }
 
 impl Outcome {
-    /// Returns its name, as it is serialised.
+    /// Returns the serialised name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Installed => "installed",
@@ -41,116 +43,117 @@ impl Outcome {
     }
 }
 
-/// What an upgrade, a downgrade or a boot did.
+/// The report of an upgrade, a downgrade or a boot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// What the node ran before; `None` = it was idle.
+    /// The release that ran before; `None` if the node was idle.
     pub from: Option<Vsn>,
-    /// What it was to run.
+    /// The release that was to run.
     pub to: Vsn,
-    /// The app that was to be replaced in a release that stays.
+    /// The app to replace, where only one app of the running release changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<ReplacedApp>,
-    /// How it ended.
+    /// How the upgrade ended.
     pub outcome: Outcome,
-    /// Whether anything was done at all; false where the release ran already.
+    /// Whether anything was done at all: false if the release was already running.
     pub changed: bool,
-    /// Whether the release is what the node boots now.
+    /// Whether the node boots this release from now on.
     pub permanent: bool,
-    /// Why the release, which runs, could not be made permanent.
+    /// Why the running release could not be made permanent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_error: Option<String>,
-    /// The script; `None` where nothing was to be done.
+    /// The script; `None` if there was nothing to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
-    /// Where and why it failed.
+    /// The failed step and its cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// What a rollback could not take back.
+    /// The undos that failed.
     pub not_undone: Vec<String>,
-    /// What was done, in order.
+    /// The steps that were done, in order.
     pub steps: Vec<StepReport>,
-    /// How long all of it took, the check included, in microseconds.
+    /// The duration of the whole upgrade, including the check, in microseconds.
     pub duration_us: u64,
-    /// How long the members were held; of several windows, the longest.
+    /// How long the members were held; with several windows, the longest pause.
     pub pause: Pause,
-    /// What each window did, where there was more than one.
+    /// The windows, if there was more than one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowReport>,
-    /// How many states were converted.
+    /// The number of converted states.
     pub converted: usize,
-    /// How many of them before their processes were held.
+    /// The number of states that were converted before their processes were held.
     pub precopied: Precopied,
-    /// How the way back was tried before the switch; absent where nothing could need it.
+    /// The trial of the way back before the switch; absent if nothing could need the way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// Supervisors whose children differ from what the new init says: added rows are not started, vanished ones run on.
+    /// Supervisors with children that differ from those of the new init: added children are not
+    /// started, vanished ones keep running.
     pub children: Vec<ChangedChildren>,
-    /// Who was ended by the upgrade.
+    /// Processes that the upgrade ended.
     pub killed: Vec<Process>,
-    /// Processes of changed modules that ended meanwhile.
+    /// Processes of changed modules that ended during the upgrade.
     pub exits: Vec<Exited>,
-    /// Processes of changed modules that were started or restarted meanwhile.
+    /// Processes of changed modules that were started or restarted during the upgrade.
     pub restarted: Vec<Process>,
-    /// Apps that ran before and run again, but were started afresh: their states are lost.
+    /// Apps that ran before and were started afresh: their states are lost.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub afresh: Vec<AppName>,
-    /// How many calls to processes of changed modules were not answered before their callers gave up.
+    /// The number of calls to processes of changed modules that timed out.
     pub timeouts: usize,
-    /// Members that did not come to rest and were left alone.
+    /// Members that did not come to rest and were left running.
     pub left: Vec<Process>,
-    /// Who still runs old code.
+    /// Processes that still run old code.
     pub lingering: Vec<Lingerer>,
-    /// Images that are still mapped without need.
+    /// Images that are no longer needed and still mapped.
     pub residents: Vec<Resident>,
-    /// What was seen of the release before it was kept or taken back.
+    /// The observations on the release before it was kept or taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
-    /// What the way back did, where the release was taken back or should have been.
+    /// The report of the way back, if the release was or should have been taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way_back: Option<Box<Self>>,
-    /// What else a person should know.
+    /// Further remarks for the operator.
     pub warnings: Vec<String>,
 }
 
-/// One window of an upgrade that is carried out group by group.
+/// One window of an upgrade that runs group by group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowReport {
-    /// Its number, counted from 1.
+    /// The number of the window, counted from 1.
     pub window: usize,
-    /// The modules that became current with it, or were to.
+    /// The modules that this window made current, or should have.
     pub modules: Vec<ModuleName>,
-    /// Whether it was carried out. What was is taken back later where one after it was not.
+    /// How the window ended. An installed window is taken back later if a window after it fails.
     pub outcome: Outcome,
-    /// How long its members were held.
+    /// How long the members of the window were held.
     pub pause: Pause,
-    /// How many states it converted.
+    /// The number of states that the window converted.
     pub converted: usize,
 }
 
-/// How the way back was tried before the switch. It says nothing of states that the new code makes
-/// later.
+/// The trial of the way back before the switch. It proves nothing about states that the new code
+/// produces later.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Trial {
-    /// How many states were carried back to the code that they came from.
+    /// The number of states that were converted back to the code they came from.
     pub tried: usize,
-    /// Those that were not.
+    /// The states that were not tried.
     pub not_tried: Vec<NotTried>,
-    /// How long it took, added up over all states, in microseconds.
+    /// The total time over all states, in microseconds.
     pub duration_us: u64,
 }
 
-/// States whose way back was not tried.
+/// States that were not converted back in the trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotTried {
-    /// How many.
+    /// The number of states.
     pub processes: usize,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl Trial {
-    /// Notes states that were not tried.
+    /// Records states that were not tried.
     pub(crate) fn leave_out(&mut self, processes: usize, why: &str) {
         match self.not_tried.iter_mut().find(|known| known.why == why) {
             Some(known) => known.processes += processes,
@@ -159,7 +162,7 @@ impl Trial {
         }
     }
 
-    /// Adds what was tried for another window.
+    /// Adds the trial of another window.
     fn add(&mut self, other: &Self) {
         self.tried += other.tried;
         self.duration_us += other.duration_us;
@@ -167,35 +170,35 @@ impl Trial {
     }
 }
 
-/// One step that was done or tried.
+/// A step that was done or attempted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepReport {
     /// The step of the script, counted from 1.
     pub step: usize,
-    /// What was done.
+    /// The step as text.
     pub title: String,
-    /// How long it took, in microseconds.
+    /// The duration in microseconds.
     pub duration_us: u64,
 }
 
-/// Where and why an upgrade failed.
+/// The failed step of an upgrade and the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The step of the script, counted from 1.
     pub step: usize,
-    /// How many steps the script has.
+    /// The number of steps of the script.
     pub steps: usize,
-    /// What was tried.
+    /// The step as text.
     pub title: String,
-    /// What the node answered.
+    /// The error of the node.
     pub cause: String,
-    /// The process it is about, if it is about one.
+    /// The process concerned, if the error concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
 }
 
 impl Report {
-    /// Returns the report of an upgrade that has done nothing yet.
+    /// Returns the report of an upgrade before its first step.
     pub(crate) fn new(from: Option<Vsn>, to: Vsn) -> Self {
         Self {
             from,
@@ -232,7 +235,7 @@ impl Report {
 }
 
 impl Report {
-    /// Adds what one window did.
+    /// Adds the report of one window.
     pub(crate) fn add(&mut self, mut part: Self) {
         self.changed |= part.changed;
         self.outcome = part.outcome;
@@ -258,26 +261,27 @@ impl Report {
         self.warnings.append(&mut part.warnings);
     }
 
-    /// Returns what is to be said where windows were carried out and taken back again; `None` otherwise.
+    /// Returns the remark on windows that were carried out and then taken back; `None` if there
+    /// were none.
     pub fn windows_taken_back(&self) -> Option<String> {
         let done = self.windows.iter().filter(|window| window.outcome == Outcome::Installed).count();
         let is_it = self.outcome == Outcome::TakenBack && self.failure.is_some() && done > 0;
-        is_it.then(|| format!("{done} windows were in force: their states were converted back, not put back"))
+        is_it.then(|| format!("{done} windows were in force: their states were converted back, not restored"))
     }
 
-    /// Returns what is to be said where the way back failed.
+    /// Returns the first line of the report where the way back failed.
     pub fn not_taken_back(&self) -> String {
         let done = self.windows.iter().filter(|window| window.outcome == Outcome::Installed).count();
         let what = self.what();
         match self.windows.len() {
             windows if done < windows => format!(
-                "{what} was not taken back: {done} windows of it are in force, the others are not; it runs so, uncommitted"
+                "{what} was not taken back: its first {done} windows are in force, the others are not; the node runs this mixture, uncommitted"
             ),
-            _ => format!("{what} was not taken back; it runs on, uncommitted"),
+            _ => format!("{what} was not taken back; it keeps running, uncommitted"),
         }
     }
 
-    /// Says what the node runs after an upgrade that failed. It is as before only where nothing was lost.
+    /// Returns what the node runs after a failed upgrade: "as before" only if no state was lost.
     pub fn now_runs(&self) -> String {
         let runs = match (self.outcome, &self.way_back) {
             (Outcome::TakenBack, Some(back)) => format!("the node runs {} again", back.to),
@@ -292,7 +296,7 @@ impl Report {
         }
     }
 
-    /// Returns what it is about: `release 1.1.0`, or `app counter 0.1.1`.
+    /// Returns the subject of the report: `release 1.1.0` or `app counter 0.1.1`.
     pub fn what(&self) -> String {
         what(&self.to, self.app.as_ref())
     }
@@ -302,12 +306,13 @@ pub(crate) fn what(release: &Vsn, app: Option<&ReplacedApp>) -> String {
     app.map_or_else(|| format!("release {release}"), |app| format!("app {} {}", app.app, app.to))
 }
 
-/// The text for people. A failure's first line says what did not happen and what state the node is in.
+/// The text for people. The first line of a failure names the failed upgrade and the state of the
+/// node.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = self.what();
         match self.outcome {
-            Outcome::Installed if !self.changed => write!(f, "{what} runs already; nothing to do"),
+            Outcome::Installed if !self.changed => write!(f, "{what} is already running; nothing to do"),
             Outcome::Installed => self.installed(f),
             Outcome::RolledBack => {
                 write!(f, "{what} was not installed; {}", self.now_runs())?;
@@ -317,8 +322,8 @@ impl fmt::Display for Report {
                 write!(f, "{what} was taken back; {}", self.now_runs())?;
                 self.unsettled(f)?;
                 self.failed(f)?;
-                if let Some(said) = self.windows_taken_back() {
-                    write!(f, "\n  {said}")?;
+                if let Some(remark) = self.windows_taken_back() {
+                    write!(f, "\n  {remark}")?;
                 }
                 self.warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
             }
@@ -347,7 +352,7 @@ impl Report {
         let Pause { processes, max_us, .. } = self.pause;
         write!(f, "{} runs", self.what())?;
         if processes > 0 {
-            write!(f, "; {processes} processes held, none longer than {max_us} us")?;
+            write!(f, "; {processes} processes held for at most {max_us} us")?;
         }
         if let Some(error) = &self.commit_error {
             write!(f, "\n  not made permanent: {error}")?;
@@ -404,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_says_what_did_not_happen_what_runs_and_where_it_failed() {
+    fn a_rollback_names_the_release_the_running_one_and_the_failed_step() {
         check(
             &failed(Outcome::RolledBack),
             "release 1.1.0 was not installed; the node runs 1.0.0 as before\n  \
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_rollback_says_what_is_left_and_that_the_node_restarts() {
+    fn an_incomplete_rollback_lists_the_failed_undos_and_asks_for_a_restart() {
         let mut report = failed(Outcome::NeedsRestart);
         report.failure = None;
         report.not_undone = vec!["stop_application till: app till did not stop".to_owned()];
@@ -427,16 +432,16 @@ mod tests {
     }
 
     #[test]
-    fn a_success_says_what_runs_and_what_is_left_over() {
+    fn a_success_names_the_running_release_and_the_leftovers() {
         let mut report = Report::new(None, Vsn::new(1, 1, 0));
-        check(&report, "release 1.1.0 runs already; nothing to do");
+        check(&report, "release 1.1.0 is already running; nothing to do");
         report.changed = true;
         check(&report, "release 1.1.0 runs");
         report.pause = Pause { p50_us: 80, p99_us: 110, max_us: 120, processes: 3 };
         report.commit_error = Some("disk full".to_owned());
         check(
             &report,
-            "release 1.1.0 runs; 3 processes held, none longer than 120 us\n  not made permanent: disk full",
+            "release 1.1.0 runs; 3 processes held for at most 120 us\n  not made permanent: disk full",
         );
     }
 

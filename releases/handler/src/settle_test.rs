@@ -110,7 +110,7 @@ fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!(report.outcome, Outcome::NotTakenBack, "{report}");
     let text = report.to_string();
-    assert!(text.starts_with("release 1.1.0 was not taken back; it runs on, uncommitted"), "{text}");
+    assert!(text.starts_with("release 1.1.0 was not taken back; it keeps running, uncommitted"), "{text}");
     assert!(report.not_undone[0].contains("no such file"), "{report}");
     check(&handler, "1.1.0 current, 1.0.0 permanent");
     assert_eq!(handler.running(), Some(&vsn(1)));

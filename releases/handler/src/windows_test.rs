@@ -156,7 +156,7 @@ fn a_way_back_that_fails_at_any_effect_leaves_a_mixture_that_only_a_restart_by_t
         assert_eq!(report.way_back.is_some(), number >= undo);
         if expected == Outcome::NotTakenBack {
             let text = report.to_string();
-            assert!(text.contains("1 windows of it are in force, the others are not"), "{text}");
+            assert!(text.contains("its first 1 windows are in force, the others are not"), "{text}");
             assert!(handler.trouble().is_some_and(|text| text.contains("not taken back")));
         }
         assert!(!report.not_undone.is_empty());
