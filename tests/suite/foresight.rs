@@ -153,12 +153,16 @@ fn s47_a_call_that_would_fail_is_told_with_its_step_before_anything_is_done() {
         node.ok(&["remove", "2.0.0"]);
     };
     let tree = node.tree("yard");
-    check(&gone("terminate_child"), "", "child \"gone\" of yard runs then; terminate it first");
+    check(
+        &gone("terminate_child"),
+        "",
+        "child \"gone\" of yard is running at that point; terminate it first",
+    );
     let more = |call: &str| format!("{}\n  {{ {call} }},", gone("delete_child"));
     let after = |call: &str, said: &str| check(&gone("delete_child"), &more(call), said);
     after(
         r#"apply = "supervisor:restart_child", args = ["yard", "ghost"]"#,
-        "yard has no child \"ghost\" then",
+        "yard has no child \"ghost\" at that point",
     );
     after(
         r#"apply = "supervisor:rename_child", args = ["yard", "a", "log"]"#,

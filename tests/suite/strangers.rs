@@ -39,12 +39,13 @@ fn r23_a_release_for_another_daemon_is_planned_as_a_restart_and_refused_while_th
     assert_contains(&plan, &["restart_new_daemon", "the node RESTARTS", "0.1.0", "9.9.9"]);
     // A release may wait on the node for its daemon.
     node.ok(&["unpack", &tarball]);
-    let other = "it is for reld 9.9.9, and the daemon's file is reld 0.1.0; install reld 9.9.9 there first";
+    let other =
+        "the release needs reld 9.9.9, but the daemon's file is reld 0.1.0; install reld 9.9.9 there first";
     check_refused(&node, &["check", "1.1.0"], &[other]);
     check_refused(&node, &["upgrade", "1.1.0", "--dry-run"], &[other]);
     check_refused(&node, &["upgrade", "1.1.0"], &[other]);
     check_refused(&node, &["upgrade", "1.1.0", "--mode", "restart"], &[other]);
-    check_refused(&node, &["install", "1.1.0"], &["its script restarts the daemon"]);
+    check_refused(&node, &["install", "1.1.0"], &["the script restarts the daemon"]);
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn a_release_of_another_name_is_refused_unless_the_node_is_to_be_renamed() {
     );
     node.ok(&["plan", &release("shop-1.0.0"), &tarball, "--rename"]);
     node.ok(&["unpack", &tarball]);
-    let other = ["it is a release of store, and the node runs shop 1.0.0", "--rename"];
+    let other = ["the release belongs to store, but the node runs shop 1.0.0", "--rename"];
     for args in [
         &["check", "1.1.0"][..],
         &["install", "1.1.0"],

@@ -342,9 +342,12 @@ fn s50_where_no_appup_leads_there_at_once_the_way_through_other_releases_is_name
     node.ok(&["unpack", &release("stage-2.0.0")]);
     let refused = node.refused(&["upgrade", "3.0.0"]);
     assert_eq!(refused.kind, "version_not_in_appup");
-    assert_contains(&refused.causes[0], &["a way leads through 2.0.0: `relctl upgrade 2.0.0` first"]);
+    assert_contains(
+        &refused.causes[0],
+        &["the appups lead there through 2.0.0: run `relctl upgrade 2.0.0` first"],
+    );
     node.ok(&["upgrade", "2.0.0"]);
     node.ok(&["upgrade", "3.0.0"]);
     let refused = node.refused(&["downgrade", "1.0.0"]);
-    assert_contains(&refused.causes[0], &["a way leads through 2.0.0"]);
+    assert_contains(&refused.causes[0], &["the appups lead there through 2.0.0"]);
 }

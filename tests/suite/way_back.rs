@@ -79,9 +79,9 @@ fn w1_a_release_that_no_appup_leads_back_from_settles_one_way_only_and_goes_othe
     let (node, mut client) = wire();
     let (_scratch, tarball) =
         doctored("wire-2.0.0", |files| edit(files, "lib/wire-2.0.0/appup.toml", DOWN, ""));
-    let why = "there is no way back, which its settling may need: no appup leads wire from 2.0.0 to 1.0.0";
+    let why = "there is no way back, which settling may need: no appup leads wire from 2.0.0 to 1.0.0";
     let refused = node.run(&["upgrade", &tarball, "--probe", "true"]).expect(1);
-    assert_contains(&refused.stderr, &[why, "write it into the appup, or go without one (--one-way)"]);
+    assert_contains(&refused.stderr, &[why, "add it to the appup, or pass --one-way"]);
     assert_eq!(node.version(), "1.0.0");
     let checked: Checked = node.read(&["check", "2.0.0"]);
     let warning = "there is no way back: no appup leads wire from 2.0.0 to 1.0.0";

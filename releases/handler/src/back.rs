@@ -21,7 +21,7 @@ pub enum Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settling => f.write_str("its settling"),
+            Self::Settling => f.write_str("settling"),
             Self::Windows => f.write_str("a failure of a later window"),
             Self::Step(step) => write!(f, "a failure of step {step}"),
         }

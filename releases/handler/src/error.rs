@@ -1,4 +1,4 @@
-//! What can go wrong, by name.
+//! The obstacles of an install, and the errors of the release handler.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use crate::back::Need;
 use crate::node::{Lingerer, NodeError};
 use crate::process::{Listed, Process};
 
-/// What stands in the way of an install. A check tells all that it finds.
+/// An obstacle to an install. A check reports all that it finds.
 ///
-/// Serialises as `{"class", "message"}`, the class being OTP's word where OTP has one.
+/// Serialises as `{"class", "message"}`; the class is OTP's word where OTP has one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Obstacle {
-    /// The release's status does not allow it.
+    /// The status of the release does not allow the install.
     #[error(transparent)]
     Refused(Refusal),
-    /// The release's files can not be used.
+    /// The files of the release cannot be used.
     #[error("{0}")]
     Files(String),
-    /// A library that cannot be loaded: it was tried in a process that was thrown away.
+    /// A library cannot be loaded, as a trial in a disposable child process showed.
     #[error(transparent)]
     Library(NodeError),
-    /// An app that could not be started as its documents say.
+    /// An app cannot be started as its documents require.
     #[error(
         "app {app} {vsn} could not be started: {reason}; correct its app.toml or the release's config.toml"
     )]
@@ -37,84 +37,83 @@ pub enum Obstacle {
         /// Why.
         reason: String,
     },
-    /// A library that is to be replaced has threads of its own, and does not say that it ends them.
+    /// A library to be replaced runs threads of its own, and does not declare that it ends them.
     #[error(
-        "app {app} {vsn} has started threads, and {count} of them run: whatever replaces it, they stay in its code. Restart it \
-         (`restart_application`, or --mode restart), or end them when it is unloaded and say `threads = true` in its app.toml"
+        "app {app} {vsn} has started threads, and {count} of them still run: they would stay in the replaced code; restart the \
+         app (`restart_application` or --mode restart), or end the threads on unload and set `threads = true` in its app.toml"
     )]
     Threads {
         /// The app.
         app: AppName,
         /// The version that runs.
         vsn: Vsn,
-        /// How many threads.
+        /// The number of threads.
         count: usize,
     },
     /// There is no script.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// No appup leads there at once; releases in between that the node has do.
+    /// No appup leads there directly, but there is a way through other releases of the node.
     #[error(
-        "{error}; a way leads through {}: `relctl upgrade {}` first",
+        "{error}; the appups lead there through {}: run `relctl upgrade {}` first",
         through.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         through[0]
     )]
     Detour {
-        /// The step that is missing.
+        /// The missing step.
         error: PlanError,
-        /// The releases in between, in the order of the way; one at least.
+        /// The releases in between, in order; at least one.
         through: Vec<Vsn>,
     },
-    /// Something may need the way back, and there is none.
-    #[error(
-        "there is no way back, which {need} may need: {why}; write it into the appup, or go without one (--one-way)"
-    )]
+    /// The upgrade may need a way back, and there is none.
+    #[error("there is no way back, which {need} may need: {why}; add it to the appup, or pass --one-way")]
     NoWayBack {
-        /// What may need it.
+        /// The reason for needing a way back.
         need: Need,
-        /// Why there is none.
+        /// The reason for its absence.
         why: String,
     },
-    /// A step that this version of reld does not carry out.
+    /// This version of reld does not carry out a step.
     #[error("step {step}: this version of reld does not carry out `{instruction}`; {remedy}")]
     Unsupported {
         /// The step, counted from 1 as the script prints it.
         step: usize,
         /// The instruction as the script prints it.
         instruction: String,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The script restarts the daemon, which an install that can be given up cannot.
+    /// The script restarts the daemon, but an install that stays uncommitted or settles must run
+    /// live.
     #[error(
-        "its script restarts the daemon, which boots the release for good: use `relctl upgrade` or `relctl downgrade` \
+        "the script restarts the daemon, which makes the release permanent; use `relctl upgrade` or `relctl downgrade` \
          without --no-commit, --settle and --probe"
     )]
     Restarts,
-    /// The release is for another daemon than the one that would be executed.
+    /// The release needs another daemon than the installed one.
     #[error(
-        "it is for reld {wanted}, and the daemon's file is reld {installed}; install reld {wanted} there first"
+        "the release needs reld {wanted}, but the daemon's file is reld {installed}; install reld {wanted} there first"
     )]
     OtherDaemon {
-        /// What the release names.
+        /// The version that the release names.
         wanted: Vsn,
-        /// What a restart would execute.
+        /// The version that a restart would execute.
         installed: Vsn,
     },
-    /// There is no daemon that a restart could execute.
+    /// A restart has no daemon to execute.
     #[error(transparent)]
     NoSuccessor(NodeError),
-    /// The release has another name than the one that runs.
-    #[error("it is a release of {wanted}, and the node runs {running} {vsn}")]
+    /// The release has another name than the running one.
+    #[error("the release belongs to {wanted}, but the node runs {running} {vsn}")]
     OtherRelease {
-        /// Its name.
+        /// The name of the release.
         wanted: AppName,
-        /// The name of what runs.
+        /// The name of the running release.
         running: AppName,
-        /// The version of what runs.
+        /// The version of the running release.
         vsn: Vsn,
     },
-    /// A function is called of a module that neither release has.
+    /// An instruction calls a function of a module that neither release has.
     #[error("step {step}: `{instruction}`: no app of the two releases has the module; correct the appup")]
     UndefModule {
         /// The step, counted from 1 as the script prints it.
@@ -124,7 +123,7 @@ pub enum Obstacle {
     },
     /// OTP: `old_processes`. Code from an earlier upgrade still runs, and its purge is soft.
     #[error(
-        "module {module} has old code {vsn} that still runs: {}; purge it, or write pre_purge = \"brutal\"",
+        "module {module} has old code {vsn} that still runs: {}; purge it, or set pre_purge = \"brutal\"",
         ListedLingerers(.lingering)
     )]
     OldProcesses {
@@ -132,42 +131,42 @@ pub enum Obstacle {
         module: ModuleName,
         /// The version of its old code.
         vsn: Vsn,
-        /// Who runs it.
+        /// The processes that run it.
         lingering: Vec<Lingerer>,
     },
-    /// Behaviour processes outside every supervision tree use a module that is to be updated.
-    #[error("outside every supervision tree, so not upgraded: {}; end them with `relctl kill`, start them below a supervisor, or choose with --orphans", Listed(.processes))]
+    /// Behaviour processes outside every supervision tree use a module to be updated.
+    #[error("not upgraded, because outside every supervision tree: {}; end them with `relctl kill`, start them below a supervisor, or pass --orphans", Listed(.processes))]
     Orphans {
-        /// Who.
+        /// The processes.
         processes: Vec<Process>,
     },
-    /// The children of a supervisor would change without an instruction that says so.
+    /// The children of a supervisor would change without an instruction for them.
     #[error("{0}")]
     Children(String),
-    /// A call about a child would be refused by its supervisor.
+    /// A supervisor would refuse a call about a child.
     #[error("step {step}: {call} would fail: {reason}; correct the appup")]
     Call {
         /// The step, counted from 1 as the script prints it.
         step: usize,
         /// The call.
         call: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Code that is to come does not take something that it would get.
+    /// New code rejects a start argument, a state or a message that it would receive.
     #[error("{0}")]
     NotTaken(String),
-    /// The release that runs is current, and another one than those before it is asked for.
+    /// The running release is not committed, and the order does not go back from it.
     #[error("release {running} runs and is not committed; {}", Boots(.boots.as_ref()))]
     Unconfirmed {
-        /// What runs.
+        /// The running release.
         running: Vsn,
-        /// What the node boots.
+        /// The release that the node boots.
         boots: Option<Vsn>,
     },
 }
 
-/// What a restart of a node does whose running release is not committed.
+/// The text for a restart while the running release is not committed.
 struct Boots<'a>(Option<&'a Vsn>);
 
 impl fmt::Display for Boots<'_> {
@@ -180,7 +179,7 @@ impl fmt::Display for Boots<'_> {
 }
 
 impl Obstacle {
-    /// Returns the obstacle's class, OTP's word where OTP has one.
+    /// Returns the class of the obstacle: OTP's word where OTP has one.
     pub const fn class(&self) -> &'static str {
         match self {
             Self::Refused(Refusal::NoSuchRelease(_)) => "no_such_release",
@@ -219,7 +218,7 @@ impl Serialize for Obstacle {
     }
 }
 
-/// Lingerers in one line.
+/// Prints lingerers in one line.
 struct ListedLingerers<'a>(&'a [Lingerer]);
 
 impl fmt::Display for ListedLingerers<'_> {
@@ -229,9 +228,10 @@ impl fmt::Display for ListedLingerers<'_> {
     }
 }
 
-/// Why the release handler did nothing. The node runs as before.
+/// An order that changed nothing. The node runs as before.
 ///
-/// An upgrade that began and failed is no error of the handler: its [`Report`](crate::Report) tells how it ended.
+/// An upgrade that began and failed is not an error of the handler; its [`Report`](crate::Report)
+/// has the outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The check found obstacles.
@@ -239,33 +239,33 @@ pub enum Error {
     Refused {
         /// The release or app.
         what: String,
-        /// What the node runs.
+        /// The running release.
         running: Option<Vsn>,
-        /// All that was found.
+        /// All obstacles that were found.
         obstacles: Vec<Obstacle>,
     },
-    /// The store refused, or could not do, its part.
+    /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] reld_store::Error),
-    /// The machine does not give what a boot needs. The release has nothing to do with it.
+    /// The machine lacks a resource that a boot needs. The release is not to blame.
     #[error("cannot boot release {vsn} now: {lack}")]
     NoRoom {
         /// The release.
         vsn: Vsn,
-        /// What is missing, for people.
+        /// The missing resource, as text.
         lack: String,
     },
-    /// There is no release to go back to, or more than one.
-    #[error("which release to go back to is not known{}; name one", Candidates(.candidates))]
+    /// No previous release is recorded.
+    #[error("cannot go back: {}", Candidates(.candidates))]
     NoPrevious {
-        /// The releases that once ran.
+        /// The releases that ran at some time.
         candidates: Vec<Vsn>,
     },
-    /// An app is replaced in a release that runs.
+    /// Only an app of a running release can be replaced.
     #[error("the node is idle, so there is no app to replace")]
     Idle,
-    /// An app by itself comes in a tarball of its own.
-    #[error("the tarball holds {0} apps; one is needed")]
+    /// A tarball for a single app holds another number of apps.
+    #[error("the tarball holds {0} apps; exactly one is needed")]
     NotOneApp(usize),
     /// The tarball of an app holds no library.
     #[error("the tarball has no library of app {app} {vsn}")]
@@ -275,11 +275,11 @@ pub enum Error {
         /// Its version.
         vsn: Vsn,
     },
-    /// No release runs that could be committed.
+    /// No release runs, so there is none to commit.
     #[error("the node is idle; there is nothing to commit")]
     NothingToCommit,
-    /// A release settles, and the order would disturb that.
-    #[error("release {vsn} settles: it is watched before it is committed")]
+    /// The order would disturb a settling release.
+    #[error("release {vsn} is settling; wait until it is committed or taken back")]
     Settles {
         /// The release.
         vsn: Vsn,
@@ -287,12 +287,12 @@ pub enum Error {
     /// The daemon panicked.
     #[error("the daemon panicked: {0}; this is a bug of reld")]
     Bug(String),
-    /// An earlier rollback was not complete, or another release is to be booted.
+    /// An earlier rollback was incomplete, or a restart into another release is due.
     #[error("the node must restart before anything else is installed")]
     NeedsRestart,
 }
 
-/// Says what the node runs, where nothing was changed; `None` = it is idle.
+/// The text for a node that was not changed; `None` if it is idle.
 #[derive(Debug, Clone, Copy)]
 pub struct AsBefore<'a>(pub Option<&'a Vsn>);
 
@@ -305,7 +305,7 @@ impl fmt::Display for AsBefore<'_> {
     }
 }
 
-/// Obstacles, one a line.
+/// Prints obstacles, one a line.
 struct Lines<'a>(&'a [Obstacle]);
 
 impl fmt::Display for Lines<'_> {
@@ -314,15 +314,15 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// Releases to choose from.
+/// Prints the releases that a downgrade may name.
 struct Candidates<'a>(&'a [Vsn]);
 
 impl fmt::Display for Candidates<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str(": none ran before");
+            return f.write_str("no other release has run on this node");
         }
         let names: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        write!(f, ": {} ran before", names.join(", "))
+        write!(f, "no previous release is recorded; name one of {}", names.join(", "))
     }
 }

@@ -1,22 +1,23 @@
-//! What the check says of the future: supervisors' children, start arguments, states and messages.
+//! The predictions of the check: supervisors' children, start arguments, states and messages.
 //!
-//! The node asks the code that is to come in a process that is thrown away ([`Node::foresee`](crate::Node::foresee)); here
-//! is judged what the answers mean:
+//! The node tries the new code in a disposable child process
+//! ([`Node::foresee`](crate::Node::foresee)); this module judges the answers:
 //!
-//! | the new code | its supervisor is updated | is not |
+//! | the new code | if its supervisor is updated | if not |
 //! |---|---|---|
-//! | names other children than the old, without an instruction for them | stops the install | stops it: the update is missing |
-//! | names a child with another spec | as meant | a warning: it is in force when the supervisor starts anew |
-//! | does not take a start argument that stays, or the supervisor's own | stops the install | a warning |
-//! | does not take a state, which no change_code changes | stops the install, with what the schemas say of it | the same |
-//! | does not take a message that waits | a warning: its process would crash | the same |
+//! | names other children than the old code, without an instruction for them | an obstacle | an obstacle: the update is missing |
+//! | names a child with another spec | as intended | a warning: the spec takes effect when the supervisor restarts |
+//! | rejects a remaining start argument, or the supervisor's own | an obstacle | a warning |
+//! | rejects a state that no change_code converts | an obstacle, with the doubts of the schemas | the same |
+//! | rejects a waiting message | a warning: the process would crash | the same |
 //! | could not be asked | a warning | the same |
 //!
-//! A library that is loaded by hand updates nothing and takes nothing back: a state and a message stop it, all else is a
-//! warning.
+//! A library that is loaded by hand updates no supervisor, and there is no rollback: a rejected
+//! state or message is an obstacle, everything else is a warning.
 //!
-//! Of a script of several windows those calls make up for a start argument that come no later than the code which does
-//! not take it. Whether calls come in an order in which they succeed is seen by playing them through (`rehearsal.rs`).
+//! With several windows, a call that deletes or renames a child excuses a rejected start argument
+//! only if it comes no later than the window that installs the rejecting code. The rehearsal
+//! (`rehearsal.rs`) tests whether the calls succeed in their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,29 +31,28 @@ use crate::material::Material;
 use crate::node::{Coming, Foreseen, ForeseenChildren, ForeseenRefusal, Library, Look, Node, Refusable};
 use crate::rehearsal::{functions, rehearse};
 
-/// What was found.
+/// The findings of a prediction.
 #[derive(Debug, Default)]
 pub struct Foresight {
-    /// What stands in the way.
+    /// The obstacles.
     pub obstacles: Vec<Obstacle>,
-    /// What a person should know before.
+    /// Remarks for the operator.
     pub warnings: Vec<String>,
-    /// The modules that do not take a state: what the schemas say of these needs no warning of its
-    /// own.
+    /// The modules that reject a state. They need no further warning based on their schemas.
     pub(crate) unread: BTreeSet<ModuleName>,
 }
 
-/// What a script does to children, and when.
+/// The calls of a script, and the windows of its modules and calls.
 struct Calls<'a> {
     /// The window in which each module becomes current.
     moves: BTreeMap<&'a ModuleName, usize>,
     /// The calls of built-in modules.
     made: Vec<BuiltIn>,
-    /// The window of each.
+    /// The window of each call.
     windows: Vec<usize>,
 }
 
-/// Looks at everything that a script would meet.
+/// Predicts the effects of a script.
 pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, look: Look) -> Foresight {
     let is_restarted = |wanted: &AppName| {
         script
@@ -108,7 +108,7 @@ pub(crate) fn foresee<N: Node>(node: &N, script: &Script, material: &Material, l
     foresight
 }
 
-/// Looks at everything that a library would meet that is loaded by hand.
+/// Predicts the effects of loading a library by hand.
 pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
     let (change, dropped) = (MemberChange::Soft, Dropped::default());
     let coming = |module| Coming { module, library, change, dropped: &dropped, is_doubtful: true };
@@ -118,7 +118,7 @@ pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
     for ForeseenChildren { changed, differing } in children {
         let ids = listed(changed.vanished.iter().chain(&changed.added).chain(&differing));
         foresight.warnings.push(format!(
-            "the new init of {} changes its children {ids}: that is in force when the supervisor starts anew",
+            "the new init of {} changes its children {ids}; the change takes effect when the supervisor restarts",
             changed.supervisor
         ));
     }
@@ -129,7 +129,7 @@ pub(crate) fn foresee_load<N: Node>(node: &N, library: &Library) -> Foresight {
     foresight
 }
 
-/// Returns why the schemas say that a module may not read a state as it is.
+/// Returns the reasons of the schemas to doubt that a module can read its old states.
 fn doubt<'a>(script: &'a Script, wanted: &ModuleName) -> Option<&'a [String]> {
     script.warnings.iter().find_map(|warning| match warning {
         Warning::StateNotRead { module, why, .. } if module == wanted => Some(why.as_slice()),
@@ -137,7 +137,7 @@ fn doubt<'a>(script: &'a Script, wanted: &ModuleName) -> Option<&'a [String]> {
     })
 }
 
-/// Returns what a script does with the processes of a module.
+/// Returns the change of the processes of a module.
 fn change(script: &Script, wanted: &ModuleName) -> MemberChange {
     let of_member = script.steps.iter().find_map(|step| match &step.action {
         Action::Suspend { modules } => modules.iter().find(|member| member.module == *wanted),
@@ -162,8 +162,8 @@ impl<'a> Calls<'a> {
         Self { moves, made, windows }
     }
 
-    /// Says whether nobody will have to take what was refused: a renamed child gets the start argument of the one that it
-    /// is from then on, a deleted one is started no more.
+    /// Returns whether the script makes a rejected start argument irrelevant: a renamed child gets
+    /// the start argument of its new spec, and a deleted child is never restarted.
     fn settle<N: Node>(&self, node: &N, refusal: &ForeseenRefusal) -> bool {
         let Refusable::StartArgument(wanted) = &refusal.what else { return false };
         let moves = [&refusal.module, &refusal.process.module].map(|module| self.moves.get(module));
@@ -196,14 +196,14 @@ impl Foresight {
         if !changed.vanished.is_empty() || !changed.added.is_empty() {
             let ids = listed(changed.vanished.iter().chain(&changed.added));
             self.obstacles.push(Obstacle::Children(format!(
-                "the new init of {supervisor} names other children ({ids}), and no update of its module says so; \
-                 write {{ update = \"{}\", change = \"supervisor\" }}, and what becomes of them",
+                "the new init of {supervisor} names other children ({ids}), but the appup does not update its module; \
+                 add {{ update = \"{}\", change = \"supervisor\" }}, and an instruction for each of these children",
                 supervisor.module
             )));
         } else if !differing.is_empty() {
             self.warnings.push(format!(
-                "the new init of {supervisor} gives other specs to {}, and no update of its module says so: they are in \
-                 force when the supervisor starts anew",
+                "the new init of {supervisor} gives other specs to {}, but the appup does not update its module: the specs \
+                 take effect when the supervisor restarts",
                 listed(&differing)
             ));
         }
@@ -211,7 +211,7 @@ impl Foresight {
 
     fn refusal(&mut self, refusal: ForeseenRefusal, stops: bool, doubt: Option<&[String]>) {
         let ForeseenRefusal { process, what, module, vsn, reason } = refusal;
-        // One of several is enough: they are of one type.
+        // One state of the module is enough: all have the same type.
         if what == Refusable::State && !self.unread.insert(module.clone()) {
             return;
         }
@@ -222,13 +222,15 @@ impl Foresight {
                  argument: {reason}; terminate and delete it first"
             ),
             Refusable::Init => {
-                format!("module {module} {vsn} could not be started again as {process} was: {reason}")
+                format!(
+                    "{process} could not be started again: module {module} {vsn} does not take its start argument: {reason}"
+                )
             }
             Refusable::State => format!(
-                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; update it with a change_code"
+                "module {module} {vsn} does not take the state of {process}: {reason}{doubt}; update the module with a change_code"
             ),
             Refusable::Message => format!(
-                "module {module} {vsn} does not take a message that waits for {process}, which would end of it: {reason}"
+                "module {module} {vsn} does not take a message that waits for {process}, which would crash: {reason}"
             ),
         };
         if stops {
@@ -264,7 +266,7 @@ mod tests {
                            { apply = \"supervisor:delete_child\", args = [\"shop\", \"gone\"] }, \
                            { apply = \"supervisor:rename_child\", args = [\"shop\", \"old\", \"new\"] }";
 
-    /// A node that runs 1.0.0, and has 1.1.0 with this instruction.
+    /// A node that runs 1.0.0 and has unpacked 1.1.0, with this instruction in its appup.
     fn shop(instruction: &str) -> (Site, ReleaseHandler<Fake>) {
         let site = Site::new();
         let mut handler = site.handler();
@@ -296,19 +298,20 @@ mod tests {
         Foreseen { refused: vec![refusal], ..Foreseen::default() }
     }
 
-    /// Checks what the check says of a future, and that an install is refused for the same.
+    /// Compares the findings of the check on a prediction, and tests that an obstacle also stops
+    /// the install.
     #[track_caller]
     fn check(instruction: &str, foreseen: Foreseen, obstacle: Option<(&str, &str)>, warning: Option<&str>) {
         let (_site, mut handler) = shop(instruction);
         handler.node_mut().foreseen = foreseen;
         let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
-        let said: Vec<_> = obstacles.iter().map(|found| (found.class(), found.to_string())).collect();
-        assert_eq!(said.len(), usize::from(obstacle.is_some()), "{said:?}");
-        for ((class, text), (wanted, words)) in said.iter().zip(obstacle) {
+        let found: Vec<_> = obstacles.iter().map(|found| (found.class(), found.to_string())).collect();
+        assert_eq!(found.len(), usize::from(obstacle.is_some()), "{found:?}");
+        for ((class, text), (wanted, words)) in found.iter().zip(obstacle) {
             assert!(*class == wanted && text.contains(words), "{class}: {text}");
         }
         assert_eq!(warnings.len(), usize::from(warning.is_some()), "{warnings:?}");
-        assert!(warnings.iter().zip(warning).all(|(said, words)| said.contains(words)), "{warnings:?}");
+        assert!(warnings.iter().zip(warning).all(|(text, words)| text.contains(words)), "{warnings:?}");
         let installed = handler.upgrade(&Target::Version(vsn(1)), options(), &mut |_| ());
         assert_eq!(installed.is_err(), obstacle.is_some(), "{installed:?}");
     }
@@ -319,14 +322,17 @@ mod tests {
         let more = changed(&["gone", "other"], &["fresh"], &[]);
         check(UPDATED, more, Some(("children", "\"other\" vanishes")), None);
         let soft = "{ load_module = \"counter\" }";
-        let missing =
-            Some(("children", "names other children (\"a\", \"b\"), and no update of its module says so"));
+        let missing = Some((
+            "children",
+            "names other children (\"a\", \"b\"), but the appup does not update its module",
+        ));
         check(soft, changed(&["a"], &["b"], &[]), missing, None);
         check(soft, changed(&[], &[], &["c"]), None, Some("gives other specs to \"c\""));
     }
 
-    /// Updates three modules in a window each, the supervisor's in the second, with a call before and one after it; checks
-    /// what the check says of this future, and that an install is refused for the same.
+    /// Updates three modules in three windows, the supervisor in the second, with a call before and
+    /// after it. Compares the findings of the check on a prediction, and tests that an obstacle
+    /// also stops the install.
     #[track_caller]
     fn check_windows(before: &str, after: &str, foreseen: Foreseen, obstacle: Option<&str>) {
         let call = |call: &str| match call.split_once(' ') {
@@ -351,31 +357,31 @@ mod tests {
         let options = InstallOptions { windows: Windows::Group, ..options() };
         let Check { obstacles, script, .. } = handler.check_install(&vsn(1), options).unwrap();
         assert_eq!(script.unwrap().windows().count(), 3);
-        let said: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
-        assert_eq!(said.len(), usize::from(obstacle.is_some()), "{said:?}");
-        assert!(said.iter().zip(obstacle).all(|(said, words)| said.contains(words)), "{said:?}");
+        let found: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), usize::from(obstacle.is_some()), "{found:?}");
+        assert!(found.iter().zip(obstacle).all(|(text, words)| text.contains(words)), "{found:?}");
         let installed = handler.upgrade(&Target::Version(vsn(1)), options, &mut |_| ());
         assert_eq!(installed.is_err(), obstacle.is_some(), "{installed:?}");
     }
 
     #[test]
-    fn of_several_windows_the_calls_count_that_come_in_time() {
+    fn with_several_windows_only_calls_in_time_count() {
         let gone = || changed(&["gone"], &[], &[]);
         check_windows("delete_child \"gone\"", "", gone(), None);
         check_windows("", "delete_child \"gone\"", gone(), None);
         let renamed = || changed(&["old"], &["new"], &[]);
         check_windows("rename_child \"old\", \"new\"", "", renamed(), None);
-        // After the update it belongs to the next window, where both ids have their rows.
-        check_windows("", "rename_child \"old\", \"new\"", renamed(), Some("has a child \"new\" already"));
+        // After the update, the call belongs to the next window, where both ids have child specs.
+        check_windows("", "rename_child \"old\", \"new\"", renamed(), Some("already has a child \"new\""));
         let fresh = || changed(&[], &["fresh"], &[]);
         check_windows("", "restart_child \"fresh\"", fresh(), None);
-        check_windows("restart_child \"fresh\"", "", fresh(), Some("has no child \"fresh\" then"));
+        check_windows("restart_child \"fresh\"", "", fresh(), Some("has no child \"fresh\" at that point"));
         let start = || refused(Refusable::StartArgument(json!("gone")));
         check_windows("delete_child \"gone\"", "", start(), None);
         check_windows("", "delete_child \"gone\"", start(), Some("terminate and delete it first"));
     }
 
-    /// The counter with one field, of that name.
+    /// Schemas of a counter with one field of this name.
     fn with_field(name: &str) -> String {
         let state = json!({"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]});
         let counter = json!({"behaviour": "gen_server", "interface": {"state": state}});
@@ -383,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schemas_say_of_a_state_is_a_warning_until_the_code_refuses_one_and_is_told_once() {
+    fn doubts_of_the_schemas_are_a_warning_until_the_code_rejects_a_state_and_are_reported_once() {
         let site = Site::new();
         let modules = ["counter"];
         let mut handler = site.handler();
@@ -391,7 +397,7 @@ mod tests {
         let up = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ load_module = \"counter\" }]\n";
         handler.unpacks(&site.pack_described(1, &modules, up, with_field("total")));
         let both = "`made` is gone, and not declared in DROPPED; `total` is new and has no default";
-        // That its appup has no way back is another warning.
+        // The missing way back of the appup is another warning.
         let of_states = |warnings: Vec<String>| -> Vec<String> {
             warnings.into_iter().filter(|warning| !warning.starts_with("there is no way back")).collect()
         };
@@ -399,18 +405,18 @@ mod tests {
         let warnings = of_states(warnings);
         assert!(obstacles.is_empty() && warnings.len() == 1 && warnings[0].contains(both), "{warnings:?}");
         let Foreseen { refused: one, .. } = refused(Refusable::State);
-        // Of two processes of one type.
+        // Two processes of one type.
         handler.node_mut().foreseen =
             Foreseen { refused: [one.clone(), one].concat(), ..Foreseen::default() };
         let Check { obstacles, warnings, .. } = handler.check_install(&vsn(1), options()).unwrap();
         let obstacles: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
-        let told = format!("does not take the state of <1.1> (shop:counter): missing field `n` ({both})");
-        assert!(obstacles.len() == 1 && obstacles[0].contains(&told), "{obstacles:?}");
+        let text = format!("does not take the state of <1.1> (shop:counter): missing field `n` ({both})");
+        assert!(obstacles.len() == 1 && obstacles[0].contains(&text), "{obstacles:?}");
         assert_eq!(of_states(warnings), Vec::<String>::new());
     }
 
     #[test]
-    fn what_new_code_does_not_take_stops_a_load_by_hand_where_a_process_would_end_of_it() {
+    fn data_that_new_code_rejects_stops_a_load_by_hand_if_a_process_would_crash() {
         let (_site, mut handler) = shop("{ load_module = \"counter\" }");
         let library = Library {
             app: "shop".parse().unwrap(),
@@ -438,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_new_code_does_not_take_stops_the_install_or_is_told() {
+    fn data_that_new_code_rejects_stops_the_install_or_is_a_warning() {
         let start = || Refusable::StartArgument(json!("x"));
         let soft = "{ load_module = \"counter\" }";
         check(
@@ -451,7 +457,12 @@ mod tests {
             check(UPDATED, refused(Refusable::StartArgument(json!(over))), None, None);
         }
         check(soft, refused(start()), None, Some("could not be started again"));
-        check(UPDATED, refused(Refusable::Init), Some(("not_taken", "could not be started again as")), None);
+        check(
+            UPDATED,
+            refused(Refusable::Init),
+            Some(("not_taken", "<1.1> (shop:counter) could not be started again")),
+            None,
+        );
         check(soft, refused(Refusable::State), Some(("not_taken", "does not take the state of")), None);
         check(soft, refused(Refusable::Message), None, Some("does not take a message that waits"));
         let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };

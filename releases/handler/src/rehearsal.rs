@@ -1,20 +1,21 @@
-//! What a script's calls would meet, as far as it is known before anything is done. Those about children are played
-//! through on the tables:
+//! The rehearsal of a script's calls: predicts before an install which calls would fail. Calls
+//! about children are played through on the current children:
 //!
-//! | call | would fail where | then |
+//! | call | fails if | consequence |
 //! |---|---|---|
-//! | `rename_child`, `restart_child`, `start_child` | their supervisor would refuse | stops the install, which would go back |
-//! | `delete_child` | the child runs then | stops the install: it would run on |
-//! | `terminate_child`, `delete_child` | there is no such child | a warning: on other nodes there may be one |
-//! | all | there is no such supervisor | as where there is no such child |
+//! | `rename_child`, `restart_child`, `start_child` | the supervisor would refuse | an obstacle: the install would go back |
+//! | `delete_child` | the child runs at that point | an obstacle: the child would keep running |
+//! | `terminate_child`, `delete_child` | there is no such child | a warning: other nodes may have one |
+//! | all | there is no such supervisor | as for a missing child |
 //!
-//! They are played in the order of an install: in each window renamings, then what updates add, then the others. What
-//! the script itself starts or renames may be in places that nobody knows yet: who is looked for there in vain is not judged.
-//! Nor are trees of apps that the script starts, and nobody is where a new init could not be asked, or the script stops
-//! children by their modules.
+//! They are played in the order of an install: in each window first the renamings, then the
+//! children that updates add, then the other calls. A supervisor that is missing is no error if the
+//! script itself may start or rename it. Trees of apps that the script starts are skipped. The
+//! whole rehearsal is skipped if a new init could not be asked, or the script stops children by
+//! module.
 //!
-//! Functions of code that the script stages, and those that would take them back, are shown to that code. One that an undo
-//! names in vain would be missed when it is needed.
+//! Calls of functions in staged code, and their undos, are offered to that code. A missing undo
+//! would otherwise show only when it is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,30 +29,31 @@ use crate::material::Material;
 use crate::node::{ChangedChildren, Child, Node};
 use crate::process::Pid;
 
-/// Who of a supervisor's children runs, by their ids.
+/// The children of a supervisor by id, and whether each runs.
 type Family = BTreeMap<String, bool>;
 
 struct Rehearsal<'a, N> {
     node: &'a N,
-    /// The apps that there will be.
+    /// The apps of the new release.
     apps: BTreeSet<&'a str>,
-    /// Those of them whose trees begin anew.
+    /// The apps with trees that the script starts.
     begun: BTreeSet<&'a str>,
     families: BTreeMap<Pid, Option<Family>>,
-    /// The ids of children that were started or renamed, as they are written in places.
+    /// The ids of children that the script started or renamed, as they appear in places.
     placed: BTreeSet<String>,
-    /// Whether somebody was started, who may register any name.
+    /// Whether the script started a child, which may register any name.
     has_started: bool,
 }
 
 /// Why a call would fail.
 #[derive(Debug, PartialEq, Eq)]
 enum Trouble {
-    Nobody(String),
+    Missing(String),
     Refused(String),
 }
 
-/// Plays all calls through, and notes those that would fail. `updates` are the supervisors whose updates change children.
+/// Plays all calls through, and records those that would fail. `updates` are the children that
+/// updates of supervisors change.
 pub(crate) fn rehearse<N: Node>(
     node: &N,
     script: &Script,
@@ -84,7 +86,7 @@ pub(crate) fn rehearse<N: Node>(
     }
 }
 
-/// Notes the functions that the code which is to come has not, or not with these arguments.
+/// Records calls of functions that the new code does not have, or not with these arguments.
 pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material, found: &mut Foresight) {
     let mut staged = BTreeMap::new();
     for (step, action) in (1..).zip(script.steps.iter().map(|step| &step.action)) {
@@ -94,7 +96,7 @@ pub(crate) fn functions<N: Node>(node: &N, script: &Script, material: &Material,
                 for call in [Some(call), call.undo.as_deref()].into_iter().flatten() {
                     let library = staged.get(&call.module).and_then(|app| material.libraries.get(*app));
                     let is_task = material.behaviours.of(&call.module).is_none_or(|word| word == "task");
-                    // What is no task is told by what it is.
+                    // A module that is not a task is reported as a misfit.
                     let library = library.filter(|_| is_task);
                     let refused = library.and_then(|library| node.refuses(library, call));
                     let obstacle = |reason| Obstacle::Call { step, call: call.to_string(), reason };
@@ -112,10 +114,10 @@ impl<N: Node> Rehearsal<'_, N> {
         self.place(call);
         match played {
             Ok(()) => {}
-            Err(Trouble::Nobody(reason)) if call.ends() => {
+            Err(Trouble::Missing(reason)) if call.ends() => {
                 found.warnings.push(format!("step {step}: {call} would find nothing to end: {reason}"));
             }
-            Err(Trouble::Nobody(reason) | Trouble::Refused(reason)) => {
+            Err(Trouble::Missing(reason) | Trouble::Refused(reason)) => {
                 found.obstacles.push(Obstacle::Call { step, call: call.to_string(), reason });
             }
         }
@@ -134,13 +136,15 @@ impl<N: Node> Rehearsal<'_, N> {
         let runs = family.get(&id.to_string()).copied();
         let refused = |why: &str| Err(Trouble::Refused(format!("child {id} of {place} {why}")));
         match (call, runs) {
-            (BuiltIn::StartChild { .. }, Some(_)) => return refused("is there already"),
+            (BuiltIn::StartChild { .. }, Some(_)) => return refused("exists already"),
             (BuiltIn::StartChild { .. }, None) => {}
-            (_, None) => return Err(Trouble::Nobody(format!("{place} has no child {id} then"))),
-            (BuiltIn::RestartChild { .. }, Some(true)) => return refused("runs already"),
-            (BuiltIn::DeleteChild { .. }, Some(true)) => return refused("runs then; terminate it first"),
+            (_, None) => return Err(Trouble::Missing(format!("{place} has no child {id} at that point"))),
+            (BuiltIn::RestartChild { .. }, Some(true)) => return refused("is already running"),
+            (BuiltIn::DeleteChild { .. }, Some(true)) => {
+                return refused("is running at that point; terminate it first");
+            }
             (BuiltIn::RenameChild { new, .. }, _) if family.contains_key(&new.to_string()) => {
-                return Err(Trouble::Refused(format!("{place} has a child {new} already")));
+                return Err(Trouble::Refused(format!("{place} already has a child {new}")));
             }
             _ => {}
         }
@@ -148,9 +152,9 @@ impl<N: Node> Rehearsal<'_, N> {
         Ok(())
     }
 
-    /// Returns the children of a supervisor; `None` where nothing is known of them.
+    /// Returns the children of a supervisor; `None` if they are unknown.
     fn family(&mut self, place: &str) -> Result<Option<&mut Family>, Trouble> {
-        // A name that is no app's may be registered in any tree.
+        // A name other than that of an app may be registered in any tree.
         let app = place.split('/').next().unwrap_or_default();
         if self.begun.contains(app) || !self.begun.is_empty() && !self.apps.contains(app) {
             return Ok(None);
@@ -158,11 +162,11 @@ impl<N: Node> Rehearsal<'_, N> {
         match self.node.supervisor(place) {
             Some(pid) => Ok(self.of(pid)),
             None if self.may_come(place) => Ok(None),
-            None => Err(Trouble::Nobody(format!("there is no supervisor {place}"))),
+            None => Err(Trouble::Missing(format!("there is no supervisor {place}"))),
         }
     }
 
-    /// Says whether there may be a supervisor in a place where none is yet.
+    /// Returns whether the script may have put a supervisor in this place.
     fn may_come(&self, place: &str) -> bool {
         match place.contains('/') {
             true => place.split('/').any(|part| self.placed.contains(part)),
@@ -188,7 +192,7 @@ impl<N: Node> Rehearsal<'_, N> {
         self.families.entry(pid).or_insert_with(listed).as_mut()
     }
 
-    /// Adds what the new inits of the supervisors name that are updated in a window. They do not start it.
+    /// Adds the children that the updates of this window add. An update does not start them.
     fn update(&mut self, steps: &[Step], updates: &[ChangedChildren]) {
         let moved: BTreeSet<&ModuleName> = steps.iter().filter_map(loaded).collect();
         for ChangedChildren { supervisor, added, .. } in updates {
@@ -228,9 +232,9 @@ mod tests {
     use crate::report::Outcome;
     use crate::site::{Site, both_ways, options, vsn};
 
-    /// Returns what the check says of these calls to a supervisor whose child `runs` does and whose child `rests` does
-    /// not.
-    fn said(calls: &[&str], foreseen: Foreseen) -> Check {
+    /// Checks a release with these calls to a supervisor that has a running child `runs` and a
+    /// stopped child `rests`.
+    fn checked(calls: &[&str], foreseen: Foreseen) -> Check {
         let site = Site::new();
         let mut handler: ReleaseHandler<Fake> = site.handler();
         handler.goes(&site.pack_modules(0, &["counter"], ""), Outcome::Installed);
@@ -251,26 +255,26 @@ mod tests {
 
     #[track_caller]
     fn check(calls: &[&str], obstacle: Option<&str>, warning: Option<&str>) {
-        let found = said(calls, Foreseen::default());
-        let said: Vec<String> = found.obstacles.iter().map(ToString::to_string).collect();
-        for (said, wanted) in [(&said, obstacle), (&found.warnings, warning)] {
-            assert_eq!(said.len(), usize::from(wanted.is_some()), "{calls:?}: {said:?}");
-            assert!(said.iter().zip(wanted).all(|(said, words)| said.contains(words)), "{said:?}");
+        let found = checked(calls, Foreseen::default());
+        let obstacles: Vec<String> = found.obstacles.iter().map(ToString::to_string).collect();
+        for (texts, wanted) in [(&obstacles, obstacle), (&found.warnings, warning)] {
+            assert_eq!(texts.len(), usize::from(wanted.is_some()), "{calls:?}: {texts:?}");
+            assert!(texts.iter().zip(wanted).all(|(text, words)| text.contains(words)), "{texts:?}");
         }
     }
 
     #[test]
-    fn where_a_new_init_could_not_be_asked_nobody_is_judged() {
+    fn an_init_that_could_not_be_asked_skips_the_rehearsal() {
         let unknown = Foreseen { unknown: vec!["init hangs".to_owned()], ..Foreseen::default() };
-        assert_eq!(said(&["restart_child \"fresh\""], unknown).obstacles, []);
-        // Start arguments that were not looked at say nothing of who will be there.
+        assert_eq!(checked(&["restart_child \"fresh\""], unknown).obstacles, []);
+        // Skipped start arguments do not make children unknown.
         let unasked = Foreseen { unasked: vec!["too many".to_owned()], ..Foreseen::default() };
-        let Check { obstacles, warnings, .. } = said(&["restart_child \"fresh\""], unasked);
+        let Check { obstacles, warnings, .. } = checked(&["restart_child \"fresh\""], unasked);
         assert_eq!((obstacles.len(), warnings), (1, vec!["too many".to_owned()]));
     }
 
     #[test]
-    fn calls_that_a_supervisor_would_refuse_are_told_before() {
+    fn calls_that_a_supervisor_would_refuse_are_reported_by_the_check() {
         check(&["terminate_child \"runs\"", "delete_child \"runs\"", "delete_child \"rests\""], None, None);
         check(&["rename_child \"runs\", \"x\"", "terminate_child \"x\"", "restart_child \"x\""], None, None);
         check(
@@ -281,17 +285,21 @@ mod tests {
             None,
             None,
         );
-        check(&["delete_child \"runs\""], Some("child \"runs\" of shop runs then; terminate it first"), None);
-        check(&["restart_child \"runs\""], Some("runs already"), None);
+        check(
+            &["delete_child \"runs\""],
+            Some("child \"runs\" of shop is running at that point; terminate it first"),
+            None,
+        );
+        check(&["restart_child \"runs\""], Some("is already running"), None);
         check(
             &["restart_child \"ghost\""],
-            Some("shop has no child \"ghost\" then; correct the appup"),
+            Some("shop has no child \"ghost\" at that point; correct the appup"),
             None,
         );
         check(&["rename_child \"ghost\", \"x\""], Some("shop has no child \"ghost\""), None);
-        check(&["rename_child \"runs\", \"rests\""], Some("shop has a child \"rests\" already"), None);
+        check(&["rename_child \"runs\", \"rests\""], Some("shop already has a child \"rests\""), None);
         let again = "start_child { id = \"runs\", module = \"counter\", type = \"supervisor\" }";
-        check(&[again], Some("child \"runs\" of shop is there already"), None);
+        check(&[again], Some("child \"runs\" of shop exists already"), None);
         check(
             &["terminate_child \"ghost\""],
             None,

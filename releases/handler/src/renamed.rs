@@ -1,14 +1,15 @@
-//! A release of another name is another product: its version says nothing about the one that runs.
+//! A release with another name is another product: its version has no relation to that of the
+//! running release.
 
 use reld_plan::Vsn;
 use reld_store::StatusTable;
 
 use crate::error::Obstacle;
 
-/// Says what stands against going from the running release to `to`: that it has another name.
+/// Returns the obstacle if the release `to` has another name than the running one.
 ///
-/// Going back to the one that ran before is always allowed. OTP: a release handler finds releases by their versions, and
-/// goes from one name to another without a word.
+/// Going back to the previous release is always allowed. Unlike OTP, which finds releases by
+/// version only and changes the name silently.
 pub(crate) fn obstacle(table: &StatusTable, to: &Vsn) -> Option<Obstacle> {
     let (running, wanted) = (table.running()?, table.get(to)?);
     let is_back = running.previous.as_ref() == Some(to);
@@ -41,7 +42,7 @@ mod tests {
         let shop =
             [&idle[1..], &[release("shop", 0, Permanent, None), release("shop", 2, Old, None)]].concat();
         check(&shop, 2, None);
-        check(&shop, 1, Some("it is a release of plant, and the node runs shop 1.0.0"));
+        check(&shop, 1, Some("the release belongs to plant, but the node runs shop 1.0.0"));
         check(&shop, 9, None);
         let plant = [release("plant", 1, Permanent, Some(0)), release("shop", 0, Old, None)];
         check(&plant, 0, None);

@@ -132,7 +132,7 @@ fn a_state_that_cannot_go_back_fails_the_upgrade_before_anybody_is_held() {
     assert_eq!(
         failure.cause,
         "<4.1> (shop:helper): its new state has no way back from 0.1.1 to 0.1.0: app shop 0.1.0 answered: \
-         unknown field `extra`; mend that conversion, or go without a way back (--one-way)"
+         unknown field `extra`; fix this conversion, or pass --one-way"
     );
     assert_eq!(failure.process.map(|process| process.pid), Some(pid(4)));
 }

@@ -1,14 +1,17 @@
-//! Whether a release that was just installed is kept: restarts are watched for a while, then a probe is asked.
+//! Settling: decides whether a release that was just installed is kept. Crashes are watched for a
+//! while, then a probe runs.
 //!
 //! ```text
 //! install --> [ watch for the window ] --> [ probe, once ] --> keep (commit)
 //!                 | crash, abort, downgrade    | failed
-//!                 +----------------------------+---------> take back (a downgrade by the ordinary road)
+//!                 +----------------------------+---------> take back (an ordinary downgrade)
 //! ```
 //!
-//! A settling release is a state, not a call: its owner looks at it again and again, and does other things between.
+//! A settling release is a state, not a blocking call: its owner polls it, and does other work in
+//! between.
 //!
-//! OTP has the status for it (`current`: a restart goes back) and leaves the watching to people.
+//! OTP has the status for it (`current`: a restart goes back) and leaves the watching to the
+//! operator.
 
 use std::time::{Duration, Instant};
 
@@ -19,28 +22,29 @@ use crate::interrupt::Wish;
 use crate::node::Exited;
 use crate::process::Listed;
 
-/// How often crashes and the probe are looked at. Going back waits no longer than this for its reason.
+/// The polling interval for crashes and the probe. A fault is noticed after this time at the
+/// latest.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long and how a release is watched before it is committed. The default commits at once.
+/// How a release is watched before it is committed. The default commits at once.
 #[derive(Default)]
 pub struct Settle {
-    /// How long crashes are watched.
+    /// The time for which crashes are watched.
     pub window: Duration,
-    /// Started once, when the window is over: a release is given time to warm up before it is judged.
+    /// The probe. It starts once, after the window, so that the release has time to warm up.
     pub probe: Option<Probe>,
-    /// What a crash means.
+    /// The reaction to a crash.
     pub crashes: CrashPolicy,
 }
 
-/// What is done about a process of the release that crashes in new code before the release is kept: between two windows
-/// of an upgrade, or while it settles.
+/// The reaction to a process that crashes in new code before the release is kept: between two
+/// windows of an upgrade, or while the release settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CrashPolicy {
-    /// The first one takes the release back.
+    /// The first crash takes the release back.
     #[default]
     TakeBack,
-    /// It is told, and its supervisor acts as always.
+    /// Crashes are reported, and supervisors act as always.
     Ignore,
 }
 
@@ -54,41 +58,41 @@ impl CrashPolicy {
     }
 }
 
-/// Starts to find out, from outside, whether a release does what it should.
+/// Starts a test, outside the node, of whether a release works.
 pub type Probe = Box<dyn FnOnce(Trip<'_>) -> Box<dyn Probing> + Send + Sync>;
 
-/// A probe that was started. Dropping it ends it.
+/// A running probe. Dropping it ends it.
 pub trait Probing: Send {
-    /// Returns the finding, once there is one. Does not wait.
+    /// Returns the finding, if there is one yet. Does not wait.
     fn finding(&mut self) -> Option<Probed>;
 }
 
-/// From which release the node came to which.
+/// The two releases of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trip<'a> {
-    /// `None`: it was idle.
+    /// The release that ran before; `None` if the node was idle.
     pub from: Option<&'a Vsn>,
-    /// What runs now.
+    /// The running release.
     pub to: &'a Vsn,
 }
 
 /// The finding of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
-    /// Why the release is bad; `None` = it is good.
+    /// Why the release is bad; `None` if it is good.
     pub fault: Option<String>,
-    /// The last lines of what it wrote.
+    /// The last lines of the probe's output.
     pub output: Vec<String>,
 }
 
-/// What was seen of a release before it was kept or taken back.
+/// The observations on a release before it was kept or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settled {
-    /// For how long, the probe included, in microseconds.
+    /// The duration of the watch, including the probe, in microseconds.
     pub duration_us: u64,
-    /// Who crashed.
+    /// Processes that crashed.
     pub crashes: Vec<Exited>,
-    /// What the probe said, if it was asked.
+    /// The finding of the probe, if it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probed>,
     /// Why the release was taken back.
@@ -97,7 +101,7 @@ pub struct Settled {
 }
 
 impl Settle {
-    /// Says whether there is anything to wait for.
+    /// Returns whether there is anything to wait for.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.window.is_zero() || self.probe.is_some()
     }
@@ -109,58 +113,58 @@ impl std::fmt::Debug for Settle {
     }
 }
 
-/// Who has ended since the release was installed.
+/// The processes and apps that ended since the release was installed.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     /// Processes that crashed.
     pub(crate) crashes: Vec<Exited>,
-    /// Apps that the node cannot be without, and why they ended.
+    /// Apps that ended and take the node down with them, each with the reason.
     pub(crate) fallen: Vec<(AppName, String)>,
 }
 
-/// What is known at one moment.
+/// The observations at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen<'a> {
     wish: Option<Wish>,
     crashes: &'a [Exited],
-    /// Apps that the node cannot be without and that have ended, and why.
+    /// Apps that ended and take the node down with them, each with the reason.
     fallen: &'a [(AppName, String)],
-    /// What is left of the window.
+    /// The remaining time of the window.
     left: Duration,
     probe: ProbeState<'a>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProbeState<'a> {
-    /// There is none to ask, or it found nothing wrong.
+    /// There is no probe, or it found no fault.
     Content,
     ToAsk,
     Asked,
     Failed(&'a str),
 }
 
-/// What is to be done about a settling release.
+/// The decision on a settling release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is watched on.
+    /// The release is watched further, for this time.
     Watch(Duration),
-    /// The probe is to be started.
+    /// The probe starts.
     Probe,
-    /// It is committed.
+    /// The release is committed.
     Keep,
-    /// It stays current, since the daemon stops.
+    /// The release stays current, because the daemon stops.
     Leave,
-    /// It is taken back.
+    /// The release is taken back, for this reason.
     TakeBack(String),
 }
 
-/// Decides. The first line that fits counts:
+/// Decides by the first matching row:
 ///
 /// | wish | crashes | window | probe | verdict |
 /// |---|---|---|---|---|
-/// | stop | | | | leave: what ends now ends by the stop |
+/// | stop | | | | leave: exits are now caused by the stop |
 /// | abort | | | | take back |
-/// | | some that count, or the end of an app that ends the node | | | take back |
+/// | | some that count, or an app ended that takes the node down | | | take back |
 /// | | | not over | | watch |
 /// | | | over | to ask | probe |
 /// | | | over | asked | watch |
@@ -181,13 +185,13 @@ fn decide(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// Says which apps have ended that the node cannot be without.
+/// Returns the text for apps that ended and take the node down.
 fn fallen(apps: &[(AppName, String)]) -> String {
     let ended = |(app, reason): &(AppName, String)| format!("app {app} ended: {reason}");
     apps.iter().map(ended).collect::<Vec<_>>().join("; ")
 }
 
-/// Says who crashed.
+/// Returns the text for crashed processes.
 pub(crate) fn crashed(crashes: &[Exited]) -> String {
     let [first, more @ ..] = crashes else { return String::new() };
     let more: Vec<_> = more.iter().map(|exited| exited.process.clone()).collect();
@@ -195,7 +199,7 @@ pub(crate) fn crashed(crashes: &[Exited]) -> String {
     format!("{} crashed: {}{others}", first.process, first.reason)
 }
 
-/// A release that settles: how it is watched, and what was seen so far.
+/// The watch over a settling release, with the observations so far.
 pub(crate) struct Settling {
     settle: Settle,
     begin: Instant,
@@ -204,24 +208,25 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
-    /// Begins to watch.
+    /// Begins the watch.
     pub(crate) fn begin(settle: Settle) -> Self {
         Self { settle, begin: Instant::now(), probing: None, settled: Settled::default() }
     }
 
-    /// Returns what is watched, for people.
+    /// Returns the title of the watch for reports.
     pub(crate) fn title(&self) -> Option<String> {
         let window = self.settle.window;
         (!window.is_zero()).then(|| format!("settle for {window:?}"))
     }
 
-    /// Looks, and says what is to be done. A probe that is due is started.
+    /// Polls the release and decides. Starts the probe when it is due, and passes its title to
+    /// `announce`.
     pub(crate) fn look(
         &mut self,
         trip: Trip<'_>,
         wish: Option<Wish>,
         ends: Ends,
-        tell: &mut dyn FnMut(&str),
+        announce: &mut dyn FnMut(&str),
     ) -> Verdict {
         if let Some(finding) = self.probing.as_mut().and_then(|probing| probing.finding()) {
             self.settled.probe = Some(finding);
@@ -237,7 +242,7 @@ impl Settling {
         };
         match decide(&seen) {
             Verdict::Probe => {
-                tell("probe");
+                announce("probe");
                 self.probing = self.settle.probe.take().map(|probe| probe(trip));
                 Verdict::Watch(LOOK)
             }
@@ -254,7 +259,7 @@ impl Settling {
         }
     }
 
-    /// Ends the watch, and returns what was seen. A probe that still runs is ended.
+    /// Ends the watch and a running probe, and returns the observations.
     pub(crate) fn end(self, fault: Option<String>) -> Settled {
         let duration_us = self.begin.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
         Settled { duration_us, fault, ..self.settled }
@@ -290,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table() {
+    fn every_row_of_the_table() {
         use ProbeState::{Asked, Content, Failed, ToAsk};
         let one = [crash(7)];
         let both = [crash(7), crash(8)];

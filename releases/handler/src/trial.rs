@@ -6,9 +6,9 @@
 //! | the same, and it is one way (`--one-way`) | a warning | not tried; the report says so |
 //! | nothing | a warning | not tried |
 //!
-//! A trial does to a state what the script back does with its module. Some states it leaves out: those
-//! behind a call of a function, which may open what they need, and those whose processes the way back
-//! restarts or stops.
+//! A trial does to a state what the script back does with its module. Some states it leaves out:
+//! those behind a call of a function, which may open what they need, and those whose processes the
+//! way back restarts or stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -201,8 +201,8 @@ mod tests {
         let [old, new] = releases(RESTART, None);
         let said = |terms| outlook(&old, &new, terms).obstacle.unwrap().to_string();
         let why = "no appup leads shop from 0.1.1 to 0.1.0: 0.1.0 needs an up entry from 0.1.1, or 0.1.1 a down entry \
-                   to 0.1.0; write it into the appup, or go without one (--one-way)";
-        assert_eq!(said(SETTLES), format!("there is no way back, which its settling may need: {why}"));
+                   to 0.1.0; add it to the appup, or pass --one-way";
+        assert_eq!(said(SETTLES), format!("there is no way back, which settling may need: {why}"));
         assert_eq!(said(PLAIN), format!("there is no way back, which a failure of step 8 may need: {why}"));
     }
 

@@ -1,4 +1,4 @@
-//! Apps, and what becomes current with them.
+//! App specs, and the staging of a window.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use serde_json::Value;
 
 use super::library::Image;
 
-/// An app as the node starts it. OTP: the application resource, with the environment that is in force.
+/// An app as the node starts it. OTP: the application resource, with the effective environment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppSpec {
-    /// Its name.
+    /// The name of the app.
     pub name: AppName,
-    /// Its version.
+    /// The version of the app.
     pub vsn: Vsn,
-    /// Its folder.
+    /// The folder of the app.
     pub dir: PathBuf,
     /// The module with the application behaviour; `None` for a library app.
     pub start: Option<ModuleName>,
-    /// What its end means to the node.
+    /// The start type, which decides whether the end of the app ends the node.
     pub start_type: StartType,
     /// The apps it needs.
     pub applications: Vec<AppName>,
@@ -29,18 +29,19 @@ pub struct AppSpec {
     pub env: serde_json::Map<String, Value>,
 }
 
-/// Everything that becomes current at the switch.
+/// Everything that the switch makes current.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Staging {
     /// New code, by module.
     pub modules: BTreeMap<ModuleName, Image>,
-    /// Modules that will have no current code. Processes that run it become lingerers.
+    /// Modules that will have no current code. Processes that run their code become lingerers.
     pub removals: Vec<ModuleName>,
-    /// Of `modules` those that every start takes from now on: the modules of apps that are restarted.
+    /// The subset of `modules` that every start uses from now on: the modules of restarted apps.
     pub at_once: Vec<ModuleName>,
-    /// Windows of the same upgrade were carried out already: [`config_change`](super::Node::config_change) tells what changed
-    /// since the first, and [`crashes`](super::Node::crashes) who crashed.
+    /// Whether earlier windows of the same upgrade were carried out. Then
+    /// [`config_change`](super::Node::config_change) and [`crashes`](super::Node::crashes) cover
+    /// all windows since the first.
     pub continues: bool,
-    /// The apps of the release gone to. One that is not among them keeps its spec until it is stopped.
+    /// The apps of the new release. Any other app keeps its spec until it is stopped.
     pub apps: Vec<AppSpec>,
 }

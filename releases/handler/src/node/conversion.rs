@@ -1,4 +1,4 @@
-//! Conversions of states.
+//! State conversions.
 
 use reld_plan::{Dropped, Mode, ModuleName, Vsn};
 use serde::Serialize;
@@ -11,55 +11,59 @@ use crate::process::Process;
 pub struct Conversion {
     /// The module.
     pub module: ModuleName,
-    /// What is done to a state.
+    /// The change of each state.
     pub change: StateChange,
 }
 
-/// A conversion, and the way back of the states that it makes.
+/// A conversion, with the way back for its results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Passage {
     /// The conversion.
     pub conversion: Conversion,
-    /// What is done to each new state to carry it back, where that is tried.
+    /// The change that a trial applies to each new state to convert it back; `None` without a
+    /// trial.
     pub back: Option<StateChange>,
 }
 
-/// What is done to a state.
+/// The change of a state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StateChange {
-    /// It is written by the old code and read by the new one, without these places.
+    /// The old code writes the state and the new code reads it, without these places.
     Soft(Dropped),
-    /// It goes through the newer code's `change_code`, with this data as `extra`.
+    /// The `change_code` of the newer code converts the state.
     Advanced {
-        /// Up: the new code converts. Down: the code that is left converts, then the older code reads.
+        /// Up: the new code converts. Down: the running code converts, then the older code reads.
         mode: Mode,
-        /// Up: the version the states come from. Down: the version they go to.
+        /// Up: the version of the old states. Down: the version of the new states.
         vsn: Vsn,
-        /// For the app.
+        /// Data for the app.
         extra: Value,
-        /// Down: the places that the older code does not read of the answer.
+        /// Down: the places of the result that the older code does not read.
         dropped: Dropped,
     },
-    /// The new code's `init` is asked again with the original argument; child specs are merged, children stay.
+    /// The `init` of the new code runs again with the original argument; child specs are merged,
+    /// children stay.
     Supervisor,
 }
 
-/// What a conversion did.
+/// The result of a conversion.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Converted {
-    /// How many shadow states it made.
+    /// The number of shadow states that the conversion made.
     pub processes: usize,
-    /// Which children changed, for each supervisor of the module where some did, whenever its shadow state was made.
+    /// The changed children of each supervisor of the module, also if a pre-copy made its shadow
+    /// state.
     pub children: Vec<ChangedChildren>,
 }
 
-/// How the child specs of one supervisor changed. OTP: kept and new rows of a supervisor's code change.
+/// The changed child specs of one supervisor. OTP: the kept and new rows of a supervisor's code
+/// change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangedChildren {
     /// The supervisor.
     pub supervisor: Process,
-    /// Child ids of the old init that the new one does not name: their rows stay, and run on.
+    /// Child ids that only the old init names: the children keep their specs and keep running.
     pub vanished: Vec<Value>,
-    /// Child ids that only the new init names: their rows are there, not started.
+    /// Child ids that only the new init names: the children have specs but are not started.
     pub added: Vec<Value>,
 }

@@ -1,38 +1,38 @@
-//! Why a node did not do what it was asked to.
+//! The errors of a node.
 
 use reld_plan::{AppName, ModuleName, Vsn};
 
 use crate::process::{Listed, Process};
 
-/// Why a node did not do what a verb of [`Node`](crate::Node) asked for.
+/// An error of a verb of [`Node`](crate::Node).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
     /// A library was not loaded.
     #[error("the library of app {app} {vsn} was not loaded: {reason}")]
     Load {
-        /// The library's app.
+        /// The app of the library.
         app: AppName,
-        /// The library's version.
+        /// The version of the library.
         vsn: Vsn,
-        /// What the loader says, path included.
+        /// The error of the loader, including the path.
         reason: String,
     },
-    /// A library could not be given back.
-    #[error("the library of app {app} {vsn} could not be given back: {reason}")]
+    /// A library could not be unloaded.
+    #[error("cannot unload the library of app {app} {vsn}: {reason}")]
     Unload {
-        /// The library's app.
+        /// The app of the library.
         app: AppName,
-        /// The library's version.
+        /// The version of the library.
         vsn: Vsn,
-        /// What the loader says.
+        /// The error of the loader.
         reason: String,
     },
-    /// A module can not become current.
-    #[error("module {module} can not become current: {reason}")]
+    /// A module could not be staged.
+    #[error("cannot stage module {module}: {reason}")]
     Stage {
         /// The module.
         module: ModuleName,
-        /// What stands in the way.
+        /// The obstacle.
         reason: String,
     },
     /// An app did not start.
@@ -42,93 +42,93 @@ pub enum NodeError {
         app: AppName,
         /// Its version.
         vsn: Vsn,
-        /// What it answered, or how long was waited.
+        /// The answer of the app, or the time that the node waited.
         reason: String,
     },
     /// An app did not stop.
-    #[error("app {app} did not stop in time; these still run: {}", Listed(.left))]
+    #[error("app {app} did not stop in time; still running: {}", Listed(.left))]
     StopApplication {
         /// The app.
         app: AppName,
-        /// Who could not be ended.
+        /// Processes that could not be ended.
         left: Vec<Process>,
     },
-    /// A function of an app did not end well.
+    /// A function of an app failed.
     #[error("apply {call}: {reason}")]
     Apply {
         /// The call.
         call: String,
-        /// What it ended with, or why it was not called.
+        /// The exit reason of the call, or why it was not made.
         reason: String,
     },
-    /// A supervisor or an application did not do what a built-in call asked for.
+    /// A supervisor or an application refused a built-in call.
     #[error("{call}: {reason}")]
     Call {
         /// The call.
         call: String,
-        /// What it answered.
+        /// The answer.
         reason: String,
     },
-    /// The daemon that a restart would execute is not usable.
+    /// The daemon that a restart would execute cannot be used.
     #[error("cannot restart: the daemon's own file is not usable: {reason}; install reld there first")]
     Successor {
-        /// The file, and what is wrong with it.
+        /// The file and its defect.
         reason: String,
     },
     /// Members did not come to rest.
     #[error("not at rest after {after_ms} ms: {}", Listed(.processes))]
     NotAtRest {
-        /// Who.
+        /// The members.
         processes: Vec<Process>,
-        /// How long was waited.
+        /// The time that the node waited.
         after_ms: u64,
     },
     /// A state was not converted.
     #[error("change_code {process}: app {} {vsn} answered: {reason}", .process.app)]
     ChangeCode {
-        /// Whose state.
+        /// The process with this state.
         process: Box<Process>,
         /// The version of the code that answered.
         vsn: Vsn,
-        /// What the app answered, or its panic.
+        /// The answer of the app, or its panic.
         reason: String,
     },
-    /// A state could not be carried back, when that was tried.
+    /// A trial could not convert a new state back.
     #[error(
-        "{process}: its new state has no way back from {from} to {to}: app {} {reason}; mend that \
-         conversion, or go without a way back (--one-way)", .process.app
+        "{process}: its new state has no way back from {from} to {to}: app {} {reason}; fix this \
+         conversion, or pass --one-way", .process.app
     )]
     NoWayBack {
-        /// Whose state.
+        /// The process with this state.
         process: Box<Process>,
-        /// The version of the code that is to come.
+        /// The version of the new code.
         from: Vsn,
-        /// The version of the code that runs.
+        /// The version of the running code.
         to: Vsn,
-        /// Which version of the app answered what.
+        /// The version of the app that answered, and its answer.
         reason: String,
     },
-    /// No thread of the node was free to convert anything.
+    /// No thread of the node was free for conversions.
     #[error(
-        "change_code {module}: for {after_ms} ms no thread was free; `relctl status` lists the code that does not return"
+        "change_code {module}: no thread was free for {after_ms} ms; `relctl status` lists the callbacks that do not return"
     )]
     Starved {
         /// The module whose states were to be converted.
         module: ModuleName,
-        /// How long was waited.
+        /// The time that the node waited.
         after_ms: u64,
     },
-    /// The upgrade was given up while its node waited.
-    #[error("it was given up")]
+    /// The upgrade was interrupted while the node waited.
+    #[error("the upgrade was interrupted")]
     GivenUp,
     /// A conversion did not return.
     #[error("change_code {process}: app {} {vsn} did not return within {after_ms} ms", .process.app)]
     ChangeCodeTimedOut {
-        /// Whose state.
+        /// The process with this state.
         process: Box<Process>,
         /// The version of the code that does not return.
         vsn: Vsn,
-        /// How long was waited.
+        /// The time that the node waited.
         after_ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What an upgrade would meet.
+//! Predictions of an upgrade.
 
 use reld_plan::{Dropped, MemberChange, ModuleName, Vsn};
 use serde_json::Value;
@@ -7,78 +7,78 @@ use super::conversion::ChangedChildren;
 use super::library::Library;
 use crate::process::Process;
 
-/// A module that is to be replaced, for [`super::Node::foresee`].
+/// A module to be replaced, for [`super::Node::foresee`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coming<'a> {
     /// The module.
     pub module: &'a ModuleName,
-    /// The library that it would come from.
+    /// The library with the new code.
     pub library: &'a Library,
-    /// What would become of its processes.
+    /// The change of its processes.
     pub change: MemberChange,
-    /// What would be left out of their states.
+    /// The places that their states would lose.
     pub dropped: &'a Dropped,
-    /// The schemas say that a state may not be read: whatever [`Look`] is wanted, states are asked
-    /// about.
+    /// Whether the schemas cast doubt on reading a state. Then states are tried with every
+    /// [`Look`].
     pub is_doubtful: bool,
 }
 
-/// How much is to be foreseen.
+/// The scope of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// What holds for as long as the tree does not change: before an install. States that may not
-    /// be read, too.
+    /// Findings that hold while the tree does not change, and doubtful states. Used before an
+    /// install.
     Tree,
-    /// Also what holds for this moment only: states, and messages that wait.
+    /// Also findings that hold only at this moment: states, and messages in mailboxes.
     Moment,
 }
 
-/// What an upgrade would meet.
+/// The prediction of an upgrade.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Foreseen {
-    /// How the children of supervisors would change.
+    /// The changes of supervisors' children.
     pub children: Vec<ForeseenChildren>,
-    /// What the code that is to come does not take.
+    /// Data that the new code rejects.
     pub refused: Vec<ForeseenRefusal>,
-    /// The supervisors of which nobody knows what their children will be, and why.
+    /// Supervisors with unknown future children, each with the reason.
     pub unknown: Vec<String>,
-    /// What else was not asked about, or could not be, and why.
+    /// Other data that was not tried, or could not be, each with the reason.
     pub unasked: Vec<String>,
 }
 
-/// How the child specs of one supervisor would change.
+/// The changes of the child specs of one supervisor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeseenChildren {
-    /// Which ids would go and come.
+    /// The ids that would vanish and appear.
     pub changed: ChangedChildren,
-    /// Ids that stay, with another spec.
+    /// Ids that stay, with a different spec.
     pub differing: Vec<Value>,
 }
 
-/// Something that code which is to come does not take.
+/// Data that new code rejects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeseenRefusal {
-    /// Whose it is: of a start argument the supervisor.
+    /// The process with this data. For a start argument, the supervisor.
     pub process: Process,
-    /// What it is.
+    /// The kind of data.
     pub what: Refusable,
-    /// The module that does not take it.
+    /// The module that rejects it.
     pub module: ModuleName,
-    /// The module's version.
+    /// The version of the module.
     pub vsn: Vsn,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What can be refused by code.
+/// Data that code can reject.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusable {
-    /// The start argument of the child of this id, which would be started again with it.
+    /// The start argument of the child with this id, which a restart of the child would use.
     StartArgument(Value),
-    /// The state.
+    /// The state of the process.
     State,
     /// A message in the mailbox.
     Message,
-    /// What the supervisor was started with, of which its init is asked what it wants.
+    /// The start argument of the supervisor itself, which its init receives again.
     Init,
 }

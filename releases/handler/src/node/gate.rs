@@ -1,4 +1,4 @@
-//! The gate: who is brought to rest, how, and what came of it.
+//! The gate: its members, its policies and its results.
 
 use std::time::Duration;
 
@@ -8,103 +8,106 @@ use serde_json::Value;
 
 use crate::process::Process;
 
-/// Who is brought to rest, and how.
+/// The processes that come to rest, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     /// The modules whose processes are members.
     pub members: Vec<Member>,
-    /// What is done about the modules' processes outside every tree.
+    /// The policy for processes of these modules outside every tree.
     pub orphans: OrphanPolicy,
-    /// Children that are deleted right after the switch: the code that is to come need not take their start arguments.
+    /// Children that are deleted right after the switch: the new code need not accept their start
+    /// arguments.
     pub leaving: Vec<LeavingChild>,
 }
 
 /// One module of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The module whose processes are brought to rest.
+    /// The module. Its processes come to rest.
     pub module: ModuleName,
-    /// How long each may take, where an instruction says so; else the gate's deadline counts.
+    /// The timeout of an instruction for each process; `None` means the deadline of the gate.
     pub timeout: Option<Duration>,
-    /// What is done about those that do not come to rest.
+    /// The policy for processes that do not come to rest.
     pub unrest: Unrest,
-    /// They are not converted, and stay suspended after the switch until [`stop_children`](super::Node::stop_children).
+    /// Whether the processes are not converted, but stay suspended until
+    /// [`stop_children`](super::Node::stop_children).
     pub stop: bool,
 }
 
-/// What is done about a member that does not come to rest in time.
+/// The policy for a member that does not come to rest in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unrest {
     /// The gate is not raised.
     #[default]
     Abort,
-    /// It is held where it is and killed right after the switch.
+    /// The member is held in its callback and killed right after the switch.
     Kill,
-    /// It goes on in old code, and moves when its callback returns.
+    /// The member continues in old code, and moves when its callback returns.
     Leave,
 }
 
-/// What is done about behaviour processes outside every supervision tree that use an updated module.
+/// The policy for behaviour processes outside every supervision tree that use an updated module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrphanPolicy {
-    /// The check refuses the upgrade; no gate ever sees this.
+    /// The check refuses the upgrade, so a gate never has this policy.
     #[default]
     Refuse,
-    /// They are held and killed right after the switch.
+    /// The orphans are held, and killed right after the switch.
     Kill,
-    /// They are members like others.
+    /// The orphans are ordinary members.
     Include,
-    /// They are left alone: their next message meets new code with a state of the old. OTP does this.
+    /// The orphans are left alone: at their next message, new code meets an old state. OTP does
+    /// this.
     Ignore,
 }
 
 /// A child that a script deletes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeavingChild {
-    /// Its supervisor, by name or place.
+    /// The supervisor, by name or place.
     pub supervisor: String,
-    /// Its id.
+    /// The id of the child.
     pub id: Value,
 }
 
-/// What a pre-copy did.
+/// The result of a pre-copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Precopied {
-    /// How many processes had a shadow state before they were held, and did not run since.
+    /// The number of processes with a shadow state from before the pause that did not run since.
     pub processes: usize,
-    /// How often the node went over those that had none.
+    /// The number of passes over processes without a shadow state.
     pub rounds: usize,
-    /// How long trials of the way back took, added up over all states.
+    /// The total time of trials of the way back.
     #[serde(skip)]
     pub trial: Duration,
 }
 
-/// What the gate brought to rest.
+/// The result of raising a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Raised {
-    /// How many members are at rest.
+    /// The number of members at rest.
     pub at_rest: usize,
-    /// How many of them have a shadow state already.
+    /// The number of these members that already have a shadow state.
     pub precopied: usize,
-    /// How many of these were tried on the way back.
+    /// The number of these shadow states that a trial converted back.
     pub tried: usize,
-    /// Members under [`Unrest::Leave`] that are not.
+    /// Members under [`Unrest::Leave`] that did not come to rest.
     pub left: Vec<Process>,
-    /// Processes that are held to be killed right after the switch.
+    /// Held processes that are to be killed right after the switch.
     pub doomed: Vec<Process>,
 }
 
-/// How long members were held, in microseconds, and how many they were.
+/// The pause of the members, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Pause {
-    /// Half of the members were held no longer than this.
+    /// The median.
     pub p50_us: u64,
-    /// 99 of 100 members were held no longer than this.
+    /// The 99th percentile.
     pub p99_us: u64,
-    /// The longest.
+    /// The maximum.
     pub max_us: u64,
-    /// How many members were held.
+    /// The number of members that were held.
     pub processes: usize,
 }

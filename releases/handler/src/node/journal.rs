@@ -1,21 +1,21 @@
-//! Processes that are told apart from others: by what became of them, or by where they stand.
+//! The events of members during an upgrade, and processes that are not members.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::process::Process;
 
-/// What happened to the members since staging.
+/// The events of the members since staging.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Comparison {
-    /// Processes of staged modules that ended, whatever the reason.
+    /// Processes of staged modules that ended, for any reason.
     pub exits: Vec<Exited>,
     /// Processes of staged modules that were started or restarted.
     pub starts: Vec<Process>,
-    /// Members at rest, of staged modules, that are alive and have no shadow state. Who was left or is doomed is no
-    /// member.
+    /// Members of staged modules that are alive, at rest and without a shadow state. Processes that
+    /// were left running or are to be killed do not count.
     pub unconverted: Vec<Process>,
-    /// How many calls to processes of staged modules were not answered before their callers gave up.
+    /// The number of calls to processes of staged modules that timed out.
     pub timeouts: usize,
 }
 
@@ -25,34 +25,35 @@ pub struct Exited {
     /// The process.
     #[serde(flatten)]
     pub process: Process,
-    /// Its exit reason, for people.
+    /// The exit reason, as text.
     pub reason: String,
 }
 
-/// A process that uses a module and is no member of a gate over it.
+/// A process that uses a module but is not a member of a gate over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outsider {
     /// The process.
     pub process: Process,
-    /// Why it is none.
+    /// The reason.
     pub kind: OutsiderKind,
 }
 
-/// Why a process is no member.
+/// Why a process is not a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutsiderKind {
     /// A behaviour process outside every supervision tree.
     Orphan,
-    /// A task: its loop is its own, and it stays on its version until it ends or continues with a named entry.
+    /// A task. It has its own loop, and stays on its version until it ends or continues with a
+    /// named entry.
     Task,
 }
 
 /// A child of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
-    /// Its id.
+    /// The child id.
     pub id: Value,
-    /// Whether it runs, or is about to.
+    /// Whether the child runs, or is about to.
     pub runs: bool,
 }

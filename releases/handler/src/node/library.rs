@@ -1,4 +1,4 @@
-//! Libraries and the code that came from them.
+//! Libraries and their code.
 
 use std::path::PathBuf;
 
@@ -7,64 +7,64 @@ use serde::Serialize;
 
 use crate::process::Process;
 
-/// A loaded library, as the node numbers it.
+/// A loaded library, by its number on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Image(pub u64);
 
 /// The library of one app version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
-    /// Its app.
+    /// The app.
     pub app: AppName,
-    /// Its version.
+    /// The version of the app.
     pub vsn: Vsn,
-    /// The app's folder, which its processes may read (`priv/`).
+    /// The folder of the app, which its processes may read (`priv/`).
     pub dir: PathBuf,
-    /// The library itself. The node loads a private copy, never this file.
+    /// The library file. The node loads a private copy, never this file.
     pub file: PathBuf,
-    /// SHA-256 of the file, in 64 hexadecimal digits.
+    /// The SHA-256 of the file, in 64 hexadecimal digits.
     pub sha256: String,
     /// The modules that the library must have.
     pub modules: Vec<ModuleName>,
 }
 
-/// What was found of a library that was tried in another process.
+/// The findings on a library that was loaded in a disposable child process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tried {
-    /// What its modules are, as it says itself.
+    /// The behaviours of its modules, from the library's own table.
     pub behaviours: Behaviours,
-    /// Why its code will stay in memory when it is replaced, where that is known.
+    /// Why its code will stay in memory after it is replaced, if a reason is known.
     pub stays: Option<String>,
 }
 
-/// Code that is not current and not gone.
+/// A slot for code that is neither current nor gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Slot {
-    /// What the last switch replaced.
+    /// The code that the last switch replaced.
     Old,
-    /// What was old already at the last switch.
+    /// The code that was already old at the last switch.
     Condemned,
 }
 
-/// What a purge did.
+/// The result of a purge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purged {
-    /// Modules that have no code in the slot any more.
+    /// Modules without code in the slot.
     pub modules: Vec<ModuleName>,
-    /// Who was ended.
+    /// Processes that were killed.
     pub killed: Vec<Process>,
-    /// Who runs the code of the other modules.
+    /// Processes that run the code of the other modules.
     pub lingering: Vec<Lingerer>,
 }
 
-/// A module's old code.
+/// The old code of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldCode {
     /// The module.
     pub module: ModuleName,
     /// The version of the old code.
     pub vsn: Vsn,
-    /// Who runs it.
+    /// The processes that run it.
     pub lingering: Vec<Lingerer>,
 }
 
@@ -74,19 +74,19 @@ pub struct Lingerer {
     /// The process.
     #[serde(flatten)]
     pub process: Process,
-    /// Its supervisor, by name or pid; `None` outside every tree.
+    /// The supervisor, by name or pid; `None` outside every tree.
     pub supervisor: Option<String>,
-    /// The version of the code it runs.
+    /// The version of the code that the process runs.
     pub vsn: Vsn,
 }
 
 /// An image that is still mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Resident {
-    /// Its app.
+    /// The app of the image.
     pub app: AppName,
-    /// Its version.
+    /// The version of the app.
     pub vsn: Vsn,
-    /// Why it is still mapped, for people.
+    /// Why the image is still mapped, as text.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! How far a window has come, as values: each verb that needs a phase takes the token of that phase.
+//! The phases of a window as tokens: each verb that needs a phase takes the token of that phase.
 //!
 //! ```text
 //!       stage            raise          switch             sweep
@@ -9,8 +9,8 @@
 //!           (the end)
 //! ```
 //!
-//! A token cannot be copied, and only the handler makes the first one. A node turns the token that a
-//! verb has taken into the next one. A window without members goes from staged to held without
+//! A token cannot be copied, and only the handler makes the first one. A node turns the token of a
+//! verb into the next one. A window without members goes from staged to held without
 //! [`raise`](super::Node::raise).
 
 /// Nothing is staged.
@@ -23,9 +23,9 @@ pub struct Idle(());
 #[must_use]
 pub struct Staged(());
 
-/// The members rest.
+/// The members are at rest.
 ///
-/// A verb out of its turn does not compile:
+/// A verb in the wrong phase does not compile:
 ///
 /// ```
 /// # use reld_handler::{Held, Node, Staged, Switched};
@@ -50,42 +50,44 @@ pub struct Staged(());
 #[must_use]
 pub struct Held(());
 
-/// What was staged is current; members may still be held.
+/// The staged code is current; members may still be held.
 #[derive(Debug)]
 #[must_use]
 pub struct Switched(());
 
 impl Idle {
-    /// The token that a window begins with.
+    /// Returns the token that a window begins with.
     pub(crate) fn new() -> Self {
         Self(())
     }
 
-    /// For [`Node::stage`](super::Node::stage).
+    /// Returns the next token, for [`Node::stage`](super::Node::stage).
     pub fn stage(self) -> Staged {
         Staged(())
     }
 }
 
 impl Staged {
-    /// The token that a panic of `raise` or `lower` took away: the window is still staged.
+    /// Replaces the token that was lost in a panic of `raise` or `lower`: the window is still
+    /// staged.
     pub(crate) fn again() -> Self {
         Self(())
     }
 
-    /// For [`Node::raise`](super::Node::raise), and for a window without members.
+    /// Returns the next token, for [`Node::raise`](super::Node::raise) and for a window without
+    /// members.
     pub fn hold(self) -> Held {
         Held(())
     }
 }
 
 impl Held {
-    /// For [`Node::lower`](super::Node::lower).
+    /// Returns the previous token, for [`Node::lower`](super::Node::lower).
     pub fn lower(self) -> Staged {
         Staged(())
     }
 
-    /// For [`Node::switch`](super::Node::switch).
+    /// Returns the next token, for [`Node::switch`](super::Node::switch).
     pub fn switch(self) -> Switched {
         Switched(())
     }
