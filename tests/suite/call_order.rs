@@ -172,7 +172,7 @@ fn w4_members_do_not_wait_longer_than_half_a_second_for_a_start_which_goes_on_an
     let report = node.report(&["upgrade", &tarball]);
     assert_eq!(report.outcome, Outcome::Installed, "{report:#?}");
     assert!((500_000..1_900_000).contains(&report.pauses.max_us), "{report:#?}");
-    let warning = "took longer than members are held for it, 500 ms: its child was missing meanwhile";
+    let warning = "took longer than members are held for it (500 ms): the child was missing in the meantime";
     assert_contains(&report.warnings.join("\n"), &["id = \"bell\"", warning]);
     assert_eq!(node.call(node.pid("yard", "bell").as_str(), "get"), 0);
     assert_eq!(node.call(node.pid("yard", "extra").as_str(), "get"), 5);

@@ -66,7 +66,7 @@ fn w1_a_release_that_settles_is_refused_where_a_state_cannot_come_back_and_goes_
     let trial = report.trial.expect("something might have needed the way back");
     assert_eq!((report.committed, trial.tried), (true, 0));
     assert!(
-        matches!(&trial.not_tried[..], [left] if left.why == "it is one way" && left.processes > 0),
+        matches!(&trial.not_tried[..], [left] if left.why == "the upgrade is one-way" && left.processes > 0),
         "{trial:?}"
     );
     assert_eq!(say(&mut client), "2 3 hello");

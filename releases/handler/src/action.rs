@@ -1,4 +1,4 @@
-//! Actions of a script, read for what they mean to a node.
+//! Queries on the actions of a script.
 
 use reld_plan::{
     Action, BuiltIn, MemberChange, Mode, ModuleName, PurgeMethod, PurgeWords, Script, Step, Vsn,
@@ -6,7 +6,7 @@ use reld_plan::{
 
 use crate::node::{Conversion, StateChange};
 
-/// Returns the modules with which steps do what their pre-purge word says, written or not.
+/// Returns the modules with a pre-purge, each with its new version and the purge method.
 pub(crate) fn pre_purges(steps: &[Step]) -> impl Iterator<Item = (&ModuleName, Option<&Vsn>, PurgeMethod)> {
     steps.iter().filter_map(|step| match &step.action {
         Action::Load { module, vsn, purge, .. } => Some((module, Some(vsn), pre(*purge))),
@@ -23,7 +23,7 @@ pub(crate) fn loaded(step: &Step) -> Option<&ModuleName> {
     }
 }
 
-/// Returns the call of a built-in module that a step makes.
+/// Returns the built-in call of a step.
 pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
     match &step.action {
         Action::Apply(call) => call.built_in()?.ok(),
@@ -31,7 +31,7 @@ pub(crate) fn built_in_call(step: &Step) -> Option<BuiltIn> {
     }
 }
 
-/// Returns what a code_change does; `None` for other actions.
+/// Returns the conversion of a code_change; `None` for other actions.
 pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
     let Action::CodeChange { module, from, to, mode, change, extra, dropped, .. } = action else {
         return None;
@@ -39,7 +39,7 @@ pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
     let change = match change {
         MemberChange::Supervisor => StateChange::Supervisor,
         MemberChange::Soft => StateChange::Soft(dropped.clone()),
-        // Who is to be stopped has no code_change; by hand, a code_change is an advanced one.
+        // The planner makes no code_change for stopped members; a hand-written one is advanced.
         MemberChange::Advanced | MemberChange::Stop => StateChange::Advanced {
             mode: *mode,
             vsn: if *mode == Mode::Up { from } else { to }.clone(),
@@ -50,7 +50,7 @@ pub(crate) fn conversion(action: &Action) -> Option<Conversion> {
     Some(Conversion { module: module.clone(), change })
 }
 
-/// Unlike OTP, where a purge word that is not written means brutal: nobody is killed by a default.
+/// Unlike OTP, where the default is brutal, no process is killed by default.
 pub(crate) fn pre(words: PurgeWords) -> PurgeMethod {
     words.pre.unwrap_or(PurgeMethod::Soft)
 }
@@ -59,7 +59,7 @@ pub(crate) fn post(words: PurgeWords) -> PurgeMethod {
     words.post.unwrap_or(PurgeMethod::Soft)
 }
 
-/// Says whether the node restarts with the script. OTP: `restart_new_emulator`, `restart_emulator`.
+/// Returns whether the script restarts the daemon. OTP: `restart_new_emulator`, `restart_emulator`.
 pub(crate) fn restarts(script: &Script) -> bool {
     script.steps.iter().any(|step| matches!(step.action, Action::RestartDaemon | Action::RestartNewDaemon))
 }

@@ -1,4 +1,4 @@
-//! The way back of an upgrade: what may need it, and how states go it.
+//! The way back of an upgrade: the reasons to need it, and the changes of states.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use reld_plan::ModuleName;
 
 use crate::node::StateChange;
 
-/// What may need the way back.
+/// The reason to need the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// The release settles.
@@ -28,11 +28,11 @@ impl fmt::Display for Need {
     }
 }
 
-/// How the states of a release go back, where that is tried.
+/// How the states of a release are converted back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Back {
-    /// It may be needed, and is not tried.
+    /// The way back may be needed but is not tried.
     OneWay,
-    /// What becomes of a module's states, or why that is not tried.
+    /// The change of each module's states, or why it is not tried.
     Script(BTreeMap<ModuleName, Result<StateChange, String>>),
 }

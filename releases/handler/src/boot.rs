@@ -1,17 +1,18 @@
-//! The boot of what is to be installed: a release that a node went to live has never booted.
+//! The predicted boot of a release to be installed. A release that was only upgraded to live has
+//! never booted.
 //!
-//! Whether it would is decided by the planner, from the documents and from what the modules are by the libraries' own
-//! tables. Here is gathered what it decides from:
+//! The planner decides whether the release would boot, from the documents and from the behaviours
+//! in the tables of the libraries. This module collects its input:
 //!
-//! | found | then |
+//! | finding | consequence |
 //! |---|---|
-//! | an app that a boot could not start ([`BootError`](reld_plan::BootError)) | stops the install |
-//! | an app whose environment the node cannot hand over | stops the install |
-//! | a step that does not fit what its module is ([`Script::misfits`]) | stops the install |
-//! | what a restart would make different of what runs | a warning, one for each kind |
-//! | a child that could not be started, as far as it is recorded | a warning |
+//! | an app that a boot could not start ([`BootError`](reld_plan::BootError)) | an obstacle |
+//! | an app with an environment that the node cannot hand over | an obstacle |
+//! | a step that does not fit the behaviour of its module ([`Script::misfits`]) | an obstacle |
+//! | a difference between the running apps and those after a restart | a warning, one for each kind |
+//! | a recorded child that could not be started | a warning |
 //!
-//! The way back from an upgrade that failed is not held up: what it leads to has run.
+//! The way back from a failed upgrade skips this: its target has run before.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::foresight::Foresight;
 use crate::material::Material;
 use crate::node::{Library, Node};
 
-/// The release that is left, where there is one, and the one gone to.
+/// The old release, if there is one, and the new release.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends<'a> {
     pub(crate) left: Option<&'a PackedRelease>,
@@ -30,25 +31,25 @@ pub(crate) struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Says whether the library belongs to an app version that runs.
+    /// Returns whether the library belongs to a running app version.
     fn runs(&self, library: &Library) -> bool {
         let app = self.left.and_then(|left| left.release.app(&library.app));
         app.is_some_and(|app| *app.version() == library.vsn)
     }
 }
 
-/// What the libraries of a release say.
+/// The tables of a release's libraries.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) behaviours: Behaviours,
-    /// Those that could not be loaded.
+    /// Libraries that could not be loaded.
     pub(crate) refused: Vec<Obstacle>,
-    /// Those that come and will stay mapped, each with why, as warnings.
+    /// Warnings about new libraries that will stay mapped, each with the reason.
     pub(crate) stays: Vec<String>,
 }
 
 impl Tables {
-    /// Asks every library. Where one does not say what its modules are, what its packer recorded counts.
+    /// Reads the table of every library. If a library has none, the record of the packer counts.
     pub(crate) fn of<N: Node>(node: &N, ends: Ends<'_>, libraries: &BTreeMap<AppName, Library>) -> Self {
         let mut tables = Self { behaviours: ends.to.behaviours(), ..Self::default() };
         for library in libraries.values() {
@@ -69,7 +70,7 @@ impl Tables {
     }
 }
 
-/// Plans the boot of a release that a script leads to.
+/// Plans the boot of the new release.
 pub(crate) fn plan_boot<N: Node>(
     node: &N,
     ends: Ends<'_>,
@@ -92,7 +93,7 @@ pub(crate) fn plan_boot<N: Node>(
     }
 }
 
-/// Returns what keeps a release from booting.
+/// Returns the obstacles to the boot of a release.
 pub(crate) fn not_bootable<N: Node>(node: &N, release: &Release, material: &Material) -> Vec<Obstacle> {
     let errors = release.boot_order(&material.behaviours).err().unwrap_or_default().into_iter();
     let refused = material.apps.iter().filter_map(|app| {

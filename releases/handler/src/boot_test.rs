@@ -17,7 +17,8 @@ fn behaviours(counter: &str) -> Behaviours {
     modules.map(|(module, word)| (module.parse().unwrap(), word.to_owned())).into_iter().collect()
 }
 
-/// A node that runs 1.0.0, whose app is started by its application, and has 1.1.0 with this instruction and these changes.
+/// A node that runs 1.0.0, whose app is started by its application, and has 1.1.0 with this
+/// instruction and these changes.
 fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let mut handler = site.handler();
@@ -40,7 +41,8 @@ fn told(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
 
 const UPDATE: &str = "{ update = \"counter\" }";
 
-/// Checks that every road to a release with these changes is refused with this, and that nothing was done.
+/// Checks that every road to a release with these changes is refused with this, and that nothing
+/// was done.
 #[track_caller]
 fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
     let (site, mut handler, next) = shop(UPDATE, changes);

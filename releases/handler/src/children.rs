@@ -1,15 +1,16 @@
-//! Children that an update of their supervisor changes without a word of the appup.
+//! Children that an update of their supervisor changes without an instruction in the appup.
 //!
-//! OTP: a child that the new init does not name runs on for ever, one that only the new init names is never started, a
-//! renamed one runs twice after the next restart of all. Nothing says so. Here the appup says what is meant, or the
-//! upgrade is taken back:
+//! In OTP, silently, a child that the new init does not name runs forever, a child that only the
+//! new init names is never started, and a renamed child runs twice after the next restart of all
+//! children. Here the appup must declare the intent, or the upgrade is taken back:
 //!
 //! | the new init | the appup needs |
 //! |---|---|
-//! | does not name a child of the old one | `supervisor:delete_child` of it, or `rename_child` |
-//! | names a child that the old one did not | `supervisor:restart_child` of it, or `rename_child` to it |
+//! | omits a child of the old one | `supervisor:delete_child` of it, or `rename_child` |
+//! | names a child that the old one omitted | `supervisor:restart_child` of it, or `rename_child` to it |
 //!
-//! When an install comes to a supervisor its children are renamed already; a check counts what is to be renamed as such.
+//! At the update of a supervisor, an install has already renamed its children; a check treats
+//! planned renamings as done.
 
 use std::fmt;
 
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::node::ChangedChildren;
 use crate::process::{Pid, Process};
 
-/// What changes for the children of one supervisor though no instruction says so.
+/// The changes to one supervisor's children that no instruction declares.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Unexpected {
     pub(crate) supervisor: Process,
@@ -27,7 +28,7 @@ pub(crate) struct Unexpected {
     added: Vec<Value>,
 }
 
-/// Compares what a supervisor's new init says with what the script does about it.
+/// Compares the children of a supervisor's new init with the calls of the script.
 pub(crate) fn unexpected(
     change: &ChangedChildren,
     expected: &[BuiltIn],
@@ -51,12 +52,12 @@ pub(crate) fn unexpected(
 impl fmt::Display for Unexpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { supervisor, vanished, added } = self;
-        write!(f, "the children of {supervisor} change, and the appup does not say how:")?;
+        write!(f, "the children of {supervisor} change without an instruction in the appup:")?;
         for id in vanished {
-            write!(f, " {id} vanishes (supervisor:delete_child, or rename_child to its new id);")?;
+            write!(f, " {id} vanishes (add supervisor:delete_child, or rename_child to its new id);")?;
         }
         for id in added {
-            write!(f, " {id} is new (supervisor:restart_child);")?;
+            write!(f, " {id} is new (add supervisor:restart_child);")?;
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ mod tests {
         ChangedChildren { supervisor, vanished: ids(vanished), added: ids(added) }
     }
 
-    /// The place `sup` is that supervisor, every other is another one.
+    /// The place `sup` is this supervisor; every other place is another one.
     #[track_caller]
     fn check(change: &ChangedChildren, expected: &[BuiltIn], text: Option<&str>) {
         let slot = |place: &str| if place == "sup" { 1 } else { 2 };
@@ -104,10 +105,11 @@ mod tests {
             &[BuiltIn::RenameChild { supervisor: "sup".to_owned(), id, new }],
             None,
         );
-        let head = "the children of <1.1> (shop:sup) change, and the appup does not say how:";
-        let gone = format!("{head} \"a\" vanishes (supervisor:delete_child, or rename_child to its new id);");
+        let head = "the children of <1.1> (shop:sup) change without an instruction in the appup:";
+        let gone =
+            format!("{head} \"a\" vanishes (add supervisor:delete_child, or rename_child to its new id);");
         check(&change(&["a"], &["b"]), &[restart("sup", "b")], Some(&gone));
-        let new = format!("{head} \"b\" is new (supervisor:restart_child);");
+        let new = format!("{head} \"b\" is new (add supervisor:restart_child);");
         check(&change(&["a"], &["b"]), &[delete("sup", "a")], Some(&new));
         check(&change(&["a"], &[]), &[delete("another", "a")], Some(&gone));
         check(&change(&["a"], &[]), &[delete("sup", "b"), restart("sup", "a")], Some(&gone));

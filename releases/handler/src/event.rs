@@ -1,48 +1,49 @@
-//! What is told while an order is carried out.
+//! Events during an order.
 
 use reld_plan::Vsn;
 
 use crate::lineup::ReplacedApp;
 
-/// Something that happens while an order is carried out.
+/// An event during an order.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// Nothing stands in the way, and the node is about to change. Comes at most once for an order.
+    /// There are no obstacles, and the node is about to change. At most once per order.
     Begins(Journey<'a>),
-    /// A step is about to be done.
+    /// A step begins.
     Step(Progress<'a>),
-    /// What was begun is taken back: the steps from here on lead there.
+    /// The move failed: the following steps go back.
     GoesBack {
         /// The release that ran before.
         to: &'a Vsn,
     },
 }
 
-/// From where to where an order moves the node.
+/// The move of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Journey<'a> {
-    /// The release that runs; `None` = the node is idle.
+    /// The running release; `None` if the node is idle.
     pub from: Option<&'a Vsn>,
     /// The release that is to run.
     pub to: &'a Vsn,
-    /// The app that is replaced in a release that stays.
+    /// The app to replace, if only one app of the running release changes.
     pub app: Option<&'a ReplacedApp>,
-    /// Whether the way is a restart of the node.
+    /// Whether the node restarts into the release.
     pub restarts: bool,
 }
 
-/// A step that is about to be done.
+/// A step that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
     /// The step of the script, counted from 1.
     pub step: usize,
-    /// How many steps the script has.
+    /// The number of steps of the script.
     pub steps: usize,
-    /// What is done.
+    /// The step as text.
     pub title: &'a str,
-    /// Whether the switch is behind it, after which the other release runs.
+    /// Whether the last switch is done, so the new release runs.
     pub is_switched: bool,
 }
 
-/// Takes events. Called inside the pause too, so it must not wait then; at [`Event::Begins`] it may.
+/// Receives events. It is also called inside the pause, so it must not wait, except at
+/// [`Event::Begins`].
 pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);

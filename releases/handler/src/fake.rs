@@ -1,4 +1,5 @@
-//! A node that is a value: everything observable of it can be compared, and every fallible call can be made to fail.
+//! A node that is a value: everything observable of it can be compared, and every fallible call can
+//! be made to fail.
 
 mod conversion;
 mod node;
@@ -109,7 +110,8 @@ impl Fake {
         pid
     }
 
-    /// Notes a fallible call; lets mail arrive and processes die; answers whether the call is to fail.
+    /// Notes a fallible call; lets mail arrive and processes die; answers whether the call is to
+    /// fail.
     fn fails(&mut self, call: &'static str) -> bool {
         let number = self.calls.len();
         self.calls.push(call);

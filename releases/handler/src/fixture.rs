@@ -44,7 +44,8 @@ pub(crate) fn release(version: &str, apps: &[AppText<'_>]) -> Release {
     Release::new(rel, apps.iter().map(docs)).unwrap()
 }
 
-/// The shop as it is first: a counter with its supervisor, a helper that no appup names, and a till.
+/// The shop as it is first: a counter with its supervisor, a helper that no appup names, and a
+/// till.
 pub(crate) fn shop_1_0() -> Release {
     release(
         "1.0.0",
@@ -122,7 +123,8 @@ pub(crate) fn booted(release: &Release) -> Fake {
     fake
 }
 
-/// The world without its traffic, after a look at that: nobody is held, nobody missed a message or got one twice.
+/// The world without its traffic, after a look at that: nobody is held, nobody missed a message or
+/// got one twice.
 #[track_caller]
 pub(crate) fn quiet(fake: &Fake) -> World {
     let mut world = fake.world.clone();

@@ -1,15 +1,15 @@
-//! Panics of the node as values: an order that meets a bug fails, and the thread that carries orders out goes on.
+//! Panics as values: an order that hits a bug fails, and the thread of the handler continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs something, and returns the text of its panic.
+/// Runs `work`, and returns the message of a panic as the error.
 ///
-/// What it was about to change may be half changed: the caller has to undo it, or to give it up.
+/// A change may be half done after a panic: the caller has to undo or abandon it.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let literal = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         literal
             .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a text".to_owned())
+            .unwrap_or_else(|| "a panic without a message".to_owned())
     })
 }

@@ -1,26 +1,27 @@
-//! The wish that an upgrade under way should end early, from whoever may have it.
+//! Interrupts of a running upgrade, from any thread.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Why an upgrade should end early.
+/// The reason to end an upgrade early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// The operator changed their mind: everything is taken back.
+    /// The operator aborts: everything is taken back.
     Abort,
-    /// The daemon stops. A release that is not committed is left so: a restart goes back by itself.
+    /// The daemon stops. An uncommitted release stays uncommitted: the restart goes back by itself.
     Stop,
 }
 
-/// Carries the wish to the upgrade under way. Cloning gives another handle.
+/// Passes a wish to the running upgrade. A clone is another handle to the same upgrade.
 ///
-/// The saga looks at it between two effects, what waits in one and a settling release at once. An [`Abort`](Wish::Abort)
-/// stands until it is forgotten by whoever begins the next upgrade; a [`Stop`](Wish::Stop) is for good.
+/// The saga checks it between two effects; a wait inside an effect and a settling release react at
+/// once. An [`Abort`](Wish::Abort) lasts until the next upgrade begins; a [`Stop`](Wish::Stop) is
+/// final.
 ///
 /// | state | abort | stop |
 /// |---|---|---|
-/// | under way | is a wish | is a wish |
-/// | going back | is what happens already | is a wish |
+/// | upgrade is running | recorded | recorded |
+/// | upgrade is going back | ignored: it happens already | recorded |
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<Mutex<State>>);
 
@@ -28,12 +29,12 @@ pub struct Interrupt(Arc<Mutex<State>>);
 struct State {
     wish: Option<Wish>,
     goes_back: bool,
-    /// A saga goes forward: what it waits for is given up when a wish comes.
+    /// Whether a saga goes forward: a wish then ends its waits.
     is_heeded: bool,
 }
 
 impl Interrupt {
-    /// Asks the upgrade under way to end early.
+    /// Requests the running upgrade to end early.
     pub fn ask(&self, wish: Wish) {
         let mut state = self.lock();
         match (wish, state.wish) {
@@ -43,23 +44,23 @@ impl Interrupt {
         }
     }
 
-    /// Forgets an abort; to be called where an upgrade begins.
+    /// Clears an abort. To be called when an upgrade begins.
     pub fn begin(&self) {
         self.enter(false);
     }
 
-    /// Forgets an abort, and hears of no further one: the way back begins, which is what it asks for.
+    /// Clears an abort and ignores further ones: the way back begins, as an abort requests.
     pub(crate) fn go_back(&self) {
         self.enter(true);
     }
 
-    /// Says whether what the upgrade waits for right now is wanted no more.
+    /// Returns whether the current wait of the upgrade is to end.
     pub fn is_given_up(&self) -> bool {
         let state = self.lock();
         state.is_heeded && state.wish.is_some()
     }
 
-    /// Notes whether waits end with a wish: not those of what takes something back.
+    /// Sets whether a wish ends waits. Undos must not be interrupted.
     pub(crate) fn heed(&self, is_heeded: bool) {
         self.lock().is_heeded = is_heeded;
     }
@@ -70,7 +71,7 @@ impl Interrupt {
         state.wish = state.wish.filter(|wish| *wish == Wish::Stop);
     }
 
-    /// Returns the wish, if there is one.
+    /// Returns the current wish.
     pub fn wish(&self) -> Option<Wish> {
         self.lock().wish
     }

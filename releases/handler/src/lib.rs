@@ -1,8 +1,9 @@
-//! The release handler: carries a script out on a node as a transaction.
+//! The release handler: carries out a script on a node as a transaction.
 //!
-//! It promises that an upgrade ends in one of three ways: *installed*; *rolled back*, code and state exactly as before;
-//! or, only where a rollback itself failed, *needs restart*. It knows a node only through [`Node`], so that every
-//! failure can be played on a fake one; it must not know runtime, loader or API.
+//! An upgrade ends in one of three ways: *installed*; *rolled back*, with code and states exactly
+//! as before; or, only if the rollback itself failed, *needs restart*. The handler accesses a node
+//! only through [`Node`], so tests can simulate every failure on a fake node; it must not depend on
+//! the runtime, the loader or the API.
 //!
 //! ```text
 //! store (status table, documents) --> check --> plan (script) --> program --> saga (forward, back) --> Node
@@ -99,7 +100,7 @@ pub use node::{
 };
 pub use order::{End, Ended, Order};
 pub use process::{Pid, Process};
-// The words of the crates below that a user of this one needs.
+// Types of the lower crates that users of this crate need.
 pub use back::Need;
 pub use options::InstallOptions;
 pub use reld_plan::{

@@ -1,25 +1,25 @@
-//! How long the steps of an order may take.
+//! The time limits of steps.
 
 use std::time::{Duration, Instant};
 
-/// How long each kind of step may take.
+/// The time limit of each kind of step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Loading one library.
     pub load: Duration,
     /// Starting one app.
     pub start: Duration,
-    /// Bringing a member to rest, where no instruction gives a time.
+    /// Bringing a member to rest, unless an instruction has a timeout.
     pub rest: Duration,
     /// Converting the state of one process. OTP: `code_change_timeout`.
     pub convert: Duration,
-    /// A call of an app's function, inside the pause too.
+    /// A call of an app's function, also inside the pause.
     pub apply: Duration,
-    /// Stopping one app, its children's own shutdown times included.
+    /// Stopping one app, including the shutdown times of its children.
     pub stop: Duration,
-    /// How long members wait for children that start before they go on.
+    /// Holding members for children that start before they resume.
     pub births: Duration,
-    /// Moving the shadow states in, and each purge.
+    /// Moving the shadow states into place, and each purge.
     pub sweep: Duration,
 }
 

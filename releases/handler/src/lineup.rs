@@ -1,7 +1,9 @@
-//! What a node runs: a release, in which apps may have been replaced one by one. OTP: `upgrade_app`, `downgrade_app`.
+//! A lineup: the running release with apps that were replaced one by one. OTP: `upgrade_app`,
+//! `downgrade_app`.
 //!
-//! A replaced app is for development: it is in no status table, a restart of the node forgets it, and the next release
-//! that is installed replaces it. Until then every plan begins with the app that really runs.
+//! Replaced apps are for development only: the status table does not record them, a restart of the
+//! node drops them, and the next installed release replaces them. Until then every plan starts from
+//! the app that actually runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,27 +15,27 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::node::Library;
 
-/// An app by itself, out of a tarball of its own.
+/// A single app from a tarball of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SingleApp {
-    /// Its documents.
+    /// The documents of the app.
     pub docs: AppDocs,
-    /// Its library.
+    /// The library of the app.
     pub library: Library,
 }
 
-/// An app that was replaced, or was to be.
+/// The replacement of an app, done or planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReplacedApp {
     /// The app.
     pub app: AppName,
     /// The version that ran before.
     pub from: Vsn,
-    /// The version asked for.
+    /// The new version.
     pub to: Vsn,
 }
 
-/// What a node runs, or is to run.
+/// A release with replaced apps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lineup {
     pub(crate) vsn: Vsn,
@@ -41,11 +43,11 @@ pub(crate) struct Lineup {
 }
 
 impl SingleApp {
-    /// Takes the one app out of a tarball. Its files are laid out below `place`, which has to stay for as long as the
-    /// app may run.
+    /// Unpacks the only app of a tarball below `place`, which has to exist for as long as the app
+    /// may run.
     ///
     /// # Errors
-    /// [`Error::NotOneApp`]; what is wrong with the tarball; the disk failed.
+    /// [`Error::NotOneApp`] or [`Error::NoLibrary`], or the tarball is invalid, or the disk failed.
     pub fn unpack(tarball: &Path, platform: &Platform, place: &Path) -> Result<Self, Error> {
         let mut store = Store::open(place)?;
         let release = store.unpack(tarball, platform)?.release;
@@ -60,7 +62,7 @@ impl SingleApp {
     }
 }
 
-/// Returns the library of an app; `None` for an app without one.
+/// Returns the library of an app; `None` if it has none.
 pub(crate) fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> Option<Library> {
     let (name, vsn) = (app.name(), app.version());
     let file = store.root().library(name, vsn);
@@ -76,19 +78,19 @@ pub(crate) fn library(store: &Store, manifest: &Manifest, app: &ReleaseApp) -> O
 }
 
 impl Lineup {
-    /// Returns a release as it was packed.
+    /// Returns the lineup of a release as packed.
     pub(crate) const fn of(vsn: Vsn) -> Self {
         Self { vsn, replaced: BTreeMap::new() }
     }
 
-    /// Returns the same with one app more replaced.
+    /// Returns the lineup with another app replaced.
     pub(crate) fn with(&self, app: SingleApp) -> Self {
         let mut lineup = self.clone();
         lineup.replaced.insert(app.library.app.clone(), app);
         lineup
     }
 
-    /// Reads its documents.
+    /// Reads the documents of the lineup.
     pub(crate) fn documents(&self, store: &Store) -> Result<Documents, reld_store::Error> {
         let mut documents = store.docs(&self.vsn)?;
         for app in self.replaced.values() {

@@ -1,4 +1,4 @@
-//! What a program is made from beside its script.
+//! The input of a program beside its script.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,20 +7,21 @@ use reld_plan::{AppName, Behaviours, ModuleName, Release};
 use crate::back::Back;
 use crate::node::{AppSpec, Library};
 
-/// What a script does not say: the release that is left, and what the files of the release gone to say.
+/// Facts that are not in the script: the modules of the old release, and the contents of the new
+/// release.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Material {
-    /// The modules of the release that is left.
+    /// The modules of the old release.
     pub(crate) replaceable: BTreeSet<ModuleName>,
-    /// The libraries of the release gone to.
+    /// The libraries of the new release.
     pub(crate) libraries: BTreeMap<AppName, Library>,
-    /// The apps of the release gone to.
+    /// The apps of the new release.
     pub(crate) apps: Vec<AppSpec>,
-    /// What the modules of the release gone to are.
+    /// The behaviours of the modules of the new release.
     pub(crate) behaviours: Behaviours,
-    /// Windows of the same upgrade were carried out already.
+    /// Whether earlier windows of the same upgrade were carried out.
     pub(crate) continues: bool,
-    /// How states go back, where something may need that.
+    /// How states are converted back; `None` if nothing may need it.
     pub(crate) back: Option<Back>,
 }
 

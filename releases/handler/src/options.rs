@@ -1,4 +1,4 @@
-//! The choices of an order.
+//! The options of an order.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use reld_plan::Windows;
 use crate::node::{OrphanPolicy, Unrest};
 use crate::settle::CrashPolicy;
 
-/// What the one who installs chooses.
+/// The options of an install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InstallOptions {
-    /// What is done about processes outside every supervision tree.
+    /// The policy for processes outside every supervision tree.
     pub orphans: OrphanPolicy,
-    /// What is done about members that do not come to rest in time.
+    /// The policy for members that do not come to rest in time.
     pub unrest: Unrest,
-    /// How long each member may take to come to rest, whatever the script says. OTP: `suspend_timeout`.
+    /// The time for each member to come to rest; overrides the script. OTP: `suspend_timeout`.
     pub rest: Option<Duration>,
-    /// How long the conversion of each state may take, in place of the handler's own limit. OTP:
+    /// The time for the conversion of each state; overrides the handler's limit. OTP:
     /// `code_change_timeout`.
     pub code_change: Option<Duration>,
-    /// Whether it may go on from a release that is not committed.
+    /// Whether the running release may be uncommitted.
     pub supersede: bool,
-    /// Whether it may be a release of another name.
+    /// Whether the new release may have another name.
     pub rename: bool,
-    /// Whether everything moves at once, or group by group.
+    /// Whether all modules move at once, or group by group.
     pub windows: Windows,
-    /// What is done about crashes between two windows.
+    /// The reaction to crashes between two windows.
     pub crashes: CrashPolicy,
-    /// Whether the release settles before it is kept, and may be taken back.
+    /// Whether the release settles before it is kept, so it may be taken back.
     pub settles: bool,
-    /// Whether it goes without a way back: that is not tried then, and need not be there.
+    /// Whether the upgrade is one-way: a way back is neither required nor tried.
     pub one_way: bool,
 }

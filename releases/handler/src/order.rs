@@ -1,4 +1,4 @@
-//! Orders: everything that a release handler is told to do to its node, and how each one ends.
+//! The orders to a release handler, and their results.
 
 use reld_plan::{AppName, Vsn};
 use reld_store::Removal;
@@ -11,51 +11,52 @@ use crate::settle::{Settle, Trip};
 /// An order to the release handler.
 #[derive(Debug)]
 pub enum Order {
-    /// Moves the node to a release, which is *current* then. OTP: `install_release`.
+    /// Moves the node to a release and makes it *current*. OTP: `install_release`.
     Install {
         /// The release.
         to: Vsn,
-        /// On which terms.
+        /// The options.
         options: InstallOptions,
     },
-    /// Moves the node to a release. Asking for the release that runs is nothing to do.
+    /// Moves the node to a release. Does nothing if the release is already running.
     Upgrade {
         /// The release.
         to: Vsn,
-        /// On which terms.
+        /// The options.
         options: InstallOptions,
-        /// What becomes of the release.
+        /// Whether the release is committed.
         end: End,
     },
     /// Moves the node to a release that ran before.
     Downgrade {
-        /// The release; `None` = the one from which the node came to the running one.
+        /// The release; `None` for the one that ran before the running one.
         to: Option<Vsn>,
-        /// On which terms.
+        /// The options.
         options: InstallOptions,
-        /// What becomes of the release.
+        /// Whether the release is committed.
         end: End,
     },
-    /// Makes a release permanent and restarts the node into it; no appup is needed. An idle node boots it live.
+    /// Makes a release permanent and restarts the node into it; no appup is needed. An idle node
+    /// boots it live.
     Restart {
         /// The release.
         to: Vsn,
-        /// On which terms.
+        /// The options.
         options: InstallOptions,
     },
-    /// Makes a release the one that the node boots. OTP: `make_permanent`.
+    /// Makes the node boot this release from now on. OTP: `make_permanent`.
     Commit {
-        /// The release; `None` = the running one.
+        /// The release; `None` for the running one.
         vsn: Option<Vsn>,
     },
-    /// Forgets a release and deletes its files. OTP: `remove_release`.
+    /// Removes a release and its files. OTP: `remove_release`.
     Remove {
         /// The release.
         vsn: Vsn,
     },
-    /// Forgets old releases and deletes their files.
+    /// Removes old releases and their files.
     Prune {
-        /// How many of them stay, the newest.
+        /// The number of old releases to keep, the newest first.
         keep: usize,
     },
     /// Makes an old release permanent and restarts the node into it. OTP: `reboot_old_release`.
@@ -63,36 +64,38 @@ pub enum Order {
         /// The release.
         vsn: Vsn,
     },
-    /// Moves one app of the running release to another version. OTP: `upgrade_app`, `downgrade_app`.
+    /// Moves one app of the running release to another version. OTP: `upgrade_app`,
+    /// `downgrade_app`.
     ///
-    /// For development: the status table does not know of it, a restart of the node forgets it, and the next
-    /// release that is installed replaces it. The release itself, installed again, takes it back.
+    /// For development only: the status table does not record the change, a restart of the node
+    /// drops it, and the next installed release replaces it. Installing the running release again
+    /// takes it back.
     App {
         /// The app.
         app: Box<SingleApp>,
-        /// On which terms.
+        /// The options.
         options: InstallOptions,
     },
 }
 
-/// What becomes of a release that was installed.
+/// Whether an installed release is committed.
 #[derive(Debug, Default)]
 pub enum End {
-    /// It stays current: a restart of the node goes back.
+    /// The release stays current: a restart of the node goes back.
     #[default]
     Current,
-    /// It becomes permanent, once it has settled.
+    /// The release becomes permanent once it has settled.
     Commit(Settle),
 }
 
-/// What an order means for a release that settles.
+/// The meaning of an order for a settling release.
 ///
 /// | order | meaning |
 /// |---|---|
-/// | commit of the release | it is kept |
-/// | downgrade to the release before, to be committed and not watched | it is taken back |
-/// | removal of a release that is neither it nor the one before | none: carried out beside |
-/// | any other | refused: it would disturb what is being judged |
+/// | commit of the settling release | the release is kept |
+/// | downgrade to the previous release, to be committed without settling | the release is taken back |
+/// | removal of any other release than these two | none: carried out in parallel |
+/// | any other | refused: it would disturb the watch |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Keep,
@@ -102,7 +105,7 @@ pub(crate) enum Meaning {
 }
 
 impl Order {
-    /// Says whether the order is carried out while a release settles.
+    /// Returns whether the order is carried out while a release settles.
     pub fn fits(&self, settling: Trip<'_>) -> bool {
         self.meaning(settling) != Meaning::Disturb
     }
@@ -121,18 +124,19 @@ impl Order {
     }
 }
 
-/// How an order ended.
+/// The result of an order.
 #[derive(Debug)]
 pub enum Ended {
-    /// The node was to move. The report says whether it did, or how it failed.
+    /// The result of a move, or its failure.
     Moved(Box<Report>),
-    /// The release runs and settles. [`watch`](crate::ReleaseHandler::watch) gives the report in the end.
+    /// The release runs and settles. [`watch`](crate::ReleaseHandler::watch) returns the report at
+    /// the end.
     Settles,
-    /// The node has to restart, and boots the release then.
+    /// The node has to restart into the release.
     Restarts {
         /// The release that ran.
         from: Option<Vsn>,
-        /// The release that is permanent now.
+        /// The release that is now permanent.
         to: Vsn,
     },
     /// The release is permanent.
@@ -142,14 +146,14 @@ pub enum Ended {
         /// The release that was permanent before.
         before: Option<Vsn>,
     },
-    /// The release is forgotten.
+    /// The release is removed.
     Removed {
         /// The release.
         vsn: Vsn,
-        /// The app versions whose files went with it.
+        /// The app versions that were removed with it.
         apps: Vec<(AppName, Vsn)>,
     },
-    /// The releases are forgotten.
+    /// The releases are removed.
     Pruned(Vec<Removal>),
 }
 
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table() {
+    fn every_row_of_the_table() {
         let vsn = |minor| Vsn::new(1, minor, 0);
         let options = InstallOptions::default();
         let down = |to, end| Order::Downgrade { to, options, end };

@@ -1,16 +1,16 @@
-//! Processes as the handler sees them: plain data, to be shown and compared.
+//! Processes as plain data.
 
 use std::fmt;
 
 use reld_plan::{AppName, ModuleName};
 use serde::{Serialize, Serializer};
 
-/// Names a process for ever; prints as `<slot.generation>`, in JSON too.
+/// A pid, unique for the life of the node. Prints as `<slot.generation>`, also in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
-    /// Place in the node's process table.
+    /// The index in the node's process table.
     pub slot: u32,
-    /// How often that place has been used.
+    /// The number of uses of the slot.
     pub generation: u32,
 }
 
@@ -26,17 +26,17 @@ impl Serialize for Pid {
     }
 }
 
-/// A process, with what an operator needs to recognise it.
+/// A process, with the names by which an operator recognises it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Process {
-    /// Its pid.
+    /// The pid.
     pub pid: Pid,
-    /// Its registered name.
+    /// The registered name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The module whose callbacks it runs.
+    /// The module with its callbacks.
     pub module: ModuleName,
-    /// The app that the module belongs to.
+    /// The app of the module.
     pub app: AppName,
 }
 
@@ -50,10 +50,10 @@ impl fmt::Display for Process {
     }
 }
 
-/// Processes in one line, for an error's text; a long list is cut.
+/// Prints processes in one line for error texts. A long list is cut.
 pub(crate) struct Listed<'a>(pub(crate) &'a [Process]);
 
-/// How many processes an error's text names.
+/// The maximum number of processes in an error text.
 const LISTED_MAX: usize = 8;
 
 impl fmt::Display for Listed<'_> {

@@ -1,8 +1,9 @@
-//! From a script's steps to what is done on a node.
+//! Translates the steps of a script into a program: the operations on a node.
 //!
-//! A script says what a reader wants to know; a node is told a little more: loads are staged together, and who uses a
-//! replaced module without being suspended by name (`load_module`, written or implied) is brought to rest too, if it
-//! lets itself, since its state has to move. [`programs`] computes all of that before anything is done:
+//! A script is written for its reader; a node needs more detail. Loads are staged together.
+//! Processes of a replaced module that no instruction suspends by name (`load_module`, written or
+//! implied) come to rest too if they can, because their states have to move. [`programs`] computes
+//! all of this before anything is done:
 //!
 //! ```text
 //! script                                  program
@@ -11,18 +12,18 @@
 //! restart_application till                StopApplication, and StartApplication right after Stage
 //! load counter, load counter_sup          Stage
 //! start_application shop                  StartApplication
-//! suspend [counter counter_sup]           the gate, Convert (soft) of what has no code_change
+//! suspend [counter counter_sup]           the gate, Convert (soft) of modules without code_change
 //! code_change counter                     Convert
 //! switch                                  | the switch | Purge of condemned code
-//! apply supervisor:restart_child(..)      a birth: before the members go on
+//! apply supervisor:restart_child(..)      a birth: before the members resume
 //! resume [..]                             (done by the switch)
-//! apply supervisor:delete_child(..)       Call, as for a start behind the resume
-//! apply migrate:complete()                Apply, where it is behind the switch
+//! apply supervisor:delete_child(..)       Call, also for a start behind the resume
+//! apply migrate:complete()                Apply, if it is behind the switch
 //! stop_application till, remove, purge    StopApplication, Purge
 //! ```
 //!
-//! The bar is the point of no return: an [`Effect`] can fail and be undone, a [`Finish`] neither. A script of several
-//! windows makes a program of each.
+//! The bar is the point of no return: an [`Effect`] can fail and be undone, a [`Finish`] has no
+//! undo. Each window of a script becomes one program.
 
 mod builder;
 
@@ -34,10 +35,10 @@ use crate::material::Material;
 use crate::options::InstallOptions;
 use crate::step::Program;
 
-/// Returns what carries the script out, window by window.
+/// Returns the programs of a script, one per window.
 ///
 /// # Errors
-/// Every step that this version of reld can not carry out.
+/// An obstacle for every step that this version of reld cannot carry out.
 pub(crate) fn programs(
     script: &Script,
     material: &Material,
@@ -59,7 +60,7 @@ pub(crate) fn programs(
     Ok(programs)
 }
 
-/// Says what stands in the way of a step.
+/// Returns the obstacle to a step.
 fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obstacle> {
     let instruction = || action.to_string();
     let unsupported =
@@ -75,12 +76,12 @@ fn obstacle(number: usize, action: &Action, material: &Material) -> Option<Obsta
         Action::Apply(call) if called(call).is_some_and(|module| !material.has_module(&module)) => {
             Some(Obstacle::UndefModule { step: number, instruction: instruction() })
         }
-        Action::SyncNodes { .. } => unsupported("a node knows no other nodes; write the appup without it"),
+        Action::SyncNodes { .. } => unsupported("a node knows no other nodes; remove it from the appup"),
         _ => None,
     }
 }
 
-/// Returns the app that a step starts, or makes known.
+/// Returns the app that a step starts or loads.
 fn started(action: &Action) -> Option<AppName> {
     match action {
         Action::StartApplication { app, .. } | Action::LoadApplication { app } => Some(app.clone()),
@@ -92,7 +93,7 @@ fn started(action: &Action) -> Option<AppName> {
     }
 }
 
-/// Returns the module whose code a call runs, where it is an app's.
+/// Returns the app module that a call runs; `None` for other built-in calls.
 fn called(call: &Apply) -> Option<ModuleName> {
     match call.built_in() {
         None => Some(call.module.clone()),

@@ -1,19 +1,19 @@
-//! Forward and back: carries a program out on a node, and takes back what was done when something fails.
+//! The saga: carries out a program on a node, and undoes the completed steps if one fails.
 //!
 //! ```text
 //!   before, stage, staged, gate, held   ---ok--->   SWITCH   --->   finish 1, 2, .. m   --->   Installed
 //!      | a step fails                                  (leftovers are listed;
-//!      |                                                what does not start, or a call that fails, is a
-//!      |                                                failure, and ends the finishes)
+//!      |                                                a failed start or call is a failure,
+//!      |                                                and ends the finishes)
 //!      v
-//!   each phase undoes its own, newest first, and gives its token back   ---all done--->  RolledBack
-//!      | an undo fails: noted, the others are still done
+//!   each phase undoes its steps, newest first, and returns its token   ---all done--->  RolledBack
+//!      | an undo fails: it is recorded, the others are still done
 //!      +---------------------------------------------------------------------------->  NeedsRestart
 //! ```
 //!
-//! Plain sequential code in the caller's thread, a function for each phase that has a token; nothing
-//! can stop it half-way. Before each step up to the switch it looks whether somebody wishes that it
-//! ends, or whether the windows before it brought crashes, which is a failure like others.
+//! This is plain sequential code in the caller's thread, with a function for each phase that has a
+//! token; it cannot be cancelled half-way. Before each step up to the switch, the saga checks for
+//! an interrupt and for crashes after earlier windows. Either is a failure like any other.
 
 mod steps;
 
@@ -34,16 +34,16 @@ use crate::report::{Failure, Outcome, Report, StepReport};
 use crate::settle::crashed;
 use crate::step::{Blueprint, Effect, Inside, Numbered, Precopy, Program, Undo};
 
-/// Takes the steps, inside the pause too, so it must not wait.
+/// Observes the steps. It is also called inside the pause, so it must not wait.
 pub(crate) type Steps<'a> = &'a mut dyn FnMut(Progress<'_>);
 
-/// Why a step did not come about.
+/// The cause of a failed step.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cause {
     #[error(transparent)]
     Node(#[from] NodeError),
-    #[error("at rest, alive and not converted: {}", Listed(.0))]
-    Forgotten(Vec<Process>),
+    #[error("members at rest were not converted: {}", Listed(.0))]
+    Unconverted(Vec<Process>),
     #[error("{0}")]
     Children(Unexpected),
     #[error("{0}")]
@@ -54,10 +54,11 @@ pub(super) enum Cause {
     Panicked(String),
 }
 
-/// Asks a node who has crashed since the first of several windows; nobody where none came before.
+/// Returns the crashes on a node since the first of several windows; none in the first window
+/// itself.
 pub(crate) type Crashes<'a, N> = &'a dyn Fn(&N) -> Vec<Exited>;
 
-/// Carries a program out and notes in the report what happened.
+/// Carries out a program, and records the events in the report.
 pub(crate) fn run<N: Node>(
     node: &mut N,
     program: &Program,
@@ -86,14 +87,14 @@ pub(crate) fn run<N: Node>(
     interrupt.heed(false);
 }
 
-/// A step failed, which is noted; what was done before it is to be taken back.
+/// A step failed and is recorded. The steps before it are to be undone.
 struct Failed;
 
-/// Why the switch was not reached.
+/// Why the switch did not succeed.
 enum Halt {
-    /// A step failed, and everything since the begin of the phase is taken back.
+    /// A step failed, and everything since the begin of the phase is undone.
     Back,
-    /// The switch itself failed: the node is neither as before nor as wanted.
+    /// The switch itself failed: the node is in neither the old nor the new state.
     Torn,
 }
 
@@ -108,8 +109,7 @@ struct Saga<'a, N> {
     images: BTreeMap<AppName, Image>,
     doomed: Vec<Process>,
     is_switched: bool,
-    /// Why the way back of states that were converted before the pause was not tried, of those
-    /// where it was not.
+    /// Why some pre-copied states were not tried on the way back.
     untried: String,
 }
 
@@ -158,7 +158,7 @@ impl<N: Node> Saga<'_, N> {
         Err(Halt::Back)
     }
 
-    /// Returns the token where the window is to be taken back; nothing where the switch failed.
+    /// Returns the token if the window is to be undone; `None` if the switch failed.
     fn hold(&mut self, staged: Staged) -> Result<Switched, Option<Staged>> {
         let held = match &self.program.gate {
             Some(gate) => self.raise(gate, staged).map_err(Some)?,
@@ -202,7 +202,7 @@ impl<N: Node> Saga<'_, N> {
             })?;
         }
         match program.gate {
-            Some(_) => self.attempt(program.switch, "compare", |saga| saga.nobody_is_forgotten()),
+            Some(_) => self.attempt(program.switch, "compare", |saga| saga.check_all_converted()),
             None => Ok(()),
         }
     }
@@ -220,7 +220,7 @@ impl<N: Node> Saga<'_, N> {
         token.unwrap_or_else(Staged::again)
     }
 
-    /// Returns nothing where it failed.
+    /// Returns `None` if the switch failed.
     fn switch(&mut self, held: Held) -> Option<Switched> {
         self.report.outcome = Outcome::Installed;
         let step = self.program.switch;
@@ -243,7 +243,7 @@ impl<N: Node> Saga<'_, N> {
                     self.conclude(*step, &title, |saga| Ok(saga.start_child(&switched, what, held)?));
                 }
             }
-            // Whatever failed, the gate comes down.
+            // The gate is lowered even after a failure.
             let resumed = self.timed(*switch, "resume", |saga| {
                 saga.report.pause = saga.node.resume(&switched);
                 Ok(())
@@ -252,7 +252,7 @@ impl<N: Node> Saga<'_, N> {
                 return self.torn(*switch, "resume", &cause);
             }
         }
-        // Without a gate too: it ends the journal.
+        // Needed without a gate too: the sweep ends the journal.
         self.conclude(*switch, "sweep", |saga| {
             saga.node.sweep(switched, deadline(saga.limits.sweep));
             Ok(())
@@ -272,7 +272,7 @@ impl<N: Node> Saga<'_, N> {
         Ok(())
     }
 
-    /// Does a step before the switch, unless somebody wishes that it ends.
+    /// Does a step before the switch, unless there is an interrupt or a crash.
     fn attempt<T>(
         &mut self,
         step: usize,
@@ -293,14 +293,14 @@ impl<N: Node> Saga<'_, N> {
         })
     }
 
-    /// Does a step after the switch, which nothing takes back.
+    /// Does a step after the switch. It has no undo.
     fn conclude(&mut self, step: usize, title: &str, what: impl FnOnce(&mut Self) -> Result<(), Cause>) {
         if let Err(cause) = self.timed(step, title, what) {
             self.failed(step, title, &self.blamed(cause));
         }
     }
 
-    /// Takes effects back, newest first. One that fails does not stop the others.
+    /// Undoes effects, newest first. A failed undo does not stop the others.
     fn undo_all(&mut self, undos: Vec<Undo>) {
         for undo in undos.into_iter().rev() {
             self.take_back(&undo.to_string(), |saga| saga.undo(&undo));
@@ -317,7 +317,7 @@ impl<N: Node> Saga<'_, N> {
         }
     }
 
-    /// Returns the wish in place of what it has ended: a wait of the node.
+    /// Returns the interrupt as the cause if it ended a wait of the node.
     fn blamed(&self, cause: Cause) -> Cause {
         use NodeError::{Apply, Call, GivenUp, Load, NotAtRest, StartApplication};
         let is_wait = matches!(
@@ -334,13 +334,13 @@ impl<N: Node> Saga<'_, N> {
         self.interrupt.wish().filter(|_| is_wait).map_or(cause, Cause::Interrupted)
     }
 
-    /// Says why the next effect is not to be tried.
+    /// Returns why the next step must not be done: an interrupt or a crash.
     fn stopped(&self) -> Option<Cause> {
         let crashes = || Some((self.crashes)(self.node)).filter(|crashes| !crashes.is_empty());
         self.interrupt.wish().map(Cause::Interrupted).or_else(|| crashes().map(Cause::Crashed))
     }
 
-    /// Announces a step, does it, and notes how long it took. A panic is a failure of the step.
+    /// Announces a step, does it, and records its duration. A panic is a failure of the step.
     fn timed<T>(
         &mut self,
         step: usize,
@@ -357,7 +357,7 @@ impl<N: Node> Saga<'_, N> {
         answer.and_then(|answer| answer)
     }
 
-    /// Gives the node up: it is neither as before nor as wanted.
+    /// Records that the node is in neither the old nor the new state: it has to restart.
     fn torn(&mut self, step: usize, title: &str, cause: &Cause) {
         self.failed(step, title, cause);
         self.report.not_undone.push(format!("{title}: {cause}"));
@@ -372,7 +372,7 @@ impl<N: Node> Saga<'_, N> {
                 | NodeError::ChangeCodeTimedOut { process, .. }
                 | NodeError::NoWayBack { process, .. },
             ) => Some((**process).clone()),
-            Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Forgotten(processes) => {
+            Cause::Node(NodeError::NotAtRest { processes, .. }) | Cause::Unconverted(processes) => {
                 processes.first().cloned()
             }
             Cause::Children(Unexpected { supervisor, .. }) => Some(supervisor.clone()),
@@ -384,7 +384,7 @@ impl<N: Node> Saga<'_, N> {
         self.report.failure.get_or_insert(Failure { step, steps, title, cause, process });
     }
 
-    /// Notes what the node's journal says.
+    /// Copies the node's journal into the report.
     fn compare(&mut self) {
         let comparison = match guarded(|| self.node.comparison()) {
             Ok(comparison) => comparison,
@@ -399,7 +399,7 @@ impl<N: Node> Saga<'_, N> {
     }
 }
 
-/// Every load has its load_object_code before it, which is a rule of `Script::check`.
+/// Every load follows its load_object_code: this is a rule of `Script::check`.
 fn staging(blueprint: &Blueprint, images: &BTreeMap<AppName, Image>) -> Staging {
     Staging {
         modules: blueprint.modules.iter().map(|(module, app)| (module.clone(), images[app])).collect(),

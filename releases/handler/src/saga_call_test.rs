@@ -1,5 +1,5 @@
-//! The saga over a fake node, for the instructions that call, stop and start: whatever fails before the switch, the node is
-//! as before; what does not start after it is told as a failure.
+//! The saga over a fake node, for the instructions that call, stop and start: whatever fails before
+//! the switch, the node is as before; what does not start after it is told as a failure.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use crate::step::Program;
 
 const OLD: &[&str] = &["counter", "counter_sup", "helper", "pump"];
 
-/// A shop whose counters change, whose pump is stopped and started, and whose till is restarted, with calls in between.
+/// A shop whose counters change, whose pump is stopped and started, and whose till is restarted,
+/// with calls in between.
 pub(crate) fn up() -> Program {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
         { load_object_code = [\"counter\", \"counter_sup\", \"helper\", \"pump\"], app = \"shop\", vsn = \"0.1.1\" },\n\

@@ -1,4 +1,5 @@
-//! The saga failed at every effect of every instruction, with every undo failing beside it: alone, and all at once.
+//! The saga failed at every effect of every instruction, with every undo failing beside it: alone,
+//! and all at once.
 
 use std::collections::{BTreeSet, HashSet};
 

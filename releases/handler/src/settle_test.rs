@@ -283,7 +283,7 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
     };
     let report = handler.upgrade_settled(&targets[1], options(), settle(), &mut at_end).unwrap();
     assert_eq!((report.outcome, report.permanent), (Outcome::Installed, false));
-    assert_eq!(report.commit_error.as_deref(), Some("the daemon stops before it has settled"));
+    assert_eq!(report.commit_error.as_deref(), Some("the daemon stops before the release has settled"));
     check(&handler, "1.1.0 current, 1.0.0 permanent");
 }
 
@@ -325,7 +325,7 @@ fn a_release_settles_only_where_its_states_can_go_back_unless_it_is_one_way() {
     check(&handler, "1.1.0 unpacked, 1.0.0 permanent");
 
     let report = settled(&mut handler, &targets[1], true).unwrap();
-    let not_tried = vec![NotTried { processes: 2, why: "it is one way".to_owned() }];
+    let not_tried = vec![NotTried { processes: 2, why: "the upgrade is one-way".to_owned() }];
     assert_eq!(report.trial, Some(Trial { tried: 0, not_tried, duration_us: 0 }));
     assert!(report.permanent, "{report}");
     assert_eq!(handler.node().calls.iter().filter(|call| **call == "trial").count(), 1);

@@ -58,7 +58,8 @@ impl Site {
         self.folder.path().join("root")
     }
 
-    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR, one module, and these appup entries.
+    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR, one module, and these appup
+    /// entries.
     pub(crate) fn pack(&self, minor: u64, entries: &str) -> Target {
         self.pack_modules(minor, &["counter"], entries)
     }

@@ -1,13 +1,13 @@
-//! What is done on a node, and what takes it back: all of it data, to be printed and compared.
+//! Programs as data that can be printed and compared: the operations on a node, and their undos.
 //!
-//! Effect and undo, row by row; a [`Finish`] comes after the point of no return and has none:
+//! Each effect and its undo. A [`Finish`] comes after the point of no return and has none:
 //!
 //! | effect | undo |
 //! |---|---|
 //! | load | unload |
-//! | apply | the apply that its instruction names, if any |
+//! | apply | the `undo` of its instruction, if any |
 //! | rename_child | rename_child back |
-//! | stop_application, to be restarted | start_application: the old version, without its state |
+//! | stop_application, to be restarted | start_application: the old version, without its states |
 //! | stage | unstage |
 //! | start_application | stop_application |
 //! | precopy | discard, once for all shadow states |
@@ -22,34 +22,35 @@ use reld_plan::{AppName, Apply, BuiltIn, Mode, ModuleName, PurgeMethod};
 
 use crate::node::{AppSpec, Conversion, Gate, Image, Library, Passage, Slot, StateChange};
 
-/// Something that is done before the point of no return, whatever the phase.
+/// An operation before the point of no return, in any phase.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     Load(Library),
     Apply(Apply),
     RenameChild(BuiltIn),
-    /// Of an app that is started again in its new version.
+    /// The app is started again in its new version.
     StopApplication(AppName),
     StartApplication(AppName),
 }
 
-/// Something that is done inside the pause.
+/// An operation inside the pause.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Inside {
     Effect(Effect),
     Convert(Conversion),
 }
 
-/// The conversions that need not wait until their processes rest.
+/// The gate, and the conversions that may run before it is raised.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Precopy {
     pub(crate) gate: Gate,
     pub(crate) passages: Vec<Passage>,
-    /// Where something may need the way back: which states are not tried, and why.
+    /// The states that are not tried on the way back, and why; `None` if nothing may need the way
+    /// back.
     pub(crate) untried: Option<String>,
 }
 
-/// A staging whose images are still to be loaded.
+/// A staging before its images are loaded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Blueprint {
     pub(crate) modules: BTreeMap<ModuleName, AppName>,
@@ -59,7 +60,7 @@ pub(crate) struct Blueprint {
     pub(crate) continues: bool,
 }
 
-/// What takes an effect back.
+/// The undo of an effect.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Undo {
     Unload(Image),
@@ -69,8 +70,8 @@ pub(crate) enum Undo {
     StopApplication(AppName),
 }
 
-/// Something that is done after the point of no return. What it can not do is reported; where something does not start,
-/// or a call fails, the handler goes back by a downgrade.
+/// An operation after the point of no return. Leftovers are reported; after a failed start or call
+/// the handler downgrades.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Finish {
     ConfigChange,
@@ -79,7 +80,7 @@ pub(crate) enum Finish {
     StopChildren(Vec<ModuleName>),
     StartChildren(Vec<ModuleName>),
     Call(BuiltIn),
-    /// Its undo is for what comes before: from here on the way back is a downgrade's.
+    /// The undo of the instruction is not used here: from here on, a downgrade is the way back.
     Apply(Apply),
     Purge {
         slot: Slot,
@@ -88,14 +89,14 @@ pub(crate) enum Finish {
     },
 }
 
-/// What belongs to a step of the script, counted from 1 as the script prints it.
+/// An item with its step of the script, counted from 1 as the script prints it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Numbered<T> {
     pub(crate) step: usize,
     pub(crate) what: T,
 }
 
-/// One window of a script in the form in which it is carried out: a phase for each token of the node.
+/// The program of one window, by phases. Each phase has its token of the node.
 ///
 /// ```text
 /// before | stage | staged | gate: precopy, raise | held | compare, SWITCH, kill, births, resume, sweep | finishes
@@ -105,21 +106,22 @@ pub(crate) struct Program {
     pub(crate) before: Vec<Numbered<Effect>>,
     pub(crate) stage: Numbered<Blueprint>,
     pub(crate) staged: Vec<Numbered<Effect>>,
-    /// `None` where the window has no members.
+    /// `None` if the window has no members.
     pub(crate) gate: Option<Numbered<Precopy>>,
     pub(crate) held: Vec<Numbered<Inside>>,
-    /// The number of the step.
+    /// The step number of the switch.
     pub(crate) switch: usize,
-    /// Children that run before the members go on.
+    /// Children that start before the members resume.
     pub(crate) births: Vec<Numbered<BuiltIn>>,
     pub(crate) finishes: Vec<Numbered<Finish>>,
-    /// Supervisors' updates may change these children and no others: those of calls in this window and the ones after it.
+    /// The calls about children in this window and later ones. Supervisor updates may change these
+    /// children only.
     pub(crate) expected: Vec<BuiltIn>,
-    /// How many steps the script has.
+    /// The number of steps of the script.
     pub(crate) steps: usize,
 }
 
-/// The effect's title in a report.
+/// The title of the effect in reports.
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,14 +1,15 @@
-//! Whether the way back is tried before it is needed, and how the states of each module go back.
+//! The trial of the way back: whether an install needs one, and how the states of each module are
+//! converted back.
 //!
-//! | what may need the way back | no script leads back | a state cannot go back |
+//! | need for the way back | no script leads back | a state cannot be converted back |
 //! |---|---|---|
 //! | settling, a later window, a step after the switch | an obstacle | the install fails |
-//! | the same, and it is one way (`--one-way`) | a warning | not tried; the report says so |
-//! | nothing | a warning | not tried |
+//! | the same, with `--one-way` | a warning | not tried; the report notes it |
+//! | none | a warning | not tried |
 //!
-//! A trial does to a state what the script back does with its module. Some states it leaves out:
-//! those behind a call of a function, which may open what they need, and those whose processes the
-//! way back restarts or stops.
+//! A trial converts a state as the script back would. It leaves out states that the script back
+//! converts after a function call, which may prepare the conversion, and states of processes that
+//! the script back restarts or stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,17 +24,17 @@ use crate::error::Obstacle;
 use crate::node::StateChange;
 use crate::options::InstallOptions;
 
-/// What was found out about the way back of an install.
+/// The findings on the way back of an install.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outlook {
     pub(crate) obstacle: Option<Obstacle>,
     pub(crate) warning: Option<String>,
-    /// `None` where nothing may need it.
+    /// How states are converted back; `None` if nothing may need it.
     pub(crate) back: Option<Back>,
 }
 
 impl Outlook {
-    /// Looks for the way back of a script from one release to another.
+    /// Plans the way back of a script from one release to another.
     pub(crate) fn new(old: &Release, new: &Release, script: &Script, options: InstallOptions) -> Self {
         if restarts(script) {
             return Self::default();
@@ -47,16 +48,16 @@ impl Outlook {
                 Self { obstacle: Some(Obstacle::NoWayBack { need, why }), ..Self::default() }
             }
             (Err(why), None) => {
-                let says_so = |warning: &Warning| matches!(warning, Warning::NoWayBack { .. });
-                let is_told = script.warnings.iter().any(says_so);
-                let warning = (!is_told).then(|| format!("there is no way back: {why}"));
+                let is_no_way_back = |warning: &Warning| matches!(warning, Warning::NoWayBack { .. });
+                let is_reported = script.warnings.iter().any(is_no_way_back);
+                let warning = (!is_reported).then(|| format!("there is no way back: {why}"));
                 Self { warning, back: one_way, ..Self::default() }
             }
         }
     }
 }
 
-/// Returns what may need the way back once the switch is behind.
+/// Returns the reason why the way back may be needed after the switch.
 fn need(script: &Script, settles: bool) -> Option<Need> {
     let can_fail =
         |(step, number): (&Step, usize)| (step.mark == Mark::TakenBack).then_some(Need::Step(number));
@@ -67,7 +68,7 @@ fn need(script: &Script, settles: bool) -> Option<Need> {
     }
 }
 
-/// Returns the script of the opposite direction, as it would be carried out, or why there is none.
+/// Returns the script of the opposite direction, or why there is none.
 fn script_back(old: &Release, new: &Release, script: &Script) -> Result<Script, String> {
     let windows = if script.windows().count() > 1 { Windows::Group } else { Windows::Release };
     let back = plan_windows(new, old, windows).map_err(|error| error.to_string())?;
@@ -80,8 +81,8 @@ fn script_back(old: &Release, new: &Release, script: &Script) -> Result<Script, 
 }
 
 impl Back {
-    /// Reads what a script back does with the states of each module. What is loaded moves softly,
-    /// unless a later step has something else for it.
+    /// Derives the change of each module's states from a script back. A loaded module gets the soft
+    /// change, unless a later step has another one.
     fn of(script: &Script) -> Self {
         let (mut changes, mut restarted, mut calls) = (BTreeMap::new(), BTreeSet::new(), false);
         for step in &script.steps {
@@ -113,13 +114,13 @@ impl Back {
         Self::Script(changes)
     }
 
-    /// Returns what becomes of a module's states on the way back.
+    /// Returns the change of a module's states on the way back.
     ///
     /// # Errors
-    /// Why that is not tried.
+    /// The reason why it is not tried.
     pub(crate) fn change(&self, module: &ModuleName) -> Result<StateChange, String> {
         match self {
-            Self::OneWay => Err("it is one way".to_owned()),
+            Self::OneWay => Err("the upgrade is one-way".to_owned()),
             Self::Script(changes) => {
                 let change = changes.get(module).cloned();
                 let change = change.unwrap_or_else(|| Err("the way back does not convert it".to_owned()));
@@ -139,8 +140,7 @@ mod tests {
 
     const MODULES: &[&str] = &["counter", "counter_sup", "helper"];
 
-    /// Two releases with these instructions there and back; without the latter there is no way
-    /// back.
+    /// Two releases with these instructions up and down; `None` means no way down.
     fn releases(up: &str, down: Option<&str>) -> [Release; 2] {
         let entry = |key: &str, word: &str, instructions: &str| {
             format!("[[{key}]]\n{word} = \"0.1.0\"\ninstructions = [{instructions}]\n")
@@ -151,7 +151,7 @@ mod tests {
         [old, release("1.1.0", &[("shop", "0.1.1", MODULES, &entries)])]
     }
 
-    /// Whether it settles, and whether it is one way.
+    /// Whether the release settles, and whether the upgrade is one-way.
     type Terms = (bool, bool);
 
     const PLAIN: Terms = (false, false);
@@ -168,7 +168,8 @@ mod tests {
     const RESTART: &str = "{ update = \"counter\", change = { advanced = 1 } }, \
                            { apply = \"supervisor:restart_child\", args = [\"shop\", \"a\"] }";
 
-    /// Whether there is an obstacle, a warning and a trial: `o`, `w`, `t`, or `1` for one way.
+    /// Compares the findings for each of the terms: `o` for an obstacle, `w` a warning, `t` a
+    /// trial, `1` one-way.
     #[track_caller]
     fn check(up: &str, down: Option<&str>, expected: [&str; 4]) {
         let [old, new] = releases(up, down);
@@ -185,28 +186,31 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table() {
+    fn every_row_of_the_table() {
         check(UPDATE, Some(UPDATE), ["", "t", "", "1"]);
         check(UPDATE, None, ["w", "o", "w", "w1"]);
         check(RESTART, Some(UPDATE), ["t", "t", "1", "1"]);
         check(RESTART, None, ["o", "o", "w1", "w1"]);
-        // A restart has nothing to go back from.
+        // A restart needs no live way back.
         let restart = format!("{UPDATE}, \"restart_daemon\"");
         check(&restart, None, [""; 4]);
         check(UPDATE, Some(&restart), ["w", "o", "w", "w1"]);
     }
 
     #[test]
-    fn an_obstacle_says_what_needs_the_way_back_and_what_to_do() {
+    fn an_obstacle_names_the_need_for_the_way_back_and_the_remedy() {
         let [old, new] = releases(RESTART, None);
-        let said = |terms| outlook(&old, &new, terms).obstacle.unwrap().to_string();
+        let obstacle = |terms| outlook(&old, &new, terms).obstacle.unwrap().to_string();
         let why = "no appup leads shop from 0.1.1 to 0.1.0: 0.1.0 needs an up entry from 0.1.1, or 0.1.1 a down entry \
                    to 0.1.0; add it to the appup, or pass --one-way";
-        assert_eq!(said(SETTLES), format!("there is no way back, which settling may need: {why}"));
-        assert_eq!(said(PLAIN), format!("there is no way back, which a failure of step 8 may need: {why}"));
+        assert_eq!(obstacle(SETTLES), format!("there is no way back, which settling may need: {why}"));
+        assert_eq!(
+            obstacle(PLAIN),
+            format!("there is no way back, which a failure of step 8 may need: {why}")
+        );
     }
 
-    /// Compares what becomes of the counter's states on the way back.
+    /// Compares the change of the counter's states on the way back.
     #[track_caller]
     fn check_back(down: &str, expected: Result<StateChange, &str>) {
         let [old, new] = releases(UPDATE, Some(down));
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn states_go_back_as_the_script_back_says_and_not_as_numbers_of_versions_do() {
+    fn states_go_back_by_the_script_back_and_not_by_version_order() {
         let advanced = |mode, vsn: &str, extra| {
             let dropped = Dropped::default();
             StateChange::Advanced { mode, vsn: vsn.parse().unwrap(), extra, dropped }
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn states_that_the_script_back_alone_cannot_tell_are_left_out() {
+    fn states_that_the_script_back_alone_does_not_determine_are_left_out() {
         let call = "{ apply = \"helper:open\", args = [] }";
         let calls = Err("the way back calls functions first");
         check_back(&format!("{call}, {UPDATE}"), calls.clone());
@@ -246,6 +250,6 @@ mod tests {
         );
         let unknown = Back::Script(BTreeMap::new()).change(&"till".parse().unwrap());
         assert_eq!(unknown, Err("till: the way back does not convert it".to_owned()));
-        assert_eq!(Back::OneWay.change(&"till".parse().unwrap()), Err("it is one way".to_owned()));
+        assert_eq!(Back::OneWay.change(&"till".parse().unwrap()), Err("the upgrade is one-way".to_owned()));
     }
 }

@@ -1,13 +1,13 @@
-//! A release that runs and is not committed is no ground to go on from: a crash would lose two steps at once.
+//! An upgrade from an uncommitted release is refused: a crash would lose two releases at once.
 
 use reld_plan::Vsn;
 use reld_store::{Status, StatusTable};
 
 use crate::error::Obstacle;
 
-/// Says what stands against going from a release that is not committed to `to`.
+/// Returns the obstacle if the running release is uncommitted and `to` does not go back.
 ///
-/// Going back, to the permanent release or to the one before, is always allowed:
+/// Going back to the permanent or the previous release is always allowed:
 ///
 /// | the running release is | `to` | |
 /// |---|---|---|
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn from_an_uncommitted_release_the_node_goes_back_and_not_on() {
+    fn from_an_uncommitted_release_the_node_goes_back_but_not_forward() {
         let others = [release(3, Status::Unpacked, None), release(0, Status::Old, None)];
         let committed = [&others[..], &[release(2, Status::Permanent, Some(1))]].concat();
         check(&others, 3, None);

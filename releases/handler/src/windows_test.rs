@@ -1,5 +1,5 @@
-//! Upgrades group by group, over a real root and a fake node: whatever fails in whichever window, the node is as before,
-//! or as before by way of a conversion back.
+//! Upgrades group by group, over a real root and a fake node: whatever fails in whichever window,
+//! the node is as before, or as before by way of a conversion back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,8 @@ const MODULES: &[&str] = &["counter", "helper", "till"];
 /// The three modules' updates; nobody names the helper's.
 const UPDATES: &str = "{ update = \"counter\", change = { advanced = 1 } }, { update = \"till\" }";
 
-/// A node that runs 1.0.0 with three counters, the app's own first, a helper and a till, and has a second release.
+/// A node that runs 1.0.0 with three counters, the app's own first, a helper and a till, and has a
+/// second release.
 fn shop() -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let old = site.pack_modules(0, MODULES, "");
@@ -113,7 +114,8 @@ fn whatever_fails_in_whichever_window_the_node_is_as_before_or_was_converted_bac
         for has_traffic in [false, true] {
             let (handler, report) = upgrade(&[number], has_traffic);
             let is_second = number >= second;
-            // Without traffic some conversions inside the window have nobody to convert, and do not fail.
+            // Without traffic some conversions inside the window have nobody to convert, and do not
+            // fail.
             if report.outcome == Outcome::Installed {
                 assert!(!has_traffic && *call == "convert", "{report}");
                 continue;

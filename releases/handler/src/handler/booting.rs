@@ -1,4 +1,5 @@
-//! The boot of the permanent release: how often it may fail, and what follows where the release is not to blame.
+//! The boot of the permanent release: how often it may fail, and the fallbacks if the release is
+//! not to blame.
 
 use reld_plan::Vsn;
 use reld_store::{Boots, GaveWay, NextBoot};
@@ -14,22 +15,22 @@ use crate::node::Node;
 use crate::options::InstallOptions;
 use crate::report::{Outcome, Report};
 
-/// What became of an attempt to boot a release.
+/// The result of an attempt to boot a release.
 #[derive(Debug)]
 enum Attempt {
     Runs,
-    /// Whoever stopped the daemon called it off.
+    /// The daemon was stopped during the boot.
     CalledOff,
-    /// The machine does not give what a boot needs.
+    /// The machine lacks a resource that a boot needs.
     NoRoom(Error),
-    /// Files of the release are lost or changed, in this way.
+    /// Files of the release are lost or changed, with this error.
     Damaged(String),
-    /// Nothing but the release is known to blame.
+    /// The boot failed, and nothing but the release is to blame.
     Failed,
 }
 
 impl Attempt {
-    /// Returns what is to be noted of it, beside that it began.
+    /// Returns the new record of boots, where it differs from the begun attempt.
     fn noted(&self, begun: &Boots) -> Option<Boots> {
         match self {
             Self::Runs => Some(begun.succeeded()),
@@ -40,27 +41,28 @@ impl Attempt {
 }
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Boots the permanent release, by the road of an upgrade. `None` where there is none: the node stays idle.
+    /// Boots the permanent release, as an upgrade of an idle node. Returns `None` if there is none:
+    /// the node stays idle.
     ///
-    /// Each attempt is counted on disk before it begins, and what became of it decides what follows:
+    /// Each attempt is counted on disk before it begins, and its result decides the next step:
     ///
-    /// | the attempt | counts | then |
+    /// | attempt | counts | next step |
     /// |---|---|---|
-    /// | the release runs | | the count begins anew |
-    /// | was called off by who stopped the daemon | no | the next start tries again |
+    /// | succeeds | | the count restarts at zero |
+    /// | is ended by a stop of the daemon | no | the next start tries again |
     /// | fails, and the disk has no room for a boot | no | [`Error::NoRoom`]; the caller tries again later |
-    /// | fails, and files of the release are lost or changed | no | the release before it boots, for this start only |
-    /// | fails so, of a release that is only tried | yes | it gives way for good to the one that ran |
-    /// | fails | yes | the third in a row has the release give way to the one before it, for good |
+    /// | fails, and files of the release are lost or changed | no | the previous release boots, for this start only |
+    /// | the same, and the release is on trial after a restart | yes | the release gives way to the previous one for good |
+    /// | fails otherwise | yes | the third failure in a row makes the release give way to the previous one for good |
     ///
     /// # Errors
-    /// As [`carry_out`](Self::carry_out), and [`Error::NoRoom`].
+    /// The errors of [`carry_out`](Self::carry_out), and [`Error::NoRoom`].
     pub fn boot(&mut self, observer: Observer<'_>) -> Result<Option<Report>, Error> {
         let booted = guarded(|| self.boot_next(observer));
         booted.unwrap_or_else(|panic| Err(self.broken(panic)))
     }
 
-    /// Checks that the disk has room for the boot that comes next.
+    /// Checks that the disk has room for the next boot.
     ///
     /// # Errors
     /// [`Error::NoRoom`].
@@ -84,7 +86,7 @@ impl<N: Node> ReleaseHandler<N> {
             }
         };
         boots = boots.begun(&vsn);
-        // A full disk must not keep a node from booting; what is lost is the count.
+        // A full disk must not keep a node from booting; only the count is lost.
         let uncounted = self.store.note_boots(&boots).err();
         let booted = self.boot_of(vsn.clone(), observer);
         let attempt = self.attempt(&vsn, &boots, &booted);
@@ -98,7 +100,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(Some(report))
     }
 
-    /// Finds out what became of an attempt.
+    /// Classifies the result of an attempt.
     fn attempt(&self, vsn: &Vsn, begun: &Boots, booted: &Result<Report, Error>) -> Attempt {
         if booted.as_ref().is_ok_and(|report| report.outcome == Outcome::Installed) {
             return Attempt::Runs;
@@ -113,7 +115,7 @@ impl<N: Node> ReleaseHandler<N> {
         match self.store.verify(vsn) {
             Err(error) if error.is_damage() && !is_trial => Attempt::Damaged(chain(&error)),
             Err(error) if error.is_damage() => Attempt::Failed,
-            // A file that is there and cannot be read: too many are open, or their mode was changed.
+            // The file exists but cannot be read: too many files are open, or its mode was changed.
             Err(error @ reld_store::Error::Io { .. }) => Attempt::NoRoom(no_room(vsn, &error)),
             _ => Attempt::Failed,
         }
@@ -124,7 +126,8 @@ impl<N: Node> ReleaseHandler<N> {
         self.travel(way, observer)
     }
 
-    /// Boots the release before one that is damaged, which stays permanent. `None` where there is none that is whole.
+    /// Boots the release before a damaged one, which stays permanent. Returns `None` if there is no
+    /// intact one.
     fn stand_in(
         &mut self,
         damaged: &Vsn,
@@ -145,7 +148,7 @@ impl<N: Node> ReleaseHandler<N> {
         }))
     }
 
-    /// Returns the release that the next boot boots; `None` where none is permanent.
+    /// Returns the release that the next boot boots; `None` if no release is permanent.
     pub fn boots_next(&self) -> Option<Vsn> {
         match self.store.boots().next(self.releases()) {
             NextBoot::Idle => None,
@@ -154,12 +157,12 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Says whether the next boot would boot another release than the permanent one, which failed too often.
+    /// Returns whether the permanent release failed so often that the next boot boots another one.
     pub fn gives_way(&self) -> bool {
         matches!(self.store.boots().next(self.releases()), NextBoot::GiveWay(_))
     }
 
-    /// Returns the release that gave way last, until another one is committed.
+    /// Returns the last release that gave way, until the next commit.
     pub fn gave_way(&self) -> Option<GaveWay> {
         self.store.boots().gave_way
     }

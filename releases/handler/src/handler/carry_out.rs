@@ -1,4 +1,4 @@
-//! Orders, one arm each.
+//! The dispatch of orders.
 
 use reld_plan::Vsn;
 use reld_store::Boots;
@@ -16,16 +16,17 @@ use crate::report::{Outcome, Report, what};
 use crate::settle::Settle;
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Carries an order out, to its end.
+    /// Carries out an order to its end.
     ///
-    /// The node is planned for once. An order to a release whose script restarts the daemon becomes an order to
-    /// restart, unless the release is to stay uncommitted. While a release settles, only an order that
-    /// [fits](Order::fits) is carried out.
+    /// The script is planned once. If it restarts the daemon, the order becomes a restart, unless
+    /// the release is to stay uncommitted. While a release settles, only orders that
+    /// [fit](Order::fits) are carried out.
     ///
     /// # Errors
-    /// The reason why nothing was done: [`Error::Refused`] with every obstacle of the check, [`Error::Settles`],
-    /// [`Error::NeedsRestart`], [`Error::NoPrevious`], [`Error::Idle`], or the status table or the disk refused. A
-    /// move that began and failed is no error: [`Ended::Moved`] carries its report. [`Error::Bug`] for a panic.
+    /// The reason why nothing was done: [`Error::Refused`] with every obstacle of the check,
+    /// [`Error::Settles`], [`Error::NeedsRestart`], [`Error::NoPrevious`], [`Error::Idle`], or an
+    /// error of the status table or the disk. A move that began and failed is not an error:
+    /// [`Ended::Moved`] holds its report. [`Error::Bug`] for a panic.
     pub fn carry_out(&mut self, order: Order, observer: Observer<'_>) -> Result<Ended, Error> {
         let done = guarded(|| self.obey(order, observer));
         done.unwrap_or_else(|panic| Err(self.broken(panic)))
@@ -53,7 +54,8 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Notes that the handler itself panicked. Where that happened on the way, the node may be anything.
+    /// Records a panic of the handler itself. After a panic during a move, the state of the node is
+    /// unknown.
     pub(super) fn broken(&mut self, panic: String) -> Error {
         let error = Error::Bug(panic);
         tracing::error!(name: "release.bug", %error);
@@ -104,8 +106,8 @@ impl<N: Node> ReleaseHandler<N> {
         self.move_to(to, options, End::Commit(Settle::default()), observer)
     }
 
-    /// Makes a release the one that the node boots next. If it does not boot at its first attempt, the release
-    /// that is permanent now steps in.
+    /// Makes the node boot a release next. If the first attempt fails, the node boots the currently
+    /// permanent release again.
     fn restart_into(
         &mut self,
         to: Vsn,
@@ -123,7 +125,8 @@ impl<N: Node> ReleaseHandler<N> {
         }
         observer(Event::Begins(Journey { from: from.as_ref(), to: &to, app: None, restarts: true }));
         if let Some(permanent) = self.releases().permanent().filter(|release| release.version != to) {
-            // Written first: a trial of what is not permanent says nothing, a permanent release without trial does.
+            // The trial is written first. The trial of a release that is not permanent has no effect,
+            // but a permanent release without its trial would not give way after one failed boot.
             self.store.note_boots(&self.store.boots().trial(to.clone(), permanent.version.clone()))?;
         }
         self.store.reboot_into(&to)?;
@@ -152,7 +155,8 @@ impl<N: Node> ReleaseHandler<N> {
     pub(super) fn make_permanent(&mut self, vsn: &Vsn) -> Result<(), Error> {
         self.store.make_permanent(vsn)?;
         self.trouble = None;
-        // A release is committed: what failed to boot before is told no more. What stays on disk is told again.
+        // After a commit, earlier boot failures are no longer reported. If this write fails, they
+        // are only reported again.
         let _ = self.store.note_boots(&Boots::default());
         tracing::info!(name: "release.committed", %vsn, "the release is permanent");
         Ok(())

@@ -1,4 +1,5 @@
-//! A release that settles: installed, watched, and then kept, taken back, or left as it is where the daemon stops.
+//! A settling release: installed, watched, and then kept or taken back, or left as it is if the
+//! daemon stops.
 
 use std::time::Duration;
 
@@ -11,32 +12,32 @@ use crate::order::Ended;
 use crate::report::{Outcome, Report};
 use crate::settle::{Ends, Settle, Settling, Trip, Verdict};
 
-/// What a look at a settling release finds.
+/// The result of polling a settling release.
 #[derive(Debug)]
 pub enum Watched {
-    /// It settles on. The next look is due after this time.
+    /// The release still settles. The next poll is due after this time.
     Again(Duration),
-    /// It was kept, taken back or left: how the order ended that had installed it.
+    /// The release was kept, taken back or left. This is the result of the order that installed it.
     Ended(Result<Box<Report>, Error>),
 }
 
-/// A release that settles, or that did and whose end was not fetched yet.
+/// A settling release, or a settled one with a result that was not fetched yet.
 #[derive(Debug)]
 pub(super) struct Watch {
     report: Report,
-    /// `None` = it is over.
+    /// `None` after the end of the watch.
     settling: Option<Settling>,
 }
 
 impl Watch {
-    /// Notes what was seen.
+    /// Ends the watch, and records its observations.
     fn end(&mut self, fault: Option<String>) {
         self.report.settled = self.settling.take().map(|settling| settling.end(fault));
     }
 }
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Returns from where to where the node came with the release that settles; `None` where none does.
+    /// Returns the releases before and after the settling upgrade; `None` if no release settles.
     pub fn settling(&self) -> Option<Trip<'_>> {
         let watch = self.watch.as_ref().filter(|watch| watch.settling.is_some())?;
         Some(Trip { from: watch.report.from.as_ref(), to: &watch.report.to })
@@ -45,14 +46,15 @@ impl<N: Node> ReleaseHandler<N> {
     pub(super) fn begin_to_settle(&mut self, settle: Settle, report: Report, observer: Observer<'_>) {
         let settling = Settling::begin(settle);
         if let Some(title) = settling.title() {
-            tell(&report, &title, observer);
+            announce(&report, &title, observer);
         }
         self.watch = Some(Watch { report, settling: Some(settling) });
     }
 
-    /// Looks at the release that settles, and does what is due. `None` where none settles.
+    /// Polls the settling release, and does what is due. Returns `None` if no release settles.
     ///
-    /// To be called when the time is over that the last look named, and after each order: one may have ended it.
+    /// To be called after the time that the last poll returned, and after each order, which may
+    /// have ended the settling.
     pub fn watch(&mut self, observer: Observer<'_>) -> Option<Watched> {
         let mut watch = self.watch.take()?;
         match guarded(|| self.judge(&mut watch, observer)) {
@@ -65,16 +67,16 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns when to look again; `None` = it is over.
+    /// Returns the time until the next poll; `None` at the end.
     fn judge(&mut self, watch: &mut Watch, observer: Observer<'_>) -> Option<Duration> {
         let Watch { report, settling } = &mut *watch;
         let trip = Trip { from: report.from.as_ref(), to: &report.to };
         let ends = Ends { crashes: self.crashes(report), fallen: self.node.fallen() };
-        let mut steps = |title: &str| tell(report, title, observer);
+        let mut steps = |title: &str| announce(report, title, observer);
         let verdict = settling.as_mut()?.look(trip, self.interrupt.wish(), ends, &mut steps);
         match verdict {
             Verdict::Watch(again) => return Some(again),
-            // A probe is started by the look itself.
+            // `look` has started the probe.
             Verdict::Probe => return Some(Duration::ZERO),
             Verdict::Keep => {
                 watch.end(None);
@@ -82,7 +84,8 @@ impl<N: Node> ReleaseHandler<N> {
             }
             Verdict::Leave => {
                 watch.end(None);
-                watch.report.commit_error = Some("the daemon stops before it has settled".to_owned());
+                watch.report.commit_error =
+                    Some("the daemon stops before the release has settled".to_owned());
             }
             Verdict::TakeBack(fault) => {
                 watch.end(Some(fault.clone()));
@@ -93,7 +96,7 @@ impl<N: Node> ReleaseHandler<N> {
         None
     }
 
-    /// Keeps the release that settles, by order.
+    /// Keeps the settling release, by order.
     pub(super) fn keep(&mut self) -> Result<Ended, Error> {
         let mut watch = self.watch.take().ok_or(Error::NothingToCommit)?;
         let before = self.releases().permanent().map(|release| release.version.clone());
@@ -103,12 +106,12 @@ impl<N: Node> ReleaseHandler<N> {
             watch.end(None);
             (watch.report.permanent, watch.report.changed) = (true, true);
         }
-        // One that cannot be committed settles on.
+        // A release that cannot be committed continues to settle.
         self.watch = Some(watch);
         committed.map(|()| Ended::Committed { vsn, before })
     }
 
-    /// Takes the release that settles back, by order.
+    /// Takes back the settling release, by order.
     pub(super) fn take_settling_back(&mut self, observer: Observer<'_>) -> Result<Ended, Error> {
         let mut watch = self.watch.take().ok_or(Error::NoPrevious { candidates: Vec::new() })?;
         let fault = "downgraded by the operator";
@@ -129,8 +132,8 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// Announces something that follows the last step of the script.
-fn tell(report: &Report, title: &str, observer: Observer<'_>) {
+/// Announces an activity after the last step of the script.
+fn announce(report: &Report, title: &str, observer: Observer<'_>) {
     let step = report.steps.last().map_or(0, |step| step.step);
     tracing::info!(name: "release.install.step", vsn = %report.to, step, of = step, title, "step");
     observer(Event::Step(Progress { step, steps: step, title, is_switched: true }));

@@ -1,4 +1,4 @@
-//! The road from what runs to something else, and what is noted at its end.
+//! Moves of the node from one lineup to another, and the records at their end.
 
 use std::time::Instant;
 
@@ -17,15 +17,15 @@ use crate::saga;
 use crate::settle;
 use crate::step::Program;
 
-/// Where windows lead.
+/// The direction of windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     There,
-    /// To what ran before, since something failed on the way there.
+    /// To the previous lineup, after a failure on the way there.
     Back,
 }
 
-/// A way that was planned, once.
+/// A planned move.
 #[derive(Debug)]
 pub(super) struct Way {
     lineup: Lineup,
@@ -36,12 +36,12 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Returns what the check found.
+    /// Returns the findings of the check.
     pub(super) const fn check(&self) -> &Check {
         &self.prepared.check
     }
 
-    /// Returns the way itself where nothing stands in it.
+    /// Returns the move if it has no obstacles.
     pub(super) fn unhindered(self) -> Result<Self, Error> {
         let Check { from, to, obstacles, restarts, .. } = self.check();
         let mut obstacles = obstacles.clone();
@@ -59,7 +59,7 @@ impl Way {
 }
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Plans the way to a lineup.
+    /// Plans the move to a lineup.
     pub(super) fn plan(
         &self,
         lineup: Lineup,
@@ -71,7 +71,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(Way { lineup, replaced, options, prepared, begin })
     }
 
-    /// Goes a way that nothing stands in, and goes back where something does not start after the switch.
+    /// Makes a move without obstacles, and goes back if a start fails after the switch.
     pub(super) fn travel(&mut self, way: Way, observer: Observer<'_>) -> Result<Report, Error> {
         let way = way.unhindered()?;
         if way.check().changed {
@@ -84,7 +84,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(report)
     }
 
-    /// Carries the script of a way out.
+    /// Carries out the script of a move.
     pub(super) fn go(&mut self, way: Way, observer: Observer<'_>) -> Report {
         let Way { lineup, replaced, options, prepared, begin } = way;
         let Prepared { check, programs } = prepared;
@@ -114,7 +114,8 @@ impl<N: Node> ReleaseHandler<N> {
         report
     }
 
-    /// Carries windows out, one after the other, until one fails; returns how many are in force.
+    /// Carries out windows in order until one fails. Returns the number of windows that took
+    /// effect.
     pub(super) fn carry_windows(
         &mut self,
         programs: &[Program],
@@ -126,7 +127,7 @@ impl<N: Node> ReleaseHandler<N> {
         let limits = Limits { convert: options.code_change.unwrap_or(self.limits.convert), ..self.limits };
         for (number, program) in (1..).zip(programs) {
             let mut part = Report::new(report.from.clone(), report.to.clone());
-            // OTP goes on with the next window, whatever became of the processes of the one before.
+            // Unlike OTP, which ignores crashes between windows.
             let counts = number > 1 && direction == Direction::There;
             let crashes = |node: &N| {
                 let crashes = if counts { crashes(node, self.store.releases(), report) } else { Vec::new() };
@@ -146,7 +147,8 @@ impl<N: Node> ReleaseHandler<N> {
             }
             report.add(part);
             match outcome {
-                // On the way back, what does not start is told; going on and on would not help.
+                // A failed start on the way back is only reported: there is nothing further to go
+                // back to.
                 Outcome::Installed if !has_failed || direction == Direction::Back => {}
                 Outcome::Installed => return number,
                 _ => return number - 1,
@@ -155,16 +157,18 @@ impl<N: Node> ReleaseHandler<N> {
         programs.len()
     }
 
-    /// Returns the processes of the release's apps that crashed, but for those that the upgrade itself ended.
+    /// Returns crashed processes of the release's apps, except those that the upgrade itself
+    /// killed.
     pub(super) fn crashes(&self, report: &Report) -> Vec<Exited> {
         crashes(&self.node, self.releases(), report)
     }
 
-    /// Brings the status table in line with how an upgrade ended.
+    /// Updates the status table after an upgrade.
     fn note(&mut self, lineup: &Lineup, options: InstallOptions, apps: Apps, report: &mut Report) {
         match report.outcome {
             Outcome::Installed => self.installed(lineup, options, apps, report),
-            // What is taken back is installed first, and is so here.
+            // A taken-back release was recorded as installed before, and its way back recorded the
+            // rest.
             Outcome::RolledBack | Outcome::TakenBack | Outcome::NotTakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
         }
@@ -179,7 +183,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.replaced = lineup.replaced.clone();
         self.life = Life::Running;
         self.trouble = None;
-        // The permanent release of a node that was idle is its running one in the table already.
+        // For an idle node, the table already records the permanent release as running.
         if stays || was_idle && self.is_permanent(&report.to) {
             return;
         }

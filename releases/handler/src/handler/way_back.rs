@@ -1,13 +1,14 @@
-//! Ways back: from a release that does badly, from windows of one that did not arrive, and by order.
+//! Ways back: from a faulty release, from a partly installed one, and by order.
 //!
-//! | what failed | states | road |
+//! | failure | states | way back |
 //! |---|---|---|
-//! | an effect of the one window, or of the first | put back | none: the saga has undone it |
-//! | what starts after the switch, or a settling release | converted back | the script to the release before |
-//! | a later window of several | of that window put back, of those before it converted back | what of that script is about what moved |
+//! | a step before the switch of the first or only window | restored | none: the saga has undone it |
+//! | a start after the switch, or a settling release | converted back | the script to the previous release |
+//! | a later window | those of this window restored, those of earlier windows converted back | the part of that script that concerns the moved modules |
 //!
-//! An app that ran before and has ended on the way is started again, from the release that is gone back to: its states are
-//! lost, which the report says. One that does not start has the node restart, where that cannot be without it.
+//! An app that ran before and ended in between is started again from the previous release; its
+//! states are lost, as the report notes. If it does not start, and its end takes the node down, the
+//! node restarts.
 
 use std::time::Instant;
 
@@ -25,11 +26,12 @@ use crate::options::InstallOptions;
 use crate::report::{Outcome, Report, what};
 
 impl<N: Node> ReleaseHandler<N> {
-    /// Returns the release that a downgrade goes to: the named one, else the one from which the node came to the
+    /// Returns the target of a downgrade: the named release, else the one that ran before the
     /// running one.
     ///
     /// # Errors
-    /// [`Error::NoPrevious`] where none is named and none was before; [`Refusal::BadStatus`] for one that never ran.
+    /// [`Error::NoPrevious`] if none is named and none is recorded; [`Refusal::BadStatus`] for a
+    /// release that never ran.
     pub(crate) fn way_back(&self, named: Option<Vsn>) -> Result<Vsn, Error> {
         let Some(vsn) = named else { return self.previous() };
         match self.releases().get(&vsn).map(|release| release.status) {
@@ -37,7 +39,7 @@ impl<N: Node> ReleaseHandler<N> {
                 let refusal = Refusal::BadStatus { vsn, status, needed: "one that ran before" };
                 Err(reld_store::Error::from(refusal).into())
             }
-            // One that is not here at all is told by the check.
+            // The check reports an unknown release.
             _ => Ok(vsn),
         }
     }
@@ -50,7 +52,7 @@ impl<N: Node> ReleaseHandler<N> {
         Err(Error::NoPrevious { candidates: old.map(|release| release.version.clone()).collect() })
     }
 
-    /// Goes back to the release that ran before, live, on the terms of the way there.
+    /// Goes back live to the previous release, with the options of the upgrade.
     pub(super) fn take_back(&mut self, fault: &str, report: &mut Report, observer: Observer<'_>) {
         tracing::warn!(name: "release.take_back", vsn = %report.to, fault, "the release is taken back");
         let before = if report.changed { self.before.clone() } else { self.before_unchanged() };
@@ -58,7 +60,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.interrupt.go_back();
         let way_back = before.map(|Before { lineup, options, .. }| {
             observer(Event::GoesBack { to: &lineup.vsn });
-            // As one window: it arrives, or it leaves the node as it is.
+            // As one window: it succeeds or leaves the node as it is.
             let options =
                 InstallOptions { windows: Windows::Release, supersede: false, ..going_back(options) };
             let way = self.plan(lineup, None, options)?.unhindered()?;
@@ -69,13 +71,14 @@ impl<N: Node> ReleaseHandler<N> {
         self.taken_back(way_back, &apps, report);
     }
 
-    /// Returns what to go back to from a release that ran already when it was asked for.
+    /// Returns the previous state where the upgrade changed nothing because the release was already
+    /// running.
     fn before_unchanged(&self) -> Option<Before> {
         let (vsn, apps) = (self.previous().ok()?, self.node.which_applications());
         Some(Before { lineup: Lineup::of(vsn), options: InstallOptions::default(), apps })
     }
 
-    /// Takes the first windows of an upgrade back, of which a later one failed.
+    /// Takes back the first windows of an upgrade after a later window failed.
     pub(super) fn take_windows_back(
         &mut self,
         lineup: &Lineup,
@@ -96,7 +99,7 @@ impl<N: Node> ReleaseHandler<N> {
             });
         self.taken_back(Some(way_back), apps, report);
         if report.outcome == Outcome::NotTakenBack {
-            // A mixture of two releases is no ground to plan from.
+            // No script can be planned from a mixture of two releases.
             self.life = Life::NeedsRestart;
         }
     }
@@ -125,7 +128,7 @@ impl<N: Node> ReleaseHandler<N> {
         Ok(way_back)
     }
 
-    /// Starts the apps again that ran before and have ended by themselves.
+    /// Restarts apps that ran before and ended by themselves.
     fn revive(&mut self, ran: &Apps, report: &mut Report) {
         if report.outcome != Outcome::Installed {
             return;
@@ -148,14 +151,14 @@ impl<N: Node> ReleaseHandler<N> {
         }
     }
 
-    /// Returns the apps that ran before and run with another process.
+    /// Returns the apps that ran before and now have another process.
     pub(super) fn afresh(&self, ran: &Apps) -> Vec<AppName> {
         let runs = self.node.which_applications().into_iter();
         let other = |(app, process): &(AppName, _)| ran.get(app).is_some_and(|before| before != process);
         runs.filter(other).map(|(app, _)| app).collect()
     }
 
-    /// Completes the report of an upgrade that was taken back, or was to be.
+    /// Completes the report of an upgrade that was taken back, or should have been.
     fn taken_back(&mut self, way_back: Option<Result<Report, Error>>, ran: &Apps, report: &mut Report) {
         complete(way_back, report);
         if report.outcome == Outcome::TakenBack {
@@ -181,10 +184,10 @@ impl<N: Node> ReleaseHandler<N> {
     }
 }
 
-/// Notes in the report of an upgrade how the way back from it ended.
+/// Records the result of the way back in the report of the upgrade.
 ///
-/// A way back that fails ends nothing: what runs, runs on uncommitted. A restart would lose every state, so it is
-/// the operator's choice and never the node's.
+/// After a failed way back the release keeps running, uncommitted. A restart would lose every
+/// state, so only the operator orders it.
 fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     let (outcome, failed) = match &way_back {
         Some(Ok(way_back)) if way_back.outcome == Outcome::Installed => (Outcome::TakenBack, None),
@@ -199,7 +202,8 @@ fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     report.not_undone.extend(failed);
     if let Some(Ok(way_back)) = way_back {
         if outcome == Outcome::TakenBack {
-            // What did not start on the way is told; going on and on would not help.
+            // A failed start on the way back is only reported: there is nothing further to go back
+            // to.
             report
                 .warnings
                 .extend(way_back.failure.iter().map(|failure| format!("on the way back: {}", failure.cause)));
@@ -208,8 +212,8 @@ fn complete(way_back: Option<Result<Report, Error>>, report: &mut Report) {
     }
 }
 
-/// The same terms for the way back, which is the last one: nothing stands against it for the lack
-/// of a way on.
+/// Returns the options for the way back. It is one-way: it must not be refused for lack of a way
+/// forward.
 fn going_back(options: InstallOptions) -> InstallOptions {
     InstallOptions { settles: false, one_way: true, ..options }
 }

@@ -1,4 +1,4 @@
-//! From the steps of one window to its program.
+//! Builds the program of one window from its steps.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,22 +15,22 @@ use crate::node::{Conversion, Gate, LeavingChild, Member, Passage, Slot, StateCh
 use crate::options::InstallOptions;
 use crate::step::{Blueprint, Effect, Finish, Inside, Numbered, Precopy, Program};
 
-/// What OTP calls `infinity`: every wait of the handler has a bound, and this is its largest.
+/// OTP: `infinity`. Every wait of the handler is bounded; this is the largest bound.
 const INFINITY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Goes through one window of a script once and lays its program down.
+/// Builds the program in one pass over a window of a script.
 pub(super) struct Builder<'a> {
     script: &'a Script,
-    /// The window's steps.
+    /// The steps of the window.
     steps: &'a [Step],
     window: Range<usize>,
     material: &'a Material,
     options: InstallOptions,
     program: Program,
-    /// The number of the step, counted from 1 as the script prints it.
+    /// The number of the current step, counted from 1 as the script prints it.
     step: usize,
     is_staged: bool,
-    /// The members are still held behind the switch: nothing was put but starts of children.
+    /// Whether the members are still held after the switch: only starts of children have followed.
     is_held: bool,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Builder<'a> {
         material: &'a Material,
         options: InstallOptions,
     ) -> Self {
-        // What is renamed has its new id before its supervisor is updated.
+        // Renamed children have their new ids before their supervisor is updated.
         let expected = script.steps[window.start..].iter().filter_map(built_in_call);
         let expected = expected.filter(|call| call.undo().is_none());
         let (expected, steps) = (expected.collect(), script.steps.len());
@@ -62,7 +62,7 @@ impl<'a> Builder<'a> {
         self.program.switch > 0
     }
 
-    /// Returns whether it is the window after which the release is installed.
+    /// Returns whether this is the last window of the script.
     fn is_last(&self) -> bool {
         self.window.end == self.script.steps.len()
     }
@@ -86,11 +86,11 @@ impl<'a> Builder<'a> {
             Action::Start { modules } => self.after(Finish::StartChildren(modules.clone())),
             Action::Remove { module, purge, .. } => self.purge(Slot::Old, vec![module.clone()], post(*purge)),
             Action::Purge { modules } => self.purge(Slot::Old, modules.clone(), PurgeMethod::Brutal),
-            // Done when the gate is lowered.
+            // Lowering the gate does this.
             Action::Resume { .. } => {}
-            // Refused as an obstacle.
+            // The check refuses it.
             Action::SyncNodes { .. } => {}
-            // A script with one is not carried out live.
+            // Such a script is not carried out live.
             Action::RestartNewDaemon | Action::RestartDaemon => {}
         }
     }
@@ -102,7 +102,7 @@ impl<'a> Builder<'a> {
             Some(Ok(rename @ BuiltIn::RenameChild { .. })) => self.before(Effect::RenameChild(rename)),
             Some(Ok(call)) if self.is_held => self.program.births.push(self.numbered(call)),
             Some(Ok(call)) => self.after(Finish::Call(call)),
-            // No script with such a call passes its check.
+            // `Script::check` rejects such a call.
             Some(Err(_)) => {}
         }
     }
@@ -121,7 +121,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Stages everything at the first step that wants something staged, and starts what was stopped for that.
+    /// Stages everything at the first step that needs staged code, and starts the apps that are
+    /// restarted.
     fn stage(&mut self) {
         if std::mem::replace(&mut self.is_staged, true) {
             return;
@@ -144,7 +145,7 @@ impl<'a> Builder<'a> {
         self.before(Effect::StartApplication(app.clone()));
     }
 
-    /// Raises the gate over those that are suspended by name and those that merely have to move.
+    /// Raises the gate over modules that are suspended by name, and over other replaced modules.
     fn raise(&mut self, suspended: &[Suspended]) {
         self.stage();
         let named: BTreeSet<&ModuleName> = suspended.iter().map(|member| &member.module).collect();
@@ -163,7 +164,7 @@ impl<'a> Builder<'a> {
         soft.into_iter().for_each(|conversion| self.convert(conversion));
     }
 
-    /// Returns the pre-copy by these conversions, each with the way back where that is tried.
+    /// Returns the pre-copy with these conversions, each with its way back if that is tried.
     fn precopy(&self, gate: Gate, conversions: Vec<Conversion>) -> Precopy {
         let (mut passages, mut untried) = (Vec::new(), BTreeSet::new());
         for conversion in conversions {
@@ -178,7 +179,7 @@ impl<'a> Builder<'a> {
         Precopy { gate, passages, untried: self.material.back.as_ref().map(|_| untried()) }
     }
 
-    /// Returns the conversions of the modules whose users merely have to move.
+    /// Returns the conversions of replaced modules that have no code_change.
     fn soft_conversions(&self) -> Vec<Conversion> {
         let others = self.steps.iter().flat_map(|step| match &step.action {
             Action::CodeChange { module, .. } => vec![module],
@@ -210,8 +211,8 @@ impl<'a> Builder<'a> {
         deleted.collect()
     }
 
-    /// Returns the conversions behind this step that need not wait until their processes rest. An apply may prepare
-    /// something for those behind it.
+    /// Returns the later conversions that may run before the pause: those before the next apply,
+    /// because an apply may prepare the conversions behind it.
     fn early_conversions(&self) -> Vec<Conversion> {
         let behind = self.steps.iter().skip(self.step - self.window.start).map(|step| &step.action);
         behind.take_while(|action| !matches!(action, Action::Apply(_))).filter_map(conversion).collect()
@@ -243,7 +244,7 @@ impl<'a> Builder<'a> {
         Numbered { step: self.step, what }
     }
 
-    /// Puts an effect into the phase that the script has come to.
+    /// Adds an effect to the current phase.
     fn before(&mut self, effect: Effect) {
         let step = self.step;
         match (self.is_staged, &self.program.gate) {
@@ -275,7 +276,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Returns the loaded modules that replace code of the release that is left.
+    /// Returns the loaded modules that replace code of the old release.
     fn replaced(&self, wanted: impl Fn(PurgeWords) -> bool) -> Vec<ModuleName> {
         self.loads()
             .filter(|(module, _, words)| self.material.replaceable.contains(*module) && wanted(*words))

@@ -1,4 +1,4 @@
-//! The single steps of a saga, and what takes them back.
+//! The single steps of a saga, and their undos.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::report::Trial;
 use crate::step::{Effect, Finish, Precopy, Undo};
 
 impl<N: Node> Saga<'_, N> {
-    /// Does one effect; its undo is noted as soon as the effect exists.
+    /// Does one effect. Its undo is recorded as soon as the effect exists.
     pub(super) fn forward(&mut self, effect: &Effect, undos: &mut Vec<Undo>) -> Result<(), Cause> {
         match effect {
             Effect::Load(library) => {
@@ -30,7 +30,8 @@ impl<N: Node> Saga<'_, N> {
                 undos.extend(call.undo().map(Undo::RenameChild));
             }
             Effect::StopApplication(app) => {
-                // One that does not stop in order is killed, so it is to be started again in any case.
+                // An app that does not stop by itself is killed, so it has to be started again in
+                // any case.
                 undos.push(Undo::StartApplication(app.clone()));
                 self.report.killed.append(&mut self.node.processes_of(app));
                 self.node.stop_application(app, deadline(self.limits.stop))?;
@@ -78,13 +79,14 @@ impl<N: Node> Saga<'_, N> {
         unexpected.map_or(Ok(()), |unexpected| Err(Cause::Children(unexpected)))
     }
 
-    /// A process that died is a recorded fact; one that lives, rests and has no new state would meet new code with it.
-    pub(super) fn nobody_is_forgotten(&self) -> Result<(), Cause> {
+    /// Fails if a living member at rest has no shadow state: it would meet new code with its old
+    /// state.
+    pub(super) fn check_all_converted(&self) -> Result<(), Cause> {
         let unconverted = self.node.comparison().unconverted;
-        if unconverted.is_empty() { Ok(()) } else { Err(Cause::Forgotten(unconverted)) }
+        if unconverted.is_empty() { Ok(()) } else { Err(Cause::Unconverted(unconverted)) }
     }
 
-    /// Leaves out of the report what is taken back.
+    /// Removes undone results from the report.
     pub(super) fn forget(&mut self) {
         self.report.left.clear();
         self.report.children.clear();
@@ -111,8 +113,7 @@ impl<N: Node> Saga<'_, N> {
         Ok(())
     }
 
-    /// Does a step after the switch. What cannot be ended is listed; what does not start, and a call
-    /// that fails, is an error.
+    /// Does a step after the switch. Leftovers are listed; a failed start or call is an error.
     pub(super) fn finish(&mut self, finish: &Finish) -> Result<(), NodeError> {
         match finish {
             Finish::ConfigChange => {
@@ -142,7 +143,8 @@ impl<N: Node> Saga<'_, N> {
         Ok(())
     }
 
-    /// Starts a child while the members are held. One that takes too long goes on when they do.
+    /// Starts a child while the members are held. A start that takes too long continues after they
+    /// resume.
     pub(super) fn start_child(
         &mut self,
         switched: &Switched,
@@ -153,7 +155,7 @@ impl<N: Node> Saga<'_, N> {
         if Instant::now() > held {
             let after_ms = self.limits.births.as_millis();
             self.report.warnings.push(format!(
-                "{call} took longer than members are held for it, {after_ms} ms: its child was missing meanwhile"
+                "{call} took longer than members are held for it ({after_ms} ms): the child was missing in the meantime"
             ));
         }
         Ok(())
