@@ -7,8 +7,8 @@
 //! | upgrade | `s66_releases_go_through_otp_s_states_and_illegal_moves_are_refused` `s48_up_and_down_many_times_leaves_the_same_state_and_pids` `an_old_release_is_booted_after_a_restart_and_removed_ones_are_gone` |
 //! | upgrade_restart | `s81_a_script_that_restarts_the_daemon_is_an_orderly_restart_into_the_other_release` `s81_a_restart_into_another_release_is_no_stop_to_a_service_manager` `e08_another_daemon`. One restart, not two: the daemon executes the other one itself, and nothing of the old has to run beside it. |
 //! | client1, client2 | Not: a node has its own root, and there are no diskless nodes with masters. |
-//! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_tells_all_obstacles_at_once_and_touches_nothing` |
-//! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them` `written_by_hand` |
+//! | upgrade_gg | Not: nodes do not know each other; `sync_nodes` is refused: `sync_nodes_is_planned_and_refused_by_the_check_since_a_node_knows_no_others` `the_check_reports_all_obstacles_at_once_and_changes_nothing` |
+//! | instructions | `s49_a_second_upgrade_is_refused_while_somebody_lingers_or_ends_it_and_says_so` `stopped_children_are_terminated_after_the_switch_and_restarted_and_their_siblings_keep_their_state` `a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them` `written_by_hand` |
 //! | supervisor_which_children_timeout | `s53_a_suspended_supervisor_hides_nothing_and_stays_suspended` `a_child_that_blocks_does_not_hide_the_tree`. Nobody is asked, so nothing can hang. |
 //! | release_handler_which_releases | `releases_are_listed_with_their_status`. A filter is its reader's: `--json` has the status of each. |
 //! | install_release_syntax_check | `a_script_that_breaks_a_rule_is_refused_before_anything_is_done` `a_restart_amid_a_reviewed_script_is_refused_with_its_place` `a_restart_is_the_first_step_or_the_last` `every_part_of_an_instruction_has_its_class` |
@@ -17,7 +17,7 @@
 //! | otp_5761 | Not: an app has one place below the root. Files that change there are found: `a_release_that_was_changed_on_disk_is_refused` |
 //! | otp_9402 | `implied_loads_and_keep` `one_window_covers_every_module_of_the_replaced_library`. A library is one image: what no instruction names moves with it, by an implied load, and what is kept is warned of. |
 //! | otp_9417 | `a_module_that_was_never_there_is_deleted_without_an_error` |
-//! | otp_9395_check_old_code | `the_check_tells_all_obstacles_at_once_and_touches_nothing`. The check reads a table; there is nothing to be made faster by a purge. |
+//! | otp_9395_check_old_code | `the_check_reports_all_obstacles_at_once_and_changes_nothing`. The check reads a table; there is nothing to be made faster by a purge. |
 //! | otp_9395_check_and_purge | Not: a check changes nothing. `relctl soft-purge` purges: `a_task_stays_in_old_code_and_soft_purge_names_it_until_it_ends` |
 //! | otp_9395_update_many_mods, otp_9395_rm_many_mods | `a_thousand_processes_of_a_hundred_modules_are_updated_and_their_modules_removed`. The time of many processes is measured by `reld-bench upgrade`. |
 //! | otp_9864 | `a_sweep_deletes_what_no_release_uses_and_follows_no_link` |
@@ -44,7 +44,7 @@
 //! | included_script, included_override_script | `an_included_app_stands_for_the_one_that_starts_it` `a_boot_starts_apps_in_start_order_and_leaves_included_ones_to_others` |
 //! | included_fail_script | `every_mistake_of_a_release_has_its_class` |
 //! | included_bug_script, included_and_used_sort_script | `an_included_app_forgets_the_sibling_that_it_names_before_the_includer` `an_app_included_twice_over_may_use_the_one_between_if_that_comes_first` |
-//! | exref_script | Not: apps share no symbols. A function that nobody has: `a_function_of_a_module_that_nobody_has_is_an_obstacle` |
+//! | exref_script | Not: apps share no symbols. A function that nobody has: `a_function_of_an_unknown_module_is_an_obstacle` |
 //! | duplicate_modules_script | `every_mistake_of_a_release_has_its_class` |
 //! | otp_3065_circular_dependencies | `an_app_starts_after_what_it_uses_and_includes` `apps_that_wait_for_each_other_cannot_start` |
 //! | normal_tar, no_mod_vsn_tar | `a_packed_release_holds_the_library_and_the_modules_it_has_and_unpacks` |

@@ -17,8 +17,8 @@ fn behaviours(counter: &str) -> Behaviours {
     modules.map(|(module, word)| (module.parse().unwrap(), word.to_owned())).into_iter().collect()
 }
 
-/// A node that runs 1.0.0, whose app is started by its application, and has 1.1.0 with this
-/// instruction and these changes.
+/// A node that runs 1.0.0 with an app that has an application module. It has unpacked 1.1.0 with
+/// this instruction and these changes.
 fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let mut handler = site.handler();
@@ -31,7 +31,7 @@ fn shop(instruction: &str, changes: &[(&str, &str)]) -> (Site, ReleaseHandler<Fa
 }
 
 #[track_caller]
-fn told(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
+fn check_obstacles(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
     let found: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
     assert_eq!(found.len(), expected.len(), "{found:?}");
     for ((class, text), (wanted, words)) in found.iter().zip(expected) {
@@ -41,8 +41,8 @@ fn told(obstacles: &[Obstacle], expected: &[(&str, &str)]) {
 
 const UPDATE: &str = "{ update = \"counter\" }";
 
-/// Checks that every road to a release with these changes is refused with this, and that nothing
-/// was done.
+/// Tests that every order to move to a release with these changes is refused with this obstacle,
+/// and changes nothing.
 #[track_caller]
 fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
     let (site, mut handler, next) = shop(UPDATE, changes);
@@ -50,29 +50,29 @@ fn check_refused(changes: &[(&str, &str)], expected: (&str, &str)) {
     let windows = InstallOptions { windows: Windows::Group, ..options() };
     for options in [options(), windows] {
         let check = handler.check_install(&vsn(1), options).unwrap();
-        told(&check.obstacles, &[expected]);
+        check_obstacles(&check.obstacles, &[expected]);
         let Err(Error::Refused { obstacles, .. }) = handler.install(&vsn(1), options, &mut |_| ()) else {
             panic!("not refused");
         };
-        told(&obstacles, &[expected]);
+        check_obstacles(&obstacles, &[expected]);
     }
     let restart = handler.carry_out(Order::Restart { to: vsn(1), options: options() }, &mut |_| ());
     let Err(Error::Refused { obstacles, .. }) = restart else { panic!("not refused: {restart:?}") };
-    told(&obstacles, &[expected]);
+    check_obstacles(&obstacles, &[expected]);
     let app = handler.replace(site.single(&next), options());
     let Err(Error::Refused { obstacles, .. }) = app else { panic!("not refused: {app:?}") };
-    told(&obstacles, &[expected]);
+    check_obstacles(&obstacles, &[expected]);
     assert_eq!(handler.node().world, before);
     // An empty node does not boot it either.
     let empty = Site::new();
     let mut idle = empty.handler();
     idle.node_mut().behaviours = behaviours("gen_server");
     idle.unpacks(&next);
-    told(&idle.refuses(&vsn(1)), &[expected]);
+    check_obstacles(&idle.refuses(&vsn(1)), &[expected]);
 }
 
 #[test]
-fn a_release_that_could_not_boot_is_refused_on_every_road() {
+fn a_release_that_could_not_boot_is_refused_by_every_order() {
     let starts = |module| [("\"counter_app\"\nenv", module)];
     check_refused(
         &starts("\"ghost\"\nenv"),
@@ -99,20 +99,23 @@ fn a_release_that_could_not_boot_is_refused_on_every_road() {
 fn a_downgrade_to_a_release_that_could_not_boot_is_refused() {
     let (_site, mut handler, next) = shop(UPDATE, &[]);
     handler.goes(&next, Outcome::Installed);
-    // As if 1.0.0 had come here with a daemon that did not look.
+    // As if an earlier daemon without this check had installed 1.0.0.
     handler.node_mut().behaviours =
         [("counter_app".parse().unwrap(), "task".to_owned())].into_iter().collect();
-    told(&handler.refuses(&vsn(0)), &[("not_an_application", "its start module counter_app is a task")]);
+    check_obstacles(
+        &handler.refuses(&vsn(0)),
+        &[("not_an_application", "its start module counter_app is a task")],
+    );
 }
 
 #[test]
-fn what_the_packer_recorded_counts_where_a_library_does_not_say_what_its_modules_are() {
+fn the_record_of_the_packer_counts_if_a_library_has_no_table() {
     let (_site, mut handler, _) = shop(UPDATE, &[("\"counter_app\"\nenv", "\"counter\"\nenv")]);
     handler.node_mut().behaviours = Behaviours::default();
-    told(&handler.refuses(&vsn(1)), &[("not_an_application", "counter is a gen_server")]);
+    check_obstacles(&handler.refuses(&vsn(1)), &[("not_an_application", "counter is a gen_server")]);
 }
 
-/// Checks what a restart is said to make different, by the check and by the report of the upgrade.
+/// Compares the warnings about a restart, in the check and in the report of the upgrade.
 #[track_caller]
 fn check_warned(changes: &[(&str, &str)], prepare: impl FnOnce(&mut Fake), expected: &[&str]) {
     let (_site, mut handler, next) = shop(UPDATE, changes);
@@ -124,7 +127,7 @@ fn check_warned(changes: &[(&str, &str)], prepare: impl FnOnce(&mut Fake), expec
 }
 
 #[test]
-fn what_a_restart_would_not_bring_back_is_a_warning() {
+fn differences_after_a_restart_are_warnings() {
     check_warned(&[], |_| (), &[]);
     for start_type in ["load", "none"] {
         let typed = format!("daemon = \"1.0.0\"\n[[app]]\ntype = \"{start_type}\"\n");
@@ -141,13 +144,19 @@ fn what_a_restart_would_not_bring_back_is_a_warning() {
 }
 
 #[test]
-fn a_step_that_does_not_fit_its_module_is_told_once_with_its_number() {
+fn a_step_that_does_not_fit_its_module_is_reported_once_with_its_number() {
     let call = format!("{UPDATE}, {{ apply = \"counter:ghost\" }}");
     let (_site, mut handler, _) = shop(&call, &[]);
     let message = "apply counter:ghost(): module counter is a gen_server, but apply needs a task";
-    told(&handler.refuses(&vsn(1)), &[("bad_script", message)]);
+    check_obstacles(&handler.refuses(&vsn(1)), &[("bad_script", message)]);
     handler.node_mut().behaviours = behaviours("task");
-    told(&handler.refuses(&vsn(1)), &[("call", "counter:ghost() would fail: unknown variant `ghost`")]);
+    check_obstacles(
+        &handler.refuses(&vsn(1)),
+        &[("call", "counter:ghost() would fail: unknown variant `ghost`")],
+    );
     let (_site, mut handler, _) = shop("{ update = \"counter\", change = \"supervisor\" }", &[]);
-    told(&handler.refuses(&vsn(1)), &[("bad_script", "change = \"supervisor\" needs a supervisor")]);
+    check_obstacles(
+        &handler.refuses(&vsn(1)),
+        &[("bad_script", "change = \"supervisor\" needs a supervisor")],
+    );
 }

@@ -8,7 +8,7 @@ use crate::report::Outcome;
 use crate::site::{Site, both_ways, check, classes, options, vsn};
 
 #[test]
-fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
+fn the_check_reports_all_obstacles_at_once_and_changes_nothing() {
     let site = Site::new();
     let [first, ..] = site.three();
     let instruction = "{ update = \"counter\" }, { sync_nodes = \"till\", nodes = [\"n1\"] }";
@@ -35,7 +35,7 @@ fn the_check_tells_all_obstacles_at_once_and_touches_nothing() {
 }
 
 #[test]
-fn the_check_names_whom_a_brutal_pre_purge_would_kill() {
+fn the_check_names_the_processes_that_a_brutal_pre_purge_would_kill() {
     let site = Site::new();
     let [first, ..] = site.three();
     let second = site.pack(1, &both_ways(1, "{ update = \"counter\", pre_purge = \"brutal\" }"));
@@ -88,7 +88,7 @@ fn a_library_that_crashes_where_it_is_tried_is_an_obstacle_and_is_never_loaded()
 }
 
 #[test]
-fn a_new_library_that_will_stay_in_memory_is_a_warning_and_one_that_runs_already_is_none() {
+fn a_new_library_that_will_stay_in_memory_is_a_warning_and_a_running_one_is_not() {
     let site = Site::new();
     let [first, second, ..] = site.three();
     let mut handler = site.handler();
@@ -113,7 +113,7 @@ fn a_library_with_threads_that_it_does_not_declare_is_not_replaced() {
 }
 
 #[test]
-fn a_refusal_says_what_did_not_happen_what_runs_and_why() {
+fn a_refusal_names_the_release_the_running_one_and_the_reason() {
     let site = Site::new();
     let error = site.handler().install(&vsn(7), options(), &mut |_| ()).unwrap_err();
     let expected = "release 1.7.0 was not installed; the node is idle as before\n  \
@@ -122,7 +122,7 @@ fn a_refusal_says_what_did_not_happen_what_runs_and_why() {
 }
 
 impl ReleaseHandler<Fake> {
-    /// Starts a server in the tree, an orphan, a task, and one that lingers in older code.
+    /// Starts a server in the tree, an orphan, a task, and a lingerer in older code.
     fn with_outsiders(&mut self) {
         let fake = self.node_mut();
         fake.spawn("counter", None);
@@ -137,7 +137,7 @@ impl ReleaseHandler<Fake> {
 }
 
 #[test]
-fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
+fn r1_the_check_names_the_messages_that_the_new_library_no_longer_accepts() {
     let site = Site::new();
     let targets = site.three();
     let mut handler = site.handler();
@@ -151,7 +151,7 @@ fn r1_the_check_names_the_messages_that_the_new_library_takes_no_more() {
 }
 
 #[test]
-fn a_module_that_keeps_its_code_takes_all_messages_that_it_took() {
+fn a_module_that_keeps_its_code_accepts_the_same_messages() {
     let site = Site::new();
     let kept = both_ways(2, "").replace("instructions", "keep = [\"counter\"]\ninstructions");
     let mut handler = site.handler();

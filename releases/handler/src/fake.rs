@@ -1,5 +1,5 @@
-//! A node that is a value: everything observable of it can be compared, and every fallible call can
-//! be made to fail.
+//! A fake node as a value: its observable state can be compared, and every fallible call can be
+//! made to fail.
 
 mod conversion;
 mod node;
@@ -16,7 +16,7 @@ use crate::process::{Pid, Process};
 
 pub(crate) use world::{Proc, World};
 
-/// A fake node: its world, what is to go wrong, and what was asked for.
+/// A fake node: its observable state, the planned faults, and the calls so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fake {
     pub(crate) world: World,
@@ -24,43 +24,43 @@ pub(crate) struct Fake {
     pub(crate) failing: BTreeSet<usize>,
     /// Numbers of the fallible calls that panic.
     pub(crate) panicking: BTreeSet<usize>,
-    /// The daemon that a restart would execute: 1.0.0, unless another one is named.
+    /// The version of the daemon that a restart would execute; `None` for 1.0.0.
     pub(crate) successor: Option<Result<Vsn, NodeError>>,
-    /// Before which fallible call which process dies.
+    /// Processes that die before the fallible call of this number.
     pub(crate) deaths: BTreeMap<usize, Pid>,
     /// Whether a message for every process arrives before each fallible call.
     pub(crate) has_traffic: bool,
     /// Processes that do not come to rest.
     pub(crate) restless: BTreeSet<Pid>,
-    /// Modules whose processes the conversion passes over, as a faulty node might.
-    pub(crate) forgets: BTreeSet<ModuleName>,
-    /// The app whose library crashes the process that it is tried in.
+    /// Modules with processes that the conversion skips, as a faulty node might.
+    pub(crate) skips_conversion: BTreeSet<ModuleName>,
+    /// The app with a library that crashes the process of its trial.
     pub(crate) crashes_when_probed: Option<AppName>,
-    /// What every library says that its modules are.
+    /// The behaviours in the table of every library.
     pub(crate) behaviours: Behaviours,
-    /// Why each library stays in memory when it is replaced.
+    /// Why each library stays in memory after it is replaced.
     pub(crate) stays: Option<String>,
-    /// The app whose library has started a thread.
+    /// The app with a library that has started a thread.
     pub(crate) starts_threads: Option<AppName>,
-    /// What the update of a supervisor changes.
+    /// The children that the update of a supervisor changes.
     pub(crate) children: Vec<ChangedChildren>,
-    /// The children of every supervisor, as they are before an upgrade; `None` = they have no ids.
+    /// The children of every supervisor before an upgrade; `None` if they have no ids.
     pub(crate) rows: Option<Vec<Child>>,
-    /// What is foreseen, whatever is asked.
+    /// The answer to every call of `foresee`.
     pub(crate) foreseen: Foreseen,
     /// The fallible calls so far.
     pub(crate) calls: Vec<&'static str>,
     /// Apps that have ended and take the node down.
     pub(crate) fallen: BTreeSet<AppName>,
-    /// Who is said to have crashed since the switch.
+    /// The crashes that the node reports.
     pub(crate) crashes: Vec<Exited>,
     pub(crate) spawned: u32,
     sent: u32,
     images: u64,
     exits: Vec<Exited>,
-    /// Whose way back was tried by the last pre-copy.
+    /// Processes that the last pre-copy tried on the way back.
     tried: BTreeSet<Pid>,
-    /// Processes that are held to be stopped, and those of them that were.
+    /// Processes that are held to be stopped.
     held: BTreeSet<Pid>,
     stopped: Vec<ModuleName>,
     doomed: BTreeSet<Pid>,
@@ -69,7 +69,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Lowers the gate; processes that are to be stopped stay as they are.
+    /// Lowers the gate. Processes that are to be stopped stay held.
     fn let_go(&mut self) -> Pause {
         assert!(!self.world.gate.is_empty(), "the gate is lowered without being raised");
         self.world.gate.clear();
@@ -82,7 +82,8 @@ impl Fake {
         Pause { p50_us: 10, p99_us: 20, max_us: 30, processes: processes.count() }
     }
 
-    /// Starts a process of a module's current (or else staged) code.
+    /// Starts a process in the current code of a module, or in the staged code if there is no
+    /// current code.
     pub(crate) fn spawn(&mut self, module: &str, kind: Option<OutsiderKind>) -> Pid {
         let module: ModuleName = module.parse().unwrap();
         let current = self.world.modules.get(&module).and_then(|slots| slots.current);
@@ -110,8 +111,8 @@ impl Fake {
         pid
     }
 
-    /// Notes a fallible call; lets mail arrive and processes die; answers whether the call is to
-    /// fail.
+    /// Records a fallible call, delivers messages, lets processes die, and returns whether the call
+    /// is to fail.
     fn fails(&mut self, call: &'static str) -> bool {
         let number = self.calls.len();
         self.calls.push(call);
@@ -125,7 +126,7 @@ impl Fake {
         self.failing.contains(&number)
     }
 
-    /// `undo_x` takes `x` back.
+    /// Records a function; `undo_x` removes `x` again.
     fn do_or_undo(&mut self, function: &str, prefix: &str) {
         match function.strip_prefix(prefix) {
             Some(done) => self.world.applied.retain(|applied| applied != done),

@@ -1,4 +1,4 @@
-//! Releases written down in a few words, for tests.
+//! Test fixture: short definitions of releases, and programs between them.
 
 use std::path::PathBuf;
 
@@ -44,8 +44,8 @@ pub(crate) fn release(version: &str, apps: &[AppText<'_>]) -> Release {
     Release::new(rel, apps.iter().map(docs)).unwrap()
 }
 
-/// The shop as it is first: a counter with its supervisor, a helper that no appup names, and a
-/// till.
+/// The first release of the shop: a counter with its supervisor, a helper that no appup names, and
+/// a till.
 pub(crate) fn shop_1_0() -> Release {
     release(
         "1.0.0",
@@ -53,12 +53,12 @@ pub(crate) fn shop_1_0() -> Release {
     )
 }
 
-/// The shop with new counters, one module more, a bank, and without the till.
+/// The second release: new counters, one more module and a bank, but no till.
 pub(crate) fn shop_1_1() -> Release {
     shop_1_1_with(", change = { advanced = { interval_ms = 250 } }")
 }
 
-/// The same, with other words in the counter's update.
+/// The second release with other words in the update of the counter.
 pub(crate) fn shop_1_1_with(words: &str) -> Release {
     let entries = format!(
         "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{{ update = \"counter\"{words} }}, \
@@ -97,8 +97,8 @@ pub(crate) fn material(old: Option<&Release>, new: &Release) -> Material {
     }
 }
 
-/// Returns the program that leads from one release to another, or boots it.
-pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions) -> Program {
+/// Returns the program from one release to another, or of a boot.
+pub(crate) fn program_to(old: Option<&Release>, new: &Release, options: InstallOptions) -> Program {
     let script = old.map_or_else(|| Script::boot(new), |old| plan(old, new).unwrap());
     let back = old.and_then(|old| Outlook::new(old, new, &script, options).back);
     let material = Material { back, ..material(old, new) };
@@ -109,21 +109,21 @@ pub(crate) fn road(old: Option<&Release>, new: &Release, options: InstallOptions
 pub(crate) fn run(fake: &mut Fake, program: &Program) -> Report {
     let mut report = Report::new(None, "9.9.9".parse().unwrap());
     fake.calls.clear();
-    let nobody = |_: &Fake| Vec::new();
-    saga::run(fake, program, Limits::default(), &Interrupt::default(), &nobody, &mut report, &mut |_| ());
+    let no_crashes = |_: &Fake| Vec::new();
+    saga::run(fake, program, Limits::default(), &Interrupt::default(), &no_crashes, &mut report, &mut |_| ());
     report
 }
 
-/// Returns a fake node that has booted a release, without any process yet.
+/// Returns a fake node that has booted a release, without processes.
 pub(crate) fn booted(release: &Release) -> Fake {
     let mut fake = Fake::default();
-    run(&mut fake, &road(None, release, InstallOptions::default()));
+    run(&mut fake, &program_to(None, release, InstallOptions::default()));
     fake.world.processes.clear();
     fake.spawned = 0;
     fake
 }
 
-/// The world without its traffic, after a look at that: nobody is held, nobody missed a message or
+/// Returns the world without its messages, and tests that no process is held, missed a message or
 /// got one twice.
 #[track_caller]
 pub(crate) fn quiet(fake: &Fake) -> World {
@@ -139,7 +139,7 @@ pub(crate) fn quiet(fake: &Fake) -> World {
     world
 }
 
-/// A record of the status table: release 1.`minor`.0 of that name, without apps.
+/// Returns a record of the status table: release 1.`minor`.0 of this name, without apps.
 pub(crate) fn known(name: &str, minor: u64, status: Status, previous: Option<u64>) -> KnownRelease {
     KnownRelease {
         name: name.parse().unwrap(),

@@ -50,7 +50,7 @@ fn a_release_is_unpacked_then_current_then_permanent_and_a_crash_boots_the_perma
 }
 
 #[test]
-fn asking_for_the_release_that_runs_is_nothing_to_do() {
+fn an_upgrade_to_the_running_release_does_nothing() {
     let site = Site::new();
     let [first, ..] = site.three();
     let mut handler = site.handler();
@@ -63,7 +63,7 @@ fn asking_for_the_release_that_runs_is_nothing_to_do() {
 }
 
 #[test]
-fn the_observer_is_told_each_step_before_it_is_done() {
+fn the_observer_gets_each_step_before_it_is_done() {
     let site = Site::new();
     let [first, second, _] = site.three();
     let mut handler = site.handler();
@@ -143,7 +143,7 @@ fn a_boot_that_fails_leaves_the_node_idle_and_another_release_can_be_booted() {
 }
 
 #[test]
-fn a_downgrade_goes_back_the_way_the_node_came_a_restart_between_or_not() {
+fn a_downgrade_follows_the_history_of_the_node_across_restarts() {
     let site = Site::new();
     let [first, second, third] = site.three();
     let mut handler = site.handler();

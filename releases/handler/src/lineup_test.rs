@@ -9,7 +9,7 @@ use crate::report::{Outcome, Report};
 use crate::settle_test::probing;
 use crate::site::{Site, Target, check, options, vsn};
 
-/// A node on release 1.0.0, and the tarballs of the three releases, each of one app.
+/// A node that runs release 1.0.0, and the tarballs of three releases with one app each.
 fn shop() -> (Site, ReleaseHandler<Fake>, [Target; 3]) {
     let site = Site::new();
     let releases = site.three();
@@ -49,17 +49,17 @@ fn an_app_is_replaced_up_and_down_in_a_release_that_stays() {
 }
 
 #[test]
-fn every_way_on_begins_with_the_app_that_really_runs() {
+fn every_plan_begins_with_the_app_that_actually_runs() {
     let (site, mut handler, [_, second, third]) = shop();
     replaces(&site, &mut handler, &second);
-    // No appup leads from the release's own 0.1.0 to 0.1.2.
+    // No appup leads from the packed version 0.1.0 to 0.1.2.
     handler.goes(&third, Outcome::Installed);
     runs(&handler, "0.1.2");
     check(&handler, "1.2.0 permanent, 1.0.0 old");
 }
 
 #[test]
-fn the_release_itself_takes_the_app_back() {
+fn installing_the_release_again_takes_the_app_back() {
     let (site, mut handler, [_, second, _]) = shop();
     replaces(&site, &mut handler, &second);
     let report = handler.goes(&Target::Version(vsn(0)), Outcome::Installed);

@@ -13,14 +13,14 @@ use crate::report::{Outcome, Report};
 use crate::settle::Settle;
 use crate::site::{Site, both_ways, check, options, shop, vsn};
 
-/// Another daemon than the releases of these tests name.
+/// Another daemon version than the one that the releases of these tests need.
 const OTHER: Vsn = Vsn::new(1, 1, 0);
 
 fn restarts(handler: &mut ReleaseHandler<Fake>, to: &Vsn) -> Result<Ended, Error> {
     handler.carry_out(Order::Restart { to: to.clone(), options: options() }, &mut |_| ())
 }
 
-/// Fails the boot of the permanent release by its first call, and says which release that was.
+/// Makes the boot of the permanent release fail at its first call, and returns its report.
 fn boot_fails(site: &Site) -> (ReleaseHandler<Fake>, Report) {
     let mut handler = site.handler();
     handler.node_mut().failing = [0].into();
@@ -47,13 +47,13 @@ fn a_release_that_fails_to_boot_three_times_gives_way_until_another_one_is_commi
     drop(handler);
     let mut handler = site.handler();
     handler.boot(&mut |_| ()).unwrap();
-    assert!(handler.gave_way().is_some(), "it is told after a restart");
+    assert!(handler.gave_way().is_some(), "still reported after a restart");
     handler.goes(&targets[1], Outcome::Installed);
     assert_eq!(handler.gave_way(), None);
 }
 
 #[test]
-fn a_boot_that_goes_well_or_is_called_off_is_not_counted() {
+fn a_boot_that_succeeds_or_is_interrupted_is_not_counted() {
     let (site, mut handler, targets) = shop();
     handler.goes(&targets[1], Outcome::Installed);
     drop(handler);
@@ -74,7 +74,7 @@ fn a_boot_that_goes_well_or_is_called_off_is_not_counted() {
 fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[2]);
-    // There is no way in the appups from 1.0.0 to 1.2.0, and none is needed.
+    // No appup leads from 1.0.0 to 1.2.0, and a restart needs none.
     restarts(&mut handler, &vsn(2)).unwrap();
     assert!(matches!(handler.install(&vsn(2), options(), &mut |_| ()), Err(Error::NeedsRestart)));
     check(&handler, "1.2.0 permanent, 1.0.0 old");
@@ -88,13 +88,13 @@ fn a_restart_into_a_release_is_a_trial_that_fails_once() {
     drop(handler);
     let mut handler = site.handler();
     assert_eq!(handler.boot(&mut |_| ()).unwrap().unwrap().to, vsn(2));
-    // Once it has booted it has three attempts like others.
+    // After a successful boot the release has three attempts, like any other.
     drop(handler);
     assert!(!boot_fails(&site).0.gives_way());
 }
 
 #[test]
-fn no_restart_into_a_release_whose_files_are_bad_or_that_is_not_here() {
+fn no_restart_into_a_damaged_or_unknown_release() {
     let (site, mut handler, targets) = shop();
     handler.unpacks(&targets[1]);
     std::fs::write(site.root().join("lib/shop-0.1.1/shop.so"), "library X").unwrap();
@@ -127,7 +127,7 @@ fn no_reboot_into_an_old_release_without_a_daemon_to_execute() {
 }
 
 #[test]
-fn an_upgrade_whose_script_restarts_the_daemon_is_one_by_restart_and_is_announced_as_such() {
+fn an_upgrade_with_a_script_that_restarts_the_daemon_is_announced_as_a_restart() {
     let (site, mut handler, _) = shop();
     let next = site.pack_modules(1, &["counter"], &both_ways(1, "\"restart_daemon\""));
     handler.unpacks(&next);

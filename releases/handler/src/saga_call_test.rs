@@ -1,18 +1,18 @@
-//! The saga over a fake node, for the instructions that call, stop and start: whatever fails before
-//! the switch, the node is as before; what does not start after it is told as a failure.
+//! The saga over a fake node, with instructions that call, stop and start. After any failure before
+//! the switch the node is as before; a failed start after the switch is reported.
 
 use std::collections::BTreeSet;
 
 use crate::fake::Fake;
-use crate::fixture::{booted, quiet, release, road, run};
+use crate::fixture::{booted, program_to, quiet, release, run};
 use crate::options::InstallOptions;
 use crate::report::{Outcome, Report};
 use crate::step::Program;
 
 const OLD: &[&str] = &["counter", "counter_sup", "helper", "pump"];
 
-/// A shop whose counters change, whose pump is stopped and started, and whose till is restarted,
-/// with calls in between.
+/// An upgrade that converts counters, stops and starts a pump and restarts the till, with calls in
+/// between.
 pub(crate) fn up() -> Program {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
         { load_object_code = [\"counter\", \"counter_sup\", \"helper\", \"pump\"], app = \"shop\", vsn = \"0.1.1\" },\n\
@@ -28,14 +28,14 @@ pub(crate) fn up() -> Program {
         { apply = \"helper:complete\", args = [], undo = { apply = \"helper:undo_complete\", args = [] } } ]\n";
     let restart = "[[up]]\nfrom = \"1.0.0\"\ninstructions = [{ restart_application = \"till\" }]\n";
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.1.0", &["till"], restart)]);
-    road(Some(&old()), &new, InstallOptions::default())
+    program_to(Some(&old()), &new, InstallOptions::default())
 }
 
 fn old() -> reld_plan::Release {
     release("1.0.0", &[("shop", "0.1.0", OLD, ""), ("till", "1.0.0", &["till"], "")])
 }
 
-/// Processes 1 to 5: supervisor, two counters, a pump, and the till's.
+/// A node with processes 1 to 5: a supervisor, two counters, a pump and the till.
 pub(crate) fn shop() -> Fake {
     let mut fake = booted(&old());
     for module in ["counter_sup", "counter", "counter", "pump", "till"] {
@@ -58,14 +58,14 @@ fn failing(number: usize) -> (Fake, Report) {
     (fake, report)
 }
 
-/// What the processes of a module run and know.
+/// Returns the versions and states of a module's processes.
 fn states(fake: &Fake, module: &str) -> Vec<String> {
     let its = fake.world.processes.values().filter(|process| process.module.as_str() == module);
     its.map(|process| format!("{} {}", fake.world.images[&process.image].1, process.state)).collect()
 }
 
 #[test]
-fn what_ends_is_ended_and_what_starts_is_started_in_the_order_that_can_be_taken_back() {
+fn stops_and_starts_come_in_an_order_that_can_be_undone() {
     let mut fake = shop();
     let report = run(&mut fake, &up());
     assert_eq!((report.outcome, &report.failure), (Outcome::Installed, &None));
@@ -107,7 +107,7 @@ fn what_ends_is_ended_and_what_starts_is_started_in_the_order_that_can_be_taken_
 }
 
 #[test]
-fn whatever_fails_before_the_switch_is_undone_and_a_restarted_app_runs_again() {
+fn any_failure_before_the_switch_is_undone_and_a_restarted_app_runs_again() {
     let calls = calls();
     let switch = calls.iter().position(|call| *call == "stop_children").unwrap();
     for (number, call) in calls.iter().enumerate().take(switch) {
@@ -117,7 +117,7 @@ fn whatever_fails_before_the_switch_is_undone_and_a_restarted_app_runs_again() {
         let (mut before, mut after) = (quiet(&shop()), quiet(&fake));
         assert!(!states(&fake, "till").is_empty(), "{call}: the till runs");
         for world in [&mut before, &mut after] {
-            // Its state is lost, as the plan says.
+            // The state of the till is lost, as planned.
             world.processes.retain(|_, process| process.module.as_str() != "till");
             world.running_apps.clear();
         }
@@ -148,10 +148,10 @@ fn a_failed_undo_of_a_call_does_not_stop_the_others() {
 }
 
 #[test]
-fn what_cannot_be_ended_after_the_switch_is_a_warning_and_a_start_or_call_that_fails_a_failure() {
+fn after_the_switch_a_failed_stop_is_a_warning_and_a_failed_start_or_call_a_failure() {
     let calls = calls();
     let switch = calls.iter().position(|call| *call == "stop_children").unwrap();
-    let told: Vec<_> = (switch..calls.len())
+    let failures: Vec<_> = (switch..calls.len())
         .map(|number| {
             let (_, report) = failing(number);
             assert_eq!(report.outcome, Outcome::Installed);
@@ -166,18 +166,18 @@ fn what_cannot_be_ended_after_the_switch_is_a_warning_and_a_start_or_call_that_f
         ("call", 1, None),
         ("apply", 0, title("apply helper:complete(), undo helper:undo_complete()")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(failures, expected);
 }
 
 #[test]
-fn a_child_starts_while_members_are_held_and_where_it_fails_they_go_on_and_nothing_else_is_done() {
+fn a_child_starts_while_members_are_held_and_its_failure_resumes_them_and_ends_the_finishes() {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [\n\
         { update = \"counter\", change = { advanced = 1 } },\n\
         { apply = \"supervisor:restart_child\", args = [\"shop\", \"c\"] },\n\
         { apply = \"supervisor:delete_child\", args = [\"shop\", \"d\"] } ]\n";
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
-    let program = road(Some(&old()), &new, InstallOptions::default());
-    // The fake node does not start it unless members are held.
+    let program = program_to(Some(&old()), &new, InstallOptions::default());
+    // The fake node panics at `start_child` unless members are held.
     let mut fake = shop();
     let report = run(&mut fake, &program);
     let [start, end] =
@@ -190,19 +190,19 @@ fn a_child_starts_while_members_are_held_and_where_it_fails_they_go_on_and_nothi
     let report = run(&mut fake, &program);
     let failed = report.failure.map(|failure| failure.title);
     assert_eq!((report.outcome, failed), (Outcome::Installed, Some(format!("apply {start}"))));
-    // Nobody is held any more: it is looked at there.
+    // `quiet` also tests that no member is still held.
     assert_eq!(quiet(&fake).applied, [""; 0]);
 }
 
 #[test]
-fn a_function_of_a_module_that_nobody_has_is_an_obstacle() {
+fn a_function_of_an_unknown_module_is_an_obstacle() {
     let entries = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ apply = \"hepler:prepare\", args = [] }]\n";
     let new = release("1.1.0", &[("shop", "0.1.1", OLD, entries), ("till", "1.0.0", &["till"], "")]);
     let script = reld_plan::plan(&old(), &new).unwrap();
     let material = crate::fixture::material(Some(&old()), &new);
     let obstacles = crate::program::programs(&script, &material, InstallOptions::default()).unwrap_err();
-    let said: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
+    let found: Vec<_> = obstacles.iter().map(|obstacle| (obstacle.class(), obstacle.to_string())).collect();
     let text =
         "step 6: `apply hepler:prepare()`: no app of the two releases has the module; correct the appup";
-    assert_eq!(said, [("undef_module", text.to_owned())]);
+    assert_eq!(found, [("undef_module", text.to_owned())]);
 }

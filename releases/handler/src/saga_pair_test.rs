@@ -1,5 +1,5 @@
-//! The saga failed at every effect of every instruction, with every undo failing beside it: alone,
-//! and all at once.
+//! The saga with a failure at every effect, combined with failures of its undos: each alone, and
+//! all at once.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -10,29 +10,29 @@ use crate::saga_call_test;
 use crate::saga_test;
 use crate::step::Program;
 
-/// An upgrade, and a node that it begins on.
-struct Road {
+/// An upgrade and the node that it begins on.
+struct Case {
     node: fn() -> Fake,
     program: Program,
     /// The first call after the switch.
     switch: usize,
 }
 
-/// Between them the roads have every effect that there is, each with its undo.
-fn roads() -> [Road; 2] {
-    let road = |node: fn() -> Fake, program: Program, after: &str| {
+/// Two cases that cover every effect and its undo.
+fn cases() -> [Case; 2] {
+    let case = |node: fn() -> Fake, program: Program, after: &str| {
         let mut fake = node();
         run(&mut fake, &program);
         let switch = fake.calls.iter().position(|call| *call == after).unwrap();
-        Road { node, program, switch }
+        Case { node, program, switch }
     };
     [
-        road(saga_test::shop, saga_test::up(), "stop_application"),
-        road(saga_call_test::shop, saga_call_test::up(), "stop_children"),
+        case(saga_test::shop, saga_test::up(), "stop_application"),
+        case(saga_call_test::shop, saga_call_test::up(), "stop_children"),
     ]
 }
 
-impl Road {
+impl Case {
     fn go(&self, failing: BTreeSet<usize>, has_traffic: bool) -> (Fake, Report) {
         let mut fake = (self.node)();
         (fake.failing, fake.has_traffic) = (failing, has_traffic);
@@ -40,7 +40,7 @@ impl Road {
         (fake, report)
     }
 
-    /// Runs with failing undos, and checks that the others are done all the same.
+    /// Runs with failing undos, and tests that the others are done all the same.
     #[track_caller]
     fn check(&self, alone: &Fake, effect: usize, undos: &BTreeSet<usize>, has_traffic: bool) {
         let failing = undos.iter().copied().chain([effect]).collect();
@@ -52,7 +52,7 @@ impl Road {
         );
         assert_eq!(fake.calls, alone.calls, "every undo is tried: {what}");
         assert_eq!(report.outcome, Outcome::NeedsRestart, "{what}");
-        assert_eq!(report.not_undone.len(), undos.len(), "each that failed is told: {what}");
+        assert_eq!(report.not_undone.len(), undos.len(), "each failed undo is reported: {what}");
         assert!(report.failure.is_some(), "{what}");
         let (after, before) = (quiet(&fake), (self.node)().world);
         assert_eq!(after.staged, None, "{what}");
@@ -63,14 +63,15 @@ impl Road {
     }
 }
 
-/// Of a step's title; a rename is a call like others to a reader, and has an undo of its own.
+/// Returns the kind of effect from the title of a step. A rename prints as a call but has an undo
+/// of its own.
 fn kind(title: String) -> String {
     let word = if title.contains(":rename_child(") { "rename_child" } else { &title };
     word.split(' ').next().unwrap_or_default().to_owned()
 }
 
 #[test]
-fn the_roads_have_every_effect_that_there_is() {
+fn the_cases_cover_every_effect() {
     let kinds = |program: &Program| -> Vec<String> {
         let Program { before, stage, staged, gate, held, .. } = program;
         let effects = before.iter().chain(staged).map(|effect| effect.what.to_string());
@@ -81,8 +82,8 @@ fn the_roads_have_every_effect_that_there_is() {
         let titles = effects.chain([stage.what.to_string()]).chain(gate).chain(held);
         titles.map(kind).collect()
     };
-    let all: HashSet<_> = roads().iter().flat_map(|road| kinds(&road.program)).collect();
-    // As many as the table of effects and undos in `step.rs` has rows.
+    let all: HashSet<_> = cases().iter().flat_map(|case| kinds(&case.program)).collect();
+    // The number of rows in the table of effects and undos in `step.rs`.
     let table = include_str!("step.rs").lines().filter(|line| line.starts_with("//! | ")).skip(1);
     assert_eq!(all.len(), table.count());
 }
@@ -90,23 +91,23 @@ fn the_roads_have_every_effect_that_there_is() {
 #[test]
 fn every_effect_fails_with_every_undo() {
     let mut pairs = 0;
-    for road in roads() {
+    for case in cases() {
         for has_traffic in [false, true] {
-            for effect in 0..road.switch {
-                let (alone, report) = road.go(BTreeSet::from([effect]), has_traffic);
+            for effect in 0..case.switch {
+                let (alone, report) = case.go(BTreeSet::from([effect]), has_traffic);
                 if report.outcome == Outcome::Installed {
-                    // Nobody was left to convert inside the window.
+                    // No state was left to convert inside the window.
                     assert_eq!((alone.calls[effect], has_traffic), ("convert", false));
                     continue;
                 }
                 assert_eq!(report.outcome, Outcome::RolledBack, "{report}");
                 let undos: BTreeSet<usize> = (effect + 1..alone.calls.len()).collect();
                 for undo in &undos {
-                    road.check(&alone, effect, &BTreeSet::from([*undo]), has_traffic);
+                    case.check(&alone, effect, &BTreeSet::from([*undo]), has_traffic);
                     pairs += 1;
                 }
                 if !undos.is_empty() {
-                    road.check(&alone, effect, &undos, has_traffic);
+                    case.check(&alone, effect, &undos, has_traffic);
                 }
             }
         }
@@ -115,19 +116,19 @@ fn every_effect_fails_with_every_undo() {
 }
 
 #[test]
-fn every_two_calls_fail_and_the_end_is_one_of_the_three() {
-    for road in roads() {
-        let (all, _) = road.go(BTreeSet::new(), true);
+fn any_two_failing_calls_end_in_one_of_three_outcomes() {
+    for case in cases() {
+        let (all, _) = case.go(BTreeSet::new(), true);
         for first in 0..all.calls.len() {
             for second in first + 1..all.calls.len() + 8 {
-                let (fake, report) = road.go(BTreeSet::from([first, second]), true);
+                let (fake, report) = case.go(BTreeSet::from([first, second]), true);
                 let failed = |number: usize| number < fake.calls.len();
                 match report.outcome {
-                    Outcome::Installed => assert!(first >= road.switch, "{report}"),
-                    Outcome::RolledBack => assert!(first < road.switch && !failed(second), "{report}"),
-                    Outcome::NeedsRestart => assert!(first < road.switch && failed(second), "{report}"),
+                    Outcome::Installed => assert!(first >= case.switch, "{report}"),
+                    Outcome::RolledBack => assert!(first < case.switch && !failed(second), "{report}"),
+                    Outcome::NeedsRestart => assert!(first < case.switch && failed(second), "{report}"),
                     Outcome::TakenBack | Outcome::NotTakenBack => {
-                        panic!("a saga takes nothing back that arrived: {report}")
+                        panic!("a saga does not take back a finished upgrade: {report}")
                     }
                 }
             }

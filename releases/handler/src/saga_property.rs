@@ -1,4 +1,4 @@
-//! Whatever releases, processes and faults: an upgrade ends installed, or with the node as before.
+//! For any releases, processes and faults, an upgrade ends installed, or with the node as before.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use proptest::prelude::*;
 use reld_plan::Release;
 
 use crate::fake::Fake;
-use crate::fixture::{AppText, booted, quiet, release, road, run};
+use crate::fixture::{AppText, booted, program_to, quiet, release, run};
 use crate::options::InstallOptions;
 use crate::process::Pid;
 use crate::report::Outcome;
 
-/// What becomes of an app between two releases.
+/// The change of an app between two releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Change {
     Unchanged,
     Changed,
     Added,
     Removed,
 }
 
-/// An app: its fate, and for each module the instruction and how many processes use it.
+/// An app: its change, and for each module the instruction and the number of its processes.
 #[derive(Debug, Clone)]
 struct RandomApp {
-    fate: Fate,
+    change: Change,
     modules: Vec<(&'static str, usize)>,
 }
 
-/// The instruction of a module `M`; an empty one makes its load an implied one.
+/// The instructions for a module `M`. An empty one implies `load_module`.
 const INSTRUCTIONS: [&str; 5] = [
     "",
     "{ load_module = \"M\" }",
@@ -38,23 +38,23 @@ const INSTRUCTIONS: [&str; 5] = [
 ];
 
 fn apps() -> impl Strategy<Value = Vec<RandomApp>> {
-    let fate = prop_oneof![
-        3 => Just(Fate::Changed),
-        1 => Just(Fate::Unchanged),
-        1 => Just(Fate::Added),
-        1 => Just(Fate::Removed),
+    let change = prop_oneof![
+        3 => Just(Change::Changed),
+        1 => Just(Change::Unchanged),
+        1 => Just(Change::Added),
+        1 => Just(Change::Removed),
     ];
     let module = (prop::sample::select(INSTRUCTIONS.to_vec()), 0..4_usize);
-    let app = (fate, vec(module, 1..4)).prop_map(|(fate, modules)| RandomApp { fate, modules });
+    let app = (change, vec(module, 1..4)).prop_map(|(change, modules)| RandomApp { change, modules });
     vec(app, 1..5)
 }
 
-/// Returns the release before (`is_new` false) or after.
+/// Returns the old release, or the new one if `is_new`.
 fn side(apps: &[RandomApp], is_new: bool) -> Release {
-    let gone = if is_new { Fate::Removed } else { Fate::Added };
+    let gone = if is_new { Change::Removed } else { Change::Added };
     let texts: Vec<(String, &str, Vec<String>, String)> = (0..)
         .zip(apps)
-        .filter(|(_, app)| app.fate != gone)
+        .filter(|(_, app)| app.change != gone)
         .map(|(number, app)| text(number, app, is_new))
         .collect();
     let names: Vec<Vec<&str>> =
@@ -77,15 +77,15 @@ fn text(number: usize, app: &RandomApp, is_new: bool) -> (String, &'static str, 
         .map(|((instruction, _), module)| instruction.replace('M', module))
         .collect();
     let entries = format!("[[up]]\nfrom = \"1.0.0\"\ninstructions = [{}]\n", words.join(", "));
-    let is_changed = is_new && app.fate == Fate::Changed;
+    let is_changed = is_new && app.change == Change::Changed;
     let (vsn, entries) = if is_changed { ("2.0.0", entries) } else { ("1.0.0", String::new()) };
     (format!("app{number}"), vsn, modules, entries)
 }
 
-/// Returns a node that runs the release before.
+/// Returns a node that runs the old release.
 fn node(apps: &[RandomApp]) -> Fake {
     let mut fake = booted(&side(apps, false));
-    for (number, app) in (0..).zip(apps).filter(|(_, app)| app.fate != Fate::Added) {
+    for (number, app) in (0..).zip(apps).filter(|(_, app)| app.change != Change::Added) {
         for (module, (_, processes)) in app.modules.iter().enumerate() {
             for _ in 0..*processes {
                 fake.spawn(&format!("m{number}_{module}"), None);
@@ -101,7 +101,7 @@ fn check_installed(fake: &Fake) -> Result<(), TestCaseError> {
     prop_assert_eq!(world.staged, None);
     for slots in world.modules.values() {
         prop_assert!(slots.condemned.is_none());
-        // Only an app that did not stop can keep old code, that of a removed module.
+        // Only a removed module of an app that did not stop can keep old code.
         prop_assert!(slots.old.is_none() || slots.current.is_none());
     }
     for (pid, process) in &world.processes {
@@ -127,7 +127,7 @@ proptest! {
             deaths.into_iter().map(|(call, slot)| (call, Pid { slot, generation: 1 })).collect();
         fake.deaths = deaths;
         let mut before = quiet(&fake);
-        let program = road(Some(&side(&apps, false)), &side(&apps, true), InstallOptions::default());
+        let program = program_to(Some(&side(&apps, false)), &side(&apps, true), InstallOptions::default());
         let report = run(&mut fake, &program);
         match report.outcome {
             Outcome::Installed => check_installed(&fake)?,
@@ -138,7 +138,7 @@ proptest! {
                 prop_assert_eq!(after, before);
                 prop_assert!(report.failure.is_some());
             }
-            Outcome::TakenBack | Outcome::NotTakenBack => panic!("a saga takes nothing back that arrived"),
+            Outcome::TakenBack | Outcome::NotTakenBack => panic!("a saga does not take back a finished upgrade"),
             Outcome::NeedsRestart => {
                 let undone = fake.failing.iter().filter_map(|call| fake.calls.get(*call));
                 let failed = undone.filter(|call| matches!(**call, "unload" | "stop_application")).count();

@@ -1,18 +1,18 @@
-//! The saga over a fake node: whatever fails, the node is as before.
+//! The saga over a fake node: after any failure before the switch the node is as before.
 
 use std::collections::BTreeSet;
 
 use reld_plan::ModuleName;
 
 use crate::fake::{Fake, World};
-use crate::fixture::{booted, quiet, road, run, shop_1_0, shop_1_1, shop_1_1_with};
+use crate::fixture::{booted, program_to, quiet, run, shop_1_0, shop_1_1, shop_1_1_with};
 use crate::node::{ChangedChildren, OrphanPolicy, OutsiderKind, Unrest};
 use crate::options::InstallOptions;
 use crate::process::Pid;
 use crate::report::{NotTried, Outcome, Report, Trial};
 use crate::step::Program;
 
-/// A node that runs the shop 1.0.0: two counters, their supervisor, a helper, and a till.
+/// A node that runs shop 1.0.0: two counters, their supervisor, a helper and a till.
 pub(crate) fn shop() -> Fake {
     let mut fake = booted(&shop_1_0());
     for module in ["counter_sup", "counter", "counter", "helper", "till"] {
@@ -26,7 +26,7 @@ pub(crate) fn up() -> Program {
 }
 
 fn up_with(options: InstallOptions) -> Program {
-    road(Some(&shop_1_0()), &shop_1_1(), options)
+    program_to(Some(&shop_1_0()), &shop_1_1(), options)
 }
 
 fn up_settling() -> Program {
@@ -53,7 +53,7 @@ fn check_rolled_back(mut fake: Fake, program: &Program) -> Report {
     report
 }
 
-/// Runs `program` on `fake` and expects it to arrive.
+/// Runs `program` on `fake` and expects it to succeed.
 #[track_caller]
 fn check_installed(fake: &mut Fake, program: &Program) -> Report {
     let report = run(fake, program);
@@ -62,7 +62,7 @@ fn check_installed(fake: &mut Fake, program: &Program) -> Report {
     report
 }
 
-/// The fallible calls of an upgrade that goes well.
+/// Returns the fallible calls of a successful upgrade.
 fn calls() -> Vec<&'static str> {
     calls_of(&up())
 }
@@ -91,10 +91,10 @@ fn an_upgrade_moves_code_states_and_apps_and_leaves_nothing_old() {
 }
 
 #[test]
-fn a_downgrade_leads_back_to_the_code_that_was() {
+fn a_downgrade_restores_the_previous_code() {
     let mut fake = shop();
     check_installed(&mut fake, &up());
-    check_installed(&mut fake, &road(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
+    check_installed(&mut fake, &program_to(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
     assert_eq!(fake.world.processes[&pid(2)].state, "state 2, up from 0.1.0, down to 0.1.0");
     let names = |world: &World| world.modules.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&fake.world), names(&shop().world));
@@ -102,7 +102,7 @@ fn a_downgrade_leads_back_to_the_code_that_was() {
 }
 
 #[test]
-fn whatever_fails_before_the_switch_the_node_is_as_before() {
+fn after_any_failure_before_the_switch_the_node_is_as_before() {
     for (program, trial) in [(up(), &[][..]), (up_settling(), &["trial"])] {
         let calls = calls_of(&program);
         let last = calls.iter().position(|call| *call == "stop_application").unwrap();
@@ -121,7 +121,7 @@ fn whatever_fails_before_the_switch_the_node_is_as_before() {
 }
 
 #[test]
-fn a_state_that_cannot_go_back_fails_the_upgrade_before_anybody_is_held() {
+fn a_state_that_cannot_go_back_fails_the_upgrade_before_any_member_is_held() {
     let at = calls_of(&up_settling()).iter().position(|call| *call == "trial").unwrap();
     let mut fake = shop();
     fake.failing = BTreeSet::from([at]);
@@ -138,13 +138,13 @@ fn a_state_that_cannot_go_back_fails_the_upgrade_before_anybody_is_held() {
 }
 
 #[test]
-fn the_report_counts_the_states_whose_way_back_was_tried_and_says_why_others_were_not() {
+fn the_report_counts_the_states_tried_on_the_way_back_and_gives_the_reason_for_the_others() {
     let not_tried = |processes, why: &str| NotTried { processes, why: why.to_owned() };
     let trial = |fake: &mut Fake, program: &Program| check_installed(fake, program).trial;
     let tried = |tried, not_tried| Some(Trial { tried, not_tried, duration_us: 7 });
     assert_eq!(trial(&mut shop(), &up()), None);
     assert_eq!(trial(&mut shop(), &up_settling()), tried(4, vec![]));
-    // All have run since the pre-copy.
+    // All members have run since the pre-copy.
     let mut fake = shop();
     fake.has_traffic = true;
     assert_eq!(trial(&mut fake, &up_settling()), tried(0, vec![not_tried(4, "converted inside the pause")]));
@@ -157,7 +157,7 @@ fn the_report_counts_the_states_whose_way_back_was_tried_and_says_why_others_wer
 }
 
 #[test]
-fn whatever_fails_after_the_switch_is_listed_and_the_upgrade_stands() {
+fn a_failed_stop_after_the_switch_is_listed_and_the_upgrade_stands() {
     let mut fake = shop();
     fake.failing = BTreeSet::from([calls().len() - 1]);
     let report = check_installed(&mut fake, &up());
@@ -168,7 +168,7 @@ fn whatever_fails_after_the_switch_is_listed_and_the_upgrade_stands() {
 #[test]
 fn a_conversion_that_fails_names_the_process_the_app_and_the_answer() {
     let mut fake = shop();
-    // All have run since the pre-copy.
+    // All members have run since the pre-copy.
     fake.has_traffic = true;
     fake.failing = BTreeSet::from([calls().iter().position(|call| *call == "convert").unwrap() + 1]);
     let failure = check_rolled_back(fake, &up()).failure.unwrap();
@@ -181,7 +181,7 @@ fn a_conversion_that_fails_names_the_process_the_app_and_the_answer() {
 }
 
 #[test]
-fn a_conversion_that_fails_before_the_gate_names_the_process_and_holds_nobody() {
+fn a_conversion_that_fails_before_the_gate_names_the_process_and_holds_no_member() {
     let at = calls().iter().position(|call| *call == "precopy").unwrap();
     let mut fake = shop();
     fake.failing = BTreeSet::from([at]);
@@ -200,7 +200,7 @@ fn a_conversion_that_fails_before_the_gate_names_the_process_and_holds_nobody() 
 }
 
 #[test]
-fn who_does_not_run_after_the_pre_copy_is_not_converted_again() {
+fn a_member_that_does_not_run_after_the_pre_copy_is_not_converted_again() {
     let mut fake = shop();
     let report = check_installed(&mut fake, &up());
     assert_eq!((report.converted, report.precopied.processes, report.precopied.rounds), (4, 4, 1));
@@ -247,7 +247,7 @@ fn a_process_that_dies_in_the_window_is_a_recorded_fact() {
 }
 
 #[test]
-fn a_process_that_dies_in_a_window_that_fails_is_all_that_differs() {
+fn after_a_failed_window_only_a_dead_process_differs() {
     let last = calls().iter().rposition(|call| *call == "convert").unwrap();
     for number in 0..last {
         for slot in 1..=5 {
@@ -294,9 +294,9 @@ fn a_restless_member_that_may_be_killed_is_killed_after_the_switch_only() {
 }
 
 #[test]
-fn a_member_that_the_node_forgot_to_convert_takes_the_upgrade_back() {
+fn a_member_that_was_not_converted_takes_the_upgrade_back() {
     let mut fake = shop();
-    fake.forgets = BTreeSet::from([module("counter")]);
+    fake.skips_conversion = BTreeSet::from([module("counter")]);
     let failure = check_rolled_back(fake, &up()).failure.unwrap();
     assert_eq!(failure.title, "compare");
     assert!(
@@ -333,7 +333,7 @@ fn an_orphan_is_killed_included_or_ignored_as_was_chosen() {
     check_orphan(OrphanPolicy::Ignore, Some("state 6"));
 }
 
-/// A node whose counter module has old code of 0.0.9, in which a task (process 6) lingers.
+/// A node with old code 0.0.9 of module counter, where a task (process 6) lingers.
 fn with_lingerer() -> Fake {
     let mut fake = shop();
     let task = fake.spawn("counter", Some(OutsiderKind::Task));
@@ -346,7 +346,7 @@ fn with_lingerer() -> Fake {
 
 #[test]
 fn the_kills_of_a_brutal_pre_purge_are_held_back_until_after_the_switch() {
-    let road = road(
+    let program = program_to(
         Some(&shop_1_0()),
         &shop_1_1_with(", change = { advanced = 1 }, pre_purge = \"brutal\""),
         InstallOptions::default(),
@@ -354,22 +354,22 @@ fn the_kills_of_a_brutal_pre_purge_are_held_back_until_after_the_switch() {
     for number in 0..calls().len() - 1 {
         let mut fake = with_lingerer();
         fake.failing = BTreeSet::from([number]);
-        check_rolled_back(fake, &road);
+        check_rolled_back(fake, &program);
     }
     let mut fake = with_lingerer();
-    let report = check_installed(&mut fake, &road);
+    let report = check_installed(&mut fake, &program);
     assert_eq!(report.killed.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid(6)]);
     assert!(!fake.world.images.contains_key(&crate::node::Image(99)));
 }
 
 #[test]
-fn a_brutal_post_purge_ends_who_lingers_and_a_soft_one_lists_them() {
+fn a_brutal_post_purge_ends_the_lingerers_and_a_soft_one_lists_them() {
     for (words, is_killed) in [("", false), (", post_purge = \"brutal\"", true)] {
         let mut fake = shop();
         let task = fake.spawn("counter", Some(OutsiderKind::Task));
         let report = check_installed(
             &mut fake,
-            &road(Some(&shop_1_0()), &shop_1_1_with(words), InstallOptions::default()),
+            &program_to(Some(&shop_1_0()), &shop_1_1_with(words), InstallOptions::default()),
         );
         assert_eq!(fake.world.processes.contains_key(&task), !is_killed);
         assert_eq!((report.killed.len(), report.lingering.len()), if is_killed { (1, 0) } else { (0, 1) });
@@ -382,7 +382,7 @@ fn going_back_to_the_version_in_the_old_slot_swaps_the_slots() {
     let task = fake.spawn("counter", Some(OutsiderKind::Task));
     let first = fake.world.processes[&task].image;
     check_installed(&mut fake, &up());
-    check_installed(&mut fake, &road(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
+    check_installed(&mut fake, &program_to(Some(&shop_1_1()), &shop_1_0(), InstallOptions::default()));
     assert_eq!(fake.world.modules[&module("counter")].current, Some(first));
     assert_eq!(fake.world.processes[&task].image, first);
 }
@@ -400,8 +400,8 @@ fn a_panic_of_the_node_at_any_call_is_a_failure_of_that_step_and_the_gate_comes_
         fake.panicking = [number].into();
         let report = run(&mut fake, &up());
         let failure = report.failure.as_ref().map(|failure| failure.cause.as_str()).unwrap_or_default();
-        let told = report.warnings.iter().any(|warning| warning.contains("panicked"));
-        assert!(failure.contains("is to panic; this is a bug of reld") || told, "{number}: {report}");
+        let is_warned = report.warnings.iter().any(|warning| warning.contains("panicked"));
+        assert!(failure.contains("is to panic; this is a bug of reld") || is_warned, "{number}: {report}");
         assert!(fake.world.gate.is_empty(), "{number}: {report}");
         if report.outcome == Outcome::RolledBack {
             assert_eq!(quiet(&fake), before, "{number}: {report}");

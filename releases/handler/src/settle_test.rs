@@ -1,4 +1,4 @@
-//! What follows an install, over a real root and a fake node.
+//! Settling after an install, over a real root and a fake node.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub(crate) fn probing(fault: Option<&str>) -> Settle {
     Settle { probe: Some(Box::new(move |_| Box::new(Finding(probed)))), ..Settle::default() }
 }
 
-/// A probe that knows its finding from the start.
+/// A probe with a fixed finding.
 struct Finding(Probed);
 
 impl Probing for Finding {
@@ -54,20 +54,20 @@ fn check_taken_back(handler: &ReleaseHandler<Fake>, report: &Report, fault: &str
 }
 
 #[test]
-fn a_release_whose_process_crashes_is_taken_back_at_once() {
+fn a_crash_takes_the_release_back_at_once() {
     let (_site, mut handler, targets) = shop();
     let begin = Instant::now();
     let report = crashing(&mut handler, &targets[1]);
     assert!(begin.elapsed() < Duration::from_secs(30), "the window is not waited for");
     check_taken_back(&handler, &report, "<2.1> (shop:counter) crashed: panicked");
-    // It may be tried again.
+    // The release may be tried again.
     handler.node_mut().crashes.clear();
     handler.goes(&targets[1], Outcome::Installed);
     check(&handler, "1.1.0 permanent, 1.0.0 old");
 }
 
 #[test]
-fn a_crash_of_what_the_release_does_not_have_or_the_upgrade_killed_is_none() {
+fn crashes_of_other_apps_and_kills_by_the_upgrade_do_not_count() {
     let (_site, mut handler, targets) = shop();
     let orphan = handler.node_mut().spawn("counter", Some(OutsiderKind::Task));
     let mut process = handler.node().process(orphan);
@@ -80,7 +80,7 @@ fn a_crash_of_what_the_release_does_not_have_or_the_upgrade_killed_is_none() {
 }
 
 #[test]
-fn a_probe_decides_and_is_told_from_where_to_where() {
+fn a_probe_decides_and_gets_both_releases() {
     let (_site, mut handler, targets) = shop();
     let report =
         handler.upgrade_settled(&targets[1], options(), probing(Some("exit 7")), &mut |_| ()).unwrap();
@@ -92,7 +92,7 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
         };
         Settle { probe: Some(Box::new(probe)), ..Settle::default() }
     };
-    // After the window, which is looked at more than once.
+    // With a window, the release is polled more than once before the probe.
     let settle = Settle { window: Duration::from_millis(5), ..trip_is(0, 1) };
     let report = handler.upgrade_settled(&targets[1], options(), settle, &mut |_| ()).unwrap();
     assert!(report.permanent, "{report}");
@@ -104,8 +104,8 @@ fn a_probe_decides_and_is_told_from_where_to_where() {
 fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
     let (site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
-    // The upgrade makes six calls that can fail: load, stage, precopy, trial, raise, convert. The
-    // way back begins with its load.
+    // The upgrade makes six fallible calls: load, stage, precopy, trial, raise, convert. The way
+    // back begins with its load.
     handler.node_mut().failing = [calls + 6].into();
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!(report.outcome, Outcome::NotTakenBack, "{report}");
@@ -115,7 +115,7 @@ fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
     check(&handler, "1.1.0 current, 1.0.0 permanent");
     assert_eq!(handler.running(), Some(&vsn(1)));
     assert!(handler.trouble().is_some_and(|trouble| trouble.contains("no such file")));
-    // The operator may try again, or keep it.
+    // The operator may try again, or keep the release.
     handler.node_mut().crashes.clear();
     handler.goes(&Target::Version(vsn(0)), Outcome::Installed);
     assert_eq!(handler.trouble(), None);
@@ -125,10 +125,10 @@ fn a_way_back_that_fails_leaves_the_release_running_uncommitted() {
 }
 
 #[test]
-fn a_way_back_whose_own_rollback_fails_needs_a_restart() {
+fn a_way_back_with_a_failed_rollback_needs_a_restart() {
     let (_site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
-    // On the way back its convert fails, then an undo of it.
+    // The convert of the way back fails, and then an undo of the way back.
     handler.node_mut().failing = [calls + 9, calls + 10].into();
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!(report.outcome, Outcome::NeedsRestart, "{report}");
@@ -136,7 +136,7 @@ fn a_way_back_whose_own_rollback_fails_needs_a_restart() {
 }
 
 #[test]
-fn a_first_release_that_does_not_settle_runs_on_uncommitted() {
+fn a_first_release_that_does_not_settle_keeps_running_uncommitted() {
     let site = Site::new();
     let [first, ..] = site.three();
     let mut handler = site.handler();
@@ -146,7 +146,7 @@ fn a_first_release_that_does_not_settle_runs_on_uncommitted() {
     assert_eq!(handler.running(), Some(&vsn(0)));
 }
 
-/// Upgrades to 1.1.0, which settles for a minute.
+/// Upgrades to 1.1.0 with a settling window of one minute.
 fn settling(handler: &mut ReleaseHandler<Fake>, target: &Target) {
     let to = handler.unpacks(target).release.version;
     let settle = Settle { window: Duration::from_secs(60), ..Settle::default() };
@@ -182,12 +182,12 @@ fn a_downgrade_ends_a_settling_and_takes_the_release_back_once() {
     assert_eq!((back.outcome, &back.to, back.permanent), (Outcome::Installed, &vsn(0), true), "{back}");
     let report = handler.settles(&mut |_| ()).unwrap();
     check_taken_back(&handler, &report, "downgraded by the operator");
-    // A second one has nothing more to go back to.
+    // There is no earlier release for a second downgrade.
     assert!(matches!(handler.carry_out(down(), &mut |_| ()), Err(Error::NoPrevious { .. })));
 }
 
 #[test]
-fn a_downgrade_that_cannot_take_a_settling_release_back_says_that_it_runs_on() {
+fn a_downgrade_that_cannot_take_a_settling_release_back_reports_that_it_keeps_running() {
     let (_site, mut handler, targets) = shop();
     settling(&mut handler, &targets[1]);
     let calls = handler.node().calls.len();
@@ -199,7 +199,7 @@ fn a_downgrade_that_cannot_take_a_settling_release_back_says_that_it_runs_on() {
 }
 
 #[test]
-fn other_orders_do_not_disturb_a_settling_release_and_looks_are_answered() {
+fn other_orders_are_refused_while_a_release_settles_and_queries_are_answered() {
     let (_site, mut handler, targets) = shop();
     settling(&mut handler, &targets[1]);
     handler.unpacks(&targets[2]);
@@ -222,7 +222,7 @@ fn other_orders_do_not_disturb_a_settling_release_and_looks_are_answered() {
 
 #[test]
 fn a_probe_is_started_once_and_ended_with_the_settling() {
-    /// Counts how many of it live.
+    /// A probe without end. The reference count shows the live ones.
     struct Endless {
         _lives: std::sync::Arc<()>,
     }
@@ -250,7 +250,7 @@ fn a_probe_is_started_once_and_ended_with_the_settling() {
 }
 
 #[test]
-fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it() {
+fn an_abort_takes_back_an_upgrade_that_runs_or_settles_and_a_stop_leaves_it() {
     let (_site, mut handler, targets) = shop();
     let interrupt = handler.interrupt();
     let settle = || Settle { window: Duration::from_secs(60), ..Settle::default() };
@@ -288,7 +288,7 @@ fn an_abort_takes_back_what_settles_and_what_is_installed_and_a_stop_leaves_it()
 }
 
 #[test]
-fn from_a_release_that_is_not_committed_the_node_goes_back_but_not_on_unless_told() {
+fn an_uncommitted_release_allows_only_the_way_back_unless_it_is_superseded() {
     let (_site, mut handler, targets) = shop();
     handler.unpacks(&targets[1]);
     handler.unpacks(&targets[2]);
@@ -300,23 +300,23 @@ fn from_a_release_that_is_not_committed_the_node_goes_back_but_not_on_unless_tol
     let report = handler.install(&vsn(2), superseding, &mut |_| ()).unwrap();
     assert_eq!(report.outcome, Outcome::Installed);
     check(&handler, "1.2.0 current, 1.1.0 old, 1.0.0 permanent");
-    // Back to the one before, which is current again, and from there to the permanent one.
+    // Back to 1.1.0, which is current again, and from there to the permanent 1.0.0.
     handler.install(&vsn(1), options(), &mut |_| ()).unwrap();
     handler.install(&vsn(0), options(), &mut |_| ()).unwrap();
     check(&handler, "1.2.0 old, 1.1.0 old, 1.0.0 permanent");
 }
 
-/// Settles with a probe that is content.
+/// Settles with a probe that finds no fault.
 fn settled(handler: &mut ReleaseHandler<Fake>, target: &Target, one_way: bool) -> Result<Report, Error> {
     let options = InstallOptions { one_way, ..options() };
     handler.upgrade_settled(target, options, probing(None), &mut |_| ())
 }
 
 #[test]
-fn a_release_settles_only_where_its_states_can_go_back_unless_it_is_one_way() {
+fn settling_needs_states_that_can_go_back_unless_the_upgrade_is_one_way() {
     let (_site, mut handler, targets) = shop();
     let calls = handler.node().calls.len();
-    // Load, stage, precopy, and the trial.
+    // The calls are load, stage, precopy, trial.
     handler.node_mut().failing = [calls + 3].into();
     let report = settled(&mut handler, &targets[1], false).unwrap();
     assert_eq!((report.outcome, report.settled), (Outcome::RolledBack, None));
@@ -332,7 +332,7 @@ fn a_release_settles_only_where_its_states_can_go_back_unless_it_is_one_way() {
 }
 
 #[test]
-fn a_release_that_is_taken_back_was_tried_and_its_way_back_is_not() {
+fn an_upgrade_is_tried_on_the_way_back_but_the_way_back_itself_is_not() {
     let (_site, mut handler, targets) = shop();
     let report = crashing(&mut handler, &targets[1]);
     assert_eq!((report.outcome, report.trial.unwrap().tried), (Outcome::TakenBack, 2));
@@ -341,7 +341,7 @@ fn a_release_that_is_taken_back_was_tried_and_its_way_back_is_not() {
 }
 
 #[test]
-fn a_release_without_a_way_back_settles_only_if_it_is_to_be_one_way_and_goes_otherwise_with_a_warning() {
+fn without_a_way_back_settling_needs_one_way_and_other_upgrades_get_a_warning() {
     let site = Site::new();
     let only_up = "[[up]]\nfrom = \"0.1.0\"\ninstructions = [{ update = \"counter\" }]\n";
     let [first, second] =

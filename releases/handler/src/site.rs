@@ -1,4 +1,4 @@
-//! A release handler over a real root and a fake node, for tests.
+//! Test fixture: a release handler over a real root and a fake node, with tarballs of releases.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,16 +22,16 @@ use crate::settle::Settle;
 const ABI: Abi = Abi { major: 1, minor: 0 };
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Which release an upgrade goes to.
+/// The target of an upgrade.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
-    /// The release in this tarball.
+    /// The release in a tarball.
     Tarball(PathBuf),
-    /// A release that is unpacked.
+    /// An unpacked release.
     Version(Vsn),
 }
 
-/// A folder with tarballs and a root.
+/// A folder with tarballs and the root of a store.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
 }
@@ -41,13 +41,13 @@ impl Site {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Starts a daemon's handler on the root, with a fresh node, as after a crash.
+    /// Returns a new handler on the root with a fresh node, as after a crash of the daemon.
     pub(crate) fn handler(&self) -> ReleaseHandler<Fake> {
         let store = Store::open(self.root()).unwrap();
         ReleaseHandler::new(Fake::default(), store, platform(), Limits::default())
     }
 
-    /// Takes the one app out of a tarball.
+    /// Unpacks the only app of a tarball.
     pub(crate) fn single(&self, tarball: &Target) -> SingleApp {
         let Target::Tarball(path) = tarball else { panic!("no tarball: {tarball:?}") };
         let place = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
@@ -58,18 +58,17 @@ impl Site {
         self.folder.path().join("root")
     }
 
-    /// Packs release 1.MINOR.0, whose app shop has version 0.1.MINOR, one module, and these appup
-    /// entries.
+    /// Packs release 1.MINOR.0: app shop 0.1.MINOR with one module and these appup entries.
     pub(crate) fn pack(&self, minor: u64, entries: &str) -> Target {
         self.pack_modules(minor, &["counter"], entries)
     }
 
-    /// The same with other modules.
+    /// As [`pack`](Self::pack), with other modules.
     pub(crate) fn pack_modules(&self, minor: u64, modules: &[&str], entries: &str) -> Target {
         self.pack_changed(minor, modules, entries, &[])
     }
 
-    /// The same with what else the modules say of themselves.
+    /// As [`pack_modules`](Self::pack_modules), with schemas of the modules.
     pub(crate) fn pack_described(
         &self,
         minor: u64,
@@ -80,7 +79,7 @@ impl Site {
         self.pack_with(minor, modules, entries, schemas, &[])
     }
 
-    /// The same with changes of the documents' texts.
+    /// As [`pack_modules`](Self::pack_modules), with replacements in the texts of the documents.
     pub(crate) fn pack_changed(
         &self,
         minor: u64,
@@ -88,7 +87,7 @@ impl Site {
         entries: &str,
         changes: &[(&str, &str)],
     ) -> Target {
-        // What is updated as a supervisor is one.
+        // A module with a supervisor update is a supervisor.
         let is_supervisor = entries.contains("change = \"supervisor\"");
         let behaviour = if is_supervisor { "supervisor" } else { "gen_server" };
         self.pack_with(minor, modules, entries, schemas(minor, behaviour), changes)
@@ -122,7 +121,7 @@ impl Site {
         Target::Tarball(path)
     }
 
-    /// Packs 1.0.0, 1.1.0 and 1.2.0, each a step up from the one before and a step down to it.
+    /// Packs 1.0.0, 1.1.0 and 1.2.0, each with both ways to and from its predecessor.
     pub(crate) fn three(&self) -> [Target; 3] {
         [0, 1, 2].map(|minor| {
             self.pack(
@@ -133,7 +132,7 @@ impl Site {
     }
 }
 
-/// Every version of the counter takes `get`, the first two take `stop` as well.
+/// Every version of the counter accepts `get`; the first two also accept `stop`.
 fn schemas(minor: u64, behaviour: &str) -> String {
     let words = if minor < 2 { r#"["get", "stop"]"# } else { r#"["get"]"# };
     format!(
@@ -191,9 +190,9 @@ pub(crate) fn options() -> InstallOptions {
     InstallOptions::default()
 }
 
-/// Orders as the daemon gives them.
+/// Orders in the form in which the daemon gives them.
 impl ReleaseHandler<Fake> {
-    /// Carries an order out, and watches the release until it has settled.
+    /// Carries out an order, and watches the release until it has settled.
     pub(crate) fn moves(&mut self, order: Order, observer: Observer<'_>) -> Result<Report, Error> {
         match self.carry_out(order, observer)? {
             Ended::Moved(report) => Ok(*report),
@@ -262,7 +261,7 @@ impl ReleaseHandler<Fake> {
         assert!(matches!(ended, Ok(Ended::Committed { .. })), "{ended:?}");
     }
 
-    /// Upgrades and expects the road to end as told.
+    /// Upgrades and expects this outcome.
     #[track_caller]
     pub(crate) fn goes(&mut self, target: &Target, expected: Outcome) -> Report {
         let report = self.upgrade(target, options(), &mut |_| ()).unwrap();
@@ -284,13 +283,13 @@ impl ReleaseHandler<Fake> {
         }
     }
 
-    /// Lets these fallible calls of the node fail.
+    /// Makes these fallible calls of the node fail.
     pub(crate) fn fail<const N: usize>(&mut self, calls: [usize; N]) {
         self.node_mut().failing = calls.into();
     }
 }
 
-/// Takes the title of a step.
+/// Returns the title of a step.
 pub(crate) fn title<'a>(event: &Event<'a>) -> Option<&'a str> {
     match event {
         Event::Step(progress) => Some(progress.title),
@@ -298,7 +297,7 @@ pub(crate) fn title<'a>(event: &Event<'a>) -> Option<&'a str> {
     }
 }
 
-/// Compares the status table, printed as `1.1.0 current, 1.0.0 permanent`.
+/// Compares the status table in the form `1.1.0 current, 1.0.0 permanent`.
 #[track_caller]
 pub(crate) fn check(handler: &ReleaseHandler<Fake>, expected: &str) {
     let entry = |release: &reld_store::KnownRelease| format!("{} {}", release.version, release.status);

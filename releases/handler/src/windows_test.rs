@@ -1,5 +1,5 @@
-//! Upgrades group by group, over a real root and a fake node: whatever fails in whichever window,
-//! the node is as before, or as before by way of a conversion back.
+//! Upgrades group by group, over a real root and a fake node: after a failure in any window the
+//! node is as before, or its states were converted back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +19,11 @@ use crate::site::{Site, Target, both_ways, check, title, vsn};
 
 const MODULES: &[&str] = &["counter", "helper", "till"];
 
-/// The three modules' updates; nobody names the helper's.
+/// The updates of two modules; the helper has none.
 const UPDATES: &str = "{ update = \"counter\", change = { advanced = 1 } }, { update = \"till\" }";
 
-/// A node that runs 1.0.0 with three counters, the app's own first, a helper and a till, and has a
-/// second release.
+/// A node that runs 1.0.0 with three counters (the first is the app's process), a helper and a
+/// till, and has unpacked 1.1.0.
 fn shop() -> (Site, ReleaseHandler<Fake>, Target) {
     let site = Site::new();
     let old = site.pack_modules(0, MODULES, "");
@@ -51,7 +51,7 @@ fn upgrade(failing: &[usize], has_traffic: bool) -> (ReleaseHandler<Fake>, Repor
     (handler, report)
 }
 
-/// What can be seen of a node: the code of each module, by version, and the states.
+/// Returns the current version of each module, and the states.
 fn seen(world: &World) -> (BTreeMap<ModuleName, String>, BTreeMap<Pid, String>) {
     let version = |image| world.images[&image].1.to_string();
     let code = world.modules.iter().map(|(module, slots)| {
@@ -66,7 +66,7 @@ fn seen(world: &World) -> (BTreeMap<ModuleName, String>, BTreeMap<Pid, String>) 
     (code.collect(), states.collect())
 }
 
-/// Returns a state as it was before, and whether it went there and back since.
+/// Returns the original state, and whether it was converted up and back.
 #[track_caller]
 fn went_there_and_back(state: &str) -> (&str, bool) {
     let ways = [", up from 0.1.0, down to 0.1.0", ", soft, soft"];
@@ -105,7 +105,7 @@ fn each_group_has_its_own_gate_switch_and_pause() {
 }
 
 #[test]
-fn whatever_fails_in_whichever_window_the_node_is_as_before_or_was_converted_back() {
+fn after_a_failure_in_any_window_the_node_is_as_before_or_converted_back() {
     let (_site, handler, _) = shop();
     let (code, states) = seen(&quiet(handler.node()));
     let calls = calls();
@@ -114,8 +114,8 @@ fn whatever_fails_in_whichever_window_the_node_is_as_before_or_was_converted_bac
         for has_traffic in [false, true] {
             let (handler, report) = upgrade(&[number], has_traffic);
             let is_second = number >= second;
-            // Without traffic some conversions inside the window have nobody to convert, and do not
-            // fail.
+            // Without traffic, some conversions inside the window have no state to convert and do
+            // not fail.
             if report.outcome == Outcome::Installed {
                 assert!(!has_traffic && *call == "convert", "{report}");
                 continue;
@@ -167,7 +167,7 @@ fn a_way_back_that_fails_at_any_effect_leaves_a_mixture_that_only_a_restart_by_t
 }
 
 #[test]
-fn the_check_shows_the_windows_and_refuses_where_no_way_leads_back() {
+fn the_check_shows_the_windows_and_refuses_without_a_way_back() {
     let (site, handler, _) = shop();
     let found = handler.check_install(&vsn(1), by_group()).unwrap();
     let script = found.script.unwrap();
@@ -184,7 +184,7 @@ fn the_check_shows_the_windows_and_refuses_where_no_way_leads_back() {
     for options in [InstallOptions::default(), InstallOptions { one_way: true, ..by_group() }] {
         let found = handler.check_install(&vsn(2), options).unwrap();
         assert!(found.obstacles.is_empty(), "{:?}", found.obstacles);
-        assert!(found.warnings.iter().any(|said| said.starts_with("there is no way back: ")));
+        assert!(found.warnings.iter().any(|text| text.starts_with("there is no way back: ")));
     }
 }
 
@@ -240,7 +240,7 @@ fn upgrade_with_a_crash(app: &str, options: InstallOptions) -> (ReleaseHandler<F
 }
 
 #[test]
-fn a_crash_in_the_code_of_one_window_takes_it_back_before_the_next_one_opens_unless_it_is_to_be_ignored() {
+fn a_crash_after_one_window_takes_it_back_before_the_next_one_opens_unless_crashes_are_ignored() {
     let (handler, report) = upgrade_with_a_crash("shop", by_group());
     assert_eq!(report.outcome, Outcome::TakenBack, "{report}");
     let failure = report.failure.unwrap();
@@ -252,12 +252,12 @@ fn a_crash_in_the_code_of_one_window_takes_it_back_before_the_next_one_opens_unl
     let ignored = InstallOptions { crashes: CrashPolicy::Ignore, ..by_group() };
     let (handler, report) = upgrade_with_a_crash("shop", ignored);
     assert_eq!(report.outcome, Outcome::Installed, "{report}");
-    let told = |report: &Report| report.warnings.iter().filter(|said| said.contains("crashed")).count();
-    assert_eq!(told(&report), 1, "told, and no more: {:?}", report.warnings);
+    let crashes = |report: &Report| report.warnings.iter().filter(|text| text.contains("crashed")).count();
+    assert_eq!(crashes(&report), 1, "only reported: {:?}", report.warnings);
     check(&handler, "1.1.0 permanent, 1.0.0 old");
 
     let (_, report) = upgrade_with_a_crash("stranger", by_group());
-    assert_eq!((report.outcome, told(&report)), (Outcome::Installed, 0), "not the release's");
+    assert_eq!((report.outcome, crashes(&report)), (Outcome::Installed, 0), "another app");
     let (_, report) = upgrade_with_a_crash("shop", InstallOptions::default());
     assert_eq!(report.outcome, Outcome::Installed, "nothing comes after the only window");
 }

@@ -1,4 +1,4 @@
-//! The state conversion of a fake node, and its errors.
+//! The state conversions of a fake node, and their errors.
 
 use reld_plan::ModuleName;
 
@@ -9,7 +9,7 @@ use crate::process::Pid;
 
 impl Fake {
     pub(super) fn of(&self, module: &ModuleName, wanted: impl Fn(&Proc) -> bool) -> Vec<Pid> {
-        // Who runs it already, as a process of a restarted app does, has nothing to change.
+        // A process of a restarted app already runs the staged code.
         let staged = self.world.staged.as_ref().and_then(|staged| staged.modules.get(module));
         let mut pids: Vec<Pid> = self.world.processes.keys().copied().collect();
         pids.retain(|pid| {
@@ -19,10 +19,10 @@ impl Fake {
         pids
     }
 
-    /// Gives these processes shadow states, and says how many they are.
+    /// Makes shadow states for these processes, and returns their number.
     pub(super) fn shadow(&mut self, conversion: &Conversion, pids: &[Pid]) -> usize {
         let image = self.world.staged.as_ref().unwrap().modules[&conversion.module];
-        if self.forgets.contains(&conversion.module) {
+        if self.skips_conversion.contains(&conversion.module) {
             return 0;
         }
         for pid in pids {
@@ -43,7 +43,7 @@ impl Fake {
         }
     }
 
-    /// Says of the last process that was tried that its state has no way back.
+    /// Returns the error that the state of the last tried process has no way back.
     pub(super) fn no_way_back(&self) -> NodeError {
         let process = self.process(*self.tried.last().unwrap());
         let version = |image: Image| self.world.images[&image].1.clone();
@@ -53,8 +53,8 @@ impl Fake {
         NodeError::NoWayBack { process: Box::new(process), from, to, reason }
     }
 
-    pub(super) fn nobody(&self, module: Option<&ModuleName>) -> NodeError {
+    pub(super) fn nothing_to_convert(&self, module: Option<&ModuleName>) -> NodeError {
         let module = module.cloned().unwrap_or_else(|| "none".parse().unwrap());
-        NodeError::Stage { module, reason: "nobody to convert".to_owned() }
+        NodeError::Stage { module, reason: "nothing to convert".to_owned() }
     }
 }

@@ -1,4 +1,4 @@
-//! The fake's answers to the calls of [`Node`].
+//! The implementation of [`Node`] for the fake.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ impl Node for Fake {
             .collect()
     }
 
-    /// The first process of an app is its own.
+    /// The first process of an app counts as the app's process.
     fn which_applications(&self) -> BTreeMap<AppName, Option<Pid>> {
         let process = |app: &AppName| self.processes_of(app).first().map(|process| process.pid);
         self.world.running_apps.iter().map(|app| (app.clone(), process(app))).collect()
@@ -91,7 +91,7 @@ impl Node for Fake {
         }
     }
 
-    /// The first process is the one that is named.
+    /// Every name or place means the first process.
     fn supervisor(&self, _: &str) -> Option<Pid> {
         self.world.processes.keys().next().copied()
     }
@@ -264,8 +264,8 @@ impl Node for Fake {
         Vec::new()
     }
 
-    /// Fails when it has converted, or tried on the way back, all but the last process of the last
-    /// module, and leaves nothing of that.
+    /// A failure concerns the last process of the last module, after all others were converted or
+    /// tried. It leaves no shadow state.
     fn precopy(
         &mut self,
         staged: &Staged,
@@ -295,7 +295,7 @@ impl Node for Fake {
             self.discard(staged);
             return Err(match last {
                 Some((pid, module)) => self.change_code_error(pid, &module),
-                None => self.nobody(passages.first().map(|passage| &passage.conversion.module)),
+                None => self.nothing_to_convert(passages.first().map(|passage| &passage.conversion.module)),
             });
         }
         let trial = if self.tried.is_empty() { Duration::ZERO } else { Duration::from_micros(7) };
@@ -353,7 +353,7 @@ impl Node for Fake {
         Ok((staged.hold(), Raised { at_rest, precopied, tried, left, doomed }))
     }
 
-    /// Fails half-way: all but the last process that has no shadow yet are converted by then.
+    /// A failure concerns the last process without a shadow state, after all others were converted.
     fn convert(&mut self, _: &Held, conversion: &Conversion, _: Duration) -> Result<Converted, NodeError> {
         let module = &conversion.module;
         assert!(self.world.gate.contains(module), "{module} is converted outside the gate");
@@ -368,7 +368,7 @@ impl Node for Fake {
             }
             None => Ok(Converted { processes, children: vec![] }),
             Some(Some(pid)) => Err(self.change_code_error(pid, module)),
-            Some(None) => Err(self.nobody(Some(module))),
+            Some(None) => Err(self.nothing_to_convert(Some(module))),
         }
     }
 

@@ -7,7 +7,7 @@ use reld_plan::{AppName, ModuleName, Vsn};
 use crate::node::{Image, OutsiderKind};
 use crate::process::Pid;
 
-/// Everything that can be observed of a node.
+/// The observable state of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct World {
     pub(crate) images: BTreeMap<Image, (AppName, Vsn)>,
@@ -17,7 +17,7 @@ pub(crate) struct World {
     pub(crate) running_apps: BTreeSet<AppName>,
     pub(crate) processes: BTreeMap<Pid, Proc>,
     pub(crate) gate: BTreeSet<ModuleName>,
-    /// What functions and built-in calls have done and not taken back.
+    /// Functions and built-in calls that were done and not undone.
     pub(crate) applied: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Slots {
     pub(crate) condemned: Option<Image>,
 }
 
-/// What a [`Staging`] became.
+/// The staged part of the world.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct StagedWorld {
     pub(super) modules: BTreeMap<ModuleName, Image>,
@@ -53,7 +53,7 @@ pub(crate) struct Proc {
 }
 
 impl World {
-    /// Returns the first module of an app version, which is as good as any.
+    /// Returns the first module of an app version.
     pub(super) fn module_of(&self, app: &AppName, vsn: &Vsn) -> Option<ModuleName> {
         let is_its = |image: &Image| self.images[image] == (app.clone(), vsn.clone());
         let current = self.modules.iter().filter_map(|(module, slots)| Some((module, slots.current?)));
@@ -85,13 +85,13 @@ impl World {
         assert_eq!(slots.condemned, None, "the condemned code of {module} was never purged");
         let replaced = std::mem::replace(&mut slots.current, new);
         let before = std::mem::replace(&mut slots.old, replaced);
-        // The very image in the old slot becomes current again: a swap.
+        // If the image in the old slot becomes current again, the slots are swapped.
         slots.condemned = before.filter(|image| Some(*image) != new);
     }
 }
 
 impl Proc {
-    /// Who runs makes its shadow void.
+    /// Handles the mailbox, which makes the shadow state void.
     pub(super) fn serve(&mut self) {
         if !self.is_held && !self.mail.is_empty() {
             self.handled.append(&mut self.mail);

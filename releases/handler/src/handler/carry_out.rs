@@ -125,8 +125,9 @@ impl<N: Node> ReleaseHandler<N> {
         }
         observer(Event::Begins(Journey { from: from.as_ref(), to: &to, app: None, restarts: true }));
         if let Some(permanent) = self.releases().permanent().filter(|release| release.version != to) {
-            // The trial is written first. The trial of a release that is not permanent has no effect,
-            // but a permanent release without its trial would not give way after one failed boot.
+            // The trial is written first. The trial of a release that is not permanent has no
+            // effect, but a permanent release without its trial would not give way after one failed
+            // boot.
             self.store.note_boots(&self.store.boots().trial(to.clone(), permanent.version.clone()))?;
         }
         self.store.reboot_into(&to)?;

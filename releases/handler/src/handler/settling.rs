@@ -51,7 +51,7 @@ impl<N: Node> ReleaseHandler<N> {
         self.watch = Some(Watch { report, settling: Some(settling) });
     }
 
-    /// Polls the settling release, and does what is due. Returns `None` if no release settles.
+    /// Polls the settling release, and acts on the decision. Returns `None` if no release settles.
     ///
     /// To be called after the time that the last poll returned, and after each order, which may
     /// have ended the settling.

@@ -113,7 +113,7 @@ pub enum NodeError {
         "change_code {module}: no thread was free for {after_ms} ms; `relctl status` lists the callbacks that do not return"
     )]
     Starved {
-        /// The module whose states were to be converted.
+        /// The module of the states.
         module: ModuleName,
         /// The time that the node waited.
         after_ms: u64,

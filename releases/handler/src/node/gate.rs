@@ -11,7 +11,7 @@ use crate::process::Process;
 /// The processes that come to rest, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
-    /// The modules whose processes are members.
+    /// The modules. Their processes are the members.
     pub members: Vec<Member>,
     /// The policy for processes of these modules outside every tree.
     pub orphans: OrphanPolicy,
