@@ -171,10 +171,7 @@ fn an_upgrade_that_failed_after_it_restarted_an_app_names_the_processes_that_wer
     let warning = "restart_application shed ends its processes, and their states are lost";
     node.ok(&["unpack", &release("yard-2.0.0")]);
     let checked: Checked = node.read(&["check", "2.0.0"]);
-    assert_contains(
-        &checked.warnings.join("\n"),
-        &[warning, "also where the upgrade fails or is taken back"],
-    );
+    assert_contains(&checked.warnings.join("\n"), &[warning, "even if the upgrade fails or is taken back"]);
     let failed = node.error(4, &["upgrade", &release("yard-3.0.0")]);
     let report: Report = exactly(&failed.details);
     let killed: Vec<&str> = report.killed.iter().map(|ended| ended.pid.as_str()).collect();

@@ -1,5 +1,5 @@
-//! The predicted boot of a release to be installed. A release that was only upgraded to live has
-//! never booted.
+//! The predicted boot of a release to be installed. A release that a node reached by a live upgrade
+//! has never booted.
 //!
 //! The planner decides whether the release would boot, from the documents and from the behaviours
 //! in the tables of the libraries. This module collects its input:

@@ -164,8 +164,8 @@ fn not_taken(left: &PackedRelease, to: &PackedRelease, moves: impl Fn(&ModuleNam
     findings.filter(concerns).map(text).collect()
 }
 
-/// Returns a warning for each configured app that the release does not have. Unlike OTP, which
-/// ignores them.
+/// Returns a warning for each configured app that the release does not have. OTP ignores such a
+/// configuration.
 fn unknown_in_config(to: &PackedRelease) -> impl Iterator<Item = String> {
     let names = to.config.apps.keys().filter(|name| to.release.app(name).is_none());
     names.map(|name| format!("config.toml has a section {name}, which is not an app of the release"))

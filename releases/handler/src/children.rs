@@ -1,8 +1,8 @@
 //! Children that an update of their supervisor changes without an instruction in the appup.
 //!
-//! In OTP, silently, a child that the new init does not name runs forever, a child that only the
-//! new init names is never started, and a renamed child runs twice after the next restart of all
-//! children. Here the appup must declare the intent, or the upgrade is taken back:
+//! OTP does not report such changes: a child that the new init omits runs forever, a child that
+//! only the new init names is never started, and a renamed child runs twice after the next restart
+//! of all children. Here the appup must declare the intent, or the upgrade is taken back:
 //!
 //! | the new init | the appup needs |
 //! |---|---|

@@ -91,8 +91,8 @@ enum Life {
     Idle,
     /// The node runs the running release of the status table.
     Running,
-    /// The state of the node is unknown, for example after an incomplete rollback, or a restart is
-    /// due: only a restart helps.
+    /// A restart is due, or the state of the node is unknown after an incomplete rollback: only a
+    /// restart helps.
     NeedsRestart,
 }
 

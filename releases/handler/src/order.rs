@@ -100,7 +100,7 @@ pub enum End {
 pub(crate) enum Meaning {
     Keep,
     TakeBack,
-    Beside,
+    Unrelated,
     Disturb,
 }
 
@@ -118,7 +118,7 @@ impl Order {
             {
                 Meaning::TakeBack
             }
-            Self::Remove { vsn } if vsn != settling.to && Some(vsn) != settling.from => Meaning::Beside,
+            Self::Remove { vsn } if vsn != settling.to && Some(vsn) != settling.from => Meaning::Unrelated,
             _ => Meaning::Disturb,
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         check(&Order::Upgrade { to: vsn(0), options, end: at_once() }, Meaning::Disturb);
         check(&Order::Remove { vsn: vsn(0) }, Meaning::Disturb);
         check(&Order::Remove { vsn: vsn(1) }, Meaning::Disturb);
-        check(&Order::Remove { vsn: vsn(2) }, Meaning::Beside);
+        check(&Order::Remove { vsn: vsn(2) }, Meaning::Unrelated);
         check(&Order::Prune { keep: 1 }, Meaning::Disturb);
     }
 }

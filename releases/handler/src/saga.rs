@@ -92,7 +92,7 @@ struct Failed;
 
 /// Why the switch did not succeed.
 enum Halt {
-    /// A step failed, and everything since the begin of the phase is undone.
+    /// A step failed, and everything since the beginning of the phase is undone.
     Back,
     /// The switch itself failed: the node is in neither the old nor the new state.
     Torn,

@@ -137,9 +137,9 @@ struct Seen<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProbeState<'a> {
     /// There is no probe, or it found no fault.
-    Content,
-    ToAsk,
-    Asked,
+    Passed,
+    Due,
+    Running,
     Failed(&'a str),
 }
 
@@ -166,10 +166,10 @@ pub(crate) enum Verdict {
 /// | abort | | | | take back |
 /// | | some that count, or an app ended that takes the node down | | | take back |
 /// | | | not over | | watch |
-/// | | | over | to ask | probe |
-/// | | | over | asked | watch |
+/// | | | over | due | probe |
+/// | | | over | running | watch |
 /// | | | over | failed | take back |
-/// | | | over | content | keep |
+/// | | | over | passed, or none | keep |
 fn decide(seen: &Seen<'_>) -> Verdict {
     let fault = [crashed(seen.crashes), fallen(seen.fallen)];
     let fault = fault.into_iter().filter(|fault| !fault.is_empty()).collect::<Vec<_>>().join("; ");
@@ -178,10 +178,10 @@ fn decide(seen: &Seen<'_>) -> Verdict {
         (Some(wish @ Wish::Abort), _) => Verdict::TakeBack(wish.to_string()),
         (None, _) if !fault.is_empty() => Verdict::TakeBack(fault),
         (None, _) if !seen.left.is_zero() => Verdict::Watch(seen.left.min(LOOK)),
-        (None, ProbeState::ToAsk) => Verdict::Probe,
-        (None, ProbeState::Asked) => Verdict::Watch(LOOK),
+        (None, ProbeState::Due) => Verdict::Probe,
+        (None, ProbeState::Running) => Verdict::Watch(LOOK),
         (None, ProbeState::Failed(fault)) => Verdict::TakeBack(fault.to_owned()),
-        (None, ProbeState::Content) => Verdict::Keep,
+        (None, ProbeState::Passed) => Verdict::Keep,
     }
 }
 
@@ -252,10 +252,10 @@ impl Settling {
 
     fn probe(&self) -> ProbeState<'_> {
         match &self.settled.probe {
-            _ if self.settle.probe.is_some() => ProbeState::ToAsk,
-            _ if self.probing.is_some() => ProbeState::Asked,
+            _ if self.settle.probe.is_some() => ProbeState::Due,
+            _ if self.probing.is_some() => ProbeState::Running,
             Some(Probed { fault: Some(fault), .. }) => ProbeState::Failed(fault),
-            None | Some(_) => ProbeState::Content,
+            None | Some(_) => ProbeState::Passed,
         }
     }
 
@@ -296,19 +296,19 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table() {
-        use ProbeState::{Asked, Content, Failed, ToAsk};
+        use ProbeState::{Due, Failed, Passed, Running};
         let one = [crash(7)];
         let both = [crash(7), crash(8)];
         check(Some(Wish::Stop), &one, 5, Failed("exit 1"), Verdict::Leave);
-        check(Some(Wish::Abort), &one, 0, Content, take_back("aborted by the operator"));
-        check(None, &one, 5, ToAsk, take_back("<7.1> (shop:counter) crashed: panicked"));
+        check(Some(Wish::Abort), &one, 0, Passed, take_back("aborted by the operator"));
+        check(None, &one, 5, Due, take_back("<7.1> (shop:counter) crashed: panicked"));
         let then = "<7.1> (shop:counter) crashed: panicked; then <8.1> (shop:counter)";
-        check(None, &both, 0, Content, take_back(then));
-        check(None, &[], 5, ToAsk, Verdict::Watch(LOOK));
-        check(None, &[], 0, ToAsk, Verdict::Probe);
-        check(None, &[], 0, Asked, Verdict::Watch(LOOK));
+        check(None, &both, 0, Passed, take_back(then));
+        check(None, &[], 5, Due, Verdict::Watch(LOOK));
+        check(None, &[], 0, Due, Verdict::Probe);
+        check(None, &[], 0, Running, Verdict::Watch(LOOK));
         check(None, &[], 0, Failed("exit 1"), take_back("exit 1"));
-        check(None, &[], 0, Content, Verdict::Keep);
+        check(None, &[], 0, Passed, Verdict::Keep);
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         let one = [crash(7)];
         let seen = |wish, crashes| {
             let left = Duration::from_secs(5);
-            decide(&Seen { wish, crashes, fallen: &fallen, left, probe: ProbeState::ToAsk })
+            decide(&Seen { wish, crashes, fallen: &fallen, left, probe: ProbeState::Due })
         };
         assert_eq!(seen(None, &[]), take_back("app shop ended: shutdown"));
         let both = "<7.1> (shop:counter) crashed: panicked; app shop ended: shutdown";

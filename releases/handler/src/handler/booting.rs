@@ -30,7 +30,7 @@ enum Attempt {
 }
 
 impl Attempt {
-    /// Returns the new record of boots, where it differs from the begun attempt.
+    /// Returns the updated record of boots; `None` if the begun attempt counts as recorded.
     fn noted(&self, begun: &Boots) -> Option<Boots> {
         match self {
             Self::Runs => Some(begun.succeeded()),

@@ -38,7 +38,7 @@ impl<N: Node> ReleaseHandler<N> {
                 Meaning::Keep => return self.keep(),
                 Meaning::TakeBack => return self.take_settling_back(observer),
                 Meaning::Disturb => return Err(Error::Settles { vsn: trip.to.clone() }),
-                Meaning::Beside => {}
+                Meaning::Unrelated => {}
             }
         }
         match order {

@@ -42,7 +42,7 @@ impl Way {
     }
 
     /// Returns the move if it has no obstacles.
-    pub(super) fn unhindered(self) -> Result<Self, Error> {
+    pub(super) fn without_obstacles(self) -> Result<Self, Error> {
         let Check { from, to, obstacles, restarts, .. } = self.check();
         let mut obstacles = obstacles.clone();
         obstacles.extend(restarts.then_some(Obstacle::Restarts));
@@ -73,7 +73,7 @@ impl<N: Node> ReleaseHandler<N> {
 
     /// Makes a move without obstacles, and goes back if a start fails after the switch.
     pub(super) fn travel(&mut self, way: Way, observer: Observer<'_>) -> Result<Report, Error> {
-        let way = way.unhindered()?;
+        let way = way.without_obstacles()?;
         if way.check().changed {
             observer(Event::Begins(way.journey()));
         }
@@ -167,8 +167,7 @@ impl<N: Node> ReleaseHandler<N> {
     fn note(&mut self, lineup: &Lineup, options: InstallOptions, apps: Apps, report: &mut Report) {
         match report.outcome {
             Outcome::Installed => self.installed(lineup, options, apps, report),
-            // A taken-back release was recorded as installed before, and its way back recorded the
-            // rest.
+            // The release was not installed as a whole, so the table does not change.
             Outcome::RolledBack | Outcome::TakenBack | Outcome::NotTakenBack => (),
             Outcome::NeedsRestart => self.life = Life::NeedsRestart,
         }

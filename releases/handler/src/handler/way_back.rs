@@ -63,7 +63,7 @@ impl<N: Node> ReleaseHandler<N> {
             // As one window: it succeeds or leaves the node as it is.
             let options =
                 InstallOptions { windows: Windows::Release, supersede: false, ..going_back(options) };
-            let way = self.plan(lineup, None, options)?.unhindered()?;
+            let way = self.plan(lineup, None, options)?.without_obstacles()?;
             let mut way_back = self.go(way, observer);
             self.revive(&apps, &mut way_back);
             Ok(way_back)

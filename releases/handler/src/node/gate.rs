@@ -41,7 +41,7 @@ pub enum Unrest {
     /// The gate is not raised.
     #[default]
     Abort,
-    /// The member is held in its callback and killed right after the switch.
+    /// The member stays in its callback, and is killed right after the switch.
     Kill,
     /// The member continues in old code, and moves when its callback returns.
     Leave,
