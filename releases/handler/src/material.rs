@@ -1,4 +1,4 @@
-//! The input of a program beside its script.
+//! The input of a program besides its script.
 
 use std::collections::{BTreeMap, BTreeSet};
 

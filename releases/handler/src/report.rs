@@ -338,7 +338,7 @@ impl fmt::Display for Report {
                     Some(_) => ("did not settle", "way back"),
                     None => ("was not installed", "rollback"),
                 };
-                write!(f, "{what} {how}; the {way} is not complete, the node must restart")?;
+                write!(f, "{what} {how}; the {way} is incomplete; the node must restart")?;
                 self.unsettled(f)?;
                 self.failed(f)?;
                 self.not_undone.iter().try_for_each(|line| write!(f, "\n  not undone: {line}"))
@@ -426,7 +426,7 @@ mod tests {
         report.not_undone = vec!["stop_application till: app till did not stop".to_owned()];
         check(
             &report,
-            "release 1.1.0 was not installed; the rollback is not complete, the node must restart\n  \
+            "release 1.1.0 was not installed; the rollback is incomplete; the node must restart\n  \
              not undone: stop_application till: app till did not stop",
         );
     }
